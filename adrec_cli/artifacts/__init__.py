@@ -1,0 +1,1 @@
+"""Files that commands hand over: atomic writes, checkpoints, manifests, locks."""

@@ -1,0 +1,115 @@
+"""The one way a file is written: temporary sibling, fsync, replace, fsync of the folder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from adrec_cli.errors import StorageError
+
+_REASONS = {
+    errno.ENOSPC: "no space left on the device",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "a file stands where a folder is expected",
+    errno.EISDIR: "a folder stands where a file is expected",
+    errno.EEXIST: "a file stands where a folder is expected",
+    errno.ENOENT: "no such file or folder",
+}
+
+
+def storage_error(action: str, path: Path, error: OSError) -> StorageError:
+    """Turn an `OSError` into the one line a user sees.
+
+    Args:
+        action: what was tried, such as "write".
+        path: the file it was tried on.
+        error: what the operating system said.
+    """
+    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    return StorageError(
+        f"could not {action} {path}: {reason}",
+        hint="free space or choose another place with --workspace, then run the same command again",
+    )
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of `path`; on success it takes `path`'s place, whole and synced.
+
+    A reader sees the old file or the new one, never a part. On any failure the temporary file is
+    removed and `path` is as it was. Temporaries of writers that died are removed on the way.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    except OSError as error:
+        raise storage_error("write", path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` atomically.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(content)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal text.
+
+    Raises:
+        StorageError: the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise storage_error("read", path, error) from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove temporaries of `path` whose writer no longer lives."""
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        writer = leftover.name.removesuffix(".tmp").rpartition(".")[2]
+        if writer.isdigit() and not _is_alive(int(writer)):
+            leftover.unlink(missing_ok=True)
+
+
+def _is_alive(process_id: int) -> bool:
+    if process_id == os.getpid():
+        return False
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

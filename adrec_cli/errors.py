@@ -1,0 +1,81 @@
+"""Every error adrec raises on purpose, each with its exit code and a hint what to type next."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the `adrec` command; the README documents them for cron."""
+
+    OK = 0
+    USAGE = 2
+    INPUT = 3
+    ARTIFACT = 4
+    LOCKED = 5
+    DIVERGED = 6
+    STORAGE = 7
+    NOT_PROMOTED = 8
+    SIGINT = 130
+    SIGTERM = 143
+
+
+class AdrecError(Exception):
+    """An error a user can act on: one line that says what is wrong, and a hint."""
+
+    exit_code: ExitCode = ExitCode.USAGE
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(AdrecError):
+    """An option, a configuration key or a combination of them is wrong."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InputError(AdrecError):
+    """Source data are missing or bad, or a user or an item is unknown."""
+
+    exit_code = ExitCode.INPUT
+
+
+class ArtifactError(AdrecError):
+    """An artifact is missing, damaged, or belongs to something else."""
+
+    exit_code = ExitCode.ARTIFACT
+
+
+class LockedError(AdrecError):
+    """Another run holds the lock of this dataset and model."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class DivergedError(AdrecError):
+    """A loss or a gradient is not finite; nothing was stepped."""
+
+    exit_code = ExitCode.DIVERGED
+
+
+class StorageError(AdrecError):
+    """Reading or writing failed: no space, no permission, an I/O error."""
+
+    exit_code = ExitCode.STORAGE
+
+
+class NotPromotedError(AdrecError):
+    """A new model is worse than the current one, which stays."""
+
+    exit_code = ExitCode.NOT_PROMOTED
+
+
+class InterruptedRun(AdrecError):
+    """SIGINT or SIGTERM arrived; what could be saved was saved."""
+
+    def __init__(self, message: str, *, signal_number: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = ExitCode(128 + signal_number)

@@ -1,0 +1,37 @@
+"""Names and versions that several parts must agree on; imports nothing of ours."""
+
+from __future__ import annotations
+
+from typing import Final
+
+FORMAT_VERSION: Final = 1
+"""Version of the artifacts this package writes and the only one it reads."""
+
+PAD: Final = 0
+"""The item index that means "no item"; never stored, never ranked."""
+
+MAX_ROW_GROUP_USERS: Final = 65_536
+"""Rows per Parquet row group, so that a shard of users is read without the rest."""
+
+SEQUENCES_FILE: Final = "sequences.parquet"
+ITEMS_FILE: Final = "items.parquet"
+MANIFEST_FILE: Final = "manifest.json"
+CURRENT_FILE: Final = "current.json"
+CHECKPOINT_SUFFIX: Final = ".safetensors"
+STATE_SUFFIX: Final = ".state.safetensors"
+
+USER_ID: Final = "user_id"
+ITEMS: Final = "items"
+TIMESTAMPS: Final = "timestamps"
+TRAIN_END: Final = "train_end"
+VALID_END: Final = "valid_end"
+
+ITEM_INDEX: Final = "item_index"
+ITEM_ID: Final = "item_id"
+COUNT: Final = "count"
+TITLE: Final = "title"
+CATEGORY: Final = "category"
+
+TIMESTAMP: Final = "timestamp"
+RATING: Final = "rating"
+NEGATIVES: Final = "neg_items"
