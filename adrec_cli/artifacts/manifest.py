@@ -85,7 +85,8 @@ def verify_dataset(folder: Path, manifest: Manifest) -> None:
         found = file_sha256(path)
         if found != expected:
             raise ArtifactError(
-                f"{path} is damaged or was exchanged: sha256 {found[:12]}, the manifest says {expected[:12]}", hint=again
+                f"{path} is damaged or was exchanged: sha256 {found[:12]}, the manifest says {expected[:12]}",
+                hint=again,
             )
 
 

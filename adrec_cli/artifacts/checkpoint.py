@@ -1,0 +1,198 @@
+"""Checkpoints: safetensors whose metadata say what they are, checked before anything is computed with them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from adrec_cli.artifacts.atomic import storage_error, write_bytes
+from adrec_cli.errors import ArtifactError
+from adrec_cli.schema import FORMAT_VERSION
+
+_CONTENT_KEY = "content_sha256"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointMetadata:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        model, stage: registered names.
+        output: which of the model's outputs it was trained for and is ranked by.
+        config: of the network; training: options of the run and of the stage.
+        dataset: name; sequences_sha256 and items_sha256 say which one exactly.
+        item_count: V.
+        parent_sha256: of the checkpoint it started from, or "".
+        run_key: hash of everything the weights depend on; equal keys mean equal work.
+        epoch, step: of the weights kept; step counts optimizer steps from the stage's start.
+        metrics: validation metrics of the weights kept, by name, and their protocol.
+        seed, threads: of the run.
+        adrec_version, torch_version: what wrote it.
+    """
+
+    model: str
+    stage: str
+    output: str
+    config: dict[str, Any]
+    training: dict[str, Any]
+    dataset: str
+    sequences_sha256: str
+    items_sha256: str
+    item_count: int
+    parent_sha256: str
+    run_key: str
+    epoch: int
+    step: int
+    metrics: dict[str, Any]
+    seed: int
+    threads: int
+    adrec_version: str
+    torch_version: str
+    format_version: int = FORMAT_VERSION
+
+
+_STRINGS = {field.name for field in fields(CheckpointMetadata) if field.type == "str"}
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], metadata: CheckpointMetadata) -> None:
+    """Write a checkpoint atomically; the same tensors and metadata give the same bytes.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    text = {
+        field.name: value if field.name in _STRINGS else json.dumps(value, sort_keys=True)
+        for field in fields(metadata)
+        for value in [getattr(metadata, field.name)]
+    }
+    _write(path, tensors, text)
+
+
+def read_metadata(path: Path) -> CheckpointMetadata:
+    """Read and check what a checkpoint says of itself, without its tensors.
+
+    Raises:
+        ArtifactError: missing, damaged, or of another format version.
+    """
+    with _opened(path) as file:
+        return _parse(path, file.metadata())
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], CheckpointMetadata]:
+    """Read a checkpoint whole, verifying its content hash and that every weight is finite.
+
+    Raises:
+        ArtifactError: missing, damaged, of another format version, or with NaN or infinite weights.
+    """
+    tensors, text = _read(path)
+    metadata = _parse(path, text)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ArtifactError(f"{path}: tensor {name} has values that are not finite", hint="train it anew")
+    return tensors, metadata
+
+
+def save_state(path: Path, tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> None:
+    """Write what only resuming needs, atomically.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    _write(path, tensors, {"format_version": str(FORMAT_VERSION), **text})
+
+
+def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Read what `save_state` wrote.
+
+    Raises:
+        ArtifactError: missing, damaged, or of another format version.
+    """
+    tensors, text = _read(path)
+    _check_version(path, text)
+    return tensors, text
+
+
+def _write(path: Path, tensors: Mapping[str, torch.Tensor], text: dict[str, str]) -> None:
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = {**text, _CONTENT_KEY: _content_sha256(contiguous, text)}
+    write_bytes(path, _sorted_header(save(contiguous, metadata=text)))
+
+
+def _sorted_header(serialized: bytes) -> bytes:
+    """Sort the metadata of a safetensors file: the library writes them in an order that changes between runs."""
+    (length,) = struct.unpack("<Q", serialized[:8])
+    header = json.loads(serialized[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    encoded = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    return struct.pack("<Q", len(encoded)) + encoded + serialized[8 + length :]
+
+
+def _content_sha256(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(dict(sorted(text.items()))).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    with _opened(path) as file:
+        text = dict(file.metadata() or {})
+        # Cloned, as tensors in the file's mapping would change with the file and may be misaligned.
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    found = text.pop(_CONTENT_KEY, "")
+    if found != _content_sha256(tensors, text):
+        raise _damaged(path, "its content does not match its own checksum")
+    return tensors, text
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a safetensors file; every way of not being one becomes an `ArtifactError`."""
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist", hint="train it first, or check the name")
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+    except OSError as error:
+        raise storage_error("read", path, error) from error
+
+
+def _parse(path: Path, text: Mapping[str, str] | None) -> CheckpointMetadata:
+    text = text or {}
+    _check_version(path, text)
+    try:
+        values: dict[str, Any] = {
+            field.name: text[field.name] if field.name in _STRINGS else json.loads(text[field.name])
+            for field in fields(CheckpointMetadata)
+        }
+        return CheckpointMetadata(**values)
+    except (KeyError, ValueError, RecursionError) as error:
+        raise _damaged(path, f"metadata {error} missing or unreadable") from error
+
+
+def _check_version(path: Path, text: Mapping[str, str]) -> None:
+    version = text.get("format_version")
+    if version is None:
+        raise ArtifactError(f"{path} is not a checkpoint of adrec: it has no format_version", hint="check the name")
+    if version != str(FORMAT_VERSION):
+        raise ArtifactError(
+            f"{path} has format version {version}, this adrec reads {FORMAT_VERSION}", hint="train anew"
+        )
+
+
+def _damaged(path: Path, reason: str) -> ArtifactError:
+    return ArtifactError(f"{path} is damaged: {reason}", hint="remove it and run its stage again")

@@ -1,0 +1,142 @@
+"""Sequences into tensors: packed training batches and histories of similar length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from adrec_cli.data.packing import pack
+from adrec_cli.data.sequences import Sequences
+from adrec_cli.models.base import HistoryBatch, PackedBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingWindows:
+    """Stretches of train events a model learns from; each gives length - 1 pairs of input and target.
+
+    Attributes:
+        items: as `Sequences.items`.
+        starts: the first event of each window.
+        lengths: inputs of each window, 1..L (one less than its events).
+    """
+
+    items: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def tokens(self) -> int:
+        """Inputs of all windows."""
+        return int(self.lengths.sum())
+
+
+def training_windows(sequences: Sequences, max_length: int, *, all_events: bool = False) -> TrainingWindows:
+    """Cut the train events of each user into windows of at most max_length inputs.
+
+    Args:
+        sequences: of a dataset.
+        max_length: L.
+        all_events: cut a long history into several windows from its end backwards; otherwise only the newest
+            window is used, as in the ADRec code.
+    """
+    ends = sequences.offsets[:-1] + sequences.train_end
+    inputs = sequences.train_end - 1
+    has_target = inputs >= 1
+    ends, inputs = ends[has_target], inputs[has_target]
+    counts = -(-inputs // max_length) if all_events else np.ones_like(inputs)
+    owner = np.repeat(np.arange(len(ends)), counts)
+    number = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    lengths = np.minimum(inputs[owner] - number * max_length, max_length)
+    # A window's targets end where the newer window's inputs begin: each pair is learnt once.
+    starts = ends[owner] - 1 - number * max_length - lengths
+    return TrainingWindows(items=sequences.items, starts=starts, lengths=lengths)
+
+
+def epoch_batches(
+    windows: TrainingWindows, *, batch_size: int, max_length: int, generator: torch.Generator, first: int = 0
+) -> Iterator[PackedBatch]:
+    """Yield packed batches of shuffled windows.
+
+    Args:
+        windows: to learn from.
+        batch_size: windows a batch; the last batch may be smaller.
+        max_length: L, the length of a row.
+        generator: of the order.
+        first: batches to leave out, when an interrupted epoch goes on.
+    """
+    order = torch.randperm(len(windows), generator=generator).numpy()
+    for begin in range(first * batch_size, len(windows), batch_size):
+        chosen = order[begin : begin + batch_size]
+        yield packed_batch(windows, chosen, max_length)
+
+
+def packed_batch(windows: TrainingWindows, chosen: npt.NDArray[np.int64], max_length: int) -> PackedBatch:
+    """Pack some windows into one batch; rows are as long as the longest needs, at most max_length."""
+    starts, lengths = windows.starts[chosen], windows.lengths[chosen]
+    rows, columns = pack(lengths, max_length)
+    used = int((columns + lengths).max())
+    shape = (int(rows.max()) + 1, used)
+    position = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    at = np.repeat(rows * used + columns, lengths) + position
+    source = np.repeat(starts, lengths) + position
+
+    def filled(values: npt.NDArray[np.integer]) -> torch.Tensor:
+        flat = np.zeros(shape[0] * shape[1], dtype=np.int64)
+        flat[at] = values
+        return torch.from_numpy(flat.reshape(shape))
+
+    return PackedBatch(
+        inputs_RL=filled(windows.items[source]),
+        targets_RL=filled(windows.items[source + 1]),
+        segments_RL=filled(np.repeat(np.arange(1, len(chosen) + 1), lengths)),
+        positions_RL=filled(position),
+        sequences=len(chosen),
+    )
+
+
+def history_batches(
+    items: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    *,
+    max_length: int,
+    batch_tokens: int = 16_384,
+) -> Iterator[tuple[npt.NDArray[np.int64], HistoryBatch]]:
+    """Yield histories of similar length together with the numbers of the cases they belong to.
+
+    Args:
+        items: as `Sequences.items`.
+        starts, ends: the events [start, end) of each case's history, at least one.
+        max_length: L; only the newest L events are used.
+        batch_tokens: at most so many positions a batch, and at least one case.
+    """
+    starts = np.maximum(starts, ends - max_length)
+    lengths = ends - starts
+    order = np.argsort(lengths, kind="stable")
+    sorted_lengths = lengths[order]
+    begin = 0
+    while begin < len(order):
+        # Sorted by length, so a batch's last history is its longest; positions grow with every case taken in.
+        window = sorted_lengths[begin : begin + batch_tokens]
+        positions = np.arange(1, len(window) + 1) * window
+        count = max(1, int(np.searchsorted(positions, batch_tokens, side="right")))
+        cases = order[begin : begin + count]
+        yield cases, _history_batch(items, starts[cases], lengths[cases])
+        begin += count
+
+
+def _history_batch(
+    items: npt.NDArray[np.int32], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+) -> HistoryBatch:
+    columns = np.arange(lengths.max())
+    real = columns < lengths[:, None]
+    source = np.where(real, starts[:, None] + columns, 0)
+    padded = np.where(real, items[source], 0).astype(np.int64)
+    return HistoryBatch(items_BL=torch.from_numpy(padded), lengths_B=torch.from_numpy(lengths.astype(np.int64)))

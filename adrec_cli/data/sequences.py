@@ -1,0 +1,142 @@
+"""Reads `sequences.parquet` and `items.parquet` of a dataset into arrays for training and ranking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from adrec_cli.errors import ArtifactError, InputError
+from adrec_cli.schema import (
+    ITEM_ID,
+    ITEM_INDEX,
+    ITEMS,
+    ITEMS_FILE,
+    SEQUENCES_FILE,
+    TRAIN_END,
+    USER_ID,
+    VALID_END,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequences:
+    """The events of all users, one after the other.
+
+    Attributes:
+        user_ids: raw ids, one a user.
+        items: item indices 1..V of all events; user u's are items[offsets[u]:offsets[u + 1]], oldest first.
+        offsets: int64, one more than users.
+        train_end, valid_end: int64 a user, relative to the user's first event.
+        item_count: V.
+    """
+
+    user_ids: pl.Series
+    items: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    train_end: npt.NDArray[np.int64]
+    valid_end: npt.NDArray[np.int64]
+    item_count: int
+
+    @property
+    def users(self) -> int:
+        """How many users there are."""
+        return len(self.train_end)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Events of each user."""
+        return np.diff(self.offsets)
+
+    def history(self, user: int) -> npt.NDArray[np.int32]:
+        """Return all items of a user, oldest first."""
+        return self.items[self.offsets[user] : self.offsets[user + 1]]
+
+    def find(self, user_id: str) -> int:
+        """Return the row of a raw user id.
+
+        Raises:
+            InputError: nobody has it.
+        """
+        found = (self.user_ids == user_id).arg_true()
+        if found.is_empty():
+            raise InputError(
+                f"unknown user {user_id!r}: not among the {self.users:,} users of this dataset",
+                hint='for somebody unknown give the items: --history "id,id,..."',
+            )
+        return int(found[0])
+
+
+def load_sequences(folder: Path, item_count: int) -> Sequences:
+    """Read the sequences of a dataset's folder and check that they are what the format promises.
+
+    Args:
+        folder: the dataset's folder in the workspace.
+        item_count: V, of the same dataset's items.
+
+    Raises:
+        ArtifactError: missing, damaged or not of this format.
+    """
+    path = folder / SEQUENCES_FILE
+    table = _read(path, [USER_ID, ITEMS, TRAIN_END, VALID_END])
+    lengths = table[ITEMS].list.len().to_numpy().astype(np.int64)
+    items = table[ITEMS].explode().drop_nulls().to_numpy().astype(np.int32)
+    sequences = Sequences(
+        user_ids=table[USER_ID],
+        items=items,
+        offsets=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]),
+        train_end=table[TRAIN_END].to_numpy().astype(np.int64),
+        valid_end=table[VALID_END].to_numpy().astype(np.int64),
+        item_count=item_count,
+    )
+    ends_in_order = (
+        (sequences.train_end >= 0) & (sequences.train_end <= sequences.valid_end) & (sequences.valid_end <= lengths)
+    )
+    if len(items) != sequences.offsets[-1] or not ends_in_order.all():
+        raise _damaged(path, "split positions lie outside the sequences")
+    if len(items) and not (items.min() >= 1 and items.max() <= item_count):
+        raise _damaged(path, f"item indices lie outside 1..{item_count}")
+    return sequences
+
+
+def load_items(folder: Path) -> pl.DataFrame:
+    """Read `items.parquet`, one row an item in the order of its index.
+
+    Raises:
+        ArtifactError: missing, damaged or not of this format.
+    """
+    path = folder / ITEMS_FILE
+    items = _read(path, None)
+    if ITEM_INDEX not in items.columns or ITEM_ID not in items.columns:
+        raise _damaged(path, f"columns {ITEM_INDEX} and {ITEM_ID} are expected, found {', '.join(items.columns)}")
+    if not (items[ITEM_INDEX].to_numpy() == np.arange(1, items.height + 1)).all():
+        raise _damaged(path, f"{ITEM_INDEX} is not 1..{items.height}")
+    return items
+
+
+def item_indices(items: pl.DataFrame, item_ids: list[str]) -> list[int | None]:
+    """Return the index of each raw item id, None where the id is unknown."""
+    asked = pl.DataFrame({ITEM_ID: item_ids}, schema={ITEM_ID: pl.String})
+    joined = asked.join(items.select(ITEM_ID, ITEM_INDEX), on=ITEM_ID, how="left", maintain_order="left")
+    return joined[ITEM_INDEX].to_list()
+
+
+def _read(path: Path, columns: list[str] | None) -> pl.DataFrame:
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist", hint=f"make it with: adrec preprocess {path.parent.name}")
+    try:
+        table = pl.read_parquet(path, columns=columns)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from error
+    if columns and any(table[column].null_count() for column in columns):
+        raise _damaged(path, "it has missing values")
+    return table
+
+
+def _damaged(path: Path, reason: str) -> ArtifactError:
+    return ArtifactError(
+        f"{path} is damaged: {reason}", hint=f"make it anew with: adrec preprocess {path.parent.name} --force"
+    )

@@ -1,0 +1,126 @@
+"""The forward process q(x_t | x_start) and the posterior q(x_{t-1} | x_t, x_start)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from adrec_cli.diffusion.schedules import betas_for
+from adrec_cli.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianDiffusion:
+    """The coefficients of a diffusion process over T steps, computed in float64, kept in float32.
+
+    Attributes:
+        timesteps_T: the original timestep of each step, int64; 0..T-1 unless respaced.
+        original_steps: T of the schedule the model was trained with.
+        alphas_cumprod_T: the product of (1 - beta) up to t, float64.
+        sqrt_alphas_cumprod_T, sqrt_one_minus_alphas_cumprod_T: of x_start and of the noise in x_t.
+        posterior_mean_coef1_T, posterior_mean_coef2_T: of x_start and of x_t in the posterior mean.
+        posterior_variance_T: of q(x_{t-1} | x_t, x_start); 0 at t = 0.
+        sample_std_T: the standard deviation used when sampling ("fixed large", sqrt of beta).
+
+    Source: Ho et al. 2020, eq. 4, 6 and 7; ADRec eq. 3-6.
+    """
+
+    timesteps_T: torch.Tensor
+    original_steps: int
+    betas_T: torch.Tensor
+    alphas_cumprod_T: torch.Tensor
+    sqrt_alphas_cumprod_T: torch.Tensor
+    sqrt_one_minus_alphas_cumprod_T: torch.Tensor
+    posterior_mean_coef1_T: torch.Tensor
+    posterior_mean_coef2_T: torch.Tensor
+    posterior_variance_T: torch.Tensor
+    sample_std_T: torch.Tensor
+
+    @property
+    def steps(self) -> int:
+        """How many reverse steps this process has."""
+        return len(self.betas_T)
+
+    @classmethod
+    def named(cls, schedule: str, steps: int) -> GaussianDiffusion:
+        """Return the process of a named schedule.
+
+        Raises:
+            UsageError: as `betas_for`.
+        """
+        return cls.from_betas(betas_for(schedule, steps), timesteps_T=torch.arange(steps), original_steps=steps)
+
+    @classmethod
+    def from_betas(cls, betas_T: torch.Tensor, *, timesteps_T: torch.Tensor, original_steps: int) -> GaussianDiffusion:
+        """Compute every coefficient from betas_T, float64."""
+        alphas_cumprod_T = torch.cumprod(1 - betas_T, dim=0)
+        previous_T = torch.cat([torch.ones(1, dtype=torch.float64), alphas_cumprod_T[:-1]])
+        posterior_variance_T = betas_T * (1 - previous_T) / (1 - alphas_cumprod_T)
+        # The first step's posterior variance is 0; the second's stands in for it, as in Ho et al.'s code.
+        variance_T = betas_T.clone()
+        variance_T[0] = posterior_variance_T[min(1, len(betas_T) - 1)]
+        return cls(
+            timesteps_T=timesteps_T,
+            original_steps=original_steps,
+            betas_T=betas_T,
+            alphas_cumprod_T=alphas_cumprod_T,
+            sqrt_alphas_cumprod_T=alphas_cumprod_T.sqrt().float(),
+            sqrt_one_minus_alphas_cumprod_T=(1 - alphas_cumprod_T).sqrt().float(),
+            posterior_mean_coef1_T=(betas_T * previous_T.sqrt() / (1 - alphas_cumprod_T)).float(),
+            posterior_mean_coef2_T=((1 - previous_T) * (1 - betas_T).sqrt() / (1 - alphas_cumprod_T)).float(),
+            posterior_variance_T=posterior_variance_T.float(),
+            sample_std_T=variance_T.sqrt().float(),
+        )
+
+    def respaced(self, steps: int) -> GaussianDiffusion:
+        """Return a process of `steps` steps over the same noise levels, evenly strided, ending at the noisiest.
+
+        Source: Nichol and Dhariwal 2021, section 4.
+
+        Raises:
+            UsageError: more steps than the process has, or none.
+        """
+        if not 1 <= steps <= self.steps:
+            raise UsageError(
+                f"--steps must be between 1 and {self.steps}, got {steps}",
+                hint=f"the model was trained with {self.steps} diffusion steps",
+            )
+        if steps == self.steps:
+            return self
+        # round(T * (i + 1) / steps) - 1: strided from the end, so that the chain starts at the noisiest level.
+        kept = torch.tensor([round(self.steps * (i + 1) / steps) - 1 for i in range(steps)])
+        alphas_cumprod = self.alphas_cumprod_T[kept]
+        previous = torch.cat([torch.ones(1, dtype=torch.float64), alphas_cumprod[:-1]])
+        return self.from_betas(
+            1 - alphas_cumprod / previous,
+            timesteps_T=self.timesteps_T[kept],
+            original_steps=self.original_steps,
+        )
+
+    def q_sample(self, x_start: torch.Tensor, t: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Return x_t, the data after t + 1 steps of noise.
+
+        Args:
+            x_start: (..., D).
+            t: (...), int64 in 0..T-1, one a vector.
+            noise: standard normal, like x_start.
+
+        Source: ADRec eq. 3.
+        """
+        scale = self.sqrt_alphas_cumprod_T.to(x_start.device)[t].unsqueeze(-1)
+        noise_scale = self.sqrt_one_minus_alphas_cumprod_T.to(x_start.device)[t].unsqueeze(-1)
+        return scale * x_start + noise_scale * noise
+
+    def posterior_mean(self, x_start: torch.Tensor, x_t: torch.Tensor, step: int) -> torch.Tensor:
+        """Return the mean of q(x_{t-1} | x_t, x_start) at one step for all vectors.
+
+        Args:
+            x_start, x_t: (..., D).
+            step: position in this process, 0..steps-1; 0 is the last one taken.
+
+        Source: ADRec eq. 6.
+        """
+        coef1 = self.posterior_mean_coef1_T[step].item()
+        coef2 = self.posterior_mean_coef2_T[step].item()
+        return coef1 * x_start + coef2 * x_t

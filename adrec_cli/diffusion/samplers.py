@@ -1,0 +1,60 @@
+"""Reverse processes: from noise to x_start with any denoiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from adrec_cli.diffusion.process import GaussianDiffusion
+from adrec_cli.errors import UsageError
+
+Denoiser = Callable[[torch.Tensor, int], torch.Tensor]
+"""(x_t (..., D), the original timestep) -> the predicted x_start (..., D)."""
+
+Noise = Callable[[], torch.Tensor]
+"""Returns the next standard-normal draw (..., D), or zeros."""
+
+
+def ddpm(denoiser: Denoiser, diffusion: GaussianDiffusion, noise: Noise) -> torch.Tensor:
+    """Run the ancestral sampler from pure noise through every step of `diffusion`.
+
+    Args:
+        denoiser: predicts x_start.
+        diffusion: the process, respaced to the steps wanted.
+        noise: called once for the start and once for each step but the last.
+
+    Returns:
+        The sample (..., D); with one step it is the denoiser's x_start itself.
+
+    Source: Ho et al. 2020, algorithm 2, with x_start prediction; ADRec algorithm 2.
+    """
+    x_t = noise()
+    for step in reversed(range(diffusion.steps)):
+        x_start = denoiser(x_t, int(diffusion.timesteps_T[step]))
+        x_t = diffusion.posterior_mean(x_start, x_t, step)
+        if step > 0:
+            x_t = x_t + diffusion.sample_std_T[step].item() * noise()
+    return x_t
+
+
+def noise_source(
+    shape: tuple[int, ...], *, kind: str, generator: torch.Generator, dtype: torch.dtype = torch.float32
+) -> Noise:
+    """Return the noise of a named kind for a sampler.
+
+    Args:
+        shape: of one draw.
+        kind: "seeded" draws from `generator`, "zero" is deterministic.
+        generator: on the device wanted.
+        dtype: of the draws.
+
+    Raises:
+        UsageError: an unknown kind.
+    """
+    if kind == "zero":
+        zeros = torch.zeros(shape, device=generator.device, dtype=dtype)
+        return lambda: zeros
+    if kind == "seeded":
+        return lambda: torch.randn(shape, generator=generator, device=generator.device, dtype=dtype)
+    raise UsageError(f"unknown noise {kind!r}", hint="one of: seeded, zero")

@@ -1,0 +1,106 @@
+"""Noise schedules by name: how much noise step t adds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from adrec_cli.errors import UsageError
+
+_MAX_BETA = 0.999
+
+
+def linear(steps: int) -> torch.Tensor:
+    """Return betas from 1e-4 to 0.02, whatever the number of steps.
+
+    Source: Ho et al. 2020; the `linear` of the ADRec reproduction report.
+    """
+    return torch.linspace(1e-4, 0.02, steps, dtype=torch.float64)
+
+
+def linear_scaled(steps: int) -> torch.Tensor:
+    """Return the linear betas scaled by 1000 / T, as the official ADRec code calls `linear`.
+
+    Not a schedule for T <= 20, where a beta reaches 1.
+    """
+    scale = 1000 / steps
+    return torch.linspace(scale * 1e-4, scale * 0.02, steps, dtype=torch.float64)
+
+
+def trunc_lin(steps: int) -> torch.Tensor:
+    """Return the scaled linear betas lifted by 0.01; where they would pass 1 they end at T-scaled 0.001.
+
+    Source: Diffusion-LM (Li et al. 2022); the default of the ADRec code.
+    """
+    scale = 1000 / steps
+    end = scale * 0.02 + 0.01
+    if end > 1:
+        end = scale * 0.001 + 0.01
+    return torch.linspace(scale * 1e-4 + 0.01, end, steps, dtype=torch.float64)
+
+
+def cosine(steps: int) -> torch.Tensor:
+    """Return the squared-cosine schedule. Source: Nichol and Dhariwal 2021."""
+    return _from_alpha_bar(steps, lambda u: math.cos((u + 0.008) / 1.008 * math.pi / 2) ** 2)
+
+
+def sqrt(steps: int) -> torch.Tensor:
+    """Return the square-root schedule. Source: Diffusion-LM (Li et al. 2022)."""
+    return _from_alpha_bar(steps, lambda u: 1 - math.sqrt(u + 1e-4))
+
+
+def trunc_cos(steps: int) -> torch.Tensor:
+    """Return a cosine schedule that starts with the noise already there at time 0.
+
+    Source: Diffusion-LM (Li et al. 2022); an option of the ADRec code.
+    """
+
+    def alpha_bar(u: float) -> float:
+        return math.cos((u + 0.1) / 1.1 * math.pi / 2) ** 2
+
+    first = torch.tensor([min(1 - alpha_bar(0.0), _MAX_BETA)], dtype=torch.float64)
+    return torch.cat([first, _from_alpha_bar(steps, alpha_bar)[: steps - 1]])
+
+
+SCHEDULES: dict[str, Callable[[int], torch.Tensor]] = {
+    "linear": linear,
+    "linear_scaled": linear_scaled,
+    "trunc_lin": trunc_lin,
+    "trunc_cos": trunc_cos,
+    "cosine": cosine,
+    "sqrt": sqrt,
+}
+
+
+def betas_for(schedule: str, steps: int) -> torch.Tensor:
+    """Return the betas of a named schedule.
+
+    Args:
+        schedule: a key of `SCHEDULES`.
+        steps: T, at least 1.
+
+    Returns:
+        betas_T, float64, each in (0, 1).
+
+    Raises:
+        UsageError: an unknown name, or a schedule that is none at this number of steps.
+    """
+    if schedule not in SCHEDULES:
+        raise UsageError(f"unknown noise schedule {schedule!r}", hint=f"one of: {', '.join(SCHEDULES)}")
+    if steps < 1:
+        raise UsageError(f"diffusion_steps must be at least 1, got {steps}")
+    betas_T = SCHEDULES[schedule](steps)
+    if not bool(((betas_T > 0) & (betas_T < 1)).all()):
+        raise UsageError(
+            f"noise schedule {schedule!r} is not valid for {steps} steps: betas reach {betas_T.max().item():.3g}",
+            hint="use more steps, or another schedule such as trunc_lin",
+        )
+    return betas_T
+
+
+def _from_alpha_bar(steps: int, alpha_bar: Callable[[float], float]) -> torch.Tensor:
+    """Turn a function of time in [0, 1] into betas, each at most 0.999."""
+    betas = [min(1 - alpha_bar((i + 1) / steps) / alpha_bar(i / steps), _MAX_BETA) for i in range(steps)]
+    return torch.tensor(betas, dtype=torch.float64)

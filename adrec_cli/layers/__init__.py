@@ -1,0 +1,1 @@
+"""Building blocks shared by the models: embedding, attention, Transformer block, dropout."""

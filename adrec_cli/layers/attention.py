@@ -1,0 +1,127 @@
+"""Causal multi-head self-attention over packed rows, and with cached keys and values for one new token."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from adrec_cli.layers.dropout import dropout
+
+
+def packed_causal_mask(segments_RL: torch.Tensor) -> torch.Tensor:
+    """Return which key a query may see when several sequences share a row.
+
+    Args:
+        segments_RL: the number of the sequence a position belongs to; padding has a number of its own.
+
+    Returns:
+        mask_R1LL, bool: True where query and key belong to the same sequence and the key is not later.
+    """
+    length = segments_RL.shape[1]
+    same_RLL = segments_RL.unsqueeze(2) == segments_RL.unsqueeze(1)
+    causal_LL = torch.ones(length, length, dtype=torch.bool, device=segments_RL.device).tril()
+    return (same_RLL & causal_LL).unsqueeze(1)
+
+
+@dataclass
+class KeyValueCache:
+    """Keys and values of a history in one attention layer, with one free slot at the end for the new token.
+
+    Attributes:
+        keys_BHSd, values_BHSd: S = longest history + 1; slot S - 1 belongs to the new token.
+        visible_B11S: bool, the slots the new token may see: its history and itself, never padding.
+    """
+
+    keys_BHSd: torch.Tensor
+    values_BHSd: torch.Tensor
+    visible_B11S: torch.Tensor
+
+
+class CausalSelfAttention(nn.Module):
+    """Multi-head self-attention in which no position sees a later one.
+
+    Source: Vaswani et al. 2017, section 3.2; ADRec section 4.1.
+    """
+
+    def __init__(self, width: int, heads: int, attention_dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_dropout = attention_dropout
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        """Attend within rows.
+
+        Args:
+            hidden_RLD: R rows.
+            mask_R1LL: who sees whom; None means plain causal.
+            generator: for dropout of the attention weights; None in evaluation.
+        """
+        query, key, value = self._project(hidden_RLD)
+        return self._merge(self._attend(query, key, value, mask_R1LL, generator))
+
+    def prefill(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor) -> tuple[torch.Tensor, KeyValueCache]:
+        """Attend over left-aligned histories and keep their keys and values.
+
+        Args:
+            hidden_BLD: positions from lengths_B on are padding; being later, no real position sees them.
+            lengths_B: real positions of each history.
+        """
+        query, key, value = self._project(hidden_BLD)
+        attended = self._attend(query, key, value, None, None)
+        slots = torch.arange(hidden_BLD.shape[1] + 1, device=hidden_BLD.device)
+        visible_BS = slots < lengths_B.unsqueeze(1)
+        visible_BS[:, -1] = True
+        cache = KeyValueCache(
+            keys_BHSd=F.pad(key, (0, 0, 0, 1)),
+            values_BHSd=F.pad(value, (0, 0, 0, 1)),
+            visible_B11S=visible_BS[:, None, None, :],
+        )
+        return self._merge(attended), cache
+
+    def extend(self, token_B1D: torch.Tensor, cache: KeyValueCache) -> torch.Tensor:
+        """Attend from one new token to its cached history and itself; the cache's free slot is overwritten."""
+        query, key, value = self._project(token_B1D)
+        cache.keys_BHSd[:, :, -1:] = key
+        cache.values_BHSd[:, :, -1:] = value
+        attended = F.scaled_dot_product_attention(
+            query, cache.keys_BHSd, cache.values_BHSd, attn_mask=cache.visible_B11S
+        )
+        return self._merge(attended)
+
+    def _project(self, hidden_RLD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        rows, length, width = hidden_RLD.shape
+        qkv = self.qkv(hidden_RLD).view(rows, length, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        return query, key, value
+
+    def _attend(
+        self,
+        query_RHLd: torch.Tensor,
+        key_RHLd: torch.Tensor,
+        value_RHLd: torch.Tensor,
+        mask_R1LL: torch.Tensor | None,
+        generator: torch.Generator | None,
+    ) -> torch.Tensor:
+        if generator is None or self.attention_dropout == 0.0:
+            return F.scaled_dot_product_attention(
+                query_RHLd, key_RHLd, value_RHLd, attn_mask=mask_R1LL, is_causal=mask_R1LL is None
+            )
+        # scaled_dot_product_attention draws its dropout from the global generator, so it is spelt out here.
+        scores_RHLL = query_RHLd @ key_RHLd.transpose(-2, -1) / math.sqrt(query_RHLd.shape[-1])
+        if mask_R1LL is None:
+            length = query_RHLd.shape[2]
+            mask_R1LL = torch.ones(length, length, dtype=torch.bool, device=scores_RHLL.device).tril()
+        weights_RHLL = scores_RHLL.masked_fill(~mask_R1LL, float("-inf")).softmax(dim=-1)
+        return dropout(weights_RHLL, self.attention_dropout, generator) @ value_RHLd
+
+    def _merge(self, attended_RHLd: torch.Tensor) -> torch.Tensor:
+        merged: torch.Tensor = self.out(attended_RHLd.transpose(1, 2).flatten(2))
+        return merged

@@ -1,0 +1,54 @@
+"""Item embeddings (with a padding row that stays zero) and timestep embeddings."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from adrec_cli.diffusion.timesteps import sinusoidal_embedding
+from adrec_cli.schema import PAD
+
+
+class ItemEmbedding(nn.Module):
+    """One vector an item, shared by inputs, targets and scores; row 0 is padding and stays zero."""
+
+    def __init__(self, items: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(items + 1, width))
+
+    def forward(self, items: torch.Tensor) -> torch.Tensor:
+        """Return the vectors (..., D) of item indices (...), int64; padding gives zeros and gets no gradient."""
+        return F.embedding(items, self.weight, padding_idx=PAD)
+
+    def initialize(self, generator: torch.Generator, std: float) -> None:
+        """Draw fresh vectors from N(0, std^2)."""
+        with torch.no_grad():
+            self.weight.normal_(0.0, std, generator=generator)
+            self.weight[PAD].zero_()
+
+
+class TimestepEmbedding(nn.Module):
+    """A sinusoidal embedding of 1000 t / T, passed through a two-layer network with SiLU.
+
+    Source: the ADRec code, `time_embed`; Ho et al. 2020.
+    """
+
+    def __init__(self, width: int, steps: int) -> None:
+        super().__init__()
+        self.width = width
+        self.steps = steps
+        self.expand = nn.Linear(width, 4 * width)
+        self.contract = nn.Linear(4 * width, width)
+
+    def table_TD(self) -> torch.Tensor:
+        """Return the embedding of every timestep, (T, D): T rows cost less than one a token."""
+        t = torch.arange(self.steps, device=self.expand.weight.device) * (1000.0 / self.steps)
+        embedded: torch.Tensor = self.contract(F.silu(self.expand(sinusoidal_embedding(t, self.width))))
+        return embedded
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """Draw fresh weights: Xavier normal matrices, zero biases."""
+        for linear in (self.expand, self.contract):
+            nn.init.xavier_normal_(linear.weight, generator=generator)
+            nn.init.zeros_(linear.bias)

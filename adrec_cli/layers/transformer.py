@@ -1,0 +1,95 @@
+"""The causal post-norm Transformer used as ADRec's CAM and ADM."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from adrec_cli.layers.attention import CausalSelfAttention, KeyValueCache
+from adrec_cli.layers.dropout import dropout
+
+LAYER_NORM_EPS = 1e-12
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention and a feed-forward network of width 4 D, each followed by residual and LayerNorm.
+
+    Source: Vaswani et al. 2017; tanh-GELU as in the ADRec code.
+    """
+
+    def __init__(self, width: int, heads: int, dropout_probability: float) -> None:
+        super().__init__()
+        self.dropout_probability = dropout_probability
+        self.attention = CausalSelfAttention(width, heads, dropout_probability)
+        self.attention_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.expand = nn.Linear(width, 4 * width)
+        self.contract = nn.Linear(4 * width, width)
+        self.feed_forward_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+
+    def forward(
+        self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        """Transform rows; arguments as `CausalSelfAttention.forward`."""
+        return self._finish(hidden_RLD, self.attention(hidden_RLD, mask_R1LL, generator), generator)
+
+    def prefill(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor) -> tuple[torch.Tensor, KeyValueCache]:
+        """Transform histories and keep their keys and values."""
+        attended, cache = self.attention.prefill(hidden_BLD, lengths_B)
+        return self._finish(hidden_BLD, attended, None), cache
+
+    def extend(self, token_B1D: torch.Tensor, cache: KeyValueCache) -> torch.Tensor:
+        """Transform one new token after a cached history."""
+        return self._finish(token_B1D, self.attention.extend(token_B1D, cache), None)
+
+    def _finish(self, hidden: torch.Tensor, attended: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+        hidden = self.attention_norm(hidden + dropout(attended, self.dropout_probability, generator))
+        inner = dropout(F.gelu(self.expand(hidden), approximate="tanh"), self.dropout_probability, generator)
+        update = dropout(self.contract(inner), self.dropout_probability, generator)
+        normed: torch.Tensor = self.feed_forward_norm(hidden + update)
+        return normed
+
+
+class CausalTransformer(nn.Module):
+    """A stack of causal post-norm blocks."""
+
+    def __init__(self, *, width: int, blocks: int, heads: int, dropout_probability: float) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(TransformerBlock(width, heads, dropout_probability) for _ in range(blocks))
+
+    def forward(
+        self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        """Transform rows; arguments as `CausalSelfAttention.forward`."""
+        for block in self.blocks:
+            hidden_RLD = block(hidden_RLD, mask_R1LL, generator)
+        return hidden_RLD
+
+    def prefill(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor) -> list[KeyValueCache]:
+        """Return one cache a block for left-aligned histories of lengths_B."""
+        caches = []
+        for block in self.blocks:
+            assert isinstance(block, TransformerBlock)
+            hidden_BLD, cache = block.prefill(hidden_BLD, lengths_B)
+            caches.append(cache)
+        return caches
+
+    def extend(self, token_B1D: torch.Tensor, caches: list[KeyValueCache]) -> torch.Tensor:
+        """Return the output at one new token after cached histories."""
+        for block, cache in zip(self.blocks, caches, strict=True):
+            assert isinstance(block, TransformerBlock)
+            token_B1D = block.extend(token_B1D, cache)
+        return token_B1D
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """Draw fresh weights: Xavier normal matrices (q, k and v each by itself), zero biases, unit norms."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                # The fused q, k, v matrix is three square ones; a feed-forward matrix is one.
+                parts = module.weight.chunk(3) if module.out_features == 3 * module.in_features else (module.weight,)
+                for part in parts:
+                    nn.init.xavier_normal_(part, generator=generator)
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.LayerNorm):
+                nn.init.ones_(module.weight)
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,1 @@
+"""Models, one paper a file, behind the protocol of `base`."""

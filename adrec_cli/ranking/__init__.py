@@ -1,0 +1,1 @@
+"""Scores, ranks, metrics and protocols, shared by evaluate and recommend."""

@@ -1,0 +1,58 @@
+"""Metrics of one held-out item, from its rank: per case first, the mean over users last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+CUTOFFS = (5, 10, 20, 50)
+
+Ranks = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
+
+
+def hit_rate(ranks: Ranks, k: int) -> Values:
+    """Return 1 where the target is among the first k, else 0. With one target it equals Recall@k."""
+    return (ranks <= k).astype(np.float64)
+
+
+def ndcg(ranks: Ranks, k: int) -> Values:
+    """Return 1 / log2(1 + rank) where the target is among the first k, else 0.
+
+    Source: Järvelin and Kekäläinen 2002; with one relevant item the ideal DCG is 1.
+    """
+    return np.where(ranks <= k, 1 / np.log2(1.0 + ranks), 0.0)
+
+
+def reciprocal_rank(ranks: Ranks, k: int) -> Values:
+    """Return 1 / rank where the target is among the first k, else 0."""
+    return np.where(ranks <= k, 1 / ranks, 0.0)
+
+
+METRICS: dict[str, Callable[[Ranks, int], Values]] = {"hr": hit_rate, "ndcg": ndcg, "mrr": reciprocal_rank}
+
+
+def mean_over_users(values: Values, users: npt.NDArray[np.int64]) -> float:
+    """Average over the cases of each user first, then over users; each user counts once.
+
+    Args:
+        values: one a case.
+        users: whose case it is.
+    """
+    _, inverse, counts = np.unique(users, return_inverse=True, return_counts=True)
+    return float((np.bincount(inverse, weights=values) / counts).mean())
+
+
+def metric_table(ranks: Ranks, users: npt.NDArray[np.int64], cutoffs: Sequence[int] = CUTOFFS) -> dict[str, float]:
+    """Return every metric at every cut-off, as fractions: {"hr@5": ..., "ndcg@5": ..., "mrr@5": ..., ...}.
+
+    Args:
+        ranks: 1 for the best, one a case.
+        users: whose case it is.
+        cutoffs: the k of "@k".
+    """
+    return {
+        f"{name}@{k}": mean_over_users(metric(ranks, k), users) for k in cutoffs for name, metric in METRICS.items()
+    }

@@ -1,0 +1,119 @@
+"""Which cases are ranked against which candidates: the protocol every figure is printed with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from adrec_cli.data.sequences import Sequences
+from adrec_cli.errors import InputError, UsageError
+
+PARTS = ("valid", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """How targets are ranked.
+
+    Attributes:
+        split: "loo" (leave one out) or "time" (global time).
+        part: "valid" or "test".
+        negatives: 0 ranks against the whole catalogue, else against so many sampled items.
+        negatives_source: "drawn" or the name of the file they come from; only told.
+        mask_seen: items of the history do not compete (the target always does).
+    """
+
+    split: str = "loo"
+    part: str = "test"
+    negatives: int = 0
+    negatives_source: str = "drawn"
+    mask_seen: bool = False
+
+    def __post_init__(self) -> None:
+        if self.part not in PARTS:
+            raise UsageError(f"unknown part {self.part!r}", hint=f"one of: {', '.join(PARTS)}")
+        if self.negatives < 0:
+            raise UsageError(f"negatives must not be negative, got {self.negatives}")
+
+    @property
+    def code(self) -> str:
+        """The short code printed beside every figure, such as loo/full/test or loo/sampled-99/valid."""
+        candidates = f"sampled-{self.negatives}" if self.negatives else "full"
+        masked = "/mask-seen" if self.mask_seen else ""
+        return f"{self.split}/{candidates}/{self.part}{masked}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cases:
+    """Held-out events, each with the history before it.
+
+    Attributes:
+        users: row of the user of each case.
+        starts, ends: the history is items[start:end] of `Sequences.items`; never empty.
+        targets: item index to be ranked.
+    """
+
+    users: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    targets: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+
+def held_out_cases(sequences: Sequences, part: str) -> Cases:
+    """Return one case for each event of a part, with everything of the user before it as history.
+
+    Leave-one-out has one event a user; a global-time split may have several, and an event without any history is left
+    out, as no sequential model can say anything.
+
+    Raises:
+        InputError: the part has no event.
+    """
+    if part not in PARTS:
+        raise UsageError(f"unknown part {part!r}", hint=f"one of: {', '.join(PARTS)}")
+    begin = sequences.train_end if part == "valid" else sequences.valid_end
+    end = sequences.valid_end if part == "valid" else sequences.lengths
+    begin = np.maximum(begin, 1)
+    counts = np.maximum(end - begin, 0)
+    users = np.repeat(np.arange(sequences.users), counts)
+    within = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = sequences.offsets[users]
+    ends = starts + begin[users] + within
+    if not len(users):
+        raise InputError(f"no user has a {part} event", hint="check the split and the filters of preprocess")
+    return Cases(users=users, starts=starts, ends=ends, targets=sequences.items[ends].astype(np.int64))
+
+
+def draw_negatives(sequences: Sequences, cases: Cases, count: int, seed: int) -> npt.NDArray[np.int64]:
+    """Draw negatives uniformly, with replacement, from items the user never interacted with, as ReChorus does.
+
+    Args:
+        sequences: of the dataset.
+        cases: to draw for.
+        count: of negatives a case.
+        seed: equal seeds give equal negatives.
+
+    Returns:
+        negatives (cases, count), item indices.
+
+    Raises:
+        InputError: a user has interacted with every item.
+    """
+    item_count = sequences.item_count
+    owner = np.repeat(np.arange(sequences.users), sequences.lengths)
+    seen = np.unique(owner * (item_count + 1) + sequences.items)
+    per_user = np.bincount(seen // (item_count + 1), minlength=sequences.users)
+    if (per_user[cases.users] >= item_count).any():
+        raise InputError("no negatives can be drawn for a user who has interacted with every item")
+    random = np.random.default_rng(seed)
+    drawn = random.integers(1, item_count + 1, size=(len(cases), count))
+    while True:
+        keys = cases.users[:, None] * (item_count + 1) + drawn
+        rows, columns = np.nonzero(np.isin(keys, seen, kind=None))
+        if not len(rows):
+            return drawn
+        drawn[rows, columns] = random.integers(1, item_count + 1, size=len(rows))

@@ -1,0 +1,103 @@
+"""Device, threads, seeded generators and requests to stop: what a computation runs on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from adrec_cli.errors import InterruptedRun, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device called `name`; "auto" takes CUDA where there is one.
+
+    Raises:
+        UsageError: the name is unknown or the device is not there.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device {name!r} is not usable here", hint="use --device cpu or --device auto") from error
+    return device
+
+
+def set_threads(count: int | None) -> int:
+    """Limit PyTorch to `count` CPU threads (None leaves its default) and return how many it uses."""
+    import torch
+
+    if count is not None:
+        if count < 1:
+            raise UsageError(f"--threads must be at least 1, got {count}")
+        torch.set_num_threads(count)
+    return torch.get_num_threads()
+
+
+def seeded_generator(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return a generator whose stream depends on `seed` and on what it is for, and on nothing else.
+
+    A training step draws from `seeded_generator(seed, stage, epoch, step)`, so that a resumed run needs
+    no stored random state to draw the same numbers.
+
+    Args:
+        seed: the run's seed.
+        purpose: names and numbers that tell this stream from the others.
+        device: where the numbers are drawn.
+    """
+    import torch
+
+    digest = hashlib.sha256("/".join(map(str, (seed, *purpose))).encode()).digest()
+    return torch.Generator(device=device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+class StopRequest:
+    """SIGINT and SIGTERM as something a training loop can ask about between two steps.
+
+    Outside `deferred()` a signal raises `InterruptedRun` where the program stands; inside, the first one is
+    only noted in `signal_number`, so that the loop can save, and the second one raises at once.
+    """
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+        self._deferred = False
+
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator[None]:
+        """While open, the first signal is noted instead of raised."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[StopRequest]:
+        """Handle SIGINT and SIGTERM while open, and give the old handlers back afterwards."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self._handle) for number in numbers}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def interrupted(self, message: str, *, hint: str = "") -> InterruptedRun:
+        """Return the error that ends a run which has saved what it could."""
+        return InterruptedRun(message, signal_number=self.signal_number or signal.SIGINT, hint=hint)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        first = self.signal_number is None
+        self.signal_number = number
+        if not (self._deferred and first):
+            raise self.interrupted(f"stopped by {signal.Signals(number).name}")

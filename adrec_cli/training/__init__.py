@@ -1,0 +1,1 @@
+"""Stages as data, losses, and the one loop that trains every model."""

@@ -1,0 +1,55 @@
+"""Checks that raise before the optimizer steps; none of them ever replaces a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import torch
+
+from adrec_cli.errors import DivergedError
+
+_HINT = "lower the learning rate (--learning-rate), check the data, or resume from the last saved state"
+
+
+def require_finite_losses(losses: Mapping[str, float], *, where: str, inputs: Mapping[str, torch.Tensor]) -> None:
+    """Raise unless every loss is finite.
+
+    Args:
+        losses: by name.
+        where: stage, epoch and step.
+        inputs: what the losses were computed from; their largest magnitudes are told.
+
+    Raises:
+        DivergedError: naming the first loss that is not finite.
+    """
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise DivergedError(f"{where}: loss {name} is {value}; largest inputs: {_largest(inputs)}", hint=_HINT)
+
+
+def require_finite_gradients(parameters: Iterable[tuple[str, torch.nn.Parameter]], *, where: str) -> None:
+    """Raise unless every gradient is finite.
+
+    Args:
+        parameters: names and parameters that are about to be stepped.
+        where: stage, epoch and step.
+
+    Raises:
+        DivergedError: naming the first gradient that is not finite.
+    """
+    named = [(name, parameter.grad) for name, parameter in parameters if parameter.grad is not None]
+    norms = torch.stack(torch._foreach_norm([gradient for _, gradient in named]))
+    if bool(torch.isfinite(norms).all()):
+        return
+    for (name, gradient), norm in zip(named, norms, strict=True):
+        if not bool(torch.isfinite(norm)):
+            bad = int((~torch.isfinite(gradient)).sum())
+            raise DivergedError(
+                f"{where}: the gradient of {name} is not finite ({bad:,} of {gradient.numel():,} entries, norm {norm})",
+                hint=_HINT,
+            )
+
+
+def _largest(inputs: Mapping[str, torch.Tensor]) -> str:
+    return ", ".join(f"|{name}| {tensor.detach().abs().max().item():.4g}" for name, tensor in inputs.items())

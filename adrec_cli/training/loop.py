@@ -1,0 +1,330 @@
+"""The one loop that trains every stage of every model. It yields events and prints nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from adrec_cli.data.batches import TrainingWindows, epoch_batches
+from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.models.base import PackedBatch, SequentialRecommender
+from adrec_cli.runtime import seeded_generator
+from adrec_cli.schema import PAD
+from adrec_cli.training.guards import require_finite_gradients, require_finite_losses
+from adrec_cli.training.losses import catalogue_cross_entropy, denoising_mse
+from adrec_cli.training.stages import Stage, TrainingConfig
+
+Validate = Callable[[], Mapping[str, float] | None]
+"""Returns validation metrics by name, or None when it was asked to stop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepDone:
+    """One optimizer step.
+
+    Attributes:
+        epoch, epochs, step, steps: counted from 1.
+        losses: means of the epoch so far.
+        tokens_per_second: of the last step.
+    """
+
+    stage: str
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    losses: Mapping[str, float]
+    tokens_per_second: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochDone:
+    """One epoch, validated if it was its turn; the row that goes to the log.
+
+    Attributes:
+        losses: means over the epoch's tokens.
+        valid: validation metrics; empty when not validated.
+        improved: the monitored metric is the best so far.
+        seconds, validation_seconds: wall time.
+    """
+
+    stage: str
+    epoch: int
+    epochs: int
+    losses: Mapping[str, float]
+    valid: Mapping[str, float]
+    improved: bool
+    learning_rate: float
+    tokens_per_second: float
+    seconds: float
+    validation_seconds: float
+
+
+@dataclass
+class Position:
+    """Where a training stands; all of it is saved, so that a resumed run goes on as if never stopped.
+
+    Attributes:
+        epoch: epochs finished; step: steps done in the next one.
+        total_steps: optimizer steps since the stage's start.
+        sums, tokens: of the losses of the epoch under way.
+        best_value, best_epoch, best_step, best_metrics: of the weights kept.
+        stale_validations: since the last improvement.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    total_steps: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    tokens: int = 0
+    best_value: float = -math.inf
+    best_epoch: int = 0
+    best_step: int = 0
+    best_metrics: dict[str, float] = field(default_factory=dict)
+    stale_validations: int = 0
+
+
+class StageTraining:
+    """A stage under way: a model, its optimizer, and where it stands."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        stage: Stage,
+        config: TrainingConfig,
+        model: SequentialRecommender,
+        windows: TrainingWindows,
+        validate: Validate,
+        device: torch.device,
+    ) -> None:
+        if not len(windows):
+            raise UsageError("nothing to learn from: no user has two train events", hint="relax the filters")
+        self.name, self.stage, self.config = name, stage, config
+        self.model, self.windows, self.validate, self.device = model, windows, validate, device
+        self.position = Position()
+        self.steps = -(-len(windows) // config.batch_size)
+        self.trained = self._freeze_all_but(stage.trains)
+        self.optimizer = torch.optim.Adam(
+            list(self.trained.values()), lr=stage.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        self.best: dict[str, torch.Tensor] = {}
+
+    def _freeze_all_but(self, trains: tuple[str, ...]) -> dict[str, torch.nn.Parameter]:
+        """Leave gradients on only where a component is trained, and return those parameters by name."""
+        components = self.model.components()
+        unknown = set(trains) - set(components)
+        if unknown:
+            raise UsageError(
+                f"stage {self.name} trains {', '.join(sorted(unknown))}, which {self.model.name} does not have",
+                hint=f"it has: {', '.join(components)}",
+            )
+        for name, component in components.items():
+            component.requires_grad_(name in trains)
+        return {name: weight for name, weight in _module(self.model).named_parameters() if weight.requires_grad}
+
+    def events(self, stop: Callable[[], bool]) -> Iterator[StepDone | EpochDone]:
+        """Train until the stage is over or `stop()` is true, yielding what happened.
+
+        Between any two events the state can be saved. After the last event of a finished stage the model holds the
+        weights the stage hands over.
+
+        Raises:
+            DivergedError: a loss or a gradient is not finite; the weights are those before the step.
+        """
+        while not self.finished:
+            started = time.perf_counter()
+            tokens_before = self.position.tokens
+            for event in self._steps():
+                yield event
+                if stop():
+                    return
+            train_seconds = time.perf_counter() - started
+            due = (self.position.epoch + 1) % self.stage.validate_every == 0 or self._is_last_epoch
+            metrics = self.validate() if due else {}
+            if metrics is None:
+                return
+            seconds = time.perf_counter() - started
+            rate = (self.position.tokens - tokens_before) / max(train_seconds, 1e-9)
+            yield self._end_epoch(metrics, rate, seconds, seconds - train_seconds)
+            if stop():
+                return
+        self._hand_over()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done or patience has run out."""
+        waited = self.stage.patience and self.position.stale_validations >= self.stage.patience
+        return bool(waited) or self.position.epoch >= self.stage.epochs
+
+    @property
+    def _is_last_epoch(self) -> bool:
+        return self.position.epoch + 1 >= self.stage.epochs
+
+    @property
+    def _learning_rate(self) -> float:
+        if self.stage.learning_rate_schedule == "cosine":
+            return self.stage.learning_rate * 0.5 * (1 + math.cos(math.pi * self.position.epoch / self.stage.epochs))
+        return self.stage.learning_rate
+
+    def _steps(self) -> Iterator[StepDone]:
+        """Go through what is left of the epoch."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate
+        _module(self.model).train()
+        order = seeded_generator(self.config.seed, self.name, "order", self.position.epoch)
+        batches = epoch_batches(
+            self.windows,
+            batch_size=self.config.batch_size,
+            max_length=self.model.max_length,
+            generator=order,
+            first=self.position.step,
+        )
+        for batch in batches:
+            started = time.perf_counter()
+            tokens = self._step(batch.to(self.device))
+            yield StepDone(
+                stage=self.name,
+                epoch=self.position.epoch + 1,
+                epochs=self.stage.epochs,
+                step=self.position.step,
+                steps=self.steps,
+                losses=self._mean_losses(),
+                tokens_per_second=tokens / (time.perf_counter() - started),
+            )
+
+    def _step(self, batch: PackedBatch) -> int:
+        position = self.position
+        where = f"{self.name} epoch {position.epoch + 1} step {position.step + 1}"
+        generator = seeded_generator(
+            self.config.seed, self.name, "step", position.epoch, position.step, device=self.device
+        )
+        outputs = self.model.token_outputs(batch, output=self.stage.output, generator=generator)
+        vectors_VD = self.model.item_vectors_VD()
+        losses: dict[str, torch.Tensor] = {}
+        if self.stage.ce_weight:
+            # Row 0 is padding and no competitor.
+            losses["ce"] = catalogue_cross_entropy(outputs.predicted_ND, vectors_VD[1:], outputs.targets_N - 1)
+        if self.stage.mse_weight:
+            if outputs.x_start_ND is None:
+                raise UsageError(f"output {self.stage.output!r} of {self.model.name} has no x_start for an MSE loss")
+            losses["mse"] = denoising_mse(outputs.predicted_ND, outputs.x_start_ND, outputs.weights_N)
+        values = {name: loss.item() for name, loss in losses.items()}
+        require_finite_losses(
+            values, where=where, inputs={"predicted": outputs.predicted_ND, "item vectors": vectors_VD}
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        weights = {"ce": self.stage.ce_weight, "mse": self.stage.mse_weight}
+        torch.stack([weights[name] * loss for name, loss in losses.items()]).sum().backward()  # type: ignore[no-untyped-call]
+        require_finite_gradients(self.trained.items(), where=where)
+        self.optimizer.step()
+        self._decay_frozen_embedding()
+        tokens = len(outputs.targets_N)
+        position.step += 1
+        position.total_steps += 1
+        position.tokens += tokens
+        for name, value in values.items():
+            position.sums[name] = position.sums.get(name, 0.0) + value * tokens
+        return tokens
+
+    def _decay_frozen_embedding(self) -> None:
+        if self.stage.embedding_decay:
+            factor = (1 - self.stage.embedding_decay) ** (1 / (self.steps * self.stage.epochs))
+            with torch.no_grad():
+                self.model.item_vectors_VD().mul_(factor)
+
+    def _mean_losses(self) -> dict[str, float]:
+        return {name: total / self.position.tokens for name, total in self.position.sums.items()}
+
+    def _end_epoch(
+        self, metrics: Mapping[str, float], rate: float, seconds: float, validation_seconds: float
+    ) -> EpochDone:
+        position = self.position
+        position.epoch += 1
+        value = self._monitored(metrics)
+        improved = value is not None and value > position.best_value
+        if improved or self.stage.keep == "last" or value is None:
+            position.best_epoch, position.best_step = position.epoch, position.total_steps
+            position.best_metrics = dict(metrics)
+        if improved:
+            assert value is not None
+            position.best_value = value
+            position.stale_validations = 0
+            if self.stage.keep == "best":
+                self.best = {name: weight.detach().clone() for name, weight in _module(self.model).state_dict().items()}
+        elif value is not None:
+            position.stale_validations += 1
+        event = EpochDone(
+            stage=self.name,
+            epoch=position.epoch,
+            epochs=self.stage.epochs,
+            losses=self._mean_losses(),
+            valid=dict(metrics),
+            improved=improved,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            tokens_per_second=rate,
+            seconds=seconds,
+            validation_seconds=validation_seconds,
+        )
+        position.step, position.tokens, position.sums = 0, 0, {}
+        return event
+
+    def _monitored(self, metrics: Mapping[str, float]) -> float | None:
+        if not metrics:
+            return None
+        if self.config.monitor not in metrics:
+            raise UsageError(f"unknown metric to monitor {self.config.monitor!r}", hint=f"one of: {', '.join(metrics)}")
+        return metrics[self.config.monitor]
+
+    def _hand_over(self) -> None:
+        if self.best:
+            _module(self.model).load_state_dict(self.best)
+        with torch.no_grad():
+            self.model.item_vectors_VD()[PAD].zero_()
+
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+        """Return everything resuming needs: weights, best weights, Adam's moments, and the position as JSON."""
+        tensors = {f"weight/{name}": weight for name, weight in _module(self.model).state_dict().items()}
+        tensors |= {f"best/{name}": weight for name, weight in self.best.items()}
+        for name, weight in self.trained.items():
+            for moment, value in self.optimizer.state.get(weight, {}).items():
+                tensors[f"adam/{moment}/{name}"] = value
+        return tensors, {"position": json.dumps(asdict(self.position))}
+
+    def restore(self, tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> None:
+        """Continue from what `state()` returned.
+
+        Raises:
+            ArtifactError: it does not fit this model and stage.
+        """
+        try:
+            self.position = Position(**json.loads(text["position"]))
+            _module(self.model).load_state_dict(_under(tensors, "weight/"))
+            self.best = {name: weight.to(self.device) for name, weight in _under(tensors, "best/").items()}
+            for name, weight in self.trained.items():
+                moments = {m: tensors[f"adam/{m}/{name}"] for m in ("step", "exp_avg", "exp_avg_sq")}
+                self.optimizer.state[weight] = {m: value.to(weight.device) for m, value in moments.items()}
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ArtifactError(
+                f"the saved state of stage {self.name} does not fit: {error}", hint="start the stage anew with --fresh"
+            ) from error
+
+
+def _module(model: SequentialRecommender) -> torch.nn.Module:
+    assert isinstance(model, torch.nn.Module)
+    return model
+
+
+def _under(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def log_row(event: EpochDone) -> dict[str, Any]:
+    """Return the row of the log that tells of an epoch."""
+    return asdict(event)

@@ -1,0 +1,76 @@
+"""ADRec as one writes it straight down: padded to L, masked, every position computed at every reverse step."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from adrec_cli.diffusion.process import GaussianDiffusion
+from adrec_cli.layers.transformer import CausalTransformer
+from adrec_cli.models.adrec import ADRec
+
+
+def attention(block, hidden, lengths):
+    """Multi-head causal attention over padded rows (B, L, D), looping over sequences, heads and queries."""
+    layer = block.attention
+    width = hidden.shape[-1]
+    size = width // layer.heads
+    query, key, value = layer.qkv(hidden).split(width, dim=-1)
+    out = torch.zeros_like(hidden)
+    for b, length in enumerate(lengths):
+        for h in range(layer.heads):
+            part = slice(h * size, (h + 1) * size)
+            for i in range(length):
+                scores = key[b, : i + 1, part] @ query[b, i, part] / math.sqrt(size)
+                out[b, i, part] = scores.softmax(dim=0) @ value[b, : i + 1, part]
+    return layer.out(out)
+
+
+def transformer(module: CausalTransformer, hidden, lengths):
+    """Post-norm blocks over padded rows."""
+    for block in module.blocks:
+        hidden = block.attention_norm(hidden + attention(block, hidden, lengths))
+        inner = block.expand(hidden)
+        inner = 0.5 * inner * (1 + torch.tanh(math.sqrt(2 / math.pi) * (inner + 0.044715 * inner**3)))
+        hidden = block.feed_forward_norm(hidden + block.contract(inner))
+    return hidden
+
+
+def condition(model: ADRec, items, lengths):
+    """CAM output for left-aligned padded items (B, L)."""
+    return transformer(model.cam, model.input_norm(model.item_embedding(items)), lengths)
+
+
+def denoise(model: ADRec, c, x_t, t, lengths):
+    """ADM output of every position; t (B, L)."""
+    times = model.timestep_embedding.table_TD()[t]
+    return transformer(model.adm, c + model.config.lambda_ * (x_t + times), lengths)
+
+
+@torch.no_grad()
+def sample_last(model: ADRec, items, lengths, noises, steps=None):
+    """Denoise the position after each history by full passes over the whole sequence at every step.
+
+    Args:
+        items: (B, L) left-aligned histories.
+        lengths: their lengths.
+        noises: list of (B, D): the start, then one a step but the last.
+        steps: reverse steps.
+    """
+    diffusion: GaussianDiffusion = model.diffusion.respaced(steps or model.diffusion.steps)
+    c = condition(model, items, lengths)
+    rows = torch.arange(len(lengths))
+    last = torch.tensor(lengths) - 1
+    clean = F.pad(model.item_embedding(items[:, 1:]), (0, 0, 0, 1))
+    x_last = noises[0]
+    for number, step in enumerate(reversed(range(diffusion.steps))):
+        x_t = clean.clone()
+        x_t[rows, last] = x_last
+        t = torch.zeros(items.shape, dtype=torch.long)
+        t[rows, last] = int(diffusion.timesteps_T[step])
+        x_start = denoise(model, c, x_t, t, lengths)[rows, last]
+        mean = diffusion.posterior_mean_coef1_T[step] * x_start + diffusion.posterior_mean_coef2_T[step] * x_last
+        x_last = mean if step == 0 else mean + diffusion.sample_std_T[step] * noises[number + 1]
+    return x_last
