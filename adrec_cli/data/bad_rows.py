@@ -1,0 +1,146 @@
+"""Rows that cannot be read: where they are, what they hold, and a clean copy of the rest."""
+
+from __future__ import annotations
+
+import csv
+import json
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal
+
+from adrec_cli.data.recognition import Table
+from adrec_cli.errors import InputError
+
+BadRowPolicy = Literal["error", "skip"]
+EXAMPLES: Final = 5
+_MAX_FIELD: Final = 1 << 27
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadRow:
+    """A row that cannot be read.
+
+    Attributes:
+        path: of the file.
+        place: "line 12" or "row 12", counted from 1.
+        column: its name, "" if the whole row is malformed.
+        expected: what should stand there.
+        got: what stands there.
+    """
+
+    path: Path
+    place: str
+    column: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        column = f", column {self.column!r}" if self.column else ""
+        got = self.got if len(self.got) <= 60 else self.got[:57] + "..."
+        return f"{self.path}, {self.place}{column}: expected {self.expected}, got {got!r}"
+
+
+def bad_rows_error(examples: list[BadRow], count: int) -> InputError:
+    """Return the error for the first of `count` bad rows."""
+    others = f" ({count:,} such rows in all)" if count > 1 else ""
+    return InputError(f"{examples[0]}{others}", hint="mend the file, or leave such rows out with --on-bad-row skip")
+
+
+def record_place(table: Table, record: int) -> str:
+    """Return "line n" for the record with this number, counted from 0 without the header."""
+    if table.record_lines is not None:
+        return f"line {table.record_lines[record]}"
+    if table.layout in ("parquet", "arrow"):
+        return f"row {record + 1}"
+    for number, (line, _, _) in enumerate(read_records(table)):
+        if number == record:
+            return f"line {line}"
+    return f"row {record + 1}"
+
+
+def read_records(table: Table) -> Iterator[tuple[int, list[str], str]]:
+    """Read a text file record by record in plain Python, as the scan counts them.
+
+    Yields:
+        its first line (from 1), the fields (one JSON line for that layout), and what is wrong with it or "".
+    """
+    if table.layout == "delimited":
+        yield from _delimited_records(table)
+        return
+    with open(table.decoded.plain, encoding="utf-8", errors="replace", newline="\n") as file:
+        for line, text in enumerate(file, start=1):
+            text = text.rstrip("\r\n")
+            if table.header and line == 1:
+                continue
+            if table.layout != "jsonl":
+                yield line, [text], ""
+            elif text.strip():
+                yield line, [text], _json_problem(text)
+
+
+def drop_malformed(table: Table, scratch: Path) -> tuple[Table, list[BadRow], int]:
+    """Write a copy of a text file without its malformed records.
+
+    Args:
+        table: the recognised file.
+        scratch: folder for the copy.
+
+    Returns:
+        the table over the copy, the first examples of what was left out, and how many there were.
+    """
+    target = scratch / f"{len(list(scratch.iterdir()))}-clean-{table.path.name}"
+    examples: list[BadRow] = []
+    count = 0
+    lines = array("q")
+    with open(target, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=table.separator, lineterminator="\n") if table.quoted else None
+        for line, fields, problem in read_records(table):
+            if problem:
+                count += 1
+                if len(examples) < EXAMPLES:
+                    expected, got = problem.split("\n", 1)
+                    place = f"line {line}"
+                    examples.append(BadRow(path=table.path, place=place, column="", expected=expected, got=got))
+                continue
+            if writer is not None and fields:
+                writer.writerow(fields)
+            else:
+                file.write(table.separator.join(fields) + "\n")
+            lines.append(line)
+    clean = replace(table, decoded=replace(table.decoded, plain=target), header=False, record_lines=lines)
+    return clean, examples, count
+
+
+def _delimited_records(table: Table) -> Iterator[tuple[int, list[str], str]]:
+    csv.field_size_limit(_MAX_FIELD)
+    width = len(table.columns)
+    with open(table.decoded.plain, encoding="utf-8", errors="replace", newline="") as file:
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if table.quoted else csv.QUOTE_NONE
+        reader = csv.reader(file, delimiter=table.separator, quoting=quoting, strict=True)
+        first = True
+        while True:
+            line = reader.line_num + 1
+            problem = ""
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                fields, problem = [], f"a whole record\n{error}"
+            if table.header and first:
+                first = False
+                continue
+            first = False
+            if len(fields) > width:
+                problem = f"{width} fields\n{len(fields)} fields"
+            yield line, fields, problem
+
+
+def _json_problem(text: str) -> str:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return f"a JSON object\n{text[:40]} ({error})"
+    return "" if isinstance(value, dict) else f"a JSON object\n{text[:60]}"

@@ -1,0 +1,201 @@
+"""One recognised table, collected: coded ids, times as they stand, and what each row is good for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from adrec_cli.data.bad_rows import BadRow, BadRowPolicy, bad_rows_error, drop_malformed
+from adrec_cli.data.columns import Column, Roles, find_roles
+from adrec_cli.data.recognition import Table
+from adrec_cli.data.scanning import scan
+from adrec_cli.data.sequence_rows import SequenceColumns, find_sequence_columns, scan_sequences
+from adrec_cli.data.timestamps import TimeReading, TimeUnit, find_reading, native_expression, time_expression
+from adrec_cli.errors import InputError
+
+OK, BAD, BELOW_RATING, BLANK = range(4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """How tables are read.
+
+    Attributes:
+        user, item, timestamp, rating: columns by name or by position from 1; None looks for customary names.
+        unit: of the times; None finds it.
+        min_rating: interactions below it are left out; None reads no ratings.
+        on_bad_row: "error" stops at the first, "skip" leaves them out and counts them.
+    """
+
+    user: Column | None = None
+    item: Column | None = None
+    timestamp: Column | None = None
+    rating: Column | None = None
+    unit: TimeUnit | None = None
+    min_rating: float | None = None
+    on_bad_row: BadRowPolicy = "error"
+
+
+@dataclass(kw_only=True)
+class ReadReport:
+    """What was found while reading.
+
+    Attributes:
+        rows: interactions in the sources, bad ones included.
+        below_rating: left out by the least rating.
+        bad: rows left out because they could not be read.
+        examples: the first of these.
+        time: how times are written, in words.
+        timed: whether the source has times at all.
+        notes: what was assumed.
+    """
+
+    rows: int = 0
+    below_rating: int = 0
+    bad: int = 0
+    examples: list[BadRow] = field(default_factory=list)
+    time: str = "no times: the order of the rows"
+    timed: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class CollectedTable:
+    """One table, collected: columns `user`, `item`, `time`, perhaps `part`; `state` says what each row is."""
+
+    table: Table
+    roles: Roles | None
+    reading: TimeReading
+    frame: pl.DataFrame
+    state: NDArray[np.uint8]
+
+
+def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratch: Path) -> CollectedTable:
+    """Read one table; rows that cannot be read stay, marked as bad.
+
+    Args:
+        table: the recognised file.
+        options: columns, least rating, bad rows.
+        report: gets what is left out because it is malformed.
+        scratch: folder for temporary copies.
+
+    Raises:
+        InputError: a column is missing, the file is damaged, or a row is malformed and bad rows are errors.
+    """
+    sequences = find_sequence_columns(table, user=options.user, item=options.item)
+    if sequences is not None:
+        return _read_sequences(table, sequences)
+    roles = find_roles(
+        table.columns,
+        table.path,
+        user=options.user,
+        item=options.item,
+        timestamp=options.timestamp,
+        rating=options.rating,
+        rating_needed=options.min_rating is not None,
+    )
+    try:
+        return _read_events(table, roles, options.min_rating)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        if table.layout in ("parquet", "arrow"):
+            raise _unreadable(table, error) from error
+        clean, examples, count = drop_malformed(table, scratch)
+        if count and options.on_bad_row == "error":
+            raise bad_rows_error(examples, count) from error
+        report.bad += count
+        report.rows += count
+        report.examples += examples
+        try:
+            return _read_events(clean, roles, options.min_rating)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as second:
+            raise _unreadable(table, second) from second
+
+
+def _unreadable(table: Table, error: BaseException) -> InputError:
+    reason = str(error).strip().splitlines() or ["no reason given"]
+    return InputError(f"{table.path} cannot be read as {table.layout}: {reason[0]}", hint="make or fetch it again")
+
+
+def _read_events(table: Table, roles: Roles, min_rating: float | None) -> CollectedTable:
+    if roles.timestamp is None:
+        reading = TimeReading(kind="none")
+    elif table.dtypes and table.dtypes[roles.timestamp] != pl.String:
+        reading = TimeReading(kind="native")
+    else:
+        reading = find_reading([row[roles.timestamp] for row in table.sample if len(row) > roles.timestamp])
+    read = _collect(table, roles, reading, min_rating)
+    wider = reading.wider()
+    if wider is not None and (read.state == BAD).any():
+        again = _collect(table, roles, wider, min_rating)
+        if np.count_nonzero(again.state == BAD) < np.count_nonzero(read.state == BAD):
+            return again
+    return read
+
+
+def _collect(table: Table, roles: Roles, reading: TimeReading, min_rating: float | None) -> CollectedTable:
+    positions = sorted({p for p in (roles.user, roles.item, roles.timestamp, roles.rating) if p is not None})
+    dtypes = table.dtypes or (pl.String(),) * len(table.columns)
+    user, item = pl.col(f"c{roles.user}"), pl.col(f"c{roles.item}")
+    bad = _no_id(user, dtypes[roles.user]) | _no_id(item, dtypes[roles.item])
+    blank = user.is_null() & item.is_null()
+    columns = {"user": _id(user, dtypes[roles.user], table), "item": _id(item, dtypes[roles.item], table)}
+    if roles.timestamp is not None:
+        source = pl.col(f"c{roles.timestamp}")
+        if reading.kind == "native":
+            time, reading = native_expression(source, dtypes[roles.timestamp])
+        else:
+            time = time_expression(source, reading)
+        columns["time"] = time.fill_null(0)
+        bad, blank = bad | time.is_null(), blank & source.is_null()
+    below: pl.Expr = pl.lit(False)
+    if roles.rating is not None and min_rating is not None:
+        rating = pl.col(f"c{roles.rating}").cast(pl.Float64, strict=False).fill_nan(None)
+        bad, below = bad | rating.is_null(), rating < min_rating
+    state = pl.when(blank).then(BLANK).when(bad).then(BAD).when(below).then(BELOW_RATING).otherwise(OK)
+    columns["state"] = state.cast(pl.UInt8)
+    frame = scan(table, positions).select(**columns).collect(engine="streaming")
+    states = frame.drop_in_place("state").to_numpy()
+    if roles.timestamp is None:
+        frame = frame.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
+    return CollectedTable(table=table, roles=roles, reading=reading, frame=frame, state=states)
+
+
+def _read_sequences(table: Table, columns: SequenceColumns) -> CollectedTable:
+    events = scan_sequences(table, columns)
+    schema = events.collect_schema()
+    user, item = pl.col("user"), pl.col("item")
+    bad = _no_id(user, schema["user"]) | _no_id(item, schema["item"])
+    reading = TimeReading(kind="none")
+    time = pl.col("time")
+    if columns.timestamps is not None:
+        time, reading = native_expression(time, schema["time"])
+        bad, time = bad | time.is_null(), time.fill_null(0)
+    picked = events.select(
+        user=_id(user, schema["user"], table),
+        item=_id(item, schema["item"], table),
+        time=time,
+        state=pl.when(bad).then(BAD).otherwise(OK).cast(pl.UInt8),
+        **({"part": pl.col("part")} if columns.valid is not None else {}),
+    )
+    try:
+        frame = picked.collect(engine="streaming")
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise _unreadable(table, error) from error
+    states = frame.drop_in_place("state").to_numpy()
+    return CollectedTable(table=table, roles=None, reading=reading, frame=frame, state=states)
+
+
+def _id(column: pl.Expr, dtype: pl.DataType, table: Table) -> pl.Expr:
+    if dtype.is_nested() or dtype == pl.Binary:
+        raise InputError(f"{table.path}: an id column holds {dtype}, expected text or numbers", hint="name another")
+    if dtype.is_integer():
+        return column
+    return column.cast(pl.String).cast(pl.Categorical)
+
+
+def _no_id(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    return column.is_null() | (column == "") if dtype == pl.String else column.is_null()

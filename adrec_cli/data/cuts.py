@@ -1,0 +1,80 @@
+"""The cut: what filters leave of the interactions, and how they are split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adrec_cli.data.filters import FilterApplied, drop_duplicates, k_core, keep_newest, sort_in_time
+from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.options import Settings
+from adrec_cli.data.splits import Bounds, Split, leave_one_out, split_as_given, split_by_time
+from adrec_cli.errors import InputError, UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """A cut of a data set.
+
+    Attributes:
+        interactions: sorted by user and time, without ids that do not occur.
+        bounds: of each user.
+        split: how it was held out.
+        removed: what each filter left out, in order.
+    """
+
+    interactions: Interactions
+    bounds: Bounds
+    split: Split
+    removed: list[FilterApplied]
+
+
+def make_cut(interactions: Interactions, settings: Settings, removed: list[FilterApplied]) -> Cut:
+    """Sort in time, drop duplicates, take the k-core, keep the newest, and split.
+
+    Args:
+        interactions: in the order of the source.
+        settings: of the filters and the split.
+        removed: what reading has left out already.
+
+    Raises:
+        InputError: nothing is left.
+        UsageError: the source is not split though `split` is "given".
+    """
+    read = len(interactions) + sum(applied.interactions for applied in removed)
+    split = settings.split or ("given" if interactions.part is not None else "leave-one-out")
+    if split == "given" and interactions.part is None:
+        raise UsageError("--split given needs a source that is split: train, valid and test", hint="leave it out")
+    if split != "given":
+        interactions = interactions.without_parts()
+    interactions, applied = drop_duplicates(sort_in_time(interactions, settings.ties))
+    removed = [*removed, applied]
+    min_user, min_item = settings.min_user_interactions, settings.min_item_interactions
+    if max(min_user, min_item) > 1:
+        interactions, applied = k_core(interactions, min_user=min_user, min_item=min_item)
+        removed.append(applied)
+    if settings.max_length:
+        interactions, applied = keep_newest(interactions, settings.max_length)
+        removed.append(applied)
+    if not len(interactions):
+        raise _nothing_left(read, removed, settings)
+    interactions = interactions.compact()
+    return Cut(interactions=interactions, bounds=_split(interactions, split, settings), split=split, removed=removed)
+
+
+def _split(interactions: Interactions, split: Split, settings: Settings) -> Bounds:
+    if split == "given":
+        return split_as_given(interactions)
+    if split == "leave-one-out":
+        return leave_one_out(interactions)
+    if settings.valid_from is None or settings.test_from is None:
+        raise UsageError("--split time needs --valid-from and --test-from", hint="for example 2014-01-01")
+    return split_by_time(interactions, valid_from=settings.valid_from, test_from=settings.test_from)
+
+
+def _nothing_left(read: int, removed: list[FilterApplied], settings: Settings) -> InputError:
+    parts = ", ".join(f"{applied.name} removed {applied.interactions:,}" for applied in removed)
+    return InputError(
+        f"nothing is left of {read:,} interactions: {parts}",
+        hint=f"lower the filters: min_rating is {settings.min_rating}, min_user_interactions "
+        f"{settings.min_user_interactions}, min_item_interactions {settings.min_item_interactions}",
+    )

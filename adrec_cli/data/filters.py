@@ -1,0 +1,126 @@
+"""What leaves interactions out: duplicates, the k-core, the longest history; and their order in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from adrec_cli.data.interactions import Interactions
+
+Ties = Literal["source", "item"]
+TIES: Final[tuple[Ties, ...]] = ("source", "item")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterApplied:
+    """What one filter left out.
+
+    Attributes:
+        name: of the filter, as the option is called.
+        interactions, users, items: how many are gone.
+        rounds: passes it took, for the k-core.
+    """
+
+    name: str
+    interactions: int
+    users: int = 0
+    items: int = 0
+    rounds: int = 1
+
+
+def sort_in_time(interactions: Interactions, ties: Ties) -> Interactions:
+    """Sort by user, then part if the source is split, then time; equal times as `ties` says.
+
+    Args:
+        interactions: in the order of the source.
+        ties: "source" keeps the order of the source among equal times, "item" takes ascending item ids.
+    """
+    keys: dict[str, NDArray[np.integer]] = {"user": interactions.user}
+    if interactions.part is not None:
+        keys["part"] = interactions.part
+    keys["time"] = interactions.time
+    if ties == "item":
+        keys["item"] = interactions.item
+    frame = pl.DataFrame(keys)
+    order = frame.select(pl.arg_sort_by(list(keys), maintain_order=True)).to_series().to_numpy()
+    return interactions.take(order)
+
+
+def drop_duplicates(interactions: Interactions) -> tuple[Interactions, FilterApplied]:
+    """Keep the first of interactions with the same user, item and time.
+
+    Args:
+        interactions: sorted in time.
+    """
+    user, time = interactions.user, interactions.time
+    tied = np.flatnonzero((user[1:] == user[:-1]) & (time[1:] == time[:-1]))
+    # Only rows beside a row of the same user and time can be duplicates; that is a small part.
+    near = np.union1d(tied, tied + 1)
+    frame = pl.DataFrame({"user": user[near], "item": interactions.item[near], "time": time[near]})
+    duplicate = ~frame.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
+    keep = np.ones(len(interactions), dtype=np.bool_)
+    keep[near[duplicate]] = False
+    removed = int(np.count_nonzero(duplicate))
+    kept = interactions.take(keep) if removed else interactions
+    return kept, FilterApplied(name="duplicates", interactions=removed)
+
+
+def k_core(interactions: Interactions, *, min_user: int, min_item: int) -> tuple[Interactions, FilterApplied]:
+    """Leave out users and items with too few interactions until none is left that has too few.
+
+    Args:
+        interactions: in any order, which stays.
+        min_user, min_item: fewest interactions of a user and of an item; 0 and 1 ask for nothing.
+    """
+    before = interactions
+    users, items = _used(before.user_counts()), _used(before.item_counts())
+    rounds = 0
+    while True:
+        few_users = _few(interactions.user_counts(), min_user)
+        few_items = _few(interactions.item_counts(), min_item)
+        if not (few_users.any() or few_items.any()):
+            break
+        rounds += 1
+        interactions = interactions.take(~(few_users[interactions.user] | few_items[interactions.item]))
+    applied = FilterApplied(
+        name="min_interactions",
+        interactions=len(before) - len(interactions),
+        users=users - _used(interactions.user_counts()),
+        items=items - _used(interactions.item_counts()),
+        rounds=rounds,
+    )
+    return interactions, applied
+
+
+def keep_newest(interactions: Interactions, max_length: int) -> tuple[Interactions, FilterApplied]:
+    """Keep the newest interactions of every user.
+
+    Args:
+        interactions: sorted in time.
+        max_length: how many a user keeps at most.
+    """
+    counts = interactions.user_counts()
+    last = np.cumsum(counts)
+    from_end = last[interactions.user] - np.arange(len(interactions))
+    keep = from_end <= max_length
+    items = _used(interactions.item_counts())
+    kept = interactions if keep.all() else interactions.take(keep)
+    applied = FilterApplied(
+        name="max_length",
+        interactions=len(interactions) - len(kept),
+        items=items - _used(kept.item_counts()),
+    )
+    return kept, applied
+
+
+def _used(counts: NDArray[np.int64]) -> int:
+    return int(np.count_nonzero(counts))
+
+
+def _few(counts: NDArray[np.int64], least: int) -> NDArray[np.bool_]:
+    few: NDArray[np.bool_] = (counts > 0) & (counts < least)
+    return few

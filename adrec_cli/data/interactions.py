@@ -1,0 +1,63 @@
+"""Interactions as coded arrays: what every filter, split and file of preprocessing works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from adrec_cli.data.coding import Codes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interactions:
+    """Coded interactions, one an entry, in the order of the source until they are sorted.
+
+    Attributes:
+        user, item: ranks into `user_ids` and `item_ids`.
+        time: microseconds since the epoch, or positions.
+        part: 0 train, 1 valid, 2 test where the source is split already, else None.
+        user_ids, item_ids: distinct ids as text, ascending; some may have no interaction left.
+    """
+
+    user: Codes
+    item: Codes
+    time: NDArray[np.int64]
+    part: NDArray[np.int8] | None
+    user_ids: pl.Series
+    item_ids: pl.Series
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.integer]) -> Interactions:
+        """Return the interactions that a mask selects or that indices name; the ids stay."""
+        part = None if self.part is None else self.part[chosen]
+        return replace(self, user=self.user[chosen], item=self.item[chosen], time=self.time[chosen], part=part)
+
+    def without_parts(self) -> Interactions:
+        """Return the same interactions as if their source were not split."""
+        return replace(self, part=None)
+
+    def user_counts(self) -> NDArray[np.int64]:
+        """Return the number of interactions of each user."""
+        return np.bincount(self.user, minlength=len(self.user_ids))
+
+    def item_counts(self) -> NDArray[np.int64]:
+        """Return the number of interactions of each item."""
+        return np.bincount(self.item, minlength=len(self.item_ids))
+
+    def compact(self) -> Interactions:
+        """Return the same interactions without the ids that have none."""
+        user, user_ids = _compact(self.user, self.user_ids, self.user_counts() > 0)
+        item, item_ids = _compact(self.item, self.item_ids, self.item_counts() > 0)
+        return replace(self, user=user, item=item, user_ids=user_ids, item_ids=item_ids)
+
+
+def _compact(codes: Codes, ids: pl.Series, used: NDArray[np.bool_]) -> tuple[Codes, pl.Series]:
+    if used.all():
+        return codes, ids
+    ranks = np.cumsum(used, dtype=np.int32) - np.int32(1)
+    return ranks[codes], ids.filter(pl.Series(used))

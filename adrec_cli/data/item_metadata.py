@@ -1,0 +1,115 @@
+"""Titles, categories and whatever else a file says about items, joined to the items that occur."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from adrec_cli.data.bad_rows import bad_rows_error, drop_malformed
+from adrec_cli.data.columns import Column, find_column
+from adrec_cli.data.recognition import Table
+from adrec_cli.data.scanning import scan
+from adrec_cli.errors import InputError
+from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID, ITEM_INDEX, TITLE
+
+_TITLES: Final = ("title", "name", "movietitle", "productname", "itemname", "appname", "artistname")
+_CATEGORIES: Final = ("category", "categories", "genres", "genre", "class", "maincategory", "maincat", "tags")
+_OURS: Final = (ITEM_INDEX, ITEM_ID, COUNT, TITLE, CATEGORY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetadataColumns:
+    """Which columns of an item file mean what; None looks for customary names.
+
+    Attributes:
+        item, title, category: a name, or a position from 1.
+        category_flags: columns that hold 1 or 0; the names of those with 1 become the category.
+        keep: other columns to keep; None keeps all.
+    """
+
+    item: Column | None = None
+    title: Column | None = None
+    category: Column | None = None
+    category_flags: Sequence[str] = ()
+    keep: Sequence[str] | None = None
+
+
+def join_metadata(items: pl.DataFrame, metadata: pl.DataFrame, source: str) -> tuple[pl.DataFrame, list[str]]:
+    """Add an item file's columns to the items, each once, nulls where the file is silent.
+
+    Args:
+        items: with `item_id`; its order stays.
+        metadata: with `item_id`.
+        source: name of the file, for the warnings.
+
+    Returns:
+        the items with more columns, and warnings (items without metadata, ids that come twice).
+    """
+    warnings = []
+    twice = metadata.height - metadata[ITEM_ID].n_unique()
+    if twice:
+        metadata = metadata.unique(ITEM_ID, keep="first", maintain_order=True)
+        warnings.append(f"{source}: {twice:,} rows repeat an item id, the first row of each counts")
+    joined = items.join(metadata, on=ITEM_ID, how="left", maintain_order="left")
+    silent = items.join(metadata, on=ITEM_ID, how="anti").height
+    if silent:
+        warnings.append(f"{source}: says nothing about {silent:,} of {items.height:,} items")
+    return joined, warnings
+
+
+def read_metadata(table: Table, columns: MetadataColumns, *, scratch: Path) -> pl.DataFrame:
+    """Read an item file: `item_id` as text, `title` and `category` where known, the rest as it is.
+
+    Raises:
+        InputError: it has no column of item ids, or cannot be read.
+    """
+    item = find_column(table.columns, table.path, "item", columns.item, needed=True)
+    title = _find(table, columns.title, _TITLES)
+    category = _find(table, columns.category, _CATEGORIES)
+    frame = _read(table, scratch)
+    flags = [table.columns.index(name) for name in columns.category_flags]
+    picked = [pl.col(f"c{item}").cast(pl.String).alias(ITEM_ID)]
+    if title is not None:
+        picked.append(pl.col(f"c{title}").cast(pl.String).alias(TITLE))
+    if flags:
+        chosen = [pl.when(pl.col(f"c{flag}") == "1").then(pl.lit(table.columns[flag])) for flag in flags]
+        picked.append(pl.concat_list(chosen).list.drop_nulls().list.join("|").alias(CATEGORY))
+    elif category is not None:
+        picked.append(_as_text(pl.col(f"c{category}"), frame.schema[f"c{category}"]).alias(CATEGORY))
+    for position, name in enumerate(table.columns):
+        if position in (item, title, category, *flags) or not (columns.keep is None or name in columns.keep):
+            continue
+        picked.append(pl.col(f"c{position}").alias(f"meta_{name}" if name in _OURS else name))
+    return frame.select(picked).filter(pl.col(ITEM_ID).is_not_null() & (pl.col(ITEM_ID) != ""))
+
+
+def _read(table: Table, scratch: Path) -> pl.DataFrame:
+    positions = range(len(table.columns))
+    try:
+        return scan(table, positions).collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        if table.layout not in ("parquet", "arrow"):
+            clean, examples, count = drop_malformed(table, scratch)
+            if count:
+                raise bad_rows_error(examples, count) from error
+            return scan(clean, positions).collect()
+        reason = (str(error).splitlines() or [""])[0]
+        raise InputError(f"{table.path} cannot be read as {table.layout}: {reason}", hint="fetch it again") from error
+
+
+def _find(table: Table, asked: Column | None, names: tuple[str, ...]) -> int | None:
+    if asked is not None:
+        return find_column(table.columns, table.path, "item", asked, needed=True)
+    plain = [re.sub(r"[^a-z]", "", name.lower().split(":")[0]) for name in table.columns]
+    return next((plain.index(name) for name in names if name in plain), None)
+
+
+def _as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if isinstance(dtype, pl.List):
+        return column.list.eval(pl.element().cast(pl.String)).list.join("|", ignore_nulls=True)
+    return column.cast(pl.String)

@@ -1,0 +1,178 @@
+"""What a user can choose when preprocessing, and what that comes to for one source."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from adrec_cli.data.bad_rows import BadRowPolicy
+from adrec_cli.data.columns import Column
+from adrec_cli.data.datasets import Filters, SourceFiles
+from adrec_cli.data.filters import TIES, Ties
+from adrec_cli.data.splits import SPLITS, Split
+from adrec_cli.data.timestamps import TIME_UNITS, TimeUnit, parse_moment
+from adrec_cli.errors import UsageError
+
+BAD_ROW_POLICIES: Final[tuple[BadRowPolicy, ...]] = ("error", "skip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreprocessOptions:
+    """Options of preprocessing; None means the data set's default, else adrec's.
+
+    Attributes:
+        name: of the data set in the workspace; default: the named data set, or the stem of the file.
+        variant: another published cut of a named data set.
+        user_column, item_column, timestamp_column, rating_column: a name, or a position from 1.
+        header: whether the first row names the columns.
+        separator, encoding: of text files; found if None.
+        timestamp_unit: s, ms, us, ns, or order for numbers that are no times; found if None.
+        min_rating: interactions rated below it are left out.
+        min_interactions: k of the k-core, for users and items; the next two set one of them.
+        min_user_interactions, min_item_interactions: fewest interactions of a user, of an item; 0 for none.
+        max_length: newest interactions kept of a user; 0 for all.
+        ties: "source" keeps the source's order among equal times, "item" takes ascending item ids.
+        split: "leave-one-out", "time" (needs valid_from and test_from), or "given" for split sources.
+        valid_from, test_from: ISO dates where validation and test begin.
+        items: file with titles and categories.
+        on_bad_row: "error" or "skip".
+        update: folder of a preprocessed data set whose item indices are kept and whose events are added to.
+    """
+
+    name: str | None = None
+    variant: str | None = None
+    user_column: Column | None = None
+    item_column: Column | None = None
+    timestamp_column: Column | None = None
+    rating_column: Column | None = None
+    header: bool | None = None
+    separator: str | None = None
+    encoding: str | None = None
+    timestamp_unit: TimeUnit | None = None
+    min_rating: float | None = None
+    min_interactions: int | None = None
+    min_user_interactions: int | None = None
+    min_item_interactions: int | None = None
+    max_length: int | None = None
+    ties: Ties | None = None
+    split: Split | None = None
+    valid_from: str | None = None
+    test_from: str | None = None
+    items: Path | None = None
+    on_bad_row: BadRowPolicy = "error"
+    update: Path | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("--ties", self.ties, TIES)
+        _one_of("--split", self.split, SPLITS)
+        _one_of("--timestamp-unit", self.timestamp_unit, TIME_UNITS)
+        _one_of("--on-bad-row", self.on_bad_row, BAD_ROW_POLICIES)
+        for option in ("min_interactions", "min_user_interactions", "min_item_interactions", "max_length"):
+            value = getattr(self, option)
+            if value is not None and value < 0:
+                raise UsageError(f"--{option.replace('_', '-')} {value} is negative", hint="0 turns it off")
+        if self.max_length in (1, 2):
+            raise UsageError(
+                f"--max-length {self.max_length} leaves no training event", hint="keep at least 3, or 0 for all"
+            )
+
+    def changes_the_cut(self) -> bool:
+        """Return whether an option changes which interactions are kept, so that published counts do not apply."""
+        cut = ("min_rating", "min_interactions", "min_user_interactions", "min_item_interactions", "max_length")
+        return any(getattr(self, option) is not None for option in cut) or self.update is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Options with the defaults of a source filled in; what the manifest keeps as parameters.
+
+    Attributes:
+        as in `PreprocessOptions`; None still means "found from the file". Moments are microseconds.
+    """
+
+    variant: str | None
+    user_column: Column | None
+    item_column: Column | None
+    timestamp_column: Column | None
+    rating_column: Column | None
+    header: bool | None
+    separator: str | None
+    encoding: str | None
+    timestamp_unit: TimeUnit | None
+    min_rating: float | None
+    min_user_interactions: int
+    min_item_interactions: int
+    max_length: int
+    ties: Ties
+    split: Split | None
+    valid_from: int | None
+    test_from: int | None
+    on_bad_row: BadRowPolicy
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the settings as JSON values."""
+        return dataclasses.asdict(self)
+
+
+def settle(options: PreprocessOptions, form: SourceFiles | None, filters: Filters) -> Settings:
+    """Fill the defaults of a source into the options.
+
+    Args:
+        options: as the user gave them.
+        form: the files of a named data set that were found, if it is one.
+        filters: the default cut of the data set or its variant.
+
+    Raises:
+        UsageError: options contradict one another.
+    """
+    split = options.split or (None if options.valid_from is None else "time") or filters.split
+    valid_from = None if options.valid_from is None else parse_moment(options.valid_from, "--valid-from")
+    test_from = None if options.test_from is None else parse_moment(options.test_from, "--test-from")
+    if split == "time":
+        if valid_from is None or test_from is None:
+            raise UsageError("--split time needs --valid-from and --test-from", hint="for example 2014-01-01")
+        if valid_from > test_from:
+            raise UsageError("--valid-from lies after --test-from", hint="validation comes before test")
+    elif valid_from is not None or test_from is not None:
+        raise UsageError("--valid-from and --test-from belong to --split time", hint="add --split time")
+    return Settings(
+        variant=options.variant,
+        user_column=options.user_column or (form and form.user) or None,
+        item_column=options.item_column or (form and form.item) or None,
+        timestamp_column=options.timestamp_column or (form and form.timestamp) or None,
+        rating_column=options.rating_column or (form and form.rating) or None,
+        header=options.header if options.header is not None or form is None else form.header,
+        separator=options.separator or (form and form.separator) or None,
+        encoding=options.encoding or (form and form.encoding) or None,
+        timestamp_unit=options.timestamp_unit or _unit(form),
+        min_rating=_first(options.min_rating, filters.min_rating),
+        min_user_interactions=_first(
+            options.min_user_interactions, options.min_interactions, filters.min_user_interactions
+        )
+        or 0,
+        min_item_interactions=_first(
+            options.min_item_interactions, options.min_interactions, filters.min_item_interactions
+        )
+        or 0,
+        max_length=_first(options.max_length, filters.max_length) or 0,
+        ties=options.ties or filters.ties or "source",
+        split=split,
+        valid_from=valid_from,
+        test_from=test_from,
+        on_bad_row=options.on_bad_row,
+    )
+
+
+def _unit(form: SourceFiles | None) -> TimeUnit | None:
+    return next((unit for unit in TIME_UNITS if form is not None and form.timestamp_unit == unit), None)
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _one_of(option: str, value: str | None, allowed: tuple[str, ...]) -> None:
+    if value is not None and value not in allowed:
+        raise UsageError(f"{option} {value!r} is unknown", hint=f"one of: {', '.join(allowed)}")

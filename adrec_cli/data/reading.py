@@ -1,0 +1,159 @@
+"""Tables of any recognised layout, read into coded interactions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from adrec_cli.data.bad_rows import EXAMPLES, BadRow, bad_rows_error, record_place
+from adrec_cli.data.coding import encode
+from adrec_cli.data.collecting import (
+    BAD,
+    BELOW_RATING,
+    BLANK,
+    OK,
+    CollectedTable,
+    ReadOptions,
+    ReadReport,
+    collect_table,
+)
+from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.recognition import Table
+from adrec_cli.data.scanning import scan
+from adrec_cli.data.timestamps import TimeUnit, find_unit, plausible, to_microseconds
+from adrec_cli.errors import InputError
+
+_UNIT_NAMES: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+
+
+def read_interactions(
+    tables: Sequence[Table], options: ReadOptions, *, parts: Sequence[int] | None, scratch: Path
+) -> tuple[Interactions, ReadReport]:
+    """Read tables of one kind, one after the other, into coded interactions.
+
+    Args:
+        tables: the recognised files, in the order that decides ties.
+        options: columns, unit, least rating, bad rows.
+        parts: for each table 0, 1 or 2 where the files are train, valid and test; None otherwise.
+        scratch: folder for temporary copies.
+
+    Raises:
+        InputError: a column is missing, or a row is bad and bad rows are errors.
+    """
+    report = ReadReport(notes=list(dict.fromkeys(note for table in tables for note in table.notes)))
+    read = [collect_table(table, options, report, scratch) for table in tables]
+    times = _convert_times(read, options, report)
+    frames = []
+    for number, one in enumerate(read):
+        _account_bad(one, options, report)
+        report.below_rating += int(np.count_nonzero(one.state == BELOW_RATING))
+        report.rows += int(np.count_nonzero(one.state != BLANK))
+        frame = one.frame.drop("time")
+        if parts is not None:
+            frame = frame.with_columns(pl.lit(parts[number], dtype=pl.Int8).alias("part"))
+        good = one.state == OK
+        if not good.all():
+            frame, times[number] = frame.filter(pl.Series(good)), times[number][good]
+        frames.append(frame)
+        one.frame = pl.DataFrame()
+    merged = pl.concat(_same_id_types(frames))
+    del frames
+    user, user_ids = encode(merged.drop_in_place("user"))
+    item, item_ids = encode(merged.drop_in_place("item"))
+    part = merged["part"].to_numpy() if "part" in merged.columns else None
+    time = times[0] if len(times) == 1 else np.concatenate(times)
+    return Interactions(user=user, item=item, time=time, part=part, user_ids=user_ids, item_ids=item_ids), report
+
+
+def _same_id_types(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    for name in ("user", "item"):
+        if len({frame.schema[name] for frame in frames}) > 1:
+            text = pl.col(name).cast(pl.String).cast(pl.Categorical)
+            frames = [frame.with_columns(text) for frame in frames]
+    return frames
+
+
+def _convert_times(read: list[CollectedTable], options: ReadOptions, report: ReadReport) -> list[NDArray[np.int64]]:
+    """Find the unit over all tables, mark times out of its range as bad, and convert the rest."""
+    numbers = [one for one in read if one.reading.kind in ("integer", "float")]
+    unit = options.unit
+    if numbers and unit is None:
+        sample = [one.frame["time"].to_numpy()[one.state == OK] for one in numbers]
+        values = np.concatenate(sample) if len(sample) > 1 else sample[0]
+        if len(values):
+            unit = find_unit(values)
+            if unit is None:
+                raise InputError(
+                    f"{read[0].table.path}: its times (around {np.median(values):g}) fit no unit since 1973, "
+                    "expected seconds, ms, us or ns since the epoch, or ISO dates",
+                    hint="say --timestamp-unit s, or --timestamp-unit order if only their order means something",
+                )
+        del sample, values
+    if numbers:
+        report.time = f"times in {_UNIT_NAMES.get(unit or 's', 'their own order')}" + (
+            "" if options.unit else " (found from their size)"
+        )
+    elif any(one.reading.kind in ("text", "native") for one in read):
+        report.time = "dates and times; those without a zone are taken as UTC"
+    report.timed = all(one.reading.kind != "none" for one in read) and unit != "order"
+    times = []
+    for one in read:
+        values = one.frame["time"].to_numpy()
+        own: TimeUnit = (unit or "s") if one.reading.kind in ("integer", "float") else "us"
+        if one.reading.kind != "none":
+            found = options.unit is None and one.reading.kind in ("integer", "float")
+            wrong = ~plausible(values, own, found=found) & (one.state == OK)
+            if wrong.any():
+                one.state = np.where(wrong, np.uint8(BAD), one.state)
+            values = to_microseconds(values, own)
+        times.append(values)
+    return times
+
+
+def _account_bad(one: CollectedTable, options: ReadOptions, report: ReadReport) -> None:
+    bad = np.flatnonzero(one.state == BAD)
+    if not len(bad):
+        return
+    examples = [_describe(one, int(row), options, report) for row in bad[:EXAMPLES]]
+    if options.on_bad_row == "error":
+        raise bad_rows_error(examples, len(bad))
+    report.bad += len(bad)
+    report.examples += examples
+
+
+def _describe(one: CollectedTable, row: int, options: ReadOptions, report: ReadReport) -> BadRow:
+    """Say what is wrong with a bad row, from its raw values."""
+    table, roles = one.table, one.roles
+    if roles is None:
+        user = one.frame["user"][row]
+        return BadRow(
+            path=table.path, place=f"sequence of user {user}", column="", expected="ids and times", got="a gap"
+        )
+    positions = [p for p in (roles.user, roles.item, roles.rating, roles.timestamp) if p is not None]
+    raw = scan(table, sorted(set(positions))).slice(row, 1).collect().row(0, named=True)
+    values = {position: "" if raw[f"c{position}"] is None else str(raw[f"c{position}"]) for position in positions}
+    position, expected = roles.timestamp, f"a time like the others, {report.time}"
+    if not values[roles.user]:
+        position, expected = roles.user, "the id of a user"
+    elif not values[roles.item]:
+        position, expected = roles.item, "the id of an item"
+    elif roles.rating is not None and options.min_rating is not None and not _is_number(values[roles.rating]):
+        position, expected = roles.rating, "a number"
+    elif one.reading.kind in ("integer", "float") and position is not None and not _is_number(values[position]):
+        expected = "a number"
+    if position is None:
+        raise AssertionError("a row is bad for one of its columns")
+    place = record_place(table, row)
+    return BadRow(path=table.path, place=place, column=table.columns[position], expected=expected, got=values[position])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text) == float(text)
+    except ValueError:
+        return False

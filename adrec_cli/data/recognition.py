@@ -1,0 +1,251 @@
+"""What a plain file is: its layout, separator, header and columns, found from its content."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import polars as pl
+
+from adrec_cli.data.columns import known_column
+from adrec_cli.data.decoding import Decoded
+from adrec_cli.errors import InputError, UsageError
+
+Layout = Literal["delimited", "double-colon", "jsonl", "parquet", "arrow", "sequences"]
+
+SAMPLE_BYTES: Final = 1 << 18
+SAMPLE_ROWS: Final = 200
+_SEPARATORS: Final = ("\t", ",", ";", "|", " ")
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+_CLASSIC_COLUMNS: Final = {
+    2: ("user_id", "item_id"),
+    3: ("user_id", "item_id", "timestamp"),
+    4: ("user_id", "item_id", "rating", "timestamp"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A recognised file.
+
+    Attributes:
+        decoded: the file and its plain copy.
+        layout: how its rows are written.
+        separator: between fields ("" where there are none).
+        quoted: whether a double quote encloses fields.
+        header: whether the first row names the columns.
+        columns: their names, in order; `column_1`... where nothing names them.
+        dtypes: their types, as long as `columns` for Parquet and Arrow, empty for text.
+        sample: the first rows as text, in the same order.
+        notes: what was assumed, to be said to the user.
+        record_lines: the line each record stood in, where `plain` is a copy without malformed records.
+    """
+
+    decoded: Decoded
+    layout: Layout
+    separator: str = ""
+    quoted: bool = False
+    header: bool = False
+    columns: tuple[str, ...]
+    sample: tuple[tuple[str, ...], ...]
+    dtypes: tuple[pl.DataType, ...] = ()
+    notes: tuple[str, ...] = ()
+    record_lines: Sequence[int] | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file the user named."""
+        return self.decoded.path
+
+
+def recognise(
+    decoded: Decoded,
+    *,
+    separator: str | None = None,
+    header: bool | None = None,
+    columns: Sequence[str] | None = None,
+) -> Table:
+    """Find out how the rows of a file are written.
+
+    Args:
+        decoded: the plain file.
+        separator: between fields; None finds it. "::" is allowed.
+        header: whether the first row names the columns; None finds out.
+        columns: names for a file without header.
+
+    Raises:
+        InputError: empty, header only, or in no form that is read.
+    """
+    if decoded.container != "text":
+        return _recognise_binary(decoded)
+    lines = _first_lines(decoded)
+    first = next((line for line in lines if line.strip()), "")
+    if not first:
+        raise InputError(f"{decoded.path} has no rows", hint="check the export that made it")
+    if first.lstrip().startswith("{"):
+        return _recognise_jsonl(decoded, lines)
+    if first.lstrip().startswith("["):
+        raise InputError(
+            f"{decoded.path} is one JSON array, expected JSON lines: one object a line",
+            hint="convert it, for example with: jq -c '.[]' FILE > FILE.jsonl",
+        )
+    separator = separator or _find_separator(lines, decoded.path)
+    if separator == "sequences":
+        return _recognise_sequences(decoded, lines)
+    return _recognise_delimited(decoded, lines, separator, header=header, columns=columns)
+
+
+def split_fields(lines: list[str], separator: str, *, quoted: bool) -> list[list[str]]:
+    """Split sample lines into fields, as the scan will."""
+    if separator == "::":
+        return [line.split("::") for line in lines]
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    return list(csv.reader(lines, delimiter=separator, quoting=quoting))
+
+
+def _first_lines(decoded: Decoded) -> list[str]:
+    with open(decoded.plain, "rb") as file:
+        sample = file.read(SAMPLE_BYTES + 1)
+    if len(sample) > SAMPLE_BYTES and b"\n" in sample:
+        sample = sample[: sample.rindex(b"\n")]
+    lines = sample.decode("utf-8", errors="replace").split("\n")
+    return [line.removesuffix("\r") for line in lines]
+
+
+def _find_separator(lines: list[str], path: Path) -> str:
+    filled = [line for line in lines if line.strip()][:SAMPLE_ROWS]
+    if all(line.count("::") == filled[0].count("::") > 0 for line in filled):
+        return "::"
+    best, best_agreement = "", 0.0
+    for separator in _SEPARATORS:
+        widths = [len(row) for row in split_fields(filled, separator, quoted=separator in ",;") if row]
+        if widths[0] < 2:
+            continue
+        agreement = widths.count(widths[0]) / len(widths)
+        if agreement > best_agreement:
+            best, best_agreement = separator, agreement
+    if all(re.fullmatch(r"\S+( +\S+)+", line) for line in filled) and (best in ("", " ")) and best_agreement < 1:
+        return "sequences"
+    if not best:
+        raise InputError(
+            f"{path}, line 1: no separator found, got {filled[0][:60]!r}, expected fields separated by "
+            "comma, tab, ';', '|' or '::', or JSON lines",
+            hint="say --separator, or convert the file to CSV, JSON lines or Parquet",
+        )
+    return best
+
+
+def _recognise_delimited(
+    decoded: Decoded, lines: list[str], separator: str, *, header: bool | None, columns: Sequence[str] | None
+) -> Table:
+    if len(separator.encode()) != 1 and separator != "::":
+        raise UsageError(f"separator {separator!r} is not one character", hint="use one ASCII character, or '::'")
+    quoted = separator in (",", ";") or (
+        separator == "\t" and any(re.search(r'(^|\t)"[^\t]*"(\t|$)', line) for line in lines[:SAMPLE_ROWS])
+    )
+    rows = [row for row in split_fields(lines, separator, quoted=quoted) if row]
+    has_header = _has_header(rows) if header is None else header
+    notes: list[str] = []
+    if has_header:
+        names = tuple(name.strip().removeprefix("\ufeff") for name in rows[0])
+        rows = rows[1:]
+    elif columns is not None:
+        names = tuple(columns)
+    else:
+        names, notes = _assumed_names(rows)
+    if not rows:
+        raise InputError(f"{decoded.path} has a header and no rows", hint="check the export that made it")
+    return Table(
+        decoded=decoded,
+        layout="double-colon" if separator == "::" else "delimited",
+        separator=separator,
+        quoted=quoted,
+        header=has_header,
+        columns=names,
+        sample=tuple(tuple(row) for row in rows[:SAMPLE_ROWS]),
+        notes=tuple(notes),
+    )
+
+
+def _has_header(rows: list[list[str]]) -> bool:
+    first = rows[0]
+    if sum(known_column(cell) is not None for cell in first) >= 2:
+        return True
+    if any(_NUMBER.fullmatch(cell.strip()) for cell in first):
+        return False
+    later = rows[1:SAMPLE_ROWS]
+    return any(
+        all(len(row) > i and _NUMBER.fullmatch(row[i].strip()) for row in later) for i in range(len(first)) if later
+    )
+
+
+def _assumed_names(rows: list[list[str]]) -> tuple[tuple[str, ...], list[str]]:
+    """Name the columns of a file without header by the order such files customarily have."""
+    width = len(rows[0])
+    names = _CLASSIC_COLUMNS.get(width)
+    if names is None:
+        return tuple(f"column_{i + 1}" for i in range(width)), []
+    filled = [row for row in rows[:SAMPLE_ROWS] if len(row) == width]
+    asin, reviewer = r"B[0-9A-Z]{9}|\d{9}[\dX]", r"A[0-9A-Z]{9,20}"
+    if all(re.fullmatch(asin, row[0]) and re.fullmatch(reviewer, row[1]) for row in filled):
+        names = ("item_id", "user_id", *names[2:])
+        return names, ["no header: taken as item, user, ... because the ids are Amazon's"]
+    return names, [f"no header: columns taken as {', '.join(names)}; name others by position, --user-column 2"]
+
+
+def _recognise_jsonl(decoded: Decoded, lines: list[str]) -> Table:
+    records = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            records.append(record)
+        if len(records) >= SAMPLE_ROWS or number >= 5 * SAMPLE_ROWS:
+            break
+    names = tuple(dict.fromkeys(name for record in records for name in record))
+    if not names:
+        raise InputError(
+            f"{decoded.path}, line 1: expected a JSON object a line, got {lines[0][:60]!r}",
+            hint="check that the file is JSON lines",
+        )
+    sample = tuple(tuple(_json_text(record.get(name)) for name in names) for record in records)
+    return Table(decoded=decoded, layout="jsonl", columns=names, sample=sample)
+
+
+def _json_text(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _recognise_sequences(decoded: Decoded, lines: list[str]) -> Table:
+    rows = tuple(tuple(line.split()) for line in lines[:SAMPLE_ROWS] if line.strip())
+    note = "one sequence a line: a user, then items in time order"
+    return Table(decoded=decoded, layout="sequences", columns=("user_id", "items"), sample=rows, notes=(note,))
+
+
+def _recognise_binary(decoded: Decoded) -> Table:
+    scan = pl.scan_parquet if decoded.container == "parquet" else pl.scan_ipc
+    try:
+        head = scan(decoded.plain).head(SAMPLE_ROWS).collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise InputError(
+            f"{decoded.path} is a damaged {decoded.container} file: {str(error).splitlines()[0]}",
+            hint="fetch or make the file again",
+        ) from error
+    if head.is_empty():
+        raise InputError(f"{decoded.path} has columns and no rows", hint="check the export that made it")
+    sample = tuple(tuple("" if value is None else str(value) for value in row) for row in head.head(20).rows())
+    layout: Layout = "parquet" if decoded.container == "parquet" else "arrow"
+    return Table(
+        decoded=decoded, layout=layout, columns=tuple(head.columns), sample=sample, dtypes=tuple(head.schema.values())
+    )
