@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -68,22 +68,39 @@ def find_roles(
     """
     asked = {"user": user, "item": item, "timestamp": timestamp, "rating": rating}
     needed = {"user", "item", "rating"} if rating_needed else {"user", "item"}
-    found: dict[str, int | None] = {
-        role: find_column(columns, path, role, column, needed=role in needed) for role, column in asked.items()
-    }
-    taken = [position for position in found.values() if position is not None]
-    for position in taken:
-        if taken.count(position) > 1:
+    found: dict[str, int | None] = {}
+    # What is asked for comes first, so that a customary name is looked for among the rest only.
+    for role in sorted(asked, key=lambda role: asked[role] is None):
+        taken = {position for position in found.values() if position is not None}
+        position = find_column(columns, path, role, asked[role], needed=role in needed, taken=taken)
+        if position is not None and position in taken:
             raise InputError(
                 f"{path}: column {columns[position]!r} has two roles", hint="name a different column for each role"
             )
+        found[role] = position
     if found["user"] is None or found["item"] is None:
         raise AssertionError("find_column raises where a needed role is missing")
     return Roles(user=found["user"], item=found["item"], timestamp=found["timestamp"], rating=found["rating"])
 
 
-def find_column(columns: Sequence[str], path: Path, role: str, asked: Column | None, *, needed: bool) -> int | None:
+def find_column(
+    columns: Sequence[str],
+    path: Path,
+    role: str,
+    asked: Column | None,
+    *,
+    needed: bool,
+    taken: Collection[int] = (),
+) -> int | None:
     """Return the position, from 0, of the column with a role; None if there is none and none is needed.
+
+    Args:
+        columns: names in order.
+        path: of the file, for messages.
+        role: "user", "item", "timestamp" or "rating".
+        asked: a name, or a position from 1; None looks for a customary name.
+        needed: whether a missing column is an error.
+        taken: positions that have a role already.
 
     Raises:
         InputError: it is missing.
@@ -99,7 +116,7 @@ def find_column(columns: Sequence[str], path: Path, role: str, asked: Column | N
             f"{path} has no column {asked!r} for the {role}, it has: {listing}",
             hint=f"give a name or a position from 1 to {len(columns)} with --{role}-column",
         )
-    known = [(known_column(name), position) for position, name in enumerate(columns)]
+    known = [(known_column(name), position) for position, name in enumerate(columns) if position not in taken]
     ranked = sorted((entry[1], position) for entry, position in known if entry is not None and entry[0] == role)
     if ranked:
         return ranked[0][1]

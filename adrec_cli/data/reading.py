@@ -45,7 +45,9 @@ def read_interactions(
     Raises:
         InputError: a column is missing, or a row is bad and bad rows are errors.
     """
-    report = ReadReport(notes=list(dict.fromkeys(note for table in tables for note in table.notes)))
+    report = ReadReport()
+    if options.user is None or options.item is None:
+        report.notes += dict.fromkeys(note for table in tables for note in table.notes)
     read = [collect_table(table, options, report, scratch) for table in tables]
     times = _convert_times(read, options, report)
     frames = []
