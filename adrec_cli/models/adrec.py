@@ -7,8 +7,8 @@ Approach", KDD 2025, arXiv 2505.19544.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -21,7 +21,7 @@ from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, TimestepEmbedding
 from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer
-from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, TokenOutputs
+from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class ADRecConfig:
         GaussianDiffusion.named(self.noise_schedule, self.diffusion_steps)
 
 
-class ADRec(nn.Module):
+class ADRec(SequentialRecommender):
     """The causal attention module (CAM) and the auto-regressive diffusion module (ADM) over shared item vectors.
 
     Two outputs can be trained and ranked by: "condition", what the CAM says (stage pretrain), and "x_start", what the
@@ -185,10 +185,6 @@ class ADRec(nn.Module):
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the item vectors; row 0 is padding."""
         return self.item_embedding.weight
-
-    def config_dict(self) -> dict[str, Any]:
-        """Return the configuration as plain values."""
-        return asdict(self.config)
 
     def _condition(
         self, items_RL: torch.Tensor, mask_R1LL: torch.Tensor | None, generator: torch.Generator | None

@@ -6,9 +6,10 @@ batch, D width, V items with padding (column 0), K top-k, T diffusion steps, H h
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -115,36 +116,37 @@ FAST_SAMPLING = Sampling(steps=1, noise="zero")
 """One deterministic step; what validation during training uses."""
 
 
-@runtime_checkable
-class SequentialRecommender(Protocol):
-    """A model that turns histories into vectors whose inner product with item vectors is the score."""
+class SequentialRecommender(nn.Module, ABC):
+    """A model that turns histories into vectors whose inner product with item vectors is the score.
+
+    Attributes:
+        name: registered.
+        outputs: what can be trained and ranked by.
+        max_length: L, the newest items of a history that are used.
+    """
 
     name: ClassVar[str]
     outputs: ClassVar[tuple[str, ...]]
     max_length: int
 
+    @abstractmethod
     def components(self) -> Mapping[str, nn.Module]:
         """Return the parts a stage can train or freeze, by name; together they hold every parameter."""
-        ...
 
+    @abstractmethod
     def initialize(self, component: str, generator: torch.Generator) -> None:
         """Draw fresh weights for one component."""
-        ...
 
+    @abstractmethod
     def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
         """Return one of the model's `outputs` for every real token; a generator means training."""
-        ...
 
+    @abstractmethod
     def represent(
         self, histories: HistoryBatch, *, output: str, sampling: Sampling, generator: torch.Generator
     ) -> torch.Tensor:
         """Return representation_BD of each history."""
-        ...
 
+    @abstractmethod
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the vectors scored against; row 0 is padding."""
-        ...
-
-    def config_dict(self) -> dict[str, Any]:
-        """Return the configuration the model was made from."""
-        ...

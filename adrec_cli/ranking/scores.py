@@ -49,7 +49,6 @@ def represented(
     Raises:
         ArtifactError: the model gives values that are not finite.
     """
-    assert isinstance(model, torch.nn.Module)
     model.eval()
     batches = history_batches(items, starts, ends, max_length=model.max_length)
     for number, (cases, histories) in enumerate(batches):

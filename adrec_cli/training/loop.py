@@ -127,7 +127,7 @@ class StageTraining:
             )
         for name, component in components.items():
             component.requires_grad_(name in trains)
-        return {name: weight for name, weight in _module(self.model).named_parameters() if weight.requires_grad}
+        return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
 
     def events(self, stop: Callable[[], bool]) -> Iterator[StepDone | EpochDone]:
         """Train until the stage is over or `stop()` is true, yielding what happened.
@@ -177,7 +177,7 @@ class StageTraining:
         """Go through what is left of the epoch."""
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate
-        _module(self.model).train()
+        self.model.train()
         order = seeded_generator(self.config.seed, self.name, "order", self.position.epoch)
         batches = epoch_batches(
             self.windows,
@@ -257,7 +257,7 @@ class StageTraining:
             position.best_value = value
             position.stale_validations = 0
             if self.stage.keep == "best":
-                self.best = {name: weight.detach().clone() for name, weight in _module(self.model).state_dict().items()}
+                self.best = {name: weight.detach().clone() for name, weight in self.model.state_dict().items()}
         elif value is not None:
             position.stale_validations += 1
         event = EpochDone(
@@ -284,13 +284,13 @@ class StageTraining:
 
     def _hand_over(self) -> None:
         if self.best:
-            _module(self.model).load_state_dict(self.best)
+            self.model.load_state_dict(self.best)
         with torch.no_grad():
             self.model.item_vectors_VD()[PAD].zero_()
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         """Return everything resuming needs: weights, best weights, Adam's moments, and the position as JSON."""
-        tensors = {f"weight/{name}": weight for name, weight in _module(self.model).state_dict().items()}
+        tensors = {f"weight/{name}": weight for name, weight in self.model.state_dict().items()}
         tensors |= {f"best/{name}": weight for name, weight in self.best.items()}
         for name, weight in self.trained.items():
             for moment, value in self.optimizer.state.get(weight, {}).items():
@@ -305,7 +305,7 @@ class StageTraining:
         """
         try:
             self.position = Position(**json.loads(text["position"]))
-            _module(self.model).load_state_dict(_under(tensors, "weight/"))
+            self.model.load_state_dict(_under(tensors, "weight/"))
             self.best = {name: weight.to(self.device) for name, weight in _under(tensors, "best/").items()}
             for name, weight in self.trained.items():
                 moments = {m: tensors[f"adam/{m}/{name}"] for m in ("step", "exp_avg", "exp_avg_sq")}
@@ -314,11 +314,6 @@ class StageTraining:
             raise ArtifactError(
                 f"the saved state of stage {self.name} does not fit: {error}", hint="start the stage anew with --fresh"
             ) from error
-
-
-def _module(model: SequentialRecommender) -> torch.nn.Module:
-    assert isinstance(model, torch.nn.Module)
-    return model
 
 
 def _under(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

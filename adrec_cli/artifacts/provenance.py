@@ -1,0 +1,29 @@
+"""What made an artifact: versions, and a hash of the code its numbers depend on."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+_NUMERIC_PACKAGES = ("data", "diffusion", "layers", "models", "ranking", "training")
+
+
+@functools.cache
+def code_sha256() -> str:
+    """Return a hash of the sources that decide a training's numbers; it changes when they do."""
+    digest = hashlib.sha256()
+    for package in _NUMERIC_PACKAGES:
+        for entry in sorted(resources.files(f"adrec_cli.{package}").iterdir(), key=lambda entry: entry.name):
+            if entry.name.endswith(".py"):
+                digest.update(f"{package}/{entry.name}\n".encode())
+                digest.update(entry.read_bytes())
+    return digest.hexdigest()
+
+
+def key_of(parts: Mapping[str, Any]) -> str:
+    """Return a hash of named values; equal keys mean equal inputs."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=True).encode()).hexdigest()

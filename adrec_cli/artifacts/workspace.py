@@ -1,0 +1,81 @@
+"""Where artifacts are: datasets, their models, and names looked up among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE, STATE_SUFFIX
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder of datasets.
+
+    Attributes:
+        root: usually `./workspace`.
+    """
+
+    root: Path
+
+    def datasets(self) -> list[str]:
+        """Return the names of the preprocessed datasets, sorted."""
+        return sorted(path.parent.name for path in self.root.glob(f"*/{MANIFEST_FILE}"))
+
+    def dataset_folder(self, name: str | None) -> Path:
+        """Return the folder of a dataset; without a name, of the only one there is.
+
+        Raises:
+            ArtifactError: it is not there, or there is none.
+            UsageError: no name was given and there are several.
+        """
+        known = self.datasets()
+        if name is None:
+            if len(known) > 1:
+                raise UsageError(
+                    f"{self.root} holds several datasets: {', '.join(known)}", hint="say which one with --dataset NAME"
+                )
+            if not known:
+                raise ArtifactError(
+                    f"{self.root} holds no dataset",
+                    hint="make one with: adrec preprocess demo (or name another --workspace)",
+                )
+            name = known[0]
+        if name not in known:
+            there = f"; there are: {', '.join(known)}" if known else ""
+            raise ArtifactError(
+                f"dataset {name!r} is not in {self.root}{there}", hint=f"make it with: adrec preprocess {name}"
+            )
+        return self.root / name
+
+    def find_checkpoint(self, name: str, dataset: str | None = None) -> Path:
+        """Return the checkpoint of a path or of a bare name such as `finetune.safetensors`.
+
+        Args:
+            name: a path, or a file name with or without its suffix.
+            dataset: look only there.
+
+        Raises:
+            ArtifactError: there is none.
+            UsageError: several have that name; the candidates are listed.
+        """
+        given = Path(name)
+        if given.is_file():
+            return given
+        if given.parent != Path():
+            raise ArtifactError(f"{given} does not exist", hint="check the path")
+        file_name = name if name.endswith(CHECKPOINT_SUFFIX) else name + CHECKPOINT_SUFFIX
+        found = sorted(self.root.glob(f"{dataset or '*'}/*/{file_name}"))
+        if not found:
+            there = ", ".join(str(path.relative_to(self.root)) for path in self.checkpoints(dataset)) or "none yet"
+            raise ArtifactError(f"no checkpoint {file_name} in {self.root}", hint=f"there are: {there}")
+        if len(found) > 1:
+            listed = ", ".join(str(path) for path in found)
+            raise UsageError(f"{file_name} is ambiguous: {listed}", hint="give one of these paths, or --dataset NAME")
+        return found[0]
+
+    def checkpoints(self, dataset: str | None = None) -> list[Path]:
+        """Return all checkpoints, sorted by path."""
+        paths = self.root.glob(f"{dataset or '*'}/*/*{CHECKPOINT_SUFFIX}")
+        return sorted(path for path in paths if not path.name.endswith(STATE_SUFFIX))

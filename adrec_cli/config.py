@@ -1,0 +1,126 @@
+"""TOML and flags into dataclasses; an unknown key or a wrong type is an error that names the key and its file."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import types
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from adrec_cli.errors import StorageError, UsageError
+
+T = TypeVar("T")
+
+PRESETS_PACKAGE = "adrec_cli.presets"
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        UsageError: missing or not TOML; the message has the line and column.
+        StorageError: unreadable.
+    """
+    try:
+        return tomllib.loads(path.read_bytes().decode())
+    except FileNotFoundError as error:
+        raise UsageError(f"configuration {path} does not exist", hint="check --config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}", hint="mend that line") from error
+    except OSError as error:
+        raise StorageError(f"could not read {path}: {error.strerror}", hint="check --config") from error
+
+
+def preset_names() -> list[str]:
+    """Return the names of the presets that ship with adrec."""
+    folder = resources.files(PRESETS_PACKAGE)
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """Read a preset that ships with adrec.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in preset_names():
+        raise UsageError(f"unknown preset {name!r}", hint=f"one of: {', '.join(preset_names())}")
+    return tomllib.loads((resources.files(PRESETS_PACKAGE) / f"{name}.toml").read_text())
+
+
+def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested tables laid over each other; later layers win key by key."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            below = result.get(key)
+            result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def require_known(table: Mapping[str, Any], known: list[str], *, where: str) -> None:
+    """Raise unless every key of a table is known.
+
+    Args:
+        table: as read.
+        known: the keys that mean something.
+        where: of the table, such as "[stages]"; "" for the top level.
+
+    Raises:
+        UsageError: naming the unknown key and the nearest known one.
+    """
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            guess = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            raise UsageError(f"unknown configuration key {key!r}{f' in {where}' if where else ''}", hint=guess)
+
+
+def option_names(kind: type[Any]) -> list[str]:
+    """Return the keys a configuration dataclass takes; a field `lambda_` is the key `lambda`."""
+    return [field.name.rstrip("_") for field in dataclasses.fields(kind)]
+
+
+def build(kind: type[T], table: Mapping[str, Any], *, where: str, base: T | None = None) -> T:
+    """Make a frozen configuration dataclass from a table.
+
+    Args:
+        kind: the dataclass; it validates its own values.
+        table: keys and values as TOML or flags give them.
+        where: of the table, for messages.
+        base: what the table changes; None starts from the defaults.
+
+    Raises:
+        UsageError: an unknown key, a wrong type, or a value the dataclass refuses.
+    """
+    assert dataclasses.is_dataclass(kind)
+    require_known(table, option_names(kind), where=where)
+    hints = get_type_hints(kind)
+    fields = {field.name.rstrip("_"): field.name for field in dataclasses.fields(kind)}
+    values = {
+        fields[key]: _typed(value, hints[fields[key]], where=f"{where} {key}".strip()) for key, value in table.items()
+    }
+    if base is not None:
+        return dataclasses.replace(base, **values)  # type: ignore[type-var]
+    return kind(**values)
+
+
+def _typed(value: Any, expected: Any, *, where: str) -> Any:
+    """Return the value as the field's type; integers pass for floats and lists for tuples, nothing else."""
+    if get_origin(expected) is types.UnionType:
+        if value is None:
+            return None
+        expected = next(option for option in get_args(expected) if option is not type(None))
+    if get_origin(expected) is tuple:
+        if isinstance(value, (list, tuple)) and all(isinstance(entry, str) for entry in value):
+            return tuple(value)
+    elif expected is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(value, expected) and (expected is bool or not isinstance(value, bool)):
+        return value
+    name = "list of strings" if get_origin(expected) is tuple else expected.__name__
+    raise UsageError(f"{where}: expected {name}, got {value!r}")

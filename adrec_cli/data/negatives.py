@@ -1,0 +1,78 @@
+"""Reads negatives in ReChorus's form: one row a user with the target and the items it is ranked against."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from adrec_cli.errors import InputError
+from adrec_cli.schema import ITEM_ID, ITEM_INDEX, NEGATIVES, USER_ID
+
+
+def read_negatives(
+    path: Path, *, user_ids: list[str], targets: npt.NDArray[np.int64], items: pl.DataFrame
+) -> npt.NDArray[np.int64]:
+    """Return the negatives of each case.
+
+    Args:
+        path: Parquet, or tab-separated text with lists written as [1, 2, 3]; columns user_id, item_id, neg_items.
+        user_ids: raw id of the user of each case.
+        targets: item index of each case, which must be the file's item_id.
+        items: of the dataset.
+
+    Returns:
+        (cases, n) item indices.
+
+    Raises:
+        InputError: a column, a user or an item is missing, lists differ in length, or the targets are others.
+    """
+    table = _read(path)
+    index_of = dict(zip(items[ITEM_ID].to_list(), items[ITEM_INDEX].to_list(), strict=True))
+    rows = {row[0]: row[1:] for row in table.iter_rows()}
+    negatives = []
+    for user_id, target in zip(user_ids, targets.tolist(), strict=True):
+        if user_id not in rows:
+            raise InputError(f"{path}: user {user_id!r} has no row", hint="the file must cover every ranked user")
+        file_target, candidates = rows[user_id]
+        if index_of.get(file_target) != target:
+            raise InputError(
+                f"{path}: the target of user {user_id!r} is {file_target!r} there, another item in this dataset",
+                hint="preprocess with the same split and order of ties as the file (for ReChorus: --ties item)",
+            )
+        negatives.append([_index(index_of, item, path, user_id) for item in candidates])
+    lengths = {len(candidates) for candidates in negatives}
+    if len(lengths) != 1:
+        raise InputError(f"{path}: users have different numbers of negatives: {sorted(lengths)}")
+    return np.array(negatives, dtype=np.int64)
+
+
+def _index(index_of: dict[str, int], item: str, path: Path, user_id: str) -> int:
+    if item not in index_of:
+        raise InputError(f"{path}: negative {item!r} of user {user_id!r} is not among the dataset's items")
+    return index_of[item]
+
+
+def _read(path: Path) -> pl.DataFrame:
+    """Return columns user_id, item_id as text and neg_items as lists of text."""
+    if not path.is_file():
+        raise InputError(f"negatives file {path} does not exist", hint="check --negatives")
+    try:
+        if path.suffix == ".parquet":
+            table = pl.read_parquet(path)
+        else:
+            table = pl.read_csv(path, separator="\t", infer_schema=False)
+        missing = {USER_ID, ITEM_ID, NEGATIVES} - set(table.columns)
+        if missing:
+            raise InputError(f"{path}: column {sorted(missing)[0]} is missing; found {', '.join(table.columns)}")
+        if table.schema[NEGATIVES] == pl.String:
+            lists = [json.loads(text) for text in table[NEGATIVES]]
+            table = table.with_columns(pl.Series(NEGATIVES, [[str(item) for item in entry] for entry in lists]))
+        return table.select(
+            pl.col(USER_ID).cast(pl.String), pl.col(ITEM_ID).cast(pl.String), pl.col(NEGATIVES).cast(pl.List(pl.String))
+        )
+    except (pl.exceptions.PolarsError, OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is not readable as negatives: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,42 @@
+"""Models by name: the only place that knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from adrec_cli.errors import UsageError
+from adrec_cli.models.adrec import ADRec, ADRecConfig
+from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.models.most_popular import MostPopular, MostPopularConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEntry:
+    """A model and its configuration.
+
+    Attributes:
+        config: its dataclass.
+        build: (config, number of items V) -> model with weights not yet drawn.
+    """
+
+    config: type[Any]
+    build: Callable[[Any, int], SequentialRecommender]
+
+
+MODELS: dict[str, ModelEntry] = {
+    "adrec": ModelEntry(config=ADRecConfig, build=ADRec),
+    "mostpop": ModelEntry(config=MostPopularConfig, build=MostPopular),
+}
+
+
+def model_entry(name: str) -> ModelEntry:
+    """Return the registered model of a name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in MODELS:
+        raise UsageError(f"unknown model {name!r}", hint=f"one of: {', '.join(MODELS)}")
+    return MODELS[name]

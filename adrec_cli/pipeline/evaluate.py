@@ -1,0 +1,220 @@
+"""`adrec evaluate`: ranks held-out items with a checkpoint and reports metrics with their protocol."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from adrec_cli import __version__
+from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.artifacts.provenance import code_sha256
+from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.data.negatives import read_negatives
+from adrec_cli.errors import UsageError
+from adrec_cli.models.base import Sampling, SequentialRecommender
+from adrec_cli.models.most_popular import MostPopular
+from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset, restore_model
+from adrec_cli.pipeline.stage import OnEvent, ignore, split_kind
+from adrec_cli.pipeline.train import dataset_folder_of
+from adrec_cli.ranking.metrics import metric_table
+from adrec_cli.ranking.protocols import Cases, Protocol, draw_negatives, held_out_cases
+from adrec_cli.ranking.scores import target_ranks
+from adrec_cli.runtime import resolve_device, set_threads
+from adrec_cli.schema import COUNT
+
+BASELINE = "mostpop"
+"""The name under which MostPopular, which needs no checkpoint, is evaluated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """What to rank and how.
+
+    Attributes:
+        part: "test" or "valid".
+        negatives: 0 ranks against the whole catalogue, else against so many drawn ones.
+        negatives_file: in ReChorus's form, instead of drawing.
+        mask_seen: items of the history do not compete; off, as in the paper.
+        sampling: of a diffusion model.
+        seed: of drawn negatives.
+        device, threads: to compute on.
+    """
+
+    part: str = "test"
+    negatives: int = 0
+    negatives_file: Path | None = None
+    mask_seen: bool = False
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.negatives and self.negatives_file:
+            raise UsageError("negatives are either drawn or read from a file, not both")
+        if self.mask_seen and (self.negatives or self.negatives_file):
+            raise UsageError("--mask-seen belongs to full ranking; sampled negatives are unseen already")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingProgress:
+    """Cases ranked so far."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Metrics of one model under one protocol; what `reports/` holds as JSON.
+
+    Attributes:
+        protocol: its short code, such as loo/full/test.
+        metrics: fractions by name, averaged over users; with @5, @10, @20 and @50.
+        users, cases: ranked.
+        cold_targets: cases whose target never occurs in train; they count as any other.
+        seconds: wall time of ranking.
+        path: of the report.
+    """
+
+    dataset: str
+    model: str
+    stage: str
+    checkpoint: str
+    checkpoint_sha256: str
+    items_sha256: str
+    sequences_sha256: str
+    protocol: str
+    negatives_source: str
+    mask_seen: bool
+    sampling: dict[str, Any]
+    seed: int
+    metrics: dict[str, float]
+    users: int
+    cases: int
+    cold_targets: int
+    seconds: float
+    adrec_version: str
+    torch_version: str
+    code_sha256: str
+    path: str
+
+
+def evaluate(
+    name: str,
+    *,
+    workspace: Path,
+    dataset_name: str | None = None,
+    options: EvaluationOptions = EvaluationOptions(),
+    on_event: OnEvent = ignore,
+) -> Evaluation:
+    """Evaluate a checkpoint, or "mostpop", and store the result under `reports/`.
+
+    Args:
+        name: path or bare name of a checkpoint.
+        workspace: where datasets are.
+        dataset_name: None takes the checkpoint's, or the only one.
+        options: what to rank and how.
+        on_event: told `RankingProgress`.
+
+    Raises:
+        ArtifactError: dataset or checkpoint missing, damaged or not matching.
+        InputError: nothing to rank, or a bad negatives file.
+    """
+    space = Workspace(workspace)
+    if name == BASELINE:
+        dataset = open_dataset(space.dataset_folder(dataset_name))
+        return evaluate_opened(dataset, None, options, on_event)
+    path = space.find_checkpoint(name, dataset_name)
+    dataset = open_dataset(dataset_folder_of(space, path, dataset_name))
+    return evaluate_opened(dataset, open_checkpoint(path, dataset), options, on_event)
+
+
+def evaluate_opened(
+    dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions, on_event: OnEvent = ignore
+) -> Evaluation:
+    """Evaluate an opened checkpoint (None: MostPopular) and store the result."""
+    set_threads(options.threads)
+    device = resolve_device(options.device)
+    model, output = _model_of(dataset, checkpoint, device)
+    cases = held_out_cases(dataset.sequences, options.part)
+    negatives = _negatives(dataset, cases, options)
+    started = time.perf_counter()
+
+    def progress(done: int, total: int) -> bool:
+        on_event(RankingProgress(done=done, total=total))
+        return True
+
+    ranks = target_ranks(
+        model, dataset.sequences, cases, output=output, sampling=options.sampling, device=device,
+        negatives=negatives, mask_seen=options.mask_seen, on_progress=progress,
+    )  # fmt: skip
+    assert ranks is not None
+    seconds = time.perf_counter() - started
+    protocol = protocol_of(dataset, options, 0 if negatives is None else negatives.shape[1])
+    evaluation = Evaluation(
+        dataset=dataset.manifest.dataset,
+        model=model.name,
+        stage=checkpoint.metadata.stage if checkpoint else "",
+        checkpoint=checkpoint.path.name if checkpoint else "",
+        checkpoint_sha256=checkpoint.sha256 if checkpoint else "",
+        items_sha256=dataset.manifest.items_sha256,
+        sequences_sha256=dataset.manifest.sequences_sha256,
+        protocol=protocol.code,
+        negatives_source=protocol.negatives_source if protocol.negatives else "",
+        mask_seen=options.mask_seen,
+        sampling=asdict(options.sampling),
+        seed=options.seed,
+        metrics=metric_table(ranks, cases.users),
+        users=len(np.unique(cases.users)),
+        cases=len(cases),
+        cold_targets=int((dataset.items[COUNT].to_numpy()[cases.targets - 1] == 0).sum()),
+        seconds=seconds,
+        adrec_version=__version__,
+        torch_version=torch.__version__,
+        code_sha256=code_sha256(),
+        path=str(report_path(dataset, checkpoint, protocol)),
+    )
+    write_bytes(Path(evaluation.path), (json.dumps(asdict(evaluation), indent=2) + "\n").encode())
+    return evaluation
+
+
+def protocol_of(dataset: Dataset, options: EvaluationOptions, negatives: int) -> Protocol:
+    """Return the protocol of options with so many negatives."""
+    source = options.negatives_file.name if options.negatives_file else f"drawn with seed {options.seed}"
+    return Protocol(
+        split=split_kind(dataset), part=options.part, negatives=negatives, negatives_source=source,
+        mask_seen=options.mask_seen,
+    )  # fmt: skip
+
+
+def report_path(dataset: Dataset, checkpoint: Checkpoint | None, protocol: Protocol) -> Path:
+    """Return where the report of a model and protocol lies."""
+    who = f"{checkpoint.metadata.model}-{checkpoint.metadata.stage}" if checkpoint else BASELINE
+    return dataset.folder / "reports" / f"{who}-{protocol.code.replace('/', '-')}.json"
+
+
+def _model_of(
+    dataset: Dataset, checkpoint: Checkpoint | None, device: torch.device
+) -> tuple[SequentialRecommender, str]:
+    if checkpoint is not None:
+        return restore_model(checkpoint, device), checkpoint.metadata.output
+    counts = torch.from_numpy(np.concatenate([[0], dataset.items[COUNT].to_numpy()]))
+    return MostPopular.from_counts(counts).to(device), MostPopular.outputs[0]
+
+
+def _negatives(
+    dataset: Dataset, cases: Cases, options: EvaluationOptions
+) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+    if options.negatives_file is not None:
+        user_ids = dataset.sequences.user_ids.gather(cases.users).to_list()
+        return read_negatives(options.negatives_file, user_ids=user_ids, targets=cases.targets, items=dataset.items)
+    if options.negatives:
+        return draw_negatives(dataset.sequences, cases, options.negatives, options.seed)
+    return None

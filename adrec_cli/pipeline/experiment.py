@@ -1,0 +1,142 @@
+"""One experiment: a model's options, the shared training options and its stages, put together from all sources."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from adrec_cli.config import build, merged, option_names, read_preset, read_toml, require_known
+from adrec_cli.data.datasets import dataset_names, load_dataset_spec
+from adrec_cli.errors import UsageError
+from adrec_cli.models.registry import model_entry
+from adrec_cli.training.stages import STAGES, Stage, TrainingConfig
+
+_TABLES = ["preset", "model", "training", "stages"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Everything a training depends on besides its data.
+
+    Attributes:
+        model_name: registered.
+        model: the network's configuration, a dataclass of the model's file.
+        training: shared by all stages.
+        stages: in the order they run in.
+    """
+
+    model_name: str
+    model: Any
+    training: TrainingConfig
+    stages: dict[str, Stage]
+
+    def tables(self) -> dict[str, Any]:
+        """Return it as nested tables, in the form `compose` reads."""
+        return {
+            "model": {name.rstrip("_"): value for name, value in asdict(self.model).items()},
+            "training": asdict(self.training),
+            "stages": {name: asdict(stage) for name, stage in self.stages.items()},
+        }
+
+
+def compose(
+    model_name: str,
+    *,
+    inherited: Mapping[str, Any] | None = None,
+    preset: str | None = None,
+    config: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Experiment:
+    """Lay defaults, what is inherited, a preset, a TOML file and flags over each other, later ones on top.
+
+    Args:
+        model_name: registered.
+        inherited: tables of the parent checkpoint or of the dataset's recipe.
+        preset: a name; a `preset` key in the TOML file counts when this is None.
+        config: a TOML file with any of the tables [model], [training], [stages.NAME].
+        overrides: tables from flags.
+
+    Raises:
+        UsageError: an unknown key or preset, or a value out of range.
+    """
+    from_file = read_toml(config) if config else {}
+    preset = preset or from_file.get("preset")
+    preset_tables = read_preset(preset) if preset else {}
+    layers: list[tuple[str, Mapping[str, Any]]] = [
+        ("", inherited or {}),
+        (f" of preset {preset}", preset_tables),
+        (f" of {config}", from_file),
+        ("", overrides or {}),
+    ]
+    default_stages = _default_stages(model_name)
+    config_type = model_entry(model_name).config
+    for where, layer in layers:
+        _check(layer, config_type, default_stages, where)
+    tables = merged(*(layer for _, layer in layers))
+    stages = {
+        name: build(Stage, tables.get("stages", {}).get(name, {}), where=f"[stages.{name}]", base=stage)
+        for name, stage in default_stages.items()
+    }
+    return Experiment(
+        model_name=model_name,
+        model=build(config_type, tables.get("model", {}), where="[model]"),
+        training=build(TrainingConfig, tables.get("training", {}), where="[training]"),
+        stages=stages,
+    )
+
+
+def dataset_recipe(dataset_name: str, model_name: str) -> Mapping[str, Any]:
+    """Return the options a named dataset recommends for a model; empty where it has none."""
+    if dataset_name not in dataset_names():
+        return {}
+    recipe: Mapping[str, Any] = load_dataset_spec(dataset_name).recipe.get(model_name, {})
+    return recipe
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+    """Turn `model.lambda=0.01` or `stages.align.epochs=3` into tables; values are TOML, bare words are strings.
+
+    Raises:
+        UsageError: not of the form KEY=VALUE.
+    """
+    tables: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        parts = key.strip().split(".")
+        if not equals or len(parts) < 2 or not all(parts):
+            raise UsageError(
+                f"--set takes TABLE.KEY=VALUE, got {setting!r}",
+                hint="for example: --set stages.finetune.mse_weight=0.7",
+            )
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        for part in reversed(parts):
+            value = {part: value}
+        tables = merged(tables, value)
+    return tables
+
+
+def _default_stages(model_name: str) -> dict[str, Stage]:
+    if model_name not in STAGES:
+        raise UsageError(f"model {model_name!r} is not trained", hint=f"one of: {', '.join(STAGES)}")
+    return STAGES[model_name]
+
+
+def _check(layer: Mapping[str, Any], config_type: type[Any], stages: Mapping[str, Stage], where: str) -> None:
+    """Refuse unknown keys of one layer, so that the message names where they stand."""
+    require_known(layer, _TABLES, where=where.strip())
+    for table in ("model", "training", "stages"):
+        if not isinstance(layer.get(table, {}), Mapping):
+            raise UsageError(f"[{table}]{where} must be a table, got {layer[table]!r}")
+    require_known(layer.get("model", {}), option_names(config_type), where=f"[model]{where}")
+    require_known(layer.get("training", {}), option_names(TrainingConfig), where=f"[training]{where}")
+    require_known(layer.get("stages", {}), list(stages), where=f"[stages]{where}")
+    for name, stage in layer.get("stages", {}).items():
+        if not isinstance(stage, Mapping):
+            raise UsageError(f"[stages.{name}]{where} must be a table, got {stage!r}")
+        require_known(stage, option_names(Stage), where=f"[stages.{name}]{where}")

@@ -1,0 +1,98 @@
+"""Opens datasets and checkpoints, checked, before any command computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint
+from adrec_cli.artifacts.manifest import Manifest, read_manifest, verify_dataset
+from adrec_cli.config import build
+from adrec_cli.data.sequences import Sequences, load_items, load_sequences
+from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.models.registry import model_entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A preprocessed dataset, whole and verified.
+
+    Attributes:
+        folder: in the workspace.
+        manifest: what it says of itself.
+        items: one row an item.
+        sequences: of all users.
+    """
+
+    folder: Path
+    manifest: Manifest
+    items: pl.DataFrame
+    sequences: Sequences
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Open a dataset's folder and verify the hashes of its files.
+
+    Raises:
+        ArtifactError: missing, damaged or of another format version.
+    """
+    manifest = read_manifest(folder)
+    verify_dataset(folder, manifest)
+    items = load_items(folder)
+    return Dataset(folder=folder, manifest=manifest, items=items, sequences=load_sequences(folder, items.height))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A trained model, whole and verified.
+
+    Attributes:
+        path, sha256: of the file.
+        metadata: what it says of itself.
+        tensors: its weights by name.
+    """
+
+    path: Path
+    sha256: str
+    metadata: CheckpointMetadata
+    tensors: dict[str, torch.Tensor]
+
+
+def open_checkpoint(path: Path, dataset: Dataset) -> Checkpoint:
+    """Open a checkpoint and refuse it unless it belongs to the dataset.
+
+    Raises:
+        ArtifactError: missing, damaged, of another format version or of another dataset.
+    """
+    tensors, metadata = load_checkpoint(path)
+    if metadata.items_sha256 != dataset.manifest.items_sha256:
+        raise ArtifactError(
+            f"{path} was trained on other items: dataset {metadata.dataset!r} with items {metadata.items_sha256[:12]}, "
+            f"here is {dataset.manifest.dataset!r} with items {dataset.manifest.items_sha256[:12]}",
+            hint=f"train on this one: adrec train {dataset.manifest.dataset} --model {metadata.model}",
+        )
+    return Checkpoint(path=path, sha256=file_sha256(path), metadata=metadata, tensors=tensors)
+
+
+def restore_model(checkpoint: Checkpoint, device: torch.device) -> SequentialRecommender:
+    """Build the model a checkpoint describes and load its weights, strictly.
+
+    Raises:
+        ArtifactError: its configuration or its tensors are not those of the model it names.
+    """
+    metadata = checkpoint.metadata
+    try:
+        entry = model_entry(metadata.model)
+        config = build(entry.config, metadata.config, where="[model]")
+        model = entry.build(config, metadata.item_count)
+        model.load_state_dict(checkpoint.tensors)
+        model.to(device)
+    except (UsageError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ArtifactError(f"{checkpoint.path} does not fit model {metadata.model!r}: {reason}") from error
+    return model

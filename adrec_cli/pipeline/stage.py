@@ -1,0 +1,378 @@
+"""Runs one stage of training on a dataset: skipped when up to date, resumed when unfinished, saved when done."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from adrec_cli import __version__
+from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.artifacts.checkpoint import (
+    CheckpointMetadata,
+    load_state,
+    read_metadata,
+    save_checkpoint,
+    save_state,
+)
+from adrec_cli.artifacts.provenance import code_sha256, key_of
+from adrec_cli.data.batches import training_windows
+from adrec_cli.errors import ArtifactError, InputError
+from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
+from adrec_cli.models.registry import model_entry
+from adrec_cli.pipeline.experiment import Experiment
+from adrec_cli.pipeline.opening import Checkpoint, Dataset
+from adrec_cli.ranking.metrics import metric_table
+from adrec_cli.ranking.protocols import Protocol, draw_negatives, held_out_cases
+from adrec_cli.ranking.scores import target_ranks
+from adrec_cli.runtime import StopRequest, resolve_device, seeded_generator, set_threads
+from adrec_cli.schema import CHECKPOINT_SUFFIX, FORMAT_VERSION, STATE_SUFFIX
+from adrec_cli.training.loop import EpochDone, StageTraining, Validate, log_row
+from adrec_cli.training.stages import TrainingConfig
+
+SAVE_EVERY_SECONDS = 20.0
+
+OnEvent = Callable[[object], None]
+
+
+def ignore(_event: object) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a stage runs, without a say in what it computes.
+
+    Attributes:
+        device: "auto", "cpu", "cuda", ...
+        threads: of the CPU; None leaves PyTorch's default.
+        resume: "auto" goes on from a matching unfinished state, "require" fails without one, "never" starts anew.
+        force: train even when the checkpoint is up to date.
+    """
+
+    device: str = "auto"
+    threads: int | None = None
+    resume: str = "auto"
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageStarted:
+    """A stage begins.
+
+    Attributes:
+        stage, path: which, and the checkpoint it will write.
+        resumed_epoch: epochs already done in an earlier run; None for a fresh start.
+        users, tokens: it learns from.
+        parameters: trained and all.
+    """
+
+    stage: str
+    path: Path
+    resumed_epoch: int | None
+    sequences: int
+    tokens: int
+    trained_parameters: int
+    parameters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """What a stage left.
+
+    Attributes:
+        stage, path, metadata: the checkpoint.
+        skipped: it was up to date and nothing was done.
+        seconds: of this run.
+    """
+
+    stage: str
+    path: Path
+    metadata: CheckpointMetadata
+    skipped: bool
+    seconds: float
+
+
+def run_stage(
+    dataset: Dataset,
+    experiment: Experiment,
+    stage_name: str,
+    *,
+    parent: Checkpoint | None,
+    options: RunOptions,
+    stop: StopRequest,
+    on_event: OnEvent = ignore,
+) -> StageResult:
+    """Train one stage, or say that its checkpoint is up to date. The caller holds the model's lock.
+
+    Args:
+        dataset: to learn from.
+        experiment: model, options and stages.
+        stage_name: one of the experiment's stages.
+        parent: the checkpoint it starts from; None for a first stage.
+        options: device, threads, resuming.
+        stop: asked between steps.
+        on_event: told `StageStarted`, `StepDone` and `EpochDone`.
+
+    Raises:
+        DivergedError: stopped before a step that is not finite; the last saved state and checkpoint stay.
+        InterruptedRun: stopped by a signal after saving the state.
+    """
+    started = time.perf_counter()
+    folder = dataset.folder / experiment.model_name
+    path = folder / f"{stage_name}{CHECKPOINT_SUFFIX}"
+    key = _run_key(dataset, experiment, stage_name, parent)
+    done = None if options.force else _up_to_date(path, key)
+    if done is not None:
+        return StageResult(stage=stage_name, path=path, metadata=done, skipped=True, seconds=0.0)
+    threads = set_threads(options.threads)
+    device = resolve_device(options.device)
+    model = _starting_model(dataset, experiment, stage_name, parent).to(device)
+    training = StageTraining(
+        name=stage_name,
+        stage=experiment.stages[stage_name],
+        config=experiment.training,
+        model=model,
+        windows=training_windows(dataset.sequences, model.max_length, all_events=experiment.training.windows == "all"),
+        validate=validation(
+            dataset,
+            model,
+            output=experiment.stages[stage_name].output,
+            training=experiment.training,
+            device=device,
+            stop=stop,
+        ),
+        device=device,
+    )
+    files = _StageFiles(path, key)
+    resumed = files.restore(training, options.resume)
+    on_event(
+        StageStarted(
+            stage=stage_name,
+            path=path,
+            resumed_epoch=training.position.epoch if resumed else None,
+            sequences=len(training.windows),
+            tokens=training.windows.tokens,
+            trained_parameters=sum(weight.numel() for weight in training.trained.values()),
+            parameters=sum(weight.numel() for weight in model.parameters()),
+        )
+    )
+    _train(training, files, stop, on_event)
+    metadata = _metadata(dataset, experiment, training, parent, key, threads)
+    save_checkpoint(path, model.state_dict(), metadata)
+    files.finish()
+    return StageResult(
+        stage=stage_name, path=path, metadata=metadata, skipped=False, seconds=time.perf_counter() - started
+    )
+
+
+def _train(training: StageTraining, files: _StageFiles, stop: StopRequest, on_event: OnEvent) -> None:
+    """Go through the stage's events, saving on the way; a signal ends it with the state saved."""
+    with stop.deferred():
+        for event in training.events(lambda: stop.signal_number is not None):
+            if isinstance(event, EpochDone):
+                files.log(event)
+                files.save_now_and_then(training)
+            on_event(event)
+        if stop.signal_number is not None and not training.finished:
+            files.save(training)
+            raise stop.interrupted(
+                f"{training.name} stopped in epoch {training.position.epoch + 1} and saved",
+                hint="run the same command again to go on where it stopped",
+            )
+
+
+class _StageFiles:
+    """The files a stage writes besides its checkpoint: the log of epochs and the state to resume from."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        stem = path.name.removesuffix(CHECKPOINT_SUFFIX)
+        self.log_path = path.with_name(f"{stem}.jsonl")
+        self.state_path = path.with_name(f"{stem}{STATE_SUFFIX}")
+        self.key = key
+        self.rows: list[str] = []
+        self.saved_at = time.monotonic()
+
+    def restore(self, training: StageTraining, resume: str) -> bool:
+        """Continue from a state of the same run, if there is one and it is wanted."""
+        if resume == "never" or not self.state_path.exists():
+            if resume == "require":
+                raise ArtifactError(f"nothing to resume: {self.state_path} does not exist", hint="leave out --resume")
+            return False
+        tensors, text = load_state(self.state_path)
+        if text.get("run_key") != self.key:
+            if resume == "require":
+                raise ArtifactError(
+                    f"{self.state_path} belongs to a run with other data, options or code",
+                    hint="run with the same options as then, or leave out --resume to start anew",
+                )
+            return False
+        training.restore(tensors, text)
+        self.rows = text["log"].splitlines()
+        return True
+
+    def log(self, event: EpochDone) -> None:
+        """Add the row of an epoch; the file is replaced whole, so that it never ends in half a row."""
+        self.rows.append(json.dumps(log_row(event)))
+        write_bytes(self.log_path, "".join(f"{row}\n" for row in self.rows).encode())
+
+    def save(self, training: StageTraining) -> None:
+        """Write the state."""
+        tensors, text = training.state()
+        save_state(self.state_path, tensors, {**text, "run_key": self.key, "log": "\n".join(self.rows)})
+        self.saved_at = time.monotonic()
+
+    def save_now_and_then(self, training: StageTraining) -> None:
+        """Write the state when the last one is old enough."""
+        if time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
+            self.save(training)
+
+    def finish(self) -> None:
+        """Remove the state: its stage is done."""
+        self.state_path.unlink(missing_ok=True)
+
+
+def _run_key(dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None) -> str:
+    tables = experiment.tables()
+    return key_of(
+        {
+            "format": FORMAT_VERSION,
+            "code": code_sha256(),
+            "model": experiment.model_name,
+            "config": tables["model"],
+            "training": tables["training"],
+            "stage": {stage_name: tables["stages"][stage_name]},
+            "sequences": dataset.manifest.sequences_sha256,
+            "items": dataset.manifest.items_sha256,
+            "parent": parent.sha256 if parent else "",
+        }
+    )
+
+
+def _up_to_date(path: Path, key: str) -> CheckpointMetadata | None:
+    """Return the metadata of a checkpoint that is whole and has this key; a damaged one is made anew."""
+    if not path.is_file():
+        return None
+    try:
+        metadata = read_metadata(path)
+    except ArtifactError:
+        return None
+    return metadata if metadata.run_key == key else None
+
+
+def _starting_model(
+    dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None
+) -> SequentialRecommender:
+    """Build the model with the parent's weights, and fresh ones where the stage asks for them."""
+    entry = model_entry(experiment.model_name)
+    model = entry.build(experiment.model, dataset.items.height)
+    if parent is not None:
+        try:
+            model.load_state_dict(parent.tensors)
+        except RuntimeError as error:
+            raise ArtifactError(
+                f"{parent.path} does not fit the configuration of {stage_name}: {str(error).splitlines()[-1].strip()}",
+                hint="leave the network's size as it was in the stage before",
+            ) from error
+    fresh = model.components() if parent is None else experiment.stages[stage_name].fresh
+    for component in fresh:
+        model.initialize(component, seeded_generator(experiment.training.seed, "init", component))
+    return model
+
+
+def validation(
+    dataset: Dataset,
+    model: SequentialRecommender,
+    *,
+    output: str,
+    training: TrainingConfig,
+    device: torch.device,
+    stop: StopRequest,
+) -> Validate:
+    """Return a function that ranks the validation targets as training monitors them; without any it returns {}."""
+    try:
+        cases = held_out_cases(dataset.sequences, "valid")
+    except InputError:
+        return dict
+    count = training.monitor_negatives
+    negatives = draw_negatives(dataset.sequences, cases, count, training.seed) if count else None
+
+    def validate() -> dict[str, float] | None:
+        ranks = target_ranks(
+            model,
+            dataset.sequences,
+            cases,
+            output=output,
+            sampling=FAST_SAMPLING,
+            device=device,
+            negatives=negatives,
+            on_progress=lambda done, total: stop.signal_number is None,
+        )
+        return None if ranks is None else metric_table(ranks, cases.users)
+
+    return validate
+
+
+def _metadata(
+    dataset: Dataset,
+    experiment: Experiment,
+    training: StageTraining,
+    parent: Checkpoint | None,
+    key: str,
+    threads: int,
+) -> CheckpointMetadata:
+    tables = experiment.tables()
+    protocol = Protocol(split=split_kind(dataset), part="valid", negatives=experiment.training.monitor_negatives)
+    return CheckpointMetadata(
+        model=experiment.model_name,
+        stage=training.name,
+        output=training.stage.output,
+        config=tables["model"],
+        training={"training": tables["training"], "stages": tables["stages"]},
+        dataset=dataset.manifest.dataset,
+        sequences_sha256=dataset.manifest.sequences_sha256,
+        items_sha256=dataset.manifest.items_sha256,
+        item_count=dataset.items.height,
+        parent_sha256=parent.sha256 if parent else "",
+        run_key=key,
+        epoch=training.position.best_epoch,
+        step=training.position.best_step,
+        metrics={
+            "protocol": protocol.code,
+            "sampling": asdict(FAST_SAMPLING),
+            "monitor": experiment.training.monitor,
+            "values": training.position.best_metrics,
+        },
+        seed=experiment.training.seed,
+        threads=threads,
+        adrec_version=__version__,
+        torch_version=torch.__version__,
+    )
+
+
+def split_kind(dataset: Dataset) -> str:
+    """Return how the dataset was split, for protocol codes: "loo" or "time"."""
+    return "time" if dataset.manifest.parameters.get("split") == "time" else "loo"
+
+
+def require_stage(checkpoint: Checkpoint, model_name: str, stage_name: str, *, wanted_by: str) -> None:
+    """Refuse a checkpoint that a stage cannot start from, and say what to type.
+
+    Raises:
+        ArtifactError: it is of another model or stage.
+    """
+    metadata = checkpoint.metadata
+    if metadata.model != model_name:
+        raise ArtifactError(
+            f"{checkpoint.path} is a {metadata.model!r} model, {wanted_by} starts from {model_name!r}",
+            hint=f"adrec {wanted_by} --from {stage_name}{CHECKPOINT_SUFFIX}",
+        )
+    if metadata.stage != stage_name:
+        raise ArtifactError(
+            f"{checkpoint.path} is of stage {metadata.stage!r}, {wanted_by} starts from stage {stage_name!r}",
+            hint=f"adrec {wanted_by} --from {stage_name}{CHECKPOINT_SUFFIX}",
+        )

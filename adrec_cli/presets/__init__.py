@@ -1,0 +1,1 @@
+"""Presets: named sets of options as TOML, taken with --preset."""
