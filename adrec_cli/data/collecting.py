@@ -49,6 +49,7 @@ class ReadReport:
         below_rating: left out by the least rating.
         bad: rows left out because they could not be read.
         examples: the first of these.
+        columns: name of the column for each role that was found.
         time: how times are written, in words.
         timed: whether the source has times at all.
         notes: what was assumed.
@@ -58,9 +59,17 @@ class ReadReport:
     below_rating: int = 0
     bad: int = 0
     examples: list[BadRow] = field(default_factory=list)
+    columns: dict[str, str] = field(default_factory=dict)
     time: str = "no times: the order of the rows"
     timed: bool = False
     notes: list[str] = field(default_factory=list)
+
+    def warnings(self) -> list[str]:
+        """Return the lines about rows that were left out because they could not be read."""
+        if not self.bad:
+            return []
+        shown = [f"left out: {example}" for example in self.examples]
+        return [f"{self.bad:,} bad rows were left out of {self.rows:,}", *shown]
 
 
 @dataclass(kw_only=True)
@@ -88,6 +97,7 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     """
     sequences = find_sequence_columns(table, user=options.user, item=options.item)
     if sequences is not None:
+        _same_columns(report, {"user": sequences.user, "items": sequences.items}, table)
         return _read_sequences(table, sequences)
     roles = find_roles(
         table.columns,
@@ -98,6 +108,9 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
         rating=options.rating,
         rating_needed=options.min_rating is not None,
     )
+    positions = {"user": roles.user, "item": roles.item, "timestamp": roles.timestamp, "rating": roles.rating}
+    names = {role: table.columns[position] for role, position in positions.items() if position is not None}
+    _same_columns(report, names, table)
     try:
         return _read_events(table, roles, options.min_rating)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
@@ -113,6 +126,15 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
             return _read_events(clean, roles, options.min_rating)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as second:
             raise _unreadable(table, second) from second
+
+
+def _same_columns(report: ReadReport, names: dict[str, str], table: Table) -> None:
+    if report.columns and report.columns != names:
+        raise InputError(
+            f"{table.path} has {names}, the files before it {report.columns}",
+            hint="name the columns with --user-column, --item-column and --timestamp-column",
+        )
+    report.columns = names
 
 
 def _unreadable(table: Table, error: BaseException) -> InputError:

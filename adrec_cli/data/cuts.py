@@ -46,8 +46,10 @@ def make_cut(interactions: Interactions, settings: Settings, removed: list[Filte
         raise UsageError("--split given needs a source that is split: train, valid and test", hint="leave it out")
     if split != "given":
         interactions = interactions.without_parts()
-    interactions, applied = drop_duplicates(sort_in_time(interactions, settings.ties))
-    removed = [*removed, applied]
+    interactions, removed = sort_in_time(interactions, settings.ties), list(removed)
+    if settings.duplicates == "drop":
+        interactions, applied = drop_duplicates(interactions)
+        removed.append(applied)
     min_user, min_item = settings.min_user_interactions, settings.min_item_interactions
     if max(min_user, min_item) > 1:
         interactions, applied = k_core(interactions, min_user=min_user, min_item=min_item)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.atomic import storage_error
-from adrec_cli.data.filters import TIES, Ties
+from adrec_cli.data.filters import TIES, Duplicates, Ties
 from adrec_cli.data.splits import SPLITS, Split
 from adrec_cli.data.timestamps import TIME_UNITS
 from adrec_cli.errors import InputError, UsageError
@@ -100,6 +100,7 @@ class Filters:
         min_rating: interactions below it are left out.
         min_user_interactions, min_item_interactions: the k-core.
         max_length: newest interactions kept of a user.
+        duplicates: whether events with the same user, item and time stay.
         ties: order among equal times.
         split: how validation and test are held out.
     """
@@ -108,6 +109,7 @@ class Filters:
     min_user_interactions: int | None = None
     min_item_interactions: int | None = None
     max_length: int | None = None
+    duplicates: Duplicates | None = None
     ties: Ties | None = None
     split: Split | None = None
 

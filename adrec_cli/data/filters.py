@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from adrec_cli.data.interactions import Interactions
 
 Ties = Literal["source", "item"]
+Duplicates = Literal["drop", "keep"]
+DUPLICATES: Final[tuple[Duplicates, ...]] = ("drop", "keep")
 TIES: Final[tuple[Ties, ...]] = ("source", "item")
+_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,15 +42,46 @@ def sort_in_time(interactions: Interactions, ties: Ties) -> Interactions:
         interactions: in the order of the source.
         ties: "source" keeps the order of the source among equal times, "item" takes ascending item ids.
     """
-    keys: dict[str, NDArray[np.integer]] = {"user": interactions.user}
+    keys: list[NDArray[np.integer]] = [interactions.user]
     if interactions.part is not None:
-        keys["part"] = interactions.part
-    keys["time"] = interactions.time
+        keys.append(interactions.part)
+    keys.append(_whole_seconds(interactions.time))
     if ties == "item":
-        keys["item"] = interactions.item
-    frame = pl.DataFrame(keys)
-    order = frame.select(pl.arg_sort_by(list(keys), maintain_order=True)).to_series().to_numpy()
+        keys.append(interactions.item)
+    # One 64-bit key sorts several times faster than columns do.
+    packed = _pack(keys)
+    if packed is not None:
+        keys = [packed]
+        if np.all(packed[1:] >= packed[:-1]):
+            return interactions
+    frame = pl.DataFrame({f"k{position}": key for position, key in enumerate(keys)})
+    order = frame.select(pl.arg_sort_by(frame.columns, maintain_order=True)).to_series().to_numpy()
+    del frame, keys, packed
     return interactions.take(order)
+
+
+def _pack(keys: list[NDArray[np.integer]]) -> NDArray[np.uint64] | None:
+    """Return one key that sorts as several do, None where 64 bits do not hold them."""
+    if not len(keys[0]):
+        return None
+    lows = [int(key.min()) for key in keys]
+    widths = [(int(key.max()) - low).bit_length() for key, low in zip(keys, lows, strict=True)]
+    if sum(widths) > 64:
+        return None
+    packed = np.zeros(len(keys[0]), dtype=np.uint64)
+    for key, low, width in zip(keys, lows, widths, strict=True):
+        packed <<= np.uint64(width)
+        packed |= (key - key.dtype.type(low)).astype(np.uint64)
+    return packed
+
+
+def _whole_seconds(time: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return times in seconds where all are whole seconds, which makes shorter keys."""
+    second = 10**6
+    whole = len(time) > 0 and all(
+        not np.any(time[first : first + _CHUNK] % second) for first in range(0, len(time), _CHUNK)
+    )
+    return time // second if whole else time
 
 
 def drop_duplicates(interactions: Interactions) -> tuple[Interactions, FilterApplied]:

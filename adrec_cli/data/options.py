@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +11,7 @@ from typing import Any, Final
 from adrec_cli.data.bad_rows import BadRowPolicy
 from adrec_cli.data.columns import Column
 from adrec_cli.data.datasets import Filters, SourceFiles
-from adrec_cli.data.filters import TIES, Ties
+from adrec_cli.data.filters import DUPLICATES, TIES, Duplicates, Ties
 from adrec_cli.data.splits import SPLITS, Split
 from adrec_cli.data.timestamps import TIME_UNITS, TimeUnit, parse_moment
 from adrec_cli.errors import UsageError
@@ -33,6 +34,7 @@ class PreprocessOptions:
         min_interactions: k of the k-core, for users and items; the next two set one of them.
         min_user_interactions, min_item_interactions: fewest interactions of a user, of an item; 0 for none.
         max_length: newest interactions kept of a user; 0 for all.
+        duplicates: "drop" keeps the first of events with the same user, item and time; "keep" keeps all.
         ties: "source" keeps the source's order among equal times, "item" takes ascending item ids.
         split: "leave-one-out", "time" (needs valid_from and test_from), or "given" for split sources.
         valid_from, test_from: ISO dates where validation and test begin.
@@ -56,6 +58,7 @@ class PreprocessOptions:
     min_user_interactions: int | None = None
     min_item_interactions: int | None = None
     max_length: int | None = None
+    duplicates: Duplicates | None = None
     ties: Ties | None = None
     split: Split | None = None
     valid_from: str | None = None
@@ -66,6 +69,7 @@ class PreprocessOptions:
 
     def __post_init__(self) -> None:
         _one_of("--ties", self.ties, TIES)
+        _one_of("--duplicates", self.duplicates, DUPLICATES)
         _one_of("--split", self.split, SPLITS)
         _one_of("--timestamp-unit", self.timestamp_unit, TIME_UNITS)
         _one_of("--on-bad-row", self.on_bad_row, BAD_ROW_POLICIES)
@@ -80,7 +84,14 @@ class PreprocessOptions:
 
     def changes_the_cut(self) -> bool:
         """Return whether an option changes which interactions are kept, so that published counts do not apply."""
-        cut = ("min_rating", "min_interactions", "min_user_interactions", "min_item_interactions", "max_length")
+        cut = (
+            "min_rating",
+            "min_interactions",
+            "min_user_interactions",
+            "min_item_interactions",
+            "max_length",
+            "duplicates",
+        )
         return any(getattr(self, option) is not None for option in cut) or self.update is not None
 
 
@@ -105,6 +116,7 @@ class Settings:
     min_user_interactions: int
     min_item_interactions: int
     max_length: int
+    duplicates: Duplicates
     ties: Ties
     split: Split | None
     valid_from: int | None
@@ -116,20 +128,30 @@ class Settings:
         return dataclasses.asdict(self)
 
 
-def settle(options: PreprocessOptions, form: SourceFiles | None, filters: Filters) -> Settings:
+def settle(
+    options: PreprocessOptions, form: SourceFiles | None, filters: Filters, inherited: Mapping[str, Any] | None = None
+) -> Settings:
     """Fill the defaults of a source into the options.
 
     Args:
         options: as the user gave them.
         form: the files of a named data set that were found, if it is one.
         filters: the default cut of the data set or its variant.
+        inherited: parameters of the data set that is added to; they stand above `filters`.
 
     Raises:
         UsageError: options contradict one another.
     """
+    moments: dict[str, int | None] = {"valid_from": None, "test_from": None}
+    if inherited is not None:
+        names = [entry.name for entry in dataclasses.fields(Filters)]
+        filters = Filters(**{name: inherited[name] for name in names if inherited.get(name) is not None})
+        moments.update({name: inherited.get(name) for name in moments})
     split = options.split or (None if options.valid_from is None else "time") or filters.split
-    valid_from = None if options.valid_from is None else parse_moment(options.valid_from, "--valid-from")
-    test_from = None if options.test_from is None else parse_moment(options.test_from, "--test-from")
+    valid_from = (
+        moments["valid_from"] if options.valid_from is None else parse_moment(options.valid_from, "--valid-from")
+    )
+    test_from = moments["test_from"] if options.test_from is None else parse_moment(options.test_from, "--test-from")
     if split == "time":
         if valid_from is None or test_from is None:
             raise UsageError("--split time needs --valid-from and --test-from", hint="for example 2014-01-01")
@@ -157,6 +179,7 @@ def settle(options: PreprocessOptions, form: SourceFiles | None, filters: Filter
         )
         or 0,
         max_length=_first(options.max_length, filters.max_length) or 0,
+        duplicates=options.duplicates or filters.duplicates or "drop",
         ties=options.ties or filters.ties or "source",
         split=split,
         valid_from=valid_from,

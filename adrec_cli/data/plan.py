@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +20,9 @@ from adrec_cli.data.datasets import (
 )
 from adrec_cli.data.decoding import unreadable
 from adrec_cli.data.demo import DEMO_SEED, DEMO_VERSION
+from adrec_cli.data.item_metadata import MetadataColumns
 from adrec_cli.data.options import PreprocessOptions, Settings, settle
-from adrec_cli.data.raw_files import expand_path, find_item_file, find_source
+from adrec_cli.data.raw_files import FoundFiles, expand_path, find_item_file, find_source
 from adrec_cli.errors import InputError, StorageError, UsageError
 
 CACHE_FOLDER: Final = ".raw"
@@ -29,6 +30,21 @@ _PARTS: Final = {"train": 0, "valid": 1, "val": 1, "validation": 1, "dev": 1, "t
 _ENDINGS: Final = re.compile(
     r"(\.(csv|tsv|txt|dat|data|json|jsonl|ndjson|inter|parquet|arrow|feather|ipc|gz|zst))+$", re.I
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemSource:
+    """The file that says something about the items.
+
+    Attributes:
+        path: where it is.
+        form: how a named data set's TOML says it is written; None finds out.
+        columns: what its columns mean.
+    """
+
+    path: Path
+    form: ItemFile | None = None
+    columns: MetadataColumns = field(default_factory=MetadataColumns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +57,7 @@ class Plan:
         form: which of its forms was found.
         paths: the files, none for a generated data set.
         parts: 0, 1 or 2 for each file that is train, valid or test; None otherwise.
-        item_path, item_form: the item file and what is known about it.
+        item: the item file, None if there is none.
         settings: resolved options.
         expected: published counts that must come out, if the cut is a published one.
     """
@@ -51,8 +67,7 @@ class Plan:
     form: SourceFiles | None
     paths: tuple[Path, ...]
     parts: tuple[int, ...] | None
-    item_path: Path | None
-    item_form: ItemFile | None
+    item: ItemSource | None
     settings: Settings
     expected: Expected | None
 
@@ -69,6 +84,8 @@ def make_plan(
     raw: Path | None,
     options: PreprocessOptions,
     on_event: Callable[[object], None],
+    inherited: Mapping[str, Any] | None = None,
+    fetch: bool = True,
 ) -> Plan:
     """Find the files of a source and settle the options for it.
 
@@ -78,12 +95,21 @@ def make_plan(
         raw: folder with raw files.
         options: as the user gave them.
         on_event: gets the progress of downloads.
+        inherited: parameters of the data set that is added to.
+        fetch: whether missing files may be downloaded.
 
     Raises:
         InputError: files are missing. UsageError: options are wrong. StorageError: downloads cannot be kept.
     """
     if source in dataset_names():
-        return _plan_named(load_dataset_spec(source), workspace, raw, options, on_event)
+        spec = load_dataset_spec(source)
+        cache = workspace / CACHE_FOLDER / source
+        found = None if spec.generated else find_source(spec, raw=raw, cache=cache, on_event=on_event, fetch=fetch)
+        item = None if options.items is None else ItemSource(path=options.items)
+        if item is None and found is not None:
+            beside = find_item_file(spec, found, raw=raw, cache=cache)
+            item = None if beside is None else _item_source(*beside)
+        return _plan_named(spec, found, item, options, inherited)
     if options.variant is not None:
         raise UsageError(f"{source} is no named data set, so it has no variants", hint="leave --variant out")
     paths = tuple(expand_path(source))
@@ -98,9 +124,8 @@ def make_plan(
         form=None,
         paths=paths,
         parts=parts,
-        item_path=options.items,
-        item_form=None,
-        settings=settle(options, None, Filters()),
+        item=None if options.items is None else ItemSource(path=options.items),
+        settings=settle(options, None, Filters(), inherited),
         expected=None,
     )
 
@@ -114,7 +139,7 @@ def describe_sources(plan: Plan) -> list[dict[str, Any]]:
     if plan.generated:
         return [{"name": "generated", "seed": DEMO_SEED, "version": DEMO_VERSION}]
     described = []
-    for path in (*plan.paths, *([plan.item_path] if plan.item_path else [])):
+    for path in (*plan.paths, *([plan.item.path] if plan.item else [])):
         try:
             described.append({"name": path.name, "sha256": file_sha256(path), "bytes": path.stat().st_size})
         except OSError as error:
@@ -137,10 +162,10 @@ def check_name(name: str) -> str:
 
 def _plan_named(
     spec: DatasetSpec,
-    workspace: Path,
-    raw: Path | None,
+    found: FoundFiles | None,
+    item: ItemSource | None,
     options: PreprocessOptions,
-    on_event: Callable[[object], None],
+    inherited: Mapping[str, Any] | None,
 ) -> Plan:
     filters, expected, name = spec.filters, spec.expected, spec.name
     if options.variant is not None:
@@ -149,27 +174,28 @@ def _plan_named(
             raise UsageError(f"{spec.name} has no variant {options.variant!r}", hint=f"it has: {known}")
         variant = spec.variants[options.variant]
         filters, expected, name = variant.filters, variant.expected, f"{spec.name}-{options.variant}"
-    form: SourceFiles | None = None
-    paths: tuple[Path, ...] = ()
-    parts: tuple[int, ...] | None = None
-    item: tuple[ItemFile, Path] | None = None
-    if not spec.generated:
-        cache = workspace / CACHE_FOLDER / spec.name
-        found = find_source(spec, raw=raw, cache=cache, on_event=on_event)
-        form, paths = found.form, found.paths
-        parts = tuple(_PARTS[part] for part in form.parts) or None
-        item = find_item_file(spec, found, raw=raw, cache=cache)
+    form = None if found is None else found.form
     return Plan(
         dataset=check_name(options.name or name),
         spec=spec,
         form=form,
-        paths=paths,
-        parts=parts,
-        item_path=options.items or (item[1] if item else None),
-        item_form=None if options.items or item is None else item[0],
-        settings=settle(options, form, filters),
+        paths=() if found is None else found.paths,
+        parts=None if form is None else tuple(_PARTS[part] for part in form.parts) or None,
+        item=item,
+        settings=settle(options, form, filters, inherited),
         expected=None if options.changes_the_cut() else expected,
     )
+
+
+def _item_source(form: ItemFile, path: Path) -> ItemSource:
+    columns = MetadataColumns(
+        item=form.item or None,
+        title=form.title or None,
+        category=form.category or None,
+        category_flags=form.category_flags,
+        keep=form.keep,
+    )
+    return ItemSource(path=path, form=form, columns=columns)
 
 
 def _stem(path: Path) -> str:

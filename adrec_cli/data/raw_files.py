@@ -25,7 +25,14 @@ class FoundFiles:
     paths: tuple[Path, ...]
 
 
-def find_source(spec: DatasetSpec, *, raw: Path | None, cache: Path, on_event: Callable[[object], None]) -> FoundFiles:
+def find_source(
+    spec: DatasetSpec,
+    *,
+    raw: Path | None,
+    cache: Path,
+    on_event: Callable[[object], None],
+    fetch: bool = True,
+) -> FoundFiles:
     """Find the interactions of a named data set, downloading them if they are nowhere.
 
     Args:
@@ -33,6 +40,7 @@ def find_source(spec: DatasetSpec, *, raw: Path | None, cache: Path, on_event: C
         raw: folder to look in, `raw/NAME/` first; None looks only into the cache.
         cache: folder for downloads.
         on_event: gets the progress of downloads.
+        fetch: whether missing files may be downloaded.
 
     Raises:
         InputError: nothing is found and nothing can be fetched.
@@ -46,7 +54,7 @@ def find_source(spec: DatasetSpec, *, raw: Path | None, cache: Path, on_event: C
             if paths:
                 return FoundFiles(form=form, paths=paths)
     for form in spec.sources:
-        if form.url:
+        if form.url and fetch:
             return FoundFiles(form=form, paths=_fetch(form, cache, on_event))
     looked = ", ".join(str(folder) for folder in _folders(spec.name, raw, cache)[:2])
     wanted = " or ".join(" + ".join(form.files) for form in spec.sources)

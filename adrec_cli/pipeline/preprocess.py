@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-import polars as pl
 
 from adrec_cli import __version__
-from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, verify_dataset, write_manifest
-from adrec_cli.data.collecting import ReadOptions, ReadReport
-from adrec_cli.data.cuts import make_cut
+from adrec_cli.data.cuts import Cut, make_cut
 from adrec_cli.data.dataset_files import item_table, statistics, write_dataset_files
-from adrec_cli.data.datasets import Expected, ItemFile
-from adrec_cli.data.decoding import decode
-from adrec_cli.data.demo import demo_interactions, demo_metadata
+from adrec_cli.data.datasets import Expected
 from adrec_cli.data.filters import FilterApplied
-from adrec_cli.data.interactions import Interactions
-from adrec_cli.data.item_metadata import MetadataColumns, join_metadata, read_metadata
-from adrec_cli.data.options import PreprocessOptions, Settings
+from adrec_cli.data.item_metadata import join_metadata
+from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan, describe_sources, make_plan
-from adrec_cli.data.reading import read_interactions
-from adrec_cli.data.recognition import Table, recognise
-from adrec_cli.errors import AdrecError, InputError
+from adrec_cli.data.source_content import SourceContent, read_source, scratch_folder
+from adrec_cli.data.updating import (
+    Existing,
+    continued_indices,
+    continued_metadata,
+    load_existing,
+    merge,
+    with_vanished,
+)
+from adrec_cli.errors import AdrecError, UsageError
 
-__all__ = ["PreprocessOptions", "PreprocessResult", "preprocess"]
+__all__ = ["PreprocessOptions", "PreprocessPreview", "PreprocessResult", "preprocess", "preview"]
 
-SCRATCH_FOLDER = ".scratch"
-DEFAULTS = PreprocessOptions()
+DEFAULTS: Final = PreprocessOptions()
+# Parameters that describe what was found or done, not what was asked for.
+_DESCRIPTIVE: Final = ("found", "updated")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +58,29 @@ class PreprocessResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Read:
-    """A source as it was read."""
+class PreprocessPreview:
+    """What preprocessing would make of a source; nothing was written.
 
-    interactions: Interactions
-    report: ReadReport
-    metadata: pl.DataFrame | None
-    metadata_source: str
+    Attributes:
+        dataset: the name it would have.
+        sources: names, sha256 and sizes of the files.
+        parameters: options with defaults filled in.
+        found: layout, separator, encoding, columns by role, times.
+        columns, head: the first rows of the first file as they stand.
+        statistics: as the manifest would keep them.
+        warnings, removed, notes: as in `PreprocessResult`.
+    """
+
+    dataset: str
+    sources: list[dict[str, Any]]
+    parameters: dict[str, Any]
     found: dict[str, Any]
+    columns: tuple[str, ...]
+    head: tuple[tuple[str, ...], ...]
+    statistics: dict[str, Any]
+    warnings: list[str]
+    removed: list[FilterApplied]
+    notes: list[str]
 
 
 def preprocess(
@@ -80,7 +95,8 @@ def preprocess(
     """Make `workspace/NAME/` with sequences.parquet, items.parquet and manifest.json from raw interactions.
 
     Users stand in ascending order of their ids, items are numbered from 1 in ascending order of theirs: as numbers if
-    all ids are whole numbers, else by code point. The same input gives the same bytes.
+    all ids are whole numbers, else by code point. The same input gives the same bytes. With `options.update` the data
+    set of that folder is added to and its items keep their numbers.
 
     Args:
         source: a named data set, or the path of a file, a folder of parts, or a glob.
@@ -93,31 +109,132 @@ def preprocess(
     Raises:
         InputError: the source is missing or bad, or nothing is left of it.
         UsageError: options are wrong.
+        ArtifactError: the data set to update is missing or damaged.
         StorageError: reading or writing failed.
     """
-    plan = make_plan(source, workspace=workspace, raw=raw, options=options, on_event=on_event)
-    folder = workspace / plan.dataset
+    existing = _existing(options)
+    inherited = None if existing is None else existing.settings()
+    plan = make_plan(source, workspace=workspace, raw=raw, options=options, on_event=on_event, inherited=inherited)
+    folder = options.update or workspace / plan.dataset
     sources, parameters = describe_sources(plan), plan.settings.parameters()
+    if existing is not None:
+        known = {entry.get("sha256") for entry in existing.manifest.sources}
+        sources = existing.manifest.sources + [entry for entry in sources if entry.get("sha256") not in known]
     if not force:
         manifest = _unchanged(folder, sources, parameters)
         if manifest is not None:
             return PreprocessResult(folder=folder, manifest=manifest, warnings=[], skipped=True, removed=[], notes=[])
-    with _scratch(workspace) as scratch:
-        read = _read_generated() if plan.generated else _read_files(plan, scratch)
-    cut = make_cut(read.interactions, plan.settings, _left_out_reading(read.report, plan.settings))
+    with scratch_folder(workspace) as scratch:
+        content = read_source(plan, scratch)
+    cut = _cut(content, plan, existing, on_event)
+    return _write(folder, plan, content, cut, existing, sources=sources, parameters=parameters)
+
+
+def preview(
+    source: str, *, workspace: Path, raw: Path | None = None, options: PreprocessOptions = DEFAULTS
+) -> PreprocessPreview:
+    """Do all that `preprocess` does except downloading and writing, and say what would come out.
+
+    Args:
+        source, workspace, raw, options: as for `preprocess`.
+
+    Raises:
+        as `preprocess`; InputError also if files would have to be downloaded.
+    """
+    existing = _existing(options)
+    inherited = None if existing is None else existing.settings()
+    ignore: Callable[[object], None] = lambda event: None  # noqa: E731
+    plan = make_plan(
+        source, workspace=workspace, raw=raw, options=options, on_event=ignore, inherited=inherited, fetch=False
+    )
+    with scratch_folder(None) as scratch:
+        content = read_source(plan, scratch)
+    cut = _cut(content, plan, existing, ignore)
+    numbers = statistics(cut.interactions, timed=content.report.timed)
+    return PreprocessPreview(
+        dataset=plan.dataset if existing is None else existing.manifest.dataset,
+        sources=describe_sources(plan),
+        parameters=plan.settings.parameters(),
+        found={**content.found, "split": cut.split},
+        columns=content.columns,
+        head=content.head,
+        statistics=numbers,
+        warnings=content.report.warnings() + compare_with_expected(numbers, plan.expected),
+        removed=cut.removed,
+        notes=content.report.notes,
+    )
+
+
+def compare_with_expected(numbers: dict[str, Any], expected: Expected | None) -> list[str]:
+    """Return a warning for each count that differs from the published one."""
+    if expected is None:
+        return []
+    source = expected.source + ("" if expected.checked else "; never checked by adrec's own tests")
+    return [
+        f"{name}: {numbers[name]:,}, expected {wanted:,} ({source})"
+        for name in ("users", "items", "interactions")
+        if (wanted := getattr(expected, name)) is not None and numbers[name] != wanted
+    ]
+
+
+def _existing(options: PreprocessOptions) -> Existing | None:
+    if options.update is None:
+        return None
+    if options.name is not None or options.variant is not None:
+        raise UsageError("--update names the data set already", hint="leave --name and --variant out")
+    return load_existing(options.update)
+
+
+def _unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dict[str, Any]) -> Manifest | None:
+    """Return the manifest of a data set that is whole and made from the same by the same version."""
+    try:
+        manifest = read_manifest(folder)
+        verify_dataset(folder, manifest)
+    except AdrecError:
+        return None
+    known = {key: value for key, value in manifest.parameters.items() if key not in _DESCRIPTIVE}
+    same = manifest.sources == sources and known == parameters and manifest.adrec_version == __version__
+    return manifest if same else None
+
+
+def _cut(content: SourceContent, plan: Plan, existing: Existing | None, on_event: Callable[[object], None]) -> Cut:
+    interactions = content.interactions
+    if existing is not None:
+        interactions = merge(existing, interactions, timed=content.report.timed)
+    cut = make_cut(interactions, plan.settings, content.left_out(plan.settings))
     for applied in cut.removed:
         on_event(applied)
-    indices = np.arange(1, len(cut.interactions.item_ids) + 1, dtype=np.int32)
-    items, warnings = item_table(cut.interactions, cut.bounds, indices), bad_row_lines(read.report)
-    if read.metadata is not None:
-        items, more = join_metadata(items, read.metadata, read.metadata_source)
+    return cut
+
+
+def _write(
+    folder: Path,
+    plan: Plan,
+    content: SourceContent,
+    cut: Cut,
+    existing: Existing | None,
+    *,
+    sources: list[dict[str, Any]],
+    parameters: dict[str, Any],
+) -> PreprocessResult:
+    item_ids, metadata, warnings = cut.interactions.item_ids, content.metadata, content.report.warnings()
+    if existing is None:
+        indices = np.arange(1, len(item_ids) + 1, dtype=np.int32)
+        items = item_table(cut.interactions, cut.bounds, indices)
+    else:
+        indices = continued_indices(existing, item_ids)
+        items = with_vanished(existing, item_table(cut.interactions, cut.bounds, indices))
+        metadata = continued_metadata(existing, metadata)
+    if metadata is not None:
+        items, more = join_metadata(items, metadata, content.metadata_source or "the data set's own metadata")
         warnings += more
     written = write_dataset_files(folder, cut.interactions, cut.bounds, items, indices)
+    updated = {} if existing is None else {"updated": True}
     manifest = Manifest(
-        dataset=plan.dataset,
+        dataset=plan.dataset if existing is None else existing.manifest.dataset,
         sources=sources,
-        parameters={**parameters, "found": {**read.found, "split": cut.split}},
-        statistics=statistics(cut.interactions, timed=read.report.timed),
+        parameters={**parameters, "found": {**content.found, "split": cut.split}, **updated},
+        statistics=statistics(cut.interactions, timed=content.report.timed),
         sequences_sha256=written.sequences_sha256,
         items_sha256=written.items_sha256,
         adrec_version=__version__,
@@ -129,136 +246,5 @@ def preprocess(
         warnings=warnings + compare_with_expected(manifest.statistics, plan.expected),
         skipped=False,
         removed=cut.removed,
-        notes=read.report.notes,
+        notes=content.report.notes,
     )
-
-
-def compare_with_expected(numbers: dict[str, Any], expected: Expected | None) -> list[str]:
-    """Return a warning for each count that differs from the published one."""
-    if expected is None:
-        return []
-    return [
-        f"{name}: {numbers[name]:,}, expected {wanted:,} ({expected.source})"
-        for name in ("users", "items", "interactions")
-        if (wanted := getattr(expected, name)) is not None and numbers[name] != wanted
-    ]
-
-
-def _unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dict[str, Any]) -> Manifest | None:
-    """Return the manifest of a data set that is whole and made from the same by the same version."""
-    try:
-        manifest = read_manifest(folder)
-        verify_dataset(folder, manifest)
-    except AdrecError:
-        return None
-    known = {key: value for key, value in manifest.parameters.items() if key != "found"}
-    same = manifest.sources == sources and known == parameters and manifest.adrec_version == __version__
-    return manifest if same else None
-
-
-@contextmanager
-def _scratch(workspace: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside the data sets, on the same disk."""
-    parent = workspace / SCRATCH_FOLDER
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=parent) as folder:
-            yield Path(folder)
-        parent.rmdir()
-    except OSError as error:
-        raise storage_error("write", parent, error) from error
-
-
-def _read_generated() -> _Read:
-    interactions = demo_interactions()
-    report = ReadReport(rows=len(interactions), timed=True)
-    return _Read(
-        interactions=interactions, report=report, metadata=demo_metadata(), metadata_source="the generator", found={}
-    )
-
-
-def _read_files(plan: Plan, scratch: Path) -> _Read:
-    tables = [_recognise(path, plan, scratch) for path in plan.paths]
-    _check_alike(tables)
-    options = _read_options(plan.settings)
-    interactions, report = read_interactions(tables, options, parts=plan.parts, scratch=scratch)
-    path = plan.item_path
-    return _Read(
-        interactions=interactions,
-        report=report,
-        metadata=None if path is None else _read_items(path, plan.item_form, scratch),
-        metadata_source="" if path is None else path.name,
-        found=_findings(tables, report),
-    )
-
-
-def _left_out_reading(report: ReadReport, settings: Settings) -> list[FilterApplied]:
-    left_out = [FilterApplied(name="bad_rows", interactions=report.bad)] if report.bad else []
-    if settings.min_rating is not None:
-        left_out.append(FilterApplied(name="min_rating", interactions=report.below_rating))
-    return left_out
-
-
-def _recognise(path: Path, plan: Plan, scratch: Path) -> Table:
-    settings = plan.settings
-    decoded = decode(path, encoding=settings.encoding, scratch=scratch)
-    columns = plan.form.columns if plan.form is not None and plan.form.columns else None
-    return recognise(decoded, separator=settings.separator, header=settings.header, columns=columns)
-
-
-def _check_alike(tables: list[Table]) -> None:
-    first = tables[0]
-    for table in tables[1:]:
-        if (table.layout, table.columns) != (first.layout, first.columns):
-            raise InputError(
-                f"{table.path} differs from {first.path.name}: {table.layout} with {', '.join(table.columns)}, "
-                f"expected {first.layout} with {', '.join(first.columns)}",
-                hint="name only files of one form; metadata of items goes to --items",
-            )
-
-
-def _read_options(settings: Settings) -> ReadOptions:
-    return ReadOptions(
-        user=settings.user_column,
-        item=settings.item_column,
-        timestamp=settings.timestamp_column,
-        rating=settings.rating_column,
-        unit=settings.timestamp_unit,
-        min_rating=settings.min_rating,
-        on_bad_row=settings.on_bad_row,
-    )
-
-
-def _read_items(path: Path, form: ItemFile | None, scratch: Path) -> pl.DataFrame:
-    decoded = decode(path, encoding=(form and form.encoding) or None, scratch=scratch)
-    if form is None:
-        return read_metadata(recognise(decoded), MetadataColumns(), scratch=scratch)
-    table = recognise(decoded, separator=form.separator or None, header=form.header, columns=form.columns or None)
-    columns = MetadataColumns(
-        item=form.item or None,
-        title=form.title or None,
-        category=form.category or None,
-        category_flags=form.category_flags,
-        keep=form.keep,
-    )
-    return read_metadata(table, columns, scratch=scratch)
-
-
-def _findings(tables: list[Table], report: ReadReport) -> dict[str, Any]:
-    first = tables[0]
-    return {
-        "layout": first.layout,
-        "columns": list(first.columns),
-        "encoding": first.decoded.encoding,
-        "compression": first.decoded.compression,
-        "time": report.time,
-        "bad_rows": report.bad,
-    }
-
-
-def bad_row_lines(report: ReadReport) -> list[str]:
-    """Return the warnings about rows that were left out because they could not be read."""
-    if not report.bad:
-        return []
-    shown = [f"left out: {example}" for example in report.examples]
-    return [f"{report.bad:,} bad rows were left out of {report.rows:,}", *shown]

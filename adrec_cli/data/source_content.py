@@ -1,0 +1,179 @@
+"""A plan's files, read: interactions, what is known about the items, and what was found out on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from adrec_cli.artifacts.atomic import storage_error
+from adrec_cli.data.collecting import ReadOptions, ReadReport
+from adrec_cli.data.decoding import decode
+from adrec_cli.data.demo import demo_interactions, demo_metadata
+from adrec_cli.data.filters import FilterApplied
+from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.item_metadata import read_metadata
+from adrec_cli.data.options import Settings
+from adrec_cli.data.plan import ItemSource, Plan
+from adrec_cli.data.reading import read_interactions
+from adrec_cli.data.recognition import Table, recognise
+from adrec_cli.errors import InputError
+
+SCRATCH_FOLDER: Final = ".scratch"
+HEAD_ROWS: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceContent:
+    """A source as it was read.
+
+    Attributes:
+        interactions: all that can be read and is rated well enough.
+        report: what was found and left out.
+        metadata: about the items, with `item_id`; None if nothing is known.
+        metadata_source: name of the file it comes from.
+        found: layout, columns, encoding and so on, for the manifest.
+        head: the first rows of the first file as they stand, under `columns`.
+        columns: names of its columns.
+    """
+
+    interactions: Interactions
+    report: ReadReport
+    metadata: pl.DataFrame | None = None
+    metadata_source: str = ""
+    found: dict[str, Any]
+    head: tuple[tuple[str, ...], ...] = ()
+    columns: tuple[str, ...] = ()
+
+    def left_out(self, settings: Settings) -> list[FilterApplied]:
+        """Return what reading has left out already."""
+        applied = [FilterApplied(name="bad_rows", interactions=self.report.bad)] if self.report.bad else []
+        if settings.min_rating is not None:
+            applied.append(FilterApplied(name="min_rating", interactions=self.report.below_rating))
+        return applied
+
+
+def read_source(plan: Plan, scratch: Path) -> SourceContent:
+    """Read what a plan names.
+
+    Args:
+        plan: files and settings.
+        scratch: folder for temporary copies.
+
+    Raises:
+        InputError: a file is bad.
+    """
+    if plan.generated:
+        interactions = demo_interactions()
+        report = ReadReport(rows=len(interactions), timed=True, time="generated times")
+        found = {"layout": "generated", "time": report.time}
+        return SourceContent(
+            interactions=interactions,
+            report=report,
+            metadata=demo_metadata(),
+            metadata_source="the generator",
+            found=found,
+        )
+    tables = [_recognise(path, plan, scratch) for path in plan.paths]
+    _check_alike(tables)
+    metadata = None if plan.item is None else _read_items(plan.item, scratch)
+    options = _read_options(plan.settings)
+    interactions, report = read_interactions(tables, options, parts=plan.parts, scratch=scratch)
+    return SourceContent(
+        interactions=interactions,
+        report=report,
+        metadata=metadata,
+        metadata_source="" if plan.item is None else plan.item.path.name,
+        found=_findings(tables, report),
+        head=tables[0].sample[:HEAD_ROWS],
+        columns=tables[0].columns,
+    )
+
+
+@contextmanager
+def scratch_folder(workspace: Path | None) -> Iterator[Path]:
+    """Yield a folder for temporary copies and remove it: on the workspace's disk, or the system's if None.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    parent = None if workspace is None else workspace / SCRATCH_FOLDER
+    try:
+        if parent is not None:
+            parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix="adrec-", dir=parent)
+    except OSError as error:
+        raise storage_error("write", parent or Path(tempfile.gettempdir()), error) from error
+    try:
+        with folder as name:
+            yield Path(name)
+    except OSError as error:
+        raise storage_error("write", parent or Path(folder.name), error) from error
+    finally:
+        if parent is not None:
+            # Another run may be using it.
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+
+
+def _recognise(path: Path, plan: Plan, scratch: Path) -> Table:
+    settings = plan.settings
+    decoded = decode(path, encoding=settings.encoding, scratch=scratch)
+    columns = plan.form.columns if plan.form is not None and plan.form.columns else None
+    return recognise(decoded, separator=settings.separator, header=settings.header, columns=columns)
+
+
+def _check_alike(tables: list[Table]) -> None:
+    """Refuse files of several forms; those whose columns have names may have them in another order."""
+    first = tables[0]
+    for table in tables[1:]:
+        named = all(one.header or one.dtypes or one.layout == "jsonl" for one in (first, table))
+        if table.layout != first.layout or (table.columns != first.columns and not named):
+            raise InputError(
+                f"{table.path} differs from {first.path.name}: {table.layout} with {', '.join(table.columns)}, "
+                f"expected {first.layout} with {', '.join(first.columns)}",
+                hint="name only files of one form; metadata of items goes to --items",
+            )
+
+
+def _read_options(settings: Settings) -> ReadOptions:
+    return ReadOptions(
+        user=settings.user_column,
+        item=settings.item_column,
+        timestamp=settings.timestamp_column,
+        rating=settings.rating_column,
+        unit=settings.timestamp_unit,
+        min_rating=settings.min_rating,
+        on_bad_row=settings.on_bad_row,
+    )
+
+
+def _read_items(item: ItemSource, scratch: Path) -> pl.DataFrame:
+    form = item.form
+    if form is None:
+        return read_metadata(
+            recognise(decode(item.path, encoding=None, scratch=scratch)), item.columns, scratch=scratch
+        )
+    decoded = decode(item.path, encoding=form.encoding or None, scratch=scratch)
+    table = recognise(decoded, separator=form.separator or None, header=form.header, columns=form.columns or None)
+    return read_metadata(table, item.columns, scratch=scratch)
+
+
+def _findings(tables: list[Table], report: ReadReport) -> dict[str, Any]:
+    first = tables[0]
+    return {
+        "layout": first.layout,
+        "separator": first.separator,
+        "header": first.header,
+        "encoding": first.decoded.encoding,
+        "compression": first.decoded.compression,
+        "columns": dict(report.columns),
+        "time": report.time,
+        "bad_rows": report.bad,
+    }

@@ -1,0 +1,157 @@
+"""Adding new interactions to a preprocessed data set without renumbering its items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from adrec_cli.artifacts.manifest import Manifest, read_manifest, verify_dataset
+from adrec_cli.data.coding import sort_ids
+from adrec_cli.data.interactions import Interactions
+from adrec_cli.errors import InputError, UsageError
+from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, ITEMS, ITEMS_FILE, SEQUENCES_FILE, TIMESTAMPS, USER_ID
+
+
+@dataclass(frozen=True, kw_only=True)
+class Existing:
+    """A preprocessed data set that is added to.
+
+    Attributes:
+        manifest: what it is.
+        interactions: its events in their order.
+        items: its `items.parquet`.
+    """
+
+    manifest: Manifest
+    interactions: Interactions
+    items: pl.DataFrame
+
+    @property
+    def timed(self) -> bool:
+        """Whether its events have times, not positions."""
+        return self.manifest.statistics.get("first_time") is not None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the parameters that say how it was cut, which an update goes on with."""
+        cut = ("min_rating", "min_user_interactions", "min_item_interactions", "max_length", "ties", "duplicates")
+        return {name: self.manifest.parameters.get(name) for name in (*cut, "split", "valid_from", "test_from")}
+
+
+def load_existing(folder: Path) -> Existing:
+    """Read a preprocessed data set to add to.
+
+    Raises:
+        ArtifactError: it is missing or damaged.
+        UsageError: it was split by its source, so that new events have no part.
+    """
+    manifest = read_manifest(folder)
+    verify_dataset(folder, manifest)
+    if manifest.parameters.get("found", {}).get("split") == "given":
+        raise UsageError(
+            f"{folder} keeps the split of its source, so new events cannot be placed",
+            hint="make it with --split leave-one-out or --split time first",
+        )
+    items = pl.read_parquet(folder / ITEMS_FILE)
+    sequences = pl.read_parquet(folder / SEQUENCES_FILE, columns=[USER_ID, ITEMS, TIMESTAMPS])
+    lengths = sequences[ITEMS].list.len().to_numpy()
+    user_ids, user = _ranks(sequences[USER_ID])
+    item_ids, item = _ranks(items[ITEM_ID])
+    rank_of_index = np.zeros(items.height + 1, dtype=np.int32)
+    rank_of_index[items[ITEM_INDEX].to_numpy()] = item
+    interactions = Interactions(
+        user=np.repeat(user, lengths),
+        item=rank_of_index[sequences[ITEMS].explode().to_numpy()],
+        time=sequences[TIMESTAMPS].explode().to_numpy(),
+        part=None,
+        user_ids=user_ids,
+        item_ids=item_ids,
+    )
+    return Existing(manifest=manifest, interactions=interactions, items=items)
+
+
+def merge(existing: Existing, new: Interactions, *, timed: bool) -> Interactions:
+    """Return the events of both, those of the existing data set first.
+
+    Args:
+        existing: what is added to.
+        new: what is added; may repeat what is there.
+        timed: whether the new events have times.
+
+    Raises:
+        InputError: one has times and the other only an order.
+    """
+    if not (timed and existing.timed):
+        which = "the new interactions have" if existing.timed else f"{existing.manifest.dataset} has"
+        raise InputError(f"{which} no times, so old and new cannot be put in order", hint="name the time column")
+    old = existing.interactions
+    user_ids, old_user, new_user = _union(old.user_ids, new.user_ids)
+    item_ids, old_item, new_item = _union(old.item_ids, new.item_ids)
+    return Interactions(
+        user=np.concatenate([old_user[old.user], new_user[new.user]]),
+        item=np.concatenate([old_item[old.item], new_item[new.item]]),
+        time=np.concatenate([old.time, new.time]),
+        part=None,
+        user_ids=user_ids,
+        item_ids=item_ids,
+    )
+
+
+def continued_indices(existing: Existing, item_ids: pl.Series) -> NDArray[np.int32]:
+    """Return an index for each id: known items keep theirs, new ones follow in ascending order of ids."""
+    known = dict(existing.items.select(ITEM_ID, ITEM_INDEX).rows())
+    following = existing.items.height
+    indices = np.zeros(len(item_ids), dtype=np.int32)
+    for position, item_id in enumerate(item_ids.to_list()):
+        index = known.get(item_id)
+        if index is None:
+            following += 1
+            index = following
+        indices[position] = index
+    return indices
+
+
+def with_vanished(existing: Existing, items: pl.DataFrame) -> pl.DataFrame:
+    """Add the known items that no event has any longer, with count 0, so that every index stays taken."""
+    gone = existing.items.select(ITEM_INDEX, ITEM_ID).join(items, on=ITEM_ID, how="anti")
+    gone = gone.with_columns(pl.lit(0, dtype=pl.Int64).alias(COUNT))
+    return pl.concat([items, gone]).sort(ITEM_INDEX)
+
+
+def continued_metadata(existing: Existing, new: pl.DataFrame | None) -> pl.DataFrame | None:
+    """Return what is known about items: the new file first, then what the data set had.
+
+    Raises:
+        InputError: a column changed its type.
+    """
+    old = existing.items.drop(ITEM_INDEX, COUNT)
+    if new is None or len(old.columns) == 1:
+        return new if len(old.columns) == 1 else old
+    try:
+        return pl.concat([new, old.join(new, on=ITEM_ID, how="anti")], how="diagonal_relaxed")
+    except pl.exceptions.PolarsError as error:
+        raise InputError(
+            f"the columns of the new item file do not fit those of {existing.manifest.dataset}: {error}",
+            hint="give an item file with the same columns",
+        ) from error
+
+
+def _ranks(ids: pl.Series) -> tuple[pl.Series, NDArray[np.int32]]:
+    order = sort_ids(ids)
+    ranks = np.empty(len(ids), dtype=np.int32)
+    ranks[order] = np.arange(len(ids), dtype=np.int32)
+    return ids.gather(order), ranks
+
+
+def _union(old: pl.Series, new: pl.Series) -> tuple[pl.Series, NDArray[np.int32], NDArray[np.int32]]:
+    """Return all ids in order, and for each old and each new one its rank among them."""
+    both = pl.concat([old.rename("id"), new.rename("id")])
+    distinct = both.unique(maintain_order=True)
+    ids, ranks = _ranks(distinct)
+    where = pl.DataFrame({"id": distinct, "rank": ranks})
+    found = pl.DataFrame({"id": both}).join(where, on="id", how="left", maintain_order="left")["rank"].to_numpy()
+    return ids, found[: len(old)], found[len(old) :]
