@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 
 SHARED = Path(os.environ.get("ADREC_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -27,3 +31,50 @@ def golden() -> Path:
 def shared_data() -> Path:
     """The folder of real data sets."""
     return _shared_folder("data")
+
+
+TINY = {
+    "model": {"hidden_size": 16, "max_length": 10, "heads": 2, "diffusion_steps": 4, "cam_blocks": 1, "adm_blocks": 1},
+    "training": {"batch_size": 32, "seed": 1},
+    "stages": {"pretrain": {"epochs": 3}, "align": {"epochs": 2}, "finetune": {"epochs": 3}},
+}
+"""An experiment that trains in a second, as the tables `compose` reads."""
+
+
+def write_interactions(path: Path, *, users: int = 120, items: int = 40, shuffled: bool = False, seed: int = 0) -> None:
+    """Write a CSV in which the next item follows from the last one, or, shuffled, from nothing.
+
+    Args:
+        path: to write.
+        users, items: how many.
+        shuffled: items are drawn independently from the same popularity.
+        seed: of the generator.
+    """
+    rng = np.random.default_rng(seed)
+    follows = rng.permutation(items)
+    popularity = 1 / np.arange(1, items + 1) ** 0.5
+    popularity /= popularity.sum()
+    lines = ["user_id,item_id,timestamp"]
+    for user in range(users):
+        item = rng.choice(items, p=popularity)
+        for time in range(int(rng.integers(5, 14))):
+            lines.append(f"u{user},i{item},{1_600_000_000 + time * 60}")
+            jump = shuffled or rng.random() < 0.1
+            item = rng.choice(items, p=popularity) if jump else follows[item]
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="session")
+def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A preprocessed data set called tiny, in a workspace that tests copy rather than change."""
+    folder = tmp_path_factory.mktemp("source")
+    write_interactions(folder / "tiny.csv")
+    preprocess(str(folder / "tiny.csv"), workspace=folder / "workspace", options=PreprocessOptions())
+    return folder / "workspace"
+
+
+@pytest.fixture
+def workspace(tiny_source: Path, tmp_path: Path) -> Path:
+    """A workspace of its own with the data set tiny."""
+    shutil.copytree(tiny_source, tmp_path / "workspace")
+    return tmp_path / "workspace"

@@ -1,0 +1,119 @@
+"""Atomic writes, locks and manifests."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from adrec_cli.artifacts.atomic import replacing, write_bytes
+from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.manifest import read_manifest, verify_dataset
+from adrec_cli.errors import ArtifactError, LockedError, StorageError
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError("stop")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES])
+def test_a_refusing_file_system_is_one_line_and_nothing_is_lost(tmp_path, monkeypatch, call, number):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+
+    def refuse(*args):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, call, refuse)
+    with pytest.raises(StorageError, match="could not write"):
+        write_bytes(path, b"new")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_temporaries_of_dead_writers_are_removed(tmp_path):
+    path = tmp_path / "file"
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    (tmp_path / f".file.{child.pid}.tmp").write_bytes(b"left")
+    write_bytes(path, b"new")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_where_a_file_should_be(tmp_path):
+    (tmp_path / "file").mkdir()
+    with pytest.raises(StorageError):
+        write_bytes(tmp_path / "file", b"new")
+
+
+def test_the_second_holder_is_told_who_is_first(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from adrec_cli.artifacts.lock import exclusive\n"
+        "with exclusive(Path(sys.argv[1]), 'run night'): print('held', flush=True); sys.stdin.read()"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert first.stdout.readline() == "held\n"
+    with pytest.raises(LockedError, match=rf"adrec run night.*process {first.pid}"), exclusive(tmp_path, "run"):
+        pass
+    first.kill()
+    first.wait()
+    first.stdout.close()
+    first.stdin.close()
+    with exclusive(tmp_path, "run"):
+        pass
+
+
+def test_any_changed_byte_of_a_manifest_is_noticed(workspace):
+    folder = workspace / "tiny"
+    path = folder / "manifest.json"
+    whole = path.read_bytes()
+    expected = read_manifest(folder)
+    for position in range(len(whole)):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x01]) + whole[position + 1 :])
+        try:
+            found = read_manifest(folder)
+        except ArtifactError as error:
+            assert "manifest.json" in str(error)
+        else:
+            assert found == expected
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"format_version": 99}', "[" * 100_000, "\x00", '{"format_version":1}'])
+def test_what_is_no_manifest_is_refused(workspace, text):
+    (workspace / "tiny" / "manifest.json").write_text(text)
+    with pytest.raises(ArtifactError, match=r"manifest\.json"):
+        read_manifest(workspace / "tiny")
+
+
+@pytest.mark.parametrize("name", ["sequences.parquet", "items.parquet"])
+def test_an_exchanged_file_is_noticed(workspace, name):
+    folder = workspace / "tiny"
+    manifest = read_manifest(folder)
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(ArtifactError, match=name):
+        verify_dataset(folder, manifest)
+
+
+def test_a_manifest_that_lies_about_its_checksum_is_noticed(workspace):
+    path = workspace / "tiny" / "manifest.json"
+    content = json.loads(path.read_text())
+    content["statistics"]["users"] = 10**9
+    path.write_text(json.dumps(content))
+    with pytest.raises(ArtifactError, match="checksum"):
+        read_manifest(path.parent)

@@ -1,0 +1,95 @@
+"""Checkpoints: whole, of their kind, the same bytes each time; anything else is refused with one line."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from adrec_cli.artifacts.checkpoint import (
+    CheckpointMetadata,
+    load_checkpoint,
+    load_state,
+    read_metadata,
+    save_checkpoint,
+    save_state,
+)
+from adrec_cli.errors import ArtifactError
+
+METADATA = CheckpointMetadata(
+    model="adrec", stage="pretrain", output="condition", config={"hidden_size": 16, "lambda": 0.001}, training={},
+    dataset="tiny", sequences_sha256="a" * 64, items_sha256="b" * 64, item_count=3, parent_sha256="", run_key="k",
+    epoch=2, step=10, metrics={"values": {"ndcg@10": 0.25}}, seed=1, threads=2, adrec_version="0", torch_version="2",
+)  # fmt: skip
+TENSORS = {"b": torch.arange(4.0), "a": torch.ones(2, 3), "whole": torch.tensor([1, 2])}
+
+
+def test_round_trip(tmp_path):
+    save_checkpoint(tmp_path / "c.safetensors", TENSORS, METADATA)
+    tensors, metadata = load_checkpoint(tmp_path / "c.safetensors")
+    assert metadata == METADATA == read_metadata(tmp_path / "c.safetensors")
+    assert set(tensors) == set(TENSORS)
+    assert all(torch.equal(tensor, tensors[name]) for name, tensor in TENSORS.items())
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path):
+    contents = set()
+    for number in range(8):
+        path = tmp_path / f"{number}.safetensors"
+        save_checkpoint(path, TENSORS, METADATA)
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
+
+
+def test_every_flipped_byte_and_every_cut_is_refused_or_harmless(tmp_path):
+    path = tmp_path / "c.safetensors"
+    save_checkpoint(path, TENSORS, METADATA)
+    whole = path.read_bytes()
+    expected = {name: tensor.tolist() for name, tensor in TENSORS.items()}
+    for position in range(len(whole)):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x55]) + whole[position + 1 :])
+        try:
+            tensors, metadata = load_checkpoint(path)
+        except ArtifactError as error:
+            assert str(path) in str(error)
+        else:
+            assert {name: tensor.tolist() for name, tensor in tensors.items()} == expected
+            assert metadata == METADATA
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ArtifactError):
+            load_checkpoint(path)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    save_checkpoint(tmp_path / "c.safetensors", {"w": torch.tensor([1.0, float("nan")])}, METADATA)
+    with pytest.raises(ArtifactError, match="tensor w has values that are not finite"):
+        load_checkpoint(tmp_path / "c.safetensors")
+
+
+def test_another_format_version_is_named(tmp_path):
+    save_checkpoint(tmp_path / "c.safetensors", TENSORS, dataclasses.replace(METADATA, format_version=99))
+    with pytest.raises(ArtifactError, match="format version 99"):
+        load_checkpoint(tmp_path / "c.safetensors")
+
+
+def test_a_file_of_somebody_else_is_refused(tmp_path):
+    save_file(TENSORS, tmp_path / "other.safetensors")
+    with pytest.raises(ArtifactError):
+        load_checkpoint(tmp_path / "other.safetensors")
+    with pytest.raises(ArtifactError, match="not a checkpoint of adrec"):
+        read_metadata(tmp_path / "other.safetensors")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ArtifactError, match=r"none\.safetensors does not exist"):
+        load_checkpoint(tmp_path / "none.safetensors")
+
+
+def test_state_round_trip(tmp_path):
+    save_state(tmp_path / "s.safetensors", TENSORS, {"position": "{}", "log": "ø\n東京"})
+    tensors, text = load_state(tmp_path / "s.safetensors")
+    assert text["log"] == "ø\n東京"
+    assert set(tensors) == set(TENSORS)

@@ -1,0 +1,94 @@
+"""Schedules and posteriors against recorded values, and what makes a schedule one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from adrec_cli.diffusion.process import GaussianDiffusion
+from adrec_cli.diffusion.schedules import SCHEDULES, betas_for
+from adrec_cli.errors import UsageError
+
+RECORDED_NAMES = {"linear": "linear_scaled", "cosine": "cosine", "sqrt": "sqrt", "trunc_lin": "trunc_lin",
+                  "trunc_cos": "trunc_cos"}  # fmt: skip
+
+
+def test_every_recorded_schedule_and_posterior(golden):
+    recorded = json.loads((golden / "schedules.json").read_text())
+    for key, values in recorded.items():
+        official, steps = key.split("/")
+        name = RECORDED_NAMES[official]
+        if not values["valid"]:
+            with pytest.raises(UsageError, match="not valid"):
+                betas_for(name, int(steps))
+            continue
+        diffusion = GaussianDiffusion.named(name, int(steps))
+        for field in ("betas", "alphas_cumprod"):
+            expected = torch.tensor(values[field], dtype=torch.float64)
+            torch.testing.assert_close(getattr(diffusion, f"{field}_T"), expected, atol=1e-12, rtol=1e-9)
+        for field in ("posterior_mean_coef1", "posterior_mean_coef2", "posterior_variance"):
+            torch.testing.assert_close(getattr(diffusion, f"{field}_T"), torch.tensor(values[field]), **CLOSE)
+
+
+CLOSE = {"atol": 1e-6, "rtol": 1e-5}
+
+
+def test_unscaled_linear_is_the_one_of_the_report():
+    betas = betas_for("linear", 50)
+    assert betas[0] == pytest.approx(1e-4)
+    assert betas[-1] == pytest.approx(0.02)
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(UsageError) as refused:
+        betas_for("lineer", 10)
+    assert "trunc_lin" in refused.value.hint
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_noise_only_grows(name):
+    diffusion = GaussianDiffusion.named(name, 32)
+    assert bool((diffusion.alphas_cumprod_T.diff() < 0).all())
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 31, 32])
+def test_respacing_keeps_noise_levels_and_ends_at_the_noisiest(steps):
+    diffusion = GaussianDiffusion.named("trunc_lin", 32)
+    spaced = diffusion.respaced(steps)
+    assert spaced.steps == steps
+    assert int(spaced.timesteps_T[-1]) == 31
+    torch.testing.assert_close(spaced.alphas_cumprod_T, diffusion.alphas_cumprod_T[spaced.timesteps_T])
+
+
+@pytest.mark.parametrize("steps", [0, 33])
+def test_respacing_beyond_the_process_is_refused(steps):
+    with pytest.raises(UsageError, match="between 1 and 32"):
+        GaussianDiffusion.named("trunc_lin", 32).respaced(steps)
+
+
+def test_the_posterior_is_bayes_rule():
+    """Coefficients from the product of two Gaussians: q(x_t | x_{t-1}) q(x_{t-1} | x_start)."""
+    diffusion = GaussianDiffusion.named("cosine", 10)
+    for t in range(1, 10):
+        beta, before = diffusion.betas_T[t], diffusion.alphas_cumprod_T[t - 1]
+        precision = (1 - beta) / beta + 1 / (1 - before)
+        assert diffusion.posterior_variance_T[t] == pytest.approx((1 / precision).item(), rel=1e-5)
+        assert diffusion.posterior_mean_coef1_T[t] == pytest.approx(
+            (before.sqrt() / (1 - before) / precision).item(), rel=1e-5
+        )
+        assert diffusion.posterior_mean_coef2_T[t] == pytest.approx(
+            ((1 - beta).sqrt() / beta / precision).item(), rel=1e-5
+        )
+
+
+def test_q_sample_has_the_mean_and_variance_of_the_forward_process():
+    diffusion = GaussianDiffusion.named("trunc_lin", 32)
+    x_start = torch.full((200_000, 1), 2.0)
+    t = torch.full((200_000,), 7)
+    noise = torch.randn(x_start.shape, generator=torch.Generator().manual_seed(0))
+    x_t = diffusion.q_sample(x_start, t, noise)
+    alpha_bar = diffusion.alphas_cumprod_T[7].item()
+    assert x_t.mean().item() == pytest.approx(2 * alpha_bar**0.5, abs=0.01)
+    assert x_t.var().item() == pytest.approx(1 - alpha_bar, abs=0.01)

@@ -1,0 +1,173 @@
+"""What must hold of ADRec whatever its weights: causality, packing invariance, and the cached denoising."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from adrec_cli.layers.attention import packed_causal_mask
+from adrec_cli.models.adrec import ADRec, ADRecConfig
+from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling
+from tests.reference import adrec as reference
+
+CLOSE = {"atol": 1e-5, "rtol": 1e-5}
+
+
+def made(*, steps: int = 6, lambda_: float = 0.5, items: int = 40) -> ADRec:
+    """A small model with fresh weights and a lambda large enough that noise matters."""
+    config = ADRecConfig(hidden_size=16, max_length=20, diffusion_steps=steps, lambda_=lambda_)
+    model = ADRec(config, items)
+    generator = torch.Generator().manual_seed(5)
+    for component in model.components():
+        model.initialize(component, generator)
+    model.item_embedding.initialize(generator, std=1.0)
+    return model.eval().requires_grad_(False)
+
+
+def histories(lengths: list[int], items: int = 40) -> HistoryBatch:
+    generator = torch.Generator().manual_seed(1)
+    rows = torch.randint(1, items + 1, (len(lengths), max(lengths)), generator=generator)
+    for row, length in enumerate(lengths):
+        rows[row, length:] = 0
+    return HistoryBatch(items_BL=rows, lengths_B=torch.tensor(lengths))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 8, 32])
+@pytest.mark.parametrize("lengths", [[1], [2, 2], [1, 3, 7], [12, 12, 5, 1]])
+def test_cached_denoising_equals_full_sequence_denoising(steps, lengths):
+    model = made(steps=steps)
+    batch = histories(lengths)
+    draws = [torch.randn(len(lengths), 16, generator=torch.Generator().manual_seed(i)) for i in range(steps + 1)]
+    expected = reference.sample_last(model, batch.items_BL, lengths, draws)
+    torch.testing.assert_close(_with_noise(model, batch, draws, None), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("used", [1, 3, 7])
+def test_cached_denoising_equals_full_sequence_denoising_with_fewer_steps(used):
+    model = made(steps=8)
+    batch = histories([4, 9])
+    draws = [torch.randn(2, 16, generator=torch.Generator().manual_seed(i)) for i in range(used + 1)]
+    expected = reference.sample_last(model, batch.items_BL, [4, 9], draws, steps=used)
+    torch.testing.assert_close(_with_noise(model, batch, draws, used), expected, **CLOSE)
+
+
+def _with_noise(model, batch, draws, steps):
+    feed = iter(draws)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "randn", lambda *args, **kwargs: next(feed).unsqueeze(1))
+        return model.represent(
+            batch, output="x_start", sampling=Sampling(steps=steps), generator=torch.Generator().manual_seed(0)
+        )
+
+
+def test_the_noise_matters_at_this_lambda():
+    """Otherwise the comparisons above would also pass for a model that ignores x_t."""
+    model = made()
+    batch = histories([5])
+    samples = [
+        model.represent(batch, output="x_start", sampling=Sampling(), generator=torch.Generator().manual_seed(seed))
+        for seed in (0, 1)
+    ]
+    assert (samples[0] - samples[1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("output", ["condition", "x_start"])
+def test_padding_and_batch_mates_never_change_a_representation(output):
+    model = made()
+    zero = Sampling(noise="zero")
+    generator = torch.Generator()
+    together = model.represent(histories([3, 9, 6]), output=output, sampling=zero, generator=generator)
+    rows = histories([3, 9, 6]).items_BL
+    for number, length in enumerate([3, 9, 6]):
+        alone = HistoryBatch(items_BL=rows[number : number + 1, :length], lengths_B=torch.tensor([length]))
+        single = model.represent(alone, output=output, sampling=zero, generator=generator)
+        torch.testing.assert_close(together[number], single[0], **CLOSE)
+
+
+def test_one_step_without_noise_is_deterministic():
+    model = made()
+    fast = Sampling(steps=1, noise="zero")
+    first = model.represent(histories([4]), output="x_start", sampling=fast, generator=torch.Generator().manual_seed(1))
+    second = model.represent(
+        histories([4]), output="x_start", sampling=fast, generator=torch.Generator().manual_seed(2)
+    )
+    assert torch.equal(first, second)
+
+
+def _rows(*rows: list[list[int]], length: int) -> PackedBatch:
+    """Pack lists of sequences by hand: each row a list of sequences, targets are the inputs plus one."""
+    inputs = torch.zeros(len(rows), length, dtype=torch.long)
+    segments = torch.zeros_like(inputs)
+    number = 0
+    for row, sequences in enumerate(rows):
+        at = 0
+        for sequence in sequences:
+            number += 1
+            inputs[row, at : at + len(sequence)] = torch.tensor(sequence)
+            segments[row, at : at + len(sequence)] = number
+            at += len(sequence)
+    targets = torch.where(inputs > 0, inputs % 40 + 1, 0)
+    return PackedBatch(
+        inputs_RL=inputs, targets_RL=targets, segments_RL=segments, positions_RL=torch.zeros_like(inputs),
+        sequences=number,
+    )  # fmt: skip
+
+
+def _denoised(model: ADRec, batch: PackedBatch, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    mask = packed_causal_mask(batch.segments_RL)
+    condition = model._condition(batch.inputs_RL, mask, None)
+    return model._denoise(condition, model.item_embedding(batch.targets_RL), t, noise, mask, None)
+
+
+def test_another_sequence_in_the_same_row_never_changes_an_output():
+    model = made()
+    mine, others = [3, 1, 4, 1, 5], [9, 2, 6]
+    alone = _rows([mine], length=8)
+    packed = _rows([mine, others], length=8)
+    noise = torch.randn(1, 8, 16, generator=torch.Generator().manual_seed(0))
+    t = torch.tensor([[0, 5, 2, 3, 1, 4, 0, 2]])
+    torch.testing.assert_close(
+        _denoised(model, alone, noise, t)[:, :5], _denoised(model, packed, noise, t)[:, :5], **CLOSE
+    )
+    behind = _rows([others, mine], length=8)
+    torch.testing.assert_close(
+        _denoised(model, behind, noise.roll(3, 1), t.roll(3, 1))[:, 3:], _denoised(model, alone, noise, t)[:, :5], **CLOSE
+    )
+
+
+def test_a_future_item_never_changes_an_output():
+    model = made()
+    noise = torch.randn(1, 6, 16, generator=torch.Generator().manual_seed(0))
+    t = torch.zeros(1, 6, dtype=torch.long)
+    before = _denoised(model, _rows([[1, 2, 3, 4, 5, 6]], length=6), noise, t)
+    after = _denoised(model, _rows([[1, 2, 3, 4, 30, 31]], length=6), noise, t)
+    # The target of position 3 is not a future input here: targets follow from inputs position by position.
+    torch.testing.assert_close(before[:, :4], after[:, :4], **CLOSE)
+    assert (before[:, 4:] - after[:, 4:]).abs().max() > 1e-3
+
+
+def test_packed_outputs_equal_the_padded_reference():
+    model = made()
+    sequences = [[1, 2, 3], [4, 5], [6, 7, 8, 9]]
+    batch = _rows([sequences[0], sequences[1]], [sequences[2]], length=6)
+    outputs = model.token_outputs(batch, output="condition", generator=None)
+    padded = torch.zeros(3, 4, dtype=torch.long)
+    for row, sequence in enumerate(sequences):
+        padded[row, : len(sequence)] = torch.tensor(sequence)
+    expected = reference.condition(model, padded, [3, 2, 4])
+    flat = torch.cat([expected[row, : len(sequence)] for row, sequence in enumerate(sequences)])
+    torch.testing.assert_close(outputs.predicted_ND, flat, **CLOSE)
+
+
+def test_every_token_draws_its_own_timestep(monkeypatch):
+    model = made(steps=32)
+    seen = []
+    original = type(model.diffusion).q_sample
+    monkeypatch.setattr(
+        type(model.diffusion), "q_sample", lambda self, x, t, noise: seen.append(t) or original(self, x, t, noise)
+    )
+    batch = _rows([list(range(1, 21))], [list(range(1, 21))], length=20)
+    model.token_outputs(batch, output="x_start", generator=torch.Generator().manual_seed(0))
+    assert len(np.unique(seen[0][0].numpy())) > 5
+    assert (seen[0][0] != seen[0][1]).any()

@@ -1,0 +1,46 @@
+"""Metrics against hand-computed fractions and recorded values."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from adrec_cli.ranking.metrics import hit_rate, mean_over_users, metric_table, ndcg, reciprocal_rank
+from adrec_cli.ranking.scores import _count_full
+
+RANKS = np.array([1, 3, 5, 6, 40])
+
+
+def test_hand_computed():
+    assert hit_rate(RANKS, 5).tolist() == [1, 1, 1, 0, 0]
+    assert ndcg(RANKS, 5).tolist() == pytest.approx([1, 1 / 2, 1 / math.log2(6), 0, 0])
+    assert reciprocal_rank(RANKS, 10).tolist() == pytest.approx([1, 1 / 3, 1 / 5, 1 / 6, 0])
+
+
+def test_each_user_counts_once():
+    values = np.array([1.0, 0.0, 0.0, 1.0])
+    assert mean_over_users(values, np.array([7, 7, 7, 9])) == pytest.approx((1 / 3 + 1) / 2)
+
+
+def test_recorded_metrics_exactly(golden):
+    recorded = json.loads((golden / "metrics.json").read_text())
+    scores = torch.tensor(recorded["scores"])
+    labels = torch.tensor(recorded["labels"]).flatten()
+    # The recorded scores rank column 0 as an item; ours never do, so they move up by one.
+    shifted = torch.cat([torch.zeros(len(scores), 1), scores], dim=1)
+    ranks = _count_full(torch.eye(len(scores)), shifted.T, labels + 1, None).numpy() + 1
+    table = metric_table(ranks, np.arange(len(ranks)))
+    for name, expected in recorded["metrics"].items():
+        # Recorded in float32; hits are exact, discounts to its precision.
+        assert table[name.lower()] == pytest.approx(expected, rel=0 if name.startswith("HR") else 2e-7)
+
+
+def test_a_random_ranking_hits_k_of_v():
+    rng = np.random.default_rng(0)
+    ranks = rng.integers(1, 101, size=200_000)
+    table = metric_table(ranks, np.arange(len(ranks)))
+    assert table["hr@10"] == pytest.approx(0.1, abs=0.003)

@@ -1,0 +1,214 @@
+"""What the loop trains, freezes, keeps and refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from adrec_cli.data.batches import training_windows
+from adrec_cli.data.sequences import Sequences
+from adrec_cli.errors import DivergedError, UsageError
+from adrec_cli.models.adrec import ADRec, ADRecConfig
+from adrec_cli.runtime import seeded_generator
+from adrec_cli.training.loop import EpochDone, StageTraining, StepDone
+from adrec_cli.training.stages import STAGES, TrainingConfig
+
+CPU = torch.device("cpu")
+
+
+def sequences(users: int = 60, items: int = 20, seed: int = 0) -> Sequences:
+    """Each item is followed by the next one of a fixed permutation."""
+    rng = np.random.default_rng(seed)
+    follows = rng.permutation(items)
+    histories = []
+    for _ in range(users):
+        item = int(rng.integers(items))
+        history = []
+        for _ in range(int(rng.integers(3, 12))):
+            history.append(item + 1)
+            item = int(follows[item])
+        histories.append(history)
+    lengths = np.array([len(history) for history in histories])
+    return Sequences(
+        user_ids=pl.Series([str(u) for u in range(users)]),
+        items=np.concatenate(histories).astype(np.int32),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        train_end=lengths,
+        valid_end=lengths,
+        item_count=items,
+    )
+
+
+def training(stage_name: str, *, validate=dict, model: ADRec | None = None, **changes) -> StageTraining:
+    """A stage over small data; without validation all epochs run."""
+    data = sequences()
+    if model is None:
+        model = ADRec(ADRecConfig(hidden_size=16, max_length=10, diffusion_steps=4), data.item_count)
+        for component in model.components():
+            model.initialize(component, seeded_generator(0, component))
+    return StageTraining(
+        name=stage_name,
+        stage=dataclasses.replace(STAGES["adrec"][stage_name], **{"epochs": 3, **changes}),
+        config=TrainingConfig(batch_size=16, seed=3),
+        model=model,
+        windows=training_windows(data, 10),
+        validate=validate,
+        device=CPU,
+    )
+
+
+def finished(run: StageTraining) -> list[EpochDone]:
+    return [event for event in run.events(lambda: False) if isinstance(event, EpochDone)]
+
+
+def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: weight.clone() for name, weight in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "align", "finetune"])
+def test_each_stage_lowers_every_loss_it_optimises(stage):
+    epochs = finished(training(stage, epochs=12))
+    for name, first in epochs[0].losses.items():
+        assert epochs[-1].losses[name] < first
+
+
+def test_a_frozen_embedding_keeps_every_byte():
+    run = training("align")
+    before = weights(run.model)
+    finished(run)
+    after = weights(run.model)
+    assert torch.equal(before["item_embedding.weight"], after["item_embedding.weight"])
+    assert not torch.equal(before["cam.blocks.0.expand.weight"], after["cam.blocks.0.expand.weight"])
+    assert not torch.equal(before["adm.blocks.0.expand.weight"], after["adm.blocks.0.expand.weight"])
+
+
+def test_a_frozen_embedding_is_not_in_the_optimizer():
+    run = training("align")
+    held = {id(weight) for group in run.optimizer.param_groups for weight in group["params"]}
+    assert id(run.model.item_embedding.weight) not in held
+    assert not run.model.item_embedding.weight.requires_grad
+
+
+def test_pretraining_leaves_the_adm_alone():
+    run = training("pretrain")
+    before = weights(run.model)
+    finished(run)
+    assert all(
+        torch.equal(value, before[name])
+        for name, value in run.model.state_dict().items()
+        if name.startswith(("adm", "timestep"))
+    )
+
+
+def test_embedding_decay_removes_the_share_it_says():
+    run = training("align", embedding_decay=0.5)
+    before = run.model.item_embedding.weight.detach().clone()
+    finished(run)
+    torch.testing.assert_close(run.model.item_embedding.weight.detach(), before * 0.5, rtol=1e-4, atol=1e-7)
+
+
+def test_padding_stays_zero():
+    run = training("finetune")
+    finished(run)
+    assert not run.model.item_embedding.weight[0].any()
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "align", "finetune"])
+@pytest.mark.parametrize("stop_after", [1, 5, 8, 9])
+def test_an_interrupted_stage_resumes_to_the_same_bytes(stage, stop_after):
+    validations = iter(range(100))
+
+    def validate():
+        return {"ndcg@10": float(next(validations) % 3)}
+
+    whole = training(stage, validate=validate)
+    finished(whole)
+    validations = iter(range(100))
+    first = training(stage, validate=validate)
+    steps = 0
+
+    def stop() -> bool:
+        return steps >= stop_after
+
+    for event in first.events(stop):
+        steps += isinstance(event, StepDone)
+    assert not first.finished
+    tensors, text = first.state()
+    tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+    second = training(stage, validate=validate)
+    second.restore(tensors, text)
+    finished(second)
+    expected = whole.model.state_dict()
+    for name, weight in second.model.state_dict().items():
+        assert torch.equal(weight, expected[name]), name
+    assert second.position == whole.position
+
+
+def test_the_best_weights_are_handed_over_and_patience_ends_the_stage():
+    values = iter([0.1, 0.5, 0.3, 0.2, 0.1, 0.0])
+    kept = {}
+    run = training("pretrain", validate=lambda: {"ndcg@10": next(values)}, epochs=6, patience=3)
+    for event in run.events(lambda: False):
+        if isinstance(event, EpochDone) and event.improved:
+            kept = weights(run.model)
+    assert run.position.epoch == 5
+    assert run.position.best_epoch == 2
+    assert run.position.best_metrics == {"ndcg@10": 0.5}
+    assert all(torch.equal(weight, kept[name]) for name, weight in run.model.state_dict().items())
+
+
+def test_a_stage_that_keeps_the_last_weights_does():
+    values = iter([0.9, 0.1])
+    run = training("align", validate=lambda: {"ndcg@10": next(values)}, epochs=2)
+    last = {}
+    for event in run.events(lambda: False):
+        if isinstance(event, EpochDone):
+            last = weights(run.model)
+    assert all(torch.equal(weight, last[name]) for name, weight in run.model.state_dict().items())
+    assert run.position.best_metrics == {"ndcg@10": 0.1}
+
+
+def test_an_unknown_metric_to_monitor_is_refused():
+    run = training("pretrain", validate=lambda: {"hr@5": 0.1})
+    with pytest.raises(UsageError, match="unknown metric"):
+        finished(run)
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_step():
+    run = training("pretrain")
+    events = run.events(lambda: False)
+    next(events)
+    with torch.no_grad():
+        run.model.cam.blocks[0].expand.weight[0, 0] = float("nan")
+    before = weights(run.model)
+    with pytest.raises(DivergedError, match=r"pretrain epoch 1 step 2: loss ce is nan; largest inputs: \|predicted\|"):
+        next(events)
+    assert all(torch.equal(w, before[n]) or n == "cam.blocks.0.expand.weight" for n, w in run.model.state_dict().items())
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_step():
+    run = training("pretrain")
+    weight = run.model.cam.blocks[0].expand.weight
+    weight.register_hook(lambda gradient: gradient.index_fill(0, torch.tensor([0]), float("inf")))
+    before = weights(run.model)
+    with pytest.raises(DivergedError, match=r"the gradient of cam\.blocks\.0\.expand\.weight is not finite"):
+        next(run.events(lambda: False))
+    assert all(torch.equal(w, before[n]) for n, w in run.model.state_dict().items())
+
+
+def test_equal_seeds_give_equal_bytes_and_the_global_generator_has_no_say():
+    first = training("finetune", epochs=1)
+    finished(first)
+    torch.manual_seed(1234)
+    second = training("finetune", epochs=1)
+    finished(second)
+    assert all(torch.equal(w, second.model.state_dict()[n]) for n, w in first.model.state_dict().items())
+
+
+def test_a_component_the_model_lacks_is_refused():
+    with pytest.raises(UsageError, match="does not have"):
+        training("pretrain", trains=("encoder",))
