@@ -33,13 +33,13 @@ def demo_interactions(seed: int = DEMO_SEED) -> Interactions:
     """Generate the demo's interactions.
 
     Users like a few series, popular ones more often (Zipf), and watch the episodes of a series mostly in order, a
-    few in a session. So the next item follows from the last one most of the time, and popularity says little.
+    few in a session. So the next item often follows from the last one, which popularity cannot know.
 
     Args:
         seed: of the generator.
     """
     rng = np.random.default_rng(seed)
-    popularity = 1 / np.arange(1, SERIES + 1) ** 0.8
+    popularity = 1 / np.arange(1, SERIES + 1)
     popularity /= popularity.sum()
     # Every series has a follow-up that its viewers tend to go on to.
     follow_up = rng.permutation(SERIES)
@@ -85,11 +85,11 @@ def _watch(
     while len(watched) < length:
         watched.append(series * EPISODES + episode)
         chance = rng.random()
-        if chance < 0.70:
+        if chance < 0.45:
             episode += 1
-        elif chance < 0.78:
+        elif chance < 0.57:
             episode += 2
-        elif chance < 0.90:
+        elif chance < 0.72:
             series, episode = int(follow_up[series]), 0
         else:
             series, episode = int(rng.choice(SERIES, p=popularity)), int(rng.integers(EPISODES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,8 +72,14 @@ def read_metadata(table: Table, columns: MetadataColumns, *, scratch: Path) -> p
     item = find_column(table.columns, table.path, "item", columns.item, needed=True)
     title = _find(table, columns.title, _TITLES)
     category = _find(table, columns.category, _CATEGORIES)
-    frame = _read(table, scratch)
-    flags = [table.columns.index(name) for name in columns.category_flags]
+    flags = [table.columns.index(name) for name in columns.category_flags if name in table.columns]
+    special = {position for position in (item, title, category, *flags) if position is not None}
+    others = [
+        position
+        for position, name in enumerate(table.columns)
+        if position not in special and (columns.keep is None or name in columns.keep)
+    ]
+    frame = _read(table, sorted({*special, *others}), scratch)
     picked = [pl.col(f"c{item}").cast(pl.String).alias(ITEM_ID)]
     if title is not None:
         picked.append(pl.col(f"c{title}").cast(pl.String).alias(TITLE))
@@ -81,15 +88,17 @@ def read_metadata(table: Table, columns: MetadataColumns, *, scratch: Path) -> p
         picked.append(pl.concat_list(chosen).list.drop_nulls().list.join("|").alias(CATEGORY))
     elif category is not None:
         picked.append(_as_text(pl.col(f"c{category}"), frame.schema[f"c{category}"]).alias(CATEGORY))
-    for position, name in enumerate(table.columns):
-        if position in (item, title, category, *flags) or not (columns.keep is None or name in columns.keep):
-            continue
+    for position in others:
+        name = table.columns[position]
         picked.append(pl.col(f"c{position}").alias(f"meta_{name}" if name in _OURS else name))
-    return frame.select(picked).filter(pl.col(ITEM_ID).is_not_null() & (pl.col(ITEM_ID) != ""))
+    metadata = frame.select(picked).filter(pl.col(ITEM_ID).is_not_null() & (pl.col(ITEM_ID) != ""))
+    if table.layout == "jsonl" and CATEGORY in metadata.columns:
+        flat = pl.Series(CATEGORY, [_flat(text) for text in metadata[CATEGORY].to_list()], dtype=pl.String)
+        metadata = metadata.with_columns(flat)
+    return metadata
 
 
-def _read(table: Table, scratch: Path) -> pl.DataFrame:
-    positions = range(len(table.columns))
+def _read(table: Table, positions: Sequence[int], scratch: Path) -> pl.DataFrame:
     try:
         return scan(table, positions).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
@@ -100,6 +109,25 @@ def _read(table: Table, scratch: Path) -> pl.DataFrame:
             return scan(clean, positions).collect()
         reason = (str(error).splitlines() or [""])[0]
         raise InputError(f"{table.path} cannot be read as {table.layout}: {reason}", hint="fetch it again") from error
+
+
+def _flat(text: str | None) -> str | None:
+    """Return a category that JSON writes as a list, perhaps of lists, as names separated by "|"."""
+    if text is None or not text.startswith("["):
+        return text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    names: list[str] = []
+    pending = [value]
+    while pending:
+        entry = pending.pop(0)
+        if isinstance(entry, list):
+            pending = entry + pending
+        else:
+            names.append(str(entry))
+    return "|".join(dict.fromkeys(names))
 
 
 def _find(table: Table, asked: Column | None, names: tuple[str, ...]) -> int | None:

@@ -14,11 +14,12 @@ import polars as pl
 
 from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.data.collecting import ReadOptions, ReadReport
-from adrec_cli.data.decoding import decode
+from adrec_cli.data.decoding import Decoded, decode
 from adrec_cli.data.demo import demo_interactions, demo_metadata
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.item_metadata import read_metadata
+from adrec_cli.data.literal_lines import as_json_lines
 from adrec_cli.data.options import Settings
 from adrec_cli.data.plan import ItemSource, Plan
 from adrec_cli.data.reading import read_interactions
@@ -124,9 +125,14 @@ def scratch_folder(workspace: Path | None) -> Iterator[Path]:
 
 def _recognise(path: Path, plan: Plan, scratch: Path) -> Table:
     settings = plan.settings
-    decoded = decode(path, encoding=settings.encoding, scratch=scratch)
+    decoded = _decode(path, settings.encoding, scratch)
     columns = plan.form.columns if plan.form is not None and plan.form.columns else None
     return recognise(decoded, separator=settings.separator, header=settings.header, columns=columns)
+
+
+def _decode(path: Path, encoding: str | None, scratch: Path) -> Decoded:
+    decoded = decode(path, encoding=encoding, scratch=scratch)
+    return as_json_lines(decoded, scratch) if decoded.container == "text" else decoded
 
 
 def _check_alike(tables: list[Table]) -> None:
@@ -156,12 +162,11 @@ def _read_options(settings: Settings) -> ReadOptions:
 
 def _read_items(item: ItemSource, scratch: Path) -> pl.DataFrame:
     form = item.form
+    decoded = _decode(item.path, (form and form.encoding) or None, scratch)
     if form is None:
-        return read_metadata(
-            recognise(decode(item.path, encoding=None, scratch=scratch)), item.columns, scratch=scratch
-        )
-    decoded = decode(item.path, encoding=form.encoding or None, scratch=scratch)
-    table = recognise(decoded, separator=form.separator or None, header=form.header, columns=form.columns or None)
+        table = recognise(decoded)
+    else:
+        table = recognise(decoded, separator=form.separator or None, header=form.header, columns=form.columns or None)
     return read_metadata(table, item.columns, scratch=scratch)
 
 

@@ -1,0 +1,423 @@
+"""Every form of file that is read, each on a real file, and what is said about it."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from adrec_cli.errors import InputError
+from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessPreview, PreprocessResult, preprocess, preview
+from tests.data.table_files import START, history, read_bounds, read_sequences, write_csv
+
+ROWS = history("anna", ["a", "b", "c"]) + history("ben", ["b", "é"])
+EXPECTED = {"anna": ["a", "b", "c"], "ben": ["b", "é"]}
+
+
+def run(source: object, workspace: Path, **options: object) -> PreprocessResult:
+    return preprocess(str(source), workspace=workspace, options=PreprocessOptions(**options))  # type: ignore[arg-type]
+
+
+def look(source: object, workspace: Path, **options: object) -> PreprocessPreview:
+    return preview(str(source), workspace=workspace, options=PreprocessOptions(**options))  # type: ignore[arg-type]
+
+
+REAL = [
+    # file, options, users, items, interactions, layout, what is said about times
+    ("raw/amazon-2014/Musical_Instruments_5.json.gz", {}, 1429, 900, 10261, "jsonl", "seconds"),
+    ("raw/amazon-2014/ratings_Musical_Instruments_5core.derived.csv", {}, 1429, 900, 10261, "delimited", "seconds"),
+    ("raw/amazon-2018/AMAZON_FASHION_5.json.gz", {"duplicates": "keep"}, 406, 31, 3176, "jsonl", "seconds"),
+    ("raw/amazon-2018/AMAZON_FASHION_5.json.gz", {}, 406, 31, 3065, "jsonl", "seconds"),
+    ("raw/amazon-2018/Gift_Cards_5.json.gz", {"duplicates": "keep"}, 458, 148, 2972, "jsonl", "seconds"),
+    (
+        "raw/amazon-2018/Magazine_Subscriptions.csv.gz",
+        {"duplicates": "keep"}, 72098, 2428, 89689, "delimited", "seconds",
+    ),
+    ("raw/amazon-2023/All_Beauty.train.head3000.csv", {}, 718, 2105, 3000, "delimited", "milliseconds"),
+    ("raw/amazon-2023/All_Beauty_5core_rating_only.csv.gz", {}, 253, 356, 2535, "delimited", "milliseconds"),
+    (
+        "raw/diginetica/sample_train-item-views.csv",
+        {"user_column": "session_id", "duplicates": "keep"}, 2986, 7139, 12391, "delimited", "dates",
+    ),
+    (
+        "raw/diginetica/sample_train-item-views.csv",
+        {"user_column": 1, "item_column": 3, "timestamp_column": 4, "timestamp_unit": "order"},
+        2986, 7139, 12391, "delimited", "order",
+    ),
+    ("raw/ml-1m/ratings.exact-users.dat", {}, 805, 3290, 104938, "double-colon", "seconds"),
+    ("raw/ml-latest-small/ratings.csv", {}, 610, 9724, 100836, "delimited", "seconds"),
+    ("raw/recbole/ml-100k/ml-100k.inter", {}, 943, 1682, 100000, "delimited", "seconds"),
+    ("raw/retailrocket-format-SYNTHETIC/events.csv", {}, 200, 500, 5000, "delimited", "milliseconds"),
+    ("raw/spark-sample/sample_movielens_ratings.txt", {}, 30, 100, 1501, "double-colon", "seconds"),
+    ("raw/yelp/yelp_academic_dataset_review.json", {}, 499, 443, 500, "jsonl", "dates"),
+    ("ml-100k/u.data", {}, 943, 1682, 100000, "delimited", "seconds"),
+    ("ml-1m/interactions.parquet", {}, 6040, 3706, 1000209, "parquet", "seconds"),
+    ("adrec-official/baby/sequences.parquet", {}, 11761, 4731, 92823, "parquet", "no times"),
+    ("amazon-beauty-5core/sequences.parquet", {}, 22363, 12101, 198502, "parquet", "no times"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "options", "users", "items", "interactions", "layout", "times"), REAL)
+def test_real_files_are_recognised(
+    shared_data: Path,
+    tmp_path: Path,
+    file: str,
+    options: dict[str, object],
+    users: int,
+    items: int,
+    interactions: int,
+    layout: str,
+    times: str,
+) -> None:
+    seen = look(shared_data / file, tmp_path / "ws", **options)
+    numbers = seen.statistics
+    assert (numbers["users"], numbers["items"], numbers["interactions"]) == (users, items, interactions)
+    assert seen.found["layout"] == layout
+    assert times in seen.found["time"]
+    assert seen.head
+    assert not (tmp_path / "ws").exists()
+
+
+def test_items_before_users_are_noticed_by_the_ids_of_amazon(shared_data: Path, tmp_path: Path) -> None:
+    seen = look(shared_data / "raw/amazon-2018/Magazine_Subscriptions.csv.gz", tmp_path)
+    assert seen.columns[:2] == ("item_id", "user_id")
+    assert "Amazon" in seen.notes[0]
+    named = look(shared_data / "raw/amazon-2018/Magazine_Subscriptions.csv.gz", tmp_path, user_column=2, item_column=1)
+    assert named.statistics == seen.statistics
+    assert named.notes == []
+
+
+def test_movielens_as_text_and_as_parquet_agree(shared_data: Path, tmp_path: Path) -> None:
+    users = shared_data / "raw/ml-1m/ratings.exact-users.dat"
+    text = read_sequences(run(users, tmp_path / "ws", name="text").folder)
+    whole = read_sequences(run(shared_data / "ml-1m/interactions.parquet", tmp_path / "ws", name="whole").folder)
+    assert len(text) == 805
+    assert all(whole[user] == items for user, items in text.items())
+
+
+# ---- the same rows written in every form
+
+
+def separated(path: Path, separator: str, encoding: str = "utf-8", header: bool = True) -> Path:
+    lines = [separator.join(("user_id", "item_id", "timestamp"))] if header else []
+    lines += [separator.join(str(cell) for cell in row) for row in ROWS]
+    path.write_bytes(("\r\n".join(lines) + "\r\n").encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";", "|", "::", " "])
+@pytest.mark.parametrize("header", [True, False])
+def test_separators(tmp_path: Path, separator: str, header: bool) -> None:
+    source = separated(tmp_path / "t.txt", separator, header=header)
+    assert read_sequences(run(source, tmp_path / "ws").folder) == EXPECTED
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+def test_encodings_are_found(tmp_path: Path, encoding: str) -> None:
+    result = run(separated(tmp_path / "t.csv", ",", encoding), tmp_path / "ws")
+    assert read_sequences(result.folder) == EXPECTED
+    assert result.manifest.parameters["found"]["encoding"] == encoding
+
+
+def test_latin_1_far_into_a_file_is_found(tmp_path: Path) -> None:
+    rows = [*history("anna", [f"i{n}" for n in range(60_000)]), ("ben", "é", START)]
+    text = "user_id,item_id,timestamp\n" + "\n".join(",".join(map(str, row)) for row in rows)
+    (tmp_path / "t.csv").write_bytes(text.encode("latin-1"))
+    assert read_sequences(run(tmp_path / "t.csv", tmp_path / "ws").folder)["ben"] == ["é"]
+
+
+def write_form(folder: Path, form: str) -> Path:
+    frame = pl.DataFrame(ROWS, schema=["user_id", "item_id", "timestamp"], orient="row")
+    path = folder / f"rows.{form}"
+    if form == "parquet":
+        frame.write_parquet(path)
+    elif form == "arrow":
+        frame.write_ipc(path)
+    elif form == "jsonl":
+        frame.write_ndjson(path)
+    else:
+        frame.write_csv(path)
+    return path
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow", "jsonl", "csv"])
+@pytest.mark.parametrize("compression", ["", "gz", "zst"])
+def test_forms_and_compressions(tmp_path: Path, form: str, compression: str) -> None:
+    source = write_form(tmp_path, form)
+    if compression:
+        packed = source.with_name(f"{source.name}.{compression}")
+        if compression == "gz":
+            packed.write_bytes(gzip.compress(source.read_bytes()))
+        else:
+            with pa.CompressedOutputStream(str(packed), "zstd") as stream:
+                stream.write(source.read_bytes())
+        source = packed
+    result = run(source, tmp_path / "ws")
+    assert read_sequences(result.folder) == EXPECTED
+    assert result.folder.name == "rows"
+    # Content decides, not the name.
+    hidden = tmp_path / "export"
+    hidden.write_bytes(source.read_bytes())
+    assert read_sequences(run(hidden, tmp_path / "ws").folder) == EXPECTED
+
+
+def test_folders_and_globs_of_parts_are_read_in_order(tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    for number in (2, 0, 1):
+        write_csv(parts / f"part-{number}.csv", [("u", f"i{number}", START)])
+    (parts / "_SUCCESS").write_text("")
+    whole = run(parts, tmp_path / "ws")
+    glob = run(parts / "part-*.csv", tmp_path / "ws", name="glob")
+    assert read_sequences(whole.folder) == read_sequences(glob.folder) == {"u": ["i0", "i1", "i2"]}
+    assert [source["name"] for source in whole.manifest.sources] == ["part-0.csv", "part-1.csv", "part-2.csv"]
+
+
+def test_parts_of_different_form_are_refused(tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    write_csv(parts / "a.csv", [("u", "i", START)])
+    (parts / "b.jsonl").write_text('{"user_id": "u", "item_id": "i", "timestamp": 1400000000}\n')
+    with pytest.raises(InputError, match=r"b\.jsonl differs from a\.csv"):
+        run(parts, tmp_path / "ws")
+
+
+# ---- times
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([START, START + 1, START + 2], "seconds (found"),
+        ([START * 1000, START * 1000 + 1, START * 1000 + 2], "milliseconds"),
+        ([START * 10**6, START * 10**6 + 1, START * 10**6 + 2], "microseconds"),
+        ([START * 10**9, START * 10**9 + 1000, START * 10**9 + 2000], "nanoseconds"),
+        ([float(START), START + 0.5, START + 1.5], "seconds"),
+        (["2014-05-13", "2014-05-14", "2014-05-15"], "dates"),
+        (["2014-05-13T16:53:20Z", "2014-05-13T16:53:21Z", "2014-05-13T18:53:22+02:00"], "dates"),
+        (["2014-05-13 16:53:20", "2014-05-13 16:53:20.5", "2014-05-13"], "dates"),
+    ],
+)
+def test_time_units_are_found_and_said(tmp_path: Path, values: list[object], said: str) -> None:
+    source = write_csv(tmp_path / "t.csv", [("u", f"i{n}", value) for n, value in enumerate(values)])
+    found = run(source, tmp_path / "ws")
+    assert said in found.manifest.parameters["found"]["time"]
+    first = found.manifest.statistics["first_time"]
+    assert first.startswith("2014-05-13T")
+
+
+def test_zones_are_turned_into_utc(tmp_path: Path) -> None:
+    rows = [("u", "late", "2014-05-13T12:00:00+00:00"), ("u", "early", "2014-05-13T13:00:00+02:00")]
+    folder = run(write_csv(tmp_path / "t.csv", rows), tmp_path / "ws").folder
+    assert read_sequences(folder) == {"u": ["early", "late"]}
+
+
+def test_native_times_of_parquet(tmp_path: Path) -> None:
+    times = pl.Series(["2014-05-13 16:53:20", "2014-05-13 16:53:21"]).str.to_datetime(time_unit="ns")
+    for name, column in (
+        ("ns", times),
+        ("zone", times.dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo")),
+        ("ms", times.cast(pl.Datetime("ms"))),
+        ("date", times.cast(pl.Date)),
+        ("text", times.cast(pl.String)),
+    ):
+        frame = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "timestamp": column})
+        frame.write_parquet(tmp_path / f"{name}.parquet")
+        result = run(tmp_path / f"{name}.parquet", tmp_path / "ws")
+        assert read_sequences(result.folder) == {"u": ["a", "b"]}
+        expected = "2014-05-13T00:00:00Z" if name == "date" else "2014-05-13T16:53:20Z"
+        assert result.manifest.statistics["first_time"] == expected
+
+
+def test_sources_without_times_keep_their_order(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "t.csv", [("u", "z"), ("u", "a"), ("u", "m")], "user_id,item_id")
+    result = run(source, tmp_path / "ws", ties="item")
+    assert read_sequences(result.folder) == {"u": ["z", "a", "m"]}
+    assert result.manifest.statistics["first_time"] is None
+
+
+# ---- ids
+
+
+def test_ids_are_kept_as_they_are_written(tmp_path: Path) -> None:
+    ids = [
+        "007",
+        "7",
+        "9223372036854775807",
+        "a,b",
+        "two\nlines",
+        'quo"te',
+        " space ",
+        "é",
+        "e\u0301",
+        "NULL",
+        "nan",
+        "-",
+    ]
+    lines = ["user_id,item_id,timestamp"]
+    lines += ['u,"{}",{}'.format(item.replace('"', '""'), START + n) for n, item in enumerate(ids)]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert read_sequences(run(tmp_path / "t.csv", tmp_path / "ws").folder) == {"u": ids}
+
+
+# ---- sources that are split, or that hold a sequence a row
+
+
+def test_train_dev_test_files_keep_their_split(tmp_path: Path) -> None:
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    header = "user_id\titem_id\ttime"
+    for name, rows in (
+        ("train", [("1", "a", START), ("1", "b", START + 9), ("2", "a", START)]),
+        ("dev", [("1", "c", START + 5)]),
+        ("test", [("1", "d", START + 6), ("2", "b", START + 1)]),
+    ):
+        extra = "" if name == "train" else "\tneg_items"
+        lines = [header + extra] + ["\t".join(map(str, row)) + ("\t[1, 2]" if extra else "") for row in rows]
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    result = run(folder, tmp_path / "ws")
+    assert read_sequences(result.folder) == {"1": ["a", "b", "c", "d"], "2": ["a", "b"]}
+    assert read_bounds(result.folder) == {"1": (2, 3), "2": (1, 1)}
+    assert result.manifest.parameters["found"]["split"] == "given"
+
+
+def test_rechorus_files_give_the_same_cut_as_the_whole(shared_data: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    whole = pl.read_parquet(shared_data / "grocery/interactions.parquet").rename({"timestamp": "time"})
+    held_out = []
+    for name in ("dev", "test"):
+        part = pl.read_parquet(shared_data / f"grocery/splits/{name}.parquet").rename({"timestamp": "time"})
+        part = part.select("user_id", "item_id", "time")
+        part.write_csv(raw / f"{name}.csv", separator="\t")
+        held_out.append(part)
+    train = whole.join(pl.concat(held_out), on=["user_id", "item_id", "time"], how="anti", maintain_order="left")
+    train.write_csv(raw / "train.csv", separator="\t")
+    result = preprocess("grocery", workspace=tmp_path / "ws", raw=raw)
+    direct = preprocess("grocery", workspace=tmp_path / "ws2", raw=shared_data)
+    assert result.manifest.sequences_sha256 == direct.manifest.sequences_sha256
+    given = run(raw, tmp_path / "ws", name="given")
+    assert read_bounds(given.folder) == read_bounds(direct.folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "users", "items", "interactions"),
+    [
+        ("adrec-baby", 11_761, 4_731, 92_823),
+        ("adrec-beauty", 10_553, 6_086, 94_148),
+        ("amazon-beauty", 22_363, 12_101, 198_502),
+    ],
+)
+def test_published_sequences_are_taken_as_they_are(
+    shared_data: Path, tmp_path: Path, name: str, users: int, items: int, interactions: int
+) -> None:
+    result = preprocess(name, workspace=tmp_path, raw=shared_data)
+    numbers = result.manifest.statistics
+    assert (numbers["users"], numbers["items"], numbers["interactions"]) == (users, items, interactions)
+    assert result.warnings == []
+    ours = read_sequences(result.folder)
+    file = "amazon-beauty-5core" if name == "amazon-beauty" else f"adrec-official/{name.removeprefix('adrec-')}"
+    theirs = pl.read_parquet(shared_data / file / "sequences.parquet")
+    if name == "amazon-beauty":
+        expected = {str(user): [str(item) for item in row] for user, row in theirs.rows()}
+    else:
+        expected = {
+            str(user): [str(item) for item in (*train, valid, test)] for user, train, valid, test in theirs.rows()
+        }
+        assert read_bounds(result.folder) == {str(row[0]): (len(row[1]), len(row[1]) + 1) for row in theirs.rows()}
+    assert ours == expected
+
+
+def test_s3rec_text_is_one_sequence_a_line(shared_data: Path, tmp_path: Path) -> None:
+    frame = pl.read_parquet(shared_data / "amazon-beauty-5core/sequences.parquet")
+    lines = [" ".join(map(str, (user, *items))) for user, items in frame.rows()]
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "Beauty.txt").write_text("\n".join(lines) + "\n")
+    text = preprocess("amazon-beauty", workspace=tmp_path / "ws", raw=raw)
+    parquet = preprocess("amazon-beauty", workspace=tmp_path / "ws2", raw=shared_data)
+    assert text.manifest.sequences_sha256 == parquet.manifest.sequences_sha256
+    assert text.manifest.parameters["found"]["layout"] == "sequences"
+
+
+def test_sequences_with_times(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"user_id": ["u", "v"], "items": [["b", "a"], ["c"]], "timestamps": [[START + 1, START], [START]]}
+    )
+    frame.write_parquet(tmp_path / "s.parquet")
+    assert read_sequences(run(tmp_path / "s.parquet", tmp_path / "ws").folder) == {"u": ["a", "b"], "v": ["c"]}
+    frame.with_columns(timestamps=pl.lit([START])).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="differ in length"):
+        run(tmp_path / "t.parquet", tmp_path / "ws")
+
+
+# ---- item files
+
+
+def test_item_files_join_titles_categories_and_the_rest(shared_data: Path, tmp_path: Path) -> None:
+    folder = shared_data / "raw/ml-latest-small"
+    result = run(folder / "ratings.csv", tmp_path / "ws", items=folder / "movies.csv")
+    items = pl.read_parquet(result.folder / "items.parquet")
+    assert items.columns == ["item_index", "item_id", "count", "title", "category"]
+    assert items.row(0)[3:] == ("Toy Story (1995)", "Adventure|Animation|Children|Comedy|Fantasy")
+    assert items["title"].null_count() == 0
+
+
+@pytest.mark.parametrize(
+    ("ratings", "file", "title", "rest"),
+    [
+        ("raw/recbole/ml-100k/ml-100k.inter", "raw/recbole/ml-100k/ml-100k.item", "Toy Story", ["release_year:token"]),
+        ("ml-1m/interactions.parquet", "raw/ml-1m/movies.dat", None, None),
+    ],
+)
+def test_item_files_of_other_forms(
+    shared_data: Path, tmp_path: Path, ratings: str, file: str, title: str | None, rest: list[str] | None
+) -> None:
+    if title is None:
+        # Without header or known columns there is nothing to go by: the named data set knows them.
+        raw = tmp_path / "raw"
+        raw.mkdir()
+        for source in (ratings, file):
+            (raw / Path(source).name).symlink_to(shared_data / source)
+        items = pl.read_parquet(preprocess("ml-1m", workspace=tmp_path / "ws", raw=raw).folder / "items.parquet")
+        assert items.filter(pl.col("item_id") == "73")["title"].to_list() == ["Misérables, Les (1995)"]
+        return
+    result = run(shared_data / ratings, tmp_path / "ws", items=shared_data / file)
+    items = pl.read_parquet(result.folder / "items.parquet")
+    assert items["title"][0] == title
+    assert items.columns[5:] == rest
+
+
+def test_item_files_in_json_and_python_literals(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "t.csv", ROWS)
+    (tmp_path / "i.json").write_text(
+        "{'asin': 'a', 'title': \"It's\", 'categories': [['X', 'Y'], ['X', 'Z']], 'price': 1.5}\n{'asin': 'b'}\n"
+    )
+    result = run(source, tmp_path / "ws", items=tmp_path / "i.json")
+    items = pl.read_parquet(result.folder / "items.parquet").select("item_id", "title", "category", "price").rows()
+    assert items[0] == ("a", "It's", "X|Y|Z", "1.5")
+    assert items[1] == ("b", None, None, None)
+    assert result.warnings == ["i.json: says nothing about 2 of 4 items"]
+
+
+def test_interactions_in_python_literals(tmp_path: Path) -> None:
+    lines = [f"{{u'username': u'{user}', u'product_id': u'{item}', u'date': u'2014-05-13'}}" for user, item, _ in ROWS]
+    (tmp_path / "steam.json").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert read_sequences(run(tmp_path / "steam.json", tmp_path / "ws").folder) == EXPECTED
+
+
+# ---- looking without writing
+
+
+def test_a_preview_says_what_would_come_and_writes_nothing(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "t.csv", ROWS)
+    seen = look(source, tmp_path / "ws")
+    made = run(source, tmp_path / "ws2")
+    assert seen.statistics == made.manifest.statistics
+    assert seen.found == made.manifest.parameters["found"]
+    assert seen.columns == ("user_id", "item_id", "timestamp")
+    assert seen.head[0] == ("anna", "a", str(START))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv", "ws2"]
