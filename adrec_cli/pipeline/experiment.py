@@ -36,9 +36,9 @@ class Experiment:
     def tables(self) -> dict[str, Any]:
         """Return it as nested tables, in the form `compose` reads."""
         return {
-            "model": {name.rstrip("_"): value for name, value in asdict(self.model).items()},
-            "training": asdict(self.training),
-            "stages": {name: asdict(stage) for name, stage in self.stages.items()},
+            "model": _table(self.model),
+            "training": _table(self.training),
+            "stages": {name: _table(stage) for name, stage in self.stages.items()},
         }
 
 
@@ -119,6 +119,13 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
             value = {part: value}
         tables = merged(tables, value)
     return tables
+
+
+def _table(config: Any) -> dict[str, Any]:
+    """Return a configuration as TOML and JSON have it: `lambda` for `lambda_`, lists for tuples."""
+    return {
+        name.rstrip("_"): list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()
+    }
 
 
 def _default_stages(model_name: str) -> dict[str, Stage]:

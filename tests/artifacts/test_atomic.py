@@ -92,7 +92,9 @@ def test_any_changed_byte_of_a_manifest_is_noticed(workspace):
             assert found == expected
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"format_version": 99}', "[" * 100_000, "\x00", '{"format_version":1}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"format_version": 99}', "[" * 100_000, "\x00", '{"format_version":1}']
+)
 def test_what_is_no_manifest_is_refused(workspace, text):
     (workspace / "tiny" / "manifest.json").write_text(text)
     with pytest.raises(ArtifactError, match=r"manifest\.json"):

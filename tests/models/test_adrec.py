@@ -132,7 +132,9 @@ def test_another_sequence_in_the_same_row_never_changes_an_output():
     )
     behind = _rows([others, mine], length=8)
     torch.testing.assert_close(
-        _denoised(model, behind, noise.roll(3, 1), t.roll(3, 1))[:, 3:], _denoised(model, alone, noise, t)[:, :5], **CLOSE
+        _denoised(model, behind, noise.roll(3, 1), t.roll(3, 1))[:, 3:],
+        _denoised(model, alone, noise, t)[:, :5],
+        **CLOSE,
     )
 
 

@@ -187,7 +187,9 @@ def test_a_loss_that_is_not_finite_stops_before_the_step():
     before = weights(run.model)
     with pytest.raises(DivergedError, match=r"pretrain epoch 1 step 2: loss ce is nan; largest inputs: \|predicted\|"):
         next(events)
-    assert all(torch.equal(w, before[n]) or n == "cam.blocks.0.expand.weight" for n, w in run.model.state_dict().items())
+    assert all(
+        torch.equal(w, before[n]) or n == "cam.blocks.0.expand.weight" for n, w in run.model.state_dict().items()
+    )
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_step():

@@ -1,0 +1,179 @@
+"""run, evaluate and recommend on a small workspace."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+
+from adrec_cli.config import merged
+from adrec_cli.errors import ArtifactError, InputError, NotPromotedError, UsageError
+from adrec_cli.models.base import Sampling
+from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
+from adrec_cli.pipeline.recommend import RecommendOptions, recommend
+from adrec_cli.pipeline.run import run
+from adrec_cli.pipeline.stage import RunOptions
+from adrec_cli.pipeline.train import ExperimentOptions
+from tests.conftest import TINY, write_interactions
+
+EXPERIMENT = ExperimentOptions(overrides=TINY)
+
+
+@pytest.fixture
+def ran(tmp_path):
+    """A workspace in which `run` has been, and its source."""
+    source = tmp_path / "shop.csv"
+    write_interactions(source)
+    run(str(source), workspace=tmp_path / "workspace", experiment=EXPERIMENT)
+    return tmp_path / "workspace", source
+
+
+def test_a_second_run_does_nothing(ran):
+    workspace, source = ran
+    before = {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()}
+    summary = run(str(source), workspace=workspace, experiment=EXPERIMENT)
+    assert [step.name for step in summary.steps] == [
+        "preprocess", "pretrain", "align", "finetune", "evaluate", "promote",
+    ]  # fmt: skip
+    assert {step.status for step in summary.steps} == {"up to date"}
+    assert {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()} == before
+
+
+def test_new_data_bring_everything_up_to_date(ran):
+    workspace, source = ran
+    write_interactions(source, users=140)
+    summary = run(str(source), workspace=workspace, experiment=EXPERIMENT, tolerance=1.0)
+    assert {step.status for step in summary.steps} == {"done"}
+
+
+def test_a_worse_model_is_not_promoted(ran):
+    workspace, source = ran
+    current = (workspace / "shop/adrec/current.json").read_bytes()
+    bad = ExperimentOptions(
+        overrides=merged(
+            TINY,
+            {"stages": {name: {"epochs": 1, "learning_rate": 1e-9} for name in ("pretrain", "align", "finetune")}},
+        )
+    )
+    better = ExperimentOptions(overrides=merged(TINY, {"stages": {"pretrain": {"epochs": 20, "learning_rate": 0.01}}}))
+    run(str(source), workspace=workspace, experiment=better, tolerance=1.0)
+    current = (workspace / "shop/adrec/current.json").read_bytes()
+    with pytest.raises(NotPromotedError, match=r"ndcg@10 is .* the current one's"):
+        run(str(source), workspace=workspace, experiment=bad)
+    assert (workspace / "shop/adrec/current.json").read_bytes() == current
+    assert recommend(workspace=workspace, users=["u1"]).promoted
+
+
+def test_reports_carry_protocol_and_counts(ran):
+    workspace, _ = ran
+    full = evaluate("finetune", workspace=workspace)
+    assert full.protocol == "loo/full/test"
+    assert full.users == full.cases == 120
+    stored = json.loads((workspace / "shop/reports/adrec-finetune-loo-full-test.json").read_text())
+    assert stored["metrics"] == full.metrics
+    assert set(full.metrics) == {f"{name}@{k}" for name in ("hr", "ndcg", "mrr") for k in (5, 10, 20, 50)}
+    sampled = evaluate("finetune", workspace=workspace, options=EvaluationOptions(negatives=20, part="valid"))
+    assert sampled.protocol == "loo/sampled-20/valid"
+    assert sampled.metrics["hr@10"] > full.metrics["hr@10"]
+    masked = evaluate("finetune", workspace=workspace, options=EvaluationOptions(mask_seen=True))
+    assert masked.protocol == "loo/full/test/mask-seen"
+    assert masked.metrics["hr@10"] >= full.metrics["hr@10"]
+
+
+def test_equal_seeds_evaluate_alike(ran):
+    workspace, _ = ran
+    options = EvaluationOptions(sampling=Sampling(seed=5))
+    first, second = (evaluate("finetune", workspace=workspace, options=options).metrics for _ in range(2))
+    assert first == second
+
+
+def test_negatives_from_a_file_in_rechorus_form(ran, tmp_path):
+    workspace, _ = ran
+    folder = workspace / "shop"
+    items = pl.read_parquet(folder / "items.parquet")["item_id"].to_list()
+    table = pl.read_parquet(folder / "sequences.parquet")
+    rows = pl.DataFrame(
+        {
+            "user_id": table["user_id"],
+            "item_id": [items[row[-1] - 1] for row in table["items"].to_list()],
+            "neg_items": [items[:7]] * table.height,
+        }
+    )
+    rows.write_parquet(tmp_path / "test.parquet")
+    text = rows.with_columns(pl.Series("neg_items", [json.dumps(entry) for entry in rows["neg_items"].to_list()]))
+    text.write_csv(tmp_path / "test.csv", separator="\t", quote_style="never")
+    results = [
+        evaluate("finetune", workspace=workspace, options=EvaluationOptions(negatives_file=tmp_path / name))
+        for name in ("test.parquet", "test.csv")
+    ]
+    assert results[0].metrics == results[1].metrics
+    assert results[0].protocol == "loo/sampled-7/test"
+    assert results[0].metrics["hr@10"] == 1.0
+    with pytest.raises(InputError, match="the target of user"):
+        evaluate(
+            "finetune", workspace=workspace,
+            options=EvaluationOptions(negatives_file=tmp_path / "test.parquet", part="valid"),
+        )  # fmt: skip
+
+
+def test_recommend_to_known_and_unknown_people(ran):
+    workspace, _ = ran
+    found = recommend(
+        workspace=workspace, users=["u3", "u1"], histories=[["i1", "i2", "nothing"]], options=RecommendOptions(k=4)
+    )
+    assert found.promoted
+    assert [result.user_id for result in found.results] == ["u3", "u1", None]
+    for result in found.results:
+        ids = [item.item_id for item in result.items]
+        assert len(ids) == len(set(ids)) == 4
+        assert not set(ids) & set(result.history)
+        assert [item.rank for item in result.items] == [1, 2, 3, 4]
+        assert [item.score for item in result.items] == sorted((item.score for item in result.items), reverse=True)
+    assert found.results[2].unknown_items == ["nothing"]
+    alone = recommend(workspace=workspace, histories=[["i1", "i2"]], options=RecommendOptions(k=4))
+    assert [item.item_id for item in alone.results[0].items] == [item.item_id for item in found.results[2].items]
+    everything = recommend(workspace=workspace, users=["u3"], options=RecommendOptions(k=10_000, include_seen=True))
+    assert len(everything.results[0].items) == pl.read_parquet(workspace / "shop/items.parquet").height
+
+
+def test_who_cannot_be_served_is_told_how(ran):
+    workspace, _ = ran
+    with pytest.raises(InputError, match="unknown user 'nobody'") as refused:
+        recommend(workspace=workspace, users=["nobody"])
+    assert "--history" in refused.value.hint
+    with pytest.raises(InputError, match="none of the 2 items"):
+        recommend(workspace=workspace, histories=[["x", "y"]])
+    with pytest.raises(UsageError, match="nobody to recommend to"):
+        recommend(workspace=workspace)
+    with pytest.raises(UsageError, match="between 1 and"):
+        RecommendOptions(k=0)
+
+
+def test_without_a_model_the_next_command_is_named(workspace):
+    with pytest.raises(ArtifactError, match="no trained model") as refused:
+        recommend(workspace=workspace, users=["u1"])
+    assert refused.value.hint == "train one with: adrec run tiny"
+
+
+def test_a_promoted_model_outlives_retraining(ran):
+    workspace, _ = ran
+    before = recommend(workspace=workspace, users=["u1"])
+    (workspace / "shop/adrec/finetune.safetensors").unlink()
+    assert recommend(workspace=workspace, users=["u1"]) == before
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere.safetensors", "/etc/passwd", "promoted/none.safetensors"])
+def test_a_current_file_that_points_elsewhere_is_refused(ran, name):
+    workspace, _ = ran
+    path = workspace / "shop/adrec/current.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "checkpoint": name}))
+    with pytest.raises(ArtifactError, match=r"current\.json"):
+        recommend(workspace=workspace, users=["u1"])
+
+
+def test_forced_stages_train_again(ran):
+    workspace, source = ran
+    summary = run(str(source), workspace=workspace, experiment=EXPERIMENT, options=RunOptions(force=True))
+    assert [step.status for step in summary.steps][1:4] == ["done"] * 3

@@ -1,0 +1,97 @@
+"""The design, checked from the sources' own imports: they go one way, and every option is read."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from adrec_cli.models.registry import MODELS
+from adrec_cli.training.stages import Stage, TrainingConfig
+
+PACKAGE = Path(__file__).resolve().parents[1] / "adrec_cli"
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
+FOUNDATION = {"schema", "errors", "", "config", "runtime", "presets"}
+MAY_IMPORT = {
+    # The command line calls the pipeline only; it knows the types of what it is told and what it shows.
+    "cli": {"cli", "pipeline", "training", "data", "models", "artifacts", *FOUNDATION},
+    "pipeline": {"pipeline", "training", "ranking", "artifacts", "data", "models", *FOUNDATION},
+    "training": {"training", "data", "models", *FOUNDATION},
+    "ranking": {"ranking", "data", "models", *FOUNDATION},
+    "artifacts": {"artifacts", *FOUNDATION},
+    "data": {"data", "artifacts", "models", *FOUNDATION},
+    "models": {"models", "layers", "diffusion", *FOUNDATION},
+    "layers": {"layers", "diffusion", "schema", "errors"},
+    "diffusion": {"diffusion", "schema", "errors"},
+}
+ONLY_IN_CLI = {"typer", "rich", "click"}
+NEVER = {"pickle", "shelve", "marshal", "dill", "joblib", "cloudpickle"}
+
+
+def imported_modules(path: Path) -> list[str]:
+    """All modules a source imports, also inside functions, with names of submodules spelt out."""
+    modules = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            modules.append(node.module or "")
+    return modules
+
+
+def part_of(module: str) -> str:
+    """The part of the package a module belongs to: "cli", "data", "schema", ...; "" for the package itself."""
+    return (module.split(".") + [""])[1]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path):
+    part = path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else path.stem
+    for module in imported_modules(path):
+        top = module.split(".")[0]
+        assert top not in NEVER, f"{path} imports {module}"
+        assert top not in ONLY_IN_CLI or part in ("cli", "__main__"), f"{path} imports {module}"
+        if top == "adrec_cli" and part in MAY_IMPORT:
+            assert part_of(module) in MAY_IMPORT[part], f"{path} imports {module}"
+        if top == "adrec_cli" and part in ("training", "ranking", "data") and part_of(module) == "models":
+            assert module == "adrec_cli.models.base", f"{path} knows the concrete model {module}"
+        if part == "models" and path.stem not in ("registry", "__init__") and part_of(module) == "models":
+            assert module == "adrec_cli.models.base", f"{path} imports another paper: {module}"
+        if path.stem in ("schema", "errors") and path.parent == PACKAGE:
+            assert top != "adrec_cli", f"{path} imports {module}"
+
+
+def test_nothing_executes_what_it_reads():
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in ("eval", "exec", "torch.load", "torch.save", "os.system"), f"{path}: {called}"
+            if isinstance(node, ast.keyword):
+                assert node.arg != "shell", f"{path}: shell"
+
+
+@pytest.mark.parametrize(
+    "config", [Stage, TrainingConfig, *(entry.config for entry in MODELS.values())], ids=lambda kind: kind.__name__
+)
+def test_every_option_is_read(config):
+    """An option nothing reads is a promise broken; its own validation does not count as reading."""
+    read = set()
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        validations = {
+            id(node)
+            for function in ast.walk(tree)
+            if isinstance(function, ast.FunctionDef) and function.name == "__post_init__"
+            for node in ast.walk(function)
+        }
+        read |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and id(n) not in validations}
+    unread = {field.name for field in dataclasses.fields(config)} - read
+    assert not unread
+
+
+def test_no_file_outgrows_one_concept():
+    assert {str(path): lines for path in SOURCES if (lines := len(path.read_text().splitlines())) > 400} == {}
