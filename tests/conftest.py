@@ -8,8 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
+
+# The models of tests are tiny: a second thread costs more than it brings, and test processes run side by side.
+torch.set_num_threads(1)
 
 SHARED = Path(os.environ.get("ADREC_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 

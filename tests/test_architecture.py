@@ -44,7 +44,7 @@ def imported_modules(path: Path) -> list[str]:
 
 def part_of(module: str) -> str:
     """The part of the package a module belongs to: "cli", "data", "schema", ...; "" for the package itself."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))

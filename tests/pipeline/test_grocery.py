@@ -1,0 +1,44 @@
+"""The main job on real data: a short budget always, the full length by hand (pytest -m slow)."""
+
+from __future__ import annotations
+
+import pytest
+
+from adrec_cli.config import merged
+from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
+from adrec_cli.pipeline.recommend import recommend
+from adrec_cli.pipeline.run import run
+from adrec_cli.pipeline.train import ExperimentOptions
+
+REPORT_SASREC = {"hr@5": 0.3841, "ndcg@5": 0.2846}
+REPORT_ADREC = {"hr@5": 0.2393, "ndcg@5": 0.1661, "hr@10": 0.3319, "ndcg@10": 0.1960, "hr@20": 0.4373, "ndcg@20": 0.2226}
+
+
+def sampled(workspace, shared_data):
+    """Test metrics against the 99 negatives that ReChorus drew."""
+    options = EvaluationOptions(negatives_file=shared_data / "grocery/splits/test.parquet")
+    return evaluate("finetune", workspace=workspace, options=options)
+
+
+def test_a_short_run_on_grocery(shared_data, tmp_path):
+    epochs = {name: {"epochs": count} for name, count in (("pretrain", 2), ("align", 1), ("finetune", 1))}
+    short = ExperimentOptions(
+        overrides=merged({"model": {"hidden_size": 32}, "training": {"batch_size": 256}}, {"stages": epochs})
+    )
+    summary = run("grocery", workspace=tmp_path, raw=shared_data, experiment=short)
+    assert summary.warnings == []
+    assert (summary.evaluation.users, summary.evaluation.protocol) == (14_681, "loo/full/test")
+    assert summary.evaluation.metrics["ndcg@10"] > 1.5 * summary.baseline.metrics["ndcg@10"]
+    found = sampled(tmp_path, shared_data)
+    assert found.protocol == "loo/sampled-99/test"
+    assert found.metrics["hr@5"] > 0.2065, "MostPop of the ReChorus README"
+    assert len(recommend(workspace=tmp_path, users=["42"]).results[0].items) == 10
+
+
+@pytest.mark.slow
+def test_a_full_run_on_grocery_beats_the_report(shared_data, tmp_path):
+    run("grocery", workspace=tmp_path, raw=shared_data)
+    metrics = sampled(tmp_path, shared_data).metrics
+    print(metrics)
+    for name, value in (*REPORT_SASREC.items(), *REPORT_ADREC.items()):
+        assert metrics[name] > value, name
