@@ -1,0 +1,1 @@
+"""The command line: parses what is typed, calls the pipeline, shows what comes back."""

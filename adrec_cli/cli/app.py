@@ -1,0 +1,120 @@
+"""The `adrec` command: every subcommand in its help panel, and the way in and out of the process."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from typing import Annotated
+
+import typer
+
+from adrec_cli import __version__
+from adrec_cli.cli.align import align
+from adrec_cli.cli.command import add_command, typeable
+from adrec_cli.cli.datasets import list_datasets, show_dataset
+from adrec_cli.cli.evaluate import evaluate
+from adrec_cli.cli.failures import BROKEN_PIPE, discard_output, report_usage
+from adrec_cli.cli.finetune import finetune
+from adrec_cli.cli.preprocess import preprocess
+from adrec_cli.cli.pretrain import pretrain
+from adrec_cli.cli.recommend import recommend
+from adrec_cli.cli.run import run
+from adrec_cli.cli.train import train
+from adrec_cli.errors import ExitCode
+
+ALL, DATA, TRAINING, USING = "Everything at once", "Data", "Training", "Using a model"
+
+app = typer.Typer(
+    name="adrec",
+    help="Train and run diffusion-based sequential recommenders: ADRec and the systems it is compared with.",
+    epilog="[bold]Begin with[/bold]\n\n  $ adrec run demo\n\n  $ adrec recommend --dataset demo --user u0001",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+datasets = typer.Typer(name="datasets")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"adrec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _adrec(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Take the options before the command."""
+
+
+add_command(
+    app, run, panel=ALL,
+    examples=["adrec run demo", "adrec run grocery --raw downloads", "adrec run shop.csv --negatives 99 --json"],
+)  # fmt: skip
+add_command(
+    app, preprocess, panel=DATA,
+    examples=[
+        "adrec preprocess grocery --raw downloads",
+        "adrec preprocess shop.csv --user-column customer --item-column sku --timestamp-column 3",
+        "adrec preprocess ml-1m --split time --valid-from 2000-11-01 --test-from 2000-12-01",
+    ],
+)  # fmt: skip
+add_command(
+    app, pretrain, panel=TRAINING,
+    examples=["adrec pretrain grocery", "adrec pretrain grocery --epochs 20 --set model.hidden_size=64"],
+)  # fmt: skip
+add_command(app, align, panel=TRAINING, examples=["adrec align --from pretrain.safetensors"])
+add_command(
+    app, finetune, panel=TRAINING,
+    examples=["adrec finetune --from align.safetensors", "adrec finetune --from align.safetensors --mse-weight 0.7"],
+)  # fmt: skip
+add_command(
+    app, train, panel=TRAINING,
+    examples=["adrec train grocery", "adrec train grocery --preset report", "adrec train grocery --config my.toml"],
+)  # fmt: skip
+add_command(
+    app, evaluate, panel=USING,
+    examples=[
+        "adrec evaluate finetune.safetensors",
+        "adrec evaluate finetune --negatives 99 --steps 1 --noise zero",
+        "adrec evaluate mostpop --dataset grocery --json",
+    ],
+)  # fmt: skip
+add_command(
+    app, recommend, panel=USING,
+    examples=["adrec recommend --user 42", 'adrec recommend --history "milk,bread" -k 5 --json'],
+)  # fmt: skip
+datasets.callback(invoke_without_command=True)(typeable(list_datasets))
+add_command(datasets, show_dataset, panel=DATA, name="show", examples=["adrec datasets show grocery"])
+app.add_typer(datasets, rich_help_panel=DATA)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A locale without a character shows its escape; nothing crashes because of a title.
+            stream.reconfigure(errors="backslashreplace")
+    code = _exit_code(arguments)
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.exit(code)
+    discard_output()
+    sys.exit(BROKEN_PIPE)
+
+
+def _exit_code(arguments: list[str] | None) -> int:
+    try:
+        return int(app(args=arguments, prog_name="adrec", standalone_mode=False) or 0)
+    except BrokenPipeError:
+        discard_output()
+        return BROKEN_PIPE
+    except (KeyboardInterrupt, typer.Abort):
+        return int(ExitCode.SIGINT)
+    except Exception as error:
+        return report_usage(error)

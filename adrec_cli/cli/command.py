@@ -1,0 +1,96 @@
+"""What every command shares: groups of options, signals, and errors that become exit codes."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any, TypeGuard
+
+import typer
+
+from adrec_cli.cli.failures import reported
+from adrec_cli.cli.options import Common
+from adrec_cli.cli.terminal import Terminal
+from adrec_cli.runtime import StopRequest
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """What a command is handed besides its options.
+
+    Attributes:
+        terminal: to show results on.
+        stop: signals that have arrived.
+    """
+
+    terminal: Terminal
+    stop: StopRequest
+
+
+def add_command(
+    app: typer.Typer, function: Callable[..., None], *, panel: str, examples: Sequence[str], name: str | None = None
+) -> None:
+    """Add a function to the command line.
+
+    Args:
+        app: to add it to.
+        function: takes options, groups of options (dataclasses), `common: Common` and `session: Session`.
+        panel: of the help that lists it.
+        examples: command lines shown below its help.
+        name: of the command; the function's by default.
+    """
+    epilog = "\n\n".join(["[bold]Examples[/bold]", *(f"  $ {example}" for example in examples)])
+    command = app.command(name or function.__name__, epilog=epilog, rich_help_panel=panel)
+    command(typeable(function))
+
+
+def typeable(function: Callable[..., None]) -> Callable[..., None]:
+    """Return the function as Typer can take it: groups spelled out, signals handled, errors reported."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    groups = {name: kind for name, kind in hints.items() if _is_group(kind)}
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(function).parameters.values():
+        kind = hints[parameter.name]
+        if parameter.name in groups:
+            parameters += _spelled_out(kind)
+        elif kind is not Session:
+            parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @functools.wraps(function)
+    def command(**values: Any) -> None:
+        grouped = {name: _taken(kind, values) for name, kind in groups.items()}
+        common: Common = grouped["common"]
+        terminal = Terminal(as_json=common.json, quiet=common.quiet)
+        stop = StopRequest()
+        with reported(terminal, debug=common.debug), stop.installed():
+            function(**values, **grouped, session=Session(terminal, stop))
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+def _is_group(kind: Any) -> TypeGuard[type[Any]]:
+    return isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind is not Session
+
+
+def _taken(group: type[Any], values: dict[str, Any]) -> Any:
+    """Take a group's fields out of the values Typer hands over and build the group."""
+    return group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
+
+
+def _spelled_out(group: type[Any]) -> list[inspect.Parameter]:
+    """Return one parameter for each field of a group of options."""
+    hints = typing.get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=hints[field.name],
+            default=inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default,
+        )
+        for field in dataclasses.fields(group)
+    ]

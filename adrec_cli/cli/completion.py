@@ -1,0 +1,73 @@
+"""What the shell completes: names of data sets, models, presets and checkpoints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import typer
+
+from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.config import preset_names
+from adrec_cli.training.stages import STAGES
+
+WORKSPACE_VARIABLE = "ADREC_WORKSPACE"
+DEFAULT_WORKSPACE = Path("workspace")
+
+Complete = Callable[[str], list[str]]
+
+
+def among(names: Iterable[str]) -> Complete:
+    """Return a completion from fixed names."""
+    known = sorted(names)
+    return lambda incomplete: _starting(known, incomplete)
+
+
+def model_names(incomplete: str) -> list[str]:
+    """Complete the name of a model that can be trained."""
+    return _starting(STAGES, incomplete)
+
+
+def preset(incomplete: str) -> list[str]:
+    """Complete the name of a preset."""
+    return _starting(preset_names(), incomplete)
+
+
+def named_dataset(incomplete: str) -> list[str]:
+    """Complete the name of a data set that adrec knows."""
+    # Not at the top: it loads Polars.
+    from adrec_cli.data.datasets import dataset_names
+
+    return _starting(dataset_names(), incomplete)
+
+
+def workspace_dataset(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a data set in the workspace."""
+    return _starting(_workspace(ctx).datasets(), incomplete)
+
+
+def checkpoint(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the bare name of a checkpoint where that is enough, else its path."""
+    paths = _workspace(ctx).checkpoints(ctx.params.get("dataset"))
+    names = [path.name for path in paths]
+    return _starting((path.name if names.count(path.name) == 1 else str(path) for path in paths), incomplete)
+
+
+def checkpoint_or_model(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a model or of a checkpoint."""
+    return [*model_names(incomplete), *checkpoint(ctx, incomplete)]
+
+
+def evaluable(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete what can be evaluated: a checkpoint, or mostpop."""
+    return [*checkpoint(ctx, incomplete), *_starting(["mostpop"], incomplete)]
+
+
+def _workspace(ctx: typer.Context) -> Workspace:
+    given = ctx.params.get("workspace") or os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE
+    return Workspace(Path(given))
+
+
+def _starting(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]

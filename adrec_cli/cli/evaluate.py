@@ -1,0 +1,86 @@
+"""`adrec evaluate`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.options import Common, Computing, DatasetName
+from adrec_cli.cli.ranking_options import Candidates, Denoising
+from adrec_cli.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from adrec_cli.pipeline.evaluate import Evaluation
+
+
+def evaluate(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="CHECKPOINT", help="Path or bare name of a checkpoint; mostpop for the baseline.",
+                       autocompletion=completion.evaluable),
+    ],
+    *,
+    dataset: DatasetName = None,
+    part: Annotated[
+        str,
+        typer.Option(metavar="test|valid", help="Held-out items.", autocompletion=completion.among(["test", "valid"])),
+    ] = "test",
+    candidates: Candidates,
+    denoising: Denoising,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of drawn items and of sampling noise.")] = 0,
+    computing: Computing,
+    common: Common,
+    session: Session,
+) -> None:  # fmt: skip
+    """Rank held-out items with a checkpoint: HR, NDCG and MRR at 5, 10, 20 and 50."""
+    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.pipeline import evaluate as pipeline
+
+    options = candidates.evaluation(computing, denoising, part=part, seed=seed)
+    with TrainingProgress(session.terminal) as progress:
+        evaluation = pipeline.evaluate(
+            name, workspace=common.workspace, dataset_name=dataset, options=options, on_event=progress
+        )
+    _show(session.terminal, evaluation)
+
+
+def _show(terminal: Terminal, evaluation: Evaluation) -> None:
+    if terminal.as_json:
+        terminal.document(asdict(evaluation))
+        return
+    who = f"{evaluation.model} {evaluation.stage}".strip()
+    show_metrics(terminal, f"{who} on {evaluation.dataset}, {evaluation.protocol}", evaluation.metrics)
+    for line in describe(evaluation):
+        terminal.line(line)
+    terminal.line(f"stored in {evaluation.path}")
+
+
+def show_metrics(terminal: Terminal, title: str, metrics: dict[str, float]) -> None:
+    """Print metrics, one row for each and one column for each cut-off."""
+    names = list(dict.fromkeys(name.partition("@")[0] for name in metrics))
+    cutoffs = list(dict.fromkeys(name.partition("@")[2] for name in metrics))
+    columns = ["metric", *(f"@{k}" for k in cutoffs)]
+    rows = [[name.upper(), *(f"{metrics[f'{name}@{k}']:.4f}" for k in cutoffs)] for name in names]
+    terminal.table(columns, rows, title=title, right=columns[1:])
+
+
+def describe(evaluation: Evaluation) -> list[str]:
+    """Return what one must know to compare the figures with others."""
+    steps = evaluation.sampling["steps"]
+    sampling = (
+        f"{steps or 'all'} reverse steps, {evaluation.sampling['noise']} noise, seed {evaluation.sampling['seed']}"
+    )
+    if not evaluation.mask_seen and not evaluation.negatives_source:
+        seen = "seen items are not masked (--mask-seen masks them)"
+    else:
+        seen = "seen items are masked" if evaluation.mask_seen else f"negatives: {evaluation.negatives_source}"
+    cold = f", {evaluation.cold_targets:,} of them without a train event" if evaluation.cold_targets else ""
+    return [
+        f"protocol {evaluation.protocol}; {seen}",
+        f"{evaluation.users:,} users, {evaluation.cases:,} targets{cold}",
+        f"sampling: {sampling}; ranked in {evaluation.seconds:.1f} s",
+    ]

@@ -1,0 +1,88 @@
+"""Exceptions into lines on stderr and exit codes; the only place that formats an error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+
+import typer
+
+from adrec_cli.cli.terminal import Terminal
+from adrec_cli.errors import AdrecError, ExitCode
+
+BUG = 1
+"""Exit code of an error nobody foresaw, and of exhausted memory."""
+BROKEN_PIPE = 141
+"""Exit code when the reader of a pipe has gone: what a shell reports of a program that SIGPIPE ends."""
+
+
+@contextlib.contextmanager
+def reported(terminal: Terminal, *, debug: bool) -> Iterator[None]:
+    """Turn what is raised inside into a message and `typer.Exit` with its exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (typer.Exit, KeyboardInterrupt, SystemExit):
+        raise
+    except BrokenPipeError as error:
+        discard_output()
+        raise typer.Exit(BROKEN_PIPE) from error
+    except BaseException as error:  # a panic of Polars is no Exception
+        if debug:
+            traceback.print_exc()
+        raise typer.Exit(_report(terminal, error)) from error
+
+
+def _report(terminal: Terminal, error: BaseException) -> int:
+    """Show an error and return its exit code."""
+    if isinstance(error, AdrecError):
+        terminal.error(error.message, error.hint)
+        return int(error.exit_code)
+    if _is_out_of_memory(error):
+        terminal.error("out of memory", "train with a smaller --batch-size, or stop other programs, then run again")
+        return BUG
+    if isinstance(error, OSError):
+        place = f" {error.filename}" if error.filename else ""
+        terminal.error(f"could not read or write{place}: {error.strerror or error}", "check the path and the disk")
+        return int(ExitCode.STORAGE)
+    message = str(error).strip().split("\n")[0]
+    terminal.error(
+        f"{type(error).__name__}: {message}", "this is a bug; run again with --debug and report what it says"
+    )
+    return BUG
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # PyTorch raises RuntimeErrors of its own when an allocation fails.
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and (type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error))
+    )
+
+
+def report_usage(error: Exception) -> int:
+    """Show what the parser of the command line refuses, in the form of every other error, and return its exit code.
+
+    Raises:
+        Exception: the error itself, if it is none of the parser's.
+    """
+    # The parser's exceptions have no public base class in the versions of Typer that adrec runs with.
+    describe, exit_code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
+    if describe is None or exit_code is None:
+        raise error
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "adrec"
+    if message := describe().strip():
+        Terminal().error(message.replace("\n", " "), f"see: {command} --help")
+    return int(exit_code)
+
+
+def discard_output() -> None:
+    """Send what is still buffered for stdout nowhere, so that the interpreter does not complain when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,77 @@
+"""The options that most commands have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.completion import DEFAULT_WORKSPACE, WORKSPACE_VARIABLE
+
+_COMMON, _COMPUTING = "Common options", "Computing"
+
+
+def option(*names: str, panel: str, help: str, complete: Any = None, **more: Any) -> Any:
+    """Return an option of a panel of the help; `complete` is its shell completion."""
+    return typer.Option(*names, help=help, rich_help_panel=panel, autocompletion=complete, **more)
+
+
+Raw = Annotated[
+    Path | None,
+    typer.Option(help="Folder with raw files; NAME/ in it is looked into first.", envvar="ADREC_RAW", file_okay=False),
+]
+DatasetName = Annotated[
+    str | None,
+    typer.Option("--dataset", metavar="NAME", help="Data set in the workspace; the only one by default.",
+                 autocompletion=completion.workspace_dataset),
+]  # fmt: skip
+DatasetArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[DATASET]", help="Data set in the workspace; the only one by default.", show_default=False,
+                   autocompletion=completion.workspace_dataset),
+]  # fmt: skip
+ModelName = Annotated[
+    str, typer.Option("--model", metavar="NAME", help="What to train.", autocompletion=completion.model_names)
+]
+Source = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="Named data set, or path of a file, folder or quoted glob.",
+                   autocompletion=completion.named_dataset),
+]  # fmt: skip
+Force = Annotated[bool, typer.Option("--force", help="Do it again even if it is up to date.")]
+
+
+def parent_option(stage_name: str) -> Any:
+    """Return the option `--from` of a stage that starts from this one."""
+    return typer.Option("--from", metavar="CHECKPOINT", help=f"Path or bare name of the {stage_name} checkpoint.",
+                        autocompletion=completion.checkpoint)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """Options of every command."""
+
+    workspace: Annotated[
+        Path,
+        option("--workspace", "-w", panel=_COMMON, help="Folder of all artifacts.", envvar=WORKSPACE_VARIABLE),
+    ] = DEFAULT_WORKSPACE
+    json: Annotated[bool, option("--json", panel=_COMMON, help="Print the result as one JSON document.")] = False
+    quiet: Annotated[bool, option("--quiet", "-q", panel=_COMMON, help="No progress and no notes.")] = False
+    debug: Annotated[bool, option("--debug", panel=_COMMON, help="Show the traceback of an error.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computing:
+    """What to compute on."""
+
+    device: Annotated[
+        str,
+        option("--device", panel=_COMPUTING, metavar="NAME", help="auto, cpu, cuda, cuda:1, ...",
+                complete=completion.among(["auto", "cpu", "cuda"])),
+    ] = "auto"  # fmt: skip
+    threads: Annotated[
+        int | None, option("--threads", panel=_COMPUTING, metavar="N", help="CPU threads; PyTorch's choice by default.")
+    ] = None

@@ -1,0 +1,100 @@
+"""`adrec preprocess`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.options import Common, Force, Raw, Source
+from adrec_cli.cli.preprocess_options import Columns, Cut, preprocess_options
+from adrec_cli.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from adrec_cli.data.filters import FilterApplied
+    from adrec_cli.pipeline.preprocess import PreprocessPreview, PreprocessResult
+
+
+def preprocess(
+    source: Source,
+    *,
+    columns: Columns,
+    cut: Cut,
+    max_length: Annotated[
+        int | None, typer.Option(metavar="N", help="Newest interactions kept of a user; 0 for all.")
+    ] = None,
+    raw: Raw = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Only say what would be made; write nothing.")] = False,
+    force: Force = False,
+    common: Common,
+    session: Session,
+) -> None:
+    """Turn raw interactions into sequences.parquet, items.parquet and manifest.json."""
+    from adrec_cli.cli.progress import Progress
+    from adrec_cli.pipeline import preprocess as pipeline
+
+    options = preprocess_options(columns, cut, common.workspace, max_length=max_length)
+    if preview:
+        seen = pipeline.preview(source, workspace=common.workspace, raw=raw, options=options)
+        _show_preview(session.terminal, seen)
+        return
+    with Progress(session.terminal) as progress:
+        result = pipeline.preprocess(
+            source, workspace=common.workspace, raw=raw, options=options, force=force, on_event=progress
+        )
+    _show(session.terminal, result)
+
+
+def _show(terminal: Terminal, result: PreprocessResult) -> None:
+    manifest = result.manifest
+    for warning in result.warnings:
+        terminal.warn(warning)
+    for note in result.notes:
+        terminal.note(note)
+    if result.skipped:
+        terminal.note(f"{manifest.dataset} is up to date; --force makes it anew")
+    if terminal.as_json:
+        terminal.document(asdict(result))
+        return
+    show_statistics(terminal, manifest.dataset, manifest.statistics)
+    _show_removed(terminal, result.removed)
+    terminal.line(f"stored in {result.folder}")
+
+
+def _show_preview(terminal: Terminal, seen: PreprocessPreview) -> None:
+    for warning in seen.warnings:
+        terminal.warn(warning)
+    for note in seen.notes:
+        terminal.note(note)
+    if terminal.as_json:
+        terminal.document(asdict(seen))
+        return
+    terminal.table(["found", "value"], [(name, str(value)) for name, value in seen.found.items()], title="Source")
+    terminal.table(seen.columns, seen.head, title="First rows")
+    show_statistics(terminal, seen.dataset, seen.statistics)
+    _show_removed(terminal, seen.removed)
+    terminal.line("nothing was written")
+
+
+def show_statistics(terminal: Terminal, dataset: str, numbers: dict[str, Any]) -> None:
+    """Print the statistics of a data set."""
+    rows = [(name.replace("_", " "), _number(value)) for name, value in numbers.items()]
+    terminal.table(["statistic", "value"], rows, title=dataset, right=["value"])
+
+
+def _show_removed(terminal: Terminal, removed: list[FilterApplied]) -> None:
+    rows = [
+        (step.name.replace("_", " "), f"{step.interactions:,}", f"{step.users:,}", f"{step.items:,}")
+        for step in removed
+    ]
+    if rows:
+        columns = ["left out by", "interactions", "users", "items"]
+        terminal.table(columns, rows, title="Left out", right=columns[1:])
+
+
+def _number(value: object) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:,}" if isinstance(value, int) else str(value)

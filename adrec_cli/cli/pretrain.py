@@ -1,0 +1,33 @@
+"""`adrec pretrain`."""
+
+from __future__ import annotations
+
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.options import Common, Computing, DatasetArgument, Force
+from adrec_cli.cli.stages_shown import show_stages
+from adrec_cli.cli.training_options import Training
+
+
+def pretrain(
+    dataset: DatasetArgument = None,
+    *,
+    training: Training,
+    force: Force = False,
+    computing: Computing,
+    common: Common,
+    session: Session,
+) -> None:
+    """Train ADRec's stage 1: item embeddings and the causal attention module."""
+    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.pipeline.train import train_first_stage
+
+    with TrainingProgress(session.terminal) as progress:
+        result = train_first_stage(
+            dataset,
+            workspace=common.workspace,
+            experiment=training.experiment("adrec", ["pretrain"]),
+            options=training.run_options(computing, force=force),
+            stop=session.stop,
+            on_event=progress,
+        )
+    show_stages(session.terminal, [result])

@@ -1,0 +1,70 @@
+"""Options of ranking: candidates and sampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.options import Computing, option
+from adrec_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from adrec_cli.models.base import Sampling
+    from adrec_cli.pipeline.evaluate import EvaluationOptions
+
+_PANEL = "Ranking"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denoising:
+    """How a diffusion model samples."""
+
+    steps: Annotated[
+        int | None,
+        option("--steps", panel=_PANEL, metavar="N", help="Reverse steps; as many as trained by default."),
+    ] = None
+    noise: Annotated[
+        str,
+        option("--noise", panel=_PANEL, metavar="seeded|zero", help="zero makes one step deterministic.",
+                complete=completion.among(["seeded", "zero"])),
+    ] = "seeded"  # fmt: skip
+
+    def sampling(self, seed: int) -> Sampling:
+        """Return the sampling as models take it."""
+        from adrec_cli.models.base import Sampling
+
+        return Sampling(steps=self.steps, noise=self.noise, seed=seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """What the held-out item is ranked against."""
+
+    negatives: Annotated[
+        str | None,
+        option("--negatives", panel=_PANEL, metavar="N|FILE",
+                help="Rank against N drawn items, or those of a file in ReChorus's form; by default against all."),
+    ] = None  # fmt: skip
+    mask_seen: Annotated[
+        bool, option("--mask-seen", panel=_PANEL, help="Items of the history do not compete; the paper lets them.")
+    ] = False
+
+    def evaluation(self, computing: Computing, denoising: Denoising, *, part: str, seed: int) -> EvaluationOptions:
+        """Return the options as the pipeline takes them."""
+        from adrec_cli.pipeline.evaluate import EvaluationOptions
+
+        drawn = self.negatives is not None and self.negatives.isdecimal()
+        if self.negatives is not None and not drawn and self.negatives.startswith("-"):
+            raise UsageError(f"--negatives {self.negatives} is neither a number nor a file", hint="for example 99")
+        return EvaluationOptions(
+            part=part,
+            negatives=int(self.negatives or 0) if drawn else 0,
+            negatives_file=Path(self.negatives) if self.negatives and not drawn else None,
+            mask_seen=self.mask_seen,
+            sampling=denoising.sampling(seed),
+            seed=seed,
+            device=computing.device,
+            threads=computing.threads,
+        )

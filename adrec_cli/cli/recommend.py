@@ -1,0 +1,101 @@
+"""`adrec recommend`."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.options import Common, Computing, DatasetName
+from adrec_cli.cli.ranking_options import Denoising
+from adrec_cli.cli.terminal import Terminal
+from adrec_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from adrec_cli.pipeline.recommend import Recommendation, Recommendations
+
+
+def recommend(
+    *,
+    user: Annotated[list[str] | None, typer.Option("--user", metavar="ID", help="Known user; repeatable.")] = None,
+    history: Annotated[
+        list[str] | None,
+        typer.Option("--history", metavar='"ID,ID,..."', help="Items of somebody unknown, oldest first; repeatable."),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", "--top", metavar="K", help="Items for each.")] = 10,
+    include_seen: Annotated[bool, typer.Option("--include-seen", help="Items of the history may come back.")] = False,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="NAME", help="Model or checkpoint; by default the promoted one.",
+                     autocompletion=completion.checkpoint_or_model),
+    ] = None,
+    dataset: DatasetName = None,
+    denoising: Denoising,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of sampling noise.")] = 0,
+    computing: Computing,
+    common: Common,
+    session: Session,
+) -> None:  # fmt: skip
+    """Recommend items to known users, or to anybody with a history."""
+    from adrec_cli.pipeline import recommend as pipeline
+
+    options = pipeline.RecommendOptions(
+        k=k,
+        include_seen=include_seen,
+        sampling=denoising.sampling(seed),
+        device=computing.device,
+        threads=computing.threads,
+    )
+    found = pipeline.recommend(
+        users=user or [],
+        histories=[_item_ids(text) for text in history or []],
+        workspace=common.workspace,
+        dataset_name=dataset,
+        model=model,
+        options=options,
+    )
+    _show(session.terminal, found)
+
+
+def _item_ids(text: str) -> list[str]:
+    """Read one history as a row of CSV, so that a quoted id may hold a comma."""
+    try:
+        return [item for item in next(csv.reader([text], skipinitialspace=True, strict=True), []) if item]
+    except csv.Error as error:
+        raise UsageError(
+            f"--history {text!r} is no list of ids: {error}", hint='for example "17,42" or 17,42'
+        ) from error
+
+
+def _show(terminal: Terminal, found: Recommendations) -> None:
+    if not found.promoted:
+        terminal.note(f"{found.dataset} has no promoted {found.model} model; {found.checkpoint} is used")
+    for result in found.results:
+        if result.unknown_items:
+            terminal.note(f"{_who(result)}: unknown items are left out: {', '.join(result.unknown_items)}")
+    if terminal.as_json:
+        terminal.document(asdict(found))
+        return
+    titled = any(item.title is not None for result in found.results for item in result.items)
+    columns = ["rank", "item", *(["title"] if titled else []), "score"]
+    if terminal.draws:
+        for result in found.results:
+            terminal.table(columns, _rows(result, titled), title=_who(result), right=["rank", "score"])
+        return
+    rows = [[_who(result), *row] for result in found.results for row in _rows(result, titled)]
+    terminal.table(["for", *columns], rows)
+
+
+def _rows(result: Recommendation, titled: bool) -> list[list[str]]:
+    return [
+        [str(item.rank), item.item_id, *([item.title or ""] if titled else []), f"{item.score:.4f}"]
+        for item in result.items
+    ]
+
+
+def _who(result: Recommendation) -> str:
+    return f"user {result.user_id}" if result.user_id is not None else f"history {','.join(result.history)}"

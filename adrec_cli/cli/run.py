@@ -1,0 +1,75 @@
+"""`adrec run`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.evaluate import describe
+from adrec_cli.cli.options import Common, Computing, Force, ModelName, Raw, Source
+from adrec_cli.cli.preprocess_options import Columns, Cut, preprocess_options
+from adrec_cli.cli.ranking_options import Candidates, Denoising
+from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.training_options import Training
+
+if TYPE_CHECKING:
+    from adrec_cli.pipeline.run import RunSummary
+
+
+def run(
+    source: Source,
+    *,
+    model: ModelName = "adrec",
+    tolerance: Annotated[
+        float, typer.Option(metavar="X", help="How much worse than the current model a new one may be.")
+    ] = 0.0,
+    raw: Raw = None,
+    columns: Columns,
+    cut: Cut,
+    training: Training,
+    candidates: Candidates,
+    denoising: Denoising,
+    force: Force = False,
+    computing: Computing,
+    common: Common,
+    session: Session,
+) -> None:
+    """Preprocess, train, evaluate and promote: whatever is not up to date. The command for cron."""
+    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.pipeline import run as pipeline
+
+    with TrainingProgress(session.terminal) as progress:
+        summary = pipeline.run(
+            source,
+            model_name=model,
+            workspace=common.workspace,
+            raw=raw,
+            preprocessing=preprocess_options(columns, cut, common.workspace, max_length=None),
+            experiment=training.experiment(model),
+            evaluation=candidates.evaluation(computing, denoising, part="test", seed=0),
+            options=training.run_options(computing, force=force),
+            tolerance=tolerance,
+            stop=session.stop,
+            on_event=progress,
+        )
+    _show(session.terminal, summary)
+
+
+def _show(terminal: Terminal, summary: RunSummary) -> None:
+    for warning in summary.warnings:
+        terminal.warn(warning)
+    if terminal.as_json:
+        terminal.document(asdict(summary))
+        return
+    steps = [(step.name, step.status, f"{step.seconds:.1f}", step.detail) for step in summary.steps]
+    title = f"{summary.model} on {summary.dataset}"
+    terminal.table(["step", "status", "seconds", "detail"], steps, title=title, right=["seconds"])
+    ours, popular = summary.evaluation.metrics, summary.baseline.metrics
+    rows = [(name, f"{ours[name]:.4f}", f"{popular[name]:.4f}") for name in ours]
+    columns = ["metric", summary.model, "MostPopular"]
+    terminal.table(columns, rows, title=f"On {summary.evaluation.protocol}", right=columns[1:])
+    for line in describe(summary.evaluation):
+        terminal.line(line)

@@ -1,0 +1,137 @@
+"""Where a command's results and messages go: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Format characters (Cf) join letters and emoji and stay; these ones turn the direction of what follows.
+_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def harmless(text: str) -> str:
+    """Return text from data or from the command line so that a terminal only shows it.
+
+    Control characters, line separators, direction marks and undecodable bytes become escapes such as \\x1b.
+    """
+    return "".join(_escaped(char) if _acts_on_terminal(char) else char for char in text)
+
+
+def _acts_on_terminal(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _BIDI_CONTROLS
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode()
+
+
+class Terminal:
+    """The two streams of a command.
+
+    Attributes:
+        as_json: the result is one JSON document.
+        quiet: no progress and no notes.
+    """
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+
+    @cached_property
+    def out(self) -> Console:
+        """Results, on a terminal."""
+        from rich.console import Console
+
+        return Console(highlight=False, emoji=False)
+
+    @cached_property
+    def err(self) -> Console:
+        """Progress and messages, on a terminal."""
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, emoji=False)
+
+    @property
+    def draws(self) -> bool:
+        """Whether stdout is a terminal, for people."""
+        return sys.stdout.isatty()
+
+    @property
+    def shows_bars(self) -> bool:
+        """Whether stderr is a terminal on which a line can be redrawn."""
+        return not self.quiet and sys.stderr.isatty() and self.err.is_interactive
+
+    def note(self, text: str) -> None:
+        """Say something on stderr, unless told to be quiet."""
+        if not self.quiet:
+            self._message("", text)
+
+    def warn(self, text: str) -> None:
+        """Say on stderr what deserves a look."""
+        self._message("warning: ", text, "yellow")
+
+    def error(self, text: str, hint: str = "") -> None:
+        """Say on stderr what went wrong, in one line, and what to do."""
+        self._message("error: ", text, "bold red")
+        if hint:
+            self._message("hint: ", hint, "cyan")
+
+    def _message(self, label: str, text: str, style: str = "") -> None:
+        if not sys.stderr.isatty():
+            print(f"{label}{harmless(text)}", file=sys.stderr)
+            return
+        from rich.text import Text
+
+        self.err.print(Text.assemble((label, style), harmless(text)), soft_wrap=True)
+
+    def document(self, content: Mapping[str, Any]) -> None:
+        """Print the one JSON document of the command."""
+        # An encoding without all characters would turn them into escapes that JSON does not know.
+        ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
+        print(json.dumps(content, indent=2, ensure_ascii=ascii_only, allow_nan=False, default=_json_value))
+
+    def line(self, text: str = "") -> None:
+        """Print one line of the result."""
+        print(harmless(text))
+
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", right: Sequence[str] = ()
+    ) -> None:
+        """Print a table: drawn on a terminal, else lines with tabs, the first one with the names of the columns.
+
+        Args:
+            columns: names.
+            rows: one text a column.
+            title: above the table, on a terminal only.
+            right: names of the columns with numbers.
+        """
+        if not self.draws:
+            for row in (columns, *rows):
+                print("\t".join(map(harmless, row)))
+            return
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        drawn = Table(
+            title=Text(harmless(title), style="bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD
+        )
+        for name in columns:
+            drawn.add_column(Text(name), justify="right" if name in right else "left", overflow="fold")
+        for row in rows:
+            drawn.add_row(*(Text(harmless(cell)) for cell in row))
+        self.out.print(drawn)
+
+
+def _json_value(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")

@@ -1,0 +1,35 @@
+"""`adrec train`."""
+
+from __future__ import annotations
+
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.options import Common, Computing, DatasetArgument, Force, ModelName
+from adrec_cli.cli.stages_shown import show_stages
+from adrec_cli.cli.training_options import Training
+
+
+def train(
+    dataset: DatasetArgument = None,
+    *,
+    model: ModelName = "adrec",
+    training: Training,
+    force: Force = False,
+    computing: Computing,
+    common: Common,
+    session: Session,
+) -> None:
+    """Train all stages of a model in a row; what is up to date is skipped."""
+    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.pipeline import train as pipeline
+
+    with TrainingProgress(session.terminal) as progress:
+        results = pipeline.train(
+            dataset,
+            model_name=model,
+            workspace=common.workspace,
+            experiment=training.experiment(model),
+            options=training.run_options(computing, force=force),
+            stop=session.stop,
+            on_event=progress,
+        )
+    show_stages(session.terminal, results)

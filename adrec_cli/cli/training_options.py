@@ -1,0 +1,103 @@
+"""Options of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.options import Computing, option
+from adrec_cli.training.stages import STAGES
+
+if TYPE_CHECKING:
+    from adrec_cli.pipeline.stage import RunOptions
+    from adrec_cli.pipeline.train import ExperimentOptions
+
+_PANEL = "Training"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What a stage learns with; flags lie over --set, which lies over --config, which lies over --preset."""
+
+    preset: Annotated[
+        str | None, option("--preset", panel=_PANEL, metavar="NAME", help="Options that ship: paper, report.",
+                            complete=completion.preset)
+    ] = None  # fmt: skip
+    config: Annotated[
+        Path | None, option("--config", panel=_PANEL, metavar="FILE", help="Options in TOML.", dir_okay=False)
+    ] = None
+    set: Annotated[
+        list[str] | None,
+        option("--set", panel=_PANEL, metavar="TABLE.KEY=VALUE", help="Any option of the TOML; repeatable."),
+    ] = None
+    epochs: Annotated[
+        int | None, option("--epochs", panel=_PANEL, metavar="N", help="At most so many, of each stage.")
+    ] = None
+    patience: Annotated[
+        int | None,
+        option("--patience", panel=_PANEL, metavar="N", help="Validations without progress before it stops; 0: never."),
+    ] = None  # fmt: skip
+    monitor: Annotated[
+        str | None, option("--monitor", panel=_PANEL, metavar="METRIC", help="What decides, such as ndcg@10.")
+    ] = None  # fmt: skip
+    learning_rate: Annotated[float | None, option("--learning-rate", panel=_PANEL, metavar="X", help="Of Adam.")] = None
+    batch_size: Annotated[int | None, option("--batch-size", panel=_PANEL, metavar="N", help="Sequences a step.")] = (
+        None
+    )
+    mse_weight: Annotated[
+        float | None, option("--mse-weight", panel=_PANEL, metavar="X", help="Of the denoising loss (eta).")
+    ] = None  # fmt: skip
+    max_length: Annotated[
+        int | None, option("--max-length", panel=_PANEL, metavar="N", help="Newest items a model looks at.")
+    ] = None
+    seed: Annotated[
+        int | None, option("--seed", panel=_PANEL, metavar="N", help="Of weights, order, dropout and noise.")
+    ] = None
+    resume: Annotated[
+        bool | None,
+        option("--resume/--fresh", panel=_PANEL, help="Demand, or ignore, a matching unfinished run."),
+    ] = None  # fmt: skip
+
+    def experiment(self, model_name: str, stage_names: list[str] | None = None) -> ExperimentOptions:
+        """Return the options as the pipeline takes them.
+
+        Args:
+            model_name: whose stages flags are for.
+            stage_names: only these; None for all.
+        """
+        from adrec_cli.config import merged
+        from adrec_cli.pipeline.experiment import parse_settings
+        from adrec_cli.pipeline.train import ExperimentOptions
+
+        stages = {
+            name: table
+            for name in stage_names or STAGES.get(model_name, {})
+            if (table := self._stage_table(model_name, name, one=stage_names is not None))
+        }
+        tables = {
+            "model": self._given("max_length"),
+            "training": self._given("monitor", "batch_size", "seed"),
+            "stages": stages,
+        }
+        flags = {name: table for name, table in tables.items() if table}
+        overrides = merged(parse_settings(self.set or []), flags)
+        return ExperimentOptions(preset=self.preset, config=self.config, overrides=overrides)
+
+    def _stage_table(self, model_name: str, stage_name: str, *, one: bool) -> dict[str, Any]:
+        table = self._given("epochs", "patience", "learning_rate", "mse_weight")
+        # Over several stages the weight is for those that have the loss.
+        if not one and not STAGES[model_name][stage_name].mse_weight:
+            table.pop("mse_weight", None)
+        return table
+
+    def run_options(self, computing: Computing, *, force: bool) -> RunOptions:
+        """Return how to run."""
+        from adrec_cli.pipeline.stage import RunOptions
+
+        resume = {None: "auto", True: "require", False: "never"}[self.resume]
+        return RunOptions(device=computing.device, threads=computing.threads, resume=resume, force=force)
+
+    def _given(self, *names: str) -> dict[str, Any]:
+        return {name: value for name in names if (value := getattr(self, name)) is not None}

@@ -1,0 +1,87 @@
+"""Progress of training and ranking: a bar for the epoch under way, one lasting row for each epoch done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from adrec_cli.cli.progress import Progress
+from adrec_cli.cli.terminal import Terminal
+from adrec_cli.pipeline.evaluate import RankingProgress
+from adrec_cli.pipeline.run import RunStepStarted
+from adrec_cli.pipeline.stage import StageStarted
+from adrec_cli.training.loop import EpochDone, StepDone
+
+
+class TrainingProgress(Progress):
+    """Shows training besides what `Progress` shows."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(terminal)
+        self._monitor = ""
+        self._started = time.perf_counter()
+        self._steps = 0
+
+    def __call__(self, event: object) -> None:
+        """Show one event."""
+        match event:
+            case StepDone():
+                self._step(event)
+            case EpochDone():
+                self._epoch(event)
+            case StageStarted():
+                self._stage(event)
+            case RankingProgress():
+                self._ranking(event)
+            case RunStepStarted():
+                self.clear()
+                self.terminal.note(f"{event.name} ...")
+            case _:
+                super().__call__(event)
+
+    def _stage(self, event: StageStarted) -> None:
+        self._monitor, self._started, self._steps = event.monitor, time.perf_counter(), 0
+        self.terminal.note(
+            f"{event.stage}: {event.sequences:,} sequences, {event.tokens:,} tokens; "
+            f"trains {event.trained_parameters:,} of {event.parameters:,} parameters"
+        )
+        if event.resumed_epoch is not None:
+            self.terminal.note(f"{event.stage}: goes on after epoch {event.resumed_epoch} of an unfinished run")
+
+    def _step(self, event: StepDone) -> None:
+        self._steps += 1
+        left = (event.epochs - event.epoch + 1) * event.steps - event.step
+        seconds_left = (time.perf_counter() - self._started) / self._steps * left
+        detail = [
+            f"{event.step}/{event.steps}",
+            f"{duration(seconds_left)} left",
+            _losses(event.losses),
+            f"{event.tokens_per_second:,.0f} tokens/s",
+        ]
+        if event.step == event.steps:
+            detail[1] = "validating"
+        self.show(f"{event.stage} {event.epoch}/{event.epochs}", event.step, event.steps, "  ".join(detail))
+
+    def _epoch(self, event: EpochDone) -> None:
+        width = len(str(event.epochs))
+        row = [f"{event.stage} {event.epoch:>{width}}/{event.epochs}", _losses(event.losses)]
+        if self._monitor in event.valid:
+            row.append(f"{self._monitor} {event.valid[self._monitor]:.4f}{'*' if event.improved else ' '}")
+        row += [f"{event.tokens_per_second:,.0f} tokens/s", duration(event.seconds)]
+        self.terminal.note("  ".join(row))
+
+    def _ranking(self, event: RankingProgress) -> None:
+        self.show("ranking", event.done, event.total, f"{event.done:,}/{event.total:,}")
+        if event.done >= event.total:
+            self.clear()
+
+
+def _losses(losses: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in losses.items())
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people read them: 0:07, 12:34, 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
