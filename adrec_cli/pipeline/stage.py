@@ -67,8 +67,9 @@ class StageStarted:
     Attributes:
         stage, path: which, and the checkpoint it will write.
         resumed_epoch: epochs already done in an earlier run; None for a fresh start.
-        users, tokens: it learns from.
-        parameters: trained and all.
+        sequences, tokens: it learns from.
+        trained_parameters, parameters: numbers in what is trained, and in all of the model.
+        monitor: the metric that decides.
     """
 
     stage: str
@@ -78,6 +79,7 @@ class StageStarted:
     tokens: int
     trained_parameters: int
     parameters: int
+    monitor: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +161,7 @@ def run_stage(
             tokens=training.windows.tokens,
             trained_parameters=sum(weight.numel() for weight in training.trained.values()),
             parameters=sum(weight.numel() for weight in model.parameters()),
+            monitor=experiment.training.monitor,
         )
     )
     _train(training, files, stop, on_event)
