@@ -22,6 +22,8 @@ SAMPLE_BYTES: Final = 1 << 18
 SAMPLE_ROWS: Final = 200
 _SEPARATORS: Final = ("\t", ",", ";", "|", " ")
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+# One sequence a line; that every part holds a digit tells ids from prose.
+_SEQUENCE: Final = re.compile(r"\S*\d\S*( +\S*\d\S*)+ *")
 _CLASSIC_COLUMNS: Final = {
     2: ("user_id", "item_id"),
     3: ("user_id", "item_id", "timestamp"),
@@ -119,17 +121,17 @@ def _first_lines(decoded: Decoded) -> list[str]:
 
 def _find_separator(lines: list[str], path: Path) -> str:
     filled = [line for line in lines if line.strip()][:SAMPLE_ROWS]
-    if all(line.count("::") == filled[0].count("::") > 0 for line in filled):
+    if all("::" in line for line in filled):
         return "::"
     best, best_agreement = "", 0.0
     for separator in _SEPARATORS:
         widths = [len(row) for row in split_fields(filled, separator, quoted=separator in ",;") if row]
-        if widths[0] < 2:
+        if widths[0] < 2 or (separator == " " and not _holds_ids(filled)):
             continue
         agreement = widths.count(widths[0]) / len(widths)
         if agreement > best_agreement:
             best, best_agreement = separator, agreement
-    if all(re.fullmatch(r"\S+( +\S+)+", line) for line in filled) and (best in ("", " ")) and best_agreement < 1:
+    if best in ("", " ") and best_agreement < 1 and all(_SEQUENCE.fullmatch(line) for line in filled):
         return "sequences"
     if not best:
         raise InputError(
@@ -138,6 +140,12 @@ def _find_separator(lines: list[str], path: Path) -> str:
             hint="say --separator, or convert the file to CSV, JSON lines or Parquet",
         )
     return best
+
+
+def _holds_ids(lines: list[str]) -> bool:
+    """Return whether lines with spaces are a table, not prose: some column has a digit in every row."""
+    rows = [line.split() for line in (lines[1:] if len(lines) > 1 else lines)]
+    return any(all(len(row) > i and re.search(r"\d", row[i]) for row in rows) for i in range(len(rows[0])))
 
 
 def _recognise_delimited(

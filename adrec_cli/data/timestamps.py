@@ -100,7 +100,10 @@ def native_expression(column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, Tim
 
 def find_unit(values: NDArray[np.int64] | NDArray[np.float64]) -> TimeUnit | None:
     """Return the unit of epoch times by their magnitude, that of the median; None where it fits none."""
-    middle = float(np.median(values[:: max(1, len(values) // 100_000)]))
+    sample = values[:: max(1, len(values) // 100_000)]
+    half = (len(sample) - 1) // 2
+    # Not the mean of the two middle values: half seconds, half milliseconds would give a time between them.
+    middle = float(np.partition(sample, half)[half])
     units: tuple[TimeUnit, ...] = ("ns", "us", "ms", "s")
     return next((unit for unit in units if middle >= _UNIT_FLOOR[unit]), None)
 
