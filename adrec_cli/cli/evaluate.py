@@ -56,7 +56,6 @@ def _show(terminal: Terminal, evaluation: Evaluation) -> None:
     show_metrics(terminal, f"{who} on {evaluation.dataset}, {evaluation.protocol}", evaluation.metrics)
     for line in describe(evaluation):
         terminal.line(line)
-    terminal.line(f"stored in {evaluation.path}")
 
 
 def show_metrics(terminal: Terminal, title: str, metrics: dict[str, float]) -> None:
@@ -70,17 +69,23 @@ def show_metrics(terminal: Terminal, title: str, metrics: dict[str, float]) -> N
 
 def describe(evaluation: Evaluation) -> list[str]:
     """Return what one must know to compare the figures with others."""
-    steps = evaluation.sampling["steps"]
-    sampling = (
-        f"{steps or 'all'} reverse steps, {evaluation.sampling['noise']} noise, seed {evaluation.sampling['seed']}"
-    )
-    if not evaluation.mask_seen and not evaluation.negatives_source:
-        seen = "seen items are not masked (--mask-seen masks them)"
+    if evaluation.mask_seen:
+        seen = "seen items are masked"
+    elif evaluation.negatives_source:
+        seen = f"negatives: {evaluation.negatives_source}"
     else:
-        seen = "seen items are masked" if evaluation.mask_seen else f"negatives: {evaluation.negatives_source}"
+        seen = "seen items are not masked (--mask-seen masks them)"
     cold = f", {evaluation.cold_targets:,} of them without a train event" if evaluation.cold_targets else ""
-    return [
+    lines = [
         f"protocol {evaluation.protocol}; {seen}",
         f"{evaluation.users:,} users, {evaluation.cases:,} targets{cold}",
-        f"sampling: {sampling}; ranked in {evaluation.seconds:.1f} s",
     ]
+    if evaluation.checkpoint:
+        sampling = evaluation.sampling
+        steps = (
+            "as many reverse steps as trained with"
+            if sampling["steps"] is None
+            else f"{sampling['steps']} reverse steps"
+        )
+        lines.append(f"sampling: {steps}, {sampling['noise']} noise, seed {sampling['seed']}")
+    return [*lines, f"ranked in {evaluation.seconds:.1f} s, stored in {evaluation.path}"]

@@ -88,6 +88,7 @@ def _show_removed(terminal: Terminal, removed: list[FilterApplied]) -> None:
     rows = [
         (step.name.replace("_", " "), f"{step.interactions:,}", f"{step.users:,}", f"{step.items:,}")
         for step in removed
+        if step.interactions
     ]
     if rows:
         columns = ["left out by", "interactions", "users", "items"]

@@ -33,11 +33,14 @@ class Bar:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if not self.label:
             return
+        # Room at the end for the ^C a terminal echoes; one column more and it would break the line.
+        width = options.max_width - 3
         line = Table.grid(padding=(0, 1), expand=True)
+        line.width = width
         line.add_column(no_wrap=True)
         line.add_column(ratio=1, min_width=_NARROW_BAR)
         line.add_column(no_wrap=True, overflow="ellipsis")
-        room = options.max_width - len(self.label) - _NARROW_BAR - 2
+        room = width - len(self.label) - _NARROW_BAR - 2
         detail = self.detail if len(self.detail) <= room else self.detail[: max(room, 0)].rpartition("  ")[0]
         bar = ProgressBar(total=self.total or None, completed=self.done) if self.total else Text()
         line.add_row(Text(self.label), bar, Text(detail))

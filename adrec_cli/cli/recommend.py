@@ -73,7 +73,9 @@ def _item_ids(text: str) -> list[str]:
 
 def _show(terminal: Terminal, found: Recommendations) -> None:
     if not found.promoted:
-        terminal.note(f"{found.dataset} has no promoted {found.model} model; {found.checkpoint} is used")
+        terminal.note(
+            f"{found.dataset} has no promoted {found.model} model; {found.checkpoint} is used (adrec run promotes)"
+        )
     for result in found.results:
         if result.unknown_items:
             terminal.note(f"{_who(result)}: unknown items are left out: {', '.join(result.unknown_items)}")

@@ -30,8 +30,9 @@ def show_stages(terminal: Terminal, results: Sequence[StageResult]) -> None:
                 "up to date" if result.skipped else f"done in {result.seconds:.1f} s",
                 str(result.metadata.epoch),
                 "none" if value is None else f"{value:.4f}",
-                str(result.path),
+                result.path.name,
             )
         )
     monitor = results[-1].metadata.metrics["monitor"]
-    terminal.table(["stage", "status", "best epoch", f"valid {monitor}", "checkpoint"], rows)
+    terminal.table(["stage", "status", "epoch", f"valid {monitor}", "checkpoint"], rows)
+    terminal.line(f"stored in {results[-1].path.parent}")

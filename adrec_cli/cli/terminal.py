@@ -44,6 +44,7 @@ class Terminal:
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
+        self._has_table = False
 
     @cached_property
     def out(self) -> Console:
@@ -107,6 +108,8 @@ class Terminal:
     ) -> None:
         """Print a table: drawn on a terminal, else lines with tabs, the first one with the names of the columns.
 
+        A blank line stands between two tables.
+
         Args:
             columns: names.
             rows: one text a column.
@@ -114,6 +117,9 @@ class Terminal:
             right: names of the columns with numbers.
         """
         if not self.draws:
+            if self._has_table:
+                print()
+            self._has_table = True
             for row in (columns, *rows):
                 print("\t".join(map(harmless, row)))
             return

@@ -12,6 +12,8 @@ from adrec_cli.pipeline.run import RunStepStarted
 from adrec_cli.pipeline.stage import StageStarted
 from adrec_cli.training.loop import EpochDone, StepDone
 
+_NEWEST_STEP_WEIGHT = 0.1
+
 
 class TrainingProgress(Progress):
     """Shows training besides what `Progress` shows."""
@@ -21,6 +23,7 @@ class TrainingProgress(Progress):
         self._monitor = ""
         self._started = time.perf_counter()
         self._steps = 0
+        self._rate = 0.0
 
     def __call__(self, event: object) -> None:
         """Show one event."""
@@ -40,7 +43,7 @@ class TrainingProgress(Progress):
                 super().__call__(event)
 
     def _stage(self, event: StageStarted) -> None:
-        self._monitor, self._started, self._steps = event.monitor, time.perf_counter(), 0
+        self._monitor, self._started, self._steps, self._rate = event.monitor, time.perf_counter(), 0, 0.0
         self.terminal.note(
             f"{event.stage}: {event.sequences:,} sequences, {event.tokens:,} tokens; "
             f"trains {event.trained_parameters:,} of {event.parameters:,} parameters"
@@ -50,19 +53,22 @@ class TrainingProgress(Progress):
 
     def _step(self, event: StepDone) -> None:
         self._steps += 1
+        # A single step is too noisy to read.
+        self._rate += (event.tokens_per_second - self._rate) * max(1 / self._steps, _NEWEST_STEP_WEIGHT)
         left = (event.epochs - event.epoch + 1) * event.steps - event.step
         seconds_left = (time.perf_counter() - self._started) / self._steps * left
         detail = [
             f"{event.step}/{event.steps}",
             f"{duration(seconds_left)} left",
             _losses(event.losses),
-            f"{event.tokens_per_second:,.0f} tokens/s",
+            f"{self._rate:,.0f} tokens/s",
         ]
         if event.step == event.steps:
             detail[1] = "validating"
         self.show(f"{event.stage} {event.epoch}/{event.epochs}", event.step, event.steps, "  ".join(detail))
 
     def _epoch(self, event: EpochDone) -> None:
+        self.clear()
         width = len(str(event.epochs))
         row = [f"{event.stage} {event.epoch:>{width}}/{event.epochs}", _losses(event.losses)]
         if self._monitor in event.valid:
