@@ -104,7 +104,12 @@ def drop_malformed(table: Table, scratch: Path) -> tuple[Table, list[BadRow], in
                     place = f"line {line}"
                     examples.append(BadRow(path=table.path, place=place, column="", expected=expected, got=got))
                 continue
-            if writer is not None and fields:
+            if not any(fields):
+                continue
+            if table.layout == "delimited":
+                # polars takes the number of columns from the first row.
+                fields = fields + [""] * (len(table.columns) - len(fields))
+            if writer is not None:
                 writer.writerow(fields)
             else:
                 file.write(table.separator.join(fields) + "\n")

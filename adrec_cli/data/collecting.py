@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from adrec_cli.data import scanning
 from adrec_cli.data.bad_rows import BadRow, BadRowPolicy, bad_rows_error, drop_malformed
 from adrec_cli.data.columns import Column, Roles, find_roles
 from adrec_cli.data.recognition import Table
-from adrec_cli.data.scanning import scan
+from adrec_cli.data.scanning import OVERFLOW, scan
 from adrec_cli.data.sequence_rows import SequenceColumns, find_sequence_columns, scan_sequences
 from adrec_cli.data.timestamps import TimeReading, TimeUnit, find_reading, native_expression, time_expression
 from adrec_cli.errors import InputError
@@ -162,8 +163,7 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, min_rating: float
     positions = sorted({p for p in (roles.user, roles.item, roles.timestamp, roles.rating) if p is not None})
     dtypes = table.dtypes or (pl.String(),) * len(table.columns)
     user, item = pl.col(f"c{roles.user}"), pl.col(f"c{roles.item}")
-    bad = _no_id(user, dtypes[roles.user]) | _no_id(item, dtypes[roles.item])
-    blank = user.is_null() & item.is_null()
+    bad = _no_id(user, dtypes[roles.user]) | _no_id(item, dtypes[roles.item]) | pl.col(OVERFLOW)
     columns = {"user": _id(user, dtypes[roles.user], table), "item": _id(item, dtypes[roles.item], table)}
     if roles.timestamp is not None:
         source = pl.col(f"c{roles.timestamp}")
@@ -172,12 +172,12 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, min_rating: float
         else:
             time = time_expression(source, reading)
         columns["time"] = time.fill_null(0)
-        bad, blank = bad | time.is_null(), blank & source.is_null()
+        bad = bad | time.is_null()
     below: pl.Expr = pl.lit(False)
     if roles.rating is not None and min_rating is not None:
         rating = pl.col(f"c{roles.rating}").cast(pl.Float64, strict=False).fill_nan(None)
         bad, below = bad | rating.is_null(), rating < min_rating
-    state = pl.when(blank).then(BLANK).when(bad).then(BAD).when(below).then(BELOW_RATING).otherwise(OK)
+    state = pl.when(pl.col(scanning.BLANK)).then(BLANK).when(bad).then(BAD).when(below).then(BELOW_RATING).otherwise(OK)
     columns["state"] = state.cast(pl.UInt8)
     frame = scan(table, positions).select(**columns).collect(engine="streaming")
     states = frame.drop_in_place("state").to_numpy()

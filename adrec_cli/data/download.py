@@ -57,6 +57,8 @@ def download(url: str, target: Path, *, sha256: str, on_event: Callable[[object]
         _fetch(url, part, target.name, on_event)
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or str(error)
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise InputError(
             f"could not fetch {url}: {reason}",
             hint=f"fetch it on a machine with network access, put it into a folder and name that with --raw "

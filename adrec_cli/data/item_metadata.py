@@ -14,7 +14,7 @@ import polars as pl
 from adrec_cli.data.bad_rows import bad_rows_error, drop_malformed
 from adrec_cli.data.columns import Column, find_column
 from adrec_cli.data.recognition import Table
-from adrec_cli.data.scanning import scan
+from adrec_cli.data.scanning import BLANK, OVERFLOW, scan
 from adrec_cli.errors import InputError
 from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID, ITEM_INDEX, TITLE
 
@@ -100,13 +100,20 @@ def read_metadata(table: Table, columns: MetadataColumns, *, scratch: Path) -> p
 
 def _read(table: Table, positions: Sequence[int], scratch: Path) -> pl.DataFrame:
     try:
-        return scan(table, positions).collect()
+        return _collect(table, positions)
+    except InputError:
+        if table.layout in ("parquet", "arrow"):
+            raise
+    clean, examples, count = drop_malformed(table, scratch)
+    if count:
+        raise bad_rows_error(examples, count)
+    return _collect(clean, positions)
+
+
+def _collect(table: Table, positions: Sequence[int]) -> pl.DataFrame:
+    try:
+        return scan(table, positions).drop(BLANK, OVERFLOW).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        if table.layout not in ("parquet", "arrow"):
-            clean, examples, count = drop_malformed(table, scratch)
-            if count:
-                raise bad_rows_error(examples, count) from error
-            return scan(clean, positions).collect()
         reason = (str(error).splitlines() or [""])[0]
         raise InputError(f"{table.path} cannot be read as {table.layout}: {reason}", hint="fetch it again") from error
 

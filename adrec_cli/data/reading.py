@@ -24,7 +24,7 @@ from adrec_cli.data.collecting import (
 )
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.recognition import Table
-from adrec_cli.data.scanning import scan
+from adrec_cli.data.scanning import OVERFLOW, scan
 from adrec_cli.data.timestamps import TimeUnit, find_unit, plausible, to_microseconds
 from adrec_cli.errors import InputError
 
@@ -112,6 +112,8 @@ def _convert_times(read: list[CollectedTable], options: ReadOptions, report: Rea
             wrong = ~plausible(values, own, found=found) & (one.state == OK)
             if wrong.any():
                 one.state = np.where(wrong, np.uint8(BAD), one.state)
+            if (one.state != OK).any():
+                values = np.where(one.state == OK, values, 0)
             values = to_microseconds(values, own)
         times.append(values)
     return times
@@ -138,6 +140,9 @@ def _describe(one: CollectedTable, row: int, options: ReadOptions, report: ReadR
         )
     positions = [p for p in (roles.user, roles.item, roles.rating, roles.timestamp) if p is not None]
     raw = scan(table, sorted(set(positions))).slice(row, 1).collect().row(0, named=True)
+    place = record_place(table, row)
+    if raw[OVERFLOW]:
+        return BadRow(path=table.path, place=place, column="", expected=f"{len(table.columns)} fields", got="more")
     values = {position: "" if raw[f"c{position}"] is None else str(raw[f"c{position}"]) for position in positions}
     position, expected = roles.timestamp, f"a time like the others, {report.time}"
     if not values[roles.user]:
@@ -150,7 +155,6 @@ def _describe(one: CollectedTable, row: int, options: ReadOptions, report: ReadR
         expected = "a number"
     if position is None:
         raise AssertionError("a row is bad for one of its columns")
-    place = record_place(table, row)
     return BadRow(path=table.path, place=place, column=table.columns[position], expected=expected, got=values[position])
 
 

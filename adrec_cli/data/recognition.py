@@ -107,7 +107,16 @@ def split_fields(lines: list[str], separator: str, *, quoted: bool) -> list[list
     if separator == "::":
         return [line.split("::") for line in lines]
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    return list(csv.reader(lines, delimiter=separator, quoting=quoting))
+    # A carriage return within a line is no line end here, though the csv module thinks so.
+    reader = csv.reader([line.replace("\r", " ") for line in lines], delimiter=separator, quoting=quoting)
+    rows = []
+    while True:
+        try:
+            rows.append(next(reader))
+        except StopIteration:
+            return rows
+        except csv.Error:
+            continue
 
 
 def _first_lines(decoded: Decoded) -> list[str]:
@@ -182,9 +191,11 @@ def _recognise_delimited(
 
 def _has_header(rows: list[list[str]]) -> bool:
     first = rows[0]
-    if sum(known_column(cell) is not None for cell in first) >= 2:
+    known = sum(known_column(cell) is not None for cell in first)
+    numbers = any(_NUMBER.fullmatch(cell.strip()) for cell in first)
+    if known >= 2 or (known == 1 and not numbers):
         return True
-    if any(_NUMBER.fullmatch(cell.strip()) for cell in first):
+    if numbers:
         return False
     later = rows[1:SAMPLE_ROWS]
     return any(

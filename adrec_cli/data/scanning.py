@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import polars as pl
 
 from adrec_cli.data.recognition import Table
+
+BLANK: Final = "blank"
+OVERFLOW: Final = "overflow"
+_NO: Final = pl.lit(False)
 
 
 def scan(table: Table, positions: Sequence[int]) -> pl.LazyFrame:
@@ -17,33 +22,37 @@ def scan(table: Table, positions: Sequence[int]) -> pl.LazyFrame:
         positions: of the columns, counted from 0.
 
     Returns:
-        columns named `c0`, `c1`, ... after their position; text, or the file's own types for Parquet and Arrow.
-        Blank lines are rows of nulls, except in JSON lines, where they are no rows.
+        columns named `c0`, `c1`, ... after their position: text, or the file's own types for Parquet and Arrow;
+        `blank`, whether a line is empty (JSON lines leave such lines out); `overflow`, whether a row has more fields
+        than there are columns, where reading it raises no error.
     """
     plain = table.decoded.plain
     if table.layout in ("parquet", "arrow"):
         frame = pl.scan_parquet(plain) if table.layout == "parquet" else pl.scan_ipc(plain)
-        return frame.select(pl.col(table.columns[position]).alias(f"c{position}") for position in positions)
+        named = (pl.col(table.columns[place]).alias(f"c{place}") for place in positions)
+        return frame.select(*named, _NO.alias(BLANK), _NO.alias(OVERFLOW))
     if table.layout == "jsonl":
-        names = [table.columns[position] for position in positions]
+        names = [table.columns[place] for place in positions]
         lines = pl.scan_ndjson(plain, schema=dict.fromkeys(names, pl.String))
-        return lines.select(pl.col(name).alias(f"c{position}") for name, position in zip(names, positions, strict=True))
+        named = (pl.col(name).alias(f"c{place}") for name, place in zip(names, positions, strict=True))
+        return lines.select(*named, _NO.alias(BLANK), _NO.alias(OVERFLOW))
     if table.layout == "double-colon":
-        fields = scan_lines(table).select(pl.col("line").str.split("::").alias("fields"))
-        whole = pl.col("fields").list.len() <= len(table.columns)
-        return fields.select(
-            pl.when(whole).then(pl.col("fields").list.get(position, null_on_oob=True)).alias(f"c{position}")
-            for position in positions
-        )
+        fields = pl.col("line").str.split("::")
+        picked = (fields.list.get(place, null_on_oob=True).alias(f"c{place}") for place in positions)
+        beyond = (fields.list.len() > len(table.columns)).fill_null(False)
+        return scan_lines(table).select(*picked, pl.col("line").is_null().alias(BLANK), beyond.alias(OVERFLOW))
+    every = [f"c{place}" for place in range(len(table.columns))]
     frame = pl.scan_csv(
         plain,
         has_header=False,
         skip_rows=1 if table.header else 0,
         separator=table.separator,
         quote_char='"' if table.quoted else None,
-        schema={f"c{position}": pl.String for position in range(len(table.columns))},
+        schema=dict.fromkeys(every, pl.String),
     )
-    return frame.select(f"c{position}" for position in positions)
+    # Looking at every column makes polars complain of rows with more fields; it is silent if some are not read.
+    blank = pl.all_horizontal(pl.col(name).is_null() for name in every)
+    return frame.select(*(f"c{place}" for place in positions), blank.alias(BLANK), _NO.alias(OVERFLOW))
 
 
 def scan_lines(table: Table) -> pl.LazyFrame:

@@ -57,6 +57,8 @@ def text_file(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:
         (HEADER + "u,a,1400000000\nu,b\n", "line 3, column 'timestamp': expected a number, got ''"),
         (HEADER + "u,a,1400000000\nu,b,1400000000,x\n", "line 3: expected 3 fields, got '4 fields'"),
         (HEADER + 'u,a,1400000000\nu,"b,1400000000\n', "line 3: expected a whole record, got"),
+        ("user_id,item_id,junk,timestamp\nu,a,x,1400000000\nu,b,,1400000000,y\n", "line 3: expected 4 fields, got '5"),
+        ("u::a::5::1400000000\nu::b::5::1400000000::x\n", "line 2: expected 4 fields, got 'more'"),
         (HEADER + 'u,"a\nb",1400000000\n\nu,b,x\n', "line 5, column 'timestamp': expected a number, got 'x'"),
         (HEADER + "u,a,1400000000\nu,b,1400000000000\n", "expected a time like the others, times in"),
         (HEADER + "u,a,1400000000\nu,b,1400000001\nu,c,-5\n", "line 4, column 'timestamp': expected a time like"),
