@@ -1,0 +1,132 @@
+"""Every exit code a user can reach, with one line that says why and one that says what to type."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.cli import datasets as datasets_command
+from tests.cli.conftest import TINY, Adrec, Process, environment
+
+
+def message(stderr: str) -> list[str]:
+    """Return the lines of an error, which must be the last on stderr."""
+    lines = stderr.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("error: "))
+    return lines[first:]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "what", "hint"),
+    [
+        (["pretrain", "shop", "--set", "model.hiden_size=8"], 2, "hiden_size", "hidden_size"),
+        (["pretrain", "shop", "--set", "nonsense"], 2, "TABLE.KEY=VALUE", "--set stages"),
+        (["recommend", "--user", "u00", "-k", "0"], 2, "-k", ""),
+        (["recommend"], 2, "nobody", "--history"),
+        (["recommend", "--history", 'i00,"i01'], 2, "--history", "for example"),
+        (["evaluate", "finetune", "--negatives", "-3"], 2, "-3", "99"),
+        (["recommend", "--user", "nobody"], 3, "nobody", "--history"),
+        (["recommend", "--history", "x,y"], 3, "none of the 2 items", "i00"),
+        (["preprocess", "missing.csv"], 3, "missing.csv", "adrec datasets"),
+        (["evaluate", "nothing"], 4, "nothing.safetensors", "adrec/finetune.safetensors"),
+        (["pretrain", "missing"], 4, "missing", "adrec preprocess missing"),
+        (["align", "--from", "finetune"], 4, "finetune", "--from pretrain.safetensors"),
+        (["pretrain", "shop", "--resume", "--epochs", "7"], 4, "nothing to resume", "--resume"),
+    ],
+)
+def test_errors_say_what_and_what_to_type(
+    adrec: Adrec, shop: Path, arguments: list[str], code: int, what: str, hint: str
+) -> None:
+    done = adrec(*arguments, "--workspace", shop, "--json")
+    assert done.exit_code == code, done.stderr
+    lines = message(done.stderr)
+    assert what in lines[0]
+    assert len(lines) <= 2
+    assert hint in (lines[1] if len(lines) == 2 else "")
+    assert done.stdout == ""
+
+
+def test_locked(adrec: Adrec, shop: Path) -> None:
+    with exclusive(shop / "shop" / "adrec", "train shop"):
+        done = adrec("train", "shop", "--workspace", shop, *TINY)
+    assert done.exit_code == 5
+    assert "`adrec train shop`" in message(done.stderr)[0]
+
+
+def test_an_ambiguous_name_lists_its_candidates(adrec: Adrec, shop: Path, tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    for name in ("one", "two"):
+        shutil.copytree(shop / "shop", workspace / name)
+    done = adrec("evaluate", "finetune", "--workspace", workspace)
+    assert done.exit_code == 2
+    what, hint = message(done.stderr)
+    assert "one/adrec/finetune.safetensors" in what
+    assert "two/adrec/finetune.safetensors" in what
+    assert "--dataset" in hint
+    assert adrec("evaluate", "finetune", "--workspace", workspace, "--dataset", "one").exit_code == 0
+
+
+def test_a_worse_model_is_not_promoted(adrec: Adrec, shop: Path, csv: Path, tmp_path: Path) -> None:
+    flags = ["run", csv, "--workspace", tmp_path, "--quiet", *TINY]
+    assert adrec(*flags, "--epochs", 2).exit_code == 0
+    # Item vectors that hardly move from where they were drawn cannot have learned anything.
+    worse = adrec(*flags, "--epochs", 1, "--learning-rate", 1e-9, "--tolerance", -1)
+    assert worse.exit_code == 8
+    assert "stays" in message(worse.stderr)[0]
+    assert worse.stdout == ""
+
+
+def test_what_nobody_foresaw_is_one_line(adrec: Adrec, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def surprise(*_: object) -> None:
+        raise ValueError("first\nsecond")
+
+    monkeypatch.setattr(datasets_command, "Workspace", surprise)
+    done = adrec("datasets")
+    assert done.exit_code == 1
+    assert message(done.stderr) == [
+        "error: ValueError: first", "hint: this is a bug; run again with --debug and report what it says"
+    ]  # fmt: skip
+    assert "Traceback" in adrec("datasets", "--debug").stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (MemoryError(), 1, "out of memory"),
+        (OSError(28, "No space left on device", "/somewhere"), 7, "/somewhere: No space left"),
+    ],
+)
+def test_what_the_machine_lacks(
+    adrec: Adrec, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, text: str
+) -> None:
+    def lacking(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(datasets_command, "Workspace", lacking)
+    done = adrec("datasets")
+    assert done.exit_code == code
+    assert text in message(done.stderr)[0]
+
+
+def test_wrong_usage_looks_like_any_other_error(process: Process) -> None:
+    done = process("pretrain", "--nonsense")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: No such option")
+    assert done.stderr.splitlines()[1] == "hint: see: adrec pretrain --help"
+    assert done.stdout == ""
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "adrec_cli", "datasets"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=environment(), timeout=60)
+    os.close(writer)
+    assert done.stderr == b""
+    assert done.returncode == 141
