@@ -36,6 +36,15 @@ class TrainingWindows:
         """Inputs of all windows."""
         return int(self.lengths.sum())
 
+    def target_counts(self, item_count: int) -> npt.NDArray[np.int64]:
+        """Return how often each item, padding included, is a target of the windows."""
+        # +1 where targets begin and -1 behind their end: the running sum says how many windows hold an event.
+        change = np.zeros(len(self.items) + 2, dtype=np.int64)
+        np.add.at(change, self.starts + 1, 1)
+        np.add.at(change, self.starts + self.lengths + 1, -1)
+        held = np.cumsum(change)[: len(self.items)]
+        return np.bincount(self.items, weights=held, minlength=item_count + 1).astype(np.int64)
+
 
 def training_windows(sequences: Sequences, max_length: int, *, all_events: bool = False) -> TrainingWindows:
     """Cut the train events of each user into windows of at most max_length inputs.
@@ -57,6 +66,25 @@ def training_windows(sequences: Sequences, max_length: int, *, all_events: bool 
     # A window's targets end where the newer window's inputs begin: each pair is learnt once.
     starts = ends[owner] - 1 - number * max_length - lengths
     return TrainingWindows(items=sequences.items, starts=starts, lengths=lengths)
+
+
+def prefix_windows(sequences: Sequences, max_length: int, *, all_events: bool = False) -> TrainingWindows:
+    """Give every train event after a user's first a window of its own: the events before it, the newest max_length.
+
+    Args:
+        sequences: of a dataset.
+        max_length: L.
+        all_events: as `training_windows`.
+
+    Source: the DiffuRec code, which learns from every prefix of a history.
+    """
+    first = np.ones_like(sequences.train_end) if all_events else np.maximum(sequences.train_end - max_length, 1)
+    counts = np.maximum(sequences.train_end - first, 0)
+    owner = np.repeat(np.arange(sequences.users), counts)
+    target = first[owner] + np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    oldest = np.zeros_like(target) if all_events else first[owner] - 1
+    lengths = np.minimum(target - oldest, max_length)
+    return TrainingWindows(items=sequences.items, starts=sequences.offsets[owner] + target - lengths, lengths=lengths)
 
 
 def epoch_batches(

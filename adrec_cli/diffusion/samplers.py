@@ -16,25 +16,29 @@ Noise = Callable[[], torch.Tensor]
 """Returns the next standard-normal draw (..., D), or zeros."""
 
 
-def ddpm(denoiser: Denoiser, diffusion: GaussianDiffusion, noise: Noise) -> torch.Tensor:
+def ddpm(
+    denoiser: Denoiser, diffusion: GaussianDiffusion, noise: Noise, *, std_T: torch.Tensor | None = None
+) -> torch.Tensor:
     """Run the ancestral sampler from pure noise through every step of `diffusion`.
 
     Args:
         denoiser: predicts x_start.
         diffusion: the process, respaced to the steps wanted.
         noise: called once for the start and once for each step but the last.
+        std_T: of the noise each step adds; None takes the process's `sample_std_T`.
 
     Returns:
         The sample (..., D); with one step it is the denoiser's x_start itself.
 
     Source: Ho et al. 2020, algorithm 2, with x_start prediction; ADRec algorithm 2.
     """
+    std_T = diffusion.sample_std_T if std_T is None else std_T
     x_t = noise()
     for step in reversed(range(diffusion.steps)):
         x_start = denoiser(x_t, int(diffusion.timesteps_T[step]))
         x_t = diffusion.posterior_mean(x_start, x_t, step)
         if step > 0:
-            x_t = x_t + diffusion.sample_std_T[step].item() * noise()
+            x_t = x_t + std_T[step].item() * noise()
     return x_t
 
 

@@ -64,6 +64,16 @@ def trunc_cos(steps: int) -> torch.Tensor:
     return torch.cat([first, _from_alpha_bar(steps, alpha_bar)[: steps - 1]])
 
 
+def exponential(steps: int) -> torch.Tensor:
+    """Return betas of a noise rate that rises linearly from 0.1 to 10 over continuous time 0..1 (and slightly beyond).
+
+    Source: Song et al. 2021, the variance-preserving SDE; the DreamRec code, `exp_beta_schedule`.
+    """
+    low, high = 0.1, 10.0
+    x = torch.linspace(1, 2 * steps + 1, steps, dtype=torch.float64)
+    return 1 - torch.exp(-low / steps - x * 0.5 * (high - low) / steps**2)
+
+
 SCHEDULES: dict[str, Callable[[int], torch.Tensor]] = {
     "linear": linear,
     "linear_scaled": linear_scaled,
@@ -71,6 +81,7 @@ SCHEDULES: dict[str, Callable[[int], torch.Tensor]] = {
     "trunc_cos": trunc_cos,
     "cosine": cosine,
     "sqrt": sqrt,
+    "exponential": exponential,
 }
 
 

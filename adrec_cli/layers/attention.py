@@ -12,6 +12,15 @@ from torch import nn
 from adrec_cli.layers.dropout import dropout
 
 
+def packed_mask(segments_RL: torch.Tensor) -> torch.Tensor:
+    """Return mask_R1LL, bool: True where query and key belong to the same sequence, whichever comes first.
+
+    Args:
+        segments_RL: as `packed_causal_mask`.
+    """
+    return (segments_RL.unsqueeze(2) == segments_RL.unsqueeze(1)).unsqueeze(1)
+
+
 def packed_causal_mask(segments_RL: torch.Tensor) -> torch.Tensor:
     """Return which key a query may see when several sequences share a row.
 
@@ -22,9 +31,8 @@ def packed_causal_mask(segments_RL: torch.Tensor) -> torch.Tensor:
         mask_R1LL, bool: True where query and key belong to the same sequence and the key is not later.
     """
     length = segments_RL.shape[1]
-    same_RLL = segments_RL.unsqueeze(2) == segments_RL.unsqueeze(1)
     causal_LL = torch.ones(length, length, dtype=torch.bool, device=segments_RL.device).tril()
-    return (same_RLL & causal_LL).unsqueeze(1)
+    return packed_mask(segments_RL) & causal_LL
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Item embeddings (with a padding row that stays zero) and timestep embeddings."""
+"""Embeddings of items (with a padding row that stays zero), positions and timesteps."""
 
 from __future__ import annotations
 
@@ -26,6 +26,23 @@ class ItemEmbedding(nn.Module):
         with torch.no_grad():
             self.weight.normal_(0.0, std, generator=generator)
             self.weight[PAD].zero_()
+
+
+class PositionEmbedding(nn.Module):
+    """One learned vector a position."""
+
+    def __init__(self, positions: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(positions, width))
+
+    def forward(self, positions: torch.Tensor) -> torch.Tensor:
+        """Return the vectors (..., D) of positions (...), int64 in 0..L-1."""
+        # A lookup rather than indexing, whose backward pass is nondeterministic on CUDA.
+        return F.embedding(positions, self.weight)
+
+    def initialize(self, generator: torch.Generator, std: float) -> None:
+        """Draw fresh vectors from N(0, std^2)."""
+        nn.init.normal_(self.weight, 0.0, std, generator=generator)
 
 
 class TimestepEmbedding(nn.Module):

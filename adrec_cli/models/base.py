@@ -15,6 +15,8 @@ import torch
 from torch import nn
 
 from adrec_cli.errors import UsageError
+from adrec_cli.layers.attention import packed_causal_mask
+from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.schema import PAD
 
 
@@ -46,6 +48,11 @@ class PackedBatch:
         lengths = torch.bincount(segments_N, minlength=self.sequences + 1)
         return 1.0 / (lengths[segments_N] * self.sequences)
 
+    def remaining_RL(self) -> torch.Tensor:
+        """Return how many tokens of its sequence come after each token; 0 for the newest and for padding."""
+        lengths = torch.bincount(self.segments_RL.flatten(), minlength=self.sequences + 1)
+        return torch.where(self.real_RL, lengths[self.segments_RL] - 1 - self.positions_RL, 0)
+
     def to(self, device: torch.device) -> PackedBatch:
         """Return the batch on another device."""
         return PackedBatch(
@@ -68,6 +75,11 @@ class HistoryBatch:
 
     items_BL: torch.Tensor
     lengths_B: torch.Tensor
+
+    def remaining_BL(self) -> torch.Tensor:
+        """Return how many items of its history come after each; 0 for the newest and for padding."""
+        columns_L = torch.arange(self.items_BL.shape[1], device=self.items_BL.device)
+        return (self.lengths_B.unsqueeze(1) - 1 - columns_L).clamp(min=0)
 
     def to(self, device: torch.device) -> HistoryBatch:
         """Return the batch on another device."""
@@ -123,10 +135,13 @@ class SequentialRecommender(nn.Module, ABC):
         name: registered.
         outputs: what can be trained and ranked by.
         max_length: L, the newest items of a history that are used.
+        learns_from_prefixes: a training sequence gives one example, its last target, so that every prefix of a history
+            is a sequence of its own; otherwise every position has its target.
     """
 
     name: ClassVar[str]
     outputs: ClassVar[tuple[str, ...]]
+    learns_from_prefixes: ClassVar[bool] = False
     max_length: int
 
     @abstractmethod
@@ -150,3 +165,56 @@ class SequentialRecommender(nn.Module, ABC):
     @abstractmethod
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the vectors scored against; row 0 is padding."""
+
+
+class NextItemRecommender(SequentialRecommender):
+    """A model whose hidden vector at a position, which sees nothing later, is compared with the next item's vector.
+
+    Attributes:
+        item_embedding: shared by inputs and scores.
+    """
+
+    outputs: ClassVar[tuple[str, ...]] = ("next_item",)
+    item_embedding: ItemEmbedding
+
+    @abstractmethod
+    def hidden_RLD(
+        self,
+        items_RL: torch.Tensor,
+        remaining_RL: torch.Tensor,
+        mask_R1LL: torch.Tensor | None,
+        generator: torch.Generator | None,
+    ) -> torch.Tensor:
+        """Return the hidden vector of every position.
+
+        Args:
+            items_RL: rows of items; 0 is padding.
+            remaining_RL: how many items of the same sequence come after each, 0..L-1.
+            mask_R1LL: which key a query may see; None means plain causal.
+            generator: of dropout; None in evaluation.
+        """
+
+    def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
+        """Return "next_item" for every real token of a packed batch; a generator means training."""
+        hidden_RLD = self.hidden_RLD(
+            batch.inputs_RL, batch.remaining_RL(), packed_causal_mask(batch.segments_RL), generator
+        )
+        return TokenOutputs(
+            predicted_ND=hidden_RLD[batch.real_RL],
+            x_start_ND=None,
+            targets_N=batch.targets_RL[batch.real_RL],
+            weights_N=batch.sequence_weights_N(),
+        )
+
+    @torch.no_grad()
+    def represent(
+        self, histories: HistoryBatch, *, output: str, sampling: Sampling, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Return representation_BD, the hidden vector at the newest item of each history."""
+        hidden_BLD = self.hidden_RLD(histories.items_BL, histories.remaining_BL(), None, None)
+        users = torch.arange(len(histories.lengths_B), device=hidden_BLD.device)
+        return hidden_BLD[users, histories.lengths_B - 1]
+
+    def item_vectors_VD(self) -> torch.Tensor:
+        """Return the item vectors; row 0 is padding."""
+        return self.item_embedding.weight

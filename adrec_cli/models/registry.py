@@ -9,7 +9,12 @@ from typing import Any
 from adrec_cli.errors import UsageError
 from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.models.diffurec import DiffuRec, DiffuRecConfig
+from adrec_cli.models.dreamrec import DreamRec, DreamRecConfig
+from adrec_cli.models.esasrec import ESASRec, ESASRecConfig
+from adrec_cli.models.gru4rec import GRU4Rec, GRU4RecConfig
 from adrec_cli.models.most_popular import MostPopular, MostPopularConfig
+from adrec_cli.models.sasrec import SASRec, SASRecConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +32,11 @@ class ModelEntry:
 
 MODELS: dict[str, ModelEntry] = {
     "adrec": ModelEntry(config=ADRecConfig, build=ADRec),
+    "sasrec": ModelEntry(config=SASRecConfig, build=SASRec),
+    "esasrec": ModelEntry(config=ESASRecConfig, build=ESASRec),
+    "gru4rec": ModelEntry(config=GRU4RecConfig, build=GRU4Rec),
+    "dreamrec": ModelEntry(config=DreamRecConfig, build=DreamRec),
+    "diffurec": ModelEntry(config=DiffuRecConfig, build=DiffuRec),
     "mostpop": ModelEntry(config=MostPopularConfig, build=MostPopular),
 }
 

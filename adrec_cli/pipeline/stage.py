@@ -20,7 +20,7 @@ from adrec_cli.artifacts.checkpoint import (
     save_state,
 )
 from adrec_cli.artifacts.provenance import code_sha256, key_of
-from adrec_cli.data.batches import training_windows
+from adrec_cli.data.batches import prefix_windows, training_windows
 from adrec_cli.errors import ArtifactError, InputError
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
 from adrec_cli.models.registry import model_entry
@@ -134,12 +134,13 @@ def run_stage(
     threads = set_threads(options.threads)
     device = resolve_device(options.device)
     model = _starting_model(dataset, experiment, stage_name, parent).to(device)
+    cut = prefix_windows if model.learns_from_prefixes else training_windows
     training = StageTraining(
         name=stage_name,
         stage=experiment.stages[stage_name],
         config=experiment.training,
         model=model,
-        windows=training_windows(dataset.sequences, model.max_length, all_events=experiment.training.windows == "all"),
+        windows=cut(dataset.sequences, model.max_length, all_events=experiment.training.windows == "all"),
         validate=validation(
             dataset,
             model,

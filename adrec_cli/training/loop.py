@@ -17,7 +17,8 @@ from adrec_cli.models.base import PackedBatch, SequentialRecommender
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.schema import PAD
 from adrec_cli.training.guards import require_finite_gradients, require_finite_losses
-from adrec_cli.training.losses import catalogue_cross_entropy, denoising_mse
+from adrec_cli.training.losses import denoising_mse
+from adrec_cli.training.ranking_loss import RankingLoss
 from adrec_cli.training.stages import Stage, TrainingConfig
 
 Validate = Callable[[], Mapping[str, float] | None]
@@ -111,6 +112,8 @@ class StageTraining:
         self.position = Position()
         self.steps = -(-len(windows) // config.batch_size)
         self.trained = self._freeze_all_but(stage.trains)
+        counts = windows.target_counts(len(model.item_vectors_VD()) - 1)
+        self.ranking_loss = RankingLoss(stage, torch.from_numpy(counts).double())
         self.optimizer = torch.optim.Adam(
             list(self.trained.values()), lr=stage.learning_rate, weight_decay=config.weight_decay, fused=True
         )
@@ -209,8 +212,9 @@ class StageTraining:
         vectors_VD = self.model.item_vectors_VD()
         losses: dict[str, torch.Tensor] = {}
         if self.stage.ce_weight:
-            # Row 0 is padding and no competitor.
-            losses["ce"] = catalogue_cross_entropy(outputs.predicted_ND, vectors_VD[1:], outputs.targets_N - 1)
+            losses[self.stage.ranking_loss] = self.ranking_loss(
+                outputs.predicted_ND, vectors_VD, outputs.targets_N, generator
+            )
         if self.stage.mse_weight:
             if outputs.x_start_ND is None:
                 raise UsageError(f"output {self.stage.output!r} of {self.model.name} has no x_start for an MSE loss")
@@ -220,7 +224,7 @@ class StageTraining:
             values, where=where, inputs={"predicted": outputs.predicted_ND, "item vectors": vectors_VD}
         )
         self.optimizer.zero_grad(set_to_none=True)
-        weights = {"ce": self.stage.ce_weight, "mse": self.stage.mse_weight}
+        weights = {self.stage.ranking_loss: self.stage.ce_weight, "mse": self.stage.mse_weight}
         torch.stack([weights[name] * loss for name, loss in losses.items()]).sum().backward()  # type: ignore[no-untyped-call]
         require_finite_gradients(self.trained.items(), where=where)
         self.optimizer.step()

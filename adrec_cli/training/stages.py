@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -10,6 +11,7 @@ from adrec_cli.errors import UsageError
 SCHEDULES = ("constant", "cosine")
 WINDOWS = ("newest", "all")
 KEEP = ("best", "last")
+RANKING_LOSSES = ("ce", "sampled_softmax", "bce", "gbce", "bpr_max", "top1_max")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,16 @@ class Stage:
         output: which of the model's outputs is trained, validated and later ranked by.
         trains: components that are trained; all others are frozen: no gradient, not in the optimizer.
         fresh: components that get fresh weights at the stage's start, also when a parent checkpoint has them.
-        ce_weight, mse_weight: of the losses; 0 leaves a loss out. mse_weight is the paper's eta.
+        ce_weight, mse_weight: of the ranking loss and of the denoising loss; 0 leaves a loss out. mse_weight is the
+            paper's eta.
+        ranking_loss: "ce" over the whole catalogue; over drawn negatives "sampled_softmax", "bce" (SASRec as published:
+            with negatives = 1 and shared_negatives = false), "gbce" (gSASRec), "bpr_max" and "top1_max" (GRU4Rec).
+        negatives: drawn a step, with replacement, unless the loss is "ce".
+        shared_negatives: all tokens of a step share their negatives; otherwise each token has its own.
+        negatives_power: negatives are drawn in proportion to (train count) to this power; 0 is uniform.
+        logq_correction: "sampled_softmax" subtracts the logarithm of how often an item is expected to be drawn.
+        gbce_t: calibration of "gbce", from 0 (as "bce") to 1.
+        bpr_max_penalty: of the size of the negatives' scores in "bpr_max".
         epochs: at most so many.
         patience: validations without a better monitored metric after which it stops; 0 runs all epochs.
         keep: "best" hands over the weights with the best monitored metric, "last" those after the last epoch.
@@ -36,6 +47,13 @@ class Stage:
     fresh: tuple[str, ...] = ()
     ce_weight: float = 1.0
     mse_weight: float = 0.0
+    ranking_loss: str = "ce"
+    negatives: int = 256
+    shared_negatives: bool = True
+    negatives_power: float = 0.0
+    logq_correction: bool = False
+    gbce_t: float = 0.75
+    bpr_max_penalty: float = 1.0
     epochs: int = 100
     patience: int = 10
     keep: str = "best"
@@ -45,14 +63,18 @@ class Stage:
     embedding_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "validate_every"):
+        for name in ("epochs", "validate_every", "negatives"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("ce_weight", "mse_weight", "patience"):
+        for name in ("ce_weight", "mse_weight", "patience", "negatives_power", "bpr_max_penalty"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.ce_weight == 0 and self.mse_weight == 0:
             raise UsageError("a stage needs a loss: ce_weight and mse_weight are both 0")
+        if self.ranking_loss not in RANKING_LOSSES:
+            raise UsageError(f"unknown ranking_loss {self.ranking_loss!r}", hint=f"one of: {', '.join(RANKING_LOSSES)}")
+        if not 0 <= self.gbce_t <= 1:
+            raise UsageError(f"gbce_t must be in [0, 1], got {self.gbce_t}")
         if not self.trains:
             raise UsageError("a stage must train at least one component")
         if self.learning_rate <= 0:
@@ -98,6 +120,11 @@ class TrainingConfig:
             raise UsageError(f"unknown windows {self.windows!r}", hint=f"one of: {', '.join(WINDOWS)}")
 
 
+_SINGLE = Stage(
+    output="next_item", trains=("item_embedding", "encoder"), fresh=("item_embedding", "encoder"), patience=20
+)
+"""All of a baseline at once; what its paper does otherwise is changed in its row."""
+
 STAGES = MappingProxyType(
     {
         "adrec": {
@@ -112,7 +139,28 @@ STAGES = MappingProxyType(
                 keep="last",
             ),
             "finetune": Stage(output="x_start", trains=("item_embedding", "cam", "adm"), mse_weight=1.0),
-        }
+        },
+        "sasrec": {"train": _SINGLE},
+        "esasrec": {"train": dataclasses.replace(_SINGLE, ranking_loss="sampled_softmax")},
+        "gru4rec": {"train": _SINGLE},
+        "dreamrec": {
+            "train": dataclasses.replace(
+                _SINGLE,
+                output="x_start",
+                trains=("item_embedding", "encoder", "denoiser"),
+                fresh=("item_embedding", "encoder", "denoiser"),
+                ce_weight=0.0,
+                mse_weight=1.0,
+            )
+        },
+        "diffurec": {
+            "train": dataclasses.replace(
+                _SINGLE,
+                output="x_start",
+                trains=("item_embedding", "approximator"),
+                fresh=("item_embedding", "approximator"),
+            )
+        },
     }
 )
 """The stages of each model, in the order they run in; each starts from the one before."""

@@ -1,0 +1,220 @@
+"""DiffuRec: the target's representation is diffused and rebuilt from it and the history by a Transformer.
+
+Source: Li, Sun, Li, "DiffuRec: A Diffusion Model for Sequential Recommendation", TOIS 2023, arXiv 2304.00686, and its
+code: pre-norm blocks without a causal mask, no positions, lambda drawn for every entry of the sequence. Difference:
+padding is no key either (in that code it is masked as a query only).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from adrec_cli.diffusion.process import GaussianDiffusion
+from adrec_cli.diffusion.samplers import Noise, ddpm, noise_source
+from adrec_cli.diffusion.timesteps import uniform_timesteps
+from adrec_cli.errors import UsageError
+from adrec_cli.layers.attention import CausalSelfAttention, packed_mask
+from adrec_cli.layers.dropout import dropout
+from adrec_cli.layers.embedding import ItemEmbedding, TimestepEmbedding
+from adrec_cli.layers.transformer import LAYER_NORM_EPS
+from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffuRecConfig:
+    """Options of DiffuRec; defaults follow its paper and code.
+
+    Attributes:
+        hidden_size: D.
+        blocks: of the approximator.
+        heads: of attention; divides hidden_size.
+        max_length: L, the newest items of a history that are used.
+        dropout: of attention weights, feed-forward and residual branches.
+        embedding_dropout: of item vectors before their LayerNorm.
+        initializer_range: standard deviation of fresh item vectors.
+        diffusion_steps: T.
+        noise_schedule: a name in `diffusion.schedules`.
+        delta: mean and standard deviation of lambda, the weight of x_t and of the timestep at each position.
+    """
+
+    hidden_size: int = 128
+    blocks: int = 4
+    heads: int = 4
+    max_length: int = 50
+    dropout: float = 0.1
+    embedding_dropout: float = 0.3
+    initializer_range: float = 0.02
+    diffusion_steps: int = 32
+    noise_schedule: str = "trunc_lin"
+    delta: float = 1e-3
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_size", "blocks", "heads", "max_length", "diffusion_steps"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"model.{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("dropout", "embedding_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"model.{name} must be in [0, 1), got {getattr(self, name)}")
+        if self.hidden_size % self.heads or self.hidden_size % 2:
+            raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
+        for name in ("initializer_range", "delta"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"model.{name} must be positive, got {getattr(self, name)}")
+        GaussianDiffusion.named(self.noise_schedule, self.diffusion_steps)
+
+
+class _Block(nn.Module):
+    """A pre-norm Transformer block with dropout behind it, as in the DiffuRec code."""
+
+    def __init__(self, width: int, heads: int, dropout_probability: float) -> None:
+        super().__init__()
+        self.dropout_probability = dropout_probability
+        self.attention_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.attention = CausalSelfAttention(width, heads, dropout_probability)
+        self.feed_forward_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.expand = nn.Linear(width, 4 * width)
+        self.contract = nn.Linear(4 * width, width)
+
+    def forward(
+        self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        p = self.dropout_probability
+        attended = self.attention(self.attention_norm(hidden_RLD), mask_R1LL, generator)
+        hidden_RLD = hidden_RLD + dropout(attended, p, generator)
+        inner = F.gelu(self.expand(self.feed_forward_norm(hidden_RLD)), approximate="tanh")
+        update = self.contract(dropout(inner, p, generator))
+        return dropout(hidden_RLD + dropout(update, p, generator), p, generator)
+
+
+class DiffuRec(SequentialRecommender):
+    """One target a sequence, diffused and spread over the history with an uncertain weight at each position.
+
+    As attention is not causal, every prefix of a history is a training sequence of its own.
+    """
+
+    name: ClassVar[str] = "diffurec"
+    outputs: ClassVar[tuple[str, ...]] = ("x_start",)
+    learns_from_prefixes: ClassVar[bool] = True
+
+    def __init__(self, config: DiffuRecConfig, items: int) -> None:
+        super().__init__()
+        self.config = config
+        self.max_length = config.max_length
+        self.diffusion = GaussianDiffusion.named(config.noise_schedule, config.diffusion_steps)
+        width = config.hidden_size
+        self.item_embedding = ItemEmbedding(items, width)
+        self.input_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.blocks = nn.ModuleList(_Block(width, config.heads, config.dropout) for _ in range(config.blocks))
+        self.output_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.timestep_embedding = TimestepEmbedding(width, config.diffusion_steps)
+
+    def components(self) -> Mapping[str, nn.Module]:
+        """Return item_embedding, and approximator: norms, blocks and the timestep embedding."""
+        parts = [self.input_norm, self.blocks, self.output_norm, self.timestep_embedding]
+        return {"item_embedding": self.item_embedding, "approximator": nn.ModuleList(parts)}
+
+    def initialize(self, component: str, generator: torch.Generator) -> None:
+        """Draw fresh weights for one component: Xavier normal matrices, zero biases, unit norms."""
+        if component == "item_embedding":
+            self.item_embedding.initialize(generator, self.config.initializer_range)
+            return
+        for module in self.components()["approximator"].modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_normal_(module.weight, generator=generator)
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.LayerNorm):
+                nn.init.ones_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
+        """Return "x_start" for the last token of every sequence, in the order of the batch's rows.
+
+        Args:
+            batch: packed sequences.
+            output: "x_start".
+            generator: draws dropout, timesteps, noise and lambda.
+
+        Source: DiffuRec, algorithm 1.
+        """
+        if generator is None:
+            raise ValueError("x_start of a training batch needs a generator for timesteps and noise")
+        last_RL = batch.real_RL & (batch.remaining_RL() == 0)
+        targets_B = batch.targets_RL[last_RL]
+        x_start_BD = self.item_embedding(targets_B)
+        t_B = uniform_timesteps((batch.sequences,), self.config.diffusion_steps, generator)
+        noise_BD = torch.randn(x_start_BD.shape, generator=generator, device=x_start_BD.device)
+        x_t_BD = self.diffusion.q_sample(x_start_BD, t_B, noise_BD)
+        x_t_BD = x_t_BD + F.embedding(t_B, self.timestep_embedding.table_TD())
+        # Targets stand in the order of rows, sequences are numbered otherwise.
+        order_B = torch.argsort(batch.segments_RL[last_RL])
+        spread_RLD = F.embedding((batch.segments_RL - 1).clamp(min=0), x_t_BD[order_B])
+        lambda_RLD = torch.randn(spread_RLD.shape, generator=generator, device=x_t_BD.device)
+        hidden_RLD = self._approximate(
+            self._history(batch.inputs_RL, generator),
+            spread_RLD,
+            self.config.delta * (1 + lambda_RLD),
+            packed_mask(batch.segments_RL),
+            generator,
+        )
+        return TokenOutputs(
+            predicted_ND=hidden_RLD[last_RL],
+            x_start_ND=x_start_BD,
+            targets_N=targets_B,
+            weights_N=torch.full((batch.sequences,), 1 / batch.sequences, device=x_t_BD.device),
+        )
+
+    @torch.no_grad()
+    def represent(
+        self, histories: HistoryBatch, *, output: str, sampling: Sampling, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Return representation_BD, the target denoised from pure noise; each step runs over the whole history.
+
+        Source: DiffuRec, algorithm 2.
+        """
+        history_BLD = self._history(histories.items_BL, None)
+        columns_L = torch.arange(history_BLD.shape[1], device=history_BLD.device)
+        mask_B11L = (columns_L < histories.lengths_B.unsqueeze(1))[:, None, None, :]
+        mask_B1LL = mask_B11L.expand(-1, -1, len(columns_L), -1)
+        users = torch.arange(len(histories.lengths_B), device=history_BLD.device)
+        times_TD = self.timestep_embedding.table_TD()
+        uncertainty = noise_source(tuple(history_BLD.shape), kind=sampling.noise, generator=generator)
+
+        def denoiser(x_t_BD: torch.Tensor, t: int) -> torch.Tensor:
+            lambda_BLD = self.config.delta * (1 + uncertainty())
+            spread_B1D = (x_t_BD + times_TD[t]).unsqueeze(1)
+            hidden_BLD = self._approximate(history_BLD, spread_B1D, lambda_BLD, mask_B1LL, None)
+            return hidden_BLD[users, histories.lengths_B - 1]
+
+        shape = (len(users), history_BLD.shape[2])
+        noise: Noise = noise_source(shape, kind=sampling.noise, generator=generator)
+        return ddpm(denoiser, self.diffusion.respaced(sampling.steps or self.diffusion.steps), noise)
+
+    def item_vectors_VD(self) -> torch.Tensor:
+        """Return the item vectors; row 0 is padding."""
+        return self.item_embedding.weight
+
+    def _history(self, items_RL: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+        embedded_RLD = dropout(self.item_embedding(items_RL), self.config.embedding_dropout, generator)
+        history_RLD: torch.Tensor = self.input_norm(embedded_RLD)
+        return history_RLD
+
+    def _approximate(
+        self,
+        history_RLD: torch.Tensor,
+        spread_RLD: torch.Tensor,
+        lambda_RLD: torch.Tensor,
+        mask_R1LL: torch.Tensor,
+        generator: torch.Generator | None,
+    ) -> torch.Tensor:
+        """Predict x_start at every position from the history and lambda times x_t. Source: DiffuRec, eq. 15-17."""
+        hidden_RLD = history_RLD + lambda_RLD * spread_RLD
+        for block in self.blocks:
+            hidden_RLD = block(hidden_RLD, mask_R1LL, generator)
+        predicted_RLD: torch.Tensor = self.output_norm(dropout(hidden_RLD, self.config.dropout, generator))
+        return predicted_RLD

@@ -1,0 +1,206 @@
+"""DreamRec: guided diffusion generates the vector of the oracle next item from a user's history.
+
+Source: Yang, Wu, Wang, Wang, Yuan, He, "Generate What You Prefer: Reshaping Sequential Recommendation via Guided
+Diffusion", NeurIPS 2023, arXiv 2310.20453, and its code. Differences: the history is encoded by one of our causal
+post-norm blocks, where theirs places its norms otherwise; every position of a history is trained at once, which gives
+the same examples as its prefixes; the timestep's embedding is that of `TimestepEmbedding`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from adrec_cli.diffusion.process import GaussianDiffusion
+from adrec_cli.diffusion.samplers import ddpm, noise_source
+from adrec_cli.diffusion.timesteps import uniform_timesteps
+from adrec_cli.errors import UsageError
+from adrec_cli.layers.attention import packed_causal_mask
+from adrec_cli.layers.dropout import dropout
+from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding, TimestepEmbedding
+from adrec_cli.layers.transformer import CausalTransformer
+from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
+
+DENOISERS = ("linear", "mlp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DreamRecConfig:
+    """Options of DreamRec; defaults follow its code.
+
+    Attributes:
+        hidden_size: D.
+        blocks, heads: of the Transformer that encodes the history.
+        max_length: L, the newest items of a history that are used.
+        dropout: of the encoder and its input.
+        initializer_range: standard deviation of fresh item vectors; 1, as they are what noise is added to.
+        diffusion_steps: T.
+        noise_schedule: a name in `diffusion.schedules`.
+        denoiser: "linear", one layer over x_t, condition and timestep, or "mlp", two with GELU between.
+        condition_dropout: probability p that a token is trained without its history.
+        guidance: w of classifier-free guidance: x_start = (1 + w) f(condition) - w f(no condition).
+    """
+
+    hidden_size: int = 64
+    blocks: int = 1
+    heads: int = 1
+    max_length: int = 50
+    dropout: float = 0.1
+    initializer_range: float = 1.0
+    diffusion_steps: int = 200
+    noise_schedule: str = "exponential"
+    denoiser: str = "linear"
+    condition_dropout: float = 0.1
+    guidance: float = 2.0
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_size", "blocks", "heads", "max_length", "diffusion_steps"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"model.{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("dropout", "condition_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"model.{name} must be in [0, 1), got {getattr(self, name)}")
+        if self.hidden_size % self.heads or self.hidden_size % 2:
+            raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
+        if self.initializer_range <= 0:
+            raise UsageError(f"model.initializer_range must be positive, got {self.initializer_range}")
+        if self.guidance < 0:
+            raise UsageError(f"model.guidance must not be negative, got {self.guidance}")
+        if self.denoiser not in DENOISERS:
+            raise UsageError(f"unknown model.denoiser {self.denoiser!r}", hint=f"one of: {', '.join(DENOISERS)}")
+        GaussianDiffusion.named(self.noise_schedule, self.diffusion_steps)
+
+
+class DreamRec(SequentialRecommender):
+    """An encoder of the history and a denoiser of the next item's vector; positions are counted from the oldest."""
+
+    name: ClassVar[str] = "dreamrec"
+    outputs: ClassVar[tuple[str, ...]] = ("x_start",)
+
+    def __init__(self, config: DreamRecConfig, items: int) -> None:
+        super().__init__()
+        self.config = config
+        self.max_length = config.max_length
+        self.diffusion = GaussianDiffusion.named(config.noise_schedule, config.diffusion_steps)
+        width = config.hidden_size
+        self.item_embedding = ItemEmbedding(items, width)
+        self.position_embedding = PositionEmbedding(config.max_length, width)
+        self.input_norm = nn.LayerNorm(width)
+        self.transformer = CausalTransformer(
+            width=width, blocks=config.blocks, heads=config.heads, dropout_probability=config.dropout
+        )
+        self.no_condition_D = nn.Parameter(torch.zeros(width))
+        self.timestep_embedding = TimestepEmbedding(width, config.diffusion_steps)
+        wide = (3 * width, 2 * width, width) if config.denoiser == "mlp" else (3 * width, width)
+        self.denoiser = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(wide))
+
+    def components(self) -> Mapping[str, nn.Module]:
+        """Return item_embedding, encoder (positions, norm, Transformer) and denoiser (and the empty condition)."""
+        return {
+            "item_embedding": self.item_embedding,
+            "encoder": nn.ModuleList([self.position_embedding, self.input_norm, self.transformer]),
+            "denoiser": nn.ModuleList(
+                [nn.ParameterList([self.no_condition_D]), self.timestep_embedding, self.denoiser]
+            ),
+        }
+
+    def initialize(self, component: str, generator: torch.Generator) -> None:
+        """Draw fresh weights for one component."""
+        if component == "item_embedding":
+            self.item_embedding.initialize(generator, self.config.initializer_range)
+        elif component == "encoder":
+            self.position_embedding.initialize(generator, self.config.initializer_range)
+            nn.init.ones_(self.input_norm.weight)
+            nn.init.zeros_(self.input_norm.bias)
+            self.transformer.initialize(generator)
+        else:
+            nn.init.normal_(self.no_condition_D, 0.0, 1.0, generator=generator)
+            self.timestep_embedding.initialize(generator)
+            for layer in self.denoiser:
+                assert isinstance(layer, nn.Linear)
+                nn.init.xavier_normal_(layer.weight, generator=generator)
+                nn.init.zeros_(layer.bias)
+
+    def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
+        """Return "x_start" for every real token of a packed batch.
+
+        Args:
+            batch: packed sequences.
+            output: "x_start".
+            generator: draws dropout, dropped conditions, timesteps and noise.
+
+        Source: DreamRec, algorithm 1.
+        """
+        if generator is None:
+            raise ValueError("x_start of a training batch needs a generator for timesteps and noise")
+        real_RL = batch.real_RL
+        condition_RLD = self._condition(
+            batch.inputs_RL, batch.positions_RL, packed_causal_mask(batch.segments_RL), generator
+        )
+        condition_ND = condition_RLD[real_RL]
+        tokens, device = len(condition_ND), condition_ND.device
+        dropped_N = torch.rand(tokens, generator=generator, device=device) < self.config.condition_dropout
+        condition_ND = torch.where(dropped_N.unsqueeze(1), self.no_condition_D, condition_ND)
+        targets_N = batch.targets_RL[real_RL]
+        x_start_ND = self.item_embedding(targets_N)
+        t_N = uniform_timesteps((tokens,), self.config.diffusion_steps, generator)
+        noise_ND = torch.randn(x_start_ND.shape, generator=generator, device=device)
+        x_t_ND = self.diffusion.q_sample(x_start_ND, t_N, noise_ND)
+        times_ND = F.embedding(t_N, self.timestep_embedding.table_TD())
+        return TokenOutputs(
+            predicted_ND=self._denoise(x_t_ND, condition_ND, times_ND),
+            x_start_ND=x_start_ND,
+            targets_N=targets_N,
+            weights_N=batch.sequence_weights_N(),
+        )
+
+    @torch.no_grad()
+    def represent(
+        self, histories: HistoryBatch, *, output: str, sampling: Sampling, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Return representation_BD, the next item's vector generated under guidance. Source: DreamRec, algorithm 2."""
+        columns_L = torch.arange(histories.items_BL.shape[1], device=histories.items_BL.device)
+        hidden_BLD = self._condition(histories.items_BL, columns_L.expand_as(histories.items_BL), None, None)
+        users = torch.arange(len(histories.lengths_B), device=hidden_BLD.device)
+        condition_BD = hidden_BLD[users, histories.lengths_B - 1]
+        times_TD = self.timestep_embedding.table_TD()
+        w = self.config.guidance
+
+        def denoiser(x_t_BD: torch.Tensor, t: int) -> torch.Tensor:
+            times_BD = times_TD[t].expand_as(x_t_BD)
+            guided_BD = (1 + w) * self._denoise(x_t_BD, condition_BD, times_BD)
+            return guided_BD - w * self._denoise(x_t_BD, self.no_condition_D.expand_as(x_t_BD), times_BD)
+
+        noise = noise_source(tuple(condition_BD.shape), kind=sampling.noise, generator=generator)
+        diffusion = self.diffusion.respaced(sampling.steps or self.diffusion.steps)
+        return ddpm(denoiser, diffusion, noise, std_T=diffusion.posterior_variance_T.sqrt())
+
+    def item_vectors_VD(self) -> torch.Tensor:
+        """Return the item vectors; row 0 is padding."""
+        return self.item_embedding.weight
+
+    def _condition(
+        self,
+        items_RL: torch.Tensor,
+        positions_RL: torch.Tensor,
+        mask_R1LL: torch.Tensor | None,
+        generator: torch.Generator | None,
+    ) -> torch.Tensor:
+        """Return condition_RLD, the encoded history up to each position. Source: DreamRec, eq. 8."""
+        embedded_RLD = self.item_embedding(items_RL) + self.position_embedding(positions_RL)
+        embedded_RLD = self.input_norm(dropout(embedded_RLD, self.config.dropout, generator))
+        condition_RLD: torch.Tensor = self.transformer(embedded_RLD, mask_R1LL, generator)
+        return condition_RLD
+
+    def _denoise(self, x_t_ND: torch.Tensor, condition_ND: torch.Tensor, times_ND: torch.Tensor) -> torch.Tensor:
+        """Predict x_start from x_t, a condition and the timestep's embedding."""
+        hidden_ND = torch.cat([x_t_ND, condition_ND, times_ND], dim=1)
+        for number, layer in enumerate(self.denoiser):
+            hidden_ND = layer(F.gelu(hidden_ND) if number else hidden_ND)
+        return hidden_ND

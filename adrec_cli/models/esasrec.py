@@ -1,0 +1,102 @@
+"""eSASRec: SASRec's objective with LiGR blocks and a sampled softmax.
+
+Source: Tikhonovich et al., "eSASRec: Enhancing Transformer-based Recommendations in a Modular Fashion", RecSys 2025,
+arXiv 2508.06450, and its benchmark's RecTools layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from adrec_cli.errors import UsageError
+from adrec_cli.layers.dropout import dropout
+from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
+from adrec_cli.layers.ligr import LiGRBlock
+from adrec_cli.models.base import NextItemRecommender
+
+
+@dataclass(frozen=True, kw_only=True)
+class ESASRecConfig:
+    """Options of the eSASRec network; defaults are the benchmark's for Amazon Beauty.
+
+    Attributes:
+        hidden_size: D.
+        blocks: LiGR blocks.
+        heads: of attention; divides hidden_size.
+        feed_forward_multiplier: width of the SwiGLU network in units of D.
+        max_length: L, the newest items of a history that are used.
+        dropout: of the input, attention weights, feed-forward and gated branches.
+    """
+
+    hidden_size: int = 256
+    blocks: int = 1
+    heads: int = 1
+    feed_forward_multiplier: int = 4
+    max_length: int = 50
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_size", "blocks", "heads", "feed_forward_multiplier", "max_length"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"model.{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"model.dropout must be in [0, 1), got {self.dropout}")
+        if self.hidden_size % self.heads:
+            raise UsageError(f"model.hidden_size {self.hidden_size} must be divisible by heads {self.heads}")
+
+
+class ESASRec(NextItemRecommender):
+    """Item vectors with learned positions, counted from the newest item, through LiGR blocks; no norm at either end."""
+
+    name: ClassVar[str] = "esasrec"
+
+    def __init__(self, config: ESASRecConfig, items: int) -> None:
+        super().__init__()
+        self.config = config
+        self.max_length = config.max_length
+        self.item_embedding = ItemEmbedding(items, config.hidden_size)
+        self.position_embedding = PositionEmbedding(config.max_length, config.hidden_size)
+        self.blocks = nn.ModuleList(
+            LiGRBlock(config.hidden_size, config.heads, config.feed_forward_multiplier, config.dropout)
+            for _ in range(config.blocks)
+        )
+
+    def components(self) -> Mapping[str, nn.Module]:
+        """Return item_embedding, and encoder: positions and blocks."""
+        return {
+            "item_embedding": self.item_embedding,
+            "encoder": nn.ModuleList([self.position_embedding, self.blocks]),
+        }
+
+    def initialize(self, component: str, generator: torch.Generator) -> None:
+        """Draw fresh weights for one component, all Xavier normal as in RecTools."""
+        if component == "item_embedding":
+            self.item_embedding.initialize(generator, _xavier_std(self.item_embedding.weight))
+            return
+        self.position_embedding.initialize(generator, _xavier_std(self.position_embedding.weight))
+        for block in self.blocks:
+            assert isinstance(block, LiGRBlock)
+            block.initialize(generator)
+
+    def hidden_RLD(
+        self,
+        items_RL: torch.Tensor,
+        remaining_RL: torch.Tensor,
+        mask_R1LL: torch.Tensor | None,
+        generator: torch.Generator | None,
+    ) -> torch.Tensor:
+        """Return the last block's output at every position. Source: eSASRec, section 3."""
+        embedded_RLD = self.item_embedding(items_RL) + self.position_embedding(remaining_RL)
+        hidden_RLD: torch.Tensor = dropout(embedded_RLD, self.config.dropout, generator)
+        for block in self.blocks:
+            hidden_RLD = block(hidden_RLD, mask_R1LL, generator)
+        return hidden_RLD
+
+
+def _xavier_std(matrix: torch.Tensor) -> float:
+    return float((2.0 / sum(matrix.shape)) ** 0.5)

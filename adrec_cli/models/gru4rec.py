@@ -1,0 +1,134 @@
+"""GRU4Rec: a recurrent network over the items of a session, here of a user's history.
+
+Source: Hidasi, Karatzoglou, Baltrunas, Tikk, "Session-based Recommendations with Recurrent Neural Networks", ICLR 2016,
+arXiv 1511.06939; Hidasi, Karatzoglou, "Recurrent Neural Networks with Top-k Gains", CIKM 2018, arXiv 1706.03847: the
+losses bpr_max and top1_max, item vectors shared by input and output. Whole sequences are batched rather than
+session-parallel steps, so gradients are never cut at a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from adrec_cli.errors import UsageError
+from adrec_cli.layers.dropout import dropout
+from adrec_cli.layers.embedding import ItemEmbedding
+from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRU4RecConfig:
+    """Options of the GRU4Rec network.
+
+    Attributes:
+        hidden_size: D, of item vectors.
+        gru_size: units of each GRU layer; a linear layer brings its output back to D.
+        layers: of the GRU.
+        max_length: L, the newest items of a history that are used.
+        dropout: of the output of each GRU layer.
+        embedding_dropout: of the input.
+        initializer_range: standard deviation of fresh item vectors.
+    """
+
+    hidden_size: int = 128
+    gru_size: int = 256
+    layers: int = 1
+    max_length: int = 50
+    dropout: float = 0.2
+    embedding_dropout: float = 0.3
+    initializer_range: float = 0.02
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_size", "gru_size", "layers", "max_length"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"model.{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("dropout", "embedding_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"model.{name} must be in [0, 1), got {getattr(self, name)}")
+        if self.initializer_range <= 0:
+            raise UsageError(f"model.initializer_range must be positive, got {self.initializer_range}")
+
+
+class GRU4Rec(SequentialRecommender):
+    """Item vectors through GRU layers and a linear layer back to the width of item vectors."""
+
+    name: ClassVar[str] = "gru4rec"
+    outputs: ClassVar[tuple[str, ...]] = ("next_item",)
+
+    def __init__(self, config: GRU4RecConfig, items: int) -> None:
+        super().__init__()
+        self.config = config
+        self.max_length = config.max_length
+        self.item_embedding = ItemEmbedding(items, config.hidden_size)
+        # One module a layer: nn.GRU would draw the dropout between its layers from the global generator.
+        widths = [config.hidden_size] + [config.gru_size] * (config.layers - 1)
+        self.grus = nn.ModuleList(nn.GRU(width, config.gru_size, batch_first=True) for width in widths)
+        self.out = nn.Linear(config.gru_size, config.hidden_size)
+
+    def components(self) -> Mapping[str, nn.Module]:
+        """Return item_embedding, and encoder: GRU layers and the output layer."""
+        return {"item_embedding": self.item_embedding, "encoder": nn.ModuleList([self.grus, self.out])}
+
+    def initialize(self, component: str, generator: torch.Generator) -> None:
+        """Draw fresh weights: Xavier normal input and orthogonal recurrent matrices a gate, zero biases."""
+        if component == "item_embedding":
+            self.item_embedding.initialize(generator, self.config.initializer_range)
+            return
+        for name, weight in self.components()["encoder"].named_parameters():
+            if "bias" in name:
+                nn.init.zeros_(weight)
+                continue
+            gates = weight.chunk(3) if "_l0" in name else (weight,)
+            for gate in gates:
+                draw = nn.init.orthogonal_ if "_hh_" in name else nn.init.xavier_normal_
+                draw(gate, generator=generator)
+
+    def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
+        """Return "next_item" for every real token of a packed batch; a generator means training.
+
+        A recurrent network cannot share a row among sequences, so each gets a row of its own for the time.
+        """
+        real_RL = batch.real_RL
+        rows_N, columns_N = batch.segments_RL[real_RL] - 1, batch.positions_RL[real_RL]
+        lengths_B = torch.bincount(rows_N, minlength=batch.sequences)
+        items_BL = batch.inputs_RL.new_zeros(batch.sequences, int(lengths_B.max()))
+        items_BL[rows_N, columns_N] = batch.inputs_RL[real_RL]
+        hidden_BLD = self._hidden(items_BL, lengths_B, generator)
+        return TokenOutputs(
+            predicted_ND=hidden_BLD[rows_N, columns_N],
+            x_start_ND=None,
+            targets_N=batch.targets_RL[real_RL],
+            weights_N=batch.sequence_weights_N(),
+        )
+
+    @torch.no_grad()
+    def represent(
+        self, histories: HistoryBatch, *, output: str, sampling: Sampling, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Return representation_BD, the output after the newest item of each history."""
+        hidden_BLD = self._hidden(histories.items_BL, histories.lengths_B, None)
+        users = torch.arange(len(histories.lengths_B), device=hidden_BLD.device)
+        return hidden_BLD[users, histories.lengths_B - 1]
+
+    def item_vectors_VD(self) -> torch.Tensor:
+        """Return the item vectors; row 0 is padding."""
+        return self.item_embedding.weight
+
+    def _hidden(
+        self, items_BL: torch.Tensor, lengths_B: torch.Tensor, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        """Return the output at every position of left-aligned sequences. Source: Hidasi et al. 2016, section 3.1."""
+        hidden_BLD = dropout(self.item_embedding(items_BL), self.config.embedding_dropout, generator)
+        lengths = lengths_B.cpu()
+        for gru in self.grus:
+            packed = pack_padded_sequence(hidden_BLD, lengths, batch_first=True, enforce_sorted=False)
+            hidden_BLD, _ = pad_packed_sequence(gru(packed)[0], batch_first=True)
+            hidden_BLD = dropout(hidden_BLD, self.config.dropout, generator)
+        projected_BLD: torch.Tensor = self.out(hidden_BLD)
+        return projected_BLD

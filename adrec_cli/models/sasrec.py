@@ -1,0 +1,107 @@
+"""SASRec: a causal Transformer over items and positions.
+
+Source: Kang, McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018, arXiv 1808.09781; with cross-entropy
+over the catalogue instead of one negative ("SASRec+"): Klenitskiy, Vasilev, RecSys 2023, arXiv 2309.07602; with gBCE
+("gSASRec"): Petrov, Macdonald, RecSys 2023, arXiv 2308.07192. Which loss is trained is the stage's `ranking_loss`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from adrec_cli.errors import UsageError
+from adrec_cli.layers.dropout import dropout
+from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
+from adrec_cli.layers.transformer import CausalTransformer
+from adrec_cli.models.base import NextItemRecommender
+
+
+@dataclass(frozen=True, kw_only=True)
+class SASRecConfig:
+    """Options of the SASRec network; defaults are those of SASRec+ in the ADRec code.
+
+    Attributes:
+        hidden_size: D.
+        blocks: of the Transformer.
+        heads: of attention; divides hidden_size.
+        max_length: L, the newest items of a history that are used.
+        dropout: of attention weights, feed-forward and residual branches.
+        embedding_dropout: of the sum of item and position vectors, before their LayerNorm.
+        initializer_range: standard deviation of fresh item and position vectors.
+    """
+
+    hidden_size: int = 128
+    blocks: int = 2
+    heads: int = 4
+    max_length: int = 50
+    dropout: float = 0.1
+    embedding_dropout: float = 0.3
+    initializer_range: float = 0.02
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_size", "blocks", "heads", "max_length"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"model.{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("dropout", "embedding_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"model.{name} must be in [0, 1), got {getattr(self, name)}")
+        if self.hidden_size % self.heads:
+            raise UsageError(f"model.hidden_size {self.hidden_size} must be divisible by heads {self.heads}")
+        if self.initializer_range <= 0:
+            raise UsageError(f"model.initializer_range must be positive, got {self.initializer_range}")
+
+
+class SASRec(NextItemRecommender):
+    """Item vectors with learned positions, through post-norm causal Transformer blocks.
+
+    Positions are counted from the newest item, as in the published code, which pads on the left: the newest has
+    position L - 1, whatever the length of its history.
+    """
+
+    name: ClassVar[str] = "sasrec"
+
+    def __init__(self, config: SASRecConfig, items: int) -> None:
+        super().__init__()
+        self.config = config
+        self.max_length = config.max_length
+        self.item_embedding = ItemEmbedding(items, config.hidden_size)
+        self.position_embedding = PositionEmbedding(config.max_length, config.hidden_size)
+        self.input_norm = nn.LayerNorm(config.hidden_size)
+        self.transformer = CausalTransformer(
+            width=config.hidden_size, blocks=config.blocks, heads=config.heads, dropout_probability=config.dropout
+        )
+
+    def components(self) -> Mapping[str, nn.Module]:
+        """Return item_embedding, and encoder: positions, the input's LayerNorm and the Transformer."""
+        return {
+            "item_embedding": self.item_embedding,
+            "encoder": nn.ModuleList([self.position_embedding, self.input_norm, self.transformer]),
+        }
+
+    def initialize(self, component: str, generator: torch.Generator) -> None:
+        """Draw fresh weights for one component."""
+        if component == "item_embedding":
+            self.item_embedding.initialize(generator, self.config.initializer_range)
+            return
+        self.position_embedding.initialize(generator, self.config.initializer_range)
+        nn.init.ones_(self.input_norm.weight)
+        nn.init.zeros_(self.input_norm.bias)
+        self.transformer.initialize(generator)
+
+    def hidden_RLD(
+        self,
+        items_RL: torch.Tensor,
+        remaining_RL: torch.Tensor,
+        mask_R1LL: torch.Tensor | None,
+        generator: torch.Generator | None,
+    ) -> torch.Tensor:
+        """Return the Transformer's output at every position. Source: Kang, McAuley, section III."""
+        embedded_RLD = self.item_embedding(items_RL) + self.position_embedding(self.max_length - 1 - remaining_RL)
+        embedded_RLD = self.input_norm(dropout(embedded_RLD, self.config.embedding_dropout, generator))
+        hidden_RLD: torch.Tensor = self.transformer(embedded_RLD, mask_R1LL, generator)
+        return hidden_RLD

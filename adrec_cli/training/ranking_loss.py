@@ -1,0 +1,92 @@
+"""The loss a stage ranks items with: over the whole catalogue, or over negatives drawn for each step."""
+
+from __future__ import annotations
+
+import torch
+
+from adrec_cli.training.losses import catalogue_cross_entropy
+from adrec_cli.training.sampled_losses import (
+    bce,
+    bpr_max,
+    gbce,
+    gbce_beta,
+    negative_scores,
+    sampled_softmax,
+    target_scores,
+    top1_max,
+)
+from adrec_cli.training.stages import Stage
+
+
+class RankingLoss:
+    """What a stage's options say, as a function of predictions and targets."""
+
+    def __init__(self, stage: Stage, target_counts_V: torch.Tensor) -> None:
+        """Prepare the drawing of negatives.
+
+        Args:
+            stage: its ranking_loss and the options of negatives.
+            target_counts_V: float64, how often each item is a training target; 0 for padding.
+        """
+        self.stage = stage
+        self.items = len(target_counts_V) - 1
+        # With power 0 every item is as likely as any other; an item that is never a target is never drawn otherwise.
+        share_V = target_counts_V.pow(stage.negatives_power) * (target_counts_V > 0)
+        if stage.negatives_power == 0:
+            share_V = torch.ones_like(target_counts_V)
+        share_V[0] = 0.0
+        share_V = share_V / share_V.sum()
+        self.cumulative_V = share_V.cumsum(0)
+        self.log_share_V = share_V.log().float()
+
+    def __call__(
+        self,
+        predicted_ND: torch.Tensor,
+        vectors_VD: torch.Tensor,
+        targets_N: torch.Tensor,
+        generator: torch.Generator,
+    ) -> torch.Tensor:
+        """Return the loss, a scalar.
+
+        Args:
+            predicted_ND: one prediction a token.
+            vectors_VD: of the items; row 0 is padding and never competes.
+            targets_N: int64 item indices.
+            generator: of the negatives; untouched by "ce".
+        """
+        stage = self.stage
+        if stage.ranking_loss == "ce":
+            return catalogue_cross_entropy(predicted_ND, vectors_VD[1:], targets_N - 1)
+        negatives = self.draw(len(targets_N), generator)
+        positive_N = target_scores(predicted_ND, vectors_VD, targets_N)
+        negative_NK = negative_scores(predicted_ND, vectors_VD, negatives, targets_N)
+        if stage.ranking_loss == "sampled_softmax":
+            if stage.logq_correction:
+                positive_N = positive_N - self._log_expected(targets_N)
+                negative_NK = negative_NK - self._log_expected(negatives)
+            return sampled_softmax(positive_N, negative_NK)
+        if stage.ranking_loss == "gbce":
+            return gbce(positive_N, negative_NK, beta=gbce_beta(stage.negatives, self.items, stage.gbce_t))
+        if stage.ranking_loss == "bpr_max":
+            return bpr_max(positive_N, negative_NK, penalty=stage.bpr_max_penalty)
+        if stage.ranking_loss == "top1_max":
+            return top1_max(positive_N, negative_NK)
+        return bce(positive_N, negative_NK)
+
+    def draw(self, tokens: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw items with replacement: (K,) where all tokens of a step share them, else (N, K)."""
+        count = self.stage.negatives
+        shape = (count,) if self.stage.shared_negatives else (tokens, count)
+        device = generator.device
+        if self.stage.negatives_power == 0:
+            return torch.randint(1, self.items + 1, shape, generator=generator, device=device)
+        drawn = torch.rand(shape, generator=generator, device=device, dtype=torch.float64)
+        return torch.searchsorted(self.cumulative_V.to(device), drawn, right=True).clamp(max=self.items)
+
+    def _log_expected(self, items: torch.Tensor) -> torch.Tensor:
+        """Return log(K q), of the number of times each item is expected among the negatives.
+
+        A target that is never drawn keeps its score: the correction is for items that the sampling favours.
+        """
+        expected = self.log_share_V.to(items.device)[items] + torch.log(torch.tensor(float(self.stage.negatives)))
+        return expected.masked_fill(expected == float("-inf"), 0.0)

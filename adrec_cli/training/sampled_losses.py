@@ -1,0 +1,152 @@
+"""Losses over one positive and some negatives, for catalogues too large for a full softmax, as free functions.
+
+Scores of negatives that are the target itself are minus infinity: they compete with nobody.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+_CHUNK_ENTRIES = 2**22
+"""Entries of gathered negative vectors held at once: 16 MB in float32."""
+
+
+def bce(positive_N: torch.Tensor, negative_NK: torch.Tensor) -> torch.Tensor:
+    """Return the mean binary cross-entropy of 1 + K scores a token.
+
+    Args:
+        positive_N: score of the target.
+        negative_NK: scores of the negatives.
+
+    Source: Kang, McAuley 2018, section III.E, there with K = 1; a constant 1 / (1 + K) smaller than the sum.
+    """
+    return gbce(positive_N, negative_NK, beta=1.0)
+
+
+def gbce(positive_N: torch.Tensor, negative_NK: torch.Tensor, *, beta: float) -> torch.Tensor:
+    """Return the mean of -(beta log sigma(positive) + sum log(1 - sigma(negative))) / (1 + K).
+
+    Args:
+        positive_N, negative_NK: scores, as `bce`.
+        beta: as `gbce_beta`; 1 is BCE.
+
+    Source: gSASRec (Petrov, Macdonald 2023), eq. 12.
+    """
+    per_token_N = -beta * F.logsigmoid(positive_N) + F.softplus(negative_NK).sum(dim=1)
+    return per_token_N.mean() / (1 + negative_NK.shape[1])
+
+
+def gbce_beta(negatives: int, items: int, t: float) -> float:
+    """Return alpha (t (1 - 1 / alpha) + 1 / alpha), alpha = K / (V - 1) the share of the catalogue that is sampled.
+
+    Args:
+        negatives: K.
+        items: V, without padding.
+        t: calibration; 0 is BCE, 1 is as well calibrated as a full softmax.
+
+    Source: gSASRec (Petrov, Macdonald 2023), eq. 14.
+    """
+    alpha = min(1.0, negatives / max(items - 1, 1))
+    return alpha * (t * (1 - 1 / alpha) + 1 / alpha)
+
+
+def sampled_softmax(positive_N: torch.Tensor, negative_NK: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross-entropy of the target among itself and its negatives.
+
+    Args:
+        positive_N, negative_NK: scores, less the logarithm of how often each is drawn where that is corrected for.
+
+    Source: Jean et al. 2015; eSASRec (arXiv 2508.06450) uses it with uniform negatives and no correction.
+    """
+    return (torch.logsumexp(torch.cat([positive_N.unsqueeze(1), negative_NK], dim=1), dim=1) - positive_N).mean()
+
+
+def bpr_max(positive_N: torch.Tensor, negative_NK: torch.Tensor, *, penalty: float) -> torch.Tensor:
+    """Return the mean of -log sum_j s_j sigma(positive - negative_j) + penalty sum_j s_j negative_j^2.
+
+    Args:
+        positive_N, negative_NK: scores; s is the softmax over a token's negatives.
+        penalty: of the negatives' size.
+
+    Source: GRU4Rec (Hidasi, Karatzoglou 2018, arXiv 1706.03847), eq. 10.
+    """
+    weights_NK = negative_NK.softmax(dim=1)
+    margin_NK = positive_N.unsqueeze(1) - negative_NK
+    # log(s sigma) as a sum of logarithms, so that neither underflows.
+    log_NK = negative_NK.log_softmax(dim=1) + F.logsigmoid(margin_NK)
+    return (penalty * (weights_NK * _finite(negative_NK).square()).sum(dim=1) - log_NK.logsumexp(dim=1)).mean()
+
+
+def top1_max(positive_N: torch.Tensor, negative_NK: torch.Tensor) -> torch.Tensor:
+    """Return the mean of sum_j s_j (sigma(negative_j - positive) + sigma(negative_j^2)), s as in `bpr_max`.
+
+    Source: GRU4Rec (Hidasi, Karatzoglou 2018, arXiv 1706.03847), eq. 8.
+    """
+    weights_NK = negative_NK.softmax(dim=1)
+    beaten_NK = torch.sigmoid(negative_NK - positive_N.unsqueeze(1))
+    return (weights_NK * (beaten_NK + torch.sigmoid(_finite(negative_NK).square()))).sum(dim=1).mean()
+
+
+def _finite(negative_NK: torch.Tensor) -> torch.Tensor:
+    """Zero what competes with nobody, whose softmax weight is 0 and whose square would be infinite."""
+    return negative_NK.masked_fill(negative_NK == float("-inf"), 0.0)
+
+
+def target_scores(predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, targets_N: torch.Tensor) -> torch.Tensor:
+    """Return positive_N, the inner product of each prediction with its target's vector."""
+    return (predicted_ND * F.embedding(targets_N, vectors_VD)).sum(dim=1)
+
+
+def negative_scores(
+    predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, negatives: torch.Tensor, targets_N: torch.Tensor
+) -> torch.Tensor:
+    """Return negative_NK, the inner products with negatives; minus infinity where a negative is the target.
+
+    Args:
+        predicted_ND: one prediction a token.
+        vectors_VD: of the items.
+        negatives: (K,) item indices shared by all tokens, or (N, K), a token's own.
+        targets_N: item indices.
+    """
+    if negatives.dim() == 1:
+        scores_NK = predicted_ND @ F.embedding(negatives, vectors_VD).T
+    else:
+        scores_NK = _OwnNegativeScores.apply(predicted_ND, vectors_VD, negatives)  # type: ignore[no-untyped-call]
+    return scores_NK.masked_fill(negatives == targets_N.unsqueeze(1), float("-inf"))
+
+
+class _OwnNegativeScores(torch.autograd.Function):
+    """Inner products of each prediction with its own K vectors; N x K x D is never stored, only a chunk of rows."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, negatives_NK: torch.Tensor
+    ) -> torch.Tensor:
+        ctx.save_for_backward(predicted_ND, vectors_VD, negatives_NK)
+        scores_NK = predicted_ND.new_empty(negatives_NK.shape)
+        for rows in _chunks(predicted_ND, negatives_NK):
+            gathered = F.embedding(negatives_NK[rows], vectors_VD)
+            torch.bmm(gathered, predicted_ND[rows].unsqueeze(2), out=scores_NK[rows].unsqueeze(2))
+        return scores_NK
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+        predicted_ND, vectors_VD, negatives_NK = ctx.saved_tensors
+        gradient_NK = grad_outputs[0]
+        grad_predicted = torch.empty_like(predicted_ND)
+        grad_vectors = torch.zeros_like(vectors_VD) if ctx.needs_input_grad[1] else None
+        for rows in _chunks(predicted_ND, negatives_NK):
+            gathered = F.embedding(negatives_NK[rows], vectors_VD)
+            torch.bmm(gradient_NK[rows].unsqueeze(1), gathered, out=grad_predicted[rows].unsqueeze(1))
+            if grad_vectors is not None:
+                spread = gradient_NK[rows].unsqueeze(2) * predicted_ND[rows].unsqueeze(1)
+                grad_vectors.index_add_(0, negatives_NK[rows].flatten(), spread.flatten(0, 1))
+        return grad_predicted, grad_vectors, None
+
+
+def _chunks(predicted_ND: torch.Tensor, negatives_NK: torch.Tensor) -> list[slice]:
+    rows = max(1, _CHUNK_ENTRIES // (negatives_NK.shape[1] * predicted_ND.shape[1]))
+    return [slice(begin, begin + rows) for begin in range(0, len(predicted_ND), rows)]
