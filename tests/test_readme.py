@@ -1,0 +1,106 @@
+"""The README is true: its commands exist with all their flags, its configuration composes, its tree is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from adrec_cli.cli.app import app
+from adrec_cli.errors import ExitCode
+from adrec_cli.pipeline.experiment import compose
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """Return the fenced blocks of a language; those without a language for ""."""
+    # All fences are matched in turn, or the end of one block would pass for the beginning of another.
+    return [text for found, text in re.findall(r"^```(\w*)\n(.*?)^```$", README, re.M | re.S) if found == language]
+
+
+def commands() -> list[list[str]]:
+    """Return the arguments of every `adrec ...` in the fenced blocks that show commands."""
+    lines = [line for language in ("sh", "crontab") for block in blocks(language) for line in block.splitlines()]
+    parts = [part.strip() for line in lines for part in re.split(r"&&|\|\||\|", line)]
+    typed = [shlex.split(part, comments=True) for part in parts if re.match(r"(\S*/)?adrec ", part)]
+    return [words[1:] for words in typed]
+
+
+def test_the_readme_shows_every_command() -> None:
+    root = typer.main.get_command(app)
+    assert {words[0] for words in commands()} >= set(root.commands) - {"datasets"}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_exists_with_its_flags(words: list[str]) -> None:
+    command = typer.main.get_command(app)
+    while words and words[0] in getattr(command, "commands", {}):
+        command, words = command.commands[words[0]], words[1:]  # type: ignore[attr-defined]
+    assert command.name != "adrec", f"no such command: {words[0]}"
+    # Parses all arguments and runs nothing.
+    command.make_context(command.name, list(words))
+
+
+def test_the_configuration_composes(tmp_path: Path) -> None:
+    (text,) = blocks("toml")
+    path = tmp_path / "my.toml"
+    path.write_text(text)
+    composed = compose("adrec", config=path)
+    assert composed.training.seed == 7
+    assert composed.model.noise_schedule == "linear", "the preset counts"
+    assert composed.stages["pretrain"].epochs == 30, "the file lies over its preset"
+
+
+def test_the_python_example_is_sound() -> None:
+    (text,) = blocks("python")
+    compile(text, "README.md", "exec")
+    for module, names in re.findall(r"^from (adrec_cli\S*) import (.+)$", text, re.M):
+        imported = __import__(module, fromlist=["_"])
+        assert all(hasattr(imported, name.strip()) for name in names.split(","))
+
+
+def test_every_exit_code_is_documented() -> None:
+    documented = {int(code) for cell in re.findall(r"^\| ([\d, ]+) \|", README, re.M) for code in cell.split(",")}
+    assert documented >= {int(code) for code in ExitCode}
+
+
+def test_the_source_tree_is_there() -> None:
+    tree = next(block for block in blocks("") if block.startswith("adrec_cli/"))
+    folders: list[str] = []
+    for line in tree.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        name = line.split()[0]
+        folders = [*folders[:depth], name]
+        assert ROOT.joinpath(*folders).exists(), "/".join(folders)
+    packages = {path.name for path in (ROOT / "adrec_cli").iterdir() if (path / "__init__.py").is_file()}
+    assert packages <= set(re.findall(r"^  (\w+)/", tree, re.M))
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.slow
+def test_the_quick_start_in_a_fresh_environment(tmp_path: Path) -> None:
+    """The two commands as they stand, in a copy of the source tree; of the tests only some quick ones."""
+    checkout = tmp_path / "adrec"
+    ignored = shutil.ignore_patterns(".*", "workspace", "__pycache__", "dist", "build")
+    shutil.copytree(ROOT, checkout, ignore=ignored)
+    own = ("ADREC_", "PYTHON", "VIRTUAL")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    env["PYTEST_ADDOPTS"] = "-p no:cacheprovider tests/cli/test_startup.py tests/test_readme.py"
+    first, second = (line for block in blocks("sh")[:2] for line in block.splitlines())
+    for part in [*first.split(" && "), *second.split(" && "), *blocks("sh")[2].splitlines()]:
+        done = subprocess.run(shlex.split(part), cwd=checkout, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{part}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
