@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -15,6 +16,10 @@ from adrec_cli.errors import InputError
 
 _ITEM_LISTS: Final = ("items", "itemids", "sequence", "itemsequence", "history", "train")
 _TIME_LISTS: Final = ("timestamps", "times")
+# Empty lists are filtered out before; some versions of polars warn unless they are told what to do with them.
+_EXPLODE: Final[dict[str, Any]] = (
+    {"empty_as_null": False} if "empty_as_null" in inspect.signature(pl.LazyFrame.explode).parameters else {}
+)
 _VALID: Final = ("val", "valid", "validation", "dev")
 
 
@@ -112,7 +117,7 @@ def _explode(lists: pl.LazyFrame, *, held_out: bool, timed: bool) -> pl.LazyFram
     if not timed:
         lists = lists.with_columns(time=pl.int_ranges(0, pl.col("item").list.len(), dtype=pl.Int64))
     lists = lists.filter(pl.col("item").list.len() > 0)
-    events = lists.explode("item", "time")
+    events = lists.explode("item", "time", **_EXPLODE)
     part: pl.Expr = pl.lit(0, dtype=pl.Int8)
     if held_out:
         held_out_from = (pl.col("valid_from"), pl.col("test_from"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, verify_dataset
@@ -57,16 +58,17 @@ def load_existing(folder: Path) -> Existing:
             hint="make it with --split leave-one-out or --split time first",
         )
     items = pl.read_parquet(folder / ITEMS_FILE)
-    sequences = pl.read_parquet(folder / SEQUENCES_FILE, columns=[USER_ID, ITEMS, TIMESTAMPS])
-    lengths = sequences[ITEMS].list.len().to_numpy()
-    user_ids, user = _ranks(sequences[USER_ID])
+    sequences = pq.read_table(folder / SEQUENCES_FILE, columns=[USER_ID, ITEMS, TIMESTAMPS]).combine_chunks()
+    lists, times = (sequences[name].chunk(0) for name in (ITEMS, TIMESTAMPS))
+    lengths = np.diff(lists.offsets.to_numpy())
+    user_ids, user = _ranks(pl.Series(sequences[USER_ID].to_pylist(), dtype=pl.String))
     item_ids, item = _ranks(items[ITEM_ID])
     rank_of_index = np.zeros(items.height + 1, dtype=np.int32)
     rank_of_index[items[ITEM_INDEX].to_numpy()] = item
     interactions = Interactions(
         user=np.repeat(user, lengths),
-        item=rank_of_index[sequences[ITEMS].explode().to_numpy()],
-        time=sequences[TIMESTAMPS].explode().to_numpy(),
+        item=rank_of_index[lists.flatten().to_numpy()],
+        time=times.flatten().to_numpy(),
         part=None,
         user_ids=user_ids,
         item_ids=item_ids,

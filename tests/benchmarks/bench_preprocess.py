@@ -1,0 +1,78 @@
+"""Preprocessing against a bare Polars scan, sort and group of the same file; run by hand.
+
+    python -m tests.benchmarks.bench_preprocess --rows 1e6 1e7 --form csv parquet
+    python -m tests.benchmarks.bench_preprocess --rows 1e8 --form parquet
+
+Prints, per size and form, wall time and peak resident memory of both, each in a process of its own, and their ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.benchmarks.interaction_logs import generate_log
+
+
+def bare(source: Path, target: Path) -> None:
+    """Scan, sort and group with nothing else: no checks, no filters, no ids, no checksums."""
+    import polars as pl
+
+    frame = pl.scan_csv(source) if source.suffix == ".csv" else pl.scan_parquet(source)
+    grouped = frame.sort("user_id", "timestamp").group_by("user_id", maintain_order=True).agg("item_id", "timestamp")
+    grouped.sink_parquet(target / "bare.parquet")
+
+
+def ours(source: Path, target: Path) -> None:
+    """The whole command, five-core included."""
+    from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
+
+    preprocess(str(source), workspace=target, options=PreprocessOptions(min_interactions=5))
+
+
+def measure(task: str, source: Path) -> tuple[float, float]:
+    """Run one task in a fresh process; return seconds and peak resident GiB."""
+    with tempfile.TemporaryDirectory(dir=source.parent) as target:
+        command = [sys.executable, "-m", "tests.benchmarks.bench_preprocess", "--task", task, str(source), target]
+        result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return result["seconds"], result["gib"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=float, nargs="+", default=[1e6, 1e7])
+    parser.add_argument("--form", nargs="+", default=["csv", "parquet"], choices=["csv", "parquet"])
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
+    parser.add_argument("--without-bare", action="store_true", help="the bare query may need more memory than there is")
+    parser.add_argument("--task", nargs=3, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.task:
+        task, source, target = chosen.task
+        start = time.perf_counter()
+        {"bare": bare, "ours": ours}[task](Path(source), Path(target))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(json.dumps({"seconds": time.perf_counter() - start, "gib": peak}))
+        return
+    print(f"{'rows':>12} {'form':>8} {'bare s':>8} {'GiB':>6} {'adrec s':>8} {'GiB':>6} {'ratio':>6} {'us/row':>7}")
+    for form in chosen.form:
+        for rows in map(int, chosen.rows):
+            source = chosen.folder / f"adrec-bench-{rows}.{form}"
+            if not source.exists():
+                generate_log(source, rows, users=max(1000, min(rows // 10, 1_000_000)), items=200_000)
+            plain = (float("nan"), float("nan")) if chosen.without_bare else measure("bare", source)
+            full = measure("ours", source)
+            print(
+                f"{rows:12,} {form:>8} {plain[0]:8.2f} {plain[1]:6.2f} {full[0]:8.2f} {full[1]:6.2f} "
+                f"{full[0] / plain[0]:6.2f} {1e6 * full[0] / rows:7.3f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
