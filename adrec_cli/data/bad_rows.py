@@ -42,10 +42,13 @@ class BadRow:
         return f"{self.path}, {self.place}{column}: expected {self.expected}, got {got!r}"
 
 
-def bad_rows_error(examples: list[BadRow], count: int) -> InputError:
-    """Return the error for the first of `count` bad rows."""
+def bad_rows_error(examples: list[BadRow], count: int, *, rows: int | None = None) -> InputError:
+    """Return the error for the first of `count` bad rows of `rows`, where that is known."""
     others = f" ({count:,} such rows in all)" if count > 1 else ""
-    return InputError(f"{examples[0]}{others}", hint="mend the file, or leave such rows out with --on-bad-row skip")
+    hint = "mend the file, or leave such rows out with --on-bad-row skip"
+    if count == rows:
+        hint = "no row can be read like this: name the columns, for example --timestamp-column 4, and see --dry-run"
+    return InputError(f"{examples[0]}{others}", hint=hint)
 
 
 def record_place(table: Table, record: int) -> str:

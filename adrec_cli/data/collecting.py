@@ -65,6 +65,10 @@ class ReadReport:
     timed: bool = False
     notes: list[str] = field(default_factory=list)
 
+    def lines(self) -> list[str]:
+        """Return what is worth telling about the source: how its times are written, and what was assumed."""
+        return [self.time, *self.notes]
+
     def warnings(self) -> list[str]:
         """Return the lines about rows that were left out because they could not be read."""
         if not self.bad:

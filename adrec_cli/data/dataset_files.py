@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from adrec_cli.artifacts.atomic import file_sha256, replacing
+from adrec_cli.artifacts.dataset import next_path
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.splits import Bounds, train_mask
 from adrec_cli.data.timestamps import moment_text
@@ -68,7 +69,7 @@ def item_table(interactions: Interactions, bounds: Bounds, indices: NDArray[np.i
 def write_dataset_files(
     folder: Path, interactions: Interactions, bounds: Bounds, items: pl.DataFrame, indices: NDArray[np.int32]
 ) -> WrittenFiles:
-    """Write both files; neither takes its place before both are whole.
+    """Write both files beside those that are there; `commit_dataset` makes them the data set's.
 
     Args:
         folder: of the data set.
@@ -80,7 +81,10 @@ def write_dataset_files(
     Raises:
         StorageError: the file system refused.
     """
-    with replacing(folder / SEQUENCES_FILE) as sequences_path, replacing(folder / ITEMS_FILE) as items_path:
+    with (
+        replacing(next_path(folder, SEQUENCES_FILE)) as sequences_path,
+        replacing(next_path(folder, ITEMS_FILE)) as items_path,
+    ):
         _write_sequences(sequences_path, interactions, bounds, indices)
         table = items.to_arrow(compat_level=pl.CompatLevel.oldest())
         pq.write_table(_plain_strings(table), items_path, compression="zstd", row_group_size=MAX_ROW_GROUP_USERS)

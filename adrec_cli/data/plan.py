@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.manifest import DATASET_NAME
 from adrec_cli.data.datasets import (
     DatasetSpec,
     Expected,
@@ -59,6 +60,7 @@ class Plan:
         parts: 0, 1 or 2 for each file that is train, valid or test; None otherwise.
         item: the item file, None if there is none.
         settings: resolved options.
+        notes: what the user should know about these choices.
         expected: published counts that must come out, if the cut is a published one.
     """
 
@@ -70,6 +72,7 @@ class Plan:
     item: ItemSource | None
     settings: Settings
     expected: Expected | None
+    notes: tuple[str, ...] = ()
 
     @property
     def generated(self) -> bool:
@@ -113,13 +116,15 @@ def make_plan(
     if options.variant is not None:
         raise UsageError(f"{source} is no named data set, so it has no variants", hint="leave --variant out")
     paths = tuple(expand_path(source))
+    name, notes = _own_name(source, options.name)
     by_part = {_PARTS[_stem(path)]: path for path in paths if _stem(path) in _PARTS}
     parts = None
     if len(by_part) == 3:
         # A folder of a published split may hold more than its three parts: item files, say.
         parts, paths = (0, 1, 2), tuple(by_part[part] for part in range(3))
     return Plan(
-        dataset=check_name(options.name or _default_name(source)),
+        dataset=name,
+        notes=notes,
         spec=None,
         form=None,
         paths=paths,
@@ -155,7 +160,7 @@ def check_name(name: str) -> str:
     Raises:
         UsageError: it cannot.
     """
-    if not re.fullmatch(r"[\w][\w .+-]{0,99}", name):
+    if not re.fullmatch(DATASET_NAME, name):
         raise UsageError(f"{name!r} cannot name a data set", hint="use letters, digits, '-', '_' and '.': --name shop")
     return name
 
@@ -200,6 +205,18 @@ def _item_source(form: ItemFile, path: Path) -> ItemSource:
 
 def _stem(path: Path) -> str:
     return _ENDINGS.sub("", path.name).lower()
+
+
+def _own_name(source: str, asked: str | None) -> tuple[str, tuple[str, ...]]:
+    """Return the name for files of the user, which is never that of a named data set, and a note if it changed."""
+    if asked is not None:
+        if asked in dataset_names():
+            raise UsageError(f"{asked!r} is a named data set already", hint=f"take another: --name my-{asked}")
+        return check_name(asked), ()
+    name = _default_name(source)
+    if name in dataset_names():
+        return f"my-{name}", (f"named my-{name}, because {name} is a named data set; choose with --name",)
+    return check_name(name), ()
 
 
 def _default_name(source: str) -> str:

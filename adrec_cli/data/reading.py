@@ -125,7 +125,7 @@ def _account_bad(one: CollectedTable, options: ReadOptions, report: ReadReport) 
         return
     examples = [_describe(one, int(row), options, report) for row in bad[:EXAMPLES]]
     if options.on_bad_row == "error":
-        raise bad_rows_error(examples, len(bad))
+        raise bad_rows_error(examples, len(bad), rows=int(np.count_nonzero(one.state != BLANK)))
     report.bad += len(bad)
     report.examples += examples
 

@@ -10,7 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from adrec_cli import __version__
-from adrec_cli.artifacts.manifest import Manifest, read_manifest, verify_dataset, write_manifest
+from adrec_cli.artifacts.dataset import commit_dataset, needs_recovery, recover_dataset, verify_dataset
+from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.data.cuts import Cut, make_cut
 from adrec_cli.data.dataset_files import item_table, statistics, write_dataset_files
 from adrec_cli.data.datasets import Expected
@@ -112,22 +114,30 @@ def preprocess(
         ArtifactError: the data set to update is missing or damaged.
         StorageError: reading or writing failed.
     """
-    existing = _existing(options)
-    inherited = None if existing is None else existing.settings()
-    plan = make_plan(source, workspace=workspace, raw=raw, options=options, on_event=on_event, inherited=inherited)
-    folder = options.update or workspace / plan.dataset
-    sources, parameters = describe_sources(plan), plan.settings.parameters()
-    if existing is not None:
-        known = {entry.get("sha256") for entry in existing.manifest.sources}
-        sources = existing.manifest.sources + [entry for entry in sources if entry.get("sha256") not in known]
-    if not force:
-        manifest = _unchanged(folder, sources, parameters)
-        if manifest is not None:
-            return PreprocessResult(folder=folder, manifest=manifest, warnings=[], skipped=True, removed=[], notes=[])
-    with scratch_folder(workspace) as scratch:
-        content = read_source(plan, scratch)
-    cut = _cut(content, plan, existing, on_event)
-    return _write(folder, plan, content, cut, existing, sources=sources, parameters=parameters)
+    with contextlib.ExitStack() as locked:
+        if options.update is not None and options.update.is_dir():
+            # Held from the reading on: of two updates at once neither may lose what the other adds.
+            locked.enter_context(exclusive(options.update, f"preprocess {source} --update {options.update.name}"))
+            recover_dataset(options.update)
+        existing = _existing(options)
+        inherited = None if existing is None else existing.settings()
+        plan = make_plan(source, workspace=workspace, raw=raw, options=options, on_event=on_event, inherited=inherited)
+        folder = options.update or workspace / plan.dataset
+        sources, parameters = describe_sources(plan), plan.settings.parameters()
+        if existing is not None:
+            known = {entry.get("sha256") for entry in existing.manifest.sources}
+            sources = existing.manifest.sources + [entry for entry in sources if entry.get("sha256") not in known]
+        if not force and not needs_recovery(folder):
+            manifest = _unchanged(folder, sources, parameters)
+            if manifest is not None:
+                return _skipped(folder, manifest)
+        if existing is None:
+            locked.enter_context(exclusive(folder, f"preprocess {source}"))
+            recover_dataset(folder)
+        with scratch_folder(workspace) as scratch:
+            content = read_source(plan, scratch)
+        cut = _cut(content, plan, existing, on_event)
+        return _write(folder, plan, content, cut, existing, sources=sources, parameters=parameters)
 
 
 def preview(
@@ -161,7 +171,7 @@ def preview(
         statistics=numbers,
         warnings=content.report.warnings() + compare_with_expected(numbers, plan.expected),
         removed=cut.removed,
-        notes=content.report.notes,
+        notes=[*plan.notes, *content.report.lines()],
     )
 
 
@@ -239,12 +249,12 @@ def _write(
         items_sha256=written.items_sha256,
         adrec_version=__version__,
     )
-    write_manifest(folder, manifest)
+    commit_dataset(folder, manifest)
     return PreprocessResult(
         folder=folder,
         manifest=manifest,
         warnings=warnings + compare_with_expected(manifest.statistics, plan.expected),
         skipped=False,
         removed=cut.removed,
-        notes=content.report.notes,
+        notes=[*plan.notes, *content.report.lines()],
     )

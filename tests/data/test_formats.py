@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from adrec_cli.errors import InputError
+from adrec_cli.errors import InputError, UsageError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessPreview, PreprocessResult, preprocess, preview
 from tests.data.table_files import START, history, read_bounds, read_sequences, write_csv
 
@@ -84,10 +84,11 @@ def test_real_files_are_recognised(
 def test_items_before_users_are_noticed_by_the_ids_of_amazon(shared_data: Path, tmp_path: Path) -> None:
     seen = look(shared_data / "raw/amazon-2018/Magazine_Subscriptions.csv.gz", tmp_path)
     assert seen.columns[:2] == ("item_id", "user_id")
-    assert "Amazon" in seen.notes[0]
+    assert seen.notes[0] == "times in seconds (found from their size)"
+    assert "Amazon" in seen.notes[1]
     named = look(shared_data / "raw/amazon-2018/Magazine_Subscriptions.csv.gz", tmp_path, user_column=2, item_column=1)
     assert named.statistics == seen.statistics
-    assert named.notes == []
+    assert named.notes == seen.notes[:1]
 
 
 def test_movielens_as_text_and_as_parquet_agree(shared_data: Path, tmp_path: Path) -> None:
@@ -406,7 +407,13 @@ def test_item_files_in_json_and_python_literals(tmp_path: Path) -> None:
 def test_interactions_in_python_literals(tmp_path: Path) -> None:
     lines = [f"{{u'username': u'{user}', u'product_id': u'{item}', u'date': u'2014-05-13'}}" for user, item, _ in ROWS]
     (tmp_path / "steam.json").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert read_sequences(run(tmp_path / "steam.json", tmp_path / "ws").folder) == EXPECTED
+    result = run(tmp_path / "steam.json", tmp_path / "ws")
+    assert read_sequences(result.folder) == EXPECTED
+    # The name of a named data set is not taken by a file.
+    assert result.folder.name == "my-steam"
+    assert result.notes[0].startswith("named my-steam")
+    with pytest.raises(UsageError):
+        run(tmp_path / "steam.json", tmp_path / "ws", name="steam")
 
 
 # ---- looking without writing
