@@ -31,9 +31,11 @@ def list_datasets(ctx: typer.Context, *, common: Common, session: Session) -> No
         ]
         session.terminal.document({"datasets": listed})
         return
-    rows = [(spec.name, "yes" if spec.name in here else "no", *_counts(spec.expected), spec.title) for spec in specs]
-    columns = ["name", "preprocessed", "users", "items", "interactions", "title"]
-    session.terminal.table(columns, rows, right=columns[2:5])
+    rows = [
+        (spec.name, "yes" if spec.name in here else "no", _count(spec.expected.interactions), spec.title)
+        for spec in specs
+    ]
+    session.terminal.table(["name", "here", "interactions", "title"], rows, right=["interactions"])
 
 
 def show_dataset(
@@ -71,7 +73,8 @@ def _show(terminal: Terminal, spec: DatasetSpec) -> None:
 
 
 def _counts(expected: Expected) -> tuple[str, str, str]:
-    users, items, interactions = (
-        "?" if count is None else f"{count:,}" for count in (expected.users, expected.items, expected.interactions)
-    )
-    return users, items, interactions
+    return _count(expected.users), _count(expected.items), _count(expected.interactions)
+
+
+def _count(count: int | None) -> str:
+    return "?" if count is None else f"{count:,}"

@@ -12,6 +12,7 @@ from adrec_cli.cli.command import Session
 from adrec_cli.cli.options import Common, Computing, DatasetName
 from adrec_cli.cli.ranking_options import Candidates, Denoising
 from adrec_cli.cli.terminal import Terminal
+from adrec_cli.training.stages import STAGES
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.evaluate import Evaluation
@@ -80,7 +81,7 @@ def describe(evaluation: Evaluation) -> list[str]:
         f"protocol {evaluation.protocol}; {seen}",
         f"{evaluation.users:,} users, {evaluation.cases:,} targets{cold}",
     ]
-    if evaluation.checkpoint:
+    if _samples(evaluation):
         sampling = evaluation.sampling
         steps = (
             "as many reverse steps as trained with"
@@ -89,3 +90,9 @@ def describe(evaluation: Evaluation) -> list[str]:
         )
         lines.append(f"sampling: {steps}, {sampling['noise']} noise, seed {sampling['seed']}")
     return [*lines, f"ranked in {evaluation.seconds:.1f} s, stored in {evaluation.path}"]
+
+
+def _samples(evaluation: Evaluation) -> bool:
+    """Return whether what was ranked by comes out of a reverse diffusion."""
+    stage = STAGES.get(evaluation.model, {}).get(evaluation.stage)
+    return stage is not None and stage.output == "x_start"

@@ -61,8 +61,9 @@ def run(
 def _show(terminal: Terminal, summary: RunSummary) -> None:
     for warning in summary.warnings:
         terminal.warn(warning)
-    if current := [step.name for step in summary.steps if step.status == "up to date"]:
-        terminal.note(f"up to date: {', '.join(current)}; --force trains anew")
+    stages = [step.name for step in summary.steps if step.status == "up to date" and step.name != "preprocess"]
+    if stages:
+        terminal.note(f"up to date: {', '.join(stages)}; --force trains anew")
     if terminal.as_json:
         terminal.document(asdict(summary))
         return

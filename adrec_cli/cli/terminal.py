@@ -8,13 +8,16 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 # Format characters (Cf) join letters and emoji and stay; these ones turn the direction of what follows.
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+_NARROWEST_COLUMN = 12
+"""Cells that the widest column of a table must have left before the table is worth drawing."""
 
 
 def harmless(text: str) -> str:
@@ -116,25 +119,52 @@ class Terminal:
             title: above the table, on a terminal only.
             right: names of the columns with numbers.
         """
-        if not self.draws:
-            if self._has_table:
-                print()
-            self._has_table = True
-            for row in (columns, *rows):
-                print("\t".join(map(harmless, row)))
+        lines = [[harmless(cell) for cell in row] for row in rows]
+        if self.draws:
+            self._draw(columns, lines, title=title, right=right)
             return
+        if self._has_table:
+            print()
+        self._has_table = True
+        for line in ([harmless(name) for name in columns], *lines):
+            print("\t".join(line))
+
+    def _draw(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str, right: Sequence[str]) -> None:
         from rich import box
+        from rich.cells import cell_len
         from rich.table import Table
         from rich.text import Text
 
-        drawn = Table(
-            title=Text(harmless(title), style="bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD
-        )
-        for name in columns:
-            drawn.add_column(Text(name), justify="right" if name in right else "left", overflow="fold")
+        widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+        widest = widths.index(max(widths))
+        # Every column has two spaces around it and one before; the widest one takes what the others leave.
+        room = self.out.width - sum(widths) + widths[widest] - 3 * len(columns)
+        if title:
+            self.out.print(Text(harmless(title), style="bold"), soft_wrap=True)
+        if room < min(widths[widest], _NARROWEST_COLUMN):
+            self._draw_records(columns, rows)
+            return
+        table = Table(box=box.SIMPLE_HEAD)
+        for position, name in enumerate(columns):
+            justify: Literal["left", "right"] = "right" if name in right else "left"
+            table.add_column(Text(name), justify=justify, overflow="fold", no_wrap=position != widest)
         for row in rows:
-            drawn.add_row(*(Text(harmless(cell)) for cell in row))
-        self.out.print(drawn)
+            table.add_row(*map(Text, row))
+        self.out.print(table)
+
+    def _draw_records(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print each row as lines of name and value: a terminal too narrow for the table."""
+        from rich.table import Table
+        from rich.text import Text
+
+        for row in rows:
+            record = Table.grid(padding=(0, 2))
+            record.add_column(no_wrap=True, style="dim")
+            record.add_column(overflow="fold")
+            for name, cell in zip(columns, row, strict=True):
+                record.add_row(Text(name), Text(cell))
+            self.out.print(record)
+            self.out.print()
 
 
 def _json_value(value: object) -> object:

@@ -71,10 +71,9 @@ class Training:
         from adrec_cli.pipeline.experiment import parse_settings
         from adrec_cli.pipeline.train import ExperimentOptions
 
+        names = stage_names or list(STAGES.get(model_name, {}))
         stages = {
-            name: table
-            for name in stage_names or STAGES.get(model_name, {})
-            if (table := self._stage_table(model_name, name, one=stage_names is not None))
+            name: table for name in names if (table := self._stage_table(model_name, name, alone=len(names) == 1))
         }
         tables = {
             "model": self._given("max_length"),
@@ -85,10 +84,10 @@ class Training:
         overrides = merged(parse_settings(self.set or []), flags)
         return ExperimentOptions(preset=self.preset, config=self.config, overrides=overrides)
 
-    def _stage_table(self, model_name: str, stage_name: str, *, one: bool) -> dict[str, Any]:
+    def _stage_table(self, model_name: str, stage_name: str, *, alone: bool) -> dict[str, Any]:
         table = self._given("epochs", "patience", "learning_rate", "mse_weight")
-        # Over several stages the weight is for those that have the loss.
-        if not one and not STAGES[model_name][stage_name].mse_weight:
+        # Over several stages the weight is for those that have the loss; a lone stage is taken at its word.
+        if not alone and not STAGES[model_name][stage_name].mse_weight:
             table.pop("mse_weight", None)
         return table
 
