@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from adrec_cli.errors import StorageError
+
+TEMPORARY_SUFFIX = ".tmp"
 
 _REASONS = {
     errno.ENOSPC: "no space left on the device",
@@ -21,6 +24,9 @@ _REASONS = {
     errno.EISDIR: "a folder stands where a file is expected",
     errno.EEXIST: "a file stands where a folder is expected",
     errno.ENOENT: "no such file or folder",
+    errno.EIO: "the disk reports an input/output error",
+    errno.EFBIG: "the file would be larger than the system allows",
+    errno.ENAMETOOLONG: "the name is too long",
 }
 
 
@@ -49,7 +55,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the file system refused.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)
@@ -72,6 +78,21 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     with replacing(path) as temporary, open(temporary, "wb") as file:
         file.write(content)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was renamed in a folder outlive a power cut.
+
+    Raises:
+        OSError: the file system refused.
+    """
+    _sync(folder)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove every temporary file of `replacing` in a folder; its caller alone may write there."""
+    for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+        leftover.unlink(missing_ok=True)
 
 
 def file_sha256(path: Path) -> str:
@@ -97,8 +118,8 @@ def _sync(path: Path) -> None:
 
 def _remove_abandoned(path: Path) -> None:
     """Remove temporaries of `path` whose writer no longer lives."""
-    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
-        writer = leftover.name.removesuffix(".tmp").rpartition(".")[2]
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}"):
+        writer = leftover.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
         if writer.isdigit() and not _is_alive(int(writer)):
             leftover.unlink(missing_ok=True)
 

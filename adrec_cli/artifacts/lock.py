@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from adrec_cli.artifacts.atomic import storage_error
+from adrec_cli.artifacts.atomic import remove_temporaries, storage_error
 from adrec_cli.errors import LockedError
 
 LOCK_FILE = ".lock"
@@ -23,10 +23,11 @@ _HOLDER_FILE = ".lock.holder.json"
 def exclusive(folder: Path, purpose: str) -> Iterator[None]:
     """Hold the lock of a folder while open.
 
-    The operating system gives the lock back when its holder ends, however it ends, so a dead run never blocks.
+    The operating system gives the lock back when its holder ends, however it ends, so a dead run never blocks. All who
+    write into the folder itself hold its lock, so temporaries found in it belong to the dead and are removed.
 
     Args:
-        folder: of a dataset or of a dataset's model; made when missing.
+        folder: of a dataset or of a dataset's model; made when missing, and removed again if nothing is put into it.
         purpose: told to whoever finds it locked.
 
     Raises:
@@ -35,6 +36,7 @@ def exclusive(folder: Path, purpose: str) -> Iterator[None]:
     """
     lock = FileLock(folder / LOCK_FILE, timeout=0)
     holder = folder / _HOLDER_FILE
+    made = not folder.is_dir()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -45,12 +47,24 @@ def exclusive(folder: Path, purpose: str) -> Iterator[None]:
     except OSError as error:
         raise storage_error("lock", folder, error) from error
     try:
+        with contextlib.suppress(OSError):
+            remove_temporaries(folder)
         _announce(holder, purpose)
         yield
     finally:
         with contextlib.suppress(OSError):
             holder.unlink(missing_ok=True)
         lock.release()
+        if made:
+            _remove_if_unused(folder)
+
+
+def _remove_if_unused(folder: Path) -> None:
+    """Remove a folder that was made only to hold its lock; whoever works in it has announced himself there."""
+    with contextlib.suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [LOCK_FILE]:
+            (folder / LOCK_FILE).unlink()
+            folder.rmdir()
 
 
 def _announce(holder: Path, purpose: str) -> None:

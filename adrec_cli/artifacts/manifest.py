@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adrec_cli.artifacts.atomic import file_sha256, storage_error, write_bytes
+from adrec_cli.artifacts.atomic import storage_error, write_bytes
 from adrec_cli.errors import ArtifactError
-from adrec_cli.schema import FORMAT_VERSION, ITEMS_FILE, MANIFEST_FILE, SEQUENCES_FILE
+from adrec_cli.schema import FORMAT_VERSION, MANIFEST_FILE
 
 MAX_MANIFEST_BYTES = 16 * 2**20
+DATASET_NAME = r"[\w][\w .+-]{0,99}"
+"""What the name of a data set looks like; it is the name of its folder too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,28 +69,33 @@ def read_manifest(folder: Path) -> Manifest:
     if digest != _digest(content):
         raise ArtifactError(f"{path} is damaged: its content does not match its own checksum", hint=again)
     try:
-        return Manifest(**content)
-    except TypeError as error:
+        manifest = Manifest(**content)
+        _require_types(manifest)
+    except (TypeError, ValueError) as error:
         raise ArtifactError(f"{path} is not a manifest of adrec: {error}", hint=again) from error
+    return manifest
 
 
-def verify_dataset(folder: Path, manifest: Manifest) -> None:
-    """Check that both Parquet files are the ones the manifest describes.
+def _require_types(manifest: Manifest) -> None:
+    """Refuse a manifest whose checksum is right but whose content nobody could have written.
 
     Raises:
-        ArtifactError: a file is missing or its SHA-256 differs.
+        ValueError: naming the field.
     """
-    for file_name, expected in ((SEQUENCES_FILE, manifest.sequences_sha256), (ITEMS_FILE, manifest.items_sha256)):
-        path = folder / file_name
-        again = f"make it anew with: adrec preprocess {folder.name} --force"
-        if not path.is_file():
-            raise ArtifactError(f"{path} is missing", hint=again)
-        found = file_sha256(path)
-        if found != expected:
-            raise ArtifactError(
-                f"{path} is damaged or was exchanged: sha256 {found[:12]}, the manifest says {expected[:12]}",
-                hint=again,
-            )
+    if not isinstance(manifest.dataset, str) or not re.fullmatch(DATASET_NAME, manifest.dataset):
+        raise ValueError(f"dataset {manifest.dataset!r} cannot name a folder")
+    if not isinstance(manifest.sources, list) or not all(isinstance(source, dict) for source in manifest.sources):
+        raise ValueError("sources is not a list of tables")
+    if not isinstance(manifest.parameters, dict) or not isinstance(manifest.parameters.get("found", {}), dict):
+        raise ValueError("parameters is not a table")
+    if not isinstance(manifest.statistics, dict):
+        raise ValueError("statistics is not a table")
+    for name in ("users", "items", "interactions"):
+        if type(manifest.statistics.get(name)) is not int or not 0 < manifest.statistics[name] < 2**63:
+            raise ValueError(f"statistics.{name} is not a count")
+    for name in ("sequences_sha256", "items_sha256"):
+        if not re.fullmatch("[0-9a-f]{64}", str(getattr(manifest, name))):
+            raise ValueError(f"{name} is not a SHA-256")
 
 
 def _read_json_object(path: Path, *, hint: str) -> dict[str, Any]:

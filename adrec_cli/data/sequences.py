@@ -14,8 +14,6 @@ from adrec_cli.schema import (
     ITEM_ID,
     ITEM_INDEX,
     ITEMS,
-    ITEMS_FILE,
-    SEQUENCES_FILE,
     TRAIN_END,
     USER_ID,
     VALID_END,
@@ -70,17 +68,16 @@ class Sequences:
         return int(found[0])
 
 
-def load_sequences(folder: Path, item_count: int) -> Sequences:
-    """Read the sequences of a dataset's folder and check that they are what the format promises.
+def load_sequences(path: Path, item_count: int) -> Sequences:
+    """Read the sequences of a dataset and check that they are what the format promises.
 
     Args:
-        folder: the dataset's folder in the workspace.
+        path: of a file whose SHA-256 is known to be right.
         item_count: V, of the same dataset's items.
 
     Raises:
         ArtifactError: missing, damaged or not of this format.
     """
-    path = folder / SEQUENCES_FILE
     table = _read(path, [USER_ID, ITEMS, TRAIN_END, VALID_END])
     lengths = table[ITEMS].list.len().to_numpy().astype(np.int64)
     items = table[ITEMS].explode().drop_nulls().to_numpy().astype(np.int32)
@@ -102,13 +99,12 @@ def load_sequences(folder: Path, item_count: int) -> Sequences:
     return sequences
 
 
-def load_items(folder: Path) -> pl.DataFrame:
-    """Read `items.parquet`, one row an item in the order of its index.
+def load_items(path: Path) -> pl.DataFrame:
+    """Read `items.parquet`, one row an item in the order of its index; its SHA-256 is known to be right.
 
     Raises:
         ArtifactError: missing, damaged or not of this format.
     """
-    path = folder / ITEMS_FILE
     items = _read(path, None)
     if ITEM_INDEX not in items.columns or ITEM_ID not in items.columns:
         raise _damaged(path, f"columns {ITEM_INDEX} and {ITEM_ID} are expected, found {', '.join(items.columns)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,27 +99,29 @@ def read_source(plan: Plan, scratch: Path) -> SourceContent:
 
 
 @contextmanager
-def scratch_folder(workspace: Path | None) -> Iterator[Path]:
-    """Yield a folder for temporary copies and remove it: on the workspace's disk, or the system's if None.
+def scratch_folder(folder: Path | None) -> Iterator[Path]:
+    """Yield a folder for temporary copies and remove it: in a data set's folder, or the system's if None.
+
+    The caller holds the lock of the data set's folder, so what a killed run left there is removed first.
 
     Raises:
         StorageError: it cannot be made.
     """
-    parent = None if workspace is None else workspace / SCRATCH_FOLDER
+    parent = None if folder is None else folder / SCRATCH_FOLDER
     try:
         if parent is not None:
+            shutil.rmtree(parent, ignore_errors=True)
             parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix="adrec-", dir=parent)
+        made = tempfile.TemporaryDirectory(prefix="adrec-", dir=parent)
     except OSError as error:
         raise storage_error("write", parent or Path(tempfile.gettempdir()), error) from error
     try:
-        with folder as name:
+        with made as name:
             yield Path(name)
     except OSError as error:
-        raise storage_error("write", parent or Path(folder.name), error) from error
+        raise storage_error("write", parent or Path(made.name), error) from error
     finally:
         if parent is not None:
-            # Another run may be using it.
             with contextlib.suppress(OSError):
                 parent.rmdir()
 

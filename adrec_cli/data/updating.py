@@ -11,11 +11,12 @@ import polars as pl
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from adrec_cli.artifacts.manifest import Manifest, read_manifest, verify_dataset
+from adrec_cli.artifacts.dataset import verify_dataset
+from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.data.coding import sort_ids
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.errors import InputError, UsageError
-from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, ITEMS, ITEMS_FILE, SEQUENCES_FILE, TIMESTAMPS, USER_ID
+from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, ITEMS, TIMESTAMPS, USER_ID
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +52,14 @@ def load_existing(folder: Path) -> Existing:
         UsageError: it was split by its source, so that new events have no part.
     """
     manifest = read_manifest(folder)
-    verify_dataset(folder, manifest)
+    files = verify_dataset(folder, manifest)
     if manifest.parameters.get("found", {}).get("split") == "given":
         raise UsageError(
             f"{folder} keeps the split of its source, so new events cannot be placed",
             hint="make it with --split leave-one-out or --split time first",
         )
-    items = pl.read_parquet(folder / ITEMS_FILE)
-    sequences = pq.read_table(folder / SEQUENCES_FILE, columns=[USER_ID, ITEMS, TIMESTAMPS]).combine_chunks()
+    items = pl.read_parquet(files.items)
+    sequences = pq.read_table(files.sequences, columns=[USER_ID, ITEMS, TIMESTAMPS]).combine_chunks()
     lists, times = (sequences[name].chunk(0) for name in (ITEMS, TIMESTAMPS))
     lengths = np.diff(lists.offsets.to_numpy())
     user_ids, user = _ranks(pl.Series(sequences[USER_ID].to_pylist(), dtype=pl.String))

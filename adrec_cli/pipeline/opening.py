@@ -10,10 +10,11 @@ import torch
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint
-from adrec_cli.artifacts.manifest import Manifest, read_manifest, verify_dataset
+from adrec_cli.artifacts.dataset import verify_dataset
+from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.config import build
 from adrec_cli.data.sequences import Sequences, load_items, load_sequences
-from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.errors import ArtifactError, StorageError, UsageError
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.registry import model_entry
 
@@ -41,10 +42,24 @@ def open_dataset(folder: Path) -> Dataset:
     Raises:
         ArtifactError: missing, damaged or of another format version.
     """
-    manifest = read_manifest(folder)
-    verify_dataset(folder, manifest)
-    items = load_items(folder)
-    return Dataset(folder=folder, manifest=manifest, items=items, sequences=load_sequences(folder, items.height))
+    while True:
+        manifest = read_manifest(folder)
+        try:
+            dataset = _read_dataset(folder, manifest)
+        except (ArtifactError, StorageError):
+            if read_manifest(folder) == manifest:
+                raise
+            continue
+        # A writer changes the manifest before it moves files: unchanged, all that was read belongs together.
+        if read_manifest(folder) == manifest:
+            return dataset
+
+
+def _read_dataset(folder: Path, manifest: Manifest) -> Dataset:
+    files = verify_dataset(folder, manifest)
+    items = load_items(files.items)
+    sequences = load_sequences(files.sequences, items.height)
+    return Dataset(folder=folder, manifest=manifest, items=items, sequences=sequences)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.item_metadata import join_metadata
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan, describe_sources, make_plan
-from adrec_cli.data.source_content import SourceContent, read_source, scratch_folder
+from adrec_cli.data.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
 from adrec_cli.data.updating import (
     Existing,
     continued_indices,
@@ -114,30 +115,47 @@ def preprocess(
         ArtifactError: the data set to update is missing or damaged.
         StorageError: reading or writing failed.
     """
-    with contextlib.ExitStack() as locked:
-        if options.update is not None and options.update.is_dir():
-            # Held from the reading on: of two updates at once neither may lose what the other adds.
-            locked.enter_context(exclusive(options.update, f"preprocess {source} --update {options.update.name}"))
-            recover_dataset(options.update)
-        existing = _existing(options)
-        inherited = None if existing is None else existing.settings()
-        plan = make_plan(source, workspace=workspace, raw=raw, options=options, on_event=on_event, inherited=inherited)
-        folder = options.update or workspace / plan.dataset
-        sources, parameters = describe_sources(plan), plan.settings.parameters()
-        if existing is not None:
-            known = {entry.get("sha256") for entry in existing.manifest.sources}
-            sources = existing.manifest.sources + [entry for entry in sources if entry.get("sha256") not in known]
-        if not force and not needs_recovery(folder):
-            manifest = _unchanged(folder, sources, parameters)
-            if manifest is not None:
-                return _skipped(folder, manifest)
-        if existing is None:
-            locked.enter_context(exclusive(folder, f"preprocess {source}"))
-            recover_dataset(folder)
-        with scratch_folder(workspace) as scratch:
+    if options.update is None or not options.update.is_dir():
+        return _preprocess(source, workspace, raw, options, force, on_event)
+    # Locked before it is read: of two updates at once neither may lose what the other adds.
+    with _locked(options.update, f"preprocess {source} --update {options.update.name}"):
+        return _preprocess(source, workspace, raw, options, force, on_event)
+
+
+def _preprocess(
+    source: str,
+    workspace: Path,
+    raw: Path | None,
+    options: PreprocessOptions,
+    force: bool,
+    on_event: Callable[[object], None],
+) -> PreprocessResult:
+    existing = _existing(options)
+    inherited = None if existing is None else existing.settings()
+    plan = make_plan(source, workspace=workspace, raw=raw, options=options, on_event=on_event, inherited=inherited)
+    folder = options.update or workspace / plan.dataset
+    sources, parameters = describe_sources(plan), plan.settings.parameters()
+    if existing is not None:
+        known = {entry.get("sha256") for entry in existing.manifest.sources}
+        sources = existing.manifest.sources + [entry for entry in sources if entry.get("sha256") not in known]
+    if not force and not needs_recovery(folder) and not (folder / SCRATCH_FOLDER).exists():
+        manifest = _unchanged(folder, sources, parameters)
+        if manifest is not None:
+            return PreprocessResult(folder=folder, manifest=manifest, warnings=[], skipped=True, removed=[], notes=[])
+    lock = _locked(folder, f"preprocess {source}") if existing is None else contextlib.nullcontext()
+    with lock:
+        with scratch_folder(folder) as scratch:
             content = read_source(plan, scratch)
         cut = _cut(content, plan, existing, on_event)
         return _write(folder, plan, content, cut, existing, sources=sources, parameters=parameters)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, purpose: str) -> Iterator[None]:
+    """Hold the lock of a data set's folder, freed of what a killed run left in it."""
+    with exclusive(folder, purpose):
+        recover_dataset(folder)
+        yield
 
 
 def preview(

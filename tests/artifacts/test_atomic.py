@@ -11,8 +11,9 @@ import sys
 import pytest
 
 from adrec_cli.artifacts.atomic import replacing, write_bytes
+from adrec_cli.artifacts.dataset import verify_dataset
 from adrec_cli.artifacts.lock import exclusive
-from adrec_cli.artifacts.manifest import read_manifest, verify_dataset
+from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.errors import ArtifactError, LockedError, StorageError
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from adrec_cli.artifacts.manifest import read_manifest, verify_dataset
+from adrec_cli.artifacts.dataset import verify_dataset
+from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.errors import AdrecError, ArtifactError, InputError, UsageError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, preprocess, preview
 from tests.data.table_files import START, history, read_bounds, read_sequences, write_csv

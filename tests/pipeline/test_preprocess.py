@@ -10,7 +10,8 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from adrec_cli.artifacts.manifest import read_manifest, verify_dataset
+from adrec_cli.artifacts.dataset import verify_dataset
+from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.errors import ExitCode, InputError, UsageError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, preprocess
 from tests.data.table_files import START, history, read_bounds, read_sequences, write_csv

@@ -1,0 +1,114 @@
+"""The files of a dataset change together: what a reader finds is all old or all new, at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, file_sha256, remove_temporaries, storage_error, sync_folder
+from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
+from adrec_cli.errors import ArtifactError
+from adrec_cli.schema import ITEMS_FILE, SEQUENCES_FILE
+
+_NEXT_SUFFIX = ".next"
+
+
+@dataclass(frozen=True)
+class DatasetFiles:
+    """Where the two Parquet files that belong to a manifest are."""
+
+    sequences: Path
+    items: Path
+
+
+def next_path(folder: Path, file_name: str) -> Path:
+    """Return where a writer puts a file that is to become `folder / file_name` with `commit_dataset`."""
+    return folder / f".{file_name}{_NEXT_SUFFIX}"
+
+
+def commit_dataset(folder: Path, manifest: Manifest) -> None:
+    """Make the files at `next_path` and their manifest the dataset of a folder, at once.
+
+    The files first get names of their own content; the new manifest is the moment of change; then they take their
+    places. Whoever reads a manifest finds its files in either place. The caller holds the folder's lock.
+
+    Raises:
+        StorageError: the file system refused; what a reader finds is all old or all new.
+    """
+    try:
+        for file_name, sha256 in _expected(manifest):
+            os.replace(next_path(folder, file_name), _named_by_content(folder, file_name, sha256))
+        sync_folder(folder)
+        write_manifest(folder, manifest)
+        _settle(folder, manifest)
+    except OSError as error:
+        raise storage_error("write", folder, error) from error
+
+
+def needs_recovery(folder: Path) -> bool:
+    """Return whether a writer of this folder was killed and left something."""
+    return any(path for suffix in (_NEXT_SUFFIX, TEMPORARY_SUFFIX) for path in folder.glob(f".*{suffix}"))
+
+
+def recover_dataset(folder: Path) -> None:
+    """Finish or undo what a killed writer left. The caller holds the folder's lock.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    try:
+        with contextlib.suppress(ArtifactError):
+            _settle(folder, read_manifest(folder))
+        for leftover in folder.glob(f".*{_NEXT_SUFFIX}"):
+            leftover.unlink(missing_ok=True)
+        remove_temporaries(folder)
+    except OSError as error:
+        raise storage_error("write", folder, error) from error
+
+
+def verify_dataset(folder: Path, manifest: Manifest) -> DatasetFiles:
+    """Check that both Parquet files are the ones the manifest describes, and return where they are.
+
+    Nothing in them is parsed before their SHA-256 is known to be right.
+
+    Raises:
+        ArtifactError: a file is missing or its SHA-256 differs.
+        StorageError: unreadable.
+    """
+    sequences, items = (_verified(folder, file_name, sha256) for file_name, sha256 in _expected(manifest))
+    return DatasetFiles(sequences=sequences, items=items)
+
+
+def _verified(folder: Path, file_name: str, sha256: str) -> Path:
+    path = folder / file_name
+    found = file_sha256(path) if path.is_file() else None
+    if found == sha256:
+        return path
+    committed = _named_by_content(folder, file_name, sha256)
+    if committed.is_file() and file_sha256(committed) == sha256:
+        return committed
+    again = f"make it anew with: adrec preprocess {folder.name} --force"
+    if found is None:
+        raise ArtifactError(f"{path} is missing", hint=again)
+    raise ArtifactError(
+        f"{path} is damaged or was exchanged: sha256 {found[:12]}, the manifest says {sha256[:12]}", hint=again
+    )
+
+
+def _settle(folder: Path, manifest: Manifest) -> None:
+    """Move committed files to their places."""
+    for file_name, sha256 in _expected(manifest):
+        committed = _named_by_content(folder, file_name, sha256)
+        if committed.is_file() and file_sha256(committed) == sha256:
+            os.replace(committed, folder / file_name)
+    sync_folder(folder)
+
+
+def _expected(manifest: Manifest) -> tuple[tuple[str, str], ...]:
+    return ((SEQUENCES_FILE, manifest.sequences_sha256), (ITEMS_FILE, manifest.items_sha256))
+
+
+def _named_by_content(folder: Path, file_name: str, sha256: str) -> Path:
+    return folder / f".{file_name}.{sha256[:16]}{_NEXT_SUFFIX}"
