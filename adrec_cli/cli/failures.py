@@ -11,12 +11,14 @@ from collections.abc import Iterator
 import typer
 
 from adrec_cli.cli.terminal import Terminal
-from adrec_cli.errors import AdrecError, ExitCode
+from adrec_cli.errors import AdrecError, ExitCode, InterruptedRun
 
 BUG = 1
 """Exit code of an error nobody foresaw, and of exhausted memory."""
 BROKEN_PIPE = 141
 """Exit code when the reader of a pipe has gone: what a shell reports of a program that SIGPIPE ends."""
+
+_GO_ON = "nothing is left half-written; run the same command again"
 
 
 @contextlib.contextmanager
@@ -39,7 +41,8 @@ def reported(terminal: Terminal, *, debug: bool) -> Iterator[None]:
 def _report(terminal: Terminal, error: BaseException) -> int:
     """Show an error and return its exit code."""
     if isinstance(error, AdrecError):
-        terminal.error(error.message, error.hint)
+        interrupted = isinstance(error, InterruptedRun)
+        terminal.error(error.message, error.hint or (_GO_ON if interrupted else ""))
         return int(error.exit_code)
     if _is_out_of_memory(error):
         terminal.error("out of memory", "train with a smaller --batch-size, or stop other programs, then run again")

@@ -12,6 +12,7 @@ import pytest
 
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.cli import datasets as datasets_command
+from adrec_cli.errors import InterruptedRun
 from tests.cli.conftest import TINY, Adrec, Process, environment
 
 
@@ -100,15 +101,17 @@ def test_what_nobody_foresaw_is_one_line(adrec: Adrec, shop: Path, monkeypatch: 
     [
         (MemoryError(), 1, "out of memory"),
         (OSError(28, "No space left on device", "/somewhere"), 7, "/somewhere: No space left"),
+        (InterruptedRun("stopped by SIGINT", signal_number=2), 130, "stopped by SIGINT"),
+        (InterruptedRun("stopped by SIGTERM", signal_number=15), 143, "stopped by SIGTERM"),
     ],
 )
-def test_what_the_machine_lacks(
+def test_what_comes_from_outside(
     adrec: Adrec, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, text: str
 ) -> None:
-    def lacking(*_: object) -> None:
+    def surprise(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(datasets_command, "Workspace", lacking)
+    monkeypatch.setattr(datasets_command, "Workspace", surprise)
     done = adrec("datasets")
     assert done.exit_code == code
     assert text in message(done.stderr)[0]
