@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from adrec_cli.training.losses import catalogue_cross_entropy
@@ -62,7 +64,6 @@ class RankingLoss:
         negative_NK = negative_scores(predicted_ND, vectors_VD, negatives, targets_N)
         if stage.ranking_loss == "sampled_softmax":
             if stage.logq_correction:
-                positive_N = positive_N - self._log_expected(targets_N)
                 negative_NK = negative_NK - self._log_expected(negatives)
             return sampled_softmax(positive_N, negative_NK)
         if stage.ranking_loss == "gbce":
@@ -84,9 +85,5 @@ class RankingLoss:
         return torch.searchsorted(self.cumulative_V.to(device), drawn, right=True).clamp(max=self.items)
 
     def _log_expected(self, items: torch.Tensor) -> torch.Tensor:
-        """Return log(K q), of the number of times each item is expected among the negatives.
-
-        A target that is never drawn keeps its score: the correction is for items that the sampling favours.
-        """
-        expected = self.log_share_V.to(items.device)[items] + torch.log(torch.tensor(float(self.stage.negatives)))
-        return expected.masked_fill(expected == float("-inf"), 0.0)
+        """Return log(K q) of drawn items: how often each is expected among the negatives."""
+        return self.log_share_V.to(items.device)[items] + math.log(self.stage.negatives)

@@ -57,9 +57,10 @@ def sampled_softmax(positive_N: torch.Tensor, negative_NK: torch.Tensor) -> torc
     """Return the mean cross-entropy of the target among itself and its negatives.
 
     Args:
-        positive_N, negative_NK: scores, less the logarithm of how often each is drawn where that is corrected for.
+        positive_N, negative_NK: scores; less log(K q), for a negative drawn with probability q, they estimate the full
+            softmax. The target is there whatever is drawn, so its score stays as it is.
 
-    Source: Jean et al. 2015; eSASRec (arXiv 2508.06450) uses it with uniform negatives and no correction.
+    Source: Bengio, Senecal 2008; eSASRec (arXiv 2508.06450) uses it with uniform negatives and no correction.
     """
     return (torch.logsumexp(torch.cat([positive_N.unsqueeze(1), negative_NK], dim=1), dim=1) - positive_N).mean()
 
@@ -73,11 +74,13 @@ def bpr_max(positive_N: torch.Tensor, negative_NK: torch.Tensor, *, penalty: flo
 
     Source: GRU4Rec (Hidasi, Karatzoglou 2018, arXiv 1706.03847), eq. 10.
     """
+    negative_NK, alone_N = _without_empty_rows(negative_NK)
     weights_NK = negative_NK.softmax(dim=1)
     margin_NK = positive_N.unsqueeze(1) - negative_NK
     # log(s sigma) as a sum of logarithms, so that neither underflows.
     log_NK = negative_NK.log_softmax(dim=1) + F.logsigmoid(margin_NK)
-    return (penalty * (weights_NK * _finite(negative_NK).square()).sum(dim=1) - log_NK.logsumexp(dim=1)).mean()
+    per_token_N = penalty * (weights_NK * _finite(negative_NK).square()).sum(dim=1) - log_NK.logsumexp(dim=1)
+    return per_token_N.masked_fill(alone_N, 0.0).mean()
 
 
 def top1_max(positive_N: torch.Tensor, negative_NK: torch.Tensor) -> torch.Tensor:
@@ -85,9 +88,17 @@ def top1_max(positive_N: torch.Tensor, negative_NK: torch.Tensor) -> torch.Tenso
 
     Source: GRU4Rec (Hidasi, Karatzoglou 2018, arXiv 1706.03847), eq. 8.
     """
+    negative_NK, alone_N = _without_empty_rows(negative_NK)
     weights_NK = negative_NK.softmax(dim=1)
     beaten_NK = torch.sigmoid(negative_NK - positive_N.unsqueeze(1))
-    return (weights_NK * (beaten_NK + torch.sigmoid(_finite(negative_NK).square()))).sum(dim=1).mean()
+    per_token_N = (weights_NK * (beaten_NK + torch.sigmoid(_finite(negative_NK).square()))).sum(dim=1)
+    return per_token_N.masked_fill(alone_N, 0.0).mean()
+
+
+def _without_empty_rows(negative_NK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Zero the rows in which every negative is the target, as no softmax is over nothing, and say which they are."""
+    alone_N = (negative_NK == float("-inf")).all(dim=1)
+    return negative_NK.masked_fill(alone_N.unsqueeze(1), 0.0), alone_N
 
 
 def _finite(negative_NK: torch.Tensor) -> torch.Tensor:

@@ -29,7 +29,8 @@ class Stage:
         negatives: drawn a step, with replacement, unless the loss is "ce".
         shared_negatives: all tokens of a step share their negatives; otherwise each token has its own.
         negatives_power: negatives are drawn in proportion to (train count) to this power; 0 is uniform.
-        logq_correction: "sampled_softmax" subtracts the logarithm of how often an item is expected to be drawn.
+        logq_correction: "sampled_softmax" subtracts from a negative's score the logarithm of how often it is expected
+            to be drawn, and so estimates the softmax over the whole catalogue.
         gbce_t: calibration of "gbce", from 0 (as "bce") to 1.
         bpr_max_penalty: of the size of the negatives' scores in "bpr_max".
         epochs: at most so many.

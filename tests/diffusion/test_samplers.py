@@ -48,3 +48,17 @@ def test_timesteps_go_down_to_zero():
 def test_unknown_noise_is_refused():
     with pytest.raises(UsageError, match="unknown noise"):
         noise_source((1,), kind="pink", generator=torch.Generator())
+
+
+def test_the_noise_of_each_step_can_be_chosen():
+    """Without noise in the steps only the start is random; the default and the posterior's differ."""
+    diffusion = GaussianDiffusion.named("linear", 20)
+
+    def sample(std_T):
+        noise = noise_source((2000,), kind="seeded", generator=torch.Generator().manual_seed(4))
+        return ddpm(lambda x_t, t: x_t, diffusion, noise, std_T=std_T)
+
+    start = torch.randn(2000, generator=torch.Generator().manual_seed(4))
+    still = sample(torch.zeros(20))
+    assert torch.corrcoef(torch.stack([still, start]))[0, 1] > 0.999
+    assert not torch.equal(sample(None), sample(diffusion.posterior_variance_T.sqrt()))

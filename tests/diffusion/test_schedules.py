@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 import torch
@@ -39,6 +40,16 @@ def test_unscaled_linear_is_the_one_of_the_report():
     betas = betas_for("linear", 50)
     assert betas[0] == pytest.approx(1e-4)
     assert betas[-1] == pytest.approx(0.02)
+
+
+def test_exponential_follows_the_rate_of_noise_of_its_source():
+    """beta_t = 1 - exp(-integral of the rate 0.1 + 9.9 u over a step); DreamRec's formula by hand."""
+    betas = betas_for("exponential", 200)
+    assert betas[0].item() == pytest.approx(1 - math.exp(-0.1 / 200 - 4.95 / 200**2))
+    assert betas[-1].item() == pytest.approx(1 - math.exp(-0.1 / 200 - 4.95 * 401 / 200**2))
+    rates = torch.linspace(0.1, 10.0, 100_001, dtype=torch.float64)
+    left = betas_for("exponential", 1000).neg().log1p().sum()
+    assert left.item() == pytest.approx(-rates.mean().item(), rel=1e-3)
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():

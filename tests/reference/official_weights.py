@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from adrec_cli.models.adrec import ADRec, ADRecConfig
+from adrec_cli.models.sasrec import SASRec, SASRecConfig
 
 
 def _block(recorded, prefix: str) -> dict[str, torch.Tensor]:
@@ -51,4 +52,15 @@ def load_backbone(recorded) -> ADRec:
     for kind in ("weight", "bias"):
         getattr(model.input_norm, kind).data = recorded[f"state.LayerNorm.{kind}"]
     _load_transformer(model.cam, recorded, "state.trm_encoder")
+    return model.requires_grad_(False)
+
+
+def load_sasrec(recorded) -> SASRec:
+    """The recorded SASRec+."""
+    model = SASRec(SASRecConfig(hidden_size=32, max_length=12), items=50)
+    model.item_embedding.weight.data = recorded["state.item_embedding.weight"]
+    model.position_embedding.weight.data = recorded["state.position_embedding.weight"]
+    for kind in ("weight", "bias"):
+        getattr(model.input_norm, kind).data = recorded[f"state.LayerNorm.{kind}"]
+    _load_transformer(model.transformer, recorded, "state.trm_encoder")
     return model.requires_grad_(False)

@@ -1,0 +1,269 @@
+"""What must hold of every baseline whatever its weights, and what its paper says of each."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from adrec_cli.config import build
+from adrec_cli.errors import UsageError
+from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender
+from adrec_cli.models.registry import model_entry
+from adrec_cli.runtime import seeded_generator
+from adrec_cli.training.stages import STAGES
+from tests.reference.official_weights import load_sasrec
+
+CLOSE = {"atol": 1e-5, "rtol": 1e-5}
+ITEMS = 40
+NO_DROPOUT = {"dropout": 0.0, "embedding_dropout": 0.0, "condition_dropout": 0.0}
+SMALL = {
+    "hidden_size": 16,
+    "max_length": 12,
+    "heads": 2,
+    "gru_size": 24,
+    "diffusion_steps": 5,
+    "delta": 0.5,
+    "layers": 2,
+}
+NAMES = [name for name in STAGES if name != "adrec"]
+EVERY_POSITION = [name for name in NAMES if name != "diffurec"]
+DIFFUSION = ["dreamrec", "diffurec"]
+ZERO = Sampling(noise="zero")
+
+
+def made(name: str, **changes) -> SequentialRecommender:
+    """A small model without dropout, whose fresh weights are large enough that everything matters."""
+    entry = model_entry(name)
+    known = entry.config.__dataclass_fields__
+    options = {key: value for key, value in {**SMALL, **NO_DROPOUT}.items() if key in known}
+    model = entry.build(build(entry.config, {**options, **changes}, where="[model]"), ITEMS)
+    for component in model.components():
+        model.initialize(component, seeded_generator(5, component))
+    generator = torch.Generator().manual_seed(6)
+    for weight in model.parameters():
+        if weight.dim() > 1:
+            weight.data += 0.2 * torch.randn(weight.shape, generator=generator)
+    model.item_vectors_VD().data[0] = 0
+    return model.eval()
+
+
+def packed(*rows: list[list[int]], length: int = 12) -> PackedBatch:
+    """Pack lists of sequences by hand: each row a list of sequences; a target follows from its own input only."""
+    inputs = torch.zeros(len(rows), length, dtype=torch.long)
+    segments, positions = torch.zeros_like(inputs), torch.zeros_like(inputs)
+    number = 0
+    for row, sequences in enumerate(rows):
+        at = 0
+        for sequence in sequences:
+            number += 1
+            here = slice(at, at + len(sequence))
+            inputs[row, here] = torch.tensor(sequence)
+            segments[row, here] = number
+            positions[row, here] = torch.arange(len(sequence))
+            at += len(sequence)
+    targets = torch.where(inputs > 0, inputs * 7 % ITEMS + 1, 0)
+    return PackedBatch(
+        inputs_RL=inputs, targets_RL=targets, segments_RL=segments, positions_RL=positions, sequences=number
+    )
+
+
+def predictions(model: SequentialRecommender, batch: PackedBatch, monkeypatch) -> list[torch.Tensor]:
+    """Predictions of each sequence with all noise taken out and every timestep the third."""
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "randn", lambda *shape, generator=None, device=None: torch.zeros(*shape))
+        for module in ("dreamrec", "diffurec"):
+            patch.setattr(
+                f"adrec_cli.models.{module}.uniform_timesteps", lambda shape, steps, generator: torch.full(shape, 2)
+            )
+        outputs = model.token_outputs(batch, output=model.outputs[0], generator=torch.Generator().manual_seed(0))
+    segments = batch.segments_RL[batch.real_RL]
+    if model.learns_from_prefixes:
+        segments = batch.segments_RL[batch.real_RL & (batch.remaining_RL() == 0)]
+    assert len(outputs.predicted_ND) == len(outputs.targets_N) == len(outputs.weights_N) == len(segments)
+    assert outputs.weights_N.sum().item() == pytest.approx(1)
+    return [outputs.predicted_ND[segments == number] for number in range(1, batch.sequences + 1)]
+
+
+def histories(*rows: list[int]) -> HistoryBatch:
+    longest = max(len(row) for row in rows)
+    return HistoryBatch(
+        items_BL=torch.tensor([row + [0] * (longest - len(row)) for row in rows]),
+        lengths_B=torch.tensor([len(row) for row in rows]),
+    )
+
+
+def represented(model: SequentialRecommender, batch: HistoryBatch, sampling: Sampling = ZERO, seed: int = 0):
+    generator = torch.Generator().manual_seed(seed)
+    return model.represent(batch, output=model.outputs[0], sampling=sampling, generator=generator)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_sequence_in_the_same_row_never_changes_an_output(name, monkeypatch):
+    model = made(name)
+    mine, others, third = [3, 1, 4, 1, 5], [9, 2, 6], [5, 3, 5, 8]
+    alone = predictions(model, packed([mine], length=5), monkeypatch)[0]
+    before = predictions(model, packed([mine, others], [third]), monkeypatch)
+    behind = predictions(model, packed([third, others], [mine]), monkeypatch)
+    last = predictions(model, packed([others, mine, third]), monkeypatch)
+    for found in (before[0], behind[2], last[1]):
+        torch.testing.assert_close(found, alone, **CLOSE)
+    torch.testing.assert_close(before[2], last[2], **CLOSE)
+    assert (before[1][-1] - before[0][-1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", EVERY_POSITION)
+def test_a_future_item_never_changes_an_output(name, monkeypatch):
+    model = made(name)
+    before = predictions(model, packed([[1, 2, 3, 4, 5, 6]]), monkeypatch)[0]
+    after = predictions(model, packed([[1, 2, 3, 4, 30, 31]]), monkeypatch)[0]
+    torch.testing.assert_close(before[:4], after[:4], **CLOSE)
+    assert (before[4:] - after[4:]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("sampling", [ZERO, Sampling(steps=1, noise="zero")])
+def test_padding_and_batch_mates_never_change_a_representation(name, sampling):
+    model = made(name)
+    rows = [[7], [3, 1, 4], list(range(20, 32)), [9, 2, 6, 5, 3]]
+    together = represented(model, histories(*rows), sampling)
+    for number, row in enumerate(rows):
+        torch.testing.assert_close(represented(model, histories(row), sampling)[0], together[number], **CLOSE)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in DIFFUSION])
+def test_a_user_is_represented_as_the_last_token_was_trained(name, monkeypatch):
+    model = made(name)
+    rows = [[3, 1, 4, 1, 5], [9, 2], [6]]
+    trained = predictions(model, packed(rows), monkeypatch)
+    found = represented(model, histories(*rows))
+    torch.testing.assert_close(found, torch.stack([sequence[-1] for sequence in trained]), **CLOSE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_order_and_every_item_of_the_history_matter(name):
+    model = made(name)
+    base = represented(model, histories([1, 2, 3, 4]))
+    assert (represented(model, histories([9, 2, 3, 4])) - base).abs().max() > 1e-4
+    swapped = (represented(model, histories([2, 1, 3, 4])) - base).abs().max()
+    # DiffuRec has neither positions nor a causal mask: only which item is the newest tells it of time.
+    assert (swapped < 1e-5) if name == "diffurec" else (swapped > 1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_components_hold_every_parameter_and_their_gradients_arrive(name):
+    model = made(name)
+    held = {id(weight) for component in model.components().values() for weight in component.parameters()}
+    assert held == {id(weight) for weight in model.parameters()}
+    assert set(STAGES[name]["train"].trains) == set(model.components())
+    config = made(name, **({"condition_dropout": 0.5} if name == "dreamrec" else {}))
+    batch = packed([[3, 1, 4, 1, 5], [9, 2, 6]], [[5, 3, 5, 8, 9]])
+    outputs = config.token_outputs(batch, output=config.outputs[0], generator=torch.Generator().manual_seed(1))
+    (outputs.predicted_ND @ config.item_vectors_VD().T).square().sum().backward()
+    assert not [name for name, weight in config.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert not config.item_vectors_VD().grad[0, 0].isnan()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dropout_and_noise_come_from_the_generator_alone(name):
+    model = made(name, dropout=0.3)
+    batch = packed([[3, 1, 4, 1, 5], [9, 2, 6]])
+
+    def once(seed: int, elsewhere: int) -> torch.Tensor:
+        torch.manual_seed(elsewhere)
+        generator = torch.Generator().manual_seed(seed)
+        return model.train().token_outputs(batch, output=model.outputs[0], generator=generator).predicted_ND
+
+    assert torch.equal(once(1, 1), once(1, 2))
+    assert not torch.equal(once(1, 1), once(2, 1))
+
+
+@pytest.mark.parametrize("name", DIFFUSION)
+def test_seeded_noise_is_repeatable_and_matters(name):
+    model = made(name)
+    first, again, other = (represented(model, histories([3, 1, 4]), Sampling(), seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert (first - other).abs().max() > 1e-3
+    with pytest.raises(ValueError, match="needs a generator"):
+        model.token_outputs(packed([[1, 2]]), output="x_start", generator=None)
+
+
+def test_sasrec_equals_the_recorded_values(golden):
+    recorded = load_file(golden / "sasrec.safetensors")
+    model = load_sasrec(recorded)
+    remaining = torch.arange(11, -1, -1).expand(4, 12)
+    hidden = model.hidden_RLD(recorded["inputs"], remaining, None, None)
+    torch.testing.assert_close(hidden, recorded["hidden"], **CLOSE)
+    found = represented(model, HistoryBatch(items_BL=recorded["inputs"], lengths_B=torch.full((4,), 12)))
+    torch.testing.assert_close(found @ model.item_vectors_VD().T, recorded["scores"], **CLOSE)
+
+
+def test_sasrec_gives_the_newest_item_the_last_position_whatever_the_length():
+    model = made("sasrec", blocks=1)
+    for weight in (model.transformer.blocks[0].attention.out, model.transformer.blocks[0].contract):
+        torch.nn.init.zeros_(weight.weight)
+        torch.nn.init.zeros_(weight.bias)
+    found = represented(model, histories([5], [1, 2, 5]))
+    torch.testing.assert_close(found[0], found[1], **CLOSE)
+
+
+def test_dreamrec_guides_away_from_what_it_says_without_a_history():
+    plain, guided = made("dreamrec", guidance=0.0), made("dreamrec", guidance=3.0)
+    one = Sampling(steps=1, noise="zero")
+    nothing = torch.zeros(1, 16)
+    times = plain.timestep_embedding.table_TD()[4:5]
+    unconditional = plain._denoise(nothing, plain.no_condition_D.unsqueeze(0), times)
+    conditional = represented(plain, histories([3, 1, 4]), one)
+    expected = 4 * conditional - 3 * unconditional
+    torch.testing.assert_close(represented(guided, histories([3, 1, 4]), one), expected, **CLOSE)
+
+
+def test_dreamrec_drops_the_condition_of_the_share_it_says(monkeypatch):
+    batch = packed(*[[[(row * 12 + i) % ITEMS + 1 for i in range(12)]] for row in range(40)])
+    kept = torch.cat(predictions(made("dreamrec"), batch, monkeypatch))
+    some = torch.cat(predictions(made("dreamrec", condition_dropout=0.3), batch, monkeypatch))
+    share = (kept - some).abs().amax(dim=1).gt(1e-6).float().mean().item()
+    assert share == pytest.approx(0.3, abs=0.07)
+
+
+def test_diffurec_draws_lambda_around_delta_for_every_entry(monkeypatch):
+    model = made("diffurec")
+    seen = []
+    original = type(model)._approximate
+    monkeypatch.setattr(
+        type(model),
+        "_approximate",
+        lambda self, h, s, lambda_, m, g: seen.append(lambda_) or original(self, h, s, lambda_, m, g),
+    )
+    model.token_outputs(packed(*[[[*range(1, 13)]]] * 20), output="x_start", generator=torch.Generator().manual_seed(0))
+    assert seen[0].mean().item() == pytest.approx(0.5, abs=0.03)
+    assert seen[0].std().item() == pytest.approx(0.5, abs=0.03)
+    represented(model, histories([1, 2]))
+    assert torch.equal(seen[1], torch.full((1, 2, 16), 0.5))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("sasrec", {"heads": 3}),
+        ("sasrec", {"blocks": 0}),
+        ("sasrec", {"dropout": 1.0}),
+        ("sasrec", {"initializer_range": 0.0}),
+        ("esasrec", {"feed_forward_multiplier": 0}),
+        ("esasrec", {"dropout": -0.1}),
+        ("esasrec", {"heads": 3}),
+        ("gru4rec", {"layers": 0}),
+        ("gru4rec", {"embedding_dropout": 1.0}),
+        ("gru4rec", {"initializer_range": -1.0}),
+        ("dreamrec", {"guidance": -1.0}),
+        ("dreamrec", {"denoiser": "unet"}),
+        ("dreamrec", {"noise_schedule": "none"}),
+        ("dreamrec", {"hidden_size": 15}),
+        ("diffurec", {"delta": 0.0}),
+        ("diffurec", {"diffusion_steps": 0}),
+        ("diffurec", {"hidden_size": 15}),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_refused(name, changes):
+    with pytest.raises(UsageError):
+        made(name, **changes)
