@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     DIVERGED = 6
     STORAGE = 7
     NOT_PROMOTED = 8
+    SIGHUP = 129
     SIGINT = 130
     SIGTERM = 143
 
@@ -74,7 +75,7 @@ class NotPromotedError(AdrecError):
 
 
 class InterruptedRun(AdrecError):
-    """SIGINT or SIGTERM arrived; what could be saved was saved."""
+    """SIGINT, SIGTERM or SIGHUP arrived; what could be saved was saved."""
 
     def __init__(self, message: str, *, signal_number: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)

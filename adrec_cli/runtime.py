@@ -61,8 +61,12 @@ def seeded_generator(seed: int, *purpose: str | int, device: torch.device | str 
     return torch.Generator(device=device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
+# Where a terminal cannot hang up there is no SIGHUP.
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+
+
 class StopRequest:
-    """SIGINT and SIGTERM as something a training loop can ask about between two steps.
+    """SIGINT, SIGTERM and SIGHUP as something a training loop can ask about between two steps.
 
     Outside `deferred()` a signal raises `InterruptedRun` where the program stands; inside, the first one is
     only noted in `signal_number`, so that the loop can save, and the second one raises at once.
@@ -83,8 +87,11 @@ class StopRequest:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[StopRequest]:
-        """Handle SIGINT and SIGTERM while open, and give the old handlers back afterwards."""
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        """Handle the signals while open, and give the old handlers back afterwards.
+
+        What whoever started the process has it ignore, as `nohup` does with SIGHUP, stays ignored.
+        """
+        numbers = [number for number in _ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self._handle) for number in numbers}
         try:
             yield self

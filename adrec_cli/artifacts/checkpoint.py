@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -151,8 +152,9 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         text = dict(file.metadata() or {})
         # Cloned, as tensors in the file's mapping would change with the file and may be misaligned.
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    found = text.pop(_CONTENT_KEY, "")
-    if found != _content_sha256(tensors, text):
+        found = text.pop(_CONTENT_KEY, "")
+        expected = _content_sha256(tensors, text)
+    if found != expected:
         raise _damaged(path, "its content does not match its own checksum")
     return tensors, text
 
@@ -165,8 +167,8 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
             yield file
-    except (SafetensorError, RuntimeError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
+    except (SafetensorError, RuntimeError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise _damaged(path, str(error).split("\n")[0]) from error
     except OSError as error:
         raise storage_error("read", path, error) from error
 
@@ -179,9 +181,28 @@ def _parse(path: Path, text: Mapping[str, str] | None) -> CheckpointMetadata:
             field.name: text[field.name] if field.name in _STRINGS else json.loads(text[field.name])
             for field in fields(CheckpointMetadata)
         }
+        _require_types(values)
         return CheckpointMetadata(**values)
     except (KeyError, ValueError, RecursionError) as error:
         raise _damaged(path, f"metadata {error} missing or unreadable") from error
+
+
+def _require_types(values: Mapping[str, Any]) -> None:
+    """Refuse metadata whose checksum is right but which nobody could have written.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for field in fields(CheckpointMetadata):
+        value = values[field.name]
+        if field.type == "int" and (type(value) is not int or not 0 <= value < 2**63):
+            raise ValueError(f"{field.name} {str(value)[:40]!r}")
+        if str(field.type).startswith("dict") and not isinstance(value, dict):
+            raise ValueError(field.name)
+    # They become parts of file names.
+    for name in ("model", "stage"):
+        if not re.fullmatch("[a-z0-9_-]{1,40}", values[name]):
+            raise ValueError(f"{name} {values[name][:40]!r}")
 
 
 def _check_version(path: Path, text: Mapping[str, str]) -> None:

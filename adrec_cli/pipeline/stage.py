@@ -14,8 +14,8 @@ from adrec_cli import __version__
 from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.checkpoint import (
     CheckpointMetadata,
+    load_checkpoint,
     load_state,
-    read_metadata,
     save_checkpoint,
     save_state,
 )
@@ -165,10 +165,13 @@ def run_stage(
             monitor=experiment.training.monitor,
         )
     )
-    _train(training, files, stop, on_event)
-    metadata = _metadata(dataset, experiment, training, parent, key, threads)
-    save_checkpoint(path, model.state_dict(), metadata)
-    files.finish()
+    with stop.deferred():
+        _train(training, files, stop, on_event)
+        metadata = _metadata(dataset, experiment, training, parent, key, threads)
+        save_checkpoint(path, model.state_dict(), metadata)
+        files.finish()
+    if stop.signal_number is not None:
+        raise stop.interrupted(f"{stage_name} is finished and saved; what follows was not begun")
     return StageResult(
         stage=stage_name, path=path, metadata=metadata, skipped=False, seconds=time.perf_counter() - started
     )
@@ -176,18 +179,17 @@ def run_stage(
 
 def _train(training: StageTraining, files: _StageFiles, stop: StopRequest, on_event: OnEvent) -> None:
     """Go through the stage's events, saving on the way; a signal ends it with the state saved."""
-    with stop.deferred():
-        for event in training.events(lambda: stop.signal_number is not None):
-            if isinstance(event, EpochDone):
-                files.log(event)
-                files.save_now_and_then(training)
-            on_event(event)
-        if stop.signal_number is not None and not training.finished:
-            files.save(training)
-            raise stop.interrupted(
-                f"{training.name} stopped in epoch {training.position.epoch + 1} and saved",
-                hint="run the same command again to go on where it stopped",
-            )
+    for event in training.events(lambda: stop.signal_number is not None):
+        if isinstance(event, EpochDone):
+            files.log(event)
+            files.save_now_and_then(training)
+        on_event(event)
+    if stop.signal_number is not None and not training.finished:
+        files.save(training)
+        raise stop.interrupted(
+            f"{training.name} stopped in epoch {training.position.epoch + 1} and saved",
+            hint="run the same command again to go on where it stopped",
+        )
 
 
 class _StageFiles:
@@ -216,7 +218,7 @@ class _StageFiles:
                 )
             return False
         training.restore(tensors, text)
-        self.rows = text["log"].splitlines()
+        self.rows = text.get("log", "").splitlines()
         return True
 
     def log(self, event: EpochDone) -> None:
@@ -225,7 +227,12 @@ class _StageFiles:
         write_bytes(self.log_path, "".join(f"{row}\n" for row in self.rows).encode())
 
     def save(self, training: StageTraining) -> None:
-        """Write the state."""
+        """Write the state, unless going on from it could not end well.
+
+        Raises:
+            DivergedError: weights are not finite; the state saved before stays.
+        """
+        training.require_finite()
         tensors, text = training.state()
         save_state(self.state_path, tensors, {**text, "run_key": self.key, "log": "\n".join(self.rows)})
         self.saved_at = time.monotonic()
@@ -262,7 +269,8 @@ def _up_to_date(path: Path, key: str) -> CheckpointMetadata | None:
     if not path.is_file():
         return None
     try:
-        metadata = read_metadata(path)
+        # Read whole: a checkpoint whose weights are damaged is not up to date whatever its header says.
+        _, metadata = load_checkpoint(path)
     except ArtifactError:
         return None
     return metadata if metadata.run_key == key else None

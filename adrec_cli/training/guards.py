@@ -51,5 +51,23 @@ def require_finite_gradients(parameters: Iterable[tuple[str, torch.nn.Parameter]
             )
 
 
+def require_finite_weights(weights: Iterable[tuple[str, torch.Tensor]], *, where: str) -> None:
+    """Raise unless every weight is finite, so that none that is not is ranked with or saved.
+
+    Args:
+        weights: names and tensors.
+        where: stage and epoch.
+
+    Raises:
+        DivergedError: naming the first weight that is not finite.
+    """
+    for name, weight in weights:
+        if not bool(torch.isfinite(weight).all()):
+            bad = int((~torch.isfinite(weight)).sum())
+            raise DivergedError(
+                f"{where}: weight {name} is not finite ({bad:,} of {weight.numel():,} entries)", hint=_HINT
+            )
+
+
 def _largest(inputs: Mapping[str, torch.Tensor]) -> str:
     return ", ".join(f"|{name}| {tensor.detach().abs().max().item():.4g}" for name, tensor in inputs.items())

@@ -16,7 +16,7 @@ from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.models.base import PackedBatch, SequentialRecommender
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.schema import PAD
-from adrec_cli.training.guards import require_finite_gradients, require_finite_losses
+from adrec_cli.training.guards import require_finite_gradients, require_finite_losses, require_finite_weights
 from adrec_cli.training.losses import denoising_mse
 from adrec_cli.training.ranking_loss import RankingLoss
 from adrec_cli.training.stages import Stage, TrainingConfig
@@ -139,7 +139,8 @@ class StageTraining:
         weights the stage hands over.
 
         Raises:
-            DivergedError: a loss or a gradient is not finite; the weights are those before the step.
+            DivergedError: a loss or a gradient is not finite and the weights are those before the step, or a step has
+            made weights that are not finite.
         """
         while not self.finished:
             started = time.perf_counter()
@@ -148,6 +149,7 @@ class StageTraining:
                 yield event
                 if stop():
                     return
+            self.require_finite()
             train_seconds = time.perf_counter() - started
             due = (self.position.epoch + 1) % self.stage.validate_every == 0 or self._is_last_epoch
             metrics = self.validate() if due else {}
@@ -159,6 +161,15 @@ class StageTraining:
             if stop():
                 return
         self._hand_over()
+
+    def require_finite(self) -> None:
+        """Refuse to go on with weights that the last step made NaN or infinite.
+
+        Raises:
+            DivergedError: naming the weight.
+        """
+        where = f"{self.name} epoch {self.position.epoch + 1} after step {self.position.step}"
+        require_finite_weights(self.model.state_dict().items(), where=where)
 
     @property
     def finished(self) -> bool:
