@@ -1,28 +1,34 @@
-"""Which model is current: a copy that retraining does not touch, named by `current.json`."""
+"""Which model is current: a copy that retraining does not touch, named by `current.json`, with those before it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from adrec_cli.artifacts.atomic import replacing, storage_error, write_bytes
+from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, write_bytes
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE, FORMAT_VERSION
 
 PROMOTED_FOLDER = "promoted"
+ITEMS_SUFFIX = ".items.parquet"
+KEEP = 5
+"""Generations kept by default, the current one included."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Current:
-    """The promoted model of a model's folder.
+class Generation:
+    """A model that is or was promoted.
 
     Attributes:
-        checkpoint: its file, relative to the folder.
+        checkpoint: its file, relative to the model's folder; the items it knows lie beside it.
         sha256: of that file.
         protocol, metric, value: why it was promoted.
+        promoted_at: ISO 8601, UTC.
     """
 
     checkpoint: str
@@ -30,6 +36,20 @@ class Current:
     protocol: str
     metric: str
     value: float | None
+    promoted_at: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Current(Generation):
+    """The promoted model of a model's folder.
+
+    Attributes:
+        earlier: generations that can be gone back to, newest first.
+        withdrawn: sha256 of models that were gone back from; they are not promoted again.
+    """
+
+    earlier: list[Generation] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
     format_version: int = FORMAT_VERSION
 
 
@@ -46,10 +66,12 @@ def read_current(folder: Path) -> Current | None:
         content: Any = json.loads(path.read_bytes())
         if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
             raise ValueError(f"not of format version {FORMAT_VERSION}")
-        current = Current(**content)
-        inside = Path(current.checkpoint)
-        if inside.is_absolute() or ".." in inside.parts or inside.suffix != CHECKPOINT_SUFFIX:
-            raise ValueError(f"checkpoint {current.checkpoint!r} is not a file of this folder")
+        earlier = [Generation(**entry) for entry in content.pop("earlier", [])]
+        current = Current(**content, earlier=earlier)
+        for generation in (current, *earlier):
+            inside = Path(generation.checkpoint)
+            if inside.is_absolute() or ".." in inside.parts or inside.suffix != CHECKPOINT_SUFFIX:
+                raise ValueError(f"checkpoint {generation.checkpoint!r} is not a file of this folder")
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -59,15 +81,100 @@ def read_current(folder: Path) -> Current | None:
     return current
 
 
-def promote(folder: Path, checkpoint: Path, sha256: str, *, protocol: str, metric: str, value: float | None) -> Current:
-    """Make a copy of a checkpoint current; `current.json` changes last and at once.
+def items_beside(checkpoint: Path) -> Path:
+    """Return where the items that a promoted checkpoint knows lie."""
+    return checkpoint.with_name(checkpoint.name.removesuffix(CHECKPOINT_SUFFIX) + ITEMS_SUFFIX)
+
+
+def promote(
+    folder: Path,
+    checkpoint: Path,
+    sha256: str,
+    *,
+    items: Path,
+    items_sha256: str,
+    protocol: str,
+    metric: str,
+    value: float | None,
+    keep: int = KEEP,
+) -> Current:
+    """Make a copy of a checkpoint and of its items current; `current.json` changes last and at once.
+
+    Args:
+        folder: of the model.
+        checkpoint, sha256: to copy.
+        items, items_sha256: the `items.parquet` it was trained with, so that it can be used when that one has changed.
+        protocol, metric, value: why.
+        keep: generations that stay, this one included.
 
     Raises:
+        ArtifactError: the items are no longer those the checkpoint was trained with.
         StorageError: the file system refused; what was current still is.
     """
     relative = Path(PROMOTED_FOLDER) / f"{sha256[:16]}{CHECKPOINT_SUFFIX}"
+    with replacing(items_beside(folder / relative)) as temporary:
+        shutil.copyfile(items, temporary)
+        if file_sha256(temporary) != items_sha256:
+            raise ArtifactError(
+                f"{items} changed while {checkpoint.name} was made from it", hint="run the same command again"
+            )
     with replacing(folder / relative) as temporary:
         shutil.copyfile(checkpoint, temporary)
-    current = Current(checkpoint=str(relative), sha256=sha256, protocol=protocol, metric=metric, value=value)
-    write_bytes(folder / CURRENT_FILE, (json.dumps(asdict(current), indent=2) + "\n").encode())
+    before = read_current(folder)
+    earlier = [] if before is None else [_generation(before), *before.earlier]
+    current = Current(
+        checkpoint=str(relative),
+        sha256=sha256,
+        protocol=protocol,
+        metric=metric,
+        value=value,
+        promoted_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        earlier=[generation for generation in earlier if generation.sha256 != sha256][: keep - 1],
+        withdrawn=[other for other in (before.withdrawn if before else []) if other != sha256],
+    )
+    _write(folder, current)
+    _remove_all_but(folder, current)
     return current
+
+
+def withdraw(folder: Path) -> Current:
+    """Make the generation before the current one current; the current one is not promoted again.
+
+    Raises:
+        ArtifactError: nothing is promoted, or nothing came before, or its file is gone.
+        StorageError: the file system refused; what was current still is.
+    """
+    current = read_current(folder)
+    if current is None:
+        raise ArtifactError(f"nothing is promoted in {folder}", hint=f"adrec run {folder.parent.name}")
+    if not current.earlier:
+        raise ArtifactError(
+            f"{current.checkpoint} is the only generation in {folder}", hint="keep more with: adrec run --keep N"
+        )
+    before, *earlier = current.earlier
+    if not (folder / before.checkpoint).is_file():
+        raise ArtifactError(
+            f"{folder / before.checkpoint} does not exist", hint=f"train anew: adrec run {folder.parent.name} --force"
+        )
+    restored = Current(**asdict(before), earlier=earlier, withdrawn=[*current.withdrawn, current.sha256])
+    _write(folder, restored)
+    return restored
+
+
+def _generation(current: Current) -> Generation:
+    return Generation(**{name: getattr(current, name) for name in Generation.__dataclass_fields__})
+
+
+def _write(folder: Path, current: Current) -> None:
+    write_bytes(folder / CURRENT_FILE, (json.dumps(asdict(current), indent=2) + "\n").encode())
+
+
+def _remove_all_but(folder: Path, current: Current) -> None:
+    """Remove copies of generations that are kept no longer; what cannot be removed stays and harms nobody."""
+    kept = {folder / generation.checkpoint for generation in (current, *current.earlier)}
+    kept |= {items_beside(path) for path in kept}
+    for pattern in (f"*{CHECKPOINT_SUFFIX}", f"*{ITEMS_SUFFIX}"):
+        for path in (folder / PROMOTED_FOLDER).glob(pattern):
+            if path not in kept:
+                with contextlib.suppress(OSError):
+                    path.unlink()

@@ -87,7 +87,12 @@ add_command(
 )  # fmt: skip
 add_command(
     app, recommend, panel=USING,
-    examples=["adrec recommend --user 42", 'adrec recommend --history "milk,bread" -k 5 --json'],
+    examples=[
+        "adrec recommend --user 42",
+        'adrec recommend --history "milk,bread" -k 5 --json',
+        "adrec recommend --all -k 100 --out recs.parquet",
+        "adrec recommend --users newsletter.txt --events today.csv --category tea --out recs.csv",
+    ],
 )  # fmt: skip
 datasets.callback(invoke_without_command=True)(typeable(list_datasets))
 add_command(datasets, show_dataset, panel=DATA, name="show", examples=["adrec datasets show grocery"])

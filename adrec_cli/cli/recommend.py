@@ -12,6 +12,8 @@ from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options import Common, Computing, DatasetName
 from adrec_cli.cli.ranking_options import Denoising
+from adrec_cli.cli.recommend_many import recommend_many
+from adrec_cli.cli.recommend_options import Choice, Many
 from adrec_cli.cli.terminal import Terminal
 from adrec_cli.errors import UsageError
 
@@ -34,22 +36,31 @@ def recommend(
                      autocompletion=completion.checkpoint_or_model),
     ] = None,
     dataset: DatasetName = None,
+    choice: Choice,
+    many: Many,
     denoising: Denoising,
     seed: Annotated[int, typer.Option(metavar="N", help="Of sampling noise.")] = 0,
     computing: Computing,
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
-    """Recommend items to known users, or to anybody with a history."""
+    """Recommend items to known users, to anybody with a history, or to many at once."""
     from adrec_cli.pipeline import recommend as pipeline
 
     options = pipeline.RecommendOptions(
         k=k,
         include_seen=include_seen,
+        choice=choice.items(),
         sampling=denoising.sampling(seed),
         device=computing.device,
         threads=computing.threads,
     )
+    audience = many.audience()
+    if audience is not None:
+        if user or history:
+            raise UsageError("--user and --history are no batch", hint="put them into a file: --users or --histories")
+        recommend_many(audience, many, options, model=model, dataset=dataset, common=common, session=session)
+        return
     found = pipeline.recommend(
         users=user or [],
         histories=[_item_ids(text) for text in history or []],
@@ -79,6 +90,8 @@ def _show(terminal: Terminal, found: Recommendations) -> None:
     for result in found.results:
         if result.unknown_items:
             terminal.note(f"{_who(result)}: unknown items are left out: {', '.join(result.unknown_items)}")
+        if result.source == "popular":
+            terminal.note(f"{_who(result)}: there is no history the model knows, so these are the popular items")
     if terminal.as_json:
         terminal.document(asdict(found))
         return

@@ -8,19 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from adrec_cli.artifacts.promotion import read_current
-from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.sequences import item_indices
-from adrec_cli.errors import ArtifactError, InputError, UsageError
-from adrec_cli.models.base import Sampling, SequentialRecommender
-from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset, restore_model
-from adrec_cli.pipeline.train import dataset_folder_of
-from adrec_cli.ranking.scores import represented, top_k
-from adrec_cli.runtime import resolve_device, set_threads
-from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE, ITEM_ID, TITLE
-from adrec_cli.training.stages import STAGES
+from adrec_cli.errors import InputError, UsageError
+from adrec_cli.models.base import Sampling
+from adrec_cli.pipeline.item_choice import ItemChoice
+from adrec_cli.pipeline.recommender import MODEL, Histories, Recommender, current_checkpoint, open_recommender
+from adrec_cli.schema import ITEM_ID, TITLE
+
+__all__ = ["RecommendOptions", "Recommendations", "current_checkpoint", "recommend", "recommend_with"]
 
 MAX_K = 10_000
 
@@ -32,12 +28,14 @@ class RecommendOptions:
     Attributes:
         k: items a user; fewer come back where fewer are left.
         include_seen: items of the history may come back.
+        choice: which items may come back at all.
         sampling: of a diffusion model.
         device, threads: to compute on.
     """
 
     k: int = 10
     include_seen: bool = False
+    choice: ItemChoice = field(default_factory=ItemChoice)
     sampling: Sampling = field(default_factory=Sampling)
     device: str = "auto"
     threads: int | None = None
@@ -49,7 +47,7 @@ class RecommendOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RecommendedItem:
-    """One recommended item: rank from 1, raw id, title where known, inner product as score."""
+    """One recommended item: rank from 1, raw id, title where known, inner product (or count) as score."""
 
     rank: int
     item_id: str
@@ -64,7 +62,8 @@ class Recommendation:
     Attributes:
         user_id: raw id; None for a given history.
         history: raw ids, oldest first, as used.
-        unknown_items: given items that the dataset does not have; they were left out.
+        unknown_items: given items that the model does not know; they were left out.
+        source: "model", or "popular" where there was no history to ask the model with.
         items: best first.
     """
 
@@ -72,6 +71,7 @@ class Recommendation:
     history: list[str]
     unknown_items: list[str]
     items: list[RecommendedItem]
+    source: str = MODEL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ def recommend(
 
     Args:
         users: raw user ids.
-        histories: raw item ids, oldest first.
+        histories: raw item ids, oldest first; an empty one gets the popular items.
         workspace: where datasets are.
         dataset_name: None takes the only one.
         model: a model's name, or path or bare name of a checkpoint; None takes what is current.
@@ -118,119 +118,73 @@ def recommend(
 
     Raises:
         UsageError: neither users nor histories.
-        InputError: an unknown user, or a history without any known item.
+        InputError: an unknown user, or a history of unknown items only.
         ArtifactError: no model, or one that does not belong to the dataset.
     """
     if not users and not histories:
         raise UsageError("nobody to recommend to", hint='give --user ID or --history "id,id,..."')
-    space = Workspace(workspace)
-    path, dataset = _locate(space, dataset_name, model)
-    requests = [_known_user(dataset, user) for user in users]
-    requests += [_given_history(dataset, list(history)) for history in histories]
-    checkpoint = open_checkpoint(path, dataset)
-    set_threads(options.threads)
-    device = resolve_device(options.device)
-    restored = restore_model(checkpoint, device)
+    recommender = open_recommender(workspace, dataset_name, model, device=options.device, threads=options.threads)
     return Recommendations(
-        dataset=dataset.manifest.dataset,
-        model=checkpoint.metadata.model,
-        checkpoint=path.name,
-        checkpoint_sha256=checkpoint.sha256,
-        promoted=path.parent.parent.joinpath(CURRENT_FILE).is_file(),
-        results=_rank(dataset, checkpoint, restored, requests, options, device),
+        dataset=recommender.dataset,
+        model=recommender.checkpoint.metadata.model,
+        checkpoint=recommender.checkpoint.path.name,
+        checkpoint_sha256=recommender.checkpoint.sha256,
+        promoted=recommender.promoted,
+        results=recommend_with(recommender, users=users, histories=histories, options=options),
     )
 
 
-def current_checkpoint(folder: Path) -> Path | None:
-    """Return the promoted checkpoint of a model's folder, else the one of its last stage, else None.
-
-    Raises:
-        ArtifactError: `current.json` names a file that is not there, or is damaged.
-    """
-    current = read_current(folder)
-    if current is not None:
-        promoted = folder / current.checkpoint
-        if not promoted.is_file():
-            raise ArtifactError(
-                f"{folder / CURRENT_FILE} names {current.checkpoint}, which does not exist",
-                hint=f"promote again with: adrec run {folder.parent.name}",
-            )
-        return promoted
-    stages = STAGES.get(folder.name, {})
-    last = folder / f"{list(stages)[-1]}{CHECKPOINT_SUFFIX}" if stages else folder
-    return last if last.is_file() else None
-
-
-def _locate(space: Workspace, dataset_name: str | None, model: str | None) -> tuple[Path, Dataset]:
-    """Find the checkpoint to use and open its dataset."""
-    if model is not None and model not in STAGES:
-        given = space.find_checkpoint(model, dataset_name)
-        return given, open_dataset(dataset_folder_of(space, given, dataset_name))
-    folder = space.dataset_folder(dataset_name)
-    wanted = list(STAGES) if model is None else [model]
-    found = {name: path for name in wanted if (path := current_checkpoint(folder / name)) is not None}
-    if not found:
-        raise ArtifactError(
-            f"dataset {folder.name!r} has no trained model{f' {model}' if model else ''}",
-            hint=f"train one with: adrec run {folder.name}",
+def recommend_with(
+    recommender: Recommender,
+    *,
+    users: Sequence[str] = (),
+    histories: Sequence[Sequence[str]] = (),
+    options: RecommendOptions = RecommendOptions(),
+) -> list[Recommendation]:
+    """Recommend with an opened model; arguments and errors as `recommend`."""
+    requests = [_known_user(recommender, user) for user in users]
+    requests += [_given_history(recommender, list(history)) for history in histories]
+    candidates, _ = options.choice.indices(recommender.items)
+    ends = np.cumsum([len(request.known) for request in requests], dtype=np.int64)
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
+    together = Histories(items=np.concatenate([r.known for r in requests]), starts=starts, ends=ends)
+    ranked, sources = recommender.rank(
+        together, options.k, include_seen=options.include_seen, sampling=options.sampling, candidates=candidates
+    )
+    ids, titles = recommender.items[ITEM_ID], recommender.items.get_column(TITLE, default=None)
+    return [
+        Recommendation(
+            user_id=request.user_id,
+            history=ids.gather(request.known - 1).to_list(),
+            unknown_items=request.unknown,
+            source=source,
+            items=[
+                RecommendedItem(
+                    rank=rank,
+                    item_id=ids[int(item) - 1],
+                    title=None if titles is None else titles[int(item) - 1],
+                    score=float(score),
+                )
+                for rank, (item, score) in enumerate(zip(best.items, best.scores, strict=True), start=1)
+            ],
         )
-    # ADRec is what this tool is for; another model is taken only when it is the only one, or asked for.
-    if "adrec" not in found and len(found) > 1:
-        raise UsageError(f"{folder.name} has several models: {', '.join(found)}", hint="say which one with --model")
-    return found["adrec" if "adrec" in found else next(iter(found))], open_dataset(folder)
+        for request, best, source in zip(requests, ranked, sources, strict=True)
+    ]
 
 
-def _known_user(dataset: Dataset, user_id: str) -> _Request:
-    return _Request(user_id, dataset.sequences.history(dataset.sequences.find(user_id)), [])
+def _known_user(recommender: Recommender, user_id: str) -> _Request:
+    sequences = recommender.sequences
+    return _Request(user_id, sequences.history(sequences.find(user_id)), [])
 
 
-def _given_history(dataset: Dataset, item_ids: list[str]) -> _Request:
-    indices = item_indices(dataset.items, item_ids)
+def _given_history(recommender: Recommender, item_ids: list[str]) -> _Request:
+    indices = item_indices(recommender.items, item_ids)
     unknown = [item for item, index in zip(item_ids, indices, strict=True) if index is None]
     known = np.array([index for index in indices if index is not None], dtype=np.int32)
-    if not len(known):
-        example = ", ".join(dataset.items[ITEM_ID].head(3).to_list())
+    if unknown and not len(known):
+        example = ", ".join(recommender.items[ITEM_ID].head(3).to_list())
         raise InputError(
-            f"none of the {len(item_ids)} items of the history is known: {', '.join(unknown[:5]) or '(empty)'}",
+            f"none of the {len(item_ids)} items of the history is known: {', '.join(unknown[:5])}",
             hint=f"ids are those of the source data, for example: {example}",
         )
     return _Request(None, known, unknown)
-
-
-def _rank(
-    dataset: Dataset,
-    checkpoint: Checkpoint,
-    model: SequentialRecommender,
-    requests: list[_Request],
-    options: RecommendOptions,
-    device: torch.device,
-) -> list[Recommendation]:
-    lengths = np.array([len(request.known) for request in requests], dtype=np.int64)
-    ends = np.cumsum(lengths)
-    batches = represented(
-        model, np.concatenate([request.known for request in requests]), ends - lengths, ends,
-        output=checkpoint.metadata.output, sampling=options.sampling, device=device,
-    )  # fmt: skip
-    ids = dataset.items[ITEM_ID].to_list()
-    titles = dataset.items[TITLE].to_list() if TITLE in dataset.items.columns else [None] * len(ids)
-    results: dict[int, Recommendation] = {}
-    for numbers, representation_BD in batches:
-        excluded = [_excluded(requests[number], options) for number in numbers]
-        ranked = top_k(representation_BD, model.item_vectors_VD().detach(), options.k, excluded)
-        for number, best in zip(numbers.tolist(), ranked, strict=True):
-            request = requests[number]
-            results[number] = Recommendation(
-                user_id=request.user_id,
-                history=[ids[item - 1] for item in request.known],
-                unknown_items=request.unknown,
-                items=[
-                    RecommendedItem(rank=rank, item_id=ids[item - 1], title=titles[item - 1], score=float(score))
-                    for rank, (item, score) in enumerate(zip(best.items, best.scores, strict=True), start=1)
-                ],
-            )
-    return [results[number] for number in range(len(requests))]
-
-
-def _excluded(request: _Request, options: RecommendOptions) -> npt.NDArray[np.int64]:
-    seen = () if options.include_seen else request.known
-    return np.unique(np.asarray(seen, dtype=np.int64))

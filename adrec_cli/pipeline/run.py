@@ -24,7 +24,7 @@ from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, p
 from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore, validation
 from adrec_cli.pipeline.train import ExperimentOptions, train_stages
 from adrec_cli.runtime import StopRequest, resolve_device
-from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE
+from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE, ITEMS_FILE
 from adrec_cli.training.stages import TrainingConfig
 
 
@@ -211,8 +211,9 @@ def _promote(
                 hint="look at the data and the log; --tolerance allows for noise",
             )
     promoted = promote(
-        folder, checkpoint.path, checkpoint.sha256, protocol=metrics["protocol"], metric=monitor, value=value
-    )
+        folder, checkpoint.path, checkpoint.sha256, items=dataset.folder / ITEMS_FILE,
+        items_sha256=dataset.manifest.items_sha256, protocol=metrics["protocol"], metric=monitor, value=value,
+    )  # fmt: skip
     return RunStep(name="promote", status="done", seconds=time.perf_counter() - started, detail=promoted.checkpoint)
 
 

@@ -140,7 +140,11 @@ def _count_full(
 
 
 def top_k(
-    representation_BD: torch.Tensor, vectors_VD: torch.Tensor, k: int, excluded: list[npt.NDArray[np.int64]]
+    representation_BD: torch.Tensor,
+    vectors_VD: torch.Tensor,
+    k: int,
+    excluded: list[npt.NDArray[np.int64]],
+    candidates: npt.NDArray[np.int64] | None = None,
 ) -> list[Ranked]:
     """Return the best k items of each row, equal scores in ascending item index.
 
@@ -149,16 +153,61 @@ def top_k(
         vectors_VD: of the items; row 0 is padding and never returned.
         k: at most; fewer come back where fewer are left.
         excluded: item indices each user must not get.
+        candidates: item indices, ascending, that alone may come back; None allows all.
     """
-    results = []
+    if candidates is None:
+        candidates = np.arange(1, len(vectors_VD))
+    at = torch.from_numpy(candidates).to(vectors_VD.device)
+    candidates_CD = vectors_VD[1:] if len(candidates) == len(vectors_VD) - 1 else vectors_VD[at]
+    # Behind the last column stands one that takes what is excluded but no candidate anyway.
+    column_V = np.full(len(vectors_VD), len(candidates), dtype=np.int64)
+    column_V[candidates] = np.arange(len(candidates))
+    results: list[Ranked] = []
     rows = max(1, _CHUNK_ENTRIES // len(vectors_VD))
     for begin in range(0, len(representation_BD), rows):
-        scores_BV = representation_BD[begin : begin + rows] @ vectors_VD.T
-        scores_BV[:, PAD] = float("-inf")
-        for row, items in enumerate(excluded[begin : begin + rows]):
-            scores_BV[row, torch.from_numpy(items).to(scores_BV.device)] = float("-inf")
-        results += [_best(scores_V.cpu().numpy(), k) for scores_V in scores_BV]
+        scores_BC = representation_BD[begin : begin + rows] @ candidates_CD.T
+        _exclude(scores_BC, [column_V[items] for items in excluded[begin : begin + rows]])
+        results += [Ranked(items=candidates[best.items], scores=best.scores) for best in _best_columns(scores_BC, k)]
     return results
+
+
+def _exclude(scores_BC: torch.Tensor, columns: list[npt.NDArray[np.int64]]) -> None:
+    lengths = [len(entry) for entry in columns]
+    if not sum(lengths):
+        return
+    column_N = np.concatenate(columns)
+    row_N = np.repeat(np.arange(len(columns)), lengths)
+    real_N = column_N < scores_BC.shape[1]
+    row, column = (torch.from_numpy(entry[real_N]).to(scores_BC.device) for entry in (row_N, column_N))
+    scores_BC[row, column] = float("-inf")
+
+
+def _best_columns(scores_BC: torch.Tensor, k: int) -> list[Ranked]:
+    """Return the best k columns of each row; what scores minus infinity never comes back."""
+    k = min(k, scores_BC.shape[1])
+    if k == 0:
+        return [_best(scores_C.cpu().numpy(), 0) for scores_C in scores_BC]
+    # One more than asked for shows where equal scores straddle the end, which `topk` cuts anyhow.
+    values, columns = scores_BC.topk(min(k + 1, scores_BC.shape[1]), dim=1)
+    straddles = (
+        (values[:, k - 1] == values[:, -1]) if values.shape[1] > k else torch.zeros(len(values), dtype=torch.bool)
+    )
+    values_BK, columns_BK = _by_column_within_equals(values[:, :k], columns[:, :k])
+    kept = torch.isfinite(values_BK).sum(dim=1).tolist()
+    all_values, all_columns = values_BK.cpu().numpy(), columns_BK.cpu().numpy()
+    return [
+        _best(scores_BC[row].cpu().numpy(), k)
+        if again and count == k
+        else Ranked(items=all_columns[row, :count], scores=all_values[row, :count])
+        for row, (count, again) in enumerate(zip(kept, straddles.tolist(), strict=True))
+    ]
+
+
+def _by_column_within_equals(values_BK: torch.Tensor, columns_BK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Put equal values, which are in any order, into ascending order of their columns."""
+    columns_BK, order_BK = columns_BK.sort(dim=1)
+    values_BK, order_BK = values_BK.gather(1, order_BK).sort(dim=1, descending=True, stable=True)
+    return values_BK, columns_BK.gather(1, order_BK)
 
 
 def _best(scores_V: npt.NDArray[np.float32], k: int) -> Ranked:

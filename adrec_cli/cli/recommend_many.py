@@ -1,0 +1,63 @@
+"""`adrec recommend` for many users: progress, and a summary of what was written."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.options import Common
+from adrec_cli.cli.recommend_options import Many
+from adrec_cli.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from adrec_cli.pipeline.recommend import RecommendOptions
+    from adrec_cli.pipeline.recommend_batch import BatchSummary
+    from adrec_cli.pipeline.requests import Audience
+
+
+def recommend_many(
+    audience: Audience,
+    many: Many,
+    options: RecommendOptions,
+    *,
+    model: str | None,
+    dataset: str | None,
+    common: Common,
+    session: Session,
+) -> None:
+    """Write the recommendations of a batch and say what was written."""
+    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.pipeline.recommend_batch import recommend_batch
+
+    assert many.out is not None
+    with TrainingProgress(session.terminal) as progress:
+        summary = recommend_batch(
+            audience,
+            out=many.out,
+            format=many.format,
+            workspace=common.workspace,
+            dataset_name=dataset,
+            model=model,
+            options=options,
+            on_event=progress,
+        )
+    _show(session.terminal, summary)
+
+
+def _show(terminal: Terminal, summary: BatchSummary) -> None:
+    if summary.unknown_users or summary.unknown_items:
+        listed = f", listed in {summary.unknown_path}" if summary.unknown_path else ""
+        terminal.warn(f"{summary.unknown_users:,} users and {summary.unknown_items:,} items are unknown{listed}")
+    if summary.popular:
+        terminal.note(f"{summary.popular:,} users have no history the model knows; they get the popular items")
+    if summary.resumed:
+        terminal.note(f"{summary.resumed:,} users were done by an earlier, interrupted run")
+    done = f"{summary.rows:,} rows for {summary.users:,} users in {summary.seconds:.1f} s"
+    if summary.path is None:
+        # The rows themselves are on stdout.
+        terminal.note(done)
+    elif terminal.as_json:
+        terminal.document(asdict(summary))
+    else:
+        terminal.line(f"{done}, stored in {summary.path}")

@@ -1,0 +1,96 @@
+"""Which items may be recommended at all: those of a file, of categories, bought often enough, and not excluded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.data.request_files import read_ids
+from adrec_cli.data.sequences import item_indices
+from adrec_cli.errors import InputError, UsageError
+from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID
+
+CATEGORY_SEPARATOR = "|"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemChoice:
+    """What may come back.
+
+    Attributes:
+        candidates: a file of item ids, which alone may; None for all.
+        excluded: a file of item ids that may not.
+        categories: of the data set's item file; an item needs one of them. Empty for all.
+        min_count: train events an item needs.
+    """
+
+    candidates: Path | None = None
+    excluded: Path | None = None
+    categories: tuple[str, ...] = ()
+    min_count: int = 0
+
+    def __post_init__(self) -> None:
+        if self.min_count < 0:
+            raise UsageError(f"--min-count must not be negative, got {self.min_count}")
+
+    def key(self) -> dict[str, object]:
+        """Return what decides the choice, with the content of the files."""
+        files = {"candidates": self.candidates, "excluded": self.excluded}
+        hashes = {name: file_sha256(path) for name, path in files.items() if path is not None and path.is_file()}
+        return {**hashes, "categories": list(self.categories), "min_count": self.min_count}
+
+    def indices(self, items: pl.DataFrame) -> tuple[npt.NDArray[np.int64] | None, list[str]]:
+        """Return the indices of the chosen items, ascending, and the ids of the files that no item has.
+
+        Args:
+            items: that the model knows.
+
+        Returns:
+            None in the place of indices where every item may come back.
+
+        Raises:
+            InputError: a file cannot be read, a category is unknown, or no item is left.
+        """
+        allowed = np.ones(items.height, dtype=bool)
+        unknown: list[str] = []
+        for path, wanted in ((self.candidates, True), (self.excluded, False)):
+            if path is not None:
+                named, strangers = _named(items, path)
+                allowed &= named if wanted else ~named
+                unknown += strangers
+        if self.categories:
+            allowed &= self._of_categories(items)
+        if self.min_count:
+            allowed &= items[COUNT].to_numpy() >= self.min_count
+        if allowed.all():
+            return None, unknown
+        if not allowed.any():
+            raise InputError("no item is left that may be recommended", hint="relax the candidates, or --min-count")
+        return np.flatnonzero(allowed).astype(np.int64) + 1, unknown
+
+    def _of_categories(self, items: pl.DataFrame) -> npt.NDArray[np.bool_]:
+        if CATEGORY not in items.columns:
+            raise InputError("no categories are known", hint="give an item file with them: adrec preprocess --items")
+        lists = items[CATEGORY].str.split(CATEGORY_SEPARATOR)
+        known = set(lists.explode().drop_nulls().to_list())
+        if strangers := [name for name in self.categories if name not in known]:
+            some = ", ".join(sorted(known)[:10])
+            raise InputError(
+                f"unknown category {strangers[0]!r}", hint=f"there are: {some}{', ...' * (len(known) > 10)}"
+            )
+        wanted = pl.Series(list(self.categories), dtype=pl.String)
+        chosen = lists.to_frame().select(pl.col(CATEGORY).list.eval(pl.element().is_in(wanted.implode())).list.any())
+        return chosen.to_series().fill_null(False).to_numpy()
+
+
+def _named(items: pl.DataFrame, path: Path) -> tuple[npt.NDArray[np.bool_], list[str]]:
+    ids = read_ids(path, ITEM_ID).to_list()
+    indices = item_indices(items, ids)
+    named = np.zeros(items.height, dtype=bool)
+    named[np.array([index for index in indices if index is not None], dtype=np.int64) - 1] = True
+    return named, [item for item, index in zip(ids, indices, strict=True) if index is None]
