@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adrec_cli.config import build, merged, preset_names
-from adrec_cli.data.datasets import dataset_names
+from adrec_cli.data.datasets import dataset_names, load_dataset_spec
 from adrec_cli.errors import UsageError
 from adrec_cli.models.adrec import ADRecConfig
 from adrec_cli.pipeline.experiment import compose, dataset_recipe, parse_settings
@@ -106,4 +106,5 @@ def test_every_preset_is_valid(preset):
 
 @pytest.mark.parametrize("dataset", dataset_names())
 def test_every_recipe_is_valid(dataset):
-    compose("adrec", inherited=dataset_recipe(dataset, "adrec"))
+    for model in load_dataset_spec(dataset).recipe:
+        compose(model, inherited=dataset_recipe(dataset, model))

@@ -45,6 +45,8 @@ class DreamRecConfig:
         denoiser: "linear", one layer over x_t, condition and timestep, or "mlp", two with GELU between.
         condition_dropout: probability p that a token is trained without its history.
         guidance: w of classifier-free guidance: x_start = (1 + w) f(condition) - w f(no condition).
+        target_gradient: the loss moves the target's vector too, as in the code, which draws all vectors together;
+            without, vectors are learned as inputs only and stay apart, which ranks better.
     """
 
     hidden_size: int = 64
@@ -58,6 +60,7 @@ class DreamRecConfig:
     denoiser: str = "linear"
     condition_dropout: float = 0.1
     guidance: float = 2.0
+    target_gradient: bool = True
 
     def __post_init__(self) -> None:
         for name in ("hidden_size", "blocks", "heads", "max_length", "diffusion_steps"):
@@ -149,6 +152,8 @@ class DreamRec(SequentialRecommender):
         condition_ND = torch.where(dropped_N.unsqueeze(1), self.no_condition_D, condition_ND)
         targets_N = batch.targets_RL[real_RL]
         x_start_ND = self.item_embedding(targets_N)
+        if not self.config.target_gradient:
+            x_start_ND = x_start_ND.detach()
         t_N = uniform_timesteps((tokens,), self.config.diffusion_steps, generator)
         noise_ND = torch.randn(x_start_ND.shape, generator=generator, device=device)
         x_t_ND = self.diffusion.q_sample(x_start_ND, t_N, noise_ND)

@@ -226,6 +226,17 @@ def test_dreamrec_drops_the_condition_of_the_share_it_says(monkeypatch):
     assert share == pytest.approx(0.3, abs=0.07)
 
 
+@pytest.mark.parametrize("moved", [True, False])
+def test_dreamrec_moves_the_target_only_where_it_says_so(moved):
+    model = made("dreamrec", target_gradient=moved)
+    batch = packed([[3, 1, 4]])
+    targets = batch.targets_RL[batch.real_RL]
+    outputs = model.token_outputs(batch, output="x_start", generator=torch.Generator().manual_seed(0))
+    (outputs.predicted_ND - outputs.x_start_ND).square().sum().backward()
+    assert not set(targets.tolist()) & {3, 1, 4}
+    assert bool(model.item_embedding.weight.grad[targets].any()) == moved
+
+
 def test_diffurec_draws_lambda_around_delta_for_every_entry(monkeypatch):
     model = made("diffurec")
     seen = []
