@@ -26,7 +26,7 @@ def preprocess(
         int | None, typer.Option(metavar="N", help="Newest interactions kept of a user; 0 for all.")
     ] = None,
     raw: Raw = None,
-    preview: Annotated[bool, typer.Option("--preview", help="Only say what would be made; write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be made; write nothing.")] = False,
     force: Force = False,
     common: Common,
     session: Session,
@@ -36,7 +36,7 @@ def preprocess(
     from adrec_cli.pipeline import preprocess as pipeline
 
     options = preprocess_options(columns, cut, common.workspace, max_length=max_length)
-    if preview:
+    if dry_run:
         seen = pipeline.preview(source, workspace=common.workspace, raw=raw, options=options)
         _show_preview(session.terminal, seen)
         return

@@ -20,7 +20,7 @@ def rows(stdout: str) -> list[list[str]]:
     [
         ["datasets"],
         ["datasets", "show", "grocery"],
-        ["preprocess", "CSV", "--preview"],
+        ["preprocess", "CSV", "--dry-run"],
         ["preprocess", "CSV", "--name", "again"],
         ["pretrain", "shop", "--epochs", "1", *TINY],
         ["align", "--epochs", "1", "--threads", "1"],
