@@ -1,0 +1,136 @@
+"""SIGKILL at any moment: every artifact is the old or the new one, and the next run ends with the same bytes."""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import write_interactions
+from tests.robustness.processes import TINY, Running, artifacts, save_state_every_epoch, typed, typed_here
+
+COMMANDS = {
+    "preprocess": ["preprocess", "SOURCE"],
+    "pretrain": ["pretrain", "shop", *TINY],
+    "align": ["align", "--from", "pretrain", "--epochs", "2", "--threads", "1"],
+    "finetune": ["finetune", "--from", "align", "--epochs", "2", "--threads", "1"],
+    "run": ["run", "SOURCE", *TINY, "--tolerance", "1"],
+}
+ORDER = list(COMMANDS)
+
+
+def killed_before_write(nth: int) -> None:
+    """Let the process kill itself before its n-th change of the file system."""
+    save_state_every_epoch()
+    left = nth
+
+    def counted(function):
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*args, **kwargs)
+
+        return call
+
+    for name in ("replace", "fsync", "unlink", "mkdir", "rmdir"):
+        setattr(os, name, counted(getattr(os, name)))
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory, csv):
+    """For each command the workspace it starts in, and what an uninterrupted command makes of it.
+
+    The source has changed since, so that there is an old and a new version of everything.
+    """
+    folder = tmp_path_factory.mktemp("states")
+    changed = folder / "shop.csv"
+    write_interactions(changed, users=50, items=15, seed=1)
+    before: dict[str, Path] = {}
+    after = {}
+    current = folder / "old"
+    assert typed(["run", csv, "--workspace", current, *TINY], folder).exit_code == 0
+    for name in ORDER[:-1]:
+        before[name] = folder / name
+        shutil.copytree(current, before[name])
+        done = typed(_line(name, changed, current), folder)
+        assert done.exit_code == 0, done.stderr
+        after[name] = artifacts(current), done.seconds
+    before["run"] = before["preprocess"]
+    whole = folder / "whole"
+    shutil.copytree(before["run"], whole)
+    done = typed(_line("run", changed, whole), folder)
+    assert done.exit_code == 0, done.stderr
+    after["run"] = artifacts(whole), done.seconds
+    return changed, before, after
+
+
+def _line(name: str, source: Path, workspace: Path) -> list[object]:
+    return [source if word == "SOURCE" else word for word in COMMANDS[name]] + ["--workspace", workspace]
+
+
+def require_whole(workspace: Path) -> None:
+    """Every artifact can be opened: `verify` finds nothing damaged, and the promoted model still recommends."""
+    served = typed_here(["recommend", "--user", "u1", "--workspace", workspace, "--threads", "1"])
+    assert served.exit_code == 0, served.stderr
+
+
+def survive(name: str, states, tmp_path: Path, killed) -> bool:
+    """Kill a command, check what it left, run it again and compare; return whether it was killed in time."""
+    source, before, after = states
+    workspace = tmp_path / "workspace"
+    shutil.rmtree(workspace, ignore_errors=True)
+    shutil.copytree(before[name], workspace)
+    ended = killed(_line(name, source, workspace))
+    require_whole(workspace)
+    again = typed_here(_line(name, source, workspace))
+    assert again.exit_code == 0, again.stderr
+    assert artifacts(workspace) == after[name][0]
+    return ended.exit_code == -signal.SIGKILL
+
+
+def random_moment(states, tmp_path: Path, rng: random.Random) -> bool:
+    """Kill a random command at a random moment."""
+    name = rng.choice(ORDER)
+
+    def killed(line):
+        if rng.random() < 0.5:
+            return typed(line, tmp_path, functools.partial(killed_before_write, rng.randrange(1, 90)))
+        running = Running(line, tmp_path, save_state_every_epoch)
+        time.sleep(rng.random() * states[2][name][1])
+        running.send(signal.SIGKILL)
+        return running.ended()
+
+    return survive(name, states, tmp_path, killed)
+
+
+def test_killed_at_a_random_moment(states, tmp_path):
+    rng = random.Random(6)
+    assert sum(random_moment(states, tmp_path, rng) for _ in range(20)) >= 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_killed_at_200_random_moments(states, tmp_path, seed):
+    rng = random.Random(seed)
+    for _ in range(10):
+        random_moment(states, tmp_path, rng)
+
+
+def test_preprocessing_killed_before_each_change_of_the_file_system(states, tmp_path):
+    nth = 0
+    while survive(
+        "preprocess", states, tmp_path, lambda line, nth=nth: typed(
+            line, tmp_path, functools.partial(killed_before_write, nth)
+        )
+    ):  # fmt: skip
+        nth += 1
+    assert nth >= 12
