@@ -12,7 +12,7 @@ from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import ITEMS_FILE, SEQUENCES_FILE
 
-_NEXT_SUFFIX = ".next"
+NEXT_SUFFIX = ".next"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class DatasetFiles:
 
 def next_path(folder: Path, file_name: str) -> Path:
     """Return where a writer puts a file that is to become `folder / file_name` with `commit_dataset`."""
-    return folder / f".{file_name}{_NEXT_SUFFIX}"
+    return folder / f".{file_name}{NEXT_SUFFIX}"
 
 
 def commit_dataset(folder: Path, manifest: Manifest) -> None:
@@ -49,7 +49,7 @@ def commit_dataset(folder: Path, manifest: Manifest) -> None:
 
 def needs_recovery(folder: Path) -> bool:
     """Return whether a writer of this folder was killed and left something."""
-    return any(path for suffix in (_NEXT_SUFFIX, TEMPORARY_SUFFIX) for path in folder.glob(f".*{suffix}"))
+    return any(path for suffix in (NEXT_SUFFIX, TEMPORARY_SUFFIX) for path in folder.glob(f".*{suffix}"))
 
 
 def recover_dataset(folder: Path) -> None:
@@ -61,7 +61,7 @@ def recover_dataset(folder: Path) -> None:
     try:
         with contextlib.suppress(ArtifactError):
             _settle(folder, read_manifest(folder))
-        for leftover in folder.glob(f".*{_NEXT_SUFFIX}"):
+        for leftover in folder.glob(f".*{NEXT_SUFFIX}"):
             leftover.unlink(missing_ok=True)
         remove_temporaries(folder)
     except OSError as error:
@@ -111,4 +111,4 @@ def _expected(manifest: Manifest) -> tuple[tuple[str, str], ...]:
 
 
 def _named_by_content(folder: Path, file_name: str, sha256: str) -> Path:
-    return folder / f".{file_name}.{sha256[:16]}{_NEXT_SUFFIX}"
+    return folder / f".{file_name}.{sha256[:16]}{NEXT_SUFFIX}"

@@ -11,6 +11,7 @@ import typer
 
 from adrec_cli import __version__
 from adrec_cli.cli.align import align
+from adrec_cli.cli.clean import clean
 from adrec_cli.cli.command import add_command, typeable
 from adrec_cli.cli.datasets import list_datasets, show_dataset
 from adrec_cli.cli.evaluate import evaluate
@@ -21,9 +22,11 @@ from adrec_cli.cli.pretrain import pretrain
 from adrec_cli.cli.recommend import recommend
 from adrec_cli.cli.run import run
 from adrec_cli.cli.train import train
+from adrec_cli.cli.verify import verify
 from adrec_cli.errors import ExitCode
 
 ALL, DATA, TRAINING, USING = "Everything at once", "Data", "Training", "Using a model"
+KEEPING = "Keeping the workspace"
 
 app = typer.Typer(
     name="adrec",
@@ -94,6 +97,8 @@ add_command(
         "adrec recommend --users newsletter.txt --events today.csv --category tea --out recs.csv",
     ],
 )  # fmt: skip
+add_command(app, verify, panel=KEEPING, examples=["adrec verify", "adrec verify workspace --raw downloads --json"])
+add_command(app, clean, panel=KEEPING, examples=["adrec clean --dry-run", "adrec clean --yes"])
 datasets.callback(invoke_without_command=True)(typeable(list_datasets))
 add_command(datasets, show_dataset, panel=DATA, name="show", examples=["adrec datasets show grocery"])
 app.add_typer(datasets, rich_help_panel=DATA)

@@ -91,6 +91,11 @@ def open_checkpoint(path: Path, dataset: Dataset) -> Checkpoint:
             f"here is {dataset.manifest.dataset!r} with items {dataset.manifest.items_sha256[:12]}",
             hint=f"train on this one: adrec train {dataset.manifest.dataset} --model {metadata.model}",
         )
+    if metadata.item_count != dataset.items.height:
+        raise ArtifactError(
+            f"{path} is damaged: it says {metadata.item_count:,} items, its dataset has {dataset.items.height:,}",
+            hint=f"train it anew: adrec train {dataset.manifest.dataset} --model {metadata.model}",
+        )
     return Checkpoint(path=path, sha256=file_sha256(path), metadata=metadata, tensors=tensors)
 
 

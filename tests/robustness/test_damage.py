@@ -1,4 +1,4 @@
-"""Flipped bytes, cut files and hostile headers: exit 4 and one line that names the file, or exactly the right result."""
+"""Flipped bytes, cut files, hostile headers: exit 4 and a line that names the file, or exactly the right result."""
 
 from __future__ import annotations
 

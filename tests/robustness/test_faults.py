@@ -1,4 +1,4 @@
-"""Every I/O call failing once, disks that are full, places that cannot be written: one line, exit 7, nothing damaged."""
+"""Every I/O call failing once, full disks, places that cannot be written: one line, exit 7, nothing damaged."""
 
 from __future__ import annotations
 

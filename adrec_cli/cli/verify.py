@@ -1,0 +1,38 @@
+"""`adrec verify`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.options import Common, Raw
+from adrec_cli.errors import ExitCode
+
+
+def verify(
+    place: Annotated[
+        Path | None, typer.Argument(metavar="[WORKSPACE]", help="To check; --workspace by default.", show_default=False)
+    ] = None,
+    *,
+    raw: Raw = None,
+    common: Common,
+    session: Session,
+) -> None:
+    """Check that everything in the workspace is whole and fits together; nothing is changed."""
+    from adrec_cli.pipeline import verify as pipeline
+
+    terminal = session.terminal
+    found = pipeline.verify(place or common.workspace, raw=raw)
+    if terminal.as_json:
+        terminal.document({**asdict(found), "whole": not found.damaged})
+    else:
+        rows = [(one.status, one.path, one.detail, one.repair) for one in found.verdicts]
+        terminal.table(["status", "artifact", "detail", "to repair"], rows)
+    if found.damaged:
+        terminal.error(f"{len(found.damaged)} of {len(found.verdicts)} artifacts in {found.workspace} are damaged")
+        raise typer.Exit(int(ExitCode.ARTIFACT))
+    terminal.note(f"{len(found.verdicts)} artifacts in {found.workspace} are whole")

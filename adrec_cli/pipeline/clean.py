@@ -1,0 +1,133 @@
+"""`adrec clean`: what in a workspace nothing refers to any longer, and its removal."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, storage_error
+from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state
+from adrec_cli.artifacts.dataset import NEXT_SUFFIX, recover_dataset
+from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
+from adrec_cli.data.source_content import SCRATCH_FOLDER
+from adrec_cli.errors import ArtifactError, LockedError
+from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE, STATE_SUFFIX
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removable:
+    """Something nothing refers to.
+
+    Attributes:
+        path: of a file, or of a folder that goes with all in it.
+        folder: whose lock is held while it is removed.
+        size: in bytes.
+        reason: why it can go.
+    """
+
+    path: Path
+    folder: Path
+    size: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleaned:
+    """What was removed, and what was not because another run works there."""
+
+    removed: list[Removable]
+    in_use: list[Removable]
+
+
+def removable(workspace: Path) -> list[Removable]:
+    """Return what can go; nothing is removed.
+
+    Raises:
+        ArtifactError: there is no such workspace.
+    """
+    if not workspace.is_dir():
+        raise ArtifactError(f"{workspace} does not exist", hint="check --workspace")
+    found: list[Removable] = []
+    for folder in sorted(path for path in workspace.iterdir() if path.is_dir() and path.name[0] != "."):
+        found += _in_folder(folder)
+        for inner in sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."):
+            found += _in_folder(inner)
+    return found
+
+
+def clean(found: list[Removable]) -> Cleaned:
+    """Remove what `removable` found, unless another run works in its folder.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    removed: list[Removable] = []
+    in_use: list[Removable] = []
+    for folder in dict.fromkeys(one.folder for one in found):
+        here = [one for one in found if one.folder == folder]
+        try:
+            with exclusive(folder, "clean"):
+                if (folder / MANIFEST_FILE).is_file():
+                    # A killed run may have left files that are the data set's already.
+                    recover_dataset(folder)
+                # Looked at again: a run may have promoted or gone on from something while the user was asked.
+                still = {one.path for one in _in_folder(folder)}
+                for one in here:
+                    if one.path in still:
+                        _remove(one.path)
+        except LockedError:
+            in_use += here
+        else:
+            removed += here
+    return Cleaned(removed=removed, in_use=in_use)
+
+
+def _in_folder(folder: Path) -> Iterator[Removable]:
+    """Find what can go in the folder of a data set or of a model."""
+    left = [path for suffix in (TEMPORARY_SUFFIX, NEXT_SUFFIX) for path in folder.glob(f".*{suffix}")]
+    left += [*(folder / PROMOTED_FOLDER).glob(f".*{TEMPORARY_SUFFIX}"), *folder.glob(SCRATCH_FOLDER)]
+    for path in sorted(left):
+        yield _removable(path, folder, "left by a run that was killed")
+    for path in sorted(folder.glob(f"*{STATE_SUFFIX}")):
+        if reason := _spent(path):
+            yield _removable(path, folder, reason)
+    current = read_current(folder)
+    named = {folder / one.checkpoint for one in (current, *current.earlier)} if current else set()
+    named |= {items_beside(path) for path in named}
+    for path in sorted((folder / PROMOTED_FOLDER).glob("*")):
+        if path not in named and path.name[0] != ".":
+            yield _removable(path, folder, "a promoted model that is kept no longer")
+
+
+def _spent(state: Path) -> str:
+    """Return why a state can go; "" while its stage can go on from it."""
+    checkpoint = state.with_name(state.name.removesuffix(STATE_SUFFIX) + CHECKPOINT_SUFFIX)
+    try:
+        _, text = load_state(state)
+    except ArtifactError:
+        return "the state of a stage, damaged"
+    try:
+        finished = load_checkpoint(checkpoint)[1].run_key == text.get("run_key")
+    except ArtifactError:
+        return ""
+    return "the state of a stage that is finished" if finished else ""
+
+
+def _removable(path: Path, folder: Path, reason: str) -> Removable:
+    files = [path] if path.is_file() else [entry for entry in path.rglob("*") if entry.is_file()]
+    return Removable(path=path, folder=folder, size=sum(entry.stat().st_size for entry in files), reason=reason)
+
+
+def _remove(path: Path) -> None:
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise storage_error("remove", path, error) from error

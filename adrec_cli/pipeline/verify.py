@@ -1,0 +1,175 @@
+"""`adrec verify`: whether everything in a workspace is whole, fits together, and what to run where it does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint, load_state
+from adrec_cli.artifacts.dataset import needs_recovery
+from adrec_cli.artifacts.manifest import Manifest
+from adrec_cli.artifacts.promotion import items_beside, read_current
+from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.errors import AdrecError, ArtifactError
+from adrec_cli.pipeline.evaluate import Evaluation
+from adrec_cli.pipeline.opening import Checkpoint, open_dataset, restore_model
+from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE, ITEMS_FILE, MANIFEST_FILE, SEQUENCES_FILE, STATE_SUFFIX
+
+WHOLE, OUT_OF_DATE, DAMAGED = "whole", "out of date", "damaged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What was found out about an artifact.
+
+    Attributes:
+        path: relative to the workspace.
+        status: "whole"; "out of date", if it is whole but what it was made from has changed; or "damaged".
+        detail: what it is, or what is wrong.
+        repair: what to type; "" where nothing is to be done.
+    """
+
+    path: str
+    status: str
+    detail: str
+    repair: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """All verdicts on a workspace."""
+
+    workspace: Path
+    verdicts: list[Verdict]
+
+    @property
+    def damaged(self) -> list[Verdict]:
+        """Those that are not whole."""
+        return [verdict for verdict in self.verdicts if verdict.status == DAMAGED]
+
+
+def verify(workspace: Path, *, raw: Path | None = None) -> Verification:
+    """Check formats, hashes, lineage (checkpoint, parent, sequences, sources) and that weights are finite.
+
+    Nothing is changed.
+
+    Args:
+        workspace: to check.
+        raw: folder with raw files, which are compared with those the data sets were made from.
+
+    Raises:
+        ArtifactError: there is no such workspace.
+    """
+    if not workspace.is_dir():
+        raise ArtifactError(f"{workspace} does not exist", hint="make one with: adrec run demo")
+    verdicts: list[Verdict] = []
+    for folder in sorted(path for path in workspace.iterdir() if path.is_dir() and path.name[0] != "."):
+        if any((folder / name).exists() for name in (MANIFEST_FILE, SEQUENCES_FILE, ITEMS_FILE)):
+            verdicts += _Dataset(workspace, folder, raw).verdicts()
+    return Verification(workspace=workspace, verdicts=verdicts)
+
+
+class _Dataset:
+    """A data set's folder under inspection."""
+
+    def __init__(self, workspace: Path, folder: Path, raw: Path | None) -> None:
+        self.workspace, self.folder, self.raw = workspace, folder, raw
+        self.manifest: Manifest | None = None
+
+    def verdicts(self) -> Iterator[Verdict]:
+        yield self._data()
+        yield from self._sources()
+        for path in Workspace(self.workspace).checkpoints(self.folder.name):
+            yield self._checked(path, lambda path=path: self._checkpoint(path), "remove it and run its stage again")
+        for path in sorted(self.folder.glob(f"*/*{STATE_SUFFIX}")):
+            yield self._checked(path, lambda path=path: self._state(path), f"adrec clean --workspace {self.workspace}")
+        for path in sorted(self.folder.glob(f"*/{CURRENT_FILE}")):
+            again = f"adrec run {self.folder.name} --model {path.parent.name} --force"
+            yield self._checked(path, lambda path=path: self._current(path), again)
+        for path in sorted(self.folder.glob("reports/*.json")):
+            yield self._checked(path, lambda path=path: self._report(path), "evaluate again")
+
+    def _checked(self, path: Path, check: object, repair: str) -> Verdict:
+        assert callable(check)
+        name = str(path.relative_to(self.workspace))
+        try:
+            status, detail, remedy = check()
+        except AdrecError as error:
+            return Verdict(path=name, status=DAMAGED, detail=error.message, repair=error.hint or repair)
+        return Verdict(path=name, status=status, detail=detail, repair=remedy)
+
+    def _data(self) -> Verdict:
+        def check() -> tuple[str, str, str]:
+            self.manifest = open_dataset(self.folder).manifest
+            counts = self.manifest.statistics
+            detail = f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions"
+            if needs_recovery(self.folder):
+                return OUT_OF_DATE, f"{detail}; a run was killed here", f"adrec preprocess {self.folder.name}"
+            return WHOLE, detail, ""
+
+        return self._checked(self.folder / MANIFEST_FILE, check, f"adrec preprocess {self.folder.name} --force")
+
+    def _sources(self) -> Iterator[Verdict]:
+        for source in self.manifest.sources if self.manifest else []:
+            name, sha256 = str(source.get("name")), source.get("sha256")
+            if sha256 is None or Path(name).name != name:
+                continue
+            places = [self.workspace / ".raw" / self.folder.name]
+            places += [self.raw / self.folder.name, self.raw] if self.raw else []
+            for path in (place / name for place in places):
+                if path.is_file():
+                    same = file_sha256(path) == sha256
+                    detail = "the source the data set was made from" if same else "the source has changed since"
+                    yield Verdict(
+                        path=str(path), status=WHOLE if same else OUT_OF_DATE, detail=detail,
+                        repair="" if same else f"adrec preprocess {self.folder.name}",
+                    )  # fmt: skip
+                    break
+
+    def _checkpoint(self, path: Path) -> tuple[str, str, str]:
+        tensors, metadata = load_checkpoint(path)
+        restore_model(Checkpoint(path=path, sha256="", metadata=metadata, tensors=tensors), torch.device("cpu"))
+        detail = f"{metadata.model} {metadata.stage}, epoch {metadata.epoch}, {len(tensors)} tensors, all finite"
+        again = f"adrec train {self.folder.name} --model {metadata.model}"
+        if self.manifest is not None and metadata.items_sha256 != self.manifest.items_sha256:
+            return OUT_OF_DATE, f"{detail}; the items have changed since", again
+        if self.manifest is not None and metadata.sequences_sha256 != self.manifest.sequences_sha256:
+            return OUT_OF_DATE, f"{detail}; the sequences have changed since", again
+        if metadata.parent_sha256 and not self._has_parent(path, metadata):
+            return OUT_OF_DATE, f"{detail}; the checkpoint it started from has changed since", again
+        return WHOLE, detail, ""
+
+    def _has_parent(self, path: Path, metadata: CheckpointMetadata) -> bool:
+        siblings = [other for other in path.parent.glob(f"*{CHECKPOINT_SUFFIX}") if other != path]
+        return any(file_sha256(other) == metadata.parent_sha256 for other in siblings)
+
+    def _state(self, path: Path) -> tuple[str, str, str]:
+        load_state(path)
+        return WHOLE, "of an unfinished stage, which goes on from it", ""
+
+    def _current(self, path: Path) -> tuple[str, str, str]:
+        current = read_current(path.parent)
+        assert current is not None
+        for generation in (current, *current.earlier):
+            promoted = path.parent / generation.checkpoint
+            if not promoted.is_file():
+                raise ArtifactError(f"{path} names {generation.checkpoint}, which does not exist")
+            if file_sha256(promoted) != generation.sha256:
+                raise ArtifactError(f"{promoted} is damaged or was exchanged", hint="")
+            _, metadata = load_checkpoint(promoted)
+            items = items_beside(promoted)
+            if items.is_file() and file_sha256(items) != metadata.items_sha256:
+                raise ArtifactError(f"{items} is damaged: it is not what {promoted.name} was trained with")
+        return WHOLE, f"promotes {current.checkpoint}, {len(current.earlier)} to go back to", ""
+
+    def _report(self, path: Path) -> tuple[str, str, str]:
+        try:
+            report = Evaluation(**json.loads(path.read_bytes()))
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise ArtifactError(f"{path} is damaged: {error}") from error
+        return WHOLE, f"{report.model} {report.stage}".strip() + f" on {report.protocol}", ""
