@@ -20,6 +20,7 @@ from adrec_cli.cli.finetune import finetune
 from adrec_cli.cli.preprocess import preprocess
 from adrec_cli.cli.pretrain import pretrain
 from adrec_cli.cli.recommend import recommend
+from adrec_cli.cli.rollback import rollback
 from adrec_cli.cli.run import run
 from adrec_cli.cli.train import train
 from adrec_cli.cli.verify import verify
@@ -57,7 +58,11 @@ def _adrec(
 
 add_command(
     app, run, panel=ALL,
-    examples=["adrec run demo", "adrec run grocery --raw downloads", "adrec run shop.csv --negatives 99 --json"],
+    examples=[
+        "adrec run demo",
+        "adrec run grocery --raw downloads",
+        'adrec run today.csv --update shop --promote-if "ndcg@10 >= current - 0.002"',
+    ],
 )  # fmt: skip
 add_command(
     app, preprocess, panel=DATA,
@@ -97,6 +102,7 @@ add_command(
         "adrec recommend --users newsletter.txt --events today.csv --category tea --out recs.csv",
     ],
 )  # fmt: skip
+add_command(app, rollback, panel=USING, examples=["adrec rollback grocery"])
 add_command(app, verify, panel=KEEPING, examples=["adrec verify", "adrec verify workspace --raw downloads --json"])
 add_command(app, clean, panel=KEEPING, examples=["adrec clean --dry-run", "adrec clean --yes"])
 datasets.callback(invoke_without_command=True)(typeable(list_datasets))

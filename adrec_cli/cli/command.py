@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 import typer
 
 from adrec_cli.cli.failures import reported
-from adrec_cli.cli.options import Common
+from adrec_cli.cli.options import Common, LogFormat
 from adrec_cli.cli.terminal import Terminal
 from adrec_cli.runtime import StopRequest
 
@@ -63,7 +63,7 @@ def typeable(function: Callable[..., None]) -> Callable[..., None]:
     def command(**values: Any) -> None:
         grouped = {name: _taken(kind, values) for name, kind in groups.items()}
         common: Common = grouped["common"]
-        terminal = Terminal(as_json=common.json, quiet=common.quiet)
+        terminal = Terminal(as_json=common.json, quiet=common.quiet, log_json=common.log_format is LogFormat.JSON)
         stop = StopRequest()
         with reported(terminal, debug=common.debug), stop.installed():
             function(**values, **grouped, session=Session(terminal, stop))

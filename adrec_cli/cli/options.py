@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,6 +51,13 @@ def parent_option(stage_name: str) -> Any:
                         autocompletion=completion.checkpoint)  # fmt: skip
 
 
+class LogFormat(Enum):
+    """How messages on stderr are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Common:
     """Options of every command."""
@@ -60,6 +68,9 @@ class Common:
     ] = DEFAULT_WORKSPACE
     json: Annotated[bool, option("--json", panel=_COMMON, help="Print the result as one JSON document.")] = False
     quiet: Annotated[bool, option("--quiet", "-q", panel=_COMMON, help="No progress and no notes.")] = False
+    log_format: Annotated[
+        LogFormat, option("--log-format", panel=_COMMON, help="Messages on stderr for people, or JSON lines.")
+    ] = LogFormat.TEXT
     debug: Annotated[bool, option("--debug", panel=_COMMON, help="Show the traceback of an error.")] = False
 
 

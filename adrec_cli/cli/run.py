@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.evaluate import describe
 from adrec_cli.cli.options import Common, Computing, Force, ModelName, Raw, Source
 from adrec_cli.cli.preprocess_options import Columns, Cut, preprocess_options
+from adrec_cli.cli.promotion_options import Promotion
 from adrec_cli.cli.ranking_options import Candidates, Denoising
 from adrec_cli.cli.terminal import Terminal
 from adrec_cli.cli.training_options import Training
@@ -23,15 +22,13 @@ def run(
     source: Source,
     *,
     model: ModelName = "adrec",
-    tolerance: Annotated[
-        float, typer.Option(metavar="X", help="How much worse than the current model a new one may be.")
-    ] = 0.0,
     raw: Raw = None,
     columns: Columns,
     cut: Cut,
     training: Training,
     candidates: Candidates,
     denoising: Denoising,
+    promotion: Promotion,
     force: Force = False,
     computing: Computing,
     common: Common,
@@ -51,7 +48,8 @@ def run(
             experiment=training.experiment(model),
             evaluation=candidates.evaluation(computing, denoising, part="test", seed=0),
             options=training.run_options(computing, force=force),
-            tolerance=tolerance,
+            promotion=promotion.options(),
+            cold=promotion.cold,
             stop=session.stop,
             on_event=progress,
         )
@@ -61,6 +59,8 @@ def run(
 def _show(terminal: Terminal, summary: RunSummary) -> None:
     for warning in summary.warnings:
         terminal.warn(warning)
+    for step in summary.steps:
+        terminal.event("RunStepDone", asdict(step))
     stages = [step.name for step in summary.steps if step.status == "up to date" and step.name != "preprocess"]
     if stages:
         terminal.note(f"up to date: {', '.join(stages)}; --force trains anew")

@@ -6,6 +6,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -42,11 +43,13 @@ class Terminal:
     Attributes:
         as_json: the result is one JSON document.
         quiet: no progress and no notes.
+        log_json: messages are one JSON object a line.
     """
 
-    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, quiet: bool = False, log_json: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
+        self.log_json = log_json
         self._has_table = False
 
     @cached_property
@@ -71,30 +74,47 @@ class Terminal:
     @property
     def shows_bars(self) -> bool:
         """Whether stderr is a terminal on which a line can be redrawn."""
-        return not self.quiet and sys.stderr.isatty() and self.err.is_interactive
+        return not self.quiet and not self.log_json and sys.stderr.isatty() and self.err.is_interactive
 
     def note(self, text: str) -> None:
         """Say something on stderr, unless told to be quiet."""
         if not self.quiet:
-            self._message("", text)
+            self._message("info", text)
 
     def warn(self, text: str) -> None:
         """Say on stderr what deserves a look."""
-        self._message("warning: ", text, "yellow")
+        self._message("warning", text, "yellow")
 
     def error(self, text: str, hint: str = "") -> None:
         """Say on stderr what went wrong, in one line, and what to do."""
-        self._message("error: ", text, "bold red")
+        if self.log_json:
+            self._log({"level": "error", "message": text, "hint": hint})
+            return
+        self._message("error", text, "bold red")
         if hint:
-            self._message("hint: ", hint, "cyan")
+            self._message("hint", hint, "cyan")
 
-    def _message(self, label: str, text: str, style: str = "") -> None:
+    def event(self, name: str, content: Mapping[str, Any]) -> None:
+        """Log what happened for machines; people are told by `note`."""
+        if self.log_json and not self.quiet:
+            self._log({"level": "info", "event": name, **content})
+
+    def _message(self, level: str, text: str, style: str = "") -> None:
+        if self.log_json:
+            self._log({"level": level, "message": text})
+            return
+        label = "" if level == "info" else f"{level}: "
         if not sys.stderr.isatty():
             print(f"{label}{harmless(text)}", file=sys.stderr)
             return
         from rich.text import Text
 
         self.err.print(Text.assemble((label, style), harmless(text)), soft_wrap=True)
+
+    def _log(self, content: Mapping[str, Any]) -> None:
+        # Escaped to ASCII, so that no terminal acts on it and no encoding matters.
+        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **content}
+        print(json.dumps(line, default=_json_value), file=sys.stderr)
 
     def document(self, content: Mapping[str, Any]) -> None:
         """Print the one JSON document of the command."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from adrec_cli.cli.progress import Progress
 from adrec_cli.cli.terminal import Terminal
 from adrec_cli.pipeline.evaluate import RankingProgress
 from adrec_cli.pipeline.run import RunStepStarted
 from adrec_cli.pipeline.stage import StageStarted
-from adrec_cli.training.loop import EpochDone, StepDone
+from adrec_cli.pipeline.warm_start import StartChosen
+from adrec_cli.training.loop import EpochDone, StepDone, TrainingWarning
 
 _NEWEST_STEP_WEIGHT = 0.1
 
@@ -27,15 +29,25 @@ class TrainingProgress(Progress):
 
     def __call__(self, event: object) -> None:
         """Show one event."""
+        if self.terminal.log_json and isinstance(event, (EpochDone, StageStarted, StartChosen, RunStepStarted)):
+            self.terminal.event(type(event).__name__, asdict(event))
+            return
         match event:
             case StepDone():
                 self._step(event)
             case EpochDone():
                 self._epoch(event)
+            case TrainingWarning():
+                self.terminal.warn(event.message)
             case StageStarted():
                 self._stage(event)
             case RankingProgress():
                 self._ranking(event)
+            case StartChosen() if event.checkpoint is not None:
+                self.terminal.note(
+                    f"training starts from {event.checkpoint}: {event.known:,} items keep their vectors, "
+                    f"{event.new:,} are new, {event.removed:,} have left"
+                )
             case RunStepStarted():
                 self.clear()
                 self.terminal.note(f"{event.name} ...")

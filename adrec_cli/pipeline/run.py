@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.lock import exclusive
-from adrec_cli.artifacts.promotion import promote, read_current
 from adrec_cli.artifacts.provenance import code_sha256
-from adrec_cli.errors import ArtifactError, NotPromotedError
+from adrec_cli.pipeline.comparison import Comparison
 from adrec_cli.pipeline.evaluate import (
     Evaluation,
     EvaluationOptions,
@@ -19,12 +18,14 @@ from adrec_cli.pipeline.evaluate import (
     protocol_of,
     report_path,
 )
-from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset, restore_model
+from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, preprocess
-from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore, validation
+from adrec_cli.pipeline.promote import Promotion, PromotionOptions, promote_if_good
+from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore
 from adrec_cli.pipeline.train import ExperimentOptions, train_stages
-from adrec_cli.runtime import StopRequest, resolve_device
-from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE, ITEMS_FILE
+from adrec_cli.pipeline.warm_start import StartChosen, WarmStart, warm_start
+from adrec_cli.runtime import StopRequest
+from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.training.stages import TrainingConfig
 
 
@@ -53,6 +54,8 @@ class RunSummary:
         steps: in order.
         evaluation, baseline: of the trained model and of MostPopular on test.
         current: the promoted checkpoint, relative to the model's folder.
+        comparison: with the model that was current before; None where there was none.
+        start: of the training.
         warnings: of preprocessing.
     """
 
@@ -62,6 +65,8 @@ class RunSummary:
     evaluation: Evaluation
     baseline: Evaluation
     current: str
+    comparison: Comparison | None
+    start: StartChosen
     warnings: list[str]
 
 
@@ -82,7 +87,8 @@ def run(
     experiment: ExperimentOptions = ExperimentOptions(),
     evaluation: EvaluationOptions = EvaluationOptions(),
     options: RunOptions = RunOptions(),
-    tolerance: float = 0.0,
+    promotion: PromotionOptions = PromotionOptions(),
+    cold: bool = False,
     stop: StopRequest | None = None,
     on_event: OnEvent = ignore,
 ) -> RunSummary:
@@ -94,9 +100,10 @@ def run(
         workspace: where artifacts go.
         raw: where raw files are.
         preprocessing, experiment, evaluation, options: of the steps.
-        tolerance: how much lower than the current model's the monitored validation metric may be.
+        promotion: when a new model takes the place of the current one.
+        cold: train from fresh weights rather than from the current model.
         stop: asked between training steps.
-        on_event: told `RunStepStarted` and what the steps tell.
+        on_event: told `RunStepStarted`, `StartChosen` and what the steps tell.
 
     Raises:
         NotPromotedError: the new model is worse; the current one stays.
@@ -109,21 +116,34 @@ def run(
     folder = dataset.folder / model_name
     with exclusive(folder, f"run {source} --model {model_name}"):
         composed = experiment.on_dataset(model_name, dataset.manifest.dataset)
-        for result in train_stages(dataset, composed, options=options, stop=stop, on_event=on_event):
-            steps.append(_stage_step(result.stage, result.skipped, result.seconds, result.metadata.metrics))
+        warm = None if cold else warm_start(dataset, folder, composed)
+        start = _told(warm)
+        on_event(start)
+        stages = train_stages(
+            dataset, warm.experiment if warm else composed, start=warm.checkpoint if warm else None,
+            options=options, stop=stop, on_event=on_event,
+        )  # fmt: skip
+        steps += [_stage_step(stage.stage, stage.skipped, stage.seconds, stage.metadata.metrics) for stage in stages]
         last = open_checkpoint(folder / f"{list(composed.stages)[-1]}{CHECKPOINT_SUFFIX}", dataset)
         on_event(RunStepStarted(name="evaluate"))
         measured, measured_step = _evaluate(dataset, last, evaluation, on_event)
         baseline, _ = _evaluate(dataset, None, evaluation, on_event)
         steps.append(measured_step)
-        steps.append(_promote(dataset, folder, last, composed.training, tolerance, options.device, stop))
+        on_event(RunStepStarted(name="promote"))
+        promoted, promoted_step = _promote(
+            dataset, folder, last, training=composed.training, options=promotion, device=options.device,
+            again=options.force,
+        )  # fmt: skip
+        steps.append(promoted_step)
     return RunSummary(
         dataset=dataset.manifest.dataset,
         model=model_name,
         steps=steps,
         evaluation=measured,
         baseline=baseline,
-        current=steps[-1].detail,
+        current=promoted.checkpoint,
+        comparison=promoted.comparison,
+        start=start,
         warnings=prepared.warnings,
     )
 
@@ -186,50 +206,30 @@ def _stored_report(dataset: Dataset, checkpoint: Checkpoint | None, options: Eva
     return stored if fresh else None
 
 
+def _told(warm: WarmStart | None) -> StartChosen:
+    if warm is None:
+        return StartChosen(checkpoint=None)
+    return StartChosen(checkpoint=warm.checkpoint.path.name, known=warm.known, new=warm.new, removed=warm.removed)
+
+
 def _promote(
     dataset: Dataset,
     folder: Path,
     checkpoint: Checkpoint,
+    *,
     training: TrainingConfig,
-    tolerance: float,
+    options: PromotionOptions,
     device: str,
-    stop: StopRequest,
-) -> RunStep:
-    """Make the checkpoint current unless the one that is current is better on the same validation targets."""
+    again: bool,
+) -> tuple[Promotion, RunStep]:
     started = time.perf_counter()
-    metrics = checkpoint.metadata.metrics
-    monitor, value = metrics["monitor"], metrics["values"].get(metrics["monitor"])
-    current = read_current(folder)
-    if current is not None and current.sha256 == checkpoint.sha256 and (folder / current.checkpoint).is_file():
-        return RunStep(name="promote", status="up to date", seconds=0.0, detail=current.checkpoint)
-    if current is not None and value is not None and (folder / current.checkpoint).is_file():
-        before = _current_value(dataset, folder / current.checkpoint, training, device, stop)
-        if before is not None and value < before - tolerance:
-            raise NotPromotedError(
-                f"the new model's {monitor} is {value:.4f}, the current one's {before:.4f} on the same "
-                f"{metrics['protocol']} targets; {folder / CURRENT_FILE} stays",
-                hint="look at the data and the log; --tolerance allows for noise",
-            )
-    promoted = promote(
-        folder, checkpoint.path, checkpoint.sha256, items=dataset.folder / ITEMS_FILE,
-        items_sha256=dataset.manifest.items_sha256, protocol=metrics["protocol"], metric=monitor, value=value,
-    )  # fmt: skip
-    return RunStep(name="promote", status="done", seconds=time.perf_counter() - started, detail=promoted.checkpoint)
-
-
-def _current_value(
-    dataset: Dataset, path: Path, training: TrainingConfig, device_name: str, stop: StopRequest
-) -> float | None:
-    """Return the current model's monitored metric on this dataset's validation targets.
-
-    None where it belongs to other items, so that nothing can be compared.
-    """
-    try:
-        current = open_checkpoint(path, dataset)
-    except ArtifactError:
-        return None
-    device = resolve_device(device_name)
-    model = restore_model(current, device)
-    output = current.metadata.output
-    metrics = validation(dataset, model, output=output, training=training, device=device, stop=stop)()
-    return (metrics or {}).get(training.monitor)
+    promoted = promote_if_good(
+        dataset, folder, checkpoint, training=training, options=options, device=device, again=again
+    )
+    against = f"; {promoted.comparison}" if promoted.comparison else ""
+    return promoted, RunStep(
+        name="promote",
+        status="done" if promoted.done else "up to date",
+        seconds=time.perf_counter() - started,
+        detail=f"{promoted.checkpoint}{against}",
+    )

@@ -140,11 +140,17 @@ def train(
 
 
 def train_stages(
-    dataset: Dataset, experiment: Experiment, *, options: RunOptions, stop: StopRequest, on_event: OnEvent
+    dataset: Dataset,
+    experiment: Experiment,
+    *,
+    start: Checkpoint | None = None,
+    options: RunOptions,
+    stop: StopRequest,
+    on_event: OnEvent,
 ) -> list[StageResult]:
-    """Train all stages of an experiment in a row; the caller holds the model's lock."""
+    """Train all stages of an experiment in a row, from `start` if there is one; the caller holds the model's lock."""
     results: list[StageResult] = []
-    parent: Checkpoint | None = None
+    parent = start
     for stage_name in experiment.stages:
         result = run_stage(
             dataset, experiment, stage_name, parent=parent, options=options, stop=stop, on_event=on_event

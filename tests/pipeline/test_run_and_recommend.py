@@ -11,6 +11,7 @@ from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, InputError, NotPromotedError, UsageError
 from adrec_cli.models.base import Sampling
 from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
+from adrec_cli.pipeline.promote import PromotionOptions
 from adrec_cli.pipeline.recommend import RecommendOptions, recommend
 from adrec_cli.pipeline.run import run
 from adrec_cli.pipeline.stage import RunOptions
@@ -18,6 +19,7 @@ from adrec_cli.pipeline.train import ExperimentOptions
 from tests.conftest import TINY, write_interactions
 
 EXPERIMENT = ExperimentOptions(overrides=TINY)
+ANY = PromotionOptions(tolerance=1.0)
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def test_a_second_run_does_nothing(ran):
 def test_new_data_bring_everything_up_to_date(ran):
     workspace, source = ran
     write_interactions(source, users=140)
-    summary = run(str(source), workspace=workspace, experiment=EXPERIMENT, tolerance=1.0)
+    summary = run(str(source), workspace=workspace, experiment=EXPERIMENT, promotion=ANY)
     assert {step.status for step in summary.steps} == {"done"}
 
 
@@ -57,7 +59,7 @@ def test_a_worse_model_is_not_promoted(ran):
         )
     )
     better = ExperimentOptions(overrides=merged(TINY, {"stages": {"pretrain": {"epochs": 20, "learning_rate": 0.01}}}))
-    run(str(source), workspace=workspace, experiment=better, tolerance=1.0)
+    run(str(source), workspace=workspace, experiment=better, promotion=ANY)
     current = (workspace / "shop/adrec/current.json").read_bytes()
     with pytest.raises(NotPromotedError, match=r"ndcg@10 is .* the current one's"):
         run(str(source), workspace=workspace, experiment=bad)

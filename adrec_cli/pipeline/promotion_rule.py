@@ -1,0 +1,66 @@
+"""`--promote-if "ndcg@10 >= current - 0.002"`: when a new model takes the place of the current one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from adrec_cli.errors import UsageError
+from adrec_cli.ranking.metrics import METRICS
+
+_RULE = re.compile(
+    r"\s*(?P<metric>[a-z]+)@(?P<k>[1-9]\d{0,4})\s*(?P<operator>>=|>)\s*current\s*"
+    r"(?:(?P<sign>[+-])\s*(?P<number>\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})\s*(?P<percent>%)?\s*)?"
+)
+EXAMPLE = "ndcg@10 >= current - 0.002"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionRule:
+    """A bound that follows from the current model's value.
+
+    Attributes:
+        metric: such as ndcg@10.
+        strict: the bound itself is not enough.
+        offset: added to the current value, or to 1 as a factor of it.
+        relative: whether the offset is a share of the current value.
+    """
+
+    metric: str
+    strict: bool = False
+    offset: float = 0.0
+    relative: bool = False
+
+    def bound(self, current: float) -> float:
+        """Return what a new model has to reach."""
+        return current * (1 + self.offset) if self.relative else current + self.offset
+
+    def allows(self, candidate: float, current: float) -> bool:
+        """Whether a new model may take the place of the current one."""
+        bound = self.bound(current)
+        return candidate > bound if self.strict else candidate >= bound
+
+    def __str__(self) -> str:
+        size = f"{abs(self.offset) * 100:g}%" if self.relative else f"{abs(self.offset):g}"
+        offset = f" {'-' if self.offset < 0 else '+'} {size}" if self.offset else ""
+        return f"{self.metric} {'>' if self.strict else '>='} current{offset}"
+
+
+def parse_promotion_rule(text: str) -> PromotionRule:
+    """Read METRIC@K OP current [+|- NUMBER [%]], where OP is >= or >.
+
+    Raises:
+        UsageError: it is not of this form, or the metric is unknown.
+    """
+    found = _RULE.fullmatch(text)
+    if found is None:
+        raise UsageError(f"--promote-if {text!r} is not understood", hint=f'for example: --promote-if "{EXAMPLE}"')
+    if found["metric"] not in METRICS:
+        raise UsageError(f"--promote-if: unknown metric {found['metric']!r}", hint=f"one of: {', '.join(METRICS)}")
+    number = float(found["number"] or 0) / (100 if found["percent"] else 1)
+    return PromotionRule(
+        metric=f"{found['metric']}@{found['k']}",
+        strict=found["operator"] == ">",
+        offset=-number if found["sign"] == "-" else number,
+        relative=found["percent"] is not None,
+    )
