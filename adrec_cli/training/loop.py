@@ -16,6 +16,7 @@ from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.models.base import PackedBatch, SequentialRecommender
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.schema import PAD
+from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch, embedding_health
 from adrec_cli.training.guards import require_finite_gradients, require_finite_losses, require_finite_weights
 from adrec_cli.training.losses import denoising_mse
 from adrec_cli.training.ranking_loss import RankingLoss
@@ -45,6 +46,20 @@ class StepDone:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainingWarning:
+    """Something that deserves a look; the training goes on.
+
+    Attributes:
+        epoch: counted from 1.
+        message: one line with the figure.
+    """
+
+    stage: str
+    epoch: int
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class EpochDone:
     """One epoch, validated if it was its turn; the row that goes to the log.
 
@@ -53,6 +68,7 @@ class EpochDone:
         valid: validation metrics; empty when not validated.
         improved: the monitored metric is the best so far.
         seconds, validation_seconds: wall time.
+        effective_rank, mean_cosine: of the item vectors, as `EmbeddingHealth`.
     """
 
     stage: str
@@ -65,6 +81,8 @@ class EpochDone:
     tokens_per_second: float
     seconds: float
     validation_seconds: float
+    effective_rank: float
+    mean_cosine: float
 
 
 @dataclass
@@ -118,6 +136,7 @@ class StageTraining:
             list(self.trained.values()), lr=stage.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.best: dict[str, torch.Tensor] = {}
+        self.watch = LossWatch()
 
     def _freeze_all_but(self, trains: tuple[str, ...]) -> dict[str, torch.nn.Parameter]:
         """Leave gradients on only where a component is trained, and return those parameters by name."""
@@ -132,7 +151,7 @@ class StageTraining:
             component.requires_grad_(name in trains)
         return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
 
-    def events(self, stop: Callable[[], bool]) -> Iterator[StepDone | EpochDone]:
+    def events(self, stop: Callable[[], bool]) -> Iterator[StepDone | EpochDone | TrainingWarning]:
         """Train until the stage is over or `stop()` is true, yielding what happened.
 
         Between any two events the state can be saved. After the last event of a finished stage the model holds the
@@ -157,7 +176,10 @@ class StageTraining:
                 return
             seconds = time.perf_counter() - started
             rate = (self.position.tokens - tokens_before) / max(train_seconds, 1e-9)
-            yield self._end_epoch(metrics, rate, seconds, seconds - train_seconds)
+            health = embedding_health(self.model.item_vectors_VD())
+            yield self._end_epoch(metrics, rate, seconds, seconds - train_seconds, health)
+            if health.warning:
+                yield self._warning(self.position.epoch, health.warning)
             if stop():
                 return
         self._hand_over()
@@ -187,7 +209,10 @@ class StageTraining:
             return self.stage.learning_rate * 0.5 * (1 + math.cos(math.pi * self.position.epoch / self.stage.epochs))
         return self.stage.learning_rate
 
-    def _steps(self) -> Iterator[StepDone]:
+    def _warning(self, epoch: int, message: str) -> TrainingWarning:
+        return TrainingWarning(stage=self.name, epoch=epoch, message=f"{self.name} epoch {epoch}: {message}")
+
+    def _steps(self) -> Iterator[StepDone | TrainingWarning]:
         """Go through what is left of the epoch."""
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate
@@ -202,7 +227,9 @@ class StageTraining:
         )
         for batch in batches:
             started = time.perf_counter()
-            tokens = self._step(batch.to(self.device))
+            tokens, loss = self._step(batch.to(self.device))
+            if message := self.watch.observe(loss):
+                yield self._warning(self.position.epoch + 1, f"step {self.position.step}: {message}")
             yield StepDone(
                 stage=self.name,
                 epoch=self.position.epoch + 1,
@@ -213,7 +240,8 @@ class StageTraining:
                 tokens_per_second=tokens / (time.perf_counter() - started),
             )
 
-    def _step(self, batch: PackedBatch) -> int:
+    def _step(self, batch: PackedBatch) -> tuple[int, float]:
+        """Learn from a batch; return its tokens and the loss that was lowered."""
         position = self.position
         where = f"{self.name} epoch {position.epoch + 1} step {position.step + 1}"
         generator = seeded_generator(
@@ -246,7 +274,7 @@ class StageTraining:
         position.tokens += tokens
         for name, value in values.items():
             position.sums[name] = position.sums.get(name, 0.0) + value * tokens
-        return tokens
+        return tokens, sum(weights[name] * value for name, value in values.items())
 
     def _decay_frozen_embedding(self) -> None:
         if self.stage.embedding_decay:
@@ -258,7 +286,12 @@ class StageTraining:
         return {name: total / self.position.tokens for name, total in self.position.sums.items()}
 
     def _end_epoch(
-        self, metrics: Mapping[str, float], rate: float, seconds: float, validation_seconds: float
+        self,
+        metrics: Mapping[str, float],
+        rate: float,
+        seconds: float,
+        validation_seconds: float,
+        health: EmbeddingHealth,
     ) -> EpochDone:
         position = self.position
         position.epoch += 1
@@ -286,6 +319,8 @@ class StageTraining:
             tokens_per_second=rate,
             seconds=seconds,
             validation_seconds=validation_seconds,
+            effective_rank=health.effective_rank,
+            mean_cosine=health.mean_cosine,
         )
         position.step, position.tokens, position.sums = 0, 0, {}
         return event

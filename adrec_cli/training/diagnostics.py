@@ -1,0 +1,82 @@
+"""Figures that tell early when a training goes wrong: exploding losses and collapsing item vectors. They warn only."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+MAX_SAMPLED_ITEMS = 4096
+MAX_MEAN_COSINE = 0.9
+MIN_RANK_SHARE = 0.05
+MIN_RANK = 1.5
+EXPLOSION = 5.0
+_SMOOTHING = 0.9
+_FIRST_STEPS = 10
+_FLOOR_SHARE = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingHealth:
+    """How much room the item vectors take.
+
+    Attributes:
+        effective_rank: exp of the entropy of the normalised singular values, between 1 and D. Source: Roy and
+            Vetterli, "The effective rank", EUSIPCO 2007.
+        mean_cosine: between two different items; 1 where all point the same way.
+        full_rank: the most `effective_rank` can be.
+    """
+
+    effective_rank: float
+    mean_cosine: float
+    full_rank: int
+
+    @property
+    def warning(self) -> str:
+        """What deserves a look; "" if nothing does."""
+        if self.mean_cosine > MAX_MEAN_COSINE:
+            return f"the item vectors collapse: mean cosine {self.mean_cosine:.3f} (above {MAX_MEAN_COSINE})"
+        if self.full_rank > 2 and self.effective_rank < max(MIN_RANK, MIN_RANK_SHARE * self.full_rank):
+            return f"the item vectors collapse: effective rank {self.effective_rank:.2f} of {self.full_rank}"
+        return ""
+
+
+@torch.no_grad()
+def embedding_health(vectors_VD: torch.Tensor) -> EmbeddingHealth:
+    """Measure item vectors, on at most 4,096 of them; row 0 is padding and left out."""
+    stride = max(1, -(-(len(vectors_VD) - 1) // MAX_SAMPLED_ITEMS))
+    sampled_ND = vectors_VD[1::stride].detach().double()
+    count = len(sampled_ND)
+    unit_ND = torch.nn.functional.normalize(sampled_ND, dim=1)
+    pairs = max(count * (count - 1), 1)
+    mean_cosine = float((unit_ND.sum(dim=0).square().sum() - unit_ND.square().sum()) / pairs)
+    singular_D = torch.linalg.eigvalsh(sampled_ND.T @ sampled_ND).clamp(min=0).sqrt()
+    share_D = singular_D / singular_D.sum().clamp(min=1e-300)
+    effective_rank = math.exp(float(torch.special.entr(share_D).sum()))
+    return EmbeddingHealth(
+        effective_rank=effective_rank, mean_cosine=mean_cosine, full_rank=min(count, sampled_ND.shape[1])
+    )
+
+
+class LossWatch:
+    """Compares each step's loss with the lowest smoothed loss so far, and tells once when it explodes."""
+
+    def __init__(self) -> None:
+        self._steps, self._smoothed, self._lowest, self._floor, self._told = 0, 0.0, math.inf, 0.0, False
+
+    def observe(self, loss: float) -> str:
+        """Take the loss of a step; return a warning with the figures the first time it is far too high, else ""."""
+        if not self._told and self._steps >= _FIRST_STEPS and loss > EXPLOSION * max(self._lowest, self._floor):
+            self._told = True
+            return (
+                f"loss {loss:.4g} is {loss / max(self._lowest, self._floor):.1f} times the lowest average so far "
+                f"({self._lowest:.4g}): a smaller --learning-rate may be needed"
+            )
+        self._steps += 1
+        self._smoothed = loss if self._steps == 1 else _SMOOTHING * self._smoothed + (1 - _SMOOTHING) * loss
+        if self._steps >= _FIRST_STEPS:
+            self._lowest = min(self._lowest, self._smoothed)
+            # Where everything is learned by heart, a large multiple of next to nothing is no explosion.
+            self._floor = self._floor or _FLOOR_SHARE * self._smoothed
+        return ""
