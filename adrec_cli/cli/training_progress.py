@@ -39,8 +39,6 @@ class TrainingProgress(Progress):
                 self._epoch(event)
             case TrainingWarning():
                 self.terminal.warn(event.message)
-            case TrainingWarning():
-                self.terminal.warn(event.message)
             case StageStarted():
                 self._stage(event)
             case RankingProgress():
