@@ -1,8 +1,24 @@
-"""Train and run diffusion-based sequential recommenders from the command line."""
+"""Train and run diffusion-based sequential recommenders from the command line and from Python."""
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from adrec_cli.api import LoadedRecommender as LoadedRecommender
+    from adrec_cli.api import load_recommender as load_recommender
+
+__all__ = ["LoadedRecommender", "__version__", "load_recommender"]
 
 try:
     __version__ = version("adrec-cli")
 except PackageNotFoundError:
     __version__ = "0.0.0+source"
+
+
+def __getattr__(name: str) -> Any:
+    # Only when asked for: it loads PyTorch and Polars, which `adrec --help` does not need.
+    if name in ("LoadedRecommender", "load_recommender"):
+        from adrec_cli import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'adrec_cli' has no attribute {name!r}")

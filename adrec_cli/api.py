@@ -1,0 +1,121 @@
+"""Recommending from Python: `load_recommender("workspace/grocery").recommend(history=["17", "42"], k=10)`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from adrec_cli.errors import UsageError
+from adrec_cli.models.base import Sampling
+from adrec_cli.pipeline.item_choice import ItemChoice
+from adrec_cli.pipeline.recommend import Recommendation, RecommendedItem, RecommendOptions, recommend_with
+from adrec_cli.pipeline.recommender import Recommender, open_recommender
+from adrec_cli.schema import MANIFEST_FILE
+
+__all__ = ["ItemChoice", "LoadedRecommender", "Recommendation", "RecommendedItem", "Sampling", "load_recommender"]
+
+DEFAULTS = RecommendOptions()
+
+
+class LoadedRecommender:
+    """A model in memory; several threads may ask it at once.
+
+    Attributes:
+        recommender: the checked model with its items and histories.
+    """
+
+    def __init__(self, recommender: Recommender) -> None:
+        self.recommender = recommender
+
+    def __repr__(self) -> str:
+        return (
+            f"<{self.model} {self.checkpoint_sha256[:16]} on {self.recommender.dataset}: "
+            f"{self.recommender.sequences.users:,} users, {self.recommender.items.height:,} items>"
+        )
+
+    @property
+    def model(self) -> str:
+        """The model's registered name."""
+        return self.recommender.checkpoint.metadata.model
+
+    @property
+    def checkpoint_sha256(self) -> str:
+        """The hash of the checkpoint's file; it changes with every training."""
+        return self.recommender.checkpoint.sha256
+
+    def recommend(
+        self,
+        *,
+        history: Sequence[str] | None = None,
+        user: str | None = None,
+        k: int = DEFAULTS.k,
+        include_seen: bool = DEFAULTS.include_seen,
+        choice: ItemChoice = DEFAULTS.choice,
+        sampling: Sampling = DEFAULTS.sampling,
+    ) -> list[RecommendedItem]:
+        """Return the best items for somebody's history, or for a user of the data set.
+
+        Args:
+            history: raw item ids, oldest first; unknown ones are left out, and an empty one gets the popular items.
+            user: raw user id.
+            k: at most so many.
+            include_seen: items of the history may come back.
+            choice: which items may come back at all.
+            sampling: of a diffusion model.
+
+        Raises:
+            UsageError: neither or both of history and user, or k out of range.
+            InputError: an unknown user, or a history of unknown items only.
+        """
+        if (history is None) == (user is None):
+            raise UsageError("give either a history or a user", hint="recommend(history=[...]) or recommend(user=...)")
+        if isinstance(history, str):
+            raise UsageError("a history is a list of ids, not a text", hint='recommend(history=["17", "42"])')
+        options = RecommendOptions(k=k, include_seen=include_seen, choice=choice, sampling=sampling)
+        (found,) = self.recommend_many(
+            users=[] if user is None else [user], histories=[] if history is None else [history], options=options
+        )
+        return found.items
+
+    def recommend_many(
+        self,
+        *,
+        users: Sequence[str] = (),
+        histories: Sequence[Sequence[str]] = (),
+        options: RecommendOptions = DEFAULTS,
+    ) -> list[Recommendation]:
+        """Return what each user, then each history, gets; computed together, which is faster than one by one.
+
+        Args:
+            users: raw user ids.
+            histories: raw item ids, oldest first.
+            options: for all of them; device and threads were chosen when the model was loaded.
+
+        Raises:
+            InputError: an unknown user, or a history of unknown items only.
+        """
+        if not users and not histories:
+            return []
+        return recommend_with(self.recommender, users=users, histories=histories, options=options)
+
+
+def load_recommender(
+    folder: str | Path, *, model: str | None = None, device: str = "auto", threads: int | None = None
+) -> LoadedRecommender:
+    """Load the model that is current for a data set.
+
+    Args:
+        folder: of a data set in a workspace, such as `workspace/grocery`, or a workspace with a single one.
+        model: a model's name, or path or bare name of a checkpoint; None takes what is current.
+        device: "auto", "cpu", "cuda", ...
+        threads: of the CPU, for all of PyTorch; None leaves its default.
+
+    Raises:
+        ArtifactError: no data set or no model there, or one is damaged or does not belong to the other.
+        UsageError: it is not clear which model is meant.
+    """
+    place = Path(folder)
+    inside = (place / MANIFEST_FILE).is_file()
+    workspace, name = (place.resolve().parent, place.resolve().name) if inside else (place, None)
+    recommender = open_recommender(workspace, name, model, device=device, threads=threads)
+    return LoadedRecommender(recommender)

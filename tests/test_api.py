@@ -1,0 +1,79 @@
+"""Recommending from Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import adrec_cli
+from adrec_cli import load_recommender
+from adrec_cli.errors import ArtifactError, InputError, UsageError
+from adrec_cli.pipeline.recommend import recommend
+from adrec_cli.pipeline.run import run
+from adrec_cli.pipeline.train import ExperimentOptions
+from tests.conftest import TINY, write_interactions
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A workspace with a promoted model, which tests only read."""
+    folder = tmp_path_factory.mktemp("api")
+    write_interactions(folder / "shop.csv")
+    run(str(folder / "shop.csv"), workspace=folder / "workspace", experiment=ExperimentOptions(overrides=TINY))
+    return folder / "workspace"
+
+
+def test_it_recommends_what_the_command_does(workspace):
+    loaded = load_recommender(str(workspace / "shop"), threads=1)
+    expected = recommend(users=["u1"], histories=[["i1", "i2"]], workspace=workspace)
+    alone = recommend(users=["u1"], workspace=workspace).results[0]
+    assert loaded.recommend(user="u1") == alone.items
+    alone = recommend(histories=[["i1", "i2"]], workspace=workspace).results[0]
+    assert loaded.recommend(history=["i1", "i2"]) == alone.items
+    assert loaded.recommend(history=["i1", "nothing", "i2"]) == loaded.recommend(history=["i1", "i2"])
+    assert loaded.recommend_many(users=["u1"], histories=[["i1", "i2"]]) == expected.results
+    assert loaded.checkpoint_sha256 == expected.checkpoint_sha256
+    assert "shop: 120 users" in repr(loaded)
+    assert load_recommender(workspace).recommend(user="u1") == loaded.recommend(user="u1")
+
+
+@pytest.mark.parametrize("history", [[], ["i1"], ["i1", "i2"] * 5000])
+def test_histories_of_any_length(workspace, history):
+    assert len(load_recommender(workspace).recommend(history=history, k=7)) == 7
+
+
+def test_k_larger_than_the_catalogue(workspace):
+    loaded = load_recommender(workspace)
+    found = loaded.recommend(history=["i1"], k=10_000)
+    assert len(found) == loaded.recommender.items.height - 1
+
+
+def test_what_cannot_be_asked(workspace, tmp_path):
+    loaded = load_recommender(workspace)
+    assert loaded.recommend_many() == []
+    for wrong in ({}, {"user": "u1", "history": []}, {"history": "i1"}, {"user": "u1", "k": 0}):
+        with pytest.raises(UsageError):
+            loaded.recommend(**wrong)
+    with pytest.raises(InputError):
+        loaded.recommend(user="nobody")
+    with pytest.raises(InputError):
+        loaded.recommend(history=["x", "y\n,"])
+    with pytest.raises(ArtifactError):
+        load_recommender(tmp_path)
+
+
+def test_threads_may_ask_at_once(workspace):
+    loaded = load_recommender(workspace)
+    alone = [loaded.recommend(user=f"u{user}") for user in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda user: loaded.recommend(user=f"u{user}"), range(20))) == alone
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = "import sys, adrec_cli; assert not {'torch', 'polars', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = adrec_cli.nothing
