@@ -32,9 +32,10 @@ class RankingLoss:
         """
         self.stage = stage
         self.items = len(target_counts_V) - 1
-        # With power 0 every item is as likely as any other; an item that is never a target is never drawn otherwise.
-        share_V = target_counts_V.pow(stage.negatives_power) * (target_counts_V > 0)
-        if stage.negatives_power == 0:
+        if stage.negatives_power:
+            # An item that is never a target is never a negative either.
+            share_V = target_counts_V.pow(stage.negatives_power)
+        else:
             share_V = torch.ones_like(target_counts_V)
         share_V[0] = 0.0
         share_V = share_V / share_V.sum()
