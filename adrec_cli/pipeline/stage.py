@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -11,30 +10,24 @@ from pathlib import Path
 import torch
 
 from adrec_cli import __version__
-from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.checkpoint import (
     CheckpointMetadata,
     load_checkpoint,
-    load_state,
     save_checkpoint,
-    save_state,
 )
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.data.batches import prefix_windows, training_windows
-from adrec_cli.errors import ArtifactError, InputError
+from adrec_cli.errors import ArtifactError
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
 from adrec_cli.models.registry import model_entry
 from adrec_cli.pipeline.experiment import Experiment
 from adrec_cli.pipeline.opening import Checkpoint, Dataset
-from adrec_cli.ranking.metrics import metric_table
-from adrec_cli.ranking.protocols import Protocol, draw_negatives, held_out_cases
-from adrec_cli.ranking.scores import target_ranks
+from adrec_cli.pipeline.stage_files import StageFiles
+from adrec_cli.pipeline.validation import validation
+from adrec_cli.ranking.protocols import Protocol
 from adrec_cli.runtime import StopRequest, resolve_device, seeded_generator, set_threads
-from adrec_cli.schema import CHECKPOINT_SUFFIX, FORMAT_VERSION, STATE_SUFFIX
-from adrec_cli.training.loop import EpochDone, StageTraining, Validate, log_row
-from adrec_cli.training.stages import TrainingConfig
-
-SAVE_EVERY_SECONDS = 20.0
+from adrec_cli.schema import CHECKPOINT_SUFFIX, FORMAT_VERSION
+from adrec_cli.training.loop import EpochDone, StageTraining
 
 OnEvent = Callable[[object], None]
 
@@ -151,7 +144,7 @@ def run_stage(
         ),
         device=device,
     )
-    files = _StageFiles(path, key)
+    files = StageFiles(path, key)
     resumed = files.restore(training, options.resume)
     on_event(
         StageStarted(
@@ -177,7 +170,7 @@ def run_stage(
     )
 
 
-def _train(training: StageTraining, files: _StageFiles, stop: StopRequest, on_event: OnEvent) -> None:
+def _train(training: StageTraining, files: StageFiles, stop: StopRequest, on_event: OnEvent) -> None:
     """Go through the stage's events, saving on the way; a signal ends it with the state saved."""
     for event in training.events(lambda: stop.signal_number is not None):
         if isinstance(event, EpochDone):
@@ -190,61 +183,6 @@ def _train(training: StageTraining, files: _StageFiles, stop: StopRequest, on_ev
             f"{training.name} stopped in epoch {training.position.epoch + 1} and saved",
             hint="run the same command again to go on where it stopped",
         )
-
-
-class _StageFiles:
-    """The files a stage writes besides its checkpoint: the log of epochs and the state to resume from."""
-
-    def __init__(self, path: Path, key: str) -> None:
-        stem = path.name.removesuffix(CHECKPOINT_SUFFIX)
-        self.log_path = path.with_name(f"{stem}.jsonl")
-        self.state_path = path.with_name(f"{stem}{STATE_SUFFIX}")
-        self.key = key
-        self.rows: list[str] = []
-        self.saved_at = time.monotonic()
-
-    def restore(self, training: StageTraining, resume: str) -> bool:
-        """Continue from a state of the same run, if there is one and it is wanted."""
-        if resume == "never" or not self.state_path.exists():
-            if resume == "require":
-                raise ArtifactError(f"nothing to resume: {self.state_path} does not exist", hint="leave out --resume")
-            return False
-        tensors, text = load_state(self.state_path)
-        if text.get("run_key") != self.key:
-            if resume == "require":
-                raise ArtifactError(
-                    f"{self.state_path} belongs to a run with other data, options or code",
-                    hint="run with the same options as then, or leave out --resume to start anew",
-                )
-            return False
-        training.restore(tensors, text)
-        self.rows = text.get("log", "").splitlines()
-        return True
-
-    def log(self, event: EpochDone) -> None:
-        """Add the row of an epoch; the file is replaced whole, so that it never ends in half a row."""
-        self.rows.append(json.dumps(log_row(event)))
-        write_bytes(self.log_path, "".join(f"{row}\n" for row in self.rows).encode())
-
-    def save(self, training: StageTraining) -> None:
-        """Write the state, unless going on from it could not end well.
-
-        Raises:
-            DivergedError: weights are not finite; the state saved before stays.
-        """
-        training.require_finite()
-        tensors, text = training.state()
-        save_state(self.state_path, tensors, {**text, "run_key": self.key, "log": "\n".join(self.rows)})
-        self.saved_at = time.monotonic()
-
-    def save_now_and_then(self, training: StageTraining) -> None:
-        """Write the state when the last one is old enough."""
-        if time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
-            self.save(training)
-
-    def finish(self) -> None:
-        """Remove the state: its stage is done."""
-        self.state_path.unlink(missing_ok=True)
 
 
 def _run_key(dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None) -> str:
@@ -294,39 +232,6 @@ def _starting_model(
     for component in fresh:
         model.initialize(component, seeded_generator(experiment.training.seed, "init", component))
     return model
-
-
-def validation(
-    dataset: Dataset,
-    model: SequentialRecommender,
-    *,
-    output: str,
-    training: TrainingConfig,
-    device: torch.device,
-    stop: StopRequest,
-) -> Validate:
-    """Return a function that ranks the validation targets as training monitors them; without any it returns {}."""
-    try:
-        cases = held_out_cases(dataset.sequences, "valid")
-    except InputError:
-        return dict
-    count = training.monitor_negatives
-    negatives = draw_negatives(dataset.sequences, cases, count, training.seed) if count else None
-
-    def validate() -> dict[str, float] | None:
-        ranks = target_ranks(
-            model,
-            dataset.sequences,
-            cases,
-            output=output,
-            sampling=FAST_SAMPLING,
-            device=device,
-            negatives=negatives,
-            on_progress=lambda done, total: stop.signal_number is None,
-        )
-        return None if ranks is None else metric_table(ranks, cases.users)
-
-    return validate
 
 
 def _metadata(

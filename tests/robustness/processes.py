@@ -131,9 +131,9 @@ def _typed(arguments: list[str], output: Path, prepare: Prepare) -> None:
 
 def save_state_every_epoch() -> None:
     """Let a killed stage go on from its last epoch, as one that takes minutes does."""
-    from adrec_cli.pipeline import stage
+    from adrec_cli.pipeline import stage_files
 
-    stage.SAVE_EVERY_SECONDS = 0.0
+    stage_files.SAVE_EVERY_SECONDS = 0.0
 
 
 def artifacts(workspace: Path) -> dict[str, Any]:

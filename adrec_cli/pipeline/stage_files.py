@@ -1,0 +1,70 @@
+"""What a stage writes besides its checkpoint: the log of epochs, and the state to resume from."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.artifacts.checkpoint import load_state, save_state
+from adrec_cli.errors import ArtifactError
+from adrec_cli.schema import CHECKPOINT_SUFFIX, STATE_SUFFIX
+from adrec_cli.training.loop import EpochDone, StageTraining, log_row
+
+SAVE_EVERY_SECONDS = 20.0
+
+
+class StageFiles:
+    """The files a stage writes besides its checkpoint: the log of epochs and the state to resume from."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        stem = path.name.removesuffix(CHECKPOINT_SUFFIX)
+        self.log_path = path.with_name(f"{stem}.jsonl")
+        self.state_path = path.with_name(f"{stem}{STATE_SUFFIX}")
+        self.key = key
+        self.rows: list[str] = []
+        self.saved_at = time.monotonic()
+
+    def restore(self, training: StageTraining, resume: str) -> bool:
+        """Continue from a state of the same run, if there is one and it is wanted."""
+        if resume == "never" or not self.state_path.exists():
+            if resume == "require":
+                raise ArtifactError(f"nothing to resume: {self.state_path} does not exist", hint="leave out --resume")
+            return False
+        tensors, text = load_state(self.state_path)
+        if text.get("run_key") != self.key:
+            if resume == "require":
+                raise ArtifactError(
+                    f"{self.state_path} belongs to a run with other data, options or code",
+                    hint="run with the same options as then, or leave out --resume to start anew",
+                )
+            return False
+        training.restore(tensors, text)
+        self.rows = text.get("log", "").splitlines()
+        return True
+
+    def log(self, event: EpochDone) -> None:
+        """Add the row of an epoch; the file is replaced whole, so that it never ends in half a row."""
+        self.rows.append(json.dumps(log_row(event)))
+        write_bytes(self.log_path, "".join(f"{row}\n" for row in self.rows).encode())
+
+    def save(self, training: StageTraining) -> None:
+        """Write the state, unless going on from it could not end well.
+
+        Raises:
+            DivergedError: weights are not finite; the state saved before stays.
+        """
+        training.require_finite()
+        tensors, text = training.state()
+        save_state(self.state_path, tensors, {**text, "run_key": self.key, "log": "\n".join(self.rows)})
+        self.saved_at = time.monotonic()
+
+    def save_now_and_then(self, training: StageTraining) -> None:
+        """Write the state when the last one is old enough."""
+        if time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
+            self.save(training)
+
+    def finish(self) -> None:
+        """Remove the state: its stage is done."""
+        self.state_path.unlink(missing_ok=True)

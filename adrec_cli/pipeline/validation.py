@@ -1,0 +1,48 @@
+"""Validation as training monitors it."""
+
+from __future__ import annotations
+
+import torch
+
+from adrec_cli.errors import InputError
+from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
+from adrec_cli.pipeline.opening import Dataset
+from adrec_cli.ranking.metrics import metric_table
+from adrec_cli.ranking.protocols import draw_negatives, held_out_cases
+from adrec_cli.ranking.scores import target_ranks
+from adrec_cli.runtime import StopRequest
+from adrec_cli.training.loop import Validate
+from adrec_cli.training.stages import TrainingConfig
+
+
+def validation(
+    dataset: Dataset,
+    model: SequentialRecommender,
+    *,
+    output: str,
+    training: TrainingConfig,
+    device: torch.device,
+    stop: StopRequest,
+) -> Validate:
+    """Return a function that ranks the validation targets as training monitors them; without any it returns {}."""
+    try:
+        cases = held_out_cases(dataset.sequences, "valid")
+    except InputError:
+        return dict
+    count = training.monitor_negatives
+    negatives = draw_negatives(dataset.sequences, cases, count, training.seed) if count else None
+
+    def validate() -> dict[str, float] | None:
+        ranks = target_ranks(
+            model,
+            dataset.sequences,
+            cases,
+            output=output,
+            sampling=FAST_SAMPLING,
+            device=device,
+            negatives=negatives,
+            on_progress=lambda done, total: stop.signal_number is None,
+        )
+        return None if ranks is None else metric_table(ranks, cases.users)
+
+    return validate
