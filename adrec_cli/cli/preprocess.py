@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from adrec_cli.data.filters import FilterApplied
     from adrec_cli.pipeline.preprocess import PreprocessPreview, PreprocessResult
 
+CELL_WIDTH = 40
+"""Characters of a cell that the first rows show."""
+
 
 def preprocess(
     source: Source,
@@ -71,11 +74,25 @@ def _show_preview(terminal: Terminal, seen: PreprocessPreview) -> None:
     if terminal.as_json:
         terminal.document(asdict(seen))
         return
-    terminal.table(["found", "value"], [(name, str(value)) for name, value in seen.found.items()], title="Source")
-    terminal.table(seen.columns, seen.head, title="First rows")
+    found = [(name.replace("_", " "), _found(value)) for name, value in seen.found.items() if value is not None]
+    terminal.table(["found", "value"], found, title="Source")
+    terminal.table(seen.columns, [[_shortened(cell) for cell in row] for row in seen.head], title="First rows")
     show_statistics(terminal, seen.dataset, seen.statistics)
     _show_removed(terminal, seen.removed)
     terminal.line("nothing was written")
+
+
+def _found(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {entry}" for name, entry in value.items() if entry is not None)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _shortened(cell: str) -> str:
+    """Leave of a long text, such as a review, what is needed to know it again."""
+    return cell if len(cell) <= CELL_WIDTH else f"{cell[: CELL_WIDTH - 1]}…"
 
 
 def show_statistics(terminal: Terminal, dataset: str, numbers: dict[str, Any]) -> None:
