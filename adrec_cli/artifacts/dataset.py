@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, file_sha256, remove_temporaries, storage_error, sync_folder
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
-from adrec_cli.errors import ArtifactError
+from adrec_cli.errors import ArtifactError, StorageError
 from adrec_cli.schema import ITEMS_FILE, SEQUENCES_FILE
 
 NEXT_SUFFIX = ".next"
@@ -82,19 +82,27 @@ def verify_dataset(folder: Path, manifest: Manifest) -> DatasetFiles:
 
 
 def _verified(folder: Path, file_name: str, sha256: str) -> Path:
-    path = folder / file_name
+    path, committed = folder / file_name, _named_by_content(folder, file_name, sha256)
+    if _has(committed, sha256):
+        return committed
+    # Looked at second: a writer may just have moved the one to the other.
     found = file_sha256(path) if path.is_file() else None
     if found == sha256:
         return path
-    committed = _named_by_content(folder, file_name, sha256)
-    if committed.is_file() and file_sha256(committed) == sha256:
-        return committed
     again = f"make it anew with: adrec preprocess {folder.name} --force"
     if found is None:
         raise ArtifactError(f"{path} is missing", hint=again)
     raise ArtifactError(
         f"{path} is damaged or was exchanged: sha256 {found[:12]}, the manifest says {sha256[:12]}", hint=again
     )
+
+
+def _has(path: Path, sha256: str) -> bool:
+    try:
+        return path.is_file() and file_sha256(path) == sha256
+    except StorageError:
+        # It has been moved to its place since.
+        return False
 
 
 def _settle(folder: Path, manifest: Manifest) -> None:

@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from adrec_cli.artifacts.atomic import replacing, storage_error, write_bytes
+from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.errors import UsageError
 
@@ -101,7 +102,7 @@ class Parts:
         rows = 0
         with replacing(out) as temporary, open(temporary, "wb") as file, table_writer(file, format) as write:
             for number in range(count):
-                table = pl.read_parquet(self.path(number))
+                table = pl.read_parquet(literal(self.path(number)))
                 write(table)
                 rows += table.height
         return rows

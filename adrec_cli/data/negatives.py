@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID, ITEM_INDEX, NEGATIVES, USER_ID
 
@@ -62,9 +63,9 @@ def _read(path: Path) -> pl.DataFrame:
         raise InputError(f"negatives file {path} does not exist", hint="check --negatives")
     try:
         if path.suffix == ".parquet":
-            table = pl.read_parquet(path)
+            table = pl.read_parquet(literal(path))
         else:
-            table = pl.read_csv(path, separator="\t", infer_schema=False)
+            table = pl.read_csv(literal(path), separator="\t", infer_schema=False)
         missing = {USER_ID, ITEM_ID, NEGATIVES} - set(table.columns)
         if missing:
             raise InputError(f"{path}: column {sorted(missing)[0]} is missing; found {', '.join(table.columns)}")

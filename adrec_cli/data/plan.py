@@ -221,7 +221,7 @@ def _own_name(source: str, asked: str | None) -> tuple[str, tuple[str, ...]]:
 
 def _default_name(source: str) -> str:
     plain = source.rstrip("/")
-    if any(sign in plain for sign in "*?["):
+    if any(sign in plain for sign in "*?[") and not Path(plain).exists():
         plain = str(Path(plain).parent)
     name = re.sub(r"[^\w.+-]+", "-", _ENDINGS.sub("", Path(plain).resolve().name)).strip("-.")
     return name or "data"

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import polars as pl
 
+from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.data.columns import known_column
 from adrec_cli.data.decoding import Decoded
 from adrec_cli.errors import InputError, UsageError
@@ -255,7 +256,7 @@ def _recognise_sequences(decoded: Decoded, lines: list[str]) -> Table:
 def _recognise_binary(decoded: Decoded) -> Table:
     scan = pl.scan_parquet if decoded.container == "parquet" else pl.scan_ipc
     try:
-        head = scan(decoded.plain).head(SAMPLE_ROWS).collect()
+        head = scan(literal(decoded.plain)).head(SAMPLE_ROWS).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise InputError(
             f"{decoded.path} is a damaged {decoded.container} file: {str(error).splitlines()[0]}",

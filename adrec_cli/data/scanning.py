@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.data.recognition import Table
 
 BLANK: Final = "blank"
@@ -26,7 +27,7 @@ def scan(table: Table, positions: Sequence[int]) -> pl.LazyFrame:
         `blank`, whether a line is empty (JSON lines leave such lines out); `overflow`, whether a row has more fields
         than there are columns, where reading it raises no error.
     """
-    plain = table.decoded.plain
+    plain = literal(table.decoded.plain)
     if table.layout in ("parquet", "arrow"):
         frame = pl.scan_parquet(plain) if table.layout == "parquet" else pl.scan_ipc(plain)
         named = (pl.col(table.columns[place]).alias(f"c{place}") for place in positions)
@@ -58,7 +59,7 @@ def scan(table: Table, positions: Sequence[int]) -> pl.LazyFrame:
 def scan_lines(table: Table) -> pl.LazyFrame:
     """Return the lines of a text file after its header as one column, `line`."""
     return pl.scan_csv(
-        table.decoded.plain,
+        literal(table.decoded.plain),
         has_header=False,
         skip_rows=1 if table.header else 0,
         # A byte that text does not hold: every line stays whole.

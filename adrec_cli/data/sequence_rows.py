@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.data.columns import Column, find_roles, known_column
 from adrec_cli.data.recognition import Table
 from adrec_cli.data.scanning import scan_lines
@@ -90,7 +91,8 @@ def scan_sequences(table: Table, columns: SequenceColumns) -> pl.LazyFrame:
             .filter(pl.col("user").is_not_null())
         )
         return _explode(lists, held_out=False, timed=False)
-    frame = pl.scan_parquet(table.decoded.plain) if table.layout == "parquet" else pl.scan_ipc(table.decoded.plain)
+    plain = literal(table.decoded.plain)
+    frame = pl.scan_parquet(plain) if table.layout == "parquet" else pl.scan_ipc(plain)
     if columns.valid is not None and columns.test is not None:
         inner = frame.collect_schema()[columns.items]
         train, valid, test = (_as_list(name, frame, inner) for name in (columns.items, columns.valid, columns.test))

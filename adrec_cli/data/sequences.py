@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.errors import ArtifactError, InputError
 from adrec_cli.schema import (
     ITEM_ID,
@@ -124,7 +125,7 @@ def _read(path: Path, columns: list[str] | None) -> pl.DataFrame:
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist", hint=f"make it with: adrec preprocess {path.parent.name}")
     try:
-        table = pl.read_parquet(path, columns=columns)
+        table = pl.read_parquet(literal(path), columns=columns)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
     if columns and any(table[column].null_count() for column in columns):

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from adrec_cli.artifacts.dataset import verify_dataset
+from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.data.coding import sort_ids
 from adrec_cli.data.interactions import Interactions
@@ -58,7 +59,7 @@ def load_existing(folder: Path) -> Existing:
             f"{folder} keeps the split of its source, so new events cannot be placed",
             hint="make it with --split leave-one-out or --split time first",
         )
-    items = pl.read_parquet(files.items)
+    items = pl.read_parquet(literal(files.items))
     sequences = pq.read_table(files.sequences, columns=[USER_ID, ITEMS, TIMESTAMPS]).combine_chunks()
     lists, times = (sequences[name].chunk(0) for name in (ITEMS, TIMESTAMPS))
     lengths = np.diff(lists.offsets.to_numpy())

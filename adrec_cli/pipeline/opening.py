@@ -10,7 +10,7 @@ import torch
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint
-from adrec_cli.artifacts.dataset import verify_dataset
+from adrec_cli.artifacts.dataset import DatasetFiles, verify_dataset
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.config import build
 from adrec_cli.data.sequences import Sequences, load_items, load_sequences
@@ -44,10 +44,13 @@ def open_dataset(folder: Path) -> Dataset:
     """
     while True:
         manifest = read_manifest(folder)
+        files = None
         try:
-            dataset = _read_dataset(folder, manifest)
+            files = verify_dataset(folder, manifest)
+            dataset = _read_dataset(folder, manifest, files)
         except (ArtifactError, StorageError):
-            if read_manifest(folder) == manifest:
+            moved = files is not None and not (files.sequences.is_file() and files.items.is_file())
+            if not moved and read_manifest(folder) == manifest:
                 raise
             continue
         # A writer changes the manifest before it moves files: unchanged, all that was read belongs together.
@@ -55,8 +58,7 @@ def open_dataset(folder: Path) -> Dataset:
             return dataset
 
 
-def _read_dataset(folder: Path, manifest: Manifest) -> Dataset:
-    files = verify_dataset(folder, manifest)
+def _read_dataset(folder: Path, manifest: Manifest, files: DatasetFiles) -> Dataset:
     items = load_items(files.items)
     sequences = load_sequences(files.sequences, items.height)
     return Dataset(folder=folder, manifest=manifest, items=items, sequences=sequences)
