@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -126,6 +127,8 @@ def _typed(arguments: list[str], output: Path, prepare: Prepare) -> None:
     for name in [name for name in os.environ if name.startswith("ADREC_")]:
         del os.environ[name]
     prepare()
+    # The streams of this process may have become something else.
+    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
     main(arguments)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 import torch
 
@@ -20,7 +19,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, what: str, at_step: int, bad: float) 
 
     def step(training, batch):
         now = training.position.total_steps + 1 == at_step
-        name, weight = next(iter(training.trained.items()))
+        _, weight = next(iter(training.trained.items()))
         if now and what == "weight before":
             with torch.no_grad():
                 weight.view(-1)[-1] = bad
