@@ -22,6 +22,7 @@ from adrec_cli.cli.pretrain import pretrain
 from adrec_cli.cli.recommend import recommend
 from adrec_cli.cli.rollback import rollback
 from adrec_cli.cli.run import run
+from adrec_cli.cli.serve import serve
 from adrec_cli.cli.train import train
 from adrec_cli.cli.verify import verify
 from adrec_cli.errors import ExitCode
@@ -102,6 +103,7 @@ add_command(
         "adrec recommend --users newsletter.txt --events today.csv --category tea --out recs.csv",
     ],
 )  # fmt: skip
+add_command(app, serve, panel=USING, examples=["adrec serve", "adrec serve --dataset grocery --port 9000"])
 add_command(app, rollback, panel=USING, examples=["adrec rollback grocery"])
 add_command(app, verify, panel=KEEPING, examples=["adrec verify", "adrec verify workspace --raw downloads --json"])
 add_command(app, clean, panel=KEEPING, examples=["adrec clean --dry-run", "adrec clean --yes"])

@@ -12,7 +12,7 @@ FAST = ["--steps", "1", "--noise", "zero", "--threads", "1"]
 
 def test_a_batch_says_what_it_wrote(adrec: Adrec, shop: Path, tmp_path: Path) -> None:
     out = tmp_path / "recs.csv"
-    done = adrec("recommend", "--all", "-k", 3, "--out", out, "--workspace", shop, "--dataset", "shop", "--json", *FAST)
+    done = adrec("recommend", "--all", "-k", 3, "--out", out, "-w", shop, "--dataset", "shop", "--json", *FAST)
     assert done.exit_code == 0, done.stderr
     summary = json.loads(done.stdout)
     assert (summary["users"], summary["rows"], summary["path"]) == (40, 120, str(out))
@@ -22,7 +22,7 @@ def test_a_batch_says_what_it_wrote(adrec: Adrec, shop: Path, tmp_path: Path) ->
 def test_unknown_users_are_a_warning_and_all_unknown_an_error(adrec: Adrec, shop: Path, tmp_path: Path) -> None:
     users = tmp_path / "users.txt"
     users.write_text("u00\nnobody\n")
-    flags = ["recommend", "--users", users, "--out", tmp_path / "recs.jsonl", "--workspace", shop, "--dataset", "shop", *FAST]
+    flags = ["recommend", "--users", users, "--out", tmp_path / "recs.jsonl", "-w", shop, "--dataset", "shop", *FAST]
     done = adrec(*flags)
     assert done.exit_code == 0
     assert f"1 users and 0 items are unknown, listed in {tmp_path / 'recs.unknown.jsonl'}" in done.stderr
@@ -31,7 +31,9 @@ def test_unknown_users_are_a_warning_and_all_unknown_an_error(adrec: Adrec, shop
 
 
 def test_rows_alone_go_to_stdout(process: Process, shop: Path) -> None:
-    done = process("recommend", "--all", "-k", "2", "--out", "-", "--format", "csv", "--workspace", shop, "--dataset", "shop", *FAST)
+    done = process(
+        "recommend", "--all", "-k", "2", "--out", "-", "--format", "csv", "-w", shop, "--dataset", "shop", *FAST
+    )
     assert done.returncode == 0
     assert done.stdout.splitlines()[0] == "user_id,rank,item_id,score,source,model"
     assert len(done.stdout.splitlines()) == 81

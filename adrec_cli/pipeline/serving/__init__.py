@@ -1,0 +1,1 @@
+"""`adrec serve`: one model in memory, asked over HTTP."""

@@ -1,0 +1,19 @@
+"""Commands of extras that are not installed say what to type."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Adrec
+
+
+def test_serving_without_its_extra(adrec: Adrec, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "adrec_cli.pipeline.serving.server", None)
+    done = adrec("serve", "--workspace", shop, "--dataset", "shop")
+    assert done.exit_code == 2
+    assert done.stderr.splitlines() == [
+        "error: serving needs starlette and uvicorn", "hint: pip install 'adrec-cli[serve]'"
+    ]  # fmt: skip

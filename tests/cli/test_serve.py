@@ -1,0 +1,43 @@
+"""`adrec serve` as a process: it says where it is, answers, and ends on a signal."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Adrec, environment
+
+pytest.importorskip("starlette", reason="the extra serve is not installed")
+pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+
+
+def test_it_answers_until_it_is_stopped(shop: Path) -> None:
+    command = [sys.executable, "-m", "adrec_cli", "serve", "--port", "0", "--workspace", str(shop), "--dataset", "shop"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert address is not None, line
+        body = json.dumps({"user": "u01", "k": 3}).encode()
+        with urllib.request.urlopen(f"{address[0]}/recommend", body, timeout=30) as response:
+            assert len(json.load(response)["items"]) == 3
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 143
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_an_address_that_is_taken(adrec: Adrec, shop: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = adrec("serve", "--port", port, "--workspace", shop, "--dataset", "shop")
+    assert done.exit_code == 7
+    assert f"could not listen on 127.0.0.1 port {port}" in done.stderr
+    assert adrec("serve", "--max-k", 0, "--workspace", shop, "--dataset", "shop").exit_code == 2
