@@ -47,7 +47,7 @@ class Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest.json` into a dataset's folder; it ends with the hash of its own content."""
     content = asdict(manifest)
-    content["manifest_sha256"] = _digest(content)
+    content["manifest_sha256"] = content_sha256(content)
     write_bytes(folder / MANIFEST_FILE, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
 
@@ -66,7 +66,7 @@ def read_manifest(folder: Path) -> Manifest:
     if version != FORMAT_VERSION:
         raise ArtifactError(f"{path} has format version {version!r}, this adrec reads {FORMAT_VERSION}", hint=again)
     digest = content.pop("manifest_sha256", None)
-    if digest != _digest(content):
+    if digest != content_sha256(content):
         raise ArtifactError(f"{path} is damaged: its content does not match its own checksum", hint=again)
     try:
         manifest = Manifest(**content)
@@ -117,6 +117,7 @@ def _read_json_object(path: Path, *, hint: str) -> dict[str, Any]:
     return content
 
 
-def _digest(content: Mapping[str, Any]) -> str:
+def content_sha256(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of JSON content, whatever the order and spacing it was written in."""
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

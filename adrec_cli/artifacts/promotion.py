@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, write_bytes
+from adrec_cli.artifacts.manifest import content_sha256
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE, FORMAT_VERSION
 
@@ -66,6 +67,8 @@ def read_current(folder: Path) -> Current | None:
         content: Any = json.loads(path.read_bytes())
         if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
             raise ValueError(f"not of format version {FORMAT_VERSION}")
+        if content.pop("current_sha256", None) != content_sha256(content):
+            raise ValueError("its content does not match its own checksum")
         earlier = [Generation(**entry) for entry in content.pop("earlier", [])]
         current = Current(**content, earlier=earlier)
         for generation in (current, *earlier):
@@ -166,7 +169,9 @@ def _generation(current: Current) -> Generation:
 
 
 def _write(folder: Path, current: Current) -> None:
-    write_bytes(folder / CURRENT_FILE, (json.dumps(asdict(current), indent=2) + "\n").encode())
+    content = asdict(current)
+    content["current_sha256"] = content_sha256(content)
+    write_bytes(folder / CURRENT_FILE, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _remove_all_but(folder: Path, current: Current) -> None:

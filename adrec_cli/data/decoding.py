@@ -16,6 +16,9 @@ from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.errors import InputError
 
 CHUNK_BYTES: Final = 1 << 22
+MOST_EXPANSION: Final = 500
+ALWAYS_UNPACKED_BYTES: Final = 1 << 30
+"""A compressed file may unpack to so many bytes however small it is, and to `MOST_EXPANSION` times its size."""
 _GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 _BINARY = {b"PAR1": "parquet", b"ARROW1": "arrow"}
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -44,6 +47,19 @@ def unreadable(path: Path, error: OSError) -> InputError:
     """Turn the `OSError` of reading a source into the line a user sees."""
     reason = storage_error("read", path, error).message
     return InputError(reason, hint="check the path and its permissions")
+
+
+def most_unpacked(path: Path) -> int:
+    """Return how many bytes a compressed file may unpack to: tables shrink a hundredfold at most, bombs far more."""
+    return max(ALWAYS_UNPACKED_BYTES, MOST_EXPANSION * path.stat().st_size)
+
+
+def unpacks_too_much(path: Path, most: int) -> InputError:
+    """Return the error that tells of a decompression bomb."""
+    return InputError(
+        f"{path} unpacks to more than {most:,} bytes, {MOST_EXPANSION} times its size: no table does",
+        hint="unpack it yourself if you trust it, and name the file inside",
+    )
 
 
 def decode(path: Path, *, encoding: str | None, scratch: Path) -> Decoded:
@@ -113,10 +129,13 @@ def find_encoding(path: Path) -> str:
 def _decompress(path: Path, target: Path, compression: str) -> None:
     done = 0
     try:
+        most = most_unpacked(path)
         with _open_compressed(path, compression) as source, open(target, "wb") as file:
             while chunk := source.read(CHUNK_BYTES):
                 file.write(chunk)
                 done += len(chunk)
+                if done > most:
+                    raise unpacks_too_much(path, most)
     except (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException, ValueError) as error:
         raise _damaged(path, compression, done, error) from error
     except OSError as error:

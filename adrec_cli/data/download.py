@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import http.client
 import os
-import shutil
 import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from adrec_cli import __version__
 from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error
+from adrec_cli.data.decoding import most_unpacked, unpacks_too_much
 from adrec_cli.errors import InputError
 
 _CHUNK_BYTES: Final = 1 << 20
+_HTTPS: Final = "https://"
 _TIMEOUT_SECONDS: Final = 30
 
 
@@ -96,11 +97,32 @@ def extract_member(archive: Path, member: str, target: Path) -> None:
             replacing(target) as temporary,
             open(temporary, "wb") as file,
         ):
-            shutil.copyfileobj(source, file, _CHUNK_BYTES)
+            most = most_unpacked(archive)
+            while chunk := source.read(_CHUNK_BYTES):
+                file.write(chunk)
+                if file.tell() > most:
+                    raise unpacks_too_much(archive, most)
     except (zipfile.BadZipFile, KeyError, EOFError) as error:
         raise InputError(
             f"{archive} has no readable {member!r}: {error}", hint=f"remove {archive} and run the command again"
         ) from error
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect unless it leads from https to anything else."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if req.full_url.startswith(_HTTPS) and not newurl.startswith(_HTTPS):
+            raise urllib.error.URLError(f"it leads to {newurl}, which is not https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _fetch(url: str, part: Path, name: str, on_event: Callable[[object], None]) -> None:
@@ -109,7 +131,7 @@ def _fetch(url: str, part: Path, name: str, on_event: Callable[[object], None]) 
     if done:
         request.add_header("Range", f"bytes={done}-")
     try:
-        response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
+        response = urllib.request.build_opener(_SafeRedirects).open(request, timeout=_TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise

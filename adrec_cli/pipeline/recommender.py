@@ -194,6 +194,11 @@ def current_checkpoint(folder: Path) -> Path | None:
                 f"{folder / CURRENT_FILE} names {current.checkpoint}, which does not exist",
                 hint=f"promote again with: adrec run {folder.parent.name}, or go back with: adrec rollback",
             )
+        if file_sha256(promoted) != current.sha256:
+            raise ArtifactError(
+                f"{promoted} is damaged or was exchanged: it is not what {CURRENT_FILE} names",
+                hint=f"promote again with: adrec run {folder.parent.name} --force, or go back with: adrec rollback",
+            )
         return promoted
     stages = STAGES.get(folder.name, {})
     last = folder / f"{list(stages)[-1]}{CHECKPOINT_SUFFIX}" if stages else folder

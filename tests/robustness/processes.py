@@ -163,5 +163,5 @@ def _documents(path: Path) -> Iterator[str]:
 
 
 def _timeless(content: dict[str, Any]) -> dict[str, Any]:
-    changing = {"seconds", "validation_seconds", "tokens_per_second", "path", "promoted_at", "manifest_sha256"}
+    changing = {"seconds", "validation_seconds", "tokens_per_second", "path", "promoted_at", "current_sha256"}
     return {name: value for name, value in content.items() if name not in changing}

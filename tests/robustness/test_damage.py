@@ -16,6 +16,7 @@ import pytest
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state, save_state
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
+from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.errors import ArtifactError
 from adrec_cli.pipeline.opening import open_checkpoint, open_dataset
 from tests.robustness.processes import TINY, artifacts, typed, typed_here
@@ -287,3 +288,18 @@ def test_a_checkpoint_whose_metadata_point_elsewhere_is_refused(workspace):
         assert str(path) in done.require_one_error(4), changes
     save_checkpoint(path, tensors, metadata)
     assert open_checkpoint(path, dataset).metadata == metadata
+
+
+def test_every_byte_of_what_is_promoted(workspace):
+    folder = workspace / "shop/adrec"
+    path = folder / "current.json"
+    size = path.stat().st_size
+    tried = refuse_or_be_right(path, lambda: vars(read_current(folder)), range(size), range(size))
+    assert tried == 2 * size
+
+
+def test_a_promoted_model_that_was_exchanged_for_another_whole_one_is_refused(workspace):
+    promoted = next((workspace / "shop/adrec/promoted").glob("*.safetensors"))
+    promoted.write_bytes((workspace / "shop/adrec/align.safetensors").read_bytes())
+    message = typed_here(["recommend", "--user", "u1", "--workspace", workspace]).require_one_error(4)
+    assert str(promoted) in message
