@@ -123,6 +123,7 @@ def run_stage(
     key = _run_key(dataset, experiment, stage_name, parent)
     done = None if options.force else _up_to_date(path, key)
     if done is not None:
+        StageFiles(path, key).forget()
         return StageResult(stage=stage_name, path=path, metadata=done, skipped=True, seconds=0.0)
     threads = set_threads(options.threads)
     device = resolve_device(options.device)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
 
-from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.artifacts.atomic import storage_error, write_bytes
 from adrec_cli.artifacts.checkpoint import load_state, save_state
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, STATE_SUFFIX
@@ -65,6 +66,20 @@ class StageFiles:
         if time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
             self.save(training)
 
+    def forget(self) -> None:
+        """Remove the state if its stage is done: a run may have been killed between the one and the other."""
+        if self.state_path.exists():
+            with contextlib.suppress(ArtifactError):
+                if load_state(self.state_path)[1].get("run_key") == self.key:
+                    self.finish()
+
     def finish(self) -> None:
-        """Remove the state: its stage is done."""
-        self.state_path.unlink(missing_ok=True)
+        """Remove the state: its stage is done.
+
+        Raises:
+            StorageError: the file system refused.
+        """
+        try:
+            self.state_path.unlink(missing_ok=True)
+        except OSError as error:
+            raise storage_error("remove", self.state_path, error) from error
