@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from adrec_cli.artifacts.checkpoint import load_checkpoint, save_state
 from tests.conftest import write_interactions
 from tests.robustness.processes import TINY, Running, artifacts, save_state_every_epoch, typed, typed_here
 
@@ -134,3 +135,11 @@ def test_preprocessing_killed_before_each_change_of_the_file_system(states, tmp_
     ):  # fmt: skip
         nth += 1
     assert nth >= 12
+
+
+def test_a_stage_killed_between_its_checkpoint_and_the_removal_of_its_state(workspace, finished, csv):
+    path = workspace / "shop/adrec/align.safetensors"
+    tensors, metadata = load_checkpoint(path)
+    save_state(path.with_name("align.state.safetensors"), tensors, {"run_key": metadata.run_key})
+    assert typed_here(["run", csv, *TINY, "--workspace", workspace]).exit_code == 0
+    assert artifacts(workspace) == artifacts(finished)
