@@ -21,6 +21,7 @@ COMMANDS = {
     "pretrain": ["pretrain", "shop", *TINY],
     "align": ["align", "--from", "pretrain", "--epochs", "2", "--threads", "1"],
     "finetune": ["finetune", "--from", "align", "--epochs", "2", "--threads", "1"],
+    "recommend": ["recommend", "--all", "-k", "5", "--out", "OUT", "--threads", "1"],
     "run": ["run", "SOURCE", *TINY, "--tolerance", "1"],
 }
 ORDER = list(COMMANDS)
@@ -75,7 +76,8 @@ def states(tmp_path_factory, csv):
 
 
 def _line(name: str, source: Path, workspace: Path) -> list[object]:
-    return [source if word == "SOURCE" else word for word in COMMANDS[name]] + ["--workspace", workspace]
+    places = {"SOURCE": source, "OUT": workspace / "recs.jsonl"}
+    return [places.get(word, word) for word in COMMANDS[name]] + ["--workspace", workspace]
 
 
 def require_whole(workspace: Path) -> None:
