@@ -15,6 +15,7 @@ from adrec_cli.cli.clean import clean
 from adrec_cli.cli.command import add_command, typeable
 from adrec_cli.cli.datasets import list_datasets, show_dataset
 from adrec_cli.cli.evaluate import evaluate
+from adrec_cli.cli.export import export
 from adrec_cli.cli.failures import BROKEN_PIPE, discard_output, report_usage
 from adrec_cli.cli.finetune import finetune
 from adrec_cli.cli.preprocess import preprocess
@@ -103,6 +104,7 @@ add_command(
         "adrec recommend --users newsletter.txt --events today.csv --category tea --out recs.csv",
     ],
 )  # fmt: skip
+add_command(app, export, panel=USING, examples=["adrec export adrec.onnx", "adrec export sasrec.pt2 --model sasrec"])
 add_command(app, serve, panel=USING, examples=["adrec serve", "adrec serve --dataset grocery --port 9000"])
 add_command(app, rollback, panel=USING, examples=["adrec rollback grocery"])
 add_command(app, verify, panel=KEEPING, examples=["adrec verify", "adrec verify workspace --raw downloads --json"])

@@ -17,3 +17,11 @@ def test_serving_without_its_extra(adrec: Adrec, shop: Path, monkeypatch: pytest
     assert done.stderr.splitlines() == [
         "error: serving needs starlette and uvicorn", "hint: pip install 'adrec-cli[serve]'"
     ]  # fmt: skip
+
+
+def test_exporting_without_its_extra(adrec: Adrec, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    done = adrec("export", tmp_path / "m.onnx", "-w", shop, "--dataset", "shop")
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == "hint: pip install 'adrec-cli[export]'"
+    assert not list(tmp_path.iterdir())

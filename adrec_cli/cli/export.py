@@ -1,0 +1,36 @@
+"""`adrec export`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.options import Common, DatasetName
+
+
+def export(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="To write: .onnx, or .pt2 for torch.export.")],
+    *,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="NAME", help="Model or checkpoint; by default the promoted one.",
+                     autocompletion=completion.checkpoint_or_model),
+    ] = None,
+    dataset: DatasetName = None,
+    common: Common,
+    session: Session,
+) -> None:  # fmt: skip
+    """Write ADRec at one step, or SASRec, as a graph from histories to scores, compared with ours."""
+    from adrec_cli.pipeline import export as pipeline
+
+    done = pipeline.export(out, workspace=common.workspace, dataset_name=dataset, model=model)
+    if session.terminal.as_json:
+        session.terminal.document(asdict(done))
+        return
+    session.terminal.line(f"{done.path} scores as {done.model} does, to {done.difference:.1e}")
+    session.terminal.line(f"{done.items_path} has the item of each score")

@@ -1,0 +1,198 @@
+"""`adrec export`: a model as one graph from histories to scores, for ONNX Runtime or `torch.export`."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from adrec_cli.artifacts.atomic import file_sha256, replacing, write_bytes
+from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.models.adrec import ADRec
+from adrec_cli.models.base import FAST_SAMPLING, HistoryBatch, SequentialRecommender
+from adrec_cli.models.sasrec import SASRec
+from adrec_cli.pipeline.recommender import open_recommender
+from adrec_cli.schema import ITEM_ID, PAD
+
+TOLERANCE = 1e-4
+SUFFIXES = {".onnx": "onnx", ".pt2": "torch"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: the graph; items_path: raw ids in the order of its scores, as JSON.
+        difference: greatest, between its scores and ours.
+    """
+
+    dataset: str
+    model: str
+    checkpoint_sha256: str
+    path: Path
+    items_path: Path
+    difference: float
+
+
+class Scorer(nn.Module):
+    """Histories of one fixed length, padded behind, to the scores of all items."""
+
+    def __init__(self, model: ADRec | SASRec) -> None:
+        super().__init__()
+        self.model = model
+        if isinstance(model, ADRec):
+            # Computed here, so that the graph holds numbers and not the schedule they come from.
+            step = int(model.diffusion.respaced(1).timesteps_T[0])
+            times_2D = model.timestep_embedding.table_TD().detach()[[0, step]].clone()
+            self.register_buffer("times_2D", times_2D)
+
+    def forward(self, items_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+        """Return scores_BV; padding, in column 0, scores minus infinity.
+
+        Args:
+            items_BL: int64, oldest first, 0 from lengths_B on.
+            lengths_B: int64, at least 1.
+        """
+        hidden_BLD = self._hidden(items_BL, lengths_B)
+        last_B11 = (lengths_B - 1)[:, None, None]
+        last_BD = hidden_BLD.gather(1, last_B11.expand(-1, 1, hidden_BLD.shape[2])).squeeze(1)
+        scores_BV = last_BD @ self.model.item_vectors_VD().T
+        return torch.cat([torch.full_like(scores_BV[:, :1], float("-inf")), scores_BV[:, 1:]], dim=1)
+
+    def _hidden(self, items_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+        model = self.model
+        if isinstance(model, SASRec):
+            columns_L = torch.arange(items_BL.shape[1])
+            remaining_BL = (lengths_B[:, None] - 1 - columns_L).clamp(min=0)
+            return model.hidden_RLD(items_BL, remaining_BL, None, None)
+        return self._denoised(model, items_BL, lengths_B)
+
+    def _denoised(self, model: ADRec, items_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+        """Denoise the position after each history in one step from zero noise, all positions in one pass."""
+        condition_BLD: torch.Tensor = model.cam(model.input_norm(model.item_embedding(items_BL)), None, None)
+        clean_D, noisy_D = self.get_buffer("times_2D").unbind(0)
+        targets_BL = torch.cat([items_BL[:, 1:], torch.full_like(items_BL[:, :1], PAD)], dim=1)
+        newest_BL1 = (torch.arange(items_BL.shape[1]) == (lengths_B - 1)[:, None]).unsqueeze(2)
+        clean_BLD = model.item_embedding(targets_BL) + clean_D
+        known_BLD = torch.where(newest_BL1, noisy_D.expand_as(clean_BLD), clean_BLD)
+        denoised: torch.Tensor = model.adm(condition_BLD + model.config.lambda_ * known_BLD, None, None)
+        return denoised
+
+
+def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model: str | None = None) -> Exported:
+    """Write the graph of a model and the ids of its items, after comparing its scores with ours.
+
+    Args:
+        out: `.onnx`, or `.pt2` for `torch.export`.
+        workspace, dataset_name, model: as `recommend`.
+
+    Raises:
+        UsageError: another suffix or model, or the extra `export` is not installed.
+        ArtifactError: no model, or a damaged one, or the graph's scores differ from ours.
+    """
+    if out.suffix not in SUFFIXES:
+        raise UsageError(f"{out}: what to write cannot be told from its name", hint="end it in .onnx or .pt2")
+    recommender = open_recommender(workspace, dataset_name, model, device="cpu", threads=None)
+    network, output = recommender.model, recommender.checkpoint.metadata.output
+    if not isinstance(network, (ADRec, SASRec)) or output == "condition":
+        raise UsageError(
+            f"{network.name} ({output}) cannot be exported", hint="adrec (finetune or align) and sasrec can"
+        )
+    program = _program(network)
+    items_path = out.with_name(f"{out.stem}.items.json")
+    with replacing(out) as temporary:
+        run = _write_onnx(program, temporary) if out.suffix == ".onnx" else _write_torch(program, temporary)
+        difference = _difference(network, output, run)
+        if not difference <= TOLERANCE:
+            raise ArtifactError(f"the graph's scores differ from ours by {difference:.2g}", hint="report this")
+    content = {
+        "checkpoint_sha256": recommender.checkpoint.sha256,
+        "sha256": file_sha256(out),
+        "max_length": network.max_length,
+        "item_ids": [None, *recommender.items[ITEM_ID].to_list()],
+    }
+    write_bytes(items_path, (json.dumps(content) + "\n").encode())
+    return Exported(
+        dataset=recommender.dataset,
+        model=network.name,
+        checkpoint_sha256=recommender.checkpoint.sha256,
+        path=out,
+        items_path=items_path,
+        difference=difference,
+    )
+
+
+Run = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def _program(network: ADRec | SASRec) -> Any:
+    """Trace a model; the number of histories stays open."""
+    example = _histories(network, 3)
+    users = torch.export.Dim("users", min=1, max=65_536)
+    network.requires_grad_(False).eval()
+    return torch.export.export(
+        Scorer(network).eval(), (example.items_BL, example.lengths_B), dynamic_shapes=({0: users}, {0: users})
+    )
+
+
+def _write_torch(program: Any, path: Path) -> Run:
+    with open(path, "wb") as file:
+        torch.export.save(program, file)
+    with open(path, "rb") as file:
+        run: Run = torch.export.load(file).module()
+    return run
+
+
+def _write_onnx(program: Any, path: Path) -> Run:
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401  # `torch.onnx` needs it
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            "exporting to ONNX needs onnx, onnxruntime and onnxscript", hint="pip install 'adrec-cli[export]'"
+        ) from error
+    with warnings.catch_warnings():
+        # Those of the exporter about its own workings; what it makes is compared below.
+        warnings.simplefilter("ignore")
+        made = torch.onnx.export(program, dynamo=True, verbose=False)
+    assert made is not None
+    made.save(str(path), external_data=False)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [entry.name for entry in session.get_inputs()]
+
+    def run(items_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+        (scores,) = session.run(None, dict(zip(names, (items_BL.numpy(), lengths_B.numpy()), strict=True)))
+        return torch.from_numpy(scores)
+
+    return run
+
+
+def _difference(network: SequentialRecommender, output: str, run: Run) -> float:
+    """Return the greatest difference between a graph's scores and those `recommend` ranks by."""
+    greatest = 0.0
+    for count in (1, 2, 64):
+        histories = _histories(network, count)
+        representation_BD = network.represent(
+            histories, output=output, sampling=FAST_SAMPLING, generator=torch.Generator()
+        )
+        ours_BV = representation_BD @ network.item_vectors_VD().detach().T
+        theirs_BV = run(histories.items_BL, histories.lengths_B)
+        greatest = max(greatest, float((ours_BV[:, 1:] - theirs_BV[:, 1:]).abs().max()))
+    return greatest
+
+
+def _histories(network: SequentialRecommender, count: int) -> HistoryBatch:
+    """Draw histories of all lengths; equal counts give equal ones."""
+    random = np.random.default_rng(count)
+    lengths = random.integers(1, network.max_length + 1, size=count)
+    items = random.integers(1, len(network.item_vectors_VD()), size=(count, network.max_length))
+    items[np.arange(network.max_length) >= lengths[:, None]] = PAD
+    return HistoryBatch(items_BL=torch.from_numpy(items), lengths_B=torch.from_numpy(lengths))

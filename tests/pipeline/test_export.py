@@ -1,0 +1,72 @@
+"""Exported graphs score as we do, for any number of histories."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.models.base import FAST_SAMPLING
+from adrec_cli.pipeline import export as exporting
+from adrec_cli.pipeline.export import export
+from adrec_cli.pipeline.recommend import RecommendOptions, recommend
+from adrec_cli.pipeline.train import ExperimentOptions, train
+from tests.conftest import TINY
+
+SASREC = {
+    "model": {"hidden_size": 16, "max_length": 10, "heads": 2, "blocks": 1},
+    "training": TINY["training"],
+    "stages": {"train": {"epochs": 3}},
+}
+
+
+@pytest.fixture(scope="module")
+def workspace(tiny_source, tmp_path_factory):
+    """A workspace with an ADRec and a SASRec, which tests only read."""
+    workspace = tmp_path_factory.mktemp("export") / "workspace"
+    shutil.copytree(tiny_source, workspace)
+    train("tiny", workspace=workspace, experiment=ExperimentOptions(overrides=TINY))
+    train("tiny", model_name="sasrec", workspace=workspace, experiment=ExperimentOptions(overrides=SASREC))
+    return workspace
+
+
+@pytest.mark.parametrize("model", ["adrec", "sasrec"])
+def test_torch_scores_as_we_do(workspace, tmp_path, model):
+    done = export(tmp_path / "m.pt2", workspace=workspace, model=model)
+    assert done.difference < 1e-4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.items.json", "m.pt2"]
+
+
+@pytest.mark.parametrize("model", ["adrec", "sasrec"])
+def test_onnx_recommends_what_we_do(workspace, tmp_path, model):
+    pytest.importorskip("onnx", reason="the extra export is not installed")
+    pytest.importorskip("onnxscript", reason="the extra export is not installed")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
+    done = export(tmp_path / "m.onnx", workspace=workspace, model=model)
+    assert done.difference < 1e-4
+    described = json.loads(done.items_path.read_text())
+    ids = described["item_ids"]
+    session = onnxruntime.InferenceSession(str(done.path), providers=["CPUExecutionProvider"])
+    history = ["i1", "i2", "i5"]
+    items = np.zeros((1, described["max_length"]), dtype=np.int64)
+    items[0, :3] = [ids.index(item) for item in history]
+    names = [entry.name for entry in session.get_inputs()]
+    (scores,) = session.run(None, {names[0]: items, names[1]: np.array([3])})
+    best = [ids[index] for index in np.argsort(-scores[0], kind="stable")[:5]]
+    options = RecommendOptions(k=5, include_seen=True, sampling=FAST_SAMPLING)
+    found = recommend(histories=[history], workspace=workspace, model=model, options=options).results[0]
+    assert best == [item.item_id for item in found.items]
+
+
+def test_what_cannot_be_exported(workspace, tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="cannot be told"):
+        export(tmp_path / "m.h5", workspace=workspace, model="adrec")
+    with pytest.raises(UsageError, match="cannot be exported"):
+        export(tmp_path / "m.pt2", workspace=workspace, model="pretrain")
+    monkeypatch.setattr(exporting, "TOLERANCE", -1.0)
+    with pytest.raises(ArtifactError, match="differ from ours"):
+        export(tmp_path / "m.pt2", workspace=workspace, model="adrec")
+    assert not list(tmp_path.iterdir()), "nothing that is wrong is left"
