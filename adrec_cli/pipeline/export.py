@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -159,6 +160,7 @@ def _write_onnx(program: Any, path: Path) -> Run:
         raise UsageError(
             "exporting to ONNX needs onnx, onnxruntime and onnxscript", hint="pip install 'adrec-cli[export]'"
         ) from error
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # Those of the exporter about its own workings; what it makes is compared below.
         warnings.simplefilter("ignore")
