@@ -11,7 +11,14 @@ from adrec_cli.pipeline.run import run
 from adrec_cli.pipeline.train import ExperimentOptions
 
 REPORT_SASREC = {"hr@5": 0.3841, "ndcg@5": 0.2846}
-REPORT_ADREC = {"hr@5": 0.2393, "ndcg@5": 0.1661, "hr@10": 0.3319, "ndcg@10": 0.1960, "hr@20": 0.4373, "ndcg@20": 0.2226}
+REPORT_ADREC = {
+    "hr@5": 0.2393,
+    "ndcg@5": 0.1661,
+    "hr@10": 0.3319,
+    "ndcg@10": 0.1960,
+    "hr@20": 0.4373,
+    "ndcg@20": 0.2226,
+}
 
 
 def sampled(workspace, shared_data):
