@@ -8,12 +8,15 @@ import importlib
 import os
 import resource
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
+import adrec_cli
 from adrec_cli.artifacts.provenance import code_sha256
 from tests.conftest import write_interactions
 from tests.robustness.faults import refusing
@@ -174,6 +177,9 @@ def become_somebody_else() -> None:
 def test_another_user_reads_but_does_not_write(workspace, changed, tmp_path):
     if os.getuid():
         pytest.skip("only root can become somebody else")
+    for code in (Path(adrec_cli.__file__), Path(typer.__file__)):
+        if not all(folder.stat().st_mode & stat.S_IXOTH for folder in code.parents):
+            pytest.skip(f"somebody else cannot read the code in {code.parent}")
     for folder in (tmp_path, *tmp_path.parents):
         if folder != Path("/tmp") and len(folder.parts) > 2:
             folder.chmod(0o755)
