@@ -297,7 +297,8 @@ class StageTraining:
         position.epoch += 1
         value = self._monitored(metrics)
         improved = value is not None and value > position.best_value
-        if improved or self.stage.keep == "last" or value is None:
+        # Without any validation the newest weights are the ones kept.
+        if improved or self.stage.keep == "last" or (value is None and not self.best):
             position.best_epoch, position.best_step = position.epoch, position.total_steps
             position.best_metrics = dict(metrics)
         if improved:

@@ -161,6 +161,14 @@ def test_the_best_weights_are_handed_over_and_patience_ends_the_stage():
     assert all(torch.equal(weight, kept[name]) for name, weight in run.model.state_dict().items())
 
 
+def test_epochs_between_validations_do_not_count_as_the_best():
+    values = iter([0.5, 0.3, 0.2])
+    run = training("pretrain", validate=lambda: {"ndcg@10": next(values)}, epochs=5, validate_every=2)
+    finished(run)
+    assert run.position.best_epoch == 2
+    assert run.position.best_metrics == {"ndcg@10": 0.5}
+
+
 def test_a_stage_that_keeps_the_last_weights_does():
     values = iter([0.9, 0.1])
     run = training("align", validate=lambda: {"ndcg@10": next(values)}, epochs=2)
