@@ -75,8 +75,13 @@ def _split(interactions: Interactions, split: Split, settings: Settings) -> Boun
 
 def _nothing_left(read: int, removed: list[FilterApplied], settings: Settings) -> InputError:
     parts = ", ".join(f"{applied.name} removed {applied.interactions:,}" for applied in removed)
+    set_filters = {
+        "--min-rating": settings.min_rating,
+        "--min-user-interactions": settings.min_user_interactions,
+        "--min-item-interactions": settings.min_item_interactions,
+    }
+    filters = ", ".join(f"{option} {value}" for option, value in set_filters.items() if value)
     return InputError(
         f"nothing is left of {read:,} interactions: {parts}",
-        hint=f"lower the filters: min_rating is {settings.min_rating}, min_user_interactions "
-        f"{settings.min_user_interactions}, min_item_interactions {settings.min_item_interactions}",
+        hint=f"lower the filters: {filters}",
     )
