@@ -126,48 +126,55 @@ def run_stage(
         StageFiles(path, key).forget()
         return StageResult(stage=stage_name, path=path, metadata=done, skipped=True, seconds=0.0)
     threads = set_threads(options.threads)
-    device = resolve_device(options.device)
-    model = _starting_model(dataset, experiment, stage_name, parent).to(device)
-    cut = prefix_windows if model.learns_from_prefixes else training_windows
-    training = StageTraining(
-        name=stage_name,
-        stage=experiment.stages[stage_name],
-        config=experiment.training,
-        model=model,
-        windows=cut(dataset.sequences, model.max_length, all_events=experiment.training.windows == "all"),
-        validate=validation(
-            dataset,
-            model,
-            output=experiment.stages[stage_name].output,
-            training=experiment.training,
-            device=device,
-            stop=stop,
-        ),
-        device=device,
-    )
+    training = _training(dataset, experiment, stage_name, parent, resolve_device(options.device), stop)
     files = StageFiles(path, key)
     resumed = files.restore(training, options.resume)
-    on_event(
-        StageStarted(
-            stage=stage_name,
-            path=path,
-            resumed_epoch=training.position.epoch if resumed else None,
-            sequences=len(training.windows),
-            tokens=training.windows.tokens,
-            trained_parameters=sum(weight.numel() for weight in training.trained.values()),
-            parameters=sum(weight.numel() for weight in model.parameters()),
-            monitor=experiment.training.monitor,
-        )
-    )
+    on_event(_started(training, path, resumed=resumed))
     with stop.deferred():
         _train(training, files, stop, on_event)
         metadata = _metadata(dataset, experiment, training, parent, key, threads)
-        save_checkpoint(path, model.state_dict(), metadata)
+        save_checkpoint(path, training.model.state_dict(), metadata)
         files.finish()
     if stop.signal_number is not None:
         raise stop.interrupted(f"{stage_name} is finished and saved; what follows was not begun")
     return StageResult(
         stage=stage_name, path=path, metadata=metadata, skipped=False, seconds=time.perf_counter() - started
+    )
+
+
+def _training(
+    dataset: Dataset,
+    experiment: Experiment,
+    stage_name: str,
+    parent: Checkpoint | None,
+    device: torch.device,
+    stop: StopRequest,
+) -> StageTraining:
+    """Put a stage together: its starting weights, what it learns from, and how it is validated."""
+    model = _starting_model(dataset, experiment, stage_name, parent).to(device)
+    stage, shared = experiment.stages[stage_name], experiment.training
+    cut = prefix_windows if model.learns_from_prefixes else training_windows
+    return StageTraining(
+        name=stage_name,
+        stage=stage,
+        config=shared,
+        model=model,
+        windows=cut(dataset.sequences, model.max_length, all_events=shared.windows == "all"),
+        validate=validation(dataset, model, output=stage.output, training=shared, device=device, stop=stop),
+        device=device,
+    )
+
+
+def _started(training: StageTraining, path: Path, *, resumed: bool) -> StageStarted:
+    return StageStarted(
+        stage=training.name,
+        path=path,
+        resumed_epoch=training.position.epoch if resumed else None,
+        sequences=len(training.windows),
+        tokens=training.windows.tokens,
+        trained_parameters=sum(weight.numel() for weight in training.trained.values()),
+        parameters=sum(weight.numel() for weight in training.model.parameters()),
+        monitor=training.config.monitor,
     )
 
 
