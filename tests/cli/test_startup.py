@@ -35,7 +35,7 @@ def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_completion_of_presets_loads_nothing_heavy() -> None:
-    env = environment(_ADREC_COMPLETE="complete_bash", COMP_WORDS="adrec train --preset re", COMP_CWORD="3")
+    env = environment(_ADREC_COMPLETE="complete_bash", COMP_WORDS="adrec train --preset rep", COMP_CWORD="3")
     done = subprocess.run([sys.executable, "-c", SPY], capture_output=True, text=True, env=env, timeout=60)
     assert done.stdout.split() == ["report"]
     assert not set(json.loads(done.stderr.splitlines()[-1])) & set(HEAVY)
