@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adrec_cli.config import build, merged, preset_names
+from adrec_cli.config import build, merged, preset_names, read_preset
 from adrec_cli.data.datasets import dataset_names, load_dataset_spec
 from adrec_cli.errors import UsageError
 from adrec_cli.models.adrec import ADRecConfig
@@ -100,11 +100,14 @@ def test_merging_is_key_by_key():
 
 
 @pytest.mark.parametrize("preset", preset_names())
-def test_every_preset_is_valid(preset):
-    compose("adrec", preset=preset)
+def test_every_preset_is_valid_and_takes_hold(preset):
+    tables = compose("adrec", preset=preset).tables()
+    assert merged(tables, read_preset(preset)) == tables
 
 
 @pytest.mark.parametrize("dataset", dataset_names())
-def test_every_recipe_is_valid(dataset):
+def test_every_recipe_is_valid_and_takes_hold(dataset):
     for model in load_dataset_spec(dataset).recipe:
-        compose(model, inherited=dataset_recipe(dataset, model))
+        recipe = dataset_recipe(dataset, model)
+        tables = compose(model, inherited=recipe).tables()
+        assert merged(tables, recipe) == tables

@@ -124,8 +124,8 @@ def test_killed_at_a_random_moment(states, tmp_path):
 @pytest.mark.parametrize("seed", range(20))
 def test_killed_at_200_random_moments(states, tmp_path, seed):
     rng = random.Random(seed)
-    for _ in range(10):
-        random_moment(states, tmp_path, rng)
+    # Some moments fall after the command has ended; a seed whose every moment does would prove nothing.
+    assert sum(random_moment(states, tmp_path, rng) for _ in range(10)) >= 1
 
 
 def test_preprocessing_killed_before_each_change_of_the_file_system(states, tmp_path):
