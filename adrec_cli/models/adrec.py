@@ -23,6 +23,8 @@ from adrec_cli.layers.embedding import ItemEmbedding, TimestepEmbedding
 from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer
 from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
 
+NOISE_PER = ("token", "sequence")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ADRecConfig:
@@ -38,6 +40,7 @@ class ADRecConfig:
         initializer_range: standard deviation of fresh item vectors.
         diffusion_steps: T.
         noise_schedule: a name in `diffusion.schedules`.
+        noise_per: "token" draws a timestep for each token, "sequence" one for all tokens of a sequence.
         lambda_: weight of x_t and of the timestep at the denoiser's input.
     """
 
@@ -51,6 +54,7 @@ class ADRecConfig:
     initializer_range: float = 0.02
     diffusion_steps: int = 32
     noise_schedule: str = "trunc_lin"
+    noise_per: str = "token"
     lambda_: float = 1e-3
 
     def __post_init__(self) -> None:
@@ -64,6 +68,8 @@ class ADRecConfig:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
         if self.initializer_range <= 0:
             raise UsageError(f"model.initializer_range must be positive, got {self.initializer_range}")
+        if self.noise_per not in NOISE_PER:
+            raise UsageError(f"unknown model.noise_per {self.noise_per!r}", hint=f"one of: {', '.join(NOISE_PER)}")
         GaussianDiffusion.named(self.noise_schedule, self.diffusion_steps)
 
 
@@ -135,7 +141,7 @@ class ADRec(SequentialRecommender):
             if generator is None:
                 raise ValueError("x_start of a training batch needs a generator for timesteps and noise")
             x_start_RLD = self.item_embedding(batch.targets_RL)
-            t_RL = uniform_timesteps(tuple(batch.inputs_RL.shape), self.config.diffusion_steps, generator)
+            t_RL = self._timesteps(batch, generator)
             noise_RLD = torch.randn(x_start_RLD.shape, generator=generator, device=x_start_RLD.device)
             predicted_RLD = self._denoise(condition_RLD, x_start_RLD, t_RL, noise_RLD, mask_R1LL, generator)
             x_start_ND = x_start_RLD[real_RL]
@@ -185,6 +191,13 @@ class ADRec(SequentialRecommender):
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the item vectors; row 0 is padding."""
         return self.item_embedding.weight
+
+    def _timesteps(self, batch: PackedBatch, generator: torch.Generator) -> torch.Tensor:
+        """Return t_RL, drawn for each position or for each sequence of a batch."""
+        if self.config.noise_per == "token":
+            return uniform_timesteps(tuple(batch.inputs_RL.shape), self.config.diffusion_steps, generator)
+        # Padding is segment 0; its timestep is never looked at.
+        return uniform_timesteps((batch.sequences + 1,), self.config.diffusion_steps, generator)[batch.segments_RL]
 
     def _condition(
         self, items_RL: torch.Tensor, mask_R1LL: torch.Tensor | None, generator: torch.Generator | None

@@ -25,13 +25,35 @@ class Experiment:
         model_name: registered.
         model: the network's configuration, a dataclass of the model's file.
         training: shared by all stages.
-        stages: in the order they run in.
+        stages: in the order they run in, those to skip among them.
     """
 
     model_name: str
     model: Any
     training: TrainingConfig
     stages: dict[str, Stage]
+
+    def __post_init__(self) -> None:
+        if not self.planned:
+            raise UsageError("nothing to train: every stage is skipped", hint="leave one stage without skip = true")
+
+    @property
+    def planned(self) -> list[str]:
+        """The names of the stages that run, in order."""
+        return [name for name, stage in self.stages.items() if not stage.skip]
+
+    def stage_before(self, name: str) -> str:
+        """Return the stage that another one starts from.
+
+        Raises:
+            UsageError: no such stage, or it is skipped or the first one.
+        """
+        if name not in self.planned[1:]:
+            raise UsageError(
+                f"{name!r} is not a later stage of {self.model_name} with these options",
+                hint=f"its stages are: {', '.join(self.planned)}; adrec train runs them in a row",
+            )
+        return self.planned[self.planned.index(name) - 1]
 
     def tables(self) -> dict[str, Any]:
         """Return it as nested tables, in the form `compose` reads."""

@@ -124,7 +124,7 @@ def run(
             options=options, stop=stop, on_event=on_event,
         )  # fmt: skip
         steps += [_stage_step(stage.stage, stage.skipped, stage.seconds, stage.metadata.metrics) for stage in stages]
-        last = open_checkpoint(folder / f"{list(composed.stages)[-1]}{CHECKPOINT_SUFFIX}", dataset)
+        last = open_checkpoint(folder / f"{composed.planned[-1]}{CHECKPOINT_SUFFIX}", dataset)
         on_event(RunStepStarted(name="evaluate"))
         measured, measured_step = _evaluate(dataset, last, evaluation, on_event)
         baseline, _ = _evaluate(dataset, None, evaluation, on_event)

@@ -284,20 +284,28 @@ def split_kind(dataset: Dataset) -> str:
     return "time" if dataset.manifest.parameters.get("split") == "time" else "loo"
 
 
-def require_stage(checkpoint: Checkpoint, model_name: str, stage_name: str, *, wanted_by: str) -> None:
-    """Refuse a checkpoint that a stage cannot start from, and say what to type.
+def require_model(checkpoint: Checkpoint, model_name: str, *, wanted_by: str) -> None:
+    """Refuse a checkpoint of another model than a stage is of.
 
     Raises:
-        ArtifactError: it is of another model or stage.
+        ArtifactError: naming both.
     """
-    metadata = checkpoint.metadata
-    if metadata.model != model_name:
+    if checkpoint.metadata.model != model_name:
         raise ArtifactError(
-            f"{checkpoint.path} is a {metadata.model!r} model, {wanted_by} starts from {model_name!r}",
-            hint=f"adrec {wanted_by} --from {stage_name}{CHECKPOINT_SUFFIX}",
+            f"{checkpoint.path} is a {checkpoint.metadata.model!r} model, {wanted_by} starts from {model_name!r}",
+            hint=f"name a checkpoint of {model_name} with --from",
         )
-    if metadata.stage != stage_name:
+
+
+def require_stage(checkpoint: Checkpoint, stage_name: str, *, wanted_by: str) -> None:
+    """Refuse a checkpoint of another stage than the one before, and say what to type.
+
+    Raises:
+        ArtifactError: it is of another stage.
+    """
+    if checkpoint.metadata.stage != stage_name:
         raise ArtifactError(
-            f"{checkpoint.path} is of stage {metadata.stage!r}, {wanted_by} starts from stage {stage_name!r}",
+            f"{checkpoint.path} is of stage {checkpoint.metadata.stage!r}, {wanted_by} starts from stage "
+            f"{stage_name!r}",
             hint=f"adrec {wanted_by} --from {stage_name}{CHECKPOINT_SUFFIX}",
         )

@@ -17,6 +17,7 @@ from adrec_cli.pipeline.stage import (
     RunOptions,
     StageResult,
     ignore,
+    require_model,
     require_stage,
     run_stage,
 )
@@ -75,6 +76,10 @@ def train_first_stage(
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     composed = experiment.on_dataset(model_name, dataset.manifest.dataset)
     first = next(iter(composed.stages))
+    if composed.stages[first].skip:
+        raise UsageError(
+            f"stage {first} is skipped with these options", hint=f"adrec train starts with {composed.planned[0]}"
+        )
     with exclusive(dataset.folder / model_name, f"{first} {dataset.manifest.dataset}"):
         return run_stage(
             dataset, composed, first, parent=None, options=options, stop=stop or StopRequest(), on_event=on_event
@@ -110,8 +115,9 @@ def train_next_stage(
     path = space.find_checkpoint(parent, dataset_name)
     dataset = open_dataset(dataset_folder_of(space, path, dataset_name))
     checkpoint = open_checkpoint(path, dataset)
-    require_stage(checkpoint, model_name, _stage_before(stage_name, model_name), wanted_by=stage_name)
+    require_model(checkpoint, model_name, wanted_by=stage_name)
     composed = experiment.compose(model_name, _inherited(checkpoint))
+    require_stage(checkpoint, composed.stage_before(stage_name), wanted_by=stage_name)
     with exclusive(dataset.folder / model_name, f"{stage_name} {dataset.manifest.dataset}"):
         return run_stage(
             dataset, composed, stage_name, parent=checkpoint, options=options, stop=stop or StopRequest(),
@@ -151,20 +157,13 @@ def train_stages(
     """Train all stages of an experiment in a row, from `start` if there is one; the caller holds the model's lock."""
     results: list[StageResult] = []
     parent = start
-    for stage_name in experiment.stages:
+    for stage_name in experiment.planned:
         result = run_stage(
             dataset, experiment, stage_name, parent=parent, options=options, stop=stop, on_event=on_event
         )
         results.append(result)
         parent = open_checkpoint(result.path, dataset)
     return results
-
-
-def _stage_before(stage_name: str, model_name: str) -> str:
-    stages = list(compose(model_name).stages)
-    if stage_name not in stages[1:]:
-        raise UsageError(f"{stage_name!r} is not a later stage of {model_name}", hint=f"stages: {', '.join(stages)}")
-    return stages[stages.index(stage_name) - 1]
 
 
 def dataset_folder_of(space: Workspace, checkpoint: Path, dataset_name: str | None) -> Path:

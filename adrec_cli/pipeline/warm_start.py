@@ -95,7 +95,7 @@ def _start_of_same_data(dataset: Dataset, folder: Path, experiment: Experiment) 
     if current is None:
         return None
     try:
-        trained = read_metadata(folder / f"{next(iter(experiment.stages))}{CHECKPOINT_SUFFIX}")
+        trained = read_metadata(folder / f"{experiment.planned[0]}{CHECKPOINT_SUFFIX}")
     except ArtifactError:
         return folder / current.checkpoint
     manifest = dataset.manifest

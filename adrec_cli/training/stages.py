@@ -41,6 +41,7 @@ class Stage:
         learning_rate_schedule: "constant", or "cosine" down to 0 over `epochs`.
         embedding_decay: share of the item vectors' length removed over the stage, although they are frozen; see the
             README for what it does to overfitting. 0 leaves not one byte changed.
+        skip: the stage is left out; the next one starts from the one before, or from fresh weights if there is none.
     """
 
     output: str
@@ -62,6 +63,7 @@ class Stage:
     learning_rate: float = 1e-3
     learning_rate_schedule: str = "constant"
     embedding_decay: float = 0.0
+    skip: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "validate_every", "negatives"):

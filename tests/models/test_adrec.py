@@ -14,9 +14,9 @@ from tests.reference import adrec as reference
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 
 
-def made(*, steps: int = 6, lambda_: float = 0.5, items: int = 40) -> ADRec:
+def made(*, steps: int = 6, lambda_: float = 0.5, items: int = 40, **options) -> ADRec:
     """A small model with fresh weights and a lambda large enough that noise matters."""
-    config = ADRecConfig(hidden_size=16, max_length=20, diffusion_steps=steps, lambda_=lambda_)
+    config = ADRecConfig(hidden_size=16, max_length=20, diffusion_steps=steps, lambda_=lambda_, **options)
     model = ADRec(config, items)
     generator = torch.Generator().manual_seed(5)
     for component in model.components():
@@ -173,3 +173,17 @@ def test_every_token_draws_its_own_timestep(monkeypatch):
     model.token_outputs(batch, output="x_start", generator=torch.Generator().manual_seed(0))
     assert len(np.unique(seen[0][0].numpy())) > 5
     assert (seen[0][0] != seen[0][1]).any()
+
+
+def test_noise_per_sequence_shares_a_timestep_within_a_sequence_only(monkeypatch):
+    model = made(steps=32, noise_per="sequence")
+    seen = []
+    original = type(model.diffusion).q_sample
+    monkeypatch.setattr(
+        type(model.diffusion), "q_sample", lambda self, x, t, noise: seen.append(t) or original(self, x, t, noise)
+    )
+    batch = _rows(*[[[1, 2, 3], [4, 5]]] * 20, length=6)
+    model.token_outputs(batch, output="x_start", generator=torch.Generator().manual_seed(0))
+    drawn = [set(seen[0][batch.segments_RL == segment].tolist()) for segment in range(1, batch.sequences + 1)]
+    assert all(len(of_one) == 1 for of_one in drawn)
+    assert len(set.union(*drawn)) > 5
