@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -107,6 +107,62 @@ def build(kind: type[T], table: Mapping[str, Any], *, where: str, base: T | None
     if base is not None:
         return dataclasses.replace(base, **values)  # type: ignore[type-var]
     return kind(**values)
+
+
+def require_at_least(config: Any, least: float, *names: str, table: str = "") -> None:
+    """Raise unless each of these options is at least so much.
+
+    Args:
+        config: a configuration dataclass.
+        least: the smallest value allowed.
+        names: of its fields.
+        table: of the configuration, for the message; "" names the option alone.
+
+    Raises:
+        UsageError: naming the option, the bound and the value.
+    """
+    for name in names:
+        # The other way round, so that NaN is refused too.
+        if not getattr(config, name) >= least:
+            must = "must not be negative" if least == 0 else f"must be at least {least}"
+            raise _refused(config, name, must, table)
+
+
+def require_positive(config: Any, *names: str, table: str = "") -> None:
+    """Raise unless each of these options is above 0; arguments and error as `require_at_least`."""
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise _refused(config, name, "must be positive", table)
+
+
+def require_share(config: Any, *names: str, table: str = "") -> None:
+    """Raise unless each of these options is in [0, 1); arguments and error as `require_at_least`."""
+    for name in names:
+        if not 0 <= getattr(config, name) < 1:
+            raise _refused(config, name, "must be in [0, 1)", table)
+
+
+def require_one_of(config: Any, name: str, known: Sequence[str], *, table: str = "") -> None:
+    """Raise unless an option has one of the known values; the hint lists them.
+
+    Args:
+        config, name, table: as `require_at_least`.
+        known: the values that mean something.
+
+    Raises:
+        UsageError: naming the option and its value.
+    """
+    value = getattr(config, name)
+    if value not in known:
+        raise UsageError(f"unknown {_full_name(name, table)} {value!r}", hint=f"one of: {', '.join(known)}")
+
+
+def _full_name(name: str, table: str) -> str:
+    return f"{table}.{name.rstrip('_')}" if table else name.rstrip("_")
+
+
+def _refused(config: Any, name: str, must: str, table: str) -> UsageError:
+    return UsageError(f"{_full_name(name, table)} {must}, got {getattr(config, name)}")
 
 
 def _typed(value: Any, expected: Any, *, where: str) -> Any:

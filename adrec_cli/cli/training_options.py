@@ -22,7 +22,7 @@ class Training:
     """What a stage learns with; flags lie over --set, which lies over --config, which lies over --preset."""
 
     preset: Annotated[
-        str | None, option("--preset", panel=_PANEL, metavar="NAME", help="Options that ship, such as paper or rechorus.",
+        str | None, option("--preset", panel=_PANEL, metavar="NAME", help="Options that ship, such as paper.",
                             complete=completion.preset)
     ] = None  # fmt: skip
     config: Annotated[

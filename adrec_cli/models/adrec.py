@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.diffusion.samplers import ddpm, noise_source
 from adrec_cli.diffusion.timesteps import uniform_timesteps
@@ -58,18 +59,14 @@ class ADRecConfig:
     lambda_: float = 1e-3
 
     def __post_init__(self) -> None:
-        for name in ("hidden_size", "cam_blocks", "adm_blocks", "heads", "max_length", "diffusion_steps"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"model.{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("dropout", "embedding_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"model.{name} must be in [0, 1), got {getattr(self, name)}")
+        require_at_least(
+            self, 1, "hidden_size", "cam_blocks", "adm_blocks", "heads", "max_length", "diffusion_steps", table="model"
+        )
+        require_share(self, "dropout", "embedding_dropout", table="model")
         if self.hidden_size % self.heads or self.hidden_size % 2:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
-        if self.initializer_range <= 0:
-            raise UsageError(f"model.initializer_range must be positive, got {self.initializer_range}")
-        if self.noise_per not in NOISE_PER:
-            raise UsageError(f"unknown model.noise_per {self.noise_per!r}", hint=f"one of: {', '.join(NOISE_PER)}")
+        require_positive(self, "initializer_range", table="model")
+        require_one_of(self, "noise_per", NOISE_PER, table="model")
         GaussianDiffusion.named(self.noise_schedule, self.diffusion_steps)
 
 

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from adrec_cli.config import require_at_least, require_positive, require_share
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.diffusion.samplers import Noise, ddpm, noise_source
 from adrec_cli.diffusion.timesteps import uniform_timesteps
@@ -55,17 +56,11 @@ class DiffuRecConfig:
     delta: float = 1e-3
 
     def __post_init__(self) -> None:
-        for name in ("hidden_size", "blocks", "heads", "max_length", "diffusion_steps"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"model.{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("dropout", "embedding_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"model.{name} must be in [0, 1), got {getattr(self, name)}")
+        require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", "diffusion_steps", table="model")
+        require_share(self, "dropout", "embedding_dropout", table="model")
         if self.hidden_size % self.heads or self.hidden_size % 2:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
-        for name in ("initializer_range", "delta"):
-            if getattr(self, name) <= 0:
-                raise UsageError(f"model.{name} must be positive, got {getattr(self, name)}")
+        require_positive(self, "initializer_range", "delta", table="model")
         GaussianDiffusion.named(self.noise_schedule, self.diffusion_steps)
 
 

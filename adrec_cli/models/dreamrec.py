@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.diffusion.samplers import ddpm, noise_source
 from adrec_cli.diffusion.timesteps import uniform_timesteps
@@ -63,20 +64,13 @@ class DreamRecConfig:
     target_gradient: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("hidden_size", "blocks", "heads", "max_length", "diffusion_steps"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"model.{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("dropout", "condition_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"model.{name} must be in [0, 1), got {getattr(self, name)}")
+        require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", "diffusion_steps", table="model")
+        require_share(self, "dropout", "condition_dropout", table="model")
         if self.hidden_size % self.heads or self.hidden_size % 2:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
-        if self.initializer_range <= 0:
-            raise UsageError(f"model.initializer_range must be positive, got {self.initializer_range}")
-        if self.guidance < 0:
-            raise UsageError(f"model.guidance must not be negative, got {self.guidance}")
-        if self.denoiser not in DENOISERS:
-            raise UsageError(f"unknown model.denoiser {self.denoiser!r}", hint=f"one of: {', '.join(DENOISERS)}")
+        require_positive(self, "initializer_range", table="model")
+        require_at_least(self, 0, "guidance", table="model")
+        require_one_of(self, "denoiser", DENOISERS, table="model")
         GaussianDiffusion.named(self.noise_schedule, self.diffusion_steps)
 
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from adrec_cli.config import require_at_least, require_share
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
@@ -41,11 +42,10 @@ class ESASRecConfig:
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in ("hidden_size", "blocks", "heads", "feed_forward_multiplier", "max_length"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"model.{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"model.dropout must be in [0, 1), got {self.dropout}")
+        require_at_least(
+            self, 1, "hidden_size", "blocks", "heads", "feed_forward_multiplier", "max_length", table="model"
+        )
+        require_share(self, "dropout", table="model")
         if self.hidden_size % self.heads:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be divisible by heads {self.heads}")
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from adrec_cli.errors import UsageError
+from adrec_cli.config import require_at_least, require_positive, require_share
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
@@ -45,14 +45,9 @@ class GRU4RecConfig:
     initializer_range: float = 0.02
 
     def __post_init__(self) -> None:
-        for name in ("hidden_size", "gru_size", "layers", "max_length"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"model.{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("dropout", "embedding_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"model.{name} must be in [0, 1), got {getattr(self, name)}")
-        if self.initializer_range <= 0:
-            raise UsageError(f"model.initializer_range must be positive, got {self.initializer_range}")
+        require_at_least(self, 1, "hidden_size", "gru_size", "layers", "max_length", table="model")
+        require_share(self, "dropout", "embedding_dropout", table="model")
+        require_positive(self, "initializer_range", table="model")
 
 
 class GRU4Rec(SequentialRecommender):

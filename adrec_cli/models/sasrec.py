@@ -14,6 +14,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from adrec_cli.config import require_at_least, require_positive, require_share
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
@@ -44,16 +45,11 @@ class SASRecConfig:
     initializer_range: float = 0.02
 
     def __post_init__(self) -> None:
-        for name in ("hidden_size", "blocks", "heads", "max_length"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"model.{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("dropout", "embedding_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"model.{name} must be in [0, 1), got {getattr(self, name)}")
+        require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", table="model")
+        require_share(self, "dropout", "embedding_dropout", table="model")
         if self.hidden_size % self.heads:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be divisible by heads {self.heads}")
-        if self.initializer_range <= 0:
-            raise UsageError(f"model.initializer_range must be positive, got {self.initializer_range}")
+        require_positive(self, "initializer_range", table="model")
 
 
 class SASRec(NextItemRecommender):

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.errors import UsageError
 
 SCHEDULES = ("constant", "cosine")
@@ -66,31 +67,19 @@ class Stage:
     skip: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "validate_every", "negatives"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("ce_weight", "mse_weight", "patience", "negatives_power", "bpr_max_penalty"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"{name} must not be negative, got {getattr(self, name)}")
+        require_at_least(self, 1, "epochs", "validate_every", "negatives")
+        require_at_least(self, 0, "ce_weight", "mse_weight", "patience", "negatives_power", "bpr_max_penalty")
         if self.ce_weight == 0 and self.mse_weight == 0:
             raise UsageError("a stage needs a loss: ce_weight and mse_weight are both 0")
-        if self.ranking_loss not in RANKING_LOSSES:
-            raise UsageError(f"unknown ranking_loss {self.ranking_loss!r}", hint=f"one of: {', '.join(RANKING_LOSSES)}")
+        require_one_of(self, "ranking_loss", RANKING_LOSSES)
         if not 0 <= self.gbce_t <= 1:
             raise UsageError(f"gbce_t must be in [0, 1], got {self.gbce_t}")
         if not self.trains:
             raise UsageError("a stage must train at least one component")
-        if self.learning_rate <= 0:
-            raise UsageError(f"learning_rate must be positive, got {self.learning_rate}")
-        if self.learning_rate_schedule not in SCHEDULES:
-            raise UsageError(
-                f"unknown learning_rate_schedule {self.learning_rate_schedule!r}",
-                hint=f"one of: {', '.join(SCHEDULES)}",
-            )
-        if self.keep not in KEEP:
-            raise UsageError(f"unknown keep {self.keep!r}", hint=f"one of: {', '.join(KEEP)}")
-        if not 0 <= self.embedding_decay < 1:
-            raise UsageError(f"embedding_decay must be in [0, 1), got {self.embedding_decay}")
+        require_positive(self, "learning_rate")
+        require_one_of(self, "learning_rate_schedule", SCHEDULES)
+        require_one_of(self, "keep", KEEP)
+        require_share(self, "embedding_decay")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,13 +103,9 @@ class TrainingConfig:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise UsageError(f"batch_size must be at least 1, got {self.batch_size}")
-        for name in ("weight_decay", "monitor_negatives", "seed"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.windows not in WINDOWS:
-            raise UsageError(f"unknown windows {self.windows!r}", hint=f"one of: {', '.join(WINDOWS)}")
+        require_at_least(self, 1, "batch_size")
+        require_at_least(self, 0, "weight_decay", "monitor_negatives", "seed")
+        require_one_of(self, "windows", WINDOWS)
 
 
 _SINGLE = Stage(
