@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import Sampling
 from adrec_cli.pipeline.item_choice import ItemChoice
-from adrec_cli.pipeline.recommend import Recommendation, RecommendedItem, RecommendOptions, recommend_with
+from adrec_cli.pipeline.recommend import (
+    Merging,
+    Recommendation,
+    RecommendedItem,
+    RecommendOptions,
+    recommend_with,
+)
 from adrec_cli.pipeline.recommender import Recommender, open_recommender
 from adrec_cli.schema import MANIFEST_FILE
 
-__all__ = ["ItemChoice", "LoadedRecommender", "Recommendation", "RecommendedItem", "Sampling", "load_recommender"]
+__all__ = [
+    "ItemChoice",
+    "LoadedRecommender",
+    "Merging",
+    "RecommendOptions",
+    "Recommendation",
+    "RecommendedItem",
+    "Sampling",
+    "load_recommender",
+]
 
 DEFAULTS = RecommendOptions()
 
@@ -52,6 +68,9 @@ class LoadedRecommender:
         include_seen: bool = DEFAULTS.include_seen,
         choice: ItemChoice = DEFAULTS.choice,
         sampling: Sampling = DEFAULTS.sampling,
+        samples: int = DEFAULTS.merging.samples,
+        temperature: float | None = None,
+        merge: str = DEFAULTS.merging.merge,
     ) -> list[RecommendedItem]:
         """Return the best items for somebody's history, or for a user of the data set.
 
@@ -62,16 +81,28 @@ class LoadedRecommender:
             include_seen: items of the history may come back.
             choice: which items may come back at all.
             sampling: of a diffusion model.
+            samples: of a diffusion model, merged into one list.
+            temperature: of the noise; None leaves what `sampling` says.
+            merge: "reciprocal-rank" or "mean-score".
 
         Raises:
-            UsageError: neither or both of history and user, or k out of range.
+            UsageError: neither or both of history and user, k out of range, or several samples or a temperature of a
+                model that draws nothing.
             InputError: an unknown user, or a history of unknown items only.
         """
         if (history is None) == (user is None):
             raise UsageError("give either a history or a user", hint="recommend(history=[...]) or recommend(user=...)")
         if isinstance(history, str):
             raise UsageError("a history is a list of ids, not a text", hint='recommend(history=["17", "42"])')
-        options = RecommendOptions(k=k, include_seen=include_seen, choice=choice, sampling=sampling)
+        if temperature is not None:
+            sampling = replace(sampling, temperature=temperature)
+        options = RecommendOptions(
+            k=k,
+            include_seen=include_seen,
+            choice=choice,
+            sampling=sampling,
+            merging=Merging(samples=samples, merge=merge),
+        )
         (found,) = self.recommend_many(
             users=[] if user is None else [user], histories=[] if history is None else [history], options=options
         )

@@ -10,6 +10,7 @@ import pytest
 
 import adrec_cli
 from adrec_cli import load_recommender
+from adrec_cli.api import Sampling
 from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.run import run
@@ -63,6 +64,24 @@ def test_what_cannot_be_asked(workspace, tmp_path):
         loaded.recommend(history=["x", "y\n,"])
     with pytest.raises(ArtifactError):
         load_recommender(tmp_path)
+
+
+def test_several_samples_of_a_temperature(workspace):
+    loaded = load_recommender(workspace)
+    one, hot = loaded.recommend(user="u1"), loaded.recommend(user="u1", samples=4, temperature=3.0)
+    assert loaded.recommend(user="u1", samples=1, temperature=1.0) == one
+    assert loaded.recommend(user="u1", samples=4, temperature=3.0) == hot
+    # By reciprocal rank no score is above that of four first ranks.
+    assert all(0 < item.score <= 4 / 61 + 1e-6 for item in hot)
+    still = loaded.recommend(user="u1", sampling=Sampling(noise="zero"))
+    assert loaded.recommend(user="u1", temperature=0) == still
+    ids = [item.item_id for item in still]
+    assert [item.item_id for item in loaded.recommend(user="u1", samples=3, temperature=0)] == ids
+    mean = loaded.recommend(user="u1", samples=3, temperature=0, merge="mean-score")
+    assert [item.score for item in mean] == pytest.approx([item.score for item in still], abs=1e-5)
+    for wrong in ({"samples": 0}, {"temperature": -1}, {"samples": 2, "merge": "vote"}):
+        with pytest.raises(UsageError):
+            loaded.recommend(user="u1", **wrong)
 
 
 def test_threads_may_ask_at_once(workspace):

@@ -88,7 +88,9 @@ def describe(evaluation: Evaluation) -> list[str]:
             if sampling["steps"] is None
             else f"{sampling['steps']} reverse steps"
         )
-        lines.append(f"sampling: {steps}, {sampling['noise']} noise, seed {sampling['seed']}")
+        noise = f"{sampling['noise']} noise of temperature {sampling['temperature']:g}, seed {sampling['seed']}"
+        merged = f"; {sampling['samples']} samples merged by {sampling['merge']}" if sampling["samples"] > 1 else ""
+        lines.append(f"sampling: {steps}, {noise}{merged}")
     return [*lines, f"ranked in {evaluation.seconds:.1f} s, stored in {evaluation.path}"]
 
 

@@ -13,6 +13,7 @@ from adrec_cli.errors import UsageError
 if TYPE_CHECKING:
     from adrec_cli.models.base import Sampling
     from adrec_cli.pipeline.evaluate import EvaluationOptions
+    from adrec_cli.pipeline.recommend import Merging
 
 _PANEL = "Ranking"
 
@@ -27,15 +28,34 @@ class Denoising:
     ] = None
     noise: Annotated[
         str,
-        option("--noise", panel=_PANEL, metavar="seeded|zero", help="zero makes one step deterministic.",
-                complete=completion.among(["seeded", "zero"])),
+        option("--noise", panel=_PANEL, metavar="seeded|common|zero",
+               help="Drawn for everybody, drawn once for all, or none.",
+               complete=completion.among(["seeded", "common", "zero"])),
     ] = "seeded"  # fmt: skip
+    temperature: Annotated[
+        float,
+        option("--temperature", panel=_PANEL, metavar="X", help="Standard deviation of the noise; 0 is none."),
+    ] = 1.0
+    samples: Annotated[
+        int, option("--samples", panel=_PANEL, metavar="N", help="Denoised samples of each history, merged.")
+    ] = 1
+    merge: Annotated[
+        str,
+        option("--merge", panel=_PANEL, metavar="reciprocal-rank|mean-score", help="How samples become one list.",
+               complete=completion.among(["reciprocal-rank", "mean-score"])),
+    ] = "reciprocal-rank"  # fmt: skip
 
     def sampling(self, seed: int) -> Sampling:
         """Return the sampling as models take it."""
         from adrec_cli.models.base import Sampling
 
-        return Sampling(steps=self.steps, noise=self.noise, seed=seed)
+        return Sampling(steps=self.steps, noise=self.noise, seed=seed, temperature=self.temperature)
+
+    def merging(self) -> Merging:
+        """Return how samples are merged, as ranking takes it."""
+        from adrec_cli.pipeline.recommend import Merging
+
+        return Merging(samples=self.samples, merge=self.merge)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +84,7 @@ class Candidates:
             negatives_file=Path(self.negatives) if self.negatives and not drawn else None,
             mask_seen=self.mask_seen,
             sampling=denoising.sampling(seed),
+            merging=denoising.merging(),
             seed=seed,
             device=computing.device,
             threads=computing.threads,

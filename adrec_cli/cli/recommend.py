@@ -52,6 +52,7 @@ def recommend(
         include_seen=include_seen,
         choice=choice.items(),
         sampling=denoising.sampling(seed),
+        merging=denoising.merging(),
         device=computing.device,
         threads=computing.threads,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,47 @@ from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options import Common, Computing, DatasetName, option
 
-_PANEL = "Limits"
+if TYPE_CHECKING:
+    from adrec_cli.models.base import Sampling
+    from adrec_cli.pipeline.recommend import Merging
+
+_PANEL, _RANKING = "Limits", "Ranking"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampled:
+    """How a diffusion model samples: without noise, or with noise common to all, so that answers repeat."""
+
+    steps: Annotated[int, option("--steps", panel=_RANKING, metavar="N", help="Reverse steps.")] = 1
+    temperature: Annotated[
+        float | None,
+        option("--temperature", panel=_RANKING, metavar="X",
+               help="Standard deviation of the noise; by default 0, and 1 with several samples."),
+    ] = None  # fmt: skip
+    samples: Annotated[
+        int, option("--samples", panel=_RANKING, metavar="N", help="Denoised samples of each history, merged.")
+    ] = 1
+    merge: Annotated[
+        str,
+        option("--merge", panel=_RANKING, metavar="reciprocal-rank|mean-score", help="How samples become one list.",
+               complete=completion.among(["reciprocal-rank", "mean-score"])),
+    ] = "reciprocal-rank"  # fmt: skip
+    seed: Annotated[int, option("--seed", panel=_RANKING, metavar="N", help="Of the noise.")] = 0
+
+    def sampling(self) -> Sampling:
+        """Return the sampling as models take it."""
+        from adrec_cli.models.base import FAST_SAMPLING, Sampling
+
+        temperature = float(self.samples > 1) if self.temperature is None else self.temperature
+        if temperature == 0:
+            return Sampling(steps=self.steps, noise=FAST_SAMPLING.noise)
+        return Sampling(steps=self.steps, noise="common", seed=self.seed, temperature=temperature)
+
+    def merging(self) -> Merging:
+        """Return how samples are merged, as ranking takes it."""
+        from adrec_cli.pipeline.recommend import Merging
+
+        return Merging(samples=self.samples, merge=self.merge)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +79,13 @@ def serve(
                      autocompletion=completion.checkpoint_or_model),
     ] = None,
     dataset: DatasetName = None,
-    steps: Annotated[int, typer.Option(metavar="N", help="Reverse steps, of zero noise, so that answers repeat.")] = 1,
+    sampled: Sampled,
     limits: RequestLimits,
     computing: Computing,
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
     """Answer requests over HTTP, and take a newly promoted model without dropping one."""
-    from adrec_cli.models.base import Sampling
     from adrec_cli.pipeline import serve as pipeline
     from adrec_cli.pipeline.serving.questions import Limits
 
@@ -61,7 +100,8 @@ def serve(
             batch=limits.max_batch,
             waiting=limits.max_waiting,
         ),
-        sampling=Sampling(steps=steps, noise="zero"),
+        sampling=sampled.sampling(),
+        merging=sampled.merging(),
         device=computing.device,
         threads=computing.threads,
     )

@@ -13,7 +13,10 @@ Denoiser = Callable[[torch.Tensor, int], torch.Tensor]
 """(x_t (..., D), the original timestep) -> the predicted x_start (..., D)."""
 
 Noise = Callable[[], torch.Tensor]
-"""Returns the next standard-normal draw (..., D), or zeros."""
+"""Returns the next normal draw (..., D), or zeros."""
+
+NOISES = ("seeded", "common", "zero")
+"""Kinds of noise: drawn for every row, one draw for all rows, none."""
 
 
 def ddpm(
@@ -43,22 +46,35 @@ def ddpm(
 
 
 def noise_source(
-    shape: tuple[int, ...], *, kind: str, generator: torch.Generator, dtype: torch.dtype = torch.float32
+    shape: tuple[int, ...],
+    *,
+    kind: str,
+    generator: torch.Generator,
+    dtype: torch.dtype = torch.float32,
+    temperature: float = 1.0,
 ) -> Noise:
     """Return the noise of a named kind for a sampler.
 
     Args:
-        shape: of one draw.
-        kind: "seeded" draws from `generator`, "zero" is deterministic.
+        shape: of one draw, rows first.
+        kind: "seeded" draws from `generator` for every row, "common" once for all rows (so that a row's noise does not
+            depend on the others), "zero" is deterministic.
         generator: on the device wanted.
         dtype: of the draws.
+        temperature: their standard deviation, at least 0.
 
     Raises:
         UsageError: an unknown kind.
     """
-    if kind == "zero":
+    if kind not in NOISES:
+        raise UsageError(f"unknown noise {kind!r}", hint=f"one of: {', '.join(NOISES)}")
+    if kind == "zero" or temperature == 0:
         zeros = torch.zeros(shape, device=generator.device, dtype=dtype)
         return lambda: zeros
-    if kind == "seeded":
-        return lambda: torch.randn(shape, generator=generator, device=generator.device, dtype=dtype)
-    raise UsageError(f"unknown noise {kind!r}", hint="one of: seeded, zero")
+    drawn = (1, *shape[1:]) if kind == "common" else shape
+
+    def draw() -> torch.Tensor:
+        normal = torch.randn(drawn, generator=generator, device=generator.device, dtype=dtype)
+        return (normal if temperature == 1 else temperature * normal).expand(shape)
+
+    return draw

@@ -79,6 +79,7 @@ class ADRec(SequentialRecommender):
 
     name: ClassVar[str] = "adrec"
     outputs: ClassVar[tuple[str, ...]] = ("condition", "x_start")
+    sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
 
     def __init__(self, config: ADRecConfig, items: int) -> None:
         super().__init__()
@@ -181,7 +182,9 @@ class ADRec(SequentialRecommender):
         def denoiser(x_t_B1D: torch.Tensor, t: int) -> torch.Tensor:
             return self.adm.extend(last_B1D + self.config.lambda_ * (x_t_B1D + times_TD[t]), caches)
 
-        noise = noise_source(tuple(last_B1D.shape), kind=sampling.noise, generator=generator)
+        noise = noise_source(
+            tuple(last_B1D.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature
+        )
         diffusion = self.diffusion.respaced(sampling.steps or self.diffusion.steps)
         return ddpm(denoiser, diffusion, noise).squeeze(1)
 

@@ -6,6 +6,7 @@ batch, D width, V items with padding (column 0), K top-k, T diffusion steps, H h
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from adrec_cli.diffusion.samplers import NOISES
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.embedding import ItemEmbedding
@@ -109,19 +111,24 @@ class Sampling:
 
     Attributes:
         steps: reverse steps; None means as many as the model was trained with.
-        noise: "seeded" or "zero".
+        noise: "seeded" (drawn for everybody), "common" (one draw for all, so that nobody's depends on who else is
+            asked for) or "zero".
         seed: of the noise.
+        temperature: standard deviation of the noise, at the start and at every step; 0 is no noise.
     """
 
     steps: int | None = None
     noise: str = "seeded"
     seed: int = 0
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise UsageError(f"steps must be at least 1, got {self.steps}")
-        if self.noise not in ("seeded", "zero"):
-            raise UsageError(f"unknown noise {self.noise!r}", hint="one of: seeded, zero")
+        if self.noise not in NOISES:
+            raise UsageError(f"unknown noise {self.noise!r}", hint=f"one of: {', '.join(NOISES)}")
+        if not 0 <= self.temperature < math.inf:
+            raise UsageError(f"temperature must be a finite number, at least 0, got {self.temperature}")
 
 
 FAST_SAMPLING = Sampling(steps=1, noise="zero")
@@ -134,6 +141,7 @@ class SequentialRecommender(nn.Module, ABC):
     Attributes:
         name: registered.
         outputs: what can be trained and ranked by.
+        sampled_outputs: those that come out of a reverse diffusion, which `Sampling` steers.
         max_length: L, the newest items of a history that are used.
         learns_from_prefixes: a training sequence gives one example, its last target, so that every prefix of a history
             is a sequence of its own; otherwise every position has its target.
@@ -141,6 +149,7 @@ class SequentialRecommender(nn.Module, ABC):
 
     name: ClassVar[str]
     outputs: ClassVar[tuple[str, ...]]
+    sampled_outputs: ClassVar[tuple[str, ...]] = ()
     learns_from_prefixes: ClassVar[bool] = False
     max_length: int
 

@@ -95,6 +95,7 @@ class DiffuRec(SequentialRecommender):
 
     name: ClassVar[str] = "diffurec"
     outputs: ClassVar[tuple[str, ...]] = ("x_start",)
+    sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
     learns_from_prefixes: ClassVar[bool] = True
 
     def __init__(self, config: DiffuRecConfig, items: int) -> None:
@@ -178,16 +179,23 @@ class DiffuRec(SequentialRecommender):
         mask_B1LL = mask_B11L.expand(-1, -1, len(columns_L), -1)
         users = torch.arange(len(histories.lengths_B), device=history_BLD.device)
         times_TD = self.timestep_embedding.table_TD()
-        uncertainty = noise_source(tuple(history_BLD.shape), kind=sampling.noise, generator=generator)
+        # Noise common to all must not depend on how long the others' histories are.
+        length = self.max_length if sampling.noise == "common" else len(columns_L)
+        uncertainty = noise_source(
+            (len(users), length, history_BLD.shape[2]),
+            kind=sampling.noise,
+            generator=generator,
+            temperature=sampling.temperature,
+        )
 
         def denoiser(x_t_BD: torch.Tensor, t: int) -> torch.Tensor:
-            lambda_BLD = self.config.delta * (1 + uncertainty())
+            lambda_BLD = self.config.delta * (1 + uncertainty()[:, : len(columns_L)])
             spread_B1D = (x_t_BD + times_TD[t]).unsqueeze(1)
             hidden_BLD = self._approximate(history_BLD, spread_B1D, lambda_BLD, mask_B1LL, None)
             return hidden_BLD[users, histories.lengths_B - 1]
 
         shape = (len(users), history_BLD.shape[2])
-        noise: Noise = noise_source(shape, kind=sampling.noise, generator=generator)
+        noise: Noise = noise_source(shape, kind=sampling.noise, generator=generator, temperature=sampling.temperature)
         return ddpm(denoiser, self.diffusion.respaced(sampling.steps or self.diffusion.steps), noise)
 
     def item_vectors_VD(self) -> torch.Tensor:

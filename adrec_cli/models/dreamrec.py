@@ -79,6 +79,7 @@ class DreamRec(SequentialRecommender):
 
     name: ClassVar[str] = "dreamrec"
     outputs: ClassVar[tuple[str, ...]] = ("x_start",)
+    sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
 
     def __init__(self, config: DreamRecConfig, items: int) -> None:
         super().__init__()
@@ -176,7 +177,9 @@ class DreamRec(SequentialRecommender):
             guided_BD = (1 + w) * self._denoise(x_t_BD, condition_BD, times_BD)
             return guided_BD - w * self._denoise(x_t_BD, self.no_condition_D.expand_as(x_t_BD), times_BD)
 
-        noise = noise_source(tuple(condition_BD.shape), kind=sampling.noise, generator=generator)
+        noise = noise_source(
+            tuple(condition_BD.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature
+        )
         diffusion = self.diffusion.respaced(sampling.steps or self.diffusion.steps)
         return ddpm(denoiser, diffusion, noise, std_T=diffusion.posterior_variance_T.sqrt())
 

@@ -22,9 +22,9 @@ from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset, restore_model
 from adrec_cli.pipeline.stage import OnEvent, ignore, split_kind
 from adrec_cli.pipeline.train import dataset_folder_of
+from adrec_cli.ranking.merging import SINGLE, Merging, merged_target_ranks
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import Cases, Protocol, draw_negatives, held_out_cases
-from adrec_cli.ranking.scores import target_ranks
 from adrec_cli.runtime import resolve_device, set_threads
 from adrec_cli.schema import COUNT
 
@@ -42,6 +42,7 @@ class EvaluationOptions:
         negatives_file: in ReChorus's form, instead of drawing.
         mask_seen: items of the history do not compete; off, as in the paper.
         sampling: of a diffusion model.
+        merging: how many samples, and how they become one list.
         seed: of drawn negatives.
         device, threads: to compute on.
     """
@@ -51,6 +52,7 @@ class EvaluationOptions:
     negatives_file: Path | None = None
     mask_seen: bool = False
     sampling: Sampling = field(default_factory=Sampling)
+    merging: Merging = SINGLE
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
@@ -151,9 +153,9 @@ def evaluate_opened(
         on_event(RankingProgress(done=done, total=total))
         return True
 
-    ranks = target_ranks(
-        model, dataset.sequences, cases, output=output, sampling=options.sampling, device=device,
-        negatives=negatives, mask_seen=options.mask_seen, on_progress=progress,
+    ranks = merged_target_ranks(
+        model, dataset.sequences, cases, output=output, sampling=options.sampling, merging=options.merging,
+        device=device, negatives=negatives, mask_seen=options.mask_seen, on_progress=progress,
     )  # fmt: skip
     assert ranks is not None
     seconds = time.perf_counter() - started
@@ -169,7 +171,7 @@ def evaluate_opened(
         protocol=protocol.code,
         negatives_source=protocol.negatives_source if protocol.negatives else "",
         mask_seen=options.mask_seen,
-        sampling=asdict(options.sampling),
+        sampling={**asdict(options.sampling), **asdict(options.merging)},
         seed=options.seed,
         metrics=metric_table(ranks, cases.users),
         users=len(np.unique(cases.users)),

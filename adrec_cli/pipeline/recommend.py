@@ -14,9 +14,10 @@ from adrec_cli.errors import InputError, UsageError
 from adrec_cli.models.base import Sampling
 from adrec_cli.pipeline.item_choice import ItemChoice
 from adrec_cli.pipeline.recommender import MODEL, Histories, Recommender, current_checkpoint, open_recommender
+from adrec_cli.ranking.merging import SINGLE, Merging
 from adrec_cli.schema import ITEM_ID, TITLE
 
-__all__ = ["RecommendOptions", "Recommendations", "current_checkpoint", "recommend", "recommend_with"]
+__all__ = ["Merging", "RecommendOptions", "Recommendations", "current_checkpoint", "recommend", "recommend_with"]
 
 MAX_K = 10_000
 
@@ -30,6 +31,7 @@ class RecommendOptions:
         include_seen: items of the history may come back.
         choice: which items may come back at all.
         sampling: of a diffusion model.
+        merging: how many samples, and how they become one list.
         device, threads: to compute on.
     """
 
@@ -37,6 +39,7 @@ class RecommendOptions:
     include_seen: bool = False
     choice: ItemChoice = field(default_factory=ItemChoice)
     sampling: Sampling = field(default_factory=Sampling)
+    merging: Merging = SINGLE
     device: str = "auto"
     threads: int | None = None
 
@@ -149,8 +152,9 @@ def recommend_with(
     starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
     together = Histories(items=np.concatenate([r.known for r in requests]), starts=starts, ends=ends)
     ranked, sources = recommender.rank(
-        together, options.k, include_seen=options.include_seen, sampling=options.sampling, candidates=candidates
-    )
+        together, options.k, include_seen=options.include_seen, sampling=options.sampling, candidates=candidates,
+        merging=options.merging,
+    )  # fmt: skip
     ids, titles = recommender.items[ITEM_ID], recommender.items.get_column(TITLE, default=None)
     return [
         Recommendation(

@@ -115,6 +115,7 @@ def recommend_batch(
     """
     format = "jsonl" if out == STDOUT and format is None else format_of(out, format)
     recommender = open_recommender(workspace, dataset_name, model, device=options.device, threads=options.threads)
+    recommender.check(options.sampling, options.merging)
     candidates, strangers = options.choice.indices(recommender.items)
     requests = collect_requests(recommender, audience)
     batch = _Batch(recommender, requests, options, candidates, recommender.items[ITEM_ID])
@@ -152,7 +153,8 @@ def _key(batch: _Batch, audience: Audience) -> str:
             "sequences": batch.recommender.sequences_sha256,
             "audience": audience.key(),
             "choice": batch.options.choice.key(),
-            "options": [batch.options.k, batch.options.include_seen, asdict(batch.options.sampling)],
+            "options": [batch.options.k, batch.options.include_seen],
+            "sampling": [asdict(batch.options.sampling), asdict(batch.options.merging)],
             "chunk": batch.chunk,
             "code": code_sha256(),
         }
@@ -199,6 +201,7 @@ def _ranked(batch: _Batch, number: int) -> pl.DataFrame:
         include_seen=batch.options.include_seen,
         sampling=batch.options.sampling,
         candidates=batch.candidates,
+        merging=batch.options.merging,
     )
     lengths = np.array([len(best.items) for best in ranked])
     user = pl.Series(np.repeat(np.arange(first, last), lengths))

@@ -20,7 +20,8 @@ from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset, restore_model
 from adrec_cli.pipeline.train import dataset_folder_of
-from adrec_cli.ranking.scores import Ranked, represented, top_k
+from adrec_cli.ranking.merging import SINGLE, Merging, check_sampled, merged_top_k
+from adrec_cli.ranking.scores import Ranked, represented
 from adrec_cli.runtime import resolve_device, set_threads
 from adrec_cli.schema import CHECKPOINT_SUFFIX, COUNT, CURRENT_FILE
 from adrec_cli.training.stages import STAGES
@@ -87,6 +88,7 @@ class Recommender:
         include_seen: bool,
         sampling: Sampling,
         candidates: npt.NDArray[np.int64] | None = None,
+        merging: Merging = SINGLE,
     ) -> tuple[list[Ranked], list[str]]:
         """Return the best k items for each history, and where each list comes from.
 
@@ -96,7 +98,12 @@ class Recommender:
             include_seen: items of the history may come back.
             sampling: of a diffusion model.
             candidates: item indices, ascending, that alone may come back; None allows all.
+            merging: how many samples, and how they become one list.
+
+        Raises:
+            UsageError: several samples or a temperature of a model that draws nothing.
         """
+        self.check(sampling, merging)
         asked = np.flatnonzero(histories.ends > histories.starts)
         popular = self._popular(k, candidates) if len(asked) < len(histories) else None
         results: list[Ranked | None] = [popular] * len(histories)
@@ -104,16 +111,20 @@ class Recommender:
         vectors_VD = self.model.item_vectors_VD().detach()
         batches = represented(
             self.model, histories.items, histories.starts[asked], histories.ends[asked],
-            output=self.checkpoint.metadata.output, sampling=sampling, device=self.device,
+            output=self.checkpoint.metadata.output, sampling=sampling, device=self.device, samples=merging.samples,
         )  # fmt: skip
         nothing = np.empty(0, dtype=np.int64)
-        for cases, representation_BD in batches:
+        for cases, representations in batches:
             numbers = asked[cases]
             seen = [nothing if include_seen else np.unique(histories.of(number)).astype(np.int64) for number in numbers]
-            best = top_k(representation_BD, vectors_VD, k, seen, candidates)
+            best = merged_top_k(representations, vectors_VD, k, seen, candidates, merge=merging.merge)
             for number, ranked in zip(numbers.tolist(), best, strict=True):
                 results[number], sources[number] = ranked, MODEL
         return [ranked for ranked in results if ranked is not None], sources
+
+    def check(self, sampling: Sampling, merging: Merging) -> None:
+        """Refuse several samples or a temperature of a model that draws nothing, with `UsageError`."""
+        check_sampled(self.model, self.checkpoint.metadata.output, sampling, merging)
 
     def _popular(self, k: int, candidates: npt.NDArray[np.int64] | None) -> Ranked:
         if candidates is None:

@@ -16,6 +16,7 @@ from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.pipeline.recommender import open_recommender
 from adrec_cli.pipeline.serving.questions import Limits
 from adrec_cli.pipeline.serving.served_model import ServedModel
+from adrec_cli.ranking.merging import SINGLE, Merging
 from adrec_cli.training.stages import STAGES
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class ServeOptions:
         host, port: to listen on.
         limits: of requests.
         sampling: of a diffusion model.
+        merging: how many samples, and how they become one list.
         poll_seconds: between looks for a newly promoted model.
         device, threads: to compute on.
     """
@@ -38,6 +40,7 @@ class ServeOptions:
     port: int = 8000
     limits: Limits = field(default_factory=Limits)
     sampling: Sampling = FAST_SAMPLING
+    merging: Merging = SINGLE
     poll_seconds: float = 2.0
     device: str = "auto"
     threads: int | None = None
@@ -63,7 +66,7 @@ def make_server(
         on_reload: told the hash of the model that answers, and the error if another one could not be taken.
 
     Raises:
-        UsageError: the extra `serve` is not installed.
+        UsageError: the extra `serve` is not installed, or a model that draws nothing is to be sampled.
         ArtifactError: no model, or one that is damaged or does not belong to the dataset.
     """
     try:
@@ -75,7 +78,7 @@ def make_server(
 
     def load() -> ServedModel:
         recommender = open_recommender(workspace, folder.name, model, device=options.device, threads=options.threads)
-        return ServedModel(recommender, options.sampling)
+        return ServedModel(recommender, options.sampling, options.merging)
 
     def changed(served: ServedModel) -> bool:
         recommender = served.recommender

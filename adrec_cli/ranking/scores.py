@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,8 @@ from adrec_cli.schema import PAD
 
 _CHUNK_ENTRIES = 2**22
 """Scores held at once: 16 MB in float32."""
+_BATCH_TOKENS, _MIN_BATCH_TOKENS = 16_384, 1_024
+"""Positions of a batch with one sample, and with however many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,20 +45,32 @@ def represented(
     output: str,
     sampling: Sampling,
     device: torch.device,
-) -> Iterator[tuple[npt.NDArray[np.int64], torch.Tensor]]:
-    """Yield numbers of cases and representation_BD of their histories, batched by length.
+    samples: int = 1,
+) -> Iterator[tuple[npt.NDArray[np.int64], list[torch.Tensor]]]:
+    """Yield numbers of cases and representation_BD of their histories in each sample, batched by length.
 
     Raises:
         ArtifactError: the model gives values that are not finite.
     """
     model.eval()
-    batches = history_batches(items, starts, ends, max_length=model.max_length)
+    tokens = max(_MIN_BATCH_TOKENS, _BATCH_TOKENS // samples)
+    batches = history_batches(items, starts, ends, max_length=model.max_length, batch_tokens=tokens)
     for number, (cases, histories) in enumerate(batches):
-        generator = seeded_generator(sampling.seed, "sampling", number, device=device)
-        representation_BD = model.represent(histories.to(device), output=output, sampling=sampling, generator=generator)
-        if not bool(torch.isfinite(representation_BD).all()):
+        # Noise common to all must not depend on who is in the batch.
+        purpose = "common" if sampling.noise == "common" else number
+        generator = seeded_generator(sampling.seed, "sampling", purpose, device=device)
+        histories = histories.to(device)
+        representations = [
+            model.represent(histories, output=output, sampling=sampling, generator=generator) for _ in range(samples)
+        ]
+        if not all(bool(torch.isfinite(representation_BD).all()) for representation_BD in representations):
             raise ArtifactError(f"{model.name} gives values that are not finite", hint="train it anew")
-        yield cases, representation_BD
+        yield cases, representations
+
+
+def mean_sample(representations: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return representation_BD whose scores are the means over the samples, as scores are inner products."""
+    return representations[0] if len(representations) == 1 else torch.stack(list(representations)).mean(dim=0)
 
 
 def target_ranks(
@@ -69,6 +83,7 @@ def target_ranks(
     device: torch.device,
     negatives: npt.NDArray[np.int64] | None = None,
     mask_seen: bool = False,
+    samples: int = 1,
     on_progress: Callable[[int, int], bool] = lambda done, total: True,
 ) -> npt.NDArray[np.int64] | None:
     """Rank the target of each case; an item with the same score counts as better (ties against the target).
@@ -81,6 +96,7 @@ def target_ranks(
         device: to compute on.
         negatives: (cases, n) item indices to rank against; None ranks against the whole catalogue.
         mask_seen: leave items of the history out of the competition.
+        samples: of a diffusion model; the score of an item is the mean of theirs.
         on_progress: told cases done and all cases; returning False stops.
 
     Returns:
@@ -90,9 +106,11 @@ def target_ranks(
     vectors_VD = model.item_vectors_VD().detach()
     done = 0
     batches = represented(
-        model, sequences.items, cases.starts, cases.ends, output=output, sampling=sampling, device=device
-    )
-    for numbers, representation_BD in batches:
+        model, sequences.items, cases.starts, cases.ends, output=output, sampling=sampling, device=device,
+        samples=samples,
+    )  # fmt: skip
+    for numbers, representations in batches:
+        representation_BD = mean_sample(representations)
         targets_B = torch.from_numpy(cases.targets[numbers]).to(device)
         if negatives is not None:
             candidates_BN = torch.from_numpy(negatives[numbers]).to(device)

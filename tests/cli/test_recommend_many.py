@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -28,6 +29,45 @@ def test_unknown_users_are_a_warning_and_all_unknown_an_error(adrec: Adrec, shop
     assert f"1 users and 0 items are unknown, listed in {tmp_path / 'recs.unknown.jsonl'}" in done.stderr
     users.write_text("nobody\n")
     assert adrec(*flags).exit_code == 3
+
+
+def test_several_samples_come_again_with_the_seed_for_one_and_for_all(adrec: Adrec, shop: Path, tmp_path: Path) -> None:
+    # So hot that noise counts although lambda is 0.001.
+    flags = ["--samples", 3, "--temperature", 2000, "--noise", "common", "-w", shop, "--dataset", "shop", "-k", 4]
+
+    def all_users(seed: int) -> dict[str, list[str]]:
+        done = adrec("recommend", "--all", "--out", tmp_path / f"{seed}.csv", "--seed", seed, *flags)
+        assert done.exit_code == 0, done.stderr
+        lists: dict[str, list[str]] = {}
+        for row in csv.DictReader((tmp_path / f"{seed}.csv").read_text().splitlines()):
+            lists.setdefault(row["user_id"], []).append(row["item_id"])
+        return lists
+
+    found = all_users(1)
+    assert found != all_users(2)
+    for user in ("u00", "u07"):
+        one = json.loads(adrec("recommend", "--user", user, "--seed", 1, "--json", *flags).stdout)
+        assert [item["item_id"] for item in one["results"][0]["items"]] == found[user]
+    (tmp_path / "1.csv").unlink()
+    assert all_users(1) == found
+
+
+def test_samples_of_what_draws_nothing_are_refused(adrec: Adrec, shop: Path, tmp_path: Path) -> None:
+    place = ["-w", shop, "--dataset", "shop"]
+    for command in (
+        ["evaluate", "pretrain", "--samples", 2],
+        ["evaluate", "mostpop", "--temperature", 2],
+        ["evaluate", "finetune", "--samples", 2, "--noise", "zero"],
+        ["evaluate", "finetune", "--samples", 300],
+        ["recommend", "--all", "--out", tmp_path / "r.csv", "--model", "pretrain", "--samples", 2],
+        ["recommend", "--user", "u00", "--merge", "vote"],
+        ["recommend", "--user", "u00", "--temperature", "nan"],
+        ["serve", "--model", "pretrain", "--samples", 2],
+    ):
+        done = adrec(*command, *place)
+        assert done.exit_code == 2, (command, done.stderr)
+        assert done.stderr.startswith("error: "), done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_rows_alone_go_to_stdout(process: Process, shop: Path) -> None:

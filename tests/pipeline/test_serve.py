@@ -15,7 +15,7 @@ pytest.importorskip("starlette", reason="the extra serve is not installed")
 uvicorn = pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
 from adrec_cli.errors import ArtifactError, UsageError  # noqa: E402
-from adrec_cli.models.base import FAST_SAMPLING  # noqa: E402
+from adrec_cli.models.base import FAST_SAMPLING, Sampling  # noqa: E402
 from adrec_cli.pipeline.promote import PromotionOptions  # noqa: E402
 from adrec_cli.pipeline.recommend import RecommendOptions, recommend  # noqa: E402
 from adrec_cli.pipeline.rollback import rollback  # noqa: E402
@@ -23,6 +23,7 @@ from adrec_cli.pipeline.run import run  # noqa: E402
 from adrec_cli.pipeline.serve import ServeOptions, make_server  # noqa: E402
 from adrec_cli.pipeline.serving.questions import Limits  # noqa: E402
 from adrec_cli.pipeline.train import ExperimentOptions  # noqa: E402
+from adrec_cli.ranking.merging import Merging  # noqa: E402
 from tests.conftest import TINY, write_interactions  # noqa: E402
 
 LIMITS = Limits(body=2_000_000, k=100, history=10_000)
@@ -216,6 +217,17 @@ def test_when_too_many_wait_the_rest_is_told_to_come_back(workspace):
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda _: server.ask(user="u1")[0], range(8)))
     assert set(found) == {200, 503}
+
+
+def test_several_samples_repeat_whoever_else_asks(workspace):
+    sampling, merging = Sampling(steps=2, noise="common", temperature=2), Merging(samples=3)
+    with Running(workspace, sampling=sampling, merging=merging) as server:
+        alone = [server.ask(user=f"u{n}", k=5) for n in range(20)]
+        with ThreadPoolExecutor(8) as pool:
+            together = list(pool.map(lambda n: server.ask(user=f"u{n}", k=5), range(20)))
+    assert [answer["items"] for _, answer in alone] == [answer["items"] for _, answer in together]
+    found = recommend(users=["u3"], workspace=workspace, options=RecommendOptions(sampling=sampling, merging=merging))
+    assert [item["item_id"] for item in alone[3][1]["items"]] == [item.item_id for item in found.results[0].items][:5]
 
 
 def test_what_cannot_be_served(tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 from adrec_cli.errors import AdrecError, InputError
 from adrec_cli.models.base import Sampling
 from adrec_cli.pipeline.recommender import MODEL, Histories, Recommender
+from adrec_cli.ranking.merging import SINGLE, Merging
 from adrec_cli.ranking.scores import Ranked
 from adrec_cli.schema import ITEM_ID, TITLE
 
@@ -56,10 +57,11 @@ class ServedModel:
         name: the first 16 characters of the checkpoint's hash.
     """
 
-    def __init__(self, recommender: Recommender, sampling: Sampling) -> None:
+    def __init__(self, recommender: Recommender, sampling: Sampling, merging: Merging = SINGLE) -> None:
+        recommender.check(sampling, merging)
         self.recommender = recommender
         self.name = recommender.checkpoint.sha256[:16]
-        self._sampling = sampling
+        self._sampling, self._merging = sampling, merging
         self._item_ids: list[str] = recommender.items[ITEM_ID].to_list()
         titled = TITLE in recommender.items.columns
         self._titles: list[str | None] = recommender.items[TITLE].to_list() if titled else [None] * len(self._item_ids)
@@ -83,7 +85,9 @@ class ServedModel:
             starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
             histories = Histories(items=np.concatenate([known[n][0] for n in numbers]), starts=starts, ends=ends)
             most = max(questions[number].k for number in numbers)
-            ranked, sources = self.recommender.rank(histories, most, include_seen=include_seen, sampling=self._sampling)
+            ranked, sources = self.recommender.rank(
+                histories, most, include_seen=include_seen, sampling=self._sampling, merging=self._merging
+            )
             for number, best, source in zip(numbers, ranked, sources, strict=True):
                 answers[number] = self._answer(best, questions[number].k, source, known[number][1])
         return [answer for answer in answers if answer is not None]
