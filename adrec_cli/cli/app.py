@@ -24,6 +24,7 @@ from adrec_cli.cli.recommend import recommend
 from adrec_cli.cli.rollback import rollback
 from adrec_cli.cli.run import run
 from adrec_cli.cli.serve import serve
+from adrec_cli.cli.sweep import sweep
 from adrec_cli.cli.train import train
 from adrec_cli.cli.verify import verify
 from adrec_cli.errors import ExitCode
@@ -86,6 +87,15 @@ add_command(
 add_command(
     app, train, panel=TRAINING,
     examples=["adrec train grocery", "adrec train grocery --preset report", "adrec train grocery --config my.toml"],
+)  # fmt: skip
+add_command(
+    app, sweep, panel=TRAINING,
+    examples=[
+        "adrec sweep grocery --vary steps=5,10,20,50",
+        "adrec sweep grocery --vary mse_weight=0.1,0.5,0.9 --vary lambda=0.001,0.1 --seeds 3",
+        "adrec sweep grocery --model sasrec --vary model.dropout=0.1,0.3,0.5 --vary blocks=1,2 --grid",
+        "adrec sweep grocery --vary sampling.steps=1,4,32 --negatives 99",
+    ],
 )  # fmt: skip
 add_command(
     app, evaluate, panel=USING,

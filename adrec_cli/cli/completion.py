@@ -59,6 +59,16 @@ def checkpoint_or_model(ctx: typer.Context, incomplete: str) -> list[str]:
     return [*model_names(incomplete), *checkpoint(ctx, incomplete)]
 
 
+def varied_option(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of an option that can be varied."""
+    from adrec_cli.pipeline.experiment import compose
+    from adrec_cli.pipeline.sweeping.option_keys import option_names_typed
+
+    model = ctx.params.get("model") or "adrec"
+    names = option_names_typed(compose(model)) if model in STAGES else []
+    return _starting((f"{name}=" for name in names), incomplete)
+
+
 def evaluable(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete what can be evaluated: a checkpoint, or mostpop."""
     return [*checkpoint(ctx, incomplete), *_starting(["mostpop"], incomplete)]

@@ -11,10 +11,14 @@ from adrec_cli.cli.terminal import Terminal
 from adrec_cli.pipeline.evaluate import RankingProgress
 from adrec_cli.pipeline.run import RunStepStarted
 from adrec_cli.pipeline.stage import StageStarted
+from adrec_cli.pipeline.sweep import SweepRunDone, SweepRunStarted
+from adrec_cli.pipeline.sweeping.shared_stages import StageShared
 from adrec_cli.pipeline.warm_start import StartChosen
 from adrec_cli.training.loop import EpochDone, StepDone, TrainingWarning
 
 _NEWEST_STEP_WEIGHT = 0.1
+_LOGGED = (EpochDone, StageStarted, StartChosen, RunStepStarted, SweepRunStarted, SweepRunDone)
+"""Events that go to the log for machines."""
 
 
 class TrainingProgress(Progress):
@@ -29,7 +33,7 @@ class TrainingProgress(Progress):
 
     def __call__(self, event: object) -> None:
         """Show one event."""
-        if self.terminal.log_json and isinstance(event, (EpochDone, StageStarted, StartChosen, RunStepStarted)):
+        if self.terminal.log_json and isinstance(event, _LOGGED):
             self.terminal.event(type(event).__name__, asdict(event))
             return
         match event:
@@ -51,8 +55,23 @@ class TrainingProgress(Progress):
             case RunStepStarted():
                 self.clear()
                 self.terminal.note(f"{event.name} ...")
+            case SweepRunStarted():
+                self.clear()
+                seed = f", seed {event.seed}" if event.seeds > 1 else ""
+                self.terminal.note(f"run {event.number}/{event.total}: {event.run}{seed}")
+            case StageShared():
+                self.terminal.note(f"{event.stage}: shared, trained already")
+            case SweepRunDone():
+                self._run_done(event)
             case _:
                 super().__call__(event)
+
+    def _run_done(self, event: SweepRunDone) -> None:
+        self.clear()
+        if event.value is None:
+            self.terminal.warn(f"{event.run}: {event.error or f'no {event.metric}'}")
+        else:
+            self.terminal.note(f"{event.run}: {event.metric} {event.value:.4f}, trained {duration(event.seconds)}")
 
     def _stage(self, event: StageStarted) -> None:
         self._monitor, self._started, self._steps, self._rate = event.monitor, time.perf_counter(), 0, 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -80,6 +81,9 @@ class ADRec(SequentialRecommender):
     name: ClassVar[str] = "adrec"
     outputs: ClassVar[tuple[str, ...]] = ("condition", "x_start")
     sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
+    unread_options: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType(
+        {"condition": frozenset({"diffusion_steps", "noise_schedule", "lambda_"})}
+    )
 
     def __init__(self, config: ADRecConfig, items: int) -> None:
         super().__init__()

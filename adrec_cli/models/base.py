@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -145,12 +146,15 @@ class SequentialRecommender(nn.Module, ABC):
         max_length: L, the newest items of a history that are used.
         learns_from_prefixes: a training sequence gives one example, its last target, so that every prefix of a history
             is a sequence of its own; otherwise every position has its target.
+        unread_options: by output, options of the configuration on which nothing depends that is computed for this
+            output: no fresh weight, no gradient, no score. Runs that differ in them alone share a stage.
     """
 
     name: ClassVar[str]
     outputs: ClassVar[tuple[str, ...]]
     sampled_outputs: ClassVar[tuple[str, ...]] = ()
     learns_from_prefixes: ClassVar[bool] = False
+    unread_options: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType({})
     max_length: int
 
     @abstractmethod

@@ -146,7 +146,7 @@ def evaluate_opened(
     device = resolve_device(options.device)
     model, output = _model_of(dataset, checkpoint, device)
     cases = held_out_cases(dataset.sequences, options.part)
-    negatives = _negatives(dataset, cases, options)
+    negatives = negatives_of(dataset, cases, options)
     started = time.perf_counter()
 
     def progress(done: int, total: int) -> bool:
@@ -211,9 +211,14 @@ def _model_of(
     return MostPopular.from_counts(counts).to(device), MostPopular.outputs[0]
 
 
-def _negatives(
+def negatives_of(
     dataset: Dataset, cases: Cases, options: EvaluationOptions
 ) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+    """Return the items each case is ranked against, read or drawn; None means the whole catalogue.
+
+    Raises:
+        InputError: the file does not fit the cases.
+    """
     if options.negatives_file is not None:
         user_ids = dataset.sequences.user_ids.gather(cases.users).to_list()
         return read_negatives(options.negatives_file, user_ids=user_ids, targets=cases.targets, items=dataset.items)

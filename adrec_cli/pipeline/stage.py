@@ -101,8 +101,9 @@ def run_stage(
     options: RunOptions,
     stop: StopRequest,
     on_event: OnEvent = ignore,
+    folder: Path | None = None,
 ) -> StageResult:
-    """Train one stage, or say that its checkpoint is up to date. The caller holds the model's lock.
+    """Train one stage, or say that its checkpoint is up to date. The caller holds the folder's lock.
 
     Args:
         dataset: to learn from.
@@ -112,16 +113,16 @@ def run_stage(
         options: device, threads, resuming.
         stop: asked between steps.
         on_event: told `StageStarted`, `StepDone` and `EpochDone`.
+        folder: to write into; None takes the model's.
 
     Raises:
         DivergedError: stopped before a step that is not finite; the last saved state and checkpoint stay.
         InterruptedRun: stopped by a signal after saving the state.
     """
     started = time.perf_counter()
-    folder = dataset.folder / experiment.model_name
-    path = folder / f"{stage_name}{CHECKPOINT_SUFFIX}"
-    key = _run_key(dataset, experiment, stage_name, parent)
-    done = None if options.force else _up_to_date(path, key)
+    path = (folder or dataset.folder / experiment.model_name) / f"{stage_name}{CHECKPOINT_SUFFIX}"
+    key = run_key(dataset, experiment, stage_name, parent)
+    done = None if options.force else up_to_date(path, key)
     if done is not None:
         StageFiles(path, key).forget()
         return StageResult(stage=stage_name, path=path, metadata=done, skipped=True, seconds=0.0)
@@ -193,7 +194,8 @@ def _train(training: StageTraining, files: StageFiles, stop: StopRequest, on_eve
         )
 
 
-def _run_key(dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None) -> str:
+def run_key(dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None) -> str:
+    """Return a hash of everything a stage's weights depend on; equal keys mean equal work."""
     tables = experiment.tables()
     return key_of(
         {
@@ -210,7 +212,7 @@ def _run_key(dataset: Dataset, experiment: Experiment, stage_name: str, parent: 
     )
 
 
-def _up_to_date(path: Path, key: str) -> CheckpointMetadata | None:
+def up_to_date(path: Path, key: str) -> CheckpointMetadata | None:
     """Return the metadata of a checkpoint that is whole and has this key; a damaged one is made anew."""
     if not path.is_file():
         return None

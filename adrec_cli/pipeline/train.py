@@ -168,8 +168,8 @@ def train_stages(
 
 def dataset_folder_of(space: Workspace, checkpoint: Path, dataset_name: str | None) -> Path:
     """Return the folder of the named dataset, or of the one the checkpoint lies in."""
-    if dataset_name is None and checkpoint.resolve().parent.parent.parent == space.root.resolve():
-        dataset_name = checkpoint.resolve().parent.parent.name
+    if dataset_name is None and checkpoint.resolve().is_relative_to(space.root.resolve()):
+        dataset_name = checkpoint.resolve().relative_to(space.root.resolve()).parts[0]
     return space.dataset_folder(dataset_name)
 
 

@@ -1,0 +1,247 @@
+"""`adrec sweep`: trains a model with one option after another changed, or parts left out, and compares the runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.errors import DivergedError, UsageError
+from adrec_cli.pipeline.evaluate import EvaluationOptions
+from adrec_cli.pipeline.experiment import Experiment
+from adrec_cli.pipeline.opening import Dataset, open_dataset
+from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore
+from adrec_cli.pipeline.sweeping.command_line import sweep_command
+from adrec_cli.pipeline.sweeping.design import Design, Run, planned
+from adrec_cli.pipeline.sweeping.measuring import measured
+from adrec_cli.pipeline.sweeping.results import (
+    RESULTS_FILE,
+    Outcome,
+    Summary,
+    results_table,
+    summarized,
+    write_results,
+)
+from adrec_cli.pipeline.sweeping.shared_stages import SWEEPS_FOLDER, train_shared_stages
+from adrec_cli.pipeline.train import ExperimentOptions
+from adrec_cli.runtime import StopRequest
+from adrec_cli.schema import FORMAT_VERSION
+
+SWEEP_FILE = "sweep.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRunStarted:
+    """A run of a sweep begins.
+
+    Attributes:
+        run, seed: which.
+        seeds: of each run.
+        number, total: of it among all runs, from 1.
+    """
+
+    run: str
+    seed: int
+    seeds: int
+    number: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRunDone:
+    """A run of a sweep is over.
+
+    Attributes:
+        run, seed: which.
+        metric, value: how good it is on validation; None if it diverged.
+        seconds: its epochs took, shared stages included.
+        error: why it has no value; "" if it has one.
+    """
+
+    run: str
+    seed: int
+    metric: str
+    value: float | None
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedRun:
+    """A run without a result, and why."""
+
+    run: str
+    seed: int
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What a sweep found.
+
+    Attributes:
+        dataset, model, name: which sweep.
+        command: that makes it again.
+        folder: of everything it wrote; results: the Parquet file in it.
+        monitor: the metric that runs are compared by.
+        summaries: every metric of every run.
+        failed: runs that diverged.
+    """
+
+    dataset: str
+    model: str
+    name: str
+    command: str
+    folder: Path
+    results: Path
+    monitor: str
+    summaries: list[Summary]
+    failed: list[FailedRun]
+
+
+def sweep(
+    dataset_name: str | None,
+    *,
+    model_name: str = "adrec",
+    workspace: Path,
+    design: Design,
+    experiment: ExperimentOptions = ExperimentOptions(),
+    evaluation: EvaluationOptions = EvaluationOptions(part="valid"),
+    test: bool = False,
+    options: RunOptions = RunOptions(),
+    stop: StopRequest | None = None,
+    on_event: OnEvent = ignore,
+) -> Sweep:
+    """Train and measure every run of a sweep; what was done before is not done again.
+
+    Runs are measured on validation. Whoever looks at test to choose among runs has no test left, so `test` is for the
+    one time when the choice is made.
+
+    Args:
+        dataset_name: preprocessed; None takes the only one in the workspace.
+        model_name: registered.
+        workspace: where datasets are.
+        design: what is tried.
+        experiment: presets, TOML and flags of the base.
+        evaluation: candidates, sampling and computing; its part is not asked.
+        test: measure on test as well.
+        options: device, threads, resuming.
+        stop: asked between steps.
+        on_event: told `SweepRunStarted`, `SweepRunDone`, and what training and ranking tell.
+
+    Raises:
+        UsageError: an unknown or ambiguous option, or a value out of range; nothing was trained.
+        LockedError: the same sweep is at work.
+        AdrecError: as `run_stage`; a run that diverges is noted in the result instead.
+    """
+    if test and evaluation.negatives_file:
+        raise UsageError("a file holds the negatives of one part", hint="leave out --test, or draw: --negatives 99")
+    dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
+    named = dataset.manifest.dataset
+    base = experiment.on_dataset(model_name, named)
+    runs = planned(
+        design, model_name=model_name, dataset_name=named, experiment=experiment, sampling=evaluation.sampling,
+        ablations={},
+    )  # fmt: skip
+    folder = dataset.folder / SWEEPS_FOLDER / design.folder_name(model_name)
+    work = _Sweeping(
+        dataset=dataset,
+        base=base,
+        folder=folder,
+        evaluation=evaluation,
+        parts=("valid", "test") if test else ("valid",),
+        options=options,
+        stop=stop or StopRequest(),
+        on_event=on_event,
+    )
+    found = Sweep(
+        dataset=named,
+        model=model_name,
+        name=folder.name,
+        command=sweep_command(named, model_name, design, experiment, evaluation, test=test),
+        folder=folder,
+        results=folder / RESULTS_FILE,
+        monitor=base.training.monitor,
+        summaries=[],
+        failed=[],
+    )
+    with exclusive(folder, f"sweep {named} --name {folder.name}"):
+        _describe(found, base, runs)
+        outcomes, failed = work.through(runs)
+        found = dataclasses.replace(found, summaries=summarized(results_table(outcomes, folder)), failed=failed)
+        _describe(found, base, runs)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sweeping:
+    """A sweep under way."""
+
+    dataset: Dataset
+    base: Experiment
+    folder: Path
+    evaluation: EvaluationOptions
+    parts: tuple[str, ...]
+    options: RunOptions
+    stop: StopRequest
+    on_event: OnEvent
+    done: set[Path] = dataclasses.field(default_factory=set)
+
+    def through(self, runs: Sequence[Run]) -> tuple[list[Outcome], list[FailedRun]]:
+        """Go through the runs; the table of results grows with each."""
+        outcomes: list[Outcome] = []
+        failed: list[FailedRun] = []
+        monitor, seeds = self.base.training.monitor, len({run.seed for run in runs})
+        for number, run in enumerate(runs, start=1):
+            self.on_event(SweepRunStarted(run=run.name, seed=run.seed, seeds=seeds, number=number, total=len(runs)))
+            try:
+                outcome = self._outcome(run)
+            except DivergedError as error:
+                failed.append(FailedRun(run=run.name, seed=run.seed, error=error.message))
+                self.on_event(
+                    SweepRunDone(
+                        run=run.name, seed=run.seed, metric=monitor, value=None, seconds=0.0, error=error.message
+                    )
+                )
+                continue
+            outcomes.append(outcome)
+            write_results(self.folder / RESULTS_FILE, results_table(outcomes, self.folder))
+            value = outcome.measured[0].metrics.get(monitor)
+            self.on_event(
+                SweepRunDone(run=run.name, seed=run.seed, metric=monitor, value=value, seconds=outcome.seconds)
+            )
+        return outcomes, failed
+
+    def _outcome(self, run: Run) -> Outcome:
+        stages = train_shared_stages(
+            self.dataset, run.experiment, self.base, self.folder, options=self.options, stop=self.stop,
+            on_event=self.on_event, done=self.done,
+        )  # fmt: skip
+        evaluations = [dataclasses.replace(self.evaluation, part=part, sampling=run.sampling) for part in self.parts]
+        return Outcome(
+            run=run,
+            stages=stages,
+            measured=[measured(self.dataset, stages[-1].checkpoint, each, self.on_event) for each in evaluations],
+        )
+
+
+def _describe(result: Sweep, base: Experiment, runs: Sequence[Run]) -> None:
+    """Write beside the results what they are of and how to get them again."""
+    content: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "dataset": result.dataset,
+        "model": result.model,
+        "name": result.name,
+        "command": result.command,
+        "monitor": result.monitor,
+        "base": base.tables(),
+        "runs": [{"run": run.name, "key": run.key, "value": run.value, "seed": run.seed} for run in runs],
+        "failed": [dataclasses.asdict(failed) for failed in result.failed],
+    }
+    write_bytes(result.folder / SWEEP_FILE, (json.dumps(content, indent=2) + "\n").encode())

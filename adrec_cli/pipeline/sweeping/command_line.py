@@ -1,0 +1,41 @@
+"""The command line that runs a sweep or a search again, made of its options."""
+
+from __future__ import annotations
+
+import shlex
+
+from adrec_cli.pipeline.evaluate import EvaluationOptions
+from adrec_cli.pipeline.sweeping.design import Design
+from adrec_cli.pipeline.sweeping.option_keys import as_settings, shown
+from adrec_cli.pipeline.train import ExperimentOptions
+
+
+def sweep_command(
+    dataset: str,
+    model_name: str,
+    design: Design,
+    experiment: ExperimentOptions,
+    evaluation: EvaluationOptions,
+    *,
+    test: bool,
+) -> str:
+    """Return the command line that runs the same sweep, for people who want to see the same figures."""
+    words = ["adrec", "sweep", dataset]
+    words += [] if model_name == "adrec" else ["--model", model_name]
+    for varied in design.vary:
+        words += ["--vary", f"{varied.key}={','.join(shown(value) for value in varied.values)}"]
+    for name in design.ablate:
+        words += ["--ablate", name]
+    words += ["--grid"] * design.grid + ["--no-base"] * (not design.base)
+    words += ["--seeds", str(design.seeds)] if design.seeds > 1 else []
+    words += ["--name", design.name] if design.name else []
+    words += ["--preset", experiment.preset] if experiment.preset else []
+    words += ["--config", str(experiment.config)] if experiment.config else []
+    for setting in as_settings(experiment.overrides):
+        words += ["--set", setting]
+    if evaluation.negatives or evaluation.negatives_file:
+        words += ["--negatives", str(evaluation.negatives_file or evaluation.negatives)]
+    words += ["--mask-seen"] * evaluation.mask_seen + ["--test"] * test
+    words += ["--steps", str(evaluation.sampling.steps)] if evaluation.sampling.steps else []
+    words += ["--noise", evaluation.sampling.noise] if evaluation.sampling.noise != "seeded" else []
+    return shlex.join(words)

@@ -1,0 +1,124 @@
+"""How good one checkpoint of a sweep is: its metrics under one protocol, each with an interval over users."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from adrec_cli.artifacts.atomic import file_sha256, write_bytes
+from adrec_cli.artifacts.provenance import code_sha256, key_of
+from adrec_cli.pipeline.evaluate import EvaluationOptions, RankingProgress, negatives_of, protocol_of
+from adrec_cli.pipeline.opening import Checkpoint, Dataset, restore_model
+from adrec_cli.pipeline.stage import OnEvent
+from adrec_cli.ranking.bootstrap import bootstrap_interval, per_user
+from adrec_cli.ranking.metrics import CUTOFFS, METRICS
+from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.scores import target_ranks
+from adrec_cli.runtime import resolve_device, set_threads
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Metrics of one checkpoint under one protocol.
+
+    Attributes:
+        part, protocol: of the ranking.
+        checkpoint_sha256: what was ranked with.
+        metrics: fractions by name, averaged over users.
+        lower, upper: bounds of each metric's 95% interval, a bootstrap over users: what other users might give. How
+            much another training would give is another question; several seeds answer it.
+        users: ranked for.
+        seconds: ranking took.
+    """
+
+    part: str
+    protocol: str
+    checkpoint_sha256: str
+    metrics: dict[str, float]
+    lower: dict[str, float]
+    upper: dict[str, float]
+    users: int
+    seconds: float
+
+
+def measured(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions, on_event: OnEvent) -> Measured:
+    """Return how good a checkpoint is, from the file beside it if it was measured so before.
+
+    Args:
+        dataset: it was trained on.
+        checkpoint: opened, in a sweep's folder.
+        options: what to rank and how.
+        on_event: told `RankingProgress`.
+
+    Raises:
+        AdrecError: nothing to rank, bad negatives, or a model that gives no finite values.
+    """
+    key = _key(dataset, checkpoint, options)
+    path = checkpoint.path.with_name(f"measured-{options.part}-{key[:12]}.json")
+    before = _read(path, key)
+    if before is not None:
+        return before
+    result = _measure(dataset, checkpoint, options, on_event)
+    write_bytes(path, (json.dumps({"key": key, **asdict(result)}, indent=2) + "\n").encode())
+    return result
+
+
+def _key(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions) -> str:
+    asked = asdict(dataclasses.replace(options, negatives_file=None))
+    for name in ("negatives_file", "device", "threads"):
+        del asked[name]
+    return key_of(
+        {
+            "checkpoint": checkpoint.sha256,
+            "sequences": dataset.manifest.sequences_sha256,
+            "code": code_sha256(),
+            "options": asked,
+            "negatives": file_sha256(options.negatives_file) if options.negatives_file else "",
+        }
+    )
+
+
+def _read(path: Path, key: str) -> Measured | None:
+    try:
+        content: Any = json.loads(path.read_bytes())
+        return Measured(**content) if content.pop("key") == key else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _measure(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions, on_event: OnEvent) -> Measured:
+    set_threads(options.threads)
+    device = resolve_device(options.device)
+    cases = held_out_cases(dataset.sequences, options.part)
+    negatives = negatives_of(dataset, cases, options)
+    started = time.perf_counter()
+
+    def progress(done: int, total: int) -> bool:
+        on_event(RankingProgress(done=done, total=total))
+        return True
+
+    ranks = target_ranks(
+        restore_model(checkpoint, device), dataset.sequences, cases, output=checkpoint.metadata.output,
+        sampling=options.sampling, device=device, negatives=negatives, mask_seen=options.mask_seen,
+        on_progress=progress,
+    )  # fmt: skip
+    assert ranks is not None
+    seconds = time.perf_counter() - started
+    values = {
+        f"{name}@{k}": per_user(metric(ranks, k), cases.users) for k in CUTOFFS for name, metric in METRICS.items()
+    }
+    intervals = {name: bootstrap_interval(of_users) for name, of_users in values.items()}
+    return Measured(
+        part=options.part,
+        protocol=protocol_of(dataset, options, 0 if negatives is None else negatives.shape[1]).code,
+        checkpoint_sha256=checkpoint.sha256,
+        metrics={name: float(of_users.mean()) for name, of_users in values.items()},
+        lower={name: low for name, (low, _) in intervals.items()},
+        upper={name: high for name, (_, high) in intervals.items()},
+        users=len(next(iter(values.values()))),
+        seconds=seconds,
+    )
