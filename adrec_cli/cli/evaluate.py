@@ -15,7 +15,7 @@ from adrec_cli.cli.terminal import Terminal
 from adrec_cli.training.stages import STAGES
 
 if TYPE_CHECKING:
-    from adrec_cli.pipeline.evaluate import Evaluation
+    from adrec_cli.artifacts.report import Evaluation
 
 
 def evaluate(

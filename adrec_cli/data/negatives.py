@@ -51,6 +51,18 @@ def read_negatives(
     return np.array(negatives, dtype=np.int64)
 
 
+def count_negatives(path: Path) -> int:
+    """Return how many negatives a file has for its first user; `read_negatives` checks the others.
+
+    Raises:
+        InputError: missing, empty or not readable.
+    """
+    lists = _read(path)[NEGATIVES]
+    if lists.is_empty():
+        raise InputError(f"{path}: no user has negatives")
+    return len(lists[0])
+
+
 def _index(index_of: dict[str, int], item: str, path: Path, user_id: str) -> int:
     if item not in index_of:
         raise InputError(f"{path}: negative {item!r} of user {user_id!r} is not among the dataset's items")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import polars as pl
 import torch
 
 from adrec_cli import __version__
-from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.provenance import code_sha256
+from adrec_cli.artifacts.ranks import CANDIDATES, COLD, HISTORY_LENGTH, RANK, TARGET_COUNT, USER_ROW
+from adrec_cli.artifacts.report import Evaluation, read_ranks, read_report, settle_report, write_report
 from adrec_cli.artifacts.workspace import Workspace
-from adrec_cli.data.negatives import read_negatives
-from adrec_cli.errors import UsageError
+from adrec_cli.data.negatives import count_negatives, read_negatives
+from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset, restore_model
@@ -24,9 +27,9 @@ from adrec_cli.pipeline.stage import OnEvent, ignore, split_kind
 from adrec_cli.pipeline.train import dataset_folder_of
 from adrec_cli.ranking.merging import SINGLE, Merging, merged_target_ranks
 from adrec_cli.ranking.metrics import metric_table
-from adrec_cli.ranking.protocols import Cases, Protocol, draw_negatives, held_out_cases
+from adrec_cli.ranking.protocols import Cases, Protocol, candidate_counts, draw_negatives, held_out_cases
 from adrec_cli.runtime import resolve_device, set_threads
-from adrec_cli.schema import COUNT
+from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, REPORTS_FOLDER, USER_ID
 
 BASELINE = "mostpop"
 """The name under which MostPopular, which needs no checkpoint, is evaluated."""
@@ -63,6 +66,11 @@ class EvaluationOptions:
         if self.mask_seen and (self.negatives or self.negatives_file):
             raise UsageError("--mask-seen belongs to full ranking; sampled negatives are unseen already")
 
+    @property
+    def sampled(self) -> dict[str, Any]:
+        """How vectors come about, as reports tell it."""
+        return {**asdict(self.sampling), **asdict(self.merging)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class RankingProgress:
@@ -70,42 +78,6 @@ class RankingProgress:
 
     done: int
     total: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """Metrics of one model under one protocol; what `reports/` holds as JSON.
-
-    Attributes:
-        protocol: its short code, such as loo/full/test.
-        metrics: fractions by name, averaged over users; with @5, @10, @20 and @50.
-        users, cases: ranked.
-        cold_targets: cases whose target never occurs in train; they count as any other.
-        seconds: wall time of ranking.
-        path: of the report.
-    """
-
-    dataset: str
-    model: str
-    stage: str
-    checkpoint: str
-    checkpoint_sha256: str
-    items_sha256: str
-    sequences_sha256: str
-    protocol: str
-    negatives_source: str
-    mask_seen: bool
-    sampling: dict[str, Any]
-    seed: int
-    metrics: dict[str, float]
-    users: int
-    cases: int
-    cold_targets: int
-    seconds: float
-    adrec_version: str
-    torch_version: str
-    code_sha256: str
-    path: str
 
 
 def evaluate(
@@ -141,8 +113,8 @@ def evaluate(
 def evaluate_opened(
     dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions, on_event: OnEvent = ignore
 ) -> Evaluation:
-    """Evaluate an opened checkpoint (None: MostPopular) and store the result."""
-    set_threads(options.threads)
+    """Evaluate an opened checkpoint (None: MostPopular) and store the result, with the rank of every target."""
+    threads = set_threads(options.threads)
     device = resolve_device(options.device)
     model, output = _model_of(dataset, checkpoint, device)
     cases = held_out_cases(dataset.sequences, options.part)
@@ -159,6 +131,7 @@ def evaluate_opened(
     )  # fmt: skip
     assert ranks is not None
     seconds = time.perf_counter() - started
+    table = _rank_table(dataset, cases, ranks, negatives, mask_seen=options.mask_seen)
     protocol = protocol_of(dataset, options, 0 if negatives is None else negatives.shape[1])
     evaluation = Evaluation(
         dataset=dataset.manifest.dataset,
@@ -170,21 +143,74 @@ def evaluate_opened(
         sequences_sha256=dataset.manifest.sequences_sha256,
         protocol=protocol.code,
         negatives_source=protocol.negatives_source if protocol.negatives else "",
+        negatives_sha256=_negatives_sha256(options),
         mask_seen=options.mask_seen,
-        sampling={**asdict(options.sampling), **asdict(options.merging)},
+        sampling=options.sampled,
         seed=options.seed,
         metrics=metric_table(ranks, cases.users),
         users=len(np.unique(cases.users)),
         cases=len(cases),
-        cold_targets=int((dataset.items[COUNT].to_numpy()[cases.targets - 1] == 0).sum()),
+        cold_targets=int(table[COLD].sum()),
+        parameters=sum(weight.numel() for weight in model.parameters()),
         seconds=seconds,
+        device=device.type,
+        threads=threads,
         adrec_version=__version__,
         torch_version=torch.__version__,
         code_sha256=code_sha256(),
         path=str(report_path(dataset, checkpoint, protocol)),
     )
-    write_bytes(Path(evaluation.path), (json.dumps(asdict(evaluation), indent=2) + "\n").encode())
-    return evaluation
+    return write_report(evaluation, table)
+
+
+def _rank_table(
+    dataset: Dataset,
+    cases: Cases,
+    ranks: npt.NDArray[np.int64],
+    negatives: npt.NDArray[np.int64] | None,
+    *,
+    mask_seen: bool,
+) -> pl.DataFrame:
+    """Return what is stored of each case."""
+    counts = dataset.items[COUNT].to_numpy()[cases.targets - 1]
+    return pl.DataFrame(
+        {
+            USER_ID: dataset.sequences.user_ids.gather(cases.users),
+            USER_ROW: cases.users,
+            ITEM_ID: dataset.items[ITEM_ID].gather(cases.targets - 1),
+            ITEM_INDEX: cases.targets,
+            RANK: ranks,
+            CANDIDATES: candidate_counts(dataset.sequences, cases, negatives=negatives, mask_seen=mask_seen),
+            HISTORY_LENGTH: cases.ends - cases.starts,
+            TARGET_COUNT: counts,
+            COLD: counts == 0,
+        }
+    )
+
+
+def stored_evaluation(dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions) -> Evaluation | None:
+    """Return the stored evaluation if it is of the very same checkpoint, data, options and code, its ranks whole."""
+    count = count_negatives(options.negatives_file) if options.negatives_file else options.negatives
+    path = report_path(dataset, checkpoint, protocol_of(dataset, options, count))
+    try:
+        stored = read_report(path)
+        read_ranks(path)
+    except ArtifactError:
+        # Missing, damaged, or not a report of this version: it is measured anew and overwritten.
+        return None
+    fresh = (
+        stored.checkpoint_sha256 == (checkpoint.sha256 if checkpoint else "")
+        and stored.items_sha256 == dataset.manifest.items_sha256
+        and stored.sequences_sha256 == dataset.manifest.sequences_sha256
+        and stored.negatives_sha256 == _negatives_sha256(options)
+        and stored.sampling == options.sampled
+        and stored.seed == options.seed
+        and stored.code_sha256 == code_sha256()
+    )
+    if not fresh:
+        return None
+    settle_report(path, stored)
+    return stored
 
 
 def protocol_of(dataset: Dataset, options: EvaluationOptions, negatives: int) -> Protocol:
@@ -199,7 +225,7 @@ def protocol_of(dataset: Dataset, options: EvaluationOptions, negatives: int) ->
 def report_path(dataset: Dataset, checkpoint: Checkpoint | None, protocol: Protocol) -> Path:
     """Return where the report of a model and protocol lies."""
     who = f"{checkpoint.metadata.model}-{checkpoint.metadata.stage}" if checkpoint else BASELINE
-    return dataset.folder / "reports" / f"{who}-{protocol.code.replace('/', '-')}.json"
+    return dataset.folder / REPORTS_FOLDER / f"{who}-{protocol.code.replace('/', '-')}.json"
 
 
 def _model_of(
@@ -211,9 +237,7 @@ def _model_of(
     return MostPopular.from_counts(counts).to(device), MostPopular.outputs[0]
 
 
-def negatives_of(
-    dataset: Dataset, cases: Cases, options: EvaluationOptions
-) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+def negatives_of(dataset: Dataset, cases: Cases, options: EvaluationOptions) -> npt.NDArray[np.int64] | None:
     """Return the items each case is ranked against, read or drawn; None means the whole catalogue.
 
     Raises:
@@ -225,3 +249,7 @@ def negatives_of(
     if options.negatives:
         return draw_negatives(dataset.sequences, cases, options.negatives, options.seed)
     return None
+
+
+def _negatives_sha256(options: EvaluationOptions) -> str:
+    return file_sha256(options.negatives_file) if options.negatives_file else ""

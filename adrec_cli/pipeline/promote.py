@@ -14,7 +14,7 @@ from adrec_cli.pipeline.opening import Checkpoint, Dataset
 from adrec_cli.pipeline.promotion_rule import PromotionRule
 from adrec_cli.pipeline.recommender import open_with_items
 from adrec_cli.runtime import resolve_device
-from adrec_cli.schema import CURRENT_FILE, ITEMS_FILE
+from adrec_cli.schema import CURRENT_FILE, ITEMS_FILE, PROMOTION_REPORT_SUFFIX, REPORTS_FOLDER
 from adrec_cli.training.stages import TrainingConfig
 
 
@@ -141,5 +141,5 @@ def _report(
 ) -> None:
     """Keep the last decision beside the other reports."""
     content = {"promoted": promoted, "rule": str(rule), "checkpoint_sha256": checkpoint.sha256, **asdict(comparison)}
-    path = dataset.folder / "reports" / f"{checkpoint.metadata.model}-promotion.json"
+    path = dataset.folder / REPORTS_FOLDER / f"{checkpoint.metadata.model}{PROMOTION_REPORT_SUFFIX}"
     write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())

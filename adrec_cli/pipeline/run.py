@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.lock import exclusive
-from adrec_cli.artifacts.provenance import code_sha256
+from adrec_cli.artifacts.report import Evaluation
 from adrec_cli.pipeline.comparison import Comparison
-from adrec_cli.pipeline.evaluate import (
-    Evaluation,
-    EvaluationOptions,
-    evaluate_opened,
-    protocol_of,
-    report_path,
-)
+from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate_opened, stored_evaluation
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, preprocess
 from adrec_cli.pipeline.promote import Promotion, PromotionOptions, promote_if_good
@@ -176,7 +169,7 @@ def _evaluate(
     dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions, on_event: OnEvent
 ) -> tuple[Evaluation, RunStep]:
     """Evaluate unless the stored report is of the very same checkpoint, data, options and code."""
-    stored = _stored_report(dataset, checkpoint, options)
+    stored = stored_evaluation(dataset, checkpoint, options)
     evaluation = stored or evaluate_opened(dataset, checkpoint, options, on_event)
     detail = f"ndcg@10 {evaluation.metrics['ndcg@10']:.4f}, hr@10 {evaluation.metrics['hr@10']:.4f}"
     return evaluation, RunStep(
@@ -185,25 +178,6 @@ def _evaluate(
         seconds=0.0 if stored else evaluation.seconds,
         detail=f"{detail} ({evaluation.protocol})",
     )
-
-
-def _stored_report(dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions) -> Evaluation | None:
-    if options.negatives_file is not None:
-        return None
-    path = report_path(dataset, checkpoint, protocol_of(dataset, options, options.negatives))
-    try:
-        stored = Evaluation(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        # Missing, or not a report of this version: it is measured anew and overwritten.
-        return None
-    fresh = (
-        stored.checkpoint_sha256 == (checkpoint.sha256 if checkpoint else "")
-        and stored.sequences_sha256 == dataset.manifest.sequences_sha256
-        and stored.sampling == asdict(options.sampling)
-        and stored.seed == options.seed
-        and stored.code_sha256 == code_sha256()
-    )
-    return stored if fresh else None
 
 
 def _told(warm: WarmStart | None) -> StartChosen:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,9 @@ from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint, 
 from adrec_cli.artifacts.dataset import needs_recovery
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import items_beside, read_current
+from adrec_cli.artifacts.report import read_ranks, read_report, report_files
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import AdrecError, ArtifactError
-from adrec_cli.pipeline.evaluate import Evaluation
 from adrec_cli.pipeline.opening import Checkpoint, open_dataset, restore_model
 from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE, ITEMS_FILE, MANIFEST_FILE, SEQUENCES_FILE, STATE_SUFFIX
 
@@ -91,7 +90,7 @@ class _Dataset:
         for path in sorted(self.folder.glob(f"*/{CURRENT_FILE}")):
             again = f"adrec run {self.folder.name} --model {path.parent.name} --force"
             yield self._checked(path, lambda path=path: self._current(path), again)
-        for path in sorted(self.folder.glob("reports/*.json")):
+        for path in report_files(self.folder):
             yield self._checked(path, lambda path=path: self._report(path), "evaluate again")
 
     def _checked(self, path: Path, check: object, repair: str) -> Verdict:
@@ -168,8 +167,9 @@ class _Dataset:
         return WHOLE, f"promotes {current.checkpoint}, {len(current.earlier)} to go back to", ""
 
     def _report(self, path: Path) -> tuple[str, str, str]:
-        try:
-            report = Evaluation(**json.loads(path.read_bytes()))
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise ArtifactError(f"{path} is damaged: {error}") from error
-        return WHOLE, f"{report.model} {report.stage}".strip() + f" on {report.protocol}", ""
+        report = read_report(path)
+        read_ranks(path)
+        detail = f"{report.model} {report.stage}".strip() + f" on {report.protocol}"
+        if self.manifest is not None and report.sequences_sha256 != self.manifest.sequences_sha256:
+            return OUT_OF_DATE, f"{detail}; the sequences have changed since", "evaluate again"
+        return WHOLE, detail, ""

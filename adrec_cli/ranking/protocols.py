@@ -117,3 +117,25 @@ def draw_negatives(sequences: Sequences, cases: Cases, count: int, seed: int) ->
         if not len(rows):
             return drawn
         drawn[rows, columns] = random.integers(1, item_count + 1, size=len(rows))
+
+
+def candidate_counts(
+    sequences: Sequences, cases: Cases, *, negatives: npt.NDArray[np.int64] | None = None, mask_seen: bool = False
+) -> npt.NDArray[np.int64]:
+    """Return how many items each target is ranked among, itself included.
+
+    Args:
+        sequences: of the dataset.
+        cases: ranked.
+        negatives: (cases, n) sampled items, counted as often as they were drawn; the target does not compete with
+            itself.
+        mask_seen: items of the history do not compete.
+    """
+    if negatives is not None:
+        competing: npt.NDArray[np.int64] = (negatives != cases.targets[:, None]).sum(axis=1)
+        return competing + 1
+    counts = np.full(len(cases), sequences.item_count, dtype=np.int64)
+    if mask_seen:
+        for case, (start, end, target) in enumerate(zip(cases.starts, cases.ends, cases.targets, strict=True)):
+            counts[case] -= len(set(sequences.items[start:end].tolist()) - {int(target)})
+    return counts

@@ -17,6 +17,7 @@ import pytest
 from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state, save_state
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.artifacts.promotion import read_current
+from adrec_cli.artifacts.report import read_ranks, read_report
 from adrec_cli.errors import ArtifactError
 from adrec_cli.pipeline.opening import open_checkpoint, open_dataset
 from tests.robustness.processes import TINY, artifacts, typed, typed_here
@@ -67,6 +68,11 @@ def checkpoint_content(path: Path) -> object:
     return {name: tensor.tolist() for name, tensor in tensors.items()}, metadata
 
 
+def ranks_content(path: Path) -> object:
+    found = read_ranks(path)
+    return read_report(path.with_name(path.name.replace(".ranks.parquet", ".json"))), found.ranks.tolist()
+
+
 def state_content(path: Path) -> object:
     tensors, text = load_state(path)
     return {name: tensor.tolist() for name, tensor in tensors.items()}, text
@@ -78,6 +84,13 @@ def test_every_byte_of_a_data_set(workspace, name):
     size = path.stat().st_size
     tried = refuse_or_be_right(path, lambda: dataset_content(path.parent), range(size), range(size))
     assert tried == 2 * size
+
+
+@pytest.mark.parametrize("suffix", [".json", ".ranks.parquet"])
+def test_bytes_of_reports_and_ranks(workspace, suffix):
+    path = workspace / f"shop/reports/adrec-finetune-loo-full-test{suffix}"
+    positions = sampled(path.stat().st_size, 250)
+    assert refuse_or_be_right(path, lambda: ranks_content(path), positions, positions) >= 500
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "state"])

@@ -38,7 +38,7 @@ def test_a_finished_workspace_is_whole_and_stays_as_it_is(workspace, csv):
     "name",
     [
         "manifest.json", "sequences.parquet", "items.parquet", "adrec/align.safetensors", "adrec/current.json",
-        "adrec/promoted", "reports/mostpop-loo-full-test.json",
+        "adrec/promoted", "reports/mostpop-loo-full-test.json", "reports/mostpop-loo-full-test.ranks.parquet",
     ],
 )  # fmt: skip
 def test_one_flipped_byte_is_found_and_named(workspace, name):
@@ -75,6 +75,12 @@ def test_lineage(workspace, csv, tmp_path):
     assert typed_here(["preprocess", newer, "--workspace", workspace]).exit_code == 0
     found = verdicts(workspace)
     assert found["shop/adrec/pretrain.safetensors"]["repair"] == "adrec train shop --model adrec"
+    assert found["shop/reports/adrec-finetune-loo-full-test.json"]["status"] == "out of date"
+
+
+def test_the_report_of_a_promotion_is_no_evaluation(workspace):
+    (workspace / "shop/reports/adrec-promotion.json").write_text("{}")
+    assert "shop/reports/adrec-promotion.json" not in verdicts(workspace)
 
 
 def test_weights_that_are_not_finite_are_found(workspace):

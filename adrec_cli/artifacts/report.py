@@ -1,0 +1,208 @@
+"""Reports of evaluations, each with the ranks of all targets beside it: the two change at once and are checked."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from adrec_cli.artifacts.atomic import replacing, storage_error, sync_folder, write_bytes
+from adrec_cli.artifacts.manifest import content_sha256
+from adrec_cli.artifacts.ranks import TargetRanks, parse_ranks, rank_file
+from adrec_cli.errors import ArtifactError
+from adrec_cli.schema import FORMAT_VERSION, PROMOTION_REPORT_SUFFIX, RANKS_SUFFIX, REPORTS_FOLDER
+
+REPORT_SUFFIX = ".json"
+_NEXT_SUFFIX = ".ranks.next"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What an evaluation found, and all that the figures depend on.
+
+    Attributes:
+        dataset, model, stage, checkpoint: names; stage and checkpoint are empty for MostPopular.
+        checkpoint_sha256, items_sha256, sequences_sha256: which ones exactly.
+        protocol: its short code, such as loo/full/test.
+        negatives_source: where sampled items come from, "" without.
+        negatives_sha256: of the file they come from; "" where they are drawn, or without.
+        mask_seen, sampling, seed: as in the options.
+        metrics: fractions by name, averaged over users; with @5, @10, @20 and @50.
+        users, cases: ranked.
+        cold_targets: cases whose target never occurs in train; they count as any other.
+        parameters: numbers in the model.
+        seconds: wall time of ranking, on `threads` CPU threads of `device`.
+        ranks_sha256: of the file with the rank of every target, `ranks_path(path)`.
+        path: of the report, where it was read.
+    """
+
+    dataset: str
+    model: str
+    stage: str
+    checkpoint: str
+    checkpoint_sha256: str
+    items_sha256: str
+    sequences_sha256: str
+    protocol: str
+    negatives_source: str
+    negatives_sha256: str
+    mask_seen: bool
+    sampling: dict[str, Any]
+    seed: int
+    metrics: dict[str, float]
+    users: int
+    cases: int
+    cold_targets: int
+    parameters: int
+    seconds: float
+    device: str
+    threads: int
+    adrec_version: str
+    torch_version: str
+    code_sha256: str
+    path: str
+    ranks_sha256: str = ""
+    format_version: int = FORMAT_VERSION
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what the ranks depend on, as their file says it of itself; equal work gives equal values."""
+        found = asdict(self)
+        names = ["format_version", "dataset", "model", "stage", "checkpoint_sha256", "items_sha256", "sequences_sha256"]
+        names += ["protocol", "negatives_source", "negatives_sha256", "mask_seen", "sampling", "seed"]
+        names += ["adrec_version", "torch_version", "code_sha256"]
+        return {name: found[name] for name in names}
+
+
+def ranks_path(report: Path) -> Path:
+    """Return where the ranks of a report lie."""
+    return report.with_name(report.name.removesuffix(REPORT_SUFFIX) + RANKS_SUFFIX)
+
+
+def report_files(dataset_folder: Path) -> list[Path]:
+    """Return the reports of evaluations in a dataset's folder, sorted; other reports are left out."""
+    found = (dataset_folder / REPORTS_FOLDER).glob(f"*{REPORT_SUFFIX}")
+    return sorted(path for path in found if not path.name.endswith(PROMOTION_REPORT_SUFFIX) and path.name[0] != ".")
+
+
+def write_report(evaluation: Evaluation, ranks: pl.DataFrame) -> Evaluation:
+    """Write a report and its ranks; whoever reads finds the old two or the new two.
+
+    The ranks are written under a name of their own content first; the new report is the moment of change; then they
+    take their place.
+
+    Args:
+        evaluation: says where its report goes.
+        ranks: one row a case, in the columns of `TargetRanks`.
+
+    Returns:
+        the evaluation with the hash of its ranks.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    path = Path(evaluation.path)
+    content, sha256 = rank_file(ranks, evaluation.provenance())
+    evaluation = dataclasses.replace(evaluation, ranks_sha256=sha256)
+    with replacing(_next_path(path, sha256)) as temporary:
+        temporary.write_bytes(content)
+    told = asdict(evaluation)
+    told["report_sha256"] = content_sha256(told)
+    write_bytes(path, (json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
+    settle_report(path, evaluation)
+    return evaluation
+
+
+def settle_report(path: Path, evaluation: Evaluation) -> None:
+    """Move the ranks of a report to their place, and remove those of writers that were killed.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(_next_path(path, evaluation.ranks_sha256), ranks_path(path))
+            sync_folder(path.parent)
+        stem = path.name.removesuffix(REPORT_SUFFIX)
+        for leftover in path.parent.glob(f".{stem}.*{_NEXT_SUFFIX}"):
+            leftover.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error("write", path, error) from error
+
+
+def read_report(path: Path) -> Evaluation:
+    """Read and check a report, not its ranks.
+
+    Raises:
+        ArtifactError: missing, damaged, or of another format version.
+        StorageError: unreadable.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError("not a JSON object")
+        if content.pop("report_sha256", None) != content_sha256(content):
+            raise ValueError("its content does not match its own checksum")
+        _require_types(content)
+        evaluation = Evaluation(**content)
+        if evaluation.format_version != FORMAT_VERSION:
+            raise ValueError(f"format version {evaluation.format_version}, this adrec reads {FORMAT_VERSION}")
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} does not exist", hint="evaluate first") from error
+    except OSError as error:
+        raise storage_error("read", path, error) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ArtifactError(f"{path} is damaged: {error}", hint="evaluate again") from error
+    return dataclasses.replace(evaluation, path=str(path))
+
+
+def read_ranks(path: Path) -> TargetRanks:
+    """Read the rank of every target, and the report they belong to.
+
+    Args:
+        path: of a report, or of the ranks beside one.
+
+    Raises:
+        ArtifactError: either is missing, damaged, of another format version, or they do not belong together.
+        StorageError: unreadable.
+    """
+    if path.name.endswith(RANKS_SUFFIX):
+        path = path.with_name(path.name.removesuffix(RANKS_SUFFIX) + REPORT_SUFFIX)
+    while True:
+        evaluation = read_report(path)
+        sha256 = evaluation.ranks_sha256
+        try:
+            # A writer that was killed after the report has left them under their first name.
+            for place in (_next_path(path, sha256), ranks_path(path)):
+                if place.is_file():
+                    return parse_ranks(place, sha256)
+            raise ArtifactError(f"{ranks_path(path)} does not exist", hint="evaluate again")
+        except ArtifactError:
+            if read_report(path) == evaluation:
+                raise
+
+
+def _next_path(report: Path, ranks_sha256: str) -> Path:
+    return report.with_name(f".{report.name.removesuffix(REPORT_SUFFIX)}.{ranks_sha256[:16]}{_NEXT_SUFFIX}")
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float), "bool": bool}
+
+
+def _require_types(content: dict[str, Any]) -> None:
+    """Refuse a report whose checksum is right but whose content nobody could have written.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for field in fields(Evaluation):
+        expected = dict if str(field.type).startswith("dict") else _KINDS[str(field.type)]
+        if not isinstance(content.get(field.name), expected):
+            raise ValueError(f"{field.name} is missing or not of its type")
+    if any(not isinstance(value, float | int) for value in content["metrics"].values()):
+        raise ValueError("metrics are not numbers")
