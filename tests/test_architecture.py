@@ -16,14 +16,15 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
 FOUNDATION = {"schema", "errors", "", "config", "runtime", "presets"}
 MAY_IMPORT = {
     # The command line calls the pipeline only; it knows the types of what it is told and what it shows.
-    "cli": {"cli", "pipeline", "training", "data", "models", "artifacts", *FOUNDATION},
-    "pipeline": {"pipeline", "training", "ranking", "artifacts", "data", "models", *FOUNDATION},
-    "training": {"training", "data", "models", *FOUNDATION},
+    "cli": {"cli", "pipeline", "training", "data", "models", "artifacts", "diagnostics", *FOUNDATION},
+    "pipeline": {"pipeline", "training", "ranking", "artifacts", "data", "models", "diagnostics", *FOUNDATION},
+    "training": {"training", "data", "models", "diagnostics", *FOUNDATION},
     "ranking": {"ranking", "data", "models", *FOUNDATION},
     "artifacts": {"artifacts", *FOUNDATION},
     "data": {"data", "artifacts", "models", *FOUNDATION},
     "models": {"models", "layers", "diffusion", *FOUNDATION},
     "layers": {"layers", "diffusion", "schema", "errors"},
+    "diagnostics": {"diagnostics", "schema", "errors"},
     "diffusion": {"diffusion", "schema", "errors"},
 }
 ONLY_IN_CLI = {"typer", "rich", "click"}

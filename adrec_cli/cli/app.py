@@ -18,6 +18,7 @@ from adrec_cli.cli.evaluate import evaluate
 from adrec_cli.cli.export import export
 from adrec_cli.cli.failures import BROKEN_PIPE, discard_output, report_usage
 from adrec_cli.cli.finetune import finetune
+from adrec_cli.cli.inspect import inspect
 from adrec_cli.cli.preprocess import preprocess
 from adrec_cli.cli.pretrain import pretrain
 from adrec_cli.cli.recommend import recommend
@@ -30,7 +31,7 @@ from adrec_cli.cli.verify import verify
 from adrec_cli.errors import ExitCode
 
 ALL, DATA, TRAINING, USING = "Everything at once", "Data", "Training", "Using a model"
-KEEPING = "Keeping the workspace"
+SEEING, KEEPING = "Seeing what a model does", "Keeping the workspace"
 
 app = typer.Typer(
     name="adrec",
@@ -117,6 +118,14 @@ add_command(
 add_command(app, export, panel=USING, examples=["adrec export adrec.onnx", "adrec export sasrec.pt2 --model sasrec"])
 add_command(app, serve, panel=USING, examples=["adrec serve", "adrec serve --dataset grocery --port 9000"])
 add_command(app, rollback, panel=USING, examples=["adrec rollback grocery"])
+add_command(
+    app, inspect, panel=SEEING,
+    examples=[
+        "adrec inspect adrec sasrec --dataset grocery",
+        "adrec inspect pretrain align finetune --dataset grocery",
+        "adrec inspect finetune --item s00e00 -k 5",
+    ],
+)  # fmt: skip
 add_command(app, verify, panel=KEEPING, examples=["adrec verify", "adrec verify workspace --raw downloads --json"])
 add_command(app, clean, panel=KEEPING, examples=["adrec clean --dry-run", "adrec clean --yes"])
 datasets.callback(invoke_without_command=True)(typeable(list_datasets))

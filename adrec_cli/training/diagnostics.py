@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from adrec_cli.diagnostics.spectrum import effective_rank, entropy, isotropy, singular_values
+from adrec_cli.diagnostics.spread import embedding_variance, mean_cosine_of_others
+
 MAX_SAMPLED_ITEMS = 4096
 MAX_MEAN_COSINE = 0.9
 MIN_RANK_SHARE = 0.05
@@ -19,17 +22,20 @@ _FLOOR_SHARE = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingHealth:
-    """How much room the item vectors take.
+    """How much room the item vectors take: what is cheap of `adrec_cli.diagnostics`.
 
     Attributes:
-        effective_rank: exp of the entropy of the normalised singular values, between 1 and D. Source: Roy and
-            Vetterli, "The effective rank", EUSIPCO 2007.
+        effective_rank: between 1 and `full_rank`.
         mean_cosine: between two different items; 1 where all point the same way.
+        embedding_variance, singular_value_entropy, isotropy: as `diagnostics.embedding.TERMS` explains.
         full_rank: the most `effective_rank` can be.
     """
 
     effective_rank: float
     mean_cosine: float
+    embedding_variance: float
+    singular_value_entropy: float
+    isotropy: float
     full_rank: int
 
     @property
@@ -47,15 +53,13 @@ def embedding_health(vectors_VD: torch.Tensor) -> EmbeddingHealth:
     """Measure item vectors, on at most 4,096 of them; row 0 is padding and left out."""
     stride = max(1, -(-(len(vectors_VD) - 1) // MAX_SAMPLED_ITEMS))
     sampled_ND = vectors_VD[1::stride].detach().double()
-    count = len(sampled_ND)
-    unit_ND = torch.nn.functional.normalize(sampled_ND, dim=1)
-    pairs = max(count * (count - 1), 1)
-    mean_cosine = float((unit_ND.sum(dim=0).square().sum() - unit_ND.square().sum()) / pairs)
-    singular_D = torch.linalg.eigvalsh(sampled_ND.T @ sampled_ND).clamp(min=0).sqrt()
-    share_D = singular_D / singular_D.sum().clamp(min=1e-300)
-    effective_rank = math.exp(float(torch.special.entr(share_D).sum()))
     return EmbeddingHealth(
-        effective_rank=effective_rank, mean_cosine=mean_cosine, full_rank=min(count, sampled_ND.shape[1])
+        effective_rank=effective_rank(sampled_ND),
+        mean_cosine=mean_cosine_of_others(sampled_ND),
+        embedding_variance=embedding_variance(sampled_ND),
+        singular_value_entropy=entropy(singular_values(sampled_ND)),
+        isotropy=isotropy(sampled_ND),
+        full_rank=min(sampled_ND.shape),
     )
 
 

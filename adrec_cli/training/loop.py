@@ -68,7 +68,8 @@ class EpochDone:
         valid: validation metrics; empty when not validated.
         improved: the monitored metric is the best so far.
         seconds, validation_seconds: wall time.
-        effective_rank, mean_cosine: of the item vectors, as `EmbeddingHealth`.
+        effective_rank, mean_cosine, embedding_variance, singular_value_entropy, isotropy: of the item vectors, as
+            `EmbeddingHealth`.
     """
 
     stage: str
@@ -83,6 +84,9 @@ class EpochDone:
     validation_seconds: float
     effective_rank: float
     mean_cosine: float
+    embedding_variance: float
+    singular_value_entropy: float
+    isotropy: float
 
 
 @dataclass
@@ -322,6 +326,9 @@ class StageTraining:
             validation_seconds=validation_seconds,
             effective_rank=health.effective_rank,
             mean_cosine=health.mean_cosine,
+            embedding_variance=health.embedding_variance,
+            singular_value_entropy=health.singular_value_entropy,
+            isotropy=health.isotropy,
         )
         position.step, position.tokens, position.sums = 0, 0, {}
         return event

@@ -29,6 +29,7 @@ def rows(stdout: str) -> list[list[str]]:
         ["evaluate", "finetune", "--negatives", "5"],
         ["evaluate", "mostpop", "--dataset", "shop", "--part", "valid"],
         ["recommend", "--user", "u00", "--dataset", "shop"],
+        ["inspect", "finetune", "pretrain", "--dataset", "shop", "--item", "i00"],
     ],
 )
 def test_json_is_one_document(adrec: Adrec, shop: Path, csv: Path, arguments: list[str]) -> None:

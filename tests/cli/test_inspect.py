@@ -1,0 +1,70 @@
+"""`adrec inspect` on a trained workspace."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.diagnostics.embedding import diagnose
+from adrec_cli.errors import ArtifactError, InputError
+from adrec_cli.pipeline import inspect as pipeline
+from adrec_cli.pipeline.inspect import InspectOptions, inspect
+from adrec_cli.training.diagnostics import embedding_health
+from tests.cli.conftest import Adrec
+
+
+def test_models_stand_beside_noise(shop: Path) -> None:
+    found = inspect(["pretrain", "finetune"], workspace=shop)
+    assert [model.name for model in found.models] == ["adrec pretrain", "adrec finetune"]
+    tensors, _ = load_checkpoint(shop / "shop/adrec/finetune.safetensors")
+    expected = diagnose(tensors["item_embedding.weight"][1:])
+    assert found.models[1].diagnostics.singular_values == expected.singular_values
+    assert (found.noise.items, found.noise.width) == (12, 8)
+    assert found.noise.embedding_variance == pytest.approx(found.models[0].diagnostics.embedding_variance, rel=0.5)
+    again = inspect(["pretrain", "finetune"], workspace=shop)
+    assert again == found
+
+
+def test_neighbours_have_titles(shop: Path) -> None:
+    found = inspect([], workspace=shop, options=InspectOptions(item_ids=("i01",), k=3))
+    (model,) = found.models
+    assert model.name == "adrec"
+    (around,) = model.neighbourhoods
+    assert around.title == "Crème brûlée"
+    assert [one.rank for one in around.neighbours] == [1, 2, 3]
+    assert "i01" not in {one.item_id for one in around.neighbours}
+    cosines = [one.cosine for one in around.neighbours]
+    assert cosines == sorted(cosines, reverse=True)
+
+
+def test_what_is_not_there_is_refused(shop: Path) -> None:
+    with pytest.raises(InputError, match="no item 'i99'"):
+        inspect([], workspace=shop, options=InspectOptions(item_ids=("i01", "i99")))
+    with pytest.raises(ArtifactError, match="no trained model sasrec"):
+        inspect(["sasrec"], workspace=shop)
+
+
+def test_without_scikit_learn_only_the_silhouette_is_missing(
+    adrec: Adrec, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    done = adrec("inspect", "finetune", "-w", shop, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert "pip install 'adrec-cli[plots]'" in done.stderr
+    figures = json.loads(done.stdout)["models"][0]["diagnostics"]
+    assert figures["silhouette"] is None
+    assert figures["effective_rank"] > 1
+
+
+def test_a_collapse_is_a_warning(adrec: Adrec, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "embedding_health", lambda vectors: embedding_health(torch.ones_like(vectors)))
+    done = adrec("inspect", "finetune", "-w", shop)
+    assert "warning: adrec: the item vectors collapse: mean cosine 1.000" in done.stderr
+    assert "mean cosine\t" in done.stdout
+    assert "figure\tmeaning" in done.stdout
+    assert "meaning" not in adrec("inspect", "finetune", "-w", shop, "--no-explain").stdout
