@@ -45,11 +45,18 @@ class Denoising:
                complete=completion.among(["reciprocal-rank", "mean-score"])),
     ] = "reciprocal-rank"  # fmt: skip
 
+    guidance: Annotated[
+        float | None,
+        option("--guidance", panel=_PANEL, metavar="W", help="Scale of guidance by the history; else as configured."),
+    ] = None  # fmt: skip
+
     def sampling(self, seed: int) -> Sampling:
         """Return the sampling as models take it."""
         from adrec_cli.models.base import Sampling
 
-        return Sampling(steps=self.steps, noise=self.noise, seed=seed, temperature=self.temperature)
+        return Sampling(
+            steps=self.steps, noise=self.noise, seed=seed, temperature=self.temperature, guidance=self.guidance
+        )
 
     def merging(self) -> Merging:
         """Return how samples are merged, as ranking takes it."""

@@ -43,13 +43,14 @@ class GaussianDiffusion:
         return len(self.betas_T)
 
     @classmethod
-    def named(cls, schedule: str, steps: int) -> GaussianDiffusion:
-        """Return the process of a named schedule.
+    def named(cls, schedule: str, steps: int, *, beta_a: float = 0.3, beta_b: float = 10.0) -> GaussianDiffusion:
+        """Return the process of a named schedule; arguments as `betas_for`.
 
         Raises:
             UsageError: as `betas_for`.
         """
-        return cls.from_betas(betas_for(schedule, steps), timesteps_T=torch.arange(steps), original_steps=steps)
+        betas_T = betas_for(schedule, steps, beta_a=beta_a, beta_b=beta_b)
+        return cls.from_betas(betas_T, timesteps_T=torch.arange(steps), original_steps=steps)
 
     @classmethod
     def from_betas(cls, betas_T: torch.Tensor, *, timesteps_T: torch.Tensor, original_steps: int) -> GaussianDiffusion:

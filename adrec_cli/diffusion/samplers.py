@@ -45,6 +45,22 @@ def ddpm(
     return x_t
 
 
+def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Denoiser:
+    """Return a denoiser under classifier-free guidance: (1 + w) conditional - w unconditional.
+
+    Args:
+        conditional, unconditional: of the same x_t, with and without the condition.
+        scale: w; 0 is the conditional denoiser.
+
+    Source: Ho and Salimans 2021, eq. 6, for x_start in place of the noise.
+    """
+
+    def denoiser(x_t: torch.Tensor, t: int) -> torch.Tensor:
+        return (1 + scale) * conditional(x_t, t) - scale * unconditional(x_t, t)
+
+    return denoiser
+
+
 def noise_source(
     shape: tuple[int, ...],
     *,

@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import torch
 
+from adrec_cli.diffusion.beta_distribution import beta_quantile
 from adrec_cli.errors import UsageError
 
 _MAX_BETA = 0.999
+_PIECE = 10
 
 
 def linear(steps: int) -> torch.Tensor:
@@ -39,6 +41,23 @@ def trunc_lin(steps: int) -> torch.Tensor:
     if end > 1:
         end = scale * 0.001 + 0.01
     return torch.linspace(scale * 1e-4 + 0.01, end, steps, dtype=torch.float64)
+
+
+def pw_lin(steps: int) -> torch.Tensor:
+    """Return ten betas that fall to the scaled linear start, and from there scaled linear ones.
+
+    Not a schedule for 11 < T <= 20, where a beta reaches 1.
+
+    Source: Diffusion-LM (Li et al. 2022); the DiffuRec code.
+
+    Raises:
+        UsageError: at most ten steps.
+    """
+    if steps <= _PIECE:
+        raise UsageError(f"noise schedule 'pw_lin' needs more than {_PIECE} steps, got {steps}", hint=_HINT)
+    low = 1000 / steps * 1e-4
+    first = torch.linspace(low + 0.01, low, _PIECE, dtype=torch.float64)
+    return torch.cat([first, torch.linspace(low, 200 * low, steps - _PIECE, dtype=torch.float64)])
 
 
 def cosine(steps: int) -> torch.Tensor:
@@ -74,23 +93,42 @@ def exponential(steps: int) -> torch.Tensor:
     return 1 - torch.exp(-low / steps - x * 0.5 * (high - low) / steps**2)
 
 
+def beta(steps: int, a: float = 0.3, b: float = 10.0) -> torch.Tensor:
+    """Return betas whose alphas_cumprod are spread as a Beta(a, b) distribution: its quantiles at 1 - t / T.
+
+    Args:
+        steps: T.
+        a, b: of the distribution, positive; more weight of small values means more noise.
+
+    Source: the ADRec paper and code, `beta` with `beta_a` and `beta_b`.
+    """
+    between = 1 - torch.arange(1, steps, dtype=torch.float64) / steps
+    ends = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    alphas_cumprod = torch.cat([ends[:1], beta_quantile(between, a, b), ends[1:]])
+    return (1 - alphas_cumprod[1:] / alphas_cumprod[:-1]).clamp(max=_MAX_BETA)
+
+
 SCHEDULES: dict[str, Callable[[int], torch.Tensor]] = {
     "linear": linear,
     "linear_scaled": linear_scaled,
     "trunc_lin": trunc_lin,
     "trunc_cos": trunc_cos,
+    "pw_lin": pw_lin,
     "cosine": cosine,
     "sqrt": sqrt,
     "exponential": exponential,
+    "beta": beta,
 }
+_HINT = "use more steps, or another schedule such as trunc_lin"
 
 
-def betas_for(schedule: str, steps: int) -> torch.Tensor:
+def betas_for(schedule: str, steps: int, *, beta_a: float = 0.3, beta_b: float = 10.0) -> torch.Tensor:
     """Return the betas of a named schedule.
 
     Args:
         schedule: a key of `SCHEDULES`.
         steps: T, at least 1.
+        beta_a, beta_b: of `beta`, positive; the others have no such parameters.
 
     Returns:
         betas_T, float64, each in (0, 1).
@@ -102,11 +140,12 @@ def betas_for(schedule: str, steps: int) -> torch.Tensor:
         raise UsageError(f"unknown noise schedule {schedule!r}", hint=f"one of: {', '.join(SCHEDULES)}")
     if steps < 1:
         raise UsageError(f"diffusion_steps must be at least 1, got {steps}")
-    betas_T = SCHEDULES[schedule](steps)
+    betas_T = beta(steps, beta_a, beta_b) if schedule == "beta" else SCHEDULES[schedule](steps)
     if not bool(((betas_T > 0) & (betas_T < 1)).all()):
         raise UsageError(
-            f"noise schedule {schedule!r} is not valid for {steps} steps: betas reach {betas_T.max().item():.3g}",
-            hint="use more steps, or another schedule such as trunc_lin",
+            f"noise schedule {schedule!r} is not valid for {steps} steps: betas reach from {betas_T.min().item():.3g} "
+            f"to {betas_T.max().item():.3g}",
+            hint=_HINT,
         )
     return betas_T
 

@@ -6,8 +6,9 @@ Approach", KDD 2025, arXiv 2505.19544.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -15,17 +16,23 @@ import torch
 from torch import nn
 
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
+from adrec_cli.diffusion.geodesic import geodesic_ddpm, geodesic_q_sample, on_sphere
 from adrec_cli.diffusion.process import GaussianDiffusion
-from adrec_cli.diffusion.samplers import ddpm, noise_source
-from adrec_cli.diffusion.timesteps import uniform_timesteps
+from adrec_cli.diffusion.samplers import Denoiser, ddpm, guided, noise_source
+from adrec_cli.diffusion.timesteps import LossAwareTimesteps, uniform_timesteps
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, TimestepEmbedding
+from adrec_cli.layers.mlp import TokenMLP
 from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer
 from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
 
+NOISE = ("gaussian", "geodesic")
 NOISE_PER = ("token", "sequence")
+TIMESTEP_SAMPLING = ("uniform", "loss_aware")
+DENOISERS = ("transformer", "mlp")
+_GUIDANCE_HINT = "for example condition_dropout = 0.1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +42,7 @@ class ADRecConfig:
     Attributes:
         hidden_size: D.
         cam_blocks, adm_blocks: Transformer blocks of the causal attention and the auto-regressive diffusion module.
+        denoiser: "transformer", or "mlp": the ADM is one feed-forward network over each token by itself.
         heads: of attention; divides hidden_size.
         max_length: L, the newest items of a history that are used.
         dropout: of attention weights, feed-forward and residual branches.
@@ -42,13 +50,20 @@ class ADRecConfig:
         initializer_range: standard deviation of fresh item vectors.
         diffusion_steps: T.
         noise_schedule: a name in `diffusion.schedules`.
+        beta_a, beta_b: of the schedule "beta"; the others have no parameters.
+        noise: "gaussian", or "geodesic": item vectors count by their directions, and noise turns them.
         noise_per: "token" draws a timestep for each token, "sequence" one for all tokens of a sequence.
+        timestep_sampling: "uniform", or "loss_aware": in proportion to the denoising loss; weights make up for it.
         lambda_: weight of x_t and of the timestep at the denoiser's input.
+        condition_dropout: share of the sequences that the ADM is trained on without the CAM's output.
+        guidance: w of classifier-free guidance at inference, x_start = (1 + w) f(condition) - w f(no condition);
+            above 0 only with condition_dropout.
     """
 
     hidden_size: int = 128
     cam_blocks: int = 2
     adm_blocks: int = 2
+    denoiser: str = "transformer"
     heads: int = 4
     max_length: int = 50
     dropout: float = 0.1
@@ -56,19 +71,37 @@ class ADRecConfig:
     initializer_range: float = 0.02
     diffusion_steps: int = 32
     noise_schedule: str = "trunc_lin"
+    beta_a: float = 0.3
+    beta_b: float = 10.0
+    noise: str = "gaussian"
     noise_per: str = "token"
+    timestep_sampling: str = "uniform"
     lambda_: float = 1e-3
+    condition_dropout: float = 0.0
+    guidance: float = 0.0
 
     def __post_init__(self) -> None:
         require_at_least(
             self, 1, "hidden_size", "cam_blocks", "adm_blocks", "heads", "max_length", "diffusion_steps", table="model"
         )
-        require_share(self, "dropout", "embedding_dropout", table="model")
+        require_share(self, "dropout", "embedding_dropout", "condition_dropout", table="model")
         if self.hidden_size % self.heads or self.hidden_size % 2:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
-        require_positive(self, "initializer_range", table="model")
+        require_positive(self, "initializer_range", "beta_a", "beta_b", table="model")
+        require_one_of(self, "denoiser", DENOISERS, table="model")
+        require_one_of(self, "noise", NOISE, table="model")
         require_one_of(self, "noise_per", NOISE_PER, table="model")
-        GaussianDiffusion.named(self.noise_schedule, self.diffusion_steps)
+        require_one_of(self, "timestep_sampling", TIMESTEP_SAMPLING, table="model")
+        require_at_least(self, 0, "guidance", table="model")
+        if self.guidance and not self.condition_dropout:
+            raise UsageError("model.guidance needs a model trained with model.condition_dropout", hint=_GUIDANCE_HINT)
+        self.diffusion()
+
+    def diffusion(self) -> GaussianDiffusion:
+        """Return the process of the schedule."""
+        return GaussianDiffusion.named(
+            self.noise_schedule, self.diffusion_steps, beta_a=self.beta_a, beta_b=self.beta_b
+        )
 
 
 class ADRec(SequentialRecommender):
@@ -82,19 +115,26 @@ class ADRec(SequentialRecommender):
     outputs: ClassVar[tuple[str, ...]] = ("condition", "x_start")
     sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
     unread_options: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType(
-        {"condition": frozenset({"diffusion_steps", "noise_schedule", "lambda_"})}
+        {
+            "condition": frozenset(
+                {"diffusion_steps", "noise_schedule", "beta_a", "beta_b", "noise", "noise_per", "timestep_sampling"}
+                | {"lambda_", "condition_dropout", "guidance"}
+            )
+        }
     )
 
     def __init__(self, config: ADRecConfig, items: int) -> None:
         super().__init__()
         self.config = config
         self.max_length = config.max_length
-        self.diffusion = GaussianDiffusion.named(config.noise_schedule, config.diffusion_steps)
+        self.diffusion = config.diffusion()
         self.item_embedding = ItemEmbedding(items, config.hidden_size)
         self.input_norm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS)
         self.cam = self._transformer(config.cam_blocks)
-        self.adm = self._transformer(config.adm_blocks)
+        mlp = config.denoiser == "mlp"
+        self.adm = TokenMLP(config.hidden_size) if mlp else self._transformer(config.adm_blocks)
         self.timestep_embedding = TimestepEmbedding(config.hidden_size, config.diffusion_steps)
+        self.timesteps = LossAwareTimesteps(config.diffusion_steps) if config.timestep_sampling != "uniform" else None
 
     def _transformer(self, blocks: int) -> CausalTransformer:
         return CausalTransformer(
@@ -134,24 +174,40 @@ class ADRec(SequentialRecommender):
 
         Source: ADRec eq. 2-9, algorithm 1.
         """
-        real_RL = batch.real_RL
         mask_R1LL = packed_causal_mask(batch.segments_RL)
         condition_RLD = self._condition(batch.inputs_RL, mask_R1LL, generator)
-        if output == "condition":
-            predicted_RLD, x_start_ND = condition_RLD, None
-        else:
+        if output == "x_start":
             if generator is None:
                 raise ValueError("x_start of a training batch needs a generator for timesteps and noise")
-            x_start_RLD = self.item_embedding(batch.targets_RL)
-            t_RL = self._timesteps(batch, generator)
-            noise_RLD = torch.randn(x_start_RLD.shape, generator=generator, device=x_start_RLD.device)
-            predicted_RLD = self._denoise(condition_RLD, x_start_RLD, t_RL, noise_RLD, mask_R1LL, generator)
-            x_start_ND = x_start_RLD[real_RL]
+            return self._denoised(batch, condition_RLD, mask_R1LL, generator)
+        return TokenOutputs(
+            predicted_ND=condition_RLD[batch.real_RL],
+            x_start_ND=None,
+            targets_N=batch.targets_RL[batch.real_RL],
+            weights_N=batch.sequence_weights_N(),
+        )
+
+    def _denoised(
+        self, batch: PackedBatch, condition_RLD: torch.Tensor, mask_R1LL: torch.Tensor, generator: torch.Generator
+    ) -> TokenOutputs:
+        """Return what the ADM makes of noisy targets, with what its timesteps' losses are to be told to."""
+        real_RL = batch.real_RL
+        x_start_RLD = self.item_embedding(batch.targets_RL)
+        t_RL, importance_RL = self._timesteps(batch, generator)
+        noise_RLD = torch.randn(x_start_RLD.shape, generator=generator, device=x_start_RLD.device)
+        condition_RLD = self._without_some_conditions(batch, condition_RLD, generator)
+        predicted_RLD = self._denoise(condition_RLD, x_start_RLD, t_RL, noise_RLD, mask_R1LL, generator)
+        weights_N = batch.sequence_weights_N()
+        observe: Callable[[torch.Tensor], None] | None = None
+        if self.timesteps is not None and importance_RL is not None:
+            weights_N = weights_N * importance_RL[real_RL]
+            observe = partial(self.timesteps.observe, t_RL[real_RL])
         return TokenOutputs(
             predicted_ND=predicted_RLD[real_RL],
-            x_start_ND=x_start_ND,
+            x_start_ND=x_start_RLD[real_RL],
             targets_N=batch.targets_RL[real_RL],
-            weights_N=batch.sequence_weights_N(),
+            weights_N=weights_N,
+            observe=observe,
         )
 
     @torch.no_grad()
@@ -177,31 +233,76 @@ class ADRec(SequentialRecommender):
         last_B1D = condition_BLD[users, histories.lengths_B - 1].unsqueeze(1)
         if output == "condition":
             return last_B1D.squeeze(1)
+        denoiser = self._last_token_denoiser(condition_BLD, last_B1D, histories)
+        if guidance := self._guidance(sampling):
+            nothing_BLD, nothing_B1D = torch.zeros_like(condition_BLD), torch.zeros_like(last_B1D)
+            denoiser = guided(denoiser, self._last_token_denoiser(nothing_BLD, nothing_B1D, histories), guidance)
+        if self.config.noise == "geodesic" and sampling.temperature not in (0, 1):
+            raise UsageError("geodesic noise has a direction and no size: temperature must be 1 or 0")
+        noise = noise_source(
+            tuple(last_B1D.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature
+        )
+        diffusion = self.diffusion.respaced(sampling.steps or self.diffusion.steps)
+        sampler = geodesic_ddpm if self.config.noise == "geodesic" else ddpm
+        return sampler(denoiser, diffusion, noise).squeeze(1)
+
+    def _last_token_denoiser(
+        self, condition_BLD: torch.Tensor, last_B1D: torch.Tensor, histories: HistoryBatch
+    ) -> Denoiser:
+        """Return the ADM at the position after each history, whose keys and values it has seen once."""
         times_TD = self.timestep_embedding.table_TD()
         # A history's token l knows its target, item l + 1; the last token's target is what is asked for.
-        known_BLD = self.item_embedding(histories.items_BL[:, 1:])
+        known_BLD = self.clean_vectors(histories.items_BL[:, 1:])
         clean_BLD = condition_BLD[:, :-1] + self.config.lambda_ * (known_BLD + times_TD[0])
         caches = self.adm.prefill(clean_BLD, histories.lengths_B - 1)
 
         def denoiser(x_t_B1D: torch.Tensor, t: int) -> torch.Tensor:
             return self.adm.extend(last_B1D + self.config.lambda_ * (x_t_B1D + times_TD[t]), caches)
 
-        noise = noise_source(
-            tuple(last_B1D.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature
-        )
-        diffusion = self.diffusion.respaced(sampling.steps or self.diffusion.steps)
-        return ddpm(denoiser, diffusion, noise).squeeze(1)
+        return denoiser
+
+    def _guidance(self, sampling: Sampling) -> float:
+        """Return w.
+
+        Raises:
+            UsageError: it is above 0, and the ADM was never trained without a condition.
+        """
+        guidance = self.config.guidance if sampling.guidance is None else sampling.guidance
+        if guidance and not self.config.condition_dropout:
+            raise UsageError("guidance needs a model trained with model.condition_dropout", hint=_GUIDANCE_HINT)
+        return guidance
+
+    def clean_vectors(self, items: torch.Tensor) -> torch.Tensor:
+        """Return the vectors (..., D) of known items as the denoiser sees them without noise."""
+        vectors: torch.Tensor = self.item_embedding(items)
+        return on_sphere(vectors) if self.config.noise == "geodesic" else vectors
 
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the item vectors; row 0 is padding."""
         return self.item_embedding.weight
 
-    def _timesteps(self, batch: PackedBatch, generator: torch.Generator) -> torch.Tensor:
-        """Return t_RL, drawn for each position or for each sequence of a batch."""
-        if self.config.noise_per == "token":
-            return uniform_timesteps(tuple(batch.inputs_RL.shape), self.config.diffusion_steps, generator)
+    def _timesteps(self, batch: PackedBatch, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return t_RL, drawn for each position or for each sequence, and the weight of each draw where it has one."""
+        per_sequence = self.config.noise_per == "sequence"
         # Padding is segment 0; its timestep is never looked at.
-        return uniform_timesteps((batch.sequences + 1,), self.config.diffusion_steps, generator)[batch.segments_RL]
+        shape = (batch.sequences + 1,) if per_sequence else tuple(batch.inputs_RL.shape)
+        if self.timesteps is None:
+            t, importance = uniform_timesteps(shape, self.config.diffusion_steps, generator), None
+        else:
+            t, importance = self.timesteps.draw(shape, generator)
+        if per_sequence:
+            return t[batch.segments_RL], None if importance is None else importance[batch.segments_RL]
+        return t, importance
+
+    def _without_some_conditions(
+        self, batch: PackedBatch, condition_RLD: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Replace the condition of some whole sequences by zeros. Source: the ADRec code, `cfg_scale`."""
+        if not self.config.condition_dropout:
+            return condition_RLD
+        shape = (batch.sequences + 1,)
+        dropped = torch.rand(shape, generator=generator, device=generator.device) < self.config.condition_dropout
+        return condition_RLD.masked_fill(dropped[batch.segments_RL].unsqueeze(2), 0.0)
 
     def _condition(
         self, items_RL: torch.Tensor, mask_R1LL: torch.Tensor | None, generator: torch.Generator | None
@@ -221,7 +322,10 @@ class ADRec(SequentialRecommender):
         generator: torch.Generator | None,
     ) -> torch.Tensor:
         """Noise every token to its own t and predict x_start from all of them. Source: ADRec eq. 3-5, 7."""
-        x_t_RLD = self.diffusion.q_sample(x_start_RLD, t_RL, noise_RLD)
+        if self.config.noise == "geodesic":
+            x_t_RLD = geodesic_q_sample(self.diffusion, x_start_RLD, t_RL, noise_RLD)
+        else:
+            x_t_RLD = self.diffusion.q_sample(x_start_RLD, t_RL, noise_RLD)
         # An embedding lookup of T rows; indexing by t_RL would make the backward pass nondeterministic on CUDA.
         times_RLD = nn.functional.embedding(t_RL, self.timestep_embedding.table_TD())
         hidden_RLD = condition_RLD + self.config.lambda_ * (x_t_RLD + times_RLD)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
@@ -97,13 +97,16 @@ class TokenOutputs:
         predicted_ND: compared with items by inner product.
         x_start_ND: the embedding of the target, where the output has one to be regressed to; else None.
         targets_N: int64 item indices.
-        weights_N: as `PackedBatch.sequence_weights_N`.
+        weights_N: of the denoising loss, as `PackedBatch.sequence_weights_N`, where timesteps are drawn unevenly times
+            what makes up for it.
+        observe: told the squared error of each token, by which the model draws further timesteps; None if it does not.
     """
 
     predicted_ND: torch.Tensor
     x_start_ND: torch.Tensor | None
     targets_N: torch.Tensor
     weights_N: torch.Tensor
+    observe: Callable[[torch.Tensor], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +119,14 @@ class Sampling:
             asked for) or "zero".
         seed: of the noise.
         temperature: standard deviation of the noise, at the start and at every step; 0 is no noise.
+        guidance: scale w of classifier-free guidance; None means the model's own, 0 none.
     """
 
     steps: int | None = None
     noise: str = "seeded"
     seed: int = 0
     temperature: float = 1.0
+    guidance: float | None = None
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
@@ -130,6 +135,8 @@ class Sampling:
             raise UsageError(f"unknown noise {self.noise!r}", hint=f"one of: {', '.join(NOISES)}")
         if not 0 <= self.temperature < math.inf:
             raise UsageError(f"temperature must be a finite number, at least 0, got {self.temperature}")
+        if self.guidance is not None and not self.guidance >= 0:
+            raise UsageError(f"guidance must not be negative, got {self.guidance}")
 
 
 FAST_SAMPLING = Sampling(steps=1, noise="zero")

@@ -19,7 +19,7 @@ from torch import nn
 
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.diffusion.process import GaussianDiffusion
-from adrec_cli.diffusion.samplers import ddpm, noise_source
+from adrec_cli.diffusion.samplers import Denoiser, ddpm, guided, noise_source
 from adrec_cli.diffusion.timesteps import uniform_timesteps
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
@@ -170,13 +170,12 @@ class DreamRec(SequentialRecommender):
         users = torch.arange(len(histories.lengths_B), device=hidden_BLD.device)
         condition_BD = hidden_BLD[users, histories.lengths_B - 1]
         times_TD = self.timestep_embedding.table_TD()
-        w = self.config.guidance
 
-        def denoiser(x_t_BD: torch.Tensor, t: int) -> torch.Tensor:
-            times_BD = times_TD[t].expand_as(x_t_BD)
-            guided_BD = (1 + w) * self._denoise(x_t_BD, condition_BD, times_BD)
-            return guided_BD - w * self._denoise(x_t_BD, self.no_condition_D.expand_as(x_t_BD), times_BD)
+        def under(condition_BD: torch.Tensor) -> Denoiser:
+            return lambda x_t_BD, t: self._denoise(x_t_BD, condition_BD, times_TD[t].expand_as(x_t_BD))
 
+        w = self.config.guidance if sampling.guidance is None else sampling.guidance
+        denoiser = guided(under(condition_BD), under(self.no_condition_D.expand_as(condition_BD)), w)
         noise = noise_source(
             tuple(condition_BD.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature
         )

@@ -82,10 +82,11 @@ class Scorer(nn.Module):
         clean_D, noisy_D = self.get_buffer("times_2D").unbind(0)
         targets_BL = torch.cat([items_BL[:, 1:], torch.full_like(items_BL[:, :1], PAD)], dim=1)
         newest_BL1 = (torch.arange(items_BL.shape[1]) == (lengths_B - 1)[:, None]).unsqueeze(2)
-        clean_BLD = model.item_embedding(targets_BL) + clean_D
+        clean_BLD = model.clean_vectors(targets_BL) + clean_D
         known_BLD = torch.where(newest_BL1, noisy_D.expand_as(clean_BLD), clean_BLD)
-        denoised: torch.Tensor = model.adm(condition_BLD + model.config.lambda_ * known_BLD, None, None)
-        return denoised
+        noisy_BLD, guidance = model.config.lambda_ * known_BLD, model.config.guidance
+        denoised: torch.Tensor = model.adm(condition_BLD + noisy_BLD, None, None)
+        return (1 + guidance) * denoised - guidance * model.adm(noisy_BLD, None, None) if guidance else denoised
 
 
 def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model: str | None = None) -> Exported:

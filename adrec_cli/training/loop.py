@@ -17,8 +17,9 @@ from adrec_cli.models.base import PackedBatch, SequentialRecommender
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.schema import PAD
 from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch, embedding_health
+from adrec_cli.training.gradient_surgery import pcgrad_backward
 from adrec_cli.training.guards import require_finite_gradients, require_finite_losses, require_finite_weights
-from adrec_cli.training.losses import denoising_mse
+from adrec_cli.training.losses import denoising_errors
 from adrec_cli.training.ranking_loss import RankingLoss
 from adrec_cli.training.stages import Stage, TrainingConfig
 
@@ -261,14 +262,22 @@ class StageTraining:
         if self.stage.mse_weight:
             if outputs.x_start_ND is None:
                 raise UsageError(f"output {self.stage.output!r} of {self.model.name} has no x_start for an MSE loss")
-            losses["mse"] = denoising_mse(outputs.predicted_ND, outputs.x_start_ND, outputs.weights_N)
+            x_start_ND = outputs.x_start_ND if self.stage.mse_target_gradient else outputs.x_start_ND.detach()
+            errors_N = denoising_errors(outputs.predicted_ND, x_start_ND)
+            losses["mse"] = errors_N @ outputs.weights_N
+            if outputs.observe is not None:
+                outputs.observe(errors_N)
         values = {name: loss.item() for name, loss in losses.items()}
         require_finite_losses(
             values, where=where, inputs={"predicted": outputs.predicted_ND, "item vectors": vectors_VD}
         )
         self.optimizer.zero_grad(set_to_none=True)
         weights = {self.stage.ranking_loss: self.stage.ce_weight, "mse": self.stage.mse_weight}
-        torch.stack([weights[name] * loss for name, loss in losses.items()]).sum().backward()  # type: ignore[no-untyped-call]
+        weighted = [weights[name] * loss for name, loss in losses.items()]
+        if self.stage.pcgrad:
+            pcgrad_backward(weighted, self.trained.values())
+        else:
+            torch.stack(weighted).sum().backward()  # type: ignore[no-untyped-call]
         require_finite_gradients(self.trained.items(), where=where)
         self.optimizer.step()
         self._decay_frozen_embedding()
@@ -346,10 +355,16 @@ class StageTraining:
         with torch.no_grad():
             self.model.item_vectors_VD()[PAD].zero_()
 
+    def _passing_buffers(self) -> dict[str, torch.Tensor]:
+        """Return what the model remembers during a training only, such as losses by timestep; not in checkpoints."""
+        kept = self.model.state_dict().keys()
+        return {name: buffer for name, buffer in self.model.named_buffers() if name not in kept}
+
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         """Return everything resuming needs: weights, best weights, Adam's moments, and the position as JSON."""
         tensors = {f"weight/{name}": weight for name, weight in self.model.state_dict().items()}
         tensors |= {f"best/{name}": weight for name, weight in self.best.items()}
+        tensors |= {f"buffer/{name}": buffer for name, buffer in self._passing_buffers().items()}
         for name, weight in self.trained.items():
             for moment, value in self.optimizer.state.get(weight, {}).items():
                 tensors[f"adam/{moment}/{name}"] = value
@@ -365,6 +380,8 @@ class StageTraining:
             self.position = Position(**json.loads(text["position"]))
             self.model.load_state_dict(_under(tensors, "weight/"))
             self.best = {name: weight.to(self.device) for name, weight in _under(tensors, "best/").items()}
+            for name, buffer in self._passing_buffers().items():
+                buffer.copy_(tensors[f"buffer/{name}"])
             for name, weight in self.trained.items():
                 moments = {m: tensors[f"adam/{m}/{name}"] for m in ("step", "exp_avg", "exp_avg_sq")}
                 self.optimizer.state[weight] = {m: value.to(weight.device) for m, value in moments.items()}

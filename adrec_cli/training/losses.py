@@ -77,13 +77,11 @@ def catalogue_cross_entropy(
     return loss
 
 
-def denoising_mse(predicted_ND: torch.Tensor, x_start_ND: torch.Tensor, weights_N: torch.Tensor) -> torch.Tensor:
-    """Return the squared error to x_start, averaged over D, then weighted over tokens.
+def denoising_errors(predicted_ND: torch.Tensor, x_start_ND: torch.Tensor) -> torch.Tensor:
+    """Return each token's squared error to x_start, averaged over D.
 
-    Args:
-        predicted_ND, x_start_ND: prediction and truth.
-        weights_N: sums to 1; averages over the positions of a sequence first, then over sequences.
+    The loss is their inner product with `TokenOutputs.weights_N`.
 
     Source: ADRec eq. 7.
     """
-    return (predicted_ND - x_start_ND).square().mean(dim=1) @ weights_N
+    return (predicted_ND - x_start_ND).square().mean(dim=1)

@@ -25,6 +25,9 @@ class Stage:
         fresh: components that get fresh weights at the stage's start, also when a parent checkpoint has them.
         ce_weight, mse_weight: of the ranking loss and of the denoising loss; 0 leaves a loss out. mse_weight is the
             paper's eta.
+        mse_target_gradient: the denoising loss moves the target's vector too; otherwise its gradient stops there.
+        pcgrad: what conflicts is taken out of the gradients of the two losses before they are added; costs a second
+            backward pass.
         ranking_loss: "ce" over the whole catalogue; over drawn negatives "sampled_softmax", "bce" (SASRec as published:
             with negatives = 1 and shared_negatives = false), "gbce" (gSASRec), "bpr_max" and "top1_max" (GRU4Rec).
         negatives: drawn a step, with replacement, unless the loss is "ce".
@@ -50,6 +53,8 @@ class Stage:
     fresh: tuple[str, ...] = ()
     ce_weight: float = 1.0
     mse_weight: float = 0.0
+    mse_target_gradient: bool = True
+    pcgrad: bool = False
     ranking_loss: str = "ce"
     negatives: int = 256
     shared_negatives: bool = True
@@ -71,6 +76,8 @@ class Stage:
         require_at_least(self, 0, "ce_weight", "mse_weight", "patience", "negatives_power", "bpr_max_penalty")
         if self.ce_weight == 0 and self.mse_weight == 0:
             raise UsageError("a stage needs a loss: ce_weight and mse_weight are both 0")
+        if self.pcgrad and not (self.ce_weight and self.mse_weight):
+            raise UsageError("pcgrad is between two losses: ce_weight and mse_weight must both be above 0")
         require_one_of(self, "ranking_loss", RANKING_LOSSES)
         if not 0 <= self.gbce_t <= 1:
             raise UsageError(f"gbce_t must be in [0, 1], got {self.gbce_t}")

@@ -11,6 +11,22 @@ from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling
 from tests.reference import adrec as reference
 
+VARIANTS = {
+    "default": {},
+    "per sequence": {"noise_per": "sequence"},
+    "loss-aware": {"timestep_sampling": "loss_aware"},
+    "mlp": {"denoiser": "mlp"},
+    "guided": {"condition_dropout": 0.3, "guidance": 1.5},
+    "geodesic": {"noise": "geodesic"},
+    "beta": {"noise_schedule": "beta", "beta_b": 3.0},
+    "all at once": {
+        "noise_per": "sequence", "timestep_sampling": "loss_aware", "denoiser": "mlp", "condition_dropout": 0.3,
+        "guidance": 0.7, "noise": "geodesic", "noise_schedule": "cosine",
+    },
+}  # fmt: skip
+"""Options of the network, each on its own and together."""
+variants = pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 
 
@@ -43,9 +59,10 @@ def test_cached_denoising_equals_full_sequence_denoising(steps, lengths):
     torch.testing.assert_close(_with_noise(model, batch, draws, None), expected, **CLOSE)
 
 
-@pytest.mark.parametrize("used", [1, 3, 7])
-def test_cached_denoising_equals_full_sequence_denoising_with_fewer_steps(used):
-    model = made(steps=8)
+@variants
+@pytest.mark.parametrize("used", [1, 3, 8])
+def test_cached_denoising_equals_full_sequence_denoising_with_fewer_steps(used, options):
+    model = made(steps=8, **options)
     batch = histories([4, 9])
     draws = [torch.randn(2, 16, generator=torch.Generator().manual_seed(i)) for i in range(used + 1)]
     expected = reference.sample_last(model, batch.items_BL, [4, 9], draws, steps=used)
@@ -61,9 +78,10 @@ def _with_noise(model, batch, draws, steps):
         )
 
 
-def test_the_noise_matters_at_this_lambda():
+@variants
+def test_the_noise_matters_at_this_lambda(options):
     """Otherwise the comparisons above would also pass for a model that ignores x_t."""
-    model = made()
+    model = made(**options)
     batch = histories([5])
     samples = [
         model.represent(batch, output="x_start", sampling=Sampling(), generator=torch.Generator().manual_seed(seed))
@@ -72,9 +90,10 @@ def test_the_noise_matters_at_this_lambda():
     assert (samples[0] - samples[1]).abs().max() > 1e-3
 
 
+@variants
 @pytest.mark.parametrize("output", ["condition", "x_start"])
-def test_padding_and_batch_mates_never_change_a_representation(output):
-    model = made()
+def test_padding_and_batch_mates_never_change_a_representation(output, options):
+    model = made(**options)
     zero = Sampling(noise="zero")
     generator = torch.Generator()
     together = model.represent(histories([3, 9, 6]), output=output, sampling=zero, generator=generator)
@@ -120,8 +139,9 @@ def _denoised(model: ADRec, batch: PackedBatch, noise: torch.Tensor, t: torch.Te
     return model._denoise(condition, model.item_embedding(batch.targets_RL), t, noise, mask, None)
 
 
-def test_another_sequence_in_the_same_row_never_changes_an_output():
-    model = made()
+@variants
+def test_another_sequence_in_the_same_row_never_changes_an_output(options):
+    model = made(**options)
     mine, others = [3, 1, 4, 1, 5], [9, 2, 6]
     alone = _rows([mine], length=8)
     packed = _rows([mine, others], length=8)
@@ -138,8 +158,9 @@ def test_another_sequence_in_the_same_row_never_changes_an_output():
     )
 
 
-def test_a_future_item_never_changes_an_output():
-    model = made()
+@variants
+def test_a_future_item_never_changes_an_output(options):
+    model = made(**options)
     noise = torch.randn(1, 6, 16, generator=torch.Generator().manual_seed(0))
     t = torch.zeros(1, 6, dtype=torch.long)
     before = _denoised(model, _rows([[1, 2, 3, 4, 5, 6]], length=6), noise, t)

@@ -211,7 +211,11 @@ def test_a_long_name_and_strange_keys_make_a_folder(model):
     [(name, output, unread) for name, entry in MODELS.items() for output, unread in entry.build.unread_options.items()],
 )
 def test_nothing_depends_on_options_declared_unread(workspace, tmp_path, model, output, unread):
-    other = {"diffusion_steps": 7, "noise_schedule": "linear", "lambda_": 0.5}
+    other = {
+        "diffusion_steps": 7, "noise_schedule": "linear", "beta_a": 2.0, "beta_b": 2.0, "noise": "geodesic",
+        "noise_per": "sequence", "timestep_sampling": "loss_aware", "lambda_": 0.5, "condition_dropout": 0.5,
+        "guidance": 1.0,
+    }  # fmt: skip
     assert set(unread) <= set(other), "say here what else they could be"
     first = next(iter(STAGES[model]))
     assert STAGES[model][first].output == output

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from adrec_cli.diffusion.process import GaussianDiffusion
+from adrec_cli.layers.mlp import TokenMLP
 from adrec_cli.layers.transformer import CausalTransformer
 from adrec_cli.models.adrec import ADRec
 
@@ -38,6 +39,14 @@ def transformer(module: CausalTransformer, hidden, lengths):
     return hidden
 
 
+def mlp(module: TokenMLP, hidden):
+    """Two layers with SiLU between and LayerNorm behind, by hand."""
+    inner = module.expand(hidden)
+    out = module.contract(inner / (1 + torch.exp(-inner)))
+    centred = out - out.mean(-1, keepdim=True)
+    return centred / (centred.square().mean(-1, keepdim=True) + module.norm.eps).sqrt() * module.norm.weight
+
+
 def condition(model: ADRec, items, lengths):
     """CAM output for left-aligned padded items (B, L)."""
     return transformer(model.cam, model.input_norm(model.item_embedding(items)), lengths)
@@ -46,7 +55,29 @@ def condition(model: ADRec, items, lengths):
 def denoise(model: ADRec, c, x_t, t, lengths):
     """ADM output of every position; t (B, L)."""
     times = model.timestep_embedding.table_TD()[t]
-    return transformer(model.adm, c + model.config.lambda_ * (x_t + times), lengths)
+    hidden = c + model.config.lambda_ * (x_t + times)
+    return mlp(model.adm, hidden) if model.config.denoiser == "mlp" else transformer(model.adm, hidden, lengths)
+
+
+def directions(x):
+    """Vectors of length 1; zero stays zero."""
+    return x / x.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+
+
+def turned_back(diffusion, x_start, x_t, step, noise):
+    """The reverse step on the sphere, vector by vector, with angles and Gram-Schmidt written out."""
+    out = torch.zeros_like(x_t)
+    for row in range(len(x_t)):
+        start = directions(x_start[row])
+        away = directions(x_t[row] - (x_t[row] @ start) * start)
+        fresh = noise[row] - (noise[row] @ start) * start
+        fresh = directions(fresh - (fresh @ away) * away)
+        alpha_bar, before = diffusion.alphas_cumprod_T[step].item(), diffusion.alphas_cumprod_T[step - 1].item()
+        turn = math.asin(math.sqrt((1 - alpha_bar / before) / (1 - alpha_bar)))
+        angle = math.acos(math.sqrt(before))
+        direction = math.cos(turn) * away + math.sin(turn) * fresh
+        out[row] = math.cos(angle) * start + math.sin(angle) * direction
+    return out
 
 
 @torch.no_grad()
@@ -63,14 +94,22 @@ def sample_last(model: ADRec, items, lengths, noises, steps=None):
     c = condition(model, items, lengths)
     rows = torch.arange(len(lengths))
     last = torch.tensor(lengths) - 1
+    sphere = model.config.noise == "geodesic"
     clean = F.pad(model.item_embedding(items[:, 1:]), (0, 0, 0, 1))
-    x_last = noises[0]
+    clean = directions(clean) if sphere else clean
+    x_last = directions(noises[0]) if sphere else noises[0]
+    w = model.config.guidance
     for number, step in enumerate(reversed(range(diffusion.steps))):
         x_t = clean.clone()
         x_t[rows, last] = x_last
         t = torch.zeros(items.shape, dtype=torch.long)
         t[rows, last] = int(diffusion.timesteps_T[step])
-        x_start = denoise(model, c, x_t, t, lengths)[rows, last]
+        x_start = (1 + w) * denoise(model, c, x_t, t, lengths)[rows, last]
+        if w:
+            x_start = x_start - w * denoise(model, torch.zeros_like(c), x_t, t, lengths)[rows, last]
+        if sphere:
+            x_last = x_start if step == 0 else turned_back(diffusion, x_start, x_last, step, noises[number + 1])
+            continue
         mean = diffusion.posterior_mean_coef1_T[step] * x_start + diffusion.posterior_mean_coef2_T[step] * x_last
         x_last = mean if step == 0 else mean + diffusion.sample_std_T[step] * noises[number + 1]
     return x_last

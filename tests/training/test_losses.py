@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from adrec_cli.training import losses
-from adrec_cli.training.losses import catalogue_cross_entropy, denoising_mse
+from adrec_cli.training.losses import catalogue_cross_entropy, denoising_errors
 
 
 @settings(max_examples=25, deadline=None)
@@ -48,7 +48,7 @@ def test_recorded_losses(golden):
     ce = catalogue_cross_entropy(predicted.flatten(0, 1), vectors, targets.flatten())
     torch.testing.assert_close(ce, recorded["ce_loss"][0], atol=1e-5, rtol=1e-5)
     weights = torch.full((48,), 1 / 48)
-    mse = denoising_mse(predicted.flatten(0, 1), vectors[targets].flatten(0, 1), weights)
+    mse = denoising_errors(predicted.flatten(0, 1), vectors[targets].flatten(0, 1)) @ weights
     torch.testing.assert_close(mse, recorded["mse_loss"][0], atol=1e-5, rtol=1e-5)
 
 
@@ -56,4 +56,4 @@ def test_mse_averages_positions_before_sequences():
     predicted = torch.zeros(4, 2)
     truth = torch.tensor([[2.0, 0.0], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0]])
     weights = torch.tensor([1 / 2, 1 / 6, 1 / 6, 1 / 6])
-    assert denoising_mse(predicted, truth, weights).item() == pytest.approx((2 + 1) / 2)
+    assert (denoising_errors(predicted, truth) @ weights).item() == pytest.approx((2 + 1) / 2)

@@ -95,7 +95,7 @@ def train_shared_stages(
     """
     trained: list[TrainedStage] = []
     parent: Checkpoint | None = None
-    for name in experiment.stages:
+    for name in experiment.planned:
         folder = stage_folder(sweep, experiment, base, name)
         own = pinned(experiment, base, name)
         force = options.force and folder not in done
