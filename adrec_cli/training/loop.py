@@ -16,6 +16,7 @@ from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.models.base import PackedBatch, SequentialRecommender
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.schema import PAD
+from adrec_cli.training.averaging import WeightAverage
 from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch, embedding_health
 from adrec_cli.training.gradient_surgery import pcgrad_backward
 from adrec_cli.training.guards import require_finite_gradients, require_finite_losses, require_finite_weights
@@ -140,6 +141,7 @@ class StageTraining:
         self.optimizer = torch.optim.Adam(
             list(self.trained.values()), lr=stage.learning_rate, weight_decay=config.weight_decay, fused=True
         )
+        self.average = WeightAverage(stage.average_decay, self.trained)
         self.best: dict[str, torch.Tensor] = {}
         self.watch = LossWatch()
 
@@ -176,7 +178,8 @@ class StageTraining:
             self.require_finite()
             train_seconds = time.perf_counter() - started
             due = (self.position.epoch + 1) % self.stage.validate_every == 0 or self._is_last_epoch
-            metrics = self.validate() if due else {}
+            with self.average.in_place():
+                metrics = self.validate() if due else {}
             if metrics is None:
                 return
             seconds = time.perf_counter() - started
@@ -284,6 +287,7 @@ class StageTraining:
         tokens = len(outputs.targets_N)
         position.step += 1
         position.total_steps += 1
+        self.average.update(position.total_steps)
         position.tokens += tokens
         for name, value in values.items():
             position.sums[name] = position.sums.get(name, 0.0) + value * tokens
@@ -319,7 +323,7 @@ class StageTraining:
             position.best_value = value
             position.stale_validations = 0
             if self.stage.keep == "best":
-                self.best = {name: weight.detach().clone() for name, weight in self.model.state_dict().items()}
+                self.best = self._averaged_weights()
         elif value is not None:
             position.stale_validations += 1
         event = EpochDone(
@@ -349,9 +353,13 @@ class StageTraining:
             raise UsageError(f"unknown metric to monitor {self.config.monitor!r}", hint=f"one of: {', '.join(metrics)}")
         return metrics[self.config.monitor]
 
+    def _averaged_weights(self) -> dict[str, torch.Tensor]:
+        """Return a copy of all weights, the averages in the place of those that are averaged."""
+        weights = {**self.model.state_dict(), **self.average.averages}
+        return {name: weight.detach().clone() for name, weight in weights.items()}
+
     def _hand_over(self) -> None:
-        if self.best:
-            self.model.load_state_dict(self.best)
+        self.model.load_state_dict(self.best or self._averaged_weights())
         with torch.no_grad():
             self.model.item_vectors_VD()[PAD].zero_()
 
@@ -361,10 +369,11 @@ class StageTraining:
         return {name: buffer for name, buffer in self.model.named_buffers() if name not in kept}
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-        """Return everything resuming needs: weights, best weights, Adam's moments, and the position as JSON."""
+        """Return everything resuming needs: weights, best weights, averages, Adam's moments, and the position as JSON."""
         tensors = {f"weight/{name}": weight for name, weight in self.model.state_dict().items()}
         tensors |= {f"best/{name}": weight for name, weight in self.best.items()}
         tensors |= {f"buffer/{name}": buffer for name, buffer in self._passing_buffers().items()}
+        tensors |= {f"average/{name}": weight for name, weight in self.average.averages.items()}
         for name, weight in self.trained.items():
             for moment, value in self.optimizer.state.get(weight, {}).items():
                 tensors[f"adam/{moment}/{name}"] = value
@@ -382,6 +391,8 @@ class StageTraining:
             self.best = {name: weight.to(self.device) for name, weight in _under(tensors, "best/").items()}
             for name, buffer in self._passing_buffers().items():
                 buffer.copy_(tensors[f"buffer/{name}"])
+            for name, average in self.average.averages.items():
+                average.copy_(tensors[f"average/{name}"])
             for name, weight in self.trained.items():
                 moments = {m: tensors[f"adam/{m}/{name}"] for m in ("step", "exp_avg", "exp_avg_sq")}
                 self.optimizer.state[weight] = {m: value.to(weight.device) for m, value in moments.items()}

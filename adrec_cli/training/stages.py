@@ -42,6 +42,8 @@ class Stage:
         keep: "best" hands over the weights with the best monitored metric, "last" those after the last epoch.
         validate_every: epochs between validations.
         learning_rate: of Adam.
+        average_decay: share of the running average of the trained weights that each step keeps, such as 0.99; the
+            average is validated and handed over instead of the newest weights. 0 averages nothing.
         learning_rate_schedule: "constant", or "cosine" down to 0 over `epochs`.
         embedding_decay: share of the item vectors' length removed over the stage, although they are frozen; see the
             README for what it does to overfitting. 0 leaves not one byte changed.
@@ -68,6 +70,7 @@ class Stage:
     validate_every: int = 1
     learning_rate: float = 1e-3
     learning_rate_schedule: str = "constant"
+    average_decay: float = 0.0
     embedding_decay: float = 0.0
     skip: bool = False
 
@@ -86,7 +89,7 @@ class Stage:
         require_positive(self, "learning_rate")
         require_one_of(self, "learning_rate_schedule", SCHEDULES)
         require_one_of(self, "keep", KEEP)
-        require_share(self, "embedding_decay")
+        require_share(self, "embedding_decay", "average_decay")
 
 
 @dataclass(frozen=True, kw_only=True)

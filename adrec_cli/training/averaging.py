@@ -1,0 +1,48 @@
+"""The exponential moving average of the weights along a training, which ranks better than the last step's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+
+
+class WeightAverage:
+    """Averages of trained weights, a step at a time.
+
+    Source: Polyak, Juditsky 1992; the warm-up of the decay, min(decay, (1 + n) / (10 + n)) at step n, as in Ho et al.'s
+    and later diffusion code, keeps fresh weights from weighing on the average.
+    """
+
+    def __init__(self, decay: float, trained: Mapping[str, torch.nn.Parameter]) -> None:
+        """Begin with the weights as they are.
+
+        Args:
+            decay: in [0, 1), the share of the average that a step keeps; 0 averages nothing and stores nothing.
+            trained: the weights by name.
+        """
+        self.decay = decay
+        self.trained = trained
+        self.averages = {name: weight.detach().clone() for name, weight in trained.items()} if decay else {}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Fold the weights after an optimizer step, counted from 1, into the average."""
+        keep = min(self.decay, (1 + step) / (10 + step))
+        for name, average in self.averages.items():
+            average.lerp_(self.trained[name].detach(), 1 - keep)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Let the model have the averages for a while; nothing may be trained meanwhile."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        for name, average in self.averages.items():
+            weight = self.trained[name]
+            self.averages[name], weight.data = weight.data, average
