@@ -14,7 +14,7 @@ from adrec_cli.pipeline.stage import StageStarted
 from adrec_cli.pipeline.sweep import SweepRunDone, SweepRunStarted
 from adrec_cli.pipeline.sweeping.shared_stages import StageShared
 from adrec_cli.pipeline.warm_start import StartChosen
-from adrec_cli.training.loop import EpochDone, StepDone, TrainingWarning
+from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
 
 _NEWEST_STEP_WEIGHT = 0.1
 _LOGGED = (EpochDone, StageStarted, StartChosen, RunStepStarted, SweepRunStarted, SweepRunDone)

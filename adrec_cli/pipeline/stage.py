@@ -27,7 +27,8 @@ from adrec_cli.pipeline.validation import validation
 from adrec_cli.ranking.protocols import Protocol
 from adrec_cli.runtime import StopRequest, resolve_device, seeded_generator, set_threads
 from adrec_cli.schema import CHECKPOINT_SUFFIX, FORMAT_VERSION
-from adrec_cli.training.loop import EpochDone, StageTraining
+from adrec_cli.training.events import EpochDone
+from adrec_cli.training.loop import StageTraining
 
 OnEvent = Callable[[object], None]
 

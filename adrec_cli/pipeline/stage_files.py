@@ -11,7 +11,8 @@ from adrec_cli.artifacts.atomic import storage_error, write_bytes
 from adrec_cli.artifacts.checkpoint import load_state, save_state
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, STATE_SUFFIX
-from adrec_cli.training.loop import EpochDone, StageTraining, log_row
+from adrec_cli.training.events import EpochDone, log_row
+from adrec_cli.training.loop import StageTraining
 
 SAVE_EVERY_SECONDS = 20.0
 

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import torch
 
@@ -18,6 +17,7 @@ from adrec_cli.runtime import seeded_generator
 from adrec_cli.schema import PAD
 from adrec_cli.training.averaging import WeightAverage
 from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch, embedding_health
+from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
 from adrec_cli.training.gradient_surgery import pcgrad_backward
 from adrec_cli.training.guards import require_finite_gradients, require_finite_losses, require_finite_weights
 from adrec_cli.training.losses import denoising_errors
@@ -26,69 +26,6 @@ from adrec_cli.training.stages import Stage, TrainingConfig
 
 Validate = Callable[[], Mapping[str, float] | None]
 """Returns validation metrics by name, or None when it was asked to stop."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepDone:
-    """One optimizer step.
-
-    Attributes:
-        epoch, epochs, step, steps: counted from 1.
-        losses: means of the epoch so far.
-        tokens_per_second: of the last step.
-    """
-
-    stage: str
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    losses: Mapping[str, float]
-    tokens_per_second: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingWarning:
-    """Something that deserves a look; the training goes on.
-
-    Attributes:
-        epoch: counted from 1.
-        message: one line with the figure.
-    """
-
-    stage: str
-    epoch: int
-    message: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochDone:
-    """One epoch, validated if it was its turn; the row that goes to the log.
-
-    Attributes:
-        losses: means over the epoch's tokens.
-        valid: validation metrics; empty when not validated.
-        improved: the monitored metric is the best so far.
-        seconds, validation_seconds: wall time.
-        effective_rank, mean_cosine, embedding_variance, singular_value_entropy, isotropy: of the item vectors, as
-            `EmbeddingHealth`.
-    """
-
-    stage: str
-    epoch: int
-    epochs: int
-    losses: Mapping[str, float]
-    valid: Mapping[str, float]
-    improved: bool
-    learning_rate: float
-    tokens_per_second: float
-    seconds: float
-    validation_seconds: float
-    effective_rank: float
-    mean_cosine: float
-    embedding_variance: float
-    singular_value_entropy: float
-    isotropy: float
 
 
 @dataclass
@@ -369,7 +306,7 @@ class StageTraining:
         return {name: buffer for name, buffer in self.model.named_buffers() if name not in kept}
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-        """Return everything resuming needs: weights, best weights, averages, Adam's moments, and the position as JSON."""
+        """Return all that resuming needs: weights, best ones, averages, Adam's moments, and the position as JSON."""
         tensors = {f"weight/{name}": weight for name, weight in self.model.state_dict().items()}
         tensors |= {f"best/{name}": weight for name, weight in self.best.items()}
         tensors |= {f"buffer/{name}": buffer for name, buffer in self._passing_buffers().items()}
@@ -404,8 +341,3 @@ class StageTraining:
 
 def _under(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def log_row(event: EpochDone) -> dict[str, Any]:
-    """Return the row of the log that tells of an epoch."""
-    return asdict(event)

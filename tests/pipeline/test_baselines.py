@@ -15,7 +15,7 @@ from adrec_cli.pipeline.recommend import RecommendOptions, recommend
 from adrec_cli.pipeline.run import run
 from adrec_cli.pipeline.train import ExperimentOptions, train
 from adrec_cli.runtime import StopRequest
-from adrec_cli.training.loop import StepDone
+from adrec_cli.training.events import StepDone
 from adrec_cli.training.stages import STAGES
 from tests.conftest import write_interactions
 

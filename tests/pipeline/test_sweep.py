@@ -35,7 +35,7 @@ from adrec_cli.pipeline.sweeping.results import seed_interval
 from adrec_cli.pipeline.sweeping.shared_stages import stage_folder
 from adrec_cli.pipeline.train import ExperimentOptions, train, train_first_stage
 from adrec_cli.runtime import StopRequest
-from adrec_cli.training.loop import StepDone
+from adrec_cli.training.events import StepDone
 from adrec_cli.training.stages import STAGES
 from tests.conftest import TINY
 

@@ -16,7 +16,7 @@ from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.stage import RunOptions, StageStarted
 from adrec_cli.pipeline.train import ExperimentOptions, train, train_first_stage, train_next_stage
 from adrec_cli.runtime import StopRequest
-from adrec_cli.training.loop import EpochDone, StepDone
+from adrec_cli.training.events import EpochDone, StepDone
 from tests.conftest import TINY, write_interactions
 
 TINY_EXPERIMENT = ExperimentOptions(overrides=TINY)

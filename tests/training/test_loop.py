@@ -14,7 +14,8 @@ from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import DivergedError, UsageError
 from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.runtime import seeded_generator
-from adrec_cli.training.loop import EpochDone, StageTraining, StepDone
+from adrec_cli.training.events import EpochDone, StepDone
+from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.stages import STAGES, TrainingConfig
 
 CPU = torch.device("cpu")
