@@ -8,6 +8,7 @@ import math
 import pytest
 import torch
 
+from adrec_cli.diffusion.beta_distribution import beta_cdf, beta_quantile
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.diffusion.schedules import SCHEDULES, betas_for
 from adrec_cli.errors import UsageError
@@ -50,6 +51,42 @@ def test_exponential_follows_the_rate_of_noise_of_its_source():
     rates = torch.linspace(0.1, 10.0, 100_001, dtype=torch.float64)
     left = betas_for("exponential", 1000).neg().log1p().sum()
     assert left.item() == pytest.approx(-rates.mean().item(), rel=1e-3)
+
+
+def test_piecewise_linear_falls_over_ten_steps_and_rises_over_the_others():
+    """At T = 40: 25 times 1e-4, and 0.01 above it at first; rising to 25 times 0.02. By hand from its source."""
+    betas = betas_for("pw_lin", 40)
+    assert [betas[i].item() for i in (0, 9, 10, 39)] == pytest.approx([0.0125, 0.0025, 0.0025, 0.5])
+    assert betas[1].item() == pytest.approx(0.0125 - 0.01 / 9)
+    assert betas[11].item() == pytest.approx(0.0025 + 0.4975 / 29)
+    with pytest.raises(UsageError, match="needs more than 10 steps"):
+        betas_for("pw_lin", 10)
+
+
+def test_beta_spreads_noise_levels_as_a_beta_distribution():
+    """Beta(1, 1) is uniform, so that alphas_cumprod fall evenly; Beta(a, 1) has the quantiles p^(1/a)."""
+    left = 1 - torch.arange(1, 32, dtype=torch.float64) / 32
+    even = GaussianDiffusion.named("beta", 32, beta_a=1.0, beta_b=1.0).alphas_cumprod_T
+    torch.testing.assert_close(even[:-1], left)
+    powers = GaussianDiffusion.named("beta", 32, beta_a=0.5, beta_b=1.0).alphas_cumprod_T
+    torch.testing.assert_close(powers[:-1], left**2)
+    assert betas_for("beta", 32)[-1] == pytest.approx(0.999), "the last quantile is 0, and no beta is 1"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "recorded"),
+    [
+        (0.3, 10.0, [3.3261393861223956e-06, 0.007546484599707457, 0.1324600768781392]),
+        (3.0, 10.0, [0.07187025554226983, 0.2166864107865456, 0.43810543511531136]),
+        (200.0, 1000.0, [0.1492987109989773, 0.1664814491473525, 0.18466649770909066]),
+    ],
+)
+def test_quantiles_are_those_of_the_beta_distribution(a, b, recorded):
+    """Recorded from scipy.stats.beta.ppf."""
+    probabilities = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)
+    expected = torch.tensor(recorded, dtype=torch.float64)
+    torch.testing.assert_close(beta_quantile(probabilities, a, b), expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(beta_cdf(expected, a, b), probabilities, rtol=1e-10, atol=0)
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():

@@ -6,26 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.models.adrec import ADRec, ADRecConfig
-from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling
+from adrec_cli.models.base import FAST_SAMPLING, HistoryBatch, PackedBatch, Sampling
+from adrec_cli.pipeline.export import Scorer
 from tests.reference import adrec as reference
-
-VARIANTS = {
-    "default": {},
-    "per sequence": {"noise_per": "sequence"},
-    "loss-aware": {"timestep_sampling": "loss_aware"},
-    "mlp": {"denoiser": "mlp"},
-    "guided": {"condition_dropout": 0.3, "guidance": 1.5},
-    "geodesic": {"noise": "geodesic"},
-    "beta": {"noise_schedule": "beta", "beta_b": 3.0},
-    "all at once": {
-        "noise_per": "sequence", "timestep_sampling": "loss_aware", "denoiser": "mlp", "condition_dropout": 0.3,
-        "guidance": 0.7, "noise": "geodesic", "noise_schedule": "cosine",
-    },
-}  # fmt: skip
-"""Options of the network, each on its own and together."""
-variants = pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+from tests.variants import variants
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 
@@ -168,6 +155,75 @@ def test_a_future_item_never_changes_an_output(options):
     # The target of position 3 is not a future input here: targets follow from inputs position by position.
     torch.testing.assert_close(before[:, :4], after[:, :4], **CLOSE)
     assert (before[:, 4:] - after[:, 4:]).abs().max() > 1e-3
+
+
+def test_a_dropped_condition_is_gone_for_the_whole_sequence(monkeypatch):
+    model = made(condition_dropout=0.4)
+    seen = []
+    original = ADRec._denoise
+    monkeypatch.setattr(ADRec, "_denoise", lambda self, c, *more: seen.append(c) or original(self, c, *more))
+    batch = _rows(*[[[1, 2, 3], [4, 5]]] * 100, length=6)
+    model.token_outputs(batch, output="x_start", generator=torch.Generator().manual_seed(0))
+    gone_RL = (seen[0] == 0).all(dim=2)
+    shares = [gone_RL[batch.segments_RL == segment].float().mean() for segment in range(1, batch.sequences + 1)]
+    assert set(map(float, shares)) == {0.0, 1.0}
+    assert float(torch.stack(shares).mean()) == pytest.approx(0.4, abs=0.1)
+
+
+def test_guidance_is_chosen_when_asking_and_needs_a_model_that_knows_no_condition():
+    plain, guided = made(), made(condition_dropout=0.3, guidance=1.5)
+    batch, generator = histories([5, 2]), torch.Generator()
+
+    def represented(model, guidance):
+        sampling = Sampling(noise="zero", guidance=guidance)
+        return model.represent(batch, output="x_start", sampling=sampling, generator=generator)
+
+    assert torch.equal(represented(guided, 0.0), represented(plain, None)), "w = 0 is no guidance at all"
+    assert torch.equal(represented(guided, None), represented(guided, 1.5))
+    assert not torch.allclose(represented(guided, 1.5), represented(plain, None), atol=1e-2)
+    with pytest.raises(UsageError, match=r"needs a model trained with model\.condition_dropout"):
+        represented(plain, 1.0)
+    with pytest.raises(UsageError, match=r"needs a model trained with model\.condition_dropout"):
+        ADRecConfig(guidance=1.0)
+
+
+def test_loss_aware_timesteps_weigh_the_denoising_loss_and_learn_from_it():
+    model = made(timestep_sampling="loss_aware")
+    batch = _rows(*[[[1, 2, 3], [4, 5]]] * 40, length=6)
+    outputs = model.token_outputs(batch, output="x_start", generator=torch.Generator().manual_seed(0))
+    # At first all are equally likely, and weigh the same.
+    torch.testing.assert_close(outputs.weights_N, batch.sequence_weights_N())
+    outputs.observe(torch.arange(200.0))
+    assert bool((model.timesteps.seen_T == 10).all())
+    outputs = model.token_outputs(batch, output="x_start", generator=torch.Generator().manual_seed(0))
+    importance_N = outputs.weights_N / batch.sequence_weights_N()
+    known = 1 / (6 * model.timesteps.shares_T())
+    assert all(((known - weight).abs() < 1e-5).any() for weight in importance_N)
+    assert importance_N.std() > 0
+    assert not any("timesteps" in name for name in model.state_dict()), "it belongs to the training, not the model"
+
+
+def test_geodesic_noise_looks_at_directions_alone():
+    model = made(noise="geodesic", lambda_=0.5)
+    batch = _rows([[1, 2, 3, 4]], length=4)
+    noise = torch.randn(1, 4, 16, generator=torch.Generator().manual_seed(0))
+    t = torch.tensor([[0, 5, 2, 3]])
+    condition = torch.zeros(1, 4, 16)
+    x_start = model.item_embedding(batch.targets_RL)
+    once, thrice = (model._denoise(condition, scale * x_start, t, noise, None, None) for scale in (1, 3))
+    torch.testing.assert_close(once, thrice, **CLOSE)
+    sampling = Sampling(temperature=0.5)
+    with pytest.raises(UsageError, match="temperature"):
+        model.represent(histories([3]), output="x_start", sampling=sampling, generator=torch.Generator())
+
+
+@variants
+def test_the_exported_graph_computes_what_represent_does(options):
+    model = made(**options)
+    batch = histories([20, 3, 9])
+    scores_BV = Scorer(model)(batch.items_BL, batch.lengths_B)
+    expected = model.represent(batch, output="x_start", sampling=FAST_SAMPLING, generator=torch.Generator())
+    torch.testing.assert_close(scores_BV[:, 1:], (expected @ model.item_vectors_VD().T)[:, 1:], atol=1e-4, rtol=1e-4)
 
 
 def test_packed_outputs_equal_the_padded_reference():

@@ -17,6 +17,7 @@ from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.events import EpochDone, StepDone
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.stages import STAGES, TrainingConfig
+from tests.variants import variants
 
 CPU = torch.device("cpu")
 
@@ -44,7 +45,9 @@ def sequences(users: int = 60, items: int = 20, seed: int = 0) -> Sequences:
     )
 
 
-def training(stage_name: str, *, validate=dict, model: ADRec | None = None, **changes) -> StageTraining:
+def training(
+    stage_name: str, *, validate=dict, model: ADRec | None = None, windows=None, weight_decay=1e-5, **changes
+) -> StageTraining:
     """A stage over small data; without validation all epochs run."""
     data = sequences()
     if model is None:
@@ -54,9 +57,9 @@ def training(stage_name: str, *, validate=dict, model: ADRec | None = None, **ch
     return StageTraining(
         name=stage_name,
         stage=dataclasses.replace(STAGES["adrec"][stage_name], **{"epochs": 3, **changes}),
-        config=TrainingConfig(batch_size=16, seed=3),
+        config=TrainingConfig(batch_size=16, seed=3, weight_decay=weight_decay),
         model=model,
-        windows=training_windows(data, 10),
+        windows=windows or training_windows(data, 10),
         validate=validate,
         device=CPU,
     )
@@ -147,6 +150,69 @@ def test_an_interrupted_stage_resumes_to_the_same_bytes(stage, stop_after):
     for name, weight in second.model.state_dict().items():
         assert torch.equal(weight, expected[name]), name
     assert second.position == whole.position
+
+
+def small(**options) -> ADRec:
+    model = ADRec(ADRecConfig(hidden_size=16, max_length=10, diffusion_steps=4, **options), sequences().item_count)
+    for component in model.components():
+        model.initialize(component, seeded_generator(0, component))
+    return model
+
+
+SURGERY = {"pcgrad": True, "mse_target_gradient": False}
+
+
+@variants
+def test_a_variant_lowers_both_losses(options):
+    epochs = finished(training("finetune", model=small(**options), epochs=8, pcgrad=True))
+    for name, first in epochs[0].losses.items():
+        assert epochs[-1].losses[name] < first
+
+
+@variants
+@pytest.mark.parametrize("stop_after", [1, 3])
+def test_an_interrupted_variant_resumes_to_the_same_bytes(options, stop_after):
+    whole = training("finetune", model=small(**options), epochs=2, **SURGERY)
+    finished(whole)
+    first = training("finetune", model=small(**options), epochs=2, **SURGERY)
+    stops = iter([*[False] * (stop_after - 1), True])
+    assert not any(isinstance(event, EpochDone) for event in first.events(lambda: next(stops)))
+    tensors, text = first.state()
+    second = training("finetune", model=small(**options), epochs=2, **SURGERY)
+    second.restore({name: tensor.clone() for name, tensor in tensors.items()}, text)
+    finished(second)
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, second.model.state_dict()[name]), name
+
+
+def test_a_resumed_training_remembers_the_losses_it_draws_timesteps_by():
+    """Forgetting them would be seen: this is what the test above relies on."""
+    run = training("finetune", model=small(timestep_sampling="loss_aware"), epochs=2)
+    next(run.events(lambda: False))
+    assert run.model.timesteps.history_TH.any()
+    tensors, _ = run.state()
+    assert torch.equal(tensors["buffer/timesteps.history_TH"], run.model.timesteps.history_TH)
+    shares_T = run.model.timesteps.shares_T()
+    assert shares_T.std() > 0
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_target_is_moved_by_the_denoising_loss_unless_its_gradient_stops(moved):
+    """An item that is a target only, never an input, and without noise in the input or cross-entropy."""
+    data = sequences()
+    items = data.items.copy()
+    items[data.offsets[1:] - 1] = data.item_count
+    items[np.setdiff1d(np.arange(len(items)), data.offsets[1:] - 1)] %= data.item_count
+    items[items == 0] = 1
+    run = training(
+        "finetune", model=small(lambda_=0.0), ce_weight=0.0, epochs=1, mse_target_gradient=moved,
+        windows=training_windows(dataclasses.replace(data, items=items), 10), weight_decay=0.0,
+    )  # fmt: skip
+    before = run.model.item_vectors_VD().detach().clone()
+    finished(run)
+    change = (run.model.item_vectors_VD().detach() - before).abs().amax(dim=1)
+    assert bool(change[data.item_count] > 0) is moved
+    assert change[1:-1].max() > 0
 
 
 def test_the_best_weights_are_handed_over_and_patience_ends_the_stage():

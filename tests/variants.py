@@ -1,0 +1,21 @@
+"""ADRec's options that change what is computed, for the tests that must hold for all of them."""
+
+from __future__ import annotations
+
+import pytest
+
+VARIANTS = {
+    "default": {},
+    "per sequence": {"noise_per": "sequence"},
+    "loss-aware": {"timestep_sampling": "loss_aware"},
+    "mlp": {"denoiser": "mlp"},
+    "guided": {"condition_dropout": 0.3, "guidance": 1.5},
+    "geodesic": {"noise": "geodesic"},
+    "beta": {"noise_schedule": "beta", "beta_b": 3.0},
+    "all at once": {
+        "noise_per": "sequence", "timestep_sampling": "loss_aware", "denoiser": "mlp", "condition_dropout": 0.3,
+        "guidance": 0.7, "noise": "geodesic", "noise_schedule": "cosine",
+    },
+}  # fmt: skip
+"""Options of the network, each on its own and together."""
+variants = pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
