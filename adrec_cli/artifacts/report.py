@@ -32,8 +32,12 @@ class Evaluation:
         protocol: its short code, such as loo/full/test.
         negatives_source: where sampled items come from, "" without.
         negatives_sha256: of the file they come from; "" where they are drawn, or without.
-        mask_seen, sampling, seed: as in the options.
+        mask_seen, seed: as in the options.
+        sampling: how a diffusion model sampled; empty for what draws nothing.
         metrics: fractions by name, averaged over users; with @5, @10, @20 and @50.
+        intervals: [lower, upper] bound of each metric at 95%, a bootstrap over users.
+        slices: by name (head, tail, long, short, warm, cold): definition, users, cases, metrics, intervals.
+        beyond_accuracy: what the lists of recommendations are like, by name; empty unless asked for.
         users, cases: ranked.
         cold_targets: cases whose target never occurs in train; they count as any other.
         parameters: numbers in the model.
@@ -56,6 +60,9 @@ class Evaluation:
     sampling: dict[str, Any]
     seed: int
     metrics: dict[str, float]
+    intervals: dict[str, list[float]]
+    slices: dict[str, dict[str, Any]]
+    beyond_accuracy: dict[str, float]
     users: int
     cases: int
     cold_targets: int

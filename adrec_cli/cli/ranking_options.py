@@ -78,7 +78,9 @@ class Candidates:
         bool, option("--mask-seen", panel=_PANEL, help="Items of the history do not compete; the paper lets them.")
     ] = False
 
-    def evaluation(self, computing: Computing, denoising: Denoising, *, part: str, seed: int) -> EvaluationOptions:
+    def evaluation(
+        self, computing: Computing, denoising: Denoising, *, part: str, seed: int, beyond_accuracy: bool = False
+    ) -> EvaluationOptions:
         """Return the options as the pipeline takes them."""
         from adrec_cli.pipeline.evaluate import EvaluationOptions
 
@@ -92,6 +94,7 @@ class Candidates:
             mask_seen=self.mask_seen,
             sampling=denoising.sampling(seed),
             merging=denoising.merging(),
+            beyond_accuracy=beyond_accuracy,
             seed=seed,
             device=computing.device,
             threads=computing.threads,

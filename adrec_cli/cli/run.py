@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.evaluate import describe
 from adrec_cli.cli.options import Common, Computing, Force, ModelName, Raw, Source
 from adrec_cli.cli.preprocess_options import Columns, Cut, preprocess_options
 from adrec_cli.cli.promotion_options import Promotion
 from adrec_cli.cli.ranking_options import Candidates, Denoising
+from adrec_cli.cli.report_shown import describe
 from adrec_cli.cli.terminal import Terminal
 from adrec_cli.cli.training_options import Training
 

@@ -23,11 +23,14 @@ from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset, restore_model
+from adrec_cli.pipeline.recommended_lists import list_figures
 from adrec_cli.pipeline.stage import OnEvent, ignore, split_kind
 from adrec_cli.pipeline.train import dataset_folder_of
+from adrec_cli.ranking.bootstrap import metric_intervals
 from adrec_cli.ranking.merging import SINGLE, Merging, merged_target_ranks
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import Cases, Protocol, candidate_counts, draw_negatives, held_out_cases
+from adrec_cli.ranking.slices import slice_table
 from adrec_cli.runtime import resolve_device, set_threads
 from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, REPORTS_FOLDER, USER_ID
 
@@ -46,6 +49,7 @@ class EvaluationOptions:
         mask_seen: items of the history do not compete; off, as in the paper.
         sampling: of a diffusion model.
         merging: how many samples, and how they become one list.
+        beyond_accuracy: also look at the lists of recommendations, which takes about as long again.
         seed: of drawn negatives.
         device, threads: to compute on.
     """
@@ -56,6 +60,7 @@ class EvaluationOptions:
     mask_seen: bool = False
     sampling: Sampling = field(default_factory=Sampling)
     merging: Merging = SINGLE
+    beyond_accuracy: bool = False
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
@@ -65,6 +70,8 @@ class EvaluationOptions:
             raise UsageError("negatives are either drawn or read from a file, not both")
         if self.mask_seen and (self.negatives or self.negatives_file):
             raise UsageError("--mask-seen belongs to full ranking; sampled negatives are unseen already")
+        if self.beyond_accuracy and (self.negatives or self.negatives_file):
+            raise UsageError("--beyond-accuracy looks at lists from the whole catalogue", hint="leave out --negatives")
 
     @property
     def sampled(self) -> dict[str, Any]:
@@ -132,35 +139,65 @@ def evaluate_opened(
     assert ranks is not None
     seconds = time.perf_counter() - started
     table = _rank_table(dataset, cases, ranks, negatives, mask_seen=options.mask_seen)
+    beyond = {}
+    if options.beyond_accuracy:
+        beyond = list_figures(
+            model, dataset, cases, output=output, sampling=options.sampling, merging=options.merging,
+            mask_seen=options.mask_seen, device=device, on_progress=progress,
+        )  # fmt: skip
     protocol = protocol_of(dataset, options, 0 if negatives is None else negatives.shape[1])
     evaluation = Evaluation(
-        dataset=dataset.manifest.dataset,
+        **_identity(dataset, checkpoint, options, protocol),
+        **_figures(table, dataset.items[COUNT].to_numpy().astype(np.int64)),
         model=model.name,
-        stage=checkpoint.metadata.stage if checkpoint else "",
-        checkpoint=checkpoint.path.name if checkpoint else "",
-        checkpoint_sha256=checkpoint.sha256 if checkpoint else "",
-        items_sha256=dataset.manifest.items_sha256,
-        sequences_sha256=dataset.manifest.sequences_sha256,
-        protocol=protocol.code,
-        negatives_source=protocol.negatives_source if protocol.negatives else "",
-        negatives_sha256=_negatives_sha256(options),
-        mask_seen=options.mask_seen,
-        sampling=options.sampled,
-        seed=options.seed,
-        metrics=metric_table(ranks, cases.users),
-        users=len(np.unique(cases.users)),
-        cases=len(cases),
-        cold_targets=int(table[COLD].sum()),
+        sampling=options.sampled if output in model.sampled_outputs else {},
+        beyond_accuracy=beyond,
         parameters=sum(weight.numel() for weight in model.parameters()),
         seconds=seconds,
         device=device.type,
         threads=threads,
-        adrec_version=__version__,
-        torch_version=torch.__version__,
-        code_sha256=code_sha256(),
-        path=str(report_path(dataset, checkpoint, protocol)),
     )
     return write_report(evaluation, table)
+
+
+def _identity(
+    dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions, protocol: Protocol
+) -> dict[str, Any]:
+    """Return what is ranked, against what, how, and by which code."""
+    return {
+        "dataset": dataset.manifest.dataset,
+        "stage": checkpoint.metadata.stage if checkpoint else "",
+        "checkpoint": checkpoint.path.name if checkpoint else "",
+        "checkpoint_sha256": checkpoint.sha256 if checkpoint else "",
+        "items_sha256": dataset.manifest.items_sha256,
+        "sequences_sha256": dataset.manifest.sequences_sha256,
+        "protocol": protocol.code,
+        "negatives_source": protocol.negatives_source if protocol.negatives else "",
+        "negatives_sha256": _negatives_sha256(options),
+        "mask_seen": options.mask_seen,
+        "seed": options.seed,
+        "adrec_version": __version__,
+        "torch_version": torch.__version__,
+        "code_sha256": code_sha256(),
+        "path": str(report_path(dataset, checkpoint, protocol)),
+    }
+
+
+def _figures(table: pl.DataFrame, item_counts: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """Return what a report tells of the ranks."""
+    ranks, users = table[RANK].to_numpy(), table[USER_ROW].to_numpy()
+    target_counts = table[TARGET_COUNT].to_numpy()
+    return {
+        "metrics": metric_table(ranks, users),
+        "intervals": metric_intervals(ranks, users),
+        "slices": slice_table(
+            ranks, users, target_counts=target_counts, history_lengths=table[HISTORY_LENGTH].to_numpy(),
+            item_counts=item_counts,
+        ),
+        "users": len(np.unique(users)),
+        "cases": len(ranks),
+        "cold_targets": int((target_counts == 0).sum()),
+    }  # fmt: skip
 
 
 def _rank_table(
@@ -173,14 +210,16 @@ def _rank_table(
 ) -> pl.DataFrame:
     """Return what is stored of each case."""
     counts = dataset.items[COUNT].to_numpy()[cases.targets - 1]
+    competing = candidate_counts(dataset.sequences, cases, negatives=negatives, mask_seen=mask_seen)
     return pl.DataFrame(
         {
             USER_ID: dataset.sequences.user_ids.gather(cases.users),
             USER_ROW: cases.users,
             ITEM_ID: dataset.items[ITEM_ID].gather(cases.targets - 1),
             ITEM_INDEX: cases.targets,
-            RANK: ranks,
-            CANDIDATES: candidate_counts(dataset.sequences, cases, negatives=negatives, mask_seen=mask_seen),
+            # A target that no merged list holds ranks last of all items, competing or not.
+            RANK: np.minimum(ranks, competing),
+            CANDIDATES: competing,
             HISTORY_LENGTH: cases.ends - cases.starts,
             TARGET_COUNT: counts,
             COLD: counts == 0,
@@ -203,9 +242,10 @@ def stored_evaluation(dataset: Dataset, checkpoint: Checkpoint | None, options: 
         and stored.items_sha256 == dataset.manifest.items_sha256
         and stored.sequences_sha256 == dataset.manifest.sequences_sha256
         and stored.negatives_sha256 == _negatives_sha256(options)
-        and stored.sampling == options.sampled
-        and stored.seed == options.seed
+        and stored.sampling in ({}, options.sampled)
+        and (stored.seed == options.seed or not (stored.sampling or options.negatives))
         and stored.code_sha256 == code_sha256()
+        and (bool(stored.beyond_accuracy) or not options.beyond_accuracy)
     )
     if not fresh:
         return None

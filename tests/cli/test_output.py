@@ -28,6 +28,7 @@ def rows(stdout: str) -> list[list[str]]:
         ["train", "shop", "--epochs", "1", *TINY],
         ["evaluate", "finetune", "--negatives", "5"],
         ["evaluate", "mostpop", "--dataset", "shop", "--part", "valid"],
+        ["evaluate", "mostpop", "--dataset", "shop", "--beyond-accuracy", "--slices"],
         ["recommend", "--user", "u00", "--dataset", "shop"],
         ["inspect", "finetune", "pretrain", "--dataset", "shop", "--item", "i00"],
     ],
@@ -150,3 +151,22 @@ def test_plain_output_has_no_escape_and_survives_any_locale(process: Process, sh
 )
 def test_harmless(text: str, shown: str) -> None:
     assert harmless(text) == shown
+
+
+def test_evaluate_shows_slices_and_what_lists_are_like(adrec: Adrec, shop: Path) -> None:
+    done = adrec("evaluate", "mostpop", "--dataset", "shop", "--workspace", shop, "--slices", "--beyond-accuracy")
+    shown = rows(done.stdout)
+    names = [row[0] for row in shown]
+    start = names.index("slice")
+    assert names[start + 1 : start + 7] == ["head", "tail", "long", "short", "warm", "cold"]
+    assert shown[start + 6][1:] == ["0", "-", "-"], "no target is cold"
+    assert ["lists", "@5", "@10", "@20", "@50"] in shown
+    assert {"coverage", "gini", "novelty", "popularity", "popularity lift"} <= set(names)
+    assert "no categories are known" in done.stdout
+    plain = adrec("evaluate", "mostpop", "--dataset", "shop", "--workspace", shop).stdout
+    assert "slice" not in plain
+    assert "95% intervals: NDCG@10" in plain
+    refused = adrec(
+        "evaluate", "mostpop", "--dataset", "shop", "--workspace", shop, "--beyond-accuracy", "--negatives", 9
+    )
+    assert (refused.exit_code, "leave out --negatives" in refused.stderr) == (2, True)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from adrec_cli.ranking import bootstrap
-from adrec_cli.ranking.bootstrap import bootstrap_interval, per_user
+from adrec_cli.ranking.bootstrap import bootstrap_interval, bootstrap_intervals, metric_intervals, per_user
+from adrec_cli.ranking.metrics import METRICS, metric_table
 
 
 def test_it_agrees_with_drawing_users_one_by_one():
@@ -49,3 +50,52 @@ def test_without_any_difference_there_is_no_width():
 def test_each_user_counts_once():
     values, users = np.array([1.0, 0.0, 1.0]), np.array([4, 4, 2])
     assert per_user(values, users).tolist() == [1.0, 0.5]
+
+
+def test_several_columns_share_their_resamples():
+    random = np.random.default_rng(6)
+    values = random.choice([0.0, 0.25, 1.0], size=(300, 3))
+    found = bootstrap_intervals(values, resamples=500, seed=2)
+    drawn = values[random.integers(300, size=(4000, 300))].mean(axis=1)
+    assert found == pytest.approx(np.quantile(drawn, [0.025, 0.975], axis=0).T, abs=0.02)
+    # A column that is the sum of two others has resampled means that are, too.
+    summed = np.column_stack([values[:, 0], values[:, 0] * 2])
+    one, two = bootstrap_intervals(summed, seed=2)
+    assert two == pytest.approx(one * 2)
+
+
+def test_rows_may_stand_for_several_users():
+    counts = np.array([60, 40])
+    found = bootstrap_intervals(np.array([[0.0], [1.0]]), counts, seed=3)
+    assert found == pytest.approx(bootstrap_intervals(np.repeat([[0.0], [1.0]], counts, axis=0), seed=3))
+
+
+def test_intervals_of_metrics_are_the_same_by_rank_and_by_user():
+    ranks = np.random.default_rng(8).integers(1, 120, size=400)
+    users = np.arange(400)
+    found, table = metric_intervals(ranks, users, (5, 10)), metric_table(ranks, users, (5, 10))
+    assert list(found) == list(table)
+    for name, (low, high) in found.items():
+        assert low < table[name] < high
+        metric, _, k = name.partition("@")
+        values = METRICS[metric](ranks, int(k))
+        half = 1.96 * values.std() / 20
+        assert (low, high) == pytest.approx((table[name] - half, table[name] + half), abs=0.3 * half)
+    # Two users of the same case each: half as many, so intervals are wider by the square root of two.
+    twice = metric_intervals(np.repeat(ranks[:200], 2), np.repeat(users[:200], 2), (10,))["hr@10"]
+    once = metric_intervals(ranks[:200], users[:200], (10,))["hr@10"]
+    assert twice == pytest.approx(once, abs=0.01)
+
+
+@pytest.mark.parametrize(("metric", "truth"), [("hr@10", 0.1), ("ndcg@10", None), ("mrr@5", None)])
+def test_intervals_of_metrics_cover_the_truth(metric, truth):
+    """Ranks of a random scorer among 100; 300 trials of 400 users, so that 3.5 standard errors are 0.044."""
+    random = np.random.default_rng(9)
+    ranks = np.arange(1, 101)
+    expected = metric_table(ranks, ranks)[metric] if truth is None else truth
+    covered = 0
+    for seed in range(300):
+        drawn = random.integers(1, 101, size=400)
+        low, high = metric_intervals(drawn, np.arange(400), (int(metric.partition("@")[2]),), seed=seed)[metric]
+        covered += low <= expected <= high
+    assert covered / 300 == pytest.approx(0.95, abs=0.05)

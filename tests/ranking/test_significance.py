@@ -1,0 +1,75 @@
+"""The randomisation test against every permutation, how often it errs, and Holm by hand."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from adrec_cli.ranking import significance
+from adrec_cli.ranking.significance import holm, randomisation_test
+
+
+def test_it_agrees_with_all_permutations():
+    differences = np.array([0.5, 0.5, -0.25, 1.0, 0.0, 0.125, 0.5, -0.5, 1.0])
+    signs = np.array(list(itertools.product([-1, 1], repeat=len(differences))))
+    exact = (np.abs(signs @ differences) >= abs(differences.sum())).mean()
+    assert randomisation_test(differences, permutations=40_000) == pytest.approx(exact, abs=0.01)
+
+
+def test_where_nothing_differs_and_where_everything_does():
+    assert randomisation_test(np.zeros(10)) == 1.0
+    assert randomisation_test(np.ones(2000), permutations=99) == 1 / 100
+    assert randomisation_test(np.array([1.0, -1.0])) == 1.0
+
+
+def test_a_side_does_not_matter_and_seeds_repeat(monkeypatch):
+    differences = np.random.default_rng(0).normal(0.2, 1, size=60)
+    whole = randomisation_test(differences, seed=3)
+    assert randomisation_test(-differences, seed=3) == whole
+    assert randomisation_test(differences, seed=4) != whole
+    monkeypatch.setattr(significance, "_HELD_AT_ONCE", 200)
+    assert randomisation_test(differences, seed=3) == pytest.approx(whole, abs=0.02)
+
+
+def test_without_a_difference_it_errs_as_often_as_its_level_says():
+    """Two equal models: p-values are uniform; 3.5 standard errors of 600 trials at 5% are 0.031, at 50% 0.071."""
+    random = np.random.default_rng(5)
+    of_gains, of_hits = [], []
+    for seed in range(600):
+        gains = random.normal(size=60) * random.random(60)
+        of_gains.append(randomisation_test(gains, permutations=400, seed=seed))
+        hits = random.choice([-1.0, 0.0, 1.0], p=[0.2, 0.6, 0.2], size=120)
+        of_hits.append(randomisation_test(hits, permutations=400, seed=seed))
+    assert np.mean(np.array(of_gains) <= 0.05) == pytest.approx(0.05, abs=0.031)
+    assert np.mean(np.array(of_gains) <= 0.5) == pytest.approx(0.5, abs=0.071)
+    # Sums of hits are whole numbers, and equal ones count against a difference.
+    assert 0 < np.mean(np.array(of_hits) <= 0.05) <= 0.05 + 0.031
+
+
+def test_a_real_difference_is_found():
+    random = np.random.default_rng(6)
+    found = [
+        randomisation_test(random.normal(0.3, 1, size=150), permutations=400, seed=seed) <= 0.05 for seed in range(100)
+    ]
+    # The power of the t-test here is 96%.
+    assert np.mean(found) > 0.85
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([0.02]) == [0.02]
+    assert holm([]) == []
+    # Equal ones stay equal, and none falls below one that was smaller before.
+    assert holm([0.02, 0.02, 0.02]) == pytest.approx([0.06, 0.06, 0.06])
+
+
+def test_holm_keeps_the_chance_of_any_error():
+    """Of five comparisons without a difference any rejection is an error; 3.5 standard errors of 4000 are 0.012."""
+    random = np.random.default_rng(7)
+    errors = [min(holm(random.random(5).tolist())) <= 0.05 for _ in range(4000)]
+    assert np.mean(errors) == pytest.approx(0.05, abs=0.012)
+    uncorrected = [random.random(5).min() <= 0.05 for _ in range(4000)]
+    assert np.mean(uncorrected) > 0.2
