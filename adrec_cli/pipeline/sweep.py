@@ -147,7 +147,7 @@ def sweep(
     base = experiment.on_dataset(model_name, named)
     runs = planned(
         design, model_name=model_name, dataset_name=named, experiment=experiment, sampling=evaluation.sampling,
-        ablations={},
+        merging=evaluation.merging, ablations={},
     )  # fmt: skip
     folder = dataset.folder / SWEEPS_FOLDER / design.folder_name(model_name)
     work = _Sweeping(
@@ -223,7 +223,10 @@ class _Sweeping:
             self.dataset, run.experiment, self.base, self.folder, options=self.options, stop=self.stop,
             on_event=self.on_event, done=self.done,
         )  # fmt: skip
-        evaluations = [dataclasses.replace(self.evaluation, part=part, sampling=run.sampling) for part in self.parts]
+        evaluations = [
+            dataclasses.replace(self.evaluation, part=part, sampling=run.sampling, merging=run.merging)
+            for part in self.parts
+        ]
         return Outcome(
             run=run,
             stages=stages,

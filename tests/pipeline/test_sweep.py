@@ -34,6 +34,7 @@ from adrec_cli.pipeline.sweeping.option_keys import as_settings, parsed_values, 
 from adrec_cli.pipeline.sweeping.results import seed_interval
 from adrec_cli.pipeline.sweeping.shared_stages import stage_folder
 from adrec_cli.pipeline.train import ExperimentOptions, train, train_first_stage
+from adrec_cli.ranking.merging import Merging
 from adrec_cli.runtime import StopRequest
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.stages import STAGES
@@ -284,11 +285,23 @@ def test_another_sweep_takes_what_is_there(workspace):
 
 def test_a_sweep_of_sampling_trains_nothing_more(workspace):
     events = []
-    found = run_sweep(workspace, "sampling.steps=1,2,4", events=events, experiment=options({"model": {"lambda": 1.0}}))
+    found = run_sweep(
+        workspace,
+        "sampling.steps=1,2,4",
+        "sampling.samples=3",
+        events=events,
+        experiment=options({"model": {"lambda": 1.0}}),
+    )
     assert started(events) == list(STAGES_OF)
     table = pl.read_parquet(found.results).filter(metric="ndcg@10")
     assert table["checkpoint_sha256"].n_unique() == 1
-    assert table["run"].to_list() == [BASE, "sampling.steps=1", "sampling.steps=2", "sampling.steps=4"]
+    assert table["run"].to_list() == [
+        BASE,
+        "sampling.steps=1",
+        "sampling.steps=2",
+        "sampling.steps=4",
+        "sampling.samples=3",
+    ]
     assert table["metric_value"][0] == table["metric_value"][3], "the base takes as many steps as it was trained with"
 
 
@@ -378,7 +391,9 @@ def test_the_interval_over_seeds_is_students():
 def test_the_command_makes_the_same_sweep_again():
     vary = (Varied(key="noise_schedule", values=("linear", "cosine")), Varied(key="lambda", values=(0.5,)))
     design = Design(vary=vary, ablate=("none",), seeds=2, base=False, name="my-sweep")
-    evaluation = EvaluationOptions(negatives=99, sampling=Sampling(steps=1, noise="zero"))
+    evaluation = EvaluationOptions(
+        negatives=99, sampling=Sampling(steps=1, noise="common", temperature=0.5), merging=Merging(samples=3)
+    )
     typed = sweep_command("tiny", "adrec", design, options(), evaluation, test=True)
     words = shlex.split(typed)
     assert words[:3] == ["adrec", "sweep", "tiny"]

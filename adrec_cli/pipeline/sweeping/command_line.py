@@ -8,6 +8,7 @@ from adrec_cli.pipeline.evaluate import EvaluationOptions
 from adrec_cli.pipeline.sweeping.design import Design
 from adrec_cli.pipeline.sweeping.option_keys import as_settings, shown
 from adrec_cli.pipeline.train import ExperimentOptions
+from adrec_cli.ranking.merging import SINGLE
 
 
 def sweep_command(
@@ -37,5 +38,11 @@ def sweep_command(
         words += ["--negatives", str(evaluation.negatives_file or evaluation.negatives)]
     words += ["--mask-seen"] * evaluation.mask_seen + ["--test"] * test
     words += ["--steps", str(evaluation.sampling.steps)] if evaluation.sampling.steps else []
-    words += ["--noise", evaluation.sampling.noise] if evaluation.sampling.noise != "seeded" else []
+    for flag, value, usual in (
+        ("--noise", evaluation.sampling.noise, "seeded"),
+        ("--temperature", evaluation.sampling.temperature, 1.0),
+        ("--samples", evaluation.merging.samples, SINGLE.samples),
+        ("--merge", evaluation.merging.merge, SINGLE.merge),
+    ):
+        words += [flag, str(value)] if value != usual else []
     return shlex.join(words)

@@ -8,20 +8,23 @@ import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from adrec_cli.config import build, merged
+from adrec_cli.config import build, merged, option_names
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import Sampling
 from adrec_cli.pipeline.experiment import Experiment
 from adrec_cli.pipeline.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolved, shown
 from adrec_cli.pipeline.train import ExperimentOptions
+from adrec_cli.ranking.merging import SINGLE, Merging
 
 BASE = "base"
 ABLATION = "ablation"
 """What stands as key of a run that is an ablation."""
 
 _LONGEST_NAME = 60
+
+T = TypeVar("T", Sampling, Merging)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +98,7 @@ class Run:
         key, value: what is varied and to what, as typed; both "" for the base, ("ablation", its name) for an ablation.
         seed: of the training.
         experiment: with the changes.
-        sampling: by which it is ranked.
+        sampling, merging: by which it is ranked.
     """
 
     name: str
@@ -104,6 +107,7 @@ class Run:
     seed: int
     experiment: Experiment
     sampling: Sampling
+    merging: Merging
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +143,7 @@ def planned(
     dataset_name: str,
     experiment: ExperimentOptions,
     sampling: Sampling,
+    merging: Merging = SINGLE,
     ablations: Mapping[str, Mapping[str, Any]],
 ) -> list[Run]:
     """Return the runs of a sweep, all composed and so checked before the first one begins; all of a seed together.
@@ -146,7 +151,7 @@ def planned(
     Args:
         design: what is tried.
         model_name, dataset_name, experiment: of the base.
-        sampling: of ranking.
+        sampling, merging: of ranking, in the base.
         ablations: tables by name, for this model.
 
     Raises:
@@ -176,10 +181,17 @@ def planned(
                     value=change.value,
                     seed=composed.training.seed,
                     experiment=composed,
-                    sampling=build(Sampling, of_sampling, where=f"[{SAMPLING}]", base=sampling),
+                    sampling=_replaced(sampling, of_sampling),
+                    merging=_replaced(merging, of_sampling),
                 )
             )
     return runs
+
+
+def _replaced(ranking: T, table: Mapping[str, Any]) -> T:
+    """Return options of ranking with those keys of the table changed that are theirs."""
+    own = {key: value for key, value in table.items() if key in option_names(type(ranking))}
+    return build(type(ranking), own, where=f"[{SAMPLING}]", base=ranking)
 
 
 def _varied_changes(design: Design, base: Experiment) -> list[_Change]:

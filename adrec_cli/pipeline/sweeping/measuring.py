@@ -15,9 +15,9 @@ from adrec_cli.pipeline.evaluate import EvaluationOptions, RankingProgress, nega
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, restore_model
 from adrec_cli.pipeline.stage import OnEvent
 from adrec_cli.ranking.bootstrap import bootstrap_interval, per_user
+from adrec_cli.ranking.merging import merged_target_ranks
 from adrec_cli.ranking.metrics import CUTOFFS, METRICS
 from adrec_cli.ranking.protocols import held_out_cases
-from adrec_cli.ranking.scores import target_ranks
 from adrec_cli.runtime import resolve_device, set_threads
 
 
@@ -101,10 +101,10 @@ def _measure(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOption
         on_event(RankingProgress(done=done, total=total))
         return True
 
-    ranks = target_ranks(
+    ranks = merged_target_ranks(
         restore_model(checkpoint, device), dataset.sequences, cases, output=checkpoint.metadata.output,
-        sampling=options.sampling, device=device, negatives=negatives, mask_seen=options.mask_seen,
-        on_progress=progress,
+        sampling=options.sampling, merging=options.merging, device=device, negatives=negatives,
+        mask_seen=options.mask_seen, on_progress=progress,
     )  # fmt: skip
     assert ranks is not None
     seconds = time.perf_counter() - started

@@ -11,7 +11,9 @@ from typing import Any
 from adrec_cli.config import merged, option_names
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import Sampling
+from adrec_cli.models.registry import model_entry
 from adrec_cli.pipeline.experiment import Experiment
+from adrec_cli.ranking.merging import Merging
 from adrec_cli.training.stages import Stage
 
 SAMPLING = "sampling"
@@ -27,8 +29,8 @@ def option_paths(experiment: Experiment) -> list[str]:
     tables = experiment.tables()
     paths = [f"{table}.{key}" for table in ("model", "training") for key in tables[table]]
     paths += [f"stages.{stage}.{key}" for stage, table in tables["stages"].items() for key in table]
-    if any(stage.output == "x_start" for stage in experiment.stages.values()):
-        paths += [f"{SAMPLING}.{key}" for key in option_names(Sampling)]
+    if model_entry(experiment.model_name).build(experiment.model, 1).sampled_outputs:
+        paths += [f"{SAMPLING}.{key}" for key in (*option_names(Sampling), *option_names(Merging))]
     return paths
 
 
