@@ -27,6 +27,7 @@ from adrec_cli.cli.run import run
 from adrec_cli.cli.serve import serve
 from adrec_cli.cli.sweep import sweep
 from adrec_cli.cli.train import train
+from adrec_cli.cli.tune import tune
 from adrec_cli.cli.verify import verify
 from adrec_cli.errors import ExitCode
 
@@ -96,6 +97,14 @@ add_command(
         "adrec sweep grocery --vary mse_weight=0.1,0.5,0.9 --vary lambda=0.001,0.1 --seeds 3",
         "adrec sweep grocery --model sasrec --vary model.dropout=0.1,0.3,0.5 --vary blocks=1,2 --grid",
         "adrec sweep grocery --vary sampling.steps=1,4,32 --negatives 99",
+    ],
+)  # fmt: skip
+add_command(
+    app, tune, panel=TRAINING,
+    examples=[
+        "adrec tune grocery --search learning_rate=1e-4..1e-2:log --search model.dropout=0.1..0.6 --trials 30",
+        "adrec tune grocery --search stages.align.embedding_decay=0.0..0.8 --timeout 8h",
+        "adrec tune grocery --model sasrec --search hidden_size=32,64,128 --search blocks=1..3 --pruner hyperband",
     ],
 )  # fmt: skip
 add_command(

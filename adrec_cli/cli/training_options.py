@@ -91,11 +91,11 @@ class Training:
             table.pop("mse_weight", None)
         return table
 
-    def run_options(self, computing: Computing, *, force: bool) -> RunOptions:
-        """Return how to run."""
+    def run_options(self, computing: Computing, *, force: bool, resume: str | None = None) -> RunOptions:
+        """Return how to run; `resume` takes the place of the flag."""
         from adrec_cli.pipeline.stage import RunOptions
 
-        resume = {None: "auto", True: "require", False: "never"}[self.resume]
+        resume = resume or {None: "auto", True: "require", False: "never"}[self.resume]
         return RunOptions(device=computing.device, threads=computing.threads, resume=resume, force=force)
 
     def _given(self, *names: str) -> dict[str, Any]:

@@ -8,16 +8,18 @@ from dataclasses import asdict
 
 from adrec_cli.cli.progress import Progress
 from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.tune import shown
 from adrec_cli.pipeline.evaluate import RankingProgress
 from adrec_cli.pipeline.run import RunStepStarted
 from adrec_cli.pipeline.stage import StageStarted
 from adrec_cli.pipeline.sweep import SweepRunDone, SweepRunStarted
 from adrec_cli.pipeline.sweeping.shared_stages import StageShared
+from adrec_cli.pipeline.tune import TrialDone, TrialStarted
 from adrec_cli.pipeline.warm_start import StartChosen
 from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
 
 _NEWEST_STEP_WEIGHT = 0.1
-_LOGGED = (EpochDone, StageStarted, StartChosen, RunStepStarted, SweepRunStarted, SweepRunDone)
+_LOGGED = (EpochDone, StageStarted, StartChosen, RunStepStarted, SweepRunStarted, SweepRunDone, TrialStarted, TrialDone)
 """Events that go to the log for machines."""
 
 
@@ -61,10 +63,25 @@ class TrainingProgress(Progress):
                 self.terminal.note(f"run {event.number}/{event.total}: {event.run}{seed}")
             case StageShared():
                 self.terminal.note(f"{event.stage}: shared, trained already")
+            case TrialStarted():
+                self.clear()
+                chosen = "  ".join(f"{key} {shown(value)}" for key, value in event.chosen.items())
+                self.terminal.note(f"trial {event.number}/{event.trials}: {chosen}")
+            case TrialDone():
+                self._trial_done(event)
             case SweepRunDone():
                 self._run_done(event)
             case _:
                 super().__call__(event)
+
+    def _trial_done(self, event: TrialDone) -> None:
+        self.clear()
+        trial = event.trial
+        row = [f"trial {trial.number} {trial.state}"]
+        row += [] if trial.value is None else [f"{event.metric} {trial.value:.4f}"]
+        row += [trial.error] if trial.error else []
+        row += [] if event.best_value is None else [f"best {event.best_value:.4f} (trial {event.best})"]
+        self.terminal.note("  ".join(row))
 
     def _run_done(self, event: SweepRunDone) -> None:
         self.clear()

@@ -29,6 +29,7 @@ from adrec_cli.runtime import StopRequest, resolve_device, seeded_generator, set
 from adrec_cli.schema import CHECKPOINT_SUFFIX, FORMAT_VERSION
 from adrec_cli.training.events import EpochDone
 from adrec_cli.training.loop import StageTraining
+from adrec_cli.training.stages import TrainingConfig
 
 OnEvent = Callable[[object], None]
 
@@ -254,7 +255,7 @@ def _metadata(
     threads: int,
 ) -> CheckpointMetadata:
     tables = experiment.tables()
-    protocol = Protocol(split=split_kind(dataset), part="valid", negatives=experiment.training.monitor_negatives)
+    protocol = monitored_protocol(dataset, experiment.training)
     return CheckpointMetadata(
         model=experiment.model_name,
         stage=training.name,
@@ -280,6 +281,11 @@ def _metadata(
         adrec_version=__version__,
         torch_version=torch.__version__,
     )
+
+
+def monitored_protocol(dataset: Dataset, training: TrainingConfig) -> Protocol:
+    """Return the protocol of what training monitors."""
+    return Protocol(split=split_kind(dataset), part="valid", negatives=training.monitor_negatives)
 
 
 def split_kind(dataset: Dataset) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
 from adrec_cli.pipeline.evaluate import EvaluationOptions
 from adrec_cli.pipeline.sweeping.design import Design
 from adrec_cli.pipeline.sweeping.option_keys import as_settings, shown
 from adrec_cli.pipeline.train import ExperimentOptions
 from adrec_cli.ranking.merging import SINGLE
+
+if TYPE_CHECKING:
+    from adrec_cli.pipeline.tune import TuneOptions
 
 
 def sweep_command(
@@ -21,8 +25,7 @@ def sweep_command(
     test: bool,
 ) -> str:
     """Return the command line that runs the same sweep, for people who want to see the same figures."""
-    words = ["adrec", "sweep", dataset]
-    words += [] if model_name == "adrec" else ["--model", model_name]
+    words = ["adrec", "sweep", dataset, *_model(model_name)]
     for varied in design.vary:
         words += ["--vary", f"{varied.key}={','.join(shown(value) for value in varied.values)}"]
     for name in design.ablate:
@@ -30,10 +33,7 @@ def sweep_command(
     words += ["--grid"] * design.grid + ["--no-base"] * (not design.base)
     words += ["--seeds", str(design.seeds)] if design.seeds > 1 else []
     words += ["--name", design.name] if design.name else []
-    words += ["--preset", experiment.preset] if experiment.preset else []
-    words += ["--config", str(experiment.config)] if experiment.config else []
-    for setting in as_settings(experiment.overrides):
-        words += ["--set", setting]
+    words += _experiment(experiment)
     if evaluation.negatives or evaluation.negatives_file:
         words += ["--negatives", str(evaluation.negatives_file or evaluation.negatives)]
     words += ["--mask-seen"] * evaluation.mask_seen + ["--test"] * test
@@ -46,3 +46,25 @@ def sweep_command(
     ):
         words += [flag, str(value)] if value != usual else []
     return shlex.join(words)
+
+
+def tune_command(dataset: str, model_name: str, tuning: TuneOptions, experiment: ExperimentOptions) -> str:
+    """Return the command line that searches the same options again."""
+    words = ["adrec", "tune", dataset, *_model(model_name)]
+    for searched in tuning.search:
+        words += ["--search", searched.typed]
+    words += ["--trials", str(tuning.trials), "--pruner", tuning.pruner, "--search-seed", str(tuning.seed)]
+    words += ["--name", tuning.name] if tuning.name else []
+    return shlex.join([*words, *_experiment(experiment)])
+
+
+def _model(name: str) -> list[str]:
+    return [] if name == "adrec" else ["--model", name]
+
+
+def _experiment(experiment: ExperimentOptions) -> list[str]:
+    words = ["--preset", experiment.preset] if experiment.preset else []
+    words += ["--config", str(experiment.config)] if experiment.config else []
+    for setting in as_settings(experiment.overrides):
+        words += ["--set", setting]
+    return words

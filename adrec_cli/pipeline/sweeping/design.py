@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -65,8 +65,7 @@ class Design:
             raise UsageError("a sweep needs something to try", hint="for example --vary lambda=0.001,0.01,0.1")
         if self.seeds < 1:
             raise UsageError(f"--seeds must be at least 1, got {self.seeds}")
-        if self.name and not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,99}", self.name):
-            raise UsageError(f"--name {self.name!r} is no name of a folder", hint="letters, digits and . _ + -")
+        require_folder_name(self.name)
         keys = [varied.key for varied in self.vary] + list(self.ablate)
         for key in keys:
             if keys.count(key) > 1:
@@ -79,14 +78,27 @@ class Design:
 
     def folder_name(self, model_name: str) -> str:
         """Return the name of the sweep's folder: the one given, or one made of what is tried."""
-        if self.name:
-            return self.name
-        model = [] if model_name == "adrec" else [model_name]
-        parts = [*model, *(varied.key for varied in self.vary), *self.ablate, *(["grid"] if self.grid else [])]
-        name = re.sub(r"[^A-Za-z0-9._+-]", "-", "+".join(parts))
-        if len(name) > _LONGEST_NAME:
-            name = f"{name[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-        return name
+        tried = [*(varied.key for varied in self.vary), *self.ablate, *(["grid"] if self.grid else [])]
+        return self.name or folder_name(tried, model_name)
+
+
+def folder_name(tried: Sequence[str], model_name: str) -> str:
+    """Return a name for the folder of a sweep or a search, made of what is tried."""
+    parts = [*([] if model_name == "adrec" else [model_name]), *tried]
+    name = re.sub(r"[^A-Za-z0-9._+-]", "-", "+".join(parts))
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return name
+
+
+def require_folder_name(name: str) -> None:
+    """Refuse a name that is given and cannot be a folder's.
+
+    Raises:
+        UsageError: it has other characters, or begins with a dot.
+    """
+    if name and not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,99}", name):
+        raise UsageError(f"--name {name!r} is no name of a folder", hint="letters, digits and . _ + -")
 
 
 @dataclass(frozen=True, kw_only=True)

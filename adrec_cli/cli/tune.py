@@ -1,0 +1,85 @@
+"""`adrec tune`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.options import Common, Computing, DatasetArgument, ModelName
+from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.training_options import Training
+from adrec_cli.cli.tune_options import Searching
+from adrec_cli.errors import DivergedError
+
+if TYPE_CHECKING:
+    from adrec_cli.pipeline.sweeping.trials import Trial
+    from adrec_cli.pipeline.tune import Search
+
+_SHOWN_TRIALS = 10
+
+
+def tune(
+    dataset: DatasetArgument = None,
+    *,
+    model: ModelName = "adrec",
+    searching: Searching,
+    training: Training,
+    computing: Computing,
+    common: Common,
+    session: Session,
+) -> None:
+    """Search options that do well on validation; the best become a file for --config."""
+    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.pipeline import tune as pipeline
+
+    with TrainingProgress(session.terminal) as progress:
+        found = pipeline.tune(
+            dataset,
+            model_name=model,
+            workspace=common.workspace,
+            tuning=searching.tuning(fresh=training.resume is False),
+            experiment=training.experiment(model),
+            options=training.run_options(computing, force=False, resume="auto"),
+            stop=session.stop,
+            on_event=progress,
+        )
+    _show(session.terminal, found)
+    if found.best is None:
+        raise DivergedError("no trial came to an end", hint="search smaller learning rates, or raise --trials")
+
+
+def _show(terminal: Terminal, search: Search) -> None:
+    if terminal.as_json:
+        terminal.document(asdict(search))
+        return
+    from adrec_cli.cli.training_progress import duration
+
+    def rank(trial: Trial) -> tuple[bool, float]:
+        return trial.state != "done", -(trial.value or 0.0)
+
+    keys = list(search.trials[0].chosen)
+    rows = [
+        (
+            str(trial.number),
+            "none" if trial.value is None else f"{trial.value:.4f}",
+            trial.state,
+            *(shown(trial.chosen[key]) for key in keys),
+            duration(trial.seconds),
+        )
+        for trial in sorted(search.trials, key=rank)[:_SHOWN_TRIALS]
+    ]
+    columns = ["trial", search.metric, "state", *keys, "trained"]
+    title = f"{search.model} on {search.dataset}, {search.protocol}, the best of {len(search.trials)} trials"
+    terminal.table(columns, rows, title=title, right=["trial", search.metric, *keys, "trained"])
+    if search.timed_out:
+        terminal.line("the time is over; the same command goes on")
+    if search.config is not None:
+        terminal.line(f"the best options are in {search.config}; train with them:")
+        model = "" if search.model == "adrec" else f" --model {search.model}"
+        terminal.line(f"adrec train {search.dataset}{model} --config {search.config}")
+
+
+def shown(value: object) -> str:
+    """Return a chosen value with no more digits than tell it from others."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
