@@ -94,6 +94,7 @@ add_command(
     app, sweep, panel=TRAINING,
     examples=[
         "adrec sweep grocery --vary steps=5,10,20,50",
+        "adrec sweep grocery --ablate three-stage --ablate token-level --ablate pretrain",
         "adrec sweep grocery --vary mse_weight=0.1,0.5,0.9 --vary lambda=0.001,0.1 --seeds 3",
         "adrec sweep grocery --model sasrec --vary model.dropout=0.1,0.3,0.5 --vary blocks=1,2 --grid",
         "adrec sweep grocery --vary sampling.steps=1,4,32 --negatives 99",

@@ -69,6 +69,13 @@ def varied_option(ctx: typer.Context, incomplete: str) -> list[str]:
     return _starting((f"{name}=" for name in names), incomplete)
 
 
+def ablation(incomplete: str) -> list[str]:
+    """Complete the name of an ablation."""
+    from adrec_cli.pipeline.ablations import ABLATIONS
+
+    return _starting(ABLATIONS, incomplete)
+
+
 def evaluable(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete what can be evaluated: a checkpoint, or mostpop."""
     return [*checkpoint(ctx, incomplete), *_starting(["mostpop"], incomplete)]

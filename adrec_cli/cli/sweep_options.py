@@ -26,7 +26,9 @@ class Trying:
     ] = None  # fmt: skip
     ablate: Annotated[
         list[str] | None,
-        option("--ablate", panel=_PANEL, metavar="NAME", help="Leave out a part of the method; repeatable."),
+        option("--ablate", panel=_PANEL, metavar="NAME",
+                help="Leave out a part of ADRec: three-stage, pretrain, align or token-level; repeatable.",
+                complete=completion.ablation),
     ] = None  # fmt: skip
     grid: Annotated[
         bool, option("--grid", panel=_PANEL, help="All combinations of what is varied; one at a time by default.")

@@ -13,6 +13,7 @@ from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import DivergedError, UsageError
+from adrec_cli.pipeline.ablations import ABLATIONS, ablation
 from adrec_cli.pipeline.evaluate import EvaluationOptions
 from adrec_cli.pipeline.experiment import Experiment
 from adrec_cli.pipeline.opening import Dataset, open_dataset
@@ -34,6 +35,7 @@ from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import FORMAT_VERSION
 
 SWEEP_FILE = "sweep.json"
+ABLATED_MODEL = "adrec"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +147,10 @@ def sweep(
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     named = dataset.manifest.dataset
     base = experiment.on_dataset(model_name, named)
+    ablations = {name: ablation(name) for name in ABLATIONS} if model_name == ABLATED_MODEL else {}
     runs = planned(
         design, model_name=model_name, dataset_name=named, experiment=experiment, sampling=evaluation.sampling,
-        merging=evaluation.merging, ablations={},
+        merging=evaluation.merging, ablations=ablations,
     )  # fmt: skip
     folder = dataset.folder / SWEEPS_FOLDER / design.folder_name(model_name)
     work = _Sweeping(

@@ -19,6 +19,13 @@ def test_serving_without_its_extra(adrec: Adrec, shop: Path, monkeypatch: pytest
     ]  # fmt: skip
 
 
+def test_searching_without_its_extra(adrec: Adrec, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    done = adrec("tune", "shop", "--search", "lambda=0.1..1", "-w", shop)
+    assert done.exit_code == 2
+    assert done.stderr.splitlines() == ["error: searching needs optuna", "hint: pip install 'adrec-cli[tune]'"]
+
+
 def test_exporting_without_its_extra(adrec: Adrec, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     done = adrec("export", tmp_path / "m.onnx", "-w", shop, "--dataset", "shop")

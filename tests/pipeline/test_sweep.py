@@ -274,6 +274,19 @@ def test_the_base_has_the_very_bytes_of_a_plain_training_and_is_taken_from_it(wo
     assert {path: path.read_bytes() for path in before} == before, "nothing outside the sweep is touched"
 
 
+def test_ablations_leave_parts_out(workspace):
+    events = []
+    found = run_sweep(workspace, ablate=("three-stage", "token-level", "pretrain", "align"), events=events)
+    assert started(events).count("pretrain") == 1, "shared by the base, token-level and align"
+    outcomes = {summary.run for summary in found.summaries}
+    assert outcomes == {BASE, "three-stage", "token-level", "pretrain", "align"}
+    metadata = {run: load_checkpoint(checkpoint_of(found, run))[1] for run in outcomes}
+    assert metadata["three-stage"].parent_sha256 == ""
+    assert metadata["token-level"].config["noise_per"] == "sequence"
+    assert len({entry.parent_sha256 for entry in metadata.values()}) == 5
+    assert {entry.stage for entry in metadata.values()} == {"finetune"}
+
+
 def test_another_sweep_takes_what_is_there(workspace):
     first, second = [], []
     run_sweep(workspace, "lambda=0.5", events=first)
