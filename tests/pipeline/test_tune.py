@@ -27,7 +27,7 @@ from adrec_cli.pipeline.sweeping.trials import DIVERGED, DONE, PRUNED, Trial, be
 from adrec_cli.pipeline.train import ExperimentOptions, train
 from adrec_cli.pipeline.tune import TrialDone, TuneOptions, tune
 from adrec_cli.runtime import StopRequest
-from adrec_cli.training.loop import StepDone
+from adrec_cli.training.events import StepDone
 from adrec_cli.training.stages import STAGES
 from tests.conftest import TINY
 

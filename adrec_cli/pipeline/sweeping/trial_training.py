@@ -17,7 +17,7 @@ from adrec_cli.pipeline.sweeping.search_space import SearchSpace
 from adrec_cli.pipeline.sweeping.shared_stages import StageShared, stage_folder, train_shared_stages
 from adrec_cli.pipeline.sweeping.trials import DIVERGED, DONE, PRUNED, Trial
 from adrec_cli.runtime import StopRequest
-from adrec_cli.training.loop import EpochDone
+from adrec_cli.training.events import EpochDone
 
 
 class _GivenUp(Exception):
