@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from adrec_cli.errors import StorageError, UsageError
@@ -16,6 +18,29 @@ from adrec_cli.errors import StorageError, UsageError
 T = TypeVar("T")
 
 PRESETS_PACKAGE = "adrec_cli.presets"
+
+MOST = MappingProxyType(
+    {
+        "hidden_size": 16_384,
+        "gru_size": 16_384,
+        "blocks": 256,
+        "cam_blocks": 256,
+        "adm_blocks": 256,
+        "layers": 256,
+        "heads": 1_024,
+        "feed_forward_multiplier": 64,
+        "max_length": 100_000,
+        "diffusion_steps": 10_000,
+        "negatives": 100_000,
+        "monitor_negatives": 10_000,
+        "batch_size": 1_000_000,
+        "epochs": 1_000_000,
+        "patience": 1_000_000,
+        "validate_every": 1_000_000,
+    }
+)
+"""The largest value of options that decide about memory and time; above it stands a slip, or malice."""
+_MOST_OF_ANY = 2**63 - 1
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -29,7 +54,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_bytes().decode())
     except FileNotFoundError as error:
         raise UsageError(f"configuration {path} does not exist", hint="check --config") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # Not TOML, not UTF-8, nested without end, or a number of more digits than Python reads.
         raise UsageError(f"{path} is not valid TOML: {error}", hint="mend that line") from error
     except OSError as error:
         raise StorageError(f"could not read {path}: {error.strerror}", hint="check --config") from error
@@ -102,7 +128,9 @@ def build(kind: type[T], table: Mapping[str, Any], *, where: str, base: T | None
     hints = get_type_hints(kind)
     fields = {field.name.rstrip("_"): field.name for field in dataclasses.fields(kind)}
     values = {
-        fields[key]: _typed(value, hints[fields[key]], where=f"{where} {key}".strip()) for key, value in table.items()
+        fields[key]: _bounded(_typed(value, hints[fields[key]], where=place), key, where=place)
+        for key, value in table.items()
+        for place in [f"{where} {key}".strip()]
     }
     if base is not None:
         return dataclasses.replace(base, **values)  # type: ignore[type-var]
@@ -175,8 +203,30 @@ def _typed(value: Any, expected: Any, *, where: str) -> Any:
         if isinstance(value, (list, tuple)) and all(isinstance(entry, str) for entry in value):
             return tuple(value)
     elif expected is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _as_float(value, where)
     elif isinstance(value, expected) and (expected is bool or not isinstance(value, bool)):
         return value
     name = "list of strings" if get_origin(expected) is tuple else expected.__name__
     raise UsageError(f"{where}: expected {name}, got {value!r}")
+
+
+def _as_float(value: int, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise UsageError(f"{where} must be a finite number, got {_shortened(value)}") from error
+
+
+def _bounded(value: Any, key: str, *, where: str) -> Any:
+    """Return the value unless it is a number that is not finite or larger than anybody means."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{where} must be a finite number, got {value}")
+    most = MOST.get(key, _MOST_OF_ANY)
+    if isinstance(value, int) and abs(value) > most:
+        raise UsageError(f"{where} must be at most {most:,}, got {_shortened(value)}")
+    return value
+
+
+def _shortened(number: int) -> str:
+    """Return a whole number, of which Python would not write out more than some thousand digits."""
+    return f"{number:,}" if abs(number) < 10**30 else "a number of more than 30 digits"

@@ -21,6 +21,8 @@ from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION
 
 _CONTENT_KEY = "content_sha256"
+_MOST_TEXT = 2**20
+"""Characters of one field of a checkpoint's metadata; parsed JSON takes many times its size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +179,8 @@ def _parse(path: Path, text: Mapping[str, str] | None) -> CheckpointMetadata:
     text = text or {}
     _check_version(path, text)
     try:
+        if too_long := [name for name, value in text.items() if len(value) > _MOST_TEXT]:
+            raise ValueError(f"{too_long[0][:40]!r} of more than {_MOST_TEXT:,} characters")
         values: dict[str, Any] = {
             field.name: text[field.name] if field.name in _STRINGS else json.loads(text[field.name])
             for field in fields(CheckpointMetadata)
@@ -199,10 +203,25 @@ def _require_types(values: Mapping[str, Any]) -> None:
             raise ValueError(f"{field.name} {str(value)[:40]!r}")
         if str(field.type).startswith("dict") and not isinstance(value, dict):
             raise ValueError(field.name)
+    _require_metrics(values["metrics"])
     # They become parts of file names.
     for name in ("model", "stage"):
         if not re.fullmatch("[a-z0-9_-]{1,40}", values[name]):
             raise ValueError(f"{name} {values[name][:40]!r}")
+
+
+def _require_metrics(metrics: Mapping[str, Any]) -> None:
+    """Refuse validation metrics by which nothing can be promoted.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for name in ("protocol", "monitor"):
+        if not isinstance(metrics.get(name), str):
+            raise ValueError(f"metrics.{name} {str(metrics.get(name))[:40]!r}")
+    values = metrics.get("values")
+    if not isinstance(values, dict) or not all(type(value) in (int, float) for value in values.values()):
+        raise ValueError(f"metrics.values {str(values)[:40]!r}")
 
 
 def _check_version(path: Path, text: Mapping[str, str]) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adrec_cli.artifacts.atomic import storage_error, write_bytes
+from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.artifacts.json_files import content_sha256 as content_sha256
+from adrec_cli.artifacts.json_files import read_json_object, take_checksum
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION, MANIFEST_FILE
 
-MAX_MANIFEST_BYTES = 16 * 2**20
 DATASET_NAME = r"[\w][\w .+-]{0,99}"
 """What the name of a data set looks like; it is the name of its folder too."""
 
@@ -60,13 +59,12 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_FILE
     name = folder.name
-    content = _read_json_object(path, hint=f"make it with: adrec preprocess {name}")
+    content = read_json_object(path, hint=f"make it with: adrec preprocess {name}")
     again = f"make it anew with: adrec preprocess {name} --force"
     version = content.get("format_version")
     if version != FORMAT_VERSION:
         raise ArtifactError(f"{path} has format version {version!r}, this adrec reads {FORMAT_VERSION}", hint=again)
-    digest = content.pop("manifest_sha256", None)
-    if digest != content_sha256(content):
+    if not take_checksum(content, "manifest_sha256"):
         raise ArtifactError(f"{path} is damaged: its content does not match its own checksum", hint=again)
     try:
         manifest = Manifest(**content)
@@ -96,28 +94,3 @@ def _require_types(manifest: Manifest) -> None:
     for name in ("sequences_sha256", "items_sha256"):
         if not re.fullmatch("[0-9a-f]{64}", str(getattr(manifest, name))):
             raise ValueError(f"{name} is not a SHA-256")
-
-
-def _read_json_object(path: Path, *, hint: str) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as file:
-            raw = file.read(MAX_MANIFEST_BYTES + 1)
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{path} does not exist", hint=hint) from error
-    except OSError as error:
-        raise storage_error("read", path, error) from error
-    try:
-        if len(raw) > MAX_MANIFEST_BYTES:
-            raise ValueError(f"larger than {MAX_MANIFEST_BYTES} bytes")
-        content = json.loads(raw.decode())
-        if not isinstance(content, dict):
-            raise ValueError("not a JSON object")
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} is damaged: {error}", hint=hint) from error
-    return content
-
-
-def content_sha256(content: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of JSON content, whatever the order and spacing it was written in."""
-    canonical = json.dumps(content, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

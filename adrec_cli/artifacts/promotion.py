@@ -8,10 +8,9 @@ import shutil
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, write_bytes
-from adrec_cli.artifacts.manifest import content_sha256
+from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE, FORMAT_VERSION
 
@@ -64,24 +63,41 @@ def read_current(folder: Path) -> Current | None:
     path = folder / CURRENT_FILE
     hint = "promote again with: adrec run NAME --force"
     try:
-        content: Any = json.loads(path.read_bytes())
-        if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
+        if not path.exists():
+            return None
+        content = read_json_object(path, hint=hint)
+        if content.get("format_version") != FORMAT_VERSION:
             raise ValueError(f"not of format version {FORMAT_VERSION}")
-        if content.pop("current_sha256", None) != content_sha256(content):
+        if not take_checksum(content, "current_sha256"):
             raise ValueError("its content does not match its own checksum")
-        earlier = [Generation(**entry) for entry in content.pop("earlier", [])]
+        if not isinstance(content.get("earlier"), list) or not isinstance(content.get("withdrawn"), list):
+            raise ValueError("earlier and withdrawn are not lists")
+        earlier = [Generation(**entry) for entry in content.pop("earlier")]
         current = Current(**content, earlier=earlier)
         for generation in (current, *earlier):
-            inside = Path(generation.checkpoint)
-            if inside.is_absolute() or ".." in inside.parts or inside.suffix != CHECKPOINT_SUFFIX:
-                raise ValueError(f"checkpoint {generation.checkpoint!r} is not a file of this folder")
-    except FileNotFoundError:
-        return None
+            _require_types(generation)
     except OSError as error:
         raise storage_error("read", path, error) from error
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         raise ArtifactError(f"{path} is damaged: {error}", hint=hint) from error
     return current
+
+
+def _require_types(generation: Generation) -> None:
+    """Refuse a generation that nobody could have written.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for name in ("checkpoint", "sha256", "protocol", "metric", "promoted_at"):
+        if not isinstance(getattr(generation, name), str):
+            raise ValueError(f"{name} is {str(getattr(generation, name))[:40]!r}")
+    if generation.value is not None and type(generation.value) not in (int, float):
+        raise ValueError(f"value is {str(generation.value)[:40]!r}")
+    inside = Path(generation.checkpoint)
+    outside = inside.is_absolute() or ".." in inside.parts or "\0" in generation.checkpoint
+    if outside or inside.suffix != CHECKPOINT_SUFFIX:
+        raise ValueError(f"checkpoint {generation.checkpoint[:100]!r} is not a file of this folder")
 
 
 def items_beside(checkpoint: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import shutil
 from collections.abc import Iterator
@@ -12,10 +13,10 @@ from typing import BinaryIO, Protocol
 import polars as pl
 import pyarrow.parquet as pq
 
-from adrec_cli.artifacts.atomic import replacing, storage_error, write_bytes
+from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, write_bytes
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.lock import exclusive
-from adrec_cli.errors import UsageError
+from adrec_cli.errors import StorageError, UsageError
 
 FORMATS = ("parquet", "jsonl", "csv")
 _KEY_FILE = "key"
@@ -76,36 +77,41 @@ def table_writer(file: BinaryIO, format: str) -> Iterator[Writer]:
 
 
 class Parts:
-    """Parts of an unfinished file, in a hidden folder beside it."""
+    """Parts of an unfinished file, in a hidden folder beside it, each named by its number and its content."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-
-    def path(self, number: int) -> Path:
-        """Return where a part lies, or would."""
-        return self._folder / f"{number:06}.parquet"
+        self._whole: dict[int, Path] = {}
 
     def has(self, number: int) -> bool:
         """Whether a part is there and whole; a damaged one is made again."""
-        try:
-            return bool(pq.read_metadata(self.path(number)).num_columns)
-        except (OSError, ValueError):
-            return False
+        for path in self._folder.glob(f"{number:06}-*.parquet"):
+            with contextlib.suppress(StorageError):
+                if path.name == _part_name(number, file_sha256(path)):
+                    self._whole[number] = path
+        return number in self._whole
 
     def write(self, number: int, table: pl.DataFrame) -> None:
         """Write a part, whole or not at all."""
-        with replacing(self.path(number)) as temporary:
-            table.write_parquet(temporary)
+        content = io.BytesIO()
+        table.write_parquet(content)
+        path = self._folder / _part_name(number, hashlib.sha256(content.getbuffer()).hexdigest())
+        write_bytes(path, content.getvalue())
+        self._whole[number] = path
 
     def join(self, out: Path, format: str, count: int) -> int:
-        """Write all parts as one file, which takes its place when it is whole, and return its rows."""
+        """Write all parts, which are there, as one file; it takes its place when it is whole. Return its rows."""
         rows = 0
         with replacing(out) as temporary, open(temporary, "wb") as file, table_writer(file, format) as write:
             for number in range(count):
-                table = pl.read_parquet(literal(self.path(number)))
+                table = pl.read_parquet(literal(self._whole[number]))
                 write(table)
                 rows += table.height
         return rows
+
+
+def _part_name(number: int, sha256: str) -> str:
+    return f"{number:06}-{sha256}.parquet"
 
 
 @contextlib.contextmanager

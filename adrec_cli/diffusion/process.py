@@ -49,8 +49,10 @@ class GaussianDiffusion:
         Raises:
             UsageError: as `betas_for`.
         """
-        betas_T = betas_for(schedule, steps, beta_a=beta_a, beta_b=beta_b)
-        return cls.from_betas(betas_T, timesteps_T=torch.arange(steps), original_steps=steps)
+        # On the CPU even where a model is only outlined: these are numbers, not weights.
+        with torch.device("cpu"):
+            betas_T = betas_for(schedule, steps, beta_a=beta_a, beta_b=beta_b)
+            return cls.from_betas(betas_T, timesteps_T=torch.arange(steps), original_steps=steps)
 
     @classmethod
     def from_betas(cls, betas_T: torch.Tensor, *, timesteps_T: torch.Tensor, original_steps: int) -> GaussianDiffusion:

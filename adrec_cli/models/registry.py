@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from adrec_cli.errors import UsageError
 from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.base import SequentialRecommender
@@ -28,6 +30,11 @@ class ModelEntry:
 
     config: type[Any]
     build: Callable[[Any, int], SequentialRecommender]
+
+    def outline(self, config: Any, items: int) -> SequentialRecommender:
+        """Return the model with the names, shapes and types of its weights, but no memory for them."""
+        with torch.device("meta"):
+            return self.build(config, items)
 
 
 MODELS: dict[str, ModelEntry] = {

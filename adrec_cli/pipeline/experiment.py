@@ -135,7 +135,7 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
             )
         try:
             value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             value = text
         for part in reversed(parts):
             value = {part: value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,10 +112,37 @@ def restore_model(checkpoint: Checkpoint, device: torch.device) -> SequentialRec
     try:
         entry = model_entry(metadata.model)
         config = build(entry.config, metadata.config, where="[model]")
+        outline = entry.outline(config, metadata.item_count)
+        if metadata.output not in outline.outputs:
+            raise ArtifactError(f"it has no output {metadata.output[:40]!r}")
+        # Before anything is allocated: a small file may ask for any size.
+        require_same_weights(checkpoint.tensors, outline.state_dict())
         model = entry.build(config, metadata.item_count)
         model.load_state_dict(checkpoint.tensors)
         model.to(device)
-    except (UsageError, RuntimeError) as error:
+    except (UsageError, ArtifactError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ArtifactError(f"{checkpoint.path} does not fit model {metadata.model!r}: {reason}") from error
     return model
+
+
+def require_same_weights(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
+    """Raise unless the same weights of the same shapes and types are there.
+
+    Args:
+        found: of a checkpoint.
+        expected: of a model, which may be only outlined.
+
+    Raises:
+        ArtifactError: naming the first weight that is missing, unknown, or of another shape or type.
+    """
+    for name in (*expected, *found):
+        said, wanted = (_shape(tensors.get(name)) for tensors in (found, expected))
+        if said != wanted:
+            raise ArtifactError(f"weight {name[:100]!r} is {said}, its configuration makes it {wanted}")
+
+
+def _shape(tensor: torch.Tensor | None) -> str:
+    if tensor is None:
+        return "not there"
+    return f"{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"

@@ -187,8 +187,14 @@ def open_with_items(path: Path, dataset: Dataset) -> tuple[Checkpoint, pl.DataFr
         )
     if file_sha256(beside) != metadata.items_sha256:
         raise ArtifactError(f"{beside} is damaged: it is not what {path.name} was trained with", hint="adrec rollback")
+    items = load_items(beside)
+    if metadata.item_count != items.height:
+        raise ArtifactError(
+            f"{path} is damaged: it says {metadata.item_count:,} items, {beside.name} has {items.height:,}",
+            hint="adrec rollback",
+        )
     checkpoint = Checkpoint(path=path, sha256=file_sha256(path), metadata=metadata, tensors=tensors)
-    return checkpoint, load_items(beside)
+    return checkpoint, items
 
 
 def current_checkpoint(folder: Path) -> Path | None:

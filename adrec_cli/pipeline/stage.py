@@ -22,6 +22,7 @@ from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
 from adrec_cli.models.registry import model_entry
 from adrec_cli.pipeline.experiment import Experiment
 from adrec_cli.pipeline.opening import Checkpoint, Dataset
+from adrec_cli.pipeline.room import require_room
 from adrec_cli.pipeline.stage_files import StageFiles
 from adrec_cli.pipeline.validation import validation
 from adrec_cli.ranking.protocols import Protocol
@@ -154,6 +155,7 @@ def _training(
     stop: StopRequest,
 ) -> StageTraining:
     """Put a stage together: its starting weights, what it learns from, and how it is validated."""
+    require_room(experiment, dataset.items.height, device)
     model = _starting_model(dataset, experiment, stage_name, parent).to(device)
     stage, shared = experiment.stages[stage_name], experiment.training
     cut = prefix_windows if model.learns_from_prefixes else training_windows

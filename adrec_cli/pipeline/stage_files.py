@@ -42,7 +42,10 @@ class StageFiles:
                     hint="run with the same options as then, or leave out --resume to start anew",
                 )
             return False
-        training.restore(tensors, text)
+        try:
+            training.restore(tensors, text)
+        except ArtifactError as error:
+            raise ArtifactError(f"{self.state_path}: {error.message}", hint=error.hint) from error
         self.rows = text.get("log", "").splitlines()
         return True
 

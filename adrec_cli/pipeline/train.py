@@ -9,7 +9,7 @@ from typing import Any
 
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.workspace import Workspace
-from adrec_cli.errors import UsageError
+from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.pipeline.experiment import Experiment, compose, dataset_recipe
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
 from adrec_cli.pipeline.stage import (
@@ -174,4 +174,16 @@ def dataset_folder_of(space: Workspace, checkpoint: Path, dataset_name: str | No
 
 
 def _inherited(checkpoint: Checkpoint) -> dict[str, Any]:
-    return {"model": checkpoint.metadata.config, **checkpoint.metadata.training}
+    """Return the options a checkpoint was trained with.
+
+    Raises:
+        ArtifactError: nothing can have been trained with them.
+    """
+    tables = {"model": checkpoint.metadata.config, **checkpoint.metadata.training}
+    try:
+        compose(checkpoint.metadata.model, inherited=tables)
+    except UsageError as error:
+        raise ArtifactError(
+            f"{checkpoint.path} says of itself what cannot be: {error.message}", hint="train it anew"
+        ) from error
+    return tables

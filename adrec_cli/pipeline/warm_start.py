@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from adrec_cli.artifacts.checkpoint import read_metadata
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint, read_metadata
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.data.reindexing import Mapping, index_mapping
 from adrec_cli.errors import ArtifactError
 from adrec_cli.models.registry import model_entry
 from adrec_cli.pipeline.experiment import Experiment
-from adrec_cli.pipeline.opening import Checkpoint, Dataset
+from adrec_cli.pipeline.opening import Checkpoint, Dataset, require_same_weights
 from adrec_cli.pipeline.recommender import open_with_items
-from adrec_cli.pipeline.stage import split_kind
+from adrec_cli.pipeline.stage import run_key, split_kind
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 
@@ -78,12 +78,16 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
     same_split = metadata.metrics["protocol"].partition("/")[0] == split_kind(dataset)
     if not (same_network and same_split):
         return None
+    try:
+        outline = model_entry(experiment.model_name).outline(experiment.model, items.height)
+        require_same_weights(checkpoint.tensors, outline.state_dict())
+    except ArtifactError:
+        return None
     mapping = index_mapping(dataset.items, items)
     known = int((mapping > 0).sum())
-    stages = {name: dataclasses.replace(stage, fresh=()) for name, stage in experiment.stages.items()}
     return WarmStart(
         checkpoint=dataclasses.replace(checkpoint, tensors=_turned(checkpoint, experiment, mapping)),
-        experiment=dataclasses.replace(experiment, stages=stages),
+        experiment=_nothing_fresh(experiment),
         known=known,
         new=dataset.items.height - known,
         removed=items.height - known,
@@ -94,9 +98,8 @@ def _start_of_same_data(dataset: Dataset, folder: Path, experiment: Experiment) 
     current = read_current(folder)
     if current is None:
         return None
-    try:
-        trained = read_metadata(folder / f"{experiment.planned[0]}{CHECKPOINT_SUFFIX}")
-    except ArtifactError:
+    trained = _told_by(folder / f"{experiment.planned[0]}{CHECKPOINT_SUFFIX}", dataset, experiment)
+    if trained is None:
         return folder / current.checkpoint
     manifest = dataset.manifest
     if (trained.sequences_sha256, trained.items_sha256) != (manifest.sequences_sha256, manifest.items_sha256):
@@ -105,6 +108,29 @@ def _start_of_same_data(dataset: Dataset, folder: Path, experiment: Experiment) 
         return None
     starts = [other for other in (current, *current.earlier) if other.sha256 == trained.parent_sha256]
     return folder / (starts[0] if starts else current).checkpoint
+
+
+def _told_by(path: Path, dataset: Dataset, experiment: Experiment) -> CheckpointMetadata | None:
+    """Return what a checkpoint says of itself, None where that is damaged.
+
+    Damaged weights do not matter, as they are made anew: the key of its run tells whether data and parent are right.
+    """
+    try:
+        said = read_metadata(path)
+        if said.stage in experiment.stages:
+            parent = Checkpoint(path=path, sha256=said.parent_sha256, metadata=said, tensors={})
+            keys = (run_key(dataset, run, said.stage, parent) for run in (experiment, _nothing_fresh(experiment)))
+            if said.run_key in keys:
+                return said
+        return load_checkpoint(path)[1]
+    except ArtifactError:
+        return None
+
+
+def _nothing_fresh(experiment: Experiment) -> Experiment:
+    """Return the experiment with no component drawn anew in any stage."""
+    stages = {name: dataclasses.replace(stage, fresh=()) for name, stage in experiment.stages.items()}
+    return dataclasses.replace(experiment, stages=stages)
 
 
 def _turned(checkpoint: Checkpoint, experiment: Experiment, mapping: Mapping) -> dict[str, torch.Tensor]:

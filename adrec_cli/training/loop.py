@@ -22,6 +22,7 @@ from adrec_cli.training.gradient_surgery import pcgrad_backward
 from adrec_cli.training.guards import require_finite_gradients, require_finite_losses, require_finite_weights
 from adrec_cli.training.losses import denoising_errors
 from adrec_cli.training.ranking_loss import RankingLoss
+from adrec_cli.training.restoring import moments_of, require_counts, require_like
 from adrec_cli.training.stages import Stage, TrainingConfig
 
 Validate = Callable[[], Mapping[str, float] | None]
@@ -323,19 +324,27 @@ class StageTraining:
             ArtifactError: it does not fit this model and stage.
         """
         try:
-            self.position = Position(**json.loads(text["position"]))
+            position = Position(**json.loads(text["position"]))
+            require_counts(position)
+            weights, best = self.model.state_dict(), _under(tensors, "best/")
+            require_like(_under(tensors, "weight/"), weights, what="weight")
+            if best:
+                require_like(best, weights, what="best weight")
+            moments = moments_of(tensors, self.trained)
+            self.position = position
             self.model.load_state_dict(_under(tensors, "weight/"))
-            self.best = {name: weight.to(self.device) for name, weight in _under(tensors, "best/").items()}
+            self.best = {name: weight.to(self.device) for name, weight in best.items()}
             for name, buffer in self._passing_buffers().items():
                 buffer.copy_(tensors[f"buffer/{name}"])
             for name, average in self.average.averages.items():
                 average.copy_(tensors[f"average/{name}"])
-            for name, weight in self.trained.items():
-                moments = {m: tensors[f"adam/{m}/{name}"] for m in ("step", "exp_avg", "exp_avg_sq")}
-                self.optimizer.state[weight] = {m: value.to(weight.device) for m, value in moments.items()}
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            for name, values in moments.items():
+                weight = self.trained[name]
+                self.optimizer.state[weight] = {moment: value.to(weight.device) for moment, value in values.items()}
+        except (KeyError, TypeError, ValueError, RuntimeError, RecursionError) as error:
+            reason = str(error).splitlines()[0]
             raise ArtifactError(
-                f"the saved state of stage {self.name} does not fit: {error}", hint="start the stage anew with --fresh"
+                f"the saved state of stage {self.name} does not fit: {reason}", hint="start the stage anew with --fresh"
             ) from error
 
 

@@ -96,7 +96,10 @@ def test_an_interrupted_batch_goes_on_and_gives_the_same_file(trained, tmp_path,
         recommend_batch(**run, out=tmp_path / "r.csv", on_event=stop_after_two)
     assert (stopped.value.exit_code, stopped.value.hint[:20]) == (143, "run the same command")
     assert not (tmp_path / "r.csv").exists()
-    (tmp_path / ".r.csv.parts/000001.parquet").write_bytes(b"PAR1")
+    damaged = next((tmp_path / ".r.csv.parts").glob("000001-*.parquet"))
+    # In the midst of its data: its footer is whole, and it could be read.
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:200] + bytes([content[200] ^ 1]) + content[201:])
     assert recommend_batch(**run, out=tmp_path / "r.csv").resumed == 30
     assert (tmp_path / "r.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "whole.csv"]

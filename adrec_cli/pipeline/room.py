@@ -1,0 +1,37 @@
+"""Whether a network fits into this machine's memory, asked before any of it is taken."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from adrec_cli.errors import UsageError
+from adrec_cli.models.registry import model_entry
+from adrec_cli.pipeline.experiment import Experiment
+
+_COPIES = 4
+"""What training keeps of each weight: itself, its gradient and two moments of Adam."""
+
+
+def require_room(experiment: Experiment, items: int, device: torch.device) -> None:
+    """Raise if the weights of an experiment cannot fit, so that a slip in a size ends with a line rather than a crash.
+
+    Args:
+        experiment: whose network is to be trained.
+        items: V.
+        device: to train on; elsewhere than on the CPU only the weights must fit here.
+
+    Raises:
+        UsageError: telling how much is needed and how much there is.
+    """
+    outline = model_entry(experiment.model_name).outline(experiment.model, items)
+    weights = sum(weight.numel() for weight in outline.parameters())
+    needed = weights * 4 * (_COPIES if device.type == "cpu" else 1)
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise UsageError(
+            f"a network of {weights:,} parameters takes {needed / 2**30:,.0f} GiB at least, "
+            f"this machine has {there / 2**30:,.0f} GiB",
+            hint="make it smaller: --set model.hidden_size=128",
+        )
