@@ -29,12 +29,23 @@ def harmless(text: str) -> str:
     return "".join(_escaped(char) if _acts_on_terminal(char) else char for char in text)
 
 
+def shortened(text: str) -> str:
+    """Return a message with its middle left out if it is longer than anybody reads: what was typed may be anything."""
+    if len(text) <= _LONGEST_MESSAGE:
+        return text
+    half = _LONGEST_MESSAGE // 2
+    return f"{text[:half]} [...] {text[-half:]}"
+
+
 def _acts_on_terminal(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _BIDI_CONTROLS
 
 
 def _escaped(char: str) -> str:
     return char.encode("unicode_escape", "surrogatepass").decode()
+
+
+_LONGEST_MESSAGE = 900
 
 
 class Terminal:
@@ -87,6 +98,7 @@ class Terminal:
 
     def error(self, text: str, hint: str = "") -> None:
         """Say on stderr what went wrong, in one line, and what to do."""
+        text, hint = shortened(text), shortened(hint)
         if self.log_json:
             self._log({"level": "error", "message": text, "hint": hint})
             return

@@ -85,7 +85,7 @@ def compose(
         UsageError: an unknown key or preset, or a value out of range.
     """
     from_file = read_toml(config) if config else {}
-    preset = preset or from_file.get("preset")
+    preset = preset or _preset_of(from_file, config)
     preset_tables = read_preset(preset) if preset else {}
     layers: list[tuple[str, Mapping[str, Any]]] = [
         ("", inherited or {}),
@@ -108,6 +108,13 @@ def compose(
         training=build(TrainingConfig, tables.get("training", {}), where="[training]"),
         stages=stages,
     )
+
+
+def _preset_of(tables: Mapping[str, Any], path: Path | None) -> str | None:
+    preset = tables.get("preset")
+    if preset is not None and not isinstance(preset, str):
+        raise UsageError(f"preset of {path} must be a name, got {str(preset)[:100]}")
+    return preset
 
 
 def dataset_recipe(dataset_name: str, model_name: str) -> Mapping[str, Any]:

@@ -10,8 +10,9 @@ from typing import Any
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.models.registry import model_entry
 from adrec_cli.pipeline.experiment import Experiment, compose, dataset_recipe
-from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
+from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset, require_same_weights
 from adrec_cli.pipeline.stage import (
     OnEvent,
     RunOptions,
@@ -181,8 +182,10 @@ def _inherited(checkpoint: Checkpoint) -> dict[str, Any]:
     """
     tables = {"model": checkpoint.metadata.config, **checkpoint.metadata.training}
     try:
-        compose(checkpoint.metadata.model, inherited=tables)
-    except UsageError as error:
+        described = compose(checkpoint.metadata.model, inherited=tables).model
+        outline = model_entry(checkpoint.metadata.model).outline(described, checkpoint.metadata.item_count)
+        require_same_weights(checkpoint.tensors, outline.state_dict())
+    except (UsageError, ArtifactError) as error:
         raise ArtifactError(
             f"{checkpoint.path} says of itself what cannot be: {error.message}", hint="train it anew"
         ) from error

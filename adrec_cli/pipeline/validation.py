@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from adrec_cli.errors import InputError
+from adrec_cli.errors import ArtifactError, DivergedError, InputError
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
 from adrec_cli.pipeline.opening import Dataset
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import draw_negatives, held_out_cases
 from adrec_cli.ranking.scores import target_ranks
 from adrec_cli.runtime import StopRequest
+from adrec_cli.training.guards import DIVERGED_HINT
 from adrec_cli.training.loop import Validate
 from adrec_cli.training.stages import TrainingConfig
 
@@ -33,16 +34,20 @@ def validation(
     negatives = draw_negatives(dataset.sequences, cases, count, training.seed) if count else None
 
     def validate() -> dict[str, float] | None:
-        ranks = target_ranks(
-            model,
-            dataset.sequences,
-            cases,
-            output=output,
-            sampling=FAST_SAMPLING,
-            device=device,
-            negatives=negatives,
-            on_progress=lambda done, total: stop.signal_number is None,
-        )
+        try:
+            ranks = target_ranks(
+                model,
+                dataset.sequences,
+                cases,
+                output=output,
+                sampling=FAST_SAMPLING,
+                device=device,
+                negatives=negatives,
+                on_progress=lambda done, total: stop.signal_number is None,
+            )
+        except ArtifactError as error:
+            # Weights may be finite and what they give not.
+            raise DivergedError(f"validation: {error.message}", hint=DIVERGED_HINT) from error
         return None if ranks is None else metric_table(ranks, cases.users)
 
     return validate

@@ -9,7 +9,7 @@ import torch
 
 from adrec_cli.errors import DivergedError
 
-_HINT = "lower the learning rate (--learning-rate), check the data, or resume from the last saved state"
+DIVERGED_HINT = "lower the learning rate (--learning-rate), check the data, or resume from the last saved state"
 
 
 def require_finite_losses(losses: Mapping[str, float], *, where: str, inputs: Mapping[str, torch.Tensor]) -> None:
@@ -25,7 +25,9 @@ def require_finite_losses(losses: Mapping[str, float], *, where: str, inputs: Ma
     """
     for name, value in losses.items():
         if not math.isfinite(value):
-            raise DivergedError(f"{where}: loss {name} is {value}; largest inputs: {_largest(inputs)}", hint=_HINT)
+            raise DivergedError(
+                f"{where}: loss {name} is {value}; largest inputs: {_largest(inputs)}", hint=DIVERGED_HINT
+            )
 
 
 def require_finite_gradients(parameters: Iterable[tuple[str, torch.nn.Parameter]], *, where: str) -> None:
@@ -47,7 +49,7 @@ def require_finite_gradients(parameters: Iterable[tuple[str, torch.nn.Parameter]
             bad = int((~torch.isfinite(gradient)).sum())
             raise DivergedError(
                 f"{where}: the gradient of {name} is not finite ({bad:,} of {gradient.numel():,} entries, norm {norm})",
-                hint=_HINT,
+                hint=DIVERGED_HINT,
             )
 
 
@@ -65,7 +67,7 @@ def require_finite_weights(weights: Iterable[tuple[str, torch.Tensor]], *, where
         if not bool(torch.isfinite(weight).all()):
             bad = int((~torch.isfinite(weight)).sum())
             raise DivergedError(
-                f"{where}: weight {name} is not finite ({bad:,} of {weight.numel():,} entries)", hint=_HINT
+                f"{where}: weight {name} is not finite ({bad:,} of {weight.numel():,} entries)", hint=DIVERGED_HINT
             )
 
 

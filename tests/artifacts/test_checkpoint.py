@@ -21,7 +21,8 @@ from adrec_cli.errors import ArtifactError
 METADATA = CheckpointMetadata(
     model="adrec", stage="pretrain", output="condition", config={"hidden_size": 16, "lambda": 0.001}, training={},
     dataset="tiny", sequences_sha256="a" * 64, items_sha256="b" * 64, item_count=3, parent_sha256="", run_key="k",
-    epoch=2, step=10, metrics={"protocol": "loo/full/valid", "monitor": "ndcg@10", "values": {"ndcg@10": 0.25}}, seed=1, threads=2, adrec_version="0", torch_version="2",
+    epoch=2, step=10, metrics={"protocol": "loo/full/valid", "monitor": "ndcg@10", "values": {"ndcg@10": 0.25}},
+    seed=1, threads=2, adrec_version="0", torch_version="2",
 )  # fmt: skip
 TENSORS = {"b": torch.arange(4.0), "a": torch.ones(2, 3), "whole": torch.tensor([1, 2])}
 
