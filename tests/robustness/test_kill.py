@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import random
 import shutil
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint, save_state
+from adrec_cli.pipeline import recommend_batch
 from tests.conftest import write_interactions
-from tests.robustness.processes import TINY, Running, artifacts, save_state_every_epoch, typed, typed_here
+from tests.robustness.processes import TINY, Ended, Running, artifacts, save_state_every_epoch, typed, typed_here
 
 COMMANDS = {
     "preprocess": ["preprocess", "SOURCE"],
@@ -27,9 +29,15 @@ COMMANDS = {
 ORDER = list(COMMANDS)
 
 
+def small_steps() -> None:
+    """Let a killed command have something to go on from: an epoch's state, and ten users' recommendations."""
+    save_state_every_epoch()
+    recommend_batch.CHUNK_USERS = 10
+
+
 def killed_before_write(nth: int) -> None:
     """Let the process kill itself before its n-th change of the file system."""
-    save_state_every_epoch()
+    small_steps()
     left = nth
 
     def counted(function):
@@ -45,6 +53,12 @@ def killed_before_write(nth: int) -> None:
 
     for name in ("replace", "fsync", "unlink", "mkdir", "rmdir"):
         setattr(os, name, counted(getattr(os, name)))
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    """Work in this process in the same parts as the killed ones."""
+    monkeypatch.setattr(recommend_batch, "CHUNK_USERS", 10)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +77,7 @@ def states(tmp_path_factory, csv):
     for name in ORDER[:-1]:
         before[name] = folder / name
         shutil.copytree(current, before[name])
-        done = typed(_line(name, changed, current), folder)
+        done = typed(_line(name, changed, current), folder, small_steps)
         assert done.exit_code == 0, done.stderr
         after[name] = artifacts(current), done.seconds
     before["run"] = before["preprocess"]
@@ -86,33 +100,39 @@ def require_whole(workspace: Path) -> None:
     assert served.exit_code == 0, served.stderr
 
 
-def survive(name: str, states, tmp_path: Path, killed) -> bool:
-    """Kill a command, check what it left, run it again and compare; return whether it was killed in time."""
+def survive(name: str, states, tmp_path: Path, killed) -> tuple[bool, Ended]:
+    """Kill a command, check what it left, run it again and compare.
+
+    Returns:
+        whether it was killed in time, and how the next run ended.
+    """
     source, before, after = states
     workspace = tmp_path / "workspace"
     shutil.rmtree(workspace, ignore_errors=True)
     shutil.copytree(before[name], workspace)
     ended = killed(_line(name, source, workspace))
     require_whole(workspace)
-    again = typed_here(_line(name, source, workspace))
+    again = typed_here([*_line(name, source, workspace), "--json"])
     assert again.exit_code == 0, again.stderr
     assert artifacts(workspace) == after[name][0]
-    return ended.exit_code == -signal.SIGKILL
+    return ended.exit_code == -signal.SIGKILL, again
 
 
 def random_moment(states, tmp_path: Path, rng: random.Random) -> bool:
-    """Kill a random command at a random moment."""
+    """Kill a random command at a random moment, and tell which and whether it was in time."""
     name = rng.choice(ORDER)
 
     def killed(line):
         if rng.random() < 0.5:
             return typed(line, tmp_path, functools.partial(killed_before_write, rng.randrange(1, 90)))
-        running = Running(line, tmp_path, save_state_every_epoch)
+        running = Running(line, tmp_path, small_steps)
         time.sleep(rng.random() * states[2][name][1])
         running.send(signal.SIGKILL)
         return running.ended()
 
-    return survive(name, states, tmp_path, killed)
+    in_time, _ = survive(name, states, tmp_path, killed)
+    print(f"{name}: {'killed' if in_time else 'had ended'}")
+    return in_time
 
 
 def test_killed_at_a_random_moment(states, tmp_path):
@@ -128,15 +148,29 @@ def test_killed_at_200_random_moments(states, tmp_path, seed):
     assert sum(random_moment(states, tmp_path, rng) for _ in range(10)) >= 1
 
 
+def killed_before_each(name: str, states, tmp_path: Path, every: int = 1) -> list[Ended]:
+    """Kill a command before each change of the file system, or some; return how the runs after a kill ended."""
+    endings: list[Ended] = []
+    while True:
+        prepare = functools.partial(killed_before_write, every * len(endings))
+        in_time, again = survive(name, states, tmp_path, lambda line, prepare=prepare: typed(line, tmp_path, prepare))
+        if not in_time:
+            return endings
+        endings.append(again)
+
+
 def test_preprocessing_killed_before_each_change_of_the_file_system(states, tmp_path):
-    nth = 0
-    while survive(
-        "preprocess", states, tmp_path, lambda line, nth=nth: typed(
-            line, tmp_path, functools.partial(killed_before_write, nth)
-        )
-    ):  # fmt: skip
-        nth += 1
-    assert nth >= 12
+    assert len(killed_before_each("preprocess", states, tmp_path)) >= 12
+
+
+@pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
+def test_a_batch_killed_between_its_parts_goes_on_from_those_it_has(states, tmp_path, every):
+    """Fifty users in five parts; what was done before the kill is not done again."""
+    endings = killed_before_each("recommend", states, tmp_path, every)
+    assert len(endings) >= 24 // every
+    resumed = [json.loads(again.stdout)["resumed"] for again in endings]
+    assert set(resumed) >= ({0, 10, 20, 30, 40, 50} if every == 1 else {0})
+    assert len(set(resumed)) >= 3
 
 
 def test_a_stage_killed_between_its_checkpoint_and_the_removal_of_its_state(workspace, finished, csv):

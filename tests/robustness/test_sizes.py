@@ -309,7 +309,7 @@ def refuse_hostile_options(model_name: str, workspace: Path) -> None:
             done = typed_here([*line, "--fresh"])
             assert done.exit_code in (0, 2, 6), (name, value, done.exit_code, done.stderr[-500:])
             assert "Traceback" not in done.stderr
-            if value in ("inf", "nan", "1" + "0" * 5000) or name.rpartition(".")[2] in MOST and value[0] == "1":
+            if value in ("inf", "nan", "1" + "0" * 5000) or (name.rpartition(".")[2] in MOST and value[0] == "1"):
                 assert done.exit_code == 2, (name, value, done.exit_code, done.stderr[-500:])
 
 
