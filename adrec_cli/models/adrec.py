@@ -16,10 +16,9 @@ import torch
 from torch import nn
 
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
-from adrec_cli.diffusion.geodesic import geodesic_ddpm, geodesic_q_sample, on_sphere
+from adrec_cli.diffusion.noising import KINDS, PER, TIMESTEP_SAMPLING, Noising
 from adrec_cli.diffusion.process import GaussianDiffusion
-from adrec_cli.diffusion.samplers import Denoiser, ddpm, guided, noise_source
-from adrec_cli.diffusion.timesteps import LossAwareTimesteps, uniform_timesteps
+from adrec_cli.diffusion.samplers import Denoiser, guided, noise_source
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.dropout import dropout
@@ -28,9 +27,6 @@ from adrec_cli.layers.mlp import TokenMLP
 from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer
 from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
 
-NOISE = ("gaussian", "geodesic")
-NOISE_PER = ("token", "sequence")
-TIMESTEP_SAMPLING = ("uniform", "loss_aware")
 DENOISERS = ("transformer", "mlp")
 _GUIDANCE_HINT = "for example condition_dropout = 0.1"
 
@@ -89,19 +85,20 @@ class ADRecConfig:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
         require_positive(self, "initializer_range", "beta_a", "beta_b", table="model")
         require_one_of(self, "denoiser", DENOISERS, table="model")
-        require_one_of(self, "noise", NOISE, table="model")
-        require_one_of(self, "noise_per", NOISE_PER, table="model")
+        require_one_of(self, "noise", KINDS, table="model")
+        require_one_of(self, "noise_per", PER, table="model")
         require_one_of(self, "timestep_sampling", TIMESTEP_SAMPLING, table="model")
         require_at_least(self, 0, "guidance", table="model")
         if self.guidance and not self.condition_dropout:
             raise UsageError("model.guidance needs a model trained with model.condition_dropout", hint=_GUIDANCE_HINT)
-        self.diffusion()
+        self.noising()
 
-    def diffusion(self) -> GaussianDiffusion:
-        """Return the process of the schedule."""
-        return GaussianDiffusion.named(
+    def noising(self) -> Noising:
+        """Return how targets are made noisy."""
+        diffusion = GaussianDiffusion.named(
             self.noise_schedule, self.diffusion_steps, beta_a=self.beta_a, beta_b=self.beta_b
         )
+        return Noising(diffusion, kind=self.noise, per=self.noise_per, timestep_sampling=self.timestep_sampling)
 
 
 class ADRec(SequentialRecommender):
@@ -127,14 +124,13 @@ class ADRec(SequentialRecommender):
         super().__init__()
         self.config = config
         self.max_length = config.max_length
-        self.diffusion = config.diffusion()
+        self.noising = config.noising()
         self.item_embedding = ItemEmbedding(items, config.hidden_size)
         self.input_norm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS)
         self.cam = self._transformer(config.cam_blocks)
         mlp = config.denoiser == "mlp"
         self.adm = TokenMLP(config.hidden_size) if mlp else self._transformer(config.adm_blocks)
         self.timestep_embedding = TimestepEmbedding(config.hidden_size, config.diffusion_steps)
-        self.timesteps = LossAwareTimesteps(config.diffusion_steps) if config.timestep_sampling != "uniform" else None
 
     def _transformer(self, blocks: int) -> CausalTransformer:
         return CausalTransformer(
@@ -193,15 +189,15 @@ class ADRec(SequentialRecommender):
         """Return what the ADM makes of noisy targets, with what its timesteps' losses are to be told to."""
         real_RL = batch.real_RL
         x_start_RLD = self.item_embedding(batch.targets_RL)
-        t_RL, importance_RL = self._timesteps(batch, generator)
+        t_RL, importance_RL = self.noising.timesteps(batch.segments_RL, batch.sequences, generator)
         noise_RLD = torch.randn(x_start_RLD.shape, generator=generator, device=x_start_RLD.device)
         condition_RLD = self._without_some_conditions(batch, condition_RLD, generator)
         predicted_RLD = self._denoise(condition_RLD, x_start_RLD, t_RL, noise_RLD, mask_R1LL, generator)
         weights_N = batch.sequence_weights_N()
         observe: Callable[[torch.Tensor], None] | None = None
-        if self.timesteps is not None and importance_RL is not None:
+        if self.noising.loss_aware is not None and importance_RL is not None:
             weights_N = weights_N * importance_RL[real_RL]
-            observe = partial(self.timesteps.observe, t_RL[real_RL])
+            observe = partial(self.noising.loss_aware.observe, t_RL[real_RL])
         return TokenOutputs(
             predicted_ND=predicted_RLD[real_RL],
             x_start_ND=x_start_RLD[real_RL],
@@ -242,9 +238,7 @@ class ADRec(SequentialRecommender):
         noise = noise_source(
             tuple(last_B1D.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature
         )
-        diffusion = self.diffusion.respaced(sampling.steps or self.diffusion.steps)
-        sampler = geodesic_ddpm if self.config.noise == "geodesic" else ddpm
-        return sampler(denoiser, diffusion, noise).squeeze(1)
+        return self.noising.sample(denoiser, noise, steps=sampling.steps).squeeze(1)
 
     def _last_token_denoiser(
         self, condition_BLD: torch.Tensor, last_B1D: torch.Tensor, histories: HistoryBatch
@@ -274,25 +268,11 @@ class ADRec(SequentialRecommender):
 
     def clean_vectors(self, items: torch.Tensor) -> torch.Tensor:
         """Return the vectors (..., D) of known items as the denoiser sees them without noise."""
-        vectors: torch.Tensor = self.item_embedding(items)
-        return on_sphere(vectors) if self.config.noise == "geodesic" else vectors
+        return self.noising.clean(self.item_embedding(items))
 
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the item vectors; row 0 is padding."""
         return self.item_embedding.weight
-
-    def _timesteps(self, batch: PackedBatch, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return t_RL, drawn for each position or for each sequence, and the weight of each draw where it has one."""
-        per_sequence = self.config.noise_per == "sequence"
-        # Padding is segment 0; its timestep is never looked at.
-        shape = (batch.sequences + 1,) if per_sequence else tuple(batch.inputs_RL.shape)
-        if self.timesteps is None:
-            t, importance = uniform_timesteps(shape, self.config.diffusion_steps, generator), None
-        else:
-            t, importance = self.timesteps.draw(shape, generator)
-        if per_sequence:
-            return t[batch.segments_RL], None if importance is None else importance[batch.segments_RL]
-        return t, importance
 
     def _without_some_conditions(
         self, batch: PackedBatch, condition_RLD: torch.Tensor, generator: torch.Generator
@@ -322,10 +302,7 @@ class ADRec(SequentialRecommender):
         generator: torch.Generator | None,
     ) -> torch.Tensor:
         """Noise every token to its own t and predict x_start from all of them. Source: ADRec eq. 3-5, 7."""
-        if self.config.noise == "geodesic":
-            x_t_RLD = geodesic_q_sample(self.diffusion, x_start_RLD, t_RL, noise_RLD)
-        else:
-            x_t_RLD = self.diffusion.q_sample(x_start_RLD, t_RL, noise_RLD)
+        x_t_RLD = self.noising.q_sample(x_start_RLD, t_RL, noise_RLD)
         # An embedding lookup of T rows; indexing by t_RL would make the backward pass nondeterministic on CUDA.
         times_RLD = nn.functional.embedding(t_RL, self.timestep_embedding.table_TD())
         hidden_RLD = condition_RLD + self.config.lambda_ * (x_t_RLD + times_RLD)

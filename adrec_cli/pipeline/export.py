@@ -51,7 +51,7 @@ class Scorer(nn.Module):
         self.model = model
         if isinstance(model, ADRec):
             # Computed here, so that the graph holds numbers and not the schedule they come from.
-            step = int(model.diffusion.respaced(1).timesteps_T[0])
+            step = int(model.noising.diffusion.respaced(1).timesteps_T[0])
             times_2D = model.timestep_embedding.table_TD().detach()[[0, step]].clone()
             self.register_buffer("times_2D", times_2D)
 

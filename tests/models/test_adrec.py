@@ -194,13 +194,13 @@ def test_loss_aware_timesteps_weigh_the_denoising_loss_and_learn_from_it():
     # At first all are equally likely, and weigh the same.
     torch.testing.assert_close(outputs.weights_N, batch.sequence_weights_N())
     outputs.observe(torch.arange(200.0))
-    assert bool((model.timesteps.seen_T == 10).all())
+    assert bool((model.noising.loss_aware.seen_T == 10).all())
     outputs = model.token_outputs(batch, output="x_start", generator=torch.Generator().manual_seed(0))
     importance_N = outputs.weights_N / batch.sequence_weights_N()
-    known = 1 / (6 * model.timesteps.shares_T())
+    known = 1 / (6 * model.noising.loss_aware.shares_T())
     assert all(((known - weight).abs() < 1e-5).any() for weight in importance_N)
     assert importance_N.std() > 0
-    assert not any("timesteps" in name for name in model.state_dict()), "it belongs to the training, not the model"
+    assert not any("loss_aware" in name for name in model.state_dict()), "it belongs to the training, not the model"
 
 
 def test_geodesic_noise_looks_at_directions_alone():
@@ -239,28 +239,24 @@ def test_packed_outputs_equal_the_padded_reference():
     torch.testing.assert_close(outputs.predicted_ND, flat, **CLOSE)
 
 
-def test_every_token_draws_its_own_timestep(monkeypatch):
-    model = made(steps=32)
+def _drawn_timesteps(model: ADRec, batch: PackedBatch) -> torch.Tensor:
     seen = []
-    original = type(model.diffusion).q_sample
-    monkeypatch.setattr(
-        type(model.diffusion), "q_sample", lambda self, x, t, noise: seen.append(t) or original(self, x, t, noise)
-    )
-    batch = _rows([list(range(1, 21))], [list(range(1, 21))], length=20)
+    original = model.noising.q_sample
+    model.noising.q_sample = lambda x, t, noise: seen.append(t) or original(x, t, noise)
     model.token_outputs(batch, output="x_start", generator=torch.Generator().manual_seed(0))
-    assert len(np.unique(seen[0][0].numpy())) > 5
-    assert (seen[0][0] != seen[0][1]).any()
+    return seen[0]
 
 
-def test_noise_per_sequence_shares_a_timestep_within_a_sequence_only(monkeypatch):
-    model = made(steps=32, noise_per="sequence")
-    seen = []
-    original = type(model.diffusion).q_sample
-    monkeypatch.setattr(
-        type(model.diffusion), "q_sample", lambda self, x, t, noise: seen.append(t) or original(self, x, t, noise)
-    )
+def test_every_token_draws_its_own_timestep():
+    t_RL = _drawn_timesteps(made(steps=32), _rows([list(range(1, 21))], [list(range(1, 21))], length=20))
+    assert len(np.unique(t_RL.numpy())) > 5
+    assert (t_RL[0] != t_RL[1]).any()
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "loss_aware"])
+def test_noise_per_sequence_shares_a_timestep_within_a_sequence_only(sampling):
     batch = _rows(*[[[1, 2, 3], [4, 5]]] * 20, length=6)
-    model.token_outputs(batch, output="x_start", generator=torch.Generator().manual_seed(0))
-    drawn = [set(seen[0][batch.segments_RL == segment].tolist()) for segment in range(1, batch.sequences + 1)]
+    t_RL = _drawn_timesteps(made(steps=32, noise_per="sequence", timestep_sampling=sampling), batch)
+    drawn = [set(t_RL[batch.segments_RL == segment].tolist()) for segment in range(1, batch.sequences + 1)]
     assert all(len(of_one) == 1 for of_one in drawn)
     assert len(set.union(*drawn)) > 5

@@ -17,7 +17,7 @@ def test_forward_process_condition_and_denoiser(golden):
     recorded = load_file(golden / "adrec.safetensors")
     model = load_adrec(recorded)
     x_start = model.item_embedding(recorded["targets"])
-    x_t = model.diffusion.q_sample(x_start, recorded["t"], recorded["noise"])
+    x_t = model.noising.diffusion.q_sample(x_start, recorded["t"], recorded["noise"])
     torch.testing.assert_close(x_t, recorded["x_t"], **TOLERANCE)
     condition = model._condition(recorded["inputs"], None, None)
     torch.testing.assert_close(condition, recorded["condition"], **TOLERANCE)
@@ -36,7 +36,7 @@ def test_last_token_is_denoised_to_the_recorded_sample_and_scores(golden):
     caches = model.adm.prefill(condition[:, :-1] + 1e-3 * (known + times[0]), lengths - 1)
     sampled = ddpm(
         lambda x_t, t: model.adm.extend(condition[:, -1:] + 1e-3 * (x_t + times[t]), caches),
-        model.diffusion,
+        model.noising.diffusion,
         lambda: next(draws),
     ).squeeze(1)
     torch.testing.assert_close(sampled, recorded["sampled_last"], **TOLERANCE)

@@ -90,7 +90,7 @@ def sample_last(model: ADRec, items, lengths, noises, steps=None):
         noises: list of (B, D): the start, then one a step but the last.
         steps: reverse steps.
     """
-    diffusion: GaussianDiffusion = model.diffusion.respaced(steps or model.diffusion.steps)
+    diffusion: GaussianDiffusion = model.noising.diffusion.respaced(steps or model.noising.diffusion.steps)
     c = condition(model, items, lengths)
     rows = torch.arange(len(lengths))
     last = torch.tensor(lengths) - 1

@@ -73,7 +73,7 @@ def training_losses(model: ADRec, inputs_BL, targets_BL):
     real = inputs_BL > 0
     x_start = model.item_embedding(targets_BL)
     t = torch.randint(model.config.diffusion_steps, inputs_BL.shape)
-    x_t = model.diffusion.q_sample(x_start, t, torch.randn_like(x_start))
+    x_t = model.noising.diffusion.q_sample(x_start, t, torch.randn_like(x_start))
     predicted = denoise(model, condition(model, inputs_BL, mask), x_t, t, mask)
     logits = predicted @ model.item_embedding.weight.T
     ce = F.cross_entropy(logits.flatten(0, 1), targets_BL.flatten(), ignore_index=0)
@@ -90,7 +90,7 @@ def full_ranks(model: ADRec, histories_BL, targets_B, generator):
     encoded = condition(model, histories_BL, mask)
     known = F.pad(model.item_embedding(histories_BL[:, 1:]), (0, 0, 0, 1))
     x_last = torch.randn(batch, encoded.shape[-1], generator=generator)
-    diffusion = model.diffusion
+    diffusion = model.noising.diffusion
     for step in reversed(range(diffusion.steps)):
         x_t = torch.cat([known[:, :-1], x_last.unsqueeze(1)], dim=1)
         t = torch.zeros(batch, length, dtype=torch.long)

@@ -189,10 +189,10 @@ def test_a_resumed_training_remembers_the_losses_it_draws_timesteps_by():
     """Forgetting them would be seen: this is what the test above relies on."""
     run = training("finetune", model=small(timestep_sampling="loss_aware"), epochs=2)
     next(run.events(lambda: False))
-    assert run.model.timesteps.history_TH.any()
+    assert run.model.noising.loss_aware.history_TH.any()
     tensors, _ = run.state()
-    assert torch.equal(tensors["buffer/timesteps.history_TH"], run.model.timesteps.history_TH)
-    shares_T = run.model.timesteps.shares_T()
+    assert torch.equal(tensors["buffer/noising.loss_aware.history_TH"], run.model.noising.loss_aware.history_TH)
+    shares_T = run.model.noising.loss_aware.shares_T()
     assert shares_T.std() > 0
 
 
