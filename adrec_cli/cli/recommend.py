@@ -29,7 +29,9 @@ def recommend(
         typer.Option("--history", metavar='"ID,ID,..."', help="Items of somebody unknown, oldest first; repeatable."),
     ] = None,
     k: Annotated[int, typer.Option("-k", "--top", metavar="K", help="Items for each.")] = 10,
-    include_seen: Annotated[bool, typer.Option("--include-seen", help="Items of the history may come back.")] = False,
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen/--exclude-seen", help="Whether items of the history may come back.")
+    ] = False,
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="NAME", help="Model or checkpoint; by default the promoted one.",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
 from adrec_cli.config import merged
 from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
-from adrec_cli.pipeline.recommend import recommend
+from adrec_cli.pipeline.item_choice import ItemChoice
+from adrec_cli.pipeline.recommend import RecommendOptions, recommend
 from adrec_cli.pipeline.run import run
 from adrec_cli.pipeline.train import ExperimentOptions
 
@@ -40,6 +42,10 @@ def test_a_short_run_on_grocery(shared_data, tmp_path):
     assert found.protocol == "loo/sampled-99/test"
     assert found.metrics["hr@5"] > 0.2065, "MostPop of the ReChorus README"
     assert len(recommend(workspace=tmp_path, users=["42"]).results[0].items) == 10
+    meta = pl.read_parquet(shared_data / "grocery/item_meta.parquet")
+    options = RecommendOptions(k=50, include_seen=True, choice=ItemChoice(categories=("31",)))
+    of_31 = recommend(workspace=tmp_path, users=["42"], options=options).results[0].items
+    assert sorted(int(item.item_id) for item in of_31) == sorted(meta.filter(category=31)["item_id"])
 
 
 @pytest.mark.slow

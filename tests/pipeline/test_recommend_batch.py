@@ -6,21 +6,24 @@ import io
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import polars as pl
 import pytest
 
 from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.config import merged
 from adrec_cli.errors import InputError, InterruptedRun, LockedError, StorageError, UsageError
 from adrec_cli.models.base import FAST_SAMPLING
 from adrec_cli.pipeline import recommend_batch as batch
 from adrec_cli.pipeline.evaluate import RankingProgress
 from adrec_cli.pipeline.item_choice import ItemChoice
+from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.recommend import RecommendOptions, recommend
 from adrec_cli.pipeline.recommend_batch import recommend_batch
 from adrec_cli.pipeline.requests import Audience
 from adrec_cli.pipeline.train import ExperimentOptions, train
-from tests.conftest import TINY
+from tests.conftest import TINY, write_interactions
 
 OPTIONS = RecommendOptions(k=5, sampling=FAST_SAMPLING)
 COLUMNS = ["user_id", "rank", "item_id", "score", "source", "model"]
@@ -202,6 +205,49 @@ def test_which_items_may_come_back(trained, tmp_path):
         recommend(users=["u1"], workspace=trained, options=RecommendOptions(choice=most))
     with pytest.raises(InputError, match="no categories"):
         recommend(users=["u1"], workspace=trained, options=RecommendOptions(choice=ItemChoice(categories=("tea",))))
+
+
+@pytest.fixture(scope="module")
+def sorted_shop(tmp_path_factory):
+    """A trained workspace whose item file gives most items one or two categories, some of them odd."""
+    folder = tmp_path_factory.mktemp("sorted")
+    write_interactions(folder / "shop.csv")
+    named = {0: "tea", 1: "tea|green", 2: 'crème, "brûlée"', 3: "", 4: "greens"}
+    table = pl.DataFrame(
+        {"item_id": [f"i{n}" for n in range(39)], "category": [named[n % 5] or None for n in range(39)]}
+    )
+    table.write_csv(folder / "items.csv")
+    options = PreprocessOptions(items=folder / "items.csv")
+    preprocess(str(folder / "shop.csv"), workspace=folder / "workspace", options=options)
+    short = merged(TINY, {"stages": {name: {"epochs": 1} for name in ("pretrain", "align", "finetune")}})
+    train("shop", workspace=folder / "workspace", experiment=ExperimentOptions(overrides=short))
+    return folder / "workspace"
+
+
+@pytest.mark.parametrize(
+    ("asked", "remainders"), [(("tea",), {0, 1}), (("green",), {1}), (('crème, "brûlée"', "greens"), {2, 4})]
+)
+def test_only_items_of_a_category_come_back(sorted_shop, tmp_path, asked, remainders):
+    options = RecommendOptions(k=10_000, include_seen=True, sampling=FAST_SAMPLING)
+    everything = one_by_one(sorted_shop, ["u4"], options)["u4"]
+    assert len(everything) == 40
+    options = replace(options, choice=ItemChoice(categories=asked))
+    out = tmp_path / "r.parquet"
+    summary = recommend_batch(Audience(all_users=True), out=out, workspace=sorted_shop, options=options)
+    wanted = [item for item in everything if int(item[1:]) % 5 in remainders and item != "i39"]
+    assert ranked_ids(pl.read_parquet(out))["u4"] == wanted
+    assert summary.rows == 120 * len(wanted)
+    # Somebody without a history gets what is popular within the category.
+    popular = recommend(histories=[[]], workspace=sorted_shop, options=options).results[0]
+    assert popular.source == "popular"
+    assert sorted(item.item_id for item in popular.items) == sorted(wanted)
+
+
+def test_an_unknown_category_is_refused_with_the_known_ones(sorted_shop):
+    options = RecommendOptions(choice=ItemChoice(categories=("tea", "coffee")))
+    with pytest.raises(InputError, match="unknown category 'coffee'") as refused:
+        recommend(users=["u1"], workspace=sorted_shop, options=options)
+    assert refused.value.hint == 'there are: crème, "brûlée", green, greens, tea'
 
 
 def test_what_cannot_work_is_refused(trained, tmp_path):
