@@ -21,7 +21,8 @@ from adrec_cli.pipeline.recommend import RecommendOptions, recommend  # noqa: E4
 from adrec_cli.pipeline.rollback import rollback  # noqa: E402
 from adrec_cli.pipeline.run import run  # noqa: E402
 from adrec_cli.pipeline.serve import ServeOptions, make_server  # noqa: E402
-from adrec_cli.pipeline.serving.questions import Limits  # noqa: E402
+from adrec_cli.pipeline.serving.questions import Limits, parse_question  # noqa: E402
+from adrec_cli.pipeline.serving.served_model import Question  # noqa: E402
 from adrec_cli.pipeline.train import ExperimentOptions  # noqa: E402
 from adrec_cli.ranking.merging import Merging  # noqa: E402
 from tests.conftest import TINY, write_interactions  # noqa: E402
@@ -124,7 +125,9 @@ def test_requests_at_once_get_each_its_own(running):
         (b"", 400), (b"{", 400), (b"[]", 400), (b"null", 400), (b"\xff\xfe", 400), (b"[" * 100_000, 400),
         (b'{"user": "u1", "k": 0}', 400), (b'{"user": "u1", "k": 101}', 400), (b'{"user": "u1", "k": true}', 400),
         (b'{"user": "u1", "k": 1e99}', 400), (b'{"user": "u1", "K": 5}', 400), (b'{"user": "u1", "history": []}', 400),
-        (b'{"user": null}', 400), (b'{"history": "i1"}', 400), (b'{"history": [null]}', 400),
+        (b'{"user": null}', 400), (b'{"user": null, "history": null}', 400), (b'{"user": "u1", "k": 2.5}', 400),
+        (b'{"user": "u1", "history": null, "k": 5.0}', 200), (b'{"user": null, "history": ["i1", 7.0]}', 200),
+        (b'{"history": "i1"}', 400), (b'{"history": [null]}', 400),
         (b'{"history": [["i1"]]}', 400), (b'{"history": [1.5]}', 400), (b'{"user": "u1", "include_seen": 1}', 400),
         (b'{"history": [' + b",".join([b'"i1"'] * 10_001) + b"]}", 400),
         (b'{"history": [' + b",".join([b'"i1"'] * 10_000) + b"]}", 200),
@@ -132,7 +135,7 @@ def test_requests_at_once_get_each_its_own(running):
         (b'{"user": "nobody"}', 404), (b'{"history": ["x", "y"]}', 404), (b'{"user": "\\ud800"}', 404),
         (b" " * 2_000_001, 413),
     ],
-    ids=range(25),
+    ids=range(29),
 )  # fmt: skip
 def test_hostile_requests(running, body, status):
     found, content = running.send("POST", "/recommend", body)
@@ -237,3 +240,8 @@ def test_what_cannot_be_served(tmp_path):
         ServeOptions(port=70_000)
     with pytest.raises(UsageError):
         Limits(k=0)
+
+
+def test_where_few_items_are_allowed_fewer_are_the_default():
+    assert parse_question(b'{"user": "u1"}', Limits(k=3)).k == 3
+    assert parse_question(b'{"user": 12.0}', Limits(k=30)) == Question(user="12", history=None, k=10)

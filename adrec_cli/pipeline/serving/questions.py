@@ -54,8 +54,8 @@ def parse_question(body: bytes, limits: Limits) -> Question:
     user, history = content.get("user"), content.get("history")
     if (user is None) == (history is None):
         raise ValueError("give either user or history")
-    k, include_seen = content.get("k", 10), content.get("include_seen", False)
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= limits.k:
+    k, include_seen = _whole(content.get("k", _default_k(limits))), content.get("include_seen", False)
+    if k is None or not 1 <= k <= limits.k:
         raise ValueError(f"k must be a whole number from 1 to {limits.k}")
     if not isinstance(include_seen, bool):
         raise ValueError("include_seen must be true or false")
@@ -69,23 +69,43 @@ def parse_question(body: bytes, limits: Limits) -> Question:
     return Question(user=None, history=items, k=k, include_seen=include_seen)
 
 
+def _default_k(limits: Limits) -> int:
+    return min(10, limits.k)
+
+
+def _whole(value: Any) -> int | None:
+    """Return a whole number, which JSON may also write as 5.0; None for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def _id(value: Any, what: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
+    if isinstance(value, str):
+        return value
+    number = _whole(value)
+    if number is None:
         raise ValueError(f"{what} must be an id: text or a whole number")
-    return str(value)
+    return str(number)
 
 
 def openapi(limits: Limits) -> dict[str, Any]:
     """Return the description of the server in OpenAPI 3.1."""
-    an_id = {"oneOf": [{"type": "string"}, {"type": "integer"}]}
+    an_id = {"type": ["string", "integer"]}
+    history = {"type": "array", "items": an_id, "maxItems": limits.history, "description": "oldest first"}
+    nothing = {"type": "null"}
     question = {
         "type": "object",
         "additionalProperties": False,
-        "oneOf": [{"required": ["user"]}, {"required": ["history"]}],
+        # One of the two; the other may be null.
+        "oneOf": [
+            {"required": ["user"], "properties": {"user": an_id, "history": nothing}},
+            {"required": ["history"], "properties": {"user": nothing, "history": history}},
+        ],
         "properties": {
-            "user": an_id,
-            "history": {"type": "array", "items": an_id, "maxItems": limits.history, "description": "oldest first"},
-            "k": {"type": "integer", "minimum": 1, "maximum": limits.k, "default": 10},
+            "user": {},
+            "history": {},
+            "k": {"type": "integer", "minimum": 1, "maximum": limits.k, "default": _default_k(limits)},
             "include_seen": {"type": "boolean", "default": False},
         },
     }
