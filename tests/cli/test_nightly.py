@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from adrec_cli.artifacts.lock import exclusive
 from tests.cli.conftest import TINY, Adrec, write_shop
+from tests.test_readme import README, blocks
 
 
 @pytest.fixture
@@ -71,3 +78,67 @@ def test_going_back(adrec: Adrec, night: list[object], tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "is current again" in done.stdout
     assert adrec(*night).exit_code == 8, "what was withdrawn is not promoted again"
+
+
+@pytest.fixture
+def installed(adrec: Adrec, tmp_path: Path) -> Path:
+    """A folder as the README has it: shop/ with an environment, a workspace after its first run, and today's events."""
+    folder = tmp_path / "shop"
+    command = folder / ".venv/bin/adrec"
+    command.parent.mkdir(parents=True)
+    # The options of the first run, so that nights are short.
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m adrec_cli "$@" --epochs 1 {shlex.join(TINY)}\n')
+    command.chmod(0o755)
+    first = adrec("run", write_shop(folder / "shop.csv"), "-w", folder / "workspace", "--epochs", 1, *TINY, "--quiet")
+    assert first.exit_code == 0, first.stderr
+    write_shop(folder / "today.csv", users=50)
+    return folder
+
+
+def as_cron(line: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line of a crontab with nothing in the environment but what cron gives."""
+    times, command = re.fullmatch(r"((?:\S+\s+){5})(.*)", line).groups()  # type: ignore[union-attr]
+    assert len(times.split()) == 5
+    assert not re.search(r"(?<!\\)%", command), "cron would end the line there"
+    env = {"HOME": str(home), "LOGNAME": "shop", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"}
+    return subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=home,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_the_crontab_of_the_readme(installed: Path) -> None:
+    (line,) = blocks("crontab")[0].splitlines()
+    done = as_cron(line, installed.parent)
+    assert done.returncode == 0, done.stderr
+    assert (done.stderr, "difference" in done.stdout) == ("", True)
+    with exclusive(installed / "workspace/shop/adrec", "run shop"):
+        locked = as_cron(line, installed.parent)
+    assert locked.returncode == 0, "another run at work is no failure"
+    assert "in use by" in locked.stderr
+
+
+def test_the_systemd_units_of_the_readme(installed: Path, tmp_path: Path) -> None:
+    units = {name: text for text in blocks("ini") for name in re.findall(r"^# /etc/systemd/system/(\S+)$", text, re.M)}
+    assert set(units) == {"adrec.service", "adrec.timer"}
+    for name, text in units.items():
+        (tmp_path / name).write_text(text.replace("/srv/shop", str(installed)))
+    if shutil.which("systemd-analyze"):
+        checked = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", *sorted(tmp_path.glob("adrec.*"))], capture_output=True, text=True
+        )
+        assert "adrec." not in checked.stderr, checked.stderr
+    start = dict(re.findall(r"^(\w+)=(.*)$", (tmp_path / "adrec.service").read_text(), re.M))
+    done = subprocess.run(
+        shlex.split(start["ExecStart"]), cwd=start["WorkingDirectory"], env={"PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert {row["level"] for row in log(done.stderr)} == {"info"}
+    assert start["SuccessExitStatus"] == "5"
+    assert "journalctl -u adrec" in README
