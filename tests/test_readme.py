@@ -14,8 +14,10 @@ import pytest
 import typer.main
 
 from adrec_cli.cli.app import app
+from adrec_cli.diffusion.schedules import SCHEDULES
 from adrec_cli.errors import ExitCode
-from adrec_cli.pipeline.experiment import compose
+from adrec_cli.pipeline.ablations import ABLATIONS
+from adrec_cli.pipeline.experiment import compose, parse_settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,6 +50,27 @@ def test_every_command_exists_with_its_flags(words: list[str]) -> None:
     assert command.name != "adrec", f"no such command: {words[0]}"
     # Parses all arguments and runs nothing.
     command.make_context(command.name, list(words))
+
+
+def test_the_table_of_variants_is_true() -> None:
+    rows = re.findall(r"^\| `((?:model|stages)\.\S+)` \| (.*?) \|", README, re.M)
+    assert len(rows) > 10
+    for key, cell in rows:
+        values = re.findall(r"`(.+?)`", cell)
+        default = compose("adrec").tables()
+        assert compose("adrec", overrides=parse_settings([f"{key}={values[0]}"])).tables() == default, key
+        for value in values[1:]:
+            others = ["model.condition_dropout=0.1"] if key == "model.guidance" else []
+            composed = compose("adrec", overrides=parse_settings([*others, f"{key}={value}"]))
+            assert composed.tables() != default, f"{key}={value}"
+        if key == "model.noise_schedule":
+            assert set(values) == set(SCHEDULES)
+
+
+def test_the_ablations_and_their_presets_are_named() -> None:
+    for ablation, preset in ABLATIONS.items():
+        assert f"`{ablation}`" in README
+        assert f"`{preset}`" in README
 
 
 def test_the_configuration_composes(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class Trying:
     ablate: Annotated[
         list[str] | None,
         option("--ablate", panel=_PANEL, metavar="NAME",
-                help="Leave out a part of ADRec: three-stage, pretrain, align or token-level; repeatable.",
+                help="Leave out a part of ADRec, such as three-stage or token-level; repeatable.",
                 complete=completion.ablation),
     ] = None  # fmt: skip
     grid: Annotated[

@@ -14,7 +14,10 @@ ABLATIONS: Mapping[str, str] = MappingProxyType(
         "three-stage": "no-three-stage",
         "pretrain": "no-pretrain",
         "align": "no-align",
+        "carried-cam": "fresh-cam",
+        "mse": "no-mse",
         "token-level": "per-sequence",
+        "transformer-denoiser": "mlp-denoiser",
     }
 )
 """What is taken away, and the preset that does so. Source: the ablations of the ADRec paper, section 5."""
