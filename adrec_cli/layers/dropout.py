@@ -23,5 +23,7 @@ def dropout(x: torch.Tensor, probability: float, generator: torch.Generator | No
     words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
     words.random_(-(2**63), None, generator=generator)
     threshold = round(probability * _LEVELS) - _LEVELS // 2
-    kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= threshold
-    return x * kept.to(x.dtype).mul_(1 / (1 - round(probability * _LEVELS) / _LEVELS))
+    draws = words.view(torch.int16)[: x.numel()].view(x.shape)
+    # Compared straight into x's type: a mask of booleans would have to be converted in a pass of its own.
+    kept = torch.ge(draws, threshold, out=torch.empty_like(x, requires_grad=False))
+    return x * kept.mul_(1 / (1 - round(probability * _LEVELS) / _LEVELS))

@@ -2,78 +2,178 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
-_CHUNK_ENTRIES = 2**21
-"""Logits held at once: 8 MB in float32, which stays near the caches whatever the catalogue."""
+_TILE_ENTRIES = 2**20
+"""Logits held at once: 4 MB in float32, which stays near the caches whatever the catalogue."""
+
+_FEWEST_ROWS = 128
+"""Fewer rows than this a tile, and matrix products are slow: a catalogue that would need it is cut into tiles too."""
+
+_TILE_ITEMS = 256
+
+_LARGEST_PLAIN_LOGIT = 60.0
+"""exp of it, summed over any catalogue, and of its negative are far from the ends of float32."""
 
 
 class _CatalogueCrossEntropy(torch.autograd.Function):
-    """Cross-entropy against every item, its gradient taken in the forward pass chunk by chunk.
+    """Cross-entropy against every item, its gradient taken in the forward pass tile by tile.
 
-    N x V logits are never stored: each chunk of rows is scored, turned into probabilities in place, and folded into
-    the gradients before the next chunk overwrites it.
+    N x V logits are never stored: a tile of rows and items is scored, turned into exponentials in place, and folded
+    into the gradients before the next one overwrites it. The gradient of a prediction is rescaled when a row's sum is
+    known; that of the item vectors needs the sum first, so that where a row takes several tiles they are scored anew.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, targets_N: torch.Tensor
+        ctx: Any, predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, targets_N: torch.Tensor, first: int
     ) -> torch.Tensor:
-        tokens, items = len(predicted_ND), len(vectors_VD)
-        rows = max(1, min(tokens, _CHUNK_ENTRIES // items))
-        buffer = predicted_ND.new_empty(rows, items)
+        tokens = len(predicted_ND)
         grad_predicted = torch.empty_like(predicted_ND) if ctx.needs_input_grad[0] else None
         grad_vectors = torch.zeros_like(vectors_VD) if ctx.needs_input_grad[1] else None
+        items_VD, targets_N = vectors_VD[first:], targets_N - first
+        rows, columns = _tile_shape(tokens, len(items_VD))
+        sweep = _Sweep(
+            torch.split(items_VD, columns),
+            None if grad_vectors is None else torch.split(grad_vectors[first:], columns),
+            predicted_ND.new_empty(rows * columns),
+            scale=1.0 / tokens,
+            plain=_logits_are_small(predicted_ND, items_VD),
+        )
         total = torch.zeros((), dtype=torch.float64, device=predicted_ND.device)
         for begin in range(0, tokens, rows):
-            hidden = predicted_ND[begin : begin + rows]
-            target = targets_N[begin : begin + rows].unsqueeze(1)
-            logits = torch.mm(hidden, vectors_VD.T, out=buffer[: len(hidden)])
-            largest = logits.amax(dim=1, keepdim=True)
-            target_logit = logits.gather(1, target) - largest
-            exponentials = logits.sub_(largest).exp_()
-            normalizer = exponentials.sum(dim=1, keepdim=True)
-            total += (normalizer.log() - target_logit).sum(dtype=torch.float64)
-            if grad_predicted is None and grad_vectors is None:
-                continue
-            gradient = exponentials.div_(normalizer * tokens)
-            gradient.scatter_add_(1, target, gradient.new_full(target.shape, -1.0 / tokens))
-            if grad_predicted is not None:
-                torch.mm(gradient, vectors_VD, out=grad_predicted[begin : begin + rows])
-            if grad_vectors is not None:
-                grad_vectors.addmm_(gradient.T, hidden)
+            chunk = slice(begin, begin + rows)
+            total += sweep(
+                predicted_ND[chunk], targets_N[chunk], None if grad_predicted is None else grad_predicted[chunk]
+            )
+        if grad_predicted is not None:
+            grad_predicted.sub_(F.embedding(targets_N, items_VD), alpha=1.0 / tokens)
+        if grad_vectors is not None:
+            grad_vectors.index_add_(0, targets_N + first, predicted_ND, alpha=-1.0 / tokens)
         ctx.save_for_backward(grad_predicted, grad_vectors)
         return (total / tokens).to(predicted_ND.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None, None]:
         scale = grad_outputs[0]
-        grad_predicted, grad_vectors = ctx.saved_tensors
-        return (
-            None if grad_predicted is None else grad_predicted * scale,
-            None if grad_vectors is None else grad_vectors * scale,
-            None,
+        grad_predicted, grad_vectors = (
+            # A weight of 1 is the usual one, and a second copy of V x D would be the largest thing in a step.
+            gradient if gradient is None or scale == 1 else gradient * scale
+            for gradient in ctx.saved_tensors
         )
+        return grad_predicted, grad_vectors, None, None
+
+
+class _Sweep:
+    """Folds one chunk of rows after the other into the loss and its gradients."""
+
+    def __init__(
+        self,
+        tiles: Sequence[torch.Tensor],
+        grad_tiles: Sequence[torch.Tensor] | None,
+        buffer: torch.Tensor,
+        *,
+        scale: float,
+        plain: bool,
+    ) -> None:
+        """Take what all chunks share.
+
+        Args:
+            tiles, grad_tiles: the item vectors and their gradient, in the same pieces; None where they are frozen.
+            buffer: for the logits of a chunk and a tile.
+            scale: of the gradients, 1 / N.
+            plain: no logit is so large that its exponential could overflow or vanish.
+        """
+        self.tiles, self.grad_tiles, self.buffer, self.scale, self.plain = tiles, grad_tiles, buffer, scale, plain
+
+    def __call__(
+        self, hidden_RD: torch.Tensor, targets_R: torch.Tensor, grad_hidden_RD: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return the sum of the rows' losses, float64, and add to the gradients all but the targets' part."""
+        rows = len(hidden_RD)
+        largest_R1 = hidden_RD.new_full((rows, 1), 0.0 if self.plain else -math.inf)
+        sum_R1, target_R1 = torch.zeros_like(largest_R1), torch.zeros_like(largest_R1)
+        begin = 0
+        for tile in self.tiles:
+            logits = self._logits(hidden_RD, tile)
+            target_R1 += _found(logits, targets_R - begin)
+            begin += len(tile)
+            if not self.plain:
+                before_R1, largest_R1 = largest_R1, torch.maximum(largest_R1, logits.amax(dim=1, keepdim=True))
+                shrunk_R1 = (before_R1 - largest_R1).exp_()
+                logits.sub_(largest_R1)
+                sum_R1 *= shrunk_R1
+                if grad_hidden_RD is not None and tile is not self.tiles[0]:
+                    grad_hidden_RD.mul_(shrunk_R1)
+            exponentials = logits.exp_()
+            sum_R1 += exponentials.sum(dim=1, keepdim=True)
+            if grad_hidden_RD is not None:
+                grad_hidden_RD.addmm_(exponentials, tile, beta=float(tile is not self.tiles[0]))
+        if grad_hidden_RD is not None:
+            grad_hidden_RD.mul_(self.scale / sum_R1)
+        if self.grad_tiles is not None:
+            self._to_items(hidden_RD, largest_R1, hidden_RD * (self.scale / sum_R1))
+        return (sum_R1.double().log() + largest_R1.double() - target_R1.double()).sum()
+
+    def _to_items(self, hidden_RD: torch.Tensor, largest_R1: torch.Tensor, weighted_RD: torch.Tensor) -> None:
+        """Add the gradient of the item vectors; a lone tile's exponentials are still in the buffer."""
+        assert self.grad_tiles is not None
+        for tile, grad_tile in zip(self.tiles, self.grad_tiles, strict=True):
+            exponentials = self._view(hidden_RD, tile)
+            if len(self.tiles) > 1:
+                logits = self._logits(hidden_RD, tile)
+                exponentials = (logits if self.plain else logits.sub_(largest_R1)).exp_()
+            grad_tile.addmm_(exponentials.T, weighted_RD)
+
+    def _logits(self, hidden_RD: torch.Tensor, tile: torch.Tensor) -> torch.Tensor:
+        return torch.mm(hidden_RD, tile.T, out=self._view(hidden_RD, tile))
+
+    def _view(self, hidden_RD: torch.Tensor, tile: torch.Tensor) -> torch.Tensor:
+        return self.buffer[: len(hidden_RD) * len(tile)].view(len(hidden_RD), len(tile))
+
+
+def _tile_shape(tokens: int, items: int) -> tuple[int, int]:
+    """Return rows and items of a tile: all items where that leaves enough rows."""
+    columns = items if items * _FEWEST_ROWS <= _TILE_ENTRIES else min(items, _TILE_ITEMS)
+    most = _TILE_ENTRIES // columns if columns == items else _TILE_ENTRIES // (2 * columns)
+    return max(1, min(tokens, most)), columns
+
+
+def _logits_are_small(predicted_ND: torch.Tensor, items_VD: torch.Tensor) -> bool:
+    """Tell by Cauchy and Schwarz, so that rows need no largest logit to be taken off; False for NaN."""
+    norms = torch.linalg.vector_norm(predicted_ND, dim=1).amax() * torch.linalg.vector_norm(items_VD, dim=1).amax()
+    return bool(norms <= _LARGEST_PLAIN_LOGIT)
+
+
+def _found(logits_RV: torch.Tensor, columns_R: torch.Tensor) -> torch.Tensor:
+    """Return the logit (R, 1) in each row's column, 0 where there is no such column."""
+    inside_R = (columns_R >= 0) & (columns_R < logits_RV.shape[1])
+    columns_R1 = columns_R.clamp(0, logits_RV.shape[1] - 1).unsqueeze(1)
+    return torch.where(inside_R.unsqueeze(1), logits_RV.gather(1, columns_R1), 0.0)
 
 
 def catalogue_cross_entropy(
-    predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, targets_N: torch.Tensor
+    predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, targets_N: torch.Tensor, *, first: int = 0
 ) -> torch.Tensor:
-    """Return the mean cross-entropy of inner products with every row of vectors_VD.
+    """Return the mean cross-entropy of inner products with every row of vectors_VD from `first` on.
 
     Args:
         predicted_ND: one prediction a token.
-        vectors_VD: every row competes, so leave padding out (and shift targets) where it must not.
-        targets_N: int64 rows of vectors_VD.
+        vectors_VD: what competes, and perhaps padding in front.
+        targets_N: int64 rows of vectors_VD, from `first` on.
+        first: the first row that competes.
 
     Returns:
-        A scalar; its gradients equal those of `cross_entropy(predicted_ND @ vectors_VD.T, targets_N)`.
+        A scalar; its gradients equal those of `cross_entropy(predicted_ND @ vectors_VD[first:].T, targets_N - first)`.
 
-    Source: ADRec eq. 8.
+    Source: ADRec eq. 8; the running sum over tiles as in Milakov, Gimelshein 2018, arXiv 1805.02867.
     """
-    loss: torch.Tensor = _CatalogueCrossEntropy.apply(predicted_ND, vectors_VD, targets_N)  # type: ignore[no-untyped-call]
+    loss: torch.Tensor = _CatalogueCrossEntropy.apply(predicted_ND, vectors_VD, targets_N, first)  # type: ignore[no-untyped-call]
     return loss
 
 

@@ -59,7 +59,7 @@ class RankingLoss:
         """
         stage = self.stage
         if stage.ranking_loss == "ce":
-            return catalogue_cross_entropy(predicted_ND, vectors_VD[1:], targets_N - 1)
+            return catalogue_cross_entropy(predicted_ND, vectors_VD, targets_N, first=1)
         negatives = self.draw(len(targets_N), generator)
         positive_N = target_scores(predicted_ND, vectors_VD, targets_N)
         negative_NK = negative_scores(predicted_ND, vectors_VD, negatives, targets_N)

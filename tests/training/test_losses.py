@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,22 +15,68 @@ from adrec_cli.training import losses
 from adrec_cli.training.losses import catalogue_cross_entropy, denoising_errors
 
 
-@settings(max_examples=25, deadline=None)
-@given(tokens=st.integers(1, 70), items=st.integers(1, 50), chunk=st.integers(1, 2000), seed=st.integers(0, 99))
-def test_catalogue_cross_entropy_equals_the_naive_one(tokens, items, chunk, seed):
+@settings(max_examples=60, deadline=None)
+@given(
+    tokens=st.integers(1, 70),
+    items=st.integers(1, 50),
+    width=st.sampled_from([1, 3, 8]),
+    tile=st.integers(1, 2000),
+    fewest_rows=st.integers(1, 100),
+    tile_items=st.integers(1, 20),
+    spread=st.sampled_from([0.1, 3.0, 100.0]),
+    first=st.integers(0, 1),
+    seed=st.integers(0, 99),
+)
+def test_catalogue_cross_entropy_equals_the_naive_one(
+    tokens, items, width, tile, fewest_rows, tile_items, spread, first, seed
+):
     generator = torch.Generator().manual_seed(seed)
-    predicted = torch.randn(tokens, 8, generator=generator, dtype=torch.float64).mul(3).requires_grad_()
-    vectors = torch.randn(items, 8, generator=generator, dtype=torch.float64).requires_grad_()
+    predicted = torch.randn(tokens, width, generator=generator, dtype=torch.float64).mul(spread).requires_grad_()
+    vectors = torch.randn(items + first, width, generator=generator, dtype=torch.float64).requires_grad_()
     targets = torch.randint(items, (tokens,), generator=generator)
-    expected = F.cross_entropy(predicted @ vectors.T, targets)
+    expected = F.cross_entropy(predicted @ vectors[first:].T, targets)
     expected_gradients = torch.autograd.grad(3 * expected, (predicted, vectors))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(losses, "_CHUNK_ENTRIES", chunk)
-        found = catalogue_cross_entropy(predicted, vectors, targets)
+        patch.setattr(losses, "_TILE_ENTRIES", tile)
+        patch.setattr(losses, "_FEWEST_ROWS", fewest_rows)
+        patch.setattr(losses, "_TILE_ITEMS", tile_items)
+        found = catalogue_cross_entropy(predicted, vectors, targets + first, first=first)
         gradients = torch.autograd.grad(3 * found, (predicted, vectors))
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
     for gradient, expected_gradient in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(gradient, expected_gradient, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("items", "width", "spread"), [(1000, 128, 0.05), (20_000, 16, 0.3), (20_000, 16, 10.0)])
+def test_catalogue_cross_entropy_in_float32_equals_the_naive_one_in_float64(items, width, spread):
+    """One tile a row, several, and logits so large that the largest is taken off; to 1e-5 of the largest entry."""
+    generator = torch.Generator().manual_seed(0)
+    predicted = torch.randn(100, width, generator=generator)
+    vectors = torch.randn(items, width, generator=generator) * spread
+    targets = torch.randint(items, (100,), generator=generator)
+    exact = [predicted.double().requires_grad_(), vectors.double().requires_grad_()]
+    expected = F.cross_entropy(exact[0] @ exact[1].T, targets)
+    loss = catalogue_cross_entropy(predicted.requires_grad_(), vectors.requires_grad_(), targets)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    found = torch.autograd.grad(loss, (predicted, vectors))
+    for gradient, wanted in zip(found, torch.autograd.grad(expected, exact), strict=True):
+        assert (gradient - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+
+
+def test_a_confident_prediction_keeps_its_small_loss():
+    """The target's logit and the logarithm of the sum nearly cancel; float32 has to keep what is left."""
+    for scale in (50.0, 500.0):
+        predicted, vectors = torch.eye(4)[:1] * 10, torch.eye(4) * scale / 10
+        loss = catalogue_cross_entropy(predicted, vectors, torch.tensor([0]))
+        assert loss.item() == pytest.approx(3 * math.exp(-scale), abs=2e-7)
+
+
+def test_logits_of_a_large_catalogue_are_held_a_tile_at_a_time(monkeypatch):
+    """Memory of activations does not grow with V, and tiles do not get thin."""
+    for items in (5000, 12_000, 65_000, 1_000_000, 10_000_000):
+        rows, columns = losses._tile_shape(4096, items)
+        assert rows * columns <= losses._TILE_ENTRIES
+        assert rows >= losses._FEWEST_ROWS
 
 
 def test_frozen_vectors_get_no_gradient_and_large_logits_do_not_overflow():
