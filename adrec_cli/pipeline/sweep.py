@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.sweep_files import RESULTS_FILE, SWEEPS_FOLDER, SweepRecord, write_sweep
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import DivergedError, UsageError
 from adrec_cli.pipeline.ablations import ABLATIONS, ablation
@@ -19,22 +17,13 @@ from adrec_cli.pipeline.experiment import Experiment
 from adrec_cli.pipeline.opening import Dataset, open_dataset
 from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore
 from adrec_cli.pipeline.sweeping.command_line import sweep_command
-from adrec_cli.pipeline.sweeping.design import Design, Run, planned
+from adrec_cli.pipeline.sweeping.design import Design, Run, base_values, planned
 from adrec_cli.pipeline.sweeping.measuring import measured
-from adrec_cli.pipeline.sweeping.results import (
-    RESULTS_FILE,
-    Outcome,
-    Summary,
-    results_table,
-    summarized,
-    write_results,
-)
-from adrec_cli.pipeline.sweeping.shared_stages import SWEEPS_FOLDER, train_shared_stages
+from adrec_cli.pipeline.sweeping.results import Outcome, Summary, results_table, summarized
+from adrec_cli.pipeline.sweeping.shared_stages import train_shared_stages
 from adrec_cli.pipeline.train import ExperimentOptions
 from adrec_cli.runtime import StopRequest
-from adrec_cli.schema import FORMAT_VERSION
 
-SWEEP_FILE = "sweep.json"
 ABLATED_MODEL = "adrec"
 
 
@@ -157,29 +146,36 @@ def sweep(
         dataset=dataset,
         base=base,
         folder=folder,
+        record=SweepRecord(
+            dataset=named,
+            model=model_name,
+            name=folder.name,
+            command=sweep_command(named, model_name, design, experiment, evaluation, test=test),
+            monitor=base.training.monitor,
+            sequences_sha256=dataset.manifest.sequences_sha256,
+            base=base.tables(),
+            base_values=base_values(design, base, evaluation.sampling, evaluation.merging),
+            runs=[{"run": run.name, "key": run.key, "value": run.value, "seed": run.seed} for run in runs],
+        ),
         evaluation=evaluation,
         parts=("valid", "test") if test else ("valid",),
         options=options,
         stop=stop or StopRequest(),
         on_event=on_event,
     )
-    found = Sweep(
+    with exclusive(folder, f"sweep {named} --name {folder.name}"):
+        outcomes, failed = work.through(runs)
+    return Sweep(
         dataset=named,
         model=model_name,
         name=folder.name,
-        command=sweep_command(named, model_name, design, experiment, evaluation, test=test),
+        command=work.record.command,
         folder=folder,
         results=folder / RESULTS_FILE,
-        monitor=base.training.monitor,
-        summaries=[],
-        failed=[],
+        monitor=work.record.monitor,
+        summaries=summarized(results_table(outcomes, folder)),
+        failed=failed,
     )
-    with exclusive(folder, f"sweep {named} --name {folder.name}"):
-        _describe(found, base, runs)
-        outcomes, failed = work.through(runs)
-        found = dataclasses.replace(found, summaries=summarized(results_table(outcomes, folder)), failed=failed)
-        _describe(found, base, runs)
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +185,7 @@ class _Sweeping:
     dataset: Dataset
     base: Experiment
     folder: Path
+    record: SweepRecord
     evaluation: EvaluationOptions
     parts: tuple[str, ...]
     options: RunOptions
@@ -201,12 +198,14 @@ class _Sweeping:
         outcomes: list[Outcome] = []
         failed: list[FailedRun] = []
         monitor, seeds = self.base.training.monitor, len({run.seed for run in runs})
+        self._write(outcomes, failed)
         for number, run in enumerate(runs, start=1):
             self.on_event(SweepRunStarted(run=run.name, seed=run.seed, seeds=seeds, number=number, total=len(runs)))
             try:
                 outcome = self._outcome(run)
             except DivergedError as error:
                 failed.append(FailedRun(run=run.name, seed=run.seed, error=error.message))
+                self._write(outcomes, failed)
                 self.on_event(
                     SweepRunDone(
                         run=run.name, seed=run.seed, metric=monitor, value=None, seconds=0.0, error=error.message
@@ -214,12 +213,16 @@ class _Sweeping:
                 )
                 continue
             outcomes.append(outcome)
-            write_results(self.folder / RESULTS_FILE, results_table(outcomes, self.folder))
+            self._write(outcomes, failed)
             value = outcome.measured[0].metrics.get(monitor)
             self.on_event(
                 SweepRunDone(run=run.name, seed=run.seed, metric=monitor, value=value, seconds=outcome.seconds)
             )
         return outcomes, failed
+
+    def _write(self, outcomes: Sequence[Outcome], failed: Sequence[FailedRun]) -> None:
+        record = dataclasses.replace(self.record, failed=[dataclasses.asdict(run) for run in failed])
+        write_sweep(self.folder, record, results_table(outcomes, self.folder))
 
     def _outcome(self, run: Run) -> Outcome:
         stages = train_shared_stages(
@@ -235,19 +238,3 @@ class _Sweeping:
             stages=stages,
             measured=[measured(self.dataset, stages[-1].checkpoint, each, self.on_event) for each in evaluations],
         )
-
-
-def _describe(result: Sweep, base: Experiment, runs: Sequence[Run]) -> None:
-    """Write beside the results what they are of and how to get them again."""
-    content: dict[str, Any] = {
-        "format_version": FORMAT_VERSION,
-        "dataset": result.dataset,
-        "model": result.model,
-        "name": result.name,
-        "command": result.command,
-        "monitor": result.monitor,
-        "base": base.tables(),
-        "runs": [{"run": run.name, "key": run.key, "value": run.value, "seed": run.seed} for run in runs],
-        "failed": [dataclasses.asdict(failed) for failed in result.failed],
-    }
-    write_bytes(result.folder / SWEEP_FILE, (json.dumps(content, indent=2) + "\n").encode())

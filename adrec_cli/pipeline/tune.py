@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.artifacts.json_files import content_sha256
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.provenance import code_sha256, key_of
+from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.config import merged
 from adrec_cli.errors import UsageError
@@ -25,7 +27,6 @@ from adrec_cli.pipeline.sweeping.design import folder_name, require_folder_name
 from adrec_cli.pipeline.sweeping.option_keys import as_settings
 from adrec_cli.pipeline.sweeping.optuna_study import PRUNERS, propose, require_optuna
 from adrec_cli.pipeline.sweeping.search_space import Searched, SearchSpace, search_space
-from adrec_cli.pipeline.sweeping.shared_stages import SWEEPS_FOLDER
 from adrec_cli.pipeline.sweeping.toml_text import toml_text
 from adrec_cli.pipeline.sweeping.trial_training import TrialTraining
 from adrec_cli.pipeline.sweeping.trials import IMPOSSIBLE, Trial, best_of, read_trials, write_trials
@@ -319,14 +320,17 @@ class _Searching:
         return path
 
     def _describe(self, command: str, trials: Path) -> None:
-        content = {
+        content: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "dataset": self.dataset.manifest.dataset,
             "model": self.base.model_name,
             "name": self.folder.name,
             "command": command,
             "monitor": self.base.training.monitor,
+            "protocol": monitored_protocol(self.dataset, self.base.training).code,
+            "sequences_sha256": self.dataset.manifest.sequences_sha256,
             "base": self.base.tables(),
             "trials": trials.name,
         }
+        content["search_sha256"] = content_sha256(content)
         write_bytes(self.folder / SEARCH_FILE, (json.dumps(content, indent=2) + "\n").encode())

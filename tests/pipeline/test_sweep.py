@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import shlex
 import shutil
@@ -15,13 +14,14 @@ from typer.main import get_command
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.sweep_files import read_sweep, sweep_folders
 from adrec_cli.cli.app import app
 from adrec_cli.cli.options import Computing
 from adrec_cli.cli.ranking_options import Candidates, Denoising
 from adrec_cli.cli.sweep_options import Trying
 from adrec_cli.cli.training_options import Training
 from adrec_cli.config import merged
-from adrec_cli.errors import InterruptedRun, LockedError, UsageError
+from adrec_cli.errors import ArtifactError, InterruptedRun, LockedError, UsageError
 from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import MODELS
 from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
@@ -31,7 +31,7 @@ from adrec_cli.pipeline.sweep import SweepRunDone, sweep
 from adrec_cli.pipeline.sweeping.command_line import sweep_command
 from adrec_cli.pipeline.sweeping.design import BASE, Design, Varied, parse_varied, planned
 from adrec_cli.pipeline.sweeping.option_keys import as_settings, parsed_values, resolved
-from adrec_cli.pipeline.sweeping.results import seed_interval
+from adrec_cli.pipeline.sweeping.results import seed_interval, summarized
 from adrec_cli.pipeline.sweeping.shared_stages import stage_folder
 from adrec_cli.pipeline.train import ExperimentOptions, train, train_first_stage
 from adrec_cli.ranking.merging import Merging
@@ -368,7 +368,7 @@ def test_a_run_that_diverges_is_noted_and_the_others_go_on(workspace):
     assert {summary.run for summary in found.summaries} == {"stages.finetune.learning_rate=0.002"}
     done = [event for event in events if isinstance(event, SweepRunDone)]
     assert [event.value is None for event in done] == [True, False]
-    assert json.loads((found.folder / "sweep.json").read_text())["failed"][0]["run"] == found.failed[0].run
+    assert read_sweep(found.folder)[0].failed[0]["run"] == found.failed[0].run
 
 
 # Results
@@ -387,6 +387,31 @@ def test_results_have_a_row_a_metric_part_and_seed(workspace):
     assert summary.seeds == 2
     assert summary.mean == pytest.approx(values.mean())
     assert summary.upper - summary.mean == pytest.approx(12.706 * abs(values[0] - values[1]) / 2)
+
+
+def test_a_sweep_is_read_as_it_was_written(workspace):
+    found = run_sweep(workspace, "lambda=0.5", "mse_weight=0.3")
+    record, table = read_sweep(found.folder)
+    assert table.equals(pl.read_parquet(found.results))
+    assert summarized(table) == found.summaries
+    assert record.base_values == {"lambda": "0.001", "mse_weight": "1.0"}
+    assert (record.command, record.monitor) == (found.command, "ndcg@10")
+    assert sweep_folders(workspace / "tiny") == [found.folder]
+
+
+@pytest.mark.parametrize("name", ["sweep.json", "results.parquet"])
+def test_damage_to_a_sweep_is_noticed(workspace, name):
+    experiment = options({"stages": {"pretrain": {"skip": True}, "align": {"skip": True}}})
+    found = run_sweep(workspace, "sampling.steps=1", base=False, experiment=experiment)
+    path = found.folder / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match="damaged"):
+        read_sweep(found.folder)
+    path.unlink()
+    with pytest.raises(ArtifactError, match="does not exist"):
+        read_sweep(found.folder)
 
 
 def test_test_items_are_ranked_only_when_asked(workspace):

@@ -7,14 +7,14 @@ import hashlib
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from adrec_cli.config import build, merged, option_names
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import Sampling
 from adrec_cli.pipeline.experiment import Experiment
-from adrec_cli.pipeline.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolved, shown
+from adrec_cli.pipeline.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolved, shown, value_at
 from adrec_cli.pipeline.train import ExperimentOptions
 from adrec_cli.ranking.merging import SINGLE, Merging
 
@@ -198,6 +198,20 @@ def planned(
                 )
             )
     return runs
+
+
+def base_values(design: Design, base: Experiment, sampling: Sampling, merging: Merging) -> dict[str, str]:
+    """Return what the base has for each varied key, as one types it; several values where stages differ."""
+    ranking = {**asdict(sampling), **asdict(merging)}
+    found = {}
+    for varied in design.vary:
+        paths = resolved(varied.key, base)
+        values = [
+            ranking[path.partition(".")[2]] if path.startswith(f"{SAMPLING}.") else value_at(base, path)
+            for path in paths
+        ]
+        found[varied.key] = ",".join(dict.fromkeys(shown(value) for value in values))
+    return found
 
 
 def _replaced(ranking: T, table: Mapping[str, Any]) -> T:

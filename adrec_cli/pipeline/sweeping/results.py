@@ -10,30 +10,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from adrec_cli.artifacts.atomic import replacing
+from adrec_cli.artifacts.sweep_files import RESULT_COLUMNS
 from adrec_cli.pipeline.sweeping.design import Run
 from adrec_cli.pipeline.sweeping.measuring import Measured
 from adrec_cli.pipeline.sweeping.shared_stages import TrainedStage
-
-RESULTS_FILE = "results.parquet"
-
-_SCHEMA = {
-    "run": pl.String,
-    "key": pl.String,
-    "value": pl.String,
-    "seed": pl.Int64,
-    "part": pl.String,
-    "protocol": pl.String,
-    "metric": pl.String,
-    "metric_value": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-    "users": pl.Int64,
-    "training_seconds": pl.Float64,
-    "ranking_seconds": pl.Float64,
-    "checkpoint": pl.String,
-    "checkpoint_sha256": pl.String,
-}
 
 # Two-sided 95% quantiles of Student's t with 1..30 degrees of freedom.
 _T95 = (
@@ -120,17 +100,7 @@ def results_table(outcomes: Sequence[Outcome], folder: Path) -> pl.DataFrame:
         for measured in outcome.measured
         for metric, value in measured.metrics.items()
     ]
-    return pl.DataFrame(rows, schema=_SCHEMA)
-
-
-def write_results(path: Path, table: pl.DataFrame) -> None:
-    """Write the table as Parquet, atomically.
-
-    Raises:
-        StorageError: the file system refused.
-    """
-    with replacing(path) as temporary:
-        table.write_parquet(temporary)
+    return pl.DataFrame(rows, schema=RESULT_COLUMNS)
 
 
 def summarized(table: pl.DataFrame) -> list[Summary]:

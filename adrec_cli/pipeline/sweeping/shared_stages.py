@@ -9,6 +9,7 @@ from pathlib import Path
 
 from adrec_cli.artifacts.atomic import replacing
 from adrec_cli.artifacts.provenance import key_of
+from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
 from adrec_cli.models.registry import model_entry
 from adrec_cli.pipeline.experiment import Experiment
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint
@@ -16,7 +17,7 @@ from adrec_cli.pipeline.stage import OnEvent, RunOptions, StageResult, run_key, 
 from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 
-SWEEPS_FOLDER, STAGES_FOLDER = "sweeps", "stages"
+STAGES_FOLDER = "stages"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

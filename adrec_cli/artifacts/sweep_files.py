@@ -1,0 +1,129 @@
+"""What a sweep leaves for people and other commands: `sweep.json`, and the figures in `results.parquet`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from adrec_cli.artifacts.atomic import storage_error, write_bytes
+from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
+from adrec_cli.errors import ArtifactError
+from adrec_cli.schema import FORMAT_VERSION
+
+SWEEPS_FOLDER = "sweeps"
+SWEEP_FILE, RESULTS_FILE = "sweep.json", "results.parquet"
+_CHECKSUM = "sweep_sha256"
+_AGAIN = "run the sweep again: what is trained is not trained again"
+
+RESULT_COLUMNS = {
+    "run": pl.String,
+    "key": pl.String,
+    "value": pl.String,
+    "seed": pl.Int64,
+    "part": pl.String,
+    "protocol": pl.String,
+    "metric": pl.String,
+    "metric_value": pl.Float64,
+    "lower": pl.Float64,
+    "upper": pl.Float64,
+    "users": pl.Int64,
+    "training_seconds": pl.Float64,
+    "ranking_seconds": pl.Float64,
+    "checkpoint": pl.String,
+    "checkpoint_sha256": pl.String,
+}
+"""Columns of `results.parquet`: a row a run, seed, part and metric; lower and upper bound its 95% interval."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRecord:
+    """What `sweep.json` says.
+
+    Attributes:
+        dataset, model, name: which sweep.
+        command: that makes it again.
+        monitor: the metric that runs are compared by.
+        sequences_sha256: of the data.
+        base: tables of the options that all runs are changes of.
+        base_values: what the base has for each varied key, as typed.
+        runs: run, key, value and seed of each, in order.
+        failed: run, seed and error of those without a result.
+        results_sha256: of `results.parquet`; "" before the first run is done.
+    """
+
+    dataset: str
+    model: str
+    name: str
+    command: str
+    monitor: str
+    sequences_sha256: str
+    base: dict[str, Any]
+    base_values: dict[str, str]
+    runs: list[dict[str, Any]]
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    results_sha256: str = ""
+    format_version: int = FORMAT_VERSION
+
+
+def write_sweep(folder: Path, record: SweepRecord, results: pl.DataFrame) -> None:
+    """Write both files; a reader in between is told that they do not belong together.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    content = io.BytesIO()
+    results.select(pl.col(name).cast(kind) for name, kind in RESULT_COLUMNS.items()).write_parquet(content)
+    if len(results):
+        write_bytes(folder / RESULTS_FILE, content.getvalue())
+    told = asdict(record)
+    told["results_sha256"] = hashlib.sha256(content.getbuffer()).hexdigest() if len(results) else ""
+    told[_CHECKSUM] = content_sha256(told)
+    write_bytes(folder / SWEEP_FILE, (json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
+
+
+def read_sweep(folder: Path) -> tuple[SweepRecord, pl.DataFrame]:
+    """Read and check a sweep's files; the figures are empty before the first run is done.
+
+    Raises:
+        ArtifactError: missing, damaged, of another format version, or not belonging together.
+        StorageError: unreadable.
+    """
+    path = folder / SWEEP_FILE
+    content = read_json_object(path, hint=_AGAIN)
+    if not take_checksum(content, _CHECKSUM):
+        raise ArtifactError(f"{path} is damaged: its content does not match its own checksum", hint=_AGAIN)
+    if content.get("format_version") != FORMAT_VERSION:
+        raise ArtifactError(f"{path} has format version {content.get('format_version')!r}", hint=_AGAIN)
+    try:
+        record = SweepRecord(**content)
+    except TypeError as error:
+        raise ArtifactError(f"{path} is not of a sweep: {error}", hint=_AGAIN) from error
+    if not record.results_sha256:
+        return record, pl.DataFrame(schema=RESULT_COLUMNS)
+    return record, _read_results(folder / RESULTS_FILE, record.results_sha256)
+
+
+def _read_results(path: Path, sha256: str) -> pl.DataFrame:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} does not exist", hint=_AGAIN) from error
+    except OSError as error:
+        raise storage_error("read", path, error) from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ArtifactError(f"{path} is damaged, or the sweep is at work", hint=_AGAIN)
+    table = pl.read_parquet(content)
+    if dict(table.schema) != RESULT_COLUMNS:
+        raise ArtifactError(f"{path} has the columns {', '.join(table.columns)}", hint=_AGAIN)
+    return table
+
+
+def sweep_folders(dataset_folder: Path) -> list[Path]:
+    """Return the folders of a dataset's sweeps, sorted by name."""
+    return sorted(path.parent for path in (dataset_folder / SWEEPS_FOLDER).glob(f"*/{SWEEP_FILE}"))
