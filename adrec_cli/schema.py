@@ -22,6 +22,8 @@ STATE_SUFFIX: Final = ".state.safetensors"
 REPORTS_FOLDER: Final = "reports"
 PROMOTION_REPORT_SUFFIX: Final = "-promotion.json"
 RANKS_SUFFIX: Final = ".ranks.parquet"
+SEED_FOLDER: Final = "seed-"
+"""What the names of folders begin with that hold a model trained with another seed."""
 
 USER_ID: Final = "user_id"
 ITEMS: Final = "items"

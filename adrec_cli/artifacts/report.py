@@ -19,7 +19,7 @@ from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION, PROMOTION_REPORT_SUFFIX, RANKS_SUFFIX, REPORTS_FOLDER
 
 REPORT_SUFFIX = ".json"
-_NEXT_SUFFIX = ".ranks.next"
+_NEXT_SUFFIX = ".ranks-next"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from adrec_cli import __version__
 from adrec_cli.cli.align import align
 from adrec_cli.cli.clean import clean
 from adrec_cli.cli.command import add_command, typeable
+from adrec_cli.cli.compare import compare
 from adrec_cli.cli.datasets import list_datasets, show_dataset
 from adrec_cli.cli.evaluate import evaluate
 from adrec_cli.cli.export import export
@@ -114,6 +115,14 @@ add_command(
         "adrec evaluate finetune.safetensors",
         "adrec evaluate finetune --negatives 99 --steps 1 --noise zero",
         "adrec evaluate mostpop --dataset grocery --json",
+    ],
+)  # fmt: skip
+add_command(
+    app, compare, panel=USING,
+    examples=[
+        "adrec compare grocery",
+        "adrec compare grocery --models adrec,adrec/pretrain,sasrec --negatives 99 --markdown",
+        "adrec compare grocery --models adrec,sasrec --seeds 3",
     ],
 )  # fmt: skip
 add_command(

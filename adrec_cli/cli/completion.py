@@ -81,6 +81,13 @@ def evaluable(ctx: typer.Context, incomplete: str) -> list[str]:
     return [*checkpoint(ctx, incomplete), *_starting(["mostpop"], incomplete)]
 
 
+def compared_models(incomplete: str) -> list[str]:
+    """Complete the last name of a list of models that are compared."""
+    before, comma, last = incomplete.rpartition(",")
+    taken = before.split(",")
+    return [f"{before}{comma}{name}" for name in _starting([*STAGES, "mostpop"], last) if name not in taken]
+
+
 def _workspace(ctx: typer.Context) -> Workspace:
     given = ctx.params.get("workspace") or os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE
     return Workspace(Path(given))

@@ -139,7 +139,13 @@ class Terminal:
         print(harmless(text))
 
     def table(
-        self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", right: Sequence[str] = ()
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        *,
+        title: str = "",
+        right: Sequence[str] = (),
+        optional: Sequence[str] = (),
     ) -> None:
         """Print a table: drawn on a terminal, else lines with tabs, the first one with the names of the columns.
 
@@ -150,9 +156,11 @@ class Terminal:
             rows: one text a column.
             title: above the table, on a terminal only.
             right: names of the columns with numbers.
+            optional: names of the columns that a terminal too narrow for all leaves out, in this order.
         """
         lines = [[harmless(cell) for cell in row] for row in rows]
         if self.draws:
+            columns, lines = self._fitting(columns, lines, list(optional))
             self._draw(columns, lines, title=title, right=right)
             return
         if self._has_table:
@@ -160,6 +168,20 @@ class Terminal:
         self._has_table = True
         for line in ([harmless(name) for name in columns], *lines):
             print("\t".join(line))
+
+    def _fitting(
+        self, columns: Sequence[str], rows: list[list[str]], optional: list[str]
+    ) -> tuple[Sequence[str], list[list[str]]]:
+        """Leave out optional columns, one after the other, until the others fit."""
+        from rich.cells import cell_len
+
+        while optional and sum(3 + max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)) > (
+            self.out.width
+        ):
+            at = list(columns).index(optional.pop(0))
+            columns = [name for position, name in enumerate(columns) if position != at]
+            rows = [[cell for position, cell in enumerate(row) if position != at] for row in rows]
+        return columns, rows
 
     def _draw(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str, right: Sequence[str]) -> None:
         from rich import box

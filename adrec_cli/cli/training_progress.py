@@ -9,8 +9,10 @@ from dataclasses import asdict
 from adrec_cli.cli.progress import Progress
 from adrec_cli.cli.terminal import Terminal
 from adrec_cli.cli.tune import shown
+from adrec_cli.pipeline.compare import EvaluationStarted
 from adrec_cli.pipeline.evaluate import RankingProgress
 from adrec_cli.pipeline.run import RunStepStarted
+from adrec_cli.pipeline.seeds import SeedStarted
 from adrec_cli.pipeline.stage import StageStarted
 from adrec_cli.pipeline.sweep import SweepRunDone, SweepRunStarted
 from adrec_cli.pipeline.sweeping.shared_stages import StageShared
@@ -54,6 +56,12 @@ class TrainingProgress(Progress):
                     f"training starts from {event.checkpoint}: {event.known:,} items keep their vectors, "
                     f"{event.new:,} are new, {event.removed:,} have left"
                 )
+            case EvaluationStarted():
+                self.clear()
+                self.terminal.note(f"evaluate {event.model} ...")
+            case SeedStarted():
+                self.clear()
+                self.terminal.note(f"{event.model} with seed {event.seed} ...")
             case RunStepStarted():
                 self.clear()
                 self.terminal.note(f"{event.name} ...")

@@ -57,3 +57,9 @@ def model_entry(name: str) -> ModelEntry:
     if name not in MODELS:
         raise UsageError(f"unknown model {name!r}", hint=f"one of: {', '.join(MODELS)}")
     return MODELS[name]
+
+
+def is_sampled(name: str, output: str) -> bool:
+    """Return whether an output of a model comes out of a reverse diffusion, so that `Sampling` has a say."""
+    build = model_entry(name).build
+    return isinstance(build, type) and issubclass(build, SequentialRecommender) and output in build.sampled_outputs

@@ -14,7 +14,7 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.data.source_content import SCRATCH_FOLDER
 from adrec_cli.errors import ArtifactError, LockedError
-from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE, STATE_SUFFIX
+from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE, SEED_FOLDER, STATE_SUFFIX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,8 @@ def removable(workspace: Path) -> list[Removable]:
         found += _in_folder(folder)
         for inner in sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."):
             found += _in_folder(inner)
+            for seeded in sorted(inner.glob(f"{SEED_FOLDER}*")):
+                found += _in_folder(seeded)
     return found
 
 

@@ -32,7 +32,7 @@ from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import Cases, Protocol, candidate_counts, draw_negatives, held_out_cases
 from adrec_cli.ranking.slices import slice_table
 from adrec_cli.runtime import resolve_device, set_threads
-from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, REPORTS_FOLDER, USER_ID
+from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, REPORTS_FOLDER, SEED_FOLDER, USER_ID
 
 BASELINE = "mostpop"
 """The name under which MostPopular, which needs no checkpoint, is evaluated."""
@@ -264,7 +264,11 @@ def protocol_of(dataset: Dataset, options: EvaluationOptions, negatives: int) ->
 
 def report_path(dataset: Dataset, checkpoint: Checkpoint | None, protocol: Protocol) -> Path:
     """Return where the report of a model and protocol lies."""
-    who = f"{checkpoint.metadata.model}-{checkpoint.metadata.stage}" if checkpoint else BASELINE
+    who = BASELINE
+    if checkpoint is not None:
+        who = f"{checkpoint.metadata.model}-{checkpoint.metadata.stage}"
+        folder = checkpoint.path.resolve().parent.name
+        who += f"-{folder}" if folder.startswith(SEED_FOLDER) else ""
     return dataset.folder / REPORTS_FOLDER / f"{who}-{protocol.code.replace('/', '-')}.json"
 
 

@@ -117,7 +117,7 @@ def train_next_stage(
     dataset = open_dataset(dataset_folder_of(space, path, dataset_name))
     checkpoint = open_checkpoint(path, dataset)
     require_model(checkpoint, model_name, wanted_by=stage_name)
-    composed = experiment.compose(model_name, _inherited(checkpoint))
+    composed = experiment.compose(model_name, inherited_options(checkpoint))
     require_stage(checkpoint, composed.stage_before(stage_name), wanted_by=stage_name)
     with exclusive(dataset.folder / model_name, f"{stage_name} {dataset.manifest.dataset}"):
         return run_stage(
@@ -154,13 +154,19 @@ def train_stages(
     options: RunOptions,
     stop: StopRequest,
     on_event: OnEvent,
+    folder: Path | None = None,
 ) -> list[StageResult]:
-    """Train all stages of an experiment in a row, from `start` if there is one; the caller holds the model's lock."""
+    """Train all stages of an experiment in a row, from `start` if there is one; the caller holds the folder's lock.
+
+    Args:
+        dataset, experiment, options, stop, on_event, folder: as `run_stage`.
+        start: the checkpoint the first stage starts from; None for fresh weights.
+    """
     results: list[StageResult] = []
     parent = start
     for stage_name in experiment.planned:
         result = run_stage(
-            dataset, experiment, stage_name, parent=parent, options=options, stop=stop, on_event=on_event
+            dataset, experiment, stage_name, parent=parent, options=options, stop=stop, on_event=on_event, folder=folder
         )
         results.append(result)
         parent = open_checkpoint(result.path, dataset)
@@ -174,8 +180,8 @@ def dataset_folder_of(space: Workspace, checkpoint: Path, dataset_name: str | No
     return space.dataset_folder(dataset_name)
 
 
-def _inherited(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return the options a checkpoint was trained with.
+def inherited_options(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the tables of options a checkpoint was trained with, in the form `compose` reads.
 
     Raises:
         ArtifactError: nothing can have been trained with them.

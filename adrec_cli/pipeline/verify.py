@@ -17,7 +17,15 @@ from adrec_cli.artifacts.report import read_ranks, read_report, report_files
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import AdrecError, ArtifactError
 from adrec_cli.pipeline.opening import Checkpoint, open_dataset, restore_model
-from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE, ITEMS_FILE, MANIFEST_FILE, SEQUENCES_FILE, STATE_SUFFIX
+from adrec_cli.schema import (
+    CHECKPOINT_SUFFIX,
+    CURRENT_FILE,
+    ITEMS_FILE,
+    MANIFEST_FILE,
+    SEED_FOLDER,
+    SEQUENCES_FILE,
+    STATE_SUFFIX,
+)
 
 WHOLE, OUT_OF_DATE, DAMAGED = "whole", "out of date", "damaged"
 
@@ -83,9 +91,12 @@ class _Dataset:
     def verdicts(self) -> Iterator[Verdict]:
         yield self._data()
         yield from self._sources()
-        for path in Workspace(self.workspace).checkpoints(self.folder.name):
+        seeds = sorted(self.folder.glob(f"*/{SEED_FOLDER}*/*{CHECKPOINT_SUFFIX}"))
+        seeds = [path for path in seeds if not path.name.endswith(STATE_SUFFIX)]
+        for path in [*Workspace(self.workspace).checkpoints(self.folder.name), *seeds]:
             yield self._checked(path, lambda path=path: self._checkpoint(path), "remove it and run its stage again")
-        for path in sorted(self.folder.glob(f"*/*{STATE_SUFFIX}")):
+        states = [path for place in ("*", f"*/{SEED_FOLDER}*") for path in self.folder.glob(f"{place}/*{STATE_SUFFIX}")]
+        for path in sorted(states):
             yield self._checked(path, lambda path=path: self._state(path), f"adrec clean --workspace {self.workspace}")
         for path in sorted(self.folder.glob(f"*/{CURRENT_FILE}")):
             again = f"adrec run {self.folder.name} --model {path.parent.name} --force"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from adrec_cli.ranking.bootstrap import Values
+from adrec_cli.ranking.bootstrap import Values, bootstrap_interval
 
 PERMUTATIONS = 10_000
 
@@ -55,4 +56,39 @@ def holm(p_values: Sequence[float]) -> list[float]:
     corrected = np.empty_like(given)
     corrected[order] = np.minimum(stepped, 1.0)
     found: list[float] = corrected.tolist()
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How a model differs from another one on the same users.
+
+    Attributes:
+        value: mean difference; positive is better than the other one.
+        low, high: its 95% interval, a paired bootstrap over users.
+        p: of the randomisation test.
+        p_holm: corrected for all models compared with that one.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+
+
+def differences_to(reference: Values, others: Sequence[Values], *, seed: int = 0) -> list[Difference]:
+    """Return how each model differs from a reference.
+
+    Args:
+        reference: one value a user.
+        others: of each model, the same users in the same order.
+        seed: equal seeds give equal intervals and p-values.
+    """
+    paired = [values - reference for values in others]
+    p_values = [randomisation_test(differences, seed=seed) for differences in paired]
+    found = []
+    for differences, p, p_holm in zip(paired, p_values, holm(p_values), strict=True):
+        low, high = bootstrap_interval(differences, seed=seed)
+        found.append(Difference(value=float(differences.mean()), low=low, high=high, p=p, p_holm=p_holm))
     return found

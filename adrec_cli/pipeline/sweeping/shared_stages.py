@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import shutil
 from pathlib import Path
 
-from adrec_cli.artifacts.atomic import replacing
 from adrec_cli.artifacts.provenance import key_of
 from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
+from adrec_cli.artifacts.training_log import epoch_seconds
 from adrec_cli.models.registry import model_entry
+from adrec_cli.pipeline.adoption import adopt_stage
 from adrec_cli.pipeline.experiment import Experiment
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint
-from adrec_cli.pipeline.stage import OnEvent, RunOptions, StageResult, run_key, run_stage, up_to_date
+from adrec_cli.pipeline.stage import OnEvent, RunOptions, run_key, run_stage
 from adrec_cli.runtime import StopRequest
-from adrec_cli.schema import CHECKPOINT_SUFFIX
 
 STAGES_FOLDER = "stages"
 
@@ -101,7 +99,10 @@ def train_shared_stages(
         own = pinned(experiment, base, name)
         force = options.force and folder not in done
         if not force:
-            _adopt(dataset, own, name, parent, folder)
+            swept = sorted(dataset.folder.glob(f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/{folder.name}"))
+            adopt_stage(
+                folder, [dataset.folder / experiment.model_name, *swept], name, run_key(dataset, own, name, parent)
+            )
         result = run_stage(
             dataset, own, name, parent=parent, options=dataclasses.replace(options, force=force), stop=stop,
             on_event=on_event, folder=folder,
@@ -110,37 +111,11 @@ def train_shared_stages(
         if result.skipped:
             on_event(StageShared(stage=name, path=result.path))
         parent = open_checkpoint(result.path, dataset)
+        seconds = epoch_seconds(result.path, result.metadata)
         trained.append(
-            TrainedStage(stage=name, checkpoint=parent, skipped=result.skipped, seconds=_epoch_seconds(result))
-        )
+            TrainedStage(
+                stage=name, checkpoint=parent, skipped=result.skipped,
+                seconds=result.seconds if seconds is None else seconds,
+            )
+        )  # fmt: skip
     return trained
-
-
-def _adopt(dataset: Dataset, experiment: Experiment, name: str, parent: Checkpoint | None, folder: Path) -> None:
-    """Copy the stage from another sweep or from the model's folder, if it is there with the very same key."""
-    path = folder / f"{name}{CHECKPOINT_SUFFIX}"
-    key = run_key(dataset, experiment, name, parent)
-    if up_to_date(path, key) is not None:
-        return
-    others = [place / path.name for place in dataset.folder.glob(f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/{folder.name}")]
-    for other in [dataset.folder / experiment.model_name / path.name, *sorted(others)]:
-        if other != path and up_to_date(other, key) is not None:
-            log = other.with_suffix(".jsonl")
-            if log.is_file():
-                _copy(log, path.with_suffix(".jsonl"))
-            _copy(other, path)
-            return
-
-
-def _copy(source: Path, target: Path) -> None:
-    with replacing(target) as temporary:
-        shutil.copyfile(source, temporary)
-
-
-def _epoch_seconds(result: StageResult) -> float:
-    """Return how long the stage's epochs took, as its log has it."""
-    try:
-        rows = result.path.with_suffix(".jsonl").read_text().splitlines()
-        return float(sum(json.loads(row)["seconds"] for row in rows))
-    except (OSError, ValueError, KeyError, TypeError):
-        return result.seconds

@@ -1,0 +1,50 @@
+"""`adrec compare`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.compare_options import Comparing, Seeds
+from adrec_cli.cli.compare_shown import show_comparison
+from adrec_cli.cli.options import Common, Computing, DatasetArgument
+from adrec_cli.cli.ranking_options import Candidates, Denoising
+
+
+def compare(
+    dataset: DatasetArgument = None,
+    *,
+    part: Annotated[
+        str,
+        typer.Option(metavar="test|valid", help="Held-out items.", autocompletion=completion.among(["test", "valid"])),
+    ] = "test",
+    comparing: Comparing,
+    candidates: Candidates,
+    denoising: Denoising,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of drawn items and of sampling noise.")] = 0,
+    seeds: Seeds,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a table in Markdown.")] = False,
+    computing: Computing,
+    common: Common,
+    session: Session,
+) -> None:  # fmt: skip
+    """Put all trained models side by side: metrics with intervals, tests, time, and size."""
+    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.pipeline import compare as pipeline
+    from adrec_cli.pipeline.stage import RunOptions
+
+    with TrainingProgress(session.terminal) as progress:
+        found = pipeline.compare(
+            dataset,
+            workspace=common.workspace,
+            options=comparing.options(seeds=seeds.seeds),
+            evaluation=candidates.evaluation(computing, denoising, part=part, seed=seed),
+            experiment=seeds.experiment(),
+            run=RunOptions(device=computing.device, threads=computing.threads),
+            stop=session.stop,
+            on_event=progress,
+        )
+    show_comparison(session.terminal, found, markdown=markdown)

@@ -1,0 +1,159 @@
+"""`adrec compare`: all models of a data set side by side under one protocol, with intervals and tests."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adrec_cli.artifacts.report import Evaluation, read_ranks
+from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.models.base import Sampling
+from adrec_cli.models.registry import is_sampled
+from adrec_cli.pipeline.contenders import Contender, all_contenders, named_contenders
+from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate_opened, stored_evaluation
+from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_dataset
+from adrec_cli.pipeline.seeds import train_with_seeds
+from adrec_cli.pipeline.side_by_side import METRIC_NAMES, Measured, ModelComparison, side_by_side
+from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore
+from adrec_cli.pipeline.train import ExperimentOptions
+from adrec_cli.pipeline.training_time import training_seconds
+from adrec_cli.ranking.merging import SINGLE
+from adrec_cli.runtime import StopRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions:
+    """Which models are compared, and in what.
+
+    Attributes:
+        models: names, or MODEL/STAGE; empty for all that are trained.
+        metrics: the first one decides on the order and on the best baseline.
+        against: the model whose difference to the others is told; None for the best baseline.
+        evaluate: what is not evaluated, or not as it is now; otherwise it is left out.
+        seeds: train every model with so many; 0 takes the models as they are.
+    """
+
+    models: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ("ndcg@10", "hr@10")
+    against: str | None = None
+    evaluate: bool = True
+    seeds: int = 0
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.metrics if name not in METRIC_NAMES]:
+            raise UsageError(f"unknown metric {unknown[0]!r}", hint=f"one of: {', '.join(METRIC_NAMES)}")
+        if not self.metrics:
+            raise UsageError("at least one metric must be named", hint="for example --metrics ndcg@10")
+        if self.seeds < 0:
+            raise UsageError(f"--seeds must not be negative, got {self.seeds}")
+        if self.against is not None and self.models and self.against not in self.models:
+            raise UsageError(f"--against {self.against} is not among --models", hint="name it there too")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationStarted:
+    """A model is evaluated, as it has not been, or not as it is now."""
+
+    model: str
+
+
+def compare(
+    dataset_name: str | None,
+    *,
+    workspace: Path,
+    options: CompareOptions = CompareOptions(),
+    evaluation: EvaluationOptions = EvaluationOptions(),
+    experiment: ExperimentOptions = ExperimentOptions(),
+    run: RunOptions = RunOptions(),
+    stop: StopRequest | None = None,
+    on_event: OnEvent = ignore,
+) -> ModelComparison:
+    """Compare models under one protocol, evaluating what has not been, or not as it is now.
+
+    Args:
+        dataset_name: preprocessed; None takes the only one in the workspace.
+        workspace: where datasets are.
+        options: which models and metrics, and how many seeds.
+        evaluation: the protocol; sampling is for the models that do.
+        experiment, run: of trainings with several seeds.
+        stop: asked between training steps.
+        on_event: told `EvaluationStarted`, `SeedStarted` and what training and ranking tell.
+
+    Raises:
+        AdrecError: a model asked for is missing, or what training and evaluating raise.
+    """
+    if not options.seeds and experiment != ExperimentOptions():
+        raise UsageError("options of training are for --seeds", hint="give --seeds 3, or leave them out")
+    dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
+    left_out: list[str] = []
+    if options.models:
+        contenders = named_contenders(dataset, options.models, may_be_missing=options.seeds > 0)
+    else:
+        contenders, left_out = all_contenders(dataset)
+    measured = []
+    for contender in contenders:
+        checkpoints: list[Checkpoint | None] = [contender.checkpoint]
+        if options.seeds and contender.is_trained:
+            checkpoints = [
+                *train_with_seeds(
+                    dataset, contender, options.seeds, experiment=experiment, options=run,
+                    stop=stop or StopRequest(), on_event=on_event,
+                )
+            ]  # fmt: skip
+        found = _measured(dataset, contender, checkpoints, evaluation, options, on_event)
+        if found is None:
+            left_out.append(f"{contender.name} is left out: it is not evaluated so, or has changed since")
+        else:
+            measured.append(found)
+    if not measured:
+        raise ArtifactError("nothing to compare: no model is evaluated so", hint="leave out --no-evaluate")
+    return side_by_side(
+        dataset.manifest.dataset, measured, metrics=options.metrics, against=options.against, left_out=left_out
+    )
+
+
+def _measured(
+    dataset: Dataset,
+    contender: Contender,
+    checkpoints: Sequence[Checkpoint | None],
+    evaluation: EvaluationOptions,
+    options: CompareOptions,
+    on_event: OnEvent,
+) -> Measured | None:
+    """Return a model with what is known of each seed; None where it is not evaluated and is not to be."""
+    evaluations = []
+    for checkpoint in checkpoints:
+        found = _evaluated(dataset, contender, checkpoint, evaluation, options, on_event)
+        if found is None:
+            return None
+        evaluations.append(found)
+    trained = [checkpoint for checkpoint in checkpoints if checkpoint is not None]
+    return Measured(
+        name=contender.name,
+        model=contender.model,
+        seeds=[checkpoint.metadata.seed for checkpoint in trained],
+        training_seconds=[training_seconds(checkpoint) for checkpoint in trained],
+        evaluations=evaluations,
+        ranks=[read_ranks(Path(found.path)) for found in evaluations],
+    )
+
+
+def _evaluated(
+    dataset: Dataset,
+    contender: Contender,
+    checkpoint: Checkpoint | None,
+    evaluation: EvaluationOptions,
+    options: CompareOptions,
+    on_event: OnEvent,
+) -> Evaluation | None:
+    """Return the evaluation of a checkpoint, made now unless one is stored; None where that is not wanted."""
+    if checkpoint is None or not is_sampled(contender.model, checkpoint.metadata.output):
+        evaluation = dataclasses.replace(evaluation, sampling=Sampling(seed=evaluation.seed), merging=SINGLE)
+    stored = stored_evaluation(dataset, checkpoint, evaluation)
+    if stored is not None or not options.evaluate:
+        return stored
+    on_event(EvaluationStarted(model=contender.name))
+    return evaluate_opened(dataset, checkpoint, evaluation, on_event)
