@@ -44,6 +44,23 @@ def set_threads(count: int | None) -> int:
     return torch.get_num_threads()
 
 
+def require_compiler() -> None:
+    """Raise unless torch.compile can compile something on this machine.
+
+    Raises:
+        UsageError: with what it said; mostly there is no C++ compiler.
+    """
+    import torch
+
+    try:
+        torch.compile(lambda x: x.sin() + 1)(torch.zeros(2))
+    except Exception as error:
+        lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise UsageError(
+            f"torch.compile does not work here: {lines[0][:200]}", hint="install a C++ compiler, or leave out --compile"
+        ) from error
+
+
 def seeded_generator(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator whose stream depends on `seed` and on what it is for, and on nothing else.
 

@@ -52,6 +52,14 @@ class Training:
     max_length: Annotated[
         int | None, option("--max-length", panel=_PANEL, metavar="N", help="Newest items a model looks at.")
     ] = None
+    precision: Annotated[
+        str | None,
+        option("--precision", panel=_PANEL, metavar="NAME", help="Of the network: float32 or bf16.",
+                complete=completion.among(["float32", "bf16"])),
+    ] = None  # fmt: skip
+    compile: Annotated[
+        bool | None, option("--compile/--no-compile", panel=_PANEL, help="Run the blocks through torch.compile.")
+    ] = None
     seed: Annotated[
         int | None, option("--seed", panel=_PANEL, metavar="N", help="Of weights, order, dropout and noise.")
     ] = None
@@ -77,7 +85,7 @@ class Training:
         }
         tables = {
             "model": self._given("max_length"),
-            "training": self._given("monitor", "batch_size", "seed"),
+            "training": self._given("monitor", "batch_size", "precision", "compile", "seed"),
             "stages": stages,
         }
         flags = {name: table for name, table in tables.items() if table}

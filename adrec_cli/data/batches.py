@@ -87,22 +87,38 @@ def prefix_windows(sequences: Sequences, max_length: int, *, all_events: bool = 
     return TrainingWindows(items=sequences.items, starts=sequences.offsets[owner] + target - lengths, lengths=lengths)
 
 
-def epoch_batches(
-    windows: TrainingWindows, *, batch_size: int, max_length: int, generator: torch.Generator, first: int = 0
-) -> Iterator[PackedBatch]:
-    """Yield packed batches of shuffled windows.
+def epoch_steps(
+    windows: TrainingWindows,
+    *,
+    batch_size: int,
+    parts: int = 1,
+    max_length: int,
+    generator: torch.Generator,
+    first: int = 0,
+) -> Iterator[list[PackedBatch]]:
+    """Yield the packed batches of each step of an epoch over shuffled windows.
 
     Args:
         windows: to learn from.
-        batch_size: windows a batch; the last batch may be smaller.
+        batch_size: windows a step; the last step may have fewer.
+        parts: at most so many batches a step, of about as many windows each.
         max_length: L, the length of a row.
         generator: of the order.
-        first: batches to leave out, when an interrupted epoch goes on.
+        first: steps to leave out, when an interrupted epoch goes on.
     """
     order = torch.randperm(len(windows), generator=generator).numpy()
     for begin in range(first * batch_size, len(windows), batch_size):
         chosen = order[begin : begin + batch_size]
-        yield packed_batch(windows, chosen, max_length)
+        pieces = np.array_split(chosen, min(parts, len(chosen)))
+        yield [packed_batch(windows, piece, max_length) for piece in pieces]
+
+
+def epoch_batches(
+    windows: TrainingWindows, *, batch_size: int, max_length: int, generator: torch.Generator
+) -> Iterator[PackedBatch]:
+    """Yield a packed batch a step; arguments as `epoch_steps`."""
+    for batches in epoch_steps(windows, batch_size=batch_size, max_length=max_length, generator=generator):
+        yield from batches
 
 
 def packed_batch(windows: TrainingWindows, chosen: npt.NDArray[np.int64], max_length: int) -> PackedBatch:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from adrec_cli.layers.dropout import dropout
+from adrec_cli.layers.dropout import draws, drop
 
 
 def packed_mask(segments_RL: torch.Tensor) -> torch.Tensor:
@@ -72,8 +72,21 @@ class CausalSelfAttention(nn.Module):
             mask_R1LL: who sees whom; None means plain causal.
             generator: for dropout of the attention weights; None in evaluation.
         """
+        return self.attend(hidden_RLD, mask_R1LL, self.draws(hidden_RLD, generator))
+
+    def draws(self, hidden_RLD: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor | None:
+        """Return what decides about dropout of the attention weights; None where nothing is dropped."""
+        if generator is None or self.attention_dropout == 0.0:
+            return None
+        rows, length, _ = hidden_RLD.shape
+        return draws((rows, self.heads, length, length), generator)
+
+    def attend(
+        self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, drawn_RHLL: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Attend as `forward` does, with the draws made already."""
         query, key, value = self._project(hidden_RLD)
-        return self._merge(self._attend(query, key, value, mask_R1LL, generator))
+        return self._merge(self._attend(query, key, value, mask_R1LL, drawn_RHLL))
 
     def prefill(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor) -> tuple[torch.Tensor, KeyValueCache]:
         """Attend over left-aligned histories and keep their keys and values.
@@ -116,9 +129,9 @@ class CausalSelfAttention(nn.Module):
         key_RHLd: torch.Tensor,
         value_RHLd: torch.Tensor,
         mask_R1LL: torch.Tensor | None,
-        generator: torch.Generator | None,
+        drawn_RHLL: torch.Tensor | None,
     ) -> torch.Tensor:
-        if generator is None or self.attention_dropout == 0.0:
+        if drawn_RHLL is None:
             return F.scaled_dot_product_attention(
                 query_RHLd, key_RHLd, value_RHLd, attn_mask=mask_R1LL, is_causal=mask_R1LL is None
             )
@@ -128,7 +141,7 @@ class CausalSelfAttention(nn.Module):
             length = query_RHLd.shape[2]
             mask_R1LL = torch.ones(length, length, dtype=torch.bool, device=scores_RHLL.device).tril()
         weights_RHLL = scores_RHLL.masked_fill(~mask_R1LL, float("-inf")).softmax(dim=-1)
-        return dropout(weights_RHLL, self.attention_dropout, generator) @ value_RHLd
+        return drop(weights_RHLL, drawn_RHLL, self.attention_dropout) @ value_RHLd
 
     def _merge(self, attended_RHLd: torch.Tensor) -> torch.Tensor:
         merged: torch.Tensor = self.out(attended_RHLd.transpose(1, 2).flatten(2))

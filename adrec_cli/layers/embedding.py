@@ -11,15 +11,20 @@ from adrec_cli.schema import PAD
 
 
 class ItemEmbedding(nn.Module):
-    """One vector an item, shared by inputs, targets and scores; row 0 is padding and stays zero."""
+    """One vector an item, shared by inputs, targets and scores; row 0 is padding and stays zero.
+
+    Attributes:
+        sparse: the gradient holds only the rows that were looked up; for optimizers that step rows.
+    """
 
     def __init__(self, items: int, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(items + 1, width))
+        self.sparse = False
 
     def forward(self, items: torch.Tensor) -> torch.Tensor:
         """Return the vectors (..., D) of item indices (...), int64; padding gives zeros and gets no gradient."""
-        return F.embedding(items, self.weight, padding_idx=PAD)
+        return F.embedding(items, self.weight, padding_idx=PAD, sparse=self.sparse)
 
     def initialize(self, generator: torch.Generator, std: float) -> None:
         """Draw fresh vectors from N(0, std^2)."""

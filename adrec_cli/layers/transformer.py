@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from adrec_cli.layers.attention import CausalSelfAttention, KeyValueCache
-from adrec_cli.layers.dropout import dropout
+from adrec_cli.layers.dropout import draws, drop
 
 LAYER_NORM_EPS = 1e-12
+
+Draws = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
+"""Of attention weights, attended, inner and update, as `dropout.draws`."""
+
+_NO_DRAWS: Draws = (None, None, None, None)
 
 
 class TransformerBlock(nn.Module):
@@ -26,27 +33,45 @@ class TransformerBlock(nn.Module):
         self.expand = nn.Linear(width, 4 * width)
         self.contract = nn.Linear(4 * width, width)
         self.feed_forward_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.compiled: Callable[..., torch.Tensor] | None = None
 
     def forward(
         self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, generator: torch.Generator | None
     ) -> torch.Tensor:
         """Transform rows; arguments as `CausalSelfAttention.forward`."""
-        return self._finish(hidden_RLD, self.attention(hidden_RLD, mask_R1LL, generator), generator)
+        transform = self.compiled or self._transform
+        output: torch.Tensor = transform(hidden_RLD, mask_R1LL, self._draws(hidden_RLD, generator))
+        return output
+
+    def compile_transform(self) -> None:
+        """Have `forward` run what torch.compile makes of it; draws stay outside, as they need their generator."""
+        self.compiled = torch.compile(self._transform, dynamic=True)
+
+    def _draws(self, hidden_RLD: torch.Tensor, generator: torch.Generator | None) -> Draws:
+        """Draw for attention weights, attended, inner and update, in this order; Nones where nothing is dropped."""
+        attention = self.attention.draws(hidden_RLD, generator)
+        if generator is None or self.dropout_probability == 0.0:
+            return attention, None, None, None
+        shape, inner_shape = tuple(hidden_RLD.shape), (*hidden_RLD.shape[:-1], self.expand.out_features)
+        return attention, draws(shape, generator), draws(inner_shape, generator), draws(shape, generator)
+
+    def _transform(self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, drawn: Draws) -> torch.Tensor:
+        return self._finish(hidden_RLD, self.attention.attend(hidden_RLD, mask_R1LL, drawn[0]), drawn)
 
     def prefill(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor) -> tuple[torch.Tensor, KeyValueCache]:
         """Transform histories and keep their keys and values."""
         attended, cache = self.attention.prefill(hidden_BLD, lengths_B)
-        return self._finish(hidden_BLD, attended, None), cache
+        return self._finish(hidden_BLD, attended, _NO_DRAWS), cache
 
     def extend(self, token_B1D: torch.Tensor, cache: KeyValueCache) -> torch.Tensor:
         """Transform one new token after a cached history."""
-        return self._finish(token_B1D, self.attention.extend(token_B1D, cache), None)
+        return self._finish(token_B1D, self.attention.extend(token_B1D, cache), _NO_DRAWS)
 
-    def _finish(self, hidden: torch.Tensor, attended: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
-        hidden = self.attention_norm(hidden + dropout(attended, self.dropout_probability, generator))
-        inner = dropout(F.gelu(self.expand(hidden), approximate="tanh"), self.dropout_probability, generator)
-        update = dropout(self.contract(inner), self.dropout_probability, generator)
-        normed: torch.Tensor = self.feed_forward_norm(hidden + update)
+    def _finish(self, hidden: torch.Tensor, attended: torch.Tensor, drawn: Draws) -> torch.Tensor:
+        p = self.dropout_probability
+        hidden = self.attention_norm(hidden + drop(attended, drawn[1], p))
+        inner = drop(F.gelu(self.expand(hidden), approximate="tanh"), drawn[2], p)
+        normed: torch.Tensor = self.feed_forward_norm(hidden + drop(self.contract(inner), drawn[3], p))
         return normed
 
 

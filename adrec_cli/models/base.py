@@ -20,6 +20,8 @@ from adrec_cli.diffusion.samplers import NOISES
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.embedding import ItemEmbedding
+from adrec_cli.layers.transformer import TransformerBlock
+from adrec_cli.runtime import require_compiler
 from adrec_cli.schema import PAD
 
 
@@ -44,6 +46,11 @@ class PackedBatch:
     def real_RL(self) -> torch.Tensor:
         """Which positions hold a token rather than padding."""
         return self.inputs_RL != PAD
+
+    @property
+    def tokens(self) -> int:
+        """How many positions hold a token."""
+        return int(self.real_RL.sum())
 
     def sequence_weights_N(self) -> torch.Tensor:
         """Return weights that average over the positions of a sequence first, then over sequences; they sum to 1."""
@@ -185,6 +192,25 @@ class SequentialRecommender(nn.Module, ABC):
     @abstractmethod
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the vectors scored against; row 0 is padding."""
+
+    def give_sparse_item_gradients(self, sparse: bool) -> None:
+        """Say whether gradients of item vectors hold only the rows that were looked up."""
+        for module in self.modules():
+            if isinstance(module, ItemEmbedding):
+                module.sparse = sparse
+
+    def compile_blocks(self) -> None:
+        """Have torch.compile make the Transformer blocks faster, in training.
+
+        Raises:
+            UsageError: there are none, or nothing can be compiled here.
+        """
+        blocks = [module for module in self.modules() if isinstance(module, TransformerBlock)]
+        if not blocks:
+            raise UsageError(f"{self.name} has no Transformer block to compile", hint="leave out --compile")
+        require_compiler()
+        for block in blocks:
+            block.compile_transform()
 
 
 class NextItemRecommender(SequentialRecommender):

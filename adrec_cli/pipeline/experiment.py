@@ -12,7 +12,7 @@ from adrec_cli.config import build, merged, option_names, read_preset, read_toml
 from adrec_cli.data.datasets import dataset_names, load_dataset_spec
 from adrec_cli.errors import UsageError
 from adrec_cli.models.registry import model_entry
-from adrec_cli.training.stages import STAGES, Stage, TrainingConfig
+from adrec_cli.training.stages import STAGES, Stage, TrainingConfig, require_compatible
 
 _TABLES = ["preset", "model", "training", "stages"]
 
@@ -36,6 +36,8 @@ class Experiment:
     def __post_init__(self) -> None:
         if not self.planned:
             raise UsageError("nothing to train: every stage is skipped", hint="leave one stage without skip = true")
+        for name in self.planned:
+            require_compatible(name, self.stages[name], self.training)
 
     @property
     def planned(self) -> list[str]:

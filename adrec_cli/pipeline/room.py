@@ -13,6 +13,9 @@ from adrec_cli.pipeline.experiment import Experiment
 _COPIES = 4
 """What training keeps of each weight: itself, its gradient and two moments of Adam."""
 
+_COPIES_OF_ITEM_VECTORS = {"adam": _COPIES, "sparse_adam": 3, "rowwise_adagrad": 1}
+"""Where only rows are stepped, a gradient is of those; the one moment a row of Adagrad weighs nothing."""
+
 
 def require_room(experiment: Experiment, items: int, device: torch.device) -> None:
     """Raise if the weights of an experiment cannot fit, so that a slip in a size ends with a line rather than a crash.
@@ -27,7 +30,9 @@ def require_room(experiment: Experiment, items: int, device: torch.device) -> No
     """
     outline = model_entry(experiment.model_name).outline(experiment.model, items)
     weights = sum(weight.numel() for weight in outline.parameters())
-    needed = weights * 4 * (_COPIES if device.type == "cpu" else 1)
+    vectors = outline.item_vectors_VD().numel()
+    copies = (weights - vectors) * _COPIES + vectors * _COPIES_OF_ITEM_VECTORS[experiment.training.embedding_optimizer]
+    needed = 4 * (copies if device.type == "cpu" else weights)
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
         raise UsageError(

@@ -34,13 +34,17 @@ def require_finite_gradients(parameters: Iterable[tuple[str, torch.nn.Parameter]
     """Raise unless every gradient is finite.
 
     Args:
-        parameters: names and parameters that are about to be stepped.
+        parameters: names and parameters that are about to be stepped; sparse gradients are coalesced.
         where: stage, epoch and step.
 
     Raises:
         DivergedError: naming the first gradient that is not finite.
     """
-    named = [(name, parameter.grad) for name, parameter in parameters if parameter.grad is not None]
+    named = [
+        (name, parameter.grad.values() if parameter.grad.is_sparse else parameter.grad)
+        for name, parameter in parameters
+        if parameter.grad is not None
+    ]
     norms = torch.stack(torch._foreach_norm([gradient for _, gradient in named]))
     if bool(torch.isfinite(norms).all()):
         return

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 
 import torch
 
-from adrec_cli.data.batches import TrainingWindows, epoch_batches
+from adrec_cli.data.batches import TrainingWindows, epoch_steps
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.models.base import PackedBatch, SequentialRecommender
 from adrec_cli.runtime import seeded_generator
@@ -18,12 +18,15 @@ from adrec_cli.schema import PAD
 from adrec_cli.training.averaging import WeightAverage
 from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch, embedding_health
 from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
-from adrec_cli.training.gradient_surgery import pcgrad_backward
-from adrec_cli.training.guards import require_finite_gradients, require_finite_losses, require_finite_weights
-from adrec_cli.training.losses import denoising_errors
+from adrec_cli.training.guards import require_finite_gradients, require_finite_weights
+from adrec_cli.training.objective import Objective
+from adrec_cli.training.optimizers import StageOptimizer, coalesce_gradients
 from adrec_cli.training.ranking_loss import RankingLoss
-from adrec_cli.training.restoring import moments_of, require_counts, require_like
-from adrec_cli.training.stages import Stage, TrainingConfig
+from adrec_cli.training.restoring import require_counts, require_like
+from adrec_cli.training.stages import Stage, TrainingConfig, require_compatible
+
+_OPTIMIZER = "adam/"
+"""Prefix of the optimizer's moments in a saved state, whichever optimizer it is."""
 
 Validate = Callable[[], Mapping[str, float] | None]
 """Returns validation metrics by name, or None when it was asked to stop."""
@@ -69,16 +72,25 @@ class StageTraining:
     ) -> None:
         if not len(windows):
             raise UsageError("nothing to learn from: no user has two train events", hint="relax the filters")
+        require_compatible(name, stage, config)
         self.name, self.stage, self.config = name, stage, config
         self.model, self.windows, self.validate, self.device = model, windows, validate, device
         self.position = Position()
         self.steps = -(-len(windows) // config.batch_size)
         self.trained = self._freeze_all_but(stage.trains)
         counts = windows.target_counts(len(model.item_vectors_VD()) - 1)
-        self.ranking_loss = RankingLoss(stage, torch.from_numpy(counts).double())
-        self.optimizer = torch.optim.Adam(
-            list(self.trained.values()), lr=stage.learning_rate, weight_decay=config.weight_decay, fused=True
+        self.optimizer = StageOptimizer(
+            self.trained,
+            model.item_vectors_VD(),
+            embedding_optimizer=config.embedding_optimizer,
+            learning_rate=stage.learning_rate,
+            weight_decay=config.weight_decay,
         )
+        model.give_sparse_item_gradients(self.optimizer.steps_rows)
+        if config.compile:
+            model.compile_blocks()
+        ranking_loss = RankingLoss(stage, torch.from_numpy(counts).double(), sparse=self.optimizer.steps_rows)
+        self.objective = Objective(stage, model, ranking_loss, config.precision)
         self.average = WeightAverage(stage.average_decay, self.trained)
         self.best: dict[str, torch.Tensor] = {}
         self.watch = LossWatch()
@@ -164,16 +176,17 @@ class StageTraining:
             group["lr"] = self._learning_rate
         self.model.train()
         order = seeded_generator(self.config.seed, self.name, "order", self.position.epoch)
-        batches = epoch_batches(
+        steps = epoch_steps(
             self.windows,
             batch_size=self.config.batch_size,
+            parts=self.config.accumulate,
             max_length=self.model.max_length,
             generator=order,
             first=self.position.step,
         )
-        for batch in batches:
+        for batches in steps:
             started = time.perf_counter()
-            tokens, loss = self._step(batch.to(self.device))
+            tokens, loss = self._step(*(batch.to(self.device) for batch in batches))
             if message := self.watch.observe(loss):
                 yield self._warning(self.position.epoch + 1, f"step {self.position.step}: {message}")
             yield StepDone(
@@ -186,50 +199,29 @@ class StageTraining:
                 tokens_per_second=tokens / (time.perf_counter() - started),
             )
 
-    def _step(self, batch: PackedBatch) -> tuple[int, float]:
-        """Learn from a batch; return its tokens and the loss that was lowered."""
+    def _step(self, *batches: PackedBatch) -> tuple[int, float]:
+        """Learn from the batches of a step; return their targets and the loss that was lowered."""
         position = self.position
         where = f"{self.name} epoch {position.epoch + 1} step {position.step + 1}"
-        generator = seeded_generator(
-            self.config.seed, self.name, "step", position.epoch, position.step, device=self.device
-        )
-        outputs = self.model.token_outputs(batch, output=self.stage.output, generator=generator)
-        vectors_VD = self.model.item_vectors_VD()
-        losses: dict[str, torch.Tensor] = {}
-        if self.stage.ce_weight:
-            losses[self.stage.ranking_loss] = self.ranking_loss(
-                outputs.predicted_ND, vectors_VD, outputs.targets_N, generator
-            )
-        if self.stage.mse_weight:
-            if outputs.x_start_ND is None:
-                raise UsageError(f"output {self.stage.output!r} of {self.model.name} has no x_start for an MSE loss")
-            x_start_ND = outputs.x_start_ND if self.stage.mse_target_gradient else outputs.x_start_ND.detach()
-            errors_N = denoising_errors(outputs.predicted_ND, x_start_ND)
-            losses["mse"] = errors_N @ outputs.weights_N
-            if outputs.observe is not None:
-                outputs.observe(errors_N)
-        values = {name: loss.item() for name, loss in losses.items()}
-        require_finite_losses(
-            values, where=where, inputs={"predicted": outputs.predicted_ND, "item vectors": vectors_VD}
-        )
-        self.optimizer.zero_grad(set_to_none=True)
-        weights = {self.stage.ranking_loss: self.stage.ce_weight, "mse": self.stage.mse_weight}
-        weighted = [weights[name] * loss for name, loss in losses.items()]
-        if self.stage.pcgrad:
-            pcgrad_backward(weighted, self.trained.values())
-        else:
-            torch.stack(weighted).sum().backward()  # type: ignore[no-untyped-call]
+        self.optimizer.zero_grad()
+        values, targets = self.objective.backward(batches, self._generators(len(batches)), self.trained, where=where)
+        coalesce_gradients(self.trained.values())
         require_finite_gradients(self.trained.items(), where=where)
         self.optimizer.step()
         self._decay_frozen_embedding()
-        tokens = len(outputs.targets_N)
         position.step += 1
         position.total_steps += 1
         self.average.update(position.total_steps)
-        position.tokens += tokens
+        position.tokens += targets
         for name, value in values.items():
-            position.sums[name] = position.sums.get(name, 0.0) + value * tokens
-        return tokens, sum(weights[name] * value for name, value in values.items())
+            position.sums[name] = position.sums.get(name, 0.0) + value * targets
+        return targets, sum(self.objective.weights[name] * value for name, value in values.items())
+
+    def _generators(self, count: int) -> list[torch.Generator]:
+        """Return a generator for each batch of the step; the first one's does not depend on how many there are."""
+        purpose = (self.name, "step", self.position.epoch, self.position.step)
+        parts = [purpose, *((*purpose, part) for part in range(1, count))]
+        return [seeded_generator(self.config.seed, *part, device=self.device) for part in parts]
 
     def _decay_frozen_embedding(self) -> None:
         if self.stage.embedding_decay:
@@ -307,14 +299,12 @@ class StageTraining:
         return {name: buffer for name, buffer in self.model.named_buffers() if name not in kept}
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-        """Return all that resuming needs: weights, best ones, averages, Adam's moments, and the position as JSON."""
+        """Return all that resuming needs: weights, best ones, averages, moments, and the position as JSON."""
         tensors = {f"weight/{name}": weight for name, weight in self.model.state_dict().items()}
         tensors |= {f"best/{name}": weight for name, weight in self.best.items()}
         tensors |= {f"buffer/{name}": buffer for name, buffer in self._passing_buffers().items()}
         tensors |= {f"average/{name}": weight for name, weight in self.average.averages.items()}
-        for name, weight in self.trained.items():
-            for moment, value in self.optimizer.state.get(weight, {}).items():
-                tensors[f"adam/{moment}/{name}"] = value
+        tensors |= {f"{_OPTIMIZER}{name}": moment for name, moment in self.optimizer.moments().items()}
         return tensors, {"position": json.dumps(asdict(self.position))}
 
     def restore(self, tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> None:
@@ -330,7 +320,7 @@ class StageTraining:
             require_like(_under(tensors, "weight/"), weights, what="weight")
             if best:
                 require_like(best, weights, what="best weight")
-            moments = moments_of(tensors, self.trained)
+            self.optimizer.restore(_under(tensors, _OPTIMIZER))
             self.position = position
             self.model.load_state_dict(_under(tensors, "weight/"))
             self.best = {name: weight.to(self.device) for name, weight in best.items()}
@@ -338,9 +328,6 @@ class StageTraining:
                 buffer.copy_(tensors[f"buffer/{name}"])
             for name, average in self.average.averages.items():
                 average.copy_(tensors[f"average/{name}"])
-            for name, values in moments.items():
-                weight = self.trained[name]
-                self.optimizer.state[weight] = {moment: value.to(weight.device) for moment, value in values.items()}
         except (KeyError, TypeError, ValueError, RuntimeError, RecursionError) as error:
             reason = str(error).splitlines()[0]
             raise ArtifactError(

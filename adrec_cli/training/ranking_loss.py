@@ -23,14 +23,15 @@ from adrec_cli.training.stages import Stage
 class RankingLoss:
     """What a stage's options say, as a function of predictions and targets."""
 
-    def __init__(self, stage: Stage, target_counts_V: torch.Tensor) -> None:
+    def __init__(self, stage: Stage, target_counts_V: torch.Tensor, *, sparse: bool = False) -> None:
         """Prepare the drawing of negatives.
 
         Args:
             stage: its ranking_loss and the options of negatives.
             target_counts_V: float64, how often each item is a training target; 0 for padding.
+            sparse: give item vectors a gradient of the rows in use alone; not with "ce".
         """
-        self.stage = stage
+        self.stage, self.sparse = stage, sparse
         self.items = len(target_counts_V) - 1
         if stage.negatives_power:
             # An item that is never a target is never a negative either.
@@ -61,8 +62,8 @@ class RankingLoss:
         if stage.ranking_loss == "ce":
             return catalogue_cross_entropy(predicted_ND, vectors_VD, targets_N, first=1)
         negatives = self.draw(len(targets_N), generator)
-        positive_N = target_scores(predicted_ND, vectors_VD, targets_N)
-        negative_NK = negative_scores(predicted_ND, vectors_VD, negatives, targets_N)
+        positive_N = target_scores(predicted_ND, vectors_VD, targets_N, sparse=self.sparse)
+        negative_NK = negative_scores(predicted_ND, vectors_VD, negatives, targets_N, sparse=self.sparse)
         if stage.ranking_loss == "sampled_softmax":
             if stage.logq_correction:
                 negative_NK = negative_NK - self._log_expected(negatives)

@@ -8,8 +8,6 @@ from typing import Any
 
 import torch
 
-_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-
 
 def require_like(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], *, what: str) -> None:
     """Raise unless tensors have the names and shapes of others.
@@ -25,29 +23,6 @@ def require_like(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch
     for name in (*expected, *found):
         if name not in found or name not in expected or found[name].shape != expected[name].shape:
             raise ValueError(f"{what} {name[:100]!r} is missing, unknown or of another shape")
-
-
-def moments_of(
-    tensors: Mapping[str, torch.Tensor], trained: Mapping[str, torch.Tensor]
-) -> dict[str, dict[str, torch.Tensor]]:
-    """Return Adam's moments of each weight that has been stepped; one that has not been has none.
-
-    Args:
-        tensors: of a saved state.
-        trained: weights by name.
-
-    Raises:
-        ValueError: some are missing, or of another shape than their weight.
-    """
-    found: dict[str, dict[str, torch.Tensor]] = {}
-    for name, weight in trained.items():
-        kept = {moment: tensors[key] for moment in _MOMENTS if (key := f"adam/{moment}/{name}") in tensors}
-        if not kept:
-            continue
-        if len(kept) < len(_MOMENTS) or any(kept[m].shape != (weight.shape if m != "step" else ()) for m in kept):
-            raise ValueError(f"Adam's moments of {name!r} are missing or of another shape")
-        found[name] = kept
-    return found
 
 
 def require_counts(position: Any) -> None:

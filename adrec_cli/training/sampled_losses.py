@@ -106,13 +106,20 @@ def _finite(negative_NK: torch.Tensor) -> torch.Tensor:
     return negative_NK.masked_fill(negative_NK == float("-inf"), 0.0)
 
 
-def target_scores(predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, targets_N: torch.Tensor) -> torch.Tensor:
-    """Return positive_N, the inner product of each prediction with its target's vector."""
-    return (predicted_ND * F.embedding(targets_N, vectors_VD)).sum(dim=1)
+def target_scores(
+    predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, targets_N: torch.Tensor, *, sparse: bool = False
+) -> torch.Tensor:
+    """Return positive_N, the inner product of each prediction with its target's vector; arguments as below."""
+    return (predicted_ND * F.embedding(targets_N, vectors_VD, sparse=sparse)).sum(dim=1)
 
 
 def negative_scores(
-    predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, negatives: torch.Tensor, targets_N: torch.Tensor
+    predicted_ND: torch.Tensor,
+    vectors_VD: torch.Tensor,
+    negatives: torch.Tensor,
+    targets_N: torch.Tensor,
+    *,
+    sparse: bool = False,
 ) -> torch.Tensor:
     """Return negative_NK, the inner products with negatives; minus infinity where a negative is the target.
 
@@ -121,11 +128,12 @@ def negative_scores(
         vectors_VD: of the items.
         negatives: (K,) item indices shared by all tokens, or (N, K), a token's own.
         targets_N: item indices.
+        sparse: the gradient of vectors_VD holds only the rows in use.
     """
     if negatives.dim() == 1:
-        scores_NK = predicted_ND @ F.embedding(negatives, vectors_VD).T
+        scores_NK = predicted_ND @ F.embedding(negatives, vectors_VD, sparse=sparse).T
     else:
-        scores_NK = _OwnNegativeScores.apply(predicted_ND, vectors_VD, negatives)  # type: ignore[no-untyped-call]
+        scores_NK = _OwnNegativeScores.apply(predicted_ND, vectors_VD, negatives, sparse)  # type: ignore[no-untyped-call]
     return scores_NK.masked_fill(negatives == targets_N.unsqueeze(1), float("-inf"))
 
 
@@ -134,9 +142,10 @@ class _OwnNegativeScores(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, negatives_NK: torch.Tensor
+        ctx: Any, predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, negatives_NK: torch.Tensor, sparse: bool
     ) -> torch.Tensor:
         ctx.save_for_backward(predicted_ND, vectors_VD, negatives_NK)
+        ctx.sparse = sparse
         scores_NK = predicted_ND.new_empty(negatives_NK.shape)
         for rows in _chunks(predicted_ND, negatives_NK):
             gathered = F.embedding(negatives_NK[rows], vectors_VD)
@@ -144,18 +153,24 @@ class _OwnNegativeScores(torch.autograd.Function):
         return scores_NK
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None, None]:
         predicted_ND, vectors_VD, negatives_NK = ctx.saved_tensors
         gradient_NK = grad_outputs[0]
         grad_predicted = torch.empty_like(predicted_ND)
-        grad_vectors = torch.zeros_like(vectors_VD) if ctx.needs_input_grad[1] else None
+        used_U, into_NK = negatives_NK.unique(return_inverse=True) if ctx.sparse else (None, negatives_NK)
+        count = len(vectors_VD) if used_U is None else len(used_U)
+        grad_vectors = vectors_VD.new_zeros(count, vectors_VD.shape[1]) if ctx.needs_input_grad[1] else None
         for rows in _chunks(predicted_ND, negatives_NK):
             gathered = F.embedding(negatives_NK[rows], vectors_VD)
             torch.bmm(gradient_NK[rows].unsqueeze(1), gathered, out=grad_predicted[rows].unsqueeze(1))
             if grad_vectors is not None:
                 spread = gradient_NK[rows].unsqueeze(2) * predicted_ND[rows].unsqueeze(1)
-                grad_vectors.index_add_(0, negatives_NK[rows].flatten(), spread.flatten(0, 1))
-        return grad_predicted, grad_vectors, None
+                grad_vectors.index_add_(0, into_NK[rows].flatten(), spread.flatten(0, 1))
+        if used_U is not None and grad_vectors is not None:
+            grad_vectors = torch.sparse_coo_tensor(
+                used_U.unsqueeze(0), grad_vectors, vectors_VD.shape, is_coalesced=True, check_invariants=False
+            )
+        return grad_predicted, grad_vectors, None, None
 
 
 def _chunks(predicted_ND: torch.Tensor, negatives_NK: torch.Tensor) -> list[slice]:

@@ -12,6 +12,8 @@ from adrec_cli.errors import UsageError
 SCHEDULES = ("constant", "cosine")
 WINDOWS = ("newest", "all")
 KEEP = ("best", "last")
+PRECISIONS = ("float32", "bf16")
+EMBEDDING_OPTIMIZERS = ("adam", "sparse_adam", "rowwise_adagrad")
 RANKING_LOSSES = ("ce", "sampled_softmax", "bce", "gbce", "bpr_max", "top1_max")
 
 
@@ -98,7 +100,14 @@ class TrainingConfig:
 
     Attributes:
         batch_size: sequences a step.
-        weight_decay: L2 added to the gradient, as Adam has it.
+        accumulate: parts a step's sequences are computed in, one after the other: memory is that of a part, the
+            gradient that of the whole.
+        precision: of the network's matrix products, "float32" or "bf16"; weights and losses are float32 always.
+        compile: run the Transformer blocks through torch.compile.
+        embedding_optimizer: "adam" steps all item vectors at every step; "sparse_adam" and "rowwise_adagrad" only those
+            the step used, which a large catalogue with a loss over drawn negatives needs.
+        weight_decay: L2 added to the gradient, as Adam has it; item vectors that are stepped by rows get it when they
+            are used, so that it weighs less on rare items.
         windows: "newest" learns from the newest max_length + 1 train events of a user, "all" from every one.
         monitor: the one metric, such as "ndcg@10", that decides which weights are kept and when to stop.
         monitor_negatives: 0 validates against the whole catalogue, else against so many drawn negatives.
@@ -106,6 +115,10 @@ class TrainingConfig:
     """
 
     batch_size: int = 512
+    accumulate: int = 1
+    precision: str = "float32"
+    compile: bool = False
+    embedding_optimizer: str = "adam"
     weight_decay: float = 1e-5
     windows: str = "newest"
     monitor: str = "ndcg@10"
@@ -113,9 +126,42 @@ class TrainingConfig:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        require_at_least(self, 1, "batch_size")
+        require_at_least(self, 1, "batch_size", "accumulate")
         require_at_least(self, 0, "weight_decay", "monitor_negatives", "seed")
         require_one_of(self, "windows", WINDOWS)
+        require_one_of(self, "precision", PRECISIONS)
+        require_one_of(self, "embedding_optimizer", EMBEDDING_OPTIMIZERS)
+        if self.accumulate > self.batch_size:
+            raise UsageError(f"accumulate is {self.accumulate}, but a step has only {self.batch_size} sequences")
+
+
+def require_compatible(name: str, stage: Stage, training: TrainingConfig) -> None:
+    """Raise if a stage cannot be trained with the shared options.
+
+    Args:
+        name: of the stage, for the message.
+        stage, training: the options.
+
+    Raises:
+        UsageError: naming both and a way out.
+    """
+    if stage.pcgrad and training.accumulate > 1:
+        raise UsageError(
+            f"stage {name}: pcgrad needs the gradients of a whole step, training.accumulate is {training.accumulate}",
+            hint="leave out one of the two",
+        )
+    if training.embedding_optimizer == "adam" or "item_embedding" not in stage.trains:
+        return
+    by_rows = f"stage {name}: training.embedding_optimizer = {training.embedding_optimizer!r}"
+    if stage.ce_weight and stage.ranking_loss == "ce":
+        raise UsageError(
+            f"{by_rows} steps the items a step used, and ranking_loss 'ce' uses all of them",
+            hint=f"use adam, or a loss over drawn negatives: --set stages.{name}.ranking_loss=sampled_softmax",
+        )
+    for option in ("pcgrad", "embedding_decay", "average_decay"):
+        if getattr(stage, option):
+            raise UsageError(f"{by_rows} does not go with {option}, which changes every item at every step",
+                             hint="leave out one of the two")  # fmt: skip
 
 
 _SINGLE = Stage(

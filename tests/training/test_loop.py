@@ -69,6 +69,16 @@ def finished(run: StageTraining) -> list[EpochDone]:
     return [event for event in run.events(lambda: False) if isinstance(event, EpochDone)]
 
 
+def state_after(run: StageTraining, steps: int) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """A copy of the state of a training that is stopped after some steps."""
+    for event in run.events(lambda: False):
+        steps -= isinstance(event, StepDone)
+        if not steps:
+            break
+    tensors, text = run.state()
+    return {name: tensor.clone() for name, tensor in tensors.items()}, text
+
+
 def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: weight.clone() for name, weight in model.state_dict().items()}
 

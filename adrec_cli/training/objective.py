@@ -1,0 +1,112 @@
+"""The losses a stage lowers, and their gradients over the batches of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from adrec_cli.errors import UsageError
+from adrec_cli.models.base import PackedBatch, SequentialRecommender, TokenOutputs
+from adrec_cli.training.gradient_surgery import pcgrad_backward
+from adrec_cli.training.guards import require_finite_losses
+from adrec_cli.training.losses import denoising_errors
+from adrec_cli.training.ranking_loss import RankingLoss
+from adrec_cli.training.stages import Stage
+
+_AUTOCAST_DTYPES = {"float32": None, "bf16": torch.bfloat16}
+
+
+class Objective:
+    """What a stage's options say is to be lowered, for one model."""
+
+    def __init__(self, stage: Stage, model: SequentialRecommender, ranking_loss: RankingLoss, precision: str) -> None:
+        """Take what all steps share.
+
+        Args:
+            stage: which losses, and their weights.
+            model: under training.
+            ranking_loss: of the stage.
+            precision: of the network's matrix products, one of `stages.PRECISIONS`; losses are float32 whatever it is.
+        """
+        self.stage, self.model, self.ranking_loss = stage, model, ranking_loss
+        self.autocast_dtype = _AUTOCAST_DTYPES[precision]
+        self.weights = {stage.ranking_loss: stage.ce_weight, "mse": stage.mse_weight}
+
+    def backward(
+        self,
+        batches: Sequence[PackedBatch],
+        generators: Sequence[torch.Generator],
+        trained: Mapping[str, torch.nn.Parameter],
+        *,
+        where: str,
+    ) -> tuple[dict[str, float], int]:
+        """Add the gradients of a step to the parameters, one batch after the other.
+
+        Together they are the gradient of one large batch: the ranking loss is a mean over all its targets, the
+        denoising loss one over all its sequences.
+
+        Args:
+            batches: of the step.
+            generators: of each batch's dropout, timesteps, noise and negatives.
+            trained: parameters by name.
+            where: stage, epoch and step.
+
+        Returns:
+            The losses by name, without their weights, and the targets they are means over.
+
+        Raises:
+            DivergedError: a loss is not finite.
+        """
+        examples = [batch.sequences if self.model.learns_from_prefixes else batch.tokens for batch in batches]
+        sequences = sum(batch.sequences for batch in batches)
+        values: dict[str, float] = {}
+        for batch, generator, count in zip(batches, generators, examples, strict=True):
+            share = {self.stage.ranking_loss: count / sum(examples), "mse": batch.sequences / sequences}
+            losses = self._losses(batch, generator, where)
+            for name, loss in losses.items():
+                values[name] = values.get(name, 0.0) + share[name] * loss.item()
+            weighted = [self.weights[name] * share[name] * loss for name, loss in losses.items()]
+            if self.stage.pcgrad:
+                pcgrad_backward(weighted, trained.values())
+            else:
+                torch.stack(weighted).sum().backward()  # type: ignore[no-untyped-call]
+        return values, sum(examples)
+
+    def _losses(self, batch: PackedBatch, generator: torch.Generator, where: str) -> dict[str, torch.Tensor]:
+        """Return a batch's losses by name, finite ones."""
+        stage, outputs = self.stage, self._outputs(batch, generator)
+        vectors_VD = self.model.item_vectors_VD()
+        losses: dict[str, torch.Tensor] = {}
+        if stage.ce_weight:
+            losses[stage.ranking_loss] = self.ranking_loss(
+                outputs.predicted_ND, vectors_VD, outputs.targets_N, generator
+            )
+        if stage.mse_weight:
+            if outputs.x_start_ND is None:
+                raise UsageError(f"output {stage.output!r} of {self.model.name} has no x_start for an MSE loss")
+            x_start_ND = outputs.x_start_ND if stage.mse_target_gradient else outputs.x_start_ND.detach()
+            errors_N = denoising_errors(outputs.predicted_ND, x_start_ND)
+            losses["mse"] = errors_N @ outputs.weights_N
+            if outputs.observe is not None:
+                outputs.observe(errors_N)
+        require_finite_losses(
+            {name: loss.item() for name, loss in losses.items()},
+            where=where,
+            inputs={"predicted": outputs.predicted_ND, "item vectors": vectors_VD},
+        )
+        return losses
+
+    def _outputs(self, batch: PackedBatch, generator: torch.Generator) -> TokenOutputs:
+        """Return the network's outputs in float32, computed in the precision that was asked for."""
+        if self.autocast_dtype is None:
+            return self.model.token_outputs(batch, output=self.stage.output, generator=generator)
+        with torch.autocast(generator.device.type, dtype=self.autocast_dtype):
+            outputs = self.model.token_outputs(batch, output=self.stage.output, generator=generator)
+        return TokenOutputs(
+            predicted_ND=outputs.predicted_ND.float(),
+            x_start_ND=None if outputs.x_start_ND is None else outputs.x_start_ND.float(),
+            targets_N=outputs.targets_N,
+            weights_N=outputs.weights_N,
+            observe=outputs.observe,
+        )
