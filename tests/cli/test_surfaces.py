@@ -47,20 +47,15 @@ def loaded(workspace: Path) -> LoadedRecommender:
 
 
 @pytest.fixture(scope="module")
-def http(workspace: Path) -> Iterator[Callable[[object], tuple[int, dict[str, object]]]]:
-    """A server to send questions to, without a network."""
+def http(workspace: Path) -> Iterator[Callable[[dict[str, object]], tuple[int, dict[str, object]]]]:
+    """A server to send questions to."""
+    pytest.importorskip("starlette", reason="the extra serve is not installed")
     pytest.importorskip("uvicorn", reason="the extra serve is not installed")
-    client = pytest.importorskip("starlette.testclient", reason="the extra serve is not installed")
-    from adrec_cli.pipeline.serve import ServeOptions, make_server
+    from adrec_cli.pipeline.serving.questions import Limits
+    from tests.pipeline.test_serve import Running
 
-    server = make_server(workspace=workspace, options=ServeOptions(threads=1, device="cpu"))
-    with client.TestClient(server.app) as session:
-
-        def ask(question: object) -> tuple[int, dict[str, object]]:
-            response = session.post("/recommend", content=json.dumps(question))
-            return response.status_code, response.json()
-
-        yield ask
+    with Running(workspace, limits=Limits()) as server:
+        yield lambda question: server.ask(**question)
 
 
 def typed_list(items: list[str]) -> str:
