@@ -56,6 +56,8 @@ class TrainingProgress(Progress):
                     f"training starts from {event.checkpoint}: {event.known:,} items keep their vectors, "
                     f"{event.new:,} are new, {event.removed:,} have left"
                 )
+            case StartChosen() if event.reason:
+                self.terminal.warn(f"all weights are fresh: {event.reason}")
             case EvaluationStarted():
                 self.clear()
                 self.terminal.note(f"evaluate {event.model} ...")

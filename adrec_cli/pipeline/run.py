@@ -16,7 +16,7 @@ from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, p
 from adrec_cli.pipeline.promote import Promotion, PromotionOptions, promote_if_good
 from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore
 from adrec_cli.pipeline.train import ExperimentOptions, train_stages
-from adrec_cli.pipeline.warm_start import StartChosen, WarmStart, warm_start
+from adrec_cli.pipeline.warm_start import FreshStart, StartChosen, WarmStart, warm_start
 from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.training.stages import TrainingConfig
@@ -109,9 +109,10 @@ def run(
     folder = dataset.folder / model_name
     with exclusive(folder, f"run {source} --model {model_name}"):
         composed = experiment.on_dataset(model_name, dataset.manifest.dataset)
-        warm = None if cold else warm_start(dataset, folder, composed)
-        start = _told(warm)
+        begin = FreshStart() if cold else warm_start(dataset, folder, composed)
+        start = _told(begin)
         on_event(start)
+        warm = begin if isinstance(begin, WarmStart) else None
         stages = train_stages(
             dataset, warm.experiment if warm else composed, start=warm.checkpoint if warm else None,
             options=options, stop=stop, on_event=on_event,
@@ -180,10 +181,10 @@ def _evaluate(
     )
 
 
-def _told(warm: WarmStart | None) -> StartChosen:
-    if warm is None:
-        return StartChosen(checkpoint=None)
-    return StartChosen(checkpoint=warm.checkpoint.path.name, known=warm.known, new=warm.new, removed=warm.removed)
+def _told(start: WarmStart | FreshStart) -> StartChosen:
+    if isinstance(start, FreshStart):
+        return StartChosen(checkpoint=None, reason=start.reason)
+    return StartChosen(checkpoint=start.checkpoint.path.name, known=start.known, new=start.new, removed=start.removed)
 
 
 def _promote(

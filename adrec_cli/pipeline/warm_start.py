@@ -40,22 +40,35 @@ class WarmStart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FreshStart:
+    """A training from fresh weights.
+
+    Attributes:
+        reason: why not from the current model; empty where there is none, or it was not wanted.
+    """
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StartChosen:
     """Told before training: from which model, and what becomes of the items.
 
     Attributes:
         checkpoint: of the model it starts from; None where all weights are fresh.
         known, new, removed: as in `WarmStart`.
+        reason: why weights are fresh although there is a current model that might have been started from.
     """
 
     checkpoint: str | None
     known: int = 0
     new: int = 0
     removed: int = 0
+    reason: str = ""
 
 
-def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmStart | None:
-    """Return what a training on this data set starts from; None means fresh weights.
+def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmStart | FreshStart:
+    """Return what a training on this data set starts from.
 
     A stage that was trained on the very same data keeps its start, so that a second run finds it up to date although
     another model is current by then. The current model is no start for another network or another kind of split:
@@ -68,21 +81,15 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
     """
     path = _start_of_same_data(dataset, folder, experiment)
     if path is None:
-        return None
+        return FreshStart()
     try:
         checkpoint, items = open_with_items(path, dataset)
-    except ArtifactError:
-        return None
-    metadata = checkpoint.metadata
-    same_network = metadata.model == experiment.model_name and metadata.config == experiment.tables()["model"]
-    same_split = metadata.metrics["protocol"].partition("/")[0] == split_kind(dataset)
-    if not (same_network and same_split):
-        return None
-    try:
+        if difference := _difference(checkpoint.metadata, dataset, experiment):
+            return FreshStart(reason=f"{path.name} {difference}")
         outline = model_entry(experiment.model_name).outline(experiment.model, items.height)
         require_same_weights(checkpoint.tensors, outline.state_dict())
-    except ArtifactError:
-        return None
+    except ArtifactError as error:
+        return FreshStart(reason=error.message)
     mapping = index_mapping(dataset.items, items)
     known = int((mapping > 0).sum())
     return WarmStart(
@@ -92,6 +99,22 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
         new=dataset.items.height - known,
         removed=items.height - known,
     )
+
+
+def _difference(metadata: CheckpointMetadata, dataset: Dataset, experiment: Experiment) -> str:
+    """Return what keeps a checkpoint from being started from: another network or split; empty for nothing."""
+    split = metadata.metrics["protocol"].partition("/")[0]
+    if split != split_kind(dataset):
+        return f"is of another kind of split, {split}, and may have learned from what is held out now"
+    wanted = experiment.tables()["model"]
+    if metadata.model == experiment.model_name and metadata.config == wanted:
+        return ""
+    other = [
+        f"{name} {metadata.config.get(name)} instead of {value}"
+        for name, value in wanted.items()
+        if metadata.config.get(name) != value
+    ]
+    return f"is another network: {', '.join(other)}"
 
 
 def _start_of_same_data(dataset: Dataset, folder: Path, experiment: Experiment) -> Path | None:

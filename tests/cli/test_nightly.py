@@ -66,6 +66,13 @@ def test_people_are_told_where_training_starts(adrec: Adrec, night: list[object]
     assert "difference" in done.stdout
 
 
+def test_people_are_told_why_training_starts_from_nothing(adrec: Adrec, night: list[object], tmp_path: Path) -> None:
+    write_shop(tmp_path / "shop.csv", users=50)
+    done = adrec(*night, "--tolerance", 1, "--max-length", 7, "--quiet")
+    assert re.search(r"warning: all weights are fresh: \w{16}\.safetensors is another network: ", done.stderr)
+    assert "max_length 50 instead of 7" in done.stderr
+
+
 def test_going_back(adrec: Adrec, night: list[object], tmp_path: Path) -> None:
     workspace = ["--workspace", tmp_path / "workspace"]
     alone = adrec("rollback", *workspace)

@@ -196,8 +196,11 @@ def item_ids(shop: Shop) -> list[str]:
 def test_another_network_starts_from_fresh_weights(shop):
     shop.sells("tuesday.csv", range(50, 130), day=1)
     bigger = merged(LEARNING, {"model": {"hidden_size": 24}})
-    assert shop.night("tuesday.csv", learning=bigger).start.checkpoint is None
-    assert shop.night("tuesday.csv", learning=LEARNING, cold=True, promotion=ANY).start.checkpoint is None
+    start = shop.night("tuesday.csv", learning=bigger).start
+    assert start.checkpoint is None
+    assert start.reason.endswith("is another network: hidden_size 16 instead of 24")
+    start = shop.night("tuesday.csv", learning=LEARNING, cold=True, promotion=ANY).start
+    assert (start.checkpoint, start.reason) == (None, "")
 
 
 ANY = PromotionOptions(tolerance=1.0, keep=2)
