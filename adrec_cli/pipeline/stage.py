@@ -238,14 +238,22 @@ def _starting_model(
         try:
             model.load_state_dict(parent.tensors)
         except RuntimeError as error:
+            differing = _differing(parent, experiment) or str(error).splitlines()[-1].strip()
             raise ArtifactError(
-                f"{parent.path} does not fit the configuration of {stage_name}: {str(error).splitlines()[-1].strip()}",
-                hint="leave the network's size as it was in the stage before",
+                f"{parent.path} does not fit the configuration of {stage_name}: {differing}",
+                hint="leave the network as it was in the stage before, or train that one anew with the same options",
             ) from error
     fresh = model.components() if parent is None else experiment.stages[stage_name].fresh
     for component in fresh:
         model.initialize(component, seeded_generator(experiment.training.seed, "init", component))
     return model
+
+
+def _differing(parent: Checkpoint, experiment: Experiment) -> str:
+    """Say which options of the network are not those of the checkpoint."""
+    before, now = parent.metadata.config, experiment.tables()["model"]
+    changed = [name for name in now if name in before and before[name] != now[name]]
+    return "; ".join(f"{name} is {now[name]!r}, was {before[name]!r}" for name in changed)
 
 
 def _metadata(

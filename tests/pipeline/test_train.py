@@ -155,7 +155,7 @@ def test_an_ambiguous_name_lists_the_candidates(workspace, tmp_path):
 def test_a_network_of_another_size_is_refused_in_later_stages(workspace):
     train_first_stage("tiny", workspace=workspace, experiment=TINY_EXPERIMENT)
     wider = ExperimentOptions(overrides={"model": {"hidden_size": 32}})
-    with pytest.raises(ArtifactError, match="does not fit the configuration"):
+    with pytest.raises(ArtifactError, match=r"does not fit the configuration of align: hidden_size is 32, was 16$"):
         train_next_stage("align", parent="pretrain", workspace=workspace, experiment=wider)
 
 
