@@ -60,7 +60,9 @@ def _show(terminal: Terminal, spec: DatasetSpec) -> None:
     described = ("title", "licence", "citation", "homepage", "notes")
     rows = [(name, text) for name in described if (text := str(getattr(spec, name)))]
     rows += [("files", " + ".join(form.files)) for form in spec.sources]
-    rows += [("download", form.url) for form in spec.sources if form.url]
+    for form in spec.sources:
+        if form.url:
+            rows += [("download", form.url), ("its sha256", form.sha256 or "not known; see --download-sha256")]
     rows += [("item file", " + ".join(form.files)) for form in spec.items]
     terminal.table(["about", spec.name], rows)
     cuts = [("default", spec.filters, spec.expected), *((n, v.filters, v.expected) for n, v in spec.variants.items())]

@@ -54,6 +54,11 @@ class Columns:
         option("--on-bad-row", panel=_COLUMNS, metavar="error|skip", help="What to do with an unreadable row.",
                 complete=completion.among(["error", "skip"])),
     ] = "error"  # fmt: skip
+    download_sha256: Annotated[
+        str | None,
+        option("--download-sha256", panel=_COLUMNS, metavar="HASH|any", complete=completion.among(["any"]),
+                help="What a download must have of which the data set does not know it; any takes what comes."),
+    ] = None  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from rich.text import Text
 from adrec_cli.cli.terminal import Terminal, harmless
 from adrec_cli.data.download import DownloadProgress
 from adrec_cli.data.filters import FilterApplied
+from adrec_cli.data.raw_files import UnknownDownload
 
 _NARROW_BAR = 10
 
@@ -72,6 +73,11 @@ class Progress:
         """Show one event; unknown ones are ignored."""
         if isinstance(event, DownloadProgress):
             self._download(event)
+        elif isinstance(event, UnknownDownload):
+            self.terminal.warn(
+                f"{event.name} was taken as it came, nobody has recorded its SHA-256; "
+                f"to have the same again: --download-sha256 {event.sha256}"
+            )
         elif isinstance(event, FilterApplied) and event.interactions:
             self.clear()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ class PreprocessOptions:
         valid_from, test_from: ISO dates where validation and test begin.
         items: file with titles and categories.
         on_bad_row: "error" or "skip".
+        download_sha256: what a download must have whose SHA-256 the data set does not name; "any" takes what comes.
         update: folder of a preprocessed data set whose item indices are kept and whose events are added to.
     """
 
@@ -65,6 +67,7 @@ class PreprocessOptions:
     test_from: str | None = None
     items: Path | None = None
     on_bad_row: BadRowPolicy = "error"
+    download_sha256: str | None = None
     update: Path | None = None
 
     def __post_init__(self) -> None:
@@ -73,6 +76,10 @@ class PreprocessOptions:
         _one_of("--split", self.split, SPLITS)
         _one_of("--timestamp-unit", self.timestamp_unit, TIME_UNITS)
         _one_of("--on-bad-row", self.on_bad_row, BAD_ROW_POLICIES)
+        if self.download_sha256 is not None and not re.fullmatch("any|[0-9a-f]{64}", self.download_sha256):
+            raise UsageError(
+                f"--download-sha256 {self.download_sha256!r} is no SHA-256", hint="64 digits 0-9 and a-f, or: any"
+            )
         for option in ("min_interactions", "min_user_interactions", "min_item_interactions", "max_length"):
             value = getattr(self, option)
             if value is not None and value < 0:

@@ -107,7 +107,11 @@ def make_plan(
     if source in dataset_names():
         spec = load_dataset_spec(source)
         cache = workspace / CACHE_FOLDER / source
-        found = None if spec.generated else find_source(spec, raw=raw, cache=cache, on_event=on_event, fetch=fetch)
+        found = None
+        if not spec.generated:
+            found = find_source(
+                spec, raw=raw, cache=cache, on_event=on_event, fetch=fetch, sha256=options.download_sha256
+            )
         item = None if options.items is None else ItemSource(path=options.items)
         if item is None and found is not None:
             beside = find_item_file(spec, found, raw=raw, cache=cache)

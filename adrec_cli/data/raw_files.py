@@ -6,10 +6,14 @@ import glob
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.data.datasets import DatasetSpec, ItemFile, SourceFiles
 from adrec_cli.data.download import download, extract_member
 from adrec_cli.errors import InputError
+
+ANY_DOWNLOAD: Final = "any"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,19 @@ class FoundFiles:
     paths: tuple[Path, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnknownDownload:
+    """A file was downloaded and taken as it came: nobody knew what it must contain.
+
+    Attributes:
+        name: of the file.
+        sha256: what it has, with which the next download can be checked.
+    """
+
+    name: str
+    sha256: str
+
+
 def find_source(
     spec: DatasetSpec,
     *,
@@ -32,6 +49,7 @@ def find_source(
     cache: Path,
     on_event: Callable[[object], None],
     fetch: bool = True,
+    sha256: str | None = None,
 ) -> FoundFiles:
     """Find the interactions of a named data set, downloading them if they are nowhere.
 
@@ -39,8 +57,10 @@ def find_source(
         spec: the data set.
         raw: folder to look in, `raw/NAME/` first; None looks only into the cache.
         cache: folder for downloads.
-        on_event: gets the progress of downloads.
+        on_event: gets the progress of downloads, and `UnknownDownload` of one whose SHA-256 nobody knew.
         fetch: whether missing files may be downloaded.
+        sha256: what a download must have whose SHA-256 the data set does not name; "any" takes what comes, None
+            refuses it.
 
     Raises:
         InputError: nothing is found and nothing can be fetched.
@@ -55,7 +75,7 @@ def find_source(
                 return FoundFiles(form=form, paths=paths)
     for form in spec.sources:
         if form.url and fetch:
-            return FoundFiles(form=form, paths=_fetch(form, cache, on_event))
+            return FoundFiles(form=form, paths=_fetch(form, cache, on_event, sha256))
     looked = ", ".join(str(folder) for folder in _folders(spec.name, raw, cache)[:2])
     wanted = " or ".join(" + ".join(form.files) for form in spec.sources)
     raise InputError(
@@ -121,9 +141,21 @@ def _all_files(folder: Path, names: tuple[str, ...]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _fetch(form: SourceFiles, cache: Path, on_event: Callable[[object], None]) -> tuple[Path, ...]:
+def _fetch(
+    form: SourceFiles, cache: Path, on_event: Callable[[object], None], accepted: str | None
+) -> tuple[Path, ...]:
     fetched = cache / form.url.rpartition("/")[2]
-    download(form.url, fetched, sha256=form.sha256, on_event=on_event)
+    expected = form.sha256 or accepted
+    if expected is None:
+        raise InputError(
+            f"{form.url} would be downloaded, but what it must contain is not known: the data set names no SHA-256",
+            hint="fetch it yourself and name its folder with --raw, or say --download-sha256 HASH, or any to take what "
+            "comes",
+        )
+    unknown = expected == ANY_DOWNLOAD and not fetched.is_file()
+    download(form.url, fetched, sha256="" if expected == ANY_DOWNLOAD else expected, on_event=on_event)
+    if unknown:
+        on_event(UnknownDownload(name=fetched.name, sha256=file_sha256(fetched)))
     if not form.members:
         return (fetched,)
     targets = tuple(cache / name for name in form.files)

@@ -160,7 +160,7 @@ def test_a_data_set_is_downloaded_into_the_cache(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr("adrec_cli.data.raw_files.download", deliver)
     form = SourceFiles(files=("a.csv",), url="https://example.org/a.zip", members=("in/a.csv",))
-    found = find_source(spec(form), raw=None, cache=tmp_path / "cache", on_event=ignore)
+    found = find_source(spec(form), raw=None, cache=tmp_path / "cache", on_event=ignore, sha256="any")
     assert found.paths[0].read_text() == "x"
     with pytest.raises(InputError):
         find_source(spec(form), raw=None, cache=tmp_path / "other", on_event=ignore, fetch=False)

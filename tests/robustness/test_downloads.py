@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
+import json
 import urllib.error
 import urllib.request
 import zipfile
@@ -12,7 +14,7 @@ from email.message import Message
 import pyarrow as pa
 import pytest
 
-from adrec_cli.data import decoding
+from adrec_cli.data import decoding, download
 from adrec_cli.data.datasets import dataset_names, load_dataset_spec
 from adrec_cli.data.download import _SafeRedirects, extract_member
 from adrec_cli.errors import InputError
@@ -34,6 +36,56 @@ def test_every_address_is_https():
     forms = [form for name in dataset_names() for form in load_dataset_spec(name).sources if form.url]
     assert forms
     assert all(form.url.startswith("https://") for form in forms)
+
+
+@pytest.fixture
+def shipped(monkeypatch):
+    """Let every download arrive at once, as rows of the demo in the form of Amazon's reviews."""
+    rows = [
+        {"reviewerID": f"u{n % 8}", "asin": f"i{n % 6}", "unixReviewTime": 1_400_000_000 + n, "overall": 5.0}
+        for n in range(400)
+    ]
+    content = gzip.compress("\n".join(json.dumps(row) for row in rows).encode(), mtime=0)
+    asked = []
+
+    def fetch(url, part, name, on_event):
+        asked.append(url)
+        part.write_bytes(content)
+
+    monkeypatch.setattr(download, "_fetch", fetch)
+    return asked, hashlib.sha256(content).hexdigest()
+
+
+def test_a_download_that_nobody_knows_must_be_accepted(shipped, tmp_path):
+    asked, digest = shipped
+    line = ["preprocess", "baby", "--workspace", tmp_path]
+    assert "names no SHA-256" in typed_here(line).require_one_error(3)
+    assert not asked
+    assert "sha256" in typed_here([*line, "--download-sha256", "0" * 64]).require_one_error(3)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    typed_here([*line, "--download-sha256", "none"]).require_one_error(2)
+    taken = typed_here([*line, "--download-sha256", "any"])
+    assert taken.exit_code == 0, taken.stderr
+    assert "warning: reviews_Baby_5.json.gz was taken as it came" in taken.stderr
+    assert f"--download-sha256 {digest}" in taken.stderr
+    manifest = json.loads((tmp_path / "baby/manifest.json").read_text())
+    assert digest in {source["sha256"] for source in manifest["sources"]}
+    again = typed_here([*line, "--force"])
+    assert again.exit_code == 0
+    assert len(asked) == 2
+
+
+def test_a_download_that_is_pinned(shipped, tmp_path):
+    digest = shipped[1]
+    done = typed_here(["preprocess", "baby", "--workspace", tmp_path, "--download-sha256", digest])
+    assert done.exit_code == 0, done.stderr
+    assert "taken as it came" not in done.stderr
+
+
+def test_what_a_data_set_names_cannot_be_waived(shipped, tmp_path):
+    for accepted in ("any", shipped[1]):
+        line = ["preprocess", "lastfm", "--workspace", tmp_path, "--download-sha256", accepted]
+        assert "expected 6738f4819566" in typed_here(line).require_one_error(3)
 
 
 @pytest.fixture
