@@ -58,6 +58,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _require_replaceable(path)
         _remove_abandoned(path)
         yield temporary
         _sync(temporary)
@@ -114,6 +115,18 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _require_replaceable(path: Path) -> None:
+    """Refuse to put a file in the place of a device or a pipe, which a rename would do.
+
+    Raises:
+        StorageError: something that is neither file nor folder is there.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise StorageError(
+            f"could not write {path}: it is a device or a pipe, not a file", hint="give the name of a file"
+        )
 
 
 def _remove_abandoned(path: Path) -> None:

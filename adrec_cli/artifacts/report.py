@@ -91,6 +91,11 @@ def ranks_path(report: Path) -> Path:
     return report.with_name(report.name.removesuffix(REPORT_SUFFIX) + RANKS_SUFFIX)
 
 
+def report_of(ranks: Path) -> Path:
+    """Return where the report of a file of ranks lies."""
+    return ranks.with_name(ranks.name.removesuffix(RANKS_SUFFIX) + REPORT_SUFFIX)
+
+
 def report_files(dataset_folder: Path) -> list[Path]:
     """Return the reports of evaluations in a dataset's folder, sorted; other reports are left out."""
     found = (dataset_folder / REPORTS_FOLDER).glob(f"*{REPORT_SUFFIX}")
@@ -142,6 +147,16 @@ def settle_report(path: Path, evaluation: Evaluation) -> None:
         raise storage_error("write", path, error) from error
 
 
+def unsettled_ranks(path: Path) -> Path | None:
+    """Return the file in which the ranks of a report still lie under their first name; None where they do not.
+
+    Raises:
+        ArtifactError: the report is damaged.
+    """
+    first = _next_path(path, read_report(path).ranks_sha256)
+    return first if first.is_file() else None
+
+
 def read_report(path: Path) -> Evaluation:
     """Read and check a report, not its ranks.
 
@@ -179,7 +194,7 @@ def read_ranks(path: Path) -> TargetRanks:
         StorageError: unreadable.
     """
     if path.name.endswith(RANKS_SUFFIX):
-        path = path.with_name(path.name.removesuffix(RANKS_SUFFIX) + REPORT_SUFFIX)
+        path = report_of(path)
     while True:
         evaluation = read_report(path)
         sha256 = evaluation.ranks_sha256

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +11,20 @@ from pathlib import Path
 from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, storage_error
 from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state
 from adrec_cli.artifacts.dataset import NEXT_SUFFIX, recover_dataset
-from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.lock import LOCK_FILE, exclusive
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
+from adrec_cli.artifacts.report import report_files, report_of, unsettled_ranks
 from adrec_cli.data.source_content import SCRATCH_FOLDER
 from adrec_cli.errors import ArtifactError, LockedError
-from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE, SEED_FOLDER, STATE_SUFFIX
+from adrec_cli.pipeline.sweeping.shared_stages import STAGES_FOLDER, SWEEPS_FOLDER
+from adrec_cli.schema import (
+    CHECKPOINT_SUFFIX,
+    MANIFEST_FILE,
+    RANKS_SUFFIX,
+    REPORTS_FOLDER,
+    SEED_FOLDER,
+    STATE_SUFFIX,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +61,24 @@ def removable(workspace: Path) -> list[Removable]:
     if not workspace.is_dir():
         raise ArtifactError(f"{workspace} does not exist", hint="check --workspace")
     found: list[Removable] = []
-    for folder in sorted(path for path in workspace.iterdir() if path.is_dir() and path.name[0] != "."):
+    for folder in _visible(workspace):
+        # Another folder beside the data sets is nobody's business here.
+        if not any((folder / name).exists() for name in (LOCK_FILE, MANIFEST_FILE)):
+            continue
         found += _in_folder(folder)
-        for inner in sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."):
-            found += _in_folder(inner)
+        for inner in _visible(folder):
+            if inner.name != SWEEPS_FOLDER:
+                found += _in_folder(inner)
             for seeded in sorted(inner.glob(f"{SEED_FOLDER}*")):
                 found += _in_folder(seeded)
+        for sweep in _visible(folder / SWEEPS_FOLDER):
+            found += _in_folder(sweep)
     return found
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Return the folders in a folder, which may be missing, without hidden ones."""
+    return sorted(path for path in folder.glob("*") if path.is_dir() and path.name[0] != ".")
 
 
 def clean(found: list[Removable]) -> Cleaned:
@@ -88,20 +109,33 @@ def clean(found: list[Removable]) -> Cleaned:
 
 
 def _in_folder(folder: Path) -> Iterator[Removable]:
-    """Find what can go in the folder of a data set or of a model."""
-    left = [path for suffix in (TEMPORARY_SUFFIX, NEXT_SUFFIX) for path in folder.glob(f".*{suffix}")]
-    left += [*(folder / PROMOTED_FOLDER).glob(f".*{TEMPORARY_SUFFIX}"), *folder.glob(SCRATCH_FOLDER)]
-    for path in sorted(left):
-        yield _removable(path, folder, "left by a run that was killed")
-    for path in sorted(folder.glob(f"*{STATE_SUFFIX}")):
-        if reason := _spent(path):
-            yield _removable(path, folder, reason)
+    """Find what can go in the folder of a data set, of a model, of reports, or of a sweep with its stages."""
+    for place in (folder, *_visible(folder / STAGES_FOLDER)):
+        for path in sorted(_left_by_killed_runs(place)):
+            yield _removable(path, folder, "left by a run that was killed")
+        for path in sorted(place.glob(f"*{STATE_SUFFIX}")):
+            if reason := _spent(path):
+                yield _removable(path, folder, reason)
     current = read_current(folder)
     named = {folder / one.checkpoint for one in (current, *current.earlier)} if current else set()
     named |= {items_beside(path) for path in named}
     for path in sorted((folder / PROMOTED_FOLDER).glob("*")):
         if path not in named and path.name[0] != ".":
             yield _removable(path, folder, "a promoted model that is kept no longer")
+    for path in sorted(folder.glob(f"*{RANKS_SUFFIX}")) if folder.name == REPORTS_FOLDER else []:
+        if not report_of(path).is_file():
+            yield _removable(path, folder, "ranks without their report")
+
+
+def _left_by_killed_runs(folder: Path) -> set[Path]:
+    """Return temporaries, and files on their way to their place that no report still needs there."""
+    left = {path for suffix in (TEMPORARY_SUFFIX, NEXT_SUFFIX) for path in folder.glob(f".*{suffix}")}
+    left |= {*(folder / PROMOTED_FOLDER).glob(f".*{TEMPORARY_SUFFIX}"), *folder.glob(SCRATCH_FOLDER)}
+    if folder.name == REPORTS_FOLDER:
+        for report in report_files(folder.parent):
+            with contextlib.suppress(ArtifactError):
+                left.discard(unsettled_ranks(report) or report)
+    return left
 
 
 def _spent(state: Path) -> str:

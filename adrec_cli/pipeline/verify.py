@@ -6,17 +6,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 import torch
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint, load_state
 from adrec_cli.artifacts.dataset import needs_recovery
+from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.manifest import Manifest
-from adrec_cli.artifacts.promotion import items_beside, read_current
+from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.report import read_ranks, read_report, report_files
-from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import AdrecError, ArtifactError
+from adrec_cli.pipeline.experiment import compose
 from adrec_cli.pipeline.opening import Checkpoint, open_dataset, restore_model
+from adrec_cli.pipeline.sweeping.measuring import read_measured
+from adrec_cli.pipeline.sweeping.shared_stages import STAGES_FOLDER, SWEEPS_FOLDER
+from adrec_cli.pipeline.sweeping.trials import read_trials
 from adrec_cli.schema import (
     CHECKPOINT_SUFFIX,
     CURRENT_FILE,
@@ -87,22 +92,47 @@ class _Dataset:
     def __init__(self, workspace: Path, folder: Path, raw: Path | None) -> None:
         self.workspace, self.folder, self.raw = workspace, folder, raw
         self.manifest: Manifest | None = None
+        self._hashes: set[str] | None = None
 
     def verdicts(self) -> Iterator[Verdict]:
         yield self._data()
         yield from self._sources()
-        seeds = sorted(self.folder.glob(f"*/{SEED_FOLDER}*/*{CHECKPOINT_SUFFIX}"))
-        seeds = [path for path in seeds if not path.name.endswith(STATE_SUFFIX)]
-        for path in [*Workspace(self.workspace).checkpoints(self.folder.name), *seeds]:
+        for path in self._found(f"*{CHECKPOINT_SUFFIX}"):
+            if path.name.endswith(STATE_SUFFIX):
+                continue
             yield self._checked(path, lambda path=path: self._checkpoint(path), "remove it and run its stage again")
-        states = [path for place in ("*", f"*/{SEED_FOLDER}*") for path in self.folder.glob(f"{place}/*{STATE_SUFFIX}")]
-        for path in sorted(states):
+        for path in self._found(f"*{STATE_SUFFIX}"):
             yield self._checked(path, lambda path=path: self._state(path), f"adrec clean --workspace {self.workspace}")
         for path in sorted(self.folder.glob(f"*/{CURRENT_FILE}")):
             again = f"adrec run {self.folder.name} --model {path.parent.name} --force"
             yield self._checked(path, lambda path=path: self._current(path), again)
         for path in report_files(self.folder):
             yield self._checked(path, lambda path=path: self._report(path), "evaluate again")
+
+        yield from self._sweeps()
+
+    def _found(self, pattern: str) -> list[Path]:
+        """Return files in the folders of models, of their further seeds, and of the stages of sweeps, sorted."""
+        places = ("*", f"*/{SEED_FOLDER}*", f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/*")
+        return sorted(path for place in places for path in self.folder.glob(f"{place}/{pattern}"))
+
+    def _sweeps(self) -> Iterator[Verdict]:
+        again = "remove it and run the sweep again"
+        for path in sorted(self.folder.glob(f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/*/measured-*.json")):
+            yield self._checked(
+                path, lambda path=path: (read_measured(path), (WHOLE, "what was measured", ""))[1], again
+            )
+        for path in sorted(self.folder.glob(f"{SWEEPS_FOLDER}/*/*.jsonl")):
+            yield self._checked(path, lambda path=path: (WHOLE, f"{len(read_trials(path)):,} trials", ""), again)
+        for path in sorted(self.folder.glob(f"{SWEEPS_FOLDER}/*/*.parquet")):
+            yield self._checked(path, lambda path=path: self._table(path), again)
+
+    def _table(self, path: Path) -> tuple[str, str, str]:
+        try:
+            rows = pl.read_parquet(literal(path)).height
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise ArtifactError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+        return WHOLE, f"results of a sweep, {rows:,} rows", ""
 
     def _checked(self, path: Path, check: object, repair: str) -> Verdict:
         assert callable(check)
@@ -146,17 +176,27 @@ class _Dataset:
         restore_model(Checkpoint(path=path, sha256="", metadata=metadata, tensors=tensors), torch.device("cpu"))
         detail = f"{metadata.model} {metadata.stage}, epoch {metadata.epoch}, {len(tensors)} tensors, all finite"
         again = f"adrec train {self.folder.name} --model {metadata.model}"
+        if SWEEPS_FOLDER in path.relative_to(self.folder).parts:
+            again = "run the sweep again"
         if self.manifest is not None and metadata.items_sha256 != self.manifest.items_sha256:
             return OUT_OF_DATE, f"{detail}; the items have changed since", again
         if self.manifest is not None and metadata.sequences_sha256 != self.manifest.sequences_sha256:
             return OUT_OF_DATE, f"{detail}; the sequences have changed since", again
-        if metadata.parent_sha256 and not self._has_parent(path, metadata):
+        if metadata.parent_sha256 and not self._has_parent(metadata):
+            if _starts_its_model(metadata):
+                return WHOLE, f"{detail}; the promoted model it started from is kept no longer", ""
             return OUT_OF_DATE, f"{detail}; the checkpoint it started from has changed since", again
         return WHOLE, detail, ""
 
-    def _has_parent(self, path: Path, metadata: CheckpointMetadata) -> bool:
-        siblings = [other for other in path.parent.glob(f"*{CHECKPOINT_SUFFIX}") if other != path]
-        return any(file_sha256(other) == metadata.parent_sha256 for other in siblings)
+    def _has_parent(self, metadata: CheckpointMetadata) -> bool:
+        """Whether the checkpoint it started from is there: beside it, in a sweep, or promoted."""
+        if self._hashes is None:
+            known = [
+                *self._found(f"*{CHECKPOINT_SUFFIX}"),
+                *self.folder.glob(f"*/{PROMOTED_FOLDER}/*{CHECKPOINT_SUFFIX}"),
+            ]
+            self._hashes = {file_sha256(path) for path in known}
+        return metadata.parent_sha256 in self._hashes
 
     def _state(self, path: Path) -> tuple[str, str, str]:
         load_state(path)
@@ -184,3 +224,9 @@ class _Dataset:
         if self.manifest is not None and report.sequences_sha256 != self.manifest.sequences_sha256:
             return OUT_OF_DATE, f"{detail}; the sequences have changed since", "evaluate again"
         return WHOLE, detail, ""
+
+
+def _starts_its_model(metadata: CheckpointMetadata) -> bool:
+    """Whether a checkpoint is of a first stage, which starts from fresh weights or from a promoted model."""
+    tables = {"model": metadata.config, **metadata.training}
+    return compose(metadata.model, inherited=tables).planned[0] == metadata.stage

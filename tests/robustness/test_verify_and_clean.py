@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
@@ -138,3 +139,98 @@ def test_clean_leaves_alone_where_another_run_works(workspace):
 @pytest.mark.parametrize("command", ["verify", "clean"])
 def test_a_workspace_that_is_missing(tmp_path, command):
     assert "does not exist" in typed_here([command, "--workspace", tmp_path / "none"]).require_one_error(4)
+
+
+def test_a_model_that_started_from_a_promoted_one(workspace, tmp_path):
+    """checkpoint -> stage before -> promoted model -> data -> source; one that is kept no longer is no damage."""
+    newer = tmp_path / "newer" / "shop.csv"
+    newer.parent.mkdir()
+    write_interactions(newer, users=45, items=15, seed=4)
+    line = ["run", newer, *TINY, "--workspace", workspace, "--tolerance", "1"]
+    assert typed_here(line).exit_code == 0
+    folder = workspace / "shop/adrec"
+    parent = load_checkpoint(folder / "pretrain.safetensors")[1].parent_sha256
+    promoted = folder / "promoted" / f"{parent[:16]}.safetensors"
+    assert promoted.exists()
+    assert {one["status"] for one in verdicts(workspace, "--raw", newer.parent).values()} == {"whole"}
+    tensors, metadata = load_checkpoint(folder / "pretrain.safetensors")
+    save_checkpoint(folder / "pretrain.safetensors", tensors, dataclasses.replace(metadata, parent_sha256="0" * 64))
+    found = verdicts(workspace)["shop/adrec/pretrain.safetensors"]
+    assert found["status"] == "whole"
+    assert "kept no longer" in found["detail"]
+
+
+@pytest.fixture(scope="module")
+def swept(finished, tmp_path_factory):
+    """A workspace in which a sweep has been."""
+    workspace = tmp_path_factory.mktemp("swept") / "workspace"
+    shutil.copytree(finished, workspace)
+    line = ["sweep", "shop", *TINY, "--vary", "model.lambda=0.01", "--name", "try", "--epochs", "1", "-w", workspace]
+    done = typed_here(line)
+    assert done.exit_code == 0, done.stderr
+    return workspace
+
+
+def test_sweeps_are_verified(swept, tmp_path):
+    workspace = tmp_path / "workspace"
+    shutil.copytree(swept, workspace)
+    sweep = workspace / "shop/sweeps/try"
+    found = verdicts(workspace)
+    assert {one["status"] for one in found.values()} == {"whole"}
+    files = [next(sweep.glob(f"stages/*/{name}")) for name in ("finetune.safetensors", "measured-*.json")]
+    files.append(next(sweep.glob("*.parquet")))
+    for path in files:
+        assert str(path.relative_to(workspace)) in found
+        content = path.read_bytes()
+        for damaged in (content[:-40], content[:30] + bytes([content[30] ^ 1]) + content[31:]):
+            if path.suffix == ".parquet" and len(damaged) == len(content):
+                # A table of results that is made anew from what it is a view of; it has no hash.
+                continue
+            path.write_bytes(damaged)
+            assert verdicts(workspace, code=4)[str(path.relative_to(workspace))]["status"] == "damaged"
+        path.write_bytes(content)
+
+
+def test_what_was_measured_and_is_damaged_is_measured_again(swept, tmp_path):
+    workspace = tmp_path / "workspace"
+    shutil.copytree(swept, workspace)
+    line = ["sweep", "shop", *TINY, "--vary", "model.lambda=0.01", "--name", "try", "--epochs", "1", "-w", workspace]
+    path = next(workspace.glob("shop/sweeps/try/stages/*/measured-*.json"))
+    whole = json.loads(path.read_text())
+    path.write_text(path.read_text().replace('"users": 40', '"users": 41'))
+    assert json.loads(path.read_text()) != whole
+    assert typed_here(line).exit_code == 0
+    again = json.loads(path.read_text())
+    assert again["users"] == whole["users"]
+
+
+def test_clean_knows_sweeps_and_ranks_and_leaves_other_folders_alone(swept, tmp_path):
+    workspace = tmp_path / "workspace"
+    shutil.copytree(swept, workspace)
+    stage = next(workspace.glob("shop/sweeps/try/stages/adrec-align-*"))
+    key = load_checkpoint(stage / "align.safetensors")[1].run_key
+    save_state(stage / "align.state.safetensors", {"w": torch.ones(2)}, {"run_key": key})
+    (stage / ".align.safetensors.77777.tmp").write_bytes(b"x")
+    reports = workspace / "shop/reports"
+    report = reports / "adrec-finetune-loo-full-test.json"
+    ranks = report.with_name("adrec-finetune-loo-full-test.ranks.parquet")
+    # A run that was killed behind its report, and one that was killed before.
+    needed = reports / f".adrec-finetune-loo-full-test.{json.loads(report.read_text())['ranks_sha256'][:16]}.ranks.next"
+    ranks.rename(needed)
+    (reports / ".other.0123456789abcdef.ranks.next").write_bytes(b"x")
+    (reports / "gone.ranks.parquet").write_bytes(b"x")
+    notes = workspace / "notes" / "deep"
+    notes.mkdir(parents=True)
+    for place in (notes, notes.parent):
+        (place / ".mine.1.tmp").write_bytes(b"x")
+    listed = json.loads(typed_here(["clean", "--dry-run", "--json", "--workspace", workspace]).stdout)
+    expected = {
+        stage / "align.state.safetensors", stage / ".align.safetensors.77777.tmp",
+        reports / ".other.0123456789abcdef.ranks.next", reports / "gone.ranks.parquet",
+    }  # fmt: skip
+    assert {one["path"] for one in listed["found"]} == {str(path) for path in expected}
+    assert typed_here(["clean", "--yes", "--workspace", workspace]).exit_code == 0
+    assert not any(path.exists() for path in expected)
+    assert needed.exists()
+    assert (notes / ".mine.1.tmp").exists()
+    assert "damaged" not in {one["status"] for one in verdicts(workspace).values()}

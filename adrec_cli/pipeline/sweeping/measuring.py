@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
+from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.artifacts.provenance import code_sha256, key_of
+from adrec_cli.errors import AdrecError, ArtifactError
 from adrec_cli.pipeline.evaluate import EvaluationOptions, RankingProgress, negatives_of, protocol_of
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, restore_model
 from adrec_cli.pipeline.stage import OnEvent
@@ -19,6 +21,8 @@ from adrec_cli.ranking.merging import merged_target_ranks
 from adrec_cli.ranking.metrics import CUTOFFS, METRICS
 from adrec_cli.ranking.protocols import held_out_cases
 from adrec_cli.runtime import resolve_device, set_threads
+
+_CHECKSUM = "measured_sha256"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +67,9 @@ def measured(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOption
     if before is not None:
         return before
     result = _measure(dataset, checkpoint, options, on_event)
-    write_bytes(path, (json.dumps({"key": key, **asdict(result)}, indent=2) + "\n").encode())
+    told = {"key": key, **asdict(result)}
+    told[_CHECKSUM] = content_sha256(told)
+    write_bytes(path, (json.dumps(told, indent=2) + "\n").encode())
     return result
 
 
@@ -84,10 +90,24 @@ def _key(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions) -
 
 def _read(path: Path, key: str) -> Measured | None:
     try:
-        content: Any = json.loads(path.read_bytes())
+        content = read_measured(path)
         return Measured(**content) if content.pop("key") == key else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (AdrecError, KeyError, TypeError):
         return None
+
+
+def read_measured(path: Path) -> dict[str, Any]:
+    """Read what was measured of a checkpoint, and the key of what that depends on.
+
+    Raises:
+        ArtifactError: missing or damaged.
+        StorageError: unreadable.
+    """
+    hint = "remove it; it is measured again"
+    content = read_json_object(path, hint=hint)
+    if not take_checksum(content, _CHECKSUM):
+        raise ArtifactError(f"{path} is damaged: its content does not match its own checksum", hint=hint)
+    return content
 
 
 def _measure(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions, on_event: OnEvent) -> Measured:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.atomic import storage_error, write_bytes
+from adrec_cli.artifacts.json_files import content_sha256, take_checksum
 from adrec_cli.errors import ArtifactError
 
+_CHECKSUM = "trial_sha256"
 DONE, PRUNED, DIVERGED, IMPOSSIBLE = "done", "pruned", "diverged", "impossible"
 
 
@@ -64,7 +66,10 @@ def read_trials(path: Path) -> list[Trial]:
     trials = []
     for number, line in enumerate(lines, start=1):
         try:
-            trial = Trial(**json.loads(line))
+            content = json.loads(line)
+            if not take_checksum(content, _CHECKSUM):
+                raise ValueError(f"line {number} does not match its own checksum")
+            trial = Trial(**content)
             epochs = {int(step): float(value) for step, value in trial.epochs.items()}
             if trial.number != number:
                 raise ValueError(f"trial {trial.number} in line {number}")
@@ -80,7 +85,14 @@ def write_trials(path: Path, trials: Sequence[Trial]) -> None:
     Raises:
         StorageError: the file system refused.
     """
-    write_bytes(path, "".join(json.dumps(asdict(trial), allow_nan=False) + "\n" for trial in trials).encode())
+    write_bytes(path, "".join(f"{_line(trial)}\n" for trial in trials).encode())
+
+
+def _line(trial: Trial) -> str:
+    # Read back first: JSON knows no numbers as keys.
+    content = json.loads(json.dumps(asdict(trial), allow_nan=False))
+    content[_CHECKSUM] = content_sha256(content)
+    return json.dumps(content)
 
 
 def _damaged(path: Path) -> ArtifactError:
