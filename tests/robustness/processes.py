@@ -126,6 +126,9 @@ def _typed(arguments: list[str], output: Path, prepare: Prepare) -> None:
         os.dup2(opened, number)
     for name in [name for name in os.environ if name.startswith("ADREC_")]:
         del os.environ[name]
+    # Whoever runs the tests may have these ignored, as nohup does.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        signal.signal(number, handler)
     prepare()
     # The streams of this process may have become something else.
     sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115

@@ -35,18 +35,21 @@ def small_steps() -> None:
     recommend_batch.CHUNK_USERS = 10
 
 
-def killed_before_write(nth: int) -> None:
-    """Let the process kill itself before its n-th change of the file system."""
+def killed_before_write(nth: int | None, count: Path | None = None) -> None:
+    """Let the process kill itself before its n-th change of the file system, or, for None, count them in a file."""
     small_steps()
-    left = nth
+    made = 0
+    counting = None if count is None else os.open(count, os.O_CREAT | os.O_WRONLY)
 
     def counted(function):
         @functools.wraps(function)
         def call(*args, **kwargs):
-            nonlocal left
-            left -= 1
-            if left < 0:
+            nonlocal made
+            made += 1
+            if nth is not None and made > nth:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if counting is not None:
+                os.write(counting, b".")
             return function(*args, **kwargs)
 
         return call
@@ -65,8 +68,17 @@ def small_parts(monkeypatch):
 def states(tmp_path_factory, csv):
     """For each command the workspace it starts in, and what an uninterrupted command makes of it.
 
-    The source has changed since, so that there is an old and a new version of everything.
+    With it stand how long that takes and how often it changes the file system. The source has changed since, so that
+    there is an old and a new version of everything.
     """
+
+    def uninterrupted(name, workspace):
+        count = folder / f"{name}.count"
+        counting = functools.partial(killed_before_write, None, count)
+        done = typed(_line(name, changed, workspace), folder, counting)
+        assert done.exit_code == 0, done.stderr
+        return artifacts(workspace), done.seconds, count.stat().st_size
+
     folder = tmp_path_factory.mktemp("states")
     changed = folder / "shop.csv"
     write_interactions(changed, users=50, items=15, seed=1)
@@ -77,15 +89,11 @@ def states(tmp_path_factory, csv):
     for name in ORDER[:-1]:
         before[name] = folder / name
         shutil.copytree(current, before[name])
-        done = typed(_line(name, changed, current), folder, small_steps)
-        assert done.exit_code == 0, done.stderr
-        after[name] = artifacts(current), done.seconds
+        after[name] = uninterrupted(name, current)
     before["run"] = before["preprocess"]
     whole = folder / "whole"
     shutil.copytree(before["run"], whole)
-    done = typed(_line("run", changed, whole), folder)
-    assert done.exit_code == 0, done.stderr
-    after["run"] = artifacts(whole), done.seconds
+    after["run"] = uninterrupted("run", whole)
     return changed, before, after
 
 
@@ -124,7 +132,7 @@ def random_moment(states, tmp_path: Path, rng: random.Random) -> bool:
 
     def killed(line):
         if rng.random() < 0.5:
-            return typed(line, tmp_path, functools.partial(killed_before_write, rng.randrange(1, 90)))
+            return typed(line, tmp_path, functools.partial(killed_before_write, rng.randrange(states[2][name][2])))
         running = Running(line, tmp_path, small_steps)
         time.sleep(rng.random() * states[2][name][1])
         running.send(signal.SIGKILL)
