@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.atomic import write_bytes
-from adrec_cli.artifacts.json_files import content_sha256 as content_sha256
-from adrec_cli.artifacts.json_files import read_json_object, take_checksum
+from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION, MANIFEST_FILE
 

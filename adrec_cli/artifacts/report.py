@@ -13,13 +13,13 @@ from typing import Any
 import polars as pl
 
 from adrec_cli.artifacts.atomic import replacing, storage_error, sync_folder, write_bytes
-from adrec_cli.artifacts.manifest import content_sha256
+from adrec_cli.artifacts.json_files import content_sha256
 from adrec_cli.artifacts.ranks import TargetRanks, parse_ranks, rank_file
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION, PROMOTION_REPORT_SUFFIX, RANKS_SUFFIX, REPORTS_FOLDER
 
 REPORT_SUFFIX = ".json"
-_NEXT_SUFFIX = ".ranks-next"
+RANKS_NEXT_SUFFIX = ".ranks-next"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +141,7 @@ def settle_report(path: Path, evaluation: Evaluation) -> None:
             os.replace(_next_path(path, evaluation.ranks_sha256), ranks_path(path))
             sync_folder(path.parent)
         stem = path.name.removesuffix(REPORT_SUFFIX)
-        for leftover in path.parent.glob(f".{stem}.*{_NEXT_SUFFIX}"):
+        for leftover in path.parent.glob(f".{stem}.*{RANKS_NEXT_SUFFIX}"):
             leftover.unlink(missing_ok=True)
     except OSError as error:
         raise storage_error("write", path, error) from error
@@ -210,7 +210,7 @@ def read_ranks(path: Path) -> TargetRanks:
 
 
 def _next_path(report: Path, ranks_sha256: str) -> Path:
-    return report.with_name(f".{report.name.removesuffix(REPORT_SUFFIX)}.{ranks_sha256[:16]}{_NEXT_SUFFIX}")
+    return report.with_name(f".{report.name.removesuffix(REPORT_SUFFIX)}.{ranks_sha256[:16]}{RANKS_NEXT_SUFFIX}")
 
 
 _KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float), "bool": bool}

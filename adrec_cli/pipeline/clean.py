@@ -13,10 +13,11 @@ from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state
 from adrec_cli.artifacts.dataset import NEXT_SUFFIX, recover_dataset
 from adrec_cli.artifacts.lock import LOCK_FILE, exclusive
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
-from adrec_cli.artifacts.report import report_files, report_of, unsettled_ranks
+from adrec_cli.artifacts.report import RANKS_NEXT_SUFFIX, report_files, report_of, unsettled_ranks
+from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
 from adrec_cli.data.source_content import SCRATCH_FOLDER
 from adrec_cli.errors import ArtifactError, LockedError
-from adrec_cli.pipeline.sweeping.shared_stages import STAGES_FOLDER, SWEEPS_FOLDER
+from adrec_cli.pipeline.sweeping.shared_stages import STAGES_FOLDER
 from adrec_cli.schema import (
     CHECKPOINT_SUFFIX,
     MANIFEST_FILE,
@@ -25,6 +26,8 @@ from adrec_cli.schema import (
     SEED_FOLDER,
     STATE_SUFFIX,
 )
+
+_UNFINISHED = (TEMPORARY_SUFFIX, NEXT_SUFFIX, RANKS_NEXT_SUFFIX)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +132,7 @@ def _in_folder(folder: Path) -> Iterator[Removable]:
 
 def _left_by_killed_runs(folder: Path) -> set[Path]:
     """Return temporaries, and files on their way to their place that no report still needs there."""
-    left = {path for suffix in (TEMPORARY_SUFFIX, NEXT_SUFFIX) for path in folder.glob(f".*{suffix}")}
+    left = {path for suffix in _UNFINISHED for path in folder.glob(f".*{suffix}")}
     left |= {*(folder / PROMOTED_FOLDER).glob(f".*{TEMPORARY_SUFFIX}"), *folder.glob(SCRATCH_FOLDER)}
     if folder.name == REPORTS_FOLDER:
         for report in report_files(folder.parent):

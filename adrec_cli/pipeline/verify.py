@@ -6,21 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
 import torch
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint, load_state
 from adrec_cli.artifacts.dataset import needs_recovery
-from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.report import read_ranks, read_report, report_files
+from adrec_cli.artifacts.sweep_files import SWEEP_FILE, SWEEPS_FOLDER, read_sweep, sweep_folders
 from adrec_cli.errors import AdrecError, ArtifactError
 from adrec_cli.pipeline.experiment import compose
 from adrec_cli.pipeline.opening import Checkpoint, open_dataset, restore_model
 from adrec_cli.pipeline.sweeping.measuring import read_measured
-from adrec_cli.pipeline.sweeping.shared_stages import STAGES_FOLDER, SWEEPS_FOLDER
+from adrec_cli.pipeline.sweeping.shared_stages import STAGES_FOLDER
 from adrec_cli.pipeline.sweeping.trials import read_trials
 from adrec_cli.schema import (
     CHECKPOINT_SUFFIX,
@@ -108,7 +107,6 @@ class _Dataset:
             yield self._checked(path, lambda path=path: self._current(path), again)
         for path in report_files(self.folder):
             yield self._checked(path, lambda path=path: self._report(path), "evaluate again")
-
         yield from self._sweeps()
 
     def _found(self, pattern: str) -> list[Path]:
@@ -124,15 +122,16 @@ class _Dataset:
             )
         for path in sorted(self.folder.glob(f"{SWEEPS_FOLDER}/*/*.jsonl")):
             yield self._checked(path, lambda path=path: (WHOLE, f"{len(read_trials(path)):,} trials", ""), again)
-        for path in sorted(self.folder.glob(f"{SWEEPS_FOLDER}/*/*.parquet")):
-            yield self._checked(path, lambda path=path: self._table(path), again)
+        for folder in sweep_folders(self.folder):
+            path = folder / SWEEP_FILE
+            yield self._checked(path, lambda folder=folder: self._sweep(folder), again)
 
-    def _table(self, path: Path) -> tuple[str, str, str]:
-        try:
-            rows = pl.read_parquet(literal(path)).height
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise ArtifactError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
-        return WHOLE, f"results of a sweep, {rows:,} rows", ""
+    def _sweep(self, folder: Path) -> tuple[str, str, str]:
+        record, results = read_sweep(folder)
+        detail = f"a sweep of {len(record.runs):,} runs, {results.height:,} figures"
+        if self.manifest is not None and record.sequences_sha256 != self.manifest.sequences_sha256:
+            return OUT_OF_DATE, f"{detail}; the sequences have changed since", record.command
+        return WHOLE, detail, ""
 
     def _checked(self, path: Path, check: object, repair: str) -> Verdict:
         assert callable(check)

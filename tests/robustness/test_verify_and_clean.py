@@ -178,16 +178,16 @@ def test_sweeps_are_verified(swept, tmp_path):
     found = verdicts(workspace)
     assert {one["status"] for one in found.values()} == {"whole"}
     files = [next(sweep.glob(f"stages/*/{name}")) for name in ("finetune.safetensors", "measured-*.json")]
-    files.append(next(sweep.glob("*.parquet")))
-    for path in files:
-        assert str(path.relative_to(workspace)) in found
+    for path in (*files, sweep / "sweep.json", sweep / "results.parquet"):
+        # The hash of the results stands in the other file.
+        name = str((sweep / "sweep.json" if path.suffix == ".parquet" else path).relative_to(workspace))
+        assert name in found
         content = path.read_bytes()
         for damaged in (content[:-40], content[:30] + bytes([content[30] ^ 1]) + content[31:]):
-            if path.suffix == ".parquet" and len(damaged) == len(content):
-                # A table of results that is made anew from what it is a view of; it has no hash.
-                continue
             path.write_bytes(damaged)
-            assert verdicts(workspace, code=4)[str(path.relative_to(workspace))]["status"] == "damaged"
+            verdict = verdicts(workspace, code=4)[name]
+            assert verdict["status"] == "damaged"
+            assert path.name in verdict["detail"]
         path.write_bytes(content)
 
 
@@ -215,9 +215,9 @@ def test_clean_knows_sweeps_and_ranks_and_leaves_other_folders_alone(swept, tmp_
     report = reports / "adrec-finetune-loo-full-test.json"
     ranks = report.with_name("adrec-finetune-loo-full-test.ranks.parquet")
     # A run that was killed behind its report, and one that was killed before.
-    needed = reports / f".adrec-finetune-loo-full-test.{json.loads(report.read_text())['ranks_sha256'][:16]}.ranks.next"
+    needed = reports / f".adrec-finetune-loo-full-test.{json.loads(report.read_text())['ranks_sha256'][:16]}.ranks-next"
     ranks.rename(needed)
-    (reports / ".other.0123456789abcdef.ranks.next").write_bytes(b"x")
+    (reports / ".other.0123456789abcdef.ranks-next").write_bytes(b"x")
     (reports / "gone.ranks.parquet").write_bytes(b"x")
     notes = workspace / "notes" / "deep"
     notes.mkdir(parents=True)
@@ -226,7 +226,7 @@ def test_clean_knows_sweeps_and_ranks_and_leaves_other_folders_alone(swept, tmp_
     listed = json.loads(typed_here(["clean", "--dry-run", "--json", "--workspace", workspace]).stdout)
     expected = {
         stage / "align.state.safetensors", stage / ".align.safetensors.77777.tmp",
-        reports / ".other.0123456789abcdef.ranks.next", reports / "gone.ranks.parquet",
+        reports / ".other.0123456789abcdef.ranks-next", reports / "gone.ranks.parquet",
     }  # fmt: skip
     assert {one["path"] for one in listed["found"]} == {str(path) for path in expected}
     assert typed_here(["clean", "--yes", "--workspace", workspace]).exit_code == 0
