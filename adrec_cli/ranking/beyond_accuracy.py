@@ -42,12 +42,12 @@ def gini(recommended_V: Integers) -> float:
     Args:
         recommended_V: as `recommended_counts`; items that are never recommended count.
     """
-    ascending = np.sort(recommended_V[1:])
-    total, items = int(ascending.sum()), len(ascending)
+    ascending = np.sort(recommended_V[1:]).astype(np.float64)
+    total, items = float(ascending.sum()), len(ascending)
     if total == 0:
         return 0.0
-    weights = 2 * np.arange(1, items + 1) - items - 1
-    return float((weights * ascending).sum() / (items * total))
+    weights = 2.0 * np.arange(1, items + 1) - items - 1
+    return float(weights @ ascending) / (items * total)
 
 
 def self_information(train_counts_V: Integers) -> Values:
@@ -92,8 +92,9 @@ def category_codes(categories: pl.Series, separator: str = "|") -> Integers:
     """
     names = categories.str.split(separator).list.eval(pl.element().filter(pl.element() != "")).list.unique()
     names = names.fill_null([])
-    owner = np.repeat(np.arange(1, len(names) + 1), names.list.len().to_numpy())
-    codes = names.explode(empty_as_null=False).rank("dense").to_numpy() if len(owner) else np.empty(0)
+    lengths = names.list.len()
+    owner = np.repeat(np.arange(1, len(names) + 1), lengths.to_numpy())
+    codes = names.filter(lengths > 0).explode().rank("dense").to_numpy()
     within = np.arange(len(owner)) - np.searchsorted(owner, owner)
     codes_VM = np.zeros((len(names) + 1, int(within.max(initial=0)) + 1), dtype=np.int64)
     codes_VM[owner, within] = codes

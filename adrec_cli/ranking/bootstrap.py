@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from adrec_cli.ranking.metrics import CUTOFFS, METRICS, Ranks
+from adrec_cli.ranking.metrics import CUTOFFS, METRICS, ByUser, Ranks
 
 Values = npt.NDArray[np.float64]
 
@@ -20,9 +20,7 @@ _HELD_AT_ONCE = 2**22
 
 def per_user(values: Values, users: npt.NDArray[np.int64]) -> Values:
     """Average the values of each user's cases, users in ascending order of their rows."""
-    _, inverse, counts = np.unique(users, return_inverse=True, return_counts=True)
-    means: Values = np.bincount(inverse, weights=values) / counts
-    return means
+    return ByUser(users).means(values)
 
 
 def bootstrap_interval(
@@ -46,16 +44,16 @@ def metric_intervals(
         seed: equal seeds give equal intervals.
     """
     # Beyond the last cut-off all ranks are alike, and with one case a user few different users are left.
-    ranks = np.minimum(ranks, max(cutoffs) + 1)
-    counts = None
-    if len(np.unique(users)) == len(users):
+    ranks, counts = np.minimum(ranks, max(cutoffs) + 1), None
+    by_user = ByUser(users)
+    if len(by_user) == len(users):
         ranks, counts = np.unique(ranks, return_counts=True)
-        users = np.arange(len(ranks))
+        by_user = ByUser(np.arange(len(ranks)))
     names, columns = [], []
     for k in cutoffs:
         for name, metric in METRICS.items():
             names.append(f"{name}@{k}")
-            columns.append(per_user(metric(ranks, k), users))
+            columns.append(by_user.means(metric(ranks, k)))
     bounds = bootstrap_intervals(np.column_stack(columns), counts, seed=seed)
     return dict(zip(names, bounds.tolist(), strict=True))
 

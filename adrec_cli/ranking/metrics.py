@@ -34,6 +34,26 @@ def reciprocal_rank(ranks: Ranks, k: int) -> Values:
 METRICS: dict[str, Callable[[Ranks, int], Values]] = {"hr": hit_rate, "ndcg": ndcg, "mrr": reciprocal_rank}
 
 
+class ByUser:
+    """Cases grouped by user once, to average several values over."""
+
+    def __init__(self, users: npt.NDArray[np.int64]) -> None:
+        """Group cases.
+
+        Args:
+            users: whose case each is.
+        """
+        _, self._inverse, self._counts = np.unique(users, return_inverse=True, return_counts=True)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def means(self, values: Values) -> Values:
+        """Average the values of each user's cases, users in ascending order."""
+        means: Values = np.bincount(self._inverse, weights=values) / self._counts
+        return means
+
+
 def mean_over_users(values: Values, users: npt.NDArray[np.int64]) -> float:
     """Average over the cases of each user first, then over users; each user counts once.
 
@@ -41,8 +61,7 @@ def mean_over_users(values: Values, users: npt.NDArray[np.int64]) -> float:
         values: one a case.
         users: whose case it is.
     """
-    _, inverse, counts = np.unique(users, return_inverse=True, return_counts=True)
-    return float((np.bincount(inverse, weights=values) / counts).mean())
+    return float(ByUser(users).means(values).mean())
 
 
 def metric_table(ranks: Ranks, users: npt.NDArray[np.int64], cutoffs: Sequence[int] = CUTOFFS) -> dict[str, float]:
@@ -53,6 +72,9 @@ def metric_table(ranks: Ranks, users: npt.NDArray[np.int64], cutoffs: Sequence[i
         users: whose case it is.
         cutoffs: the k of "@k".
     """
+    by_user = ByUser(users)
     return {
-        f"{name}@{k}": mean_over_users(metric(ranks, k), users) for k in cutoffs for name, metric in METRICS.items()
+        f"{name}@{k}": float(by_user.means(metric(ranks, k)).mean())
+        for k in cutoffs
+        for name, metric in METRICS.items()
     }

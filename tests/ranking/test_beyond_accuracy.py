@@ -75,6 +75,7 @@ def test_diversity_is_the_mean_jaccard_distance_of_pairs():
     assert diversity(1, 3, 2, 0) == 1 / 2
     assert math.isnan(diversity(1, 3))
     assert math.isnan(diversity(1, 0))
+    assert category_codes(pl.Series([None, ""], dtype=pl.String)).tolist() == [[0], [0], [0]]
 
 
 def test_diversity_in_chunks(monkeypatch):
