@@ -17,7 +17,7 @@ FOUNDATION = {"schema", "errors", "", "config", "runtime", "presets"}
 MAY_IMPORT = {
     # The command line calls the pipeline only; it knows the types of what it is told and what it shows.
     "cli": {"cli", "pipeline", "training", "data", "models", "artifacts", "diagnostics", *FOUNDATION},
-    "pipeline": {"pipeline", "training", "ranking", "artifacts", "data", "models", "diagnostics", *FOUNDATION},
+    "pipeline": {"pipeline", "training", "ranking", "artifacts", "data", "models", "diagnostics", "plots", *FOUNDATION},
     "training": {"training", "data", "models", "diagnostics", *FOUNDATION},
     "ranking": {"ranking", "data", "models", *FOUNDATION},
     "artifacts": {"artifacts", *FOUNDATION},
@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "models": {"models", "layers", "diffusion", *FOUNDATION},
     "layers": {"layers", "diffusion", "schema", "errors"},
     "diagnostics": {"diagnostics", "schema", "errors"},
+    "plots": {"plots", "schema", "errors"},
     "diffusion": {"diffusion", "schema", "errors"},
 }
 ONLY_IN_CLI = {"typer", "rich", "click"}

@@ -20,6 +20,7 @@ from adrec_cli.cli.export import export
 from adrec_cli.cli.failures import BROKEN_PIPE, discard_output, report_usage
 from adrec_cli.cli.finetune import finetune
 from adrec_cli.cli.inspect import inspect
+from adrec_cli.cli.plot import plot
 from adrec_cli.cli.preprocess import preprocess
 from adrec_cli.cli.pretrain import pretrain
 from adrec_cli.cli.recommend import recommend
@@ -145,6 +146,9 @@ add_command(
         "adrec inspect finetune --item s00e00 -k 5",
     ],
 )  # fmt: skip
+add_command(
+    app, plot, panel=SEEING, examples=["adrec plot grocery", "adrec plot grocery --only curves --only spectrum"]
+)
 add_command(app, verify, panel=KEEPING, examples=["adrec verify", "adrec verify workspace --raw downloads --json"])
 add_command(app, clean, panel=KEEPING, examples=["adrec clean --dry-run", "adrec clean --yes"])
 datasets.callback(invoke_without_command=True)(typeable(list_datasets))

@@ -14,6 +14,7 @@ from adrec_cli.training.stages import STAGES
 
 WORKSPACE_VARIABLE = "ADREC_WORKSPACE"
 DEFAULT_WORKSPACE = Path("workspace")
+PICTURE_KINDS = ("curves", "embeddings", "spectrum", "slices", "sweeps")
 
 Complete = Callable[[str], list[str]]
 

@@ -56,7 +56,7 @@ def sweep(
 
 def show_sweep(terminal: Terminal, sweep: Sweep) -> None:
     """Print how good each run is: the metric that decides with its interval, and some others."""
-    from adrec_cli.cli.training_progress import duration
+    from adrec_cli.cli.training_view import duration
 
     if terminal.as_json:
         terminal.document(asdict(sweep))

@@ -87,6 +87,11 @@ class Terminal:
         """Whether stderr is a terminal on which a line can be redrawn."""
         return not self.quiet and not self.log_json and sys.stderr.isatty() and self.err.is_interactive
 
+    @property
+    def message_width(self) -> int | None:
+        """Cells a message may take without being broken; None where stderr is no terminal."""
+        return self.err.width if sys.stderr.isatty() else None
+
     def note(self, text: str) -> None:
         """Say something on stderr, unless told to be quiet."""
         if not self.quiet:
@@ -94,7 +99,7 @@ class Terminal:
 
     def warn(self, text: str) -> None:
         """Say on stderr what deserves a look."""
-        self._message("warning", text, "yellow")
+        self._message("warning", text, "bold magenta")
 
     def error(self, text: str, hint: str = "") -> None:
         """Say on stderr what went wrong, in one line, and what to do."""
@@ -104,7 +109,7 @@ class Terminal:
             return
         self._message("error", text, "bold red")
         if hint:
-            self._message("hint", hint, "cyan")
+            self._message("hint", hint, "bold")
 
     def event(self, name: str, content: Mapping[str, Any]) -> None:
         """Log what happened for machines; people are told by `note`."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
 from dataclasses import asdict
 
 from adrec_cli.cli.progress import Progress
 from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.training_view import TrainingView, duration, epoch_row
 from adrec_cli.cli.tune import shown
 from adrec_cli.pipeline.compare import EvaluationStarted
 from adrec_cli.pipeline.evaluate import RankingProgress
@@ -20,7 +19,6 @@ from adrec_cli.pipeline.tune import TrialDone, TrialStarted
 from adrec_cli.pipeline.warm_start import StartChosen
 from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
 
-_NEWEST_STEP_WEIGHT = 0.1
 _LOGGED = (EpochDone, StageStarted, StartChosen, RunStepStarted, SweepRunStarted, SweepRunDone, TrialStarted, TrialDone)
 """Events that go to the log for machines."""
 
@@ -30,10 +28,7 @@ class TrainingProgress(Progress):
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(terminal)
-        self._monitor = ""
-        self._started = time.perf_counter()
-        self._steps = 0
-        self._rate = 0.0
+        self._view = TrainingView()
 
     def __call__(self, event: object) -> None:
         """Show one event."""
@@ -101,7 +96,8 @@ class TrainingProgress(Progress):
             self.terminal.note(f"{event.run}: {event.metric} {event.value:.4f}, trained {duration(event.seconds)}")
 
     def _stage(self, event: StageStarted) -> None:
-        self._monitor, self._started, self._steps, self._rate = event.monitor, time.perf_counter(), 0, 0.0
+        self.clear()
+        self._view = TrainingView(event.monitor)
         self.terminal.note(
             f"{event.stage}: {event.sequences:,} sequences, {event.tokens:,} tokens; "
             f"trains {event.trained_parameters:,} of {event.parameters:,} parameters"
@@ -110,42 +106,18 @@ class TrainingProgress(Progress):
             self.terminal.note(f"{event.stage}: goes on after epoch {event.resumed_epoch} of an unfinished run")
 
     def _step(self, event: StepDone) -> None:
-        self._steps += 1
-        # A single step is too noisy to read.
-        self._rate += (event.tokens_per_second - self._rate) * max(1 / self._steps, _NEWEST_STEP_WEIGHT)
-        left = (event.epochs - event.epoch + 1) * event.steps - event.step
-        seconds_left = (time.perf_counter() - self._started) / self._steps * left
-        detail = [
-            f"{event.step}/{event.steps}",
-            f"{duration(seconds_left)} left",
-            _losses(event.losses),
-            f"{self._rate:,.0f} tokens/s",
-        ]
-        if event.step == event.steps:
-            detail[1] = "validating"
-        self.show(f"{event.stage} {event.epoch}/{event.epochs}", event.step, event.steps, "  ".join(detail))
+        below = self._view.step(event)
+        detail = f"{event.step}/{event.steps}  {self._view.left(event)}"
+        self.show(f"{event.stage} {event.epoch}/{event.epochs}", event.step, event.steps, detail, below)
 
     def _epoch(self, event: EpochDone) -> None:
-        self.clear()
-        width = len(str(event.epochs))
-        row = [f"{event.stage} {event.epoch:>{width}}/{event.epochs}", _losses(event.losses)]
-        if self._monitor in event.valid:
-            row.append(f"{self._monitor} {event.valid[self._monitor]:.4f}{'*' if event.improved else ' '}")
-        row += [f"{event.tokens_per_second:,.0f} tokens/s", duration(event.seconds)]
-        self.terminal.note("  ".join(row))
+        # The view stays where it is: the next epoch follows, and a bar that comes and goes flickers.
+        self._view.epoch(event)
+        if event.epoch == event.epochs:
+            self.clear()
+        self.terminal.note(epoch_row(event, self._view.monitor, self.terminal.message_width))
 
     def _ranking(self, event: RankingProgress) -> None:
         self.show("ranking", event.done, event.total, f"{event.done:,}/{event.total:,}")
         if event.done >= event.total:
             self.clear()
-
-
-def _losses(losses: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4f}" for name, value in losses.items())
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people read them: 0:07, 12:34, 1:02:03."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

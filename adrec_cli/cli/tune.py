@@ -53,7 +53,7 @@ def _show(terminal: Terminal, search: Search) -> None:
     if terminal.as_json:
         terminal.document(asdict(search))
         return
-    from adrec_cli.cli.training_progress import duration
+    from adrec_cli.cli.training_view import duration
 
     def rank(trial: Trial) -> tuple[bool, float]:
         return trial.state != "done", -(trial.value or 0.0)

@@ -26,12 +26,14 @@ def silhouette(vectors_ND: torch.Tensor, *, clusters: int, seed: int) -> float |
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import silhouette_score
+    from threadpoolctl import threadpool_limits
 
     points_ND = evenly_spaced(vectors_ND, MAX_CLUSTERED_ITEMS).numpy()
     count = min(clusters, len(points_ND) - 1)
     if count < 2:
         return None
-    with warnings.catch_warnings():
+    # Several threads add up in another order each time, and wait for each other on a busy machine.
+    with warnings.catch_warnings(), threadpool_limits(1):
         # Where items are equal there are fewer clusters; the silhouette says so.
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = KMeans(count, n_init=_STARTS, random_state=seed).fit_predict(points_ND)

@@ -1,0 +1,65 @@
+"""`adrec plot`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.options import Common, DatasetArgument
+from adrec_cli.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from adrec_cli.pipeline.plot import Plotted
+
+
+def plot(
+    dataset: DatasetArgument = None,
+    *,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="KIND", autocompletion=completion.among(completion.PICTURE_KINDS),
+                     help=f"{', '.join(completion.PICTURE_KINDS)}; repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="To write to; the data set's reports by default.",
+                                  file_okay=False)
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="Of sweeps, slices and steps; ndcg@10 or the one monitored.")
+    ] = None,
+    items: Annotated[int, typer.Option(metavar="N", min=8, help="Points on a map of item vectors, at most.")] = 2000,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of t-SNE and of the noise.")] = 0,
+    threads: Annotated[int | None, typer.Option(metavar="N", help="CPU threads; PyTorch's choice by default.")] = None,
+    common: Common,
+    session: Session,
+) -> None:  # fmt: skip
+    """Draw training, item vectors, slices and sweeps: whatever the data set has, as PNG and SVG."""
+    from adrec_cli.pipeline import plot as pipeline
+    from adrec_cli.pipeline.pictures.picture import PictureOptions
+
+    terminal = session.terminal
+
+    def told(event: object) -> None:
+        if isinstance(event, pipeline.PicturesStarted):
+            terminal.note(f"{event.kind} ...")
+        elif isinstance(event, pipeline.PicturesSkipped):
+            terminal.note(f"no picture of {event.kind}: {event.reason}")
+
+    options = PictureOptions(metric=metric, items=items, seed=seed)
+    plotted = pipeline.plot(
+        dataset, workspace=common.workspace, kinds=only or (), out=out, options=options, threads=threads, on_event=told
+    )
+    _show(terminal, plotted)
+
+
+def _show(terminal: Terminal, plotted: Plotted) -> None:
+    if terminal.as_json:
+        terminal.document(asdict(plotted))
+        return
+    terminal.table(["picture", "shows"], [(one.name, one.title) for one in plotted.pictures])
+    terminal.line(f"stored as .png and .svg in {plotted.folder}")

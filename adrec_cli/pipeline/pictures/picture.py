@@ -1,0 +1,65 @@
+"""A picture ready to be written or embedded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from adrec_cli.errors import UsageError
+from adrec_cli.plots.style import rendered
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_TITLES = {
+    "adrec": "ADRec", "sasrec": "SASRec", "esasrec": "eSASRec", "gru4rec": "GRU4Rec", "dreamrec": "DreamRec",
+    "diffurec": "DiffuRec", "mostpop": "MostPopular",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture.
+
+    Attributes:
+        name: of its files, without suffix.
+        title, about: what it shows, and of which data and protocol.
+        figure: to be drawn.
+    """
+
+    name: str
+    title: str
+    about: str
+    figure: Figure
+
+    def svg(self) -> bytes:
+        """Return it as SVG; equal pictures give equal bytes."""
+        return rendered(self.figure, "svg")
+
+    def png(self) -> bytes:
+        """Return it as PNG for print."""
+        return rendered(self.figure, "png")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions:
+    """What pictures show.
+
+    Attributes:
+        metric: of sweeps, slices and steps; None takes the one that was monitored, or ndcg@10.
+        items: at most so many points on a map of item vectors.
+        seed: of t-SNE and of the noise to compare with.
+    """
+
+    metric: str | None = None
+    items: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.items < 1:
+            raise UsageError(f"items must be at least 1, got {self.items}")
+
+
+def display_name(model: str) -> str:
+    """Return a model's name as its paper writes it."""
+    return _TITLES.get(model, model)

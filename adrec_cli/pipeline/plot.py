@@ -1,0 +1,134 @@
+"""`adrec plot`: draws what a dataset's folder holds, as PNG and SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.pipeline.opening import Dataset, open_dataset
+from adrec_cli.pipeline.pictures.curves import curves
+from adrec_cli.pipeline.pictures.item_vectors import maps, spectrum
+from adrec_cli.pipeline.pictures.picture import Picture, PictureOptions
+from adrec_cli.pipeline.pictures.slices import slices
+from adrec_cli.pipeline.pictures.sweeps import sweeps
+from adrec_cli.pipeline.stage import OnEvent, ignore
+from adrec_cli.runtime import set_threads
+from adrec_cli.schema import REPORTS_FOLDER
+
+KINDS: Mapping[str, Callable[[Dataset, PictureOptions], list[Picture]]] = MappingProxyType(
+    {"curves": curves, "embeddings": maps, "spectrum": spectrum, "slices": slices, "sweeps": sweeps}
+)
+"""Kinds of pictures by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PicturesStarted:
+    """Pictures of a kind are being drawn."""
+
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PicturesSkipped:
+    """There is nothing to draw a kind of picture from, and why."""
+
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlottedFile:
+    """A picture that was written, twice."""
+
+    name: str
+    title: str
+    about: str
+    png: Path
+    svg: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plotted:
+    """What was written, and what there is nothing to draw from."""
+
+    dataset: str
+    folder: Path
+    pictures: list[PlottedFile]
+    skipped: list[PicturesSkipped]
+
+
+def plot(
+    dataset_name: str | None,
+    *,
+    workspace: Path,
+    kinds: Sequence[str] = (),
+    out: Path | None = None,
+    options: PictureOptions = PictureOptions(),
+    threads: int | None = None,
+    on_event: OnEvent = ignore,
+) -> Plotted:
+    """Draw pictures of a dataset's models and write them; the same artifacts give the same bytes.
+
+    Args:
+        dataset_name: None takes the only one in the workspace.
+        workspace: where datasets are.
+        kinds: of `KINDS`; none: all for which there is something to draw.
+        out: folder to write to; None takes the dataset's reports.
+        options: what the pictures show.
+        threads: of the CPU; None leaves PyTorch's default.
+        on_event: told `PicturesStarted` and `PicturesSkipped`.
+
+    Raises:
+        UsageError: an unknown kind, or matplotlib or scikit-learn is not installed.
+        ArtifactError: something is damaged, or there is nothing to draw.
+    """
+    set_threads(threads)
+    dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
+    folder = out or dataset.folder / REPORTS_FOLDER
+    written: list[PlottedFile] = []
+    skipped: list[PicturesSkipped] = []
+    for found in drawn(dataset, kinds, options, on_event):
+        if isinstance(found, PicturesSkipped):
+            skipped.append(found)
+        else:
+            written.append(_write(found, folder))
+    if not written:
+        raise ArtifactError(
+            f"there is nothing to draw of {dataset.manifest.dataset}: {skipped[0].reason}",
+            hint=f"train first: adrec run {dataset.manifest.dataset}",
+        )
+    return Plotted(dataset=dataset.manifest.dataset, folder=folder, pictures=written, skipped=skipped)
+
+
+def drawn(
+    dataset: Dataset, kinds: Sequence[str], options: PictureOptions, on_event: OnEvent = ignore
+) -> Iterator[Picture | PicturesSkipped]:
+    """Yield the pictures of a dataset, and what there is nothing to draw from; arguments and errors as `plot`.
+
+    Where kinds are asked for by name, one that cannot be drawn is an error.
+    """
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise UsageError(f"unknown kind of picture {unknown[0]!r}", hint=f"one of: {', '.join(KINDS)}")
+    for kind in kinds or KINDS:
+        on_event(PicturesStarted(kind=kind))
+        try:
+            yield from KINDS[kind](dataset, options)
+        except ArtifactError as error:
+            if kinds:
+                raise
+            skipped = PicturesSkipped(kind=kind, reason=error.message)
+            on_event(skipped)
+            yield skipped
+
+
+def _write(picture: Picture, folder: Path) -> PlottedFile:
+    png, svg = folder / f"{picture.name}.png", folder / f"{picture.name}.svg"
+    write_bytes(png, picture.png())
+    write_bytes(svg, picture.svg())
+    return PlottedFile(name=picture.name, title=picture.title, about=picture.about, png=png, svg=svg)

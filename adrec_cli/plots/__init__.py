@@ -1,0 +1,1 @@
+"""Pictures, one kind a file: figures from plain numbers, which know neither models nor files."""

@@ -1,0 +1,156 @@
+"""Item vectors of several models on the plane, by t-SNE: whether they form groups, and of what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adrec_cli.errors import UsageError
+from adrec_cli.plots.style import CYCLE, GREY, MARKERS, PALE, drawable, headline, new_figure, shortened, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Points = npt.NDArray[np.float32]
+
+_PERPLEXITY = 30.0
+_SHOWN_CATEGORIES = len(CYCLE)
+_LONGEST_CATEGORY = 22
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingMap:
+    """A model's items on the plane.
+
+    Attributes:
+        name: of the model, and figures worth a line.
+        points_N2: one row an item.
+    """
+
+    name: str
+    points_N2: Points
+
+
+def project(vectors_ND: npt.NDArray[Any], *, seed: int) -> Points:
+    """Return the vectors on the plane by t-SNE, from their first two principal components; the same every time.
+
+    Args:
+        vectors_ND: of at least five items.
+        seed: of t-SNE.
+
+    Raises:
+        UsageError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.manifold import TSNE
+        from threadpoolctl import threadpool_limits
+    except ModuleNotFoundError as error:
+        raise UsageError("t-SNE needs scikit-learn", hint="pip install 'adrec-cli[plots]'") from error
+    perplexity = min(_PERPLEXITY, (len(vectors_ND) - 1) / 3)
+    projection = TSNE(init="pca", perplexity=perplexity, random_state=seed, n_jobs=1)
+    # Several threads add up in another order each time, and wait for each other on a busy machine.
+    with threadpool_limits(1):
+        points: Points = projection.fit_transform(np.ascontiguousarray(vectors_ND, dtype=np.float32))
+    return points
+
+
+@styled
+def draw_by_category(
+    maps: Sequence[EmbeddingMap], categories: Sequence[str | None], *, title: str, about: str
+) -> Figure:
+    """Draw the maps beside each other, the largest categories with a colour and a shape each.
+
+    Args:
+        maps: all of the same items.
+        categories: of the items.
+        title, about: headline, and the grey line below the picture.
+    """
+    known = [category for category in categories if category]
+    sizes = {category: known.count(category) for category in dict.fromkeys(known)}
+    shown = sorted(sizes, key=lambda category: (-sizes[category], category))[:_SHOWN_CATEGORIES]
+    labels = np.array([shown.index(category) if category in shown else -1 for category in categories])
+    figure, panels = _panels(maps)
+    for axes, each in zip(panels, maps, strict=True):
+        rest_N2 = each.points_N2[labels < 0]
+        axes.scatter(rest_N2[:, 0], rest_N2[:, 1], s=6, color=PALE, linewidths=0, rasterized=True)
+        for number in range(len(shown)):
+            chosen_N2 = each.points_N2[labels == number]
+            axes.scatter(
+                chosen_N2[:, 0], chosen_N2[:, 1], s=11, color=CYCLE[number], marker=MARKERS[number], linewidths=0,
+                alpha=0.8, rasterized=True,
+            )  # fmt: skip
+    names = [drawable(name, f"category {number + 1}") for number, name in enumerate(shown)]
+    _legend(figure, names, about, has_rest=bool((labels < 0).any()))
+    headline(figure, title, "")
+    return figure
+
+
+@styled
+def draw_by_popularity(
+    maps: Sequence[EmbeddingMap], counts: npt.NDArray[np.int64], *, title: str, about: str
+) -> Figure:
+    """Draw the maps beside each other, popular items dark, large and on top.
+
+    Args:
+        maps: all of the same items.
+        counts: train events of the items.
+        title, about: headline, and the grey line below the picture.
+    """
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap, LogNorm
+
+    order = np.argsort(counts, kind="stable")
+    size = 4 + 26 * np.log1p(counts[order]) / max(float(np.log1p(counts.max())), 1.0)
+    figure, panels = _panels(maps)
+    norm = LogNorm(1, max(int(counts.max()), 2))
+    # Without its yellow end, which is hardly seen on white.
+    shades = ListedColormap(colormaps["viridis"](np.linspace(0.92, 0, 256)))
+    drawn = None
+    for axes, each in zip(panels, maps, strict=True):
+        points_N2 = each.points_N2[order]
+        drawn = axes.scatter(
+            points_N2[:, 0], points_N2[:, 1], s=size, c=np.maximum(counts[order], 1), cmap=shades, norm=norm,
+            linewidths=0, alpha=0.85, rasterized=True,
+        )  # fmt: skip
+    assert drawn is not None
+    bar = figure.colorbar(drawn, ax=panels, shrink=0.6, aspect=30, pad=0.02)
+    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    bar.set_label("train events of the item")
+    headline(figure, title, about)
+    return figure
+
+
+def _panels(maps: Sequence[EmbeddingMap]) -> tuple[Figure, list[Axes]]:
+    columns = len(maps) if len(maps) in (1, 3) else 2
+    rows = -(-len(maps) // columns)
+    figure = new_figure({1: 6.2, 2: 3.9, 3: 3.0}[columns] * rows + 0.9)
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in grid[len(maps) :]:
+        axes.set_visible(False)
+    for axes, each in zip(grid, maps, strict=False):
+        axes.set_title(each.name, fontsize=10 if columns < 3 else 9)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_aspect("equal", adjustable="datalim")
+        for spine in axes.spines.values():
+            spine.set_visible(True)
+            spine.set_color(PALE)
+    return figure, grid[: len(maps)]
+
+
+def _legend(figure: Figure, names: Sequence[str], about: str, *, has_rest: bool) -> None:
+    from matplotlib.lines import Line2D
+
+    looks = [(MARKERS[number], CYCLE[number], shortened(name, _LONGEST_CATEGORY)) for number, name in enumerate(names)]
+    looks += [("o", PALE, "other")] if has_rest else []
+    handles = [Line2D([], [], linestyle="", marker=marker, color=colour, label=name) for marker, colour, name in looks]
+    legend = figure.legend(
+        handles=handles, loc="outside lower left", ncols=4, handletextpad=0.2, columnspacing=1.2, title=about,
+        title_fontsize=8.5, alignment="left",
+    )  # fmt: skip
+    legend.get_title().set_color(GREY)

@@ -1,0 +1,149 @@
+"""How every picture looks, and how it becomes bytes: legible in print and to colour-blind readers, the same every time.
+
+The colours are those of Okabe and Ito 2008, and viridis for quantities. Nothing is told by colour alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from adrec_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
+BLACK, GREY, PALE, GROUND = "#222222", "#6E6E6E", "#D9D9D9", "#EEF3F7"
+CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
+
+WIDTH = 8.0
+"""Inches; at 100 dots an inch a picture is 800 pixels wide."""
+_PRINT_DPI = 200
+
+_MODELS = {
+    "adrec": BLUE, "sasrec": VERMILLION, "gru4rec": GREEN, "dreamrec": PURPLE, "diffurec": ORANGE, "esasrec": SKY,
+    "mostpopular": GREY, "noise": GREY,
+}  # fmt: skip
+
+_STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.labelsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.8,
+    "xtick.color": BLACK,
+    "ytick.color": BLACK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "figure.facecolor": "white",
+    "text.parse_math": False,
+    # Letters as outlines look the same everywhere; a fixed salt makes the same ids every time.
+    "svg.fonttype": "path",
+    "svg.hashsalt": "adrec",
+}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Make a function draw in the style of all pictures; a figure it returns has its layout settled.
+
+    The function raises `UsageError` where matplotlib is not installed.
+    """
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            import matplotlib
+        except ModuleNotFoundError as error:
+            raise UsageError("pictures need matplotlib", hint="pip install 'adrec-cli[plots]'") from error
+        with matplotlib.rc_context():
+            # Whatever the user's own matplotlibrc says.
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(_STYLE)
+            result = draw(*args, **kwargs)
+            _settle(result)
+            return result
+
+    return drawn
+
+
+def _settle(result: object) -> None:
+    """Lay a figure out for good: each drawing would move it a little, and what is written depend on the one before."""
+    from matplotlib.figure import Figure
+
+    if isinstance(result, Figure):
+        for _ in range(2):
+            result.draw_without_rendering()
+        result.set_layout_engine("none")
+
+
+def new_figure(height: float) -> Figure:
+    """Return an empty figure of the common width; no window and no global state belong to it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+@styled
+def rendered(figure: Figure, kind: str) -> bytes:
+    """Return a figure as the bytes of a file; equal figures give equal bytes.
+
+    Args:
+        figure: as a `draw_` function of this package returns it.
+        kind: "svg" or "png"; the latter with 1,600 pixels of width, for print.
+    """
+    content = io.BytesIO()
+    metadata: dict[str, Any] = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
+    figure.savefig(content, format=kind, dpi=_PRINT_DPI, metadata=metadata)
+    return content.getvalue()
+
+
+def model_colour(name: str, position: int) -> str:
+    """Return the colour of a model, the same in all pictures; others take one by their position."""
+    return _MODELS.get(name.lower(), CYCLE[position % len(CYCLE)])
+
+
+def headline(figure: Figure, title: str, about: str) -> None:
+    """Write what a picture shows and, in grey at its foot, of which data and protocol."""
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=BLACK)
+    if about:
+        figure.supxlabel(about, x=0.01, ha="left", fontsize=8.5, color=GREY, wrap=True)
+
+
+@functools.cache
+def _drawable_characters() -> frozenset[int]:
+    from matplotlib import font_manager
+
+    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+    return frozenset(font.get_charmap())
+
+
+def drawable(text: str, otherwise: str) -> str:
+    """Return text if the font of the pictures has all its characters, else what is given instead."""
+    return text if text and all(ord(char) in _drawable_characters() for char in text) else otherwise
+
+
+def shortened(text: str, length: int) -> str:
+    """Return text cut to a length, an ellipsis included."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"

@@ -1,0 +1,75 @@
+"""`adrec plot` on a trained workspace."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("sklearn")
+
+from tests.cli.conftest import TINY, Adrec
+
+
+@pytest.fixture(scope="module")
+def plotted(tmp_path_factory: pytest.TempPathFactory, shop: Path, adrec: Adrec) -> Path:
+    """The shop evaluated and swept."""
+    workspace = tmp_path_factory.mktemp("plotted") / "workspace"
+    shutil.copytree(shop, workspace)
+    assert adrec("evaluate", "finetune", "-w", workspace, "-q").exit_code == 0
+    assert adrec("evaluate", "mostpop", "-w", workspace, "-q").exit_code == 0
+    swept = adrec("sweep", "shop", "--vary", "lambda=0.001,0.1", "--epochs", 1, *TINY, "-w", workspace, "-q")
+    assert swept.exit_code == 0, swept.stderr
+    return workspace
+
+
+def test_everything_there_is_is_drawn_and_repeats(adrec: Adrec, plotted: Path, tmp_path: Path) -> None:
+    done = adrec("plot", "-w", plotted, "--json")
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    names = {"curves-adrec", "embeddings-popularity", "spectrum", "slices-loo-full-test", "sweep-lambda"}
+    assert {one["name"] for one in found["pictures"]} == names
+    assert found["skipped"] == []
+    assert all("shop" in one["about"] for one in found["pictures"])
+    again = adrec("plot", "-w", plotted, "--out", tmp_path)
+    assert again.exit_code == 0, again.stderr
+    assert f"stored as .png and .svg in {tmp_path}" in again.stdout
+    for name in names:
+        for suffix in (".png", ".svg"):
+            first = (plotted / "shop/reports" / f"{name}{suffix}").read_bytes()
+            assert first == (tmp_path / f"{name}{suffix}").read_bytes(), name
+    assert adrec("verify", "-w", plotted).exit_code == 0
+
+
+def test_what_there_is_not_is_said(adrec: Adrec, shop: Path, tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    shutil.copytree(shop, workspace, ignore=shutil.ignore_patterns("reports"))
+    done = adrec("plot", "-w", workspace, "--items", 8)
+    assert done.exit_code == 0, done.stderr
+    assert "no picture of slices: shop has no report" in done.stderr
+    assert "no picture of sweeps: shop has no result of a sweep" in done.stderr
+    asked = adrec("plot", "-w", workspace, "--only", "sweeps")
+    assert asked.exit_code == 4
+    assert "adrec sweep shop" in asked.stderr
+    unknown = adrec("plot", "-w", workspace, "--only", "pie")
+    assert unknown.exit_code == 2
+    assert "curves, embeddings, spectrum, slices, sweeps" in unknown.stderr
+
+
+def test_a_damaged_log_is_named(adrec: Adrec, shop: Path, tmp_path: Path) -> None:
+    shutil.copytree(shop, tmp_path / "workspace")
+    (tmp_path / "workspace/shop/adrec/align.jsonl").write_text('{"seconds": 1}\n')
+    done = adrec("plot", "-w", tmp_path / "workspace", "--only", "curves")
+    assert done.exit_code == 4
+    assert "align.jsonl is damaged" in done.stderr
+
+
+def test_without_the_extra(adrec: Adrec, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = adrec("plot", "-w", shop, "--only", "curves")
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == "hint: pip install 'adrec-cli[plots]'"
