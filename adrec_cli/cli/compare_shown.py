@@ -85,7 +85,7 @@ def _short(figures: str) -> str:
 
 
 def _costs(model: ComparedModel) -> list[str]:
-    from adrec_cli.cli.training_progress import duration
+    from adrec_cli.cli.training_view import duration
 
     training = duration(model.training_seconds) if model.training_seconds is not None else "-"
     return [training, f"{1000 * model.seconds_per_user:.2f}", f"{model.parameters:,}"]
