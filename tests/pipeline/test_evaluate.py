@@ -13,7 +13,9 @@ from adrec_cli.artifacts.report import ranks_path, read_ranks, read_report
 from adrec_cli.models.base import Sampling
 from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate, stored_evaluation
 from adrec_cli.pipeline.opening import open_dataset
+from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.ranking.metrics import metric_table
+from tests.conftest import write_interactions
 
 
 @pytest.mark.parametrize(
@@ -87,3 +89,20 @@ def test_the_report_counts_what_its_ranks_say(workspace):
     assert found.cold_targets == int(ranks.cold.sum())
     assert found.users == len(np.unique(ranks.users))
     assert found.parameters == open_dataset(workspace / "tiny").items.height + 1
+
+
+def test_a_global_time_split_has_several_ranks_a_user(tmp_path):
+    write_interactions(tmp_path / "timed.csv", users=60)
+    # Everybody's events are a minute apart, from 12:26:40 on.
+    options = PreprocessOptions(split="time", valid_from="2020-09-13T12:31:40", test_from="2020-09-13T12:33:40")
+    preprocess(str(tmp_path / "timed.csv"), workspace=tmp_path / "workspace", options=options)
+    found = evaluate("mostpop", workspace=tmp_path / "workspace")
+    ranks = read_ranks(Path(found.path))
+    assert found.protocol == "time/full/test"
+    assert found.cases == len(ranks) > found.users == len(np.unique(ranks.users))
+    assert (np.diff(ranks.users) >= 0).all()
+    assert metric_table(ranks.ranks, ranks.users) == found.metrics
+    for pair in (("head", "tail"), ("long", "short"), ("warm", "cold")):
+        assert sum(found.slices[name]["cases"] for name in pair) == found.cases
+    low, high = found.intervals["ndcg@10"]
+    assert low < found.metrics["ndcg@10"] < high
