@@ -24,6 +24,7 @@ from adrec_cli.cli.plot import plot
 from adrec_cli.cli.preprocess import preprocess
 from adrec_cli.cli.pretrain import pretrain
 from adrec_cli.cli.recommend import recommend
+from adrec_cli.cli.report import report
 from adrec_cli.cli.rollback import rollback
 from adrec_cli.cli.run import run
 from adrec_cli.cli.serve import serve
@@ -137,6 +138,7 @@ add_command(
 )  # fmt: skip
 add_command(app, export, panel=USING, examples=["adrec export adrec.onnx", "adrec export sasrec.pt2 --model sasrec"])
 add_command(app, serve, panel=USING, examples=["adrec serve", "adrec serve --dataset grocery --port 9000"])
+add_command(app, report, panel=USING, examples=["adrec report grocery", "adrec report grocery --out grocery.html"])
 add_command(app, rollback, panel=USING, examples=["adrec rollback grocery"])
 add_command(
     app, inspect, panel=SEEING,

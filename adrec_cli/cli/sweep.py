@@ -84,7 +84,9 @@ def show_sweep(terminal: Terminal, sweep: Sweep) -> None:
         terminal.line(f"protocol {of_part[0].protocol}; {kind}")
     for failed in sweep.failed:
         terminal.warn(f"{failed.run} seed {failed.seed} has no result: {failed.error}")
-    terminal.line(f"stored in {sweep.results}")
+    if sweep.picture is None:
+        terminal.note(f"no picture: {sweep.without_picture}")
+    terminal.line(f"stored in {sweep.results}" + (f", drawn in {sweep.picture}" if sweep.picture else ""))
 
 
 def _interval_of(seeds: int) -> str:

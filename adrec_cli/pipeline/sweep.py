@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.sweep_files import RESULTS_FILE, SWEEPS_FOLDER, SweepRecord, write_sweep
 from adrec_cli.artifacts.workspace import Workspace
@@ -15,6 +16,7 @@ from adrec_cli.pipeline.ablations import ABLATIONS, ablation
 from adrec_cli.pipeline.evaluate import EvaluationOptions
 from adrec_cli.pipeline.experiment import Experiment
 from adrec_cli.pipeline.opening import Dataset, open_dataset
+from adrec_cli.pipeline.pictures.sweeps import sweep_picture
 from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore
 from adrec_cli.pipeline.sweeping.command_line import sweep_command
 from adrec_cli.pipeline.sweeping.design import Design, Run, base_values, planned
@@ -25,6 +27,7 @@ from adrec_cli.pipeline.train import ExperimentOptions
 from adrec_cli.runtime import StopRequest
 
 ABLATED_MODEL = "adrec"
+PICTURE_FILE = "sweep.svg"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +86,8 @@ class Sweep:
         monitor: the metric that runs are compared by.
         summaries: every metric of every run.
         failed: runs that diverged.
+        picture: the SVG of it, with a PNG beside it; None where nothing could be drawn.
+        without_picture: why not; "" if there is one.
     """
 
     dataset: str
@@ -94,6 +99,8 @@ class Sweep:
     monitor: str
     summaries: list[Summary]
     failed: list[FailedRun]
+    picture: Path | None
+    without_picture: str
 
 
 def sweep(
@@ -165,6 +172,7 @@ def sweep(
     )
     with exclusive(folder, f"sweep {named} --name {folder.name}"):
         outcomes, failed = work.through(runs)
+        picture, without = _draw(dataset, folder) if outcomes else (None, "no run has a result")
     return Sweep(
         dataset=named,
         model=model_name,
@@ -175,7 +183,22 @@ def sweep(
         monitor=work.record.monitor,
         summaries=summarized(results_table(outcomes, folder)),
         failed=failed,
+        picture=picture,
+        without_picture=without,
     )
+
+
+def _draw(dataset: Dataset, folder: Path) -> tuple[Path | None, str]:
+    """Write the picture of a sweep beside its figures; return where, and why not if there is none."""
+    try:
+        picture = sweep_picture(dataset, folder)
+        if picture is None:
+            return None, "there is nothing but the base"
+        write_bytes(folder / PICTURE_FILE, picture.svg())
+        write_bytes((folder / PICTURE_FILE).with_suffix(".png"), picture.png())
+    except UsageError as error:
+        return None, f"{error.message}: {error.hint}"
+    return folder / PICTURE_FILE, ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import shlex
 import shutil
+import sys
 
 import numpy as np
 import polars as pl
@@ -397,6 +398,20 @@ def test_a_sweep_is_read_as_it_was_written(workspace):
     assert record.base_values == {"lambda": "0.001", "mse_weight": "1.0"}
     assert (record.command, record.monitor) == (found.command, "ndcg@10")
     assert sweep_folders(workspace / "tiny") == [found.folder]
+
+
+def test_a_sweep_is_drawn(workspace, monkeypatch):
+    pytest.importorskip("matplotlib")
+    found = run_sweep(workspace, "lambda=0.5", events=[])
+    assert found.picture == found.folder / "sweep.svg"
+    drawn = found.picture.read_bytes()
+    assert found.picture.with_suffix(".png").is_file()
+    assert run_sweep(workspace, "lambda=0.5").picture.read_bytes() == drawn
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    without = run_sweep(workspace, "lambda=0.5")
+    assert (without.picture, without.without_picture) == (
+        None, "pictures need matplotlib: pip install 'adrec-cli[plots]'"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["sweep.json", "results.parquet"])

@@ -24,7 +24,7 @@ def sweeps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
         ArtifactError: there is none, or one is damaged.
         UsageError: an unknown metric, or matplotlib is not installed.
     """
-    found = [_picture(dataset, folder, options.metric) for folder in sweep_folders(dataset.folder)]
+    found = [sweep_picture(dataset, folder, options.metric) for folder in sweep_folders(dataset.folder)]
     pictures = [picture for picture in found if picture is not None]
     if not pictures:
         name = dataset.manifest.dataset
@@ -34,7 +34,18 @@ def sweeps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     return pictures
 
 
-def _picture(dataset: Dataset, folder: Path, metric: str | None) -> Picture | None:
+def sweep_picture(dataset: Dataset, folder: Path, metric: str | None = None) -> Picture | None:
+    """Return the picture of one sweep; None where it is of other data, or has nothing to draw.
+
+    Args:
+        dataset: of the sweep.
+        folder: of the sweep.
+        metric: None takes the one that its runs are compared by.
+
+    Raises:
+        ArtifactError: it is damaged.
+        UsageError: an unknown metric, or matplotlib is not installed.
+    """
     record, table = read_sweep(folder)
     if not table.height or record.sequences_sha256 != dataset.manifest.sequences_sha256:
         return None

@@ -1,0 +1,44 @@
+"""`adrec report`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.options import Common, DatasetArgument
+
+
+def report(
+    dataset: DatasetArgument = None,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="By default report.html in the data set's reports."),
+    ] = None,
+    pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw what can be drawn.")] = True,
+    threads: Annotated[int | None, typer.Option(metavar="N", help="CPU threads; PyTorch's choice by default.")] = None,
+    common: Common,
+    session: Session,
+) -> None:
+    """Write one HTML file about the data, the models, their results, and how to get them again."""
+    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.pipeline import report as pipeline
+
+    with TrainingProgress(session.terminal) as progress:
+        made = pipeline.report(
+            dataset, workspace=common.workspace, out=out, pictures=pictures, threads=threads, on_event=progress
+        )
+    for line in made.left_out:
+        session.terminal.warn(f"left out: {line}")
+    if pictures and made.without_pictures:
+        session.terminal.note(f"without pictures: {made.without_pictures}")
+    if session.terminal.as_json:
+        session.terminal.document(asdict(made))
+        return
+    told = f"{len(made.models)} models, {made.evaluations} evaluations, {made.sweeps} sweeps, {made.pictures} pictures"
+    session.terminal.line(f"{told}, {made.size / 1e6:.1f} MB")
+    session.terminal.line(f"stored in {made.path}")

@@ -1,0 +1,103 @@
+"""`adrec report`: one self-contained page about a dataset, its models, and how to get them again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from adrec_cli.artifacts.atomic import file_sha256, write_bytes
+from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.errors import ArtifactError, InputError
+from adrec_cli.pipeline.inspect import Inspection, inspect
+from adrec_cli.pipeline.opening import open_dataset
+from adrec_cli.pipeline.reporting.material import Material, gathered
+from adrec_cli.pipeline.reporting.page import page
+from adrec_cli.pipeline.reporting.pictures import Pictures, draw_pictures
+from adrec_cli.pipeline.stage import OnEvent, ignore
+from adrec_cli.runtime import set_threads
+from adrec_cli.schema import REPORTS_FOLDER
+
+REPORT_FILE = "report.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reported:
+    """A page that was written.
+
+    Attributes:
+        dataset, path, sha256, size: of the page; size in bytes.
+        models, evaluations, sweeps: it tells of.
+        pictures: in it.
+        without_pictures: why there are none; "" if there are.
+        left_out: one line for each artifact that is damaged or of other data.
+    """
+
+    dataset: str
+    path: Path
+    sha256: str
+    size: int
+    models: list[str]
+    evaluations: int
+    sweeps: int
+    pictures: int
+    without_pictures: str
+    left_out: list[str]
+
+
+def report(
+    dataset_name: str | None,
+    *,
+    workspace: Path,
+    out: Path | None = None,
+    pictures: bool = True,
+    threads: int | None = None,
+    on_event: OnEvent = ignore,
+) -> Reported:
+    """Write a page with data, trainings, results, sweeps, item vectors, and the commands that make it all again.
+
+    Nothing is trained or ranked: the page tells of what is there. The same artifacts give the same bytes.
+
+    Args:
+        dataset_name: None takes the only one in the workspace.
+        workspace: where datasets are.
+        out: file to write; None takes `report.html` in the dataset's reports.
+        pictures: draw them, where matplotlib is installed.
+        threads: of the CPU; None leaves PyTorch's default.
+        on_event: told which pictures are drawn.
+
+    Raises:
+        ArtifactError: the dataset is missing or damaged; what else is damaged is left out, and noted in the page.
+        StorageError: the file system refused.
+    """
+    set_threads(threads)
+    dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
+    material = gathered(dataset)
+    shown = draw_pictures(dataset, on_event) if pictures else Pictures(missing="not asked for")
+    content = page(material, shown, _inspected(material, workspace))
+    path = out or dataset.folder / REPORTS_FOLDER / REPORT_FILE
+    write_bytes(path, content)
+    return Reported(
+        dataset=dataset.manifest.dataset,
+        path=path,
+        sha256=file_sha256(path),
+        size=len(content),
+        models=list(material.models),
+        evaluations=len(material.evaluations),
+        sweeps=len(material.sweeps),
+        pictures=sum(map(len, shown.by_kind.values())),
+        without_pictures=shown.missing,
+        left_out=material.left_out,
+    )
+
+
+def _inspected(material: Material, workspace: Path) -> Inspection | None:
+    """Return the figures of the last stage of each model that is whole; None where there is none."""
+    folder = material.dataset.folder
+    last = [str(folder / stages[-1].path) for stages in material.models.values() if stages[-1].fits]
+    if not last:
+        return None
+    try:
+        return inspect(last, workspace=workspace, dataset_name=folder.name)
+    except (ArtifactError, InputError) as error:
+        material.left_out.append(error.message)
+        return None

@@ -1,0 +1,300 @@
+"""The page that `adrec report` writes: self-contained, unharmed by what the data hold, true, the same each time."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import re
+import shlex
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from typer.main import get_command
+
+from adrec_cli.artifacts.manifest import read_manifest
+from adrec_cli.artifacts.report import read_report, report_files
+from adrec_cli.cli.app import app
+from adrec_cli.cli.options import Computing
+from adrec_cli.cli.preprocess_options import Columns, Cut, preprocess_options
+from adrec_cli.cli.ranking_options import Candidates, Denoising
+from adrec_cli.cli.training_options import Training
+from adrec_cli.config import merged
+from adrec_cli.models.base import Sampling
+from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
+from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
+from adrec_cli.pipeline.report import report
+from adrec_cli.pipeline.reporting.histogram import binned, histogram
+from adrec_cli.pipeline.reporting.markup import Html, element, joined, table
+from adrec_cli.pipeline.reporting.reproduction import evaluate_command, preprocess_command, train_command
+from adrec_cli.pipeline.sweep import sweep
+from adrec_cli.pipeline.sweeping.design import Design, parse_varied
+from adrec_cli.pipeline.train import ExperimentOptions, train
+from tests.conftest import TINY, write_interactions
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</style></title><img src=x onerror=alert(2)>",
+    '" onmouseover="alert(3)',
+    "\u202egnp.exe & co\x00\x1b[31m",
+    "{{7*7}} ${7*7} &lt;b&gt;",
+)
+QUICK = merged(TINY, {"stages": {"pretrain": {"epochs": 1}, "align": {"epochs": 1}, "finetune": {"epochs": 1}}})
+EXPERIMENT = ExperimentOptions(overrides=QUICK)
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """A workspace with hostile titles, two models, evaluations and a sweep; tests only read it, or copy it."""
+    folder = tmp_path_factory.mktemp("report")
+    write_interactions(folder / "tiny.csv", users=60, items=20)
+    titles = "".join(
+        f'i{number},"{HOSTILE[number % 5].replace(chr(0), "").replace(chr(34), chr(34) * 2)}"\n' for number in range(20)
+    )
+    (folder / "titles.csv").write_text(f"item_id,title\n{titles}", encoding="utf-8")
+    workspace = folder / "workspace"
+    options = PreprocessOptions(items=folder / "titles.csv", min_interactions=2, user_column="user_id")
+    preprocess(str(folder / "tiny.csv"), workspace=workspace, options=options)
+    train("tiny", workspace=workspace, experiment=EXPERIMENT)
+    sasrec = ExperimentOptions(overrides={"model": {"hidden_size": 8}, "stages": {"train": {"epochs": 1}}})
+    train("tiny", model_name="sasrec", workspace=workspace, experiment=sasrec)
+    for name in ("finetune", "tiny/sasrec/train.safetensors", "mostpop"):
+        path = str(workspace / name) if "/" in name else name
+        evaluate(path, workspace=workspace, dataset_name="tiny")
+    evaluate("finetune", workspace=workspace, options=EvaluationOptions(negatives=9, sampling=Sampling(steps=2)))
+    sweep("tiny", workspace=workspace, design=Design(vary=(parse_varied("sampling.steps=1,2"),)), experiment=EXPERIMENT)
+    return workspace
+
+
+class Page(HTMLParser):
+    """What stands in a page: tags with their attributes, and text."""
+
+    def __init__(self, content):
+        super().__init__()
+        self.tags, self.pieces, self.open = [], [], []
+        self.feed(content.decode())
+        assert self.open == [], "every element is closed"
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.pieces.append(data)
+
+    @property
+    def text(self):
+        return "".join(self.pieces)
+
+    def values(self, name):
+        return [attributes[name] for _, attributes in self.tags if name in attributes]
+
+
+@pytest.fixture(scope="module")
+def page(reported):
+    made = report("tiny", workspace=reported)
+    assert made.models == ["adrec", "sasrec"]
+    assert (made.evaluations, made.sweeps, made.left_out) == (4, 1, [])
+    return made.path.read_bytes()
+
+
+# Markup
+
+
+def test_text_is_escaped_and_markup_is_not():
+    assert element("p", "<b>", element("b", '"&'), title="a\"<'").text == (
+        '<p title="a&quot;&lt;&#x27;">&lt;b&gt;<b>&quot;&amp;</b></p>'
+    )
+    assert joined(["<", None, Html("<br>")], ", ").text == "&lt;, <br>"
+    assert element("p", "a\x00\x1b\u202e\ud800\n").text == "<p>a\\u0000\\u001b\\u202e\\ud800\n</p>"
+
+
+@pytest.mark.parametrize("attribute", ["onclick", "onload", 'x" y'])
+def test_no_attribute_runs_anything(attribute):
+    with pytest.raises(AssertionError):
+        element("p", **{attribute: "alert(1)"})
+
+
+def test_tables_tell_a_narrow_screen_the_columns():
+    page = Page(table(["a", "b<"], [["1", "2"]], right=["b<"], caption="c").text.encode())
+    assert page.values("data-name") == ["a", "b<"]
+    assert page.values("scope") == ["col", "col"]
+    with pytest.raises(ValueError, match="zip"):
+        table(["a", "b"], [["1"]])
+
+
+# Histograms
+
+
+@pytest.mark.parametrize(
+    "values", [[0], [5, 5, 5], [1, 2, 3, 900], list(range(100)), [0, 0, 0, 5000], [2**40, 1]], ids=str
+)
+def test_every_value_is_in_a_bin(values):
+    values = np.array(values, dtype=np.int64)
+    bins = binned(values)
+    assert sum(bins.counts) == len(values)
+    assert bins.edges == sorted(set(bins.edges))
+    assert len(bins.edges) == len(bins.counts) + 1
+    assert bins.edges[0] <= values.min()
+    assert values.max() < bins.edges[-1]
+    numbers = re.findall(
+        r"-?\d+\.?\d*|nan|inf", " ".join(re.findall(r' d="([^"]*)"', histogram(values, title="t", axis="a").text))
+    )
+    assert all(-1 <= float(number) <= 400 for number in numbers)
+
+
+def test_bins_by_hand():
+    bins = binned(np.array([1, 1, 2, 4]))
+    assert (bins.edges, bins.counts, bins.log) == ([1, 2, 3, 4, 5], [2, 1, 0, 1], False)
+    assert binned(np.array([1, 1, 1, 1000])).log
+
+
+# The page
+
+
+def test_the_page_loads_nothing_and_runs_nothing(page):
+    found = Page(page)
+    names = {tag for tag, _ in found.tags}
+    assert not names & {"script", "link", "iframe", "object", "embed", "form", "base", "foreignobject", "use"}
+    assert all(source.startswith("data:image/") for source in found.values("src"))
+    assert all(link.startswith("#") for link in found.values("href"))
+    assert not [name for _, attributes in found.tags for name in attributes if name.startswith("on") or name == "style"]
+    assert b"http://" not in re.sub(rb'src="data:[^"]*"', b"", page)
+    assert b"@import" not in page
+    assert b"url(" not in re.sub(rb'src="data:[^"]*"', b"", page)
+
+
+def test_the_policy_allows_this_style_alone(page):
+    (policy,) = (
+        attributes["content"]
+        for tag, attributes in Page(page).tags
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    (style,) = re.findall(rb"<style>(.*?)</style>", page, re.S)
+    digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_what_stands_in_the_data_is_only_shown(page):
+    found = Page(page)
+    for title in HOSTILE[:3]:
+        assert title in found.text
+    assert "\\u202egnp.exe & co" in found.text
+    assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e]", found.text)
+    assert sum(tag == "style" for tag, _ in found.tags) == 1
+
+
+def test_links_lead_to_sections(page):
+    found = Page(page)
+    ids = found.values("id")
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in found.values("href")} == set(ids)
+    assert set(ids) == {"data", "pipeline", "results", "sweeps", "embeddings", "reproduction"}
+
+
+def test_pictures_have_words(page):
+    pytest.importorskip("matplotlib")
+    images = [attributes for tag, attributes in Page(page).tags if tag == "img"]
+    assert len(images) >= 4
+    assert all(image["alt"] for image in images)
+    for image in images:
+        content = base64.b64decode(image["src"].partition("base64,")[2])
+        assert b"<script" not in content
+        assert content.startswith((b"<?xml", b"\x89PNG"))
+
+
+def test_figures_are_those_of_the_reports(page, reported):
+    text = Page(page).text
+    for path in report_files(reported / "tiny"):
+        evaluation = read_report(path)
+        assert f"{evaluation.metrics['ndcg@10']:.4f}" in text
+        assert evaluation.protocol in text
+    manifest = read_manifest(reported / "tiny")
+    assert f"{manifest.statistics['interactions']:,}" in text
+    assert manifest.sequences_sha256[:12] in text
+
+
+def test_the_same_artifacts_give_the_same_bytes(page, reported, tmp_path):
+    again = report("tiny", workspace=reported, out=tmp_path / "again.html")
+    assert again.path.read_bytes() == page
+    assert again.size == len(page)
+
+
+def test_a_dataset_without_models_has_a_page(workspace):
+    made = report("tiny", workspace=workspace, pictures=False)
+    text = Page(made.path.read_bytes()).text
+    assert "Nothing is trained yet" in text
+    assert "adrec preprocess tiny.csv" in text
+    assert "Without pictures: not asked for" in text
+
+
+def test_what_is_damaged_is_left_out_and_named(reported, tmp_path):
+    shutil.copytree(reported, tmp_path / "workspace")
+    folder = tmp_path / "workspace/tiny"
+    for path in (
+        folder / "sasrec/train.safetensors",
+        folder / "reports/mostpop-loo-full-test.json",
+        folder / "reports/adrec-finetune-loo-full-test.ranks.parquet",
+        next(folder.glob("sweeps/*/results.parquet")),
+    ):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 255
+        path.write_bytes(content)
+    made = report("tiny", workspace=tmp_path / "workspace", pictures=False)
+    assert made.models == ["adrec"]
+    text = Page(made.path.read_bytes()).text
+    for name in ("train.safetensors", "mostpop-loo-full-test.json", "adrec-finetune-loo-full-test", "results.parquet"):
+        assert any(name in line for line in made.left_out), name
+        assert name in text
+
+
+# Commands
+
+
+def given(line):
+    words = shlex.split(line)
+    assert words[0] == "adrec"
+    command = get_command(app).commands[words[1]]
+    return command.make_context(words[1], words[2:]).params
+
+
+def group(kind, params):
+    return kind(**{field.name: params[field.name] for field in dataclasses.fields(kind)})
+
+
+def test_the_command_of_preprocessing_makes_the_same_data(reported, tmp_path):
+    manifest = read_manifest(reported / "tiny")
+    params = given(preprocess_command(manifest, has_item_file=True))
+    assert (params["source"], str(params["items"])) == ("tiny.csv", "titles.csv")
+    columns = dataclasses.replace(group(Columns, params), items=reported.parent / "titles.csv")
+    options = preprocess_options(columns, group(Cut, params), tmp_path, max_length=params["max_length"])
+    made = preprocess(str(reported.parent / "tiny.csv"), workspace=tmp_path, options=options)
+    assert made.manifest == manifest
+
+
+def test_the_command_of_training_composes_the_same_experiment(reported):
+    from adrec_cli.artifacts.checkpoint import read_metadata
+
+    metadata = read_metadata(reported / "tiny/adrec/finetune.safetensors")
+    params = given(train_command(metadata))
+    composed = group(Training, params).experiment(params["model"]).on_dataset(params["model"], params["dataset"])
+    assert composed == EXPERIMENT.on_dataset("adrec", "tiny")
+    assert params["threads"] == metadata.threads
+
+
+def test_the_command_of_evaluating_has_the_same_protocol(reported):
+    path = reported / "tiny/reports/adrec-finetune-loo-sampled-9-test.json"
+    params = given(evaluate_command(read_report(path)))
+    assert params["name"] == "workspace/tiny/adrec/finetune.safetensors"
+    options = group(Candidates, params).evaluation(
+        Computing(), group(Denoising, params), part=params["part"], seed=params["seed"]
+    )
+    assert options == EvaluationOptions(negatives=9, sampling=Sampling(steps=2))
