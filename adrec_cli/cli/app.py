@@ -116,6 +116,7 @@ add_command(
     examples=[
         "adrec evaluate finetune.safetensors",
         "adrec evaluate finetune --negatives 99 --steps 1 --noise zero",
+        "adrec evaluate finetune --steps 1,2,4,8,16,32",
         "adrec evaluate mostpop --dataset grocery --json",
     ],
 )  # fmt: skip

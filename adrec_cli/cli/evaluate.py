@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,10 +43,25 @@ def evaluate(
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
-    """Rank held-out items with a checkpoint: HR, NDCG and MRR at 5, 10, 20 and 50."""
+    """Rank held-out items with a checkpoint: HR, NDCG and MRR at 5, 10, 20 and 50.
+
+    Several numbers of --steps, such as 1,2,4,8, give a table of quality against time instead.
+    """
     from adrec_cli.cli.training_progress import TrainingProgress
     from adrec_cli.pipeline import evaluate as pipeline
 
+    counts = denoising.step_counts()
+    if len(counts) > 1:
+        from adrec_cli.cli.step_study_shown import show_step_study
+        from adrec_cli.pipeline.step_study import study_steps
+
+        options = candidates.evaluation(computing, replace(denoising, steps=None), part=part, seed=seed)
+        with TrainingProgress(session.terminal) as progress:
+            study = study_steps(
+                name, counts, workspace=common.workspace, dataset_name=dataset, options=options, on_event=progress
+            )
+        show_step_study(session.terminal, study)
+        return
     options = candidates.evaluation(computing, denoising, part=part, seed=seed, beyond_accuracy=beyond_accuracy)
     with TrainingProgress(session.terminal) as progress:
         evaluation = pipeline.evaluate(

@@ -23,7 +23,7 @@ class Denoising:
     """How a diffusion model samples."""
 
     steps: Annotated[
-        int | None,
+        str | None,
         option("--steps", panel=_PANEL, metavar="N", help="Reverse steps; as many as trained by default."),
     ] = None
     noise: Annotated[
@@ -32,6 +32,14 @@ class Denoising:
                help="Drawn for everybody, drawn once for all, or none.",
                complete=completion.among(["seeded", "common", "zero"])),
     ] = "seeded"  # fmt: skip
+    sampler: Annotated[
+        str,
+        option("--sampler", panel=_PANEL, metavar="ddpm|ddim", help="How the reverse steps are taken.",
+               complete=completion.among(["ddpm", "ddim"])),
+    ] = "ddpm"  # fmt: skip
+    eta: Annotated[
+        float, option("--eta", panel=_PANEL, metavar="X", help="Of ddim, 0 to 1: noise that each step adds.")
+    ] = 0.0
     temperature: Annotated[
         float,
         option("--temperature", panel=_PANEL, metavar="X", help="Standard deviation of the noise; 0 is none."),
@@ -50,12 +58,28 @@ class Denoising:
         option("--guidance", panel=_PANEL, metavar="W", help="Scale of guidance by the history; else as configured."),
     ] = None  # fmt: skip
 
+    def step_counts(self) -> list[int]:
+        """Return the numbers of reverse steps asked for; none means as many as trained."""
+        parts = [] if self.steps is None else self.steps.split(",")
+        if not all(part.strip().isdecimal() for part in parts):
+            raise UsageError(f"--steps {self.steps} is no number", hint="for example 4, or for evaluate 1,2,4,8")
+        return [int(part) for part in parts]
+
     def sampling(self, seed: int) -> Sampling:
         """Return the sampling as models take it."""
         from adrec_cli.models.base import Sampling
 
+        counts = self.step_counts()
+        if len(counts) > 1:
+            raise UsageError(f"one number of steps at a time, got {self.steps}", hint="evaluate compares several")
         return Sampling(
-            steps=self.steps, noise=self.noise, seed=seed, temperature=self.temperature, guidance=self.guidance
+            steps=counts[0] if counts else None,
+            noise=self.noise,
+            seed=seed,
+            sampler=self.sampler,
+            eta=self.eta,
+            temperature=self.temperature,
+            guidance=self.guidance,
         )
 
     def merging(self) -> Merging:

@@ -151,9 +151,12 @@ def history_batches(
     ends: npt.NDArray[np.int64],
     *,
     max_length: int,
-    batch_tokens: int = 16_384,
+    batch_tokens: int,
 ) -> Iterator[tuple[npt.NDArray[np.int64], HistoryBatch]]:
     """Yield histories of similar length together with the numbers of the cases they belong to.
+
+    A batch holds one length only, so that it needs neither padding nor a mask, unless it would be less than a quarter
+    full.
 
     Args:
         items: as `Sequences.items`.
@@ -171,6 +174,9 @@ def history_batches(
         window = sorted_lengths[begin : begin + batch_tokens]
         positions = np.arange(1, len(window) + 1) * window
         count = max(1, int(np.searchsorted(positions, batch_tokens, side="right")))
+        alike = int(np.searchsorted(window[:count], window[0], side="right"))
+        if alike * window[0] * 4 >= batch_tokens:
+            count = alike
         cases = order[begin : begin + count]
         yield cases, _history_batch(items, starts[cases], lengths[cases])
         begin += count
@@ -183,4 +189,8 @@ def _history_batch(
     real = columns < lengths[:, None]
     source = np.where(real, starts[:, None] + columns, 0)
     padded = np.where(real, items[source], 0).astype(np.int64)
-    return HistoryBatch(items_BL=torch.from_numpy(padded), lengths_B=torch.from_numpy(lengths.astype(np.int64)))
+    return HistoryBatch(
+        items_BL=torch.from_numpy(padded),
+        lengths_B=torch.from_numpy(lengths.astype(np.int64)),
+        whole=bool(lengths.min() == len(columns)),
+    )

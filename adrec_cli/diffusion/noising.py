@@ -7,8 +7,9 @@ from torch import nn
 
 from adrec_cli.diffusion.geodesic import geodesic_ddpm, geodesic_q_sample, on_sphere
 from adrec_cli.diffusion.process import GaussianDiffusion
-from adrec_cli.diffusion.samplers import Denoiser, Noise, ddpm
+from adrec_cli.diffusion.samplers import Denoiser, Noise, sampler_named
 from adrec_cli.diffusion.timesteps import LossAwareTimesteps, uniform_timesteps
+from adrec_cli.errors import UsageError
 
 KINDS = ("gaussian", "geodesic")
 PER = ("token", "sequence")
@@ -71,15 +72,20 @@ class Noising(nn.Module):
             return geodesic_q_sample(self.diffusion, x_start, t, noise)
         return self.diffusion.q_sample(x_start, t, noise)
 
-    def sample(self, denoiser: Denoiser, noise: Noise, *, steps: int | None) -> torch.Tensor:
+    def sample(
+        self, denoiser: Denoiser, noise: Noise, *, steps: int | None, sampler: str = "ddpm", eta: float = 0.0
+    ) -> torch.Tensor:
         """Run the reverse chain in so many steps, by default all.
 
         Args:
             denoiser, noise: as `ddpm`.
             steps: 1..T.
+            sampler, eta: as `sampler_named`.
 
         Raises:
-            UsageError: as `GaussianDiffusion.respaced`.
+            UsageError: as `GaussianDiffusion.respaced`, or geodesic noise has no such sampler.
         """
+        if self.geodesic and sampler != "ddpm":
+            raise UsageError(f"geodesic noise has no sampler {sampler}", hint="--sampler ddpm")
         diffusion = self.diffusion.respaced(steps or self.diffusion.steps)
-        return (geodesic_ddpm if self.geodesic else ddpm)(denoiser, diffusion, noise)
+        return (geodesic_ddpm if self.geodesic else sampler_named(sampler, eta=eta))(denoiser, diffusion, noise)

@@ -126,4 +126,4 @@ class GaussianDiffusion:
         """
         coef1 = self.posterior_mean_coef1_T[step].item()
         coef2 = self.posterior_mean_coef2_T[step].item()
-        return coef1 * x_start + coef2 * x_t
+        return torch.add(coef1 * x_start, x_t, alpha=coef2)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Protocol
 
 import torch
 
@@ -17,6 +20,32 @@ Noise = Callable[[], torch.Tensor]
 
 NOISES = ("seeded", "common", "zero")
 """Kinds of noise: drawn for every row, one draw for all rows, none."""
+
+SAMPLERS = ("ddpm", "ddim")
+_64_BITS = 2**64 - 1
+
+
+class Sampler(Protocol):
+    """Runs a reverse process."""
+
+    def __call__(self, denoiser: Denoiser, diffusion: GaussianDiffusion, noise: Noise) -> torch.Tensor:
+        """Return the sample (..., D) that the noise is denoised to."""
+
+
+def sampler_named(name: str, *, eta: float = 0.0, std_T: torch.Tensor | None = None) -> Sampler:
+    """Return one of `SAMPLERS`.
+
+    Args:
+        name: "ddpm" or "ddim".
+        eta: as `ddim`.
+        std_T: as `ddpm`.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    if name not in SAMPLERS:
+        raise UsageError(f"unknown sampler {name!r}", hint=f"one of: {', '.join(SAMPLERS)}")
+    return partial(ddim, eta=eta) if name == "ddim" else partial(ddpm, std_T=std_T)
 
 
 def ddpm(
@@ -41,7 +70,31 @@ def ddpm(
         x_start = denoiser(x_t, int(diffusion.timesteps_T[step]))
         x_t = diffusion.posterior_mean(x_start, x_t, step)
         if step > 0:
-            x_t = x_t + std_T[step].item() * noise()
+            x_t = torch.add(x_t, noise(), alpha=std_T[step].item())
+    return x_t
+
+
+def ddim(denoiser: Denoiser, diffusion: GaussianDiffusion, noise: Noise, *, eta: float = 0.0) -> torch.Tensor:
+    """Run the implicit sampler, whose start alone is random where eta is 0.
+
+    Args:
+        denoiser, diffusion, noise: as `ddpm`; noise is called for the start only where eta is 0.
+        eta: in [0, 1], the share of the posterior's standard deviation that each step adds; 1 is the ancestral sampler
+            with the posterior's variance ("fixed small").
+
+    Source: Song, Meng, Ermon 2021, eq. 12 and 16, with x_start prediction.
+    """
+    alphas_cumprod = diffusion.alphas_cumprod_T.tolist()
+    x_t = noise()
+    for step in reversed(range(diffusion.steps)):
+        x_start = denoiser(x_t, int(diffusion.timesteps_T[step]))
+        now, before = alphas_cumprod[step], alphas_cumprod[step - 1] if step else 1.0
+        sigma = eta * math.sqrt((1 - before) / (1 - now) * (1 - now / before))
+        # Of the noise in x_t, (x_t - sqrt(now) x_start) / sqrt(1 - now), so much stays.
+        kept = math.sqrt(max(1 - before - sigma**2, 0.0) / (1 - now))
+        x_t = torch.add((math.sqrt(before) - kept * math.sqrt(now)) * x_start, x_t, alpha=kept)
+        if step > 0 and sigma > 0:
+            x_t = torch.add(x_t, noise(), alpha=sigma)
     return x_t
 
 
@@ -66,6 +119,8 @@ def noise_source(
     *,
     kind: str,
     generator: torch.Generator,
+    keys: Callable[[], Sequence[int]] | None = None,
+    ahead: int = 1,
     dtype: torch.dtype = torch.float32,
     temperature: float = 1.0,
 ) -> Noise:
@@ -73,9 +128,11 @@ def noise_source(
 
     Args:
         shape: of one draw, rows first.
-        kind: "seeded" draws from `generator` for every row, "common" once for all rows (so that a row's noise does not
-            depend on the others), "zero" is deterministic.
-        generator: on the device wanted.
+        kind: "seeded" draws for every row, "common" once for all rows, "zero" is deterministic.
+        generator: on the device wanted; two sources made from it one after the other draw different noise.
+        keys: returns one number a row; what is drawn for a row then depends on the generator and on its key alone,
+            whatever the other rows, and is drawn on the CPU.
+        ahead: how many draws to make at once where there are keys, which is quicker and needs their memory.
         dtype: of the draws.
         temperature: their standard deviation, at least 0.
 
@@ -87,6 +144,9 @@ def noise_source(
     if kind == "zero" or temperature == 0:
         zeros = torch.zeros(shape, device=generator.device, dtype=dtype)
         return lambda: zeros
+    if kind == "seeded" and keys is not None:
+        rows = _rows(shape, keys(), generator, ahead=ahead, dtype=dtype)
+        return lambda: next(rows) if temperature == 1 else temperature * next(rows)
     drawn = (1, *shape[1:]) if kind == "common" else shape
 
     def draw() -> torch.Tensor:
@@ -94,3 +154,25 @@ def noise_source(
         return (normal if temperature == 1 else temperature * normal).expand(shape)
 
     return draw
+
+
+def _rows(
+    shape: tuple[int, ...], keys: Sequence[int], generator: torch.Generator, *, ahead: int, dtype: torch.dtype
+) -> Iterator[torch.Tensor]:
+    """Draw each row from a generator of its own, seeded by its key and by one number of the common generator."""
+    base = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
+    generators = [torch.Generator().manual_seed(_mixed(base ^ key)) for key in keys]
+    while True:
+        block = torch.empty(shape[0], ahead, *shape[1:], dtype=dtype)
+        for row, own in zip(block, generators, strict=True):
+            row.normal_(generator=own)
+        for number in range(ahead):
+            yield block[:, number].to(generator.device)
+
+
+def _mixed(number: int) -> int:
+    """Return 63 bits that depend on the lower 64 of `number`. Source: Steele et al. 2014, SplitMix64."""
+    number &= _64_BITS
+    number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 & _64_BITS
+    number = (number ^ (number >> 27)) * 0x94D049BB133111EB & _64_BITS
+    return (number ^ (number >> 31)) >> 1

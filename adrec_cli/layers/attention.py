@@ -35,18 +35,47 @@ def packed_causal_mask(segments_RL: torch.Tensor) -> torch.Tensor:
     return packed_mask(segments_RL) & causal_LL
 
 
+_FEW_SLOTS = 16
+"""Below it, one query a history is quicker by elementwise products than by a matrix product for each head."""
+
+
 @dataclass
 class KeyValueCache:
     """Keys and values of a history in one attention layer, with one free slot at the end for the new token.
 
     Attributes:
-        keys_BHSd, values_BHSd: S = longest history + 1; slot S - 1 belongs to the new token.
-        visible_B11S: bool, the slots the new token may see: its history and itself, never padding.
+        keys_SBHd, values_SBHd: S = longest history + 1; slot S - 1 belongs to the new token.
+        padding_SB1: bool, the slots the new token may not see; None where all histories are equally long.
     """
 
-    keys_BHSd: torch.Tensor
-    values_BHSd: torch.Tensor
-    visible_B11S: torch.Tensor
+    keys_SBHd: torch.Tensor
+    values_SBHd: torch.Tensor
+    padding_SB1: torch.Tensor | None
+
+    @classmethod
+    def of(cls, key_BLHd: torch.Tensor, value_BLHd: torch.Tensor, lengths_B: torch.Tensor | None) -> KeyValueCache:
+        """Keep the keys and values of left-aligned histories of lengths_B; None means that all are whole."""
+        padding_SB1 = None
+        if lengths_B is not None:
+            slots_S1 = torch.arange(key_BLHd.shape[1] + 1, device=lengths_B.device).unsqueeze(1)
+            padding_SB1 = ((slots_S1 >= lengths_B) & (slots_S1 < key_BLHd.shape[1])).unsqueeze(2)
+        keys_SBHd, values_SBHd = (
+            F.pad(part.transpose(0, 1), (0, 0, 0, 0, 0, 0, 0, 1)) for part in (key_BLHd, value_BLHd)
+        )
+        return cls(keys_SBHd=keys_SBHd, values_SBHd=values_SBHd, padding_SB1=padding_SB1)
+
+    def attended_by(self, query_BHd: torch.Tensor) -> torch.Tensor:
+        """Return attended_BHd, what the new token takes from its history and itself."""
+        if len(self.keys_SBHd) >= _FEW_SLOTS:
+            keys_BHSd, values_BHSd = self.keys_SBHd.permute(1, 2, 0, 3), self.values_SBHd.permute(1, 2, 0, 3)
+            visible_B11S = None if self.padding_SB1 is None else ~self.padding_SB1.permute(1, 2, 0).unsqueeze(2)
+            return F.scaled_dot_product_attention(
+                query_BHd.unsqueeze(2), keys_BHSd, values_BHSd, attn_mask=visible_B11S
+            ).squeeze(2)
+        scores_SBH = (self.keys_SBHd * (query_BHd / math.sqrt(query_BHd.shape[-1]))).sum(dim=-1)
+        if self.padding_SB1 is not None:
+            scores_SBH = scores_SBH.masked_fill(self.padding_SB1, float("-inf"))
+        return (self.values_SBHd * scores_SBH.softmax(dim=0).unsqueeze(-1)).sum(dim=0)
 
 
 class CausalSelfAttention(nn.Module):
@@ -88,34 +117,34 @@ class CausalSelfAttention(nn.Module):
         query, key, value = self._project(hidden_RLD)
         return self._merge(self._attend(query, key, value, mask_R1LL, drawn_RHLL))
 
-    def prefill(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor) -> tuple[torch.Tensor, KeyValueCache]:
+    def prefill(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None) -> tuple[torch.Tensor, KeyValueCache]:
         """Attend over left-aligned histories and keep their keys and values.
 
         Args:
             hidden_BLD: positions from lengths_B on are padding; being later, no real position sees them.
-            lengths_B: real positions of each history.
+            lengths_B: real positions of each history; None means that all are.
         """
         query, key, value = self._project(hidden_BLD)
-        attended = self._attend(query, key, value, None, None)
-        slots = torch.arange(hidden_BLD.shape[1] + 1, device=hidden_BLD.device)
-        visible_BS = slots < lengths_B.unsqueeze(1)
-        visible_BS[:, -1] = True
-        cache = KeyValueCache(
-            keys_BHSd=F.pad(key, (0, 0, 0, 1)),
-            values_BHSd=F.pad(value, (0, 0, 0, 1)),
-            visible_B11S=visible_BS[:, None, None, :],
-        )
-        return self._merge(attended), cache
+        attended = self._merge(self._attend(query, key, value, None, None))
+        return attended, KeyValueCache.of(key.transpose(1, 2), value.transpose(1, 2), lengths_B)
+
+    def remember(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None) -> KeyValueCache:
+        """Keep the keys and values of histories whose own outputs nobody asks for; arguments as `prefill`."""
+        batch, length, width = hidden_BLD.shape
+        both = F.linear(hidden_BLD, self.qkv.weight[width:], self.qkv.bias[width:])
+        key_BLHd, value_BLHd = both.view(batch, length, 2, self.heads, width // self.heads).unbind(2)
+        return KeyValueCache.of(key_BLHd, value_BLHd, lengths_B)
 
     def extend(self, token_B1D: torch.Tensor, cache: KeyValueCache) -> torch.Tensor:
         """Attend from one new token to its cached history and itself; the cache's free slot is overwritten."""
-        query, key, value = self._project(token_B1D)
-        cache.keys_BHSd[:, :, -1:] = key
-        cache.values_BHSd[:, :, -1:] = value
-        attended = F.scaled_dot_product_attention(
-            query, cache.keys_BHSd, cache.values_BHSd, attn_mask=cache.visible_B11S
+        batch, _, width = token_B1D.shape
+        query_BHd, key_BHd, value_BHd = (
+            self.qkv(token_B1D).view(batch, 3, self.heads, width // self.heads).unbind(dim=1)
         )
-        return self._merge(attended)
+        cache.keys_SBHd[-1] = key_BHd
+        cache.values_SBHd[-1] = value_BHd
+        merged: torch.Tensor = self.out(cache.attended_by(query_BHd).flatten(1).unsqueeze(1))
+        return merged
 
     def _project(self, hidden_RLD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         rows, length, width = hidden_RLD.shape

@@ -24,7 +24,7 @@ from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, TimestepEmbedding
 from adrec_cli.layers.mlp import TokenMLP
-from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer
+from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer, newest_position
 from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
 
 DENOISERS = ("transformer", "mlp")
@@ -224,11 +224,12 @@ class ADRec(SequentialRecommender):
 
         Source: ADRec algorithm 2, denoising of the last token only.
         """
-        condition_BLD = self._condition(histories.items_BL, None, None)
-        users = torch.arange(len(histories.lengths_B), device=condition_BLD.device)
-        last_B1D = condition_BLD[users, histories.lengths_B - 1].unsqueeze(1)
+        lengths_B = histories.padded_lengths_B
         if output == "condition":
-            return last_B1D.squeeze(1)
+            embedded_BLD = self.input_norm(self.item_embedding(histories.items_BL))
+            return self.cam.newest(embedded_BLD, lengths_B).squeeze(1)
+        condition_BLD = self._condition(histories.items_BL, None, None)
+        last_B1D = newest_position(condition_BLD, lengths_B)
         denoiser = self._last_token_denoiser(condition_BLD, last_B1D, histories)
         if guidance := self._guidance(sampling):
             nothing_BLD, nothing_B1D = torch.zeros_like(condition_BLD), torch.zeros_like(last_B1D)
@@ -236,22 +237,26 @@ class ADRec(SequentialRecommender):
         if self.config.noise == "geodesic" and sampling.temperature not in (0, 1):
             raise UsageError("geodesic noise has a direction and no size: temperature must be 1 or 0")
         noise = noise_source(
-            tuple(last_B1D.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature
-        )
-        return self.noising.sample(denoiser, noise, steps=sampling.steps).squeeze(1)
+            tuple(last_B1D.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature,
+            keys=histories.keys, ahead=sampling.steps or self.config.diffusion_steps,
+        )  # fmt: skip
+        return self.noising.sample(
+            denoiser, noise, steps=sampling.steps, sampler=sampling.sampler, eta=sampling.eta
+        ).squeeze(1)
 
     def _last_token_denoiser(
         self, condition_BLD: torch.Tensor, last_B1D: torch.Tensor, histories: HistoryBatch
     ) -> Denoiser:
         """Return the ADM at the position after each history, whose keys and values it has seen once."""
-        times_TD = self.timestep_embedding.table_TD()
+        lambda_, lengths_B = self.config.lambda_, histories.padded_lengths_B
+        times_TD = lambda_ * self.timestep_embedding.table_TD()
         # A history's token l knows its target, item l + 1; the last token's target is what is asked for.
         known_BLD = self.clean_vectors(histories.items_BL[:, 1:])
-        clean_BLD = condition_BLD[:, :-1] + self.config.lambda_ * (known_BLD + times_TD[0])
-        caches = self.adm.prefill(clean_BLD, histories.lengths_B - 1)
+        clean_BLD = torch.add(condition_BLD[:, :-1] + times_TD[0], known_BLD, alpha=lambda_)
+        caches = self.adm.prefill(clean_BLD, None if lengths_B is None else lengths_B - 1)
 
         def denoiser(x_t_B1D: torch.Tensor, t: int) -> torch.Tensor:
-            return self.adm.extend(last_B1D + self.config.lambda_ * (x_t_B1D + times_TD[t]), caches)
+            return self.adm.extend(torch.add(last_B1D + times_TD[t], x_t_B1D, alpha=lambda_), caches)
 
         return denoiser
 

@@ -9,20 +9,23 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import ClassVar
 
 import torch
 from torch import nn
 
-from adrec_cli.diffusion.samplers import NOISES
+from adrec_cli.diffusion.samplers import NOISES, SAMPLERS
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.layers.transformer import TransformerBlock
 from adrec_cli.runtime import require_compiler
 from adrec_cli.schema import PAD
+
+_KEY_BASE = 6364136223846793005
+"""Base of the polynomial whose value, modulo 2^64, is the key of a history; Knuth's multiplier."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +84,23 @@ class HistoryBatch:
     Attributes:
         items_BL: int64, oldest first; 0 from lengths_B on.
         lengths_B: int64, at least 1.
+        whole: every history fills its row, so that there is no padding to be masked.
     """
 
     items_BL: torch.Tensor
     lengths_B: torch.Tensor
+    whole: bool = False
+
+    @property
+    def padded_lengths_B(self) -> torch.Tensor | None:
+        """The lengths where there is padding, else None."""
+        return None if self.whole else self.lengths_B
+
+    def keys(self) -> list[int]:
+        """Return a number of 64 bits for each history that depends on its items and their order, not on padding."""
+        powers_L = torch.full((self.items_BL.shape[1],), _KEY_BASE, device=self.items_BL.device).cumprod(0)
+        keys: list[int] = (self.items_BL * powers_L).sum(dim=1).tolist()
+        return keys
 
     def remaining_BL(self) -> torch.Tensor:
         """Return how many items of its history come after each; 0 for the newest and for padding."""
@@ -93,7 +109,7 @@ class HistoryBatch:
 
     def to(self, device: torch.device) -> HistoryBatch:
         """Return the batch on another device."""
-        return HistoryBatch(items_BL=self.items_BL.to(device), lengths_B=self.lengths_B.to(device))
+        return replace(self, items_BL=self.items_BL.to(device), lengths_B=self.lengths_B.to(device))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +142,8 @@ class Sampling:
             asked for) or "zero".
         seed: of the noise.
         temperature: standard deviation of the noise, at the start and at every step; 0 is no noise.
+        sampler: "ddpm" or "ddim".
+        eta: of ddim, in [0, 1]: the share of the posterior's noise that each step adds.
         guidance: scale w of classifier-free guidance; None means the model's own, 0 none.
     """
 
@@ -133,6 +151,8 @@ class Sampling:
     noise: str = "seeded"
     seed: int = 0
     temperature: float = 1.0
+    sampler: str = "ddpm"
+    eta: float = 0.0
     guidance: float | None = None
 
     def __post_init__(self) -> None:
@@ -140,6 +160,12 @@ class Sampling:
             raise UsageError(f"steps must be at least 1, got {self.steps}")
         if self.noise not in NOISES:
             raise UsageError(f"unknown noise {self.noise!r}", hint=f"one of: {', '.join(NOISES)}")
+        if self.sampler not in SAMPLERS:
+            raise UsageError(f"unknown sampler {self.sampler!r}", hint=f"one of: {', '.join(SAMPLERS)}")
+        if not 0 <= self.eta <= 1:
+            raise UsageError(f"eta must be between 0 and 1, got {self.eta}")
+        if self.eta and self.sampler != "ddim":
+            raise UsageError("eta belongs to the sampler ddim", hint="--sampler ddim")
         if not 0 <= self.temperature < math.inf:
             raise UsageError(f"temperature must be a finite number, at least 0, got {self.temperature}")
         if self.guidance is not None and not self.guidance >= 0:

@@ -17,7 +17,7 @@ from torch import nn
 
 from adrec_cli.config import require_at_least, require_positive, require_share
 from adrec_cli.diffusion.process import GaussianDiffusion
-from adrec_cli.diffusion.samplers import Noise, ddpm, noise_source
+from adrec_cli.diffusion.samplers import noise_source, sampler_named
 from adrec_cli.diffusion.timesteps import uniform_timesteps
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import CausalSelfAttention, packed_mask
@@ -179,14 +179,11 @@ class DiffuRec(SequentialRecommender):
         mask_B1LL = mask_B11L.expand(-1, -1, len(columns_L), -1)
         users = torch.arange(len(histories.lengths_B), device=history_BLD.device)
         times_TD = self.timestep_embedding.table_TD()
-        # Noise common to all must not depend on how long the others' histories are.
-        length = self.max_length if sampling.noise == "common" else len(columns_L)
+        # Noise must not depend on how long the others' histories are.
         uncertainty = noise_source(
-            (len(users), length, history_BLD.shape[2]),
-            kind=sampling.noise,
-            generator=generator,
-            temperature=sampling.temperature,
-        )
+            (len(users), self.max_length, history_BLD.shape[2]), kind=sampling.noise, generator=generator,
+            temperature=sampling.temperature, keys=histories.keys,
+        )  # fmt: skip
 
         def denoiser(x_t_BD: torch.Tensor, t: int) -> torch.Tensor:
             lambda_BLD = self.config.delta * (1 + uncertainty()[:, : len(columns_L)])
@@ -195,8 +192,12 @@ class DiffuRec(SequentialRecommender):
             return hidden_BLD[users, histories.lengths_B - 1]
 
         shape = (len(users), history_BLD.shape[2])
-        noise: Noise = noise_source(shape, kind=sampling.noise, generator=generator, temperature=sampling.temperature)
-        return ddpm(denoiser, self.diffusion.respaced(sampling.steps or self.diffusion.steps), noise)
+        diffusion = self.diffusion.respaced(sampling.steps or self.diffusion.steps)
+        noise = noise_source(
+            shape, kind=sampling.noise, generator=generator, temperature=sampling.temperature,
+            keys=histories.keys, ahead=diffusion.steps,
+        )  # fmt: skip
+        return sampler_named(sampling.sampler, eta=sampling.eta)(denoiser, diffusion, noise)
 
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the item vectors; row 0 is padding."""

@@ -19,7 +19,7 @@ from torch import nn
 
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.diffusion.process import GaussianDiffusion
-from adrec_cli.diffusion.samplers import Denoiser, ddpm, guided, noise_source
+from adrec_cli.diffusion.samplers import Denoiser, guided, noise_source, sampler_named
 from adrec_cli.diffusion.timesteps import uniform_timesteps
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
@@ -176,11 +176,13 @@ class DreamRec(SequentialRecommender):
 
         w = self.config.guidance if sampling.guidance is None else sampling.guidance
         denoiser = guided(under(condition_BD), under(self.no_condition_D.expand_as(condition_BD)), w)
-        noise = noise_source(
-            tuple(condition_BD.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature
-        )
         diffusion = self.diffusion.respaced(sampling.steps or self.diffusion.steps)
-        return ddpm(denoiser, diffusion, noise, std_T=diffusion.posterior_variance_T.sqrt())
+        noise = noise_source(
+            tuple(condition_BD.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature,
+            keys=histories.keys, ahead=diffusion.steps,
+        )  # fmt: skip
+        sampler = sampler_named(sampling.sampler, eta=sampling.eta, std_T=diffusion.posterior_variance_T.sqrt())
+        return sampler(denoiser, diffusion, noise)
 
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the item vectors; row 0 is padding."""

@@ -15,12 +15,12 @@ from adrec_cli.errors import ArtifactError
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.ranking.protocols import Cases
 from adrec_cli.runtime import seeded_generator
-from adrec_cli.schema import PAD
 
-_CHUNK_ENTRIES = 2**22
-"""Scores held at once: 16 MB in float32."""
-_BATCH_TOKENS, _MIN_BATCH_TOKENS = 16_384, 1_024
-"""Positions of a batch with one sample, and with however many."""
+_CHUNK_ENTRIES, _MIN_ROWS = 2**22, 32
+"""Scores held at once, 16 MB in float32, and rows of them at least."""
+_BATCH_TOKENS = {"cpu": 4_096}
+_OTHER_BATCH_TOKENS, _MIN_BATCH_TOKENS = 16_384, 1_024
+"""Positions of a batch: on a CPU as many as its caches hold; and at least so many with however many samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +53,11 @@ def represented(
         ArtifactError: the model gives values that are not finite.
     """
     model.eval()
-    tokens = max(_MIN_BATCH_TOKENS, _BATCH_TOKENS // samples)
+    tokens = max(_MIN_BATCH_TOKENS, _BATCH_TOKENS.get(device.type, _OTHER_BATCH_TOKENS) // samples)
     batches = history_batches(items, starts, ends, max_length=model.max_length, batch_tokens=tokens)
-    for number, (cases, histories) in enumerate(batches):
-        # Noise common to all must not depend on who is in the batch.
-        purpose = "common" if sampling.noise == "common" else number
-        generator = seeded_generator(sampling.seed, "sampling", purpose, device=device)
+    for cases, histories in batches:
+        # The same for every batch: nobody's noise depends on who else is in it.
+        generator = seeded_generator(sampling.seed, "sampling", sampling.noise, device=device)
         histories = histories.to(device)
         representations = [
             model.represent(histories, output=output, sampling=sampling, generator=generator) for _ in range(samples)
@@ -141,20 +140,27 @@ def _count_full(
     targets_B: torch.Tensor,
     seen: list[npt.NDArray[np.int32]] | None,
 ) -> torch.Tensor:
-    """Count the items that score at least as high as the target, the target and padding left out."""
-    rows = max(1, _CHUNK_ENTRIES // len(vectors_VD))
+    """Count the items that score at least as high as the target, the target and padding left out.
+
+    Counts are summed as float32, which is exact below 2^24 items.
+    """
+    rows = _rows_at_once(len(vectors_VD))
+    items_DV = vectors_VD[1:].T
     counts = []
     for begin in range(0, len(targets_B), rows):
-        scores_BV = representation_BD[begin : begin + rows] @ vectors_VD.T
-        target_B1 = targets_B[begin : begin + rows].unsqueeze(1)
+        scores_BV = representation_BD[begin : begin + rows] @ items_DV
+        target_B1 = targets_B[begin : begin + rows].unsqueeze(1) - 1
         target_score_B1 = scores_BV.gather(1, target_B1)
-        scores_BV[:, PAD] = float("-inf")
         if seen is not None:
-            for row, items in enumerate(seen[begin : begin + rows]):
-                scores_BV[row, torch.from_numpy(items.astype(np.int64)).to(scores_BV.device)] = float("-inf")
-        scores_BV.scatter_(1, target_B1, float("-inf"))
-        counts.append((scores_BV >= target_score_B1).sum(dim=1))
+            _exclude(scores_BV, [items.astype(np.int64) - 1 for items in seen[begin : begin + rows]])
+        competing_BV = scores_BV.ge_(target_score_B1)
+        counts.append((competing_BV.sum(dim=1) - competing_BV.gather(1, target_B1).squeeze(1)).long())
     return torch.cat(counts)
+
+
+def _rows_at_once(items: int) -> int:
+    """Return how many users' scores are held at once; of very many items more, or matrix products would be flat."""
+    return max(_MIN_ROWS, _CHUNK_ENTRIES // items)
 
 
 def top_k(
@@ -181,7 +187,7 @@ def top_k(
     column_V = np.full(len(vectors_VD), len(candidates), dtype=np.int64)
     column_V[candidates] = np.arange(len(candidates))
     results: list[Ranked] = []
-    rows = max(1, _CHUNK_ENTRIES // len(vectors_VD))
+    rows = _rows_at_once(len(vectors_VD))
     for begin in range(0, len(representation_BD), rows):
         scores_BC = representation_BD[begin : begin + rows] @ candidates_CD.T
         _exclude(scores_BC, [column_V[items] for items in excluded[begin : begin + rows]])

@@ -61,6 +61,6 @@ def test_resuming(flag: bool | None, resume: str) -> None:
     [(None, 0, None), ("99", 99, None), ("dev/test.csv", 0, Path("dev/test.csv")), ("0", 0, None)],
 )
 def test_negatives_are_a_number_or_a_file(text: str | None, count: int, file: Path | None) -> None:
-    options = Candidates(negatives=text).evaluation(Computing(), Denoising(steps=1), part="test", seed=4)
+    options = Candidates(negatives=text).evaluation(Computing(), Denoising(steps="1"), part="test", seed=4)
     assert (options.negatives, options.negatives_file) == (count, file)
     assert (options.sampling.steps, options.sampling.seed, options.seed) == (1, 4, 4)

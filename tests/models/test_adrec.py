@@ -8,6 +8,7 @@ import torch
 
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
+from adrec_cli.models import adrec
 from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.base import FAST_SAMPLING, HistoryBatch, PackedBatch, Sampling
 from adrec_cli.pipeline.export import Scorer
@@ -59,7 +60,7 @@ def test_cached_denoising_equals_full_sequence_denoising_with_fewer_steps(used, 
 def _with_noise(model, batch, draws, steps):
     feed = iter(draws)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch, "randn", lambda *args, **kwargs: next(feed).unsqueeze(1))
+        patch.setattr(adrec, "noise_source", lambda *args, **kwargs: lambda: next(feed).unsqueeze(1))
         return model.represent(
             batch, output="x_start", sampling=Sampling(steps=steps), generator=torch.Generator().manual_seed(0)
         )

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from adrec_cli.diffusion.samplers import ddpm
+from adrec_cli.models import adrec
 from adrec_cli.models.base import HistoryBatch, Sampling
 from tests.reference.official_weights import load_adrec, load_backbone
 
@@ -47,7 +48,7 @@ def test_represent_runs_the_recorded_chain_with_its_own_noise(golden, monkeypatc
     recorded = load_file(golden / "adrec.safetensors")
     model = load_adrec(recorded)
     draws = iter(recorded["sample_noise"][:, :, -1:])
-    monkeypatch.setattr(torch, "randn", lambda *args, **kwargs: next(draws))
+    monkeypatch.setattr(adrec, "noise_source", lambda *args, **kwargs: lambda: next(draws))
     histories = HistoryBatch(items_BL=recorded["inputs"], lengths_B=torch.full((4,), 12))
     sampled = model.represent(histories, output="x_start", sampling=Sampling(), generator=torch.Generator())
     torch.testing.assert_close(sampled, recorded["sampled_last"], **TOLERANCE)

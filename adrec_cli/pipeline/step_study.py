@@ -1,0 +1,147 @@
+"""`adrec evaluate --steps 1,2,4`: what more reverse steps buy, and what they cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.errors import UsageError
+from adrec_cli.pipeline.evaluate import BASELINE, EvaluationOptions, RankingProgress, negatives_of, protocol_of
+from adrec_cli.pipeline.opening import open_checkpoint, open_dataset, restore_model
+from adrec_cli.pipeline.stage import OnEvent, ignore
+from adrec_cli.pipeline.train import dataset_folder_of
+from adrec_cli.ranking.merging import merged_target_ranks
+from adrec_cli.ranking.metrics import metric_table
+from adrec_cli.ranking.protocols import Cases, held_out_cases
+from adrec_cli.runtime import resolve_device, set_threads
+
+_WARMUP_CASES = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRow:
+    """One number of reverse steps.
+
+    Attributes:
+        steps: reverse steps.
+        metrics: as an evaluation's.
+        seconds: of ranking all targets.
+        milliseconds_per_target: the same for one of them.
+    """
+
+    steps: int
+    metrics: dict[str, float]
+    seconds: float
+    milliseconds_per_target: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepStudy:
+    """Quality against time, one row for each number of steps in the order asked for.
+
+    Attributes:
+        protocol: its short code, such as loo/full/test.
+        cases: targets ranked.
+        threads: of the CPU.
+    """
+
+    dataset: str
+    model: str
+    stage: str
+    checkpoint: str
+    checkpoint_sha256: str
+    protocol: str
+    noise: str
+    sampler: str
+    eta: float
+    seed: int
+    cases: int
+    device: str
+    threads: int
+    rows: list[StepRow]
+
+
+def study_steps(
+    name: str,
+    steps: Sequence[int],
+    *,
+    workspace: Path,
+    dataset_name: str | None = None,
+    options: EvaluationOptions = EvaluationOptions(),
+    on_event: OnEvent = ignore,
+) -> StepStudy:
+    """Evaluate a checkpoint once for each number of reverse steps; no report is stored.
+
+    Args:
+        name: path or bare name of a checkpoint of a model that samples.
+        steps: numbers of reverse steps.
+        workspace, dataset_name, on_event: as `evaluate`.
+        options: everything else about the evaluations.
+
+    Raises:
+        UsageError: the model does not sample, or has fewer steps.
+        ArtifactError, InputError: as `evaluate`.
+    """
+    space = Workspace(workspace)
+    path = None if name == BASELINE else space.find_checkpoint(name, dataset_name)
+    if path is None:
+        raise UsageError(f"{name} takes no reverse steps", hint="compare steps of a diffusion model's checkpoint")
+    dataset = open_dataset(dataset_folder_of(space, path, dataset_name))
+    checkpoint = open_checkpoint(path, dataset)
+    threads, device = set_threads(options.threads), resolve_device(options.device)
+    model, output = restore_model(checkpoint, device), checkpoint.metadata.output
+    if output not in model.sampled_outputs:
+        raise UsageError(
+            f"{model.name} by its {output} takes no reverse steps",
+            hint="compare steps of a diffusion model, such as adrec after its last stage",
+        )
+    cases = held_out_cases(dataset.sequences, options.part)
+    negatives = negatives_of(dataset, cases, options)
+
+    def row(count: int, cases: Cases, done_before: int) -> StepRow:
+        def progress(done: int, total: int) -> bool:
+            on_event(RankingProgress(done=done_before + done, total=total * len(steps)))
+            return True
+
+        started = time.perf_counter()
+        ranks = merged_target_ranks(
+            model, dataset.sequences, cases, output=output, sampling=replace(options.sampling, steps=count),
+            merging=options.merging, device=device, negatives=None if negatives is None else negatives[: len(cases)],
+            mask_seen=options.mask_seen, on_progress=progress,
+        )  # fmt: skip
+        assert ranks is not None
+        seconds = time.perf_counter() - started
+        return StepRow(
+            steps=count,
+            metrics=metric_table(ranks, cases.users),
+            seconds=seconds,
+            milliseconds_per_target=1000 * seconds / len(cases),
+        )
+
+    # What is slow only once must not count for the first row; it also refuses too many steps before any time is spent.
+    row(max(steps), _first(cases, _WARMUP_CASES), 0)
+    return StepStudy(
+        dataset=dataset.manifest.dataset,
+        model=model.name,
+        stage=checkpoint.metadata.stage,
+        checkpoint=path.name,
+        checkpoint_sha256=checkpoint.sha256,
+        protocol=protocol_of(dataset, options, 0 if negatives is None else negatives.shape[1]).code,
+        noise=options.sampling.noise,
+        sampler=options.sampling.sampler,
+        eta=options.sampling.eta,
+        seed=options.sampling.seed,
+        cases=len(cases),
+        device=device.type,
+        threads=threads,
+        rows=[row(count, cases, number * len(cases)) for number, count in enumerate(steps)],
+    )
+
+
+def _first(cases: Cases, count: int) -> Cases:
+    return Cases(
+        users=cases.users[:count], starts=cases.starts[:count], ends=cases.ends[:count], targets=cases.targets[:count]
+    )
