@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from adrec_cli.ranking.bootstrap import Values, bootstrap_interval
 
 PERMUTATIONS = 10_000
 
 _HELD_AT_ONCE = 2**22
-"""Counts of distinct differences held at once: 32 MB."""
+"""Signs held at once: 32 MB."""
+_OFTEN = 64
+"""Users with differences of the same size from which on one draw for all of them is cheaper than one for each."""
 _EQUAL = 1e-12
 """Sums of the same differences in another order are equal to such a share of their size."""
 
@@ -20,8 +23,7 @@ _EQUAL = 1e-12
 def randomisation_test(differences: Values, *, permutations: int = PERMUTATIONS, seed: int = 0) -> float:
     """Return the two-sided p-value of a paired randomisation test of the mean difference.
 
-    If it did not matter which model is which, each user's difference could as well have the other sign. Users with
-    differences of the same size are drawn together: how many of them get a plus is binomial.
+    If it did not matter which model is which, each user's difference could as well have the other sign.
 
     Args:
         differences: one a user, paired.
@@ -37,12 +39,28 @@ def randomisation_test(differences: Values, *, permutations: int = PERMUTATIONS,
         return 1.0
     random = np.random.default_rng(seed)
     threshold = abs(float(differences.sum())) - _EQUAL * float(sizes @ counts)
-    rows = max(1, _HELD_AT_ONCE // len(sizes))
+    often = counts >= _OFTEN
+    single = np.repeat(sizes[~often], counts[~often])
+    rows = max(1, _HELD_AT_ONCE // (len(single) + int(often.sum())))
     as_large = 0
     for first in range(0, permutations, rows):
-        plus = random.binomial(counts, 0.5, size=(min(rows, permutations - first), len(counts)))
-        as_large += int((np.abs((2 * plus - counts) @ sizes) >= threshold).sum())
+        count = min(rows, permutations - first)
+        sums = _random_signs(random, count, len(single)) @ single
+        sums += _sums_of_signs(random, count, counts[often]) @ sizes[often]
+        as_large += int((np.abs(sums) >= threshold).sum())
     return (1 + as_large) / (1 + permutations)
+
+
+def _random_signs(random: np.random.Generator, rows: int, columns: int) -> Values:
+    """Draw 1 or -1 for each column of each row."""
+    drawn = random.integers(0, 256, size=(rows, -(-columns // 8)), dtype=np.uint8)
+    return 2 * np.unpackbits(drawn, axis=1, count=columns).astype(np.float64) - 1
+
+
+def _sums_of_signs(random: np.random.Generator, rows: int, counts: npt.NDArray[np.int64]) -> Values:
+    """Draw for each column of each row the sum of so many signs, as how many of them are a plus is binomial."""
+    plus = random.binomial(counts, 0.5, size=(rows, len(counts)))
+    return (2 * plus - counts).astype(np.float64)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -18,6 +18,14 @@ def test_it_agrees_with_all_permutations():
     assert randomisation_test(differences, permutations=40_000) == pytest.approx(exact, abs=0.01)
 
 
+def test_many_users_with_the_same_difference_are_drawn_at_once():
+    differences = np.repeat([1.0, -1.0, 0.25, 0.0], [70, 50, 30, 500])
+    sizes, counts = np.array([1.0, 0.25]), np.array([120, 30])
+    plus = np.random.default_rng(1).binomial(counts, 0.5, size=(200_000, 2))
+    expected = (np.abs((2 * plus - counts) @ sizes) >= differences.sum()).mean()
+    assert randomisation_test(differences, permutations=40_000) == pytest.approx(expected, abs=0.006)
+
+
 def test_where_nothing_differs_and_where_everything_does():
     assert randomisation_test(np.zeros(10)) == 1.0
     assert randomisation_test(np.ones(2000), permutations=99) == 1 / 100
