@@ -63,9 +63,9 @@ class Objective:
         values: dict[str, float] = {}
         for batch, generator, count in zip(batches, generators, examples, strict=True):
             share = {self.stage.ranking_loss: count / sum(examples), "mse": batch.sequences / sequences}
-            losses = self._losses(batch, generator, where)
-            for name, loss in losses.items():
-                values[name] = values.get(name, 0.0) + share[name] * loss.item()
+            losses, found = self._losses(batch, generator, where)
+            for name, value in found.items():
+                values[name] = values.get(name, 0.0) + share[name] * value
             weighted = [self.weights[name] * share[name] * loss for name, loss in losses.items()]
             if self.stage.pcgrad:
                 pcgrad_backward(weighted, trained.values())
@@ -73,8 +73,10 @@ class Objective:
                 torch.stack(weighted).sum().backward()  # type: ignore[no-untyped-call]
         return values, sum(examples)
 
-    def _losses(self, batch: PackedBatch, generator: torch.Generator, where: str) -> dict[str, torch.Tensor]:
-        """Return a batch's losses by name, finite ones."""
+    def _losses(
+        self, batch: PackedBatch, generator: torch.Generator, where: str
+    ) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+        """Return a batch's losses by name, and their values, which are finite."""
         stage, outputs = self.stage, self._outputs(batch, generator)
         vectors_VD = self.model.item_vectors_VD()
         losses: dict[str, torch.Tensor] = {}
@@ -90,12 +92,11 @@ class Objective:
             losses["mse"] = errors_N @ outputs.weights_N
             if outputs.observe is not None:
                 outputs.observe(errors_N)
+        values = {name: loss.item() for name, loss in losses.items()}
         require_finite_losses(
-            {name: loss.item() for name, loss in losses.items()},
-            where=where,
-            inputs={"predicted": outputs.predicted_ND, "item vectors": vectors_VD},
+            values, where=where, inputs={"predicted": outputs.predicted_ND, "item vectors": vectors_VD}
         )
-        return losses
+        return losses, values
 
     def _outputs(self, batch: PackedBatch, generator: torch.Generator) -> TokenOutputs:
         """Return the network's outputs in float32, computed in the precision that was asked for."""

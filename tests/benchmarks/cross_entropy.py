@@ -61,7 +61,8 @@ def measure(name: str, tokens: int, items: int, width: int, repeats: int) -> Non
         LOSSES[name](predicted, vectors, targets).backward()
 
     warm_up = seconds(step)
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10 - items * width * 4 / 2**20
+    beyond = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    peak = max(0.0, beyond / 2**10 - items * width * 4 / 2**20)
     flops = 6 * tokens * items * width
     found = []
     for _ in range(repeats if warm_up < 10 else 1):

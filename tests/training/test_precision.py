@@ -52,6 +52,7 @@ def test_bf16_resumes_to_the_same_bytes():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_compiled_blocks_give_the_same_gradients_and_checkpoint_names():
     plain, compiled = made(), made(compile=True)
     assert plain.model.state_dict().keys() == compiled.model.state_dict().keys()
