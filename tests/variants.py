@@ -11,6 +11,7 @@ VARIANTS = {
     "mlp": {"denoiser": "mlp"},
     "guided": {"condition_dropout": 0.3, "guidance": 1.5},
     "geodesic": {"noise": "geodesic"},
+    "padding key": {"padding_key": True},
     "beta": {"noise_schedule": "beta", "beta_b": 3.0},
     "all at once": {
         "noise_per": "sequence", "timestep_sampling": "loss_aware", "denoiser": "mlp", "condition_dropout": 0.3,

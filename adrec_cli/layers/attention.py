@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from adrec_cli.layers.dropout import draws, drop
+from adrec_cli.layers.padding_key import causal_mask_with_padding_key
 
 
 def packed_mask(segments_RL: torch.Tensor) -> torch.Tensor:
@@ -46,14 +47,22 @@ class KeyValueCache:
     Attributes:
         keys_SBHd, values_SBHd: S = longest history + 1; slot S - 1 belongs to the new token.
         padding_SB1: bool, the slots the new token may not see; None where all histories are equally long.
+        padding_bias_B: added to the scores of slot 0, where that holds a padding key.
     """
 
     keys_SBHd: torch.Tensor
     values_SBHd: torch.Tensor
     padding_SB1: torch.Tensor | None
+    padding_bias_B: torch.Tensor | None = None
 
     @classmethod
-    def of(cls, key_BLHd: torch.Tensor, value_BLHd: torch.Tensor, lengths_B: torch.Tensor | None) -> KeyValueCache:
+    def of(
+        cls,
+        key_BLHd: torch.Tensor,
+        value_BLHd: torch.Tensor,
+        lengths_B: torch.Tensor | None,
+        padding_bias_B: torch.Tensor | None = None,
+    ) -> KeyValueCache:
         """Keep the keys and values of left-aligned histories of lengths_B; None means that all are whole."""
         padding_SB1 = None
         if lengths_B is not None:
@@ -62,11 +71,11 @@ class KeyValueCache:
         keys_SBHd, values_SBHd = (
             F.pad(part.transpose(0, 1), (0, 0, 0, 0, 0, 0, 0, 1)) for part in (key_BLHd, value_BLHd)
         )
-        return cls(keys_SBHd=keys_SBHd, values_SBHd=values_SBHd, padding_SB1=padding_SB1)
+        return cls(keys_SBHd=keys_SBHd, values_SBHd=values_SBHd, padding_SB1=padding_SB1, padding_bias_B=padding_bias_B)
 
     def attended_by(self, query_BHd: torch.Tensor) -> torch.Tensor:
         """Return attended_BHd, what the new token takes from its history and itself."""
-        if len(self.keys_SBHd) >= _FEW_SLOTS:
+        if len(self.keys_SBHd) >= _FEW_SLOTS and self.padding_bias_B is None:
             keys_BHSd, values_BHSd = self.keys_SBHd.permute(1, 2, 0, 3), self.values_SBHd.permute(1, 2, 0, 3)
             visible_B11S = None if self.padding_SB1 is None else ~self.padding_SB1.permute(1, 2, 0).unsqueeze(2)
             return F.scaled_dot_product_attention(
@@ -75,6 +84,8 @@ class KeyValueCache:
         scores_SBH = (self.keys_SBHd * (query_BHd / math.sqrt(query_BHd.shape[-1]))).sum(dim=-1)
         if self.padding_SB1 is not None:
             scores_SBH = scores_SBH.masked_fill(self.padding_SB1, float("-inf"))
+        if self.padding_bias_B is not None:
+            scores_SBH[0] += self.padding_bias_B.unsqueeze(1)
         return (self.values_SBHd * scores_SBH.softmax(dim=0).unsqueeze(-1)).sum(dim=0)
 
 
@@ -98,7 +109,7 @@ class CausalSelfAttention(nn.Module):
 
         Args:
             hidden_RLD: R rows.
-            mask_R1LL: who sees whom; None means plain causal.
+            mask_R1LL: who sees whom, bool, or float to be added to scores; None means plain causal.
             generator: for dropout of the attention weights; None in evaluation.
         """
         return self.attend(hidden_RLD, mask_R1LL, self.draws(hidden_RLD, generator))
@@ -117,23 +128,31 @@ class CausalSelfAttention(nn.Module):
         query, key, value = self._project(hidden_RLD)
         return self._merge(self._attend(query, key, value, mask_R1LL, drawn_RHLL))
 
-    def prefill(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None) -> tuple[torch.Tensor, KeyValueCache]:
+    def prefill(
+        self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None, padding_bias_B: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, KeyValueCache]:
         """Attend over left-aligned histories and keep their keys and values.
 
         Args:
             hidden_BLD: positions from lengths_B on are padding; being later, no real position sees them.
             lengths_B: real positions of each history; None means that all are.
+            padding_bias_B: of the first key, if the first position of each history is a padding key.
         """
         query, key, value = self._project(hidden_BLD)
-        attended = self._merge(self._attend(query, key, value, None, None))
-        return attended, KeyValueCache.of(key.transpose(1, 2), value.transpose(1, 2), lengths_B)
+        mask_B1LL = None
+        if padding_bias_B is not None:
+            mask_B1LL = causal_mask_with_padding_key(hidden_BLD.shape[1], padding_bias_B)
+        attended = self._merge(self._attend(query, key, value, mask_B1LL, None))
+        return attended, KeyValueCache.of(key.transpose(1, 2), value.transpose(1, 2), lengths_B, padding_bias_B)
 
-    def remember(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None) -> KeyValueCache:
+    def remember(
+        self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None, padding_bias_B: torch.Tensor | None = None
+    ) -> KeyValueCache:
         """Keep the keys and values of histories whose own outputs nobody asks for; arguments as `prefill`."""
         batch, length, width = hidden_BLD.shape
         both = F.linear(hidden_BLD, self.qkv.weight[width:], self.qkv.bias[width:])
         key_BLHd, value_BLHd = both.view(batch, length, 2, self.heads, width // self.heads).unbind(2)
-        return KeyValueCache.of(key_BLHd, value_BLHd, lengths_B)
+        return KeyValueCache.of(key_BLHd, value_BLHd, lengths_B, padding_bias_B)
 
     def extend(self, token_B1D: torch.Tensor, cache: KeyValueCache) -> torch.Tensor:
         """Attend from one new token to its cached history and itself; the cache's free slot is overwritten."""
@@ -169,7 +188,11 @@ class CausalSelfAttention(nn.Module):
         if mask_R1LL is None:
             length = query_RHLd.shape[2]
             mask_R1LL = torch.ones(length, length, dtype=torch.bool, device=scores_RHLL.device).tril()
-        weights_RHLL = scores_RHLL.masked_fill(~mask_R1LL, float("-inf")).softmax(dim=-1)
+        if mask_R1LL.dtype == torch.bool:
+            scores_RHLL = scores_RHLL.masked_fill(~mask_R1LL, float("-inf"))
+        else:
+            scores_RHLL = scores_RHLL + mask_R1LL
+        weights_RHLL = scores_RHLL.softmax(dim=-1)
         return drop(weights_RHLL, drawn_RHLL, self.attention_dropout) @ value_RHLd
 
     def _merge(self, attended_RHLd: torch.Tensor) -> torch.Tensor:

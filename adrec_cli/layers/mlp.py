@@ -28,7 +28,9 @@ class TokenMLP(nn.Module):
         mapped: torch.Tensor = self.norm(self.contract(F.silu(self.expand(hidden_RLD))))
         return mapped
 
-    def prefill(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None) -> list[KeyValueCache]:
+    def prefill(
+        self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None, padding_bias_B: torch.Tensor | None = None
+    ) -> list[KeyValueCache]:
         """Return no cache: no token sees another."""
         return []
 

@@ -79,9 +79,11 @@ class TransformerBlock(nn.Module):
     def _transform(self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, drawn: Draws) -> torch.Tensor:
         return self._finish(hidden_RLD, self.attention.attend(hidden_RLD, mask_R1LL, drawn[0]), drawn)
 
-    def prefill(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None) -> tuple[torch.Tensor, KeyValueCache]:
+    def prefill(
+        self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None, padding_bias_B: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, KeyValueCache]:
         """Transform histories and keep their keys and values; arguments as `CausalSelfAttention.prefill`."""
-        attended, cache = self.attention.prefill(hidden_BLD, lengths_B)
+        attended, cache = self.attention.prefill(hidden_BLD, lengths_B, padding_bias_B)
         return self._finish(hidden_BLD, attended, _NO_DRAWS), cache
 
     def extend(self, token_B1D: torch.Tensor, cache: KeyValueCache) -> torch.Tensor:
@@ -124,7 +126,9 @@ class CausalTransformer(nn.Module):
             hidden_RLD = block(hidden_RLD, mask_R1LL, generator)
         return hidden_RLD
 
-    def prefill(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None) -> list[KeyValueCache]:
+    def prefill(
+        self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None, padding_bias_B: torch.Tensor | None = None
+    ) -> list[KeyValueCache]:
         """Return one cache a block for left-aligned histories; arguments as `CausalSelfAttention.prefill`.
 
         Of the last block only keys and values are computed: nothing else of it is seen by a new token.
@@ -133,19 +137,22 @@ class CausalTransformer(nn.Module):
         for number, block in enumerate(self.blocks, start=1):
             assert isinstance(block, TransformerBlock)
             if number == len(self.blocks):
-                caches.append(block.attention.remember(hidden_BLD, lengths_B))
+                caches.append(block.attention.remember(hidden_BLD, lengths_B, padding_bias_B))
             else:
-                hidden_BLD, cache = block.prefill(hidden_BLD, lengths_B)
+                hidden_BLD, cache = block.prefill(hidden_BLD, lengths_B, padding_bias_B)
                 caches.append(cache)
         return caches
 
-    def newest(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None) -> torch.Tensor:
+    def newest(
+        self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None, padding_bias_B: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Return output_B1D at the newest position of each left-aligned history; arguments as `prefill`.
 
         The other positions are computed only as far as the newest one sees them.
         """
         token_B1D = newest_position(hidden_BLD, lengths_B)
-        return self.extend(token_B1D, self.prefill(hidden_BLD[:, :-1], None if lengths_B is None else lengths_B - 1))
+        before_B = None if lengths_B is None else lengths_B - 1
+        return self.extend(token_B1D, self.prefill(hidden_BLD[:, :-1], before_B, padding_bias_B))
 
     def extend(self, token_B1D: torch.Tensor, caches: list[KeyValueCache]) -> torch.Tensor:
         """Return the output at one new token after cached histories."""

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
@@ -24,6 +25,7 @@ from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, TimestepEmbedding
 from adrec_cli.layers.mlp import TokenMLP
+from adrec_cli.layers.padding_key import causal_mask_with_padding_key, mask_with_padding_key, padding_bias
 from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer, newest_position
 from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
 
@@ -51,6 +53,8 @@ class ADRecConfig:
         noise_per: "token" draws a timestep for each token, "sequence" one for all tokens of a sequence.
         timestep_sampling: "uniform", or "loss_aware": in proportion to the denoising loss; weights make up for it.
         lambda_: weight of x_t and of the timestep at the denoiser's input.
+        padding_key: as many padding keys as a sequence is shorter than max_length take part in attention, as in the
+            official code: it tells the model how long the history is; padding has a learned vector then.
         condition_dropout: share of the sequences that the ADM is trained on without the CAM's output.
         guidance: w of classifier-free guidance at inference, x_start = (1 + w) f(condition) - w f(no condition);
             above 0 only with condition_dropout.
@@ -73,6 +77,7 @@ class ADRecConfig:
     noise_per: str = "token"
     timestep_sampling: str = "uniform"
     lambda_: float = 1e-3
+    padding_key: bool = False
     condition_dropout: float = 0.0
     guidance: float = 0.0
 
@@ -91,6 +96,8 @@ class ADRecConfig:
         require_at_least(self, 0, "guidance", table="model")
         if self.guidance and not self.condition_dropout:
             raise UsageError("model.guidance needs a model trained with model.condition_dropout", hint=_GUIDANCE_HINT)
+        if self.padding_key and self.condition_dropout:
+            raise UsageError("model.padding_key does not go with model.condition_dropout", hint="choose one of the two")
         self.noising()
 
     def noising(self) -> Noising:
@@ -128,6 +135,7 @@ class ADRec(SequentialRecommender):
         self.item_embedding = ItemEmbedding(items, config.hidden_size)
         self.input_norm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS)
         self.cam = self._transformer(config.cam_blocks)
+        self.padding_D = nn.Parameter(torch.zeros(config.hidden_size)) if config.padding_key else None
         mlp = config.denoiser == "mlp"
         self.adm = TokenMLP(config.hidden_size) if mlp else self._transformer(config.adm_blocks)
         self.timestep_embedding = TimestepEmbedding(config.hidden_size, config.diffusion_steps)
@@ -141,10 +149,11 @@ class ADRec(SequentialRecommender):
         )
 
     def components(self) -> Mapping[str, nn.Module]:
-        """Return item_embedding, cam (with the input's LayerNorm) and adm (with the timestep embedding)."""
+        """Return item_embedding, cam (with the input's LayerNorm, padding) and adm (with the timestep embedding)."""
+        padding = nn.ParameterList([] if self.padding_D is None else [self.padding_D])
         return {
             "item_embedding": self.item_embedding,
-            "cam": nn.ModuleList([self.input_norm, self.cam]),
+            "cam": nn.ModuleList([self.input_norm, self.cam, padding]),
             "adm": nn.ModuleList([self.adm, self.timestep_embedding]),
         }
 
@@ -156,6 +165,8 @@ class ADRec(SequentialRecommender):
             self.cam.initialize(generator)
             nn.init.ones_(self.input_norm.weight)
             nn.init.zeros_(self.input_norm.bias)
+            if self.padding_D is not None:
+                nn.init.normal_(self.padding_D, 0.0, self.config.initializer_range, generator=generator)
         else:
             self.adm.initialize(generator)
             self.timestep_embedding.initialize(generator)
@@ -170,7 +181,7 @@ class ADRec(SequentialRecommender):
 
         Source: ADRec eq. 2-9, algorithm 1.
         """
-        mask_R1LL = packed_causal_mask(batch.segments_RL)
+        batch, mask_R1LL = self._with_mask(batch)
         condition_RLD = self._condition(batch.inputs_RL, mask_R1LL, generator)
         if output == "x_start":
             if generator is None:
@@ -183,12 +194,21 @@ class ADRec(SequentialRecommender):
             weights_N=batch.sequence_weights_N(),
         )
 
+    def _with_mask(self, batch: PackedBatch) -> tuple[PackedBatch, torch.Tensor]:
+        """Return a batch, with a padding key in front if it is to have one, and who sees whom."""
+        if not self.config.padding_key:
+            return batch, packed_causal_mask(batch.segments_RL)
+        counts_RL = self.max_length - F.pad(batch.lengths_RL(), (1, 0), value=self.max_length)
+        batch = batch.with_padding_first()
+        visible_R1LL = packed_causal_mask(batch.segments_RL)
+        return batch, mask_with_padding_key(visible_R1LL, padding_bias(counts_RL))
+
     def _denoised(
         self, batch: PackedBatch, condition_RLD: torch.Tensor, mask_R1LL: torch.Tensor, generator: torch.Generator
     ) -> TokenOutputs:
         """Return what the ADM makes of noisy targets, with what its timesteps' losses are to be told to."""
         real_RL = batch.real_RL
-        x_start_RLD = self.item_embedding(batch.targets_RL)
+        x_start_RLD = self.embedded(batch.targets_RL)
         t_RL, importance_RL = self.noising.timesteps(batch.segments_RL, batch.sequences, generator)
         noise_RLD = torch.randn(x_start_RLD.shape, generator=generator, device=x_start_RLD.device)
         condition_RLD = self._without_some_conditions(batch, condition_RLD, generator)
@@ -224,13 +244,14 @@ class ADRec(SequentialRecommender):
 
         Source: ADRec algorithm 2, denoising of the last token only.
         """
+        histories, padding_bias_B, mask_B1LL = self.with_padding_key(histories)
         lengths_B = histories.padded_lengths_B
         if output == "condition":
-            embedded_BLD = self.input_norm(self.item_embedding(histories.items_BL))
-            return self.cam.newest(embedded_BLD, lengths_B).squeeze(1)
-        condition_BLD = self._condition(histories.items_BL, None, None)
+            embedded_BLD = self.input_norm(self.embedded(histories.items_BL))
+            return self.cam.newest(embedded_BLD, lengths_B, padding_bias_B).squeeze(1)
+        condition_BLD = self._condition(histories.items_BL, mask_B1LL, None)
         last_B1D = newest_position(condition_BLD, lengths_B)
-        denoiser = self._last_token_denoiser(condition_BLD, last_B1D, histories)
+        denoiser = self._last_token_denoiser(condition_BLD, last_B1D, histories, padding_bias_B)
         if guidance := self._guidance(sampling):
             nothing_BLD, nothing_B1D = torch.zeros_like(condition_BLD), torch.zeros_like(last_B1D)
             denoiser = guided(denoiser, self._last_token_denoiser(nothing_BLD, nothing_B1D, histories), guidance)
@@ -244,8 +265,22 @@ class ADRec(SequentialRecommender):
             denoiser, noise, steps=sampling.steps, sampler=sampling.sampler, eta=sampling.eta
         ).squeeze(1)
 
+    def with_padding_key(
+        self, histories: HistoryBatch
+    ) -> tuple[HistoryBatch, torch.Tensor | None, torch.Tensor | None]:
+        """Return histories, with a padding key in front if there is to be one, with its bias_B and mask_B1LL."""
+        if not self.config.padding_key:
+            return histories, None, None
+        bias_B = padding_bias(self.max_length - histories.lengths_B)
+        histories = histories.with_padding_first()
+        return histories, bias_B, causal_mask_with_padding_key(histories.items_BL.shape[1], bias_B)
+
     def _last_token_denoiser(
-        self, condition_BLD: torch.Tensor, last_B1D: torch.Tensor, histories: HistoryBatch
+        self,
+        condition_BLD: torch.Tensor,
+        last_B1D: torch.Tensor,
+        histories: HistoryBatch,
+        padding_bias_B: torch.Tensor | None = None,
     ) -> Denoiser:
         """Return the ADM at the position after each history, whose keys and values it has seen once."""
         lambda_, lengths_B = self.config.lambda_, histories.padded_lengths_B
@@ -253,7 +288,7 @@ class ADRec(SequentialRecommender):
         # A history's token l knows its target, item l + 1; the last token's target is what is asked for.
         known_BLD = self.clean_vectors(histories.items_BL[:, 1:])
         clean_BLD = torch.add(condition_BLD[:, :-1] + times_TD[0], known_BLD, alpha=lambda_)
-        caches = self.adm.prefill(clean_BLD, None if lengths_B is None else lengths_B - 1)
+        caches = self.adm.prefill(clean_BLD, None if lengths_B is None else lengths_B - 1, padding_bias_B)
 
         def denoiser(x_t_B1D: torch.Tensor, t: int) -> torch.Tensor:
             return self.adm.extend(torch.add(last_B1D + times_TD[t], x_t_B1D, alpha=lambda_), caches)
@@ -273,7 +308,14 @@ class ADRec(SequentialRecommender):
 
     def clean_vectors(self, items: torch.Tensor) -> torch.Tensor:
         """Return the vectors (..., D) of known items as the denoiser sees them without noise."""
-        return self.noising.clean(self.item_embedding(items))
+        return self.noising.clean(self.embedded(items))
+
+    def embedded(self, items_RL: torch.Tensor) -> torch.Tensor:
+        """Return the vectors of items, with the padding's in the first position where it is a key."""
+        vectors_RLD: torch.Tensor = self.item_embedding(items_RL)
+        if self.padding_D is None:
+            return vectors_RLD
+        return torch.cat([self.padding_D.expand_as(vectors_RLD[:, :1]), vectors_RLD[:, 1:]], dim=1)
 
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the item vectors; row 0 is padding."""
@@ -293,7 +335,7 @@ class ADRec(SequentialRecommender):
         self, items_RL: torch.Tensor, mask_R1LL: torch.Tensor | None, generator: torch.Generator | None
     ) -> torch.Tensor:
         """Return condition_RLD = CAM(LayerNorm(Dropout(E[items]))). Source: ADRec eq. 2."""
-        embedded = dropout(self.item_embedding(items_RL), self.config.embedding_dropout, generator)
+        embedded = dropout(self.embedded(items_RL), self.config.embedding_dropout, generator)
         condition_RLD: torch.Tensor = self.cam(self.input_norm(embedded), mask_R1LL, generator)
         return condition_RLD
 
@@ -308,8 +350,11 @@ class ADRec(SequentialRecommender):
     ) -> torch.Tensor:
         """Noise every token to its own t and predict x_start from all of them. Source: ADRec eq. 3-5, 7."""
         x_t_RLD = self.noising.q_sample(x_start_RLD, t_RL, noise_RLD)
+        if self.padding_D is not None:
+            x_t_RLD = torch.cat([self.noising.clean(x_start_RLD[:, :1]), x_t_RLD[:, 1:]], dim=1)
+            t_RL = F.pad(t_RL[:, 1:], (1, 0))
         # An embedding lookup of T rows; indexing by t_RL would make the backward pass nondeterministic on CUDA.
-        times_RLD = nn.functional.embedding(t_RL, self.timestep_embedding.table_TD())
+        times_RLD = F.embedding(t_RL, self.timestep_embedding.table_TD())
         hidden_RLD = condition_RLD + self.config.lambda_ * (x_t_RLD + times_RLD)
         predicted_RLD: torch.Tensor = self.adm(hidden_RLD, mask_R1LL, generator)
         return predicted_RLD

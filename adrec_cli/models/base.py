@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from adrec_cli.diffusion.samplers import NOISES, SAMPLERS
@@ -61,6 +62,20 @@ class PackedBatch:
         lengths = torch.bincount(segments_N, minlength=self.sequences + 1)
         return 1.0 / (lengths[segments_N] * self.sequences)
 
+    def lengths_RL(self) -> torch.Tensor:
+        """Return how many tokens the sequence of each token has; of padding, how much padding there is."""
+        return torch.bincount(self.segments_RL.flatten(), minlength=self.sequences + 1)[self.segments_RL]
+
+    def with_padding_first(self) -> PackedBatch:
+        """Return the batch with one more position, padding, at the beginning of each row."""
+        return replace(
+            self,
+            inputs_RL=F.pad(self.inputs_RL, (1, 0)),
+            targets_RL=F.pad(self.targets_RL, (1, 0)),
+            segments_RL=F.pad(self.segments_RL, (1, 0)),
+            positions_RL=F.pad(self.positions_RL, (1, 0)),
+        )
+
     def remaining_RL(self) -> torch.Tensor:
         """Return how many tokens of its sequence come after each token; 0 for the newest and for padding."""
         lengths = torch.bincount(self.segments_RL.flatten(), minlength=self.sequences + 1)
@@ -101,6 +116,10 @@ class HistoryBatch:
         powers_L = torch.full((self.items_BL.shape[1],), _KEY_BASE, device=self.items_BL.device).cumprod(0)
         keys: list[int] = (self.items_BL * powers_L).sum(dim=1).tolist()
         return keys
+
+    def with_padding_first(self) -> HistoryBatch:
+        """Return the histories with padding in front, which counts as one of their positions."""
+        return replace(self, items_BL=F.pad(self.items_BL, (1, 0)), lengths_B=self.lengths_B + 1)
 
     def remaining_BL(self) -> torch.Tensor:
         """Return how many items of its history come after each; 0 for the newest and for padding."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from adrec_cli.artifacts.atomic import file_sha256, replacing, write_bytes
@@ -78,15 +79,21 @@ class Scorer(nn.Module):
 
     def _denoised(self, model: ADRec, items_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
         """Denoise the position after each history in one step from zero noise, all positions in one pass."""
-        condition_BLD: torch.Tensor = model.cam(model.input_norm(model.item_embedding(items_BL)), None, None)
-        clean_D, noisy_D = self.get_buffer("times_2D").unbind(0)
         targets_BL = torch.cat([items_BL[:, 1:], torch.full_like(items_BL[:, :1], PAD)], dim=1)
+        histories, _, mask_B1LL = model.with_padding_key(HistoryBatch(items_BL=items_BL, lengths_B=lengths_B))
+        items_BL, lengths_B = histories.items_BL, histories.lengths_B
+        if model.config.padding_key:
+            targets_BL = F.pad(targets_BL, (1, 0))
+        condition_BLD: torch.Tensor = model.cam(model.input_norm(model.embedded(items_BL)), mask_B1LL, None)
+        clean_D, noisy_D = self.get_buffer("times_2D").unbind(0)
         newest_BL1 = (torch.arange(items_BL.shape[1]) == (lengths_B - 1)[:, None]).unsqueeze(2)
         clean_BLD = model.clean_vectors(targets_BL) + clean_D
         known_BLD = torch.where(newest_BL1, noisy_D.expand_as(clean_BLD), clean_BLD)
         noisy_BLD, guidance = model.config.lambda_ * known_BLD, model.config.guidance
-        denoised: torch.Tensor = model.adm(condition_BLD + noisy_BLD, None, None)
-        return (1 + guidance) * denoised - guidance * model.adm(noisy_BLD, None, None) if guidance else denoised
+        denoised: torch.Tensor = model.adm(condition_BLD + noisy_BLD, mask_B1LL, None)
+        if guidance:
+            denoised = (1 + guidance) * denoised - guidance * model.adm(noisy_BLD, mask_B1LL, None)
+        return denoised[:, 1:] if model.config.padding_key else denoised
 
 
 def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model: str | None = None) -> Exported:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from adrec_cli.errors import UsageError
-from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.models import adrec
 from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.base import FAST_SAMPLING, HistoryBatch, PackedBatch, Sampling
@@ -26,6 +26,11 @@ def made(*, steps: int = 6, lambda_: float = 0.5, items: int = 40, **options) ->
     for component in model.components():
         model.initialize(component, generator)
     model.item_embedding.initialize(generator, std=1.0)
+    # Fresh biases are zero, and what they do, above all to padding, would not be seen.
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() == 1:
+                weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.3)
     return model.eval().requires_grad_(False)
 
 
@@ -122,9 +127,12 @@ def _rows(*rows: list[list[int]], length: int) -> PackedBatch:
 
 
 def _denoised(model: ADRec, batch: PackedBatch, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-    mask = packed_causal_mask(batch.segments_RL)
+    """The ADM's output at every position of a batch, under given noise."""
+    batch, mask = model._with_mask(batch)
+    more = batch.inputs_RL.shape[1] - t.shape[1]
     condition = model._condition(batch.inputs_RL, mask, None)
-    return model._denoise(condition, model.item_embedding(batch.targets_RL), t, noise, mask, None)
+    noise, t = F.pad(noise, (0, 0, more, 0)), F.pad(t, (more, 0))
+    return model._denoise(condition, model.embedded(batch.targets_RL), t, noise, mask, None)[:, more:]
 
 
 @variants
@@ -188,6 +196,21 @@ def test_guidance_is_chosen_when_asking_and_needs_a_model_that_knows_no_conditio
         ADRecConfig(guidance=1.0)
 
 
+def test_a_full_history_has_no_padding_that_could_take_part():
+    plain, padded = made(), made(padding_key=True)
+    plain.load_state_dict(padded.state_dict(), strict=False)
+    zero, generator = Sampling(noise="zero"), torch.Generator()
+    for output in ("condition", "x_start"):
+        for length, alike in ((20, True), (19, False)):
+            one, other = (
+                model.represent(histories([length]), output=output, sampling=zero, generator=generator)
+                for model in (plain, padded)
+            )
+            assert torch.allclose(one, other, **CLOSE) is alike
+    with pytest.raises(UsageError, match="does not go with"):
+        ADRecConfig(padding_key=True, condition_dropout=0.1)
+
+
 def test_loss_aware_timesteps_weigh_the_denoising_loss_and_learn_from_it():
     model = made(timestep_sampling="loss_aware")
     batch = _rows(*[[[1, 2, 3], [4, 5]]] * 40, length=6)
@@ -227,17 +250,30 @@ def test_the_exported_graph_computes_what_represent_does(options):
     torch.testing.assert_close(scores_BV[:, 1:], (expected @ model.item_vectors_VD().T)[:, 1:], atol=1e-4, rtol=1e-4)
 
 
-def test_packed_outputs_equal_the_padded_reference():
-    model = made()
+@variants
+def test_packed_outputs_equal_the_padded_reference(options):
+    model = made(**options)
+    lengths = [3, 2, 4]
     sequences = [[1, 2, 3], [4, 5], [6, 7, 8, 9]]
     batch = _rows([sequences[0], sequences[1]], [sequences[2]], length=6)
-    outputs = model.token_outputs(batch, output="condition", generator=None)
-    padded = torch.zeros(3, 4, dtype=torch.long)
+    padded, targets = torch.zeros(3, 4, dtype=torch.long), torch.zeros(3, 4, dtype=torch.long)
     for row, sequence in enumerate(sequences):
         padded[row, : len(sequence)] = torch.tensor(sequence)
-    expected = reference.condition(model, padded, [3, 2, 4])
-    flat = torch.cat([expected[row, : len(sequence)] for row, sequence in enumerate(sequences)])
-    torch.testing.assert_close(outputs.predicted_ND, flat, **CLOSE)
+        targets[row, : len(sequence)] = torch.tensor(sequence) + 1
+    expected = reference.condition(model, padded, lengths)
+    outputs = model.token_outputs(batch, output="condition", generator=None)
+    real = padded > 0
+    torch.testing.assert_close(outputs.predicted_ND, expected[real], **CLOSE)
+
+    noise, t = torch.randn(2, 6, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([[0, 5, 2, 3, 1, 0]] * 2)
+    of_rows = [(0, slice(0, 3)), (0, slice(3, 5)), (1, slice(0, 4))]
+    t_padded, noise_padded = torch.zeros(3, 4, dtype=torch.long), torch.zeros(3, 4, 16)
+    for row, (packed, part) in enumerate(of_rows):
+        t_padded[row, : lengths[row]] = t[packed, part]
+        noise_padded[row, : lengths[row]] = noise[packed, part]
+    x_t = model.noising.q_sample(model.item_embedding(targets), t_padded, noise_padded)
+    denoised = reference.denoise(model, expected, x_t, t_padded, lengths)
+    torch.testing.assert_close(_denoised(model, batch, noise, t)[batch.real_RL], denoised[real], **CLOSE)
 
 
 def _drawn_timesteps(model: ADRec, batch: PackedBatch) -> torch.Tensor:

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.models.base import FAST_SAMPLING
 from adrec_cli.pipeline import export as exporting
@@ -59,6 +60,13 @@ def test_onnx_recommends_what_we_do(workspace, tmp_path, model):
     options = RecommendOptions(k=5, include_seen=True, sampling=FAST_SAMPLING)
     found = recommend(histories=[history], workspace=workspace, model=model, options=options).results[0]
     assert best == [item.item_id for item in found.items]
+
+
+def test_a_graph_with_a_padding_key_scores_as_we_do(workspace, tmp_path):
+    shutil.copytree(workspace, tmp_path / "workspace")
+    padded = merged(TINY, {"model": {"padding_key": True}})
+    train("tiny", workspace=tmp_path / "workspace", experiment=ExperimentOptions(overrides=padded))
+    assert export(tmp_path / "m.pt2", workspace=tmp_path / "workspace", model="adrec").difference < 1e-4
 
 
 def test_what_cannot_be_exported(workspace, tmp_path, monkeypatch):

@@ -13,8 +13,11 @@ from adrec_cli.layers.transformer import CausalTransformer
 from adrec_cli.models.adrec import ADRec
 
 
-def attention(block, hidden, lengths):
-    """Multi-head causal attention over padded rows (B, L, D), looping over sequences, heads and queries."""
+def attention(block, hidden, lengths, pads=None):
+    """Multi-head causal attention over padded rows (B, L, D), looping over sequences, heads and queries.
+
+    With `pads`, as many positions of each row come before its sequence, and are keys like all others.
+    """
     layer = block.attention
     width = hidden.shape[-1]
     size = width // layer.heads
@@ -23,16 +26,16 @@ def attention(block, hidden, lengths):
     for b, length in enumerate(lengths):
         for h in range(layer.heads):
             part = slice(h * size, (h + 1) * size)
-            for i in range(length):
+            for i in range(length + (pads[b] if pads else 0)):
                 scores = key[b, : i + 1, part] @ query[b, i, part] / math.sqrt(size)
                 out[b, i, part] = scores.softmax(dim=0) @ value[b, : i + 1, part]
     return layer.out(out)
 
 
-def transformer(module: CausalTransformer, hidden, lengths):
+def transformer(module: CausalTransformer, hidden, lengths, pads=None):
     """Post-norm blocks over padded rows."""
     for block in module.blocks:
-        hidden = block.attention_norm(hidden + attention(block, hidden, lengths))
+        hidden = block.attention_norm(hidden + attention(block, hidden, lengths, pads))
         inner = block.expand(hidden)
         inner = 0.5 * inner * (1 + torch.tanh(math.sqrt(2 / math.pi) * (inner + 0.044715 * inner**3)))
         hidden = block.feed_forward_norm(hidden + block.contract(inner))
@@ -44,19 +47,45 @@ def mlp(module: TokenMLP, hidden):
     inner = module.expand(hidden)
     out = module.contract(inner / (1 + torch.exp(-inner)))
     centred = out - out.mean(-1, keepdim=True)
-    return centred / (centred.square().mean(-1, keepdim=True) + module.norm.eps).sqrt() * module.norm.weight
+    return (
+        centred / (centred.square().mean(-1, keepdim=True) + module.norm.eps).sqrt() * module.norm.weight
+        + module.norm.bias
+    )
 
 
 def condition(model: ADRec, items, lengths):
     """CAM output for left-aligned padded items (B, L)."""
-    return transformer(model.cam, model.input_norm(model.item_embedding(items)), lengths)
+    padding = model.input_norm(model.padding_D) if model.config.padding_key else None
+    return within(model, model.cam, model.input_norm(model.item_embedding(items)), lengths, padding)
+
+
+def within(model: ADRec, module, hidden, lengths, padding):
+    """A Transformer over left-aligned rows; where padding takes part, over rows that padding in front makes full."""
+    if not model.config.padding_key:
+        return transformer(module, hidden, lengths)
+    full = padding.expand(len(lengths), model.max_length, -1).clone()
+    pads = [model.max_length - length for length in lengths]
+    for row, (pad, length) in enumerate(zip(pads, lengths, strict=True)):
+        full[row, pad:] = hidden[row, :length]
+    full = transformer(module, full, lengths, pads)
+    out = hidden.clone()
+    for row, (pad, length) in enumerate(zip(pads, lengths, strict=True)):
+        out[row, :length] = full[row, pad:]
+    return out
 
 
 def denoise(model: ADRec, c, x_t, t, lengths):
     """ADM output of every position; t (B, L)."""
     times = model.timestep_embedding.table_TD()[t]
     hidden = c + model.config.lambda_ * (x_t + times)
-    return mlp(model.adm, hidden) if model.config.denoiser == "mlp" else transformer(model.adm, hidden, lengths)
+    if model.config.denoiser == "mlp":
+        return mlp(model.adm, hidden)
+    padding = None
+    if model.config.padding_key:
+        clean = model.padding_D + model.timestep_embedding.table_TD()[0]
+        alone = transformer(model.cam, model.input_norm(model.padding_D).expand(1, 1, -1), [1])
+        padding = alone + model.config.lambda_ * clean
+    return within(model, model.adm, hidden, lengths, padding)
 
 
 def directions(x):
