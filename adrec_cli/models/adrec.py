@@ -7,7 +7,6 @@ Approach", KDD 2025, arXiv 2505.19544.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import ClassVar
@@ -16,9 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
-from adrec_cli.diffusion.noising import KINDS, PER, TIMESTEP_SAMPLING, Noising
-from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.diffusion.samplers import Denoiser, guided, noise_source
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
@@ -27,85 +23,8 @@ from adrec_cli.layers.embedding import ItemEmbedding, TimestepEmbedding
 from adrec_cli.layers.mlp import TokenMLP
 from adrec_cli.layers.padding_key import causal_mask_with_padding_key, mask_with_padding_key, padding_bias
 from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer, newest_position
+from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
-
-DENOISERS = ("transformer", "mlp")
-_GUIDANCE_HINT = "for example condition_dropout = 0.1"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ADRecConfig:
-    """Options of the ADRec network; defaults follow the paper's code.
-
-    Attributes:
-        hidden_size: D.
-        cam_blocks, adm_blocks: Transformer blocks of the causal attention and the auto-regressive diffusion module.
-        denoiser: "transformer", or "mlp": the ADM is one feed-forward network over each token by itself.
-        heads: of attention; divides hidden_size.
-        max_length: L, the newest items of a history that are used.
-        dropout: of attention weights, feed-forward and residual branches.
-        embedding_dropout: of item vectors before their LayerNorm.
-        initializer_range: standard deviation of fresh item vectors.
-        diffusion_steps: T.
-        noise_schedule: a name in `diffusion.schedules`.
-        beta_a, beta_b: of the schedule "beta"; the others have no parameters.
-        noise: "gaussian", or "geodesic": item vectors count by their directions, and noise turns them.
-        noise_per: "token" draws a timestep for each token, "sequence" one for all tokens of a sequence.
-        timestep_sampling: "uniform", or "loss_aware": in proportion to the denoising loss; weights make up for it.
-        lambda_: weight of x_t and of the timestep at the denoiser's input.
-        padding_key: as many padding keys as a sequence is shorter than max_length take part in attention, as in the
-            official code: it tells the model how long the history is; padding has a learned vector then.
-        condition_dropout: share of the sequences that the ADM is trained on without the CAM's output.
-        guidance: w of classifier-free guidance at inference, x_start = (1 + w) f(condition) - w f(no condition);
-            above 0 only with condition_dropout.
-    """
-
-    hidden_size: int = 128
-    cam_blocks: int = 2
-    adm_blocks: int = 2
-    denoiser: str = "transformer"
-    heads: int = 4
-    max_length: int = 50
-    dropout: float = 0.1
-    embedding_dropout: float = 0.3
-    initializer_range: float = 0.02
-    diffusion_steps: int = 32
-    noise_schedule: str = "trunc_lin"
-    beta_a: float = 0.3
-    beta_b: float = 10.0
-    noise: str = "gaussian"
-    noise_per: str = "token"
-    timestep_sampling: str = "uniform"
-    lambda_: float = 1e-3
-    padding_key: bool = False
-    condition_dropout: float = 0.0
-    guidance: float = 0.0
-
-    def __post_init__(self) -> None:
-        require_at_least(
-            self, 1, "hidden_size", "cam_blocks", "adm_blocks", "heads", "max_length", "diffusion_steps", table="model"
-        )
-        require_share(self, "dropout", "embedding_dropout", "condition_dropout", table="model")
-        if self.hidden_size % self.heads or self.hidden_size % 2:
-            raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
-        require_positive(self, "initializer_range", "beta_a", "beta_b", table="model")
-        require_one_of(self, "denoiser", DENOISERS, table="model")
-        require_one_of(self, "noise", KINDS, table="model")
-        require_one_of(self, "noise_per", PER, table="model")
-        require_one_of(self, "timestep_sampling", TIMESTEP_SAMPLING, table="model")
-        require_at_least(self, 0, "guidance", table="model")
-        if self.guidance and not self.condition_dropout:
-            raise UsageError("model.guidance needs a model trained with model.condition_dropout", hint=_GUIDANCE_HINT)
-        if self.padding_key and self.condition_dropout:
-            raise UsageError("model.padding_key does not go with model.condition_dropout", hint="choose one of the two")
-        self.noising()
-
-    def noising(self) -> Noising:
-        """Return how targets are made noisy."""
-        diffusion = GaussianDiffusion.named(
-            self.noise_schedule, self.diffusion_steps, beta_a=self.beta_a, beta_b=self.beta_b
-        )
-        return Noising(diffusion, kind=self.noise, per=self.noise_per, timestep_sampling=self.timestep_sampling)
 
 
 class ADRec(SequentialRecommender):
@@ -252,7 +171,7 @@ class ADRec(SequentialRecommender):
         condition_BLD = self._condition(histories.items_BL, mask_B1LL, None)
         last_B1D = newest_position(condition_BLD, lengths_B)
         denoiser = self._last_token_denoiser(condition_BLD, last_B1D, histories, padding_bias_B)
-        if guidance := self._guidance(sampling):
+        if guidance := self.config.guidance_scale(sampling.guidance):
             nothing_BLD, nothing_B1D = torch.zeros_like(condition_BLD), torch.zeros_like(last_B1D)
             denoiser = guided(denoiser, self._last_token_denoiser(nothing_BLD, nothing_B1D, histories), guidance)
         if self.config.noise == "geodesic" and sampling.temperature not in (0, 1):
@@ -294,17 +213,6 @@ class ADRec(SequentialRecommender):
             return self.adm.extend(torch.add(last_B1D + times_TD[t], x_t_B1D, alpha=lambda_), caches)
 
         return denoiser
-
-    def _guidance(self, sampling: Sampling) -> float:
-        """Return w.
-
-        Raises:
-            UsageError: it is above 0, and the ADM was never trained without a condition.
-        """
-        guidance = self.config.guidance if sampling.guidance is None else sampling.guidance
-        if guidance and not self.config.condition_dropout:
-            raise UsageError("guidance needs a model trained with model.condition_dropout", hint=_GUIDANCE_HINT)
-        return guidance
 
     def clean_vectors(self, items: torch.Tensor) -> torch.Tensor:
         """Return the vectors (..., D) of known items as the denoiser sees them without noise."""

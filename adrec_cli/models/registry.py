@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from adrec_cli.errors import UsageError
-from adrec_cli.models.adrec import ADRec, ADRecConfig
+from adrec_cli.models.adrec import ADRec
+from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.diffurec import DiffuRec, DiffuRecConfig
 from adrec_cli.models.dreamrec import DreamRec, DreamRecConfig
