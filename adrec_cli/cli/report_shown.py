@@ -88,5 +88,7 @@ def _sampling(evaluation: Evaluation) -> str:
         "as many reverse steps as trained with" if sampling["steps"] is None else f"{sampling['steps']} reverse steps"
     )
     noise = f"{sampling['noise']} noise of temperature {sampling['temperature']:g}, seed {sampling['seed']}"
+    if sampling.get("guidance") is not None:
+        noise += f", guidance {sampling['guidance']:g}"
     merged = f"; {sampling['samples']} samples merged by {sampling['merge']}" if sampling["samples"] > 1 else ""
     return f"{steps}, {noise}{merged}"
