@@ -89,8 +89,8 @@ def test_every_byte_of_a_data_set(workspace, name):
 @pytest.mark.parametrize("suffix", [".json", ".ranks.parquet"])
 def test_bytes_of_reports_and_ranks(workspace, suffix):
     path = workspace / f"shop/reports/adrec-finetune-loo-full-test{suffix}"
-    positions = sampled(path.stat().st_size, 250)
-    assert refuse_or_be_right(path, lambda: ranks_content(path), positions, positions) >= 500
+    positions = sampled(path.stat().st_size, 60)
+    assert refuse_or_be_right(path, lambda: ranks_content(path), positions, positions) >= 200
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "state"])
