@@ -43,6 +43,7 @@ def sweep(
             experiment=training.experiment(model),
             evaluation=candidates.evaluation(computing, denoising, part="valid", seed=0),
             test=trying.test,
+            picture=trying.picture,
             options=training.run_options(computing, force=force),
             stop=session.stop,
             on_event=progress,
@@ -84,7 +85,7 @@ def show_sweep(terminal: Terminal, sweep: Sweep) -> None:
         terminal.line(f"protocol {of_part[0].protocol}; {kind}")
     for failed in sweep.failed:
         terminal.warn(f"{failed.run} seed {failed.seed} has no result: {failed.error}")
-    if sweep.picture is None:
+    if sweep.without_picture:
         terminal.note(f"no picture: {sweep.without_picture}")
     terminal.line(f"stored in {sweep.results}" + (f", drawn in {sweep.picture}" if sweep.picture else ""))
 

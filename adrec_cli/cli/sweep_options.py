@@ -42,6 +42,9 @@ class Trying:
     name: Annotated[
         str, option("--name", panel=_PANEL, metavar="NAME", help="Of the sweep; made of what is tried by default.")
     ] = ""
+    picture: Annotated[
+        bool, option("--picture/--no-picture", panel=_PANEL, help="Draw what was found, as SVG and PNG.")
+    ] = True
     test: Annotated[
         bool,
         option("--test", panel=_PANEL,

@@ -87,7 +87,7 @@ class Sweep:
         summaries: every metric of every run.
         failed: runs that diverged.
         picture: the SVG of it, with a PNG beside it; None where nothing could be drawn.
-        without_picture: why not; "" if there is one.
+        without_picture: why not; "" if there is one, or none was to be drawn.
     """
 
     dataset: str
@@ -112,6 +112,7 @@ def sweep(
     experiment: ExperimentOptions = ExperimentOptions(),
     evaluation: EvaluationOptions = EvaluationOptions(part="valid"),
     test: bool = False,
+    picture: bool = True,
     options: RunOptions = RunOptions(),
     stop: StopRequest | None = None,
     on_event: OnEvent = ignore,
@@ -129,6 +130,7 @@ def sweep(
         experiment: presets, TOML and flags of the base.
         evaluation: candidates, sampling and computing; its part is not asked.
         test: measure on test as well.
+        picture: draw what was found, where matplotlib is installed.
         options: device, threads, resuming.
         stop: asked between steps.
         on_event: told `SweepRunStarted`, `SweepRunDone`, and what training and ranking tell.
@@ -172,7 +174,7 @@ def sweep(
     )
     with exclusive(folder, f"sweep {named} --name {folder.name}"):
         outcomes, failed = work.through(runs)
-        picture, without = _draw(dataset, folder) if outcomes else (None, "no run has a result")
+        drawn, without = _draw(dataset, folder) if outcomes and picture else (None, "")
     return Sweep(
         dataset=named,
         model=model_name,
@@ -183,7 +185,7 @@ def sweep(
         monitor=work.record.monitor,
         summaries=summarized(results_table(outcomes, folder)),
         failed=failed,
-        picture=picture,
+        picture=drawn,
         without_picture=without,
     )
 

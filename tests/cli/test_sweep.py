@@ -11,7 +11,7 @@ FAST = ["--epochs", 1, *TINY]
 
 
 def test_a_sweep_of_sampling_over_what_is_trained(adrec: Adrec, shop: Path) -> None:
-    typed = ("sweep", "shop", "-w", shop, "--vary", "sampling.steps=1,2", *FAST)
+    typed = ("sweep", "shop", "-w", shop, "--vary", "sampling.steps=1,2", "--no-picture", *FAST)
     done = adrec(*typed)
     assert done.exit_code == 0, done.stderr
     header, *rows = (line.split("\t") for line in done.stdout.splitlines() if "\t" in line)
@@ -38,7 +38,7 @@ def test_what_is_wrong_is_told_before_training(adrec: Adrec, shop: Path) -> None
 
 def test_a_diverging_run_is_told_by_the_exit_code(adrec: Adrec, shop: Path) -> None:
     vary = "stages.finetune.learning_rate=1e38,0.001"
-    done = adrec("sweep", "shop", "-w", shop, "--vary", vary, "--no-base", *FAST)
+    done = adrec("sweep", "shop", "-w", shop, "--vary", vary, "--no-base", "--no-picture", *FAST)
     assert done.exit_code == 6
     assert "stages.finetune.learning_rate=0.001\t" in done.stdout
     assert "warning: stages.finetune.learning_rate=1e+38" in done.stderr

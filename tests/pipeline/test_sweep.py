@@ -42,6 +42,7 @@ from adrec_cli.training.stages import STAGES
 from tests.conftest import TINY
 
 QUICK = merged(TINY, {"stages": {"pretrain": {"epochs": 2}, "align": {"epochs": 1}, "finetune": {"epochs": 2}}})
+ONE_STAGE = {"stages": {"pretrain": {"skip": True}, "align": {"skip": True}, "finetune": {"epochs": 1}}}
 STAGES_OF = ("pretrain", "align", "finetune")
 
 
@@ -56,6 +57,7 @@ def run_sweep(workspace, *vary, events=None, **more):
         workspace=workspace,
         design=Design(vary=tuple(map(parse_varied, vary)), **design),
         experiment=more.pop("experiment", options()),
+        picture=more.pop("picture", False),
         on_event=(lambda event: None) if events is None else events.append,
         **more,
     )
@@ -234,17 +236,13 @@ def test_nothing_depends_on_options_declared_unread(workspace, tmp_path, model, 
 def test_shared_stages_are_trained_once_and_equal_those_of_separate_trainings(workspace, tmp_path):
     shutil.copytree(workspace, tmp_path / "fresh")
     events = []
-    found = run_sweep(
-        workspace, "lambda=0.5", "steps=2", "noise_schedule=linear", "stages.finetune.mse_weight=0.3", events=events
-    )
+    found = run_sweep(workspace, "lambda=0.5", "stages.finetune.mse_weight=0.3", events=events)
     assert started(events).count("pretrain") == 1
-    assert started(events).count("align") == 4, "the base's align serves the run that differs in finetune alone"
-    assert started(events).count("finetune") == 5
+    assert started(events).count("align") == 2, "the base's align serves the run that differs in finetune alone"
+    assert started(events).count("finetune") == 3
     changes = {
         BASE: {},
         "lambda=0.5": {"model": {"lambda": 0.5}},
-        "steps=2": {"model": {"diffusion_steps": 2}},
-        "noise_schedule=linear": {"model": {"noise_schedule": "linear"}},
         "stages.finetune.mse_weight=0.3": {"stages": {"finetune": {"mse_weight": 0.3}}},
     }
     for number, (run, tables) in enumerate(changes.items()):
@@ -322,7 +320,7 @@ def test_a_sweep_of_sampling_trains_nothing_more(workspace):
 # Resuming
 
 
-@pytest.mark.parametrize(("stop_after", "left"), [(9, 4), (26, 1)])
+@pytest.mark.parametrize(("stop_after", "left"), [(9, 4), pytest.param(26, 1, marks=pytest.mark.slow)])
 def test_a_killed_sweep_goes_on_to_the_same_results(workspace, tmp_path, stop_after, left):
     shutil.copytree(workspace, tmp_path / "whole")
     whole = run_sweep(tmp_path / "whole", "lambda=0.5")
@@ -336,7 +334,7 @@ def test_a_killed_sweep_goes_on_to_the_same_results(workspace, tmp_path, stop_af
 
     arguments = {
         "dataset_name": "tiny", "workspace": workspace, "design": Design(vary=(parse_varied("lambda=0.5"),)),
-        "experiment": options(),
+        "experiment": options(), "picture": False,
     }  # fmt: skip
     with pytest.raises(InterruptedRun):
         sweep(**arguments, stop=stop, on_event=interrupt)
@@ -364,7 +362,8 @@ def test_a_second_sweep_of_the_same_name_is_locked_out(workspace):
 
 def test_a_run_that_diverges_is_noted_and_the_others_go_on(workspace):
     events = []
-    found = run_sweep(workspace, "stages.finetune.learning_rate=1e30,0.002", base=False, events=events)
+    rates, experiment = "stages.finetune.learning_rate=1e30,0.002", options(ONE_STAGE)
+    found = run_sweep(workspace, rates, base=False, events=events, experiment=experiment)
     assert [failed.run for failed in found.failed] == ["stages.finetune.learning_rate=1e+30"]
     assert {summary.run for summary in found.summaries} == {"stages.finetune.learning_rate=0.002"}
     done = [event for event in events if isinstance(event, SweepRunDone)]
@@ -376,7 +375,8 @@ def test_a_run_that_diverges_is_noted_and_the_others_go_on(workspace):
 
 
 def test_results_have_a_row_a_metric_part_and_seed(workspace):
-    found = run_sweep(workspace, "lambda=0.5", seeds=2, test=True, evaluation=EvaluationOptions(negatives=9))
+    asked = {"seeds": 2, "test": True, "evaluation": EvaluationOptions(negatives=9)}
+    found = run_sweep(workspace, "lambda=0.5", experiment=options(ONE_STAGE), **asked)
     table = pl.read_parquet(found.results)
     assert len(table) == 2 * 2 * 2 * 12
     assert table["protocol"].unique().sort().to_list() == ["loo/sampled-9/test", "loo/sampled-9/valid"]
@@ -391,7 +391,7 @@ def test_results_have_a_row_a_metric_part_and_seed(workspace):
 
 
 def test_a_sweep_is_read_as_it_was_written(workspace):
-    found = run_sweep(workspace, "lambda=0.5", "mse_weight=0.3")
+    found = run_sweep(workspace, "lambda=0.5", "mse_weight=0.3", experiment=options(ONE_STAGE))
     record, table = read_sweep(found.folder)
     assert table.equals(pl.read_parquet(found.results))
     assert summarized(table) == found.summaries
@@ -402,13 +402,13 @@ def test_a_sweep_is_read_as_it_was_written(workspace):
 
 def test_a_sweep_is_drawn(workspace, monkeypatch):
     pytest.importorskip("matplotlib")
-    found = run_sweep(workspace, "lambda=0.5", events=[])
+    arguments = {"experiment": options(ONE_STAGE), "picture": True}
+    found = run_sweep(workspace, "sampling.steps=1,2", **arguments)
     assert found.picture == found.folder / "sweep.svg"
-    drawn = found.picture.read_bytes()
+    assert found.picture.read_bytes().startswith(b"<?xml")
     assert found.picture.with_suffix(".png").is_file()
-    assert run_sweep(workspace, "lambda=0.5").picture.read_bytes() == drawn
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    without = run_sweep(workspace, "lambda=0.5")
+    without = run_sweep(workspace, "sampling.steps=1,2", **arguments)
     assert (without.picture, without.without_picture) == (
         None, "pictures need matplotlib: pip install 'adrec-cli[plots]'"
     )  # fmt: skip
@@ -416,7 +416,7 @@ def test_a_sweep_is_drawn(workspace, monkeypatch):
 
 @pytest.mark.parametrize("name", ["sweep.json", "results.parquet"])
 def test_damage_to_a_sweep_is_noticed(workspace, name):
-    experiment = options({"stages": {"pretrain": {"skip": True}, "align": {"skip": True}}})
+    experiment = options(ONE_STAGE)
     found = run_sweep(workspace, "sampling.steps=1", base=False, experiment=experiment)
     path = found.folder / name
     content = bytearray(path.read_bytes())
@@ -430,7 +430,7 @@ def test_damage_to_a_sweep_is_noticed(workspace, name):
 
 
 def test_test_items_are_ranked_only_when_asked(workspace):
-    found = run_sweep(workspace, "lambda=0.5")
+    found = run_sweep(workspace, "lambda=0.5", experiment=options(ONE_STAGE))
     assert pl.read_parquet(found.results)["part"].unique().to_list() == ["valid"]
     with pytest.raises(UsageError, match="negatives of one part"):
         run_sweep(workspace, "lambda=0.5", test=True, evaluation=EvaluationOptions(negatives_file=workspace / "n.csv"))
