@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +66,11 @@ class Workspace:
             return given
         if given.parent != Path():
             raise ArtifactError(f"{given} does not exist", hint="check the path")
+        if dataset is not None:
+            self.dataset_folder(dataset)
         file_name = name if name.endswith(CHECKPOINT_SUFFIX) else name + CHECKPOINT_SUFFIX
-        found = sorted(self.root.glob(f"{dataset or '*'}/*/{file_name}"))
+        folder = "*" if dataset is None else glob.escape(dataset)
+        found = sorted(self.root.glob(f"{folder}/*/{glob.escape(file_name)}"))
         if not found:
             there = ", ".join(str(path.relative_to(self.root)) for path in self.checkpoints(dataset)) or "none yet"
             raise ArtifactError(f"no checkpoint {file_name} in {self.root}", hint=f"there are: {there}")
@@ -77,5 +81,6 @@ class Workspace:
 
     def checkpoints(self, dataset: str | None = None) -> list[Path]:
         """Return all checkpoints, sorted by path."""
-        paths = self.root.glob(f"{dataset or '*'}/*/*{CHECKPOINT_SUFFIX}")
+        folder = "*" if dataset is None else glob.escape(dataset)
+        paths = self.root.glob(f"{folder}/*/*{CHECKPOINT_SUFFIX}")
         return sorted(path for path in paths if not path.name.endswith(STATE_SUFFIX))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import sys
 from typing import Annotated
 
@@ -28,6 +26,7 @@ from adrec_cli.cli.report import report
 from adrec_cli.cli.rollback import rollback
 from adrec_cli.cli.run import run
 from adrec_cli.cli.serve import serve
+from adrec_cli.cli.streams import prepare_streams
 from adrec_cli.cli.sweep import sweep
 from adrec_cli.cli.train import train
 from adrec_cli.cli.tune import tune
@@ -161,16 +160,18 @@ app.add_typer(datasets, rich_help_panel=DATA)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A locale without a character shows its escape; nothing crashes because of a title.
-            stream.reconfigure(errors="backslashreplace")
+    prepare_streams()
     code = _exit_code(arguments)
-    with contextlib.suppress(BrokenPipeError):
+    try:
         sys.stdout.flush()
-        sys.exit(code)
-    discard_output()
-    sys.exit(BROKEN_PIPE)
+    except BrokenPipeError:
+        discard_output()
+        code = BROKEN_PIPE
+    except OSError:
+        # Told already where it first failed, unless that was here.
+        discard_output()
+        code = code or int(ExitCode.STORAGE)
+    sys.exit(code)
 
 
 def _exit_code(arguments: list[str] | None) -> int:
