@@ -14,7 +14,7 @@ from adrec_cli.training.stages import STAGES
 
 WORKSPACE_VARIABLE = "ADREC_WORKSPACE"
 DEFAULT_WORKSPACE = Path("workspace")
-PICTURE_KINDS = ("curves", "embeddings", "spectrum", "slices", "sweeps")
+PICTURE_KINDS = ("curves", "embeddings", "spectrum", "slices", "sweeps", "steps")
 
 Complete = Callable[[str], list[str]]
 

@@ -32,6 +32,11 @@ def plot(
     metric: Annotated[
         str | None, typer.Option(metavar="METRIC", help="Of sweeps, slices and steps; ndcg@10 or the one monitored.")
     ] = None,
+    steps: Annotated[
+        list[Path] | None,
+        typer.Option("--steps", metavar="FILE", dir_okay=False,
+                     help="What evaluate --steps 1,2,4 --json printed; repeatable."),
+    ] = None,
     items: Annotated[int, typer.Option(metavar="N", min=8, help="Points on a map of item vectors, at most.")] = 2000,
     seed: Annotated[int, typer.Option(metavar="N", help="Of t-SNE and of the noise.")] = 0,
     threads: Annotated[int | None, typer.Option(metavar="N", help="CPU threads; PyTorch's choice by default.")] = None,
@@ -50,7 +55,7 @@ def plot(
         elif isinstance(event, pipeline.PicturesSkipped):
             terminal.note(f"no picture of {event.kind}: {event.reason}")
 
-    options = PictureOptions(metric=metric, items=items, seed=seed)
+    options = PictureOptions(metric=metric, items=items, seed=seed, steps=tuple(steps or ()))
     plotted = pipeline.plot(
         dataset, workspace=common.workspace, kinds=only or (), out=out, options=options, threads=threads, on_event=told
     )

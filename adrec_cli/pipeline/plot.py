@@ -15,13 +15,14 @@ from adrec_cli.pipeline.pictures.curves import curves
 from adrec_cli.pipeline.pictures.item_vectors import maps, spectrum
 from adrec_cli.pipeline.pictures.picture import Picture, PictureOptions
 from adrec_cli.pipeline.pictures.slices import slices
+from adrec_cli.pipeline.pictures.steps import steps
 from adrec_cli.pipeline.pictures.sweeps import sweeps
 from adrec_cli.pipeline.stage import OnEvent, ignore
 from adrec_cli.runtime import set_threads
 from adrec_cli.schema import REPORTS_FOLDER
 
 KINDS: Mapping[str, Callable[[Dataset, PictureOptions], list[Picture]]] = MappingProxyType(
-    {"curves": curves, "embeddings": maps, "spectrum": spectrum, "slices": slices, "sweeps": sweeps}
+    {"curves": curves, "embeddings": maps, "spectrum": spectrum, "slices": slices, "sweeps": sweeps, "steps": steps}
 )
 """Kinds of pictures by name."""
 

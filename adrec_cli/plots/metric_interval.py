@@ -11,7 +11,7 @@ class MetricInterval:
 
     Attributes:
         value: mean, a fraction.
-        lower, upper: of its 95% interval.
+        lower, upper: of its 95% interval; both the value itself where there is none.
     """
 
     value: float

@@ -1,4 +1,4 @@
-"""What reverse steps buy and what they cost: a metric over the steps, and over the time of a user."""
+"""What reverse steps buy and what they cost: a metric and the time of ranking over the steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class StepsPoint:
     Attributes:
         steps: at least 1.
         metric: what came out.
-        milliseconds: of wall time, a user.
+        milliseconds: of wall time, a target ranked.
     """
 
     steps: int
@@ -31,7 +31,7 @@ class StepsPoint:
 
 @styled
 def draw_steps(points: Sequence[StepsPoint], *, metric: str, title: str, about: str) -> Figure:
-    """Draw the metric over the number of steps on the left, and what a user's list costs on the right.
+    """Draw the metric over the number of steps on the left, and what ranking a target costs on the right.
 
     Args:
         points: any number of steps each.
@@ -54,7 +54,8 @@ def draw_steps(points: Sequence[StepsPoint], *, metric: str, title: str, about: 
             fontweight="bold", ha="left" if place == steps[0] else "right",
         )  # fmt: skip
     left.set_ylim(bottom=0, top=max(point.metric.upper for point in points) * 1.25)
-    left.set_title(f"{metric}, with 95% interval over users")
+    measured = any(point.metric.lower < point.metric.upper for point in points)
+    left.set_title(f"{metric}, with 95% interval over users" if measured else metric)
     right.plot(steps, [point.milliseconds for point in points], color=GREEN, marker="s")
     for point in (points[0], points[-1]):
         right.annotate(
@@ -63,7 +64,7 @@ def draw_steps(points: Sequence[StepsPoint], *, metric: str, title: str, about: 
             ha="left" if point is points[0] else "right",
         )  # fmt: skip
     right.set_ylim(bottom=0, top=max(point.milliseconds for point in points) * 1.2)
-    right.set_title("milliseconds a user")
+    right.set_title("milliseconds a target")
     for axes in (left, right):
         _scale(axes, steps)
     headline(figure, title, about)

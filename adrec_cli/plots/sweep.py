@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from adrec_cli.plots.line_labels import LineEnd, label_lines
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.style import BLACK, BLUE, GREY, MARKERS, VERMILLION, headline, new_figure, shortened, styled
 
@@ -18,6 +19,8 @@ BASE = "base"
 _PARTS = {"valid": BLUE, "test": VERMILLION}
 _LOG_RATIO = 20
 _PANEL_HEIGHT = 2.9
+_MOST_ROOM = 1.5
+"""Of the spread of means and seeds, that intervals may take above and below them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,7 @@ def _line(axes: Axes, panel: Sequence[SweepPoint], key: str, metric: str) -> Non
     """Draw a metric over the numbers of a key; the base is ringed."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+    ends: list[LineEnd] = []
     values = sorted(set(_numbers(panel)))
     if values[0] > 0 and values[-1] / values[0] >= _LOG_RATIO:
         axes.set_xscale("log")
@@ -105,14 +109,22 @@ def _line(axes: Axes, panel: Sequence[SweepPoint], key: str, metric: str) -> Non
                 axes.plot(
                     [float(point.value)], [point.metric.value], "o", markersize=12, mfc="none", mec=BLACK, mew=1.2
                 )
-        best = max(of_part, key=lambda point: point.metric.value)
-        axes.annotate(
-            f"{part} {best.metric.value:.4f}", (float(best.value), best.metric.value), xytext=(0, 9),
-            textcoords="offset points", ha="center", va="bottom", fontsize=9, color=colour, fontweight="bold",
-        )  # fmt: skip
-    axes.margins(y=0.18)
+        best = max(point.metric.value for point in of_part)
+        ends.append(LineEnd(x=x[-1], y=of_part[-1].metric.value, text=f"{part}, best {best:.4f}", colour=colour))
+    axes.set_ylim(*_heights(panel))
     axes.set_xlabel(key)
     axes.set_ylabel(metric)
+    label_lines(axes, ends)
+
+
+def _heights(panel: Sequence[SweepPoint]) -> tuple[float, float]:
+    """Return limits that show all intervals, unless these are so wide that nothing else would be seen."""
+    means = [value for point in panel for value in (point.metric.value, *point.seeds)]
+    room = max(_MOST_ROOM * (max(means) - min(means)), 0.02 * max(means), 1e-6)
+    low = max(min(point.metric.lower for point in panel), min(means) - room)
+    high = min(max(point.metric.upper for point in panel), max(means) + room)
+    margin = 0.08 * (high - low)
+    return max(low - margin, 0.0), high + margin
 
 
 def _dots(axes: Axes, panel: Sequence[SweepPoint], key: str, metric: str) -> None:

@@ -14,6 +14,11 @@ pytest.importorskip("sklearn")
 
 from tests.cli.conftest import TINY, Adrec
 
+STUDY = {
+    "dataset": "shop", "model": "adrec", "protocol": "loo/full/test", "cases": 40, "noise": "seeded", "seed": 0,
+    "device": "cpu", "threads": 1,
+}  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def plotted(tmp_path_factory: pytest.TempPathFactory, shop: Path, adrec: Adrec) -> Path:
@@ -28,14 +33,24 @@ def plotted(tmp_path_factory: pytest.TempPathFactory, shop: Path, adrec: Adrec) 
 
 
 def test_everything_there_is_is_drawn_and_repeats(adrec: Adrec, plotted: Path, tmp_path: Path) -> None:
-    done = adrec("plot", "-w", plotted, "--json")
+    study = tmp_path / "study.json"
+    rows = [{"steps": n, "metrics": {"ndcg@10": 0.2}, "seconds": n, "milliseconds_per_target": n / 40} for n in (1, 4)]
+    study.write_text(json.dumps({**STUDY, "rows": rows}))
+    done = adrec("plot", "-w", plotted, "--json", "--steps", study)
     assert done.exit_code == 0, done.stderr
     found = json.loads(done.stdout)
-    names = {"curves-adrec", "embeddings-popularity", "spectrum", "slices-loo-full-test", "sweep-lambda"}
+    names = {
+        "steps-adrec-study",
+        "curves-adrec",
+        "embeddings-popularity",
+        "spectrum",
+        "slices-loo-full-test",
+        "sweep-lambda",
+    }
     assert {one["name"] for one in found["pictures"]} == names
     assert found["skipped"] == []
     assert all("shop" in one["about"] for one in found["pictures"])
-    again = adrec("plot", "-w", plotted, "--out", tmp_path)
+    again = adrec("plot", "-w", plotted, "--out", tmp_path, "--steps", study)
     assert again.exit_code == 0, again.stderr
     assert f"stored as .png and .svg in {tmp_path}" in again.stdout
     for name in names:
@@ -57,7 +72,15 @@ def test_what_there_is_not_is_said(adrec: Adrec, shop: Path, tmp_path: Path) -> 
     assert "adrec sweep shop" in asked.stderr
     unknown = adrec("plot", "-w", workspace, "--only", "pie")
     assert unknown.exit_code == 2
-    assert "curves, embeddings, spectrum, slices, sweeps" in unknown.stderr
+    assert "curves, embeddings, spectrum, slices, sweeps, steps" in unknown.stderr
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"rows": []}', json.dumps({**STUDY, "dataset": "other"})])
+def test_figures_of_steps_are_checked(adrec: Adrec, shop: Path, tmp_path: Path, content: str) -> None:
+    (tmp_path / "study.json").write_text(content)
+    done = adrec("plot", "-w", shop, "--only", "steps", "--steps", tmp_path / "study.json")
+    assert done.exit_code == 3
+    assert "study.json is" in done.stderr
 
 
 def test_a_damaged_log_is_named(adrec: Adrec, shop: Path, tmp_path: Path) -> None:

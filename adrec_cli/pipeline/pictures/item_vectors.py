@@ -119,4 +119,4 @@ def _last_checkpoint(dataset: Dataset, model: str) -> Path:
 
 def _described(each: _Vectors) -> str:
     rank, width = effective_rank(each.vectors_ND), each.vectors_ND.shape[1]
-    return f"{each.name}: rank {rank:.0f} of {width}, cosine {mean_cosine(each.vectors_ND):.2f}"
+    return f"{each.name}\nrank {rank:.0f} of {width}, cosine {mean_cosine(each.vectors_ND):.2f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adrec_cli.errors import UsageError
@@ -49,11 +50,13 @@ class PictureOptions:
         metric: of sweeps, slices and steps; None takes the one that was monitored, or ndcg@10.
         items: at most so many points on a map of item vectors.
         seed: of t-SNE and of the noise to compare with.
+        steps: files with what `adrec evaluate --steps 1,2,4 --json` printed.
     """
 
     metric: str | None = None
     items: int = 2000
     seed: int = 0
+    steps: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.items < 1:
