@@ -126,7 +126,8 @@ class Terminal:
             return
         from rich.text import Text
 
-        self.err.print(Text.assemble((label, style), harmless(text)), soft_wrap=True)
+        # A hint may be a command to copy: it is left to the terminal to break. Everything else is broken at words.
+        self.err.print(Text.assemble((label, style), harmless(text), overflow="fold"), soft_wrap=level == "hint")
 
     def _log(self, content: Mapping[str, Any]) -> None:
         # Escaped to ASCII, so that no terminal acts on it and no encoding matters.
@@ -221,7 +222,8 @@ class Terminal:
             record.add_column(no_wrap=True, style="dim")
             record.add_column(overflow="fold")
             for name, cell in zip(columns, row, strict=True):
-                record.add_row(Text(name), Text(cell))
+                if cell:
+                    record.add_row(Text(name), Text(cell))
             self.out.print(record)
             self.out.print()
 

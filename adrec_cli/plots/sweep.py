@@ -86,6 +86,7 @@ def _line(axes: Axes, panel: Sequence[SweepPoint], key: str, metric: str) -> Non
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     ends: list[LineEnd] = []
+    (low, high), beyond = _heights(panel), ""
     values = sorted(set(_numbers(panel)))
     if values[0] > 0 and values[-1] / values[0] >= _LOG_RATIO:
         axes.set_xscale("log")
@@ -97,10 +98,11 @@ def _line(axes: Axes, panel: Sequence[SweepPoint], key: str, metric: str) -> Non
         if not of_part:
             continue
         x = [float(point.value) for point in of_part]
-        axes.fill_between(
-            x, [point.metric.lower for point in of_part], [point.metric.upper for point in of_part], color=colour,
-            alpha=0.14, linewidth=0,
-        )  # fmt: skip
+        lower, upper = [point.metric.lower for point in of_part], [point.metric.upper for point in of_part]
+        if low <= min(lower) and max(upper) <= high:
+            axes.fill_between(x, lower, upper, color=colour, alpha=0.14, linewidth=0)
+        else:
+            beyond = " (intervals reach beyond the panel)"
         axes.plot(x, [point.metric.value for point in of_part], color=colour, marker=MARKERS[number], label=part)
         for point in of_part:
             if len(point.seeds) > 1:
@@ -111,8 +113,8 @@ def _line(axes: Axes, panel: Sequence[SweepPoint], key: str, metric: str) -> Non
                 )
         best = max(point.metric.value for point in of_part)
         ends.append(LineEnd(x=x[-1], y=of_part[-1].metric.value, text=f"{part}, best {best:.4f}", colour=colour))
-    axes.set_ylim(*_heights(panel))
-    axes.set_xlabel(key)
+    axes.set_ylim(low, high)
+    axes.set_xlabel(f"{key}{beyond}")
     axes.set_ylabel(metric)
     label_lines(axes, ends)
 
