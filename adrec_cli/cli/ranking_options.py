@@ -29,7 +29,7 @@ class Denoising:
     noise: Annotated[
         str,
         option("--noise", panel=_PANEL, metavar="seeded|common|zero",
-               help="Drawn for everybody, drawn once for all, or none.",
+               help="Drawn for each history, drawn once for all, or none.",
                complete=completion.among(["seeded", "common", "zero"])),
     ] = "seeded"  # fmt: skip
     sampler: Annotated[

@@ -157,8 +157,8 @@ class Sampling:
 
     Attributes:
         steps: reverse steps; None means as many as the model was trained with.
-        noise: "seeded" (drawn for everybody), "common" (one draw for all, so that nobody's depends on who else is
-            asked for) or "zero".
+        noise: "seeded" (drawn for each history, whoever else is asked for), "common" (one draw for all, which is
+            quicker) or "zero".
         seed: of the noise.
         temperature: standard deviation of the noise, at the start and at every step; 0 is no noise.
         sampler: "ddpm" or "ddim".
