@@ -9,6 +9,7 @@ import typer
 
 from adrec_cli import __version__
 from adrec_cli.cli.align import align
+from adrec_cli.cli.bench import bench
 from adrec_cli.cli.clean import clean
 from adrec_cli.cli.command import add_command, typeable
 from adrec_cli.cli.compare import compare
@@ -139,6 +140,7 @@ add_command(
 add_command(app, export, panel=USING, examples=["adrec export adrec.onnx", "adrec export sasrec.pt2 --model sasrec"])
 add_command(app, serve, panel=USING, examples=["adrec serve", "adrec serve --dataset grocery --port 9000"])
 add_command(app, report, panel=USING, examples=["adrec report grocery", "adrec report grocery --out grocery.html"])
+add_command(app, bench, panel=USING, examples=["adrec bench", "adrec bench --dataset grocery --threads 1 --json"])
 add_command(app, rollback, panel=USING, examples=["adrec rollback grocery"])
 add_command(
     app, inspect, panel=SEEING,

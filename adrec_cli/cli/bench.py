@@ -1,0 +1,60 @@
+"""`adrec bench`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.options import Common, Computing
+from adrec_cli.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from adrec_cli.pipeline.bench import Bench
+
+
+def bench(
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", metavar="NAME", help="Data set in the workspace; by default one is drawn.",
+                     autocompletion=completion.workspace_dataset),
+    ] = None,
+    users: Annotated[int, typer.Option("--users", metavar="N", help="Users ranked at most.")] = 4096,
+    *,
+    computing: Computing,
+    common: Common,
+    session: Session,
+) -> None:  # fmt: skip
+    """Measure on this machine how quick ADRec trains, ranks and recommends, in less than a minute; writes nothing."""
+    from adrec_cli.pipeline import bench as pipeline
+
+    options = pipeline.BenchOptions(users=users, device=computing.device, threads=computing.threads)
+    measured = pipeline.bench(
+        dataset, workspace=common.workspace, options=options, on_part=lambda part: session.terminal.note(f"{part} ...")
+    )
+    _show(session.terminal, measured)
+
+
+def _show(terminal: Terminal, measured: Bench) -> None:
+    if terminal.as_json:
+        terminal.document(asdict(measured))
+        return
+    rows = [
+        ("matrix product", f"{measured.matrix_gflops:.0f} GFLOP/s", ""),
+        ("training", f"{measured.tokens_per_second:,.0f} tokens/s", f"{measured.share_of_matrix_rate:.0%}"),
+    ]
+    for ranking in measured.ranking:
+        steps = f"{ranking.steps} step{'s'[: ranking.steps > 1]}"
+        share = f"{ranking.share_of_matrix_rate:.0%}"
+        rows.append((f"full ranking, {steps}", f"{ranking.milliseconds_per_user:.3f} ms/user", share))
+        rows.append((f"one user alone, {steps}", f"p50 {ranking.p50:.1f} ms, p99 {ranking.p99:.1f} ms", ""))
+    if measured.ranking_memory is not None and measured.training_memory is not None:
+        rows.append(("memory of ranking", f"{measured.ranking_memory:,.0f} MiB", ""))
+        rows.append(("memory of training", f"{measured.training_memory:,.0f} MiB", ""))
+    columns = ["what", "measured", "share of the matrix rate"]
+    terminal.table(columns, rows, title=f"ADRec on {measured.dataset}", right=columns[1:])
+    terminal.line(f"{measured.users:,} users, {measured.items:,} items, {measured.events:,} events")
+    terminal.line(f"on {measured.device}, {measured.threads} threads, PyTorch {measured.torch_version}")
