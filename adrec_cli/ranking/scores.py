@@ -35,7 +35,7 @@ class Ranked:
     scores: npt.NDArray[np.float32]
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def represented(
     model: SequentialRecommender,
     items: npt.NDArray[np.int32],
@@ -52,7 +52,8 @@ def represented(
     Raises:
         ArtifactError: the model gives values that are not finite.
     """
-    model.eval()
+    if model.training:
+        model.eval()
     tokens = max(_MIN_BATCH_TOKENS, _BATCH_TOKENS.get(device.type, _OTHER_BATCH_TOKENS) // samples)
     batches = history_batches(items, starts, ends, max_length=model.max_length, batch_tokens=tokens)
     for cases, histories in batches:

@@ -7,7 +7,7 @@ import pytest
 
 from adrec_cli.data.synthetic import synthetic_sequences
 from adrec_cli.errors import UsageError
-from adrec_cli.models.adrec import ADRecConfig
+from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.pipeline import bench as pipeline
 from adrec_cli.pipeline.bench import BenchOptions, bench, ranking_flops, step_flops, training_flops
 
