@@ -23,6 +23,7 @@ NOISES = ("seeded", "common", "zero")
 
 SAMPLERS = ("ddpm", "ddim")
 _64_BITS = 2**64 - 1
+_MOST_AHEAD = 8
 
 
 class Sampler(Protocol):
@@ -132,7 +133,7 @@ def noise_source(
         generator: on the device wanted; two sources made from it one after the other draw different noise.
         keys: returns one number a row; what is drawn for a row then depends on the generator and on its key alone,
             whatever the other rows, and is drawn on the CPU.
-        ahead: how many draws to make at once where there are keys, which is quicker and needs their memory.
+        ahead: how many draws there will be where there are keys; they are made some at once, which is quicker.
         dtype: of the draws.
         temperature: their standard deviation, at least 0.
 
@@ -145,7 +146,7 @@ def noise_source(
         zeros = torch.zeros(shape, device=generator.device, dtype=dtype)
         return lambda: zeros
     if kind == "seeded" and keys is not None:
-        rows = _rows(shape, keys(), generator, ahead=ahead, dtype=dtype)
+        rows = _rows(shape, keys(), generator, ahead=min(ahead, _MOST_AHEAD), dtype=dtype)
         return lambda: next(rows) if temperature == 1 else temperature * next(rows)
     drawn = (1, *shape[1:]) if kind == "common" else shape
 

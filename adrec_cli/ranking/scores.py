@@ -16,8 +16,8 @@ from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.ranking.protocols import Cases
 from adrec_cli.runtime import seeded_generator
 
-_CHUNK_ENTRIES, _MIN_ROWS = 2**22, 32
-"""Scores held at once, 16 MB in float32, and rows of them at least."""
+_CHUNK_ENTRIES, _MIN_ROWS = 2**21, 32
+"""Scores held at once, 8 MB in float32, and rows of them at least."""
 _BATCH_TOKENS = {"cpu": 4_096}
 _OTHER_BATCH_TOKENS, _MIN_BATCH_TOKENS = 16_384, 1_024
 """Positions of a batch: on a CPU as many as its caches hold; and at least so many with however many samples."""
