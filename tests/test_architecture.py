@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,15 @@ def test_imports_go_one_way(path):
             assert module in own, f"{path} imports another paper: {module}"
         if path.stem in ("schema", "errors") and path.parent == PACKAGE:
             assert top != "adrec_cli", f"{path} imports {module}"
+
+
+def test_no_imports_go_round_in_a_circle():
+    named = {".".join(("adrec_cli", *path.relative_to(PACKAGE).with_suffix("").parts)): path for path in SOURCES}
+    graph = {
+        name: {module for module in imported_modules(path) if module in named and module != name}
+        for name, path in named.items()
+    }
+    graphlib.TopologicalSorter(graph).prepare()
 
 
 def test_nothing_executes_what_it_reads():

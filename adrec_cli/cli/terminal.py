@@ -37,6 +37,11 @@ def shortened(text: str) -> str:
     return f"{text[:half]} [...] {text[-half:]}"
 
 
+def short(value: object) -> str:
+    """Return a chosen value with no more digits than tell it from others."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _acts_on_terminal(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _BIDI_CONTROLS
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from adrec_cli.cli.progress import Progress
-from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.terminal import Terminal, short
 from adrec_cli.cli.training_view import TrainingView, duration, epoch_row
-from adrec_cli.cli.tune import shown
 from adrec_cli.pipeline.compare import EvaluationStarted
 from adrec_cli.pipeline.evaluate import RankingProgress
 from adrec_cli.pipeline.run import RunStepStarted
@@ -70,7 +69,7 @@ class TrainingProgress(Progress):
                 self.terminal.note(f"{event.stage}: shared, trained already")
             case TrialStarted():
                 self.clear()
-                chosen = "  ".join(f"{key} {shown(value)}" for key, value in event.chosen.items())
+                chosen = "  ".join(f"{key} {short(value)}" for key, value in event.chosen.items())
                 self.terminal.note(f"trial {event.number}/{event.trials}: {chosen}")
             case TrialDone():
                 self._trial_done(event)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options import Common, Computing, DatasetArgument, ModelName
-from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.terminal import Terminal, short
 from adrec_cli.cli.training_options import Training
 from adrec_cli.cli.tune_options import Searching
 from adrec_cli.errors import DivergedError
@@ -64,7 +64,7 @@ def _show(terminal: Terminal, search: Search) -> None:
             str(trial.number),
             "none" if trial.value is None else f"{trial.value:.4f}",
             trial.state,
-            *(shown(trial.chosen[key]) for key in keys),
+            *(short(trial.chosen[key]) for key in keys),
             duration(trial.seconds),
         )
         for trial in sorted(search.trials, key=rank)[:_SHOWN_TRIALS]
@@ -78,8 +78,3 @@ def _show(terminal: Terminal, search: Search) -> None:
         terminal.line(f"the best options are in {search.config}; train with them:")
         model = "" if search.model == "adrec" else f" --model {search.model}"
         terminal.line(f"adrec train {search.dataset}{model} --config {search.config}")
-
-
-def shown(value: object) -> str:
-    """Return a chosen value with no more digits than tell it from others."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

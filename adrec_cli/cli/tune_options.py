@@ -11,7 +11,7 @@ from adrec_cli.cli.options import option
 from adrec_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from adrec_cli.pipeline.tune import TuneOptions
+    from adrec_cli.pipeline.sweeping.tune_options import TuneOptions
 
 _PANEL = "Search"
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -47,7 +47,7 @@ class Searching:
     def tuning(self, *, fresh: bool) -> TuneOptions:
         """Return what is searched, as the pipeline takes it."""
         from adrec_cli.pipeline.sweeping.search_space import parse_searched
-        from adrec_cli.pipeline.tune import TuneOptions
+        from adrec_cli.pipeline.sweeping.tune_options import TuneOptions
 
         return TuneOptions(
             search=tuple(parse_searched(text) for text in self.search or []),

@@ -23,13 +23,14 @@ from adrec_cli.pipeline.experiment import Experiment
 from adrec_cli.pipeline.opening import Dataset, open_dataset
 from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore, monitored_protocol
 from adrec_cli.pipeline.sweeping.command_line import tune_command
-from adrec_cli.pipeline.sweeping.design import folder_name, require_folder_name
+from adrec_cli.pipeline.sweeping.design import folder_name
 from adrec_cli.pipeline.sweeping.option_keys import as_settings
-from adrec_cli.pipeline.sweeping.optuna_study import PRUNERS, propose, require_optuna
-from adrec_cli.pipeline.sweeping.search_space import Searched, SearchSpace, search_space
+from adrec_cli.pipeline.sweeping.optuna_study import propose, require_optuna
+from adrec_cli.pipeline.sweeping.search_space import SearchSpace, search_space
 from adrec_cli.pipeline.sweeping.toml_text import toml_text
 from adrec_cli.pipeline.sweeping.trial_training import TrialTraining
 from adrec_cli.pipeline.sweeping.trials import IMPOSSIBLE, Trial, best_of, read_trials, write_trials
+from adrec_cli.pipeline.sweeping.tune_options import TuneOptions
 from adrec_cli.pipeline.train import ExperimentOptions
 from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import FORMAT_VERSION
@@ -37,38 +38,6 @@ from adrec_cli.schema import FORMAT_VERSION
 SEARCH_FILE, BEST_FILE = "search.json", "best.toml"
 _MOST_ENDS = 64
 """Combinations of other options tried before an end is called impossible."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TuneOptions:
-    """What is searched and for how long.
-
-    Attributes:
-        search: options and what they may be.
-        trials: in all, those of an earlier run of the same search included.
-        timeout: seconds after which no new trial begins; None sets no end.
-        pruner: what gives up trials: "median", "hyperband" or "none".
-        seed: of what is proposed; the trainings have the experiment's.
-        name: of the search's folder; "" makes one of what is searched.
-        fresh: forget the trials of an earlier run.
-    """
-
-    search: tuple[Searched, ...]
-    trials: int = 30
-    timeout: float | None = None
-    pruner: str = "median"
-    seed: int = 0
-    name: str = ""
-    fresh: bool = False
-
-    def __post_init__(self) -> None:
-        if self.trials < 1:
-            raise UsageError(f"--trials must be at least 1, got {self.trials}")
-        if self.timeout is not None and self.timeout <= 0:
-            raise UsageError(f"--timeout must be positive, got {self.timeout}")
-        require_folder_name(self.name)
-        if self.pruner not in PRUNERS:
-            raise UsageError(f"unknown pruner {self.pruner!r}", hint=f"one of: {', '.join(PRUNERS)}")
 
 
 @dataclass(frozen=True, kw_only=True)

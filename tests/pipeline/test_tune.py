@@ -24,8 +24,9 @@ from adrec_cli.pipeline.sweeping.optuna_study import propose
 from adrec_cli.pipeline.sweeping.search_space import Searched, parse_searched, search_space
 from adrec_cli.pipeline.sweeping.toml_text import toml_text
 from adrec_cli.pipeline.sweeping.trials import DIVERGED, DONE, PRUNED, Trial, best_of, read_trials, write_trials
+from adrec_cli.pipeline.sweeping.tune_options import TuneOptions
 from adrec_cli.pipeline.train import ExperimentOptions, train
-from adrec_cli.pipeline.tune import TrialDone, TuneOptions, tune
+from adrec_cli.pipeline.tune import TrialDone, tune
 from adrec_cli.runtime import StopRequest
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.stages import STAGES

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
 from adrec_cli.pipeline.evaluate import EvaluationOptions
 from adrec_cli.pipeline.sweeping.design import Design
 from adrec_cli.pipeline.sweeping.option_keys import as_settings, shown
+from adrec_cli.pipeline.sweeping.tune_options import TuneOptions
 from adrec_cli.pipeline.train import ExperimentOptions
 from adrec_cli.ranking.merging import SINGLE
-
-if TYPE_CHECKING:
-    from adrec_cli.pipeline.tune import TuneOptions
 
 
 def sweep_command(
