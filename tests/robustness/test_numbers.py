@@ -30,8 +30,8 @@ def spoil(monkeypatch: pytest.MonkeyPatch, what: str, at_step: int, bad: float) 
             finally:
                 hook.remove()
         if now and what == "loss":
-            ranking_loss = training.ranking_loss
-            training.ranking_loss = lambda *args: ranking_loss(*args) * bad
+            ranking_loss = training.objective.ranking_loss
+            training.objective.ranking_loss = lambda *args: ranking_loss(*args) * bad
         result = real(training, batch)
         if now and what == "weight after":
             with torch.no_grad():
@@ -58,6 +58,16 @@ def test_what_is_not_finite_ends_the_stage_and_the_last_checkpoint_loads(
     assert {**after, log: 0} == {**before, log: 0}
     load_checkpoint(workspace / "shop/adrec/pretrain.safetensors")
     assert typed_here(["recommend", "--user", "u1", "--workspace", workspace]).exit_code == 0
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient", "weight after"])
+def test_what_is_not_finite_ends_a_stage_in_bfloat16_too(workspace, monkeypatch, what):
+    before = artifacts(workspace)
+    spoil(monkeypatch, what, 2, float("inf"))
+    line = ["pretrain", "shop", *TINY, "--seed", 3, "--set", "training.precision=bf16", "--workspace", workspace]
+    assert "pretrain epoch" in typed_here(line).require_one_error(6)
+    log = "shop/adrec/pretrain.jsonl"
+    assert {**artifacts(workspace), log: 0} == {**before, log: 0}
 
 
 def diverge_at_the_last_step() -> None:
