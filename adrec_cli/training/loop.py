@@ -84,6 +84,7 @@ class StageTraining:
             model.item_vectors_VD(),
             embedding_optimizer=config.embedding_optimizer,
             learning_rate=stage.learning_rate,
+            embedding_learning_rate=config.embedding_learning_rate,
             weight_decay=config.weight_decay,
         )
         model.give_sparse_item_gradients(self.optimizer.steps_rows)
@@ -172,8 +173,7 @@ class StageTraining:
 
     def _steps(self) -> Iterator[StepDone | TrainingWarning]:
         """Go through what is left of the epoch."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate
+        self.optimizer.set_learning_rate(self._learning_rate)
         self.model.train()
         order = seeded_generator(self.config.seed, self.name, "order", self.position.epoch)
         steps = epoch_steps(

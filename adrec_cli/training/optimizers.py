@@ -104,6 +104,7 @@ class StageOptimizer:
         *,
         embedding_optimizer: str,
         learning_rate: float,
+        embedding_learning_rate: float = 0.0,
         weight_decay: float,
     ) -> None:
         """Adam for everything, unless item vectors are trained and have an optimizer of their own.
@@ -113,7 +114,9 @@ class StageOptimizer:
             item_vectors: those of the model, trained or not.
             embedding_optimizer: a name in `stages.EMBEDDING_OPTIMIZERS`.
             learning_rate, weight_decay: of all.
+            embedding_learning_rate: of item vectors that are stepped by rows; 0 takes `learning_rate`.
         """
+        self.embedding_share = (embedding_learning_rate or learning_rate) / learning_rate
         self.trained = trained
         kind = _ROW_OPTIMIZERS.get(embedding_optimizer)
         by_rows = [weight for weight in trained.values() if weight is item_vectors and kind is not None]
@@ -130,6 +133,13 @@ class StageOptimizer:
     def param_groups(self) -> list[dict[str, Any]]:
         """The groups of all optimizers."""
         return [group for optimizer in self.optimizers for group in optimizer.param_groups]
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Let all step at this rate; item vectors that are stepped by rows in their proportion to it."""
+        for optimizer in self.optimizers:
+            share = self.embedding_share if isinstance(optimizer, RowOptimizer) else 1.0
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * share
 
     def zero_grad(self) -> None:
         """Forget all gradients."""

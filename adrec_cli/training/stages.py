@@ -106,6 +106,8 @@ class TrainingConfig:
         compile: run the Transformer blocks through torch.compile.
         embedding_optimizer: "adam" steps all item vectors at every step; "sparse_adam" and "rowwise_adagrad" only those
             the step used, which a large catalogue with a loss over drawn negatives needs.
+        embedding_learning_rate: of item vectors that are stepped by rows, scheduled as the stage's; 0 takes that one.
+            Adagrad's steps shrink as it goes, and need about ten times the rate of Adam.
         weight_decay: L2 added to the gradient, as Adam has it; item vectors that are stepped by rows get it when they
             are used, so that it weighs less on rare items.
         windows: "newest" learns from the newest max_length + 1 train events of a user, "all" from every one.
@@ -119,6 +121,7 @@ class TrainingConfig:
     precision: str = "float32"
     compile: bool = False
     embedding_optimizer: str = "adam"
+    embedding_learning_rate: float = 0.0
     weight_decay: float = 1e-5
     windows: str = "newest"
     monitor: str = "ndcg@10"
@@ -127,10 +130,15 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "batch_size", "accumulate")
-        require_at_least(self, 0, "weight_decay", "monitor_negatives", "seed")
+        require_at_least(self, 0, "weight_decay", "monitor_negatives", "seed", "embedding_learning_rate")
         require_one_of(self, "windows", WINDOWS)
         require_one_of(self, "precision", PRECISIONS)
         require_one_of(self, "embedding_optimizer", EMBEDDING_OPTIMIZERS)
+        if self.embedding_learning_rate and self.embedding_optimizer == "adam":
+            raise UsageError(
+                "embedding_learning_rate is for item vectors that are stepped by rows, embedding_optimizer is 'adam'",
+                hint=f"one of: {', '.join(EMBEDDING_OPTIMIZERS[1:])}",
+            )
         if self.accumulate > self.batch_size:
             raise UsageError(f"accumulate is {self.accumulate}, but a step has only {self.batch_size} sequences")
 

@@ -134,6 +134,20 @@ def test_an_interrupted_training_resumes_to_the_same_bytes(optimizer, stop_after
         assert torch.equal(weight, second.model.state_dict()[name]), name
 
 
+def test_item_vectors_have_a_learning_rate_of_their_own_that_follows_the_schedule():
+    run = training("rowwise_adagrad", learning_rate=1e-3, learning_rate_schedule="cosine", epochs=4)
+    config = dataclasses.replace(run.config, embedding_learning_rate=1e-2)
+    run = StageTraining(
+        name="train", stage=run.stage, config=config, model=run.model, windows=run.windows, validate=dict, device=CPU
+    )
+    finished(run)
+    dense, rows = (group["lr"] for group in run.optimizer.param_groups)
+    assert rows == pytest.approx(10 * dense)
+    assert 0 < dense < 1e-3
+    with pytest.raises(UsageError, match="embedding_learning_rate is for item vectors that are stepped by rows"):
+        TrainingConfig(embedding_learning_rate=0.1)
+
+
 def test_a_state_of_another_optimizer_is_refused():
     run = training("rowwise_adagrad")
     next(run.events(lambda: False))
