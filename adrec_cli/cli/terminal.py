@@ -146,7 +146,16 @@ class Terminal:
         print(json.dumps(content, indent=2, ensure_ascii=ascii_only, allow_nan=False, default=_json_value))
 
     def line(self, text: str = "") -> None:
-        """Print one line of the result."""
+        """Print one line of the result; a terminal breaks it at words."""
+        if not self.draws:
+            print(harmless(text))
+            return
+        from rich.text import Text
+
+        self.out.print(Text(harmless(text), overflow="fold"))
+
+    def command(self, text: str) -> None:
+        """Print a command line of the result, whole, so that it can be copied."""
         print(harmless(text))
 
     def table(

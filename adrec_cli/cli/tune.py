@@ -77,4 +77,4 @@ def _show(terminal: Terminal, search: Search) -> None:
     if search.config is not None:
         terminal.line(f"the best options are in {search.config}; train with them:")
         model = "" if search.model == "adrec" else f" --model {search.model}"
-        terminal.line(f"adrec train {search.dataset}{model} --config {search.config}")
+        terminal.command(f"adrec train {search.dataset}{model} --config {search.config}")

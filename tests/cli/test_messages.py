@@ -35,3 +35,17 @@ def test_records_leave_out_empty_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal, stream = on_terminal(30, monkeypatch)
     terminal._draw_records(["status", "repair"], [("whole", ""), ("damaged", "train it anew")])
     assert stream.getvalue().split() == ["status", "whole", "status", "damaged", "repair", "train", "it", "anew"]
+
+
+def test_lines_of_a_result_break_at_words_and_commands_do_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal, stream = on_terminal(40, monkeypatch)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    terminal.line(TEXT)
+    lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+    assert len(lines) == 2
+    assert " ".join(lines) == TEXT
+    command = "adrec train grocery --config workspace/grocery/sweeps/tune/best.toml"
+    terminal.command(command)
+    assert capsys.readouterr().out == f"{command}\n"
