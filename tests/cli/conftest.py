@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -68,10 +69,18 @@ def csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory, csv: Path, adrec: Adrec) -> Path:
-    """A workspace with the data set `shop` and the three stages of ADRec trained on it; tests only read it."""
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, trained_shop: Path) -> Path:
+    """A module's own copy of the trained shop: what its tests add is there for no other file of tests."""
     workspace = tmp_path_factory.mktemp("shop") / "workspace"
+    shutil.copytree(trained_shop, workspace)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def trained_shop(tmp_path_factory: pytest.TempPathFactory, csv: Path, adrec: Adrec) -> Path:
+    """A workspace with the data set `shop` and the three stages of ADRec trained on it; tests only read it."""
+    workspace = tmp_path_factory.mktemp("trained") / "workspace"
     made = adrec("preprocess", csv, "--items", csv.with_name("titles.csv"), "--workspace", workspace)
     assert made.exit_code == 0, made.stderr
     trained = adrec("train", "shop", "--workspace", workspace, "--epochs", 1, *TINY)
