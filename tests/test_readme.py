@@ -31,7 +31,12 @@ def blocks(language: str) -> list[str]:
 
 def commands() -> list[list[str]]:
     """Return the arguments of every `adrec ...` in the fenced blocks that show commands."""
-    lines = [line for language in ("sh", "crontab") for block in blocks(language) for line in block.splitlines()]
+    lines = [
+        line
+        for language in ("sh", "crontab")
+        for block in blocks(language)
+        for line in block.replace("\\\n", " ").splitlines()
+    ]
     parts = [part.strip() for line in lines for part in re.split(r"&&|\|\||\|", line)]
     typed = [shlex.split(part, comments=True) for part in parts if re.match(r"(\S*/)?adrec ", part)]
     return [words[1:] for words in typed]
