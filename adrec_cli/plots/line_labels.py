@@ -26,8 +26,9 @@ def label_lines(axes: Axes, ends: list[LineEnd], *, fontsize: float = 9) -> None
 
     To be called last, when limits and scales are set.
     """
-    figure = axes.figure
-    figure.draw_without_rendering()  # type: ignore[union-attr]
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
     height_points = axes.get_window_extent().height * 72 / figure.dpi
     step = fontsize * _LINE_HEIGHT / height_points
     to_axes = axes.transData + axes.transAxes.inverted()
