@@ -441,12 +441,19 @@ def test_the_interval_over_seeds_is_students():
     assert (low, high) == pytest.approx((2 - 4.303 / math.sqrt(3), 2 + 4.303 / math.sqrt(3)))
 
 
-def test_the_command_makes_the_same_sweep_again():
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(steps=1, noise="common", temperature=0.5),
+        Sampling(steps=4, sampler="ddim", eta=0.5, guidance=1.5),
+        Sampling(sampler="ddim", guidance=0.0),
+    ],
+    ids=str,
+)
+def test_the_command_makes_the_same_sweep_again(sampling):
     vary = (Varied(key="noise_schedule", values=("linear", "cosine")), Varied(key="lambda", values=(0.5,)))
     design = Design(vary=vary, ablate=("none",), seeds=2, base=False, name="my-sweep")
-    evaluation = EvaluationOptions(
-        negatives=99, sampling=Sampling(steps=1, noise="common", temperature=0.5), merging=Merging(samples=3)
-    )
+    evaluation = EvaluationOptions(negatives=99, sampling=sampling, merging=Merging(samples=3))
     typed = sweep_command("tiny", "adrec", design, options(), evaluation, test=True)
     words = shlex.split(typed)
     assert words[:3] == ["adrec", "sweep", "tiny"]

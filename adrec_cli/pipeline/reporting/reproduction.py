@@ -15,6 +15,7 @@ from adrec_cli.artifacts.report import Evaluation
 from adrec_cli.data.datasets import Filters, dataset_names, load_dataset_spec
 from adrec_cli.data.options import PreprocessOptions, settle
 from adrec_cli.pipeline.experiment import compose, dataset_recipe
+from adrec_cli.pipeline.sampling_flags import sampling_flags
 from adrec_cli.pipeline.sweeping.option_keys import as_settings
 
 _CUT = (
@@ -82,14 +83,8 @@ def evaluate_command(evaluation: Evaluation) -> str:
         words += ["--negatives", sampled.removeprefix("sampled-")]
     words += ["--mask-seen"] if evaluation.mask_seen else []
     words += ["--seed", str(evaluation.seed)] if evaluation.seed else []
-    words += _sampling(evaluation.sampling)
+    words += sampling_flags(evaluation.sampling)
     return shlex.join(words)
-
-
-def _sampling(sampling: Mapping[str, Any]) -> list[str]:
-    usual = {"noise": "seeded", "temperature": 1.0, "samples": 1, "merge": "reciprocal-rank"}
-    words = ["--steps", str(sampling["steps"])] if sampling.get("steps") else []
-    return words + _flags({key: sampling[key] for key, value in usual.items() if sampling.get(key, value) != value})
 
 
 def _differing(tables: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import asdict
 
 from adrec_cli.pipeline.evaluate import EvaluationOptions
+from adrec_cli.pipeline.sampling_flags import sampling_flags
 from adrec_cli.pipeline.sweeping.design import Design
 from adrec_cli.pipeline.sweeping.option_keys import as_settings, shown
 from adrec_cli.pipeline.sweeping.tune_options import TuneOptions
 from adrec_cli.pipeline.train import ExperimentOptions
-from adrec_cli.ranking.merging import SINGLE
 
 
 def sweep_command(
@@ -34,14 +35,7 @@ def sweep_command(
     if evaluation.negatives or evaluation.negatives_file:
         words += ["--negatives", str(evaluation.negatives_file or evaluation.negatives)]
     words += ["--mask-seen"] * evaluation.mask_seen + ["--test"] * test
-    words += ["--steps", str(evaluation.sampling.steps)] if evaluation.sampling.steps else []
-    for flag, value, usual in (
-        ("--noise", evaluation.sampling.noise, "seeded"),
-        ("--temperature", evaluation.sampling.temperature, 1.0),
-        ("--samples", evaluation.merging.samples, SINGLE.samples),
-        ("--merge", evaluation.merging.merge, SINGLE.merge),
-    ):
-        words += [flag, str(value)] if value != usual else []
+    words += sampling_flags(asdict(evaluation.sampling) | asdict(evaluation.merging))
     return shlex.join(words)
 
 
