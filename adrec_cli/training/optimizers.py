@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ _ADAM_BETAS = (0.9, 0.999)
 _EPS = 1e-8
 
 
-class RowOptimizer(torch.optim.Optimizer):
+class RowOptimizer(torch.optim.Optimizer, ABC):
     """Steps the rows that have a sparse gradient; all others, and their moments, stay byte for byte.
 
     Weight decay is L2 on the rows that are stepped, at the time they are.
@@ -37,15 +38,15 @@ class RowOptimizer(torch.optim.Optimizer):
                 weight.index_add_(0, rows_U, self._direction(rows_U, gradient_UD, state), alpha=-group["lr"])
 
     @staticmethod
+    @abstractmethod
     def fresh_state(weight: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the moments before the first step."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _direction(
         self, rows_U: torch.Tensor, gradient_UD: torch.Tensor, state: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
         """Update the rows' moments and return what to go against."""
-        raise NotImplementedError
 
 
 class SparseAdam(RowOptimizer):
