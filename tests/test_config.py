@@ -22,6 +22,14 @@ def test_defaults_are_the_papers_code():
     assert list(experiment.stages) == ["pretrain", "align", "finetune"]
 
 
+def test_a_model_may_have_training_options_of_its_own():
+    training = compose("dreamrec").training
+    assert (training.batch_size, training.weight_decay) == (32, 0.0)
+    training = compose("dreamrec", overrides={"training": {"batch_size": 64}}).training
+    assert (training.batch_size, training.weight_decay) == (64, 0.0)
+    assert compose("diffurec").training == compose("adrec").training
+
+
 def test_the_report_preset():
     experiment = compose("adrec", preset="report")
     assert (experiment.model.max_length, experiment.training.batch_size) == (20, 256)

@@ -17,6 +17,25 @@ if TYPE_CHECKING:
 
 _PANEL = "Ranking"
 
+Sampler = Annotated[
+    str,
+    option("--sampler", panel=_PANEL, metavar="ddpm|ddim", help="How the reverse steps are taken.",
+           complete=completion.among(["ddpm", "ddim"])),
+]  # fmt: skip
+Eta = Annotated[float, option("--eta", panel=_PANEL, metavar="X", help="Of ddim, 0 to 1: noise that each step adds.")]
+Samples = Annotated[
+    int, option("--samples", panel=_PANEL, metavar="N", help="Denoised samples of each history, merged.")
+]
+Merge = Annotated[
+    str,
+    option("--merge", panel=_PANEL, metavar="reciprocal-rank|mean-score", help="How samples become one list.",
+           complete=completion.among(["reciprocal-rank", "mean-score"])),
+]  # fmt: skip
+Guidance = Annotated[
+    float | None,
+    option("--guidance", panel=_PANEL, metavar="W", help="Scale of guidance by the history; else as configured."),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Denoising:
@@ -32,31 +51,15 @@ class Denoising:
                help="Drawn for each history, drawn once for all, or none.",
                complete=completion.among(["seeded", "common", "zero"])),
     ] = "seeded"  # fmt: skip
-    sampler: Annotated[
-        str,
-        option("--sampler", panel=_PANEL, metavar="ddpm|ddim", help="How the reverse steps are taken.",
-               complete=completion.among(["ddpm", "ddim"])),
-    ] = "ddpm"  # fmt: skip
-    eta: Annotated[
-        float, option("--eta", panel=_PANEL, metavar="X", help="Of ddim, 0 to 1: noise that each step adds.")
-    ] = 0.0
+    sampler: Sampler = "ddpm"
+    eta: Eta = 0.0
     temperature: Annotated[
         float,
         option("--temperature", panel=_PANEL, metavar="X", help="Standard deviation of the noise; 0 is none."),
     ] = 1.0
-    samples: Annotated[
-        int, option("--samples", panel=_PANEL, metavar="N", help="Denoised samples of each history, merged.")
-    ] = 1
-    merge: Annotated[
-        str,
-        option("--merge", panel=_PANEL, metavar="reciprocal-rank|mean-score", help="How samples become one list.",
-               complete=completion.among(["reciprocal-rank", "mean-score"])),
-    ] = "reciprocal-rank"  # fmt: skip
-
-    guidance: Annotated[
-        float | None,
-        option("--guidance", panel=_PANEL, metavar="W", help="Scale of guidance by the history; else as configured."),
-    ] = None  # fmt: skip
+    samples: Samples = 1
+    merge: Merge = "reciprocal-rank"
+    guidance: Guidance = None
 
     def step_counts(self) -> list[int]:
         """Return the numbers of reverse steps asked for; none means as many as trained."""

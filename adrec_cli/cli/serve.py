@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options import Common, Computing, DatasetName, option
+from adrec_cli.cli.ranking_options import Eta, Guidance, Merge, Sampler, Samples
 
 if TYPE_CHECKING:
     from adrec_cli.models.base import Sampling
@@ -28,24 +30,24 @@ class Sampled:
         option("--temperature", panel=_RANKING, metavar="X",
                help="Standard deviation of the noise; by default 0, and 1 with several samples."),
     ] = None  # fmt: skip
-    samples: Annotated[
-        int, option("--samples", panel=_RANKING, metavar="N", help="Denoised samples of each history, merged.")
-    ] = 1
-    merge: Annotated[
-        str,
-        option("--merge", panel=_RANKING, metavar="reciprocal-rank|mean-score", help="How samples become one list.",
-               complete=completion.among(["reciprocal-rank", "mean-score"])),
-    ] = "reciprocal-rank"  # fmt: skip
+    samples: Samples = 1
+    merge: Merge = "reciprocal-rank"
+    sampler: Sampler = "ddpm"
+    eta: Eta = 0.0
+    guidance: Guidance = None
     seed: Annotated[int, option("--seed", panel=_RANKING, metavar="N", help="Of the noise.")] = 0
 
     def sampling(self) -> Sampling:
         """Return the sampling as models take it."""
-        from adrec_cli.models.base import FAST_SAMPLING, Sampling
+        from adrec_cli.models.base import FAST_SAMPLING
 
         temperature = float(self.samples > 1) if self.temperature is None else self.temperature
+        chosen = dataclasses.replace(
+            FAST_SAMPLING, steps=self.steps, sampler=self.sampler, eta=self.eta, guidance=self.guidance
+        )
         if temperature == 0:
-            return Sampling(steps=self.steps, noise=FAST_SAMPLING.noise)
-        return Sampling(steps=self.steps, noise="common", seed=self.seed, temperature=temperature)
+            return chosen
+        return dataclasses.replace(chosen, noise="common", seed=self.seed, temperature=temperature)
 
     def merging(self) -> Merging:
         """Return how samples are merged, as ranking takes it."""

@@ -32,5 +32,8 @@ def show_step_study(terminal: Terminal, study: StepStudy) -> None:
         columns, rows, title=f"{study.model} {study.stage} on {study.dataset}, {study.protocol}", right=columns
     )
     eta = f" with eta {study.eta:g}" if study.sampler == "ddim" else ""
-    terminal.line(f"{study.cases:,} targets; {study.sampler}{eta}, {study.noise} noise, seed {study.seed}")
+    warmth = f" at temperature {study.temperature:g}" if study.temperature != 1 else ""
+    guidance = f", guidance {study.guidance:g}" if study.guidance is not None else ""
+    noise = f"{study.noise} noise{warmth}, seed {study.seed}"
+    terminal.line(f"{study.cases:,} targets; {study.sampler}{eta}, {noise}{guidance}")
     terminal.line(f"on {study.device}, {study.threads} threads")

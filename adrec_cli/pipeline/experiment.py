@@ -12,7 +12,7 @@ from adrec_cli.config import build, merged, option_names, read_preset, read_toml
 from adrec_cli.data.datasets import dataset_names, load_dataset_spec
 from adrec_cli.errors import UsageError
 from adrec_cli.models.registry import model_entry
-from adrec_cli.training.stages import STAGES, Stage, TrainingConfig, require_compatible
+from adrec_cli.training.stages import STAGES, Stage, TrainingConfig, default_training, require_compatible
 
 _TABLES = ["preset", "model", "training", "stages"]
 
@@ -107,7 +107,9 @@ def compose(
     return Experiment(
         model_name=model_name,
         model=build(config_type, tables.get("model", {}), where="[model]"),
-        training=build(TrainingConfig, tables.get("training", {}), where="[training]"),
+        training=build(
+            TrainingConfig, tables.get("training", {}), where="[training]", base=default_training(model_name)
+        ),
         stages=stages,
     )
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+import torch
+
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import UsageError
+from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.pipeline.evaluate import BASELINE, EvaluationOptions, RankingProgress, negatives_of, protocol_of
-from adrec_cli.pipeline.opening import open_checkpoint, open_dataset, restore_model
+from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset, restore_model
 from adrec_cli.pipeline.stage import OnEvent, ignore
 from adrec_cli.pipeline.train import dataset_folder_of
 from adrec_cli.ranking.merging import merged_target_ranks
@@ -45,6 +50,7 @@ class StepStudy:
     Attributes:
         protocol: its short code, such as loo/full/test.
         cases: targets ranked.
+        guidance: scale asked for; None is the model's own.
         threads: of the CPU.
     """
 
@@ -57,6 +63,8 @@ class StepStudy:
     noise: str
     sampler: str
     eta: float
+    temperature: float
+    guidance: float | None
     seed: int
     cases: int
     device: str
@@ -85,7 +93,75 @@ def study_steps(
         UsageError: the model does not sample, or has fewer steps.
         ArtifactError, InputError: as `evaluate`.
     """
-    space = Workspace(workspace)
+    opened = _open(Workspace(workspace), name, dataset_name, options)
+    # What is slow only once must not count for the first row; it also refuses too many steps before any time is spent.
+    opened.row(max(steps), _first(opened.cases, _WARMUP_CASES), ignore)
+    rows = []
+    for number, count in enumerate(steps):
+
+        def told(progress: RankingProgress, before: int = number * len(opened.cases)) -> None:
+            on_event(RankingProgress(done=before + progress.done, total=progress.total * len(steps)))
+
+        rows.append(opened.row(count, opened.cases, told))
+    negatives = 0 if opened.negatives is None else opened.negatives.shape[1]
+    return StepStudy(
+        dataset=opened.dataset.manifest.dataset,
+        model=opened.model.name,
+        stage=opened.checkpoint.metadata.stage,
+        checkpoint=opened.checkpoint.path.name,
+        checkpoint_sha256=opened.checkpoint.sha256,
+        protocol=protocol_of(opened.dataset, options, negatives).code,
+        noise=options.sampling.noise,
+        sampler=options.sampling.sampler,
+        eta=options.sampling.eta,
+        temperature=options.sampling.temperature,
+        guidance=options.sampling.guidance,
+        seed=options.sampling.seed,
+        cases=len(opened.cases),
+        device=opened.device.type,
+        threads=opened.threads,
+        rows=rows,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """All that is ranked with, whatever the number of steps."""
+
+    dataset: Dataset
+    checkpoint: Checkpoint
+    model: SequentialRecommender
+    cases: Cases
+    negatives: npt.NDArray[np.int64] | None
+    options: EvaluationOptions
+    device: torch.device
+    threads: int
+
+    def row(self, steps: int, cases: Cases, told: Callable[[RankingProgress], None]) -> StepRow:
+        """Rank these cases with so many steps."""
+
+        def progress(done: int, total: int) -> bool:
+            told(RankingProgress(done=done, total=total))
+            return True
+
+        started = time.perf_counter()
+        ranks = merged_target_ranks(
+            self.model, self.dataset.sequences, cases, output=self.checkpoint.metadata.output,
+            sampling=replace(self.options.sampling, steps=steps), merging=self.options.merging, device=self.device,
+            negatives=None if self.negatives is None else self.negatives[: len(cases)],
+            mask_seen=self.options.mask_seen, on_progress=progress,
+        )  # fmt: skip
+        assert ranks is not None
+        seconds = time.perf_counter() - started
+        return StepRow(
+            steps=steps,
+            metrics=metric_table(ranks, cases.users),
+            seconds=seconds,
+            milliseconds_per_target=1000 * seconds / len(cases),
+        )
+
+
+def _open(space: Workspace, name: str, dataset_name: str | None, options: EvaluationOptions) -> _Opened:
     path = None if name == BASELINE else space.find_checkpoint(name, dataset_name)
     if path is None:
         raise UsageError(f"{name} takes no reverse steps", hint="compare steps of a diffusion model's checkpoint")
@@ -99,45 +175,15 @@ def study_steps(
             hint="compare steps of a diffusion model, such as adrec after its last stage",
         )
     cases = held_out_cases(dataset.sequences, options.part)
-    negatives = negatives_of(dataset, cases, options)
-
-    def row(count: int, cases: Cases, done_before: int) -> StepRow:
-        def progress(done: int, total: int) -> bool:
-            on_event(RankingProgress(done=done_before + done, total=total * len(steps)))
-            return True
-
-        started = time.perf_counter()
-        ranks = merged_target_ranks(
-            model, dataset.sequences, cases, output=output, sampling=replace(options.sampling, steps=count),
-            merging=options.merging, device=device, negatives=None if negatives is None else negatives[: len(cases)],
-            mask_seen=options.mask_seen, on_progress=progress,
-        )  # fmt: skip
-        assert ranks is not None
-        seconds = time.perf_counter() - started
-        return StepRow(
-            steps=count,
-            metrics=metric_table(ranks, cases.users),
-            seconds=seconds,
-            milliseconds_per_target=1000 * seconds / len(cases),
-        )
-
-    # What is slow only once must not count for the first row; it also refuses too many steps before any time is spent.
-    row(max(steps), _first(cases, _WARMUP_CASES), 0)
-    return StepStudy(
-        dataset=dataset.manifest.dataset,
-        model=model.name,
-        stage=checkpoint.metadata.stage,
-        checkpoint=path.name,
-        checkpoint_sha256=checkpoint.sha256,
-        protocol=protocol_of(dataset, options, 0 if negatives is None else negatives.shape[1]).code,
-        noise=options.sampling.noise,
-        sampler=options.sampling.sampler,
-        eta=options.sampling.eta,
-        seed=options.sampling.seed,
-        cases=len(cases),
-        device=device.type,
+    return _Opened(
+        dataset=dataset,
+        checkpoint=checkpoint,
+        model=model,
+        cases=cases,
+        negatives=negatives_of(dataset, cases, options),
+        options=options,
+        device=device,
         threads=threads,
-        rows=[row(count, cases, number * len(cases)) for number, count in enumerate(steps)],
     )
 
 

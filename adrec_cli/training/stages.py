@@ -216,3 +216,15 @@ STAGES = MappingProxyType(
     }
 )
 """The stages of each model, in the order they run in; each starts from the one before."""
+
+_TRAINING = MappingProxyType({"dreamrec": TrainingConfig(batch_size=32, weight_decay=0.0)})
+"""What a model's own code does otherwise than `TrainingConfig`'s defaults.
+
+DreamRec: its batches have 256 targets, which 32 sequences have about; decay would shrink item vectors that start at
+unit size and are pulled by an MSE alone, until only noise is left of them.
+"""
+
+
+def default_training(model_name: str) -> TrainingConfig:
+    """Return the shared options of a model's training, unless its user has others."""
+    return _TRAINING.get(model_name, TrainingConfig())
