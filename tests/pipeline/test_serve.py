@@ -233,6 +233,18 @@ def test_several_samples_repeat_whoever_else_asks(workspace):
     assert [item["item_id"] for item in alone[3][1]["items"]] == [item.item_id for item in found.results[0].items][:5]
 
 
+@pytest.mark.parametrize(
+    ("sampling", "said"),
+    [
+        (Sampling(steps=1000, noise="zero"), "steps must be between"),
+        (Sampling(steps=1, noise="zero", guidance=2.0), "guidance needs a model"),
+    ],
+)
+def test_what_the_model_cannot_sample_is_refused_before_anyone_asks(workspace, sampling, said):
+    with pytest.raises(UsageError, match=said):
+        make_server(workspace=workspace, options=ServeOptions(sampling=sampling))
+
+
 def test_what_cannot_be_served(tmp_path):
     with pytest.raises(ArtifactError):
         make_server(workspace=tmp_path, options=ServeOptions())

@@ -58,7 +58,14 @@ class ServedModel:
     """
 
     def __init__(self, recommender: Recommender, sampling: Sampling, merging: Merging = SINGLE) -> None:
-        recommender.check(sampling, merging)
+        """Take a recommender, and how it samples.
+
+        Raises:
+            UsageError: the model does not sample so.
+        """
+        # Asked before anyone else does: what the model cannot sample is refused at the start, not by every answer.
+        one = Histories(items=np.ones(1, np.int32), starts=np.zeros(1, np.int64), ends=np.ones(1, np.int64))
+        recommender.rank(one, 1, include_seen=True, sampling=sampling, merging=merging)
         self.recommender = recommender
         self.name = recommender.checkpoint.sha256[:16]
         self._sampling, self._merging = sampling, merging
