@@ -42,6 +42,29 @@ RESULT_COLUMNS = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunDifference:
+    """How a run differs from the base in the metric that decides.
+
+    Attributes:
+        run, part, metric: of what.
+        seeds: both have, over which each user is averaged.
+        value, low, high: mean difference, positive is better than the base, and its 95% interval, a paired bootstrap
+            over users.
+        p, p_holm: of a paired randomisation test over users, and corrected for all runs of the sweep.
+    """
+
+    run: str
+    part: str
+    metric: str
+    seeds: int
+    value: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class SweepRecord:
     """What `sweep.json` says.
 
@@ -54,6 +77,7 @@ class SweepRecord:
         base_values: what the base has for each varied key, as typed.
         runs: run, key, value and seed of each, in order.
         failed: run, seed and error of those without a result.
+        differences: of each run to the base; empty until all runs are done, and where the base was not run.
         results_sha256: of `results.parquet`; "" before the first run is done.
     """
 
@@ -67,6 +91,7 @@ class SweepRecord:
     base_values: dict[str, str]
     runs: list[dict[str, Any]]
     failed: list[dict[str, Any]] = field(default_factory=list)
+    differences: list[RunDifference] = field(default_factory=list)
     results_sha256: str = ""
     format_version: int = FORMAT_VERSION
 
@@ -101,12 +126,20 @@ def read_sweep(folder: Path) -> tuple[SweepRecord, pl.DataFrame]:
     if content.get("format_version") != FORMAT_VERSION:
         raise ArtifactError(f"{path} has format version {content.get('format_version')!r}", hint=_AGAIN)
     try:
-        record = SweepRecord(**content)
-    except TypeError as error:
+        record = SweepRecord(**{**content, "differences": _differences(content.get("differences", []))})
+    except (TypeError, ValueError) as error:
         raise ArtifactError(f"{path} is not of a sweep: {error}", hint=_AGAIN) from error
     if not record.results_sha256:
         return record, pl.DataFrame(schema=RESULT_COLUMNS)
     return record, _read_results(folder / RESULTS_FILE, record.results_sha256)
+
+
+def _differences(told: list[dict[str, Any]]) -> list[RunDifference]:
+    found = [RunDifference(**one) for one in told]
+    for one in found:
+        if not all(isinstance(value, (int, float)) for value in (one.value, one.low, one.high, one.p, one.p_holm)):
+            raise ValueError("a difference is no number")
+    return found
 
 
 def _read_results(path: Path, sha256: str) -> pl.DataFrame:

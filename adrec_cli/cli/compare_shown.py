@@ -75,8 +75,12 @@ def _test(model: ComparedModel, metric: str, *, interval: bool) -> list[str]:
     if found is None:
         return ["", ""]
     bounds = f" [{found.low:+.4f}, {found.high:+.4f}]" if interval else ""
-    p = "<.001" if found.p_holm < 0.001 else f"{found.p_holm:.3f}"
-    return [_short(f"{found.value:+.4f}{bounds}"), _short(p)]
+    return [_short(f"{found.value:+.4f}{bounds}"), _short(shown_p(found.p_holm))]
+
+
+def shown_p(p: float) -> str:
+    """Return a p-value as tables have it."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _short(figures: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from adrec_cli.cli.command import Session
+from adrec_cli.cli.compare_shown import shown_p
 from adrec_cli.cli.options import Common, Computing, DatasetArgument, Force, ModelName
 from adrec_cli.cli.ranking_options import Candidates, Denoising
 from adrec_cli.cli.sweep_options import Trying
@@ -56,38 +57,52 @@ def sweep(
 
 
 def show_sweep(terminal: Terminal, sweep: Sweep) -> None:
-    """Print how good each run is: the metric that decides with its interval, and some others."""
-    from adrec_cli.cli.training_view import duration
-
+    """Print how good each run is: the metric that decides, its difference to the base, and some others."""
     if terminal.as_json:
         terminal.document(asdict(sweep))
         return
     for part in dict.fromkeys(summary.part for summary in sweep.summaries):
-        of_part = [summary for summary in sweep.summaries if summary.part == part]
-        others = [name for name in ("hr@10", "ndcg@10", "hr@20", "ndcg@20") if name != sweep.monitor]
-        table = {(summary.run, summary.metric): summary for summary in of_part}
-        rows = []
-        for run in dict.fromkeys(summary.run for summary in of_part):
-            main = table[run, sweep.monitor]
-            rows.append(
-                (
-                    run,
-                    f"{main.mean:.4f}",
-                    f"[{main.lower:.4f}, {main.upper:.4f}]",
-                    *(f"{table[run, name].mean:.4f}" for name in others),
-                    duration(main.training_seconds),
-                )
-            )
-        columns = ["run", sweep.monitor, "95% interval", *others, "trained"]
-        title = f"{sweep.model} on {sweep.dataset}, {of_part[0].protocol}"
-        terminal.table(columns, rows, title=title, right=columns[1:])
-        kind = _interval_of(of_part[0].seeds)
-        terminal.line(f"protocol {of_part[0].protocol}; {kind}")
+        _show_part(terminal, sweep, part)
     for failed in sweep.failed:
         terminal.warn(f"{failed.run} seed {failed.seed} has no result: {failed.error}")
     if sweep.without_picture:
         terminal.note(f"no picture: {sweep.without_picture}")
     terminal.line(f"stored in {sweep.results}" + (f", drawn in {sweep.picture}" if sweep.picture else ""))
+
+
+def _show_part(terminal: Terminal, sweep: Sweep, part: str) -> None:
+    from adrec_cli.cli.training_view import duration
+
+    table = {(summary.run, summary.metric): summary for summary in sweep.summaries if summary.part == part}
+    differences = {one.run: one for one in sweep.differences if one.part == part}
+    others = [name for name in ("hr@10", "ndcg@10", "hr@20", "ndcg@20") if name != sweep.monitor]
+    tested = ["to base", "p"] if differences else []
+    rows = []
+    for run in dict.fromkeys(run for run, _ in table):
+        main, difference = table[run, sweep.monitor], differences.get(run)
+        told = (f"{difference.value:+.4f}", shown_p(difference.p_holm)) if difference else ("", "")
+        rows.append(
+            (
+                run,
+                f"{main.mean:.4f}",
+                f"[{main.lower:.4f}, {main.upper:.4f}]",
+                *(told if tested else ()),
+                *(f"{table[run, name].mean:.4f}" for name in others),
+                duration(main.training_seconds),
+            )
+        )
+    columns = ["run", sweep.monitor, "95% interval", *tested, *others, "trained"]
+    first = next(iter(table.values()))
+    terminal.table(
+        columns, rows, title=f"{sweep.model} on {sweep.dataset}, {first.protocol}", right=columns[1:],
+        optional=[*reversed(others), "trained", "95% interval"],
+    )  # fmt: skip
+    terminal.line(f"protocol {first.protocol}; {_interval_of(first.seeds)}")
+    if differences:
+        terminal.line(
+            f"p of a paired randomisation test over users, corrected for {len(differences)} "
+            f"run{'s' * (len(differences) > 1)} (Holm)"
+        )
 
 
 def _interval_of(seeds: int) -> str:

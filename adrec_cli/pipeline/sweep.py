@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.lock import exclusive
-from adrec_cli.artifacts.sweep_files import RESULTS_FILE, SWEEPS_FOLDER, SweepRecord, write_sweep
+from adrec_cli.artifacts.sweep_files import RESULTS_FILE, SWEEPS_FOLDER, RunDifference, SweepRecord, write_sweep
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import DivergedError, UsageError
 from adrec_cli.pipeline.ablations import ABLATIONS, ablation
@@ -20,10 +20,12 @@ from adrec_cli.pipeline.pictures.sweeps import sweep_picture
 from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore
 from adrec_cli.pipeline.sweeping.command_line import sweep_command
 from adrec_cli.pipeline.sweeping.design import Design, Run, base_values, planned
+from adrec_cli.pipeline.sweeping.differences import differences_to_base
 from adrec_cli.pipeline.sweeping.measuring import measured
 from adrec_cli.pipeline.sweeping.results import Outcome, Summary, results_table, summarized
 from adrec_cli.pipeline.sweeping.shared_stages import train_shared_stages
 from adrec_cli.pipeline.train import ExperimentOptions
+from adrec_cli.ranking.protocols import held_out_cases
 from adrec_cli.runtime import StopRequest
 
 ABLATED_MODEL = "adrec"
@@ -85,6 +87,7 @@ class Sweep:
         folder: of everything it wrote; results: the Parquet file in it.
         monitor: the metric that runs are compared by.
         summaries: every metric of every run.
+        differences: of every run to the base, in that metric; empty where the base was not run.
         failed: runs that diverged.
         picture: the SVG of it, with a PNG beside it; None where nothing could be drawn.
         without_picture: why not; "" if there is one, or none was to be drawn.
@@ -98,6 +101,7 @@ class Sweep:
     results: Path
     monitor: str
     summaries: list[Summary]
+    differences: list[RunDifference]
     failed: list[FailedRun]
     picture: Path | None
     without_picture: str
@@ -151,43 +155,26 @@ def sweep(
         merging=evaluation.merging, ablations=ablations,
     )  # fmt: skip
     folder = dataset.folder / SWEEPS_FOLDER / design.folder_name(model_name)
-    work = _Sweeping(
-        dataset=dataset,
-        base=base,
-        folder=folder,
-        record=SweepRecord(
-            dataset=named,
-            model=model_name,
-            name=folder.name,
-            command=sweep_command(named, model_name, design, experiment, evaluation, test=test),
-            monitor=base.training.monitor,
-            sequences_sha256=dataset.manifest.sequences_sha256,
-            base=base.tables(),
-            base_values=base_values(design, base, evaluation.sampling, evaluation.merging),
-            runs=[{"run": run.name, "key": run.key, "value": run.value, "seed": run.seed} for run in runs],
-        ),
-        evaluation=evaluation,
-        parts=("valid", "test") if test else ("valid",),
-        options=options,
-        stop=stop or StopRequest(),
-        on_event=on_event,
-    )
-    with exclusive(folder, f"sweep {named} --name {folder.name}"):
-        outcomes, failed = work.through(runs)
-        drawn, without = _draw(dataset, folder) if outcomes and picture else (None, "")
-    return Sweep(
+    record = SweepRecord(
         dataset=named,
         model=model_name,
         name=folder.name,
-        command=work.record.command,
-        folder=folder,
-        results=folder / RESULTS_FILE,
-        monitor=work.record.monitor,
-        summaries=summarized(results_table(outcomes, folder)),
-        failed=failed,
-        picture=drawn,
-        without_picture=without,
+        command=sweep_command(named, model_name, design, experiment, evaluation, test=test),
+        monitor=base.training.monitor,
+        sequences_sha256=dataset.manifest.sequences_sha256,
+        base=base.tables(),
+        base_values=base_values(design, base, evaluation.sampling, evaluation.merging),
+        runs=[{"run": run.name, "key": run.key, "value": run.value, "seed": run.seed} for run in runs],
     )
+    work = _Sweeping(
+        dataset=dataset, base=base, folder=folder, record=record, evaluation=evaluation,
+        parts=("valid", "test") if test else ("valid",), options=options, stop=stop or StopRequest(),
+        on_event=on_event,
+    )  # fmt: skip
+    with exclusive(folder, f"sweep {named} --name {folder.name}"):
+        work.through(runs)
+        drawn, without = _draw(dataset, folder) if work.outcomes and picture else (None, "")
+    return work.found(drawn, without)
 
 
 def _draw(dataset: Dataset, folder: Path) -> tuple[Path | None, str]:
@@ -217,37 +204,60 @@ class _Sweeping:
     stop: StopRequest
     on_event: OnEvent
     done: set[Path] = dataclasses.field(default_factory=set)
+    outcomes: list[Outcome] = dataclasses.field(default_factory=list)
+    failed: list[FailedRun] = dataclasses.field(default_factory=list)
+    differences: list[RunDifference] = dataclasses.field(default_factory=list)
 
-    def through(self, runs: Sequence[Run]) -> tuple[list[Outcome], list[FailedRun]]:
-        """Go through the runs; the table of results grows with each."""
-        outcomes: list[Outcome] = []
-        failed: list[FailedRun] = []
-        monitor, seeds = self.base.training.monitor, len({run.seed for run in runs})
-        self._write(outcomes, failed)
+    def through(self, runs: Sequence[Run]) -> None:
+        """Go through the runs; the table of results grows with each. At the end they are tested against the base."""
+        seeds = len({run.seed for run in runs})
+        self._write()
         for number, run in enumerate(runs, start=1):
             self.on_event(SweepRunStarted(run=run.name, seed=run.seed, seeds=seeds, number=number, total=len(runs)))
-            try:
-                outcome = self._outcome(run)
-            except DivergedError as error:
-                failed.append(FailedRun(run=run.name, seed=run.seed, error=error.message))
-                self._write(outcomes, failed)
-                self.on_event(
-                    SweepRunDone(
-                        run=run.name, seed=run.seed, metric=monitor, value=None, seconds=0.0, error=error.message
-                    )
-                )
-                continue
-            outcomes.append(outcome)
-            self._write(outcomes, failed)
-            value = outcome.measured[0].metrics.get(monitor)
-            self.on_event(
-                SweepRunDone(run=run.name, seed=run.seed, metric=monitor, value=value, seconds=outcome.seconds)
-            )
-        return outcomes, failed
+            told = self._through_one(run)
+            self._write()
+            self.on_event(told)
+        users = {part: held_out_cases(self.dataset.sequences, part).users for part in self.parts}
+        self.differences.extend(differences_to_base(self.outcomes, users, self.record.monitor))
+        self._write()
 
-    def _write(self, outcomes: Sequence[Outcome], failed: Sequence[FailedRun]) -> None:
-        record = dataclasses.replace(self.record, failed=[dataclasses.asdict(run) for run in failed])
-        write_sweep(self.folder, record, results_table(outcomes, self.folder))
+    def found(self, picture: Path | None, without_picture: str) -> Sweep:
+        """Return what was found."""
+        return Sweep(
+            dataset=self.record.dataset,
+            model=self.record.model,
+            name=self.record.name,
+            command=self.record.command,
+            folder=self.folder,
+            results=self.folder / RESULTS_FILE,
+            monitor=self.record.monitor,
+            summaries=summarized(results_table(self.outcomes, self.folder)),
+            differences=self.differences,
+            failed=self.failed,
+            picture=picture,
+            without_picture=without_picture,
+        )
+
+    def _through_one(self, run: Run) -> SweepRunDone:
+        monitor = self.record.monitor
+        try:
+            outcome = self._outcome(run)
+        except DivergedError as error:
+            self.failed.append(FailedRun(run=run.name, seed=run.seed, error=error.message))
+            return SweepRunDone(
+                run=run.name, seed=run.seed, metric=monitor, value=None, seconds=0.0, error=error.message
+            )
+        self.outcomes.append(outcome)
+        value = outcome.measured[0].metrics.get(monitor)
+        return SweepRunDone(run=run.name, seed=run.seed, metric=monitor, value=value, seconds=outcome.seconds)
+
+    def _write(self) -> None:
+        record = dataclasses.replace(
+            self.record,
+            failed=[dataclasses.asdict(run) for run in self.failed],
+            differences=self.differences,
+        )
+        write_sweep(self.folder, record, results_table(self.outcomes, self.folder))
 
     def _outcome(self, run: Run) -> Outcome:
         stages = train_shared_stages(

@@ -15,7 +15,7 @@ def test_a_sweep_of_sampling_over_what_is_trained(adrec: Adrec, shop: Path) -> N
     done = adrec(*typed)
     assert done.exit_code == 0, done.stderr
     header, *rows = (line.split("\t") for line in done.stdout.splitlines() if "\t" in line)
-    assert header == ["run", "ndcg@10", "95% interval", "hr@10", "hr@20", "ndcg@20", "trained"]
+    assert header == ["run", "ndcg@10", "95% interval", "to base", "p", "hr@10", "hr@20", "ndcg@20", "trained"]
     assert [row[0] for row in rows] == ["base", "sampling.steps=1", "sampling.steps=2"]
     assert "protocol loo/full/valid; one seed" in done.stdout
     assert "pretrain: shared" in done.stderr

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adrec_cli.artifacts.report import Evaluation, read_ranks
+from adrec_cli.artifacts.sweep_files import RunDifference
 from adrec_cli.errors import AdrecError
 from adrec_cli.pipeline.reporting.markup import Content, Html, element, joined, paragraph, section, table
 from adrec_cli.pipeline.reporting.material import Material
 from adrec_cli.pipeline.reporting.pipeline_section import duration
 from adrec_cli.pipeline.side_by_side import ComparedModel, Measured, ModelComparison, side_by_side
+from adrec_cli.ranking.significance import Difference
 
 METRICS = ("ndcg@10", "hr@10", "ndcg@5", "hr@5", "ndcg@20", "hr@20")
 _LIST_METRICS = ("coverage@10", "gini@10", "novelty@10", "popularity@10", "diversity@10")
@@ -89,7 +91,7 @@ def _models(found: ModelComparison) -> Html:
 
     def row(model: ComparedModel) -> list[Content]:
         cells: list[Content] = [model.name, _value(model, decisive, best=best[decisive], interval=True)]
-        cells += _test(model, decisive) if found.reference else []
+        cells += difference_cells(model.differences.get(decisive)) if found.reference else []
         cells += [_value(model, name, best=best[name], interval=False) for name in METRICS[1:]]
         seconds = model.training_seconds
         cells.append("" if seconds is None or not model.parameters else duration(seconds))
@@ -105,8 +107,8 @@ def _value(model: ComparedModel, metric: str, *, best: float, interval: bool) ->
     return joined([element("span", f"{value:.4f}", class_="best" if value == best else None), bounds])
 
 
-def _test(model: ComparedModel, metric: str) -> list[Content]:
-    found = model.differences.get(metric)
+def difference_cells(found: Difference | RunDifference | None) -> list[Content]:
+    """Return the cells of a difference with its interval, and of its p; both empty without one."""
     if found is None:
         return ["", ""]
     kind = None

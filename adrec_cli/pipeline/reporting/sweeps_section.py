@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from adrec_cli.artifacts.sweep_files import SweepRecord
 from adrec_cli.pipeline.reporting.markup import Content, Html, commands, element, joined, paragraph, section, table
 from adrec_cli.pipeline.reporting.material import Material, SearchTold, SweepTold
 from adrec_cli.pipeline.reporting.pipeline_section import duration
+from adrec_cli.pipeline.reporting.results_section import difference_cells
+from adrec_cli.pipeline.sweeping.design import BASE
 from adrec_cli.pipeline.sweeping.option_keys import shown
 from adrec_cli.pipeline.sweeping.results import Summary
 from adrec_cli.pipeline.sweeping.trials import best_of
@@ -46,29 +49,29 @@ def _sweep(sweep: SweepTold, picture: Html | None) -> Html:
             element("h3", record.name),
             paragraph(about),
             picture,
-            *(_runs([one for one in summaries if one.part == part], record.monitor) for part in parts),
+            *(_runs([one for one in summaries if one.part == part], record) for part in parts),
             *failed,
             commands([record.command]),
         ]
     )
 
 
-def _runs(summaries: list[Summary], monitor: str) -> Html:
+def _runs(summaries: list[Summary], record: SweepRecord) -> Html:
     found = {(one.run, one.metric): one for one in summaries}
+    differences = {one.run: one for one in record.differences if one.part == summaries[0].part}
     runs = list(dict.fromkeys(one.run for one in summaries))
-    metrics = [monitor, *(name for name in _OTHERS if name != monitor)]
+    metrics = [record.monitor, *(name for name in _OTHERS if name != record.monitor)]
     metrics = [name for name in metrics if all((run, name) in found for run in runs)]
     best = {name: max(found[run, name].mean for run in runs) for name in metrics}
+    tested = [f"to {BASE}", "p"] if differences else []
 
     def row(run: str) -> list[Content]:
-        cells: list[Content] = [run]
-        for name in metrics:
-            cells.append(_value(found[run, name], best=best[name], interval=name == metrics[0]))
-        return [*cells, duration(found[run, metrics[0]].training_seconds)]
+        values = [_value(found[run, name], best=best[name], interval=name == metrics[0]) for name in metrics]
+        told = difference_cells(differences.get(run)) if tested else []
+        return [run, values[0], *told, *values[1:], duration(found[run, metrics[0]].training_seconds)]
 
-    return table(
-        ["run", *metrics, "trained"], map(row, runs), right=[*metrics, "trained"], caption=summaries[0].protocol
-    )
+    columns = ["run", metrics[0], *tested, *metrics[1:], "trained"]
+    return table(columns, map(row, runs), right=columns[1:], caption=summaries[0].protocol)
 
 
 def _value(summary: Summary, *, best: float, interval: bool) -> Html:

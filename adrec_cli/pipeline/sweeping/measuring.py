@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.artifacts.provenance import code_sha256, key_of
@@ -36,6 +38,8 @@ class Measured:
         lower, upper: bounds of each metric's 95% interval, a bootstrap over users: what other users might give. How
             much another training would give is another question; several seeds answer it.
         users: ranked for.
+        ranks: of the target of each case, in the order of `held_out_cases`, for paired tests; behind the last cut-off
+            all are told as the first rank there.
         seconds: ranking took.
     """
 
@@ -46,6 +50,7 @@ class Measured:
     lower: dict[str, float]
     upper: dict[str, float]
     users: int
+    ranks: list[int]
     seconds: float
 
 
@@ -69,7 +74,7 @@ def measured(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOption
     result = _measure(dataset, checkpoint, options, on_event)
     told = {"key": key, **asdict(result)}
     told[_CHECKSUM] = content_sha256(told)
-    write_bytes(path, (json.dumps(told, indent=2) + "\n").encode())
+    write_bytes(path, (json.dumps(told) + "\n").encode())
     return result
 
 
@@ -140,5 +145,6 @@ def _measure(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOption
         lower={name: low for name, (low, _) in intervals.items()},
         upper={name: high for name, (_, high) in intervals.items()},
         users=len(next(iter(values.values()))),
+        ranks=np.minimum(ranks, max(CUTOFFS) + 1).tolist(),
         seconds=seconds,
     )
