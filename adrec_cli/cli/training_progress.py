@@ -8,12 +8,12 @@ from adrec_cli.cli.progress import Progress
 from adrec_cli.cli.terminal import Terminal, short
 from adrec_cli.cli.training_view import TrainingView, duration, epoch_row
 from adrec_cli.pipeline.compare import EvaluationStarted
-from adrec_cli.pipeline.evaluate import RankingProgress
 from adrec_cli.pipeline.run import RunStepStarted
 from adrec_cli.pipeline.seeds import SeedStarted
 from adrec_cli.pipeline.stage import StageStarted
 from adrec_cli.pipeline.sweep import SweepRunDone, SweepRunStarted
 from adrec_cli.pipeline.sweeping.shared_stages import StageShared
+from adrec_cli.pipeline.timed_ranking import RankingProgress
 from adrec_cli.pipeline.tune import TrialDone, TrialStarted
 from adrec_cli.pipeline.warm_start import StartChosen
 from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,10 @@ from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset, restore_model
 from adrec_cli.pipeline.recommended_lists import list_figures
 from adrec_cli.pipeline.stage import OnEvent, ignore, split_kind
+from adrec_cli.pipeline.timed_ranking import timed_ranks, told_as_event
 from adrec_cli.pipeline.train import dataset_folder_of
 from adrec_cli.ranking.bootstrap import metric_intervals
-from adrec_cli.ranking.merging import SINGLE, Merging, merged_target_ranks
+from adrec_cli.ranking.merging import SINGLE, Merging
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import Cases, Protocol, candidate_counts, draw_negatives, held_out_cases
 from adrec_cli.ranking.slices import slice_table
@@ -79,14 +79,6 @@ class EvaluationOptions:
         return {**asdict(self.sampling), **asdict(self.merging)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class RankingProgress:
-    """Cases ranked so far."""
-
-    done: int
-    total: int
-
-
 def evaluate(
     name: str,
     *,
@@ -126,24 +118,16 @@ def evaluate_opened(
     model, output = _model_of(dataset, checkpoint, device)
     cases = held_out_cases(dataset.sequences, options.part)
     negatives = negatives_of(dataset, cases, options)
-    started = time.perf_counter()
-
-    def progress(done: int, total: int) -> bool:
-        on_event(RankingProgress(done=done, total=total))
-        return True
-
-    ranks = merged_target_ranks(
-        model, dataset.sequences, cases, output=output, sampling=options.sampling, merging=options.merging,
-        device=device, negatives=negatives, mask_seen=options.mask_seen, on_progress=progress,
+    ranks, seconds = timed_ranks(
+        model, dataset, cases, output=output, sampling=options.sampling, merging=options.merging,
+        mask_seen=options.mask_seen, negatives=negatives, device=device, on_event=on_event,
     )  # fmt: skip
-    assert ranks is not None
-    seconds = time.perf_counter() - started
     table = _rank_table(dataset, cases, ranks, negatives, mask_seen=options.mask_seen)
     beyond = {}
     if options.beyond_accuracy:
         beyond = list_figures(
             model, dataset, cases, output=output, sampling=options.sampling, merging=options.merging,
-            mask_seen=options.mask_seen, device=device, on_progress=progress,
+            mask_seen=options.mask_seen, device=device, on_progress=told_as_event(on_event),
         )  # fmt: skip
     protocol = protocol_of(dataset, options, 0 if negatives is None else negatives.shape[1])
     evaluation = Evaluation(

@@ -82,10 +82,7 @@ def promote_if_good(
     if current is not None and current.sha256 == checkpoint.sha256 and (folder / current.checkpoint).is_file():
         return Promotion(done=False, checkpoint=current.checkpoint, comparison=None)
     if current is not None and checkpoint.sha256 in current.withdrawn and not again:
-        raise NotPromotedError(
-            f"this very model was promoted and withdrawn by `adrec rollback`; {folder / CURRENT_FILE} stays",
-            hint="it is trained anew when data or options change, or with --force",
-        )
+        raise _withdrawn(folder)
     metrics = checkpoint.metadata.metrics
     monitor = metrics["monitor"]
     rule = options.rule or PromotionRule(metric=monitor, offset=-options.tolerance)
@@ -96,13 +93,7 @@ def promote_if_good(
         allowed = rule.allows(comparison.candidate, comparison.current)
         _report(dataset, checkpoint, rule, comparison, promoted=allowed)
         if not allowed:
-            raise NotPromotedError(
-                f"the new model's {comparison.metric} is {comparison.candidate:.4f}, the current one's "
-                f"{comparison.current:.4f} on the same {comparison.protocol} targets, difference "
-                f"{comparison.difference:+.4f} [{comparison.low:+.4f}, {comparison.high:+.4f}]; "
-                f"the rule is {rule}; {folder / CURRENT_FILE} stays",
-                hint="look at the data and the log; --promote-if allows for noise",
-            )
+            raise _not_good_enough(folder, rule, comparison)
     promoted = promote(
         folder,
         checkpoint.path,
@@ -115,6 +106,23 @@ def promote_if_good(
         keep=options.keep,
     )
     return Promotion(done=True, checkpoint=promoted.checkpoint, comparison=comparison)
+
+
+def _withdrawn(folder: Path) -> NotPromotedError:
+    return NotPromotedError(
+        f"this very model was promoted and withdrawn by `adrec rollback`; {folder / CURRENT_FILE} stays",
+        hint="it is trained anew when data or options change, or with --force",
+    )
+
+
+def _not_good_enough(folder: Path, rule: PromotionRule, comparison: Comparison) -> NotPromotedError:
+    return NotPromotedError(
+        f"the new model's {comparison.metric} is {comparison.candidate:.4f}, the current one's "
+        f"{comparison.current:.4f} on the same {comparison.protocol} targets, difference "
+        f"{comparison.difference:+.4f} [{comparison.low:+.4f}, {comparison.high:+.4f}]; "
+        f"the rule is {rule}; {folder / CURRENT_FILE} stays",
+        hint="look at the data and the log; --promote-if allows for noise",
+    )
 
 
 def _compare(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,11 +13,11 @@ import torch
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.pipeline.evaluate import BASELINE, EvaluationOptions, RankingProgress, negatives_of, protocol_of
+from adrec_cli.pipeline.evaluate import BASELINE, EvaluationOptions, negatives_of, protocol_of
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset, restore_model
 from adrec_cli.pipeline.stage import OnEvent, ignore
+from adrec_cli.pipeline.timed_ranking import RankingProgress, timed_ranks
 from adrec_cli.pipeline.train import dataset_folder_of
-from adrec_cli.ranking.merging import merged_target_ranks
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import Cases, held_out_cases
 from adrec_cli.runtime import resolve_device, set_threads
@@ -99,8 +98,9 @@ def study_steps(
     rows = []
     for number, count in enumerate(steps):
 
-        def told(progress: RankingProgress, before: int = number * len(opened.cases)) -> None:
-            on_event(RankingProgress(done=before + progress.done, total=progress.total * len(steps)))
+        def told(event: object, before: int = number * len(opened.cases)) -> None:
+            if isinstance(event, RankingProgress):
+                on_event(RankingProgress(done=before + event.done, total=event.total * len(steps)))
 
         rows.append(opened.row(count, opened.cases, told))
     negatives = 0 if opened.negatives is None else opened.negatives.shape[1]
@@ -137,22 +137,15 @@ class _Opened:
     device: torch.device
     threads: int
 
-    def row(self, steps: int, cases: Cases, told: Callable[[RankingProgress], None]) -> StepRow:
+    def row(self, steps: int, cases: Cases, on_event: OnEvent) -> StepRow:
         """Rank these cases with so many steps."""
-
-        def progress(done: int, total: int) -> bool:
-            told(RankingProgress(done=done, total=total))
-            return True
-
-        started = time.perf_counter()
-        ranks = merged_target_ranks(
-            self.model, self.dataset.sequences, cases, output=self.checkpoint.metadata.output,
-            sampling=replace(self.options.sampling, steps=steps), merging=self.options.merging, device=self.device,
-            negatives=None if self.negatives is None else self.negatives[: len(cases)],
-            mask_seen=self.options.mask_seen, on_progress=progress,
+        ranks, seconds = timed_ranks(
+            self.model, self.dataset, cases, output=self.checkpoint.metadata.output,
+            sampling=replace(self.options.sampling, steps=steps), merging=self.options.merging,
+            mask_seen=self.options.mask_seen,
+            negatives=None if self.negatives is None else self.negatives[: len(cases)], device=self.device,
+            on_event=on_event,
         )  # fmt: skip
-        assert ranks is not None
-        seconds = time.perf_counter() - started
         return StepRow(
             steps=steps,
             metrics=metric_table(ranks, cases.users),

@@ -16,12 +16,12 @@ from adrec_cli.config import merged
 from adrec_cli.errors import InputError, InterruptedRun, LockedError, StorageError, UsageError
 from adrec_cli.models.base import FAST_SAMPLING
 from adrec_cli.pipeline import recommend_batch as batch
-from adrec_cli.pipeline.evaluate import RankingProgress
 from adrec_cli.pipeline.item_choice import ItemChoice
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.recommend import RecommendOptions, recommend
 from adrec_cli.pipeline.recommend_batch import recommend_batch
 from adrec_cli.pipeline.requests import Audience
+from adrec_cli.pipeline.timed_ranking import RankingProgress
 from adrec_cli.pipeline.train import ExperimentOptions, train
 from tests.conftest import TINY, write_interactions
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,11 @@ from adrec_cli.artifacts.atomic import file_sha256, write_bytes
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.errors import AdrecError, ArtifactError
-from adrec_cli.pipeline.evaluate import EvaluationOptions, RankingProgress, negatives_of, protocol_of
+from adrec_cli.pipeline.evaluate import EvaluationOptions, negatives_of, protocol_of
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, restore_model
 from adrec_cli.pipeline.stage import OnEvent
+from adrec_cli.pipeline.timed_ranking import timed_ranks
 from adrec_cli.ranking.bootstrap import bootstrap_interval, per_user
-from adrec_cli.ranking.merging import merged_target_ranks
 from adrec_cli.ranking.metrics import CUTOFFS, METRICS
 from adrec_cli.ranking.protocols import held_out_cases
 from adrec_cli.runtime import resolve_device, set_threads
@@ -120,19 +119,11 @@ def _measure(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOption
     device = resolve_device(options.device)
     cases = held_out_cases(dataset.sequences, options.part)
     negatives = negatives_of(dataset, cases, options)
-    started = time.perf_counter()
-
-    def progress(done: int, total: int) -> bool:
-        on_event(RankingProgress(done=done, total=total))
-        return True
-
-    ranks = merged_target_ranks(
-        restore_model(checkpoint, device), dataset.sequences, cases, output=checkpoint.metadata.output,
-        sampling=options.sampling, merging=options.merging, device=device, negatives=negatives,
-        mask_seen=options.mask_seen, on_progress=progress,
+    ranks, seconds = timed_ranks(
+        restore_model(checkpoint, device), dataset, cases, output=checkpoint.metadata.output,
+        sampling=options.sampling, merging=options.merging, mask_seen=options.mask_seen, negatives=negatives,
+        device=device, on_event=on_event,
     )  # fmt: skip
-    assert ranks is not None
-    seconds = time.perf_counter() - started
     values = {
         f"{name}@{k}": per_user(metric(ranks, k), cases.users) for k in CUTOFFS for name, metric in METRICS.items()
     }
