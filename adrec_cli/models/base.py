@@ -19,7 +19,6 @@ from torch import nn
 
 from adrec_cli.diffusion.samplers import NOISES, SAMPLERS
 from adrec_cli.errors import UsageError
-from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.layers.transformer import TransformerBlock
 from adrec_cli.runtime import require_compiler
@@ -141,6 +140,7 @@ class TokenOutputs:
         targets_N: int64 item indices.
         weights_N: of the denoising loss, as `PackedBatch.sequence_weights_N`, where timesteps are drawn unevenly times
             what makes up for it.
+        vectors_VD: the item vectors to compare with in this step, row 0 is padding; None for the model's own.
         observe: told the squared error of each token, by which the model draws further timesteps; None if it does not.
     """
 
@@ -148,6 +148,7 @@ class TokenOutputs:
     x_start_ND: torch.Tensor | None
     targets_N: torch.Tensor
     weights_N: torch.Tensor
+    vectors_VD: torch.Tensor | None = None
     observe: Callable[[torch.Tensor], None] | None = None
 
 
@@ -256,56 +257,3 @@ class SequentialRecommender(nn.Module, ABC):
         require_compiler()
         for block in blocks:
             block.compile_transform()
-
-
-class NextItemRecommender(SequentialRecommender):
-    """A model whose hidden vector at a position, which sees nothing later, is compared with the next item's vector.
-
-    Attributes:
-        item_embedding: shared by inputs and scores.
-    """
-
-    outputs: ClassVar[tuple[str, ...]] = ("next_item",)
-    item_embedding: ItemEmbedding
-
-    @abstractmethod
-    def hidden_RLD(
-        self,
-        items_RL: torch.Tensor,
-        remaining_RL: torch.Tensor,
-        mask_R1LL: torch.Tensor | None,
-        generator: torch.Generator | None,
-    ) -> torch.Tensor:
-        """Return the hidden vector of every position.
-
-        Args:
-            items_RL: rows of items; 0 is padding.
-            remaining_RL: how many items of the same sequence come after each, 0..L-1.
-            mask_R1LL: which key a query may see; None means plain causal.
-            generator: of dropout; None in evaluation.
-        """
-
-    def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
-        """Return "next_item" for every real token of a packed batch; a generator means training."""
-        hidden_RLD = self.hidden_RLD(
-            batch.inputs_RL, batch.remaining_RL(), packed_causal_mask(batch.segments_RL), generator
-        )
-        return TokenOutputs(
-            predicted_ND=hidden_RLD[batch.real_RL],
-            x_start_ND=None,
-            targets_N=batch.targets_RL[batch.real_RL],
-            weights_N=batch.sequence_weights_N(),
-        )
-
-    @torch.no_grad()
-    def represent(
-        self, histories: HistoryBatch, *, output: str, sampling: Sampling, generator: torch.Generator
-    ) -> torch.Tensor:
-        """Return representation_BD, the hidden vector at the newest item of each history."""
-        hidden_BLD = self.hidden_RLD(histories.items_BL, histories.remaining_BL(), None, None)
-        users = torch.arange(len(histories.lengths_B), device=hidden_BLD.device)
-        return hidden_BLD[users, histories.lengths_B - 1]
-
-    def item_vectors_VD(self) -> torch.Tensor:
-        """Return the item vectors; row 0 is padding."""
-        return self.item_embedding.weight

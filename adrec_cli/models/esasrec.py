@@ -18,7 +18,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
 from adrec_cli.layers.ligr import LiGRBlock
-from adrec_cli.models.base import NextItemRecommender
+from adrec_cli.models.next_item import NextItemRecommender
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,8 @@ class ESASRecConfig:
         feed_forward_multiplier: width of the SwiGLU network in units of D.
         max_length: L, the newest items of a history that are used.
         dropout: of the input, attention weights, feed-forward and gated branches.
+        item_dropout: of the item vectors themselves, drawn once a batch, for inputs, targets and negatives alike, as
+            RecTools drops entries of all its item vectors (`IdEmbeddingsItemNet`).
     """
 
     hidden_size: int = 256
@@ -40,12 +42,13 @@ class ESASRecConfig:
     feed_forward_multiplier: int = 4
     max_length: int = 50
     dropout: float = 0.2
+    item_dropout: float = 0.2
 
     def __post_init__(self) -> None:
         require_at_least(
             self, 1, "hidden_size", "blocks", "heads", "feed_forward_multiplier", "max_length", table="model"
         )
-        require_share(self, "dropout", table="model")
+        require_share(self, "dropout", "item_dropout", table="model")
         if self.hidden_size % self.heads:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be divisible by heads {self.heads}")
 
@@ -59,6 +62,7 @@ class ESASRec(NextItemRecommender):
         super().__init__()
         self.config = config
         self.max_length = config.max_length
+        self.item_dropout = config.item_dropout
         self.item_embedding = ItemEmbedding(items, config.hidden_size)
         self.position_embedding = PositionEmbedding(config.max_length, config.hidden_size)
         self.blocks = nn.ModuleList(
@@ -85,13 +89,13 @@ class ESASRec(NextItemRecommender):
 
     def hidden_RLD(
         self,
-        items_RL: torch.Tensor,
+        embedded_RLD: torch.Tensor,
         remaining_RL: torch.Tensor,
         mask_R1LL: torch.Tensor | None,
         generator: torch.Generator | None,
     ) -> torch.Tensor:
         """Return the last block's output at every position. Source: eSASRec, section 3."""
-        embedded_RLD = self.item_embedding(items_RL) + self.position_embedding(remaining_RL)
+        embedded_RLD = embedded_RLD + self.position_embedding(remaining_RL)
         hidden_RLD: torch.Tensor = dropout(embedded_RLD, self.config.dropout, generator)
         for block in self.blocks:
             hidden_RLD = block(hidden_RLD, mask_R1LL, generator)

@@ -19,7 +19,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
 from adrec_cli.layers.transformer import CausalTransformer
-from adrec_cli.models.base import NextItemRecommender
+from adrec_cli.models.next_item import NextItemRecommender
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,8 @@ class SASRecConfig:
         max_length: L, the newest items of a history that are used.
         dropout: of attention weights, feed-forward and residual branches.
         embedding_dropout: of the sum of item and position vectors, before their LayerNorm.
+        item_dropout: of the item vectors themselves, drawn once a batch, for inputs, targets and negatives alike, as
+            RecTools has it.
         initializer_range: standard deviation of fresh item and position vectors.
     """
 
@@ -42,11 +44,12 @@ class SASRecConfig:
     max_length: int = 50
     dropout: float = 0.1
     embedding_dropout: float = 0.3
+    item_dropout: float = 0.0
     initializer_range: float = 0.02
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", table="model")
-        require_share(self, "dropout", "embedding_dropout", table="model")
+        require_share(self, "dropout", "embedding_dropout", "item_dropout", table="model")
         if self.hidden_size % self.heads:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be divisible by heads {self.heads}")
         require_positive(self, "initializer_range", table="model")
@@ -65,6 +68,7 @@ class SASRec(NextItemRecommender):
         super().__init__()
         self.config = config
         self.max_length = config.max_length
+        self.item_dropout = config.item_dropout
         self.item_embedding = ItemEmbedding(items, config.hidden_size)
         self.position_embedding = PositionEmbedding(config.max_length, config.hidden_size)
         self.input_norm = nn.LayerNorm(config.hidden_size)
@@ -91,13 +95,13 @@ class SASRec(NextItemRecommender):
 
     def hidden_RLD(
         self,
-        items_RL: torch.Tensor,
+        embedded_RLD: torch.Tensor,
         remaining_RL: torch.Tensor,
         mask_R1LL: torch.Tensor | None,
         generator: torch.Generator | None,
     ) -> torch.Tensor:
         """Return the Transformer's output at every position. Source: Kang, McAuley, section III."""
-        embedded_RLD = self.item_embedding(items_RL) + self.position_embedding(self.max_length - 1 - remaining_RL)
+        embedded_RLD = embedded_RLD + self.position_embedding(self.max_length - 1 - remaining_RL)
         embedded_RLD = self.input_norm(dropout(embedded_RLD, self.config.embedding_dropout, generator))
         hidden_RLD: torch.Tensor = self.transformer(embedded_RLD, mask_R1LL, generator)
         return hidden_RLD

@@ -74,7 +74,7 @@ class Scorer(nn.Module):
         if isinstance(model, SASRec):
             columns_L = torch.arange(items_BL.shape[1])
             remaining_BL = (lengths_B[:, None] - 1 - columns_L).clamp(min=0)
-            return model.hidden_RLD(items_BL, remaining_BL, None, None)
+            return model.hidden_RLD(model.item_embedding(items_BL), remaining_BL, None, None)
         return self._denoised(model, items_BL, lengths_B)
 
     def _denoised(self, model: ADRec, items_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:

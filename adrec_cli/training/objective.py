@@ -78,7 +78,7 @@ class Objective:
     ) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
         """Return a batch's losses by name, and their values, which are finite."""
         stage, outputs = self.stage, self._outputs(batch, generator)
-        vectors_VD = self.model.item_vectors_VD()
+        vectors_VD = self.model.item_vectors_VD() if outputs.vectors_VD is None else outputs.vectors_VD
         losses: dict[str, torch.Tensor] = {}
         if stage.ce_weight:
             losses[stage.ranking_loss] = self.ranking_loss(
@@ -109,5 +109,6 @@ class Objective:
             x_start_ND=None if outputs.x_start_ND is None else outputs.x_start_ND.float(),
             targets_N=outputs.targets_N,
             weights_N=outputs.weights_N,
+            vectors_VD=outputs.vectors_VD,
             observe=outputs.observe,
         )

@@ -1,0 +1,93 @@
+"""What SASRec and eSASRec share: the hidden vector at a position is compared with the next item's vector."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+
+from adrec_cli.errors import UsageError
+from adrec_cli.layers.attention import packed_causal_mask
+from adrec_cli.layers.dropout import dropout
+from adrec_cli.layers.embedding import ItemEmbedding
+from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.schema import PAD
+
+
+class NextItemRecommender(SequentialRecommender):
+    """A model whose hidden vector at a position, which sees nothing later, is compared with the next item's vector.
+
+    Attributes:
+        item_embedding: shared by inputs and scores.
+        item_dropout: of entries of the item vectors, drawn once a batch, so that an item lacks the same entries as an
+            input, as a target and as a negative.
+    """
+
+    outputs: ClassVar[tuple[str, ...]] = ("next_item",)
+    item_embedding: ItemEmbedding
+    item_dropout: float = 0.0
+
+    @abstractmethod
+    def hidden_RLD(
+        self,
+        embedded_RLD: torch.Tensor,
+        remaining_RL: torch.Tensor,
+        mask_R1LL: torch.Tensor | None,
+        generator: torch.Generator | None,
+    ) -> torch.Tensor:
+        """Return the hidden vector of every position.
+
+        Args:
+            embedded_RLD: item vectors; zeros for padding.
+            remaining_RL: how many items of the same sequence come after each, 0..L-1.
+            mask_R1LL: which key a query may see; None means plain causal.
+            generator: of dropout; None in evaluation.
+        """
+
+    def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
+        """Return "next_item" for every real token of a packed batch; a generator means training."""
+        vectors_VD = None
+        if self.item_dropout:
+            vectors_VD = dropout(self.item_embedding.weight, self.item_dropout, generator)
+            embedded_RLD = F.embedding(batch.inputs_RL, vectors_VD, padding_idx=PAD)
+        else:
+            embedded_RLD = self.item_embedding(batch.inputs_RL)
+        hidden_RLD = self.hidden_RLD(
+            embedded_RLD, batch.remaining_RL(), packed_causal_mask(batch.segments_RL), generator
+        )
+        return TokenOutputs(
+            predicted_ND=hidden_RLD[batch.real_RL],
+            x_start_ND=None,
+            targets_N=batch.targets_RL[batch.real_RL],
+            weights_N=batch.sequence_weights_N(),
+            vectors_VD=vectors_VD,
+        )
+
+    def give_sparse_item_gradients(self, sparse: bool) -> None:
+        """Say whether gradients of item vectors hold only the rows that were looked up.
+
+        Raises:
+            UsageError: they should, and entries of all rows are dropped.
+        """
+        if sparse and self.item_dropout:
+            raise UsageError(
+                "model.item_dropout touches every item at every step, which an embedding_optimizer that steps rows "
+                "cannot follow",
+                hint="--set model.item_dropout=0, or embedding_optimizer adam",
+            )
+        super().give_sparse_item_gradients(sparse)
+
+    @torch.no_grad()
+    def represent(
+        self, histories: HistoryBatch, *, output: str, sampling: Sampling, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Return representation_BD, the hidden vector at the newest item of each history."""
+        hidden_BLD = self.hidden_RLD(self.item_embedding(histories.items_BL), histories.remaining_BL(), None, None)
+        users = torch.arange(len(histories.lengths_B), device=hidden_BLD.device)
+        return hidden_BLD[users, histories.lengths_B - 1]
+
+    def item_vectors_VD(self) -> torch.Tensor:
+        """Return the item vectors; row 0 is padding."""
+        return self.item_embedding.weight
