@@ -80,7 +80,7 @@ def training(optimizer: str, model_name: str = "sasrec", **changes) -> StageTrai
     """A baseline over small data, its item vectors stepped by rows."""
     data, entry = sequences(items=40), model_entry(model_name)
     known = entry.config.__dataclass_fields__
-    sizes = {"hidden_size": 16, "gru_size": 16, "max_length": 10, "diffusion_steps": 4}
+    sizes = {"hidden_size": 16, "gru_size": 16, "max_length": 10, "diffusion_steps": 4, "item_dropout": 0.0}
     model = entry.build(
         build(entry.config, {k: v for k, v in sizes.items() if k in known}, where="[model]"), data.item_count
     )
