@@ -195,7 +195,7 @@ class Terminal:
         """Leave out optional columns, one after the other, until the others fit."""
         from rich.cells import cell_len
 
-        while optional and sum(3 + max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)) > (
+        while optional and _drawn_width(max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)) > (
             self.out.width
         ):
             at = list(columns).index(optional.pop(0))
@@ -211,8 +211,8 @@ class Terminal:
 
         widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
         widest = widths.index(max(widths))
-        # Every column has two spaces around it and one before; the widest one takes what the others leave.
-        room = self.out.width - sum(widths) + widths[widest] - 3 * len(columns)
+        # The widest one takes what the others leave.
+        room = self.out.width - _drawn_width(widths) + widths[widest]
         if title:
             self.out.print(Text(harmless(title), style="bold"), soft_wrap=True)
         if room < min(widths[widest], _NARROWEST_COLUMN):
@@ -240,6 +240,11 @@ class Terminal:
                     record.add_row(Text(name), Text(cell))
             self.out.print(record)
             self.out.print()
+
+
+def _drawn_width(widths: Iterable[int]) -> int:
+    """Return the cells a table takes: every column has two spaces around it and one before, the last one more."""
+    return sum(3 + width for width in widths) + 1
 
 
 def _json_value(value: object) -> object:

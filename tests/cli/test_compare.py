@@ -96,3 +96,16 @@ def test_a_narrow_terminal_gets_fewer_columns(capsys, monkeypatch, width: int, l
     header = next(line for line in lines if "model" in line)
     assert header.split() == [name for name in COLUMNS if name not in left_out]
     assert any(line.split()[0] == "diffurec" for line in lines if line.split())
+
+
+@pytest.mark.parametrize("width", range(20, 60))
+def test_no_cell_is_ever_folded_where_a_column_can_go(capsys, monkeypatch, width: int) -> None:
+    columns, row = ["run", "ndcg@10", "hr@10", "trained"], ["dropout=0.1", "0.1421", "0.2600", "0:02"]
+    terminal = Terminal()
+    monkeypatch.setattr(Terminal, "draws", True)
+    monkeypatch.setattr(terminal, "out", Console(width=width, highlight=False), raising=False)
+    terminal.table(columns, [row], right=columns[1:], optional=["hr@10", "trained", "ndcg@10"])
+    lines = capsys.readouterr().out.splitlines()
+    (told,) = [line.split() for line in lines if "dropout=0.1" in line]
+    (header,) = [line.split() for line in lines if "run" in line]
+    assert told == [cell for name, cell in zip(columns, row, strict=True) if name in header]
