@@ -15,8 +15,8 @@ from adrec_cli.errors import InputError
 from adrec_cli.models.base import FAST_SAMPLING
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, restore_model
 from adrec_cli.pipeline.stage import split_kind
-from adrec_cli.ranking.bootstrap import Values, bootstrap_interval, per_user
-from adrec_cli.ranking.metrics import METRICS
+from adrec_cli.ranking.bootstrap import bootstrap_interval
+from adrec_cli.ranking.metrics import metric_of_users
 from adrec_cli.ranking.protocols import Cases, Protocol, draw_negatives, held_out_cases
 from adrec_cli.ranking.scores import target_ranks
 from adrec_cli.schema import PAD
@@ -85,7 +85,7 @@ def compare(
     negatives = draw_negatives(dataset.sequences, cases, count, training.seed) if count else None
     old_ranks, unknown = _ranks(dataset, current, current_items, cases, negatives, device)
     new_ranks, _ = _ranks(dataset, candidate, dataset.items, cases, negatives, device)
-    new, old = (_of_users(metric, ranks, cases) for ranks in (new_ranks, old_ranks))
+    new, old = (metric_of_users(ranks, cases.users, metric) for ranks in (new_ranks, old_ranks))
     low, high = bootstrap_interval(new - old, level=LEVEL, resamples=RESAMPLES, seed=training.seed)
     return Comparison(
         metric=metric,
@@ -100,11 +100,6 @@ def compare(
         users=len(new),
         unknown_targets=unknown,
     )
-
-
-def _of_users(metric: str, ranks: npt.NDArray[np.int64], cases: Cases) -> Values:
-    name, _, k = metric.partition("@")
-    return per_user(METRICS[name](ranks, int(k)), cases.users)
 
 
 def _ranks(

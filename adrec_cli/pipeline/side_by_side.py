@@ -10,8 +10,8 @@ import numpy as np
 from adrec_cli.artifacts.ranks import TargetRanks
 from adrec_cli.artifacts.report import Evaluation
 from adrec_cli.errors import UsageError
-from adrec_cli.ranking.bootstrap import Values, bootstrap_intervals, per_user
-from adrec_cli.ranking.metrics import CUTOFFS, METRICS
+from adrec_cli.ranking.bootstrap import Values, bootstrap_intervals
+from adrec_cli.ranking.metrics import CUTOFFS, METRICS, metric_of_users
 from adrec_cli.ranking.significance import Difference, differences_to
 
 OURS = "adrec"
@@ -205,5 +205,4 @@ def _model(measured: Measured, differences: dict[str, Difference]) -> ComparedMo
 
 def of_users(ranks: TargetRanks, metric: str) -> Values:
     """Return a metric of each user, such as ndcg@10."""
-    name, _, k = metric.partition("@")
-    return per_user(METRICS[name](ranks.ranks, int(k)), ranks.users)
+    return metric_of_users(ranks.ranks, ranks.users, metric)

@@ -64,6 +64,17 @@ def mean_over_users(values: Values, users: npt.NDArray[np.int64]) -> float:
     return float(ByUser(users).means(values).mean())
 
 
+def metric_of_users(ranks: Ranks, users: npt.NDArray[np.int64], metric: str) -> Values:
+    """Return one metric of each user, users in ascending order.
+
+    Args:
+        ranks, users: as `metric_table`.
+        metric: such as "ndcg@10".
+    """
+    name, _, k = metric.partition("@")
+    return ByUser(users).means(METRICS[name](ranks, int(k)))
+
+
 def metric_table(ranks: Ranks, users: npt.NDArray[np.int64], cutoffs: Sequence[int] = CUTOFFS) -> dict[str, float]:
     """Return every metric at every cut-off, as fractions: {"hr@5": ..., "ndcg@5": ..., "mrr@5": ..., ...}.
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from adrec_cli.artifacts.sweep_files import RunDifference
 from adrec_cli.pipeline.sweeping.design import BASE
 from adrec_cli.pipeline.sweeping.results import Outcome
-from adrec_cli.ranking.bootstrap import Values, per_user
-from adrec_cli.ranking.metrics import METRICS
+from adrec_cli.ranking.bootstrap import Values
+from adrec_cli.ranking.metrics import metric_of_users
 from adrec_cli.ranking.significance import differences_to
 
 
@@ -50,11 +50,10 @@ def differences_to_base(
 def _by_run_and_seed(
     outcomes: Sequence[Outcome], part: str, users: npt.NDArray[np.int64], metric: str
 ) -> dict[str, dict[int, Values]]:
-    name, _, k = metric.partition("@")
     found: dict[str, dict[int, Values]] = {}
     for outcome in outcomes:
         for measured in outcome.measured:
             if measured.part == part:
-                values = per_user(METRICS[name](np.array(measured.ranks, dtype=np.int64), int(k)), users)
+                values = metric_of_users(np.array(measured.ranks), users, metric)
                 found.setdefault(outcome.run.name, {})[outcome.run.seed] = values
     return found
