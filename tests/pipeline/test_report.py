@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.report import read_report, report_files
+from adrec_cli.artifacts.sweep_files import read_sweep
 from adrec_cli.cli.app import app
 from adrec_cli.cli.options import Computing
 from adrec_cli.cli.preprocess_options import Columns, Cut, preprocess_options
@@ -210,6 +211,16 @@ def test_pictures_have_words(page):
         content = base64.b64decode(image["src"].partition("base64,")[2])
         assert b"<script" not in content
         assert content.startswith((b"<?xml", b"\x89PNG"))
+
+
+def test_runs_of_a_sweep_have_their_difference_to_the_base(page, reported):
+    (name,) = (reported / "tiny" / "sweeps").iterdir()
+    told = read_sweep(name)[0].differences
+    assert [one.run for one in told] == ["sampling.steps=1", "sampling.steps=2"]
+    text = Page(page).text
+    section = text[text.index("to base") :]
+    for one in told:
+        assert f"{one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}]" in section[section.index(one.run) :]
 
 
 def test_figures_are_those_of_the_reports(page, reported):
