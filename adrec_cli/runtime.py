@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
@@ -18,19 +19,34 @@ if TYPE_CHECKING:
 def resolve_device(name: str) -> torch.device:
     """Return the device called `name`; "auto" takes CUDA where there is one.
 
+    On CUDA, PyTorch is from then on told to compute everything in the same way each time.
+
     Raises:
         UsageError: the name is unknown or the device is not there.
     """
     import torch
 
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda"):
+        _repeat_on_cuda()
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device {name!r} is not usable here", hint="use --device cpu or --device auto") from error
     return device
+
+
+def _repeat_on_cuda() -> None:
+    """Have CUDA add up in the same order each time; what cannot be repeated would raise."""
+    import torch
+
+    # cuBLAS reads it at its first use; the sizes are those that PyTorch's notes on reproducibility give.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    # Nothing here reads memory before it is written, so that filling it would only take time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def set_threads(count: int | None) -> int:

@@ -12,6 +12,7 @@ VARIANTS = {
     "guided": {"condition_dropout": 0.3, "guidance": 1.5},
     "geodesic": {"noise": "geodesic"},
     "padding key": {"padding_key": True},
+    "item dropout": {"item_dropout": 0.3},
     "beta": {"noise_schedule": "beta", "beta_b": 3.0},
     "all at once": {
         "noise_per": "sequence", "timestep_sampling": "loss_aware", "denoiser": "mlp", "condition_dropout": 0.3,

@@ -124,41 +124,50 @@ def noise_source(
     ahead: int = 1,
     dtype: torch.dtype = torch.float32,
     temperature: float = 1.0,
+    device: torch.device | None = None,
 ) -> Noise:
     """Return the noise of a named kind for a sampler.
 
     Args:
         shape: of one draw, rows first.
         kind: "seeded" draws for every row, "common" once for all rows, "zero" is deterministic.
-        generator: on the device wanted; two sources made from it one after the other draw different noise.
+        generator: two sources made from it one after the other draw different noise.
         keys: returns one number a row; what is drawn for a row then depends on the generator and on its key alone,
-            whatever the other rows, and is drawn on the CPU.
+            whatever the other rows.
         ahead: how many draws there will be where there are keys; they are made some at once, which is quicker.
         dtype: of the draws.
         temperature: their standard deviation, at least 0.
+        device: to put draws on; None leaves them where the generator is. One on the CPU draws the same for any device.
 
     Raises:
         UsageError: an unknown kind.
     """
     if kind not in NOISES:
         raise UsageError(f"unknown noise {kind!r}", hint=f"one of: {', '.join(NOISES)}")
+    device = device or generator.device
     if kind == "zero" or temperature == 0:
-        zeros = torch.zeros(shape, device=generator.device, dtype=dtype)
+        zeros = torch.zeros(shape, device=device, dtype=dtype)
         return lambda: zeros
     if kind == "seeded" and keys is not None:
-        rows = _rows(shape, keys(), generator, ahead=min(ahead, _MOST_AHEAD), dtype=dtype)
+        rows = _rows(shape, keys(), generator, ahead=min(ahead, _MOST_AHEAD), dtype=dtype, device=device)
         return lambda: next(rows) if temperature == 1 else temperature * next(rows)
     drawn = (1, *shape[1:]) if kind == "common" else shape
 
     def draw() -> torch.Tensor:
         normal = torch.randn(drawn, generator=generator, device=generator.device, dtype=dtype)
-        return (normal if temperature == 1 else temperature * normal).expand(shape)
+        return (normal if temperature == 1 else temperature * normal).to(device).expand(shape)
 
     return draw
 
 
 def _rows(
-    shape: tuple[int, ...], keys: Sequence[int], generator: torch.Generator, *, ahead: int, dtype: torch.dtype
+    shape: tuple[int, ...],
+    keys: Sequence[int],
+    generator: torch.Generator,
+    *,
+    ahead: int,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> Iterator[torch.Tensor]:
     """Draw each row from a generator of its own, seeded by its key and by one number of the common generator."""
     base = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
@@ -168,7 +177,7 @@ def _rows(
         for row, own in zip(block, generators, strict=True):
             row.normal_(generator=own)
         for number in range(ahead):
-            yield block[:, number].to(generator.device)
+            yield block[:, number].to(device)
 
 
 def _mixed(number: int) -> int:

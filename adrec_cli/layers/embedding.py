@@ -22,9 +22,15 @@ class ItemEmbedding(nn.Module):
         self.weight = nn.Parameter(torch.zeros(items + 1, width))
         self.sparse = False
 
-    def forward(self, items: torch.Tensor) -> torch.Tensor:
-        """Return the vectors (..., D) of item indices (...), int64; padding gives zeros and gets no gradient."""
-        return F.embedding(items, self.weight, padding_idx=PAD, sparse=self.sparse)
+    def forward(self, items: torch.Tensor, vectors_VD: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the vectors (..., D) of item indices (...), int64; padding gives zeros and gets no gradient.
+
+        Args:
+            items: to look up.
+            vectors_VD: in place of the weights, such as those that are left of them after dropout.
+        """
+        vectors_VD = self.weight if vectors_VD is None else vectors_VD
+        return F.embedding(items, vectors_VD, padding_idx=PAD, sparse=self.sparse)
 
     def initialize(self, generator: torch.Generator, std: float) -> None:
         """Draw fresh vectors from N(0, std^2)."""

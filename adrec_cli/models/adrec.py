@@ -50,6 +50,7 @@ class ADRec(SequentialRecommender):
         super().__init__()
         self.config = config
         self.max_length = config.max_length
+        self.item_dropout = config.item_dropout
         self.noising = config.noising()
         self.item_embedding = ItemEmbedding(items, config.hidden_size)
         self.input_norm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS)
@@ -101,16 +102,18 @@ class ADRec(SequentialRecommender):
         Source: ADRec eq. 2-9, algorithm 1.
         """
         batch, mask_R1LL = self._with_mask(batch)
-        condition_RLD = self._condition(batch.inputs_RL, mask_R1LL, generator)
+        vectors_VD = self.dropped_item_vectors_VD(generator)
+        condition_RLD = self._condition(batch.inputs_RL, mask_R1LL, generator, vectors_VD)
         if output == "x_start":
             if generator is None:
                 raise ValueError("x_start of a training batch needs a generator for timesteps and noise")
-            return self._denoised(batch, condition_RLD, mask_R1LL, generator)
+            return self._denoised(batch, condition_RLD, mask_R1LL, generator, vectors_VD)
         return TokenOutputs(
             predicted_ND=condition_RLD[batch.real_RL],
             x_start_ND=None,
             targets_N=batch.targets_RL[batch.real_RL],
             weights_N=batch.sequence_weights_N(),
+            vectors_VD=vectors_VD,
         )
 
     def _with_mask(self, batch: PackedBatch) -> tuple[PackedBatch, torch.Tensor]:
@@ -123,11 +126,16 @@ class ADRec(SequentialRecommender):
         return batch, mask_with_padding_key(visible_R1LL, padding_bias(counts_RL))
 
     def _denoised(
-        self, batch: PackedBatch, condition_RLD: torch.Tensor, mask_R1LL: torch.Tensor, generator: torch.Generator
+        self,
+        batch: PackedBatch,
+        condition_RLD: torch.Tensor,
+        mask_R1LL: torch.Tensor,
+        generator: torch.Generator,
+        vectors_VD: torch.Tensor | None,
     ) -> TokenOutputs:
         """Return what the ADM makes of noisy targets, with what its timesteps' losses are to be told to."""
         real_RL = batch.real_RL
-        x_start_RLD = self.embedded(batch.targets_RL)
+        x_start_RLD = self.embedded(batch.targets_RL, vectors_VD)
         t_RL, importance_RL = self.noising.timesteps(batch.segments_RL, batch.sequences, generator)
         noise_RLD = torch.randn(x_start_RLD.shape, generator=generator, device=x_start_RLD.device)
         condition_RLD = self._without_some_conditions(batch, condition_RLD, generator)
@@ -142,6 +150,7 @@ class ADRec(SequentialRecommender):
             x_start_ND=x_start_RLD[real_RL],
             targets_N=batch.targets_RL[real_RL],
             weights_N=weights_N,
+            vectors_VD=vectors_VD,
             observe=observe,
         )
 
@@ -178,7 +187,7 @@ class ADRec(SequentialRecommender):
             raise UsageError("geodesic noise has a direction and no size: temperature must be 1 or 0")
         noise = noise_source(
             tuple(last_B1D.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature,
-            keys=histories.keys, ahead=sampling.steps or self.config.diffusion_steps,
+            keys=histories.keys, ahead=sampling.steps or self.config.diffusion_steps, device=last_B1D.device,
         )  # fmt: skip
         return self.noising.sample(
             denoiser, noise, steps=sampling.steps, sampler=sampling.sampler, eta=sampling.eta
@@ -218,9 +227,14 @@ class ADRec(SequentialRecommender):
         """Return the vectors (..., D) of known items as the denoiser sees them without noise."""
         return self.noising.clean(self.embedded(items))
 
-    def embedded(self, items_RL: torch.Tensor) -> torch.Tensor:
-        """Return the vectors of items, with the padding's in the first position where it is a key."""
-        vectors_RLD: torch.Tensor = self.item_embedding(items_RL)
+    def embedded(self, items_RL: torch.Tensor, vectors_VD: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the vectors of items, with the padding's in the first position where it is a key.
+
+        Args:
+            items_RL: to look up.
+            vectors_VD: as `ItemEmbedding.forward`.
+        """
+        vectors_RLD: torch.Tensor = self.item_embedding(items_RL, vectors_VD)
         if self.padding_D is None:
             return vectors_RLD
         return torch.cat([self.padding_D.expand_as(vectors_RLD[:, :1]), vectors_RLD[:, 1:]], dim=1)
@@ -240,10 +254,14 @@ class ADRec(SequentialRecommender):
         return condition_RLD.masked_fill(dropped[batch.segments_RL].unsqueeze(2), 0.0)
 
     def _condition(
-        self, items_RL: torch.Tensor, mask_R1LL: torch.Tensor | None, generator: torch.Generator | None
+        self,
+        items_RL: torch.Tensor,
+        mask_R1LL: torch.Tensor | None,
+        generator: torch.Generator | None,
+        vectors_VD: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return condition_RLD = CAM(LayerNorm(Dropout(E[items]))). Source: ADRec eq. 2."""
-        embedded = dropout(self.embedded(items_RL), self.config.embedding_dropout, generator)
+        embedded = dropout(self.embedded(items_RL, vectors_VD), self.config.embedding_dropout, generator)
         condition_RLD: torch.Tensor = self.cam(self.input_norm(embedded), mask_R1LL, generator)
         return condition_RLD
 

@@ -24,6 +24,8 @@ class ADRecConfig:
         max_length: L, the newest items of a history that are used.
         dropout: of attention weights, feed-forward and residual branches.
         embedding_dropout: of item vectors before their LayerNorm.
+        item_dropout: of the item vectors themselves, drawn once a batch, for inputs, noisy targets and the catalogue
+            alike.
         initializer_range: standard deviation of fresh item vectors.
         diffusion_steps: T.
         noise_schedule: a name in `diffusion.schedules`.
@@ -47,6 +49,7 @@ class ADRecConfig:
     max_length: int = 50
     dropout: float = 0.1
     embedding_dropout: float = 0.3
+    item_dropout: float = 0.0
     initializer_range: float = 0.02
     diffusion_steps: int = 32
     noise_schedule: str = "trunc_lin"
@@ -64,7 +67,7 @@ class ADRecConfig:
         require_at_least(
             self, 1, "hidden_size", "cam_blocks", "adm_blocks", "heads", "max_length", "diffusion_steps", table="model"
         )
-        require_share(self, "dropout", "embedding_dropout", "condition_dropout", table="model")
+        require_share(self, "dropout", "embedding_dropout", "item_dropout", "condition_dropout", table="model")
         if self.hidden_size % self.heads or self.hidden_size % 2:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
         require_positive(self, "initializer_range", "beta_a", "beta_b", table="model")

@@ -19,6 +19,7 @@ from torch import nn
 
 from adrec_cli.diffusion.samplers import NOISES, SAMPLERS
 from adrec_cli.errors import UsageError
+from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.layers.transformer import TransformerBlock
 from adrec_cli.runtime import require_compiler
@@ -204,6 +205,8 @@ class SequentialRecommender(nn.Module, ABC):
         outputs: what can be trained and ranked by.
         sampled_outputs: those that come out of a reverse diffusion, which `Sampling` steers.
         max_length: L, the newest items of a history that are used.
+        item_dropout: of entries of the item vectors, drawn once a batch, so that an item lacks the same entries as an
+            input, as a target and as a negative.
         learns_from_prefixes: a training sequence gives one example, its last target, so that every prefix of a history
             is a sequence of its own; otherwise every position has its target.
         unread_options: by output, options of the configuration on which nothing depends that is computed for this
@@ -216,6 +219,7 @@ class SequentialRecommender(nn.Module, ABC):
     learns_from_prefixes: ClassVar[bool] = False
     unread_options: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType({})
     max_length: int
+    item_dropout: float = 0.0
 
     @abstractmethod
     def components(self) -> Mapping[str, nn.Module]:
@@ -239,8 +243,28 @@ class SequentialRecommender(nn.Module, ABC):
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the vectors scored against; row 0 is padding."""
 
+    def dropped_item_vectors_VD(self, generator: torch.Generator | None) -> torch.Tensor | None:
+        """Return what `item_dropout` leaves of the item vectors for one batch; None where it leaves everything.
+
+        Source: dropout of the whole table, for inputs, targets and negatives alike, as RecTools has it, the code that
+        eSASRec was measured with.
+        """
+        if not self.item_dropout or generator is None:
+            return None
+        return dropout(self.item_vectors_VD(), self.item_dropout, generator)
+
     def give_sparse_item_gradients(self, sparse: bool) -> None:
-        """Say whether gradients of item vectors hold only the rows that were looked up."""
+        """Say whether gradients of item vectors hold only the rows that were looked up.
+
+        Raises:
+            UsageError: they should, and entries of all rows are dropped.
+        """
+        if sparse and self.item_dropout:
+            raise UsageError(
+                "model.item_dropout touches every item at every step, which an embedding_optimizer that steps rows "
+                "cannot follow",
+                hint="--set model.item_dropout=0, or embedding_optimizer adam",
+            )
         for module in self.modules():
             if isinstance(module, ItemEmbedding):
                 module.sparse = sparse

@@ -182,7 +182,7 @@ class DiffuRec(SequentialRecommender):
         # Noise must not depend on how long the others' histories are.
         uncertainty = noise_source(
             (len(users), self.max_length, history_BLD.shape[2]), kind=sampling.noise, generator=generator,
-            temperature=sampling.temperature, keys=histories.keys,
+            temperature=sampling.temperature, keys=histories.keys, device=history_BLD.device,
         )  # fmt: skip
 
         def denoiser(x_t_BD: torch.Tensor, t: int) -> torch.Tensor:
@@ -195,7 +195,7 @@ class DiffuRec(SequentialRecommender):
         diffusion = self.diffusion.respaced(sampling.steps or self.diffusion.steps)
         noise = noise_source(
             shape, kind=sampling.noise, generator=generator, temperature=sampling.temperature,
-            keys=histories.keys, ahead=diffusion.steps,
+            keys=histories.keys, ahead=diffusion.steps, device=history_BLD.device,
         )  # fmt: skip
         return sampler_named(sampling.sampler, eta=sampling.eta)(denoiser, diffusion, noise)
 

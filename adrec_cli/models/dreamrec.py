@@ -179,7 +179,7 @@ class DreamRec(SequentialRecommender):
         diffusion = self.diffusion.respaced(sampling.steps or self.diffusion.steps)
         noise = noise_source(
             tuple(condition_BD.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature,
-            keys=histories.keys, ahead=diffusion.steps,
+            keys=histories.keys, ahead=diffusion.steps, device=condition_BD.device,
         )  # fmt: skip
         sampler = sampler_named(sampling.sampler, eta=sampling.eta, std_T=diffusion.posterior_variance_T.sqrt())
         return sampler(denoiser, diffusion, noise)

@@ -6,14 +6,10 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 
-from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
-from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
-from adrec_cli.schema import PAD
 
 
 class NextItemRecommender(SequentialRecommender):
@@ -21,13 +17,10 @@ class NextItemRecommender(SequentialRecommender):
 
     Attributes:
         item_embedding: shared by inputs and scores.
-        item_dropout: of entries of the item vectors, drawn once a batch, so that an item lacks the same entries as an
-            input, as a target and as a negative.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("next_item",)
     item_embedding: ItemEmbedding
-    item_dropout: float = 0.0
 
     @abstractmethod
     def hidden_RLD(
@@ -48,12 +41,8 @@ class NextItemRecommender(SequentialRecommender):
 
     def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
         """Return "next_item" for every real token of a packed batch; a generator means training."""
-        vectors_VD = None
-        if self.item_dropout:
-            vectors_VD = dropout(self.item_embedding.weight, self.item_dropout, generator)
-            embedded_RLD = F.embedding(batch.inputs_RL, vectors_VD, padding_idx=PAD)
-        else:
-            embedded_RLD = self.item_embedding(batch.inputs_RL)
+        vectors_VD = self.dropped_item_vectors_VD(generator)
+        embedded_RLD = self.item_embedding(batch.inputs_RL, vectors_VD)
         hidden_RLD = self.hidden_RLD(
             embedded_RLD, batch.remaining_RL(), packed_causal_mask(batch.segments_RL), generator
         )
@@ -64,20 +53,6 @@ class NextItemRecommender(SequentialRecommender):
             weights_N=batch.sequence_weights_N(),
             vectors_VD=vectors_VD,
         )
-
-    def give_sparse_item_gradients(self, sparse: bool) -> None:
-        """Say whether gradients of item vectors hold only the rows that were looked up.
-
-        Raises:
-            UsageError: they should, and entries of all rows are dropped.
-        """
-        if sparse and self.item_dropout:
-            raise UsageError(
-                "model.item_dropout touches every item at every step, which an embedding_optimizer that steps rows "
-                "cannot follow",
-                hint="--set model.item_dropout=0, or embedding_optimizer adam",
-            )
-        super().give_sparse_item_gradients(sparse)
 
     @torch.no_grad()
     def represent(

@@ -81,8 +81,8 @@ class Bench:
         tokens_per_second: of the stage finetune, median over its steps.
         share_of_matrix_rate: of the training.
         ranking: at one step of zero noise and at all steps of seeded noise.
-        ranking_memory, training_memory: MiB the process took at its peak above what it had before; None where the
-            system does not tell. Ranking is measured first.
+        ranking_memory, training_memory: MiB taken at the peak above what was taken before, on CUDA of the device's
+            memory, else of the process's; None where the system does not tell. Ranking is measured first.
     """
 
     dataset: str
@@ -129,16 +129,16 @@ def bench(
     cases = _some(held_out_cases(sequences, "test"), options.users)
     on_part("matrix product")
     rate = _matrix_rate(device)
-    before = _peak_mebibytes()
+    before = _peak_mebibytes(device)
     ranking = []
     for sampling in (FAST_SAMPLING, Sampling()):
         steps = sampling.steps or config.diffusion_steps
         on_part(f"ranking, {steps} reverse step{'s'[: steps > 1]}")
         ranking.append(_ranking(model, sequences, cases, sampling, rate, device))
-    ranked = _peak_mebibytes()
+    ranked = _peak_mebibytes(device)
     on_part("training")
     tokens = _training(model, sequences, options.training_seconds, device)
-    trained = _peak_mebibytes()
+    trained = _peak_mebibytes(device)
     return Bench(
         dataset=dataset_name or SYNTHETIC,
         users=sequences.users,
@@ -269,8 +269,10 @@ def _training(model: ADRec, sequences: Sequences, limit: float, device: torch.de
     return float(np.median(rates[_WARMUP_STEPS:] or rates))
 
 
-def _peak_mebibytes() -> float | None:
-    """Return the most memory this process has had so far; None where the system does not tell."""
+def _peak_mebibytes(device: torch.device) -> float | None:
+    """Return the most memory this process has had so far, as `Bench` says; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
     if sys.platform == "win32":
         return None
     import resource

@@ -16,10 +16,11 @@ from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.ranking.protocols import Cases
 from adrec_cli.runtime import seeded_generator
 
-_CHUNK_ENTRIES, _MIN_ROWS = 2**21, 32
-"""Scores held at once, 8 MB in float32, and rows of them at least."""
+_CHUNK_ENTRIES = {"cpu": 2**21}
+_OTHER_CHUNK_ENTRIES, _MIN_ROWS = 2**26, 32
+"""Scores held at once, in float32 8 MB on a CPU, elsewhere 256 MB; and rows of them at least."""
 _BATCH_TOKENS = {"cpu": 4_096}
-_OTHER_BATCH_TOKENS, _MIN_BATCH_TOKENS = 16_384, 1_024
+_OTHER_BATCH_TOKENS, _MIN_BATCH_TOKENS = 65_536, 1_024
 """Positions of a batch: on a CPU as many as its caches hold; and at least so many with however many samples."""
 
 
@@ -57,8 +58,8 @@ def represented(
     tokens = max(_MIN_BATCH_TOKENS, _BATCH_TOKENS.get(device.type, _OTHER_BATCH_TOKENS) // samples)
     batches = history_batches(items, starts, ends, max_length=model.max_length, batch_tokens=tokens)
     for cases, histories in batches:
-        # The same for every batch: nobody's noise depends on who else is in it.
-        generator = seeded_generator(sampling.seed, "sampling", sampling.noise, device=device)
+        # The same for every batch and device: nobody's noise depends on who else is in it, or where it is computed.
+        generator = seeded_generator(sampling.seed, "sampling", sampling.noise)
         histories = histories.to(device)
         representations = [
             model.represent(histories, output=output, sampling=sampling, generator=generator) for _ in range(samples)
@@ -145,7 +146,7 @@ def _count_full(
 
     Counts are summed as float32, which is exact below 2^24 items.
     """
-    rows = _rows_at_once(len(vectors_VD))
+    rows = _rows_at_once(vectors_VD)
     items_DV = vectors_VD[1:].T
     counts = []
     for begin in range(0, len(targets_B), rows):
@@ -159,9 +160,9 @@ def _count_full(
     return torch.cat(counts)
 
 
-def _rows_at_once(items: int) -> int:
+def _rows_at_once(vectors_VD: torch.Tensor) -> int:
     """Return how many users' scores are held at once; of very many items more, or matrix products would be flat."""
-    return max(_MIN_ROWS, _CHUNK_ENTRIES // items)
+    return max(_MIN_ROWS, _CHUNK_ENTRIES.get(vectors_VD.device.type, _OTHER_CHUNK_ENTRIES) // len(vectors_VD))
 
 
 def top_k(
@@ -188,7 +189,7 @@ def top_k(
     column_V = np.full(len(vectors_VD), len(candidates), dtype=np.int64)
     column_V[candidates] = np.arange(len(candidates))
     results: list[Ranked] = []
-    rows = _rows_at_once(len(vectors_VD))
+    rows = _rows_at_once(vectors_VD)
     for begin in range(0, len(representation_BD), rows):
         scores_BC = representation_BD[begin : begin + rows] @ candidates_CD.T
         _exclude(scores_BC, [column_V[items] for items in excluded[begin : begin + rows]])

@@ -29,9 +29,11 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Fold the weights after an optimizer step, counted from 1, into the average."""
+        if not self.averages:
+            return
         keep = min(self.decay, (1 + step) / (10 + step))
-        for name, average in self.averages.items():
-            average.lerp_(self.trained[name].detach(), 1 - keep)
+        trained: list[torch.Tensor] = [self.trained[name] for name in self.averages]
+        torch._foreach_lerp_(list(self.averages.values()), trained, 1 - keep)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

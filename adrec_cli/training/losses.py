@@ -9,8 +9,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-_TILE_ENTRIES = 2**20
-"""Logits held at once: 4 MB in float32, which stays near the caches whatever the catalogue."""
+_TILE_ENTRIES = {"cpu": 2**20}
+_OTHER_TILE_ENTRIES = 2**26
+"""Logits held at once: 4 MB in float32 on a CPU, which stay near its caches whatever the catalogue; on a GPU 256 MB, so
+that launching its kernels takes less time than running them."""
 
 _FEWEST_ROWS = 128
 """Fewer rows than this a tile, and matrix products are slow: a catalogue that would need it is cut into tiles too."""
@@ -37,7 +39,7 @@ class _CatalogueCrossEntropy(torch.autograd.Function):
         grad_predicted = torch.empty_like(predicted_ND) if ctx.needs_input_grad[0] else None
         grad_vectors = torch.zeros_like(vectors_VD) if ctx.needs_input_grad[1] else None
         items_VD, targets_N = vectors_VD[first:], targets_N - first
-        rows, columns = _tile_shape(tokens, len(items_VD))
+        rows, columns = _tile_shape(tokens, len(items_VD), predicted_ND.device)
         sweep = _Sweep(
             torch.split(items_VD, columns),
             None if grad_vectors is None else torch.split(grad_vectors[first:], columns),
@@ -137,10 +139,11 @@ class _Sweep:
         return self.buffer[: len(hidden_RD) * len(tile)].view(len(hidden_RD), len(tile))
 
 
-def _tile_shape(tokens: int, items: int) -> tuple[int, int]:
+def _tile_shape(tokens: int, items: int, device: torch.device) -> tuple[int, int]:
     """Return rows and items of a tile: all items where that leaves enough rows."""
-    columns = items if items * _FEWEST_ROWS <= _TILE_ENTRIES else min(items, _TILE_ITEMS)
-    most = _TILE_ENTRIES // columns if columns == items else _TILE_ENTRIES // (2 * columns)
+    entries = _TILE_ENTRIES.get(device.type, _OTHER_TILE_ENTRIES)
+    columns = items if items * _FEWEST_ROWS <= entries else min(items, _TILE_ITEMS)
+    most = entries // columns if columns == items else entries // (2 * columns)
     return max(1, min(tokens, most)), columns
 
 

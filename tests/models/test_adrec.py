@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from adrec_cli.errors import UsageError
+from adrec_cli.layers.dropout import dropout
 from adrec_cli.models import adrec
 from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.base import FAST_SAMPLING, HistoryBatch, PackedBatch, Sampling
@@ -297,3 +298,28 @@ def test_noise_per_sequence_shares_a_timestep_within_a_sequence_only(sampling):
     drawn = [set(t_RL[batch.segments_RL == segment].tolist()) for segment in range(1, batch.sequences + 1)]
     assert all(len(of_one) == 1 for of_one in drawn)
     assert len(set.union(*drawn)) > 5
+
+
+@pytest.mark.parametrize("output", ["condition", "x_start"])
+def test_items_lack_the_same_entries_as_inputs_as_targets_and_in_the_catalogue(output):
+    inputs_RL = torch.tensor([[3, 4, 5, 6, 7, 3, 4]])
+    batch = PackedBatch(
+        inputs_RL=inputs_RL, targets_RL=inputs_RL + 1, segments_RL=torch.tensor([[1, 1, 1, 1, 2, 2, 2]]),
+        positions_RL=torch.tensor([[0, 1, 2, 3, 0, 1, 2]]), sequences=2,
+    )  # fmt: skip
+    still = {"dropout": 0.0, "embedding_dropout": 0.0}
+    model, plain = made(item_dropout=0.5, **still), made(**still)
+    outputs = model.token_outputs(batch, output=output, generator=torch.Generator().manual_seed(1))
+    dropped = outputs.vectors_VD
+    kept = dropped != 0
+    assert 0.4 < kept[1:].float().mean() < 0.6
+    assert torch.equal(dropped, torch.where(kept, 2 * model.item_vectors_VD(), 0.0)), "the expectation stays"
+    # A model without this dropout that has these vectors says the same of the same noise.
+    plain.item_embedding.weight.data = dropped.detach()
+    generator = torch.Generator().manual_seed(1)
+    dropout(model.item_vectors_VD(), 0.5, generator)
+    same = plain.token_outputs(batch, output=output, generator=generator)
+    assert torch.equal(outputs.predicted_ND, same.predicted_ND)
+    assert same.vectors_VD is None, "its own"
+    if output == "x_start":
+        assert torch.equal(outputs.x_start_ND, dropped[outputs.targets_N])

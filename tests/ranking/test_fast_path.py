@@ -55,7 +55,7 @@ def test_ranks_equal_those_of_full_sequences_and_sorting(lengths, steps, batch_t
         patch.setattr(scores, "_MIN_BATCH_TOKENS", 1)
         patch.setattr(scores, "_BATCH_TOKENS", {"cpu": batch_tokens})
         patch.setattr(scores, "_MIN_ROWS", rows)
-        patch.setattr(scores, "_CHUNK_ENTRIES", 1)
+        patch.setattr(scores, "_CHUNK_ENTRIES", {"cpu": 1})
         ranks = target_ranks(
             model, sequences, held_out_cases(sequences, "test"), output="x_start",
             sampling=Sampling(steps=steps, noise="zero"), device=CPU,

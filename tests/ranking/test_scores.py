@@ -68,7 +68,7 @@ def test_top_k_equals_a_full_sort(users, items, k, seed, chunk):
     rng = np.random.default_rng(seed)
     excluded = [np.unique(rng.integers(1, items + 1, size=rng.integers(0, items + 1))) for _ in range(users)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scores, "_CHUNK_ENTRIES", chunk)
+        patch.setattr(scores, "_CHUNK_ENTRIES", {"cpu": chunk})
         found = top_k(representation, vectors, k, excluded)
     all_scores = (representation @ vectors.T).numpy()
     for user in range(users):

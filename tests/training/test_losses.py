@@ -37,7 +37,7 @@ def test_catalogue_cross_entropy_equals_the_naive_one(
     expected = F.cross_entropy(predicted @ vectors[first:].T, targets)
     expected_gradients = torch.autograd.grad(3 * expected, (predicted, vectors))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(losses, "_TILE_ENTRIES", tile)
+        patch.setattr(losses, "_TILE_ENTRIES", {"cpu": tile})
         patch.setattr(losses, "_FEWEST_ROWS", fewest_rows)
         patch.setattr(losses, "_TILE_ITEMS", tile_items)
         found = catalogue_cross_entropy(predicted, vectors, targets + first, first=first)
@@ -74,8 +74,8 @@ def test_a_confident_prediction_keeps_its_small_loss():
 def test_logits_of_a_large_catalogue_are_held_a_tile_at_a_time(monkeypatch):
     """Memory of activations does not grow with V, and tiles do not get thin."""
     for items in (5000, 12_000, 65_000, 1_000_000, 10_000_000):
-        rows, columns = losses._tile_shape(4096, items)
-        assert rows * columns <= losses._TILE_ENTRIES
+        rows, columns = losses._tile_shape(4096, items, torch.device("cpu"))
+        assert rows * columns <= losses._TILE_ENTRIES["cpu"]
         assert rows >= losses._FEWEST_ROWS
 
 

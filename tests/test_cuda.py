@@ -1,0 +1,192 @@
+"""The same models on a GPU: the same bytes each time, and but for rounding what a CPU says. Skipped without one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.config import build
+from adrec_cli.data.batches import training_windows
+from adrec_cli.models.base import Sampling
+from adrec_cli.models.registry import model_entry
+from adrec_cli.pipeline.bench import BenchOptions, bench
+from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
+from adrec_cli.pipeline.recommend import RecommendOptions, recommend
+from adrec_cli.pipeline.stage import RunOptions
+from adrec_cli.pipeline.train import ExperimentOptions, train
+from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.scores import target_ranks, top_k
+from adrec_cli.runtime import resolve_device, seeded_generator
+from adrec_cli.training.loop import StageTraining
+from adrec_cli.training.losses import catalogue_cross_entropy
+from adrec_cli.training.stages import RANKING_LOSSES, STAGES, TrainingConfig
+from tests.conftest import TINY
+from tests.ranking.test_fast_path import of_lengths
+from tests.training.test_loop import finished, sequences, state_after
+from tests.variants import VARIANTS
+
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+    pytest.mark.filterwarnings("error"),
+    # PyTorch 2.11 asks whether sparse tensors are to be checked, also where they are made by its own backward pass.
+    pytest.mark.filterwarnings("ignore:Sparse invariant checks"),
+]
+SIZES = {"hidden_size": 16, "gru_size": 16, "max_length": 10, "diffusion_steps": 4}
+
+
+def training(
+    model_name: str = "adrec",
+    stage: str = "finetune",
+    *,
+    device: str = "cuda",
+    network: dict | None = None,
+    config: dict | None = None,
+    **changes,
+) -> StageTraining:
+    """A stage over small data with fresh weights."""
+    data, entry = sequences(items=40), model_entry(model_name)
+    known = {k: v for k, v in SIZES.items() if k in entry.config.__dataclass_fields__}
+    model = entry.build(build(entry.config, {**known, **(network or {})}, where="[model]"), data.item_count)
+    for component in model.components():
+        model.initialize(component, seeded_generator(0, component))
+    return StageTraining(
+        name=stage, stage=dataclasses.replace(STAGES[model_name][stage], **{"epochs": 2, **changes}),
+        config=TrainingConfig(batch_size=16, seed=3, **(config or {})), model=model.to(resolve_device(device)),
+        windows=training_windows(data, 10), validate=dict, device=resolve_device(device),
+    )  # fmt: skip
+
+
+def require_same_bytes_again(**options) -> None:
+    first, second, interrupted, resumed = (training(**options) for _ in range(4))
+    finished(first)
+    finished(second)
+    resumed.restore(*state_after(interrupted, 5))
+    finished(resumed)
+    for name, weight in first.model.state_dict().items():
+        assert weight.device.type == "cuda"
+        assert torch.equal(weight, second.model.state_dict()[name]), name
+        assert torch.equal(weight, resumed.model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("network", VARIANTS.values(), ids=VARIANTS)
+def test_adrec_gives_the_same_bytes_again_and_resumed(network):
+    require_same_bytes_again(network=network)
+
+
+@pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "gru4rec", "dreamrec", "diffurec"])
+def test_baselines_give_the_same_bytes_again_and_resumed(model_name):
+    require_same_bytes_again(model_name=model_name, stage="train")
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "own"])
+@pytest.mark.parametrize("optimizer", ["adam", "sparse_adam", "rowwise_adagrad"])
+@pytest.mark.parametrize("loss", [name for name in RANKING_LOSSES if name != "ce"])
+def test_drawn_negatives_give_the_same_bytes_again(loss, optimizer, shared):
+    require_same_bytes_again(
+        model_name="sasrec", stage="train", config={"embedding_optimizer": optimizer}, ranking_loss=loss,
+        shared_negatives=shared, negatives=8, negatives_power=0.5, logq_correction=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"pcgrad": True}, {"average_decay": 0.9}, {"config": {"precision": "bf16"}}, {"config": {"accumulate": 3}}],
+    ids=["pcgrad", "averages", "bf16", "accumulate"],
+)
+def test_ways_of_training_give_the_same_bytes_again(options):
+    require_same_bytes_again(**options)
+
+
+@pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "gru4rec"])
+def test_gradients_are_those_of_a_cpu(model_name):
+    """Without dropout and negatives nothing is drawn, and all steps are those of a CPU but for rounding."""
+    still = dict.fromkeys(("dropout", "embedding_dropout", "item_dropout"), 0.0)
+    known = model_entry(model_name).config.__dataclass_fields__
+    options = {"network": {k: v for k, v in still.items() if k in known}, "ranking_loss": "ce"}
+    found, expected = (training(model_name, "train", device=device, **options) for device in ("cuda", "cpu"))
+    for epoch, other in zip(finished(found), finished(expected), strict=True):
+        assert epoch.losses == pytest.approx(other.losses, rel=1e-4)
+    for name, weight in expected.model.state_dict().items():
+        torch.testing.assert_close(found.model.state_dict()[name].cpu(), weight, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("items", [50, 70_000])
+@pytest.mark.parametrize("scale", [0.01, 3.0])
+def test_cross_entropy_and_its_gradients_are_exact(items, scale):
+    resolve_device("cuda")
+    generator = seeded_generator(0, "cross-entropy", items)
+    predicted_ND, vectors_VD = torch.randn(1500, 32, generator=generator), torch.randn(items, 32, generator=generator)
+    targets_N = torch.randint(1, items, (1500,), generator=generator)
+    found = [(scale * tensor).cuda().requires_grad_() for tensor in (predicted_ND, vectors_VD)]
+    expected = [(scale * tensor).double().requires_grad_() for tensor in (predicted_ND, vectors_VD)]
+    loss = catalogue_cross_entropy(*found, targets_N.cuda(), first=1)
+    exact = torch.nn.functional.cross_entropy(expected[0] @ expected[1][1:].T, targets_N - 1)
+    loss.backward()
+    exact.backward()
+    assert loss.item() == pytest.approx(exact.item(), rel=1e-5)
+    for tensor, other in zip(found, expected, strict=True):
+        error = (tensor.grad.cpu().double() - other.grad).norm() / other.grad.norm()
+        assert error < 1e-5
+
+
+def test_bf16_learns_nearly_what_float32_does():
+    plain, half = training(), training(config={"precision": "bf16"})
+    for one, other in zip(finished(plain), finished(half), strict=True):
+        assert one.losses != other.losses
+        assert other.losses == pytest.approx(one.losses, rel=0.02)
+    assert {tensor.dtype for tensor in half.state()[0].values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("sampling", [Sampling(steps=1, noise="zero"), Sampling(), Sampling(sampler="ddim", eta=0.5)])
+@pytest.mark.parametrize("network", VARIANTS.values(), ids=VARIANTS)
+def test_ranks_and_best_items_are_those_of_a_cpu(network, sampling):
+    """Noise is drawn for a history on the CPU, so that a device changes no more than the last digits of a score."""
+    if network.get("noise") == "geodesic" and sampling.sampler == "ddim":
+        pytest.skip("geodesic noise has no such sampler")
+    data = of_lengths([1, 2, 3, 5, 8, 12, 19] * 20)
+    cases = held_out_cases(data, "test")
+    found, best = {}, {}
+    for device in ("cuda", "cpu"):
+        model = training(device=device, network=network).model
+        options = {"output": "x_start", "sampling": sampling, "device": resolve_device(device)}
+        found[device] = target_ranks(model, data, cases, **options, mask_seen=True)
+        vectors_VD = model.item_vectors_VD().detach()
+        best[device] = top_k(vectors_VD[1:9], vectors_VD, 10, [np.array([n]) for n in range(1, 9)])
+    # A rank may move by one where two scores differ in their last digits only.
+    assert np.abs(found["cuda"] - found["cpu"]).max() <= 1
+    assert (found["cuda"] != found["cpu"]).mean() < 0.05
+    for one, other in zip(best["cuda"], best["cpu"], strict=True):
+        assert one.items.tolist() == other.items.tolist()
+        np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4, atol=1e-8)
+
+
+def test_a_model_trained_there_serves_here(workspace):
+    experiment, still = ExperimentOptions(overrides=TINY), Sampling(steps=1, noise="zero")
+
+    def weights(device: str) -> dict[str, torch.Tensor]:
+        options = RunOptions(device=device, force=True)
+        return load_checkpoint(train("tiny", workspace=workspace, experiment=experiment, options=options)[-1].path)[0]
+
+    trained = weights("cuda")
+    metrics, lists = [], []
+    for device in ("cuda", "cpu"):
+        evaluation = EvaluationOptions(sampling=still, device=device)
+        metrics.append(evaluate("finetune", workspace=workspace, options=evaluation).metrics["ndcg@10"])
+        options = RecommendOptions(sampling=still, device=device)
+        lists.append(recommend(users=["u1"], workspace=workspace, options=options).results[0].items)
+    assert metrics[0] == pytest.approx(metrics[1], rel=0.02)
+    assert metrics[0] > 0.3
+    assert [item.item_id for item in lists[0]] == [item.item_id for item in lists[1]]
+    assert all(torch.equal(tensor, trained[name]) for name, tensor in weights("cuda").items())
+    assert weights("cpu").keys() == trained.keys()
+
+
+def test_the_bench_tells_the_memory_of_the_device(workspace):
+    measured = bench("tiny", workspace=workspace, options=BenchOptions(users=20, training_seconds=0, device="cuda"))
+    assert measured.device == "cuda"
+    assert measured.training_memory is not None
+    assert measured.training_memory > 0
