@@ -188,5 +188,5 @@ def test_a_model_trained_there_serves_here(workspace):
 def test_the_bench_tells_the_memory_of_the_device(workspace):
     measured = bench("tiny", workspace=workspace, options=BenchOptions(users=20, training_seconds=0, device="cuda"))
     assert measured.device == "cuda"
-    assert measured.training_memory is not None
+    assert measured.ranking_memory > 0
     assert measured.training_memory > 0

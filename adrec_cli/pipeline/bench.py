@@ -81,8 +81,8 @@ class Bench:
         tokens_per_second: of the stage finetune, median over its steps.
         share_of_matrix_rate: of the training.
         ranking: at one step of zero noise and at all steps of seeded noise.
-        ranking_memory, training_memory: MiB taken at the peak above what was taken before, on CUDA of the device's
-            memory, else of the process's; None where the system does not tell. Ranking is measured first.
+        ranking_memory, training_memory: MiB taken at the peak above what was taken before; None where the system does
+            not tell. On CUDA of the device's memory, each by itself; else of the process's, ranking first.
     """
 
     dataset: str
@@ -129,7 +129,7 @@ def bench(
     cases = _some(held_out_cases(sequences, "test"), options.users)
     on_part("matrix product")
     rate = _matrix_rate(device)
-    before = _peak_mebibytes(device)
+    before = _mebibytes_so_far(device)
     ranking = []
     for sampling in (FAST_SAMPLING, Sampling()):
         steps = sampling.steps or config.diffusion_steps
@@ -269,10 +269,20 @@ def _training(model: ADRec, sequences: Sequences, limit: float, device: torch.de
     return float(np.median(rates[_WARMUP_STEPS:] or rates))
 
 
-def _peak_mebibytes(device: torch.device) -> float | None:
-    """Return the most memory this process has had so far, as `Bench` says; None where the system does not tell."""
+def _mebibytes_so_far(device: torch.device) -> float | None:
+    """Return what is taken before anything is measured, and have peaks on CUDA count from here."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device) / 2**20
+    return _peak_mebibytes(device)
+
+
+def _peak_mebibytes(device: torch.device) -> float | None:
+    """Return the most memory that was taken so far, on CUDA since it was last asked; None where nothing tells."""
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(device) / 2**20
+        torch.cuda.reset_peak_memory_stats(device)
+        return peak
     if sys.platform == "win32":
         return None
     import resource

@@ -14,10 +14,10 @@ from adrec_cli.data.reindexing import index_mapping, kept_counts, reindexed
 from adrec_cli.errors import InputError
 from adrec_cli.models.base import FAST_SAMPLING
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, restore_model
-from adrec_cli.pipeline.stage import split_kind
+from adrec_cli.pipeline.stage import monitored_protocol
 from adrec_cli.ranking.bootstrap import bootstrap_interval
 from adrec_cli.ranking.metrics import metric_of_users
-from adrec_cli.ranking.protocols import Cases, Protocol, draw_negatives, held_out_cases
+from adrec_cli.ranking.protocols import Cases, draw_negatives, held_out_cases
 from adrec_cli.ranking.scores import target_ranks
 from adrec_cli.schema import PAD
 from adrec_cli.training.stages import TrainingConfig
@@ -74,7 +74,7 @@ def compare(
         candidate, current: the models.
         current_items: the items the current model knows, in its own numbers.
         metric: such as ndcg@10.
-        training: says how many negatives, and the seed.
+        training: says how many negatives, whether seen items compete, and the seed.
         device: to compute on.
     """
     try:
@@ -83,13 +83,14 @@ def compare(
         return None
     count = training.monitor_negatives
     negatives = draw_negatives(dataset.sequences, cases, count, training.seed) if count else None
-    old_ranks, unknown = _ranks(dataset, current, current_items, cases, negatives, device)
-    new_ranks, _ = _ranks(dataset, candidate, dataset.items, cases, negatives, device)
+    mask_seen = training.monitor_mask_seen
+    old_ranks, unknown = _ranks(dataset, current, current_items, cases, negatives, mask_seen, device)
+    new_ranks, _ = _ranks(dataset, candidate, dataset.items, cases, negatives, mask_seen, device)
     new, old = (metric_of_users(ranks, cases.users, metric) for ranks in (new_ranks, old_ranks))
     low, high = bootstrap_interval(new - old, level=LEVEL, resamples=RESAMPLES, seed=training.seed)
     return Comparison(
         metric=metric,
-        protocol=Protocol(split=split_kind(dataset), part="valid", negatives=count).code,
+        protocol=monitored_protocol(dataset, training).code,
         candidate=float(new.mean()),
         current=float(old.mean()),
         difference=float((new - old).mean()),
@@ -108,6 +109,7 @@ def _ranks(
     items: pl.DataFrame,
     cases: Cases,
     negatives: npt.NDArray[np.int64] | None,
+    mask_seen: bool,
     device: torch.device,
 ) -> tuple[npt.NDArray[np.int64], int]:
     """Return the rank of each target among the items a model knows, and how many targets it cannot rank at all."""
@@ -128,6 +130,7 @@ def _ranks(
             reindexed(dataset.sequences, mapping, items.height),
             mapped,
             negatives=negatives,
+            mask_seen=mask_seen,
             **options,
         )
         assert found is not None

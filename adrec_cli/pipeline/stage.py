@@ -295,7 +295,12 @@ def _metadata(
 
 def monitored_protocol(dataset: Dataset, training: TrainingConfig) -> Protocol:
     """Return the protocol of what training monitors."""
-    return Protocol(split=split_kind(dataset), part="valid", negatives=training.monitor_negatives)
+    return Protocol(
+        split=split_kind(dataset),
+        part="valid",
+        negatives=training.monitor_negatives,
+        mask_seen=training.monitor_mask_seen,
+    )
 
 
 def split_kind(dataset: Dataset) -> str:

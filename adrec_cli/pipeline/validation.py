@@ -43,6 +43,7 @@ def validation(
                 sampling=FAST_SAMPLING,
                 device=device,
                 negatives=negatives,
+                mask_seen=training.monitor_mask_seen,
                 on_progress=lambda done, total: stop.signal_number is None,
             )
         except ArtifactError as error:

@@ -113,6 +113,7 @@ class TrainingConfig:
         windows: "newest" learns from the newest max_length + 1 train events of a user, "all" from every one.
         monitor: the one metric, such as "ndcg@10", that decides which weights are kept and when to stop.
         monitor_negatives: 0 validates against the whole catalogue, else against so many drawn negatives.
+        monitor_mask_seen: validates with items of the history out of the competition, as `--mask-seen` reports it.
         seed: of weights, order, dropout, timesteps and noise.
     """
 
@@ -126,6 +127,7 @@ class TrainingConfig:
     windows: str = "newest"
     monitor: str = "ndcg@10"
     monitor_negatives: int = 0
+    monitor_mask_seen: bool = False
     seed: int = 42
 
     def __post_init__(self) -> None:

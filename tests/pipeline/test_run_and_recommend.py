@@ -7,6 +7,7 @@ import json
 import polars as pl
 import pytest
 
+from adrec_cli.artifacts.checkpoint import read_metadata
 from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, InputError, NotPromotedError, UsageError
 from adrec_cli.models.base import Sampling
@@ -65,6 +66,27 @@ def test_a_worse_model_is_not_promoted(ran):
         run(str(source), workspace=workspace, experiment=bad)
     assert (workspace / "shop/adrec/current.json").read_bytes() == current
     assert recommend(workspace=workspace, users=["u1"]).promoted
+
+
+def test_what_is_monitored_may_leave_seen_items_out(ran):
+    """Training, `evaluate --part valid --mask-seen` and the comparison before promotion tell the same figure."""
+    workspace, source = ran
+    masked = ExperimentOptions(overrides=merged(TINY, {"training": {"monitor_mask_seen": True}}))
+    summary = run(str(source), workspace=workspace, experiment=masked, promotion=ANY)
+    metrics = read_metadata(workspace / "shop/adrec/finetune.safetensors").metrics
+    monitored = metrics["values"]["ndcg@10"]
+    assert metrics["protocol"] == "loo/full/valid/mask-seen"
+    values = {
+        mask_seen: evaluate(
+            "finetune", workspace=workspace,
+            options=EvaluationOptions(part="valid", mask_seen=mask_seen, sampling=Sampling(steps=1, noise="zero")),
+        ).metrics["ndcg@10"]
+        for mask_seen in (True, False)
+    }  # fmt: skip
+    assert monitored == pytest.approx(values[True], rel=1e-9)
+    assert values[True] > values[False]
+    assert summary.comparison.protocol == "loo/full/valid/mask-seen"
+    assert summary.comparison.candidate == pytest.approx(monitored, rel=1e-9)
 
 
 def test_reports_carry_protocol_and_counts(ran):

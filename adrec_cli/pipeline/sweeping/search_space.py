@@ -14,7 +14,7 @@ from adrec_cli.pipeline.experiment import Experiment
 from adrec_cli.pipeline.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolved, shown, value_at
 
 _EXAMPLE = "for example --search learning_rate=1e-4..1e-2:log or --search cam_blocks=1,2,4"
-_NOT_SEARCHED = ("training.monitor", "training.monitor_negatives", "training.seed")
+_NOT_SEARCHED = ("training.monitor", "training.monitor_negatives", "training.monitor_mask_seen", "training.seed")
 """Options that change what is measured, or only the luck; the best of them would say nothing."""
 
 
