@@ -18,7 +18,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.ranking.metrics import CUTOFFS
 from adrec_cli.ranking.protocols import Cases
-from adrec_cli.ranking.scores import Ranked, mean_sample, represented, target_ranks, top_k
+from adrec_cli.ranking.scores import Ranked, mean_sample, represented, scores_of, target_ranks, top_k
 
 RECIPROCAL_RANK, MEAN_SCORE = "reciprocal-rank", "mean-score"
 MERGES = (RECIPROCAL_RANK, MEAN_SCORE)
@@ -208,8 +208,7 @@ def _fused_sampled_ranks(
     same_BN[:, 0] = False
     fused_BN = torch.zeros(both_BN.shape, dtype=torch.float64, device=vectors_VD.device)
     for representation_BD in representations:
-        scores_BN = torch.einsum("bd,bnd->bn", representation_BD, vectors_VD[both_BN])
-        scores_BN = scores_BN.masked_fill(same_BN, float("-inf"))
+        scores_BN = scores_of(representation_BD, vectors_VD, both_BN).masked_fill(same_BN, float("-inf"))
         # 1 + how many score higher; equal scores share the best of their ranks.
         rank_BN = 1 + scores_BN.shape[1] - torch.searchsorted(scores_BN.sort(dim=1).values, scores_BN, right=True)
         fused_BN += 1.0 / (RANK_OFFSET + rank_BN)

@@ -18,7 +18,7 @@ from adrec_cli.runtime import seeded_generator
 
 _CHUNK_ENTRIES = {"cpu": 2**21}
 _OTHER_CHUNK_ENTRIES, _MIN_ROWS = 2**26, 32
-"""Scores held at once, in float32 8 MB on a CPU, elsewhere 256 MB; and rows of them at least."""
+"""Scores, or entries of vectors, held at once, in float32 8 MB on a CPU, elsewhere 256; and rows of them at least."""
 _BATCH_TOKENS = {"cpu": 4_096}
 _OTHER_BATCH_TOKENS, _MIN_BATCH_TOKENS = 65_536, 1_024
 """Positions of a batch: on a CPU as many as its caches hold; and at least so many with however many samples."""
@@ -129,11 +129,18 @@ def target_ranks(
 def _count_sampled(
     representation_BD: torch.Tensor, vectors_VD: torch.Tensor, targets_B: torch.Tensor, candidates_BN: torch.Tensor
 ) -> torch.Tensor:
-    both_BN = torch.cat([targets_B.unsqueeze(1), candidates_BN], dim=1)
-    scores_BN = torch.einsum("bd,bnd->bn", representation_BD, vectors_VD[both_BN])
+    scores_BN = scores_of(representation_BD, vectors_VD, torch.cat([targets_B.unsqueeze(1), candidates_BN], dim=1))
     # A candidate that is the target itself is no competitor.
     competing_BN = candidates_BN != targets_B.unsqueeze(1)
     return ((scores_BN[:, 1:] >= scores_BN[:, :1]) & competing_BN).sum(dim=1)
+
+
+def scores_of(representation_BD: torch.Tensor, vectors_VD: torch.Tensor, items_BN: torch.Tensor) -> torch.Tensor:
+    """Return scores_BN of each row's own items; their vectors are gathered for some rows at a time."""
+    entries = _CHUNK_ENTRIES.get(vectors_VD.device.type, _OTHER_CHUNK_ENTRIES)
+    rows = max(_MIN_ROWS, entries // (items_BN.shape[1] * vectors_VD.shape[1]))
+    pairs = zip(torch.split(representation_BD, rows), torch.split(items_BN, rows), strict=True)
+    return torch.cat([torch.einsum("bd,bnd->bn", vectors_RD, vectors_VD[items_RN]) for vectors_RD, items_RN in pairs])
 
 
 def _count_full(

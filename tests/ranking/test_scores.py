@@ -77,6 +77,23 @@ def test_top_k_equals_a_full_sort(users, items, k, seed, chunk):
         assert found[user].items.tolist() == best
 
 
+def test_scores_of_own_items_are_inner_products_in_pieces_of_any_size(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    representation, vectors = torch.randn(50, 4, generator=generator), torch.randn(9, 4, generator=generator)
+    items = torch.randint(9, (50, 6), generator=generator)
+    expected = (representation @ vectors.T).gather(1, items)
+    gathered = []
+    monkeypatch.setattr(scores, "_MIN_ROWS", 1)
+    monkeypatch.setattr(
+        torch, "einsum", lambda _, one, other: gathered.append(other) or (other @ one[:, :, None])[:, :, 0]
+    )
+    for entries, largest in ((1, 1), (6 * 4 * 7, 7), (10**6, 50)):
+        gathered.clear()
+        monkeypatch.setattr(scores, "_CHUNK_ENTRIES", {"cpu": entries})
+        torch.testing.assert_close(scores.scores_of(representation, vectors, items), expected)
+        assert max(map(len, gathered)) == largest
+
+
 def test_drawn_negatives_are_unseen_and_repeatable():
     sequences = made([[1, 2, 3, 4], [5, 6, 7], [1, 9, 3]], items=9)
     cases = held_out_cases(sequences, "test")
