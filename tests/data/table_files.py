@@ -7,6 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
+from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, preprocess
+
 Row = tuple[str, str, int]
 """User, item, time in seconds."""
 
@@ -37,3 +39,8 @@ def read_bounds(folder: Path) -> dict[str, tuple[int, int]]:
     """Return each user's train_end and valid_end."""
     rows = pl.read_parquet(folder / "sequences.parquet").select("user_id", "train_end", "valid_end").rows()
     return {user: (train_end, valid_end) for user, train_end, valid_end in rows}
+
+
+def run(source: object, workspace: Path, **options: object) -> PreprocessResult:
+    """Preprocess a file with some options."""
+    return preprocess(str(source), workspace=workspace, options=PreprocessOptions(**options))  # type: ignore[arg-type]

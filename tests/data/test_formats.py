@@ -10,15 +10,11 @@ import pyarrow as pa
 import pytest
 
 from adrec_cli.errors import InputError, UsageError
-from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessPreview, PreprocessResult, preprocess, preview
-from tests.data.table_files import START, history, read_bounds, read_sequences, write_csv
+from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessPreview, preview
+from tests.data.table_files import START, history, read_sequences, run, write_csv
 
 ROWS = history("anna", ["a", "b", "c"]) + history("ben", ["b", "é"])
 EXPECTED = {"anna": ["a", "b", "c"], "ben": ["b", "é"]}
-
-
-def run(source: object, workspace: Path, **options: object) -> PreprocessResult:
-    return preprocess(str(source), workspace=workspace, options=PreprocessOptions(**options))  # type: ignore[arg-type]
 
 
 def look(source: object, workspace: Path, **options: object) -> PreprocessPreview:
@@ -186,58 +182,16 @@ def test_parts_of_different_form_are_refused(tmp_path: Path) -> None:
         run(parts, tmp_path / "ws")
 
 
-# ---- times
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ([START, START + 1, START + 2], "seconds (found"),
-        ([START * 1000, START * 1000 + 1, START * 1000 + 2], "milliseconds"),
-        ([START * 10**6, START * 10**6 + 1, START * 10**6 + 2], "microseconds"),
-        ([START * 10**9, START * 10**9 + 1000, START * 10**9 + 2000], "nanoseconds"),
-        ([float(START), START + 0.5, START + 1.5], "seconds"),
-        (["2014-05-13", "2014-05-14", "2014-05-15"], "dates"),
-        (["2014-05-13T16:53:20Z", "2014-05-13T16:53:21Z", "2014-05-13T18:53:22+02:00"], "dates"),
-        (["2014-05-13 16:53:20", "2014-05-13 16:53:20.5", "2014-05-13"], "dates"),
-    ],
-)
-def test_time_units_are_found_and_said(tmp_path: Path, values: list[object], said: str) -> None:
-    source = write_csv(tmp_path / "t.csv", [("u", f"i{n}", value) for n, value in enumerate(values)])
-    found = run(source, tmp_path / "ws")
-    assert said in found.manifest.parameters["found"]["time"]
-    first = found.manifest.statistics["first_time"]
-    assert first.startswith("2014-05-13T")
-
-
-def test_zones_are_turned_into_utc(tmp_path: Path) -> None:
-    rows = [("u", "late", "2014-05-13T12:00:00+00:00"), ("u", "early", "2014-05-13T13:00:00+02:00")]
-    folder = run(write_csv(tmp_path / "t.csv", rows), tmp_path / "ws").folder
-    assert read_sequences(folder) == {"u": ["early", "late"]}
-
-
-def test_native_times_of_parquet(tmp_path: Path) -> None:
-    times = pl.Series(["2014-05-13 16:53:20", "2014-05-13 16:53:21"]).str.to_datetime(time_unit="ns")
-    for name, column in (
-        ("ns", times),
-        ("zone", times.dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo")),
-        ("ms", times.cast(pl.Datetime("ms"))),
-        ("date", times.cast(pl.Date)),
-        ("text", times.cast(pl.String)),
-    ):
-        frame = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "timestamp": column})
-        frame.write_parquet(tmp_path / f"{name}.parquet")
-        result = run(tmp_path / f"{name}.parquet", tmp_path / "ws")
-        assert read_sequences(result.folder) == {"u": ["a", "b"]}
-        expected = "2014-05-13T00:00:00Z" if name == "date" else "2014-05-13T16:53:20Z"
-        assert result.manifest.statistics["first_time"] == expected
-
-
-def test_sources_without_times_keep_their_order(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "t.csv", [("u", "z"), ("u", "a"), ("u", "m")], "user_id,item_id")
-    result = run(source, tmp_path / "ws", ties="item")
-    assert read_sequences(result.folder) == {"u": ["z", "a", "m"]}
-    assert result.manifest.statistics["first_time"] is None
+def test_interactions_in_python_literals(tmp_path: Path) -> None:
+    lines = [f"{{u'username': u'{user}', u'product_id': u'{item}', u'date': u'2014-05-13'}}" for user, item, _ in ROWS]
+    (tmp_path / "steam.json").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    result = run(tmp_path / "steam.json", tmp_path / "ws")
+    assert read_sequences(result.folder) == EXPECTED
+    # The name of a named data set is not taken by a file.
+    assert result.folder.name == "my-steam"
+    assert result.notes[0].startswith("named my-steam")
+    with pytest.raises(UsageError):
+        run(tmp_path / "steam.json", tmp_path / "ws", name="steam")
 
 
 # ---- ids
@@ -262,158 +216,6 @@ def test_ids_are_kept_as_they_are_written(tmp_path: Path) -> None:
     lines += ['u,"{}",{}'.format(item.replace('"', '""'), START + n) for n, item in enumerate(ids)]
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     assert read_sequences(run(tmp_path / "t.csv", tmp_path / "ws").folder) == {"u": ids}
-
-
-# ---- sources that are split, or that hold a sequence a row
-
-
-def test_train_dev_test_files_keep_their_split(tmp_path: Path) -> None:
-    folder = tmp_path / "cut"
-    folder.mkdir()
-    header = "user_id\titem_id\ttime"
-    for name, rows in (
-        ("train", [("1", "a", START), ("1", "b", START + 9), ("2", "a", START)]),
-        ("dev", [("1", "c", START + 5)]),
-        ("test", [("1", "d", START + 6), ("2", "b", START + 1)]),
-    ):
-        extra = "" if name == "train" else "\tneg_items"
-        lines = [header + extra] + ["\t".join(map(str, row)) + ("\t[1, 2]" if extra else "") for row in rows]
-        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
-    result = run(folder, tmp_path / "ws")
-    assert read_sequences(result.folder) == {"1": ["a", "b", "c", "d"], "2": ["a", "b"]}
-    assert read_bounds(result.folder) == {"1": (2, 3), "2": (1, 1)}
-    assert result.manifest.parameters["found"]["split"] == "given"
-
-
-def test_rechorus_files_give_the_same_cut_as_the_whole(shared_data: Path, tmp_path: Path) -> None:
-    raw = tmp_path / "raw"
-    raw.mkdir()
-    whole = pl.read_parquet(shared_data / "grocery/interactions.parquet").rename({"timestamp": "time"})
-    held_out = []
-    for name in ("dev", "test"):
-        part = pl.read_parquet(shared_data / f"grocery/splits/{name}.parquet").rename({"timestamp": "time"})
-        part = part.select("user_id", "item_id", "time")
-        part.write_csv(raw / f"{name}.csv", separator="\t")
-        held_out.append(part)
-    train = whole.join(pl.concat(held_out), on=["user_id", "item_id", "time"], how="anti", maintain_order="left")
-    train.write_csv(raw / "train.csv", separator="\t")
-    result = preprocess("grocery", workspace=tmp_path / "ws", raw=raw)
-    direct = preprocess("grocery", workspace=tmp_path / "ws2", raw=shared_data)
-    assert result.manifest.sequences_sha256 == direct.manifest.sequences_sha256
-    given = run(raw, tmp_path / "ws", name="given")
-    assert read_bounds(given.folder) == read_bounds(direct.folder)
-
-
-@pytest.mark.parametrize(
-    ("name", "users", "items", "interactions"),
-    [
-        ("adrec-baby", 11_761, 4_731, 92_823),
-        ("adrec-beauty", 10_553, 6_086, 94_148),
-        ("amazon-beauty", 22_363, 12_101, 198_502),
-    ],
-)
-def test_published_sequences_are_taken_as_they_are(
-    shared_data: Path, tmp_path: Path, name: str, users: int, items: int, interactions: int
-) -> None:
-    result = preprocess(name, workspace=tmp_path, raw=shared_data)
-    numbers = result.manifest.statistics
-    assert (numbers["users"], numbers["items"], numbers["interactions"]) == (users, items, interactions)
-    assert result.warnings == []
-    ours = read_sequences(result.folder)
-    file = "amazon-beauty-5core" if name == "amazon-beauty" else f"adrec-official/{name.removeprefix('adrec-')}"
-    theirs = pl.read_parquet(shared_data / file / "sequences.parquet")
-    if name == "amazon-beauty":
-        expected = {str(user): [str(item) for item in row] for user, row in theirs.rows()}
-    else:
-        expected = {
-            str(user): [str(item) for item in (*train, valid, test)] for user, train, valid, test in theirs.rows()
-        }
-        assert read_bounds(result.folder) == {str(row[0]): (len(row[1]), len(row[1]) + 1) for row in theirs.rows()}
-    assert ours == expected
-
-
-def test_s3rec_text_is_one_sequence_a_line(shared_data: Path, tmp_path: Path) -> None:
-    frame = pl.read_parquet(shared_data / "amazon-beauty-5core/sequences.parquet")
-    lines = [" ".join(map(str, (user, *items))) for user, items in frame.rows()]
-    raw = tmp_path / "raw"
-    raw.mkdir()
-    (raw / "Beauty.txt").write_text("\n".join(lines) + "\n")
-    text = preprocess("amazon-beauty", workspace=tmp_path / "ws", raw=raw)
-    parquet = preprocess("amazon-beauty", workspace=tmp_path / "ws2", raw=shared_data)
-    assert text.manifest.sequences_sha256 == parquet.manifest.sequences_sha256
-    assert text.manifest.parameters["found"]["layout"] == "sequences"
-
-
-def test_sequences_with_times(tmp_path: Path) -> None:
-    frame = pl.DataFrame(
-        {"user_id": ["u", "v"], "items": [["b", "a"], ["c"]], "timestamps": [[START + 1, START], [START]]}
-    )
-    frame.write_parquet(tmp_path / "s.parquet")
-    assert read_sequences(run(tmp_path / "s.parquet", tmp_path / "ws").folder) == {"u": ["a", "b"], "v": ["c"]}
-    frame.with_columns(timestamps=pl.lit([START])).write_parquet(tmp_path / "t.parquet")
-    with pytest.raises(InputError, match="differ in length"):
-        run(tmp_path / "t.parquet", tmp_path / "ws")
-
-
-# ---- item files
-
-
-def test_item_files_join_titles_categories_and_the_rest(shared_data: Path, tmp_path: Path) -> None:
-    folder = shared_data / "raw/ml-latest-small"
-    result = run(folder / "ratings.csv", tmp_path / "ws", items=folder / "movies.csv")
-    items = pl.read_parquet(result.folder / "items.parquet")
-    assert items.columns == ["item_index", "item_id", "count", "title", "category"]
-    assert items.row(0)[3:] == ("Toy Story (1995)", "Adventure|Animation|Children|Comedy|Fantasy")
-    assert items["title"].null_count() == 0
-
-
-@pytest.mark.parametrize(
-    ("ratings", "file", "title", "rest"),
-    [
-        ("raw/recbole/ml-100k/ml-100k.inter", "raw/recbole/ml-100k/ml-100k.item", "Toy Story", ["release_year:token"]),
-        ("ml-1m/interactions.parquet", "raw/ml-1m/movies.dat", None, None),
-    ],
-)
-def test_item_files_of_other_forms(
-    shared_data: Path, tmp_path: Path, ratings: str, file: str, title: str | None, rest: list[str] | None
-) -> None:
-    if title is None:
-        # Without header or known columns there is nothing to go by: the named data set knows them.
-        raw = tmp_path / "raw"
-        raw.mkdir()
-        for source in (ratings, file):
-            (raw / Path(source).name).symlink_to(shared_data / source)
-        items = pl.read_parquet(preprocess("ml-1m", workspace=tmp_path / "ws", raw=raw).folder / "items.parquet")
-        assert items.filter(pl.col("item_id") == "73")["title"].to_list() == ["Misérables, Les (1995)"]
-        return
-    result = run(shared_data / ratings, tmp_path / "ws", items=shared_data / file)
-    items = pl.read_parquet(result.folder / "items.parquet")
-    assert items["title"][0] == title
-    assert items.columns[5:] == rest
-
-
-def test_item_files_in_json_and_python_literals(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "t.csv", ROWS)
-    (tmp_path / "i.json").write_text(
-        "{'asin': 'a', 'title': \"It's\", 'categories': [['X', 'Y'], ['X', 'Z']], 'price': 1.5}\n{'asin': 'b'}\n"
-    )
-    result = run(source, tmp_path / "ws", items=tmp_path / "i.json")
-    items = pl.read_parquet(result.folder / "items.parquet").select("item_id", "title", "category", "price").rows()
-    assert items[0] == ("a", "It's", "X|Y|Z", "1.5")
-    assert items[1] == ("b", None, None, None)
-    assert result.warnings == ["i.json: says nothing about 2 of 4 items"]
-
-
-def test_interactions_in_python_literals(tmp_path: Path) -> None:
-    lines = [f"{{u'username': u'{user}', u'product_id': u'{item}', u'date': u'2014-05-13'}}" for user, item, _ in ROWS]
-    (tmp_path / "steam.json").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    result = run(tmp_path / "steam.json", tmp_path / "ws")
-    assert read_sequences(result.folder) == EXPECTED
-    # The name of a named data set is not taken by a file.
-    assert result.folder.name == "my-steam"
-    assert result.notes[0].startswith("named my-steam")
-    with pytest.raises(UsageError):
-        run(tmp_path / "steam.json", tmp_path / "ws", name="steam")
 
 
 # ---- looking without writing
