@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 
-_TILE_ENTRIES = {"cpu": 2**20}
-_OTHER_TILE_ENTRIES = 2**26
-"""Logits held at once: 4 MB in float32 on a CPU, which stay near its caches whatever the catalogue; on a GPU 256 MB, so
-that launching its kernels takes less time than running them."""
+
+class _Limits(NamedTuple):
+    """Of a tile.
+
+    Attributes:
+        entries: logits held at once.
+        items: of them a row, where the catalogue is cut.
+    """
+
+    entries: int
+    items: int
+
+
+_ON_CPU, _ELSEWHERE = _Limits(2**20, 256), _Limits(2**26, 2**15)
+"""4 MB in float32 on a CPU, which stay near its caches whatever the catalogue; on a GPU 256 MB, so that launching its
+kernels takes less time than running them."""
 
 _FEWEST_ROWS = 128
 """Fewer rows than this a tile, and matrix products are slow: a catalogue that would need it is cut into tiles too."""
-
-_TILE_ITEMS = 256
 
 _LARGEST_PLAIN_LOGIT = 60.0
 """exp of it, summed over any catalogue, and of its negative are far from the ends of float32."""
@@ -141,9 +151,9 @@ class _Sweep:
 
 def _tile_shape(tokens: int, items: int, device: torch.device) -> tuple[int, int]:
     """Return rows and items of a tile: all items where that leaves enough rows."""
-    entries = _TILE_ENTRIES.get(device.type, _OTHER_TILE_ENTRIES)
-    columns = items if items * _FEWEST_ROWS <= entries else min(items, _TILE_ITEMS)
-    most = entries // columns if columns == items else entries // (2 * columns)
+    limits = _ON_CPU if device.type == "cpu" else _ELSEWHERE
+    columns = items if items * _FEWEST_ROWS <= limits.entries else min(items, limits.items)
+    most = limits.entries // columns if columns == items else limits.entries // (2 * columns)
     return max(1, min(tokens, most)), columns
 
 

@@ -37,9 +37,8 @@ def test_catalogue_cross_entropy_equals_the_naive_one(
     expected = F.cross_entropy(predicted @ vectors[first:].T, targets)
     expected_gradients = torch.autograd.grad(3 * expected, (predicted, vectors))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(losses, "_TILE_ENTRIES", {"cpu": tile})
+        patch.setattr(losses, "_ON_CPU", losses._Limits(tile, tile_items))
         patch.setattr(losses, "_FEWEST_ROWS", fewest_rows)
-        patch.setattr(losses, "_TILE_ITEMS", tile_items)
         found = catalogue_cross_entropy(predicted, vectors, targets + first, first=first)
         gradients = torch.autograd.grad(3 * found, (predicted, vectors))
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
@@ -71,12 +70,15 @@ def test_a_confident_prediction_keeps_its_small_loss():
         assert loss.item() == pytest.approx(3 * math.exp(-scale), abs=2e-7)
 
 
-def test_logits_of_a_large_catalogue_are_held_a_tile_at_a_time(monkeypatch):
-    """Memory of activations does not grow with V, and tiles do not get thin."""
-    for items in (5000, 12_000, 65_000, 1_000_000, 10_000_000):
-        rows, columns = losses._tile_shape(4096, items, torch.device("cpu"))
-        assert rows * columns <= losses._TILE_ENTRIES["cpu"]
-        assert rows >= losses._FEWEST_ROWS
+@pytest.mark.parametrize(("device", "entries"), [("cpu", 2**20), ("cuda", 2**26)])
+@pytest.mark.parametrize("items", [5000, 12_000, 65_000, 1_000_000, 10_000_000])
+def test_logits_of_a_large_catalogue_are_held_a_tile_at_a_time(device, entries, items):
+    """Memory of activations does not grow with V, and tiles get neither thin nor many."""
+    rows, columns = losses._tile_shape(4096, items, torch.device(device))
+    assert rows * columns <= entries
+    assert rows >= losses._FEWEST_ROWS
+    tiles = math.ceil(4096 / rows) * math.ceil(items / columns)
+    assert tiles <= max(8, 8 * 4096 * items / entries)
 
 
 def test_frozen_vectors_get_no_gradient_and_large_logits_do_not_overflow():
