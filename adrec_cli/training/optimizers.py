@@ -129,6 +129,9 @@ class StageOptimizer:
             assert kind is not None
             self.optimizers.append(kind(weight, lr=learning_rate, weight_decay=weight_decay))
         self.steps_rows = bool(by_rows)
+        if self.steps_rows:
+            # Off anyway, but PyTorch 2.11 warns of it unless it is said.
+            torch.sparse.check_sparse_tensor_invariants.disable()  # type: ignore[no-untyped-call]
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
