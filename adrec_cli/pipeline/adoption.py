@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import replacing
-from adrec_cli.pipeline.stage import up_to_date
+from adrec_cli.pipeline.run_keys import up_to_date
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 
 

@@ -14,10 +14,10 @@ from adrec_cli.data.reindexing import index_mapping, kept_counts, reindexed
 from adrec_cli.errors import InputError
 from adrec_cli.models.base import FAST_SAMPLING
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, restore_model
-from adrec_cli.pipeline.stage import monitored_protocol
+from adrec_cli.pipeline.validation import monitored_negatives, monitored_protocol
 from adrec_cli.ranking.bootstrap import bootstrap_interval
 from adrec_cli.ranking.metrics import metric_of_users
-from adrec_cli.ranking.protocols import Cases, draw_negatives, held_out_cases
+from adrec_cli.ranking.protocols import Cases, held_out_cases
 from adrec_cli.ranking.scores import target_ranks
 from adrec_cli.schema import PAD
 from adrec_cli.training.stages import TrainingConfig
@@ -81,8 +81,7 @@ def compare(
         cases = held_out_cases(dataset.sequences, "valid")
     except InputError:
         return None
-    count = training.monitor_negatives
-    negatives = draw_negatives(dataset.sequences, cases, count, training.seed) if count else None
+    negatives = monitored_negatives(dataset, cases, training)
     mask_seen = training.monitor_mask_seen
     old_ranks, unknown = _ranks(dataset, current, current_items, cases, negatives, mask_seen, device)
     new_ranks, _ = _ranks(dataset, candidate, dataset.items, cases, negatives, mask_seen, device)

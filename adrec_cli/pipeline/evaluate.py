@@ -23,7 +23,7 @@ from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset, restore_model
 from adrec_cli.pipeline.recommended_lists import list_figures
-from adrec_cli.pipeline.stage import OnEvent, ignore, split_kind
+from adrec_cli.pipeline.stage import OnEvent, ignore
 from adrec_cli.pipeline.timed_ranking import timed_ranks, told_as_event
 from adrec_cli.pipeline.train import dataset_folder_of
 from adrec_cli.ranking.bootstrap import metric_intervals
@@ -241,7 +241,7 @@ def protocol_of(dataset: Dataset, options: EvaluationOptions, negatives: int) ->
     """Return the protocol of options with so many negatives."""
     source = options.negatives_file.name if options.negatives_file else f"drawn with seed {options.seed}"
     return Protocol(
-        split=split_kind(dataset), part=options.part, negatives=negatives, negatives_source=source,
+        split=dataset.split, part=options.part, negatives=negatives, negatives_source=source,
         mask_seen=options.mask_seen,
     )  # fmt: skip
 

@@ -36,6 +36,11 @@ class Dataset:
     items: pl.DataFrame
     sequences: Sequences
 
+    @property
+    def split(self) -> str:
+        """How it was split, for protocol codes: "loo" or "time"."""
+        return "time" if self.manifest.parameters.get("split") == "time" else "loo"
+
 
 def open_dataset(folder: Path) -> Dataset:
     """Open a dataset's folder and verify the hashes of its files.

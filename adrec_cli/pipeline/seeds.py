@@ -14,7 +14,8 @@ from adrec_cli.pipeline.adoption import adopt_stage
 from adrec_cli.pipeline.contenders import Contender
 from adrec_cli.pipeline.experiment import Experiment
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint
-from adrec_cli.pipeline.stage import OnEvent, RunOptions, run_key, run_stage
+from adrec_cli.pipeline.run_keys import run_key
+from adrec_cli.pipeline.stage import OnEvent, RunOptions, run_stage
 from adrec_cli.pipeline.train import ExperimentOptions, inherited_options
 from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import SEED_FOLDER

@@ -10,12 +10,7 @@ from pathlib import Path
 import torch
 
 from adrec_cli import __version__
-from adrec_cli.artifacts.checkpoint import (
-    CheckpointMetadata,
-    load_checkpoint,
-    save_checkpoint,
-)
-from adrec_cli.artifacts.provenance import code_sha256, key_of
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, save_checkpoint
 from adrec_cli.data.batches import prefix_windows, training_windows
 from adrec_cli.errors import ArtifactError
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
@@ -23,14 +18,13 @@ from adrec_cli.models.registry import model_entry
 from adrec_cli.pipeline.experiment import Experiment
 from adrec_cli.pipeline.opening import Checkpoint, Dataset
 from adrec_cli.pipeline.room import require_room
+from adrec_cli.pipeline.run_keys import run_key, up_to_date
 from adrec_cli.pipeline.stage_files import StageFiles
-from adrec_cli.pipeline.validation import validation
-from adrec_cli.ranking.protocols import Protocol
+from adrec_cli.pipeline.validation import monitored_protocol, validation
 from adrec_cli.runtime import StopRequest, resolve_device, seeded_generator, set_threads
-from adrec_cli.schema import CHECKPOINT_SUFFIX, FORMAT_VERSION
+from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.training.events import EpochDone
 from adrec_cli.training.loop import StageTraining
-from adrec_cli.training.stages import TrainingConfig
 
 OnEvent = Callable[[object], None]
 
@@ -198,36 +192,6 @@ def _train(training: StageTraining, files: StageFiles, stop: StopRequest, on_eve
         )
 
 
-def run_key(dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None) -> str:
-    """Return a hash of everything a stage's weights depend on; equal keys mean equal work."""
-    tables = experiment.tables()
-    return key_of(
-        {
-            "format": FORMAT_VERSION,
-            "code": code_sha256(),
-            "model": experiment.model_name,
-            "config": tables["model"],
-            "training": tables["training"],
-            "stage": {stage_name: tables["stages"][stage_name]},
-            "sequences": dataset.manifest.sequences_sha256,
-            "items": dataset.manifest.items_sha256,
-            "parent": parent.sha256 if parent else "",
-        }
-    )
-
-
-def up_to_date(path: Path, key: str) -> CheckpointMetadata | None:
-    """Return the metadata of a checkpoint that is whole and has this key; a damaged one is made anew."""
-    if not path.is_file():
-        return None
-    try:
-        # Read whole: a checkpoint whose weights are damaged is not up to date whatever its header says.
-        _, metadata = load_checkpoint(path)
-    except ArtifactError:
-        return None
-    return metadata if metadata.run_key == key else None
-
-
 def _starting_model(
     dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None
 ) -> SequentialRecommender:
@@ -291,21 +255,6 @@ def _metadata(
         adrec_version=__version__,
         torch_version=torch.__version__,
     )
-
-
-def monitored_protocol(dataset: Dataset, training: TrainingConfig) -> Protocol:
-    """Return the protocol of what training monitors."""
-    return Protocol(
-        split=split_kind(dataset),
-        part="valid",
-        negatives=training.monitor_negatives,
-        mask_seen=training.monitor_mask_seen,
-    )
-
-
-def split_kind(dataset: Dataset) -> str:
-    """Return how the dataset was split, for protocol codes: "loo" or "time"."""
-    return "time" if dataset.manifest.parameters.get("split") == "time" else "loo"
 
 
 def require_model(checkpoint: Checkpoint, model_name: str, *, wanted_by: str) -> None:

@@ -21,7 +21,7 @@ from adrec_cli.config import merged
 from adrec_cli.errors import UsageError
 from adrec_cli.pipeline.experiment import Experiment
 from adrec_cli.pipeline.opening import Dataset, open_dataset
-from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore, monitored_protocol
+from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore
 from adrec_cli.pipeline.sweeping.command_line import tune_command
 from adrec_cli.pipeline.sweeping.design import folder_name
 from adrec_cli.pipeline.sweeping.option_keys import as_settings
@@ -32,6 +32,7 @@ from adrec_cli.pipeline.sweeping.trial_training import TrialTraining
 from adrec_cli.pipeline.sweeping.trials import IMPOSSIBLE, Trial, best_of, read_trials, write_trials
 from adrec_cli.pipeline.sweeping.tune_options import TuneOptions
 from adrec_cli.pipeline.train import ExperimentOptions
+from adrec_cli.pipeline.validation import monitored_protocol
 from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import FORMAT_VERSION
 

@@ -17,7 +17,7 @@ from adrec_cli.models.registry import model_entry
 from adrec_cli.pipeline.experiment import Experiment
 from adrec_cli.pipeline.opening import Checkpoint, Dataset, require_same_weights
 from adrec_cli.pipeline.recommender import open_with_items
-from adrec_cli.pipeline.stage import run_key, split_kind
+from adrec_cli.pipeline.run_keys import run_key
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 
@@ -104,7 +104,7 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
 def _difference(metadata: CheckpointMetadata, dataset: Dataset, experiment: Experiment) -> str:
     """Return what keeps a checkpoint from being started from: another network or split; empty for nothing."""
     split = metadata.metrics["protocol"].partition("/")[0]
-    if split != split_kind(dataset):
+    if split != dataset.split:
         return f"is of another kind of split, {split}, and may have learned from what is held out now"
     wanted = experiment.tables()["model"]
     if metadata.model == experiment.model_name and metadata.config == wanted:
