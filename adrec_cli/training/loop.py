@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
 
 import torch
 
@@ -21,8 +19,9 @@ from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
 from adrec_cli.training.guards import require_finite_gradients, require_finite_weights
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.optimizers import StageOptimizer, coalesce_gradients
+from adrec_cli.training.position import Position
 from adrec_cli.training.ranking_loss import RankingLoss
-from adrec_cli.training.restoring import require_counts, require_like
+from adrec_cli.training.restoring import require_like
 from adrec_cli.training.stages import Stage, TrainingConfig, require_compatible
 
 _OPTIMIZER = "adam/"
@@ -30,30 +29,6 @@ _OPTIMIZER = "adam/"
 
 Validate = Callable[[], Mapping[str, float] | None]
 """Returns validation metrics by name, or None when it was asked to stop."""
-
-
-@dataclass
-class Position:
-    """Where a training stands; all of it is saved, so that a resumed run goes on as if never stopped.
-
-    Attributes:
-        epoch: epochs finished; step: steps done in the next one.
-        total_steps: optimizer steps since the stage's start.
-        sums, tokens: of the losses of the epoch under way.
-        best_value, best_epoch, best_step, best_metrics: of the weights kept.
-        stale_validations: since the last improvement.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    total_steps: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
-    tokens: int = 0
-    best_value: float = -math.inf
-    best_epoch: int = 0
-    best_step: int = 0
-    best_metrics: dict[str, float] = field(default_factory=dict)
-    stale_validations: int = 0
 
 
 class StageTraining:
@@ -305,7 +280,7 @@ class StageTraining:
         tensors |= {f"buffer/{name}": buffer for name, buffer in self._passing_buffers().items()}
         tensors |= {f"average/{name}": weight for name, weight in self.average.averages.items()}
         tensors |= {f"{_OPTIMIZER}{name}": moment for name, moment in self.optimizer.moments().items()}
-        return tensors, {"position": json.dumps(asdict(self.position))}
+        return tensors, {"position": self.position.to_json()}
 
     def restore(self, tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> None:
         """Continue from what `state()` returned.
@@ -314,8 +289,7 @@ class StageTraining:
             ArtifactError: it does not fit this model and stage.
         """
         try:
-            position = Position(**json.loads(text["position"]))
-            require_counts(position)
+            position = Position.from_json(text["position"])
             weights, best = self.model.state_dict(), _under(tensors, "best/")
             require_like(_under(tensors, "weight/"), weights, what="weight")
             if best:
