@@ -137,8 +137,7 @@ def _count_sampled(
 
 def scores_of(representation_BD: torch.Tensor, vectors_VD: torch.Tensor, items_BN: torch.Tensor) -> torch.Tensor:
     """Return scores_BN of each row's own items; their vectors are gathered for some rows at a time."""
-    entries = _CHUNK_ENTRIES.get(vectors_VD.device.type, _OTHER_CHUNK_ENTRIES)
-    rows = max(_MIN_ROWS, entries // (items_BN.shape[1] * vectors_VD.shape[1]))
+    rows = _rows_at_once(items_BN.shape[1] * vectors_VD.shape[1], vectors_VD.device)
     pairs = zip(torch.split(representation_BD, rows), torch.split(items_BN, rows), strict=True)
     return torch.cat([torch.einsum("bd,bnd->bn", vectors_RD, vectors_VD[items_RN]) for vectors_RD, items_RN in pairs])
 
@@ -153,7 +152,7 @@ def _count_full(
 
     Counts are summed as float32, which is exact below 2^24 items.
     """
-    rows = _rows_at_once(vectors_VD)
+    rows = _rows_at_once(len(vectors_VD), vectors_VD.device)
     items_DV = vectors_VD[1:].T
     counts = []
     for begin in range(0, len(targets_B), rows):
@@ -167,9 +166,12 @@ def _count_full(
     return torch.cat(counts)
 
 
-def _rows_at_once(vectors_VD: torch.Tensor) -> int:
-    """Return how many users' scores are held at once; of very many items more, or matrix products would be flat."""
-    return max(_MIN_ROWS, _CHUNK_ENTRIES.get(vectors_VD.device.type, _OTHER_CHUNK_ENTRIES) // len(vectors_VD))
+def _rows_at_once(entries: int, device: torch.device) -> int:
+    """Return how many users are computed at once, each of whom takes so many entries.
+
+    Of very many entries it is more than the limit allows, or matrix products would be flat.
+    """
+    return max(_MIN_ROWS, _CHUNK_ENTRIES.get(device.type, _OTHER_CHUNK_ENTRIES) // entries)
 
 
 def top_k(
@@ -196,7 +198,7 @@ def top_k(
     column_V = np.full(len(vectors_VD), len(candidates), dtype=np.int64)
     column_V[candidates] = np.arange(len(candidates))
     results: list[Ranked] = []
-    rows = _rows_at_once(vectors_VD)
+    rows = _rows_at_once(len(vectors_VD), vectors_VD.device)
     for begin in range(0, len(representation_BD), rows):
         scores_BC = representation_BD[begin : begin + rows] @ candidates_CD.T
         _exclude(scores_BC, [column_V[items] for items in excluded[begin : begin + rows]])
