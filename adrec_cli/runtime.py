@@ -28,13 +28,13 @@ def resolve_device(name: str) -> torch.device:
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda"):
-        _repeat_on_cuda()
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device {name!r} is not usable here", hint="use --device cpu or --device auto") from error
+    if device.type == "cuda":
+        _repeat_on_cuda()
     return device
 
 
