@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
-from adrec_cli.config import build
-from adrec_cli.data.batches import training_windows
 from adrec_cli.models.base import Sampling
-from adrec_cli.models.registry import model_entry
 from adrec_cli.pipeline.bench import BenchOptions, bench
 from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
 from adrec_cli.pipeline.recommend import RecommendOptions, recommend
@@ -23,68 +18,54 @@ from adrec_cli.ranking.scores import target_ranks, top_k
 from adrec_cli.runtime import resolve_device, seeded_generator
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.losses import catalogue_cross_entropy
-from adrec_cli.training.stages import RANKING_LOSSES, STAGES, TrainingConfig
+from adrec_cli.training.stages import RANKING_LOSSES
 from tests.conftest import TINY
 from tests.ranking.test_fast_path import of_lengths
-from tests.training.test_loop import finished, sequences, state_after
+from tests.training.small import small_training
+from tests.training.test_loop import finished, state_after
 from tests.variants import VARIANTS
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-SIZES = {"hidden_size": 16, "gru_size": 16, "max_length": 10, "diffusion_steps": 4}
 
 
-def training(
-    model_name: str = "adrec",
-    stage: str = "finetune",
-    *,
-    device: str = "cuda",
-    network: dict | None = None,
-    config: dict | None = None,
-    **changes,
-) -> StageTraining:
+def training(model_name: str = "adrec", stage: str = "finetune", *, device: str = "cuda", **options) -> StageTraining:
     """A stage over small data with fresh weights."""
-    data, entry = sequences(items=40), model_entry(model_name)
-    known = {k: v for k, v in SIZES.items() if k in entry.config.__dataclass_fields__}
-    model = entry.build(build(entry.config, {**known, **(network or {})}, where="[model]"), data.item_count)
-    for component in model.components():
-        model.initialize(component, seeded_generator(0, component))
-    return StageTraining(
-        name=stage, stage=dataclasses.replace(STAGES[model_name][stage], **{"epochs": 2, **changes}),
-        config=TrainingConfig(batch_size=16, seed=3, **(config or {})), model=model.to(resolve_device(device)),
-        windows=training_windows(data, 10), validate=dict, device=resolve_device(device),
-    )  # fmt: skip
+    return small_training(model_name, stage, device=resolve_device(device), **options)
 
 
-def require_same_bytes_again(**options) -> None:
+def differing_weights(**options) -> list[str]:
+    """Return names of weights that differ when a stage is trained again, or stopped and resumed."""
     first, second, interrupted, resumed = (training(**options) for _ in range(4))
     finished(first)
     finished(second)
     resumed.restore(*state_after(interrupted, 5))
     finished(resumed)
-    for name, weight in first.model.state_dict().items():
-        assert weight.device.type == "cuda"
-        assert torch.equal(weight, second.model.state_dict()[name]), name
-        assert torch.equal(weight, resumed.model.state_dict()[name]), name
+    again, gone_on = second.model.state_dict(), resumed.model.state_dict()
+    assert first.device.type == "cuda"
+    return [
+        name
+        for name, weight in first.model.state_dict().items()
+        if not torch.equal(weight, again[name]) or not torch.equal(weight, gone_on[name])
+    ]
 
 
 @pytest.mark.parametrize("network", VARIANTS.values(), ids=VARIANTS)
 def test_adrec_gives_the_same_bytes_again_and_resumed(network):
-    require_same_bytes_again(network=network)
+    assert differing_weights(network=network) == []
 
 
 @pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "gru4rec", "dreamrec", "diffurec"])
 def test_baselines_give_the_same_bytes_again_and_resumed(model_name):
-    require_same_bytes_again(model_name=model_name, stage="train")
+    assert differing_weights(model_name=model_name, stage="train") == []
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "own"])
 @pytest.mark.parametrize("optimizer", ["adam", "sparse_adam", "rowwise_adagrad"])
 @pytest.mark.parametrize("loss", [name for name in RANKING_LOSSES if name != "ce"])
 def test_drawn_negatives_give_the_same_bytes_again(loss, optimizer, shared):
-    require_same_bytes_again(
-        model_name="sasrec", stage="train", config={"embedding_optimizer": optimizer}, ranking_loss=loss,
-        shared_negatives=shared, negatives=8, negatives_power=0.5, logq_correction=True,
-    )  # fmt: skip
+    options = {"shared_negatives": shared, "negatives": 8, "negatives_power": 0.5, "logq_correction": True}
+    config = {"embedding_optimizer": optimizer}
+    assert differing_weights(model_name="sasrec", stage="train", config=config, ranking_loss=loss, **options) == []
 
 
 @pytest.mark.parametrize(
@@ -93,16 +74,16 @@ def test_drawn_negatives_give_the_same_bytes_again(loss, optimizer, shared):
     ids=["pcgrad", "averages", "bf16", "accumulate"],
 )
 def test_ways_of_training_give_the_same_bytes_again(options):
-    require_same_bytes_again(**options)
+    assert differing_weights(**options) == []
 
 
 @pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "gru4rec"])
 def test_gradients_are_those_of_a_cpu(model_name):
     """Without dropout and negatives nothing is drawn, and all steps are those of a CPU but for rounding."""
     still = dict.fromkeys(("dropout", "embedding_dropout", "item_dropout"), 0.0)
-    known = model_entry(model_name).config.__dataclass_fields__
-    options = {"network": {k: v for k, v in still.items() if k in known}, "ranking_loss": "ce"}
-    found, expected = (training(model_name, "train", device=device, **options) for device in ("cuda", "cpu"))
+    found, expected = (
+        training(model_name, "train", device=device, network=still, ranking_loss="ce") for device in ("cuda", "cpu")
+    )
     for epoch, other in zip(finished(found), finished(expected), strict=True):
         assert epoch.losses == pytest.approx(other.losses, rel=1e-4)
     for name, weight in expected.model.state_dict().items():

@@ -7,16 +7,13 @@ import dataclasses
 import pytest
 import torch
 
-from adrec_cli.config import build
-from adrec_cli.data.batches import training_windows
 from adrec_cli.errors import ArtifactError, UsageError
-from adrec_cli.models.registry import model_entry
 from adrec_cli.pipeline.experiment import compose, parse_settings
-from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.optimizers import RowwiseAdagrad, SparseAdam
-from adrec_cli.training.stages import RANKING_LOSSES, STAGES, TrainingConfig
-from tests.training.test_loop import CPU, finished, sequences, state_after
+from adrec_cli.training.stages import RANKING_LOSSES, TrainingConfig
+from tests.training.small import small_training
+from tests.training.test_loop import CPU, finished, state_after
 
 ROWS, WIDTH = 12, 4
 
@@ -78,19 +75,9 @@ def test_rows_that_are_not_used_keep_every_byte(kind):
 
 def training(optimizer: str, model_name: str = "sasrec", **changes) -> StageTraining:
     """A baseline over small data, its item vectors stepped by rows."""
-    data, entry = sequences(items=40), model_entry(model_name)
-    known = entry.config.__dataclass_fields__
-    sizes = {"hidden_size": 16, "gru_size": 16, "max_length": 10, "diffusion_steps": 4, "item_dropout": 0.0}
-    model = entry.build(
-        build(entry.config, {k: v for k, v in sizes.items() if k in known}, where="[model]"), data.item_count
-    )
-    for component in model.components():
-        model.initialize(component, seeded_generator(0, component))
-    options = {"epochs": 2, "ranking_loss": "sampled_softmax", "negatives": 8, **changes}
-    return StageTraining(
-        name="train", stage=dataclasses.replace(STAGES[model_name]["train"], **options),
-        config=TrainingConfig(batch_size=16, seed=3, embedding_optimizer=optimizer), model=model,
-        windows=training_windows(data, 10), validate=dict, device=CPU,
+    return small_training(
+        model_name, network={"item_dropout": 0.0}, config={"embedding_optimizer": optimizer},
+        **{"ranking_loss": "sampled_softmax", "negatives": 8, **changes},
     )  # fmt: skip
 
 

@@ -1,0 +1,49 @@
+"""Any model over small data, for the tests of what must hold of all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from adrec_cli.config import build
+from adrec_cli.data.batches import training_windows
+from adrec_cli.models.registry import model_entry
+from adrec_cli.runtime import seeded_generator
+from adrec_cli.training.loop import StageTraining
+from adrec_cli.training.stages import STAGES, TrainingConfig
+from tests.training.test_loop import CPU, sequences
+
+SIZES = {"hidden_size": 16, "gru_size": 16, "max_length": 10, "diffusion_steps": 4}
+
+
+def small_training(
+    model_name: str,
+    stage: str = "train",
+    *,
+    network: Mapping[str, Any] = {},
+    config: Mapping[str, Any] = {},
+    device: torch.device = CPU,
+    **changes: Any,
+) -> StageTraining:
+    """Return a stage with fresh weights that has not begun.
+
+    Args:
+        model_name, stage: registered.
+        network: options of the model; those it does not have are left out.
+        config: options that stages share.
+        device: to compute on.
+        changes: options of the stage.
+    """
+    data, entry = sequences(items=40), model_entry(model_name)
+    known = {k: v for k, v in {**SIZES, **network}.items() if k in entry.config.__dataclass_fields__}
+    model = entry.build(build(entry.config, known, where="[model]"), data.item_count)
+    for component in model.components():
+        model.initialize(component, seeded_generator(0, component))
+    return StageTraining(
+        name=stage, stage=dataclasses.replace(STAGES[model_name][stage], **{"epochs": 2, **changes}),
+        config=TrainingConfig(**{"batch_size": 16, "seed": 3, **config}), model=model.to(device),
+        windows=training_windows(data, 10), validate=dict, device=device,
+    )  # fmt: skip
