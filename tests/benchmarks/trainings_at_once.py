@@ -1,6 +1,6 @@
 """How many training steps a second one, six and fourteen trainings make together, and what a step on a GPU is made of.
 
-python -m tests.benchmarks.side_by_side workspace/ml-1m --device cuda
+python -m tests.benchmarks.trainings_at_once workspace/ml-1m --device cuda
 nvidia-cuda-mps-control -d                             # then again: kernels of several processes run at once
 """
 
@@ -72,7 +72,7 @@ def main() -> None:
         steps_in(run, WARM_UP)
         print(steps_in(run, options.seconds) / options.seconds)
         return
-    command = [sys.executable, "-m", "tests.benchmarks.side_by_side", str(options.folder), "--one"]
+    command = [sys.executable, "-m", "tests.benchmarks.trainings_at_once", str(options.folder), "--one"]
     command += ["--device", options.device, "--seconds", str(options.seconds)]
     for jobs in options.jobs:
         running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(jobs)]
