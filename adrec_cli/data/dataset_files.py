@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from adrec_cli.artifacts.atomic import file_sha256, replacing
 from adrec_cli.artifacts.dataset import next_path
 from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.reading.times import moment_text
 from adrec_cli.data.splits import Bounds, train_mask
-from adrec_cli.data.timestamps import moment_text
 from adrec_cli.schema import (
     COUNT,
     ITEM_ID,

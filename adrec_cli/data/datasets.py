@@ -13,8 +13,8 @@ from typing import Any
 
 from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.data.filters import TIES, Duplicates, Ties
+from adrec_cli.data.reading.times import TIME_UNITS
 from adrec_cli.data.splits import SPLITS, Split
-from adrec_cli.data.timestamps import TIME_UNITS
 from adrec_cli.errors import InputError, UsageError
 
 

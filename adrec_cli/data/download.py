@@ -14,7 +14,7 @@ from typing import IO, Final
 
 from adrec_cli import __version__
 from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error
-from adrec_cli.data.decoding import most_unpacked, unpacks_too_much
+from adrec_cli.data.reading.decoding import most_unpacked, unpacks_too_much
 from adrec_cli.errors import InputError
 
 _CHUNK_BYTES: Final = 1 << 20

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from adrec_cli.data.bad_rows import BadRowPolicy
-from adrec_cli.data.columns import Column
 from adrec_cli.data.datasets import Filters, SourceFiles
 from adrec_cli.data.filters import DUPLICATES, TIES, Duplicates, Ties
+from adrec_cli.data.reading.bad_rows import BadRowPolicy
+from adrec_cli.data.reading.roles import Column
+from adrec_cli.data.reading.times import TIME_UNITS, TimeUnit, parse_moment
 from adrec_cli.data.splits import SPLITS, Split
-from adrec_cli.data.timestamps import TIME_UNITS, TimeUnit, parse_moment
 from adrec_cli.errors import UsageError
 
 BAD_ROW_POLICIES: Final[tuple[BadRowPolicy, ...]] = ("error", "skip")

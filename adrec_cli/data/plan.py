@@ -19,11 +19,11 @@ from adrec_cli.data.datasets import (
     dataset_names,
     load_dataset_spec,
 )
-from adrec_cli.data.decoding import unreadable
 from adrec_cli.data.demo import DEMO_SEED, DEMO_VERSION
-from adrec_cli.data.item_metadata import MetadataColumns
 from adrec_cli.data.options import PreprocessOptions, Settings, settle
 from adrec_cli.data.raw_files import FoundFiles, expand_path, find_item_file, find_source
+from adrec_cli.data.reading.decoding import unreadable
+from adrec_cli.data.reading.item_metadata import MetadataColumns
 from adrec_cli.errors import InputError, StorageError, UsageError
 
 CACHE_FOLDER: Final = ".raw"

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from adrec_cli.artifacts.atomic import storage_error
-from adrec_cli.data.timestamps import find_reading, native_expression, time_expression
+from adrec_cli.data.reading.times import find_reading, native_expression, time_expression
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID, TIMESTAMP, USER_ID
 

@@ -15,7 +15,7 @@ from adrec_cli.artifacts.lock import LOCK_FILE, exclusive
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.report import RANKS_NEXT_SUFFIX, report_files, report_of, unsettled_ranks
 from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
-from adrec_cli.data.source_content import SCRATCH_FOLDER
+from adrec_cli.data.reading.source_content import SCRATCH_FOLDER
 from adrec_cli.errors import ArtifactError, LockedError
 from adrec_cli.pipeline.sweeping.shared_stages import STAGES_FOLDER
 from adrec_cli.schema import (

@@ -18,10 +18,10 @@ from adrec_cli.data.cuts import Cut, make_cut
 from adrec_cli.data.dataset_files import item_table, statistics, write_dataset_files
 from adrec_cli.data.datasets import Expected
 from adrec_cli.data.filters import FilterApplied
-from adrec_cli.data.item_metadata import join_metadata
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan, describe_sources, make_plan
-from adrec_cli.data.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
+from adrec_cli.data.reading.item_metadata import join_metadata
+from adrec_cli.data.reading.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
 from adrec_cli.data.updating import (
     Existing,
     continued_indices,

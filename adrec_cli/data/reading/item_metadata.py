@@ -11,10 +11,10 @@ from typing import Final
 
 import polars as pl
 
-from adrec_cli.data.bad_rows import bad_rows_error, drop_malformed
-from adrec_cli.data.columns import Column, find_column
-from adrec_cli.data.recognition import Table
-from adrec_cli.data.scanning import BLANK, OVERFLOW, scan
+from adrec_cli.data.reading.bad_rows import bad_rows_error, drop_malformed
+from adrec_cli.data.reading.recognition import Table
+from adrec_cli.data.reading.roles import Column, find_column
+from adrec_cli.data.reading.scanning import BLANK, OVERFLOW, scan
 from adrec_cli.errors import InputError
 from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID, ITEM_INDEX, TITLE
 

@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from adrec_cli.data.bad_rows import EXAMPLES, BadRow, bad_rows_error, record_place
 from adrec_cli.data.coding import encode
-from adrec_cli.data.collecting import (
+from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.reading.bad_rows import EXAMPLES, BadRow, bad_rows_error, record_place
+from adrec_cli.data.reading.collecting import (
     BAD,
     BELOW_RATING,
     BLANK,
@@ -22,10 +23,9 @@ from adrec_cli.data.collecting import (
     ReadReport,
     collect_table,
 )
-from adrec_cli.data.interactions import Interactions
-from adrec_cli.data.recognition import Table
-from adrec_cli.data.scanning import OVERFLOW, scan
-from adrec_cli.data.timestamps import TimeUnit, find_unit, plausible, to_microseconds
+from adrec_cli.data.reading.recognition import Table
+from adrec_cli.data.reading.scanning import OVERFLOW, scan
+from adrec_cli.data.reading.times import TimeUnit, find_unit, plausible, to_microseconds
 from adrec_cli.errors import InputError
 
 _UNIT_NAMES: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}

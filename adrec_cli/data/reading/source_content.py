@@ -14,17 +14,17 @@ from typing import Any, Final
 import polars as pl
 
 from adrec_cli.artifacts.atomic import storage_error
-from adrec_cli.data.collecting import ReadOptions, ReadReport
-from adrec_cli.data.decoding import Decoded, decode
 from adrec_cli.data.demo import demo_interactions, demo_metadata
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.interactions import Interactions
-from adrec_cli.data.item_metadata import read_metadata
-from adrec_cli.data.literal_lines import as_json_lines
 from adrec_cli.data.options import Settings
 from adrec_cli.data.plan import ItemSource, Plan
-from adrec_cli.data.reading import read_interactions
-from adrec_cli.data.recognition import Table, recognise
+from adrec_cli.data.reading.collecting import ReadOptions, ReadReport
+from adrec_cli.data.reading.decoding import Decoded, decode
+from adrec_cli.data.reading.events import read_interactions
+from adrec_cli.data.reading.item_metadata import read_metadata
+from adrec_cli.data.reading.literal_lines import as_json_lines
+from adrec_cli.data.reading.recognition import Table, recognise
 from adrec_cli.errors import InputError
 
 SCRATCH_FOLDER: Final = ".scratch"

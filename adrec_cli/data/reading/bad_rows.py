@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from adrec_cli.data.recognition import Table
+from adrec_cli.data.reading.recognition import Table
 from adrec_cli.errors import InputError
 
 BadRowPolicy = Literal["error", "skip"]

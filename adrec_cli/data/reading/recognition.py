@@ -13,8 +13,8 @@ from typing import Final, Literal
 import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
-from adrec_cli.data.columns import known_column
-from adrec_cli.data.decoding import Decoded
+from adrec_cli.data.reading.decoding import Decoded
+from adrec_cli.data.reading.roles import known_column
 from adrec_cli.errors import InputError, UsageError
 
 Layout = Literal["delimited", "double-colon", "jsonl", "parquet", "arrow", "sequences"]

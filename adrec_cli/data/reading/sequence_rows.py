@@ -10,9 +10,9 @@ from typing import Any, Final
 import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
-from adrec_cli.data.columns import Column, find_roles, known_column
-from adrec_cli.data.recognition import Table
-from adrec_cli.data.scanning import scan_lines
+from adrec_cli.data.reading.recognition import Table
+from adrec_cli.data.reading.roles import Column, find_roles, known_column
+from adrec_cli.data.reading.scanning import scan_lines
 from adrec_cli.errors import InputError
 
 _ITEM_LISTS: Final = ("items", "itemids", "sequence", "itemsequence", "history", "train")

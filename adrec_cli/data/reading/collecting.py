@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from adrec_cli.data import scanning
-from adrec_cli.data.bad_rows import BadRow, BadRowPolicy, bad_rows_error, drop_malformed
-from adrec_cli.data.columns import Column, Roles, find_roles
-from adrec_cli.data.recognition import Table
-from adrec_cli.data.scanning import OVERFLOW, scan
-from adrec_cli.data.sequence_rows import SequenceColumns, find_sequence_columns, scan_sequences
-from adrec_cli.data.timestamps import TimeReading, TimeUnit, find_reading, native_expression, time_expression
+from adrec_cli.data.reading import scanning
+from adrec_cli.data.reading.bad_rows import BadRow, BadRowPolicy, bad_rows_error, drop_malformed
+from adrec_cli.data.reading.recognition import Table
+from adrec_cli.data.reading.roles import Column, Roles, find_roles
+from adrec_cli.data.reading.scanning import OVERFLOW, scan
+from adrec_cli.data.reading.sequence_rows import SequenceColumns, find_sequence_columns, scan_sequences
+from adrec_cli.data.reading.times import TimeReading, TimeUnit, find_reading, native_expression, time_expression
 from adrec_cli.errors import InputError
 
 OK, BAD, BELOW_RATING, BLANK = range(4)

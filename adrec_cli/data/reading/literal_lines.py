@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from adrec_cli.data.decoding import Decoded
+from adrec_cli.data.reading.decoding import Decoded
 
 _BROKEN = (ValueError, SyntaxError, MemoryError, RecursionError, TypeError)
 

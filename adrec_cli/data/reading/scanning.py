@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
-from adrec_cli.data.recognition import Table
+from adrec_cli.data.reading.recognition import Table
 
 BLANK: Final = "blank"
 OVERFLOW: Final = "overflow"

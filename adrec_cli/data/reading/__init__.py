@@ -1,0 +1,1 @@
+"""Raw files of any form to interactions: decoded, recognised, roles and times found, rows collected."""
