@@ -7,16 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from adrec_cli.errors import UsageError
+from adrec_cli.loading.recommender import Recommender, open_recommender
 from adrec_cli.models.base import Sampling
-from adrec_cli.pipeline.item_choice import ItemChoice
-from adrec_cli.pipeline.recommend import (
-    Merging,
-    Recommendation,
-    RecommendedItem,
-    RecommendOptions,
-    recommend_with,
-)
-from adrec_cli.pipeline.recommender import Recommender, open_recommender
+from adrec_cli.pipeline.recommend import Merging, Recommendation, RecommendedItem, recommend_with
+from adrec_cli.recommending.item_choice import ItemChoice
+from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import MANIFEST_FILE
 
 __all__ = [

@@ -12,9 +12,9 @@ import adrec_cli
 from adrec_cli import load_recommender
 from adrec_cli.api import Sampling
 from adrec_cli.errors import ArtifactError, InputError, UsageError
+from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.run import run
-from adrec_cli.pipeline.train import ExperimentOptions
 from tests.conftest import TINY, write_interactions
 
 

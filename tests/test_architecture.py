@@ -15,10 +15,26 @@ from adrec_cli.training.stages import Stage, TrainingConfig
 PACKAGE = Path(__file__).resolve().parents[1] / "adrec_cli"
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
 FOUNDATION = {"schema", "errors", "", "config", "runtime", "presets"}
+MECHANICS = {"training", "ranking", "artifacts", "data", "models", "diagnostics"}
+# What commands share, a wing each, and the wings it builds on.
+WINGS = {
+    "loading": set(),
+    "experiments": {"loading"},
+    "inspecting": {"loading"},
+    "recommending": {"loading"},
+    "serving": {"loading"},
+    "promotion": {"loading", "experiments"},
+    "evaluating": {"loading", "experiments"},
+    "comparing": {"loading", "experiments", "evaluating"},
+    "sweeping": {"loading", "experiments", "evaluating"},
+    "pictures": {"loading", "experiments", "inspecting", "sweeping", "plots"},
+    "reporting": {"loading", "experiments", "inspecting", "comparing", "sweeping", "pictures"},
+}
 MAY_IMPORT = {
     # The command line calls the pipeline only; it knows the types of what it is told and what it shows.
-    "cli": {"cli", "pipeline", "training", "data", "models", "artifacts", "diagnostics", *FOUNDATION},
-    "pipeline": {"pipeline", "training", "ranking", "artifacts", "data", "models", "diagnostics", "plots", *FOUNDATION},
+    "cli": {"cli", "pipeline", *WINGS, "training", "data", "models", "artifacts", "diagnostics", *FOUNDATION},
+    "pipeline": {"pipeline", *WINGS, *MECHANICS, *FOUNDATION},
+    **{wing: {wing, *below, *MECHANICS, *FOUNDATION} for wing, below in WINGS.items()},
     "training": {"training", "data", "models", "diagnostics", *FOUNDATION},
     "ranking": {"ranking", "data", "models", *FOUNDATION},
     "artifacts": {"artifacts", *FOUNDATION},
@@ -29,6 +45,8 @@ MAY_IMPORT = {
     "plots": {"plots", "schema", "errors"},
     "diffusion": {"diffusion", "schema", "errors"},
 }
+# A command that is made of another: the night begins with what `adrec preprocess` does.
+COMMANDS_OF_COMMANDS = {("run", "preprocess")}
 ONLY_IN_CLI = {"typer", "rich", "click"}
 NEVER = {"pickle", "shelve", "marshal", "dill", "joblib", "cloudpickle"}
 
@@ -68,6 +86,17 @@ def test_imports_go_one_way(path):
             )
         if path.stem in ("schema", "errors") and path.parent == PACKAGE:
             assert top != "adrec_cli", f"{path} imports {module}"
+
+
+def test_no_command_imports_another():
+    found = {
+        (path.stem, module.split(".")[2])
+        for path in SOURCES
+        if path.parent == PACKAGE / "pipeline"
+        for module in imported_modules(path)
+        if module.startswith("adrec_cli.pipeline.")
+    }
+    assert found == COMMANDS_OF_COMMANDS
 
 
 def test_no_imports_go_round_in_a_circle():

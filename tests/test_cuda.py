@@ -7,14 +7,17 @@ import pytest
 import torch
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.models.base import Sampling
 from adrec_cli.pipeline.bench import BenchOptions, bench
-from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
-from adrec_cli.pipeline.recommend import RecommendOptions, recommend
-from adrec_cli.pipeline.stage import RunOptions
-from adrec_cli.pipeline.train import ExperimentOptions, train
+from adrec_cli.pipeline.evaluate import evaluate
+from adrec_cli.pipeline.recommend import recommend
+from adrec_cli.pipeline.train import train
 from adrec_cli.ranking.protocols import held_out_cases
 from adrec_cli.ranking.scores import target_ranks, top_k
+from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.runtime import resolve_device, seeded_generator
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.losses import catalogue_cross_entropy

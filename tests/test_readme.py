@@ -16,8 +16,8 @@ import typer.main
 from adrec_cli.cli.app import app
 from adrec_cli.diffusion.schedules import SCHEDULES
 from adrec_cli.errors import ExitCode
-from adrec_cli.pipeline.ablations import ABLATIONS
-from adrec_cli.pipeline.experiment import compose, parse_settings
+from adrec_cli.experiments.experiment import compose, parse_settings
+from adrec_cli.sweeping.ablations import ABLATIONS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

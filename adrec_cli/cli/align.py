@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, Computing, DatasetName, Force, parent_option
-from adrec_cli.cli.stages_shown import show_stages
-from adrec_cli.cli.training_options import Training
+from adrec_cli.cli.options.common import Common, Computing, DatasetName, Force, parent_option
+from adrec_cli.cli.options.training import Training
+from adrec_cli.cli.show.stages import show_stages
 
 
 def align(
@@ -21,7 +21,7 @@ def align(
     session: Session,
 ) -> None:
     """Train ADRec's stage 2: the modules that attend and denoise, with the item embeddings frozen."""
-    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.pipeline.train import train_next_stage
 
     with TrainingProgress(session.terminal) as progress:

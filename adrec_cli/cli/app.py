@@ -27,7 +27,7 @@ from adrec_cli.cli.report import report
 from adrec_cli.cli.rollback import rollback
 from adrec_cli.cli.run import run
 from adrec_cli.cli.serve import serve
-from adrec_cli.cli.streams import prepare_streams
+from adrec_cli.cli.show.streams import prepare_streams
 from adrec_cli.cli.sweep import sweep
 from adrec_cli.cli.train import train
 from adrec_cli.cli.tune import tune

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common
+from adrec_cli.cli.options.common import Common
 from adrec_cli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import Any, TypeGuard
 import typer
 
 from adrec_cli.cli.failures import reported
-from adrec_cli.cli.options import Common, LogFormat
-from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.options.common import Common, LogFormat
+from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.runtime import StopRequest
 
 

@@ -8,10 +8,10 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.compare_options import Comparing, Seeds
-from adrec_cli.cli.compare_shown import show_comparison
-from adrec_cli.cli.options import Common, Computing, DatasetArgument
-from adrec_cli.cli.ranking_options import Candidates, Denoising
+from adrec_cli.cli.options.common import Common, Computing, DatasetArgument
+from adrec_cli.cli.options.compare import Comparing, Seeds
+from adrec_cli.cli.options.ranking import Candidates, Denoising
+from adrec_cli.cli.show.compare import show_comparison
 
 
 def compare(
@@ -32,9 +32,9 @@ def compare(
     session: Session,
 ) -> None:  # fmt: skip
     """Put all trained models side by side: metrics with intervals, tests, time, and size."""
-    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.cli.show.training_progress import TrainingProgress
+    from adrec_cli.experiments.stage import RunOptions
     from adrec_cli.pipeline import compare as pipeline
-    from adrec_cli.pipeline.stage import RunOptions
 
     with TrainingProgress(session.terminal) as progress:
         found = pipeline.compare(

@@ -62,8 +62,8 @@ def checkpoint_or_model(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def varied_option(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of an option that can be varied."""
-    from adrec_cli.pipeline.experiment import compose
-    from adrec_cli.pipeline.sweeping.option_keys import option_names_typed
+    from adrec_cli.experiments.experiment import compose
+    from adrec_cli.sweeping.option_keys import option_names_typed
 
     model = ctx.params.get("model") or "adrec"
     names = option_names_typed(compose(model)) if model in STAGES else []
@@ -72,7 +72,7 @@ def varied_option(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def ablation(incomplete: str) -> list[str]:
     """Complete the name of an ablation."""
-    from adrec_cli.pipeline.ablations import ABLATIONS
+    from adrec_cli.sweeping.ablations import ABLATIONS
 
     return _starting(ABLATIONS, incomplete)
 

@@ -10,8 +10,8 @@ import typer
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common
-from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.options.common import Common
+from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
     from adrec_cli.data.datasets import DatasetSpec, Expected

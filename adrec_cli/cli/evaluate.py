@@ -9,10 +9,10 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, Computing, DatasetName
-from adrec_cli.cli.ranking_options import Candidates, Denoising
-from adrec_cli.cli.report_shown import describe, show_beyond_accuracy, show_metrics, show_slices
-from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.options.common import Common, Computing, DatasetName
+from adrec_cli.cli.options.ranking import Candidates, Denoising
+from adrec_cli.cli.show.evaluation import describe, show_beyond_accuracy, show_metrics, show_slices
+from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
     from adrec_cli.artifacts.report import Evaluation
@@ -47,12 +47,12 @@ def evaluate(
 
     Several numbers of --steps, such as 1,2,4,8, give a table of quality against time instead.
     """
-    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.pipeline import evaluate as pipeline
 
     counts = denoising.step_counts()
     if len(counts) > 1:
-        from adrec_cli.cli.step_study_shown import show_step_study
+        from adrec_cli.cli.show.step_study import show_step_study
         from adrec_cli.pipeline.step_study import study_steps
 
         options = candidates.evaluation(computing, replace(denoising, steps=None), part=part, seed=seed)

@@ -10,7 +10,7 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, DatasetName
+from adrec_cli.cli.options.common import Common, DatasetName
 
 
 def export(

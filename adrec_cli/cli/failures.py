@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import typer
 
-from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import AdrecError, ExitCode, InterruptedRun
 
 BUG = 1

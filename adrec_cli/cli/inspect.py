@@ -9,12 +9,12 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, DatasetName
-from adrec_cli.cli.sparkline import sparkline
-from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.options.common import Common, DatasetName
+from adrec_cli.cli.show.sparkline import sparkline
+from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
-    from adrec_cli.pipeline.inspect import Inspection
+    from adrec_cli.inspecting.inspection import Inspection
 
 _SPECTRUM_BARS = 7
 _SPECTRUM = "the singular values, each dimension scaled to 1, largest first"
@@ -47,9 +47,10 @@ def inspect(
     session: Session,
 ) -> None:  # fmt: skip
     """Show whether item vectors collapse: their figures for several models, side by side with noise."""
+    from adrec_cli.inspecting.inspection import InspectOptions
     from adrec_cli.pipeline import inspect as pipeline
 
-    options = pipeline.InspectOptions(item_ids=tuple(item or ()), k=k, clusters=clusters, seed=seed, threads=threads)
+    options = InspectOptions(item_ids=tuple(item or ()), k=k, clusters=clusters, seed=seed, threads=threads)
     found = pipeline.inspect(names or [], workspace=common.workspace, dataset_name=dataset, options=options)
     _show(session.terminal, found, explain=explain)
 

@@ -10,8 +10,8 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, DatasetArgument
-from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.options.common import Common, DatasetArgument
+from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.plot import Plotted
@@ -44,15 +44,16 @@ def plot(
     session: Session,
 ) -> None:  # fmt: skip
     """Draw training, item vectors, slices and sweeps: whatever the data set has, as PNG and SVG."""
+    from adrec_cli.pictures.drawing import PicturesSkipped, PicturesStarted
+    from adrec_cli.pictures.picture import PictureOptions
     from adrec_cli.pipeline import plot as pipeline
-    from adrec_cli.pipeline.pictures.picture import PictureOptions
 
     terminal = session.terminal
 
     def told(event: object) -> None:
-        if isinstance(event, pipeline.PicturesStarted):
+        if isinstance(event, PicturesStarted):
             terminal.note(f"{event.kind} ...")
-        elif isinstance(event, pipeline.PicturesSkipped):
+        elif isinstance(event, PicturesSkipped):
             terminal.note(f"no picture of {event.kind}: {event.reason}")
 
     options = PictureOptions(metric=metric, items=items, seed=seed, steps=tuple(steps or ()))

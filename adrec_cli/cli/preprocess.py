@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, Force, Raw, Source
-from adrec_cli.cli.preprocess_options import Columns, Cut, preprocess_options
-from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.options.common import Common, Force, Raw, Source
+from adrec_cli.cli.options.preprocess import Columns, Cut, preprocess_options
+from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
     from adrec_cli.data.filters import FilterApplied
@@ -35,7 +35,7 @@ def preprocess(
     session: Session,
 ) -> None:
     """Turn raw interactions into sequences.parquet, items.parquet and manifest.json."""
-    from adrec_cli.cli.progress import Progress
+    from adrec_cli.cli.show.progress import Progress
     from adrec_cli.pipeline import preprocess as pipeline
 
     options = preprocess_options(columns, cut, common.workspace, max_length=max_length)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, Computing, DatasetArgument, Force
-from adrec_cli.cli.stages_shown import show_stages
-from adrec_cli.cli.training_options import Training
+from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Force
+from adrec_cli.cli.options.training import Training
+from adrec_cli.cli.show.stages import show_stages
 
 
 def pretrain(
@@ -18,7 +18,7 @@ def pretrain(
     session: Session,
 ) -> None:
     """Train ADRec's stage 1: item embeddings and the causal attention module."""
-    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.pipeline.train import train_first_stage
 
     with TrainingProgress(session.terminal) as progress:

@@ -10,11 +10,11 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, Computing, DatasetName
-from adrec_cli.cli.ranking_options import Denoising
+from adrec_cli.cli.options.common import Common, Computing, DatasetName
+from adrec_cli.cli.options.ranking import Denoising
+from adrec_cli.cli.options.recommend import Choice, Many
 from adrec_cli.cli.recommend_many import recommend_many
-from adrec_cli.cli.recommend_options import Choice, Many
-from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import UsageError
 
 if TYPE_CHECKING:

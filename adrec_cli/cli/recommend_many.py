@@ -6,14 +6,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common
-from adrec_cli.cli.recommend_options import Many
-from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.options.common import Common
+from adrec_cli.cli.options.recommend import Many
+from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
-    from adrec_cli.pipeline.recommend import RecommendOptions
     from adrec_cli.pipeline.recommend_batch import BatchSummary
-    from adrec_cli.pipeline.requests import Audience
+    from adrec_cli.recommending.audience import Audience
+    from adrec_cli.recommending.options import RecommendOptions
 
 
 def recommend_many(
@@ -27,7 +27,7 @@ def recommend_many(
     session: Session,
 ) -> None:
     """Write the recommendations of a batch and say what was written."""
-    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.pipeline.recommend_batch import recommend_batch
 
     assert many.out is not None

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, DatasetArgument
+from adrec_cli.cli.options.common import Common, DatasetArgument
 
 
 def report(
@@ -25,7 +25,7 @@ def report(
     session: Session,
 ) -> None:
     """Write one HTML file about the data, the models, their results, and how to get them again."""
-    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.pipeline import report as pipeline
 
     with TrainingProgress(session.terminal) as progress:

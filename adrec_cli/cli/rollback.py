@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, DatasetArgument, ModelName
+from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName
 
 
 def rollback(

@@ -6,13 +6,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, Computing, Force, ModelName, Raw, Source
-from adrec_cli.cli.preprocess_options import Columns, Cut, preprocess_options
-from adrec_cli.cli.promotion_options import Promotion
-from adrec_cli.cli.ranking_options import Candidates, Denoising
-from adrec_cli.cli.report_shown import describe
-from adrec_cli.cli.terminal import Terminal
-from adrec_cli.cli.training_options import Training
+from adrec_cli.cli.options.common import Common, Computing, Force, ModelName, Raw, Source
+from adrec_cli.cli.options.preprocess import Columns, Cut, preprocess_options
+from adrec_cli.cli.options.promotion import Promotion
+from adrec_cli.cli.options.ranking import Candidates, Denoising
+from adrec_cli.cli.options.training import Training
+from adrec_cli.cli.show.evaluation import describe
+from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.run import RunSummary
@@ -35,7 +35,7 @@ def run(
     session: Session,
 ) -> None:
     """Preprocess, train, evaluate and promote: whatever is not up to date. The command for cron."""
-    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.pipeline import run as pipeline
 
     with TrainingProgress(session.terminal) as progress:

@@ -10,8 +10,8 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, Computing, DatasetName, option
-from adrec_cli.cli.ranking_options import Eta, Guidance, Merge, Sampler, Samples
+from adrec_cli.cli.options.common import Common, Computing, DatasetName, option
+from adrec_cli.cli.options.ranking import Eta, Guidance, Merge, Sampler, Samples
 
 if TYPE_CHECKING:
     from adrec_cli.models.base import Sampling
@@ -89,7 +89,7 @@ def serve(
 ) -> None:  # fmt: skip
     """Answer requests over HTTP, and take a newly promoted model without dropping one."""
     from adrec_cli.pipeline import serve as pipeline
-    from adrec_cli.pipeline.serving.questions import Limits
+    from adrec_cli.serving.questions import Limits
 
     terminal = session.terminal
     options = pipeline.ServeOptions(

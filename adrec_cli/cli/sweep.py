@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.compare_shown import shown_p
-from adrec_cli.cli.options import Common, Computing, DatasetArgument, Force, ModelName
-from adrec_cli.cli.ranking_options import Candidates, Denoising
-from adrec_cli.cli.sweep_options import Trying
-from adrec_cli.cli.terminal import Terminal
-from adrec_cli.cli.training_options import Training
+from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Force, ModelName
+from adrec_cli.cli.options.ranking import Candidates, Denoising
+from adrec_cli.cli.options.sweep import Trying
+from adrec_cli.cli.options.training import Training
+from adrec_cli.cli.show.compare import shown_p
+from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import DivergedError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def sweep(
     session: Session,
 ) -> None:
     """Train a model with options varied or parts left out, and compare the runs on validation."""
-    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.pipeline import sweep as pipeline
 
     with TrainingProgress(session.terminal) as progress:
@@ -71,7 +71,7 @@ def show_sweep(terminal: Terminal, sweep: Sweep) -> None:
 
 
 def _show_part(terminal: Terminal, sweep: Sweep, part: str) -> None:
-    from adrec_cli.cli.training_view import duration
+    from adrec_cli.cli.show.training_view import duration
 
     table = {(summary.run, summary.metric): summary for summary in sweep.summaries if summary.part == part}
     differences = {one.run: one for one in sweep.differences if one.part == part}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, Computing, DatasetArgument, Force, ModelName
-from adrec_cli.cli.stages_shown import show_stages
-from adrec_cli.cli.training_options import Training
+from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Force, ModelName
+from adrec_cli.cli.options.training import Training
+from adrec_cli.cli.show.stages import show_stages
 
 
 def train(
@@ -19,7 +19,7 @@ def train(
     session: Session,
 ) -> None:
     """Train all stages of a model in a row; what is up to date is skipped."""
-    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.pipeline import train as pipeline
 
     with TrainingProgress(session.terminal) as progress:

@@ -6,15 +6,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, Computing, DatasetArgument, ModelName
-from adrec_cli.cli.terminal import Terminal, short
-from adrec_cli.cli.training_options import Training
-from adrec_cli.cli.tune_options import Searching
+from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, ModelName
+from adrec_cli.cli.options.training import Training
+from adrec_cli.cli.options.tune import Searching
+from adrec_cli.cli.show.terminal import Terminal, short
 from adrec_cli.errors import DivergedError
 
 if TYPE_CHECKING:
-    from adrec_cli.pipeline.sweeping.trials import Trial
     from adrec_cli.pipeline.tune import Search
+    from adrec_cli.sweeping.trials import Trial
 
 _SHOWN_TRIALS = 10
 
@@ -30,7 +30,7 @@ def tune(
     session: Session,
 ) -> None:
     """Search options that do well on validation; the best become a file for --config."""
-    from adrec_cli.cli.training_progress import TrainingProgress
+    from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.pipeline import tune as pipeline
 
     with TrainingProgress(session.terminal) as progress:
@@ -53,7 +53,7 @@ def _show(terminal: Terminal, search: Search) -> None:
     if terminal.as_json:
         terminal.document(asdict(search))
         return
-    from adrec_cli.cli.training_view import duration
+    from adrec_cli.cli.show.training_view import duration
 
     def rank(trial: Trial) -> tuple[bool, float]:
         return trial.state != "done", -(trial.value or 0.0)

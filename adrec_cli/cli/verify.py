@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options import Common, Raw
+from adrec_cli.cli.options.common import Common, Raw
 from adrec_cli.errors import ExitCode
 
 

@@ -16,10 +16,10 @@ from adrec_cli.data.batches import training_windows
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.data.synthetic import synthetic_sequences
 from adrec_cli.errors import UsageError
+from adrec_cli.loading.opening import open_dataset
 from adrec_cli.models.adrec import ADRec
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
-from adrec_cli.pipeline.opening import open_dataset
 from adrec_cli.ranking.protocols import Cases, held_out_cases
 from adrec_cli.ranking.scores import represented, target_ranks, top_k
 from adrec_cli.runtime import resolve_device, seeded_generator, set_threads

@@ -17,7 +17,6 @@ from adrec_cli.artifacts.report import RANKS_NEXT_SUFFIX, report_files, report_o
 from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER
 from adrec_cli.errors import ArtifactError, LockedError
-from adrec_cli.pipeline.sweeping.shared_stages import STAGES_FOLDER
 from adrec_cli.schema import (
     CHECKPOINT_SUFFIX,
     MANIFEST_FILE,
@@ -26,6 +25,7 @@ from adrec_cli.schema import (
     SEED_FOLDER,
     STATE_SUFFIX,
 )
+from adrec_cli.sweeping.shared_stages import STAGES_FOLDER
 
 _UNFINISHED = (TEMPORARY_SUFFIX, NEXT_SUFFIX, RANKS_NEXT_SUFFIX)
 

@@ -9,17 +9,19 @@ from pathlib import Path
 
 from adrec_cli.artifacts.report import Evaluation, read_ranks
 from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.comparing.contenders import Contender, all_contenders, named_contenders
+from adrec_cli.comparing.seeds import train_with_seeds
+from adrec_cli.comparing.side_by_side import METRIC_NAMES, Measured, ModelComparison, side_by_side
+from adrec_cli.comparing.training_time import training_seconds
 from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.evaluating.evaluation import evaluate_opened, stored_evaluation
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.stage import RunOptions
+from adrec_cli.loading.opening import Checkpoint, Dataset, open_dataset
 from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import is_sampled
-from adrec_cli.pipeline.contenders import Contender, all_contenders, named_contenders
-from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate_opened, stored_evaluation
-from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_dataset
-from adrec_cli.pipeline.seeds import train_with_seeds
-from adrec_cli.pipeline.side_by_side import METRIC_NAMES, Measured, ModelComparison, side_by_side
-from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore
-from adrec_cli.pipeline.train import ExperimentOptions
-from adrec_cli.pipeline.training_time import training_seconds
 from adrec_cli.ranking.merging import SINGLE
 from adrec_cli.runtime import StopRequest
 

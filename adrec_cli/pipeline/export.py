@@ -17,10 +17,10 @@ from torch import nn
 
 from adrec_cli.artifacts.atomic import file_sha256, replacing, write_bytes
 from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.models.adrec import ADRec
 from adrec_cli.models.base import FAST_SAMPLING, HistoryBatch, SequentialRecommender
 from adrec_cli.models.sasrec import SASRec
-from adrec_cli.pipeline.recommender import open_recommender
 from adrec_cli.schema import ITEM_ID, PAD
 
 TOLERANCE = 1e-4

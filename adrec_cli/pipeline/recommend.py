@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,41 +11,12 @@ import numpy.typing as npt
 
 from adrec_cli.data.sequences import item_indices
 from adrec_cli.errors import InputError, UsageError
-from adrec_cli.models.base import Sampling
-from adrec_cli.pipeline.item_choice import ItemChoice
-from adrec_cli.pipeline.recommender import MODEL, Histories, Recommender, current_checkpoint, open_recommender
-from adrec_cli.ranking.merging import SINGLE, Merging
+from adrec_cli.loading.recommender import MODEL, Histories, Recommender, current_checkpoint, open_recommender
+from adrec_cli.ranking.merging import Merging
+from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, TITLE
 
 __all__ = ["Merging", "RecommendOptions", "Recommendations", "current_checkpoint", "recommend", "recommend_with"]
-
-MAX_K = 10_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecommendOptions:
-    """What to recommend.
-
-    Attributes:
-        k: items a user; fewer come back where fewer are left.
-        include_seen: items of the history may come back.
-        choice: which items may come back at all.
-        sampling: of a diffusion model.
-        merging: how many samples, and how they become one list.
-        device, threads: to compute on.
-    """
-
-    k: int = 10
-    include_seen: bool = False
-    choice: ItemChoice = field(default_factory=ItemChoice)
-    sampling: Sampling = field(default_factory=Sampling)
-    merging: Merging = SINGLE
-    device: str = "auto"
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.k <= MAX_K:
-            raise UsageError(f"-k must be between 1 and {MAX_K:,}, got {self.k}")
 
 
 @dataclass(frozen=True, kw_only=True)

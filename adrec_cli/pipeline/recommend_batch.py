@@ -15,11 +15,11 @@ from adrec_cli.artifacts.atomic import storage_error, write_bytes
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.artifacts.recommendation_file import Parts, format_of, table_writer, unfinished
 from adrec_cli.errors import InterruptedRun
-from adrec_cli.pipeline.recommend import RecommendOptions
-from adrec_cli.pipeline.recommender import MODEL, POPULAR, Recommender, open_recommender
-from adrec_cli.pipeline.requests import Audience, Requests, collect_requests
-from adrec_cli.pipeline.stage import OnEvent, ignore
-from adrec_cli.pipeline.timed_ranking import RankingProgress
+from adrec_cli.evaluating.timed_ranking import RankingProgress
+from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.loading.recommender import MODEL, POPULAR, Recommender, open_recommender
+from adrec_cli.recommending.audience import Audience, Requests, collect_requests
+from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, USER_ID
 
 STDOUT = Path("-")

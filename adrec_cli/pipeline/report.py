@@ -8,12 +8,12 @@ from pathlib import Path
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError, InputError
-from adrec_cli.pipeline.inspect import Inspection, inspect
-from adrec_cli.pipeline.opening import open_dataset
-from adrec_cli.pipeline.reporting.material import Material, gathered
-from adrec_cli.pipeline.reporting.page import page
-from adrec_cli.pipeline.reporting.pictures import Pictures, draw_pictures
-from adrec_cli.pipeline.stage import OnEvent, ignore
+from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.inspecting.inspection import Inspection, inspect_embeddings
+from adrec_cli.loading.opening import open_dataset
+from adrec_cli.reporting.material import Material, gathered
+from adrec_cli.reporting.page import page
+from adrec_cli.reporting.pictures import Pictures, draw_pictures
 from adrec_cli.runtime import set_threads
 from adrec_cli.schema import REPORTS_FOLDER
 
@@ -97,7 +97,7 @@ def _inspected(material: Material, workspace: Path) -> Inspection | None:
     if not last:
         return None
     try:
-        return inspect(last, workspace=workspace, dataset_name=folder.name)
+        return inspect_embeddings(last, workspace=workspace, dataset_name=folder.name)
     except (ArtifactError, InputError) as error:
         material.left_out.append(error.message)
         return None

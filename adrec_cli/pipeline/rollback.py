@@ -9,8 +9,8 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.promotion import Generation, read_current, withdraw
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError
-from adrec_cli.pipeline.opening import open_dataset
-from adrec_cli.pipeline.recommender import open_with_items
+from adrec_cli.loading.opening import open_dataset
+from adrec_cli.loading.recommender import open_with_items
 
 
 @dataclass(frozen=True, kw_only=True)

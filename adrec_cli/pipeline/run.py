@@ -9,14 +9,17 @@ from typing import Any
 
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.report import Evaluation
-from adrec_cli.pipeline.comparison import Comparison
-from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate_opened, stored_evaluation
-from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
+from adrec_cli.evaluating.evaluation import evaluate_opened, stored_evaluation
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.chain import train_stages
+from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.stage import RunOptions
+from adrec_cli.experiments.warm_start import FreshStart, StartChosen, WarmStart, warm_start
+from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, preprocess
-from adrec_cli.pipeline.promote import Promotion, PromotionOptions, promote_if_good
-from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore
-from adrec_cli.pipeline.train import ExperimentOptions, train_stages
-from adrec_cli.pipeline.warm_start import FreshStart, StartChosen, WarmStart, warm_start
+from adrec_cli.promotion.against_current import Comparison
+from adrec_cli.promotion.promote import Promotion, PromotionOptions, promote_if_good
 from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.training.stages import TrainingConfig

@@ -12,15 +12,15 @@ from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import StorageError, UsageError
+from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
-from adrec_cli.pipeline.recommender import open_recommender
-from adrec_cli.pipeline.serving.questions import Limits
-from adrec_cli.pipeline.serving.served_model import ServedModel
 from adrec_cli.ranking.merging import SINGLE, Merging
+from adrec_cli.serving.questions import Limits
+from adrec_cli.serving.served_model import ServedModel
 from adrec_cli.training.stages import STAGES
 
 if TYPE_CHECKING:
-    from adrec_cli.pipeline.serving.server import Server
+    from adrec_cli.serving.server import Server
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def make_server(
         ArtifactError: no model, or one that is damaged or does not belong to the dataset.
     """
     try:
-        from adrec_cli.pipeline.serving.server import Server
+        from adrec_cli.serving.server import Server
     except ModuleNotFoundError as error:
         raise UsageError("serving needs starlette and uvicorn", hint="pip install 'adrec-cli[serve]'") from error
     # Looked up once: a data set that appears later must not make it unclear which one is served.

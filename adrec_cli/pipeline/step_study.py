@@ -12,12 +12,18 @@ import torch
 
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import UsageError
+from adrec_cli.evaluating.options import BASELINE, EvaluationOptions, negatives_of, protocol_of
+from adrec_cli.evaluating.timed_ranking import RankingProgress, timed_ranks
+from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.loading.opening import (
+    Checkpoint,
+    Dataset,
+    dataset_folder_of,
+    open_checkpoint,
+    open_dataset,
+    restore_model,
+)
 from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.pipeline.evaluate import BASELINE, EvaluationOptions, negatives_of, protocol_of
-from adrec_cli.pipeline.opening import Checkpoint, Dataset, open_checkpoint, open_dataset, restore_model
-from adrec_cli.pipeline.stage import OnEvent, ignore
-from adrec_cli.pipeline.timed_ranking import RankingProgress, timed_ranks
-from adrec_cli.pipeline.train import dataset_folder_of
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import Cases, held_out_cases
 from adrec_cli.runtime import resolve_device, set_threads

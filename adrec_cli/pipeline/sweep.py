@@ -12,21 +12,22 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.sweep_files import RESULTS_FILE, SWEEPS_FOLDER, RunDifference, SweepRecord, write_sweep
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import DivergedError, UsageError
-from adrec_cli.pipeline.ablations import ABLATIONS, ablation
-from adrec_cli.pipeline.evaluate import EvaluationOptions
-from adrec_cli.pipeline.experiment import Experiment
-from adrec_cli.pipeline.opening import Dataset, open_dataset
-from adrec_cli.pipeline.pictures.sweeps import sweep_picture
-from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore
-from adrec_cli.pipeline.sweeping.command_line import sweep_command
-from adrec_cli.pipeline.sweeping.design import Design, Run, base_values, planned
-from adrec_cli.pipeline.sweeping.differences import differences_to_base
-from adrec_cli.pipeline.sweeping.measuring import measured
-from adrec_cli.pipeline.sweeping.results import Outcome, Summary, results_table, summarized
-from adrec_cli.pipeline.sweeping.shared_stages import train_shared_stages
-from adrec_cli.pipeline.train import ExperimentOptions
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.stage import RunOptions
+from adrec_cli.loading.opening import Dataset, open_dataset
+from adrec_cli.pictures.sweeps import sweep_picture
 from adrec_cli.ranking.protocols import held_out_cases
 from adrec_cli.runtime import StopRequest
+from adrec_cli.sweeping.ablations import ABLATIONS, ablation
+from adrec_cli.sweeping.command_line import sweep_command
+from adrec_cli.sweeping.design import Design, Run, base_values, planned
+from adrec_cli.sweeping.differences import differences_to_base
+from adrec_cli.sweeping.measuring import measured
+from adrec_cli.sweeping.results import Outcome, Summary, results_table, summarized
+from adrec_cli.sweeping.shared_stages import train_shared_stages
 
 ABLATED_MODEL = "adrec"
 PICTURE_FILE = "sweep.svg"

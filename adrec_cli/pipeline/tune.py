@@ -19,22 +19,23 @@ from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.config import merged
 from adrec_cli.errors import UsageError
-from adrec_cli.pipeline.experiment import Experiment
-from adrec_cli.pipeline.opening import Dataset, open_dataset
-from adrec_cli.pipeline.stage import OnEvent, RunOptions, ignore
-from adrec_cli.pipeline.sweeping.command_line import tune_command
-from adrec_cli.pipeline.sweeping.design import folder_name
-from adrec_cli.pipeline.sweeping.option_keys import as_settings
-from adrec_cli.pipeline.sweeping.optuna_study import propose, require_optuna
-from adrec_cli.pipeline.sweeping.search_space import SearchSpace, search_space
-from adrec_cli.pipeline.sweeping.toml_text import toml_text
-from adrec_cli.pipeline.sweeping.trial_training import TrialTraining
-from adrec_cli.pipeline.sweeping.trials import IMPOSSIBLE, Trial, best_of, read_trials, write_trials
-from adrec_cli.pipeline.sweeping.tune_options import TuneOptions
-from adrec_cli.pipeline.train import ExperimentOptions
-from adrec_cli.pipeline.validation import monitored_protocol
+from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.stage import RunOptions
+from adrec_cli.experiments.validation import monitored_protocol
+from adrec_cli.loading.opening import Dataset, open_dataset
 from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import FORMAT_VERSION
+from adrec_cli.sweeping.command_line import tune_command
+from adrec_cli.sweeping.design import folder_name
+from adrec_cli.sweeping.option_keys import as_settings
+from adrec_cli.sweeping.optuna_study import propose, require_optuna
+from adrec_cli.sweeping.search_space import SearchSpace, search_space
+from adrec_cli.sweeping.toml_text import toml_text
+from adrec_cli.sweeping.trial_training import TrialTraining
+from adrec_cli.sweeping.trials import IMPOSSIBLE, Trial, best_of, read_trials, write_trials
+from adrec_cli.sweeping.tune_options import TuneOptions
 
 SEARCH_FILE, BEST_FILE = "search.json", "best.toml"
 _MOST_ENDS = 64

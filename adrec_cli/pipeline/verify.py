@@ -16,11 +16,8 @@ from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_cu
 from adrec_cli.artifacts.report import read_ranks, read_report, report_files
 from adrec_cli.artifacts.sweep_files import SWEEP_FILE, SWEEPS_FOLDER, read_sweep, sweep_folders
 from adrec_cli.errors import AdrecError, ArtifactError
-from adrec_cli.pipeline.experiment import compose
-from adrec_cli.pipeline.opening import Checkpoint, open_dataset, restore_model
-from adrec_cli.pipeline.sweeping.measuring import read_measured
-from adrec_cli.pipeline.sweeping.shared_stages import STAGES_FOLDER
-from adrec_cli.pipeline.sweeping.trials import read_trials
+from adrec_cli.experiments.experiment import compose
+from adrec_cli.loading.opening import Checkpoint, open_dataset, restore_model
 from adrec_cli.schema import (
     CHECKPOINT_SUFFIX,
     CURRENT_FILE,
@@ -30,6 +27,9 @@ from adrec_cli.schema import (
     SEQUENCES_FILE,
     STATE_SUFFIX,
 )
+from adrec_cli.sweeping.measuring import read_measured
+from adrec_cli.sweeping.shared_stages import STAGES_FOLDER
+from adrec_cli.sweeping.trials import read_trials
 
 WHOLE, OUT_OF_DATE, DAMAGED = "whole", "out of date", "damaged"
 

@@ -21,8 +21,8 @@ import numpy.typing as npt
 import torch
 
 from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.loading.opening import Dataset, open_checkpoint, open_dataset, restore_model
 from adrec_cli.models.base import Sampling, SequentialRecommender
-from adrec_cli.pipeline.opening import Dataset, open_checkpoint, open_dataset, restore_model
 from adrec_cli.ranking.bootstrap import bootstrap_interval
 from adrec_cli.ranking.merging import MERGES, merged_top_k
 from adrec_cli.ranking.metrics import hit_rate, ndcg

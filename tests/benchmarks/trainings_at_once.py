@@ -17,9 +17,9 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from adrec_cli.data.batches import training_windows
+from adrec_cli.loading.opening import open_dataset
 from adrec_cli.models.adrec import ADRec
 from adrec_cli.models.adrec_config import ADRecConfig
-from adrec_cli.pipeline.opening import open_dataset
 from adrec_cli.runtime import resolve_device, seeded_generator
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.loop import StageTraining

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import polars as pl
 
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.pipeline.preprocess import PreprocessOptions
-from adrec_cli.pipeline.promote import PromotionOptions
 from adrec_cli.pipeline.run import RunSummary, run
-from adrec_cli.pipeline.stage import RunOptions
-from adrec_cli.pipeline.train import ExperimentOptions
+from adrec_cli.promotion.promote import PromotionOptions
 
 STAGES = ("pretrain", "align", "finetune")
 SMALL = {"model": {"hidden_size": 64}, "stages": {name: {"patience": 3} for name in STAGES}}

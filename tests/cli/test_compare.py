@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from adrec_cli.cli import completion
-from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.show.terminal import Terminal
 from tests.cli.conftest import Adrec
 
 COLUMNS = ["model", "NDCG@10", "diff", "p", "HR@10", "training", "ms/user", "parameters"]

@@ -11,7 +11,7 @@ from tests.cli.conftest import Adrec
 
 
 def test_serving_without_its_extra(adrec: Adrec, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "adrec_cli.pipeline.serving.server", None)
+    monkeypatch.setitem(sys.modules, "adrec_cli.serving.server", None)
     done = adrec("serve", "--workspace", shop, "--dataset", "shop")
     assert done.exit_code == 2
     assert done.stderr.splitlines() == [

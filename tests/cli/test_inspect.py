@@ -12,8 +12,9 @@ import torch
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.diagnostics.embedding import diagnose
 from adrec_cli.errors import ArtifactError, InputError
-from adrec_cli.pipeline import inspect as pipeline
-from adrec_cli.pipeline.inspect import InspectOptions, inspect
+from adrec_cli.inspecting import inspection
+from adrec_cli.inspecting.inspection import InspectOptions
+from adrec_cli.pipeline.inspect import inspect
 from adrec_cli.training.diagnostics import embedding_health
 from tests.cli.conftest import Adrec
 
@@ -62,7 +63,7 @@ def test_without_scikit_learn_only_the_silhouette_is_missing(
 
 
 def test_a_collapse_is_a_warning(adrec: Adrec, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "embedding_health", lambda vectors: embedding_health(torch.ones_like(vectors)))
+    monkeypatch.setattr(inspection, "embedding_health", lambda vectors: embedding_health(torch.ones_like(vectors)))
     done = adrec("inspect", "finetune", "-w", shop)
     assert "warning: adrec: the item vectors collapse: mean cosine 1.000" in done.stderr
     assert "mean cosine\t" in done.stdout

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from adrec_cli.cli.terminal import Terminal
+from adrec_cli.cli.show.terminal import Terminal
 
 TEXT = "unknown user nobody: not among the 2,000 users of this dataset"
 HINT = 'for somebody unknown give the items: --history "id,id"'

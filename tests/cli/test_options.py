@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from adrec_cli.cli.options import Computing
-from adrec_cli.cli.preprocess_options import Columns, Cut, preprocess_options
-from adrec_cli.cli.ranking_options import Candidates, Denoising
-from adrec_cli.cli.training_options import Training
+from adrec_cli.cli.options.common import Computing
+from adrec_cli.cli.options.preprocess import Columns, Cut, preprocess_options
+from adrec_cli.cli.options.ranking import Candidates, Denoising
+from adrec_cli.cli.options.training import Training
 from adrec_cli.pipeline.preprocess import PreprocessOptions
 
 

@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from adrec_cli.cli.progress import Bar, Region
-from adrec_cli.cli.sparkline import sparkline
-from adrec_cli.cli.training_view import TrainingView, duration, epoch_row
+from adrec_cli.cli.show.progress import Bar, Region
+from adrec_cli.cli.show.sparkline import sparkline
+from adrec_cli.cli.show.training_view import TrainingView, duration, epoch_row
 from adrec_cli.training.events import EpochDone, StepDone
 
 ROW = "finetune   7/100  ce 5.1234  mse 0.5000  ndcg@10 0.0466*  10,745 tokens/s  0:12"

@@ -10,9 +10,10 @@ import torch
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.config import merged
 from adrec_cli.errors import UsageError
-from adrec_cli.pipeline.ablations import ABLATIONS, ablation
-from adrec_cli.pipeline.experiment import compose
-from adrec_cli.pipeline.train import ExperimentOptions, train, train_first_stage, train_next_stage
+from adrec_cli.experiments.experiment import compose
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.pipeline.train import train, train_first_stage, train_next_stage
+from adrec_cli.sweeping.ablations import ABLATIONS, ablation
 from tests.conftest import TINY
 
 SKIP = {"stages": {"pretrain": {"skip": True}, "align": {"skip": True}, "finetune": {"skip": True}}}

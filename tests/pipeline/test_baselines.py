@@ -8,12 +8,15 @@ import pytest
 
 from adrec_cli.config import merged
 from adrec_cli.errors import InterruptedRun, UsageError
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
-from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
+from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
-from adrec_cli.pipeline.recommend import RecommendOptions, recommend
+from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.run import run
-from adrec_cli.pipeline.train import ExperimentOptions, train
+from adrec_cli.pipeline.train import train
+from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.runtime import StopRequest
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.stages import STAGES

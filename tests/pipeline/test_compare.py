@@ -14,15 +14,17 @@ from adrec_cli.artifacts.checkpoint import read_metadata
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.report import read_ranks, read_report
 from adrec_cli.artifacts.training_log import epoch_seconds
+from adrec_cli.comparing.side_by_side import METRIC_NAMES, of_users, require_comparable
 from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, InterruptedRun, LockedError, UsageError
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.stage import StageStarted
 from adrec_cli.pipeline.clean import removable
 from adrec_cli.pipeline.compare import CompareOptions, EvaluationStarted, compare
-from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
+from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
-from adrec_cli.pipeline.side_by_side import METRIC_NAMES, of_users, require_comparable
-from adrec_cli.pipeline.stage import StageStarted
-from adrec_cli.pipeline.train import ExperimentOptions, train
+from adrec_cli.pipeline.train import train
 from adrec_cli.pipeline.verify import verify
 from adrec_cli.ranking.significance import differences_to
 from adrec_cli.runtime import StopRequest

@@ -10,9 +10,11 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.report import ranks_path, read_ranks, read_report
+from adrec_cli.evaluating.evaluation import stored_evaluation
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.loading.opening import open_dataset
 from adrec_cli.models.base import Sampling
-from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate, stored_evaluation
-from adrec_cli.pipeline.opening import open_dataset
+from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.ranking.metrics import metric_table
 from tests.conftest import write_interactions

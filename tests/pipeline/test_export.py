@@ -10,11 +10,13 @@ import pytest
 
 from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import FAST_SAMPLING
 from adrec_cli.pipeline import export as exporting
 from adrec_cli.pipeline.export import export
-from adrec_cli.pipeline.recommend import RecommendOptions, recommend
-from adrec_cli.pipeline.train import ExperimentOptions, train
+from adrec_cli.pipeline.recommend import recommend
+from adrec_cli.pipeline.train import train
+from adrec_cli.recommending.options import RecommendOptions
 from tests.conftest import TINY
 
 SASREC = {

@@ -6,11 +6,13 @@ import polars as pl
 import pytest
 
 from adrec_cli.config import merged
-from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
-from adrec_cli.pipeline.item_choice import ItemChoice
-from adrec_cli.pipeline.recommend import RecommendOptions, recommend
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.pipeline.evaluate import evaluate
+from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.run import run
-from adrec_cli.pipeline.train import ExperimentOptions
+from adrec_cli.recommending.item_choice import ItemChoice
+from adrec_cli.recommending.options import RecommendOptions
 
 REPORT_SASREC = {"hr@5": 0.3841, "ndcg@5": 0.2846}
 REPORT_ADREC = {

@@ -18,14 +18,14 @@ from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, LockedError, NotPromotedError
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.pipeline.preprocess import PreprocessOptions
-from adrec_cli.pipeline.promote import PromotionOptions
-from adrec_cli.pipeline.promotion_rule import parse_promotion_rule
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.rollback import rollback
 from adrec_cli.pipeline.run import RunStepStarted, run
-from adrec_cli.pipeline.stage import RunOptions
-from adrec_cli.pipeline.train import ExperimentOptions
+from adrec_cli.promotion.promote import PromotionOptions
+from adrec_cli.promotion.rule import parse_promotion_rule
 from tests.conftest import TINY
 
 LEARNING = merged(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from adrec_cli.errors import UsageError
-from adrec_cli.pipeline.promote import PromotionOptions
-from adrec_cli.pipeline.promotion_rule import PromotionRule, parse_promotion_rule
+from adrec_cli.promotion.promote import PromotionOptions
+from adrec_cli.promotion.rule import PromotionRule, parse_promotion_rule
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,17 @@ import pytest
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.config import merged
 from adrec_cli.errors import InputError, InterruptedRun, LockedError, StorageError, UsageError
+from adrec_cli.evaluating.timed_ranking import RankingProgress
+from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import FAST_SAMPLING
 from adrec_cli.pipeline import recommend_batch as batch
-from adrec_cli.pipeline.item_choice import ItemChoice
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
-from adrec_cli.pipeline.recommend import RecommendOptions, recommend
+from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.recommend_batch import recommend_batch
-from adrec_cli.pipeline.requests import Audience
-from adrec_cli.pipeline.timed_ranking import RankingProgress
-from adrec_cli.pipeline.train import ExperimentOptions, train
+from adrec_cli.pipeline.train import train
+from adrec_cli.recommending.audience import Audience
+from adrec_cli.recommending.item_choice import ItemChoice
+from adrec_cli.recommending.options import RecommendOptions
 from tests.conftest import TINY, write_interactions
 
 OPTIONS = RecommendOptions(k=5, sampling=FAST_SAMPLING)

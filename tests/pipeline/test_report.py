@@ -18,21 +18,23 @@ from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.report import read_report, report_files
 from adrec_cli.artifacts.sweep_files import read_sweep
 from adrec_cli.cli.app import app
-from adrec_cli.cli.options import Computing
-from adrec_cli.cli.preprocess_options import Columns, Cut, preprocess_options
-from adrec_cli.cli.ranking_options import Candidates, Denoising
-from adrec_cli.cli.training_options import Training
+from adrec_cli.cli.options.common import Computing
+from adrec_cli.cli.options.preprocess import Columns, Cut, preprocess_options
+from adrec_cli.cli.options.ranking import Candidates, Denoising
+from adrec_cli.cli.options.training import Training
 from adrec_cli.config import merged
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
-from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
+from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.report import report
-from adrec_cli.pipeline.reporting.histogram import binned, histogram
-from adrec_cli.pipeline.reporting.markup import Html, element, joined, table
-from adrec_cli.pipeline.reporting.reproduction import evaluate_command, preprocess_command, train_command
 from adrec_cli.pipeline.sweep import sweep
-from adrec_cli.pipeline.sweeping.design import Design, parse_varied
-from adrec_cli.pipeline.train import ExperimentOptions, train
+from adrec_cli.pipeline.train import train
+from adrec_cli.reporting.histogram import binned, histogram
+from adrec_cli.reporting.markup import Html, element, joined, table
+from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command
+from adrec_cli.sweeping.design import Design, parse_varied
 from tests.conftest import TINY, write_interactions
 
 HOSTILE = (

@@ -10,13 +10,15 @@ import pytest
 from adrec_cli.artifacts.checkpoint import read_metadata
 from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, InputError, NotPromotedError, UsageError
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.models.base import Sampling
-from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
-from adrec_cli.pipeline.promote import PromotionOptions
-from adrec_cli.pipeline.recommend import RecommendOptions, recommend
+from adrec_cli.pipeline.evaluate import evaluate
+from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.run import run
-from adrec_cli.pipeline.stage import RunOptions
-from adrec_cli.pipeline.train import ExperimentOptions
+from adrec_cli.promotion.promote import PromotionOptions
+from adrec_cli.recommending.options import RecommendOptions
 from tests.conftest import TINY, write_interactions
 
 EXPERIMENT = ExperimentOptions(overrides=TINY)

@@ -15,16 +15,17 @@ pytest.importorskip("starlette", reason="the extra serve is not installed")
 uvicorn = pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
 from adrec_cli.errors import ArtifactError, UsageError  # noqa: E402
+from adrec_cli.experiments.options import ExperimentOptions  # noqa: E402
 from adrec_cli.models.base import FAST_SAMPLING, Sampling  # noqa: E402
-from adrec_cli.pipeline.promote import PromotionOptions  # noqa: E402
-from adrec_cli.pipeline.recommend import RecommendOptions, recommend  # noqa: E402
+from adrec_cli.pipeline.recommend import recommend  # noqa: E402
 from adrec_cli.pipeline.rollback import rollback  # noqa: E402
 from adrec_cli.pipeline.run import run  # noqa: E402
 from adrec_cli.pipeline.serve import ServeOptions, make_server  # noqa: E402
-from adrec_cli.pipeline.serving.questions import Limits, parse_question  # noqa: E402
-from adrec_cli.pipeline.serving.served_model import Question  # noqa: E402
-from adrec_cli.pipeline.train import ExperimentOptions  # noqa: E402
+from adrec_cli.promotion.promote import PromotionOptions  # noqa: E402
 from adrec_cli.ranking.merging import Merging  # noqa: E402
+from adrec_cli.recommending.options import RecommendOptions  # noqa: E402
+from adrec_cli.serving.questions import Limits, parse_question  # noqa: E402
+from adrec_cli.serving.served_model import Question  # noqa: E402
 from tests.conftest import TINY, write_interactions  # noqa: E402
 
 LIMITS = Limits(body=2_000_000, k=100, history=10_000)

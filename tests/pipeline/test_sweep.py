@@ -15,15 +15,17 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.sweep_files import read_sweep, sweep_folders
 from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, InterruptedRun, LockedError, UsageError
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.stage import StageStarted
 from adrec_cli.models.registry import MODELS
-from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
-from adrec_cli.pipeline.stage import StageStarted
+from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.sweep import SweepRunDone, sweep
-from adrec_cli.pipeline.sweeping.design import BASE, Design, parse_varied
-from adrec_cli.pipeline.sweeping.results import seed_interval, summarized
-from adrec_cli.pipeline.sweeping.shared_stages import stage_folder
-from adrec_cli.pipeline.train import ExperimentOptions, train, train_first_stage
+from adrec_cli.pipeline.train import train, train_first_stage
 from adrec_cli.runtime import StopRequest
+from adrec_cli.sweeping.design import BASE, Design, parse_varied
+from adrec_cli.sweeping.results import seed_interval, summarized
+from adrec_cli.sweeping.shared_stages import stage_folder
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.stages import STAGES
 from tests.conftest import TINY

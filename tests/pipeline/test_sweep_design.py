@@ -9,20 +9,20 @@ import pytest
 from typer.main import get_command
 
 from adrec_cli.cli.app import app
-from adrec_cli.cli.options import Computing
-from adrec_cli.cli.ranking_options import Candidates, Denoising
-from adrec_cli.cli.sweep_options import Trying
-from adrec_cli.cli.training_options import Training
+from adrec_cli.cli.options.common import Computing
+from adrec_cli.cli.options.ranking import Candidates, Denoising
+from adrec_cli.cli.options.sweep import Trying
+from adrec_cli.cli.options.training import Training
 from adrec_cli.config import merged
 from adrec_cli.errors import UsageError
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.experiment import compose, parse_settings
+from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
-from adrec_cli.pipeline.evaluate import EvaluationOptions
-from adrec_cli.pipeline.experiment import compose, parse_settings
-from adrec_cli.pipeline.sweeping.command_line import sweep_command
-from adrec_cli.pipeline.sweeping.design import BASE, Design, Varied, parse_varied, planned
-from adrec_cli.pipeline.sweeping.option_keys import as_settings, parsed_values, resolved
-from adrec_cli.pipeline.train import ExperimentOptions
 from adrec_cli.ranking.merging import Merging
+from adrec_cli.sweeping.command_line import sweep_command
+from adrec_cli.sweeping.design import BASE, Design, Varied, parse_varied, planned
+from adrec_cli.sweeping.option_keys import as_settings, parsed_values, resolved
 from adrec_cli.training.stages import STAGES
 from tests.conftest import TINY
 

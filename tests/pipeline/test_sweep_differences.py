@@ -13,15 +13,16 @@ import pytest
 from adrec_cli.artifacts.json_files import content_sha256
 from adrec_cli.artifacts.report import read_ranks
 from adrec_cli.artifacts.sweep_files import read_sweep
+from adrec_cli.comparing.side_by_side import of_users
 from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError
-from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
-from adrec_cli.pipeline.side_by_side import of_users
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.sweep import sweep
-from adrec_cli.pipeline.sweeping.design import Design, parse_varied
-from adrec_cli.pipeline.sweeping.differences import differences_to_base
-from adrec_cli.pipeline.train import ExperimentOptions
 from adrec_cli.ranking.significance import differences_to
+from adrec_cli.sweeping.design import Design, parse_varied
+from adrec_cli.sweeping.differences import differences_to_base
 from tests.conftest import TINY
 
 QUICK = ExperimentOptions(

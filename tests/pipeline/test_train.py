@@ -11,10 +11,12 @@ import torch
 from adrec_cli.artifacts.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, DivergedError, InterruptedRun, UsageError
-from adrec_cli.pipeline.evaluate import EvaluationOptions, evaluate
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.stage import RunOptions, StageStarted
+from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
-from adrec_cli.pipeline.stage import RunOptions, StageStarted
-from adrec_cli.pipeline.train import ExperimentOptions, train, train_first_stage, train_next_stage
+from adrec_cli.pipeline.train import train, train_first_stage, train_next_stage
 from adrec_cli.runtime import StopRequest
 from adrec_cli.training.events import EpochDone, StepDone
 from tests.conftest import TINY, write_interactions

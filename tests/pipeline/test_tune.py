@@ -13,21 +13,22 @@ from typer.main import get_command
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.cli.app import app
-from adrec_cli.cli.training_options import Training
-from adrec_cli.cli.tune_options import Searching, parse_seconds
+from adrec_cli.cli.options.training import Training
+from adrec_cli.cli.options.tune import Searching, parse_seconds
 from adrec_cli.config import merged, read_toml
 from adrec_cli.errors import ArtifactError, InterruptedRun, UsageError
-from adrec_cli.pipeline.experiment import compose
-from adrec_cli.pipeline.stage import StageStarted
-from adrec_cli.pipeline.sweeping.command_line import tune_command
-from adrec_cli.pipeline.sweeping.optuna_study import propose
-from adrec_cli.pipeline.sweeping.search_space import Searched, parse_searched, search_space
-from adrec_cli.pipeline.sweeping.toml_text import toml_text
-from adrec_cli.pipeline.sweeping.trials import DIVERGED, DONE, PRUNED, Trial, best_of, read_trials, write_trials
-from adrec_cli.pipeline.sweeping.tune_options import TuneOptions
-from adrec_cli.pipeline.train import ExperimentOptions, train
+from adrec_cli.experiments.experiment import compose
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.stage import StageStarted
+from adrec_cli.pipeline.train import train
 from adrec_cli.pipeline.tune import TrialDone, tune
 from adrec_cli.runtime import StopRequest
+from adrec_cli.sweeping.command_line import tune_command
+from adrec_cli.sweeping.optuna_study import propose
+from adrec_cli.sweeping.search_space import Searched, parse_searched, search_space
+from adrec_cli.sweeping.toml_text import toml_text
+from adrec_cli.sweeping.trials import DIVERGED, DONE, PRUNED, Trial, best_of, read_trials, write_trials
+from adrec_cli.sweeping.tune_options import TuneOptions
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.stages import STAGES
 from tests.conftest import TINY
@@ -279,7 +280,7 @@ def test_an_end_that_can_never_be_is_refused_before_any_trial(workspace):
 
 
 def test_no_test_item_is_looked_at(workspace, monkeypatch):
-    from adrec_cli.pipeline import validation
+    from adrec_cli.experiments import validation
 
     looked_at = []
     real = validation.held_out_cases

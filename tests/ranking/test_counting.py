@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from adrec_cli.data.negatives import read_negatives
+from adrec_cli.loading.opening import open_dataset
 from adrec_cli.models.base import Sampling
 from adrec_cli.models.most_popular import MostPopular
-from adrec_cli.pipeline.opening import open_dataset
 from adrec_cli.pipeline.preprocess import preprocess
 from adrec_cli.ranking.bootstrap import metric_intervals
 from adrec_cli.ranking.metrics import metric_table

@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 from adrec_cli.cli.app import app, main
 
 _HEAVY = [
-    "torch", "polars", "pyarrow.parquet", "safetensors.torch", "adrec_cli.cli.app", "adrec_cli.cli.training_progress",
+    "torch", "polars", "pyarrow.parquet", "safetensors.torch", "adrec_cli.cli.app",
+    "adrec_cli.cli.show.training_progress",
     "adrec_cli.pipeline.run", "adrec_cli.pipeline.recommend", "adrec_cli.pipeline.preprocess", "torch._dynamo",
     "torch.distributed.fsdp", "pytest", "tests.conftest",
 ]  # fmt: skip
@@ -137,7 +138,7 @@ def _typed(arguments: list[str], output: Path, prepare: Prepare) -> None:
 
 def save_state_every_epoch() -> None:
     """Let a killed stage go on from its last epoch, as one that takes minutes does."""
-    from adrec_cli.pipeline import stage_files
+    from adrec_cli.experiments import stage_files
 
     stage_files.SAVE_EVERY_SECONDS = 0.0
 

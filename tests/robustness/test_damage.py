@@ -19,7 +19,7 @@ from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.artifacts.report import read_ranks, read_report
 from adrec_cli.errors import ArtifactError
-from adrec_cli.pipeline.opening import open_checkpoint, open_dataset
+from adrec_cli.loading.opening import open_checkpoint, open_dataset
 from tests.robustness.processes import TINY, artifacts, typed, typed_here
 
 Content = Callable[[], object]

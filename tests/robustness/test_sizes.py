@@ -18,8 +18,8 @@ import torch
 from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state, save_checkpoint, save_state
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.config import MOST, option_names
+from adrec_cli.experiments.memory import require_memory
 from adrec_cli.models.registry import MODELS
-from adrec_cli.pipeline.room import require_room
 from adrec_cli.training.stages import STAGES, Stage, TrainingConfig
 from tests.robustness.processes import TINY, Running, save_state_every_epoch, typed, typed_here
 
@@ -340,11 +340,11 @@ def test_a_toml_file_that_asks_for_anything(workspace, tmp_path):
 
 def test_a_network_that_does_not_fit_is_told_by_its_size(monkeypatch):
     from adrec_cli.errors import UsageError
-    from adrec_cli.pipeline.experiment import compose
+    from adrec_cli.experiments.experiment import compose
 
     experiment = compose("adrec", overrides={"model": {"hidden_size": 128}})
     monkeypatch.setattr("os.sysconf", lambda name: 1024 if name == "SC_PAGE_SIZE" else 1000)
     with pytest.raises(UsageError, match=r"a network of 1,\d{3},\d{3} parameters takes 0 GiB at least"):
-        require_room(experiment, 1000, torch.device("cpu"))
+        require_memory(experiment, 1000, torch.device("cpu"))
     monkeypatch.undo()
-    require_room(experiment, 1000, torch.device("cpu"))
+    require_memory(experiment, 1000, torch.device("cpu"))

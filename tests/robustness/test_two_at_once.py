@@ -14,7 +14,7 @@ import pytest
 from adrec_cli.artifacts import dataset as dataset_files
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.errors import LockedError
-from adrec_cli.pipeline.opening import open_dataset
+from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.preprocess import preprocess
 from tests.conftest import write_interactions
 from tests.robustness.processes import TINY, Running, artifacts, typed_here

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from adrec_cli.errors import ArtifactError, UsageError
-from adrec_cli.pipeline.experiment import compose, parse_settings
+from adrec_cli.experiments.experiment import compose, parse_settings
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.optimizers import RowwiseAdagrad, SparseAdam
 from adrec_cli.training.stages import RANKING_LOSSES, TrainingConfig

@@ -1,0 +1,122 @@
+"""Options of reading and cutting a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.options.common import option
+
+if TYPE_CHECKING:
+    from adrec_cli.pipeline.preprocess import PreprocessOptions
+
+_COLUMNS, _CUT = "Reading a file", "What is kept and how it is split"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """How a file is read; what is not given is found out."""
+
+    user_column: Annotated[
+        str | None, option("--user-column", panel=_COLUMNS, metavar="COLUMN", help="Name, or position from 1.")
+    ] = None
+    item_column: Annotated[
+        str | None, option("--item-column", panel=_COLUMNS, metavar="COLUMN", help="Name, or position from 1.")
+    ] = None
+    timestamp_column: Annotated[
+        str | None, option("--timestamp-column", panel=_COLUMNS, metavar="COLUMN", help="Name, or position from 1.")
+    ] = None
+    rating_column: Annotated[
+        str | None, option("--rating-column", panel=_COLUMNS, metavar="COLUMN", help="Name, or position from 1.")
+    ] = None
+    timestamp_unit: Annotated[
+        str | None,
+        option("--timestamp-unit", panel=_COLUMNS, metavar="UNIT", help="s, ms, us, ns, or order for mere positions.",
+                complete=completion.among(["s", "ms", "us", "ns", "order"])),
+    ] = None  # fmt: skip
+    header: Annotated[
+        bool | None, option("--header/--no-header", panel=_COLUMNS, help="Whether the first row names the columns.")
+    ] = None
+    separator: Annotated[
+        str | None, option("--separator", panel=_COLUMNS, metavar="TEXT", help="Between the columns of a text file.")
+    ] = None
+    encoding: Annotated[
+        str | None, option("--encoding", panel=_COLUMNS, metavar="NAME", help="Of a text file, such as latin-1.")
+    ] = None
+    items: Annotated[
+        Path | None,
+        option("--items", panel=_COLUMNS, metavar="FILE", help="Titles and categories of the items.", dir_okay=False),
+    ] = None
+    on_bad_row: Annotated[
+        str,
+        option("--on-bad-row", panel=_COLUMNS, metavar="error|skip", help="What to do with an unreadable row.",
+                complete=completion.among(["error", "skip"])),
+    ] = "error"  # fmt: skip
+    download_sha256: Annotated[
+        str | None,
+        option("--download-sha256", panel=_COLUMNS, metavar="HASH|any", complete=completion.among(["any"]),
+                help="What a download must have of which the data set does not know it; any takes what comes."),
+    ] = None  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """What is kept of a source, how it is split, and what it is called."""
+
+    name: Annotated[
+        str | None, option("--name", panel=_CUT, help="Of the data set in the workspace; the source's by default.")
+    ] = None
+    variant: Annotated[
+        str | None, option("--variant", panel=_CUT, metavar="NAME", help="Another published cut of a named data set.")
+    ] = None
+    min_rating: Annotated[
+        float | None, option("--min-rating", panel=_CUT, metavar="X", help="Leave out what is rated lower.")
+    ] = None
+    min_interactions: Annotated[
+        int | None,
+        option("--min-interactions", panel=_CUT, metavar="K", help="Iterative k-core of users and items; 0 for none."),
+    ] = None
+    min_user_interactions: Annotated[
+        int | None, option("--min-user-interactions", panel=_CUT, metavar="K", help="The k-core's K for users.")
+    ] = None
+    min_item_interactions: Annotated[
+        int | None, option("--min-item-interactions", panel=_CUT, metavar="K", help="The k-core's K for items.")
+    ] = None
+    duplicates: Annotated[
+        str | None,
+        option("--duplicates", panel=_CUT, metavar="drop|keep", help="Events with equal user, item and time.",
+                complete=completion.among(["drop", "keep"])),
+    ] = None  # fmt: skip
+    ties: Annotated[
+        str | None,
+        option("--ties", panel=_CUT, metavar="source|item", help="Order among equal times: the source's, or by item.",
+                complete=completion.among(["source", "item"])),
+    ] = None  # fmt: skip
+    split: Annotated[
+        str | None,
+        option("--split", panel=_CUT, metavar="leave-one-out|time|given", help="What is held out.",
+                complete=completion.among(["leave-one-out", "time", "given"])),
+    ] = None  # fmt: skip
+    valid_from: Annotated[
+        str | None, option("--valid-from", panel=_CUT, metavar="DATE", help="Where validation begins (split time).")
+    ] = None
+    test_from: Annotated[
+        str | None, option("--test-from", panel=_CUT, metavar="DATE", help="Where test begins (split time).")
+    ] = None
+    update: Annotated[
+        str | None,
+        option("--update", panel=_CUT, metavar="DATASET", complete=completion.workspace_dataset,
+                help="Add the source to this data set; its items keep their numbers."),
+    ] = None  # fmt: skip
+
+
+def preprocess_options(columns: Columns, cut: Cut, workspace: Path, *, max_length: int | None) -> PreprocessOptions:
+    """Return the options of preprocessing that flags ask for."""
+    from adrec_cli.pipeline.preprocess import PreprocessOptions
+
+    given = {**vars(columns), **vars(cut), "max_length": max_length}
+    if cut.update is not None:
+        given["update"] = Path(cut.update) if "/" in cut.update else workspace / cut.update
+    return PreprocessOptions(**given)

@@ -1,0 +1,42 @@
+"""Options of a run that concern the current model: when it is replaced, what is kept, and whether it is the start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from adrec_cli.cli.options.common import option
+
+if TYPE_CHECKING:
+    from adrec_cli.promotion.promote import PromotionOptions
+
+_PANEL = "The current model"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """What becomes of the current model."""
+
+    promote_if: Annotated[
+        str | None,
+        option("--promote-if", panel=_PANEL, metavar="RULE",
+                help='Such as "ndcg@10 >= current - 0.002" or "hr@20 > current + 1%".'),
+    ] = None  # fmt: skip
+    tolerance: Annotated[
+        float,
+        option("--tolerance", panel=_PANEL, metavar="X", help="Without a rule: how much lower the metric may be."),
+    ] = 0.0  # fmt: skip
+    keep: Annotated[
+        int, option("--keep", panel=_PANEL, metavar="N", help="Generations kept, to go back to with adrec rollback.")
+    ] = 5
+    cold: Annotated[
+        bool, option("--cold", panel=_PANEL, help="Train from fresh weights, not from the current model.")
+    ] = False
+
+    def options(self) -> PromotionOptions:
+        """Return the options as the pipeline takes them."""
+        from adrec_cli.promotion.promote import PromotionOptions
+        from adrec_cli.promotion.rule import parse_promotion_rule
+
+        rule = None if self.promote_if is None else parse_promotion_rule(self.promote_if)
+        return PromotionOptions(rule=rule, tolerance=self.tolerance, keep=self.keep)

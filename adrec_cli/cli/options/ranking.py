@@ -1,0 +1,128 @@
+"""Options of ranking: candidates and sampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.options.common import Computing, option
+from adrec_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from adrec_cli.evaluating.options import EvaluationOptions
+    from adrec_cli.models.base import Sampling
+    from adrec_cli.pipeline.recommend import Merging
+
+_PANEL = "Ranking"
+
+Sampler = Annotated[
+    str,
+    option("--sampler", panel=_PANEL, metavar="ddpm|ddim", help="How the reverse steps are taken.",
+           complete=completion.among(["ddpm", "ddim"])),
+]  # fmt: skip
+Eta = Annotated[float, option("--eta", panel=_PANEL, metavar="X", help="Of ddim, 0 to 1: noise that each step adds.")]
+Samples = Annotated[
+    int, option("--samples", panel=_PANEL, metavar="N", help="Denoised samples of each history, merged.")
+]
+Merge = Annotated[
+    str,
+    option("--merge", panel=_PANEL, metavar="reciprocal-rank|mean-score", help="How samples become one list.",
+           complete=completion.among(["reciprocal-rank", "mean-score"])),
+]  # fmt: skip
+Guidance = Annotated[
+    float | None,
+    option("--guidance", panel=_PANEL, metavar="W", help="Scale of guidance by the history; else as configured."),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denoising:
+    """How a diffusion model samples."""
+
+    steps: Annotated[
+        str | None,
+        option("--steps", panel=_PANEL, metavar="N", help="Reverse steps; as many as trained by default."),
+    ] = None
+    noise: Annotated[
+        str,
+        option("--noise", panel=_PANEL, metavar="seeded|common|zero",
+               help="Drawn for each history, drawn once for all, or none.",
+               complete=completion.among(["seeded", "common", "zero"])),
+    ] = "seeded"  # fmt: skip
+    sampler: Sampler = "ddpm"
+    eta: Eta = 0.0
+    temperature: Annotated[
+        float,
+        option("--temperature", panel=_PANEL, metavar="X", help="Standard deviation of the noise; 0 is none."),
+    ] = 1.0
+    samples: Samples = 1
+    merge: Merge = "reciprocal-rank"
+    guidance: Guidance = None
+
+    def step_counts(self) -> list[int]:
+        """Return the numbers of reverse steps asked for; none means as many as trained."""
+        parts = [] if self.steps is None else self.steps.split(",")
+        if not all(part.strip().isdecimal() for part in parts):
+            raise UsageError(f"--steps {self.steps} is no number", hint="for example 4, or for evaluate 1,2,4,8")
+        return [int(part) for part in parts]
+
+    def sampling(self, seed: int) -> Sampling:
+        """Return the sampling as models take it."""
+        from adrec_cli.models.base import Sampling
+
+        counts = self.step_counts()
+        if len(counts) > 1:
+            raise UsageError(f"one number of steps at a time, got {self.steps}", hint="evaluate compares several")
+        return Sampling(
+            steps=counts[0] if counts else None,
+            noise=self.noise,
+            seed=seed,
+            sampler=self.sampler,
+            eta=self.eta,
+            temperature=self.temperature,
+            guidance=self.guidance,
+        )
+
+    def merging(self) -> Merging:
+        """Return how samples are merged, as ranking takes it."""
+        from adrec_cli.pipeline.recommend import Merging
+
+        return Merging(samples=self.samples, merge=self.merge)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """What the held-out item is ranked against."""
+
+    negatives: Annotated[
+        str | None,
+        option("--negatives", panel=_PANEL, metavar="N|FILE",
+                help="Rank against N drawn items, or those of a file in ReChorus's form; by default against all."),
+    ] = None  # fmt: skip
+    mask_seen: Annotated[
+        bool, option("--mask-seen", panel=_PANEL, help="Items of the history do not compete; the paper lets them.")
+    ] = False
+
+    def evaluation(
+        self, computing: Computing, denoising: Denoising, *, part: str, seed: int, beyond_accuracy: bool = False
+    ) -> EvaluationOptions:
+        """Return the options as the pipeline takes them."""
+        from adrec_cli.evaluating.options import EvaluationOptions
+
+        drawn = self.negatives is not None and self.negatives.isdecimal()
+        if self.negatives is not None and not drawn and self.negatives.startswith("-"):
+            raise UsageError(f"--negatives {self.negatives} is neither a number nor a file", hint="for example 99")
+        return EvaluationOptions(
+            part=part,
+            negatives=int(self.negatives or 0) if drawn else 0,
+            negatives_file=Path(self.negatives) if self.negatives and not drawn else None,
+            mask_seen=self.mask_seen,
+            sampling=denoising.sampling(seed),
+            merging=denoising.merging(),
+            beyond_accuracy=beyond_accuracy,
+            seed=seed,
+            device=computing.device,
+            threads=computing.threads,
+        )

@@ -1,0 +1,95 @@
+"""Options of recommending: whom for, which items, and where to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.options.common import option
+from adrec_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from adrec_cli.recommending.audience import Audience
+    from adrec_cli.recommending.item_choice import ItemChoice
+
+_ITEMS, _MANY = "Which items", "For many users"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which items may come back."""
+
+    candidates: Annotated[
+        Path | None, option("--candidates", panel=_ITEMS, metavar="FILE", help="Only these items.", dir_okay=False)
+    ] = None
+    exclude_items: Annotated[
+        Path | None, option("--exclude-items", panel=_ITEMS, metavar="FILE", help="Not these items.", dir_okay=False)
+    ] = None
+    category: Annotated[
+        list[str] | None,
+        option("--category", panel=_ITEMS, metavar="NAME", help="Only items of this category; repeatable."),
+    ] = None
+    min_count: Annotated[
+        int, option("--min-count", panel=_ITEMS, metavar="N", help="Only items with so many train events.")
+    ] = 0
+
+    def items(self) -> ItemChoice:
+        """Return the choice as the pipeline takes it."""
+        from adrec_cli.recommending.item_choice import ItemChoice
+
+        return ItemChoice(
+            candidates=self.candidates,
+            excluded=self.exclude_items,
+            categories=tuple(self.category or ()),
+            min_count=self.min_count,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Many:
+    """A batch: whom for, and where to."""
+
+    all: Annotated[bool, option("--all", panel=_MANY, help="All users of the data set.")] = False
+    users: Annotated[
+        Path | None,
+        option("--users", panel=_MANY, metavar="FILE", help="Ids, one a line, or a column user_id.", dir_okay=False),
+    ] = None
+    histories: Annotated[
+        Path | None,
+        option("--histories", panel=_MANY, metavar="FILE",
+               help="user_id and history (JSON lines, Parquet), or one event a row (CSV).", dir_okay=False),
+    ] = None  # fmt: skip
+    events: Annotated[
+        Path | None,
+        option("--events", panel=_MANY, metavar="FILE",
+               help="Newest events (user_id, item_id, timestamp), put behind the histories.", dir_okay=False),
+    ] = None  # fmt: skip
+    out: Annotated[
+        Path | None,
+        option("--out", "-o", panel=_MANY, metavar="FILE", help="A .parquet, .jsonl or .csv file; - is stdout."),
+    ] = None
+    format: Annotated[
+        str | None,
+        option("--format", panel=_MANY, metavar="NAME", help="Of --out, where its name does not tell.",
+               complete=completion.among(["parquet", "jsonl", "csv"])),
+    ] = None  # fmt: skip
+
+    def audience(self) -> Audience | None:
+        """Return whom the batch is for; None where no batch is asked for.
+
+        Raises:
+            UsageError: the options do not go together.
+        """
+        from adrec_cli.recommending.audience import Audience
+
+        if not (self.all or self.users or self.histories):
+            if self.out or self.events or self.format:
+                raise UsageError(
+                    "--out, --events and --format belong to a batch", hint="add --all, --users FILE or --histories FILE"
+                )
+            return None
+        if self.out is None:
+            raise UsageError("a batch needs a file to write", hint="--out recs.parquet, or --out - for stdout")
+        return Audience(all_users=self.all, users=self.users, histories=self.histories, events=self.events)

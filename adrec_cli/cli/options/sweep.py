@@ -1,0 +1,65 @@
+"""Options of a sweep: what is tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.options.common import option
+
+if TYPE_CHECKING:
+    from adrec_cli.sweeping.design import Design
+
+_PANEL = "Runs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trying:
+    """What a sweep tries."""
+
+    vary: Annotated[
+        list[str] | None,
+        option("--vary", panel=_PANEL, metavar="KEY=VALUE,...",
+                help="Try these values of an option, such as lambda or stages.align.epochs; repeatable.",
+                complete=completion.varied_option),
+    ] = None  # fmt: skip
+    ablate: Annotated[
+        list[str] | None,
+        option("--ablate", panel=_PANEL, metavar="NAME",
+                help="Leave out a part of ADRec, such as three-stage or token-level; repeatable.",
+                complete=completion.ablation),
+    ] = None  # fmt: skip
+    grid: Annotated[
+        bool, option("--grid", panel=_PANEL, help="All combinations of what is varied; one at a time by default.")
+    ] = False
+    base: Annotated[
+        bool, option("--base/--no-base", panel=_PANEL, help="Run the unchanged options too, except in a grid.")
+    ] = True
+    seeds: Annotated[
+        int, option("--seeds", panel=_PANEL, metavar="N", help="Trainings of each run; intervals are over them.")
+    ] = 1
+    name: Annotated[
+        str, option("--name", panel=_PANEL, metavar="NAME", help="Of the sweep; made of what is tried by default.")
+    ] = ""
+    picture: Annotated[
+        bool, option("--picture/--no-picture", panel=_PANEL, help="Draw what was found, as SVG and PNG.")
+    ] = True
+    test: Annotated[
+        bool,
+        option("--test", panel=_PANEL,
+                help="Rank the test items as well. Choose among runs by validation, or nothing is left to test on."),
+    ] = False  # fmt: skip
+
+    def design(self) -> Design:
+        """Return what is tried, as the pipeline takes it."""
+        from adrec_cli.sweeping.design import Design, parse_varied
+
+        return Design(
+            vary=tuple(parse_varied(text) for text in self.vary or []),
+            ablate=tuple(self.ablate or ()),
+            grid=self.grid,
+            base=self.base,
+            seeds=self.seeds,
+            name=self.name,
+        )

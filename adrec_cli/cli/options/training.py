@@ -1,0 +1,110 @@
+"""Options of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.options.common import Computing, option
+from adrec_cli.training.stages import STAGES
+
+if TYPE_CHECKING:
+    from adrec_cli.experiments.options import ExperimentOptions
+    from adrec_cli.experiments.stage import RunOptions
+
+_PANEL = "Training"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What a stage learns with; flags lie over --set, which lies over --config, which lies over --preset."""
+
+    preset: Annotated[
+        str | None, option("--preset", panel=_PANEL, metavar="NAME", help="Options that ship, such as paper.",
+                            complete=completion.preset)
+    ] = None  # fmt: skip
+    config: Annotated[
+        Path | None, option("--config", panel=_PANEL, metavar="FILE", help="Options in TOML.", dir_okay=False)
+    ] = None
+    set: Annotated[
+        list[str] | None,
+        option("--set", panel=_PANEL, metavar="TABLE.KEY=VALUE", help="Any option of the TOML; repeatable."),
+    ] = None
+    epochs: Annotated[
+        int | None, option("--epochs", panel=_PANEL, metavar="N", help="At most so many, of each stage.")
+    ] = None
+    patience: Annotated[
+        int | None,
+        option("--patience", panel=_PANEL, metavar="N", help="Validations without progress before it stops; 0: never."),
+    ] = None  # fmt: skip
+    monitor: Annotated[
+        str | None, option("--monitor", panel=_PANEL, metavar="METRIC", help="What decides, such as ndcg@10.")
+    ] = None  # fmt: skip
+    learning_rate: Annotated[float | None, option("--learning-rate", panel=_PANEL, metavar="X", help="Of Adam.")] = None
+    batch_size: Annotated[int | None, option("--batch-size", panel=_PANEL, metavar="N", help="Sequences a step.")] = (
+        None
+    )
+    mse_weight: Annotated[
+        float | None, option("--mse-weight", panel=_PANEL, metavar="X", help="Of the denoising loss (eta).")
+    ] = None  # fmt: skip
+    max_length: Annotated[
+        int | None, option("--max-length", panel=_PANEL, metavar="N", help="Newest items a model looks at.")
+    ] = None
+    precision: Annotated[
+        str | None,
+        option("--precision", panel=_PANEL, metavar="NAME", help="Of the network: float32 or bf16.",
+                complete=completion.among(["float32", "bf16"])),
+    ] = None  # fmt: skip
+    compile: Annotated[
+        bool | None, option("--compile/--no-compile", panel=_PANEL, help="Run the blocks through torch.compile.")
+    ] = None
+    seed: Annotated[
+        int | None, option("--seed", panel=_PANEL, metavar="N", help="Of weights, order, dropout and noise.")
+    ] = None
+    resume: Annotated[
+        bool | None,
+        option("--resume/--fresh", panel=_PANEL, help="Demand, or ignore, a matching unfinished run."),
+    ] = None  # fmt: skip
+
+    def experiment(self, model_name: str, stage_names: list[str] | None = None) -> ExperimentOptions:
+        """Return the options as the pipeline takes them.
+
+        Args:
+            model_name: whose stages flags are for.
+            stage_names: only these; None for all.
+        """
+        from adrec_cli.config import merged
+        from adrec_cli.experiments.experiment import parse_settings
+        from adrec_cli.experiments.options import ExperimentOptions
+
+        names = stage_names or list(STAGES.get(model_name, {}))
+        stages = {
+            name: table for name in names if (table := self._stage_table(model_name, name, alone=len(names) == 1))
+        }
+        tables = {
+            "model": self._given("max_length"),
+            "training": self._given("monitor", "batch_size", "precision", "compile", "seed"),
+            "stages": stages,
+        }
+        flags = {name: table for name, table in tables.items() if table}
+        overrides = merged(parse_settings(self.set or []), flags)
+        return ExperimentOptions(preset=self.preset, config=self.config, overrides=overrides)
+
+    def _stage_table(self, model_name: str, stage_name: str, *, alone: bool) -> dict[str, Any]:
+        table = self._given("epochs", "patience", "learning_rate", "mse_weight")
+        # Over several stages the weight is for those that have the loss; a lone stage is taken at its word.
+        if not alone and not STAGES[model_name][stage_name].mse_weight:
+            table.pop("mse_weight", None)
+        return table
+
+    def run_options(self, computing: Computing, *, force: bool, resume: str | None = None) -> RunOptions:
+        """Return how to run; `resume` takes the place of the flag."""
+        from adrec_cli.experiments.stage import RunOptions
+
+        resume = resume or {None: "auto", True: "require", False: "never"}[self.resume]
+        return RunOptions(device=computing.device, threads=computing.threads, resume=resume, force=force)
+
+    def _given(self, *names: str) -> dict[str, Any]:
+        return {name: value for name in names if (value := getattr(self, name)) is not None}

@@ -1,0 +1,1 @@
+"""What people see: tables, lines and progress on the terminal."""

@@ -1,0 +1,115 @@
+"""How a comparison of models is shown: a table that fits the terminal, or Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from adrec_cli.cli.show.terminal import Terminal
+
+if TYPE_CHECKING:
+    from adrec_cli.comparing.side_by_side import ComparedModel, ModelComparison
+
+
+def show_comparison(terminal: Terminal, comparison: ModelComparison, *, markdown: bool) -> None:
+    """Print models, one a row, the best one first."""
+    for reason in comparison.left_out:
+        terminal.warn(reason)
+    if terminal.as_json:
+        terminal.document(asdict(comparison))
+        return
+    if markdown:
+        for line in _markdown(comparison):
+            terminal.line(line)
+        return
+    columns, rows = _table(comparison)
+    title = f"{comparison.dataset}, {comparison.protocol}"
+    # What a narrow terminal does without: the metrics behind the first one go before its test does.
+    optional = ["parameters", "ms/user", *reversed(columns[4:-3]), "training", "p", "diff"]
+    shown = [name for name in optional if name in columns]
+    terminal.table(columns, rows, title=title, right=columns[1:], optional=shown)
+    for line in _legend(comparison):
+        terminal.line(line)
+
+
+def _table(comparison: ModelComparison, *, intervals: bool = False) -> tuple[list[str], list[list[str]]]:
+    first, *others = comparison.metrics
+    tested = ["diff", "p"] if comparison.reference else []
+    columns = ["model", first.upper(), *tested, *(name.upper() for name in others)]
+    columns += ["training", "ms/user", "parameters"]
+    rows = []
+    for model in comparison.models:
+        tests = _test(model, first, interval=intervals) if comparison.reference else []
+        row = [model.name, _figure(model, first), *tests, *(_figure(model, name) for name in others)]
+        rows.append([*row, *_costs(model)])
+    return columns, rows
+
+
+def _markdown(comparison: ModelComparison) -> list[str]:
+    columns, rows = _table(comparison, intervals=True)
+    columns[0] = f"{comparison.dataset}, `{comparison.protocol}`"
+    if comparison.reference:
+        columns[2] = f"difference to {comparison.reference}"
+    best = {name: max(model.metrics[name] for model in comparison.models) for name in comparison.metrics}
+    places = {comparison.metrics[0]: 1}
+    places |= {name: len(columns) - 3 - count for count, name in enumerate(reversed(comparison.metrics[1:]), 1)}
+    for row, model in zip(rows, comparison.models, strict=True):
+        for name, place in places.items():
+            if model.metrics[name] == best[name]:
+                row[place] = f"**{row[place]}**"
+    lines = [columns, ["---", *("---:" for _ in columns[1:])], *rows]
+    return [*("| " + " | ".join(line) + " |" for line in lines), "", *_legend(comparison)]
+
+
+def _figure(model: ComparedModel, metric: str) -> str:
+    if model.spread:
+        half = model.spread[metric]
+    else:
+        low, high = model.intervals[metric]
+        half = (high - low) / 2
+    return _short(f"{model.metrics[metric]:.4f} ±{half:.4f}")
+
+
+def _test(model: ComparedModel, metric: str, *, interval: bool) -> list[str]:
+    found = model.differences.get(metric)
+    if found is None:
+        return ["", ""]
+    bounds = f" [{found.low:+.4f}, {found.high:+.4f}]" if interval else ""
+    return [_short(f"{found.value:+.4f}{bounds}"), _short(shown_p(found.p_holm))]
+
+
+def shown_p(p: float) -> str:
+    """Return a p-value as tables have it."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _short(figures: str) -> str:
+    """Return figures below one without the zero before the point."""
+    return figures.replace("0.", ".")
+
+
+def _costs(model: ComparedModel) -> list[str]:
+    from adrec_cli.cli.show.training_view import duration
+
+    training = duration(model.training_seconds) if model.training_seconds is not None else "-"
+    return [training, f"{1000 * model.seconds_per_user:.2f}", f"{model.parameters:,}"]
+
+
+def _legend(comparison: ModelComparison) -> list[str]:
+    seeds = sorted({seed for model in comparison.models if model.spread for seed in model.seeds})
+    lines = []
+    if seeds:
+        told = ", ".join(map(str, seeds))
+        lines.append(f"Means over the seeds {told}; behind ± their standard deviation, for a single model half of the")
+        lines.append("95% interval over users.")
+    else:
+        lines.append("Behind ± half of the 95% interval, a bootstrap over users.")
+    if comparison.reference:
+        tested = len(comparison.models) - 1
+        lines.append(
+            f"Differences in {comparison.metrics[0].upper()} to {comparison.reference}; p of a paired randomisation "
+            f"test, corrected for {tested} comparison{'s' * (tested > 1)} (Holm)."
+        )
+    against = f"; negatives: {comparison.negatives_source}" if comparison.negatives_source else ""
+    lines.append(f"Protocol {comparison.protocol}, {comparison.users:,} users{against}.")
+    return lines

@@ -1,0 +1,122 @@
+"""Progress of training and ranking: a bar for the epoch under way, one lasting row for each epoch done."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from adrec_cli.cli.show.progress import Progress
+from adrec_cli.cli.show.terminal import Terminal, short
+from adrec_cli.cli.show.training_view import TrainingView, duration, epoch_row
+from adrec_cli.comparing.seeds import SeedStarted
+from adrec_cli.evaluating.timed_ranking import RankingProgress
+from adrec_cli.experiments.stage import StageStarted
+from adrec_cli.experiments.warm_start import StartChosen
+from adrec_cli.pipeline.compare import EvaluationStarted
+from adrec_cli.pipeline.run import RunStepStarted
+from adrec_cli.pipeline.sweep import SweepRunDone, SweepRunStarted
+from adrec_cli.pipeline.tune import TrialDone, TrialStarted
+from adrec_cli.sweeping.shared_stages import StageShared
+from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
+
+_LOGGED = (EpochDone, StageStarted, StartChosen, RunStepStarted, SweepRunStarted, SweepRunDone, TrialStarted, TrialDone)
+"""Events that go to the log for machines."""
+
+
+class TrainingProgress(Progress):
+    """Shows training besides what `Progress` shows."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(terminal)
+        self._view = TrainingView()
+
+    def __call__(self, event: object) -> None:
+        """Show one event."""
+        if self.terminal.log_json and isinstance(event, _LOGGED):
+            self.terminal.event(type(event).__name__, asdict(event))
+            return
+        match event:
+            case StepDone():
+                self._step(event)
+            case EpochDone():
+                self._epoch(event)
+            case TrainingWarning():
+                self.terminal.warn(event.message)
+            case StageStarted():
+                self._stage(event)
+            case RankingProgress():
+                self._ranking(event)
+            case StartChosen() if event.checkpoint is not None:
+                self.terminal.note(
+                    f"training starts from {event.checkpoint}: {event.known:,} items keep their vectors, "
+                    f"{event.new:,} are new, {event.removed:,} have left"
+                )
+            case StartChosen() if event.reason:
+                self.terminal.warn(f"all weights are fresh: {event.reason}")
+            case EvaluationStarted():
+                self.clear()
+                self.terminal.note(f"evaluate {event.model} ...")
+            case SeedStarted():
+                self.clear()
+                self.terminal.note(f"{event.model} with seed {event.seed} ...")
+            case RunStepStarted():
+                self.clear()
+                self.terminal.note(f"{event.name} ...")
+            case SweepRunStarted():
+                self.clear()
+                seed = f", seed {event.seed}" if event.seeds > 1 else ""
+                self.terminal.note(f"run {event.number}/{event.total}: {event.run}{seed}")
+            case StageShared():
+                self.terminal.note(f"{event.stage}: shared, trained already")
+            case TrialStarted():
+                self.clear()
+                chosen = "  ".join(f"{key} {short(value)}" for key, value in event.chosen.items())
+                self.terminal.note(f"trial {event.number}/{event.trials}: {chosen}")
+            case TrialDone():
+                self._trial_done(event)
+            case SweepRunDone():
+                self._run_done(event)
+            case _:
+                super().__call__(event)
+
+    def _trial_done(self, event: TrialDone) -> None:
+        self.clear()
+        trial = event.trial
+        row = [f"trial {trial.number} {trial.state}"]
+        row += [] if trial.value is None else [f"{event.metric} {trial.value:.4f}"]
+        row += [trial.error] if trial.error else []
+        row += [] if event.best_value is None else [f"best {event.best_value:.4f} (trial {event.best})"]
+        self.terminal.note("  ".join(row))
+
+    def _run_done(self, event: SweepRunDone) -> None:
+        self.clear()
+        if event.value is None:
+            self.terminal.warn(f"{event.run}: {event.error or f'no {event.metric}'}")
+        else:
+            self.terminal.note(f"{event.run}: {event.metric} {event.value:.4f}, trained {duration(event.seconds)}")
+
+    def _stage(self, event: StageStarted) -> None:
+        self.clear()
+        self._view = TrainingView(event.monitor)
+        self.terminal.note(
+            f"{event.stage}: {event.sequences:,} sequences, {event.tokens:,} tokens; "
+            f"trains {event.trained_parameters:,} of {event.parameters:,} parameters"
+        )
+        if event.resumed_epoch is not None:
+            self.terminal.note(f"{event.stage}: goes on after epoch {event.resumed_epoch} of an unfinished run")
+
+    def _step(self, event: StepDone) -> None:
+        below = self._view.step(event)
+        detail = f"{event.step}/{event.steps}  {self._view.left(event)}"
+        self.show(f"{event.stage} {event.epoch}/{event.epochs}", event.step, event.steps, detail, below)
+
+    def _epoch(self, event: EpochDone) -> None:
+        # The view stays where it is: the next epoch follows, and a bar that comes and goes flickers.
+        self._view.epoch(event)
+        if event.epoch == event.epochs:
+            self.clear()
+        self.terminal.note(epoch_row(event, self._view.monitor, self.terminal.message_width))
+
+    def _ranking(self, event: RankingProgress) -> None:
+        self.show("ranking", event.done, event.total, f"{event.done:,}/{event.total:,}")
+        if event.done >= event.total:
+            self.clear()

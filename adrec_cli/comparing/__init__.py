@@ -1,0 +1,1 @@
+"""Several models and seeds, ranked on the same users."""

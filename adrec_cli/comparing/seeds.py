@@ -1,0 +1,118 @@
+"""Trains a model again with several seeds, in folders of their own beside it, so that figures can be averaged."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.comparing.contenders import Contender
+from adrec_cli.config import merged
+from adrec_cli.errors import UsageError
+from adrec_cli.experiments.adoption import adopt_stage
+from adrec_cli.experiments.events import OnEvent
+from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.keys import run_key
+from adrec_cli.experiments.options import ExperimentOptions, inherited_options
+from adrec_cli.experiments.stage import RunOptions, run_stage
+from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
+from adrec_cli.runtime import StopRequest
+from adrec_cli.schema import SEED_FOLDER
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SeedStarted:
+    """A model is trained, or found trained, with a seed."""
+
+    model: str
+    seed: int
+
+
+def train_with_seeds(
+    dataset: Dataset,
+    contender: Contender,
+    count: int,
+    *,
+    experiment: ExperimentOptions,
+    options: RunOptions,
+    stop: StopRequest,
+    on_event: OnEvent,
+) -> list[Checkpoint]:
+    """Return the contender's checkpoint of each seed: that of its options, the one after it, and so on.
+
+    Each lies in `MODEL/seed-S/`; what is up to date there, or in the model's own folder, is not trained again. The
+    model's own folder is not touched.
+
+    Args:
+        dataset: to learn from.
+        contender: its options are used where there are no others.
+        count: of seeds.
+        experiment: preset, TOML and flags; with any of them the contender's own options do not count.
+        options: device, threads, resuming.
+        stop: asked between steps.
+        on_event: told `SeedStarted`, and what `run_stage` tells.
+
+    Raises:
+        LockedError: another run works on one of the folders.
+        AdrecError: as `run_stage`.
+    """
+    base = _experiment(dataset, contender, experiment)
+    if contender.stage is not None and contender.stage not in base.planned:
+        raise UsageError(f"{contender.name} is not trained with these options", hint=f"stages: {base.planned}")
+    first = base.training.seed
+    found = []
+    for seed in range(first, first + count):
+        on_event(SeedStarted(model=contender.name, seed=seed))
+        folder = seed_folder(dataset, contender.model, seed)
+        seeded = dataclasses.replace(base, training=dataclasses.replace(base.training, seed=seed))
+        with exclusive(folder, f"compare {dataset.manifest.dataset} --seeds {count}"):
+            found.append(_train(dataset, seeded, contender.stage, folder, options, stop, on_event))
+    return found
+
+
+def seed_folder(dataset: Dataset, model_name: str, seed: int) -> Path:
+    """Return where the checkpoints of a model and a seed lie."""
+    return dataset.folder / model_name / f"{SEED_FOLDER}{seed}"
+
+
+def _train(
+    dataset: Dataset,
+    experiment: Experiment,
+    last: str | None,
+    folder: Path,
+    options: RunOptions,
+    stop: StopRequest,
+    on_event: OnEvent,
+) -> Checkpoint:
+    """Train the stages up to the last one asked for."""
+    parent: Checkpoint | None = None
+    for name in experiment.planned:
+        key = run_key(dataset, experiment, name, parent)
+        adopt_stage(folder, [dataset.folder / experiment.model_name], name, key)
+        result = run_stage(
+            dataset, experiment, name, parent=parent, options=options, stop=stop, on_event=on_event, folder=folder
+        )
+        parent = open_checkpoint(result.path, dataset)
+        if name == last:
+            break
+    assert parent is not None
+    return parent
+
+
+def _experiment(dataset: Dataset, contender: Contender, experiment: ExperimentOptions) -> Experiment:
+    """Return what is trained: what is asked for, else the options of the model that is there, else the recipe."""
+    asked = experiment.preset or experiment.config or experiment.overrides
+    if contender.checkpoint is None or asked:
+        return experiment.on_dataset(contender.model, dataset.manifest.dataset)
+    return experiment.compose(contender.model, _from_fresh_weights(inherited_options(contender.checkpoint)))
+
+
+def _from_fresh_weights(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options whose stages draw weights as usual: those of a model that went on from another draw none."""
+    stages = tables["stages"]
+    if any(stage["fresh"] for stage in stages.values()):
+        return dict(tables)
+    without = {name: {key: value for key, value in stage.items() if key != "fresh"} for name, stage in stages.items()}
+    return merged({name: table for name, table in tables.items() if name != "stages"}, {"stages": without})

@@ -1,0 +1,1 @@
+"""A model's ranks and figures under a protocol."""

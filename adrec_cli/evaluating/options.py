@@ -1,0 +1,91 @@
+"""What an evaluation ranks, and how."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.data.negatives import read_negatives
+from adrec_cli.errors import UsageError
+from adrec_cli.loading.opening import (
+    Dataset,
+)
+from adrec_cli.models.base import Sampling
+from adrec_cli.ranking.merging import SINGLE, Merging
+from adrec_cli.ranking.protocols import Cases, Protocol, draw_negatives
+
+BASELINE = "mostpop"
+"""The name under which MostPopular, which needs no checkpoint, is evaluated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """What to rank and how.
+
+    Attributes:
+        part: "test" or "valid".
+        negatives: 0 ranks against the whole catalogue, else against so many drawn ones.
+        negatives_file: in ReChorus's form, instead of drawing.
+        mask_seen: items of the history do not compete; off, as in the paper.
+        sampling: of a diffusion model.
+        merging: how many samples, and how they become one list.
+        beyond_accuracy: also look at the lists of recommendations, which takes about as long again.
+        seed: of drawn negatives.
+        device, threads: to compute on.
+    """
+
+    part: str = "test"
+    negatives: int = 0
+    negatives_file: Path | None = None
+    mask_seen: bool = False
+    sampling: Sampling = field(default_factory=Sampling)
+    merging: Merging = SINGLE
+    beyond_accuracy: bool = False
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.negatives and self.negatives_file:
+            raise UsageError("negatives are either drawn or read from a file, not both")
+        if self.mask_seen and (self.negatives or self.negatives_file):
+            raise UsageError("--mask-seen belongs to full ranking; sampled negatives are unseen already")
+        if self.beyond_accuracy and (self.negatives or self.negatives_file):
+            raise UsageError("--beyond-accuracy looks at lists from the whole catalogue", hint="leave out --negatives")
+
+    @property
+    def sampled(self) -> dict[str, Any]:
+        """How vectors come about, as reports tell it."""
+        return {**asdict(self.sampling), **asdict(self.merging)}
+
+
+def protocol_of(dataset: Dataset, options: EvaluationOptions, negatives: int) -> Protocol:
+    """Return the protocol of options with so many negatives."""
+    source = options.negatives_file.name if options.negatives_file else f"drawn with seed {options.seed}"
+    return Protocol(
+        split=dataset.split, part=options.part, negatives=negatives, negatives_source=source,
+        mask_seen=options.mask_seen,
+    )  # fmt: skip
+
+
+def negatives_of(dataset: Dataset, cases: Cases, options: EvaluationOptions) -> npt.NDArray[np.int64] | None:
+    """Return the items each case is ranked against, read or drawn; None means the whole catalogue.
+
+    Raises:
+        InputError: the file does not fit the cases.
+    """
+    if options.negatives_file is not None:
+        user_ids = dataset.sequences.user_ids.gather(cases.users).to_list()
+        return read_negatives(options.negatives_file, user_ids=user_ids, targets=cases.targets, items=dataset.items)
+    if options.negatives:
+        return draw_negatives(dataset.sequences, cases, options.negatives, options.seed)
+    return None
+
+
+def _negatives_sha256(options: EvaluationOptions) -> str:
+    return file_sha256(options.negatives_file) if options.negatives_file else ""

@@ -1,0 +1,42 @@
+"""What a stage's weights depend on, as one hash, and whether a checkpoint has it already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint
+from adrec_cli.artifacts.provenance import code_sha256, key_of
+from adrec_cli.errors import ArtifactError
+from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.loading.opening import Checkpoint, Dataset
+from adrec_cli.schema import FORMAT_VERSION
+
+
+def run_key(dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None) -> str:
+    """Return a hash of everything a stage's weights depend on; equal keys mean equal work."""
+    tables = experiment.tables()
+    return key_of(
+        {
+            "format": FORMAT_VERSION,
+            "code": code_sha256(),
+            "model": experiment.model_name,
+            "config": tables["model"],
+            "training": tables["training"],
+            "stage": {stage_name: tables["stages"][stage_name]},
+            "sequences": dataset.manifest.sequences_sha256,
+            "items": dataset.manifest.items_sha256,
+            "parent": parent.sha256 if parent else "",
+        }
+    )
+
+
+def up_to_date(path: Path, key: str) -> CheckpointMetadata | None:
+    """Return the metadata of a checkpoint that is whole and has this key; a damaged one is made anew."""
+    if not path.is_file():
+        return None
+    try:
+        # Read whole: a checkpoint whose weights are damaged is not up to date whatever its header says.
+        _, metadata = load_checkpoint(path)
+    except ArtifactError:
+        return None
+    return metadata if metadata.run_key == key else None

@@ -1,0 +1,42 @@
+"""Whether a network fits into this machine's memory, asked before any of it is taken."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from adrec_cli.errors import UsageError
+from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.models.registry import model_entry
+
+_COPIES = 4
+"""What training keeps of each weight: itself, its gradient and two moments of Adam."""
+
+_COPIES_OF_ITEM_VECTORS = {"adam": _COPIES, "sparse_adam": 3, "rowwise_adagrad": 1}
+"""Where only rows are stepped, a gradient is of those; the one moment a row of Adagrad weighs nothing."""
+
+
+def require_memory(experiment: Experiment, items: int, device: torch.device) -> None:
+    """Raise if the weights of an experiment cannot fit, so that a slip in a size ends with a line rather than a crash.
+
+    Args:
+        experiment: whose network is to be trained.
+        items: V.
+        device: to train on; elsewhere than on the CPU only the weights must fit here.
+
+    Raises:
+        UsageError: telling how much is needed and how much there is.
+    """
+    outline = model_entry(experiment.model_name).outline(experiment.model, items)
+    weights = sum(weight.numel() for weight in outline.parameters())
+    vectors = outline.item_vectors_VD().numel()
+    copies = (weights - vectors) * _COPIES + vectors * _COPIES_OF_ITEM_VECTORS[experiment.training.embedding_optimizer]
+    needed = 4 * (copies if device.type == "cpu" else weights)
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise UsageError(
+            f"a network of {weights:,} parameters takes {needed / 2**30:,.0f} GiB at least, "
+            f"this machine has {there / 2**30:,.0f} GiB",
+            hint="make it smaller: --set model.hidden_size=128",
+        )

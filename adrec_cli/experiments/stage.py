@@ -1,0 +1,278 @@
+"""Runs one stage of training on a dataset: skipped when up to date, resumed when unfinished, saved when done."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from adrec_cli import __version__
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, save_checkpoint
+from adrec_cli.data.batches import prefix_windows, training_windows
+from adrec_cli.errors import ArtifactError
+from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.keys import run_key, up_to_date
+from adrec_cli.experiments.memory import require_memory
+from adrec_cli.experiments.stage_files import StageFiles
+from adrec_cli.experiments.validation import monitored_protocol, validation
+from adrec_cli.loading.opening import Checkpoint, Dataset
+from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
+from adrec_cli.models.registry import model_entry
+from adrec_cli.runtime import StopRequest, resolve_device, seeded_generator, set_threads
+from adrec_cli.schema import CHECKPOINT_SUFFIX
+from adrec_cli.training.events import EpochDone
+from adrec_cli.training.loop import StageTraining
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a stage runs, without a say in what it computes.
+
+    Attributes:
+        device: "auto", "cpu", "cuda", ...
+        threads: of the CPU; None leaves PyTorch's default.
+        resume: "auto" goes on from a matching unfinished state, "require" fails without one, "never" starts anew.
+        force: train even when the checkpoint is up to date.
+    """
+
+    device: str = "auto"
+    threads: int | None = None
+    resume: str = "auto"
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageStarted:
+    """A stage begins.
+
+    Attributes:
+        stage, path: which, and the checkpoint it will write.
+        resumed_epoch: epochs already done in an earlier run; None for a fresh start.
+        sequences, tokens: it learns from.
+        trained_parameters, parameters: numbers in what is trained, and in all of the model.
+        monitor: the metric that decides.
+    """
+
+    stage: str
+    path: Path
+    resumed_epoch: int | None
+    sequences: int
+    tokens: int
+    trained_parameters: int
+    parameters: int
+    monitor: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """What a stage left.
+
+    Attributes:
+        stage, path, metadata: the checkpoint.
+        skipped: it was up to date and nothing was done.
+        seconds: of this run.
+    """
+
+    stage: str
+    path: Path
+    metadata: CheckpointMetadata
+    skipped: bool
+    seconds: float
+
+
+def run_stage(
+    dataset: Dataset,
+    experiment: Experiment,
+    stage_name: str,
+    *,
+    parent: Checkpoint | None,
+    options: RunOptions,
+    stop: StopRequest,
+    on_event: OnEvent = ignore,
+    folder: Path | None = None,
+) -> StageResult:
+    """Train one stage, or say that its checkpoint is up to date. The caller holds the folder's lock.
+
+    Args:
+        dataset: to learn from.
+        experiment: model, options and stages.
+        stage_name: one of the experiment's stages.
+        parent: the checkpoint it starts from; None for a first stage.
+        options: device, threads, resuming.
+        stop: asked between steps.
+        on_event: told `StageStarted`, `StepDone` and `EpochDone`.
+        folder: to write into; None takes the model's.
+
+    Raises:
+        DivergedError: stopped before a step that is not finite; the last saved state and checkpoint stay.
+        InterruptedRun: stopped by a signal after saving the state.
+    """
+    started = time.perf_counter()
+    path = (folder or dataset.folder / experiment.model_name) / f"{stage_name}{CHECKPOINT_SUFFIX}"
+    key = run_key(dataset, experiment, stage_name, parent)
+    done = None if options.force else up_to_date(path, key)
+    if done is not None:
+        StageFiles(path, key).forget()
+        return StageResult(stage=stage_name, path=path, metadata=done, skipped=True, seconds=0.0)
+    threads = set_threads(options.threads)
+    training = _training(dataset, experiment, stage_name, parent, resolve_device(options.device), stop)
+    files = StageFiles(path, key)
+    resumed = files.restore(training, options.resume)
+    on_event(_started(training, path, resumed=resumed))
+    with stop.deferred():
+        _train(training, files, stop, on_event)
+        metadata = _metadata(dataset, experiment, training, parent, key, threads)
+        save_checkpoint(path, training.model.state_dict(), metadata)
+        files.finish()
+    if stop.signal_number is not None:
+        raise stop.interrupted(f"{stage_name} is finished and saved; what follows was not begun")
+    return StageResult(
+        stage=stage_name, path=path, metadata=metadata, skipped=False, seconds=time.perf_counter() - started
+    )
+
+
+def _training(
+    dataset: Dataset,
+    experiment: Experiment,
+    stage_name: str,
+    parent: Checkpoint | None,
+    device: torch.device,
+    stop: StopRequest,
+) -> StageTraining:
+    """Put a stage together: its starting weights, what it learns from, and how it is validated."""
+    require_memory(experiment, dataset.items.height, device)
+    model = _starting_model(dataset, experiment, stage_name, parent).to(device)
+    stage, shared = experiment.stages[stage_name], experiment.training
+    cut = prefix_windows if model.learns_from_prefixes else training_windows
+    return StageTraining(
+        name=stage_name,
+        stage=stage,
+        config=shared,
+        model=model,
+        windows=cut(dataset.sequences, model.max_length, all_events=shared.windows == "all"),
+        validate=validation(dataset, model, output=stage.output, training=shared, device=device, stop=stop),
+        device=device,
+    )
+
+
+def _started(training: StageTraining, path: Path, *, resumed: bool) -> StageStarted:
+    return StageStarted(
+        stage=training.name,
+        path=path,
+        resumed_epoch=training.position.epoch if resumed else None,
+        sequences=len(training.windows),
+        tokens=training.windows.tokens,
+        trained_parameters=sum(weight.numel() for weight in training.trained.values()),
+        parameters=sum(weight.numel() for weight in training.model.parameters()),
+        monitor=training.config.monitor,
+    )
+
+
+def _train(training: StageTraining, files: StageFiles, stop: StopRequest, on_event: OnEvent) -> None:
+    """Go through the stage's events, saving on the way; a signal ends it with the state saved."""
+    for event in training.events(lambda: stop.signal_number is not None):
+        if isinstance(event, EpochDone):
+            files.log(event)
+            files.save_now_and_then(training)
+        on_event(event)
+    if stop.signal_number is not None and not training.finished:
+        files.save(training)
+        raise stop.interrupted(
+            f"{training.name} stopped in epoch {training.position.epoch + 1} and saved",
+            hint="run the same command again to go on where it stopped",
+        )
+
+
+def _starting_model(
+    dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None
+) -> SequentialRecommender:
+    """Build the model with the parent's weights, and fresh ones where the stage asks for them."""
+    entry = model_entry(experiment.model_name)
+    model = entry.build(experiment.model, dataset.items.height)
+    if parent is not None:
+        try:
+            model.load_state_dict(parent.tensors)
+        except RuntimeError as error:
+            differing = _differing(parent, experiment) or str(error).splitlines()[-1].strip()
+            raise ArtifactError(
+                f"{parent.path} does not fit the configuration of {stage_name}: {differing}",
+                hint="leave the network as it was in the stage before, or train that one anew with the same options",
+            ) from error
+    fresh = model.components() if parent is None else experiment.stages[stage_name].fresh
+    for component in fresh:
+        model.initialize(component, seeded_generator(experiment.training.seed, "init", component))
+    return model
+
+
+def _differing(parent: Checkpoint, experiment: Experiment) -> str:
+    """Say which options of the network are not those of the checkpoint."""
+    before, now = parent.metadata.config, experiment.tables()["model"]
+    changed = [name for name in now if name in before and before[name] != now[name]]
+    return "; ".join(f"{name} is {now[name]!r}, was {before[name]!r}" for name in changed)
+
+
+def _metadata(
+    dataset: Dataset,
+    experiment: Experiment,
+    training: StageTraining,
+    parent: Checkpoint | None,
+    key: str,
+    threads: int,
+) -> CheckpointMetadata:
+    tables = experiment.tables()
+    protocol = monitored_protocol(dataset, experiment.training)
+    return CheckpointMetadata(
+        model=experiment.model_name,
+        stage=training.name,
+        output=training.stage.output,
+        config=tables["model"],
+        training={"training": tables["training"], "stages": tables["stages"]},
+        dataset=dataset.manifest.dataset,
+        sequences_sha256=dataset.manifest.sequences_sha256,
+        items_sha256=dataset.manifest.items_sha256,
+        item_count=dataset.items.height,
+        parent_sha256=parent.sha256 if parent else "",
+        run_key=key,
+        epoch=training.position.best_epoch,
+        step=training.position.best_step,
+        metrics={
+            "protocol": protocol.code,
+            "sampling": asdict(FAST_SAMPLING),
+            "monitor": experiment.training.monitor,
+            "values": training.position.best_metrics,
+        },
+        seed=experiment.training.seed,
+        threads=threads,
+        adrec_version=__version__,
+        torch_version=torch.__version__,
+    )
+
+
+def require_model(checkpoint: Checkpoint, model_name: str, *, wanted_by: str) -> None:
+    """Refuse a checkpoint of another model than a stage is of.
+
+    Raises:
+        ArtifactError: naming both.
+    """
+    if checkpoint.metadata.model != model_name:
+        raise ArtifactError(
+            f"{checkpoint.path} is a {checkpoint.metadata.model!r} model, {wanted_by} starts from {model_name!r}",
+            hint=f"name a checkpoint of {model_name} with --from",
+        )
+
+
+def require_stage(checkpoint: Checkpoint, stage_name: str, *, wanted_by: str) -> None:
+    """Refuse a checkpoint of another stage than the one before, and say what to type.
+
+    Raises:
+        ArtifactError: it is of another stage.
+    """
+    if checkpoint.metadata.stage != stage_name:
+        raise ArtifactError(
+            f"{checkpoint.path} is of stage {checkpoint.metadata.stage!r}, {wanted_by} starts from stage "
+            f"{stage_name!r}",
+            hint=f"adrec {wanted_by} --from {stage_name}{CHECKPOINT_SUFFIX}",
+        )

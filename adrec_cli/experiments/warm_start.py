@@ -1,0 +1,177 @@
+"""Training that starts from the current model: vectors of known items are kept by raw id, whatever their numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint, read_metadata
+from adrec_cli.artifacts.promotion import read_current
+from adrec_cli.data.reindexing import Mapping, index_mapping
+from adrec_cli.errors import ArtifactError
+from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.keys import run_key
+from adrec_cli.loading.opening import Checkpoint, Dataset, require_same_weights
+from adrec_cli.loading.recommender import open_with_items
+from adrec_cli.models.registry import model_entry
+from adrec_cli.runtime import seeded_generator
+from adrec_cli.schema import CHECKPOINT_SUFFIX
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmStart:
+    """Where a training starts from.
+
+    Attributes:
+        checkpoint: the current model, turned to the data set's items.
+        experiment: of the training, with no component drawn anew.
+        known, new, removed: items that keep their vectors, get fresh ones, and leave.
+    """
+
+    checkpoint: Checkpoint
+    experiment: Experiment
+    known: int
+    new: int
+    removed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreshStart:
+    """A training from fresh weights.
+
+    Attributes:
+        reason: why not from the current model; empty where there is none, or it was not wanted.
+    """
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartChosen:
+    """Told before training: from which model, and what becomes of the items.
+
+    Attributes:
+        checkpoint: of the model it starts from; None where all weights are fresh.
+        known, new, removed: as in `WarmStart`.
+        reason: why weights are fresh although there is a current model that might have been started from.
+    """
+
+    checkpoint: str | None
+    known: int = 0
+    new: int = 0
+    removed: int = 0
+    reason: str = ""
+
+
+def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmStart | FreshStart:
+    """Return what a training on this data set starts from.
+
+    A stage that was trained on the very same data keeps its start, so that a second run finds it up to date although
+    another model is current by then. The current model is no start for another network or another kind of split:
+    it may have learned from what is held out now.
+
+    Args:
+        dataset: to train on.
+        folder: of the model.
+        experiment: to run.
+    """
+    path = _start_of_same_data(dataset, folder, experiment)
+    if path is None:
+        return FreshStart()
+    try:
+        checkpoint, items = open_with_items(path, dataset)
+        if difference := _difference(checkpoint.metadata, dataset, experiment):
+            return FreshStart(reason=f"{path.name} {difference}")
+        outline = model_entry(experiment.model_name).outline(experiment.model, items.height)
+        require_same_weights(checkpoint.tensors, outline.state_dict())
+    except ArtifactError as error:
+        return FreshStart(reason=error.message)
+    mapping = index_mapping(dataset.items, items)
+    known = int((mapping > 0).sum())
+    return WarmStart(
+        checkpoint=dataclasses.replace(checkpoint, tensors=_turned(checkpoint, experiment, mapping)),
+        experiment=_nothing_fresh(experiment),
+        known=known,
+        new=dataset.items.height - known,
+        removed=items.height - known,
+    )
+
+
+def _difference(metadata: CheckpointMetadata, dataset: Dataset, experiment: Experiment) -> str:
+    """Return what keeps a checkpoint from being started from: another network or split; empty for nothing."""
+    split = metadata.metrics["protocol"].partition("/")[0]
+    if split != dataset.split:
+        return f"is of another kind of split, {split}, and may have learned from what is held out now"
+    wanted = experiment.tables()["model"]
+    if metadata.model == experiment.model_name and metadata.config == wanted:
+        return ""
+    other = [
+        f"{name} {metadata.config.get(name)} instead of {value}"
+        for name, value in wanted.items()
+        if metadata.config.get(name) != value
+    ]
+    return f"is another network: {', '.join(other)}"
+
+
+def _start_of_same_data(dataset: Dataset, folder: Path, experiment: Experiment) -> Path | None:
+    current = read_current(folder)
+    if current is None:
+        return None
+    trained = _told_by(folder / f"{experiment.planned[0]}{CHECKPOINT_SUFFIX}", dataset, experiment)
+    if trained is None:
+        return folder / current.checkpoint
+    manifest = dataset.manifest
+    if (trained.sequences_sha256, trained.items_sha256) != (manifest.sequences_sha256, manifest.items_sha256):
+        return folder / current.checkpoint
+    if not trained.parent_sha256:
+        return None
+    starts = [other for other in (current, *current.earlier) if other.sha256 == trained.parent_sha256]
+    return folder / (starts[0] if starts else current).checkpoint
+
+
+def _told_by(path: Path, dataset: Dataset, experiment: Experiment) -> CheckpointMetadata | None:
+    """Return what a checkpoint says of itself, None where that is damaged.
+
+    Damaged weights do not matter, as they are made anew: the key of its run tells whether data and parent are right.
+    """
+    try:
+        said = read_metadata(path)
+        if said.stage in experiment.stages:
+            parent = Checkpoint(path=path, sha256=said.parent_sha256, metadata=said, tensors={})
+            keys = (run_key(dataset, run, said.stage, parent) for run in (experiment, _nothing_fresh(experiment)))
+            if said.run_key in keys:
+                return said
+        return load_checkpoint(path)[1]
+    except ArtifactError:
+        return None
+
+
+def _nothing_fresh(experiment: Experiment) -> Experiment:
+    """Return the experiment with no component drawn anew in any stage."""
+    stages = {name: dataclasses.replace(stage, fresh=()) for name, stage in experiment.stages.items()}
+    return dataclasses.replace(experiment, stages=stages)
+
+
+def _turned(checkpoint: Checkpoint, experiment: Experiment, mapping: Mapping) -> dict[str, torch.Tensor]:
+    """Return weights whose rows of items are in the data set's order, fresh where an item is new."""
+    entry = model_entry(experiment.model_name)
+    fresh = entry.build(experiment.model, len(mapping) - 1)
+    for component in fresh.components():
+        fresh.initialize(component, seeded_generator(experiment.training.seed, "init", component))
+    one, two = (entry.build(experiment.model, items).state_dict() for items in (1, 2))
+    known = torch.from_numpy(mapping > 0)
+    source = torch.from_numpy(mapping[mapping > 0].astype(np.int64))
+    tensors = {}
+    for name, weight in checkpoint.tensors.items():
+        # What grows with the number of items has a row for each.
+        if one[name].shape == two[name].shape:
+            tensors[name] = weight
+            continue
+        rows = fresh.state_dict()[name].detach().clone()
+        rows[known] = weight[source]
+        tensors[name] = rows
+    return tensors

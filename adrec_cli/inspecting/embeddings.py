@@ -1,0 +1,90 @@
+"""Item vectors of checkpoints, opened and told apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.errors import ArtifactError
+from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
+from adrec_cli.loading.recommender import current_checkpoint, open_with_items
+from adrec_cli.runtime import seeded_generator
+from adrec_cli.training.stages import STAGES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding:
+    """The item vectors of a checkpoint.
+
+    Attributes:
+        checkpoint: it lies in.
+        items: one row an item, in the order of the vectors.
+        vectors_ND: without padding.
+    """
+
+    checkpoint: Checkpoint
+    items: pl.DataFrame
+    vectors_ND: torch.Tensor
+
+
+def open_embeddings(names: Sequence[str], *, workspace: Path, dataset_name: str | None) -> list[Embedding]:
+    """Open the item vectors of models, checked; arguments and errors as `inspect`."""
+    space = Workspace(workspace)
+    datasets: dict[Path, Dataset] = {}
+    embeddings = []
+    for path, folder in _located(space, names, dataset_name):
+        if folder not in datasets:
+            datasets[folder] = open_dataset(folder)
+        checkpoint, items = open_with_items(path, datasets[folder])
+        vectors_VD = restore_model(checkpoint, torch.device("cpu")).item_vectors_VD().detach()
+        embeddings.append(Embedding(checkpoint=checkpoint, items=items, vectors_ND=vectors_VD[1:]))
+    return embeddings
+
+
+def isotropic_noise(vectors_ND: torch.Tensor, seed: int) -> torch.Tensor:
+    """Return Gaussian vectors, as many, as wide and on average as varied as those given."""
+    deviation = float(vectors_ND.double().var(dim=0, correction=0).mean().sqrt())
+    return torch.randn(vectors_ND.shape, generator=seeded_generator(seed, "isotropic noise")) * deviation
+
+
+def _located(space: Workspace, names: Sequence[str], dataset_name: str | None) -> list[tuple[Path, Path]]:
+    """Return each checkpoint's path and the folder of its dataset."""
+    if not names:
+        folder = space.dataset_folder(dataset_name)
+        found = [path for model in STAGES if (path := current_checkpoint(folder / model)) is not None]
+        if not found:
+            raise ArtifactError(f"{folder.name} has no trained model", hint=f"train one with: adrec run {folder.name}")
+        return [(path, folder) for path in found]
+    located = []
+    for name in names:
+        if name in STAGES:
+            folder = space.dataset_folder(dataset_name)
+            path = current_checkpoint(folder / name)
+            if path is None:
+                hint = f"train it with: adrec train {folder.name} --model {name}"
+                raise ArtifactError(f"{folder.name} has no trained model {name}", hint=hint)
+        else:
+            path = space.find_checkpoint(name, dataset_name)
+            folder = dataset_folder_of(space, path, dataset_name)
+        located.append((path, folder))
+    return located
+
+
+def _told_apart(embeddings: list[Embedding]) -> list[str]:
+    """Return the shortest of model, model and stage, or path that no two share."""
+    kinds = [
+        [one.checkpoint.metadata.model for one in embeddings],
+        [f"{one.checkpoint.metadata.model} {one.checkpoint.metadata.stage}" for one in embeddings],
+        [str(one.checkpoint.path) for one in embeddings],
+    ]
+    taken = [Counter(kind) for kind in kinds[:2]]
+    return [
+        next((kind[row] for kind, count in zip(kinds, taken, strict=False) if count[kind[row]] == 1), kinds[2][row])
+        for row in range(len(embeddings))
+    ]

@@ -1,0 +1,1 @@
+"""Artifacts opened and checked: data sets, checkpoints, the model that recommends."""

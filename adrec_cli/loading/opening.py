@@ -1,0 +1,161 @@
+"""Opens datasets and checkpoints, checked, before any command computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint
+from adrec_cli.artifacts.dataset import DatasetFiles, verify_dataset
+from adrec_cli.artifacts.manifest import Manifest, read_manifest
+from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.config import build
+from adrec_cli.data.sequences import Sequences, load_items, load_sequences
+from adrec_cli.errors import ArtifactError, StorageError, UsageError
+from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.models.registry import model_entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A preprocessed dataset, whole and verified.
+
+    Attributes:
+        folder: in the workspace.
+        manifest: what it says of itself.
+        items: one row an item.
+        sequences: of all users.
+    """
+
+    folder: Path
+    manifest: Manifest
+    items: pl.DataFrame
+    sequences: Sequences
+
+    @property
+    def split(self) -> str:
+        """How it was split, for protocol codes: "loo" or "time"."""
+        return "time" if self.manifest.parameters.get("split") == "time" else "loo"
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Open a dataset's folder and verify the hashes of its files.
+
+    Raises:
+        ArtifactError: missing, damaged or of another format version.
+    """
+    while True:
+        manifest = read_manifest(folder)
+        files = None
+        try:
+            files = verify_dataset(folder, manifest)
+            dataset = _read_dataset(folder, manifest, files)
+        except (ArtifactError, StorageError):
+            moved = files is not None and not (files.sequences.is_file() and files.items.is_file())
+            if not moved and read_manifest(folder) == manifest:
+                raise
+            continue
+        # A writer changes the manifest before it moves files: unchanged, all that was read belongs together.
+        if read_manifest(folder) == manifest:
+            return dataset
+
+
+def _read_dataset(folder: Path, manifest: Manifest, files: DatasetFiles) -> Dataset:
+    items = load_items(files.items)
+    sequences = load_sequences(files.sequences, items.height)
+    return Dataset(folder=folder, manifest=manifest, items=items, sequences=sequences)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A trained model, whole and verified.
+
+    Attributes:
+        path, sha256: of the file.
+        metadata: what it says of itself.
+        tensors: its weights by name.
+    """
+
+    path: Path
+    sha256: str
+    metadata: CheckpointMetadata
+    tensors: dict[str, torch.Tensor]
+
+
+def open_checkpoint(path: Path, dataset: Dataset) -> Checkpoint:
+    """Open a checkpoint and refuse it unless it belongs to the dataset.
+
+    Raises:
+        ArtifactError: missing, damaged, of another format version or of another dataset.
+    """
+    tensors, metadata = load_checkpoint(path)
+    if metadata.items_sha256 != dataset.manifest.items_sha256:
+        raise ArtifactError(
+            f"{path} was trained on other items: dataset {metadata.dataset!r} with items {metadata.items_sha256[:12]}, "
+            f"here is {dataset.manifest.dataset!r} with items {dataset.manifest.items_sha256[:12]}",
+            hint=f"train on this one: adrec train {dataset.manifest.dataset} --model {metadata.model}",
+        )
+    if metadata.item_count != dataset.items.height:
+        raise ArtifactError(
+            f"{path} is damaged: it says {metadata.item_count:,} items, its dataset has {dataset.items.height:,}",
+            hint=f"train it anew: adrec train {dataset.manifest.dataset} --model {metadata.model}",
+        )
+    return Checkpoint(path=path, sha256=file_sha256(path), metadata=metadata, tensors=tensors)
+
+
+def restore_model(checkpoint: Checkpoint, device: torch.device) -> SequentialRecommender:
+    """Build the model a checkpoint describes and load its weights, strictly.
+
+    Raises:
+        ArtifactError: its configuration or its tensors are not those of the model it names.
+    """
+    metadata = checkpoint.metadata
+    try:
+        entry = model_entry(metadata.model)
+        config = build(entry.config, metadata.config, where="[model]")
+        outline = entry.outline(config, metadata.item_count)
+        if metadata.output not in outline.outputs:
+            raise ArtifactError(f"it has no output {metadata.output[:40]!r}")
+        # Before anything is allocated: a small file may ask for any size.
+        require_same_weights(checkpoint.tensors, outline.state_dict())
+        model = entry.build(config, metadata.item_count)
+        model.load_state_dict(checkpoint.tensors)
+        model.to(device)
+    except (UsageError, ArtifactError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ArtifactError(f"{checkpoint.path} does not fit model {metadata.model!r}: {reason}") from error
+    return model
+
+
+def require_same_weights(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
+    """Raise unless the same weights of the same shapes and types are there.
+
+    Args:
+        found: of a checkpoint.
+        expected: of a model, which may be only outlined.
+
+    Raises:
+        ArtifactError: naming the first weight that is missing, unknown, or of another shape or type.
+    """
+    for name in (*expected, *found):
+        said, wanted = (_shape(tensors.get(name)) for tensors in (found, expected))
+        if said != wanted:
+            raise ArtifactError(f"weight {name[:100]!r} is {said}, its configuration makes it {wanted}")
+
+
+def _shape(tensor: torch.Tensor | None) -> str:
+    if tensor is None:
+        return "not there"
+    return f"{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def dataset_folder_of(space: Workspace, checkpoint: Path, dataset_name: str | None) -> Path:
+    """Return the folder of the named dataset, or of the one the checkpoint lies in."""
+    if dataset_name is None and checkpoint.resolve().is_relative_to(space.root.resolve()):
+        dataset_name = checkpoint.resolve().relative_to(space.root.resolve()).parts[0]
+    return space.dataset_folder(dataset_name)

@@ -1,0 +1,247 @@
+"""A model ready to recommend: checked, restored, with its own items and the users' histories in their numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+
+from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
+from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.data.reindexing import index_mapping, reindexed
+from adrec_cli.data.sequences import Sequences, load_items
+from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.loading.opening import (
+    Checkpoint,
+    Dataset,
+    dataset_folder_of,
+    open_checkpoint,
+    open_dataset,
+    restore_model,
+)
+from adrec_cli.models.base import Sampling, SequentialRecommender
+from adrec_cli.ranking.merging import SINGLE, Merging, check_sampled, merged_top_k
+from adrec_cli.ranking.scores import Ranked, represented
+from adrec_cli.runtime import resolve_device, set_threads
+from adrec_cli.schema import CHECKPOINT_SUFFIX, COUNT, CURRENT_FILE
+from adrec_cli.training.stages import STAGES
+
+MODEL, POPULAR = "model", "popular"
+"""Where a list comes from: the model, or the counts of train events where there is no history to ask the model with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Histories:
+    """Histories of several people, one after the other.
+
+    Attributes:
+        items: item indices of the model, oldest first.
+        starts, ends: the stretch of each; an empty one gets the popular items.
+    """
+
+    items: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def of(self, number: int) -> npt.NDArray[np.int32]:
+        """Return one history."""
+        return self.items[self.starts[number] : self.ends[number]]
+
+    def some(self, first: int, last: int) -> Histories:
+        """Return those from the first up to, not including, the last."""
+        return Histories(items=self.items, starts=self.starts[first:last], ends=self.ends[first:last])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommender:
+    """A checked and restored model.
+
+    Attributes:
+        checkpoint: it was restored from.
+        promoted: whether it is a promoted copy; otherwise it is the newest finished one.
+        dataset: name.
+        sequences_sha256: of the histories.
+        items: the items the model knows; the data set may have newer ones since.
+        sequences: histories of the users, without items the model does not know.
+        unknown_items: items of the data set that the model does not know.
+        device: to compute on.
+    """
+
+    checkpoint: Checkpoint
+    promoted: bool
+    dataset: str
+    sequences_sha256: str
+    model: SequentialRecommender
+    items: pl.DataFrame
+    sequences: Sequences
+    unknown_items: int
+    device: torch.device
+
+    def rank(
+        self,
+        histories: Histories,
+        k: int,
+        *,
+        include_seen: bool,
+        sampling: Sampling,
+        candidates: npt.NDArray[np.int64] | None = None,
+        merging: Merging = SINGLE,
+    ) -> tuple[list[Ranked], list[str]]:
+        """Return the best k items for each history, and where each list comes from.
+
+        Args:
+            histories: in the model's numbers.
+            k: at most so many; fewer where fewer are left.
+            include_seen: items of the history may come back.
+            sampling: of a diffusion model.
+            candidates: item indices, ascending, that alone may come back; None allows all.
+            merging: how many samples, and how they become one list.
+
+        Raises:
+            UsageError: several samples or a temperature of a model that draws nothing.
+        """
+        self.check(sampling, merging)
+        asked = np.flatnonzero(histories.ends > histories.starts)
+        popular = self._popular(k, candidates) if len(asked) < len(histories) else None
+        results: list[Ranked | None] = [popular] * len(histories)
+        sources = [POPULAR] * len(histories)
+        vectors_VD = self.model.item_vectors_VD().detach()
+        batches = represented(
+            self.model, histories.items, histories.starts[asked], histories.ends[asked],
+            output=self.checkpoint.metadata.output, sampling=sampling, device=self.device, samples=merging.samples,
+        )  # fmt: skip
+        nothing = np.empty(0, dtype=np.int64)
+        for cases, representations in batches:
+            numbers = asked[cases]
+            seen = [nothing if include_seen else np.unique(histories.of(number)).astype(np.int64) for number in numbers]
+            best = merged_top_k(representations, vectors_VD, k, seen, candidates, merge=merging.merge)
+            for number, ranked in zip(numbers.tolist(), best, strict=True):
+                results[number], sources[number] = ranked, MODEL
+        return [ranked for ranked in results if ranked is not None], sources
+
+    def check(self, sampling: Sampling, merging: Merging) -> None:
+        """Refuse several samples or a temperature of a model that draws nothing, with `UsageError`."""
+        check_sampled(self.model, self.checkpoint.metadata.output, sampling, merging)
+
+    def _popular(self, k: int, candidates: npt.NDArray[np.int64] | None) -> Ranked:
+        if candidates is None:
+            candidates = np.arange(1, self.items.height + 1)
+        counts = self.items[COUNT].to_numpy()[candidates - 1]
+        best = np.argsort(-counts, kind="stable")[:k]
+        return Ranked(items=candidates[best], scores=counts[best].astype(np.float32))
+
+
+def open_recommender(
+    workspace: Path, dataset_name: str | None, model: str | None, *, device: str, threads: int | None
+) -> Recommender:
+    """Find a model, check it and make it ready.
+
+    A promoted model brings its own items and is used with them, also when the data set has been made anew since.
+
+    Args:
+        workspace: where datasets are.
+        dataset_name: None takes the only one.
+        model: a model's name, or path or bare name of a checkpoint; None takes what is current.
+        device, threads: to compute on.
+
+    Raises:
+        UsageError: it is not clear which dataset or model is meant.
+        ArtifactError: no model, or one that is damaged or does not belong to the dataset.
+    """
+    path, dataset = _locate(Workspace(workspace), dataset_name, model)
+    checkpoint, items = open_with_items(path, dataset)
+    set_threads(threads)
+    resolved = resolve_device(device)
+    mapping = index_mapping(dataset.items, items)
+    same = len(mapping) == items.height + 1 and bool((mapping == np.arange(len(mapping))).all())
+    return Recommender(
+        checkpoint=checkpoint,
+        promoted=path.parent.name == PROMOTED_FOLDER and (path.parent.parent / CURRENT_FILE).is_file(),
+        dataset=dataset.manifest.dataset,
+        sequences_sha256=dataset.manifest.sequences_sha256,
+        model=restore_model(checkpoint, resolved),
+        items=items,
+        sequences=dataset.sequences if same else reindexed(dataset.sequences, mapping, items.height),
+        unknown_items=int((mapping[1:] == 0).sum()),
+        device=resolved,
+    )
+
+
+def open_with_items(path: Path, dataset: Dataset) -> tuple[Checkpoint, pl.DataFrame]:
+    """Open a checkpoint and the items it was trained with: those of the dataset, or the ones kept beside it.
+
+    Raises:
+        ArtifactError: damaged, of another dataset, or its items are neither there nor there.
+    """
+    beside = items_beside(path)
+    if not beside.is_file():
+        return open_checkpoint(path, dataset), dataset.items
+    tensors, metadata = load_checkpoint(path)
+    if metadata.dataset != dataset.manifest.dataset:
+        raise ArtifactError(
+            f"{path} was trained on dataset {metadata.dataset!r}, here is {dataset.manifest.dataset!r}",
+            hint=f"train on this one: adrec train {dataset.manifest.dataset} --model {metadata.model}",
+        )
+    if file_sha256(beside) != metadata.items_sha256:
+        raise ArtifactError(f"{beside} is damaged: it is not what {path.name} was trained with", hint="adrec rollback")
+    items = load_items(beside)
+    if metadata.item_count != items.height:
+        raise ArtifactError(
+            f"{path} is damaged: it says {metadata.item_count:,} items, {beside.name} has {items.height:,}",
+            hint="adrec rollback",
+        )
+    checkpoint = Checkpoint(path=path, sha256=file_sha256(path), metadata=metadata, tensors=tensors)
+    return checkpoint, items
+
+
+def current_checkpoint(folder: Path) -> Path | None:
+    """Return the promoted checkpoint of a model's folder, else the one of its last stage, else None.
+
+    Raises:
+        ArtifactError: `current.json` names a file that is not there, or is damaged.
+    """
+    current = read_current(folder)
+    if current is not None:
+        promoted = folder / current.checkpoint
+        if not promoted.is_file():
+            raise ArtifactError(
+                f"{folder / CURRENT_FILE} names {current.checkpoint}, which does not exist",
+                hint=f"promote again with: adrec run {folder.parent.name}, or go back with: adrec rollback",
+            )
+        if file_sha256(promoted) != current.sha256:
+            raise ArtifactError(
+                f"{promoted} is damaged or was exchanged: it is not what {CURRENT_FILE} names",
+                hint=f"promote again with: adrec run {folder.parent.name} --force, or go back with: adrec rollback",
+            )
+        return promoted
+    stages = STAGES.get(folder.name, {})
+    last = folder / f"{list(stages)[-1]}{CHECKPOINT_SUFFIX}" if stages else folder
+    return last if last.is_file() else None
+
+
+def _locate(space: Workspace, dataset_name: str | None, model: str | None) -> tuple[Path, Dataset]:
+    """Find the checkpoint to use and open its dataset."""
+    if model is not None and model not in STAGES:
+        given = space.find_checkpoint(model, dataset_name)
+        return given, open_dataset(dataset_folder_of(space, given, dataset_name))
+    folder = space.dataset_folder(dataset_name)
+    wanted = list(STAGES) if model is None else [model]
+    found = {name: path for name in wanted if (path := current_checkpoint(folder / name)) is not None}
+    if not found:
+        raise ArtifactError(
+            f"dataset {folder.name!r} has no trained model{f' {model}' if model else ''}",
+            hint=f"train one with: adrec run {folder.name}",
+        )
+    # ADRec is what this tool is for; another model is taken only when it is the only one, or asked for.
+    if "adrec" not in found and len(found) > 1:
+        raise UsageError(f"{folder.name} has several models: {', '.join(found)}", hint="say which one with --model")
+    return found["adrec" if "adrec" in found else next(iter(found))], open_dataset(folder)

@@ -1,0 +1,122 @@
+"""Pictures of item vectors: maps by category and by popularity, and the spectrum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from adrec_cli.diagnostics.embedding import MIN_ITEMS
+from adrec_cli.diagnostics.spectrum import effective_rank, singular_values
+from adrec_cli.diagnostics.spread import evenly_spaced_rows, mean_cosine
+from adrec_cli.errors import ArtifactError
+from adrec_cli.inspecting.embeddings import isotropic_noise
+from adrec_cli.loading.opening import Dataset, open_checkpoint, restore_model
+from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
+from adrec_cli.plots.embedding_map import EmbeddingMap, draw_by_category, draw_by_popularity, project
+from adrec_cli.plots.spectrum import NOISE, Spectrum, draw_spectrum
+from adrec_cli.schema import CATEGORY, CHECKPOINT_SUFFIX, COUNT
+from adrec_cli.training.stages import STAGES
+
+MAPPED = ("adrec", "dreamrec", "diffurec", "sasrec")
+"""Models whose maps stand beside each other."""
+_FEWEST_ITEMS = 8
+_LARGEST_CATEGORY = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Vectors:
+    """Item vectors of a model's last stage, in double precision."""
+
+    name: str
+    vectors_ND: torch.Tensor
+
+
+def maps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
+    """Return maps of item vectors by popularity, and by category where categories are known.
+
+    Raises:
+        ArtifactError: no model of `MAPPED` is trained, or one is damaged.
+        UsageError: scikit-learn or matplotlib is not installed.
+    """
+    found = _trained(dataset, MAPPED)
+    rows_N = evenly_spaced_rows(dataset.items.height, options.items)
+    if len(rows_N) < _FEWEST_ITEMS:
+        raise ArtifactError(f"{len(rows_N)} items are too few for a map", hint=f"{_FEWEST_ITEMS} are needed")
+    plane = [
+        EmbeddingMap(name=_described(each), points_N2=project(each.vectors_ND[rows_N].numpy(), seed=options.seed))
+        for each in found
+    ]
+    items = dataset.items[rows_N.numpy()]
+    name = dataset.manifest.dataset
+    about = (
+        f"{name}, {len(rows_N):,} of {dataset.items.height:,} items; t-SNE of the item vectors, started from their "
+        f"principal components, seed {options.seed}"
+    )
+    title = f"Item vectors on {name} by popularity"
+    figure = draw_by_popularity(plane, items[COUNT].to_numpy(), title=title, about=about)
+    pictures = [Picture(name="embeddings-popularity", title=title, about=about, figure=figure)]
+    if CATEGORY in items.columns and _tells(items[CATEGORY]):
+        title = f"Item vectors on {name} by category"
+        figure = draw_by_category(plane, items[CATEGORY].to_list(), title=title, about=about)
+        pictures.append(Picture(name="embeddings-category", title=title, about=about, figure=figure))
+    return pictures
+
+
+def spectrum(dataset: Dataset, options: PictureOptions) -> list[Picture]:
+    """Return the singular values of all models' item vectors beside those of noise.
+
+    Raises:
+        ArtifactError: no model is trained, or one is damaged.
+        UsageError: matplotlib is not installed.
+    """
+    found = _trained(dataset, tuple(STAGES))
+    if dataset.items.height < MIN_ITEMS:
+        raise ArtifactError(f"{dataset.items.height} items are too few for a spectrum", hint=f"{MIN_ITEMS} are needed")
+    noise_ND = isotropic_noise(found[0].vectors_ND, options.seed).double()
+    spectra = [
+        Spectrum(
+            name=each.name,
+            singular_values=singular_values(each.vectors_ND).tolist(),
+            items=dataset.items.height,
+            effective_rank=effective_rank(each.vectors_ND),
+        )
+        for each in [*found, _Vectors(name=NOISE, vectors_ND=noise_ND)]
+    ]
+    title = f"Directions that item vectors use on {dataset.manifest.dataset}"
+    about = f"{dataset.manifest.dataset}, {dataset.items.height:,} items; each dimension scaled to variance 1"
+    return [Picture(name="spectrum", title=title, about=about, figure=draw_spectrum(spectra, title=title, about=about))]
+
+
+def _trained(dataset: Dataset, models: tuple[str, ...]) -> list[_Vectors]:
+    """Return the item vectors of those models that are trained on this dataset, as their last stage left them."""
+    paths = {model: path for model in models if (path := _last_checkpoint(dataset, model)).is_file()}
+    if not paths:
+        name = dataset.manifest.dataset
+        raise ArtifactError(
+            f"{name} has none of these models trained: {', '.join(models)}", hint=f"train one: adrec run {name}"
+        )
+    vectors = {
+        model: restore_model(open_checkpoint(path, dataset), torch.device("cpu")).item_vectors_VD().detach()
+        for model, path in paths.items()
+    }
+    return [
+        _Vectors(name=display_name(model), vectors_ND=vectors_VD[1:].double()) for model, vectors_VD in vectors.items()
+    ]
+
+
+def _tells(categories: pl.Series) -> bool:
+    """Return whether categories tell items apart: nothing is seen where nearly all are of one."""
+    counts = categories.drop_nulls().value_counts()["count"].to_list()
+    return len(counts) > 1 and max(counts) <= _LARGEST_CATEGORY * len(categories)
+
+
+def _last_checkpoint(dataset: Dataset, model: str) -> Path:
+    return dataset.folder / model / f"{list(STAGES[model])[-1]}{CHECKPOINT_SUFFIX}"
+
+
+def _described(each: _Vectors) -> str:
+    rank, width = effective_rank(each.vectors_ND), each.vectors_ND.shape[1]
+    return f"{each.name}\nrank {rank:.0f} of {width}, cosine {mean_cosine(each.vectors_ND):.2f}"

@@ -1,0 +1,74 @@
+"""What reverse steps buy and cost, from the figures that an evaluation at several numbers of steps prints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from adrec_cli.errors import ArtifactError, InputError, UsageError
+from adrec_cli.loading.opening import Dataset
+from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
+from adrec_cli.pictures.slices import DEFAULT_METRIC
+from adrec_cli.plots.metric_interval import MetricInterval
+from adrec_cli.plots.steps import StepsPoint, draw_steps
+
+
+def steps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
+    """Return a picture of each file of `options.steps`.
+
+    Raises:
+        ArtifactError: there is none.
+        InputError: a file is not what an evaluation at several numbers of steps prints, or is of other data.
+        UsageError: an unknown metric, or matplotlib is not installed.
+    """
+    if not options.steps:
+        raise ArtifactError(
+            "no figures of reverse steps were given",
+            hint="adrec evaluate CHECKPOINT --steps 1,2,4 --json > steps.json, then adrec plot --steps steps.json",
+        )
+    return [_picture(dataset, path, options.metric or DEFAULT_METRIC) for path in options.steps]
+
+
+def _picture(dataset: Dataset, path: Path, metric: str) -> Picture:
+    study = _read(path)
+    name = dataset.manifest.dataset
+    if study["dataset"] != name:
+        raise InputError(f"{path} is of {study['dataset']}, not of {name}")
+    if metric not in study["rows"][0]["metrics"]:
+        raise UsageError(f"unknown metric {metric!r}", hint=f"one of: {', '.join(study['rows'][0]['metrics'])}")
+    points = [
+        StepsPoint(
+            steps=row["steps"],
+            metric=MetricInterval(**dict.fromkeys(("value", "lower", "upper"), row["metrics"][metric])),
+            milliseconds=row["milliseconds_per_target"],
+        )
+        for row in study["rows"]
+    ]
+    model = display_name(study["model"])
+    title = f"What reverse steps buy: {model} on {name}"
+    about = (
+        f"{name}, {study['protocol']}, {study['cases']:,} targets; {study['noise']} noise, seed {study['seed']}; "
+        f"{study['device']}, {study['threads']} threads"
+    )
+    figure = draw_steps(points, metric=metric, title=title, about=about)
+    return Picture(name=f"steps-{study['model']}-{path.stem}", title=title, about=about, figure=figure)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        study = json.loads(path.read_text(encoding="utf-8"))
+        numbers = [
+            row["steps"] + row["milliseconds_per_target"] + sum(row["metrics"].values()) for row in study["rows"]
+        ]
+        told = [study[key] for key in ("dataset", "model", "protocol", "noise", "seed", "device", "threads")]
+        if not numbers or len(told) + study["cases"] < 1 or min(row["steps"] for row in study["rows"]) < 1:
+            raise ValueError("it has no rows")
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is not what an evaluation at several numbers of steps prints: {error}",
+            hint="adrec evaluate CHECKPOINT --steps 1,2,4 --json > FILE",
+        ) from error
+    return study  # type: ignore[no-any-return]

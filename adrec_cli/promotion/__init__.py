@@ -1,0 +1,1 @@
+"""Whether a new model takes the place of the current one."""

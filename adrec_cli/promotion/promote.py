@@ -1,0 +1,153 @@
+"""The last step of `adrec run`: a new model becomes current unless a rule says it is worse than the one that is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.artifacts.promotion import KEEP, Current, promote, read_current
+from adrec_cli.errors import ArtifactError, NotPromotedError, UsageError
+from adrec_cli.loading.opening import Checkpoint, Dataset
+from adrec_cli.loading.recommender import open_with_items
+from adrec_cli.promotion.against_current import Comparison, compare
+from adrec_cli.promotion.rule import PromotionRule
+from adrec_cli.runtime import resolve_device
+from adrec_cli.schema import CURRENT_FILE, ITEMS_FILE, PROMOTION_REPORT_SUFFIX, REPORTS_FOLDER
+from adrec_cli.training.stages import TrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionOptions:
+    """When a new model is promoted, and what stays of old ones.
+
+    Attributes:
+        rule: to be met; None demands the monitored metric to be at least the current model's, less the tolerance.
+        tolerance: used where there is no rule.
+        keep: generations kept, the current one included; at least 2, so that one can go back.
+    """
+
+    rule: PromotionRule | None = None
+    tolerance: float = 0.0
+    keep: int = KEEP
+
+    def __post_init__(self) -> None:
+        if self.rule is not None and self.tolerance:
+            raise UsageError("a rule has its own tolerance", hint="give --promote-if or --tolerance, not both")
+        if self.keep < 2:
+            raise UsageError(f"--keep must be at least 2, got {self.keep}", hint="the one before is what to go back to")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """What came of it.
+
+    Attributes:
+        done: False where the checkpoint was current already.
+        checkpoint: that is current now, relative to the model's folder.
+        comparison: None where there was nothing to compare with.
+    """
+
+    done: bool
+    checkpoint: str
+    comparison: Comparison | None
+
+
+def promote_if_good(
+    dataset: Dataset,
+    folder: Path,
+    checkpoint: Checkpoint,
+    *,
+    training: TrainingConfig,
+    options: PromotionOptions,
+    device: str,
+    again: bool = False,
+) -> Promotion:
+    """Make a checkpoint current unless the rule forbids it; the caller holds the model's lock.
+
+    Args:
+        dataset: of the checkpoint.
+        folder: of the model.
+        checkpoint: the new model.
+        training: how it was monitored.
+        options: the rule and how much is kept.
+        device: to compare on.
+        again: promote it even if it was gone back from.
+
+    Raises:
+        NotPromotedError: the current model stays.
+    """
+    current = read_current(folder)
+    if current is not None and current.sha256 == checkpoint.sha256 and (folder / current.checkpoint).is_file():
+        return Promotion(done=False, checkpoint=current.checkpoint, comparison=None)
+    if current is not None and checkpoint.sha256 in current.withdrawn and not again:
+        raise _withdrawn(folder)
+    metrics = checkpoint.metadata.metrics
+    monitor = metrics["monitor"]
+    rule = options.rule or PromotionRule(metric=monitor, offset=-options.tolerance)
+    comparison = None
+    if current is not None:
+        comparison = _compare(dataset, folder, current, checkpoint, rule, training, device)
+    if comparison is not None:
+        allowed = rule.allows(comparison.candidate, comparison.current)
+        _report(dataset, checkpoint, rule, comparison, promoted=allowed)
+        if not allowed:
+            raise _not_good_enough(folder, rule, comparison)
+    promoted = promote(
+        folder,
+        checkpoint.path,
+        checkpoint.sha256,
+        items=dataset.folder / ITEMS_FILE,
+        items_sha256=dataset.manifest.items_sha256,
+        protocol=metrics["protocol"],
+        metric=monitor,
+        value=metrics["values"].get(monitor),
+        keep=options.keep,
+    )
+    return Promotion(done=True, checkpoint=promoted.checkpoint, comparison=comparison)
+
+
+def _withdrawn(folder: Path) -> NotPromotedError:
+    return NotPromotedError(
+        f"this very model was promoted and withdrawn by `adrec rollback`; {folder / CURRENT_FILE} stays",
+        hint="it is trained anew when data or options change, or with --force",
+    )
+
+
+def _not_good_enough(folder: Path, rule: PromotionRule, comparison: Comparison) -> NotPromotedError:
+    return NotPromotedError(
+        f"the new model's {comparison.metric} is {comparison.candidate:.4f}, the current one's "
+        f"{comparison.current:.4f} on the same {comparison.protocol} targets, difference "
+        f"{comparison.difference:+.4f} [{comparison.low:+.4f}, {comparison.high:+.4f}]; "
+        f"the rule is {rule}; {folder / CURRENT_FILE} stays",
+        hint="look at the data and the log; --promote-if allows for noise",
+    )
+
+
+def _compare(
+    dataset: Dataset,
+    folder: Path,
+    current: Current,
+    checkpoint: Checkpoint,
+    rule: PromotionRule,
+    training: TrainingConfig,
+    device: str,
+) -> Comparison | None:
+    """Compare with the current model; None where it is gone or cannot be used, so that nothing can be compared."""
+    try:
+        before, items = open_with_items(folder / current.checkpoint, dataset)
+    except ArtifactError:
+        return None
+    return compare(
+        dataset, checkpoint, before, items, metric=rule.metric, training=training, device=resolve_device(device)
+    )
+
+
+def _report(
+    dataset: Dataset, checkpoint: Checkpoint, rule: PromotionRule, comparison: Comparison, *, promoted: bool
+) -> None:
+    """Keep the last decision beside the other reports."""
+    content = {"promoted": promoted, "rule": str(rule), "checkpoint_sha256": checkpoint.sha256, **asdict(comparison)}
+    path = dataset.folder / REPORTS_FOLDER / f"{checkpoint.metadata.model}{PROMOTION_REPORT_SUFFIX}"
+    write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())

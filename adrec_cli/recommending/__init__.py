@@ -1,0 +1,1 @@
+"""Who is recommended to, and the lists that come out."""

@@ -1,0 +1,142 @@
+"""Whom a batch is for: all users, those of a file, or histories of a file, with today's events behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.data.request_files import HISTORY, read_events, read_histories, read_ids
+from adrec_cli.errors import InputError, UsageError
+from adrec_cli.loading.recommender import Histories, Recommender
+from adrec_cli.schema import ITEM_ID, ITEM_INDEX, PAD, USER_ID
+
+_NUMBER = "number"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audience:
+    """Where the people of a batch come from: exactly one of the first three.
+
+    Attributes:
+        all_users: everybody in the data set, and everybody in the events.
+        users: a file of user ids.
+        histories: a file of histories, which take the place of those in the data set.
+        events: a file of newest events, put behind the histories.
+    """
+
+    all_users: bool = False
+    users: Path | None = None
+    histories: Path | None = None
+    events: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.all_users + (self.users is not None) + (self.histories is not None) != 1:
+            raise UsageError("a batch is for one of --all, --users FILE and --histories FILE", hint="give one of them")
+
+    def key(self) -> dict[str, str | bool]:
+        """Return what decides the audience, with the content of the files."""
+        files = {"users": self.users, "histories": self.histories, "events": self.events}
+        hashes = {name: file_sha256(path) for name, path in files.items() if path is not None and path.is_file()}
+        return {"all_users": self.all_users, **hashes}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requests:
+    """People and their histories, in the model's numbers.
+
+    Attributes:
+        user_ids: raw ids.
+        histories: one for each of them.
+        unknown_users: of the file, served nothing.
+        unknown_items: `item_id` and `events`, left out of histories.
+    """
+
+    user_ids: pl.Series
+    histories: Histories
+    unknown_users: list[str]
+    unknown_items: pl.DataFrame
+
+
+def collect_requests(recommender: Recommender, audience: Audience) -> Requests:
+    """Read the files of an audience and put histories and newest events together.
+
+    Raises:
+        InputError: a file is bad, or nobody and nothing in it is known.
+    """
+    events = _no_events() if audience.events is None else read_events(audience.events)
+    asked, given = _asked(recommender, audience, events)
+    rows = _rows(recommender, asked) if audience.histories is None else np.full(len(asked), -1)
+    numbers = pl.DataFrame({USER_ID: asked, _NUMBER: np.arange(len(asked))})
+    newest = pl.concat([given, events]).join(numbers, on=USER_ID, how="inner", maintain_order="left")
+    unknown_users: list[str] = []
+    if audience.histories is None:
+        known = (rows >= 0) | np.isin(np.arange(len(asked)), newest[_NUMBER].to_numpy())
+        unknown_users = asked.filter(pl.Series(~known)).to_list()
+    histories, unknown_items = _joined(recommender, rows, newest)
+    strangers = np.isin(asked.to_numpy(), unknown_users) if unknown_users else np.zeros(len(asked), dtype=bool)
+    nobody = not (histories.ends > histories.starts)[~strangers].any()
+    if nobody and (unknown_users or unknown_items.height):
+        example = [*unknown_users, *unknown_items[ITEM_ID].to_list()][0]
+        raise InputError(
+            f"nobody is known: {len(unknown_users):,} unknown users, {unknown_items.height:,} unknown items, "
+            f"for example {example!r}",
+            hint="ids are those of the source data",
+        )
+    served = Histories(items=histories.items, starts=histories.starts[~strangers], ends=histories.ends[~strangers])
+    return Requests(
+        user_ids=asked.filter(pl.Series(~strangers)),
+        histories=served,
+        unknown_users=unknown_users,
+        unknown_items=unknown_items,
+    )
+
+
+def _asked(recommender: Recommender, audience: Audience, events: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+    """Return whom the batch is for, and the events of given histories."""
+    if audience.users is not None:
+        return read_ids(audience.users, USER_ID), _no_events()
+    if audience.histories is not None:
+        table = read_histories(audience.histories)
+        given = table.explode(HISTORY).rename({HISTORY: ITEM_ID}).drop_nulls()
+        return table[USER_ID], given.select(USER_ID, ITEM_ID)
+    known = recommender.sequences.user_ids.rename(USER_ID)
+    return pl.concat([known, events[USER_ID]]).unique(maintain_order=True), _no_events()
+
+
+def _no_events() -> pl.DataFrame:
+    return pl.DataFrame(schema={USER_ID: pl.String, ITEM_ID: pl.String})
+
+
+def _rows(recommender: Recommender, asked: pl.Series) -> npt.NDArray[np.int64]:
+    """Return the row of each user in the data set, -1 where there is none."""
+    known = recommender.sequences.user_ids.rename(USER_ID)
+    table = pl.DataFrame({USER_ID: known, "row": np.arange(len(known))})
+    joined = asked.to_frame(USER_ID).join(table, on=USER_ID, how="left", maintain_order="left")
+    return joined["row"].fill_null(-1).to_numpy()
+
+
+def _joined(
+    recommender: Recommender, rows: npt.NDArray[np.int64], newest: pl.DataFrame
+) -> tuple[Histories, pl.DataFrame]:
+    """Put newest events behind the users' own ones; return them with the items the model does not know."""
+    sequences = recommender.sequences
+    lengths = np.where(rows >= 0, sequences.lengths[rows], 0)
+    begins = np.where(rows >= 0, sequences.offsets[rows], 0)
+    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    own = sequences.items[np.repeat(begins, lengths) + within]
+    items = recommender.items.select(ITEM_ID, ITEM_INDEX)
+    coded = newest.join(items, on=ITEM_ID, how="left", maintain_order="left")
+    strangers = coded.filter(pl.col(ITEM_INDEX).is_null()).group_by(ITEM_ID, maintain_order=True).len(name="events")
+    coded = coded.filter(pl.col(ITEM_INDEX).is_not_null())
+    owner = np.concatenate([np.repeat(np.arange(len(rows)), lengths), coded[_NUMBER].to_numpy()])
+    item = np.concatenate([own, coded[ITEM_INDEX].to_numpy().astype(np.int32)])
+    order = np.argsort(owner, kind="stable")
+    ends = np.cumsum(np.bincount(owner, minlength=len(rows)), dtype=np.int64)
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
+    assert not len(item) or item.min() > PAD
+    return Histories(items=item[order], starts=starts, ends=ends), strangers

@@ -1,0 +1,38 @@
+"""What a user can choose when asking for recommendations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from adrec_cli.errors import UsageError
+from adrec_cli.models.base import Sampling
+from adrec_cli.ranking.merging import SINGLE, Merging
+from adrec_cli.recommending.item_choice import ItemChoice
+
+MAX_K = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecommendOptions:
+    """What to recommend.
+
+    Attributes:
+        k: items a user; fewer come back where fewer are left.
+        include_seen: items of the history may come back.
+        choice: which items may come back at all.
+        sampling: of a diffusion model.
+        merging: how many samples, and how they become one list.
+        device, threads: to compute on.
+    """
+
+    k: int = 10
+    include_seen: bool = False
+    choice: ItemChoice = field(default_factory=ItemChoice)
+    sampling: Sampling = field(default_factory=Sampling)
+    merging: Merging = SINGLE
+    device: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= MAX_K:
+            raise UsageError(f"-k must be between 1 and {MAX_K:,}, got {self.k}")

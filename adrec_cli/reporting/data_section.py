@@ -1,0 +1,109 @@
+"""What the data are: counts, how long histories and how popular items are, sources and how they were cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from adrec_cli.loading.opening import Dataset
+from adrec_cli.reporting.histogram import histogram
+from adrec_cli.reporting.markup import Content, Html, element, facts, paragraph, section, sha, table
+from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID, TITLE
+
+_SHOWN_ITEMS = 10
+_SHOWN_TITLE = 80
+
+
+def data_section(dataset: Dataset) -> Html:
+    """Return the section about a dataset."""
+    counts = dataset.items[COUNT].to_numpy()
+    lengths = dataset.sequences.lengths
+    charts = element(
+        "div",
+        _chart("Users by length of history", histogram(lengths, title="Lengths of histories", axis="events of a user")),
+        _chart("Items by popularity", histogram(counts, title="Popularity of items", axis="train events of an item")),
+        class_="charts",
+    )
+    return section(
+        "data",
+        "Data",
+        facts(_facts(dataset)),
+        charts,
+        paragraph(_concentration(counts)),
+        element("h3", "Most popular items"),
+        _popular(dataset),
+        element("h3", "Where they come from"),
+        table(
+            ["file", "size", "sha256"],
+            [
+                [str(one.get("name", "")), _size(one), sha(str(one.get("sha256", "")))]
+                for one in dataset.manifest.sources
+            ],
+            right=["size"],
+        ),
+        element("details", element("summary", "How they were cut"), _parameters(dataset.manifest.parameters)),
+    )
+
+
+def _facts(dataset: Dataset) -> list[tuple[str, Content]]:
+    found, sequences = dataset.manifest.statistics, dataset.sequences
+    valid = int((sequences.valid_end - sequences.train_end).sum())
+    test = int((sequences.lengths - sequences.valid_end).sum())
+    return [
+        ("users", f"{found['users']:,}"),
+        ("items", f"{found['items']:,}"),
+        ("interactions", f"{found['interactions']:,}"),
+        ("average length", f"{found['average_length']:.2f}"),
+        ("density", f"{found['density']:.3%}"),
+        ("train / valid / test events", f"{int(sequences.train_end.sum()):,} / {valid:,} / {test:,}"),
+        ("first event", str(found.get("first_time") or "")[:10]),
+        ("last event", str(found.get("last_time") or "")[:10]),
+    ]
+
+
+def _chart(caption: str, chart: Html) -> Html:
+    return element("figure", element("figcaption", caption), chart)
+
+
+def _concentration(counts: np.ndarray[Any, np.dtype[np.int64]]) -> str:
+    """Return how much the most popular items have of all events, in a sentence."""
+    ordered = np.sort(counts)[::-1]
+    top = max(1, len(ordered) // 5)
+    share = ordered[:top].sum() / max(1, ordered.sum())
+    never = int((counts == 0).sum())
+    told = f"The most popular fifth of the items has {share:.0%} of the train events."
+    if not never:
+        return told
+    return f"{told} {'One item has' if never == 1 else f'{never:,} items have'} none and cannot have been learned."
+
+
+def _popular(dataset: Dataset) -> Html:
+    items = dataset.items.sort([COUNT, ITEM_ID], descending=[True, False]).head(_SHOWN_ITEMS)
+    known = [name for name in (TITLE, CATEGORY) if name in items.columns]
+    rows = [
+        [row[ITEM_ID], *(_shortened(row[name]) for name in known), f"{row[COUNT]:,}"]
+        for row in items.iter_rows(named=True)
+    ]
+    return table(["item", *known, "train events"], rows, right=["train events"])
+
+
+def _shortened(text: object) -> str:
+    told = "" if text is None else str(text)
+    return told if len(told) <= _SHOWN_TITLE else told[: _SHOWN_TITLE - 1].rstrip() + "…"
+
+
+def _size(source: dict[str, Any]) -> str:
+    size = source.get("bytes")
+    if not isinstance(size, (int, float)):
+        return ""
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB"
+
+
+def _parameters(parameters: dict[str, Any]) -> Html:
+    shown = [
+        [name.replace("_", " "), str(value)]
+        for name, value in parameters.items()
+        if value is not None and not isinstance(value, dict)
+    ]
+    return table(["option", "value"], shown)

@@ -1,0 +1,182 @@
+"""Everything a report tells of, read from a dataset's folder and checked; nothing is computed anew or written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint
+from adrec_cli.artifacts.json_files import read_json_object, take_checksum
+from adrec_cli.artifacts.promotion import read_current
+from adrec_cli.artifacts.report import Evaluation, read_report, report_files
+from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER, SweepRecord, read_sweep, sweep_folders
+from adrec_cli.errors import AdrecError, ArtifactError
+from adrec_cli.loading.opening import Dataset
+from adrec_cli.schema import CHECKPOINT_SUFFIX
+from adrec_cli.sweeping.results import Summary, summarized
+from adrec_cli.sweeping.trials import Trial, read_trials
+from adrec_cli.training.stages import STAGES
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageTold:
+    """A stage's checkpoint and how its training went.
+
+    Attributes:
+        metadata, sha256: of the checkpoint.
+        path: relative to the dataset's folder.
+        epochs: that were run; 0 where the log is missing.
+        seconds: they took.
+        fits: the checkpoint was trained on the data set as it is.
+        promoted: it is the one that `recommend` uses.
+    """
+
+    metadata: CheckpointMetadata
+    sha256: str
+    path: str
+    epochs: int
+    seconds: float
+    fits: bool
+    promoted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepTold:
+    """A sweep: what it says of itself, and its figures over the seeds."""
+
+    record: SweepRecord
+    summaries: list[Summary]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchTold:
+    """A search: what `search.json` says, and its trials."""
+
+    about: dict[str, Any]
+    trials: list[Trial]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What a report tells of.
+
+    Attributes:
+        dataset: opened.
+        models: stages of each trained model, in the order they ran.
+        evaluations: of any protocol.
+        sweeps, searches: by name.
+        left_out: one line for each artifact that is damaged or of other data.
+    """
+
+    dataset: Dataset
+    models: dict[str, list[StageTold]]
+    evaluations: list[Evaluation]
+    sweeps: list[SweepTold]
+    searches: list[SearchTold]
+    left_out: list[str]
+
+
+def gathered(dataset: Dataset) -> Material:
+    """Read all artifacts of a dataset; what is damaged is noted and left out.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    left_out: list[str] = []
+    models = {}
+    for model, stages in STAGES.items():
+        told = [_stage(dataset, model, stage, left_out) for stage in stages]
+        if there := [stage for stage in told if stage is not None]:
+            models[model] = there
+    return Material(
+        dataset=dataset,
+        models=models,
+        evaluations=_evaluations(dataset, left_out),
+        sweeps=_sweeps(dataset, left_out),
+        searches=_searches(dataset, left_out),
+        left_out=left_out,
+    )
+
+
+def _stage(dataset: Dataset, model: str, stage: str, left_out: list[str]) -> StageTold | None:
+    path = dataset.folder / model / f"{stage}{CHECKPOINT_SUFFIX}"
+    if not path.is_file():
+        return None
+    try:
+        # Read whole: a report of weights that are damaged would be worth nothing.
+        _, metadata = load_checkpoint(path)
+        sha256, current = file_sha256(path), read_current(dataset.folder / model)
+    except AdrecError as error:
+        left_out.append(error.message)
+        return None
+    rows = _log(path.with_suffix(".jsonl"))
+    manifest = dataset.manifest
+    return StageTold(
+        metadata=metadata,
+        sha256=sha256,
+        path=path.relative_to(dataset.folder).as_posix(),
+        epochs=len(rows),
+        seconds=sum(float(row.get("seconds", 0.0)) for row in rows),
+        fits=(metadata.items_sha256, metadata.sequences_sha256) == (manifest.items_sha256, manifest.sequences_sha256),
+        promoted=current is not None and current.sha256 == sha256,
+    )
+
+
+def _log(path: Path) -> list[dict[str, Any]]:
+    try:
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+    except (OSError, ValueError):
+        return []
+    return [row for row in rows if isinstance(row, dict)]
+
+
+def _evaluations(dataset: Dataset, left_out: list[str]) -> list[Evaluation]:
+    found = []
+    for path in report_files(dataset.folder):
+        try:
+            evaluation = read_report(path)
+        except AdrecError as error:
+            left_out.append(error.message)
+            continue
+        if evaluation.sequences_sha256 != dataset.manifest.sequences_sha256:
+            left_out.append(f"{path.name} is of other data: evaluate again")
+            continue
+        found.append(evaluation)
+    return found
+
+
+def _sweeps(dataset: Dataset, left_out: list[str]) -> list[SweepTold]:
+    found = []
+    for folder in sweep_folders(dataset.folder):
+        try:
+            record, results = read_sweep(folder)
+        except AdrecError as error:
+            left_out.append(error.message)
+            continue
+        if record.sequences_sha256 != dataset.manifest.sequences_sha256:
+            left_out.append(f"sweep {folder.name} is of other data: run it again")
+        elif len(results):
+            found.append(SweepTold(record=record, summaries=summarized(results)))
+    return found
+
+
+def _searches(dataset: Dataset, left_out: list[str]) -> list[SearchTold]:
+    found = []
+    for path in sorted((dataset.folder / SWEEPS_FOLDER).glob("*/search.json")):
+        try:
+            about = read_json_object(path, hint="search again")
+            if not take_checksum(about, "search_sha256"):
+                raise ArtifactError(f"{path} is damaged: its content does not match its own checksum")
+            trials = read_trials(path.with_name(Path(str(about["trials"])).name))
+        except AdrecError as error:
+            left_out.append(error.message)
+            continue
+        if about["sequences_sha256"] != dataset.manifest.sequences_sha256:
+            left_out.append(f"search {path.parent.name} is of other data: search again")
+            continue
+        if trials:
+            found.append(SearchTold(about=about, trials=trials))
+    return found

@@ -1,0 +1,154 @@
+"""How good the models are: a table a protocol, with intervals, tests against the best baseline, slices and lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from adrec_cli.artifacts.report import Evaluation, read_ranks
+from adrec_cli.artifacts.sweep_files import RunDifference
+from adrec_cli.comparing.side_by_side import ComparedModel, Measured, ModelComparison, side_by_side
+from adrec_cli.errors import AdrecError
+from adrec_cli.ranking.significance import Difference
+from adrec_cli.reporting.markup import Content, Html, element, joined, paragraph, section, table
+from adrec_cli.reporting.material import Material
+from adrec_cli.reporting.pipeline_section import duration
+
+METRICS = ("ndcg@10", "hr@10", "ndcg@5", "hr@5", "ndcg@20", "hr@20")
+_LIST_METRICS = ("coverage@10", "gini@10", "novelty@10", "popularity@10", "diversity@10")
+_SIGNIFICANT = 0.05
+
+
+def results_section(material: Material, pictures: Sequence[Html]) -> Html:
+    """Return the section about evaluations, with pictures of slices."""
+    name = material.dataset.manifest.dataset
+    groups = comparable_groups(material.evaluations)
+    if not groups:
+        return section("results", "Results", paragraph(f"Nothing is evaluated yet: adrec run {name}"))
+    told = [_protocol(material, group) for group in groups]
+    about = (
+        "Figures of different protocols cannot be compared. Bounds in brackets are 95% intervals over users, by "
+        "bootstrap. Differences are paired, user by user; p is of a randomisation test, corrected after Holm for the "
+        "number of models."
+    )
+    return section("results", "Results", paragraph(about), *told, *pictures)
+
+
+def comparable_groups(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
+    """Return evaluations that may stand side by side, full ranking of the test items first."""
+    groups: dict[tuple[object, ...], list[Evaluation]] = {}
+    for one in evaluations:
+        drawn = (one.negatives_source, one.negatives_sha256, one.seed) if one.negatives_source else ()
+        groups.setdefault((one.protocol, one.items_sha256, drawn), []).append(one)
+
+    def order(group: list[Evaluation]) -> tuple[bool, bool, str]:
+        return "/test" not in group[0].protocol, "/full/" not in group[0].protocol, group[0].protocol
+
+    return sorted(groups.values(), key=order)
+
+
+def _protocol(material: Material, group: Sequence[Evaluation]) -> Html:
+    """Return the table of one protocol; models whose ranks are damaged are noted and left out."""
+    first, measured = group[0], []
+    for one in group:
+        try:
+            ranks = read_ranks(Path(one.path))
+        except AdrecError as error:
+            material.left_out.append(error.message)
+            continue
+        measured.append(
+            Measured(name=_name(one), model=one.model, seeds=[one.seed], training_seconds=[_trained(material, one)],
+                     evaluations=[one], ranks=[ranks])
+        )  # fmt: skip
+    headline = element("h3", element("code", first.protocol))
+    drawn = f"Sampled items: {first.negatives_source}." if first.negatives_source else None
+    if not measured:
+        return joined([headline, paragraph("Nothing that is whole.")])
+    found = side_by_side(first.dataset, measured, metrics=METRICS, against=None, left_out=[])
+    about = f"{found.users:,} users, {found.cases:,} targets. "
+    return joined([headline, paragraph(about, drawn or ""), _models(found), _slices(group), _lists(group)])
+
+
+def _name(evaluation: Evaluation) -> str:
+    return f"{evaluation.model} {evaluation.stage}".strip() if evaluation.stage != "train" else evaluation.model
+
+
+def _trained(material: Material, evaluation: Evaluation) -> float | None:
+    """Return how long a model's stages took up to the one evaluated, where that is the one there is now."""
+    seconds = 0.0
+    for stage in material.models.get(evaluation.model, []):
+        seconds += stage.seconds
+        if stage.sha256 == evaluation.checkpoint_sha256:
+            return seconds
+    return None
+
+
+def _models(found: ModelComparison) -> Html:
+    best = {name: max(model.metrics[name] for model in found.models) for name in METRICS}
+    decisive = METRICS[0]
+    tested = [f"to {found.reference}", "p"] if found.reference else []
+    columns = ["model", decisive, *tested, *METRICS[1:], "trained", "ms a user", "parameters"]
+
+    def row(model: ComparedModel) -> list[Content]:
+        cells: list[Content] = [model.name, _value(model, decisive, best=best[decisive], interval=True)]
+        cells += difference_cells(model.differences.get(decisive)) if found.reference else []
+        cells += [_value(model, name, best=best[name], interval=False) for name in METRICS[1:]]
+        seconds = model.training_seconds
+        cells.append("" if seconds is None or not model.parameters else duration(seconds))
+        return [*cells, f"{model.seconds_per_user * 1000:.2f}", f"{model.parameters:,}"]
+
+    return table(columns, map(row, found.models), right=columns[1:])
+
+
+def _value(model: ComparedModel, metric: str, *, best: float, interval: bool) -> Html:
+    value = model.metrics[metric]
+    low, high = model.intervals[metric]
+    bounds = element("span", f" [{low:.4f}, {high:.4f}]", class_="interval") if interval else None
+    return joined([element("span", f"{value:.4f}", class_="best" if value == best else None), bounds])
+
+
+def difference_cells(found: Difference | RunDifference | None) -> list[Content]:
+    """Return the cells of a difference with its interval, and of its p; both empty without one."""
+    if found is None:
+        return ["", ""]
+    kind = None
+    if found.p_holm < _SIGNIFICANT:
+        kind = "good" if found.value > 0 else "bad"
+    bounds = element("span", f" [{found.low:+.4f}, {found.high:+.4f}]", class_="interval")
+    p = "<.001" if found.p_holm < 0.001 else f"{found.p_holm:.3f}"
+    return [joined([element("span", f"{found.value:+.4f}", class_=kind), bounds]), p]
+
+
+def _slices(group: Sequence[Evaluation]) -> Html | None:
+    names = list(dict.fromkeys(name for one in group for name in one.slices))
+    if not names:
+        return None
+
+    def cell(evaluation: Evaluation, name: str) -> Content:
+        part = evaluation.slices.get(name, {})
+        value = part.get("metrics", {}).get(METRICS[0])
+        if value is None:
+            return ""
+        low, high = part["intervals"][METRICS[0]]
+        return joined([f"{value:.4f}", element("span", f" [{low:.4f}, {high:.4f}]", class_="interval")])
+
+    definitions = {name: part["definition"] for one in group for name, part in one.slices.items()}
+    about = facts_line(definitions)
+    rows = [[_name(one), *(cell(one, name) for name in names)] for one in group]
+    told = element("summary", f"{METRICS[0].upper()} by slice")
+    return element("details", told, table(["model", *names], rows, right=names), about)
+
+
+def facts_line(definitions: Mapping[str, str]) -> Html:
+    """Return what names mean, in one small paragraph."""
+    return element("p", "; ".join(f"{name}: {told}" for name, told in definitions.items()), class_="note")
+
+
+def _lists(group: Sequence[Evaluation]) -> Html | None:
+    measured = [one for one in group if one.beyond_accuracy]
+    names = [name for name in _LIST_METRICS if any(name in one.beyond_accuracy for one in measured)]
+    if not names:
+        return None
+    rows = [[_name(one), *(f"{one.beyond_accuracy.get(name, 0.0):.4g}" for name in names)] for one in measured]
+    told = element("summary", "What the lists are like")
+    return element("details", told, table(["model", *names], rows, right=names))

@@ -1,0 +1,127 @@
+"""A model made ready for requests: ids looked up in dictionaries, answers for many requests computed at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from adrec_cli.errors import AdrecError, InputError
+from adrec_cli.loading.recommender import MODEL, Histories, Recommender
+from adrec_cli.models.base import Sampling
+from adrec_cli.ranking.merging import SINGLE, Merging
+from adrec_cli.ranking.scores import Ranked
+from adrec_cli.schema import ITEM_ID, TITLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One request: a user of the data set, or a history.
+
+    Attributes:
+        user: raw id, or None.
+        history: raw item ids, oldest first, or None.
+        k: items at most.
+        include_seen: items of the history may come back.
+    """
+
+    user: str | None
+    history: tuple[str, ...] | None
+    k: int
+    include_seen: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a question gets.
+
+    Attributes:
+        items: rank, item_id, title and score of each, best first.
+        source: "model", or "popular" where there was no history to ask the model with.
+        unknown_items: of the history, left out.
+        model: the first 16 characters of the checkpoint's hash.
+    """
+
+    items: list[dict[str, str | int | float | None]]
+    source: str
+    unknown_items: list[str]
+    model: str
+
+
+class ServedModel:
+    """A recommender with its ids in dictionaries.
+
+    Attributes:
+        recommender: the checked model.
+        name: the first 16 characters of the checkpoint's hash.
+    """
+
+    def __init__(self, recommender: Recommender, sampling: Sampling, merging: Merging = SINGLE) -> None:
+        """Take a recommender, and how it samples.
+
+        Raises:
+            UsageError: the model does not sample so.
+        """
+        # Asked before anyone else does: what the model cannot sample is refused at the start, not by every answer.
+        one = Histories(items=np.ones(1, np.int32), starts=np.zeros(1, np.int64), ends=np.ones(1, np.int64))
+        recommender.rank(one, 1, include_seen=True, sampling=sampling, merging=merging)
+        self.recommender = recommender
+        self.name = recommender.checkpoint.sha256[:16]
+        self._sampling, self._merging = sampling, merging
+        self._item_ids: list[str] = recommender.items[ITEM_ID].to_list()
+        titled = TITLE in recommender.items.columns
+        self._titles: list[str | None] = recommender.items[TITLE].to_list() if titled else [None] * len(self._item_ids)
+        self._index = {item: index for index, item in enumerate(self._item_ids, start=1)}
+        self._row = {user: row for row, user in enumerate(recommender.sequences.user_ids.to_list())}
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer | AdrecError]:
+        """Answer questions together; one that cannot be answered gets its error and spoils no other."""
+        answers: list[Answer | AdrecError | None] = [None] * len(questions)
+        known: dict[int, tuple[np.ndarray[tuple[int], np.dtype[np.int32]], list[str]]] = {}
+        for number, question in enumerate(questions):
+            try:
+                known[number] = self._history(question)
+            except InputError as error:
+                answers[number] = error
+        for include_seen in (False, True):
+            numbers = [number for number in known if questions[number].include_seen is include_seen]
+            if not numbers:
+                continue
+            ends = np.cumsum([len(known[number][0]) for number in numbers], dtype=np.int64)
+            starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
+            histories = Histories(items=np.concatenate([known[n][0] for n in numbers]), starts=starts, ends=ends)
+            most = max(questions[number].k for number in numbers)
+            ranked, sources = self.recommender.rank(
+                histories, most, include_seen=include_seen, sampling=self._sampling, merging=self._merging
+            )
+            for number, best, source in zip(numbers, ranked, sources, strict=True):
+                answers[number] = self._answer(best, questions[number].k, source, known[number][1])
+        return [answer for answer in answers if answer is not None]
+
+    def _history(self, question: Question) -> tuple[np.ndarray[tuple[int], np.dtype[np.int32]], list[str]]:
+        if question.user is not None:
+            row = self._row.get(question.user)
+            if row is None:
+                raise InputError("unknown user", hint="give a history")
+            return self.recommender.sequences.history(row), []
+        asked = question.history or ()
+        indices = [self._index.get(item, 0) for item in asked]
+        unknown = [item for item, index in zip(asked, indices, strict=True) if not index]
+        if asked and len(unknown) == len(asked):
+            raise InputError("none of the items of the history is known", hint="ids are those of the source data")
+        return np.array([index for index in indices if index], dtype=np.int32), unknown
+
+    def _answer(self, best: Ranked, k: int, source: str, unknown: list[str]) -> Answer:
+        items: list[dict[str, str | int | float | None]] = [
+            {
+                "rank": rank,
+                "item_id": self._item_ids[item - 1],
+                "title": self._titles[item - 1],
+                "score": score,
+            }
+            for rank, (item, score) in enumerate(
+                zip(best.items[:k].tolist(), best.scores[:k].tolist(), strict=True), start=1
+            )
+        ]
+        return Answer(items=items, source=source or MODEL, unknown_items=unknown, model=self.name)

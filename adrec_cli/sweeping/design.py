@@ -1,0 +1,251 @@
+"""Which runs a sweep consists of: one option at a time around a base, all combinations, and ablations."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+from adrec_cli.config import build, merged, option_names
+from adrec_cli.errors import UsageError
+from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.models.base import Sampling
+from adrec_cli.ranking.merging import SINGLE, Merging
+from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolved, shown, value_at
+
+BASE = "base"
+ABLATION = "ablation"
+"""What stands as key of a run that is an ablation."""
+
+_LONGEST_NAME = 60
+
+T = TypeVar("T", Sampling, Merging)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Varied:
+    """An option and the values it takes.
+
+    Attributes:
+        key: as typed, such as lambda.
+        values: at least one.
+    """
+
+    key: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """What a sweep tries.
+
+    Attributes:
+        vary: options, one at a time around the base.
+        ablate: names of ablations, one at a time.
+        grid: all combinations of the varied options instead of one at a time.
+        base: the unchanged options are a run too; a grid without ablations has none.
+        seeds: of each run: the experiment's own, and those that follow it.
+        name: of the sweep's folder; "" makes one of what is tried.
+    """
+
+    vary: tuple[Varied, ...] = ()
+    ablate: tuple[str, ...] = ()
+    grid: bool = False
+    base: bool = True
+    seeds: int = 1
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.vary and not self.ablate:
+            raise UsageError("a sweep needs something to try", hint="for example --vary lambda=0.001,0.01,0.1")
+        if self.seeds < 1:
+            raise UsageError(f"--seeds must be at least 1, got {self.seeds}")
+        require_folder_name(self.name)
+        keys = [varied.key for varied in self.vary] + list(self.ablate)
+        for key in keys:
+            if keys.count(key) > 1:
+                raise UsageError(f"{key!r} is given twice", hint="give all its values in one --vary")
+
+    @property
+    def has_base(self) -> bool:
+        """Whether the unchanged options are one of the runs."""
+        return self.base and (not self.grid or bool(self.ablate))
+
+    def folder_name(self, model_name: str) -> str:
+        """Return the name of the sweep's folder: the one given, or one made of what is tried."""
+        tried = [*(varied.key for varied in self.vary), *self.ablate, *(["grid"] if self.grid else [])]
+        return self.name or folder_name(tried, model_name)
+
+
+def folder_name(tried: Sequence[str], model_name: str) -> str:
+    """Return a name for the folder of a sweep or a search, made of what is tried."""
+    parts = [*([] if model_name == "adrec" else [model_name]), *tried]
+    name = re.sub(r"[^A-Za-z0-9._+-]", "-", "+".join(parts))
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return name
+
+
+def require_folder_name(name: str) -> None:
+    """Refuse a name that is given and cannot be a folder's.
+
+    Raises:
+        UsageError: it has other characters, or begins with a dot.
+    """
+    if name and not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,99}", name):
+        raise UsageError(f"--name {name!r} is no name of a folder", hint="letters, digits and . _ + -")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training of a sweep.
+
+    Attributes:
+        name: such as lambda=0.01, three-stage, or base.
+        key, value: what is varied and to what, as typed; both "" for the base, ("ablation", its name) for an ablation.
+        seed: of the training.
+        experiment: with the changes.
+        sampling, merging: by which it is ranked.
+    """
+
+    name: str
+    key: str
+    value: str
+    seed: int
+    experiment: Experiment
+    sampling: Sampling
+    merging: Merging
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Change:
+    """What sets a run apart from the base; its attributes are those of `Run`, and the tables that do it."""
+
+    name: str = BASE
+    key: str = ""
+    value: str = ""
+    tables: Mapping[str, Any] = field(default_factory=dict)
+
+
+def parse_varied(text: str) -> Varied:
+    """Return what `lambda=0.001,0.01` means.
+
+    Raises:
+        UsageError: not of the form KEY=VALUE,VALUE.
+    """
+    key, equals, values = (part.strip() for part in text.partition("="))
+    if not key or not equals or not values:
+        raise UsageError(f"--vary takes KEY=VALUE,VALUE,..., got {text!r}", hint="for example --vary steps=5,10,20,50")
+    parsed = parsed_values(values)
+    unique = [value for position, value in enumerate(parsed) if value not in parsed[:position]]
+    if not unique or "" in unique:
+        raise UsageError(f"--vary {text!r} has an empty value", hint="for example --vary steps=5,10,20,50")
+    return Varied(key=key, values=tuple(unique))
+
+
+def planned(
+    design: Design,
+    *,
+    model_name: str,
+    dataset_name: str,
+    experiment: ExperimentOptions,
+    sampling: Sampling,
+    merging: Merging = SINGLE,
+    ablations: Mapping[str, Mapping[str, Any]],
+) -> list[Run]:
+    """Return the runs of a sweep, all composed and so checked before the first one begins; all of a seed together.
+
+    Args:
+        design: what is tried.
+        model_name, dataset_name, experiment: of the base.
+        sampling, merging: of ranking, in the base.
+        ablations: tables by name, for this model.
+
+    Raises:
+        UsageError: an unknown option or ablation, an ambiguous name, or a value out of range.
+    """
+    base = experiment.on_dataset(model_name, dataset_name)
+    for name in design.ablate:
+        if name not in ablations:
+            known = ", ".join(ablations) or f"none for {model_name}"
+            raise UsageError(f"unknown ablation {name!r}", hint=f"one of: {known}")
+    changes = [_Change()] if design.has_base else []
+    changes += _varied_changes(design, base)
+    changes += [_Change(name=name, key=ABLATION, value=name, tables=ablations[name]) for name in design.ablate]
+    runs = []
+    for seed in range(base.training.seed, base.training.seed + design.seeds):
+        for change in changes:
+            tables = merged(experiment.overrides, change.tables)
+            of_sampling = tables.pop(SAMPLING, {})
+            if design.seeds > 1:
+                tables = merged(tables, {"training": {"seed": seed}})
+            options = dataclasses.replace(experiment, overrides=tables)
+            composed = options.on_dataset(model_name, dataset_name)
+            runs.append(
+                Run(
+                    name=change.name,
+                    key=change.key,
+                    value=change.value,
+                    seed=composed.training.seed,
+                    experiment=composed,
+                    sampling=_replaced(sampling, of_sampling),
+                    merging=_replaced(merging, of_sampling),
+                )
+            )
+    return runs
+
+
+def base_values(design: Design, base: Experiment, sampling: Sampling, merging: Merging) -> dict[str, str]:
+    """Return what the base has for each varied key, as one types it; several values where stages differ."""
+    ranking = {**asdict(sampling), **asdict(merging)}
+    found = {}
+    for varied in design.vary:
+        paths = resolved(varied.key, base)
+        values = [
+            ranking[path.partition(".")[2]] if path.startswith(f"{SAMPLING}.") else value_at(base, path)
+            for path in paths
+        ]
+        found[varied.key] = ",".join(dict.fromkeys(shown(value) for value in values))
+    return found
+
+
+def _replaced(ranking: T, table: Mapping[str, Any]) -> T:
+    """Return options of ranking with those keys of the table changed that are theirs."""
+    own = {key: value for key, value in table.items() if key in option_names(type(ranking))}
+    return build(type(ranking), own, where=f"[{SAMPLING}]", base=ranking)
+
+
+def _varied_changes(design: Design, base: Experiment) -> list[_Change]:
+    paths = {varied.key: resolved(varied.key, base) for varied in design.vary}
+    if design.seeds > 1 and ("training.seed",) in paths.values():
+        raise UsageError("seeds are varied twice", hint="either --vary seed=... or --seeds")
+    single = [
+        [
+            _Change(
+                name=f"{varied.key}={shown(value)}",
+                key=varied.key,
+                value=shown(value),
+                tables=as_tables(paths[varied.key], value),
+            )
+            for value in varied.values
+        ]
+        for varied in design.vary
+    ]
+    if not design.grid:
+        return list(itertools.chain.from_iterable(single))
+    if not single:
+        raise UsageError("--grid needs options to combine", hint="add --vary KEY=VALUE,VALUE")
+    return [
+        _Change(
+            name=",".join(change.name for change in combined),
+            key=",".join(change.key for change in combined),
+            value=",".join(change.value for change in combined),
+            tables=merged(*(change.tables for change in combined)),
+        )
+        for combined in itertools.product(*single)
+    ]

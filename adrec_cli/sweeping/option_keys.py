@@ -1,0 +1,139 @@
+"""Names of options as people type them, such as `lambda` or `stages.align.epochs`, and the tables they mean."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from adrec_cli.config import merged, option_names
+from adrec_cli.errors import UsageError
+from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.models.base import Sampling
+from adrec_cli.models.registry import model_entry
+from adrec_cli.ranking.merging import Merging
+from adrec_cli.training.stages import Stage
+
+SAMPLING = "sampling"
+"""The table of options that only ranking reads: a run that varies them trains nothing of its own."""
+
+_ALIASES = {"steps": "diffusion_steps", "eta": "mse_weight"}
+_OF_EVERY_STAGE = ("epochs", "patience", "learning_rate", "mse_weight")
+"""Options of a stage that mean every stage without its name, as their flags do."""
+
+
+def option_paths(experiment: Experiment) -> list[str]:
+    """Return the full names of all options of an experiment, such as `stages.align.epochs`."""
+    tables = experiment.tables()
+    paths = [f"{table}.{key}" for table in ("model", "training") for key in tables[table]]
+    paths += [f"stages.{stage}.{key}" for stage, table in tables["stages"].items() for key in table]
+    if model_entry(experiment.model_name).build(experiment.model, 1).sampled_outputs:
+        paths += [f"{SAMPLING}.{key}" for key in (*option_names(Sampling), *option_names(Merging))]
+    return paths
+
+
+def option_names_typed(experiment: Experiment) -> list[str]:
+    """Return what can be typed for an option: short names that mean one thing, and all full names."""
+    paths = option_paths(experiment)
+    short = []
+    for name in dict.fromkeys([*_ALIASES, *(path.rpartition(".")[2] for path in paths)]):
+        with contextlib.suppress(UsageError):
+            resolved(name, experiment)
+            short.append(name)
+    return [*short, *paths]
+
+
+def resolved(name: str, experiment: Experiment) -> tuple[str, ...]:
+    """Return the full names that a name means.
+
+    A short name stands for the one option that ends with it; `epochs`, `patience` and `learning_rate` for those of
+    every stage, `mse_weight` for those of every stage with a denoising loss, and `stages.*.KEY` for any key of every
+    stage. `steps` is `model.diffusion_steps`.
+
+    Raises:
+        UsageError: no option has that name, or several have it.
+    """
+    known = option_paths(experiment)
+    if name in known:
+        return (name,)
+    table, _, key = name.rpartition(".")
+    key = _ALIASES.get(key, key) if not table else key
+    of_stages = [f"stages.{stage}.{key}" for stage in experiment.stages]
+    if table == "stages.*" and key in option_names(Stage):
+        return tuple(of_stages)
+    # Options of sampling have the names of others; they are asked for by their full name.
+    found = [] if table else [path for path in known if path.endswith(f".{key}") and not path.startswith(SAMPLING)]
+    if found == of_stages and key in _OF_EVERY_STAGE:
+        if key == "mse_weight":
+            found = [f"stages.{name}.{key}" for name, stage in experiment.stages.items() if stage.mse_weight] or found
+        return tuple(found)
+    if len(found) == 1:
+        return tuple(found)
+    if found:
+        everywhere = [f"stages.*.{key}"] if found == of_stages else []
+        raise UsageError(f"{name!r} may mean several options", hint=f"one of: {', '.join([*found, *everywhere])}")
+    short = {path.rpartition(".")[2]: path for path in known}
+    near = difflib.get_close_matches(name, [*known, *short, *_ALIASES], n=3, cutoff=0.5)
+    guess = f"did you mean: {', '.join(near)}?" if near else f"for example: {', '.join(list(short)[:12])}"
+    raise UsageError(f"no option of {experiment.model_name} is called {name!r}", hint=guess)
+
+
+def value_at(experiment: Experiment, path: str) -> Any:
+    """Return the value an experiment has at a full name."""
+    value: Any = {**experiment.tables(), SAMPLING: {}}
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def as_tables(paths: Iterable[str], value: Any) -> dict[str, Any]:
+    """Return nested tables with one value at all these full names."""
+    tables: dict[str, Any] = {}
+    for path in paths:
+        nested: Any = value
+        for part in reversed(path.split(".")):
+            nested = {part: nested}
+        tables = merged(tables, nested)
+    return tables
+
+
+def as_settings(tables: Mapping[str, Any], before: str = "") -> list[str]:
+    """Return nested tables as what `--set` takes, such as `model.lambda=0.01`."""
+    settings = []
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            settings += as_settings(value, f"{before}{key}.")
+        else:
+            settings.append(f"{before}{key}={shown(value)}")
+    return settings
+
+
+def parsed_values(text: str) -> list[Any]:
+    """Return the values of `5,10,20`: TOML, and bare words as strings."""
+    try:
+        values: list[Any] = tomllib.loads(f"values = [{text}]")["values"]
+    except tomllib.TOMLDecodeError:
+        values = [_parsed(part.strip()) for part in text.split(",")]
+    return values
+
+
+def shown(value: Any) -> str:
+    """Return a value as one types it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(_quoted(entry) for entry in value)}]"
+    return str(value)
+
+
+def _quoted(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else shown(value)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

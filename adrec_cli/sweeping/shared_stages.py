@@ -1,0 +1,123 @@
+"""Trains the stages of a sweep's runs, each once, however many runs need it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from adrec_cli.artifacts.provenance import key_of
+from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
+from adrec_cli.artifacts.training_log import epoch_seconds
+from adrec_cli.experiments.adoption import adopt_stage
+from adrec_cli.experiments.events import OnEvent
+from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.keys import run_key
+from adrec_cli.experiments.stage import RunOptions, run_stage
+from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
+from adrec_cli.models.registry import model_entry
+from adrec_cli.runtime import StopRequest
+
+STAGES_FOLDER = "stages"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainedStage:
+    """A stage that a run needs, trained now, before, or by another run.
+
+    Attributes:
+        stage, checkpoint: its name and its result, opened.
+        skipped: it was there already.
+        seconds: its epochs took, whenever and for whichever run it was trained.
+    """
+
+    stage: str
+    checkpoint: Checkpoint
+    skipped: bool
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageShared:
+    """A stage of a run was there already."""
+
+    stage: str
+    path: Path
+
+
+def pinned(experiment: Experiment, base: Experiment, stage_name: str) -> Experiment:
+    """Return an experiment with everything as in the base that a stage does not depend on.
+
+    These are the stages after it, and options of the network on which nothing depends in it nor in those before it.
+    Runs with equal pinned experiments have the same stage, to the byte of its checkpoint.
+    """
+    names = list(experiment.stages)
+    so_far = names[: names.index(stage_name) + 1]
+    network = model_entry(experiment.model_name).build(experiment.model, 1)
+    unread = frozenset.intersection(
+        *(network.unread_options.get(experiment.stages[name].output, frozenset()) for name in so_far)
+    )
+    model = dataclasses.replace(experiment.model, **{name: getattr(base.model, name) for name in unread})
+    stages = {name: (experiment if name in so_far else base).stages[name] for name in names}
+    return dataclasses.replace(experiment, model=model, stages=stages)
+
+
+def stage_folder(sweep: Path, experiment: Experiment, base: Experiment, stage_name: str) -> Path:
+    """Return where a stage lies in a sweep's folder; equal stages have the same place in every sweep."""
+    tables = pinned(experiment, base, stage_name).tables()
+    key = key_of({"model": experiment.model_name, **tables})
+    return sweep / STAGES_FOLDER / f"{experiment.model_name}-{stage_name}-{key[:12]}"
+
+
+def train_shared_stages(
+    dataset: Dataset,
+    experiment: Experiment,
+    base: Experiment,
+    sweep: Path,
+    *,
+    options: RunOptions,
+    stop: StopRequest,
+    on_event: OnEvent,
+    done: set[Path],
+) -> list[TrainedStage]:
+    """Train the stages of a run; one that this sweep, another sweep or the model's folder has is taken as it is.
+
+    Args:
+        dataset: to learn from.
+        experiment: of the run.
+        base: of the sweep.
+        sweep: its folder, whose lock the caller holds.
+        options: device, threads, resuming; `force` trains each stage once all the same.
+        stop: asked between steps.
+        on_event: told `StageShared`, and what `run_stage` tells.
+        done: folders of the stages this command has made sure of; added to.
+
+    Raises:
+        AdrecError: as `run_stage`.
+    """
+    trained: list[TrainedStage] = []
+    parent: Checkpoint | None = None
+    for name in experiment.planned:
+        folder = stage_folder(sweep, experiment, base, name)
+        own = pinned(experiment, base, name)
+        force = options.force and folder not in done
+        if not force:
+            swept = sorted(dataset.folder.glob(f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/{folder.name}"))
+            adopt_stage(
+                folder, [dataset.folder / experiment.model_name, *swept], name, run_key(dataset, own, name, parent)
+            )
+        result = run_stage(
+            dataset, own, name, parent=parent, options=dataclasses.replace(options, force=force), stop=stop,
+            on_event=on_event, folder=folder,
+        )  # fmt: skip
+        done.add(folder)
+        if result.skipped:
+            on_event(StageShared(stage=name, path=result.path))
+        parent = open_checkpoint(result.path, dataset)
+        seconds = epoch_seconds(result.path, result.metadata)
+        trained.append(
+            TrainedStage(
+                stage=name, checkpoint=parent, skipped=result.skipped,
+                seconds=result.seconds if seconds is None else seconds,
+            )
+        )  # fmt: skip
+    return trained
