@@ -6,13 +6,16 @@ import json
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.errors import ArtifactError
-from adrec_cli.schema import FORMAT_VERSION, MANIFEST_FILE
+from adrec_cli.schema import MANIFEST_FILE
 
+MANIFEST_VERSION: Final = 2
+"""Written since manifests remember how the data were read."""
+READABLE_VERSIONS: Final = (1, MANIFEST_VERSION)
 DATASET_NAME = r"[\w][\w .+-]{0,99}"
 """What the name of a data set looks like; it is the name of its folder too."""
 
@@ -24,12 +27,13 @@ class Manifest:
     Attributes:
         dataset: its name; the folder in the workspace has the same.
         sources: one mapping a source file: name, sha256, bytes (or the generator and its seed).
-        parameters: every preprocessing option as used.
+        parameters: every preprocessing option as asked for, and what was found.
         statistics: users, items, interactions, average_length, density, first_time, last_time.
         sequences_sha256: of `sequences.parquet`.
         items_sha256: of `items.parquet`; a checkpoint belongs to a dataset by this.
         adrec_version: what wrote it.
-        format_version: of the artifacts.
+        reading: all that is needed to read the next file as the first was read, and what was assumed; {} in format 1.
+        format_version: of the manifest.
     """
 
     dataset: str
@@ -39,7 +43,8 @@ class Manifest:
     sequences_sha256: str
     items_sha256: str
     adrec_version: str
-    format_version: int = field(default=FORMAT_VERSION)
+    reading: dict[str, Any] = field(default_factory=dict)
+    format_version: int = MANIFEST_VERSION
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -61,8 +66,8 @@ def read_manifest(folder: Path) -> Manifest:
     content = read_json_object(path, hint=f"make it with: adrec preprocess {name}")
     again = f"make it anew with: adrec preprocess {name} --force"
     version = content.get("format_version")
-    if version != FORMAT_VERSION:
-        raise ArtifactError(f"{path} has format version {version!r}, this adrec reads {FORMAT_VERSION}", hint=again)
+    if type(version) is not int or version not in READABLE_VERSIONS:
+        raise ArtifactError(f"{path} has format version {version!r}, this adrec reads 1 and 2", hint=again)
     if not take_checksum(content, "manifest_sha256"):
         raise ArtifactError(f"{path} is damaged: its content does not match its own checksum", hint=again)
     try:
@@ -85,6 +90,8 @@ def _require_types(manifest: Manifest) -> None:
         raise ValueError("sources is not a list of tables")
     if not isinstance(manifest.parameters, dict) or not isinstance(manifest.parameters.get("found", {}), dict):
         raise ValueError("parameters is not a table")
+    if not isinstance(manifest.reading, dict) or not isinstance(manifest.reading.get("columns", {}), dict):
+        raise ValueError("reading is not a table")
     if not isinstance(manifest.statistics, dict):
         raise ValueError("statistics is not a table")
     for name in ("users", "items", "interactions"):

@@ -40,7 +40,7 @@ class PreprocessOptions:
         split: "leave-one-out", "time" (needs valid_from and test_from), or "given" for split sources.
         valid_from, test_from: ISO dates where validation and test begin.
         items: file with titles and categories.
-        on_bad_row: "error" or "skip".
+        on_bad_row: "error" (the default) or "skip".
         download_sha256: what a download must have whose SHA-256 the data set does not name; "any" takes what comes.
         update: folder of a preprocessed data set whose item indices are kept and whose events are added to.
     """
@@ -66,7 +66,7 @@ class PreprocessOptions:
     valid_from: str | None = None
     test_from: str | None = None
     items: Path | None = None
-    on_bad_row: BadRowPolicy = "error"
+    on_bad_row: BadRowPolicy | None = None
     download_sha256: str | None = None
     update: Path | None = None
 
@@ -144,11 +144,12 @@ def settle(
         options: as the user gave them.
         form: the files of a named data set that were found, if it is one.
         filters: the default cut of the data set or its variant.
-        inherited: parameters of the data set that is added to; they stand above `filters`.
+        inherited: parameters of the data set that is added to; they stand above `form` and `filters`.
 
     Raises:
         UsageError: options contradict one another.
     """
+    before = inherited or {}
     moments: dict[str, int | None] = {"valid_from": None, "test_from": None}
     if inherited is not None:
         names = [entry.name for entry in dataclasses.fields(Filters)]
@@ -168,14 +169,17 @@ def settle(
         raise UsageError("--valid-from and --test-from belong to --split time", hint="add --split time")
     return Settings(
         variant=options.variant,
-        user_column=options.user_column or (form and form.user) or None,
-        item_column=options.item_column or (form and form.item) or None,
-        timestamp_column=options.timestamp_column or (form and form.timestamp) or None,
-        rating_column=options.rating_column or (form and form.rating) or None,
-        header=options.header if options.header is not None or form is None else form.header,
-        separator=options.separator or (form and form.separator) or None,
-        encoding=options.encoding or (form and form.encoding) or None,
-        timestamp_unit=options.timestamp_unit or _unit(form),
+        user_column=options.user_column or before.get("user_column") or (form and form.user) or None,
+        item_column=options.item_column or before.get("item_column") or (form and form.item) or None,
+        timestamp_column=options.timestamp_column
+        or before.get("timestamp_column")
+        or (form and form.timestamp)
+        or None,
+        rating_column=options.rating_column or before.get("rating_column") or (form and form.rating) or None,
+        header=_first(options.header, before.get("header"), None if form is None else form.header),
+        separator=options.separator or before.get("separator") or (form and form.separator) or None,
+        encoding=options.encoding or before.get("encoding") or (form and form.encoding) or None,
+        timestamp_unit=options.timestamp_unit or before.get("timestamp_unit") or _unit(form),
         min_rating=_first(options.min_rating, filters.min_rating),
         min_user_interactions=_first(
             options.min_user_interactions, options.min_interactions, filters.min_user_interactions
@@ -191,7 +195,7 @@ def settle(
         split=split,
         valid_from=valid_from,
         test_from=test_from,
-        on_bad_row=options.on_bad_row,
+        on_bad_row=options.on_bad_row or before.get("on_bad_row") or "error",
     )
 
 

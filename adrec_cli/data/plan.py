@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from adrec_cli.data.options import PreprocessOptions, Settings, settle
 from adrec_cli.data.raw_files import FoundFiles, expand_path, find_item_file, find_source
 from adrec_cli.data.reading.decoding import unreadable
 from adrec_cli.data.reading.item_metadata import MetadataColumns
+from adrec_cli.data.reading.remembered import Remembered
 from adrec_cli.errors import InputError, StorageError, UsageError
 
 CACHE_FOLDER: Final = ".raw"
@@ -60,6 +61,7 @@ class Plan:
         parts: 0, 1 or 2 for each file that is train, valid or test; None otherwise.
         item: the item file, None if there is none.
         settings: resolved options.
+        remembered: how the data set that is added to was read, less what the options say; None for a new one.
         notes: what the user should know about these choices.
         expected: published counts that must come out, if the cut is a published one.
     """
@@ -72,6 +74,7 @@ class Plan:
     item: ItemSource | None
     settings: Settings
     expected: Expected | None
+    remembered: Remembered | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -88,6 +91,7 @@ def make_plan(
     options: PreprocessOptions,
     on_event: Callable[[object], None],
     inherited: Mapping[str, Any] | None = None,
+    remembered: Remembered | None = None,
     fetch: bool = True,
 ) -> Plan:
     """Find the files of a source and settle the options for it.
@@ -99,11 +103,13 @@ def make_plan(
         options: as the user gave them.
         on_event: gets the progress of downloads.
         inherited: parameters of the data set that is added to.
+        remembered: how it was read.
         fetch: whether missing files may be downloaded.
 
     Raises:
         InputError: files are missing. UsageError: options are wrong. StorageError: downloads cannot be kept.
     """
+    remembered = None if remembered is None else remembered.without(vars(options))
     if source in dataset_names():
         spec = load_dataset_spec(source)
         cache = workspace / CACHE_FOLDER / source
@@ -116,7 +122,7 @@ def make_plan(
         if item is None and found is not None:
             beside = find_item_file(spec, found, raw=raw, cache=cache)
             item = None if beside is None else _item_source(*beside)
-        return _plan_named(spec, found, item, options, inherited)
+        return replace(_plan_named(spec, found, item, options, inherited), remembered=remembered)
     if options.variant is not None:
         raise UsageError(f"{source} is no named data set, so it has no variants", hint="leave --variant out")
     paths = tuple(expand_path(source))
@@ -136,6 +142,7 @@ def make_plan(
         item=None if options.items is None else ItemSource(path=options.items),
         settings=settle(options, None, Filters(), inherited),
         expected=None,
+        remembered=remembered,
     )
 
 

@@ -21,6 +21,7 @@ from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan, describe_sources, make_plan
 from adrec_cli.data.reading.item_metadata import join_metadata
+from adrec_cli.data.reading.remembered import READING_OPTIONS, Remembered, recall_reading
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
 from adrec_cli.data.updating import (
     Existing,
@@ -131,8 +132,10 @@ def _preprocess(
     on_event: Callable[[object], None],
 ) -> PreprocessResult:
     existing = _existing(options)
-    inherited = None if existing is None else existing.settings()
-    plan = make_plan(source, workspace=workspace, raw=raw, options=options, on_event=on_event, inherited=inherited)
+    plan = make_plan(
+        source, workspace=workspace, raw=raw, options=options, on_event=on_event,
+        inherited=_inherited(existing), remembered=_remembered(existing),
+    )  # fmt: skip
     folder = options.update or workspace / plan.dataset
     sources, parameters = describe_sources(plan), plan.settings.parameters()
     if existing is not None:
@@ -170,11 +173,11 @@ def preview(
         as `preprocess`; InputError also if files would have to be downloaded.
     """
     existing = _existing(options)
-    inherited = None if existing is None else existing.settings()
     ignore: Callable[[object], None] = lambda event: None  # noqa: E731
     plan = make_plan(
-        source, workspace=workspace, raw=raw, options=options, on_event=ignore, inherited=inherited, fetch=False
-    )
+        source, workspace=workspace, raw=raw, options=options, on_event=ignore, inherited=_inherited(existing),
+        remembered=_remembered(existing), fetch=False,
+    )  # fmt: skip
     with scratch_folder(None) as scratch:
         content = read_source(plan, scratch)
     cut = _cut(content, plan, existing, ignore)
@@ -211,6 +214,17 @@ def _existing(options: PreprocessOptions) -> Existing | None:
     if options.name is not None or options.variant is not None:
         raise UsageError("--update names the data set already", hint="leave --name and --variant out")
     return load_existing(options.update)
+
+
+def _inherited(existing: Existing | None) -> dict[str, Any] | None:
+    """Return what was asked for when the data set that is added to was made: its cut, and how it was read."""
+    if existing is None:
+        return None
+    return {**existing.settings(), **{name: existing.manifest.parameters.get(name) for name in READING_OPTIONS}}
+
+
+def _remembered(existing: Existing | None) -> Remembered | None:
+    return None if existing is None else recall_reading(existing.manifest)
 
 
 def _unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dict[str, Any]) -> Manifest | None:
@@ -266,6 +280,7 @@ def _write(
         sequences_sha256=written.sequences_sha256,
         items_sha256=written.items_sha256,
         adrec_version=__version__,
+        reading=content.reading,
     )
     commit_dataset(folder, manifest)
     return PreprocessResult(

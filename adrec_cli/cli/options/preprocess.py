@@ -50,10 +50,10 @@ class Columns:
         option("--items", panel=_COLUMNS, metavar="FILE", help="Titles and categories of the items.", dir_okay=False),
     ] = None
     on_bad_row: Annotated[
-        str,
-        option("--on-bad-row", panel=_COLUMNS, metavar="error|skip", help="What to do with an unreadable row.",
+        str | None,
+        option("--on-bad-row", panel=_COLUMNS, metavar="error|skip", help="Unreadable rows; error by default.",
                 complete=completion.among(["error", "skip"])),
-    ] = "error"  # fmt: skip
+    ] = None  # fmt: skip
     download_sha256: Annotated[
         str | None,
         option("--download-sha256", panel=_COLUMNS, metavar="HASH|any", complete=completion.among(["any"]),

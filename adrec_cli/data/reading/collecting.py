@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from adrec_cli.data.reading import scanning
 from adrec_cli.data.reading.bad_rows import BadRow, BadRowPolicy, bad_rows_error, drop_malformed
 from adrec_cli.data.reading.recognition import Table
-from adrec_cli.data.reading.roles import Column, Roles, find_roles
+from adrec_cli.data.reading.remembered import Remembered, check_fit
+from adrec_cli.data.reading.roles import Column, Role, Roles, find_roles
 from adrec_cli.data.reading.scanning import OVERFLOW, scan
 from adrec_cli.data.reading.sequence_rows import SequenceColumns, find_sequence_columns, scan_sequences
 from adrec_cli.data.reading.times import TimeReading, TimeUnit, find_reading, native_expression, time_expression
@@ -30,6 +32,8 @@ class ReadOptions:
         unit: of the times; None finds it.
         min_rating: interactions below it are left out; None reads no ratings.
         on_bad_row: "error" stops at the first, "skip" leaves them out and counts them.
+        remembered: how the data set that is added to was read: its columns stand above those asked for (which are
+            those of the first reading), and for other options what was found then stands where nothing is asked for.
     """
 
     user: Column | None = None
@@ -39,6 +43,19 @@ class ReadOptions:
     unit: TimeUnit | None = None
     min_rating: float | None = None
     on_bad_row: BadRowPolicy = "error"
+    remembered: Remembered | None = None
+
+    def column(self, role: Role) -> Column | None:
+        """Return the column of a role: as remembered, else as asked for; None looks for customary names."""
+        asked: dict[str, Column | None] = {
+            "user": self.user, "item": self.item, "timestamp": self.timestamp, "rating": self.rating
+        }  # fmt: skip
+        if self.remembered is None:
+            return asked[role]
+        if role == "rating" and self.min_rating is None:
+            # Nothing reads it, so a night may lack it.
+            return None
+        return self.remembered.columns.get(role, asked[role])
 
 
 @dataclass(kw_only=True)
@@ -53,7 +70,9 @@ class ReadReport:
         columns: name of the column for each role that was found.
         time: how times are written, in words.
         timed: whether the source has times at all.
-        notes: what was assumed.
+        found: what was found for options of reading that were not given, by the option's name; the manifest
+            remembers it, so that the next file is read the same way.
+        notes: what was assumed, a sentence each.
     """
 
     rows: int = 0
@@ -63,7 +82,13 @@ class ReadReport:
     columns: dict[str, str] = field(default_factory=dict)
     time: str = "no times: the order of the rows"
     timed: bool = False
+    found: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def assume(self, sentence: str) -> None:
+        """Note what was assumed, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
     def lines(self) -> list[str]:
         """Return what is worth telling about the source: how its times are written, and what was assumed."""
@@ -100,17 +125,19 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     Raises:
         InputError: a column is missing, the file is damaged, or a row is malformed and bad rows are errors.
     """
-    sequences = find_sequence_columns(table, user=options.user, item=options.item)
+    if options.remembered is not None:
+        check_fit(table, options.remembered, rating_needed=options.min_rating is not None)
+    sequences = find_sequence_columns(table, user=options.column("user"), item=options.column("item"))
     if sequences is not None:
         _same_columns(report, {"user": sequences.user, "items": sequences.items}, table)
         return _read_sequences(table, sequences)
     roles = find_roles(
         table.columns,
         table.path,
-        user=options.user,
-        item=options.item,
-        timestamp=options.timestamp,
-        rating=options.rating,
+        user=options.column("user"),
+        item=options.column("item"),
+        timestamp=options.column("timestamp"),
+        rating=options.column("rating"),
         rating_needed=options.min_rating is not None,
     )
     positions = {"user": roles.user, "item": roles.item, "timestamp": roles.timestamp, "rating": roles.rating}

@@ -46,7 +46,7 @@ def read_interactions(
         InputError: a column is missing, or a row is bad and bad rows are errors.
     """
     report = ReadReport()
-    if options.user is None or options.item is None:
+    if options.column("user") is None or options.column("item") is None:
         report.notes += dict.fromkeys(note for table in tables for note in table.notes)
     read = [collect_table(table, options, report, scratch) for table in tables]
     times = _convert_times(read, options, report)
@@ -83,7 +83,8 @@ def _same_id_types(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
 def _convert_times(read: list[CollectedTable], options: ReadOptions, report: ReadReport) -> list[NDArray[np.int64]]:
     """Find the unit over all tables, mark times out of its range as bad, and convert the rest."""
     numbers = [one for one in read if one.reading.kind in ("integer", "float")]
-    unit = options.unit
+    remembered: TimeUnit | None = None if options.remembered is None else options.remembered.get("timestamp_unit")
+    unit = options.unit or remembered
     if numbers and unit is None:
         sample = [one.frame["time"].to_numpy()[one.state == OK] for one in numbers]
         values = np.concatenate(sample) if len(sample) > 1 else sample[0]
@@ -102,12 +103,15 @@ def _convert_times(read: list[CollectedTable], options: ReadOptions, report: Rea
         )
     elif any(one.reading.kind in ("text", "native") for one in read):
         report.time = "dates and times; those without a zone are taken as UTC"
+    if numbers and options.unit is None:
+        report.found["timestamp_unit"] = unit
     report.timed = all(one.reading.kind != "none" for one in read) and unit != "order"
     times = []
     for one in read:
         values = one.frame["time"].to_numpy()
         own: TimeUnit = (unit or "s") if one.reading.kind in ("integer", "float") else "us"
         if one.reading.kind != "none":
+            # A unit that was found for the first file is held to the next ones as if it were found for them.
             found = options.unit is None and one.reading.kind in ("integer", "float")
             wrong = ~plausible(values, own, found=found) & (one.state == OK)
             if wrong.any():

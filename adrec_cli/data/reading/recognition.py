@@ -177,7 +177,10 @@ def _recognise_delimited(
     else:
         names, notes = _assumed_names(rows)
     if not rows:
-        raise InputError(f"{decoded.path} has a header and no rows", hint="check the export that made it")
+        raise InputError(
+            f"{decoded.path} has a header and no rows: its only line is {separator.join(names)[:60]!r}",
+            hint="check the export that made it; if that line is a row, say --no-header",
+        )
     return Table(
         decoded=decoded,
         layout="double-colon" if separator == "::" else "delimited",

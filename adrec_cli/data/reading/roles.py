@@ -6,9 +6,12 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from adrec_cli.errors import InputError
+
+Role = Literal["user", "item", "timestamp", "rating"]
+ROLES: Final[tuple[Role, ...]] = ("user", "item", "timestamp", "rating")
 
 Column = str | int
 """A column by name, or by position counted from 1."""

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from adrec_cli.data.reading.events import read_interactions
 from adrec_cli.data.reading.item_metadata import read_metadata
 from adrec_cli.data.reading.literal_lines import as_json_lines
 from adrec_cli.data.reading.recognition import Table, recognise
+from adrec_cli.data.reading.remembered import Remembered, describe_reading
 from adrec_cli.errors import InputError
 
 SCRATCH_FOLDER: Final = ".scratch"
@@ -41,6 +42,7 @@ class SourceContent:
         metadata: about the items, with `item_id`; None if nothing is known.
         metadata_source: name of the file it comes from.
         found: layout, columns, encoding and so on, for the manifest.
+        reading: what the manifest remembers, so that the next file is read the same way.
         head: the first rows of the first file as they stand, under `columns`.
         columns: names of its columns.
     """
@@ -50,6 +52,7 @@ class SourceContent:
     metadata: pl.DataFrame | None = None
     metadata_source: str = ""
     found: dict[str, Any]
+    reading: dict[str, Any] = field(default_factory=dict)
     head: tuple[tuple[str, ...], ...] = ()
     columns: tuple[str, ...] = ()
 
@@ -85,7 +88,7 @@ def read_source(plan: Plan, scratch: Path) -> SourceContent:
     tables = [_recognise(path, plan, scratch) for path in plan.paths]
     _check_alike(tables)
     metadata = None if plan.item is None else _read_items(plan.item, scratch)
-    options = _read_options(plan.settings)
+    options = _read_options(plan.settings, plan.remembered)
     interactions, report = read_interactions(tables, options, parts=plan.parts, scratch=scratch)
     return SourceContent(
         interactions=interactions,
@@ -93,6 +96,7 @@ def read_source(plan: Plan, scratch: Path) -> SourceContent:
         metadata=metadata,
         metadata_source="" if plan.item is None else plan.item.path.name,
         found=_findings(tables, report),
+        reading=_reading(plan, tables[0], report),
         head=tables[0].sample[:HEAD_ROWS],
         columns=tables[0].columns,
     )
@@ -130,7 +134,11 @@ def _recognise(path: Path, plan: Plan, scratch: Path) -> Table:
     settings = plan.settings
     decoded = _decode(path, settings.encoding, scratch)
     columns = plan.form.columns if plan.form is not None and plan.form.columns else None
-    return recognise(decoded, separator=settings.separator, header=settings.header, columns=columns)
+    separator, header = settings.separator, settings.header
+    if plan.remembered is not None and decoded.container == "text":
+        separator = separator or plan.remembered.get("separator")
+        header = plan.remembered.get("header") if header is None else header
+    return recognise(decoded, separator=separator, header=header, columns=columns)
 
 
 def _decode(path: Path, encoding: str | None, scratch: Path) -> Decoded:
@@ -151,7 +159,7 @@ def _check_alike(tables: list[Table]) -> None:
             )
 
 
-def _read_options(settings: Settings) -> ReadOptions:
+def _read_options(settings: Settings, remembered: Remembered | None) -> ReadOptions:
     return ReadOptions(
         user=settings.user_column,
         item=settings.item_column,
@@ -160,6 +168,7 @@ def _read_options(settings: Settings) -> ReadOptions:
         unit=settings.timestamp_unit,
         min_rating=settings.min_rating,
         on_bad_row=settings.on_bad_row,
+        remembered=remembered,
     )
 
 
@@ -171,6 +180,11 @@ def _read_items(item: ItemSource, scratch: Path) -> pl.DataFrame:
     else:
         table = recognise(decoded, separator=form.separator or None, header=form.header, columns=form.columns or None)
     return read_metadata(table, item.columns, scratch=scratch)
+
+
+def _reading(plan: Plan, table: Table, report: ReadReport) -> dict[str, Any]:
+    reading = describe_reading(table, report.columns, asdict(plan.settings), report.found, report.lines())
+    return reading if plan.remembered is None else plan.remembered.followed_by(reading)
 
 
 def _findings(tables: list[Table], report: ReadReport) -> dict[str, Any]:

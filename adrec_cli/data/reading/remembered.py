@@ -1,0 +1,133 @@
+"""How a data set was read, as its manifest remembers it: the next file is read like the first, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from adrec_cli.artifacts.manifest import Manifest
+from adrec_cli.data.reading.recognition import Table
+from adrec_cli.data.reading.roles import ROLES, Column
+from adrec_cli.errors import InputError
+
+READING_OPTIONS: Final = (
+    "user_column", "item_column", "timestamp_column", "rating_column", "header", "separator", "encoding",
+    "timestamp_unit", "on_bad_row",
+)  # fmt: skip
+"""Options of reading: fields of `PreprocessOptions` and `Settings`, and, but for the columns, keys of a reading."""
+
+_AS_ONE: Final = {"timestamp_column": ("timestamp_unit", "timestamp_format"), "timestamp_unit": ("timestamp_format",)}
+"""What falls with an option that is given again: the unit was found in a column that is not read any longer."""
+_OWN_NAMES: Final = {"items": "item", "timestamps": "timestamp"}
+_NAMED_LAYOUTS: Final = ("jsonl", "parquet", "arrow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembered:
+    """How a data set was read.
+
+    Attributes:
+        dataset: its name.
+        reading: its manifest's `reading`, less what the command at hand says otherwise.
+    """
+
+    dataset: str
+    reading: Mapping[str, Any]
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The column of each role: a name as the file has it, or a position from 1 where nothing names it."""
+        return dict(self.reading.get("columns", {}))
+
+    def get(self, option: str) -> Any:
+        """Return what was found or said for an option of reading; None if nothing was."""
+        return self.reading.get(option)
+
+    def without(self, options: Mapping[str, Any]) -> Remembered:
+        """Return the same without what `options` (those of the command, None where not given) say."""
+        given = {name for name in READING_OPTIONS if options.get(name) is not None}
+        fallen = given | {also for name in given for also in _AS_ONE.get(name, ())}
+        reading = {key: value for key, value in self.reading.items() if key not in fallen}
+        kept = {role: column for role, column in self.columns.items() if f"{role}_column" not in given}
+        return replace(self, reading={**reading, "columns": kept})
+
+    def followed_by(self, reading: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what to remember after one more file: what it says, and for the rest what was remembered before."""
+        said = {key: value for key, value in reading.items() if value is not None}
+        return {**self.reading, **said, "columns": {**self.columns, **reading["columns"]}}
+
+
+def recall_reading(manifest: Manifest) -> Remembered:
+    """Return how a data set was read; of a manifest of format 1, what its parameters say about it."""
+    reading = manifest.reading
+    if not reading:
+        found = manifest.parameters.get("found", {})
+        columns = {_OWN_NAMES.get(role, role): name for role, name in found.get("columns", {}).items()}
+        said = {name: manifest.parameters.get(name) for name in READING_OPTIONS if not name.endswith("_column")}
+        found = {key: found.get(key) for key in ("layout", "separator", "header")}
+        reading = {"columns": columns, **said, **{key: value for key, value in found.items() if value is not None}}
+    return Remembered(dataset=manifest.dataset, reading=reading)
+
+
+def describe_reading(
+    table: Table, columns: Mapping[str, str], said: Mapping[str, Any], found: Mapping[str, Any], assumed: list[str]
+) -> dict[str, Any]:
+    """Return what a manifest remembers about a reading.
+
+    Args:
+        table: the first file.
+        columns: the name of the column of each role, as the table has it.
+        said: the options of reading that were given, None where not.
+        found: what was found for others, by the option's name.
+        assumed: a sentence each.
+    """
+    named = table.header or table.layout in _NAMED_LAYOUTS
+    positions = {name: position for position, name in enumerate(table.columns, start=1)}
+    read = {
+        _OWN_NAMES.get(role, role): name if named or name not in positions else positions[name]
+        for role, name in columns.items()
+    }
+    options = {name: said.get(name) for name in READING_OPTIONS if not name.endswith("_column")}
+    return {
+        "layout": table.layout,
+        "columns": read,
+        "width": None if named else len(table.columns),
+        **options,
+        "header": table.header,
+        "separator": table.separator or None,
+        **found,
+        "assumed": assumed,
+    }
+
+
+def check_fit(table: Table, remembered: Remembered, *, rating_needed: bool) -> None:
+    """Refuse a file that is not written as those before it: no other column ever takes the place of one.
+
+    Args:
+        table: the recognised file.
+        remembered: how the data set was read.
+        rating_needed: whether the column of ratings must be there.
+
+    Raises:
+        InputError: a column is missing, there is a header where there was none, or the number of columns differs.
+    """
+    columns = remembered.columns
+    needed = [role for role in ROLES if role in columns and (role != "rating" or rating_needed)]
+    missing = [role for role in needed if not _has(table, columns[role])]
+    width = remembered.get("width")
+    if not missing and (width is None or not columns or width == len(table.columns)):
+        return
+    expected = ", ".join(f"{columns[role]} ({role})" for role in needed)
+    if width is not None:
+        expected = f"{width} columns without a header, {expected}"
+    raise InputError(
+        f"{table.path} is not written as {remembered.dataset} was read: expected {expected}; "
+        f"found {', '.join(table.columns[:30])}",
+        hint="mend the file, or say which columns take their place: "
+        + " ".join(f"--{role}-column COLUMN" for role in missing or needed),
+    )
+
+
+def _has(table: Table, column: Column) -> bool:
+    return column in table.columns if isinstance(column, str) else 1 <= column <= len(table.columns)
