@@ -7,7 +7,7 @@ import difflib
 import math
 import tomllib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -170,7 +170,7 @@ def require_share(config: Any, *names: str, table: str = "") -> None:
             raise _refused(config, name, "must be in [0, 1)", table)
 
 
-def require_one_of(config: Any, name: str, known: Sequence[str], *, table: str = "") -> None:
+def require_one_of(config: Any, name: str, known: Collection[str], *, table: str = "") -> None:
     """Raise unless an option has one of the known values; the hint lists them.
 
     Args:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class ExitCode(IntEnum):
@@ -80,3 +84,19 @@ class InterruptedRun(AdrecError):
     def __init__(self, message: str, *, signal_number: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.exit_code = ExitCode(128 + signal_number)
+
+
+def look_up(table: Mapping[str, T], name: str, what: str) -> T:
+    """Return what a closed set has under a name.
+
+    Args:
+        table: the set.
+        name: as a user wrote it.
+        what: the set holds, in the singular, for the message.
+
+    Raises:
+        UsageError: it has nothing of that name.
+    """
+    if name not in table:
+        raise UsageError(f"unknown {what} {name!r}", hint=f"one of: {', '.join(table)}")
+    return table[name]

@@ -2,18 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Protocol
+
 import torch
 from torch import nn
 
 from adrec_cli.diffusion.geodesic import geodesic_ddpm, geodesic_q_sample, on_sphere
 from adrec_cli.diffusion.process import GaussianDiffusion
-from adrec_cli.diffusion.samplers import Denoiser, Noise, sampler_named
+from adrec_cli.diffusion.samplers import Denoiser, Noise, Sampler, sampler_named
 from adrec_cli.diffusion.timesteps import LossAwareTimesteps, uniform_timesteps
-from adrec_cli.errors import UsageError
+from adrec_cli.errors import UsageError, look_up
 
-KINDS = ("gaussian", "geodesic")
-PER = ("token", "sequence")
-TIMESTEP_SAMPLING = ("uniform", "loss_aware")
+
+class Process(Protocol):
+    """A kind of noise: what it makes of clean vectors, how it is added, and what takes it away again."""
+
+    def clean(self, x: torch.Tensor) -> torch.Tensor:
+        """Return vectors (..., D) as the denoiser sees them without noise."""
+
+    def q_sample(
+        self, diffusion: GaussianDiffusion, x_start: torch.Tensor, t: torch.Tensor, noise: torch.Tensor
+    ) -> torch.Tensor:
+        """Return x_t; arguments as `GaussianDiffusion.q_sample`."""
+
+    def sampler(self, name: str, eta: float) -> Sampler:
+        """Return a sampler; arguments and errors as `sampler_named`."""
+
+
+class _Gaussian:
+    """Noise is added."""
+
+    def clean(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    def q_sample(
+        self, diffusion: GaussianDiffusion, x_start: torch.Tensor, t: torch.Tensor, noise: torch.Tensor
+    ) -> torch.Tensor:
+        return diffusion.q_sample(x_start, t, noise)
+
+    def sampler(self, name: str, eta: float) -> Sampler:
+        return sampler_named(name, eta=eta)
+
+
+class _Geodesic:
+    """Noise turns directions; lengths do not count."""
+
+    def clean(self, x: torch.Tensor) -> torch.Tensor:
+        return on_sphere(x)
+
+    def q_sample(
+        self, diffusion: GaussianDiffusion, x_start: torch.Tensor, t: torch.Tensor, noise: torch.Tensor
+    ) -> torch.Tensor:
+        return geodesic_q_sample(diffusion, x_start, t, noise)
+
+    def sampler(self, name: str, eta: float) -> Sampler:
+        if name != "ddpm":
+            raise UsageError(f"geodesic noise has no sampler {name}", hint="--sampler ddpm")
+        return geodesic_ddpm
+
+
+KINDS: Mapping[str, Process] = MappingProxyType({"gaussian": _Gaussian(), "geodesic": _Geodesic()})
+PER: Mapping[str, bool] = MappingProxyType({"token": False, "sequence": True})
+"""What draws a timestep of its own -> whether the tokens of a sequence share one."""
+TIMESTEP_SAMPLING: Mapping[str, Callable[[int], LossAwareTimesteps | None]] = MappingProxyType(
+    {"uniform": lambda steps: None, "loss_aware": LossAwareTimesteps}
+)
+"""Number of steps T -> what draws timesteps by their losses; None where all are equally likely."""
 
 
 class Noising(nn.Module):
@@ -35,9 +91,9 @@ class Noising(nn.Module):
         """
         super().__init__()
         self.diffusion = diffusion
-        self.geodesic = kind == "geodesic"
-        self.per_sequence = per == "sequence"
-        self.loss_aware = LossAwareTimesteps(diffusion.steps) if timestep_sampling == "loss_aware" else None
+        self.process = look_up(KINDS, kind, "kind of noise")
+        self.per_sequence = look_up(PER, per, "share of timesteps")
+        self.loss_aware = look_up(TIMESTEP_SAMPLING, timestep_sampling, "sampling of timesteps")(diffusion.steps)
 
     def timesteps(
         self, segments_RL: torch.Tensor, sequences: int, generator: torch.Generator
@@ -64,13 +120,11 @@ class Noising(nn.Module):
 
     def clean(self, x: torch.Tensor) -> torch.Tensor:
         """Return vectors (..., D) as the denoiser sees them without noise."""
-        return on_sphere(x) if self.geodesic else x
+        return self.process.clean(x)
 
     def q_sample(self, x_start: torch.Tensor, t: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Return x_t; arguments as `GaussianDiffusion.q_sample`."""
-        if self.geodesic:
-            return geodesic_q_sample(self.diffusion, x_start, t, noise)
-        return self.diffusion.q_sample(x_start, t, noise)
+        return self.process.q_sample(self.diffusion, x_start, t, noise)
 
     def sample(
         self, denoiser: Denoiser, noise: Noise, *, steps: int | None, sampler: str = "ddpm", eta: float = 0.0
@@ -85,7 +139,5 @@ class Noising(nn.Module):
         Raises:
             UsageError: as `GaussianDiffusion.respaced`, or geodesic noise has no such sampler.
         """
-        if self.geodesic and sampler != "ddpm":
-            raise UsageError(f"geodesic noise has no sampler {sampler}", hint="--sampler ddpm")
-        diffusion = self.diffusion.respaced(steps or self.diffusion.steps)
-        return (geodesic_ddpm if self.geodesic else sampler_named(sampler, eta=eta))(denoiser, diffusion, noise)
+        run = self.process.sampler(sampler, eta)
+        return run(denoiser, self.diffusion.respaced(steps or self.diffusion.steps), noise)

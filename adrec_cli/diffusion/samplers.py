@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Protocol
 
 import torch
 
 from adrec_cli.diffusion.process import GaussianDiffusion
-from adrec_cli.errors import UsageError
+from adrec_cli.errors import look_up
 
 Denoiser = Callable[[torch.Tensor, int], torch.Tensor]
 """(x_t (..., D), the original timestep) -> the predicted x_start (..., D)."""
@@ -18,10 +20,6 @@ Denoiser = Callable[[torch.Tensor, int], torch.Tensor]
 Noise = Callable[[], torch.Tensor]
 """Returns the next normal draw (..., D), or zeros."""
 
-NOISES = ("seeded", "common", "zero")
-"""Kinds of noise: drawn for every row, one draw for all rows, none."""
-
-SAMPLERS = ("ddpm", "ddim")
 _64_BITS = 2**64 - 1
 _MOST_AHEAD = 8
 
@@ -37,16 +35,14 @@ def sampler_named(name: str, *, eta: float = 0.0, std_T: torch.Tensor | None = N
     """Return one of `SAMPLERS`.
 
     Args:
-        name: "ddpm" or "ddim".
+        name: a key of `SAMPLERS`.
         eta: as `ddim`.
         std_T: as `ddpm`.
 
     Raises:
         UsageError: an unknown name.
     """
-    if name not in SAMPLERS:
-        raise UsageError(f"unknown sampler {name!r}", hint=f"one of: {', '.join(SAMPLERS)}")
-    return partial(ddim, eta=eta) if name == "ddim" else partial(ddpm, std_T=std_T)
+    return look_up(SAMPLERS, name, "sampler")(eta, std_T)
 
 
 def ddpm(
@@ -99,6 +95,15 @@ def ddim(denoiser: Denoiser, diffusion: GaussianDiffusion, noise: Noise, *, eta:
     return x_t
 
 
+SAMPLERS: Mapping[str, Callable[[float, torch.Tensor | None], Sampler]] = MappingProxyType(
+    {
+        "ddpm": lambda eta, std_T: partial(ddpm, std_T=std_T),
+        "ddim": lambda eta, std_T: partial(ddim, eta=eta),
+    }
+)
+"""(eta, std_T) -> the sampler of a name; each takes of the two what it knows."""
+
+
 def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Denoiser:
     """Return a denoiser under classifier-free guidance: (1 + w) conditional - w unconditional.
 
@@ -130,7 +135,7 @@ def noise_source(
 
     Args:
         shape: of one draw, rows first.
-        kind: "seeded" draws for every row, "common" once for all rows, "zero" is deterministic.
+        kind: a key of `NOISES`: "seeded" draws for every row, "common" once for all rows, "zero" is deterministic.
         generator: two sources made from it one after the other draw different noise.
         keys: returns one number a row; what is drawn for a row then depends on the generator and on its key alone,
             whatever the other rows.
@@ -142,22 +147,55 @@ def noise_source(
     Raises:
         UsageError: an unknown kind.
     """
-    if kind not in NOISES:
-        raise UsageError(f"unknown noise {kind!r}", hint=f"one of: {', '.join(NOISES)}")
-    device = device or generator.device
-    if kind == "zero" or temperature == 0:
-        zeros = torch.zeros(shape, device=device, dtype=dtype)
-        return lambda: zeros
-    if kind == "seeded" and keys is not None:
-        rows = _rows(shape, keys(), generator, ahead=min(ahead, _MOST_AHEAD), dtype=dtype, device=device)
-        return lambda: next(rows) if temperature == 1 else temperature * next(rows)
-    drawn = (1, *shape[1:]) if kind == "common" else shape
+    drawn = look_up(NOISES, kind, "noise")
+    draws = _Draws(
+        shape=shape, generator=generator, keys=keys, ahead=min(ahead, _MOST_AHEAD), dtype=dtype,
+        temperature=temperature, device=device or generator.device,
+    )  # fmt: skip
+    return (drawn if temperature else _draw_nothing)(draws)
 
-    def draw() -> torch.Tensor:
-        normal = torch.randn(drawn, generator=generator, device=generator.device, dtype=dtype)
-        return (normal if temperature == 1 else temperature * normal).to(device).expand(shape)
 
-    return draw
+@dataclass(frozen=True, kw_only=True)
+class _Draws:
+    """What is drawn: as the arguments of `noise_source`."""
+
+    shape: tuple[int, ...]
+    generator: torch.Generator
+    keys: Callable[[], Sequence[int]] | None
+    ahead: int
+    dtype: torch.dtype
+    temperature: float
+    device: torch.device
+
+    def normal(self, shape: tuple[int, ...]) -> torch.Tensor:
+        """Draw from the common generator, expanded to what is wanted."""
+        normal = torch.randn(shape, generator=self.generator, device=self.generator.device, dtype=self.dtype)
+        return self.warmed(normal).to(self.device).expand(self.shape)
+
+    def warmed(self, normal: torch.Tensor) -> torch.Tensor:
+        return normal if self.temperature == 1 else self.temperature * normal
+
+
+def _draw_for_every_row(draws: _Draws) -> Noise:
+    if draws.keys is None:
+        return lambda: draws.normal(draws.shape)
+    rows = _rows(draws.shape, draws.keys(), draws.generator, ahead=draws.ahead, dtype=draws.dtype, device=draws.device)
+    return lambda: draws.warmed(next(rows))
+
+
+def _draw_once_for_all_rows(draws: _Draws) -> Noise:
+    return lambda: draws.normal((1, *draws.shape[1:]))
+
+
+def _draw_nothing(draws: _Draws) -> Noise:
+    zeros = torch.zeros(draws.shape, device=draws.device, dtype=draws.dtype)
+    return lambda: zeros
+
+
+NOISES: Mapping[str, Callable[[_Draws], Noise]] = MappingProxyType(
+    {"seeded": _draw_for_every_row, "common": _draw_once_for_all_rows, "zero": _draw_nothing}
+)
+"""Kinds of noise: drawn for every row, one draw for all rows, none."""
 
 
 def _rows(
