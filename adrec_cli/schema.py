@@ -15,6 +15,7 @@ MAX_ROW_GROUP_USERS: Final = 65_536
 
 SEQUENCES_FILE: Final = "sequences.parquet"
 ITEMS_FILE: Final = "items.parquet"
+PENDING_FILE: Final = "pending.parquet"
 MANIFEST_FILE: Final = "manifest.json"
 CURRENT_FILE: Final = "current.json"
 CHECKPOINT_SUFFIX: Final = ".safetensors"
@@ -38,5 +39,6 @@ TITLE: Final = "title"
 CATEGORY: Final = "category"
 
 TIMESTAMP: Final = "timestamp"
+POSITION: Final = "position"
 RATING: Final = "rating"
 NEGATIVES: Final = "neg_items"

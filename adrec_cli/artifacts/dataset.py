@@ -10,7 +10,7 @@ from pathlib import Path
 from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, file_sha256, remove_temporaries, storage_error, sync_folder
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.errors import ArtifactError, StorageError
-from adrec_cli.schema import ITEMS_FILE, SEQUENCES_FILE
+from adrec_cli.schema import ITEMS_FILE, PENDING_FILE, SEQUENCES_FILE
 
 NEXT_SUFFIX = ".next"
 
@@ -71,14 +71,25 @@ def recover_dataset(folder: Path) -> None:
 def verify_dataset(folder: Path, manifest: Manifest) -> DatasetFiles:
     """Check that both Parquet files are the ones the manifest describes, and return where they are.
 
-    Nothing in them is parsed before their SHA-256 is known to be right.
+    Nothing in them is parsed before their SHA-256 is known to be right. What waits beside them is not looked at: only
+    updates need it, and `verify_pending` checks it.
 
     Raises:
         ArtifactError: a file is missing or its SHA-256 differs.
         StorageError: unreadable.
     """
-    sequences, items = (_verified(folder, file_name, sha256) for file_name, sha256 in _expected(manifest))
-    return DatasetFiles(sequences=sequences, items=items)
+    sequences = _verified(folder, SEQUENCES_FILE, manifest.sequences_sha256)
+    return DatasetFiles(sequences=sequences, items=_verified(folder, ITEMS_FILE, manifest.items_sha256))
+
+
+def verify_pending(folder: Path, manifest: Manifest) -> Path | None:
+    """Check that `pending.parquet` is the one the manifest describes, and return where it is; None if it names none.
+
+    Raises:
+        ArtifactError: the file is missing or its SHA-256 differs.
+        StorageError: unreadable.
+    """
+    return None if manifest.pending_sha256 is None else _verified(folder, PENDING_FILE, manifest.pending_sha256)
 
 
 def _verified(folder: Path, file_name: str, sha256: str) -> Path:
@@ -111,11 +122,14 @@ def _settle(folder: Path, manifest: Manifest) -> None:
         committed = _named_by_content(folder, file_name, sha256)
         if committed.is_file() and file_sha256(committed) == sha256:
             os.replace(committed, folder / file_name)
+    if manifest.pending_sha256 is None:
+        (folder / PENDING_FILE).unlink(missing_ok=True)
     sync_folder(folder)
 
 
 def _expected(manifest: Manifest) -> tuple[tuple[str, str], ...]:
-    return ((SEQUENCES_FILE, manifest.sequences_sha256), (ITEMS_FILE, manifest.items_sha256))
+    files = ((SEQUENCES_FILE, manifest.sequences_sha256), (ITEMS_FILE, manifest.items_sha256))
+    return files if manifest.pending_sha256 is None else (*files, (PENDING_FILE, manifest.pending_sha256))
 
 
 def _named_by_content(folder: Path, file_name: str, sha256: str) -> Path:

@@ -33,6 +33,7 @@ class Manifest:
         items_sha256: of `items.parquet`; a checkpoint belongs to a dataset by this.
         adrec_version: what wrote it.
         reading: all that is needed to read the next file as the first was read, and what was assumed; {} in format 1.
+        pending_sha256: of `pending.parquet`, what the filters hold back for updates; None where nothing is kept.
         format_version: of the manifest.
     """
 
@@ -44,6 +45,7 @@ class Manifest:
     items_sha256: str
     adrec_version: str
     reading: dict[str, Any] = field(default_factory=dict)
+    pending_sha256: str | None = None
     format_version: int = MANIFEST_VERSION
 
 
@@ -100,3 +102,5 @@ def _require_types(manifest: Manifest) -> None:
     for name in ("sequences_sha256", "items_sha256"):
         if not re.fullmatch("[0-9a-f]{64}", str(getattr(manifest, name))):
             raise ValueError(f"{name} is not a SHA-256")
+    if manifest.pending_sha256 is not None and not re.fullmatch("[0-9a-f]{64}", str(manifest.pending_sha256)):
+        raise ValueError("pending_sha256 is not a SHA-256")

@@ -24,6 +24,24 @@ def sort_ids(ids: pl.Series) -> NDArray[np.int64]:
     return frame.select(pl.arg_sort_by(frame.columns)).to_series().to_numpy().astype(np.int64)
 
 
+def rank_ids(ids: pl.Series) -> tuple[pl.Series, Codes]:
+    """Return distinct ids in ascending order, and the rank of each."""
+    order = sort_ids(ids)
+    ranks = np.empty(len(ids), dtype=np.int32)
+    ranks[order] = np.arange(len(ids), dtype=np.int32)
+    return ids.gather(order), ranks
+
+
+def union_ids(old: pl.Series, new: pl.Series) -> tuple[pl.Series, Codes, Codes]:
+    """Return all ids in order, and for each old and each new one its rank among them."""
+    both = pl.concat([old.rename("id"), new.rename("id")])
+    distinct = both.unique(maintain_order=True)
+    ids, ranks = rank_ids(distinct)
+    where = pl.DataFrame({"id": distinct, "rank": ranks})
+    found = pl.DataFrame({"id": both}).join(where, on="id", how="left", maintain_order="left")["rank"].to_numpy()
+    return ids, found[: len(old)], found[len(old) :]
+
+
 def encode(column: pl.Series) -> tuple[Codes, pl.Series]:
     """Code a column of ids by their rank.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from adrec_cli.data.filters import FilterApplied, drop_duplicates, k_core, keep_newest, sort_in_time
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.options import Settings
+from adrec_cli.data.pending import Pending, hold_back
 from adrec_cli.data.splits import Bounds, Split, leave_one_out, split_as_given, split_by_time
 from adrec_cli.errors import InputError, UsageError
 
@@ -20,12 +21,14 @@ class Cut:
         bounds: of each user.
         split: how it was held out.
         removed: what each filter left out, in order.
+        pending: what of that may still come in with a later update; None where no filter holds anything back.
     """
 
     interactions: Interactions
     bounds: Bounds
     split: Split
     removed: list[FilterApplied]
+    pending: Pending | None = None
 
 
 def make_cut(interactions: Interactions, settings: Settings, removed: list[FilterApplied]) -> Cut:
@@ -50,17 +53,34 @@ def make_cut(interactions: Interactions, settings: Settings, removed: list[Filte
     if settings.duplicates == "drop":
         interactions, applied = drop_duplicates(interactions)
         removed.append(applied)
-    min_user, min_item = settings.min_user_interactions, settings.min_item_interactions
-    if max(min_user, min_item) > 1:
-        interactions, applied = k_core(interactions, min_user=min_user, min_item=min_item)
-        removed.append(applied)
-    if settings.max_length:
-        interactions, applied = keep_newest(interactions, settings.max_length)
-        removed.append(applied)
+    interactions, pending, filtered = _filter(interactions, settings, updatable=split != "given")
+    removed += filtered
     if not len(interactions):
         raise _nothing_left(read, removed, settings)
     interactions = interactions.compact()
-    return Cut(interactions=interactions, bounds=_split(interactions, split, settings), split=split, removed=removed)
+    bounds = _split(interactions, split, settings)
+    return Cut(interactions=interactions, bounds=bounds, split=split, removed=removed, pending=pending)
+
+
+def _filter(
+    full: Interactions, settings: Settings, *, updatable: bool
+) -> tuple[Interactions, Pending | None, list[FilterApplied]]:
+    """Take the k-core, keep the newest, and return also what of the rest has to wait for later updates."""
+    removed: list[FilterApplied] = []
+    core = full
+    min_user, min_item = settings.min_user_interactions, settings.min_item_interactions
+    counting = max(min_user, min_item) > 1
+    if counting:
+        core, applied = k_core(full, min_user=min_user, min_item=min_item)
+        removed.append(applied)
+    newest = core
+    if settings.max_length:
+        newest, applied = keep_newest(core, settings.max_length)
+        removed.append(applied)
+    pending = None
+    if updatable and (counting or settings.max_length):
+        pending = hold_back(full, core, newest, counting=counting, ties=settings.ties)
+    return newest, pending, removed
 
 
 def _split(interactions: Interactions, split: Split, settings: Settings) -> Bounds:

@@ -11,12 +11,13 @@ import polars as pl
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from adrec_cli.artifacts.dataset import verify_dataset
+from adrec_cli.artifacts.dataset import verify_dataset, verify_pending
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
-from adrec_cli.data.coding import sort_ids
+from adrec_cli.data.coding import rank_ids, union_ids
 from adrec_cli.data.interactions import Interactions
-from adrec_cli.errors import InputError, UsageError
+from adrec_cli.data.pending import read_pending, rejoin
+from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, ITEMS, TIMESTAMPS, USER_ID
 
 
@@ -26,7 +27,7 @@ class Existing:
 
     Attributes:
         manifest: what it is.
-        interactions: its events in their order.
+        interactions: its events and those that wait beside it, in their order.
         items: its `items.parquet`.
     """
 
@@ -63,8 +64,8 @@ def load_existing(folder: Path) -> Existing:
     sequences = pq.read_table(files.sequences, columns=[USER_ID, ITEMS, TIMESTAMPS]).combine_chunks()
     lists, times = (sequences[name].chunk(0) for name in (ITEMS, TIMESTAMPS))
     lengths = np.diff(lists.offsets.to_numpy())
-    user_ids, user = _ranks(pl.Series(sequences[USER_ID].to_pylist(), dtype=pl.String))
-    item_ids, item = _ranks(items[ITEM_ID])
+    user_ids, user = rank_ids(pl.Series(sequences[USER_ID].to_pylist(), dtype=pl.String))
+    item_ids, item = rank_ids(items[ITEM_ID])
     rank_of_index = np.zeros(items.height + 1, dtype=np.int32)
     rank_of_index[items[ITEM_INDEX].to_numpy()] = item
     interactions = Interactions(
@@ -75,7 +76,20 @@ def load_existing(folder: Path) -> Existing:
         user_ids=user_ids,
         item_ids=item_ids,
     )
-    return Existing(manifest=manifest, interactions=interactions, items=items)
+    return Existing(manifest=manifest, interactions=_with_pending(folder, manifest, interactions), items=items)
+
+
+def _with_pending(folder: Path, manifest: Manifest, kept: Interactions) -> Interactions:
+    path = verify_pending(folder, manifest)
+    if path is None:
+        return kept
+    try:
+        return rejoin(kept, read_pending(path))
+    except ValueError as error:
+        raise ArtifactError(
+            f"{path} does not belong to the data set beside it: {error}",
+            hint=f"make it anew with: adrec preprocess {folder.name} --force",
+        ) from error
 
 
 def merge(existing: Existing, new: Interactions, *, timed: bool) -> Interactions:
@@ -93,8 +107,8 @@ def merge(existing: Existing, new: Interactions, *, timed: bool) -> Interactions
         which = "the new interactions have" if existing.timed else f"{existing.manifest.dataset} has"
         raise InputError(f"{which} no times, so old and new cannot be put in order", hint="name the time column")
     old = existing.interactions
-    user_ids, old_user, new_user = _union(old.user_ids, new.user_ids)
-    item_ids, old_item, new_item = _union(old.item_ids, new.item_ids)
+    user_ids, old_user, new_user = union_ids(old.user_ids, new.user_ids)
+    item_ids, old_item, new_item = union_ids(old.item_ids, new.item_ids)
     return Interactions(
         user=np.concatenate([old_user[old.user], new_user[new.user]]),
         item=np.concatenate([old_item[old.item], new_item[new.item]]),
@@ -142,20 +156,3 @@ def continued_metadata(existing: Existing, new: pl.DataFrame | None) -> pl.DataF
             f"the columns of the new item file do not fit those of {existing.manifest.dataset}: {error}",
             hint="give an item file with the same columns",
         ) from error
-
-
-def _ranks(ids: pl.Series) -> tuple[pl.Series, NDArray[np.int32]]:
-    order = sort_ids(ids)
-    ranks = np.empty(len(ids), dtype=np.int32)
-    ranks[order] = np.arange(len(ids), dtype=np.int32)
-    return ids.gather(order), ranks
-
-
-def _union(old: pl.Series, new: pl.Series) -> tuple[pl.Series, NDArray[np.int32], NDArray[np.int32]]:
-    """Return all ids in order, and for each old and each new one its rank among them."""
-    both = pl.concat([old.rename("id"), new.rename("id")])
-    distinct = both.unique(maintain_order=True)
-    ids, ranks = _ranks(distinct)
-    where = pl.DataFrame({"id": distinct, "rank": ranks})
-    found = pl.DataFrame({"id": both}).join(where, on="id", how="left", maintain_order="left")["rank"].to_numpy()
-    return ids, found[: len(old)], found[len(old) :]

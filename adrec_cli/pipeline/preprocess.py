@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from adrec_cli import __version__
-from adrec_cli.artifacts.dataset import commit_dataset, needs_recovery, recover_dataset, verify_dataset
+from adrec_cli.artifacts.dataset import commit_dataset, needs_recovery, recover_dataset, verify_dataset, verify_pending
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.data.cuts import Cut, make_cut
@@ -19,6 +19,7 @@ from adrec_cli.data.dataset_files import item_table, statistics, write_dataset_f
 from adrec_cli.data.datasets import Expected
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.options import PreprocessOptions
+from adrec_cli.data.pending import write_pending
 from adrec_cli.data.plan import Plan, describe_sources, make_plan
 from adrec_cli.data.reading.item_metadata import join_metadata
 from adrec_cli.data.reading.remembered import READING_OPTIONS, Remembered, recall_reading
@@ -232,6 +233,7 @@ def _unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dict[str
     try:
         manifest = read_manifest(folder)
         verify_dataset(folder, manifest)
+        verify_pending(folder, manifest)
     except AdrecError:
         return None
     known = {key: value for key, value in manifest.parameters.items() if key not in _DESCRIPTIVE}
@@ -271,6 +273,9 @@ def _write(
         items, more = join_metadata(items, metadata, content.metadata_source or "the data set's own metadata")
         warnings += more
     written = write_dataset_files(folder, cut.interactions, cut.bounds, items, indices)
+    # What has no times cannot be added to, so nothing of it waits.
+    waits = cut.pending is not None and content.report.timed
+    pending_sha256 = write_pending(folder, cut.pending) if cut.pending is not None and waits else None
     updated = {} if existing is None else {"updated": True}
     manifest = Manifest(
         dataset=plan.dataset if existing is None else existing.manifest.dataset,
@@ -279,6 +284,7 @@ def _write(
         statistics=statistics(cut.interactions, timed=content.report.timed),
         sequences_sha256=written.sequences_sha256,
         items_sha256=written.items_sha256,
+        pending_sha256=pending_sha256,
         adrec_version=__version__,
         reading=content.reading,
     )

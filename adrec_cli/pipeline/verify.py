@@ -10,11 +10,12 @@ import torch
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint, load_state
-from adrec_cli.artifacts.dataset import needs_recovery
+from adrec_cli.artifacts.dataset import needs_recovery, verify_pending
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.report import read_ranks, read_report, report_files
 from adrec_cli.artifacts.sweep_files import SWEEP_FILE, SWEEPS_FOLDER, read_sweep, sweep_folders
+from adrec_cli.data.pending import read_pending
 from adrec_cli.errors import AdrecError, ArtifactError
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.loading.opening import Checkpoint, open_dataset, restore_model
@@ -23,6 +24,7 @@ from adrec_cli.schema import (
     CURRENT_FILE,
     ITEMS_FILE,
     MANIFEST_FILE,
+    PENDING_FILE,
     SEED_FOLDER,
     SEQUENCES_FILE,
     STATE_SUFFIX,
@@ -95,6 +97,7 @@ class _Dataset:
 
     def verdicts(self) -> Iterator[Verdict]:
         yield self._data()
+        yield from self._pending()
         yield from self._sources()
         for path in self._found(f"*{CHECKPOINT_SUFFIX}"):
             if path.name.endswith(STATE_SUFFIX):
@@ -152,6 +155,18 @@ class _Dataset:
             return WHOLE, detail, ""
 
         return self._checked(self.folder / MANIFEST_FILE, check, f"adrec preprocess {self.folder.name} --force")
+
+    def _pending(self) -> Iterator[Verdict]:
+        manifest = self.manifest
+        if manifest is None or manifest.pending_sha256 is None:
+            return
+
+        def check() -> tuple[str, str, str]:
+            path = verify_pending(self.folder, manifest)
+            assert path is not None
+            return WHOLE, f"{len(read_pending(path)):,} interactions wait for later updates", ""
+
+        yield self._checked(self.folder / PENDING_FILE, check, f"adrec preprocess {self.folder.name} --force")
 
     def _sources(self) -> Iterator[Verdict]:
         for source in self.manifest.sources if self.manifest else []:

@@ -4,8 +4,59 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 
 Event = tuple[str, str, int]
+Rated = tuple[str, str, int, int]
+History = tuple[list[tuple[str, int]], int, int]
+"""A user's items with their times, train_end and valid_end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What is left out and how the rest is split."""
+
+    min_rating: int | None = None
+    duplicates: str = "drop"
+    ties: str = "source"
+    min_user: int = 0
+    min_item: int = 0
+    max_length: int = 0
+    moments: tuple[int, int] | None = None
+    """Where validation and test begin; None leaves one out."""
+
+
+def make_histories(events: list[Rated], rules: Rules) -> dict[str, History]:
+    """Return each user's history; the rules one after the other, each as its definition says."""
+    read = [event[:3] for event in events if rules.min_rating is None or event[3] >= rules.min_rating]
+    keys = id_key({item for _, item, _ in read})
+    ordered = sorted(read, key=lambda event: (event[2], keys[event[1]] if rules.ties == "item" else (0, "")))
+    if rules.duplicates == "drop":
+        ordered = list(dict.fromkeys(ordered))
+    kept = leave_the_core(ordered, rules.min_user, rules.min_item)
+    histories: dict[str, list[tuple[str, int]]] = {}
+    for user, item, time in kept:
+        histories.setdefault(user, []).append((item, time))
+    return {user: split(history[-rules.max_length :], rules.moments) for user, history in histories.items()}
+
+
+def leave_the_core(events: list[Event], min_user: int, min_item: int) -> list[Event]:
+    """Take away users and items with too few events until there are none."""
+    while True:
+        users, items = Counter(event[0] for event in events), Counter(event[1] for event in events)
+        kept = [event for event in events if users[event[0]] >= min_user and items[event[1]] >= min_item]
+        if len(kept) == len(events):
+            return kept
+        events = kept
+
+
+def split(history: list[tuple[str, int]], moments: tuple[int, int] | None) -> History:
+    """Hold out the last two events of three or more, or what comes after two moments."""
+    if moments is None:
+        held_out = len(history) >= 3
+        return history, len(history) - 2 * held_out, len(history) - held_out
+    train_end, valid_end = (sum(time < moment for _, time in history) for moment in moments)
+    return history, train_end, valid_end
 
 
 def id_key(ids: set[str]) -> dict[str, tuple[int, str]]:
@@ -22,12 +73,7 @@ def preprocess(
     by_item = (lambda event: keys[event[1]]) if ties == "item" else (lambda event: (0, ""))
     ordered = sorted(events, key=lambda event: (event[0], event[2], by_item(event)))
     ordered = list(dict.fromkeys(ordered))
-    while True:
-        users, items = Counter(event[0] for event in ordered), Counter(event[1] for event in ordered)
-        kept = [event for event in ordered if users[event[0]] >= min_user and items[event[1]] >= min_item]
-        if len(kept) == len(ordered):
-            break
-        ordered = kept
+    ordered = leave_the_core(ordered, min_user, min_item)
     histories: dict[str, list[str]] = {}
     for user, item, _ in ordered:
         histories.setdefault(user, []).append(item)
