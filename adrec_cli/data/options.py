@@ -156,6 +156,9 @@ def settle(
         filters = Filters(**{name: inherited[name] for name in names if inherited.get(name) is not None})
         moments.update({name: inherited.get(name) for name in moments})
     split = options.split or (None if options.valid_from is None else "time") or filters.split
+    if split != "time":
+        # Moments of a split by time mean nothing to another split that takes its place.
+        moments = dict.fromkeys(moments)
     valid_from = (
         moments["valid_from"] if options.valid_from is None else parse_moment(options.valid_from, "--valid-from")
     )

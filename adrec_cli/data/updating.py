@@ -18,7 +18,7 @@ from adrec_cli.data.coding import rank_ids, union_ids
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.pending import read_pending, rejoin
 from adrec_cli.errors import ArtifactError, InputError, UsageError
-from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, ITEMS, TIMESTAMPS, USER_ID
+from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, ITEMS, TIMESTAMPS, TRAIN_END, USER_ID, VALID_END
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +29,13 @@ class Existing:
         manifest: what it is.
         interactions: its events and those that wait beside it, in their order.
         items: its `items.parquet`.
+        parts: how many of its events are train, valid and test.
     """
 
     manifest: Manifest
     interactions: Interactions
     items: pl.DataFrame
+    parts: tuple[int, int, int]
 
     @property
     def timed(self) -> bool:
@@ -61,7 +63,7 @@ def load_existing(folder: Path) -> Existing:
             hint="make it with --split leave-one-out or --split time first",
         )
     items = pl.read_parquet(literal(files.items))
-    sequences = pq.read_table(files.sequences, columns=[USER_ID, ITEMS, TIMESTAMPS]).combine_chunks()
+    sequences = pq.read_table(files.sequences).combine_chunks()
     lists, times = (sequences[name].chunk(0) for name in (ITEMS, TIMESTAMPS))
     lengths = np.diff(lists.offsets.to_numpy())
     user_ids, user = rank_ids(pl.Series(sequences[USER_ID].to_pylist(), dtype=pl.String))
@@ -76,7 +78,13 @@ def load_existing(folder: Path) -> Existing:
         user_ids=user_ids,
         item_ids=item_ids,
     )
-    return Existing(manifest=manifest, interactions=_with_pending(folder, manifest, interactions), items=items)
+    train, before_test = (int(sequences[name].to_numpy().sum(dtype=np.int64)) for name in (TRAIN_END, VALID_END))
+    return Existing(
+        manifest=manifest,
+        interactions=_with_pending(folder, manifest, interactions),
+        items=items,
+        parts=(train, before_test - train, len(interactions) - before_test),
+    )
 
 
 def _with_pending(folder: Path, manifest: Manifest, kept: Interactions) -> Interactions:

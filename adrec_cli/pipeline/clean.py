@@ -12,6 +12,7 @@ from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, storage_error
 from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state
 from adrec_cli.artifacts.dataset import NEXT_SUFFIX, recover_dataset
 from adrec_cli.artifacts.lock import LOCK_FILE, exclusive
+from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.report import RANKS_NEXT_SUFFIX, report_files, report_of, unsettled_ranks
 from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
@@ -20,6 +21,7 @@ from adrec_cli.errors import ArtifactError, LockedError
 from adrec_cli.schema import (
     CHECKPOINT_SUFFIX,
     MANIFEST_FILE,
+    PENDING_FILE,
     RANKS_SUFFIX,
     REPORTS_FOLDER,
     SEED_FOLDER,
@@ -119,6 +121,8 @@ def _in_folder(folder: Path) -> Iterator[Removable]:
         for path in sorted(place.glob(f"*{STATE_SUFFIX}")):
             if reason := _spent(path):
                 yield _removable(path, folder, reason)
+    if _is_left_over(folder / PENDING_FILE):
+        yield _removable(folder / PENDING_FILE, folder, "the data set beside it holds nothing back")
     current = read_current(folder)
     named = {folder / one.checkpoint for one in (current, *current.earlier)} if current else set()
     named |= {items_beside(path) for path in named}
@@ -139,6 +143,16 @@ def _left_by_killed_runs(folder: Path) -> set[Path]:
             with contextlib.suppress(ArtifactError):
                 left.discard(unsettled_ranks(report) or report)
     return left
+
+
+def _is_left_over(pending: Path) -> bool:
+    """Return whether a `pending.parquet` belongs to no data set: the manifest beside it is whole and names none."""
+    if not pending.is_file():
+        return False
+    try:
+        return read_manifest(pending.parent).pending_sha256 is None
+    except ArtifactError:
+        return False
 
 
 def _spent(state: Path) -> str:

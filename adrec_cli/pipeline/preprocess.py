@@ -24,6 +24,7 @@ from adrec_cli.data.plan import Plan, describe_sources, make_plan
 from adrec_cli.data.reading.item_metadata import join_metadata
 from adrec_cli.data.reading.remembered import READING_OPTIONS, Remembered, recall_reading
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
+from adrec_cli.data.update_notes import tell_parts, tell_waiting, warn_of_losses, warn_of_parts
 from adrec_cli.data.updating import (
     Existing,
     continued_indices,
@@ -191,9 +192,13 @@ def preview(
         columns=content.columns,
         head=content.head,
         statistics=numbers,
-        warnings=content.report.warnings() + compare_with_expected(numbers, plan.expected),
+        warnings=[
+            *content.report.warnings(),
+            *_warn_of_update(existing, cut, plan),
+            *compare_with_expected(numbers, plan.expected),
+        ],
         removed=cut.removed,
-        notes=[*plan.notes, *content.report.lines()],
+        notes=[*plan.notes, *content.report.lines(), *_tell_cut(existing, cut)],
     )
 
 
@@ -251,6 +256,16 @@ def _cut(content: SourceContent, plan: Plan, existing: Existing | None, on_event
     return cut
 
 
+def _tell_cut(existing: Existing | None, cut: Cut) -> list[str]:
+    return ([] if existing is None else [tell_parts(existing, cut)]) + tell_waiting(cut)
+
+
+def _warn_of_update(existing: Existing | None, cut: Cut, plan: Plan) -> list[str]:
+    if existing is None:
+        return []
+    return warn_of_losses(existing, plan.settings) + warn_of_parts(existing, cut, plan.settings)
+
+
 def _write(
     folder: Path,
     plan: Plan,
@@ -292,8 +307,12 @@ def _write(
     return PreprocessResult(
         folder=folder,
         manifest=manifest,
-        warnings=warnings + compare_with_expected(manifest.statistics, plan.expected),
+        warnings=[
+            *warnings,
+            *_warn_of_update(existing, cut, plan),
+            *compare_with_expected(manifest.statistics, plan.expected),
+        ],
         skipped=False,
         removed=cut.removed,
-        notes=[*plan.notes, *content.report.lines()],
+        notes=[*plan.notes, *content.report.lines(), *_tell_cut(existing, cut)],
     )
