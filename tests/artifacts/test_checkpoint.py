@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -62,6 +67,80 @@ def test_every_flipped_byte_and_every_cut_is_refused_or_harmless(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(ArtifactError):
             load_checkpoint(path)
+
+
+def rewritten(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the header of a checkpoint's file, its tensors' bytes as they were."""
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    change(header)
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    path.write_bytes(struct.pack("<Q", len(encoded)) + encoded + content[8 + length :])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header["b"].update(dtype="I32"),
+        lambda header: header["a"].update(shape=[3, 2]),
+        lambda header: header.update(c=header.pop("b")),
+        lambda header: header["__metadata__"].update(dataset="other"),
+        lambda header: header["__metadata__"].pop("content_sha256"),
+    ],
+    ids=["type", "shape", "name", "text", "no checksum"],
+)
+def test_the_checksum_holds_names_types_shapes_and_text(tmp_path, change):
+    path = tmp_path / "c.safetensors"
+    save_checkpoint(path, TENSORS, METADATA)
+    rewritten(path, lambda header: None)
+    load_checkpoint(path)
+    rewritten(path, change)
+    with pytest.raises(ArtifactError, match="checksum"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[
+            (name, value)
+            for name in ("epoch", "step", "item_count", "seed", "threads")
+            for value in (-1, 2**63, True, 1.0)
+        ],
+        *[(name, value) for name in ("model", "stage") for value in ("", "../x", "adrec\n", "a" * 41, "A")],
+        ("config", [1]),
+        ("metrics", {"protocol": "p", "monitor": "m", "values": {"m": "1"}}),
+        ("metrics", {"protocol": "p", "values": {}}),
+    ],
+)
+def test_metadata_nobody_could_have_written_are_refused(tmp_path, field, value):
+    """Their checksum is right: whoever wrote them was a program, but not this one."""
+    path = tmp_path / "c.safetensors"
+    save_checkpoint(path, TENSORS, dataclasses.replace(METADATA, **{field: value}))
+    for read in (read_metadata, load_checkpoint):
+        with pytest.raises(ArtifactError, match=field):
+            read(path)
+
+
+@pytest.mark.parametrize("name", ["x" * count for count in range(9)])
+def test_tensors_begin_at_a_multiple_of_eight_bytes(tmp_path, name):
+    """So that a reader may map them as numbers of any type."""
+    path = tmp_path / "c.safetensors"
+    save_checkpoint(path, TENSORS, dataclasses.replace(METADATA, dataset=name))
+    (length,) = struct.unpack("<Q", path.read_bytes()[:8])
+    assert length % 8 == 0
+
+
+def test_what_was_loaded_stays_when_the_file_is_written_over(tmp_path):
+    path = tmp_path / "c.safetensors"
+    save_checkpoint(path, TENSORS, METADATA)
+    loaded, _ = load_checkpoint(path)
+    with open(path, "r+b") as file:
+        file.seek(-16, 2)
+        file.write(b"\xff" * 16)
+    assert all(torch.equal(tensor, loaded[name]) for name, tensor in TENSORS.items())
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path):

@@ -39,6 +39,20 @@ def test_packed_sequences_neither_overlap_nor_leave_their_row(lengths, row_lengt
     assert (taken.sum(axis=1) > 0).all()
 
 
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=100), st.integers(20, 30))
+def test_each_sequence_goes_into_the_fullest_row_that_takes_it(lengths, row_length):
+    """Against best-fit decreasing written plainly: the same rows are as full, whichever of equal ones was taken."""
+    free: list[int] = []
+    for length in sorted(lengths, reverse=True):
+        fitting = [left for left in free if left >= length]
+        if fitting:
+            free.remove(min(fitting))
+        free.append((min(fitting) if fitting else row_length) - length)
+    rows, _ = pack(np.array(lengths), row_length)
+    filled = np.bincount(rows, weights=lengths).astype(int)
+    assert sorted(filled) == sorted(row_length - left for left in free)
+
+
 def test_packing_short_sequences_leaves_little_padding():
     lengths = np.random.default_rng(0).integers(1, 12, size=512)
     rows, _ = pack(lengths, 50)

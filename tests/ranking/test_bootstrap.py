@@ -87,6 +87,13 @@ def test_intervals_of_metrics_are_the_same_by_rank_and_by_user():
     assert twice == pytest.approx(once, abs=0.01)
 
 
+def test_intervals_of_metrics_follow_their_seed():
+    ranks, users = np.random.default_rng(8).integers(1, 120, size=400), np.arange(400)
+    found = metric_intervals(ranks, users, (10,), seed=3)
+    assert metric_intervals(ranks, users, (10,), seed=3) == found
+    assert metric_intervals(ranks, users, (10,), seed=4) != found
+
+
 @pytest.mark.parametrize(("metric", "truth"), [("hr@10", 0.1), ("ndcg@10", None), ("mrr@5", None)])
 def test_intervals_of_metrics_cover_the_truth(metric, truth):
     """Ranks of a random scorer among 100; 300 trials of 400 users, so that 3.5 standard errors are 0.044."""

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from adrec_cli.ranking.metrics import hit_rate, mean_over_users, metric_table, ndcg, reciprocal_rank
+from adrec_cli.ranking.metrics import (
+    hit_rate,
+    mean_over_users,
+    metric_of_users,
+    metric_table,
+    ndcg,
+    reciprocal_rank,
+)
 from adrec_cli.ranking.scores import _count_full
 
 RANKS = np.array([1, 3, 5, 6, 40])
@@ -24,6 +31,16 @@ def test_hand_computed():
 def test_each_user_counts_once():
     values = np.array([1.0, 0.0, 0.0, 1.0])
     assert mean_over_users(values, np.array([7, 7, 7, 9])) == pytest.approx((1 / 3 + 1) / 2)
+
+
+def test_each_user_counts_once_in_every_table():
+    """User 7 has a hit in three cases, user 9 one in one: 2/3 by user, where the mean over cases is 1/2."""
+    ranks, users = np.array([1, 30, 30, 2]), np.array([7, 7, 7, 9])
+    table = metric_table(ranks, users)
+    assert table["hr@5"] == pytest.approx((1 / 3 + 1) / 2)
+    assert table["mrr@10"] == pytest.approx((1 / 3 + 1 / 2) / 2)
+    assert table["ndcg@20"] == pytest.approx((1 / 3 + 1 / math.log2(3)) / 2)
+    assert metric_of_users(ranks, users, "hr@5").tolist() == pytest.approx([1 / 3, 1])
 
 
 def test_recorded_metrics_exactly(golden):

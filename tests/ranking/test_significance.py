@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from adrec_cli.ranking import significance
-from adrec_cli.ranking.significance import holm, randomisation_test
+from adrec_cli.ranking.bootstrap import bootstrap_interval
+from adrec_cli.ranking.significance import differences_to, holm, randomisation_test
 
 
 def test_it_agrees_with_all_permutations():
@@ -16,6 +17,29 @@ def test_it_agrees_with_all_permutations():
     signs = np.array(list(itertools.product([-1, 1], repeat=len(differences))))
     exact = (np.abs(signs @ differences) >= abs(differences.sum())).mean()
     assert randomisation_test(differences, permutations=40_000) == pytest.approx(exact, abs=0.01)
+
+
+@pytest.mark.parametrize("tenths", [[1, 2, 3], [1, 2, 3, 4], [3, 1, 1, 2, 4], [7, 1, 2, 3, -1], [6, 6, 3, 3, 1, 2]])
+def test_equal_sums_are_equal_though_their_roundings_are_not(tenths):
+    """.1 + .2 + .3 is not .3 + .2 + .1 in floating point; counted exactly in whole tenths, as here, it is."""
+    whole = np.array(tenths)
+    signs = np.array(list(itertools.product([-1, 1], repeat=len(whole))))
+    exact = (np.abs(signs @ whole) >= abs(whole.sum())).mean()
+    for order in itertools.islice(itertools.permutations(range(len(whole))), 8):
+        differences = whole[list(order)] / 10
+        assert randomisation_test(differences, permutations=20_000) == pytest.approx(exact, abs=0.015)
+
+
+def test_differences_are_those_of_their_parts():
+    random = np.random.default_rng(11)
+    reference, others = random.random(80), [random.random(80) + shift for shift in (0.0, 0.1, 0.3)]
+    found = differences_to(reference, others, seed=5)
+    p_values = [randomisation_test(values - reference, seed=5) for values in others]
+    assert [one.p for one in found] == p_values
+    assert [one.p_holm for one in found] == holm(p_values)
+    assert [(one.low, one.high) for one in found] == [bootstrap_interval(v - reference, seed=5) for v in others]
+    assert [one.value for one in found] == [float((values - reference).mean()) for values in others]
+    assert [one.low for one in differences_to(reference, others, seed=6)] != [one.low for one in found]
 
 
 def test_many_users_with_the_same_difference_are_drawn_at_once():

@@ -40,6 +40,16 @@ def test_the_average_is_in_place_only_for_a_while():
     assert average.averages["w"].item() == 1.0
 
 
+def test_the_weights_come_back_when_what_is_done_with_the_average_fails():
+    weight = torch.nn.Parameter(torch.tensor([1.0]))
+    average = WeightAverage(0.9, {"w": weight})
+    weight.data.fill_(5.0)
+    with pytest.raises(KeyError), average.in_place():
+        raise KeyError
+    assert weight.item() == 5.0
+    assert average.averages["w"].item() == 1.0
+
+
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_what_is_validated_is_what_is_handed_over(keep):
     seen: list[dict[str, torch.Tensor]] = []
