@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
+from adrec_cli.data.ids import known_form
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID, ITEM_INDEX, NEGATIVES, USER_ID
 
@@ -33,6 +34,7 @@ def read_negatives(
     """
     table = _read(path)
     index_of = dict(zip(items[ITEM_ID].to_list(), items[ITEM_INDEX].to_list(), strict=True))
+    table = _in_known_form(table, pl.Series(user_ids, dtype=pl.String), items[ITEM_ID])
     rows = {row[0]: row[1:] for row in table.iter_rows()}
     negatives = []
     for user_id, target in zip(user_ids, targets.tolist(), strict=True):
@@ -61,6 +63,14 @@ def count_negatives(path: Path) -> int:
     if lists.is_empty():
         raise InputError(f"{path}: no user has negatives")
     return len(lists[0])
+
+
+def _in_known_form(table: pl.DataFrame, users: pl.Series, items: pl.Series) -> pl.DataFrame:
+    """Write the ids of the file as the data set writes them."""
+    distinct = pl.concat([table[ITEM_ID], table[NEGATIVES].explode()]).drop_nulls().unique()
+    forms = known_form(distinct, items)
+    listed = pl.col(NEGATIVES).list.eval(pl.element().replace(distinct, forms))
+    return table.with_columns(known_form(table[USER_ID], users), pl.col(ITEM_ID).replace(distinct, forms), listed)
 
 
 def _index(index_of: dict[str, int], item: str, path: Path, user_id: str) -> int:

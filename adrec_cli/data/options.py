@@ -41,6 +41,7 @@ class PreprocessOptions:
         valid_from, test_from: ISO dates where validation and test begin.
         items: file with titles and categories.
         on_bad_row: "error" (the default) or "skip".
+        keep_blanks: blanks around an id belong to it; otherwise they are taken off.
         download_sha256: what a download must have whose SHA-256 the data set does not name; "any" takes what comes.
         update: folder of a preprocessed data set whose item indices are kept and whose events are added to.
     """
@@ -67,6 +68,7 @@ class PreprocessOptions:
     test_from: str | None = None
     items: Path | None = None
     on_bad_row: BadRowPolicy | None = None
+    keep_blanks: bool | None = None
     download_sha256: str | None = None
     update: Path | None = None
 
@@ -129,6 +131,7 @@ class Settings:
     valid_from: int | None
     test_from: int | None
     on_bad_row: BadRowPolicy
+    keep_blanks: bool
 
     def parameters(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
@@ -199,6 +202,7 @@ def settle(
         valid_from=valid_from,
         test_from=test_from,
         on_bad_row=options.on_bad_row or before.get("on_bad_row") or "error",
+        keep_blanks=_first(options.keep_blanks, before.get("keep_blanks"), False),
     )
 
 

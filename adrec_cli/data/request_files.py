@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from adrec_cli.artifacts.atomic import storage_error
+from adrec_cli.data.ids import id_values, json_id, no_id_type, normal_text
 from adrec_cli.data.reading.times import find_reading, native_expression, time_expression
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID, TIMESTAMP, USER_ID
@@ -34,6 +35,7 @@ def read_ids(path: Path, column: str) -> pl.Series:
     else:
         lines = [line.removesuffix("\r") for line in _read_text(path).split("\n")]
         ids = pl.Series(column, [line for line in lines if line.strip()], dtype=pl.String)
+        ids = _ids(ids.to_frame(), column, path)
     if ids.is_empty():
         raise InputError(f"{path} holds no id", hint=f"one id a line, or a column {column}")
     return ids.unique(maintain_order=True)
@@ -91,13 +93,14 @@ def read_events(path: Path) -> pl.DataFrame:
 
 def _ids(table: pl.DataFrame, column: str, path: Path) -> pl.Series:
     kind = table.schema[column]
-    if not (kind == pl.String or kind.is_integer() or isinstance(kind, (pl.Categorical, pl.Enum))):
-        raise InputError(f"{path}: column {column} holds {kind}, expected text or whole numbers")
-    ids = table[column].cast(pl.String)
-    absent = ids.is_null() | (ids == "")
+    if what := no_id_type(kind):
+        raise InputError(f"{path}: column {column} holds {kind}, {what}, expected text or whole numbers")
+    ids = table.select(id_values(pl.col(column), kind).cast(pl.String)).to_series()
+    absent = ids.to_frame().select(normal_text(pl.col(column)).is_null()).to_series()
     if absent.any():
         raise InputError(
-            f"{path}: row {int(absent.arg_true()[0]) + 1} has no {column}", hint="give it one, or leave it"
+            f"{path}: row {int(absent.arg_true()[0]) + 1} has no {column}, expected text or whole numbers",
+            hint="give it one, or leave it out",
         )
     return ids
 
@@ -161,10 +164,10 @@ def _json_object(line: str, columns: dict[str, JsonValue]) -> dict[str, Any]:
 
 
 def _json_id(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
+    text = json_id(value)
+    if text is None:
         raise ValueError(f"{json.dumps(value)[:40]} is no id: text or a whole number is expected")
-    text = str(value)
-    if not text:
+    if not text.strip():
         raise ValueError("an id must not be empty")
     # Half of a surrogate pair cannot be written as UTF-8, and no id of a data set has one.
     return text.encode(errors="replace").decode()

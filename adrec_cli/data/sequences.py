@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
+from adrec_cli.data.ids import known_form, normal_id
 from adrec_cli.errors import ArtifactError, InputError
 from adrec_cli.schema import (
     ITEM_ID,
@@ -61,6 +62,8 @@ class Sequences:
             InputError: nobody has it.
         """
         found = (self.user_ids == user_id).arg_true()
+        if found.is_empty() and (normal := normal_id(user_id)) is not None:
+            found = (self.user_ids == normal).arg_true()
         if found.is_empty():
             raise InputError(
                 f"unknown user {user_id!r}: not among the {self.users:,} users of this dataset",
@@ -115,8 +118,8 @@ def load_items(path: Path) -> pl.DataFrame:
 
 
 def item_indices(items: pl.DataFrame, item_ids: list[str]) -> list[int | None]:
-    """Return the index of each raw item id, None where the id is unknown."""
-    asked = pl.DataFrame({ITEM_ID: item_ids}, schema={ITEM_ID: pl.String})
+    """Return the index of each raw item id, None where the id is unknown in any form."""
+    asked = known_form(pl.Series(ITEM_ID, item_ids, dtype=pl.String), items[ITEM_ID]).to_frame()
     joined = asked.join(items.select(ITEM_ID, ITEM_INDEX), on=ITEM_ID, how="left", maintain_order="left")
     return joined[ITEM_INDEX].to_list()
 

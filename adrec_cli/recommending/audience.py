@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.data.ids import known_form
 from adrec_cli.data.request_files import HISTORY, read_events, read_histories, read_ids
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.loading.recommender import Histories, Recommender
@@ -68,7 +69,7 @@ def collect_requests(recommender: Recommender, audience: Audience) -> Requests:
     Raises:
         InputError: a file is bad, or nobody and nothing in it is known.
     """
-    events = _no_events() if audience.events is None else read_events(audience.events)
+    events = _no_events() if audience.events is None else _known(recommender, read_events(audience.events))
     asked, given = _asked(recommender, audience, events)
     rows = _rows(recommender, asked) if audience.histories is None else np.full(len(asked), -1)
     numbers = pl.DataFrame({USER_ID: asked, _NUMBER: np.arange(len(asked))})
@@ -98,14 +99,24 @@ def collect_requests(recommender: Recommender, audience: Audience) -> Requests:
 
 def _asked(recommender: Recommender, audience: Audience, events: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
     """Return whom the batch is for, and the events of given histories."""
+    known = recommender.sequences.user_ids.rename(USER_ID)
     if audience.users is not None:
-        return read_ids(audience.users, USER_ID), _no_events()
+        return known_form(read_ids(audience.users, USER_ID), known).unique(maintain_order=True), _no_events()
     if audience.histories is not None:
         table = read_histories(audience.histories)
-        given = table.explode(HISTORY).rename({HISTORY: ITEM_ID}).drop_nulls()
-        return table[USER_ID], given.select(USER_ID, ITEM_ID)
-    known = recommender.sequences.user_ids.rename(USER_ID)
+        users = known_form(table[USER_ID], known)
+        if users.is_duplicated().any():
+            twice = users.filter(users.is_duplicated())[0]
+            raise InputError(f"{audience.histories}: user {twice!r} comes twice", hint="give each user one history")
+        given = table.with_columns(users).explode(HISTORY).rename({HISTORY: ITEM_ID}).drop_nulls()
+        return users, _known(recommender, given.select(USER_ID, ITEM_ID))
     return pl.concat([known, events[USER_ID]]).unique(maintain_order=True), _no_events()
+
+
+def _known(recommender: Recommender, events: pl.DataFrame) -> pl.DataFrame:
+    """Write the ids of events as the data set and the model write them."""
+    users = known_form(events[USER_ID], recommender.sequences.user_ids)
+    return pl.DataFrame([users, known_form(events[ITEM_ID], recommender.items[ITEM_ID])])
 
 
 def _no_events() -> pl.DataFrame:

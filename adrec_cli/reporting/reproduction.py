@@ -52,6 +52,7 @@ def preprocess_command(manifest: Manifest, *, has_item_file: bool) -> str:
         words += _flags({key: given.get(key) for key in _READING if given.get(key) is not None})
         if given.get("header") is not None:
             words.append("--header" if given["header"] else "--no-header")
+        words += ["--keep-blanks"] if given.get("keep_blanks") else []
     usual = settle(PreprocessOptions(), None, dataclasses.replace(filters, split=None)).parameters()
     usual["split"] = filters.split
     cut = {key: given.get(key) for key in _CUT if given.get(key) != usual.get(key) and given.get(key) is not None}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adrec_cli.data.ids import normal_forms, normal_id
 from adrec_cli.errors import AdrecError, InputError
 from adrec_cli.loading.recommender import MODEL, Histories, Recommender
 from adrec_cli.models.base import Sampling
@@ -101,12 +102,14 @@ class ServedModel:
 
     def _history(self, question: Question) -> tuple[np.ndarray[tuple[int], np.dtype[np.int32]], list[str]]:
         if question.user is not None:
-            row = self._row.get(question.user)
+            row = self._row.get(question.user, self._row.get(normal_id(question.user) or ""))
             if row is None:
                 raise InputError("unknown user", hint="give a history")
             return self.recommender.sequences.history(row), []
         asked = question.history or ()
-        indices = [self._index.get(item, 0) for item in asked]
+        strangers = [item for item in asked if item not in self._index]
+        forms = dict(zip(strangers, normal_forms(strangers), strict=True))
+        indices = [self._index.get(forms.get(item, item), 0) for item in asked]
         unknown = [item for item, index in zip(asked, indices, strict=True) if not index]
         if asked and len(unknown) == len(asked):
             raise InputError("none of the items of the history is known", hint="ids are those of the source data")

@@ -205,11 +205,14 @@ def test_ids_are_kept_as_they_are_written(tmp_path: Path) -> None:
         "a,b",
         "two\nlines",
         'quo"te',
-        " space ",
         "é",
         "e\u0301",
-        "NULL",
-        "nan",
+        "NA",
+        "none",
+        "nil",
+        "[deleted]",
+        "1.50",
+        "1E5",
         "-",
     ]
     lines = ["user_id,item_id,timestamp"]

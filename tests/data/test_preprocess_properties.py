@@ -8,15 +8,39 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.errors import InputError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from tests.data.table_files import START, read_sequences
+from tests.reference.preprocessing import normal_id
 from tests.reference.preprocessing import preprocess as plain
 
-AWKWARD = ("007", "7", "10", "9", "9223372036854775807", "a,b", 'q"q', "x\ny", "é", "e\u0301", " s ", "日本", "NULL")
+AWKWARD = (
+    "007",
+    "7",
+    "10",
+    "9",
+    "9223372036854775807",
+    "a,b",
+    'q"q',
+    "x\ny",
+    "é",
+    "e\u0301",
+    " s ",
+    "日本",
+    "NULL",
+    "7.0",
+    "7.00",
+    "7.5",
+    "[1, 2]",
+    "[x]",
+    "NA",
+    "\t7",
+    "{'a': 1}",
+    "1.5e+17",
+)
 NUMBERS = ("1", "2", "10", "9", "007", "7", "100000000000000000000")
 IDS = st.one_of(
     st.sampled_from(AWKWARD), st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=4)
@@ -53,6 +77,7 @@ def test_a_run_does_what_the_plain_version_does(
         min_item_interactions=min_item,
         max_length=max_length,
         name="log",
+        on_bad_row="skip",
     )
     expected, items = plain(rows, ties=ties, min_user=min_user, min_item=min_item, max_length=max_length)
     with tempfile.TemporaryDirectory() as name:
@@ -62,7 +87,7 @@ def test_a_run_does_what_the_plain_version_does(
             made = preprocess(str(source), workspace=folder, options=options).folder
         except InputError as error:
             assert not expected
-            assert "nothing is left" in error.message
+            assert "nothing is left" in error.message or "no row can be read" in error.message
             return
         found = read_sequences(made)
         assert found == expected
@@ -75,6 +100,8 @@ def test_a_run_does_what_the_plain_version_does(
 def test_the_order_of_the_rows_does_not_matter_when_ties_go_by_item(
     rows: list[tuple[str, str, int]], seed: int
 ) -> None:
+    rows = [row for row in rows if normal_id(row[0]) is not None and normal_id(row[1]) is not None]
+    assume(rows)
     shuffled = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
     made = []
     with tempfile.TemporaryDirectory() as name:

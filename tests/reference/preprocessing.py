@@ -7,6 +7,24 @@ from collections import Counter
 from dataclasses import dataclass
 
 Event = tuple[str, str, int]
+MISSING = {"", "nan", "NaN", "NAN", "null", "NULL", "Null", "None", "<NA>", "NaT", "\\N"}
+
+
+def normal_id(text: str) -> str | None:
+    """Return an id without blanks around it and without a fraction of zeros, None where there is none."""
+    text = text.strip()
+    if text in MISSING:
+        return None
+    listed = text.startswith("[") and text.endswith("]") and len(text) > 1
+    inner = text[1:-1].strip() if listed else ""
+    if listed and (not inner or "," in text or inner[0] in "'\"" or re.match(r"-?[^\W\D_]", inner)):
+        return None
+    if re.fullmatch(r"\{\s*(['\"].*:.*)?\}", text, re.DOTALL) or re.fullmatch(r"-?\d\.\d+[eE]\+?\d+", text):
+        return None
+    whole = re.fullmatch(r"(-?\d+)\.0+", text)
+    return whole[1] if whole else text
+
+
 Rated = tuple[str, str, int, int]
 History = tuple[list[tuple[str, int]], int, int]
 """A user's items with their times, train_end and valid_end."""
@@ -68,7 +86,9 @@ def id_key(ids: set[str]) -> dict[str, tuple[int, str]]:
 def preprocess(
     events: list[Event], *, ties: str, min_user: int, min_item: int, max_length: int
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Return each user's items in order, users ascending, and all items ascending."""
+    """Return each user's items in order, users ascending, and all items ascending; rows without an id are left out."""
+    normal = [(normal_id(user), normal_id(item), time) for user, item, time in events]
+    events = [(user, item, time) for user, item, time in normal if user is not None and item is not None]
     keys = id_key({item for _, item, _ in events})
     by_item = (lambda event: keys[event[1]]) if ties == "item" else (lambda event: (0, ""))
     ordered = sorted(events, key=lambda event: (event[0], event[2], by_item(event)))

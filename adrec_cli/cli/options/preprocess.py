@@ -54,6 +54,9 @@ class Columns:
         option("--on-bad-row", panel=_COLUMNS, metavar="error|skip", help="Unreadable rows; error by default.",
                 complete=completion.among(["error", "skip"])),
     ] = None  # fmt: skip
+    keep_blanks: Annotated[
+        bool | None, option("--keep-blanks", panel=_COLUMNS, help="Keep blanks around ids, which are taken off else.")
+    ] = None
     download_sha256: Annotated[
         str | None,
         option("--download-sha256", panel=_COLUMNS, metavar="HASH|any", complete=completion.among(["any"]),

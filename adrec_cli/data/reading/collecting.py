@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from adrec_cli.data.ids import id_values, no_id_type, normal_ids
 from adrec_cli.data.reading import scanning
 from adrec_cli.data.reading.bad_rows import BadRow, BadRowPolicy, bad_rows_error, drop_malformed
 from adrec_cli.data.reading.recognition import Table
@@ -32,6 +33,7 @@ class ReadOptions:
         unit: of the times; None finds it.
         min_rating: interactions below it are left out; None reads no ratings.
         on_bad_row: "error" stops at the first, "skip" leaves them out and counts them.
+        keep_blanks: blanks around an id belong to it.
         remembered: how the data set that is added to was read: its columns stand above those asked for (which are
             those of the first reading), and for other options what was found then stands where nothing is asked for.
     """
@@ -43,6 +45,7 @@ class ReadOptions:
     unit: TimeUnit | None = None
     min_rating: float | None = None
     on_bad_row: BadRowPolicy = "error"
+    keep_blanks: bool = False
     remembered: Remembered | None = None
 
     def column(self, role: Role) -> Column | None:
@@ -70,6 +73,7 @@ class ReadReport:
         columns: name of the column for each role that was found.
         time: how times are written, in words.
         timed: whether the source has times at all.
+        stripped, whole: for each role, rows whose id lost blanks around it, or was a whole float.
         found: what was found for options of reading that were not given, by the option's name; the manifest
             remembers it, so that the next file is read the same way.
         notes: what was assumed, a sentence each.
@@ -83,6 +87,8 @@ class ReadReport:
     time: str = "no times: the order of the rows"
     timed: bool = False
     found: dict[str, Any] = field(default_factory=dict)
+    stripped: dict[str, int] = field(default_factory=dict)
+    whole: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def assume(self, sentence: str) -> None:
@@ -92,7 +98,18 @@ class ReadReport:
 
     def lines(self) -> list[str]:
         """Return what is worth telling about the source: how its times are written, and what was assumed."""
-        return [self.time, *self.notes]
+        return [self.time, *self.notes, *self._about_ids()]
+
+    def _about_ids(self) -> list[str]:
+        lines = []
+        for role in ("user", "item"):
+            if stripped := self.stripped.get(role):
+                lines.append(
+                    f"blanks around the {role} id of {stripped:,} rows were taken off; --keep-blanks keeps them"
+                )
+            if whole := self.whole.get(role):
+                lines.append(f"the {role} ids of {whole:,} rows are whole numbers written as 17.0, read as 17")
+        return lines
 
     def warnings(self) -> list[str]:
         """Return the lines about rows that were left out because they could not be read."""
@@ -130,7 +147,7 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     sequences = find_sequence_columns(table, user=options.column("user"), item=options.column("item"))
     if sequences is not None:
         _same_columns(report, {"user": sequences.user, "items": sequences.items}, table)
-        return _read_sequences(table, sequences)
+        return _normalise(_read_sequences(table, sequences), options, report)
     roles = find_roles(
         table.columns,
         table.path,
@@ -144,7 +161,7 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     names = {role: table.columns[position] for role, position in positions.items() if position is not None}
     _same_columns(report, names, table)
     try:
-        return _read_events(table, roles, options.min_rating)
+        return _normalise(_read_events(table, roles, options.min_rating), options, report)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         if table.layout in ("parquet", "arrow"):
             raise _unreadable(table, error) from error
@@ -155,7 +172,7 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
         report.rows += count
         report.examples += examples
         try:
-            return _read_events(clean, roles, options.min_rating)
+            return _normalise(_read_events(clean, roles, options.min_rating), options, report)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as second:
             raise _unreadable(table, second) from second
 
@@ -194,7 +211,7 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, min_rating: float
     positions = sorted({p for p in (roles.user, roles.item, roles.timestamp, roles.rating) if p is not None})
     dtypes = table.dtypes or (pl.String(),) * len(table.columns)
     user, item = pl.col(f"c{roles.user}"), pl.col(f"c{roles.item}")
-    bad = _no_id(user, dtypes[roles.user]) | _no_id(item, dtypes[roles.item]) | pl.col(OVERFLOW)
+    bad = pl.col(OVERFLOW)
     columns = {"user": _id(user, dtypes[roles.user], table), "item": _id(item, dtypes[roles.item], table)}
     if roles.timestamp is not None:
         source = pl.col(f"c{roles.timestamp}")
@@ -221,7 +238,7 @@ def _read_sequences(table: Table, columns: SequenceColumns) -> CollectedTable:
     events = scan_sequences(table, columns)
     schema = events.collect_schema()
     user, item = pl.col("user"), pl.col("item")
-    bad = _no_id(user, schema["user"]) | _no_id(item, schema["item"])
+    bad: pl.Expr = pl.lit(False)
     reading = TimeReading(kind="none")
     time = pl.col("time")
     if columns.timestamps is not None:
@@ -243,12 +260,23 @@ def _read_sequences(table: Table, columns: SequenceColumns) -> CollectedTable:
 
 
 def _id(column: pl.Expr, dtype: pl.DataType, table: Table) -> pl.Expr:
-    if dtype.is_nested() or dtype == pl.Binary:
-        raise InputError(f"{table.path}: an id column holds {dtype}, expected text or numbers", hint="name another")
-    if dtype.is_integer():
-        return column
-    return column.cast(pl.String).cast(pl.Categorical)
+    if what := no_id_type(dtype):
+        raise InputError(
+            f"{table.path}: an id column holds {dtype}, {what}, expected text or numbers", hint="name another column"
+        )
+    return id_values(column, dtype)
 
 
-def _no_id(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    return column.is_null() | (column == "") if dtype == pl.String else column.is_null()
+def _normalise(read: CollectedTable, options: ReadOptions, report: ReadReport) -> CollectedTable:
+    """Bring the ids into their normal form; a row without one is bad."""
+    for role in ("user", "item"):
+        ids = normal_ids(read.frame[role], keep_blanks=options.keep_blanks)
+        report.stripped[role] = report.stripped.get(role, 0) + ids.stripped
+        position = None if read.roles is None else (read.roles.user if role == "user" else read.roles.item)
+        floats = bool(read.table.dtypes) and position is not None and read.table.dtypes[position].is_float()
+        report.whole[role] = report.whole.get(role, 0) + (len(ids.column) if floats else ids.whole)
+        if ids.column.null_count():
+            without = ids.column.is_null().to_numpy() & (read.state != BLANK)
+            read.state = np.where(without, np.uint8(BAD), read.state)
+        read.frame = read.frame.with_columns(ids.column.alias(role))
+    return read

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from adrec_cli.data.coding import encode
+from adrec_cli.data.ids import expected_id
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.reading.bad_rows import EXAMPLES, BadRow, bad_rows_error, record_place
 from adrec_cli.data.reading.collecting import (
@@ -149,10 +150,10 @@ def _describe(one: CollectedTable, row: int, options: ReadOptions, report: ReadR
         return BadRow(path=table.path, place=place, column="", expected=f"{len(table.columns)} fields", got="more")
     values = {position: "" if raw[f"c{position}"] is None else str(raw[f"c{position}"]) for position in positions}
     position, expected = roles.timestamp, f"a time like the others, {report.time}"
-    if not values[roles.user]:
-        position, expected = roles.user, "the id of a user"
-    elif not values[roles.item]:
-        position, expected = roles.item, "the id of an item"
+    if one.frame["user"][row] is None:
+        position, expected = roles.user, expected_id(values[roles.user], "a user")
+    elif one.frame["item"][row] is None:
+        position, expected = roles.item, expected_id(values[roles.item], "an item")
     elif roles.rating is not None and options.min_rating is not None and not _is_number(values[roles.rating]):
         position, expected = roles.rating, "a number"
     elif one.reading.kind in ("integer", "float") and position is not None and not _is_number(values[position]):

@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from adrec_cli.data.ids import id_values, no_id_type, normal_text
 from adrec_cli.data.reading.bad_rows import bad_rows_error, drop_malformed
 from adrec_cli.data.reading.recognition import Table
 from adrec_cli.data.reading.roles import Column, find_column
@@ -63,13 +64,15 @@ def join_metadata(items: pl.DataFrame, metadata: pl.DataFrame, source: str) -> t
     return joined, warnings
 
 
-def read_metadata(table: Table, columns: MetadataColumns, *, scratch: Path) -> pl.DataFrame:
-    """Read an item file: `item_id` as text, `title` and `category` where known, the rest as it is.
+def read_metadata(table: Table, columns: MetadataColumns, *, scratch: Path, keep_blanks: bool = False) -> pl.DataFrame:
+    """Read an item file: `item_id` in normal form, `title` and `category` where known, the rest as it is.
 
     Raises:
         InputError: it has no column of item ids, or cannot be read.
     """
     item = find_column(table.columns, table.path, "item", columns.item, needed=True)
+    if item is None:
+        raise AssertionError("find_column raises where a needed column is missing")
     title = _find(table, columns.title, _TITLES)
     category = _find(table, columns.category, _CATEGORIES)
     flags = [table.columns.index(name) for name in columns.category_flags if name in table.columns]
@@ -80,7 +83,7 @@ def read_metadata(table: Table, columns: MetadataColumns, *, scratch: Path) -> p
         if position not in special and (columns.keep is None or name in columns.keep)
     ]
     frame = _read(table, sorted({*special, *others}), scratch)
-    picked = [pl.col(f"c{item}").cast(pl.String).alias(ITEM_ID)]
+    picked = [pl.lit(_item_ids(frame, item, table, keep_blanks=keep_blanks)).alias(ITEM_ID)]
     if title is not None:
         picked.append(pl.col(f"c{title}").cast(pl.String).alias(TITLE))
     if flags:
@@ -116,6 +119,17 @@ def _collect(table: Table, positions: Sequence[int]) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise InputError(f"{table.path} cannot be read as {table.layout}: {reason}", hint="fetch it again") from error
+
+
+def _item_ids(frame: pl.DataFrame, position: int, table: Table, *, keep_blanks: bool) -> pl.Series:
+    name = f"c{position}"
+    if what := no_id_type(frame.schema[name]):
+        raise InputError(
+            f"{table.path}: the ids of items, column {table.columns[position]!r}, are {frame.schema[name]}, {what}",
+            hint="name a column of text or numbers",
+        )
+    text = id_values(pl.col(name), frame.schema[name]).cast(pl.String)
+    return frame.select(normal_text(text, keep_blanks=keep_blanks)).to_series()
 
 
 def _flat(text: str | None) -> str | None:

@@ -87,7 +87,7 @@ def read_source(plan: Plan, scratch: Path) -> SourceContent:
         )
     tables = [_recognise(path, plan, scratch) for path in plan.paths]
     _check_alike(tables)
-    metadata = None if plan.item is None else _read_items(plan.item, scratch)
+    metadata = None if plan.item is None else _read_items(plan.item, scratch, keep_blanks=plan.settings.keep_blanks)
     options = _read_options(plan.settings, plan.remembered)
     interactions, report = read_interactions(tables, options, parts=plan.parts, scratch=scratch)
     return SourceContent(
@@ -168,18 +168,19 @@ def _read_options(settings: Settings, remembered: Remembered | None) -> ReadOpti
         unit=settings.timestamp_unit,
         min_rating=settings.min_rating,
         on_bad_row=settings.on_bad_row,
+        keep_blanks=settings.keep_blanks,
         remembered=remembered,
     )
 
 
-def _read_items(item: ItemSource, scratch: Path) -> pl.DataFrame:
+def _read_items(item: ItemSource, scratch: Path, *, keep_blanks: bool) -> pl.DataFrame:
     form = item.form
     decoded = _decode(item.path, (form and form.encoding) or None, scratch)
     if form is None:
         table = recognise(decoded)
     else:
         table = recognise(decoded, separator=form.separator or None, header=form.header, columns=form.columns or None)
-    return read_metadata(table, item.columns, scratch=scratch)
+    return read_metadata(table, item.columns, scratch=scratch, keep_blanks=keep_blanks)
 
 
 def _reading(plan: Plan, table: Table, report: ReadReport) -> dict[str, Any]:
