@@ -14,9 +14,12 @@ VARIANTS = {
     "padding key": {"padding_key": True},
     "item dropout": {"item_dropout": 0.3},
     "beta": {"noise_schedule": "beta", "beta_b": 3.0},
+    "repeats": {"repeats": "learned"},
+    "never repeats": {"repeats": "never"},
     "all at once": {
         "noise_per": "sequence", "timestep_sampling": "loss_aware", "denoiser": "mlp", "condition_dropout": 0.3,
         "guidance": 0.7, "noise": "geodesic", "noise_schedule": "cosine",
+        "repeats": "learned",
     },
 }  # fmt: skip
 """Options of the network, each on its own and together."""

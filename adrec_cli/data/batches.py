@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -16,17 +17,19 @@ from adrec_cli.models.base import HistoryBatch, PackedBatch
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingWindows:
-    """Stretches of train events a model learns from; each gives length - 1 pairs of input and target.
+    """Stretches of train events a model learns from; each gives as many pairs of input and target as its length.
 
     Attributes:
         items: as `Sequences.items`.
         starts: the first event of each window.
         lengths: inputs of each window, 1..L (one less than its events).
+        prefixes: of each window only the last target is learned.
     """
 
     items: npt.NDArray[np.int32]
     starts: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
+    prefixes: bool = False
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -38,6 +41,8 @@ class TrainingWindows:
 
     def target_counts(self, item_count: int) -> npt.NDArray[np.int64]:
         """Return how often each item, padding included, is a target of the windows."""
+        if self.prefixes:
+            return np.bincount(self.items[self.starts + self.lengths], minlength=item_count + 1).astype(np.int64)
         # +1 where targets begin and -1 behind their end: the running sum says how many windows hold an event.
         change = np.zeros(len(self.items) + 2, dtype=np.int64)
         np.add.at(change, self.starts + 1, 1)
@@ -76,7 +81,7 @@ def prefix_windows(sequences: Sequences, max_length: int, *, all_events: bool = 
         max_length: L.
         all_events: as `training_windows`.
 
-    Source: the DiffuRec code, which learns from every prefix of a history.
+    Source: the DiffuRec code, which learns from every prefix of a history, as DuoRec's and BSARec's do.
     """
     first = np.ones_like(sequences.train_end) if all_events else np.maximum(sequences.train_end - max_length, 1)
     counts = np.maximum(sequences.train_end - first, 0)
@@ -84,7 +89,13 @@ def prefix_windows(sequences: Sequences, max_length: int, *, all_events: bool = 
     target = first[owner] + np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
     oldest = np.zeros_like(target) if all_events else first[owner] - 1
     lengths = np.minimum(target - oldest, max_length)
-    return TrainingWindows(items=sequences.items, starts=sequences.offsets[owner] + target - lengths, lengths=lengths)
+    return TrainingWindows(
+        items=sequences.items, starts=sequences.offsets[owner] + target - lengths, lengths=lengths, prefixes=True
+    )
+
+
+CUTS = MappingProxyType({"sequences": training_windows, "prefixes": prefix_windows})
+"""What a sample is, by the option `samples` of a training."""
 
 
 def epoch_steps(
@@ -142,6 +153,7 @@ def packed_batch(windows: TrainingWindows, chosen: npt.NDArray[np.int64], max_le
         segments_RL=filled(np.repeat(np.arange(1, len(chosen) + 1), lengths)),
         positions_RL=filled(position),
         sequences=len(chosen),
+        prefixes=windows.prefixes,
     )
 
 

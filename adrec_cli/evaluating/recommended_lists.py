@@ -48,11 +48,11 @@ def list_figures(
         model, sequences.items, cases.starts, cases.ends, output=output, sampling=sampling, device=device,
         samples=merging.samples,
     )  # fmt: skip
-    for numbers, representations in batches:
+    for numbers, representations, bias in batches:
         excluded = [np.empty(0, dtype=np.int64)] * len(numbers)
         if mask_seen:
             excluded = [sequences.items[cases.starts[n] : cases.ends[n]].astype(np.int64) for n in numbers]
-        best = merged_top_k(representations, vectors_VD, max(CUTOFFS), excluded, merge=merging.merge)
+        best = merged_top_k(representations, vectors_VD, max(CUTOFFS), excluded, merge=merging.merge, bias=bias)
         figures.add(numbers, _padded(best, max(CUTOFFS)))
         done += len(numbers)
         on_progress(done, len(cases))

@@ -10,7 +10,7 @@ import torch
 
 from adrec_cli import __version__
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, save_checkpoint
-from adrec_cli.data.batches import prefix_windows, training_windows
+from adrec_cli.data.batches import CUTS
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.experiments.experiment import Experiment
@@ -146,13 +146,12 @@ def _training(
     require_memory(experiment, dataset.items.height, device)
     model = _starting_model(dataset, experiment, stage_name, parent).to(device)
     stage, shared = experiment.stages[stage_name], experiment.training
-    cut = prefix_windows if model.learns_from_prefixes else training_windows
     return StageTraining(
         name=stage_name,
         stage=stage,
         config=shared,
         model=model,
-        windows=cut(dataset.sequences, model.max_length, all_events=shared.windows == "all"),
+        windows=CUTS[shared.samples](dataset.sequences, model.max_length, all_events=shared.windows == "all"),
         validate=validation(dataset, model, output=stage.output, training=shared, device=device, stop=stop),
         device=device,
     )

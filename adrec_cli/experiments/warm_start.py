@@ -13,7 +13,7 @@ from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint, 
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.data.reindexing import Mapping, index_mapping
 from adrec_cli.errors import ArtifactError
-from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.experiment import Experiment, compose
 from adrec_cli.experiments.keys import run_key
 from adrec_cli.loading.opening import Checkpoint, Dataset, require_same_weights
 from adrec_cli.loading.recommender import open_with_items
@@ -107,13 +107,13 @@ def _difference(metadata: CheckpointMetadata, dataset: Dataset, experiment: Expe
     if split != dataset.split:
         return f"is of another kind of split, {split}, and may have learned from what is held out now"
     wanted = experiment.tables()["model"]
-    if metadata.model == experiment.model_name and metadata.config == wanted:
+    if metadata.model != experiment.model_name:
+        return f"is a {metadata.model}"
+    # A checkpoint of before an option was there has its default.
+    before = {**compose(experiment.model_name).tables()["model"], **metadata.config}
+    other = [f"{name} {before[name]} instead of {value}" for name, value in wanted.items() if before[name] != value]
+    if not other:
         return ""
-    other = [
-        f"{name} {metadata.config.get(name)} instead of {value}"
-        for name, value in wanted.items()
-        if metadata.config.get(name) != value
-    ]
     return f"is another network: {', '.join(other)}"
 
 

@@ -120,10 +120,10 @@ class Recommender:
             output=self.checkpoint.metadata.output, sampling=sampling, device=self.device, samples=merging.samples,
         )  # fmt: skip
         nothing = np.empty(0, dtype=np.int64)
-        for cases, representations in batches:
+        for cases, representations, bias in batches:
             numbers = asked[cases]
             seen = [nothing if include_seen else np.unique(histories.of(number)).astype(np.int64) for number in numbers]
-            best = merged_top_k(representations, vectors_VD, k, seen, candidates, merge=merging.merge)
+            best = merged_top_k(representations, vectors_VD, k, seen, candidates, merge=merging.merge, bias=bias)
             for number, ranked in zip(numbers.tolist(), best, strict=True):
                 results[number], sources[number] = ranked, MODEL
         return [ranked for ranked in results if ranked is not None], sources

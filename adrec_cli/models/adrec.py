@@ -47,7 +47,7 @@ class ADRec(SequentialRecommender):
     )
 
     def __init__(self, config: ADRecConfig, items: int) -> None:
-        super().__init__()
+        super().__init__(repeats=config.repeats)
         self.config = config
         self.max_length = config.max_length
         self.item_dropout = config.item_dropout
@@ -73,7 +73,7 @@ class ADRec(SequentialRecommender):
         padding = nn.ParameterList([] if self.padding_D is None else [self.padding_D])
         return {
             "item_embedding": self.item_embedding,
-            "cam": nn.ModuleList([self.input_norm, self.cam, padding]),
+            "cam": nn.ModuleList([self.input_norm, self.cam, padding, *self.repeat_parts()]),
             "adm": nn.ModuleList([self.adm, self.timestep_embedding]),
         }
 
@@ -83,6 +83,7 @@ class ADRec(SequentialRecommender):
             self.item_embedding.initialize(generator, self.config.initializer_range)
         elif component == "cam":
             self.cam.initialize(generator)
+            self.initialize_repeats()
             nn.init.ones_(self.input_norm.weight)
             nn.init.zeros_(self.input_norm.bias)
             if self.padding_D is not None:
@@ -92,7 +93,7 @@ class ADRec(SequentialRecommender):
             self.timestep_embedding.initialize(generator)
 
     def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
-        """Return "condition" or "x_start" for every real token of a packed batch.
+        """Return "condition" or "x_start" for every token of a packed batch whose target is learned.
 
         Args:
             batch: packed sequences.
@@ -109,9 +110,9 @@ class ADRec(SequentialRecommender):
                 raise ValueError("x_start of a training batch needs a generator for timesteps and noise")
             return self._denoised(batch, condition_RLD, mask_R1LL, generator, vectors_VD)
         return TokenOutputs(
-            predicted_ND=condition_RLD[batch.real_RL],
+            predicted_ND=condition_RLD[batch.learned_RL],
             x_start_ND=None,
-            targets_N=batch.targets_RL[batch.real_RL],
+            targets_N=batch.targets_RL[batch.learned_RL],
             weights_N=batch.sequence_weights_N(),
             vectors_VD=vectors_VD,
         )
@@ -134,21 +135,22 @@ class ADRec(SequentialRecommender):
         vectors_VD: torch.Tensor | None,
     ) -> TokenOutputs:
         """Return what the ADM makes of noisy targets, with what its timesteps' losses are to be told to."""
-        real_RL = batch.real_RL
+        learned_RL = batch.learned_RL
         x_start_RLD = self.embedded(batch.targets_RL, vectors_VD)
         t_RL, importance_RL = self.noising.timesteps(batch.segments_RL, batch.sequences, generator)
         noise_RLD = torch.randn(x_start_RLD.shape, generator=generator, device=x_start_RLD.device)
         condition_RLD = self._without_some_conditions(batch, condition_RLD, generator)
-        predicted_RLD = self._denoise(condition_RLD, x_start_RLD, t_RL, noise_RLD, mask_R1LL, generator)
+        noisy_RL = learned_RL if batch.prefixes else None
+        predicted_RLD = self._denoise(condition_RLD, x_start_RLD, t_RL, noise_RLD, mask_R1LL, generator, noisy_RL)
         weights_N = batch.sequence_weights_N()
         observe: Callable[[torch.Tensor], None] | None = None
         if self.noising.loss_aware is not None and importance_RL is not None:
-            weights_N = weights_N * importance_RL[real_RL]
-            observe = partial(self.noising.loss_aware.observe, t_RL[real_RL])
+            weights_N = weights_N * importance_RL[learned_RL]
+            observe = partial(self.noising.loss_aware.observe, t_RL[learned_RL])
         return TokenOutputs(
-            predicted_ND=predicted_RLD[real_RL],
-            x_start_ND=x_start_RLD[real_RL],
-            targets_N=batch.targets_RL[real_RL],
+            predicted_ND=predicted_RLD[learned_RL],
+            x_start_ND=x_start_RLD[learned_RL],
+            targets_N=batch.targets_RL[learned_RL],
             weights_N=weights_N,
             vectors_VD=vectors_VD,
             observe=observe,
@@ -273,9 +275,16 @@ class ADRec(SequentialRecommender):
         noise_RLD: torch.Tensor,
         mask_R1LL: torch.Tensor | None,
         generator: torch.Generator | None,
+        noisy_RL: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Noise every token to its own t and predict x_start from all of them. Source: ADRec eq. 3-5, 7."""
+        """Noise every token to its own t and predict x_start from all of them. Source: ADRec eq. 3-5, 7.
+
+        Of prefixes only the token that is learned is noisy, noisy_RL, as when one is ranked by.
+        """
         x_t_RLD = self.noising.q_sample(x_start_RLD, t_RL, noise_RLD)
+        if noisy_RL is not None:
+            x_t_RLD = torch.where(noisy_RL.unsqueeze(2), x_t_RLD, self.noising.clean(x_start_RLD))
+            t_RL = torch.where(noisy_RL, t_RL, 0)
         if self.padding_D is not None:
             x_t_RLD = torch.cat([self.noising.clean(x_start_RLD[:, :1]), x_t_RLD[:, 1:]], dim=1)
             t_RL = F.pad(t_RL[:, 1:], (1, 0))

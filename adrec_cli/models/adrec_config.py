@@ -8,6 +8,7 @@ from adrec_cli.config import require_at_least, require_one_of, require_positive,
 from adrec_cli.diffusion.noising import KINDS, PER, TIMESTEP_SAMPLING, Noising
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.errors import UsageError
+from adrec_cli.layers.repeats import REPEATS
 
 DENOISERS = ("transformer", "mlp")
 
@@ -39,6 +40,8 @@ class ADRecConfig:
         condition_dropout: share of the sequences that the ADM is trained on without the CAM's output.
         guidance: w of classifier-free guidance at inference, x_start = (1 + w) f(condition) - w f(no condition);
             above 0 only with condition_dropout.
+        repeats: what is added to the scores of items of the history: "none", "learned" by how long ago and how often
+            they stand there, or "never", which puts them behind all others.
     """
 
     hidden_size: int = 128
@@ -62,6 +65,7 @@ class ADRecConfig:
     padding_key: bool = False
     condition_dropout: float = 0.0
     guidance: float = 0.0
+    repeats: str = "none"
 
     def __post_init__(self) -> None:
         require_at_least(
@@ -76,6 +80,7 @@ class ADRecConfig:
         require_one_of(self, "noise_per", PER, table="model")
         require_one_of(self, "timestep_sampling", TIMESTEP_SAMPLING, table="model")
         require_at_least(self, 0, "guidance", table="model")
+        require_one_of(self, "repeats", REPEATS, table="model")
         self.guidance_scale(None)
         if self.padding_key and self.condition_dropout:
             raise UsageError("model.padding_key does not go with model.condition_dropout", hint="choose one of the two")

@@ -21,6 +21,7 @@ from adrec_cli.diffusion.samplers import NOISES, SAMPLERS
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding
+from adrec_cli.layers.repeats import HistoryBias, RepeatBias
 from adrec_cli.layers.transformer import TransformerBlock
 from adrec_cli.runtime import require_compiler
 from adrec_cli.schema import PAD
@@ -38,6 +39,7 @@ class PackedBatch:
         segments_RL: int64, the number 1..B of the sequence in the batch, 0 for padding.
         positions_RL: int64, 0.. within the sequence.
         sequences: B.
+        prefixes: every sequence is one sample, of which only the last target is learned; otherwise all are.
     """
 
     inputs_RL: torch.Tensor
@@ -45,6 +47,7 @@ class PackedBatch:
     segments_RL: torch.Tensor
     positions_RL: torch.Tensor
     sequences: int
+    prefixes: bool = False
 
     @property
     def real_RL(self) -> torch.Tensor:
@@ -52,12 +55,19 @@ class PackedBatch:
         return self.inputs_RL != PAD
 
     @property
-    def tokens(self) -> int:
-        """How many positions hold a token."""
-        return int(self.real_RL.sum())
+    def learned_RL(self) -> torch.Tensor:
+        """Which positions have a target that is learned."""
+        return self.real_RL & (self.remaining_RL() == 0) if self.prefixes else self.real_RL
+
+    @property
+    def targets(self) -> int:
+        """How many targets are learned."""
+        return self.sequences if self.prefixes else int(self.real_RL.sum())
 
     def sequence_weights_N(self) -> torch.Tensor:
-        """Return weights that average over the positions of a sequence first, then over sequences; they sum to 1."""
+        """Return weights that average over the targets of a sequence first, then over sequences; they sum to 1."""
+        if self.prefixes:
+            return torch.full((self.sequences,), 1 / self.sequences, device=self.inputs_RL.device)
         segments_N = self.segments_RL[self.real_RL]
         lengths = torch.bincount(segments_N, minlength=self.sequences + 1)
         return 1.0 / (lengths[segments_N] * self.sequences)
@@ -83,12 +93,12 @@ class PackedBatch:
 
     def to(self, device: torch.device) -> PackedBatch:
         """Return the batch on another device."""
-        return PackedBatch(
+        return replace(
+            self,
             inputs_RL=self.inputs_RL.to(device, non_blocking=True),
             targets_RL=self.targets_RL.to(device, non_blocking=True),
             segments_RL=self.segments_RL.to(device, non_blocking=True),
             positions_RL=self.positions_RL.to(device, non_blocking=True),
-            sequences=self.sequences,
         )
 
 
@@ -133,7 +143,7 @@ class HistoryBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenOutputs:
-    """What a model says of each real token of a training batch.
+    """What a model says of each token of a training batch whose target is learned.
 
     Attributes:
         predicted_ND: compared with items by inner product.
@@ -207,8 +217,9 @@ class SequentialRecommender(nn.Module, ABC):
         max_length: L, the newest items of a history that are used.
         item_dropout: of entries of the item vectors, drawn once a batch, so that an item lacks the same entries as an
             input, as a target and as a negative.
-        learns_from_prefixes: a training sequence gives one example, its last target, so that every prefix of a history
-            is a sequence of its own; otherwise every position has its target.
+        repeats: what is added to the scores of items of the history; None for nothing.
+        needs_prefixes: a position may see later ones, so that only the last target of a sequence can be learned, and
+            every prefix of a history is a sample of its own.
         unread_options: by output, options of the configuration on which nothing depends that is computed for this
             output: no fresh weight, no gradient, no score. Runs that differ in them alone share a stage.
     """
@@ -216,10 +227,20 @@ class SequentialRecommender(nn.Module, ABC):
     name: ClassVar[str]
     outputs: ClassVar[tuple[str, ...]]
     sampled_outputs: ClassVar[tuple[str, ...]] = ()
-    learns_from_prefixes: ClassVar[bool] = False
+    needs_prefixes: ClassVar[bool] = False
     unread_options: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType({})
     max_length: int
     item_dropout: float = 0.0
+    repeats: RepeatBias | None
+
+    def __init__(self, *, repeats: str = "none") -> None:
+        """Take what all models share.
+
+        Args:
+            repeats: what is added to the scores of items of the history, one of `repeats.REPEATS`.
+        """
+        super().__init__()
+        self.repeats = RepeatBias.named(repeats)
 
     @abstractmethod
     def components(self) -> Mapping[str, nn.Module]:
@@ -242,6 +263,32 @@ class SequentialRecommender(nn.Module, ABC):
     @abstractmethod
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the vectors scored against; row 0 is padding."""
+
+    def repeat_parts(self) -> list[nn.Module]:
+        """Return what belongs to the component that repeats are learned with."""
+        return [] if self.repeats is None else [self.repeats]
+
+    @property
+    def learns_repeats(self) -> bool:
+        """Whether the bias of repeats has weights, which the ranking loss alone moves."""
+        return self.repeats is not None and any(True for _ in self.repeats.parameters())
+
+    def initialize_repeats(self) -> None:
+        """Forget what was learned of repeats."""
+        if self.repeats is not None:
+            self.repeats.initialize()
+
+    def token_bias(self, batch: PackedBatch) -> HistoryBias | None:
+        """Return what is added to the scores of each token of `token_outputs`; None for nothing."""
+        if self.repeats is None:
+            return None
+        return self.repeats.of_tokens(batch.inputs_RL, batch.segments_RL, batch.learned_RL)
+
+    def history_bias(self, histories: HistoryBatch) -> HistoryBias | None:
+        """Return what is added to the scores of each history; None for nothing."""
+        if self.repeats is None:
+            return None
+        return self.repeats.of_histories(histories.items_BL, histories.lengths_B)
 
     def dropped_item_vectors_VD(self, generator: torch.Generator | None) -> torch.Tensor | None:
         """Return what `item_dropout` leaves of the item vectors for one batch; None where it leaves everything.

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from adrec_cli.config import require_at_least, require_positive, require_share
+from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.diffusion.samplers import noise_source, sampler_named
 from adrec_cli.diffusion.timesteps import uniform_timesteps
@@ -23,6 +23,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import CausalSelfAttention, packed_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, TimestepEmbedding
+from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import LAYER_NORM_EPS
 from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
 
@@ -42,6 +43,8 @@ class DiffuRecConfig:
         diffusion_steps: T.
         noise_schedule: a name in `diffusion.schedules`.
         delta: mean and standard deviation of lambda, the weight of x_t and of the timestep at each position.
+        repeats: what is added to the scores of items of the history: "none", "learned" by how long ago and how often
+            they stand there, or "never", which puts them behind all others.
     """
 
     hidden_size: int = 128
@@ -54,6 +57,7 @@ class DiffuRecConfig:
     diffusion_steps: int = 32
     noise_schedule: str = "trunc_lin"
     delta: float = 1e-3
+    repeats: str = "none"
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", "diffusion_steps", table="model")
@@ -61,6 +65,7 @@ class DiffuRecConfig:
         if self.hidden_size % self.heads or self.hidden_size % 2:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
         require_positive(self, "initializer_range", "delta", table="model")
+        require_one_of(self, "repeats", REPEATS, table="model")
         GaussianDiffusion.named(self.noise_schedule, self.diffusion_steps)
 
 
@@ -96,10 +101,10 @@ class DiffuRec(SequentialRecommender):
     name: ClassVar[str] = "diffurec"
     outputs: ClassVar[tuple[str, ...]] = ("x_start",)
     sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
-    learns_from_prefixes: ClassVar[bool] = True
+    needs_prefixes: ClassVar[bool] = True
 
     def __init__(self, config: DiffuRecConfig, items: int) -> None:
-        super().__init__()
+        super().__init__(repeats=config.repeats)
         self.config = config
         self.max_length = config.max_length
         self.diffusion = GaussianDiffusion.named(config.noise_schedule, config.diffusion_steps)
@@ -112,7 +117,7 @@ class DiffuRec(SequentialRecommender):
 
     def components(self) -> Mapping[str, nn.Module]:
         """Return item_embedding, and approximator: norms, blocks and the timestep embedding."""
-        parts = [self.input_norm, self.blocks, self.output_norm, self.timestep_embedding]
+        parts = [self.input_norm, self.blocks, self.output_norm, self.timestep_embedding, *self.repeat_parts()]
         return {"item_embedding": self.item_embedding, "approximator": nn.ModuleList(parts)}
 
     def initialize(self, component: str, generator: torch.Generator) -> None:
@@ -120,6 +125,7 @@ class DiffuRec(SequentialRecommender):
         if component == "item_embedding":
             self.item_embedding.initialize(generator, self.config.initializer_range)
             return
+        self.initialize_repeats()
         for module in self.components()["approximator"].modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_normal_(module.weight, generator=generator)
@@ -140,7 +146,9 @@ class DiffuRec(SequentialRecommender):
         """
         if generator is None:
             raise ValueError("x_start of a training batch needs a generator for timesteps and noise")
-        last_RL = batch.real_RL & (batch.remaining_RL() == 0)
+        if not batch.prefixes:
+            raise ValueError("DiffuRec learns the last target of a sequence alone")
+        last_RL = batch.learned_RL
         targets_B = batch.targets_RL[last_RL]
         x_start_BD = self.item_embedding(targets_B)
         t_B = uniform_timesteps((batch.sequences,), self.config.diffusion_steps, generator)
@@ -162,7 +170,7 @@ class DiffuRec(SequentialRecommender):
             predicted_ND=hidden_RLD[last_RL],
             x_start_ND=x_start_BD,
             targets_N=targets_B,
-            weights_N=torch.full((batch.sequences,), 1 / batch.sequences, device=x_t_BD.device),
+            weights_N=batch.sequence_weights_N(),
         )
 
     @torch.no_grad()

@@ -25,6 +25,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding, TimestepEmbedding
+from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import CausalTransformer
 from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
 
@@ -48,6 +49,8 @@ class DreamRecConfig:
         guidance: w of classifier-free guidance: x_start = (1 + w) f(condition) - w f(no condition).
         target_gradient: the loss moves the target's vector too, as in the code; it falls to nothing then, as all
             vectors draw together. Without, vectors are learned as inputs only and stay apart.
+        repeats: what is added to the scores of items of the history: "none", "learned" by how long ago and how often
+            they stand there, or "never", which puts them behind all others.
     """
 
     hidden_size: int = 64
@@ -62,6 +65,7 @@ class DreamRecConfig:
     condition_dropout: float = 0.1
     guidance: float = 2.0
     target_gradient: bool = False
+    repeats: str = "none"
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", "diffusion_steps", table="model")
@@ -71,6 +75,7 @@ class DreamRecConfig:
         require_positive(self, "initializer_range", table="model")
         require_at_least(self, 0, "guidance", table="model")
         require_one_of(self, "denoiser", DENOISERS, table="model")
+        require_one_of(self, "repeats", REPEATS, table="model")
         GaussianDiffusion.named(self.noise_schedule, self.diffusion_steps)
 
 
@@ -82,7 +87,7 @@ class DreamRec(SequentialRecommender):
     sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
 
     def __init__(self, config: DreamRecConfig, items: int) -> None:
-        super().__init__()
+        super().__init__(repeats=config.repeats)
         self.config = config
         self.max_length = config.max_length
         self.diffusion = GaussianDiffusion.named(config.noise_schedule, config.diffusion_steps)
@@ -102,7 +107,9 @@ class DreamRec(SequentialRecommender):
         """Return item_embedding, encoder (positions, norm, Transformer) and denoiser (and the empty condition)."""
         return {
             "item_embedding": self.item_embedding,
-            "encoder": nn.ModuleList([self.position_embedding, self.input_norm, self.transformer]),
+            "encoder": nn.ModuleList(
+                [self.position_embedding, self.input_norm, self.transformer, *self.repeat_parts()]
+            ),
             "denoiser": nn.ModuleList(
                 [nn.ParameterList([self.no_condition_D]), self.timestep_embedding, self.denoiser]
             ),
@@ -117,6 +124,7 @@ class DreamRec(SequentialRecommender):
             nn.init.ones_(self.input_norm.weight)
             nn.init.zeros_(self.input_norm.bias)
             self.transformer.initialize(generator)
+            self.initialize_repeats()
         else:
             nn.init.normal_(self.no_condition_D, 0.0, 1.0, generator=generator)
             self.timestep_embedding.initialize(generator)
@@ -126,7 +134,7 @@ class DreamRec(SequentialRecommender):
                 nn.init.zeros_(layer.bias)
 
     def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
-        """Return "x_start" for every real token of a packed batch.
+        """Return "x_start" for every token of a packed batch whose target is learned.
 
         Args:
             batch: packed sequences.
@@ -137,15 +145,15 @@ class DreamRec(SequentialRecommender):
         """
         if generator is None:
             raise ValueError("x_start of a training batch needs a generator for timesteps and noise")
-        real_RL = batch.real_RL
+        learned_RL = batch.learned_RL
         condition_RLD = self._condition(
             batch.inputs_RL, batch.positions_RL, packed_causal_mask(batch.segments_RL), generator
         )
-        condition_ND = condition_RLD[real_RL]
+        condition_ND = condition_RLD[learned_RL]
         tokens, device = len(condition_ND), condition_ND.device
         dropped_N = torch.rand(tokens, generator=generator, device=device) < self.config.condition_dropout
         condition_ND = torch.where(dropped_N.unsqueeze(1), self.no_condition_D, condition_ND)
-        targets_N = batch.targets_RL[real_RL]
+        targets_N = batch.targets_RL[learned_RL]
         x_start_ND = self.item_embedding(targets_N)
         if not self.config.target_gradient:
             x_start_ND = x_start_ND.detach()

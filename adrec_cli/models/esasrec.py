@@ -13,11 +13,12 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from adrec_cli.config import require_at_least, require_share
+from adrec_cli.config import require_at_least, require_one_of, require_share
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
 from adrec_cli.layers.ligr import LiGRBlock
+from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.models.next_item import NextItemRecommender
 
 
@@ -34,6 +35,8 @@ class ESASRecConfig:
         dropout: of the input, attention weights, feed-forward and gated branches.
         item_dropout: of the item vectors themselves, drawn once a batch, for inputs, targets and negatives alike, as
             RecTools drops entries of all its item vectors (`IdEmbeddingsItemNet`).
+        repeats: what is added to the scores of items of the history: "none", "learned" by how long ago and how often
+            they stand there, or "never", which puts them behind all others.
     """
 
     hidden_size: int = 256
@@ -43,12 +46,14 @@ class ESASRecConfig:
     max_length: int = 50
     dropout: float = 0.2
     item_dropout: float = 0.2
+    repeats: str = "none"
 
     def __post_init__(self) -> None:
         require_at_least(
             self, 1, "hidden_size", "blocks", "heads", "feed_forward_multiplier", "max_length", table="model"
         )
         require_share(self, "dropout", "item_dropout", table="model")
+        require_one_of(self, "repeats", REPEATS, table="model")
         if self.hidden_size % self.heads:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be divisible by heads {self.heads}")
 
@@ -59,7 +64,7 @@ class ESASRec(NextItemRecommender):
     name: ClassVar[str] = "esasrec"
 
     def __init__(self, config: ESASRecConfig, items: int) -> None:
-        super().__init__()
+        super().__init__(repeats=config.repeats)
         self.config = config
         self.max_length = config.max_length
         self.item_dropout = config.item_dropout
@@ -74,7 +79,7 @@ class ESASRec(NextItemRecommender):
         """Return item_embedding, and encoder: positions and blocks."""
         return {
             "item_embedding": self.item_embedding,
-            "encoder": nn.ModuleList([self.position_embedding, self.blocks]),
+            "encoder": nn.ModuleList([self.position_embedding, self.blocks, *self.repeat_parts()]),
         }
 
     def initialize(self, component: str, generator: torch.Generator) -> None:
@@ -86,6 +91,7 @@ class ESASRec(NextItemRecommender):
         for block in self.blocks:
             assert isinstance(block, LiGRBlock)
             block.initialize(generator)
+        self.initialize_repeats()
 
     def hidden_RLD(
         self,

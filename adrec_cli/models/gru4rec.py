@@ -16,9 +16,10 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from adrec_cli.config import require_at_least, require_positive, require_share
+from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding
+from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
 
 
@@ -34,6 +35,8 @@ class GRU4RecConfig:
         dropout: of the output of each GRU layer.
         embedding_dropout: of the input.
         initializer_range: standard deviation of fresh item vectors.
+        repeats: what is added to the scores of items of the history: "none", "learned" by how long ago and how often
+            they stand there, or "never", which puts them behind all others.
     """
 
     hidden_size: int = 128
@@ -43,11 +46,13 @@ class GRU4RecConfig:
     dropout: float = 0.2
     embedding_dropout: float = 0.3
     initializer_range: float = 0.02
+    repeats: str = "none"
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "hidden_size", "gru_size", "layers", "max_length", table="model")
         require_share(self, "dropout", "embedding_dropout", table="model")
         require_positive(self, "initializer_range", table="model")
+        require_one_of(self, "repeats", REPEATS, table="model")
 
 
 class GRU4Rec(SequentialRecommender):
@@ -57,7 +62,7 @@ class GRU4Rec(SequentialRecommender):
     outputs: ClassVar[tuple[str, ...]] = ("next_item",)
 
     def __init__(self, config: GRU4RecConfig, items: int) -> None:
-        super().__init__()
+        super().__init__(repeats=config.repeats)
         self.config = config
         self.max_length = config.max_length
         self.item_embedding = ItemEmbedding(items, config.hidden_size)
@@ -68,14 +73,16 @@ class GRU4Rec(SequentialRecommender):
 
     def components(self) -> Mapping[str, nn.Module]:
         """Return item_embedding, and encoder: GRU layers and the output layer."""
-        return {"item_embedding": self.item_embedding, "encoder": nn.ModuleList([self.grus, self.out])}
+        encoder = nn.ModuleList([self.grus, self.out, *self.repeat_parts()])
+        return {"item_embedding": self.item_embedding, "encoder": encoder}
 
     def initialize(self, component: str, generator: torch.Generator) -> None:
         """Draw fresh weights: Xavier normal input and orthogonal recurrent matrices a gate, zero biases."""
         if component == "item_embedding":
             self.item_embedding.initialize(generator, self.config.initializer_range)
             return
-        for name, weight in self.components()["encoder"].named_parameters():
+        self.initialize_repeats()
+        for name, weight in nn.ModuleList([self.grus, self.out]).named_parameters():
             if "bias" in name:
                 nn.init.zeros_(weight)
                 continue
@@ -85,7 +92,7 @@ class GRU4Rec(SequentialRecommender):
                 draw(gate, generator=generator)
 
     def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
-        """Return "next_item" for every real token of a packed batch; a generator means training.
+        """Return "next_item" for every token of a packed batch whose target is learned; a generator means training.
 
         A recurrent network cannot share a row among sequences, so each gets a row of its own for the time.
         """
@@ -95,10 +102,11 @@ class GRU4Rec(SequentialRecommender):
         items_BL = batch.inputs_RL.new_zeros(batch.sequences, int(lengths_B.max()))
         items_BL[rows_N, columns_N] = batch.inputs_RL[real_RL]
         hidden_BLD = self._hidden(items_BL, lengths_B, generator)
+        learned_RL = batch.learned_RL
         return TokenOutputs(
-            predicted_ND=hidden_BLD[rows_N, columns_N],
+            predicted_ND=hidden_BLD[batch.segments_RL[learned_RL] - 1, batch.positions_RL[learned_RL]],
             x_start_ND=None,
-            targets_N=batch.targets_RL[real_RL],
+            targets_N=batch.targets_RL[learned_RL],
             weights_N=batch.sequence_weights_N(),
         )
 

@@ -40,16 +40,16 @@ class NextItemRecommender(SequentialRecommender):
         """
 
     def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
-        """Return "next_item" for every real token of a packed batch; a generator means training."""
+        """Return "next_item" for every token of a packed batch whose target is learned; a generator means training."""
         vectors_VD = self.dropped_item_vectors_VD(generator)
         embedded_RLD = self.item_embedding(batch.inputs_RL, vectors_VD)
         hidden_RLD = self.hidden_RLD(
             embedded_RLD, batch.remaining_RL(), packed_causal_mask(batch.segments_RL), generator
         )
         return TokenOutputs(
-            predicted_ND=hidden_RLD[batch.real_RL],
+            predicted_ND=hidden_RLD[batch.learned_RL],
             x_start_ND=None,
-            targets_N=batch.targets_RL[batch.real_RL],
+            targets_N=batch.targets_RL[batch.learned_RL],
             weights_N=batch.sequence_weights_N(),
             vectors_VD=vectors_VD,
         )

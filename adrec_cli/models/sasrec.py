@@ -14,10 +14,11 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from adrec_cli.config import require_at_least, require_positive, require_share
+from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
+from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import CausalTransformer
 from adrec_cli.models.next_item import NextItemRecommender
 
@@ -36,6 +37,8 @@ class SASRecConfig:
         item_dropout: of the item vectors themselves, drawn once a batch, for inputs, targets and negatives alike, as
             RecTools has it.
         initializer_range: standard deviation of fresh item and position vectors.
+        repeats: what is added to the scores of items of the history: "none", "learned" by how long ago and how often
+            they stand there, or "never", which puts them behind all others.
     """
 
     hidden_size: int = 128
@@ -46,6 +49,7 @@ class SASRecConfig:
     embedding_dropout: float = 0.3
     item_dropout: float = 0.0
     initializer_range: float = 0.02
+    repeats: str = "none"
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", table="model")
@@ -53,6 +57,7 @@ class SASRecConfig:
         if self.hidden_size % self.heads:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be divisible by heads {self.heads}")
         require_positive(self, "initializer_range", table="model")
+        require_one_of(self, "repeats", REPEATS, table="model")
 
 
 class SASRec(NextItemRecommender):
@@ -65,7 +70,7 @@ class SASRec(NextItemRecommender):
     name: ClassVar[str] = "sasrec"
 
     def __init__(self, config: SASRecConfig, items: int) -> None:
-        super().__init__()
+        super().__init__(repeats=config.repeats)
         self.config = config
         self.max_length = config.max_length
         self.item_dropout = config.item_dropout
@@ -80,7 +85,9 @@ class SASRec(NextItemRecommender):
         """Return item_embedding, and encoder: positions, the input's LayerNorm and the Transformer."""
         return {
             "item_embedding": self.item_embedding,
-            "encoder": nn.ModuleList([self.position_embedding, self.input_norm, self.transformer]),
+            "encoder": nn.ModuleList(
+                [self.position_embedding, self.input_norm, self.transformer, *self.repeat_parts()]
+            ),
         }
 
     def initialize(self, component: str, generator: torch.Generator) -> None:
@@ -92,6 +99,7 @@ class SASRec(NextItemRecommender):
         nn.init.ones_(self.input_norm.weight)
         nn.init.zeros_(self.input_norm.bias)
         self.transformer.initialize(generator)
+        self.initialize_repeats()
 
     def hidden_RLD(
         self,

@@ -245,9 +245,9 @@ def _one_user(
     batches = represented(
         model, sequences.items, cases.starts[one], cases.ends[one], output="x_start", sampling=sampling, device=device
     )
-    for _, (representation_BD,) in batches:
+    for _, (representation_BD,), bias in batches:
         seen = np.unique(sequences.items[cases.starts[number] : cases.ends[number]]).astype(np.int64)
-        top_k(representation_BD, model.item_vectors_VD().detach(), _K, [seen])
+        top_k(representation_BD, model.item_vectors_VD().detach(), _K, [seen], bias=bias)
     return 1000 * (time.perf_counter() - started)
 
 

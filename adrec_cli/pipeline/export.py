@@ -67,6 +67,9 @@ class Scorer(nn.Module):
         last_B11 = (lengths_B - 1)[:, None, None]
         last_BD = hidden_BLD.gather(1, last_B11.expand(-1, 1, hidden_BLD.shape[2])).squeeze(1)
         scores_BV = last_BD @ self.model.item_vectors_VD().T
+        bias = self.model.history_bias(HistoryBatch(items_BL=items_BL, lengths_B=lengths_B))
+        if bias is not None:
+            scores_BV = scores_BV.scatter_add(1, bias.items_NS, bias.values_NS)
         return torch.cat([torch.full_like(scores_BV[:, :1], float("-inf")), scores_BV[:, 1:]], dim=1)
 
     def _hidden(self, items_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
@@ -194,6 +197,8 @@ def _difference(network: SequentialRecommender, output: str, run: Run) -> float:
             histories, output=output, sampling=FAST_SAMPLING, generator=torch.Generator()
         )
         ours_BV = representation_BD @ network.item_vectors_VD().detach().T
+        if bias := network.history_bias(histories):
+            bias.add_to(ours_BV, first=0)
         theirs_BV = run(histories.items_BL, histories.lengths_B)
         greatest = max(greatest, float((ours_BV[:, 1:] - theirs_BV[:, 1:]).abs().max()))
     return greatest

@@ -15,6 +15,7 @@ import torch
 
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import UsageError
+from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.ranking.metrics import CUTOFFS
 from adrec_cli.ranking.protocols import Cases
@@ -83,6 +84,7 @@ def merged_top_k(
     candidates: npt.NDArray[np.int64] | None = None,
     *,
     merge: str = RECIPROCAL_RANK,
+    bias: HistoryBias | None = None,
 ) -> list[Ranked]:
     """Return the best k items of each row over all samples, equal ones by item index.
 
@@ -93,18 +95,22 @@ def merged_top_k(
         representations: representation_BD of each sample.
         vectors_VD, k, excluded, candidates: as `top_k`.
         merge: of `MERGES`.
+        bias: as `top_k`.
 
     Source: Cormack, Clarke, Büttcher, "Reciprocal Rank Fusion Outperforms Condorcet and Individual Rank Learning
     Methods", SIGIR 2009.
     """
     if len(representations) == 1 or merge == MEAN_SCORE:
-        return top_k(mean_sample(representations), vectors_VD, k, excluded, candidates)
+        return top_k(mean_sample(representations), vectors_VD, k, excluded, candidates, bias)
     depth = max(k, MIN_CANDIDATES)
     rows = max(1, _CHUNK_ENTRIES // (depth * len(representations)))
     results: list[Ranked] = []
     for begin in range(0, len(representations[0]), rows):
         end = begin + rows
-        lists = [top_k(one[begin:end], vectors_VD, depth, excluded[begin:end], candidates) for one in representations]
+        some = None if bias is None else bias.rows(slice(begin, end))
+        lists = [
+            top_k(one[begin:end], vectors_VD, depth, excluded[begin:end], candidates, some) for one in representations
+        ]
         results += _fused(lists, k)
     return results
 
@@ -163,14 +169,14 @@ def merged_target_ranks(
         model, sequences.items, cases.starts, cases.ends, output=output, sampling=sampling, device=device,
         samples=merging.samples,
     )  # fmt: skip
-    for numbers, representations in batches:
+    for numbers, representations, bias in batches:
         targets = cases.targets[numbers]
         if negatives is not None:
-            ranks[numbers] = _fused_sampled_ranks(representations, vectors_VD, targets, negatives[numbers])
+            ranks[numbers] = _fused_sampled_ranks(representations, vectors_VD, targets, negatives[numbers], bias)
         else:
             histories = (sequences.items[cases.starts[n] : cases.ends[n]] for n in numbers) if mask_seen else ()
             seen = [np.setdiff1d(history, target) for history, target in zip(histories, targets, strict=False)]
-            ranks[numbers] = _fused_full_ranks(representations, vectors_VD, targets, seen)
+            ranks[numbers] = _fused_full_ranks(representations, vectors_VD, targets, seen, bias)
         done += len(numbers)
         if not on_progress(done, len(cases)):
             return None
@@ -182,10 +188,11 @@ def _fused_full_ranks(
     vectors_VD: torch.Tensor,
     targets: npt.NDArray[np.int64],
     seen: list[npt.NDArray[np.int64]],
+    bias: HistoryBias | None = None,
 ) -> npt.NDArray[np.int64]:
     """Return the rank of each target among the items of the merged list, equal scores before it; V where it is not."""
     excluded = seen or [np.empty(0, dtype=np.int64)] * len(targets)
-    merged = merged_top_k(representations, vectors_VD, max(MIN_CANDIDATES, *CUTOFFS), excluded)
+    merged = merged_top_k(representations, vectors_VD, max(MIN_CANDIDATES, *CUTOFFS), excluded, bias=bias)
     ranks = np.full(len(targets), len(vectors_VD) - 1, dtype=np.int64)
     for row, (best, target) in enumerate(zip(merged, targets.tolist(), strict=True)):
         (at,) = np.nonzero(best.items == target)
@@ -199,6 +206,7 @@ def _fused_sampled_ranks(
     vectors_VD: torch.Tensor,
     targets: npt.NDArray[np.int64],
     negatives: npt.NDArray[np.int64],
+    bias: HistoryBias | None = None,
 ) -> npt.NDArray[np.int64]:
     """Return the rank of each target among its negatives, all of which every sample ranks; a negative that is the
     target itself is no competitor.
@@ -208,7 +216,7 @@ def _fused_sampled_ranks(
     same_BN[:, 0] = False
     fused_BN = torch.zeros(both_BN.shape, dtype=torch.float64, device=vectors_VD.device)
     for representation_BD in representations:
-        scores_BN = scores_of(representation_BD, vectors_VD, both_BN).masked_fill(same_BN, float("-inf"))
+        scores_BN = scores_of(representation_BD, vectors_VD, both_BN, bias).masked_fill(same_BN, float("-inf"))
         # 1 + how many score higher; equal scores share the best of their ranks.
         rank_BN = 1 + scores_BN.shape[1] - torch.searchsorted(scores_BN.sort(dim=1).values, scores_BN, right=True)
         fused_BN += 1.0 / (RANK_OFFSET + rank_BN)

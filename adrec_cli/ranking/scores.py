@@ -12,6 +12,7 @@ import torch
 from adrec_cli.data.batches import history_batches
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import ArtifactError
+from adrec_cli.layers.repeats import HistoryBias, add_at
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.ranking.protocols import Cases
 from adrec_cli.runtime import seeded_generator
@@ -47,8 +48,8 @@ def represented(
     sampling: Sampling,
     device: torch.device,
     samples: int = 1,
-) -> Iterator[tuple[npt.NDArray[np.int64], list[torch.Tensor]]]:
-    """Yield numbers of cases and representation_BD of their histories in each sample, batched by length.
+) -> Iterator[tuple[npt.NDArray[np.int64], list[torch.Tensor], HistoryBias | None]]:
+    """Yield numbers of cases, batched by length, representation_BD of their histories in each sample, and their bias.
 
     Raises:
         ArtifactError: the model gives values that are not finite.
@@ -66,7 +67,7 @@ def represented(
         ]
         if not all(bool(torch.isfinite(representation_BD).all()) for representation_BD in representations):
             raise ArtifactError(f"{model.name} gives values that are not finite", hint="train it anew")
-        yield cases, representations
+        yield cases, representations, model.history_bias(histories)
 
 
 def mean_sample(representations: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -110,15 +111,15 @@ def target_ranks(
         model, sequences.items, cases.starts, cases.ends, output=output, sampling=sampling, device=device,
         samples=samples,
     )  # fmt: skip
-    for numbers, representations in batches:
+    for numbers, representations, bias in batches:
         representation_BD = mean_sample(representations)
         targets_B = torch.from_numpy(cases.targets[numbers]).to(device)
         if negatives is not None:
             candidates_BN = torch.from_numpy(negatives[numbers]).to(device)
-            beaten_by_B = _count_sampled(representation_BD, vectors_VD, targets_B, candidates_BN)
+            beaten_by_B = _count_sampled(representation_BD, vectors_VD, targets_B, candidates_BN, bias)
         else:
             seen = [np.unique(sequences.items[cases.starts[n] : cases.ends[n]]) for n in numbers] if mask_seen else None
-            beaten_by_B = _count_full(representation_BD, vectors_VD, targets_B, seen)
+            beaten_by_B = _count_full(representation_BD, vectors_VD, targets_B, seen, bias)
         ranks[numbers] = beaten_by_B.cpu().numpy() + 1
         done += len(numbers)
         if not on_progress(done, len(cases)):
@@ -127,19 +128,27 @@ def target_ranks(
 
 
 def _count_sampled(
-    representation_BD: torch.Tensor, vectors_VD: torch.Tensor, targets_B: torch.Tensor, candidates_BN: torch.Tensor
+    representation_BD: torch.Tensor,
+    vectors_VD: torch.Tensor,
+    targets_B: torch.Tensor,
+    candidates_BN: torch.Tensor,
+    bias: HistoryBias | None = None,
 ) -> torch.Tensor:
-    scores_BN = scores_of(representation_BD, vectors_VD, torch.cat([targets_B.unsqueeze(1), candidates_BN], dim=1))
+    both_BN = torch.cat([targets_B.unsqueeze(1), candidates_BN], dim=1)
+    scores_BN = scores_of(representation_BD, vectors_VD, both_BN, bias)
     # A candidate that is the target itself is no competitor.
     competing_BN = candidates_BN != targets_B.unsqueeze(1)
     return ((scores_BN[:, 1:] >= scores_BN[:, :1]) & competing_BN).sum(dim=1)
 
 
-def scores_of(representation_BD: torch.Tensor, vectors_VD: torch.Tensor, items_BN: torch.Tensor) -> torch.Tensor:
+def scores_of(
+    representation_BD: torch.Tensor, vectors_VD: torch.Tensor, items_BN: torch.Tensor, bias: HistoryBias | None = None
+) -> torch.Tensor:
     """Return scores_BN of each row's own items; their vectors are gathered for some rows at a time."""
     rows = _rows_at_once(items_BN.shape[1] * vectors_VD.shape[1], vectors_VD.device)
     pairs = zip(torch.split(representation_BD, rows), torch.split(items_BN, rows), strict=True)
-    return torch.cat([torch.einsum("bd,bnd->bn", vectors_RD, vectors_VD[items_RN]) for vectors_RD, items_RN in pairs])
+    scores = [torch.einsum("bd,bnd->bn", vectors_RD, vectors_VD[items_RN]) for vectors_RD, items_RN in pairs]
+    return torch.cat(scores) if bias is None else torch.cat(scores) + bias.of(items_BN)
 
 
 def _count_full(
@@ -147,6 +156,7 @@ def _count_full(
     vectors_VD: torch.Tensor,
     targets_B: torch.Tensor,
     seen: list[npt.NDArray[np.int32]] | None,
+    bias: HistoryBias | None = None,
 ) -> torch.Tensor:
     """Count the items that score at least as high as the target, the target and padding left out.
 
@@ -157,6 +167,8 @@ def _count_full(
     counts = []
     for begin in range(0, len(targets_B), rows):
         scores_BV = representation_BD[begin : begin + rows] @ items_DV
+        if bias is not None:
+            bias.rows(slice(begin, begin + rows)).add_to(scores_BV, first=1)
         target_B1 = targets_B[begin : begin + rows].unsqueeze(1) - 1
         target_score_B1 = scores_BV.gather(1, target_B1)
         if seen is not None:
@@ -180,6 +192,7 @@ def top_k(
     k: int,
     excluded: list[npt.NDArray[np.int64]],
     candidates: npt.NDArray[np.int64] | None = None,
+    bias: HistoryBias | None = None,
 ) -> list[Ranked]:
     """Return the best k items of each row, equal scores in ascending item index.
 
@@ -189,6 +202,7 @@ def top_k(
         k: at most; fewer come back where fewer are left.
         excluded: item indices each user must not get.
         candidates: item indices, ascending, that alone may come back; None allows all.
+        bias: added to the scores of the items of each row's history.
     """
     if candidates is None:
         candidates = np.arange(1, len(vectors_VD))
@@ -201,6 +215,9 @@ def top_k(
     rows = _rows_at_once(len(vectors_VD), vectors_VD.device)
     for begin in range(0, len(representation_BD), rows):
         scores_BC = representation_BD[begin : begin + rows] @ candidates_CD.T
+        if bias is not None:
+            some = bias.rows(slice(begin, begin + rows))
+            add_at(scores_BC, torch.from_numpy(column_V).to(scores_BC.device)[some.items_NS], some.values_NS)
         _exclude(scores_BC, [column_V[items] for items in excluded[begin : begin + rows]])
         results += [Ranked(items=candidates[best.items], scores=best.scores) for best in _best_columns(scores_BC, k)]
     return results

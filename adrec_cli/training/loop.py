@@ -48,6 +48,7 @@ class StageTraining:
         if not len(windows):
             raise UsageError("nothing to learn from: no user has two train events", hint="relax the filters")
         require_compatible(name, stage, config)
+        _require_learnable(name, stage, model, windows)
         self.name, self.stage, self.config = name, stage, config
         self.model, self.windows, self.validate, self.device = model, windows, validate, device
         self.position = Position()
@@ -307,6 +308,24 @@ class StageTraining:
             raise ArtifactError(
                 f"the saved state of stage {self.name} does not fit: {reason}", hint="start the stage anew with --fresh"
             ) from error
+
+
+def _require_learnable(name: str, stage: Stage, model: SequentialRecommender, windows: TrainingWindows) -> None:
+    """Raise if a model cannot learn from these samples and losses.
+
+    Raises:
+        UsageError: naming the option that does not go, and one that does.
+    """
+    if model.needs_prefixes and not windows.prefixes:
+        raise UsageError(
+            f"stage {name}: positions of {model.name} see later ones, so that it learns from prefixes alone",
+            hint="--set training.samples=prefixes",
+        )
+    if model.learns_repeats and not stage.ce_weight:
+        raise UsageError(
+            f"stage {name}: repeats are learned by the ranking loss, which this stage leaves out",
+            hint="--set model.repeats=none, or give the stage a ce_weight above 0",
+        )
 
 
 def _under(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

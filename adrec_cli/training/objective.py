@@ -58,7 +58,7 @@ class Objective:
         Raises:
             DivergedError: a loss is not finite.
         """
-        examples = [batch.sequences if self.model.learns_from_prefixes else batch.tokens for batch in batches]
+        examples = [batch.targets for batch in batches]
         sequences = sum(batch.sequences for batch in batches)
         values: dict[str, float] = {}
         for batch, generator, count in zip(batches, generators, examples, strict=True):
@@ -82,7 +82,7 @@ class Objective:
         losses: dict[str, torch.Tensor] = {}
         if stage.ce_weight:
             losses[stage.ranking_loss] = self.ranking_loss(
-                outputs.predicted_ND, vectors_VD, outputs.targets_N, generator
+                outputs.predicted_ND, vectors_VD, outputs.targets_N, generator, self.model.token_bias(batch)
             )
         if stage.mse_weight:
             if outputs.x_start_ND is None:

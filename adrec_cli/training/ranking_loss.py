@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.training.losses import catalogue_cross_entropy
 from adrec_cli.training.sampled_losses import (
     bce,
@@ -49,6 +50,7 @@ class RankingLoss:
         vectors_VD: torch.Tensor,
         targets_N: torch.Tensor,
         generator: torch.Generator,
+        bias: HistoryBias | None = None,
     ) -> torch.Tensor:
         """Return the loss, a scalar.
 
@@ -57,13 +59,17 @@ class RankingLoss:
             vectors_VD: of the items; row 0 is padding and never competes.
             targets_N: int64 item indices.
             generator: of the negatives; untouched by "ce".
+            bias: added to the scores of the items of each token's history.
         """
         stage = self.stage
         if stage.ranking_loss == "ce":
-            return catalogue_cross_entropy(predicted_ND, vectors_VD, targets_N, first=1)
+            return catalogue_cross_entropy(predicted_ND, vectors_VD, targets_N, first=1, bias=bias)
         negatives = self.draw(len(targets_N), generator)
         positive_N = target_scores(predicted_ND, vectors_VD, targets_N, sparse=self.sparse)
         negative_NK = negative_scores(predicted_ND, vectors_VD, negatives, targets_N, sparse=self.sparse)
+        if bias is not None:
+            positive_N = positive_N + bias.of(targets_N.unsqueeze(1)).squeeze(1)
+            negative_NK = negative_NK + bias.of(negatives)
         if stage.ranking_loss == "sampled_softmax":
             if stage.logq_correction:
                 negative_NK = negative_NK - self._log_expected(negatives)

@@ -11,6 +11,7 @@ from adrec_cli.errors import UsageError
 
 SCHEDULES = ("constant", "cosine")
 WINDOWS = ("newest", "all")
+SAMPLES = ("sequences", "prefixes")
 KEEP = ("best", "last")
 PRECISIONS = ("float32", "bf16")
 EMBEDDING_OPTIMIZERS = ("adam", "sparse_adam", "rowwise_adagrad")
@@ -99,8 +100,8 @@ class TrainingConfig:
     """Options that all stages share.
 
     Attributes:
-        batch_size: sequences a step.
-        accumulate: parts a step's sequences are computed in, one after the other: memory is that of a part, the
+        batch_size: samples a step.
+        accumulate: parts a step's samples are computed in, one after the other: memory is that of a part, the
             gradient that of the whole.
         precision: of the network's matrix products, "float32" or "bf16"; weights and losses are float32 always.
         compile: run the Transformer blocks through torch.compile.
@@ -110,6 +111,8 @@ class TrainingConfig:
             Adagrad's steps shrink as it goes, and need about ten times the rate of Adam.
         weight_decay: L2 added to the gradient, as Adam has it; item vectors that are stepped by rows get it when they
             are used, so that it weighs less on rare items.
+        samples: "sequences" learns the target of every position of a history at once; in "prefixes" every target is a
+            sample of its own with the items before it, which costs about half a history's length times the tokens.
         windows: "newest" learns from the newest max_length + 1 train events of a user, "all" from every one.
         monitor: the one metric, such as "ndcg@10", that decides which weights are kept and when to stop.
         monitor_negatives: 0 validates against the whole catalogue, else against so many drawn negatives.
@@ -124,6 +127,7 @@ class TrainingConfig:
     embedding_optimizer: str = "adam"
     embedding_learning_rate: float = 0.0
     weight_decay: float = 1e-5
+    samples: str = "sequences"
     windows: str = "newest"
     monitor: str = "ndcg@10"
     monitor_negatives: int = 0
@@ -133,6 +137,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         require_at_least(self, 1, "batch_size", "accumulate")
         require_at_least(self, 0, "weight_decay", "monitor_negatives", "seed", "embedding_learning_rate")
+        require_one_of(self, "samples", SAMPLES)
         require_one_of(self, "windows", WINDOWS)
         require_one_of(self, "precision", PRECISIONS)
         require_one_of(self, "embedding_optimizer", EMBEDDING_OPTIMIZERS)
@@ -142,7 +147,7 @@ class TrainingConfig:
                 hint=f"one of: {', '.join(EMBEDDING_OPTIMIZERS[1:])}",
             )
         if self.accumulate > self.batch_size:
-            raise UsageError(f"accumulate is {self.accumulate}, but a step has only {self.batch_size} sequences")
+            raise UsageError(f"accumulate is {self.accumulate}, but a step has only {self.batch_size} samples")
 
 
 def require_compatible(name: str, stage: Stage, training: TrainingConfig) -> None:
@@ -219,7 +224,12 @@ STAGES = MappingProxyType(
 )
 """The stages of each model, in the order they run in; each starts from the one before."""
 
-_TRAINING = MappingProxyType({"dreamrec": TrainingConfig(batch_size=32, weight_decay=0.0)})
+_TRAINING = MappingProxyType(
+    {
+        "dreamrec": TrainingConfig(batch_size=32, weight_decay=0.0),
+        "diffurec": TrainingConfig(samples="prefixes"),
+    }
+)
 """What a model's own code does otherwise than `TrainingConfig`'s defaults.
 
 DreamRec: its batches have 256 targets, which 32 sequences have about; decay would shrink item vectors that start at

@@ -67,10 +67,10 @@ def lists_of(
         model, dataset.sequences.items, cases.starts, cases.ends, output=output, sampling=sampling,
         device=torch.device("cpu"), samples=max(counts),
     )  # fmt: skip
-    for numbers, representations in batches:
+    for numbers, representations, bias in batches:
         nothing = [np.empty(0, dtype=np.int64)] * len(numbers)
         for count, merge in wanted:
-            best = merged_top_k(representations[:count], vectors_VD, K, nothing, merge=merge)
+            best = merged_top_k(representations[:count], vectors_VD, K, nothing, merge=merge, bias=bias)
             found[count, merge][numbers] = np.stack([ranked.items for ranked in best])
     return found
 

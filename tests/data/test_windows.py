@@ -58,6 +58,10 @@ def test_only_the_newest_prefixes_use_the_events_that_the_newest_window_uses(max
 def test_targets_are_counted_once_for_each_window_that_has_them(all_events):
     data = sequences()
     windows = training_windows(data, 3, all_events=all_events)
+    prefixes = prefix_windows(data, 3, all_events=all_events)
+    targets = [target for _, target in pairs(prefixes)]
+    counted = np.bincount(targets, minlength=data.item_count + 1).tolist()
+    assert prefixes.target_counts(data.item_count).tolist() == counted
     expected = np.zeros(data.item_count + 1, dtype=np.int64)
     for start, length in zip(windows.starts, windows.lengths, strict=True):
         np.add.at(expected, windows.items[start + 1 : start + length + 1], 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -111,7 +113,7 @@ def test_one_step_without_noise_is_deterministic():
 def _rows(*rows: list[list[int]], length: int) -> PackedBatch:
     """Pack lists of sequences by hand: each row a list of sequences, targets are the inputs plus one."""
     inputs = torch.zeros(len(rows), length, dtype=torch.long)
-    segments = torch.zeros_like(inputs)
+    segments, positions = torch.zeros_like(inputs), torch.zeros_like(inputs)
     number = 0
     for row, sequences in enumerate(rows):
         at = 0
@@ -119,10 +121,11 @@ def _rows(*rows: list[list[int]], length: int) -> PackedBatch:
             number += 1
             inputs[row, at : at + len(sequence)] = torch.tensor(sequence)
             segments[row, at : at + len(sequence)] = number
+            positions[row, at : at + len(sequence)] = torch.arange(len(sequence))
             at += len(sequence)
     targets = torch.where(inputs > 0, inputs % 40 + 1, 0)
     return PackedBatch(
-        inputs_RL=inputs, targets_RL=targets, segments_RL=segments, positions_RL=torch.zeros_like(inputs),
+        inputs_RL=inputs, targets_RL=targets, segments_RL=segments, positions_RL=positions,
         sequences=number,
     )  # fmt: skip
 
@@ -133,7 +136,8 @@ def _denoised(model: ADRec, batch: PackedBatch, noise: torch.Tensor, t: torch.Te
     more = batch.inputs_RL.shape[1] - t.shape[1]
     condition = model._condition(batch.inputs_RL, mask, None)
     noise, t = F.pad(noise, (0, 0, more, 0)), F.pad(t, (more, 0))
-    return model._denoise(condition, model.embedded(batch.targets_RL), t, noise, mask, None)[:, more:]
+    noisy = batch.learned_RL if batch.prefixes else None
+    return model._denoise(condition, model.embedded(batch.targets_RL), t, noise, mask, None, noisy)[:, more:]
 
 
 @variants
@@ -153,6 +157,32 @@ def test_another_sequence_in_the_same_row_never_changes_an_output(options):
         _denoised(model, alone, noise, t)[:, :5],
         **CLOSE,
     )
+
+
+def test_a_prefix_is_predicted_as_the_position_it_ends_at():
+    """Prefixes of a causal network without positions are the sequence again, sample by sample."""
+    model, sequence = made(), [3, 1, 4, 1, 5]
+    whole = model.token_outputs(_rows([sequence], length=5), output="condition", generator=None)
+    prefixes = _rows([sequence[:3], sequence[:2]], [sequence[:4], sequence[:1]], [sequence], length=5)
+    batch = dataclasses.replace(prefixes, prefixes=True)
+    found = model.token_outputs(batch, output="condition", generator=None)
+    order = torch.tensor([2, 1, 3, 0, 4])
+    torch.testing.assert_close(found.predicted_ND, whole.predicted_ND[order], **CLOSE)
+    assert torch.equal(found.targets_N, whole.targets_N[order])
+    torch.testing.assert_close(found.weights_N, torch.full((5,), 0.2))
+
+
+def test_of_a_prefix_only_the_last_target_is_noisy():
+    """The history is clean, as when a user is ranked by, so that without noise at t the two are the same."""
+    model, sequence = made(steps=6), [3, 1, 4, 1, 5]
+    batch = dataclasses.replace(_rows([sequence], length=5), prefixes=True)
+    noise, t = torch.zeros(1, 5, 16), torch.full((1, 5), 5)
+    t[0, :4] = torch.tensor([3, 1, 2, 5])
+    assert torch.equal(_denoised(model, batch, noise, t), _denoised(model, batch, noise, torch.full((1, 5), 5)))
+    noise[0, :4] = 9.0
+    assert torch.equal(_denoised(model, batch, noise, t), _denoised(model, batch, noise * 0, t))
+    noise[0, 4] = 9.0
+    assert not torch.allclose(_denoised(model, batch, noise, t), _denoised(model, batch, noise * 0, t))
 
 
 @variants
@@ -248,7 +278,10 @@ def test_the_exported_graph_computes_what_represent_does(options):
     batch = histories([20, 3, 9])
     scores_BV = Scorer(model)(batch.items_BL, batch.lengths_B)
     expected = model.represent(batch, output="x_start", sampling=FAST_SAMPLING, generator=torch.Generator())
-    torch.testing.assert_close(scores_BV[:, 1:], (expected @ model.item_vectors_VD().T)[:, 1:], atol=1e-4, rtol=1e-4)
+    expected_BV = expected @ model.item_vectors_VD().T.detach()
+    if bias := model.history_bias(batch):
+        bias.add_to(expected_BV, first=0)
+    torch.testing.assert_close(scores_BV[:, 1:], expected_BV[:, 1:], atol=1e-4, rtol=1e-4)
 
 
 @variants

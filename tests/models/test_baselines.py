@@ -72,8 +72,14 @@ def packed(*rows: list[list[int]], length: int = 12) -> PackedBatch:
     )
 
 
+def as_learned(model: SequentialRecommender, batch: PackedBatch) -> PackedBatch:
+    """The batch as samples of the kind the model learns from."""
+    return dataclasses.replace(batch, prefixes=model.needs_prefixes)
+
+
 def predictions(model: SequentialRecommender, batch: PackedBatch, monkeypatch) -> list[torch.Tensor]:
     """Predictions of each sequence with all noise taken out and every timestep the third."""
+    batch = as_learned(model, batch)
     with monkeypatch.context() as patch:
         patch.setattr(torch, "randn", lambda *shape, generator=None, device=None: torch.zeros(*shape))
         for module in ("dreamrec", "diffurec"):
@@ -82,8 +88,8 @@ def predictions(model: SequentialRecommender, batch: PackedBatch, monkeypatch) -
             )
         outputs = model.token_outputs(batch, output=model.outputs[0], generator=torch.Generator().manual_seed(0))
     segments = batch.segments_RL[batch.real_RL]
-    if model.learns_from_prefixes:
-        segments = batch.segments_RL[batch.real_RL & (batch.remaining_RL() == 0)]
+    if batch.prefixes:
+        segments = batch.segments_RL[batch.learned_RL]
     assert len(outputs.predicted_ND) == len(outputs.targets_N) == len(outputs.weights_N) == len(segments)
     assert outputs.weights_N.sum().item() == pytest.approx(1)
     return [outputs.predicted_ND[segments == number] for number in range(1, batch.sequences + 1)]
@@ -162,7 +168,9 @@ def test_components_hold_every_parameter_and_their_gradients_arrive(name):
     assert set(STAGES[name]["train"].trains) == set(model.components())
     config = made(name, **({"condition_dropout": 0.5} if name == "dreamrec" else {}))
     batch = packed([[3, 1, 4, 1, 5], [9, 2, 6]], [[5, 3, 5, 8, 9]])
-    outputs = config.token_outputs(batch, output=config.outputs[0], generator=torch.Generator().manual_seed(1))
+    outputs = config.token_outputs(
+        as_learned(model, batch), output=config.outputs[0], generator=torch.Generator().manual_seed(1)
+    )
     (outputs.predicted_ND @ config.item_vectors_VD().T).square().sum().backward()
     assert not [name for name, weight in config.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert not config.item_vectors_VD().grad[0, 0].isnan()
@@ -171,7 +179,7 @@ def test_components_hold_every_parameter_and_their_gradients_arrive(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_dropout_and_noise_come_from_the_generator_alone(name):
     model = made(name, dropout=0.3)
-    batch = packed([[3, 1, 4, 1, 5], [9, 2, 6]])
+    batch = as_learned(model, packed([[3, 1, 4, 1, 5], [9, 2, 6]]))
 
     def once(seed: int, elsewhere: int) -> torch.Tensor:
         torch.manual_seed(elsewhere)
@@ -250,7 +258,8 @@ def test_diffurec_draws_lambda_around_delta_for_every_entry(monkeypatch):
         "_approximate",
         lambda self, h, s, lambda_, m, g: seen.append(lambda_) or original(self, h, s, lambda_, m, g),
     )
-    model.token_outputs(packed(*[[[*range(1, 13)]]] * 20), output="x_start", generator=torch.Generator().manual_seed(0))
+    batch = as_learned(model, packed(*[[[*range(1, 13)]]] * 20))
+    model.token_outputs(batch, output="x_start", generator=torch.Generator().manual_seed(0))
     assert seen[0].mean().item() == pytest.approx(0.5, abs=0.03)
     assert seen[0].std().item() == pytest.approx(0.5, abs=0.03)
     represented(model, histories([1, 2]))

@@ -71,6 +71,17 @@ def test_a_graph_with_a_padding_key_scores_as_we_do(workspace, tmp_path):
     assert export(tmp_path / "m.pt2", workspace=tmp_path / "workspace", model="adrec").difference < 1e-4
 
 
+@pytest.mark.parametrize(("model", "suffix"), [("adrec", "pt2"), ("sasrec", "onnx")])
+def test_a_graph_adds_the_bias_of_repeats(workspace, tmp_path, model, suffix):
+    if suffix == "onnx":
+        for name in ("onnx", "onnxscript", "onnxruntime"):
+            pytest.importorskip(name, reason="the extra export is not installed")
+    shutil.copytree(workspace, tmp_path / "workspace")
+    tables = merged(TINY if model == "adrec" else SASREC, {"model": {"repeats": "never"}})
+    train("tiny", model_name=model, workspace=tmp_path / "workspace", experiment=ExperimentOptions(overrides=tables))
+    assert export(tmp_path / f"m.{suffix}", workspace=tmp_path / "workspace", model=model).difference < 1e-4
+
+
 def test_what_cannot_be_exported(workspace, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="cannot be told"):
         export(tmp_path / "m.h5", workspace=workspace, model="adrec")

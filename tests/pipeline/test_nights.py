@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -14,12 +15,15 @@ import polars as pl
 import pytest
 import torch
 
-from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.artifacts.checkpoint import load_checkpoint, read_metadata
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, LockedError, NotPromotedError
+from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import RunOptions
+from adrec_cli.experiments.warm_start import _difference
+from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.preprocess import PreprocessOptions
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.rollback import rollback
@@ -201,6 +205,19 @@ def test_another_network_starts_from_fresh_weights(shop):
     assert start.reason.endswith("is another network: hidden_size 16 instead of 24")
     start = shop.night("tuesday.csv", learning=LEARNING, cold=True, promotion=ANY).start
     assert (start.checkpoint, start.reason) == (None, "")
+
+
+def test_a_checkpoint_of_before_an_option_was_there_is_the_same_network(shop):
+    """What is not told has its default."""
+    dataset = open_dataset(shop.workspace / "shop")
+    path = shop.model_folder / "finetune.safetensors"
+    metadata = read_metadata(path)
+    experiment = compose("adrec", inherited=LEARNING)
+    older = {name: value for name, value in metadata.config.items() if name != "repeats"}
+    assert _difference(dataclasses.replace(metadata, config=older), dataset, experiment) == ""
+    other = compose("adrec", inherited=merged(LEARNING, {"model": {"repeats": "learned"}}))
+    told = _difference(dataclasses.replace(metadata, config=older), dataset, other)
+    assert told == "is another network: repeats none instead of learned"
 
 
 ANY = PromotionOptions(tolerance=1.0, keep=2)

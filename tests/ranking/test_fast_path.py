@@ -81,7 +81,7 @@ def test_nobody_is_given_other_vectors_in_other_company(lengths, output) -> None
             )  # fmt: skip
             return {
                 chosen[case]: row
-                for cases, (vectors_BD,) in batches
+                for cases, (vectors_BD,), _ in batches
                 for case, row in zip(cases.tolist(), vectors_BD, strict=True)
             }
 

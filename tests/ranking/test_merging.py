@@ -160,7 +160,7 @@ def samples_of(model, histories, sampling, samples=1, users=slice(None)):
     batches = represented(
         model, histories.items, starts, ends, output=model.outputs[-1], sampling=sampling, device=CPU, samples=samples
     )
-    for cases, representations in batches:
+    for cases, representations, _ in batches:
         for table, representation in zip(tables, representations, strict=True):
             table[cases] = representation
     return tables

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from adrec_cli.config import build
-from adrec_cli.data.batches import training_windows
+from adrec_cli.data.batches import CUTS
 from adrec_cli.models.registry import model_entry
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.loop import StageTraining
-from adrec_cli.training.stages import STAGES, TrainingConfig
+from adrec_cli.training.stages import STAGES, TrainingConfig, default_training
 from tests.training.test_loop import CPU, sequences
 
 SIZES = {"hidden_size": 16, "gru_size": 16, "max_length": 10, "diffusion_steps": 4}
@@ -40,10 +40,11 @@ def small_training(
     data, entry = sequences(items=40), model_entry(model_name)
     known = {k: v for k, v in {**SIZES, **network}.items() if k in entry.config.__dataclass_fields__}
     model = entry.build(build(entry.config, known, where="[model]"), data.item_count)
+    config = {"batch_size": 16, "seed": 3, "samples": default_training(model_name).samples, **config}
     for component in model.components():
         model.initialize(component, seeded_generator(0, component))
     return StageTraining(
         name=stage, stage=dataclasses.replace(STAGES[model_name][stage], **{"epochs": 2, **changes}),
-        config=TrainingConfig(**{"batch_size": 16, "seed": 3, **config}), model=model.to(device),
-        windows=training_windows(data, 10), validate=dict, device=device,
+        config=TrainingConfig(**config), model=model.to(device),
+        windows=CUTS[config["samples"]](data, 10), validate=dict, device=device,
     )  # fmt: skip

@@ -60,7 +60,7 @@ def test_an_interrupted_training_in_parts_resumes_to_the_same_bytes(stop_after):
 
 
 def test_parts_are_counted_and_do_not_go_with_gradient_surgery():
-    with pytest.raises(UsageError, match="a step has only 4 sequences"):
+    with pytest.raises(UsageError, match="a step has only 4 samples"):
         TrainingConfig(batch_size=4, accumulate=5)
     with pytest.raises(UsageError, match="stage finetune: pcgrad needs the gradients of a whole step"):
         compose("adrec", overrides=parse_settings(["training.accumulate=2", "stages.finetune.pcgrad=true"]))

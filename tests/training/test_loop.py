@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from adrec_cli.data.batches import training_windows
+from adrec_cli.data.batches import prefix_windows, training_windows
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import DivergedError, UsageError
 from adrec_cli.models.adrec import ADRec, ADRecConfig
@@ -105,6 +105,20 @@ def test_a_frozen_embedding_is_not_in_the_optimizer():
     held = {id(weight) for group in run.optimizer.param_groups for weight in group["params"]}
     assert id(run.model.item_embedding.weight) not in held
     assert not run.model.item_embedding.weight.requires_grad
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "align"])
+def test_a_training_on_prefixes_goes_on_as_if_never_stopped(stage):
+    """A batch is counted in samples, each of one target; the same ones come in the same order."""
+    windows = prefix_windows(sequences(), 10)
+    whole, stopped, resumed = (training(stage, windows=windows, epochs=2) for _ in range(3))
+    assert whole.steps == -(-len(windows) // 16)
+    finished(whole)
+    resumed.restore(*state_after(stopped, whole.steps + 3))
+    finished(resumed)
+    assert all(torch.equal(weight, whole.model.state_dict()[name]) for name, weight in weights(resumed.model).items())
+    steps = list(training(stage, windows=windows, epochs=1).events(lambda: False))
+    assert sum(isinstance(event, StepDone) for event in steps) == whole.steps
 
 
 def test_pretraining_leaves_the_adm_alone():

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.training import losses
 from adrec_cli.training.losses import catalogue_cross_entropy, denoising_errors
 
@@ -41,6 +42,45 @@ def test_catalogue_cross_entropy_equals_the_naive_one(
         patch.setattr(losses, "_FEWEST_ROWS", fewest_rows)
         found = catalogue_cross_entropy(predicted, vectors, targets + first, first=first)
         gradients = torch.autograd.grad(3 * found, (predicted, vectors))
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    for gradient, expected_gradient in zip(gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(gradient, expected_gradient, rtol=1e-9, atol=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    tokens=st.integers(1, 40),
+    items=st.integers(1, 30),
+    slots=st.integers(1, 6),
+    tile=st.integers(1, 500),
+    fewest_rows=st.integers(1, 50),
+    tile_items=st.integers(1, 10),
+    spread=st.sampled_from([0.1, 3.0, 100.0]),
+    first=st.integers(0, 1),
+    seed=st.integers(0, 99),
+)
+def test_a_bias_of_items_of_the_history_is_as_if_it_stood_in_the_logits(
+    tokens, items, slots, tile, fewest_rows, tile_items, spread, first, seed
+):
+    generator = torch.Generator().manual_seed(seed)
+    predicted = torch.randn(tokens, 3, generator=generator, dtype=torch.float64).mul(spread).requires_grad_()
+    vectors = torch.randn(items + first, 3, generator=generator, dtype=torch.float64).requires_grad_()
+    targets = torch.randint(items, (tokens,), generator=generator)
+    # Each item once a row, and slots that hold none, which only a catalogue with padding has.
+    drawn = torch.rand(tokens, items, generator=generator).argsort(dim=1)[:, :slots] + first
+    drawn = drawn.where((torch.rand(drawn.shape, generator=generator) < 0.7) | (first == 0), 0)
+    values = torch.randn(drawn.shape, generator=generator, dtype=torch.float64).mul(5)
+    values = values.where((drawn > 0) | (first == 0), 0.0).requires_grad_()
+    added = torch.zeros(tokens, items + first, dtype=torch.float64).scatter_add(1, drawn, values)
+    expected = F.cross_entropy((predicted @ vectors.T + added)[:, first:], targets)
+    inputs = (predicted, vectors, values)
+    expected_gradients = torch.autograd.grad(3 * expected, inputs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(losses, "_ON_CPU", losses._Limits(tile, tile_items))
+        patch.setattr(losses, "_FEWEST_ROWS", fewest_rows)
+        bias = HistoryBias(items_NS=drawn, values_NS=values)
+        found = catalogue_cross_entropy(predicted, vectors, targets + first, first=first, bias=bias)
+        gradients = torch.autograd.grad(3 * found, inputs)
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
     for gradient, expected_gradient in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(gradient, expected_gradient, rtol=1e-9, atol=1e-9)

@@ -43,9 +43,7 @@ class Training:
         str | None, option("--monitor", panel=_PANEL, metavar="METRIC", help="What decides, such as ndcg@10.")
     ] = None  # fmt: skip
     learning_rate: Annotated[float | None, option("--learning-rate", panel=_PANEL, metavar="X", help="Of Adam.")] = None
-    batch_size: Annotated[int | None, option("--batch-size", panel=_PANEL, metavar="N", help="Sequences a step.")] = (
-        None
-    )
+    batch_size: Annotated[int | None, option("--batch-size", panel=_PANEL, metavar="N", help="Samples a step.")] = None
     mse_weight: Annotated[
         float | None, option("--mse-weight", panel=_PANEL, metavar="X", help="Of the denoising loss (eta).")
     ] = None  # fmt: skip

@@ -98,7 +98,7 @@ class TrainingProgress(Progress):
         self.clear()
         self._view = TrainingView(event.monitor)
         self.terminal.note(
-            f"{event.stage}: {event.sequences:,} sequences, {event.tokens:,} tokens; "
+            f"{event.stage}: {event.sequences:,} samples, {event.tokens:,} tokens; "
             f"trains {event.trained_parameters:,} of {event.parameters:,} parameters"
         )
         if event.resumed_epoch is not None:
