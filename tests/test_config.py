@@ -27,7 +27,8 @@ def test_a_model_may_have_training_options_of_its_own():
     assert (training.batch_size, training.weight_decay) == (32, 0.0)
     training = compose("dreamrec", overrides={"training": {"batch_size": 64}}).training
     assert (training.batch_size, training.weight_decay) == (64, 0.0)
-    assert compose("diffurec").training == compose("adrec").training
+    assert compose("sasrec").training == compose("adrec").training
+    assert compose("diffurec").training.samples == "prefixes"
 
 
 def test_the_report_preset():
