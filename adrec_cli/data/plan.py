@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.manifest import DATASET_NAME
 from adrec_cli.data.datasets import (
     DatasetSpec,
@@ -22,10 +21,10 @@ from adrec_cli.data.datasets import (
 from adrec_cli.data.demo import DEMO_SEED, DEMO_VERSION
 from adrec_cli.data.options import PreprocessOptions, Settings, settle
 from adrec_cli.data.raw_files import FoundFiles, expand_path, find_item_file, find_source
-from adrec_cli.data.reading.decoding import unreadable
 from adrec_cli.data.reading.item_metadata import MetadataColumns
 from adrec_cli.data.reading.remembered import Remembered
-from adrec_cli.errors import InputError, StorageError, UsageError
+from adrec_cli.data.reading.steady_files import SteadyFile, look_at
+from adrec_cli.errors import UsageError
 
 CACHE_FOLDER: Final = ".raw"
 _PARTS: Final = {"train": 0, "valid": 1, "val": 1, "validation": 1, "dev": 1, "test": 2}
@@ -146,23 +145,20 @@ def make_plan(
     )
 
 
-def describe_sources(plan: Plan) -> list[dict[str, Any]]:
-    """Return name, sha256 and size of every file that is read, for the manifest.
+def look_at_sources(plan: Plan) -> list[SteadyFile]:
+    """Hash every file that is to be read.
 
     Raises:
         InputError: a file cannot be read.
     """
+    return [look_at(path) for path in (*plan.paths, *([plan.item.path] if plan.item else []))]
+
+
+def describe_sources(plan: Plan, files: Sequence[SteadyFile]) -> list[dict[str, Any]]:
+    """Return name, sha256 and size of every file that is read, for the manifest."""
     if plan.generated:
         return [{"name": "generated", "seed": DEMO_SEED, "version": DEMO_VERSION}]
-    described = []
-    for path in (*plan.paths, *([plan.item.path] if plan.item else [])):
-        try:
-            described.append({"name": path.name, "sha256": file_sha256(path), "bytes": path.stat().st_size})
-        except OSError as error:
-            raise unreadable(path, error) from error
-        except StorageError as error:
-            raise InputError(error.message, hint="check the path and its permissions") from error
-    return described
+    return [{"name": file.path.name, "sha256": file.sha256, "bytes": file.size} for file in files]
 
 
 def check_name(name: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from adrec_cli.data.cuts import Cut
@@ -69,11 +67,6 @@ def warn_of_losses(existing: Existing, settings: Settings) -> list[str]:
     if was.get("duplicates") == "drop" and settings.duplicates == "keep":
         losses.append("duplicates were dropped before and are gone, only new ones are kept")
     return [f"{loss}; to have all, preprocess all files again" for loss in losses]
-
-
-def tell_repeats(names: Sequence[str]) -> list[str]:
-    """Return a line for each file that repeats what the data set has taken."""
-    return [f"{name} adds nothing: all its rows were taken before, from a file with the same rows" for name in names]
 
 
 def _count(number: int, noun: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +20,11 @@ from adrec_cli.data.datasets import Expected
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.pending import write_pending
-from adrec_cli.data.plan import Plan, describe_sources, make_plan
+from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_plan
 from adrec_cli.data.reading.item_metadata import join_metadata
 from adrec_cli.data.reading.remembered import READING_OPTIONS, Remembered, recall_reading
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
+from adrec_cli.data.taken_files import add_sources, as_files, describe_contents, tell_repeats, without_repeats
 from adrec_cli.data.update_notes import tell_parts, tell_waiting, warn_of_losses, warn_of_parts
 from adrec_cli.data.updating import (
     Existing,
@@ -139,20 +140,29 @@ def _preprocess(
         inherited=_inherited(existing), remembered=_remembered(existing),
     )  # fmt: skip
     folder = options.update or workspace / plan.dataset
-    sources, parameters = describe_sources(plan), plan.settings.parameters()
-    if existing is not None:
-        known = {entry.get("sha256") for entry in existing.manifest.sources}
-        sources = existing.manifest.sources + [entry for entry in sources if entry.get("sha256") not in known]
-    if not force and not needs_recovery(folder) and not (folder / SCRATCH_FOLDER).exists():
-        manifest = _unchanged(folder, sources, parameters)
-        if manifest is not None:
-            return PreprocessResult(folder=folder, manifest=manifest, warnings=[], skipped=True, removed=[], notes=[])
+    files, parameters = look_at_sources(plan), plan.settings.parameters()
+    sources = add_sources(existing, describe_sources(plan, files))
+    untouched = not force and not needs_recovery(folder) and not (folder / SCRATCH_FOLDER).exists()
+    if untouched and (manifest := _unchanged(folder, sources, parameters)) is not None:
+        return _skipped(folder, manifest)
     lock = _locked(folder, f"preprocess {source}") if existing is None else contextlib.nullcontext()
     with lock:
         with scratch_folder(folder) as scratch:
             content = read_source(plan, scratch)
+        for file in files:
+            file.require_unchanged()
+        content, repeats = without_repeats(content, plan, existing, files)
+        sources = add_sources(existing, describe_contents(plan, files, content, repeats))
+        if repeats and untouched and (manifest := _unchanged(folder, sources, parameters)) is not None:
+            return _skipped(folder, manifest, tell_repeats(repeats))
         cut = _cut(content, plan, existing, on_event)
         return _write(folder, plan, content, cut, existing, sources=sources, parameters=parameters)
+
+
+def _skipped(folder: Path, manifest: Manifest, notes: Sequence[str] = ()) -> PreprocessResult:
+    return PreprocessResult(
+        folder=folder, manifest=manifest, warnings=[], skipped=True, removed=[], notes=list(notes)
+    )  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -180,13 +190,15 @@ def preview(
         source, workspace=workspace, raw=raw, options=options, on_event=ignore, inherited=_inherited(existing),
         remembered=_remembered(existing), fetch=False,
     )  # fmt: skip
+    files = look_at_sources(plan)
     with scratch_folder(None) as scratch:
         content = read_source(plan, scratch)
+    content, _ = without_repeats(content, plan, existing, files)
     cut = _cut(content, plan, existing, ignore)
     numbers = statistics(cut.interactions, timed=content.report.timed)
     return PreprocessPreview(
         dataset=plan.dataset if existing is None else existing.manifest.dataset,
-        sources=describe_sources(plan),
+        sources=describe_sources(plan, files),
         parameters=plan.settings.parameters(),
         found={**content.found, "split": cut.split},
         columns=content.columns,
@@ -242,7 +254,11 @@ def _unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dict[str
     except AdrecError:
         return None
     known = {key: value for key, value in manifest.parameters.items() if key not in _DESCRIPTIVE}
-    same = manifest.sources == sources and known == parameters and manifest.adrec_version == __version__
+    same = (
+        as_files(manifest.sources) == as_files(sources)
+        and known == parameters
+        and manifest.adrec_version == __version__
+    )
     return manifest if same else None
 
 

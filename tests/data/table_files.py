@@ -41,6 +41,7 @@ def read_bounds(folder: Path) -> dict[str, tuple[int, int]]:
     return {user: (train_end, valid_end) for user, train_end, valid_end in rows}
 
 
-def run(source: object, workspace: Path, **options: object) -> PreprocessResult:
+def run(source: object, workspace: Path, *, force: bool = False, **options: object) -> PreprocessResult:
     """Preprocess a file with some options."""
-    return preprocess(str(source), workspace=workspace, options=PreprocessOptions(**options))  # type: ignore[arg-type]
+    chosen = PreprocessOptions(**options)  # type: ignore[arg-type]
+    return preprocess(str(source), workspace=workspace, options=chosen, force=force)

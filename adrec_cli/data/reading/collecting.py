@@ -61,6 +61,21 @@ class ReadOptions:
         return self.remembered.columns.get(role, asked[role])
 
 
+@dataclass(frozen=True, kw_only=True)
+class FileRows:
+    """The interactions of one file among all that were read, which stand in the order of the files.
+
+    Attributes:
+        path: of the file.
+        rows: how many.
+        content_sha256: of what they say, whatever the file's bytes.
+    """
+
+    path: Path
+    rows: int
+    content_sha256: str
+
+
 @dataclass(kw_only=True)
 class ReadReport:
     """What was found while reading.
@@ -90,6 +105,7 @@ class ReadReport:
     stripped: dict[str, int] = field(default_factory=dict)
     whole: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    files: list[FileRows] = field(default_factory=list)
 
     def assume(self, sentence: str) -> None:
         """Note what was assumed, once."""

@@ -20,11 +20,13 @@ from adrec_cli.data.reading.collecting import (
     BLANK,
     OK,
     CollectedTable,
+    FileRows,
     ReadOptions,
     ReadReport,
     collect_table,
 )
 from adrec_cli.data.reading.recognition import Table
+from adrec_cli.data.reading.row_hashes import content_sha256
 from adrec_cli.data.reading.scanning import OVERFLOW, scan
 from adrec_cli.data.reading.times import TimeUnit, find_unit, plausible, to_microseconds
 from adrec_cli.errors import InputError
@@ -70,7 +72,18 @@ def read_interactions(
     item, item_ids = encode(merged.drop_in_place("item"))
     part = merged["part"].to_numpy() if "part" in merged.columns else None
     time = times[0] if len(times) == 1 else np.concatenate(times)
-    return Interactions(user=user, item=item, time=time, part=part, user_ids=user_ids, item_ids=item_ids), report
+    interactions = Interactions(user=user, item=item, time=time, part=part, user_ids=user_ids, item_ids=item_ids)
+    report.files = _hash_rows(interactions, [one.table.path for one in read], [len(values) for values in times])
+    return interactions, report
+
+
+def _hash_rows(interactions: Interactions, paths: Sequence[Path], counts: Sequence[int]) -> list[FileRows]:
+    files, first = [], 0
+    for path, count in zip(paths, counts, strict=True):
+        sha256 = content_sha256(interactions, slice(first, first + count))
+        files.append(FileRows(path=path, rows=count, content_sha256=sha256))
+        first += count
+    return files
 
 
 def _same_id_types(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:

@@ -1,0 +1,99 @@
+"""The files a data set has taken, once each: known by what their rows say, not only by their bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.plan import Plan, describe_sources
+from adrec_cli.data.reading.collecting import FileRows
+from adrec_cli.data.reading.source_content import SourceContent
+from adrec_cli.data.reading.steady_files import SteadyFile
+from adrec_cli.data.updating import Existing
+
+
+def add_sources(existing: Existing | None, new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the sources of a data set and of what is added to it, each once."""
+    if existing is None:
+        return new
+    known = {entry.get("sha256") for entry in existing.manifest.sources}
+    return existing.manifest.sources + [entry for entry in new if entry.get("sha256") not in known]
+
+
+def without_repeats(
+    content: SourceContent, plan: Plan, existing: Existing | None, files: Sequence[SteadyFile]
+) -> tuple[SourceContent, list[FileRows]]:
+    """Leave out files whose rows were taken before, where nothing else would: duplicates are kept, and times tell."""
+    if plan.settings.duplicates != "keep" or plan.parts is not None or not content.report.timed:
+        return content, []
+    taken = [] if existing is None else existing.manifest.sources
+    read = content.report.files
+    repeats = find_repeats(read, {file.path: file.sha256 for file in files}, taken)
+    content.report.notes += tell_repeats(repeats)
+    return replace(content, interactions=_leave_out(content.interactions, read, repeats)), repeats
+
+
+def describe_contents(
+    plan: Plan, files: Sequence[SteadyFile], content: SourceContent, repeats: Sequence[FileRows]
+) -> list[dict[str, Any]]:
+    """Return the sources with the hashes of their rows, without files that repeat others."""
+    if plan.generated:
+        return describe_sources(plan, files)
+    contents = {file.path: file.content_sha256 for file in content.report.files}
+    gone = {file.path for file in repeats}
+    return [
+        entry if file.path not in contents else {**entry, "content_sha256": contents[file.path]}
+        for file, entry in zip(files, describe_sources(plan, files), strict=True)
+        if file.path not in gone
+    ]
+
+
+def as_files(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return sources without the hashes of their rows, which only reading tells."""
+    return [{key: value for key, value in entry.items() if key != "content_sha256"} for entry in sources]
+
+
+def find_repeats(
+    files: Sequence[FileRows], hashes: Mapping[Path, str], taken: Sequence[Mapping[str, Any]]
+) -> list[FileRows]:
+    """Return the files whose rows were taken before, or by another of them.
+
+    Args:
+        files: as read.
+        hashes: SHA-256 of their bytes, for data sets that know their sources by nothing else.
+        taken: sources of the data set, as its manifest names them.
+    """
+    known = {entry.get(name) for entry in taken for name in ("sha256", "content_sha256")} - {None}
+    repeats = []
+    for file in files:
+        if file.rows and not known.isdisjoint((file.content_sha256, hashes.get(file.path))):
+            repeats.append(file)
+        known.add(file.content_sha256)
+    return repeats
+
+
+def _leave_out(interactions: Interactions, files: Sequence[FileRows], left_out: Sequence[FileRows]) -> Interactions:
+    """Return the interactions without those of some files.
+
+    Args:
+        interactions: of all files, one after the other.
+        files: in that order.
+        left_out: some of them.
+    """
+    if not left_out:
+        return interactions
+    gone = [file in left_out for file in files]
+    return interactions.take(~np.repeat(gone, [file.rows for file in files]))
+
+
+def tell_repeats(files: Sequence[FileRows]) -> list[str]:
+    """Return a line for each file that was left out."""
+    return [
+        f"{file.path.name} adds nothing: the same rows were taken before, from a file that says the same"
+        for file in files
+    ]
