@@ -11,6 +11,7 @@ from typing import Final
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.data.datasets import DatasetSpec, ItemFile, SourceFiles
 from adrec_cli.data.download import download, extract_member
+from adrec_cli.data.reading.foreign_files import refuse_table_folder
 from adrec_cli.errors import InputError
 
 ANY_DOWNLOAD: Final = "any"
@@ -113,6 +114,7 @@ def expand_path(text: str) -> list[Path]:
     """
     path = Path(text).expanduser()
     if path.is_dir():
+        refuse_table_folder(path)
         files = sorted(entry for entry in path.iterdir() if entry.is_file() and entry.name[0] not in "._")
         if not files:
             raise InputError(f"{path} is a folder without files", hint="name a file, a glob or a folder of parts")
@@ -122,6 +124,8 @@ def expand_path(text: str) -> list[Path]:
     if any(sign in text for sign in "*?["):
         files = sorted(Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())
         if files:
+            for folder in {file.parent for file in files}:
+                refuse_table_folder(folder)
             return files
         raise InputError(f"{text} matches no file", hint="put the pattern in quotes and check the folder")
     raise InputError(f"{text} is neither a named data set nor a file", hint="see: adrec datasets")

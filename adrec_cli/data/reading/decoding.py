@@ -1,25 +1,32 @@
-"""From what lies on disk (gzip, zstd, latin-1, a BOM) to plain UTF-8 files a scan can stream."""
+"""From what lies on disk (gzip, zstd, zip, latin-1, a BOM, CR) to plain UTF-8 files a scan can stream."""
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import lzma
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final, cast
 
 import pyarrow as pa
 
 from adrec_cli.artifacts.atomic import storage_error
+from adrec_cli.data.reading.archives import DAMAGE, find_table, open_table
+from adrec_cli.data.reading.foreign_files import HEAD_BYTES, refuse_foreign
 from adrec_cli.errors import InputError
 
 CHUNK_BYTES: Final = 1 << 22
 MOST_EXPANSION: Final = 500
 ALWAYS_UNPACKED_BYTES: Final = 1 << 30
 """A compressed file may unpack to so many bytes however small it is, and to `MOST_EXPANSION` times its size."""
-_GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
+_COMPRESSIONS: Final = {
+    "gzip": rb"\x1f\x8b", "zstd": rb"\x28\xb5\x2f\xfd", "zip": rb"PK(\x03\x04|\x05\x06)", "bzip2": rb"BZh[1-9]1AY&SY",
+    "xz": rb"\xfd7zXZ\0",
+}  # fmt: skip
 _BINARY = {b"PAR1": "parquet", b"ARROW1": "arrow"}
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -32,8 +39,9 @@ class Decoded:
         path: the file the user named.
         plain: the same content without compression, UTF-8 without BOM if it is text; may be `path` itself.
         container: "parquet", "arrow" or "text".
-        compression: "gzip", "zstd" or "".
+        compression: "gzip", "zstd", "zip", "bzip2", "xz" or "".
         encoding: of the text as found; "" for binary containers.
+        columns: names of its columns, where its form says them and no header does.
     """
 
     path: Path
@@ -41,6 +49,7 @@ class Decoded:
     container: str
     compression: str
     encoding: str
+    columns: tuple[str, ...] = ()
 
 
 def unreadable(path: Path, error: OSError) -> InputError:
@@ -73,26 +82,33 @@ def decode(path: Path, *, encoding: str | None, scratch: Path) -> Decoded:
     Raises:
         InputError: damaged, truncated, empty, or of a kind that is not read.
     """
-    head = _head(path, 8)
+    head = _head(path, HEAD_BYTES)
     if not head:
         raise InputError(f"{path} is empty", hint="check the download or the export that made it")
-    if head.startswith(_ZIP):
-        raise InputError(f"{path} is a zip archive, expected one table", hint="unpack it and name the file inside")
-    compression = "gzip" if head.startswith(_GZIP) else "zstd" if head.startswith(_ZSTD) else ""
+    compression = find_compression(head)
     plain = path
     if compression:
-        plain = scratch / f"{len(list(scratch.iterdir()))}-{path.name.removesuffix('.gz').removesuffix('.zst')}"
-        _decompress(path, plain, compression)
-        head = _head(plain, 8)
+        plain, inner = _unpack(path, path, compression, scratch)
+        # An archive may hold a compressed table.
+        if compression == "zip" and inner not in ("", "zip"):
+            plain, _ = _unpack(path, plain, inner, scratch)
+        head = _head(plain, HEAD_BYTES)
         if not head:
             raise InputError(f"{path} is empty after decompression", hint="check the export that made it")
+    refuse_foreign(path, head)
     for magic, container in _BINARY.items():
         if head.startswith(magic):
             return Decoded(path=path, plain=plain, container=container, compression=compression, encoding="")
     found = encoding or find_encoding(plain)
     if found != "utf-8":
         plain = _transcode(path, plain, found, scratch)
-    return Decoded(path=path, plain=plain, container="text", compression=compression, encoding=found)
+    decoded = Decoded(path=path, plain=plain, container="text", compression=compression, encoding=found)
+    return _end_lines(decoded, scratch)
+
+
+def find_compression(head: bytes) -> str:
+    """Return how a file with these first bytes is compressed, "" if it is not."""
+    return next((name for name, magic in _COMPRESSIONS.items() if re.match(magic, head)), "")
 
 
 def find_encoding(path: Path) -> str:
@@ -126,30 +142,56 @@ def find_encoding(path: Path) -> str:
     return encoding
 
 
-def _decompress(path: Path, target: Path, compression: str) -> None:
+def _unpack(path: Path, packed: Path, compression: str, scratch: Path) -> tuple[Path, str]:
+    """Decompress a file and return the plain copy, and how that is compressed in turn."""
+    target = scratch / f"{len(list(scratch.iterdir()))}-plain-{path.stem}"
+    _decompress(path, packed, target, compression)
+    return target, find_compression(_head(target, HEAD_BYTES))
+
+
+def _decompress(path: Path, packed: Path, target: Path, compression: str) -> None:
     done = 0
     try:
         most = most_unpacked(path)
-        with _open_compressed(path, compression) as source, open(target, "wb") as file:
+        with _OPENERS[compression](packed) as source, open(target, "wb") as file:
             while chunk := source.read(CHUNK_BYTES):
                 file.write(chunk)
                 done += len(chunk)
                 if done > most:
                     raise unpacks_too_much(path, most)
-    except (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException, ValueError) as error:
+    except (*DAMAGE, lzma.LZMAError, gzip.BadGzipFile, pa.ArrowException, ValueError) as error:
         raise _damaged(path, compression, done, error) from error
     except OSError as error:
-        # pyarrow reports broken zstd frames as OSError without an errno.
+        # pyarrow reports broken zstd frames as OSError without an errno, as bz2 does its streams.
         if error.errno is None:
             raise _damaged(path, compression, done, error) from error
         raise unreadable(path, error) from error
 
 
-def _open_compressed(path: Path, compression: str) -> IO[bytes]:
-    if compression == "gzip":
-        return cast(IO[bytes], gzip.open(path, "rb"))
+def _open_gzip(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path, "rb"))
+
+
+def _open_zstd(path: Path) -> IO[bytes]:
     stream: IO[bytes] = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
     return stream
+
+
+def _open_zip(path: Path) -> IO[bytes]:
+    return open_table(path, find_table(path))
+
+
+def _open_bzip2(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], bz2.open(path, "rb"))
+
+
+def _open_xz(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], lzma.open(path, "rb"))
+
+
+_OPENERS: Final[dict[str, Callable[[Path], IO[bytes]]]] = {
+    "gzip": _open_gzip, "zstd": _open_zstd, "zip": _open_zip, "bzip2": _open_bzip2, "xz": _open_xz
+}  # fmt: skip
 
 
 def _damaged(path: Path, compression: str, done: int, error: Exception) -> InputError:
@@ -178,6 +220,18 @@ def _transcode(path: Path, plain: Path, encoding: str, scratch: Path) -> Path:
                 hint="leave the encoding out to have it found, or name another",
             ) from error
     return target
+
+
+def _end_lines(decoded: Decoded, scratch: Path) -> Decoded:
+    """Return the file itself, or a copy with line feeds where its lines end in a mere carriage return."""
+    head = _head(decoded.plain, CHUNK_BYTES)
+    if b"\n" in head or b"\r" not in head:
+        return decoded
+    target = scratch / f"{len(list(scratch.iterdir()))}-lines-{decoded.path.name}"
+    with open(target, "wb") as file:
+        for chunk in _chunks(decoded.plain):
+            file.write(chunk.replace(b"\r", b"\n"))
+    return replace(decoded, plain=target)
 
 
 def _head(path: Path, size: int) -> bytes:

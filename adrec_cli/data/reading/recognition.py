@@ -21,6 +21,7 @@ Layout = Literal["delimited", "double-colon", "jsonl", "parquet", "arrow", "sequ
 
 SAMPLE_BYTES: Final = 1 << 18
 SAMPLE_ROWS: Final = 200
+_NEARLY_ALL: Final = 0.9
 _SEPARATORS: Final = ("\t", ",", ";", "|", " ")
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 # One sequence a line; that every part holds a digit tells ids from prose.
@@ -97,6 +98,9 @@ def recognise(
             f"{decoded.path} is one JSON array, expected JSON lines: one object a line",
             hint="convert it, for example with: jq -c '.[]' FILE > FILE.jsonl",
         )
+    if decoded.columns:
+        return _recognise_delimited(decoded, lines, ",", header=False, columns=decoded.columns)
+    _refuse_counts(lines, decoded.path)
     separator = separator or _find_separator(lines, decoded.path)
     if separator == "sequences":
         return _recognise_sequences(decoded, lines)
@@ -150,6 +154,18 @@ def _find_separator(lines: list[str], path: Path) -> str:
             hint="say --separator, or convert the file to CSV, JSON lines or Parquet",
         )
     return best
+
+
+def _refuse_counts(lines: list[str], path: Path) -> None:
+    """Refuse lines that begin with the number of their items, as some published cuts do: no user is named."""
+    rows = [line.split() for line in lines[:SAMPLE_ROWS] if line.strip()]
+    counted = sum(row[0].isdecimal() and int(row[0]) == len(row) - 1 for row in rows)
+    # Rows of one length may be a table whose first column holds one number throughout.
+    if len({len(row) for row in rows}) > 1 and counted >= _NEARLY_ALL * len(rows):
+        raise InputError(
+            f"{path}: each line begins with the number of items after it, {lines[0][:40]!r}, and names no user",
+            hint=f"let the number of the line name the user: awk '{{$1 = NR; print}}' {path} > sequences.txt",
+        )
 
 
 def _holds_ids(lines: list[str]) -> bool:

@@ -19,6 +19,7 @@ from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.options import Settings
 from adrec_cli.data.plan import ItemSource, Plan
+from adrec_cli.data.reading.blocks import as_rows
 from adrec_cli.data.reading.collecting import ReadOptions, ReadReport
 from adrec_cli.data.reading.decoding import Decoded, decode
 from adrec_cli.data.reading.events import read_interactions
@@ -143,7 +144,7 @@ def _recognise(path: Path, plan: Plan, scratch: Path) -> Table:
 
 def _decode(path: Path, encoding: str | None, scratch: Path) -> Decoded:
     decoded = decode(path, encoding=encoding, scratch=scratch)
-    return as_json_lines(decoded, scratch) if decoded.container == "text" else decoded
+    return as_rows(as_json_lines(decoded, scratch), scratch) if decoded.container == "text" else decoded
 
 
 def _check_alike(tables: list[Table]) -> None:
