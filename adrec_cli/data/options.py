@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,6 +205,23 @@ def settle(
         on_bad_row=options.on_bad_row or before.get("on_bad_row") or "error",
         keep_blanks=_first(options.keep_blanks, before.get("keep_blanks"), False),
     )
+
+
+def spell_command(source: str, options: PreprocessOptions) -> str:
+    """Return the command that was typed, without its columns, so that a hint can complete it."""
+    words = ["adrec", "preprocess", source]
+    for entry in dataclasses.fields(PreprocessOptions):
+        value = getattr(options, entry.name)
+        if value is None or value == entry.default or entry.name.endswith("_column"):
+            continue
+        flag = f"--{entry.name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif isinstance(value, tuple):
+            words += [word for one in value for word in (flag, str(one))]
+        else:
+            words += [flag, str(value)]
+    return shlex.join(words)
 
 
 def _unit(form: SourceFiles | None) -> TimeUnit | None:

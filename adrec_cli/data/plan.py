@@ -19,7 +19,7 @@ from adrec_cli.data.datasets import (
     load_dataset_spec,
 )
 from adrec_cli.data.demo import DEMO_SEED, DEMO_VERSION
-from adrec_cli.data.options import PreprocessOptions, Settings, settle
+from adrec_cli.data.options import PreprocessOptions, Settings, settle, spell_command
 from adrec_cli.data.raw_files import FoundFiles, expand_path, find_item_file, find_source
 from adrec_cli.data.reading.item_metadata import MetadataColumns
 from adrec_cli.data.reading.remembered import Remembered
@@ -61,6 +61,7 @@ class Plan:
         item: the item file, None if there is none.
         settings: resolved options.
         remembered: how the data set that is added to was read, less what the options say; None for a new one.
+        command: what was typed, without the columns, for hints.
         notes: what the user should know about these choices.
         expected: published counts that must come out, if the cut is a published one.
     """
@@ -74,6 +75,7 @@ class Plan:
     settings: Settings
     expected: Expected | None
     remembered: Remembered | None = None
+    command: str = ""
     notes: tuple[str, ...] = ()
 
     @property
@@ -108,6 +110,7 @@ def make_plan(
     Raises:
         InputError: files are missing. UsageError: options are wrong. StorageError: downloads cannot be kept.
     """
+    command = spell_command(source, options)
     remembered = None if remembered is None else remembered.without(vars(options))
     if source in dataset_names():
         spec = load_dataset_spec(source)
@@ -121,7 +124,8 @@ def make_plan(
         if item is None and found is not None:
             beside = find_item_file(spec, found, raw=raw, cache=cache)
             item = None if beside is None else _item_source(*beside)
-        return replace(_plan_named(spec, found, item, options, inherited), remembered=remembered)
+        plan = _plan_named(spec, found, item, options, inherited)
+        return replace(plan, remembered=remembered, command=command)
     if options.variant is not None:
         raise UsageError(f"{source} is no named data set, so it has no variants", hint="leave --variant out")
     paths = tuple(expand_path(source))
@@ -142,6 +146,7 @@ def make_plan(
         settings=settle(options, None, Filters(), inherited),
         expected=None,
         remembered=remembered,
+        command=command,
     )
 
 

@@ -49,7 +49,7 @@ def text_file(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:
         ("nothing here\n", "no separator found"),
         ("[1, 2]\n", "one JSON array"),
         ("{broken\n", "expected a JSON object a line"),
-        ("who,what,timestamp\nu,a,1400000000\n", "has no column that is known to be the user, it has: who, what"),
+        ("who,what,timestamp\nu,a,1400000000\n", "known to be the user or the item; its columns: who ('u'), what"),
         (HEADER + "u,a,1400000000\nu,b,oops\n", "line 3, column 'timestamp': expected a number, got 'oops'"),
         (HEADER + "u,a,1400000000\nu,b,nan\n", "line 3, column 'timestamp': expected a number, got 'nan'"),
         (HEADER + "u,a,1400000000\n,b,1400000000\n", "line 3, column 'user_id': expected the id of a user, got ''"),

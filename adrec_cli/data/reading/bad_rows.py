@@ -75,7 +75,7 @@ def read_records(table: Table) -> Iterator[tuple[int, list[str], str]]:
     with open(table.decoded.plain, encoding="utf-8", errors="replace", newline="\n") as file:
         for line, text in enumerate(file, start=1):
             text = text.rstrip("\r\n")
-            if table.header and line == 1:
+            if line <= table.lines_before:
                 continue
             if table.layout != "jsonl":
                 yield line, [text], ""
@@ -117,7 +117,8 @@ def drop_malformed(table: Table, scratch: Path) -> tuple[Table, list[BadRow], in
             else:
                 file.write(table.separator.join(fields) + "\n")
             lines.append(line)
-    clean = replace(table, decoded=replace(table.decoded, plain=target), header=False, record_lines=lines)
+    decoded = replace(table.decoded, plain=target)
+    clean = replace(table, decoded=decoded, header=False, blank_lines=0, record_lines=lines)
     return clean, examples, count
 
 
@@ -127,7 +128,7 @@ def _delimited_records(table: Table) -> Iterator[tuple[int, list[str], str]]:
     with open(table.decoded.plain, encoding="utf-8", errors="replace", newline="") as file:
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if table.quoted else csv.QUOTE_NONE
         reader = csv.reader(file, delimiter=table.separator, quoting=quoting, strict=True)
-        first = True
+        before = table.lines_before
         while True:
             line = reader.line_num + 1
             problem = ""
@@ -137,10 +138,9 @@ def _delimited_records(table: Table) -> Iterator[tuple[int, list[str], str]]:
                 return
             except csv.Error as error:
                 fields, problem = [], f"a whole record\n{error}"
-            if table.header and first:
-                first = False
+            if before:
+                before -= 1
                 continue
-            first = False
             if len(fields) > width:
                 problem = f"{width} fields\n{len(fields)} fields"
             yield line, fields, problem

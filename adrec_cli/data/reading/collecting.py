@@ -15,7 +15,7 @@ from adrec_cli.data.reading import scanning
 from adrec_cli.data.reading.bad_rows import BadRow, BadRowPolicy, bad_rows_error, drop_malformed
 from adrec_cli.data.reading.recognition import Table
 from adrec_cli.data.reading.remembered import Remembered, check_fit
-from adrec_cli.data.reading.roles import Column, Role, Roles, find_roles
+from adrec_cli.data.reading.roles import Column, Role, RoleRequest, Roles, find_roles
 from adrec_cli.data.reading.scanning import OVERFLOW, scan
 from adrec_cli.data.reading.sequence_rows import SequenceColumns, find_sequence_columns, scan_sequences
 from adrec_cli.data.reading.times import TimeReading, TimeUnit, find_reading, native_expression, time_expression
@@ -36,6 +36,7 @@ class ReadOptions:
         keep_blanks: blanks around an id belong to it.
         remembered: how the data set that is added to was read: its columns stand above those asked for (which are
             those of the first reading), and for other options what was found then stands where nothing is asked for.
+        command: what was typed, without columns, for hints.
     """
 
     user: Column | None = None
@@ -47,6 +48,7 @@ class ReadOptions:
     on_bad_row: BadRowPolicy = "error"
     keep_blanks: bool = False
     remembered: Remembered | None = None
+    command: str = ""
 
     def column(self, role: Role) -> Column | None:
         """Return the column of a role: as remembered, else as asked for; None looks for customary names."""
@@ -59,6 +61,19 @@ class ReadOptions:
             # Nothing reads it, so a night may lack it.
             return None
         return self.remembered.columns.get(role, asked[role])
+
+    def role_request(self) -> RoleRequest:
+        """Return what is asked for and remembered about the roles of the columns."""
+        return RoleRequest(
+            user=self.column("user"),
+            item=self.column("item"),
+            timestamp=self.column("timestamp"),
+            rating=self.column("rating"),
+            exact=() if self.remembered is None else tuple(self.remembered.columns),
+            rating_needed=self.min_rating is not None,
+            rows_in_order=self.unit == "order",
+            command=self.command,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,15 +179,7 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     if sequences is not None:
         _same_columns(report, {"user": sequences.user, "items": sequences.items}, table)
         return _normalise(_read_sequences(table, sequences), options, report)
-    roles = find_roles(
-        table.columns,
-        table.path,
-        user=options.column("user"),
-        item=options.column("item"),
-        timestamp=options.column("timestamp"),
-        rating=options.column("rating"),
-        rating_needed=options.min_rating is not None,
-    )
+    roles = find_roles(table, options.role_request())
     positions = {"user": roles.user, "item": roles.item, "timestamp": roles.timestamp, "rating": roles.rating}
     names = {role: table.columns[position] for role, position in positions.items() if position is not None}
     _same_columns(report, names, table)

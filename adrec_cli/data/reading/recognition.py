@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -14,7 +14,7 @@ import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.data.reading.decoding import Decoded
-from adrec_cli.data.reading.roles import known_column
+from adrec_cli.data.reading.header import assume_names, has_header
 from adrec_cli.errors import InputError, UsageError
 
 Layout = Literal["delimited", "double-colon", "jsonl", "parquet", "arrow", "sequences"]
@@ -23,14 +23,8 @@ SAMPLE_BYTES: Final = 1 << 18
 SAMPLE_ROWS: Final = 200
 _NEARLY_ALL: Final = 0.9
 _SEPARATORS: Final = ("\t", ",", ";", "|", " ")
-_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 # One sequence a line; that every part holds a digit tells ids from prose.
 _SEQUENCE: Final = re.compile(r"\S*\d\S*( +\S*\d\S*)+ *")
-_CLASSIC_COLUMNS: Final = {
-    2: ("user_id", "item_id"),
-    3: ("user_id", "item_id", "timestamp"),
-    4: ("user_id", "item_id", "rating", "timestamp"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +37,7 @@ class Table:
         separator: between fields ("" where there are none).
         quoted: whether a double quote encloses fields.
         header: whether the first row names the columns.
+        blank_lines: empty ones before the first row, the header included.
         columns: their names, in order; `column_1`... where nothing names them.
         dtypes: their types, as long as `columns` for Parquet and Arrow, empty for text.
         sample: the first rows as text, in the same order.
@@ -55,11 +50,17 @@ class Table:
     separator: str = ""
     quoted: bool = False
     header: bool = False
+    blank_lines: int = 0
     columns: tuple[str, ...]
     sample: tuple[tuple[str, ...], ...]
     dtypes: tuple[pl.DataType, ...] = ()
     notes: tuple[str, ...] = ()
     record_lines: Sequence[int] | None = None
+
+    @property
+    def lines_before(self) -> int:
+        """How many lines of a text file stand before its first row of data."""
+        return self.blank_lines + self.header
 
     @property
     def path(self) -> Path:
@@ -73,6 +74,7 @@ def recognise(
     separator: str | None = None,
     header: bool | None = None,
     columns: Sequence[str] | None = None,
+    named: Collection[str] = (),
 ) -> Table:
     """Find out how the rows of a file are written.
 
@@ -81,6 +83,7 @@ def recognise(
         separator: between fields; None finds it. "::" is allowed.
         header: whether the first row names the columns; None finds out.
         columns: names for a file without header.
+        named: names of columns that were asked for: one of them in the first row proves a header.
 
     Raises:
         InputError: empty, header only, or in no form that is read.
@@ -104,6 +107,8 @@ def recognise(
     separator = separator or _find_separator(lines, decoded.path)
     if separator == "sequences":
         return _recognise_sequences(decoded, lines)
+    if header is None:
+        header = has_header(_rows(lines, separator)[: SAMPLE_ROWS + 1], decoded.path, named=named)
     return _recognise_delimited(decoded, lines, separator, header=header, columns=columns)
 
 
@@ -175,23 +180,16 @@ def _holds_ids(lines: list[str]) -> bool:
 
 
 def _recognise_delimited(
-    decoded: Decoded, lines: list[str], separator: str, *, header: bool | None, columns: Sequence[str] | None
+    decoded: Decoded, lines: list[str], separator: str, *, header: bool, columns: Sequence[str] | None
 ) -> Table:
-    if len(separator.encode()) != 1 and separator != "::":
-        raise UsageError(f"separator {separator!r} is not one character", hint="use one ASCII character, or '::'")
-    quoted = separator in (",", ";") or (
-        separator == "\t" and any(re.search(r'(^|\t)"[^\t]*"(\t|$)', line) for line in lines[:SAMPLE_ROWS])
-    )
-    rows = [row for row in split_fields(lines, separator, quoted=quoted) if row]
-    has_header = _has_header(rows) if header is None else header
-    notes: list[str] = []
-    if has_header:
+    rows, notes = _rows(lines, separator), list[str]()
+    if header:
         names = tuple(name.strip().removeprefix("\ufeff") for name in rows[0])
         rows = rows[1:]
     elif columns is not None:
         names = tuple(columns)
     else:
-        names, notes = _assumed_names(rows)
+        names, notes = assume_names(rows[:SAMPLE_ROWS])
     if not rows:
         raise InputError(
             f"{decoded.path} has a header and no rows: its only line is {separator.join(names)[:60]!r}",
@@ -201,40 +199,27 @@ def _recognise_delimited(
         decoded=decoded,
         layout="double-colon" if separator == "::" else "delimited",
         separator=separator,
-        quoted=quoted,
-        header=has_header,
+        quoted=_is_quoted(lines, separator),
+        header=header,
+        blank_lines=next(number for number, line in enumerate(lines) if line.strip()),
         columns=names,
         sample=tuple(tuple(row) for row in rows[:SAMPLE_ROWS]),
         notes=tuple(notes),
     )
 
 
-def _has_header(rows: list[list[str]]) -> bool:
-    first = rows[0]
-    known = sum(known_column(cell) is not None for cell in first)
-    numbers = any(_NUMBER.fullmatch(cell.strip()) for cell in first)
-    if known >= 2 or (known == 1 and not numbers):
-        return True
-    if numbers:
-        return False
-    later = rows[1:SAMPLE_ROWS]
-    return any(
-        all(len(row) > i and _NUMBER.fullmatch(row[i].strip()) for row in later) for i in range(len(first)) if later
+def _rows(lines: list[str], separator: str) -> list[list[str]]:
+    """Split the first lines into fields, from the first line that holds anything."""
+    if len(separator.encode()) != 1 and separator != "::":
+        raise UsageError(f"separator {separator!r} is not one character", hint="use one ASCII character, or '::'")
+    first = next(number for number, line in enumerate(lines) if line.strip())
+    return [row for row in split_fields(lines[first:], separator, quoted=_is_quoted(lines, separator)) if row]
+
+
+def _is_quoted(lines: list[str], separator: str) -> bool:
+    return separator in (",", ";") or (
+        separator == "\t" and any(re.search(r'(^|\t)"[^\t]*"(\t|$)', line) for line in lines[:SAMPLE_ROWS])
     )
-
-
-def _assumed_names(rows: list[list[str]]) -> tuple[tuple[str, ...], list[str]]:
-    """Name the columns of a file without header by the order such files customarily have."""
-    width = len(rows[0])
-    names = _CLASSIC_COLUMNS.get(width)
-    if names is None:
-        return tuple(f"column_{i + 1}" for i in range(width)), []
-    filled = [row for row in rows[:SAMPLE_ROWS] if len(row) == width]
-    asin, reviewer = r"B[0-9A-Z]{9}|\d{9}[\dX]", r"A[0-9A-Z]{9,20}"
-    if all(re.fullmatch(asin, row[0]) and re.fullmatch(reviewer, row[1]) for row in filled):
-        names = ("item_id", "user_id", *names[2:])
-        return names, ["no header: taken as item, user, ... because the ids are Amazon's"]
-    return names, [f"no header: columns taken as {', '.join(names)}; name others by position, --user-column 2"]
 
 
 def _recognise_jsonl(decoded: Decoded, lines: list[str]) -> Table:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.data.reading.recognition import Table
-from adrec_cli.data.reading.roles import ROLES, Column
+from adrec_cli.data.reading.roles import ROLES, Column, Role
 from adrec_cli.errors import InputError
 
 READING_OPTIONS: Final = (
@@ -36,7 +36,7 @@ class Remembered:
     reading: Mapping[str, Any]
 
     @property
-    def columns(self) -> dict[str, Column]:
+    def columns(self) -> dict[Role, Column]:
         """The column of each role: a name as the file has it, or a position from 1 where nothing names it."""
         return dict(self.reading.get("columns", {}))
 

@@ -1,95 +1,126 @@
-"""Which column of a table is the user, the item, the time and the rating."""
+"""Which column of a table is the user, the item, the time and the rating: all told at once, or one error."""
 
 from __future__ import annotations
 
-import re
+import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
+from adrec_cli.data.reading.column_names import ROLES, Role, known_column
+from adrec_cli.data.reading.recognition import Table
+from adrec_cli.data.reading.time_columns import TimeColumns, find_time_columns
 from adrec_cli.errors import InputError
 
-Role = Literal["user", "item", "timestamp", "rating"]
-ROLES: Final[tuple[Role, ...]] = ("user", "item", "timestamp", "rating")
+__all__ = ["ROLES", "Column", "Role", "RoleRequest", "Roles", "find_column", "find_roles"]
 
 Column = str | int
-"""A column by name, or by position counted from 1."""
+"""A column by name, or by position counted from 1. A whole number, also one in a text, is always a position."""
 
-_KNOWN: Final[dict[str, tuple[str, ...]]] = {
-    "user": ("userid", "user", "uid", "reviewerid", "visitorid", "customerid", "memberid", "username", "sessionid"),
-    "item": (
-        "itemid", "item", "iid", "parentasin", "asin", "movieid", "businessid", "productid", "artistid", "trackid",
-    ),
-    "timestamp": (
-        "timestamp", "time", "ts", "unixreviewtime", "datetime", "date", "eventtime", "eventdate", "createdat",
-    ),
-    "rating": ("rating", "overall", "stars", "score"),
-}  # fmt: skip
+_EXAMPLES: Final = 2
+_SHOWN_COLUMNS: Final = 30
+_SHOWN_WIDTH: Final = 24
 
 
 @dataclass(frozen=True, kw_only=True)
 class Roles:
-    """Positions, counted from 0, of the columns that are read; None where there is none."""
+    """Positions, counted from 0, of the columns that are read; None where there is none.
+
+    Attributes:
+        unused_times: columns that hold dates, or sound like it, and are not read.
+    """
 
     user: int
     item: int
     timestamp: int | None = None
     rating: int | None = None
+    unused_times: tuple[int, ...] = ()
 
 
-def known_column(name: str) -> tuple[str, int] | None:
-    """Return the role a customary column name stands for and its rank among the names for that role."""
-    # RecBole writes "user_id:token".
-    plain = re.sub(r"[^a-z0-9]", "", name.strip().lower().split(":")[0])
-    for role, names in _KNOWN.items():
-        if plain in names:
-            return role, names.index(plain)
-    return None
+@dataclass(frozen=True, kw_only=True)
+class RoleRequest:
+    """What is known about the roles before a table is looked at.
+
+    Attributes:
+        user, item, timestamp, rating: columns as asked for; None looks for customary names.
+        exact: roles whose column is remembered from an earlier file: a text is a name even if it is a number.
+        rating_needed: whether a missing rating column is an error.
+        rows_in_order: whether the order of the rows may be the time though a column could be it.
+        command: what was typed, without columns, for the hint.
+    """
+
+    user: Column | None = None
+    item: Column | None = None
+    timestamp: Column | None = None
+    rating: Column | None = None
+    exact: Collection[Role] = ()
+    rating_needed: bool = False
+    rows_in_order: bool = False
+    command: str = ""
+
+    def asked(self, role: Role) -> Column | None:
+        """Return the column that was asked for."""
+        column: Column | None = getattr(self, role)
+        return column
 
 
-def find_roles(
-    columns: Sequence[str],
-    path: Path,
-    *,
-    user: Column | None = None,
-    item: Column | None = None,
-    timestamp: Column | None = None,
-    rating: Column | None = None,
-    rating_needed: bool = False,
-) -> Roles:
+def find_roles(table: Table, request: RoleRequest) -> Roles:
     """Resolve the four roles of a table: as asked for, else by customary names.
 
-    Args:
-        columns: names in order.
-        path: of the file, for messages.
-        user, item, timestamp, rating: a name, or a position from 1; None looks for a customary name.
-        rating_needed: whether a missing rating column is an error.
+    The order of the rows counts as time only if no column could be it, or if `rows_in_order` says so.
 
     Raises:
-        InputError: a column is missing, or one column has two roles.
+        InputError: columns are missing, have two roles, or could be the time and are not told apart; one error that
+            names them all, the columns with examples, and what to type.
     """
-    asked = {"user": user, "item": item, "timestamp": timestamp, "rating": rating}
-    needed = {"user", "item", "rating"} if rating_needed else {"user", "item"}
-    found: dict[str, int | None] = {}
+    columns, problems, found = table.columns, list[str](), dict[Role, int]()
+    unknown: list[Role] = []
     # What is asked for comes first, so that a customary name is looked for among the rest only.
-    for role in sorted(asked, key=lambda role: asked[role] is None):
-        taken = {position for position in found.values() if position is not None}
-        position = find_column(columns, path, role, asked[role], needed=role in needed, taken=taken)
-        if position is not None and position in taken:
-            raise InputError(
-                f"{path}: column {columns[position]!r} has two roles", hint="name a different column for each role"
-            )
-        found[role] = position
-    if found["user"] is None or found["item"] is None:
-        raise AssertionError("find_column raises where a needed role is missing")
-    return Roles(user=found["user"], item=found["item"], timestamp=found["timestamp"], rating=found["rating"])
+    for role in ROLES:
+        asked = request.asked(role)
+        if asked is None:
+            continue
+        position = _position(columns, asked, exact=role in request.exact)
+        if position is None:
+            count = columns.count(asked) if isinstance(asked, str) else 0
+            several = f"{count} columns" if count else "no column"
+            problems.append(f"it has {several} {asked!r} for the {role}")
+        elif position in found.values():
+            problems.append(f"column {columns[position]!r} has two roles")
+        else:
+            found[role] = position
+    for role in ROLES:
+        if role != "timestamp" and request.asked(role) is None:
+            position = _known(columns, role, found.values())
+            if position is not None:
+                found[role] = position
+            elif role != "rating" or request.rating_needed:
+                unknown.append(role)
+    if unknown:
+        problems.append(f"it has no column that is known to be the {' or the '.join(unknown)}")
+    times = TimeColumns()
+    if request.timestamp is None:
+        times = find_time_columns(columns, table.sample, table.dtypes, taken=list(found.values()))
+        if times.chosen is not None:
+            found["timestamp"] = times.chosen
+        elif times.rivals and not request.rows_in_order:
+            problems.append(_untold_time(table, times.rivals))
+    if problems:
+        raise _role_error(table, request, problems, found, times)
+    return Roles(
+        user=found["user"],
+        item=found["item"],
+        timestamp=found.get("timestamp"),
+        rating=found.get("rating"),
+        unused_times=times.unused or times.rivals,
+    )
 
 
 def find_column(
     columns: Sequence[str],
     path: Path,
-    role: str,
+    role: Role,
     asked: Column | None,
     *,
     needed: bool,
@@ -108,24 +139,81 @@ def find_column(
     Raises:
         InputError: it is missing.
     """
-    listing = ", ".join(columns[:30]) + (", ..." if len(columns) > 30 else "")
+    listing = ", ".join(columns[:_SHOWN_COLUMNS]) + (", ..." if len(columns) > _SHOWN_COLUMNS else "")
     if asked is not None:
-        if isinstance(asked, str) and asked in columns:
-            return list(columns).index(asked)
-        position = int(asked) if str(asked).isdecimal() else 0
-        if 1 <= position <= len(columns):
-            return position - 1
-        raise InputError(
-            f"{path} has no column {asked!r} for the {role}, it has: {listing}",
-            hint=f"give a name or a position from 1 to {len(columns)} with --{role}-column",
-        )
-    known = [(known_column(name), position) for position, name in enumerate(columns) if position not in taken]
-    ranked = sorted((entry[1], position) for entry, position in known if entry is not None and entry[0] == role)
-    if ranked:
-        return ranked[0][1]
-    if needed:
+        position = _position(columns, asked, exact=False)
+        if position is None:
+            raise InputError(
+                f"{path} has no column {asked!r} for the {role}, it has: {listing}",
+                hint=f"give a name or a position from 1 to {len(columns)} with --{role}-column",
+            )
+        return position
+    position = _known(columns, role, taken)
+    if position is None and needed:
         raise InputError(
             f"{path} has no column that is known to be the {role}, it has: {listing}",
             hint=f"name it with --{role}-column, or give its position",
         )
-    return None
+    return position
+
+
+def _position(columns: Sequence[str], asked: Column, *, exact: bool) -> int | None:
+    """Return the position, from 0, that a name or a position from 1 stands for; None if there is none."""
+    if isinstance(asked, str) and (exact or not asked.isdecimal()):
+        return columns.index(asked) if columns.count(asked) == 1 else None
+    position = int(asked)
+    return position - 1 if 1 <= position <= len(columns) else None
+
+
+def _known(columns: Sequence[str], role: Role, taken: Collection[int]) -> int | None:
+    known = [(known_column(name), position) for position, name in enumerate(columns) if position not in taken]
+    ranked = sorted((entry[1], position) for entry, position in known if entry is not None and entry[0] == role)
+    return ranked[0][1] if ranked else None
+
+
+def _untold_time(table: Table, rivals: Sequence[int]) -> str:
+    shown = " and ".join(_described(table, position) for position in rivals)
+    if len(rivals) == 1:
+        return f"{shown} could be the time, but its name does not say so"
+    return f"{shown} could each be the time"
+
+
+def _role_error(
+    table: Table, request: RoleRequest, problems: list[str], found: dict[Role, int], times: TimeColumns
+) -> InputError:
+    others = [position for position in range(len(table.columns)) if position not in found.values()]
+    listing = ", ".join(_described(table, position) for position in range(len(table.columns))[:_SHOWN_COLUMNS])
+    more = ", ..." if len(table.columns) > _SHOWN_COLUMNS else ""
+    message = f"{table.path}: {'; '.join(problems)}; its columns: {listing}{more}"
+    guessed = dict(found)
+    if "timestamp" not in found and times.rivals:
+        guessed["timestamp"] = times.rivals[0]
+    free = [position for position in others if position not in guessed.values()]
+    for role in ROLES:
+        needed = role in ("user", "item") or (role == "rating" and request.rating_needed)
+        if needed and role not in guessed and free:
+            guessed[role] = free.pop(0)
+    flags = [f"--{role}-column {_spelled(table, guessed[role])}" for role in ROLES if role in guessed]
+    command = " ".join([request.command, *flags]).strip()
+    order = "; or, if the rows stand in order: --timestamp-unit order" if times.rivals else ""
+    return InputError(message, hint=f"say which is which, for example: {command}{order}")
+
+
+def _spelled(table: Table, position: int) -> str:
+    """Return a column as it is typed: by name where a name can mean only it, else by position."""
+    name = table.columns[position]
+    named = table.header or table.layout in ("jsonl", "parquet", "arrow")
+    plain = bool(name.strip()) and not name.isdecimal() and table.columns.count(name) == 1
+    return shlex.quote(name) if named and plain else str(position + 1)
+
+
+def _described(table: Table, position: int) -> str:
+    """Return a column with its first values."""
+    values = [row[position] for row in table.sample if len(row) > position and row[position].strip()]
+    examples = list(dict.fromkeys(values))[:_EXAMPLES]
+    shown = ", ".join(repr(_shortened(value)) for value in examples)
+    return f"{table.columns[position]} ({shown})" if shown else f"{table.columns[position]} (empty)"
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= _SHOWN_WIDTH else f"{value[: _SHOWN_WIDTH - 1]}…"

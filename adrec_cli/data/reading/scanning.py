@@ -46,7 +46,7 @@ def scan(table: Table, positions: Sequence[int]) -> pl.LazyFrame:
     frame = pl.scan_csv(
         plain,
         has_header=False,
-        skip_rows=1 if table.header else 0,
+        skip_rows=table.lines_before,
         separator=table.separator,
         quote_char='"' if table.quoted else None,
         schema=dict.fromkeys(every, pl.String),
@@ -61,7 +61,7 @@ def scan_lines(table: Table) -> pl.LazyFrame:
     return pl.scan_csv(
         literal(table.decoded.plain),
         has_header=False,
-        skip_rows=1 if table.header else 0,
+        skip_rows=table.lines_before,
         # A byte that text does not hold: every line stays whole.
         separator="\x01",
         quote_char=None,

@@ -10,8 +10,9 @@ from typing import Any, Final
 import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
+from adrec_cli.data.reading.column_names import known_column
 from adrec_cli.data.reading.recognition import Table
-from adrec_cli.data.reading.roles import Column, find_roles, known_column
+from adrec_cli.data.reading.roles import Column, find_column
 from adrec_cli.data.reading.scanning import scan_lines
 from adrec_cli.errors import InputError
 
@@ -64,11 +65,12 @@ def find_sequence_columns(
     # A list beside a column of single items is a feature (a history, say), not the sequence.
     if items is None or (item is None and any((known_column(name) or ("",))[0] == "item" for name in _single(table))):
         return None
-    roles = find_roles(table.columns, table.path, user=user, item=items)
+    position = find_column(table.columns, table.path, "user", user, needed=True)
+    assert position is not None
     parts = {part: name for name in table.columns for part in ("valid", "test") if _plain(name) in _part_names(part)}
     held_out = _plain(items) == "train" and len(parts) == 2
     return SequenceColumns(
-        user=table.columns[roles.user],
+        user=table.columns[position],
         items=items,
         timestamps=None if held_out else next((name for name in lists if _plain(name) in _TIME_LISTS), None),
         valid=parts["valid"] if held_out else None,

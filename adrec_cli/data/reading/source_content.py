@@ -26,7 +26,7 @@ from adrec_cli.data.reading.events import read_interactions
 from adrec_cli.data.reading.item_metadata import read_metadata
 from adrec_cli.data.reading.literal_lines import as_json_lines
 from adrec_cli.data.reading.recognition import Table, recognise
-from adrec_cli.data.reading.remembered import Remembered, describe_reading
+from adrec_cli.data.reading.remembered import describe_reading
 from adrec_cli.errors import InputError
 
 SCRATCH_FOLDER: Final = ".scratch"
@@ -89,7 +89,7 @@ def read_source(plan: Plan, scratch: Path) -> SourceContent:
     tables = [_recognise(path, plan, scratch) for path in plan.paths]
     _check_alike(tables)
     metadata = None if plan.item is None else _read_items(plan.item, scratch, keep_blanks=plan.settings.keep_blanks)
-    options = _read_options(plan.settings, plan.remembered)
+    options = _read_options(plan)
     interactions, report = read_interactions(tables, options, parts=plan.parts, scratch=scratch)
     return SourceContent(
         interactions=interactions,
@@ -139,7 +139,9 @@ def _recognise(path: Path, plan: Plan, scratch: Path) -> Table:
     if plan.remembered is not None and decoded.container == "text":
         separator = separator or plan.remembered.get("separator")
         header = plan.remembered.get("header") if header is None else header
-    return recognise(decoded, separator=separator, header=header, columns=columns)
+    asked = (settings.user_column, settings.item_column, settings.timestamp_column, settings.rating_column)
+    named = {column for column in asked if isinstance(column, str) and not column.isdecimal()}
+    return recognise(decoded, separator=separator, header=header, columns=columns, named=named)
 
 
 def _decode(path: Path, encoding: str | None, scratch: Path) -> Decoded:
@@ -160,7 +162,8 @@ def _check_alike(tables: list[Table]) -> None:
             )
 
 
-def _read_options(settings: Settings, remembered: Remembered | None) -> ReadOptions:
+def _read_options(plan: Plan) -> ReadOptions:
+    settings = plan.settings
     return ReadOptions(
         user=settings.user_column,
         item=settings.item_column,
@@ -170,7 +173,8 @@ def _read_options(settings: Settings, remembered: Remembered | None) -> ReadOpti
         min_rating=settings.min_rating,
         on_bad_row=settings.on_bad_row,
         keep_blanks=settings.keep_blanks,
-        remembered=remembered,
+        remembered=plan.remembered,
+        command=plan.command,
     )
 
 
