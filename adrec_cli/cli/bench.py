@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def bench(
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", metavar="NAME", help="Data set in the workspace; by default one is drawn.",
+        typer.Option("--dataset", metavar="NAME", help="Data set in the workspace [default: a generated one].",
                      autocompletion=completion.workspace_dataset),
     ] = None,
-    users: Annotated[int, typer.Option("--users", metavar="N", help="Users ranked at most.")] = 4096,
+    users: Annotated[int, typer.Option("--users", metavar="N", help="Maximum number of users to rank.")] = 4096,
     *,
     computing: Computing,
     common: Common,

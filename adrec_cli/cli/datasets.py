@@ -40,7 +40,7 @@ def list_datasets(ctx: typer.Context, *, common: Common, session: Session) -> No
 
 def show_dataset(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Of the data set.", autocompletion=completion.named_dataset)
+        str, typer.Argument(metavar="NAME", help="Name of the data set.", autocompletion=completion.named_dataset)
     ],
     *,
     common: Common,

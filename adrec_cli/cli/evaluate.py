@@ -21,23 +21,26 @@ if TYPE_CHECKING:
 def evaluate(
     name: Annotated[
         str,
-        typer.Argument(metavar="CHECKPOINT", help="Path or bare name of a checkpoint; mostpop for the baseline.",
+        typer.Argument(metavar="CHECKPOINT", help="Path or bare name of a checkpoint, or mostpop for the baseline.",
                        autocompletion=completion.evaluable),
     ],
     *,
     dataset: DatasetName = None,
     part: Annotated[
         str,
-        typer.Option(metavar="test|valid", help="Held-out items.", autocompletion=completion.among(["test", "valid"])),
+        typer.Option(metavar="test|valid",
+                help="Held-out items to rank: valid or test.", autocompletion=completion.among(["test", "valid"])),
     ] = "test",
     candidates: Candidates,
     denoising: Denoising,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of drawn items and of sampling noise.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of drawn items and of sampling noise.")] = 0,
     slices: Annotated[
-        bool, typer.Option("--slices", help="Also by head and tail items, long and short histories, cold targets.")
+        bool, typer.Option("--slices",
+                help="Report slices too: head and tail items, long and short histories, cold targets.")
     ] = False,
     beyond_accuracy: Annotated[
-        bool, typer.Option("--beyond-accuracy", help="Also coverage, Gini, novelty, popularity and diversity of lists.")
+        bool, typer.Option("--beyond-accuracy",
+                help="Report coverage, Gini, novelty, popularity and diversity of the lists too.")
     ] = False,
     computing: Computing,
     common: Common,

@@ -14,11 +14,11 @@ from adrec_cli.cli.options.common import Common, DatasetName
 
 
 def export(
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="To write: .onnx, or .pt2 for torch.export.")],
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="File to write: .onnx, or .pt2 for torch.export.")],
     *,
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="NAME", help="Model or checkpoint; by default the promoted one.",
+        typer.Option("--model", metavar="NAME", help="Model or checkpoint [default: the promoted one].",
                      autocompletion=completion.checkpoint_or_model),
     ] = None,
     dataset: DatasetName = None,

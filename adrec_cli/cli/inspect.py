@@ -30,18 +30,20 @@ _LABELS = {
 def inspect(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[CHECKPOINT]...", help="Checkpoints or models; all models by default.",
+        typer.Argument(metavar="[CHECKPOINT]...", help="Checkpoints or models [default: all models].",
                        show_default=False, autocompletion=completion.checkpoint_or_model),
     ] = None,
     *,
     item: Annotated[
-        list[str] | None, typer.Option("--item", metavar="ID", help="Show its nearest neighbours; repeatable.")
+        list[str] | None, typer.Option("--item", metavar="ID",
+                help="Item whose nearest neighbours to show; repeatable.")
     ] = None,
-    k: Annotated[int, typer.Option("-k", "--top", metavar="K", help="Neighbours of each item.")] = 10,
-    clusters: Annotated[int, typer.Option(metavar="N", help="Of k-means, for the silhouette.")] = 10,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of k-means and of the noise.")] = 0,
-    explain: Annotated[bool, typer.Option("--explain/--no-explain", help="Say what each figure means.")] = True,
-    threads: Annotated[int | None, typer.Option(metavar="N", help="CPU threads; PyTorch's choice by default.")] = None,
+    k: Annotated[int, typer.Option("-k", "--top", metavar="K", help="Number of neighbours of each item.")] = 10,
+    clusters: Annotated[int, typer.Option(metavar="N", help="Number of clusters of k-means, for the silhouette.")] = 10,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of k-means and of the noise.")] = 0,
+    explain: Annotated[bool, typer.Option("--explain/--no-explain", help="Explain what each figure means.")] = True,
+    threads: Annotated[int | None, typer.Option(metavar="N",
+            help="Number of CPU threads [default: PyTorch's choice].")] = None,
     dataset: DatasetName = None,
     common: Common,
     session: Session,

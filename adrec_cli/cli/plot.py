@@ -26,20 +26,24 @@ def plot(
                      help=f"{', '.join(completion.PICTURE_KINDS)}; repeatable."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="To write to; the data set's reports by default.",
+        Path | None, typer.Option("--out", metavar="FOLDER",
+                help="Folder to write to [default: the data set's reports].",
                                   file_okay=False)
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="Of sweeps, slices and steps; ndcg@10 or the one monitored.")
+        str | None, typer.Option(metavar="METRIC",
+                help="Metric of sweeps, slices and steps [default: ndcg@10 or the monitored one].")
     ] = None,
     steps: Annotated[
         list[Path] | None,
         typer.Option("--steps", metavar="FILE", dir_okay=False,
-                     help="What evaluate --steps 1,2,4 --json printed; repeatable."),
+                     help="Output of evaluate --steps 1,2,4 --json; repeatable."),
     ] = None,
-    items: Annotated[int, typer.Option(metavar="N", min=8, help="Points on a map of item vectors, at most.")] = 2000,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of t-SNE and of the noise.")] = 0,
-    threads: Annotated[int | None, typer.Option(metavar="N", help="CPU threads; PyTorch's choice by default.")] = None,
+    items: Annotated[int, typer.Option(metavar="N", min=8,
+            help="Maximum number of points on a map of item vectors.")] = 2000,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of t-SNE and of the noise.")] = 0,
+    threads: Annotated[int | None, typer.Option(metavar="N",
+            help="Number of CPU threads [default: PyTorch's choice].")] = None,
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip

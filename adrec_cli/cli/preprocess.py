@@ -26,10 +26,10 @@ def preprocess(
     columns: Columns,
     cut: Cut,
     max_length: Annotated[
-        int | None, typer.Option(metavar="N", help="Newest interactions kept of a user; 0 for all.")
+        int | None, typer.Option(metavar="N", help="Maximum number of newest interactions kept per user; 0 for all.")
     ] = None,
     raw: Raw = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be made; write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be made, and write nothing.")] = False,
     force: Force = False,
     common: Common,
     session: Session,

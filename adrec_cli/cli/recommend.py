@@ -23,25 +23,27 @@ if TYPE_CHECKING:
 
 def recommend(
     *,
-    user: Annotated[list[str] | None, typer.Option("--user", metavar="ID", help="Known user; repeatable.")] = None,
+    user: Annotated[list[str] | None, typer.Option("--user", metavar="ID",
+            help="Id of a known user; repeatable.")] = None,
     history: Annotated[
         list[str] | None,
-        typer.Option("--history", metavar='"ID,ID,..."', help="Items of somebody unknown, oldest first; repeatable."),
+        typer.Option("--history", metavar='"ID,ID,..."', help="Item ids of an unknown user, oldest first; repeatable."),
     ] = None,
-    k: Annotated[int, typer.Option("-k", "--top", metavar="K", help="Items for each.")] = 10,
+    k: Annotated[int, typer.Option("-k", "--top", metavar="K", help="Number of items per user.")] = 10,
     include_seen: Annotated[
-        bool, typer.Option("--include-seen/--exclude-seen", help="Whether items of the history may come back.")
+        bool, typer.Option("--include-seen/--exclude-seen",
+                help="Whether items of the history may be recommended again.")
     ] = False,
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="NAME", help="Model or checkpoint; by default the promoted one.",
+        typer.Option("--model", metavar="NAME", help="Model or checkpoint [default: the promoted one].",
                      autocompletion=completion.checkpoint_or_model),
     ] = None,
     dataset: DatasetName = None,
     choice: Choice,
     many: Many,
     denoising: Denoising,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of sampling noise.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sampling noise.")] = 0,
     computing: Computing,
     common: Common,
     session: Session,

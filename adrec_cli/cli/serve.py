@@ -24,18 +24,18 @@ _PANEL, _RANKING = "Limits", "Ranking"
 class Sampled:
     """How a diffusion model samples: without noise, or with noise common to all, so that answers repeat."""
 
-    steps: Annotated[int, option("--steps", panel=_RANKING, metavar="N", help="Reverse steps.")] = 1
+    steps: Annotated[int, option("--steps", panel=_RANKING, metavar="N", help="Number of reverse steps.")] = 1
     temperature: Annotated[
         float | None,
         option("--temperature", panel=_RANKING, metavar="X",
-               help="Standard deviation of the noise; by default 0, and 1 with several samples."),
+               help="Standard deviation of the noise [default: 0, or 1 with several samples]."),
     ] = None  # fmt: skip
     samples: Samples = 1
     merge: Merge = "reciprocal-rank"
     sampler: Sampler = "ddpm"
     eta: Eta = 0.0
     guidance: Guidance = None
-    seed: Annotated[int, option("--seed", panel=_RANKING, metavar="N", help="Of the noise.")] = 0
+    seed: Annotated[int, option("--seed", panel=_RANKING, metavar="N", help="Seed of the noise.")] = 0
 
     def sampling(self) -> Sampling:
         """Return the sampling as models take it."""
@@ -60,24 +60,36 @@ class Sampled:
 class RequestLimits:
     """What a request may ask for."""
 
-    max_k: Annotated[int, option("--max-k", panel=_PANEL, metavar="N", help="Items an answer may have.")] = 1_000
+    max_k: Annotated[
+        int, option("--max-k", panel=_PANEL, metavar="N", help="Maximum number of items in an answer.")
+    ] = 1_000
     max_history: Annotated[
-        int, option("--max-history", panel=_PANEL, metavar="N", help="Items a history may have.")
+        int, option("--max-history", panel=_PANEL, metavar="N", help="Maximum number of items in a history.")
     ] = 10_000
-    max_body: Annotated[int, option("--max-body", panel=_PANEL, metavar="BYTES", help="Of a request.")] = 1_000_000
-    max_batch: Annotated[int, option("--max-batch", panel=_PANEL, metavar="N", help="Requests answered together.")] = 64
+    max_body: Annotated[
+        int, option("--max-body", panel=_PANEL, metavar="BYTES", help="Maximum size of a request body.")
+    ] = 1_000_000
+    max_batch: Annotated[
+        int, option("--max-batch", panel=_PANEL, metavar="N", help="Maximum number of requests answered together.")
+    ] = 64
     max_waiting: Annotated[
-        int, option("--max-waiting", panel=_PANEL, metavar="N", help="Requests that wait; one more gets a 503.")
+        int,
+        option(
+            "--max-waiting",
+            panel=_PANEL,
+            metavar="N",
+            help="Maximum number of waiting requests; one more is answered with 503.",
+        ),
     ] = 1_024
 
 
 def serve(
     *,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="To listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", help="To listen on.")] = 8000,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", help="Port to listen on.")] = 8000,
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="NAME", help="Model or checkpoint; by default the promoted one.",
+        typer.Option("--model", metavar="NAME", help="Model or checkpoint [default: the promoted one].",
                      autocompletion=completion.checkpoint_or_model),
     ] = None,
     dataset: DatasetName = None,

@@ -15,7 +15,8 @@ from adrec_cli.errors import ExitCode
 
 def verify(
     place: Annotated[
-        Path | None, typer.Argument(metavar="[WORKSPACE]", help="To check; --workspace by default.", show_default=False)
+        Path | None,
+        typer.Argument(metavar="[WORKSPACE]", help="Workspace to check [default: --workspace].", show_default=False),
     ] = None,
     *,
     raw: Raw = None,

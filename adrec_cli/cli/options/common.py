@@ -22,27 +22,29 @@ def option(*names: str, panel: str, help: str, complete: Any = None, **more: Any
 
 Raw = Annotated[
     Path | None,
-    typer.Option(help="Folder with raw files; NAME/ in it is looked into first.", envvar="ADREC_RAW", file_okay=False),
+    typer.Option(
+        help="Folder with raw files; its subfolder NAME is searched first.", envvar="ADREC_RAW", file_okay=False
+    ),
 ]
 DatasetName = Annotated[
     str | None,
-    typer.Option("--dataset", metavar="NAME", help="Data set in the workspace; the only one by default.",
+    typer.Option("--dataset", metavar="NAME", help="Data set in the workspace [default: the only one].",
                  autocompletion=completion.workspace_dataset),
 ]  # fmt: skip
 DatasetArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[DATASET]", help="Data set in the workspace; the only one by default.", show_default=False,
+    typer.Argument(metavar="[DATASET]", help="Data set in the workspace [default: the only one].", show_default=False,
                    autocompletion=completion.workspace_dataset),
 ]  # fmt: skip
 ModelName = Annotated[
-    str, typer.Option("--model", metavar="NAME", help="What to train.", autocompletion=completion.model_names)
+    str, typer.Option("--model", metavar="NAME", help="Model to train.", autocompletion=completion.model_names)
 ]
 Source = Annotated[
     str,
-    typer.Argument(metavar="SOURCE", help="Named data set, or path of a file, folder or quoted glob.",
+    typer.Argument(metavar="SOURCE", help="Named data set, or the path of a file, a folder or a quoted glob.",
                    autocompletion=completion.named_dataset),
 ]  # fmt: skip
-Force = Annotated[bool, typer.Option("--force", help="Do it again even if it is up to date.")]
+Force = Annotated[bool, typer.Option("--force", help="Run again even if the result is up to date.")]
 
 
 def parent_option(stage_name: str) -> Any:
@@ -64,12 +66,13 @@ class Common:
 
     workspace: Annotated[
         Path,
-        option("--workspace", "-w", panel=_COMMON, help="Folder of all artifacts.", envvar=WORKSPACE_VARIABLE),
+        option("--workspace", "-w", panel=_COMMON, help="Folder that holds all artifacts.", envvar=WORKSPACE_VARIABLE),
     ] = DEFAULT_WORKSPACE
     json: Annotated[bool, option("--json", panel=_COMMON, help="Print the result as one JSON document.")] = False
-    quiet: Annotated[bool, option("--quiet", "-q", panel=_COMMON, help="No progress and no notes.")] = False
+    quiet: Annotated[bool, option("--quiet", "-q", panel=_COMMON, help="Suppress progress and notes.")] = False
     log_format: Annotated[
-        LogFormat, option("--log-format", panel=_COMMON, help="Messages on stderr for people, or JSON lines.")
+        LogFormat,
+        option("--log-format", panel=_COMMON, help="Format of messages on stderr: text for people, or JSON lines."),
     ] = LogFormat.TEXT
     debug: Annotated[bool, option("--debug", panel=_COMMON, help="Show the traceback of an error.")] = False
 
@@ -80,9 +83,10 @@ class Computing:
 
     device: Annotated[
         str,
-        option("--device", panel=_COMPUTING, metavar="NAME", help="auto, cpu, cuda, cuda:1, ...",
+        option("--device", panel=_COMPUTING, metavar="NAME", help="Device to compute on: auto, cpu, cuda, cuda:1, ...",
                 complete=completion.among(["auto", "cpu", "cuda"])),
     ] = "auto"  # fmt: skip
     threads: Annotated[
-        int | None, option("--threads", panel=_COMPUTING, metavar="N", help="CPU threads; PyTorch's choice by default.")
+        int | None,
+        option("--threads", panel=_COMPUTING, metavar="N", help="Number of CPU threads [default: PyTorch's choice]."),
     ] = None

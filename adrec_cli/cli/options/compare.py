@@ -23,25 +23,25 @@ class Comparing:
     models: Annotated[
         str,
         option("--models", panel=_PANEL, metavar="NAME,...",
-               help="Models, or MODEL/STAGE such as adrec/pretrain; all that are trained, and mostpop, by default.",
+               help="Models, or MODEL/STAGE such as adrec/pretrain [default: all that are trained, and mostpop].",
                complete=completion.compared_models),
     ] = ""  # fmt: skip
     metrics: Annotated[
         str,
         option(
-            "--metrics", panel=_PANEL, metavar="NAME,...", help="Shown and tested; the first one decides the order."
+            "--metrics", panel=_PANEL, metavar="NAME,...", help="Metrics to show and test; the first decides the order."
         ),
     ] = "ndcg@10,hr@10"
     against: Annotated[
         str | None,
         option("--against", panel=_PANEL, metavar="NAME",
-               help="Model that differences are to; the best one other than adrec by default.",
+               help="Model to compare the others with [default: the best one other than adrec].",
                complete=completion.compared_models),
     ] = None  # fmt: skip
     evaluate: Annotated[
         bool,
         option("--evaluate/--no-evaluate", panel=_PANEL,
-               help="Evaluate what has not been, or not as it is now; or leave it out."),
+               help="Evaluate models that have no up-to-date evaluation, or leave them out."),
     ] = True  # fmt: skip
 
     def options(self, *, seeds: int) -> CompareOptions:
@@ -64,19 +64,21 @@ class Seeds:
     seeds: Annotated[
         int,
         option("--seeds", panel=_SEEDS, metavar="N",
-               help="Train every model with N seeds, beside itself, and average; resumes, and skips what is done."),
+               help="Train every model with N seeds in folders of their own and average; finished trainings "
+                    "are skipped."),
     ] = 0  # fmt: skip
     preset: Annotated[
         str | None,
         option("--preset", panel=_SEEDS, metavar="NAME",
-               help="Options that ship, instead of those a model was trained with.", complete=completion.preset),
+               help="Preset to train with, instead of the options each model was trained "
+                    "with.", complete=completion.preset),
     ] = None  # fmt: skip
     config: Annotated[
-        Path | None, option("--config", panel=_SEEDS, metavar="FILE", help="Options in TOML.", dir_okay=False)
+        Path | None, option("--config", panel=_SEEDS, metavar="FILE", help="TOML file with options.", dir_okay=False)
     ] = None
     set: Annotated[
         list[str] | None,
-        option("--set", panel=_SEEDS, metavar="TABLE.KEY=VALUE", help="Any option of the TOML; repeatable."),
+        option("--set", panel=_SEEDS, metavar="TABLE.KEY=VALUE", help="Any option of the TOML file; repeatable."),
     ] = None
 
     def experiment(self) -> ExperimentOptions:

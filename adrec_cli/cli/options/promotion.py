@@ -24,13 +24,13 @@ class Promotion:
     ] = None  # fmt: skip
     tolerance: Annotated[
         float,
-        option("--tolerance", panel=_PANEL, metavar="X", help="Without a rule: how much lower the metric may be."),
+        option("--tolerance", panel=_PANEL, metavar="X", help="Allowed drop of the metric where no rule is given."),
     ] = 0.0  # fmt: skip
     keep: Annotated[
-        int, option("--keep", panel=_PANEL, metavar="N", help="Generations kept, to go back to with adrec rollback.")
+        int, option("--keep", panel=_PANEL, metavar="N", help="Number of promoted models to keep for adrec rollback.")
     ] = 5
     cold: Annotated[
-        bool, option("--cold", panel=_PANEL, help="Train from fresh weights, not from the current model.")
+        bool, option("--cold", panel=_PANEL, help="Train from fresh weights rather than from the current model.")
     ] = False
 
     def options(self) -> PromotionOptions:

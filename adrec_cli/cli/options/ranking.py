@@ -19,21 +19,32 @@ _PANEL = "Ranking"
 
 Sampler = Annotated[
     str,
-    option("--sampler", panel=_PANEL, metavar="ddpm|ddim", help="How the reverse steps are taken.",
+    option("--sampler", panel=_PANEL, metavar="ddpm|ddim", help="Sampler of the reverse steps.",
            complete=completion.among(["ddpm", "ddim"])),
 ]  # fmt: skip
-Eta = Annotated[float, option("--eta", panel=_PANEL, metavar="X", help="Of ddim, 0 to 1: noise that each step adds.")]
+Eta = Annotated[
+    float, option("--eta", panel=_PANEL, metavar="X", help="Share of noise each ddim step adds, from 0 to 1.")
+]
 Samples = Annotated[
-    int, option("--samples", panel=_PANEL, metavar="N", help="Denoised samples of each history, merged.")
+    int,
+    option(
+        "--samples", panel=_PANEL, metavar="N", help="Number of denoised samples of each history, merged into one list."
+    ),
 ]
 Merge = Annotated[
     str,
-    option("--merge", panel=_PANEL, metavar="reciprocal-rank|mean-score", help="How samples become one list.",
+    option("--merge", panel=_PANEL, metavar="reciprocal-rank|mean-score",
+            help="Rule that merges samples into one list.",
            complete=completion.among(["reciprocal-rank", "mean-score"])),
 ]  # fmt: skip
 Guidance = Annotated[
     float | None,
-    option("--guidance", panel=_PANEL, metavar="W", help="Scale of guidance by the history; else as configured."),
+    option(
+        "--guidance",
+        panel=_PANEL,
+        metavar="W",
+        help="Scale of guidance by the history [default: as the model was configured].",
+    ),
 ]
 
 
@@ -43,19 +54,19 @@ class Denoising:
 
     steps: Annotated[
         str | None,
-        option("--steps", panel=_PANEL, metavar="N", help="Reverse steps; as many as trained by default."),
+        option("--steps", panel=_PANEL, metavar="N", help="Number of reverse steps [default: as many as trained]."),
     ] = None
     noise: Annotated[
         str,
         option("--noise", panel=_PANEL, metavar="seeded|common|zero",
-               help="Drawn for each history, drawn once for all, or none.",
+               help="Noise of the reverse steps: drawn for each history, once for all, or zero.",
                complete=completion.among(["seeded", "common", "zero"])),
     ] = "seeded"  # fmt: skip
     sampler: Sampler = "ddpm"
     eta: Eta = 0.0
     temperature: Annotated[
         float,
-        option("--temperature", panel=_PANEL, metavar="X", help="Standard deviation of the noise; 0 is none."),
+        option("--temperature", panel=_PANEL, metavar="X", help="Standard deviation of the noise; 0 for none."),
     ] = 1.0
     samples: Samples = 1
     merge: Merge = "reciprocal-rank"
@@ -99,10 +110,11 @@ class Candidates:
     negatives: Annotated[
         str | None,
         option("--negatives", panel=_PANEL, metavar="N|FILE",
-                help="Rank against N drawn items, or those of a file in ReChorus's form; by default against all."),
+                help="Rank against N drawn items or those of a file in ReChorus's form [default: the whole "
+                     "catalogue]."),
     ] = None  # fmt: skip
     mask_seen: Annotated[
-        bool, option("--mask-seen", panel=_PANEL, help="Items of the history do not compete; the paper lets them.")
+        bool, option("--mask-seen", panel=_PANEL, help="Exclude items of the history from ranking; the paper does not.")
     ] = False
 
     def evaluation(

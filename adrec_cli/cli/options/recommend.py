@@ -22,17 +22,21 @@ class Choice:
     """Which items may come back."""
 
     candidates: Annotated[
-        Path | None, option("--candidates", panel=_ITEMS, metavar="FILE", help="Only these items.", dir_okay=False)
+        Path | None,
+        option(
+            "--candidates", panel=_ITEMS, metavar="FILE", help="File of the only items to recommend.", dir_okay=False
+        ),
     ] = None
     exclude_items: Annotated[
-        Path | None, option("--exclude-items", panel=_ITEMS, metavar="FILE", help="Not these items.", dir_okay=False)
+        Path | None,
+        option("--exclude-items", panel=_ITEMS, metavar="FILE", help="File of items not to recommend.", dir_okay=False),
     ] = None
     category: Annotated[
         list[str] | None,
-        option("--category", panel=_ITEMS, metavar="NAME", help="Only items of this category; repeatable."),
+        option("--category", panel=_ITEMS, metavar="NAME", help="Category to recommend from; repeatable."),
     ] = None
     min_count: Annotated[
-        int, option("--min-count", panel=_ITEMS, metavar="N", help="Only items with so many train events.")
+        int, option("--min-count", panel=_ITEMS, metavar="N", help="Minimum number of train events of an item.")
     ] = 0
 
     def items(self) -> ItemChoice:
@@ -51,28 +55,36 @@ class Choice:
 class Many:
     """A batch: whom for, and where to."""
 
-    all: Annotated[bool, option("--all", panel=_MANY, help="All users of the data set.")] = False
+    all: Annotated[bool, option("--all", panel=_MANY, help="Recommend to all users of the data set.")] = False
     users: Annotated[
         Path | None,
-        option("--users", panel=_MANY, metavar="FILE", help="Ids, one a line, or a column user_id.", dir_okay=False),
+        option(
+            "--users",
+            panel=_MANY,
+            metavar="FILE",
+            help="File of user ids: one per line, or a column user_id.",
+            dir_okay=False,
+        ),
     ] = None
     histories: Annotated[
         Path | None,
         option("--histories", panel=_MANY, metavar="FILE",
-               help="user_id and history (JSON lines, Parquet), or one event a row (CSV).", dir_okay=False),
+               help="File of histories: user_id and history (JSON lines, Parquet), or one event per row "
+                    "(CSV).", dir_okay=False),
     ] = None  # fmt: skip
     events: Annotated[
         Path | None,
         option("--events", panel=_MANY, metavar="FILE",
-               help="Newest events (user_id, item_id, timestamp), put behind the histories.", dir_okay=False),
+               help="File of the newest events (user_id, item_id, timestamp), appended to the "
+                    "histories.", dir_okay=False),
     ] = None  # fmt: skip
     out: Annotated[
         Path | None,
-        option("--out", "-o", panel=_MANY, metavar="FILE", help="A .parquet, .jsonl or .csv file; - is stdout."),
+        option("--out", "-o", panel=_MANY, metavar="FILE", help="Output file: .parquet, .jsonl or .csv; - for stdout."),
     ] = None
     format: Annotated[
         str | None,
-        option("--format", panel=_MANY, metavar="NAME", help="Of --out, where its name does not tell.",
+        option("--format", panel=_MANY, metavar="NAME", help="Format of --out where its name does not tell.",
                complete=completion.among(["parquet", "jsonl", "csv"])),
     ] = None  # fmt: skip
 

@@ -21,34 +21,39 @@ class Trying:
     vary: Annotated[
         list[str] | None,
         option("--vary", panel=_PANEL, metavar="KEY=VALUE,...",
-                help="Try these values of an option, such as lambda or stages.align.epochs; repeatable.",
+                help="Option and the values to try, such as lambda or stages.align.epochs; repeatable.",
                 complete=completion.varied_option),
     ] = None  # fmt: skip
     ablate: Annotated[
         list[str] | None,
         option("--ablate", panel=_PANEL, metavar="NAME",
-                help="Leave out a part of ADRec, such as three-stage or token-level; repeatable.",
+                help="Part of ADRec to leave out, such as three-stage or token-level; repeatable.",
                 complete=completion.ablation),
     ] = None  # fmt: skip
     grid: Annotated[
-        bool, option("--grid", panel=_PANEL, help="All combinations of what is varied; one at a time by default.")
+        bool, option("--grid", panel=_PANEL, help="Try all combinations [default: one option at a time].")
     ] = False
     base: Annotated[
         bool, option("--base/--no-base", panel=_PANEL, help="Run the unchanged options too, except in a grid.")
     ] = True
     seeds: Annotated[
-        int, option("--seeds", panel=_PANEL, metavar="N", help="Trainings of each run; intervals are over them.")
+        int,
+        option(
+            "--seeds", panel=_PANEL, metavar="N", help="Number of trainings of each variant; intervals are over them."
+        ),
     ] = 1
     name: Annotated[
-        str, option("--name", panel=_PANEL, metavar="NAME", help="Of the sweep; made of what is tried by default.")
+        str,
+        option("--name", panel=_PANEL, metavar="NAME", help="Name of the sweep [default: made from what is tried]."),
     ] = ""
     picture: Annotated[
-        bool, option("--picture/--no-picture", panel=_PANEL, help="Draw what was found, as SVG and PNG.")
+        bool, option("--picture/--no-picture", panel=_PANEL, help="Draw the results as SVG and PNG.")
     ] = True
     test: Annotated[
         bool,
         option("--test", panel=_PANEL,
-                help="Rank the test items as well. Choose among runs by validation, or nothing is left to test on."),
+                help="Rank the test items as well. Choose among variants by validation, or nothing is left to "
+                     "test on."),
     ] = False  # fmt: skip
 
     def design(self) -> Design:

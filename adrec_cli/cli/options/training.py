@@ -22,48 +22,59 @@ class Training:
     """What a stage learns with; flags lie over --set, which lies over --config, which lies over --preset."""
 
     preset: Annotated[
-        str | None, option("--preset", panel=_PANEL, metavar="NAME", help="Options that ship, such as paper.",
+        str | None, option("--preset", panel=_PANEL, metavar="NAME", help="Preset of options, such as paper.",
                             complete=completion.preset)
     ] = None  # fmt: skip
     config: Annotated[
-        Path | None, option("--config", panel=_PANEL, metavar="FILE", help="Options in TOML.", dir_okay=False)
+        Path | None, option("--config", panel=_PANEL, metavar="FILE", help="TOML file with options.", dir_okay=False)
     ] = None
     set: Annotated[
         list[str] | None,
-        option("--set", panel=_PANEL, metavar="TABLE.KEY=VALUE", help="Any option of the TOML; repeatable."),
+        option("--set", panel=_PANEL, metavar="TABLE.KEY=VALUE", help="Any option of the TOML file; repeatable."),
     ] = None
     epochs: Annotated[
-        int | None, option("--epochs", panel=_PANEL, metavar="N", help="At most so many, of each stage.")
+        int | None, option("--epochs", panel=_PANEL, metavar="N", help="Maximum number of epochs of each stage.")
     ] = None
     patience: Annotated[
         int | None,
-        option("--patience", panel=_PANEL, metavar="N", help="Validations without progress before it stops; 0: never."),
+        option("--patience", panel=_PANEL, metavar="N",
+                help="Validations without improvement before training stops; 0 for never."),
     ] = None  # fmt: skip
     monitor: Annotated[
-        str | None, option("--monitor", panel=_PANEL, metavar="METRIC", help="What decides, such as ndcg@10.")
+        str | None, option("--monitor", panel=_PANEL, metavar="METRIC",
+                help="Validation metric that decides, such as ndcg@10.")
     ] = None  # fmt: skip
-    learning_rate: Annotated[float | None, option("--learning-rate", panel=_PANEL, metavar="X", help="Of Adam.")] = None
-    batch_size: Annotated[int | None, option("--batch-size", panel=_PANEL, metavar="N", help="Samples a step.")] = None
+    learning_rate: Annotated[
+        float | None, option("--learning-rate", panel=_PANEL, metavar="X", help="Learning rate of the Adam optimizer.")
+    ] = None
+    batch_size: Annotated[
+        int | None, option("--batch-size", panel=_PANEL, metavar="N", help="Training samples per step.")
+    ] = None
     mse_weight: Annotated[
-        float | None, option("--mse-weight", panel=_PANEL, metavar="X", help="Of the denoising loss (eta).")
+        float | None, option("--mse-weight", panel=_PANEL, metavar="X", help="Weight of the denoising loss (eta).")
     ] = None  # fmt: skip
     max_length: Annotated[
-        int | None, option("--max-length", panel=_PANEL, metavar="N", help="Newest items a model looks at.")
+        int | None,
+        option(
+            "--max-length", panel=_PANEL, metavar="N", help="Maximum history length: the newest items a model sees."
+        ),
     ] = None
     precision: Annotated[
         str | None,
-        option("--precision", panel=_PANEL, metavar="NAME", help="Of the network: float32 or bf16.",
+        option("--precision", panel=_PANEL, metavar="NAME",
+                help="Floating-point precision of the network: float32 or bf16.",
                 complete=completion.among(["float32", "bf16"])),
     ] = None  # fmt: skip
     compile: Annotated[
-        bool | None, option("--compile/--no-compile", panel=_PANEL, help="Run the blocks through torch.compile.")
+        bool | None,
+        option("--compile/--no-compile", panel=_PANEL, help="Compile the Transformer blocks with torch.compile."),
     ] = None
     seed: Annotated[
-        int | None, option("--seed", panel=_PANEL, metavar="N", help="Of weights, order, dropout and noise.")
+        int | None, option("--seed", panel=_PANEL, metavar="N", help="Seed of weights, data order, dropout and noise.")
     ] = None
     resume: Annotated[
         bool | None,
-        option("--resume/--fresh", panel=_PANEL, help="Demand, or ignore, a matching unfinished run."),
+        option("--resume/--fresh", panel=_PANEL, help="Require a matching unfinished run, or ignore it."),
     ] = None  # fmt: skip
 
     def experiment(self, model_name: str, stage_names: list[str] | None = None) -> ExperimentOptions:

@@ -24,24 +24,30 @@ class Searching:
     search: Annotated[
         list[str] | None,
         option("--search", panel=_PANEL, metavar="KEY=LOW..HIGH",
-                help="What an option may be: 1e-4..1e-2:log, 0.1..0.6:step=0.1, 1..4, or 32,64,128; repeatable.",
+                help="Range or values of an option to search: 1e-4..1e-2:log, 0.1..0.6:step=0.1, 1..4, or "
+                     "32,64,128; repeatable.",
                 complete=completion.varied_option),
     ] = None  # fmt: skip
     trials: Annotated[
-        int, option("--trials", panel=_PANEL, metavar="N", help="In all; those of an earlier run count.")
+        int,
+        option("--trials", panel=_PANEL, metavar="N", help="Total number of trials, including those of earlier runs."),
     ] = 30
     timeout: Annotated[
-        str | None, option("--timeout", panel=_PANEL, metavar="TIME", help="No new trial after 90s, 30m or 8h.")
+        str | None,
+        option("--timeout", panel=_PANEL, metavar="TIME", help="Start no new trial after this time: 90s, 30m or 8h."),
     ] = None
     pruner: Annotated[
         str,
         option("--pruner", panel=_PANEL, metavar="median|hyperband|none",
-                help="Gives up trials that were clearly worse than others by then.",
+                help="Rule that stops trials clearly worse than others at the same point.",
                 complete=completion.among(["median", "hyperband", "none"])),
     ] = "median"  # fmt: skip
-    search_seed: Annotated[int, option("--search-seed", panel=_PANEL, metavar="N", help="Of what is proposed.")] = 0
+    search_seed: Annotated[int, option("--search-seed", panel=_PANEL, metavar="N", help="Seed of the proposals.")] = 0
     name: Annotated[
-        str, option("--name", panel=_PANEL, metavar="NAME", help="Of the search; made of what is searched by default.")
+        str,
+        option(
+            "--name", panel=_PANEL, metavar="NAME", help="Name of the search [default: made from what is searched]."
+        ),
     ] = ""
 
     def tuning(self, *, fresh: bool) -> TuneOptions:
