@@ -23,7 +23,7 @@ def plot(
     only: Annotated[
         list[str] | None,
         typer.Option("--only", metavar="KIND", autocompletion=completion.among(completion.PICTURE_KINDS),
-                     help=f"{', '.join(completion.PICTURE_KINDS)}; repeatable."),
+                     help=f"Pictures to draw: {', '.join(completion.PICTURE_KINDS)}; repeatable."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER",

@@ -20,34 +20,47 @@ class Columns:
     """How a file is read; what is not given is found out."""
 
     user_column: Annotated[
-        str | None, option("--user-column", panel=_COLUMNS, metavar="COLUMN", help="Name, or position from 1.")
+        str | None,
+        option("--user-column", panel=_COLUMNS, metavar="COLUMN", help="Column by name, or by position from 1."),
     ] = None
     item_column: Annotated[
-        str | None, option("--item-column", panel=_COLUMNS, metavar="COLUMN", help="Name, or position from 1.")
+        str | None,
+        option("--item-column", panel=_COLUMNS, metavar="COLUMN", help="Column by name, or by position from 1."),
     ] = None
     timestamp_column: Annotated[
-        str | None, option("--timestamp-column", panel=_COLUMNS, metavar="COLUMN", help="Name, or position from 1.")
+        str | None,
+        option("--timestamp-column", panel=_COLUMNS, metavar="COLUMN", help="Column by name, or by position from 1."),
     ] = None
     rating_column: Annotated[
-        str | None, option("--rating-column", panel=_COLUMNS, metavar="COLUMN", help="Name, or position from 1.")
+        str | None,
+        option("--rating-column", panel=_COLUMNS, metavar="COLUMN", help="Column by name, or by position from 1."),
     ] = None
     timestamp_unit: Annotated[
         str | None,
-        option("--timestamp-unit", panel=_COLUMNS, metavar="UNIT", help="s, ms, us, ns, or order for mere positions.",
+        option("--timestamp-unit", panel=_COLUMNS, metavar="UNIT",
+               help="Unit of times: s, ms, us, ns, or order for mere positions.",
                 complete=completion.among(["s", "ms", "us", "ns", "order"])),
     ] = None  # fmt: skip
     header: Annotated[
         bool | None, option("--header/--no-header", panel=_COLUMNS, help="Whether the first row names the columns.")
     ] = None
     separator: Annotated[
-        str | None, option("--separator", panel=_COLUMNS, metavar="TEXT", help="Between the columns of a text file.")
+        str | None,
+        option("--separator", panel=_COLUMNS, metavar="TEXT", help="Separator between the columns of a text file."),
     ] = None
     encoding: Annotated[
-        str | None, option("--encoding", panel=_COLUMNS, metavar="NAME", help="Of a text file, such as latin-1.")
+        str | None,
+        option("--encoding", panel=_COLUMNS, metavar="NAME", help="Encoding of a text file, such as latin-1."),
     ] = None
     items: Annotated[
         Path | None,
-        option("--items", panel=_COLUMNS, metavar="FILE", help="Titles and categories of the items.", dir_okay=False),
+        option(
+            "--items",
+            panel=_COLUMNS,
+            metavar="FILE",
+            help="File with titles and categories of the items.",
+            dir_okay=False,
+        ),
     ] = None
     on_bad_row: Annotated[
         str | None,
@@ -60,7 +73,7 @@ class Columns:
     download_sha256: Annotated[
         str | None,
         option("--download-sha256", panel=_COLUMNS, metavar="HASH|any", complete=completion.among(["any"]),
-                help="What a download must have of which the data set does not know it; any takes what comes."),
+                help="SHA-256 of a download whose data set names none; any accepts whatever comes."),
     ] = None  # fmt: skip
 
 
@@ -69,13 +82,13 @@ class Cut:
     """What is kept of a source, how it is split, and what it is called."""
 
     name: Annotated[
-        str | None, option("--name", panel=_CUT, help="Of the data set in the workspace; the source's by default.")
+        str | None, option("--name", panel=_CUT, help="Name of the data set in the workspace [default: the source's].")
     ] = None
     variant: Annotated[
         str | None, option("--variant", panel=_CUT, metavar="NAME", help="Another published cut of a named data set.")
     ] = None
     min_rating: Annotated[
-        float | None, option("--min-rating", panel=_CUT, metavar="X", help="Leave out what is rated lower.")
+        float | None, option("--min-rating", panel=_CUT, metavar="X", help="Leave out interactions rated lower.")
     ] = None
     min_interactions: Annotated[
         int | None,
@@ -99,14 +112,16 @@ class Cut:
     ] = None  # fmt: skip
     split: Annotated[
         str | None,
-        option("--split", panel=_CUT, metavar="leave-one-out|time|given", help="What is held out.",
+        option("--split", panel=_CUT, metavar="leave-one-out|time|given",
+               help="Rule by which validation and test are held out.",
                 complete=completion.among(["leave-one-out", "time", "given"])),
     ] = None  # fmt: skip
     valid_from: Annotated[
-        str | None, option("--valid-from", panel=_CUT, metavar="DATE", help="Where validation begins (split time).")
+        str | None,
+        option("--valid-from", panel=_CUT, metavar="DATE", help="Moment at which validation begins (split time)."),
     ] = None
     test_from: Annotated[
-        str | None, option("--test-from", panel=_CUT, metavar="DATE", help="Where test begins (split time).")
+        str | None, option("--test-from", panel=_CUT, metavar="DATE", help="Moment at which test begins (split time).")
     ] = None
     update: Annotated[
         str | None,
