@@ -86,6 +86,15 @@ class TransformerBlock(nn.Module):
         attended, cache = self.attention.prefill(hidden_BLD, lengths_B, padding_bias_B)
         return self._finish(hidden_BLD, attended, _NO_DRAWS), cache
 
+    def remember(
+        self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None, padding_bias_B: torch.Tensor | None = None
+    ) -> KeyValueCache:
+        """Keep keys and values of histories whose own outputs nobody asks for; arguments as `prefill`."""
+        return self.attention.remember(hidden_BLD, lengths_B, padding_bias_B)
+
+    def initialize_extras(self, generator: torch.Generator) -> None:
+        """Draw fresh weights of what is neither a matrix nor a norm; there is nothing."""
+
     def extend(self, token_B1D: torch.Tensor, cache: KeyValueCache) -> torch.Tensor:
         """Transform one new token after a cached history."""
         return self._finish(token_B1D, self.attention.extend(token_B1D, cache), _NO_DRAWS)
@@ -114,9 +123,18 @@ class TransformerBlock(nn.Module):
 class CausalTransformer(nn.Module):
     """A stack of causal post-norm blocks."""
 
-    def __init__(self, *, width: int, blocks: int, heads: int, dropout_probability: float) -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        blocks: int,
+        heads: int,
+        dropout_probability: float,
+        block: Callable[[int, int, float], TransformerBlock] = TransformerBlock,
+    ) -> None:
+        """Stack so many blocks, each made by `block` from width, heads and dropout."""
         super().__init__()
-        self.blocks = nn.ModuleList(TransformerBlock(width, heads, dropout_probability) for _ in range(blocks))
+        self.blocks = nn.ModuleList(block(width, heads, dropout_probability) for _ in range(blocks))
 
     def forward(
         self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, generator: torch.Generator | None
@@ -137,7 +155,7 @@ class CausalTransformer(nn.Module):
         for number, block in enumerate(self.blocks, start=1):
             assert isinstance(block, TransformerBlock)
             if number == len(self.blocks):
-                caches.append(block.attention.remember(hidden_BLD, lengths_B, padding_bias_B))
+                caches.append(block.remember(hidden_BLD, lengths_B, padding_bias_B))
             else:
                 hidden_BLD, cache = block.prefill(hidden_BLD, lengths_B, padding_bias_B)
                 caches.append(cache)
@@ -164,6 +182,8 @@ class CausalTransformer(nn.Module):
     def initialize(self, generator: torch.Generator) -> None:
         """Draw fresh weights: Xavier normal matrices (q, k and v each by itself), zero biases, unit norms."""
         for module in self.modules():
+            if isinstance(module, TransformerBlock):
+                module.initialize_extras(generator)
             if isinstance(module, nn.Linear):
                 # The fused q, k, v matrix is three square ones; a feed-forward matrix is one.
                 parts = module.weight.chunk(3) if module.out_features == 3 * module.in_features else (module.weight,)

@@ -20,9 +20,10 @@ from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, TimestepEmbedding
+from adrec_cli.layers.frequency import FrequencyBlock
 from adrec_cli.layers.mlp import TokenMLP
 from adrec_cli.layers.padding_key import causal_mask_with_padding_key, mask_with_padding_key, padding_bias
-from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer, newest_position
+from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer, TransformerBlock, newest_position
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
 
@@ -61,11 +62,21 @@ class ADRec(SequentialRecommender):
         self.timestep_embedding = TimestepEmbedding(config.hidden_size, config.diffusion_steps)
 
     def _transformer(self, blocks: int) -> CausalTransformer:
+        config = self.config
+        block: Callable[[int, int, float], TransformerBlock] = TransformerBlock
+        if config.block == "frequency":
+            block = partial(
+                FrequencyBlock,
+                length=config.max_length,
+                components=config.filter_components,
+                share=config.filter_share,
+            )
         return CausalTransformer(
-            width=self.config.hidden_size,
+            width=config.hidden_size,
             blocks=blocks,
-            heads=self.config.heads,
-            dropout_probability=self.config.dropout,
+            heads=config.heads,
+            dropout_probability=config.dropout,
+            block=block,
         )
 
     def components(self) -> Mapping[str, nn.Module]:

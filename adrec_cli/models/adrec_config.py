@@ -11,6 +11,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.layers.repeats import REPEATS
 
 DENOISERS = ("transformer", "mlp")
+BLOCKS = ("attention", "frequency")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,8 @@ class ADRecConfig:
     Attributes:
         hidden_size: D.
         cam_blocks, adm_blocks: Transformer blocks of the causal attention and the auto-regressive diffusion module.
+        block: of CAM and ADM, "attention", or "frequency": mixed with a causal filter of slow and quick, as in BSARec.
+        filter_share, filter_components: of "frequency", alpha and c of BSARec.
         denoiser: "transformer", or "mlp": the ADM is one feed-forward network over each token by itself.
         heads: of attention; divides hidden_size.
         max_length: L, the newest items of a history that are used.
@@ -47,6 +50,9 @@ class ADRecConfig:
     hidden_size: int = 128
     cam_blocks: int = 2
     adm_blocks: int = 2
+    block: str = "attention"
+    filter_share: float = 0.7
+    filter_components: int = 5
     denoiser: str = "transformer"
     heads: int = 4
     max_length: int = 50
@@ -75,6 +81,12 @@ class ADRecConfig:
         if self.hidden_size % self.heads or self.hidden_size % 2:
             raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
         require_positive(self, "initializer_range", "beta_a", "beta_b", table="model")
+        require_at_least(self, 1, "filter_components", table="model")
+        if not 0 <= self.filter_share <= 1:
+            raise UsageError(f"model.filter_share must be in [0, 1], got {self.filter_share}")
+        if self.padding_key and self.block == "frequency":
+            raise UsageError("model.padding_key does not go with model.block 'frequency'", hint="choose one of the two")
+        require_one_of(self, "block", BLOCKS, table="model")
         require_one_of(self, "denoiser", DENOISERS, table="model")
         require_one_of(self, "noise", KINDS, table="model")
         require_one_of(self, "noise_per", PER, table="model")

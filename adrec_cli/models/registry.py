@@ -12,6 +12,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.models.adrec import ADRec
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.models.bsarec import BSARec, BSARecConfig
 from adrec_cli.models.diffurec import DiffuRec, DiffuRecConfig
 from adrec_cli.models.dreamrec import DreamRec, DreamRecConfig
 from adrec_cli.models.esasrec import ESASRec, ESASRecConfig
@@ -42,6 +43,7 @@ MODELS: dict[str, ModelEntry] = {
     "adrec": ModelEntry(config=ADRecConfig, build=ADRec),
     "sasrec": ModelEntry(config=SASRecConfig, build=SASRec),
     "esasrec": ModelEntry(config=ESASRecConfig, build=ESASRec),
+    "bsarec": ModelEntry(config=BSARecConfig, build=BSARec),
     "gru4rec": ModelEntry(config=GRU4RecConfig, build=GRU4Rec),
     "dreamrec": ModelEntry(config=DreamRecConfig, build=DreamRec),
     "diffurec": ModelEntry(config=DiffuRecConfig, build=DiffuRec),

@@ -27,7 +27,7 @@ _PRINT_DPI = 200
 
 _MODELS = {
     "adrec": BLUE, "sasrec": VERMILLION, "gru4rec": GREEN, "dreamrec": PURPLE, "diffurec": ORANGE, "esasrec": SKY,
-    "mostpopular": GREY, "noise": GREY,
+    "bsarec": BLACK, "mostpopular": GREY, "noise": GREY,
 }  # fmt: skip
 
 _STYLE: Any = {

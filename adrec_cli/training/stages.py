@@ -201,6 +201,7 @@ STAGES = MappingProxyType(
         },
         "sasrec": {"train": _SINGLE},
         "esasrec": {"train": dataclasses.replace(_SINGLE, ranking_loss="sampled_softmax")},
+        "bsarec": {"train": dataclasses.replace(_SINGLE, learning_rate=5e-4, patience=10)},
         "gru4rec": {"train": _SINGLE},
         "dreamrec": {
             "train": dataclasses.replace(
@@ -228,6 +229,7 @@ _TRAINING = MappingProxyType(
     {
         "dreamrec": TrainingConfig(batch_size=32, weight_decay=0.0),
         "diffurec": TrainingConfig(samples="prefixes"),
+        "bsarec": TrainingConfig(samples="prefixes", batch_size=256, weight_decay=0.0),
     }
 )
 """What a model's own code does otherwise than `TrainingConfig`'s defaults.

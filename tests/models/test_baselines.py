@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from adrec_cli.config import build
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender
-from adrec_cli.models.registry import model_entry
+from adrec_cli.models.registry import MODELS, model_entry
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.ranking_loss import RankingLoss
@@ -31,7 +31,7 @@ SMALL = {
     "layers": 2,
 }
 NAMES = [name for name in STAGES if name != "adrec"]
-EVERY_POSITION = [name for name in NAMES if name != "diffurec"]
+EVERY_POSITION = [name for name in NAMES if not MODELS[name].build.needs_prefixes]
 DIFFUSION = ["dreamrec", "diffurec"]
 ZERO = Sampling(noise="zero")
 
@@ -247,6 +247,42 @@ def test_dreamrec_moves_the_target_only_where_it_says_so(moved):
     (outputs.predicted_ND - outputs.x_start_ND).square().sum().backward()
     assert not set(targets.tolist()) & {3, 1, 4}
     assert bool(model.item_embedding.weight.grad[targets].any()) == moved
+
+
+@pytest.mark.parametrize("padding", [False, True])
+def test_bsarec_looks_both_ways_and_is_represented_as_it_was_trained(padding, monkeypatch):
+    """Whether padding takes part in the filter or not, neither packing nor batch mates matter."""
+    model = made("bsarec", padding_filtered=padding)
+    rows = [[3, 1, 4, 1, 5], [9, 2], [6], [*range(1, 13)]]
+    trained = torch.cat(predictions(model, packed(rows[:3], [rows[3]]), monkeypatch))
+    torch.testing.assert_close(represented(model, histories(*rows)), trained, **CLOSE)
+    torch.testing.assert_close(represented(model, histories(rows[1]))[0], trained[1], **CLOSE)
+    # The first block's filter shows earlier positions later items, which the next block's attention tells of.
+    batch = as_learned(model, packed([[3, 1, 4, 1, 5]]))
+    inner = []
+    model.blocks[0].register_forward_hook(lambda module, given, output: inner.append(output))
+    for last in (5, 8):
+        batch.inputs_RL[0, 4] = last
+        model.token_outputs(batch, output="next_item", generator=None)
+    at = slice(-5, -1) if padding else slice(0, 4)
+    assert (inner[0][0, at] - inner[1][0, at]).abs().max() > 1e-4
+
+
+def test_bsarec_with_padding_filters_whole_rows_as_its_code_does():
+    """A block over a row with padding in front, by a Fourier transform of all of it."""
+    model = made("bsarec", padding_filtered=True)
+    items = torch.tensor([[0] * 8 + [3, 1, 4, 1]])
+    given = []
+    model.blocks[0].filter.register_forward_hook(lambda module, inputs, output: given.append((inputs[0], output)))
+    model.represent(histories([3, 1, 4, 1]), output="next_item", sampling=ZERO, generator=torch.Generator())
+    hidden, found = given[0]
+    expected_input = model.input_norm(model.item_embedding(items) + model.position_embedding(torch.arange(12)))
+    torch.testing.assert_close(hidden, expected_input, **CLOSE)
+    spectrum = torch.fft.rfft(hidden, dim=1, norm="ortho")
+    spectrum[:, 3:] = 0
+    low = torch.fft.irfft(spectrum, n=12, dim=1, norm="ortho")
+    beta = model.blocks[0].filter.beta_D
+    torch.testing.assert_close(found, low + beta**2 * (hidden - low), **CLOSE)
 
 
 def test_diffurec_draws_lambda_around_delta_for_every_entry(monkeypatch):

@@ -24,6 +24,7 @@ from tests.conftest import write_interactions
 
 NAMES = [name for name in STAGES if name != "adrec"]
 NETWORKS = {
+    "bsarec": {"blocks": 1, "dropout": 0.1, "embedding_dropout": 0.1},
     "sasrec": {"heads": 2, "blocks": 1},
     "esasrec": {"heads": 2},
     "gru4rec": {"gru_size": 16},
@@ -31,7 +32,7 @@ NETWORKS = {
     "diffurec": {"heads": 2, "blocks": 1, "diffusion_steps": 4},
 }
 # DiffuRec learns from every prefix, so an epoch has several times the steps.
-EPOCHS = {"dreamrec": 25, "diffurec": 6}
+EPOCHS = {"dreamrec": 25, "diffurec": 6, "bsarec": 6}
 
 
 def options(name: str, **stage) -> ExperimentOptions:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from adrec_cli.diffusion.process import GaussianDiffusion
+from adrec_cli.layers.frequency import FrequencyBlock
 from adrec_cli.layers.mlp import TokenMLP
 from adrec_cli.layers.transformer import CausalTransformer
 from adrec_cli.models.adrec import ADRec
@@ -32,10 +33,28 @@ def attention(block, hidden, lengths, pads=None):
     return layer.out(out)
 
 
+def slow_and_quick(block, hidden, lengths):
+    """The filter at each position of padded rows: the end of a Fourier transform of what came up to there."""
+    out = torch.zeros_like(hidden)
+    for b, length in enumerate(lengths):
+        for i in range(length):
+            row = torch.zeros(len(block.filter.kernel_L), hidden.shape[-1])
+            row[len(row) - i - 1 :] = hidden[b, : i + 1]
+            spectrum = torch.fft.rfft(row, dim=0)
+            spectrum[3:] = 0
+            low = torch.fft.irfft(spectrum, n=len(row), dim=0)[-1]
+            out[b, i] = low + block.filter.beta_D**2 * (hidden[b, i] - low)
+    return out
+
+
 def transformer(module: CausalTransformer, hidden, lengths, pads=None):
     """Post-norm blocks over padded rows."""
     for block in module.blocks:
-        hidden = block.attention_norm(hidden + attention(block, hidden, lengths, pads))
+        attended = block.attention_norm(hidden + attention(block, hidden, lengths, pads))
+        if isinstance(block, FrequencyBlock):
+            filtered = block.filter_norm(hidden + slow_and_quick(block, hidden, lengths))
+            attended = block.share * filtered + (1 - block.share) * attended
+        hidden = attended
         inner = block.expand(hidden)
         inner = 0.5 * inner * (1 + torch.tanh(math.sqrt(2 / math.pi) * (inner + 0.044715 * inner**3)))
         hidden = block.feed_forward_norm(hidden + block.contract(inner))

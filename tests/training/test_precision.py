@@ -33,7 +33,7 @@ def test_bf16_learns_nearly_what_float32_does_and_keeps_weights_and_moments_in_f
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
 
 
-@pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "gru4rec", "dreamrec", "diffurec"])
+@pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "bsarec", "gru4rec", "dreamrec", "diffurec"])
 def test_every_baseline_learns_in_bf16(model_name):
     run = baseline("adam", model_name)
     run.objective = type(run.objective)(run.stage, run.model, run.objective.ranking_loss, "bf16")
