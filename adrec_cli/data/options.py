@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from adrec_cli.data.filters import DUPLICATES, TIES, Duplicates, Ties
 from adrec_cli.data.reading.bad_rows import BadRowPolicy
 from adrec_cli.data.reading.roles import Column
 from adrec_cli.data.reading.times import TIME_UNITS, TimeUnit, parse_moment
+from adrec_cli.data.reading.where import parse_condition
 from adrec_cli.data.splits import SPLITS, Split
 from adrec_cli.errors import UsageError
 
@@ -32,6 +33,8 @@ class PreprocessOptions:
         header: whether the first row names the columns.
         separator, encoding: of text files; found if None.
         timestamp_unit: s, ms, us, ns, or order for numbers that are no times; found if None.
+        where: conditions that an event must meet, such as "event in view,purchase"; an empty one takes back those of
+            the data set that is added to.
         min_rating: interactions rated below it are left out.
         min_interactions: k of the k-core, for users and items; the next two set one of them.
         min_user_interactions, min_item_interactions: fewest interactions of a user, of an item; 0 for none.
@@ -57,6 +60,7 @@ class PreprocessOptions:
     separator: str | None = None
     encoding: str | None = None
     timestamp_unit: TimeUnit | None = None
+    where: Sequence[str] | None = None
     min_rating: float | None = None
     min_interactions: int | None = None
     min_user_interactions: int | None = None
@@ -79,6 +83,8 @@ class PreprocessOptions:
         _one_of("--split", self.split, SPLITS)
         _one_of("--timestamp-unit", self.timestamp_unit, TIME_UNITS)
         _one_of("--on-bad-row", self.on_bad_row, BAD_ROW_POLICIES)
+        for condition in filter(None, self.where or ()):
+            parse_condition(condition)
         if self.download_sha256 is not None and not re.fullmatch("any|[0-9a-f]{64}", self.download_sha256):
             raise UsageError(
                 f"--download-sha256 {self.download_sha256!r} is no SHA-256", hint="64 digits 0-9 and a-f, or: any"
@@ -95,6 +101,7 @@ class PreprocessOptions:
     def changes_the_cut(self) -> bool:
         """Return whether an option changes which interactions are kept, so that published counts do not apply."""
         cut = (
+            "where",
             "min_rating",
             "min_interactions",
             "min_user_interactions",
@@ -122,6 +129,7 @@ class Settings:
     separator: str | None
     encoding: str | None
     timestamp_unit: TimeUnit | None
+    where: tuple[str, ...]
     min_rating: float | None
     min_user_interactions: int
     min_item_interactions: int
@@ -136,7 +144,8 @@ class Settings:
 
     def parameters(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def settle(
@@ -187,6 +196,7 @@ def settle(
         separator=options.separator or before.get("separator") or (form and form.separator) or None,
         encoding=options.encoding or before.get("encoding") or (form and form.encoding) or None,
         timestamp_unit=options.timestamp_unit or before.get("timestamp_unit") or _unit(form),
+        where=tuple(filter(None, before.get("where") or () if options.where is None else options.where)),
         min_rating=_first(options.min_rating, filters.min_rating),
         min_user_interactions=_first(
             options.min_user_interactions, options.min_interactions, filters.min_user_interactions
@@ -217,7 +227,7 @@ def spell_command(source: str, options: PreprocessOptions) -> str:
         flag = f"--{entry.name.replace('_', '-')}"
         if isinstance(value, bool):
             words.append(flag if value else f"--no-{flag[2:]}")
-        elif isinstance(value, tuple):
+        elif isinstance(value, (list, tuple)):
             words += [word for one in value for word in (flag, str(one))]
         else:
             words += [flag, str(value)]

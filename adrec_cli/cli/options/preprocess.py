@@ -52,6 +52,10 @@ class Columns:
         str | None,
         option("--encoding", panel=_COLUMNS, metavar="NAME", help="Encoding of a text file, such as latin-1."),
     ] = None
+    where: Annotated[
+        list[str] | None,
+        option("--where", panel=_COLUMNS, metavar="CONDITION", help="Only events that meet it: 'event in view,buy'."),
+    ] = None
     items: Annotated[
         Path | None,
         option(

@@ -19,9 +19,11 @@ from adrec_cli.data.reading.roles import Column, Role, RoleRequest, Roles, find_
 from adrec_cli.data.reading.scanning import OVERFLOW, scan
 from adrec_cli.data.reading.sequence_rows import SequenceColumns, find_sequence_columns, scan_sequences
 from adrec_cli.data.reading.times import TimeReading, TimeUnit, find_reading, native_expression, time_expression
+from adrec_cli.data.reading.where import Condition, condition_holds, no_row_left, place_conditions
 from adrec_cli.errors import InputError
 
-OK, BAD, BELOW_RATING, BLANK = range(4)
+OK, BAD, BELOW_RATING, BLANK, UNMET = range(5)
+"""What a row is good for; UNMET does not meet a condition."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,7 @@ class ReadOptions:
         min_rating: interactions below it are left out; None reads no ratings.
         on_bad_row: "error" stops at the first, "skip" leaves them out and counts them.
         keep_blanks: blanks around an id belong to it.
+        where: conditions that an event must meet; no others are read.
         remembered: how the data set that is added to was read: its columns stand above those asked for (which are
             those of the first reading), and for other options what was found then stands where nothing is asked for.
         command: what was typed, without columns, for hints.
@@ -47,6 +50,7 @@ class ReadOptions:
     min_rating: float | None = None
     on_bad_row: BadRowPolicy = "error"
     keep_blanks: bool = False
+    where: tuple[Condition, ...] = ()
     remembered: Remembered | None = None
     command: str = ""
 
@@ -98,6 +102,7 @@ class ReadReport:
     Attributes:
         rows: interactions in the sources, bad ones included.
         below_rating: left out by the least rating.
+        unmet: left out by conditions.
         bad: rows left out because they could not be read.
         examples: the first of these.
         columns: name of the column for each role that was found.
@@ -111,6 +116,7 @@ class ReadReport:
 
     rows: int = 0
     below_rating: int = 0
+    unmet: int = 0
     bad: int = 0
     examples: list[BadRow] = field(default_factory=list)
     columns: dict[str, str] = field(default_factory=dict)
@@ -177,6 +183,7 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
         check_fit(table, options.remembered, rating_needed=options.min_rating is not None)
     sequences = find_sequence_columns(table, user=options.column("user"), item=options.column("item"))
     if sequences is not None:
+        _refuse_columns_of_events(table, options)
         _same_columns(report, {"user": sequences.user, "items": sequences.items}, table)
         return _normalise(_read_sequences(table, sequences), options, report)
     roles = find_roles(table, options.role_request())
@@ -184,7 +191,7 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     names = {role: table.columns[position] for role, position in positions.items() if position is not None}
     _same_columns(report, names, table)
     try:
-        return _normalise(_read_events(table, roles, options.min_rating), options, report)
+        return _normalise(_read_events(table, roles, options), options, report)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         if table.layout in ("parquet", "arrow"):
             raise _unreadable(table, error) from error
@@ -195,9 +202,25 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
         report.rows += count
         report.examples += examples
         try:
-            return _normalise(_read_events(clean, roles, options.min_rating), options, report)
+            return _normalise(_read_events(clean, roles, options), options, report)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as second:
             raise _unreadable(table, second) from second
+
+
+def _refuse_columns_of_events(table: Table, options: ReadOptions) -> None:
+    """Refuse what only rows of single events can honour.
+
+    Raises:
+        InputError: an option asks for it.
+    """
+    asked = {"rating_column": options.rating, "min_rating": options.min_rating, "where": options.where or None}
+    given = [name for name, value in asked.items() if value is not None]
+    if given:
+        flags = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise InputError(
+            f"{table.path} holds one sequence a row, which has no ratings and nothing else to choose events by",
+            hint=f"leave {flags} out, or give one event a row",
+        )
 
 
 def _same_columns(report: ReadReport, names: dict[str, str], table: Table) -> None:
@@ -214,27 +237,29 @@ def _unreadable(table: Table, error: BaseException) -> InputError:
     return InputError(f"{table.path} cannot be read as {table.layout}: {reason[0]}", hint="make or fetch it again")
 
 
-def _read_events(table: Table, roles: Roles, min_rating: float | None) -> CollectedTable:
+def _read_events(table: Table, roles: Roles, options: ReadOptions) -> CollectedTable:
     if roles.timestamp is None:
         reading = TimeReading(kind="none")
     elif table.dtypes and table.dtypes[roles.timestamp] != pl.String:
         reading = TimeReading(kind="native")
     else:
         reading = find_reading([row[roles.timestamp] for row in table.sample if len(row) > roles.timestamp])
-    read = _collect(table, roles, reading, min_rating)
+    read = _collect(table, roles, reading, options)
     wider = reading.wider()
     if wider is not None and (read.state == BAD).any():
-        again = _collect(table, roles, wider, min_rating)
+        again = _collect(table, roles, wider, options)
         if np.count_nonzero(again.state == BAD) < np.count_nonzero(read.state == BAD):
             return again
     return read
 
 
-def _collect(table: Table, roles: Roles, reading: TimeReading, min_rating: float | None) -> CollectedTable:
-    positions = sorted({p for p in (roles.user, roles.item, roles.timestamp, roles.rating) if p is not None})
+def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOptions) -> CollectedTable:
+    placed = place_conditions(table, options.where)
+    own = (roles.user, roles.item, roles.timestamp, roles.rating)
+    positions = sorted({p for p in (*own, *(position for position, _ in placed)) if p is not None})
     dtypes = table.dtypes or (pl.String(),) * len(table.columns)
     user, item = pl.col(f"c{roles.user}"), pl.col(f"c{roles.item}")
-    bad = pl.col(OVERFLOW)
+    bad, unmet = pl.lit(False), pl.lit(False)
     columns = {"user": _id(user, dtypes[roles.user], table), "item": _id(item, dtypes[roles.item], table)}
     if roles.timestamp is not None:
         source = pl.col(f"c{roles.timestamp}")
@@ -245,13 +270,19 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, min_rating: float
         columns["time"] = time.fill_null(0)
         bad = bad | time.is_null()
     below: pl.Expr = pl.lit(False)
-    if roles.rating is not None and min_rating is not None:
+    if roles.rating is not None and options.min_rating is not None:
         rating = pl.col(f"c{roles.rating}").cast(pl.Float64, strict=False).fill_nan(None)
-        bad, below = bad | rating.is_null(), rating < min_rating
-    state = pl.when(pl.col(scanning.BLANK)).then(BLANK).when(bad).then(BAD).when(below).then(BELOW_RATING).otherwise(OK)
-    columns["state"] = state.cast(pl.UInt8)
+        bad, below = bad | rating.is_null(), rating < options.min_rating
+    for position, condition in placed:
+        unmet = unmet | ~condition_holds(condition, pl.col(f"c{position}"), dtypes[position])
+    # What is not asked for may be as bad as it likes.
+    state = pl.when(pl.col(scanning.BLANK)).then(BLANK).when(pl.col(OVERFLOW)).then(BAD).when(unmet).then(UNMET)
+    state = state.when(bad).then(BAD).when(below).then(BELOW_RATING)
+    columns["state"] = state.otherwise(OK).cast(pl.UInt8)
     frame = scan(table, positions).select(**columns).collect(engine="streaming")
     states = frame.drop_in_place("state").to_numpy()
+    if placed and len(states) and np.isin(states, (BLANK, UNMET)).all():
+        raise no_row_left(table, placed)
     if roles.timestamp is None:
         frame = frame.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
     return CollectedTable(table=table, roles=roles, reading=reading, frame=frame, state=states)
@@ -299,7 +330,7 @@ def _normalise(read: CollectedTable, options: ReadOptions, report: ReadReport) -
         floats = bool(read.table.dtypes) and position is not None and read.table.dtypes[position].is_float()
         report.whole[role] = report.whole.get(role, 0) + (len(ids.column) if floats else ids.whole)
         if ids.column.null_count():
-            without = ids.column.is_null().to_numpy() & (read.state != BLANK)
+            without = ids.column.is_null().to_numpy() & ~np.isin(read.state, (BLANK, UNMET))
             read.state = np.where(without, np.uint8(BAD), read.state)
         read.frame = read.frame.with_columns(ids.column.alias(role))
     return read

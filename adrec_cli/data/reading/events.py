@@ -19,6 +19,7 @@ from adrec_cli.data.reading.collecting import (
     BELOW_RATING,
     BLANK,
     OK,
+    UNMET,
     CollectedTable,
     FileRows,
     ReadOptions,
@@ -57,6 +58,7 @@ def read_interactions(
     for number, one in enumerate(read):
         _account_bad(one, options, report)
         report.below_rating += int(np.count_nonzero(one.state == BELOW_RATING))
+        report.unmet += int(np.count_nonzero(one.state == UNMET))
         report.rows += int(np.count_nonzero(one.state != BLANK))
         frame = one.frame.drop("time")
         if parts is not None:

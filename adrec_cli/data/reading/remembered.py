@@ -13,7 +13,7 @@ from adrec_cli.errors import InputError
 
 READING_OPTIONS: Final = (
     "user_column", "item_column", "timestamp_column", "rating_column", "header", "separator", "encoding",
-    "timestamp_unit", "on_bad_row", "keep_blanks",
+    "timestamp_unit", "where", "on_bad_row", "keep_blanks",
 )  # fmt: skip
 """Options of reading: fields of `PreprocessOptions` and `Settings`, and, but for the columns, keys of a reading."""
 

@@ -13,7 +13,7 @@ from adrec_cli.data.reading.recognition import Table
 from adrec_cli.data.reading.time_columns import TimeColumns, find_time_columns
 from adrec_cli.errors import InputError
 
-__all__ = ["ROLES", "Column", "Role", "RoleRequest", "Roles", "find_column", "find_roles"]
+__all__ = ["ROLES", "Column", "Role", "RoleRequest", "Roles", "find_column", "find_roles", "resolve_column"]
 
 Column = str | int
 """A column by name, or by position counted from 1. A whole number, also one in a text, is always a position."""
@@ -81,7 +81,7 @@ def find_roles(table: Table, request: RoleRequest) -> Roles:
         asked = request.asked(role)
         if asked is None:
             continue
-        position = _position(columns, asked, exact=role in request.exact)
+        position = resolve_column(columns, asked, exact=role in request.exact)
         if position is None:
             count = columns.count(asked) if isinstance(asked, str) else 0
             several = f"{count} columns" if count else "no column"
@@ -141,7 +141,7 @@ def find_column(
     """
     listing = ", ".join(columns[:_SHOWN_COLUMNS]) + (", ..." if len(columns) > _SHOWN_COLUMNS else "")
     if asked is not None:
-        position = _position(columns, asked, exact=False)
+        position = resolve_column(columns, asked)
         if position is None:
             raise InputError(
                 f"{path} has no column {asked!r} for the {role}, it has: {listing}",
@@ -157,8 +157,14 @@ def find_column(
     return position
 
 
-def _position(columns: Sequence[str], asked: Column, *, exact: bool) -> int | None:
-    """Return the position, from 0, that a name or a position from 1 stands for; None if there is none."""
+def resolve_column(columns: Sequence[str], asked: Column, *, exact: bool = False) -> int | None:
+    """Return the position, from 0, that a name or a position from 1 stands for; None if there is none.
+
+    Args:
+        columns: names in order.
+        asked: a name that stands once, or a position; a text of digits is a position too.
+        exact: whether a text is a name even if it is a number.
+    """
     if isinstance(asked, str) and (exact or not asked.isdecimal()):
         return columns.index(asked) if columns.count(asked) == 1 else None
     position = int(asked)

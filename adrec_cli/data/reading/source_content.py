@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from adrec_cli.data.reading.item_metadata import read_metadata
 from adrec_cli.data.reading.literal_lines import as_json_lines
 from adrec_cli.data.reading.recognition import Table, recognise
 from adrec_cli.data.reading.remembered import describe_reading
+from adrec_cli.data.reading.where import parse_condition
 from adrec_cli.errors import InputError
 
 SCRATCH_FOLDER: Final = ".scratch"
@@ -60,6 +61,8 @@ class SourceContent:
     def left_out(self, settings: Settings) -> list[FilterApplied]:
         """Return what reading has left out already."""
         applied = [FilterApplied(name="bad_rows", interactions=self.report.bad)] if self.report.bad else []
+        if settings.where:
+            applied.append(FilterApplied(name="where", interactions=self.report.unmet))
         if settings.min_rating is not None:
             applied.append(FilterApplied(name="min_rating", interactions=self.report.below_rating))
         return applied
@@ -173,6 +176,7 @@ def _read_options(plan: Plan) -> ReadOptions:
         min_rating=settings.min_rating,
         on_bad_row=settings.on_bad_row,
         keep_blanks=settings.keep_blanks,
+        where=tuple(parse_condition(text) for text in settings.where),
         remembered=plan.remembered,
         command=plan.command,
     )
@@ -189,7 +193,7 @@ def _read_items(item: ItemSource, scratch: Path, *, keep_blanks: bool) -> pl.Dat
 
 
 def _reading(plan: Plan, table: Table, report: ReadReport) -> dict[str, Any]:
-    reading = describe_reading(table, report.columns, asdict(plan.settings), report.found, report.lines())
+    reading = describe_reading(table, report.columns, plan.settings.parameters(), report.found, report.lines())
     return reading if plan.remembered is None else plan.remembered.followed_by(reading)
 
 
