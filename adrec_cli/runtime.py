@@ -90,8 +90,13 @@ def seeded_generator(seed: int, *purpose: str | int, device: torch.device | str 
     """
     import torch
 
+    return torch.Generator(device=device).manual_seed(seed_for(seed, *purpose))
+
+
+def seed_for(seed: int, *purpose: str | int) -> int:
+    """Return the seed of the stream that `seeded_generator` gives for a purpose."""
     digest = hashlib.sha256("/".join(map(str, (seed, *purpose))).encode()).digest()
-    return torch.Generator(device=device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 # Where a terminal cannot hang up there is no SIGHUP.

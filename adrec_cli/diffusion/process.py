@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -22,6 +22,7 @@ class GaussianDiffusion:
         posterior_mean_coef1_T, posterior_mean_coef2_T: of x_start and of x_t in the posterior mean.
         posterior_variance_T: of q(x_{t-1} | x_t, x_start); 0 at t = 0.
         sample_std_T: the standard deviation used when sampling ("fixed large", sqrt of beta).
+        moved: what of it was brought to other devices.
 
     Source: Ho et al. 2020, eq. 4, 6 and 7; ADRec eq. 3-6.
     """
@@ -36,6 +37,9 @@ class GaussianDiffusion:
     posterior_mean_coef2_T: torch.Tensor
     posterior_variance_T: torch.Tensor
     sample_std_T: torch.Tensor
+    moved: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def steps(self) -> int:
@@ -111,9 +115,17 @@ class GaussianDiffusion:
 
         Source: ADRec eq. 3.
         """
-        scale = self.sqrt_alphas_cumprod_T.to(x_start.device)[t].unsqueeze(-1)
-        noise_scale = self.sqrt_one_minus_alphas_cumprod_T.to(x_start.device)[t].unsqueeze(-1)
-        return scale * x_start + noise_scale * noise
+        signal_T, noise_T = self._levels(x_start.device)
+        return signal_T[t].unsqueeze(-1) * x_start + noise_T[t].unsqueeze(-1) * noise
+
+    def _levels(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what x_start and noise are multiplied with, on a device; they are brought there once."""
+        if device not in self.moved:
+            self.moved[device] = (
+                self.sqrt_alphas_cumprod_T.to(device),
+                self.sqrt_one_minus_alphas_cumprod_T.to(device),
+            )
+        return self.moved[device]
 
     def posterior_mean(self, x_start: torch.Tensor, x_t: torch.Tensor, step: int) -> torch.Tensor:
         """Return the mean of q(x_{t-1} | x_t, x_start) at one step for all vectors.

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from adrec_cli.layers.dropout import draws, drop
+from adrec_cli.layers.dropout import Drawn, draws, drop
 from adrec_cli.layers.padding_key import causal_mask_with_padding_key
 
 
@@ -34,6 +34,19 @@ def packed_causal_mask(segments_RL: torch.Tensor) -> torch.Tensor:
     length = segments_RL.shape[1]
     causal_LL = torch.ones(length, length, dtype=torch.bool, device=segments_RL.device).tril()
     return packed_mask(segments_RL) & causal_LL
+
+
+def spread_over_heads(mask_R1LL: torch.Tensor, heads: int) -> torch.Tensor:
+    """Return mask_RHLL, float32 to be added to scores; it is laid out as a batched product reads it.
+
+    Args:
+        mask_R1LL: who sees whom, bool, or float to be added.
+        heads: H.
+    """
+    rows, _, length, _ = mask_R1LL.shape
+    if mask_R1LL.dtype == torch.bool:
+        mask_R1LL = torch.where(mask_R1LL, 0.0, float("-inf"))
+    return mask_R1LL.expand(rows, heads, length, length).contiguous()
 
 
 _FEW_SLOTS = 16
@@ -114,19 +127,39 @@ class CausalSelfAttention(nn.Module):
         """
         return self.attend(hidden_RLD, mask_R1LL, self.draws(hidden_RLD, generator))
 
-    def draws(self, hidden_RLD: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor | None:
+    def draws(
+        self, hidden_RLD: torch.Tensor, generator: torch.Generator | None, *, apart: bool = False
+    ) -> Drawn | None:
         """Return what decides about dropout of the attention weights; None where nothing is dropped."""
         if generator is None or self.attention_dropout == 0.0:
             return None
         rows, length, _ = hidden_RLD.shape
-        return draws((rows, self.heads, length, length), generator)
+        return draws((rows, self.heads, length, length), generator, apart=apart)
 
     def attend(
-        self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, drawn_RHLL: torch.Tensor | None
+        self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, drawn_RHLL: Drawn | None
     ) -> torch.Tensor:
         """Attend as `forward` does, with the draws made already."""
+        if isinstance(drawn_RHLL, torch.Generator) and mask_R1LL is not None:
+            return self._merge(self.attend_in_products(hidden_RLD, mask_R1LL, drawn_RHLL))
         query, key, value = self._project(hidden_RLD)
         return self._merge(self._attend(query, key, value, mask_R1LL, drawn_RHLL))
+
+    def attend_in_products(
+        self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor, drawn_RHLL: Drawn | None
+    ) -> torch.Tensor:
+        """Return attended_RHLd as `_attend` does in few kernels: a product scales and masks the scores it makes."""
+        rows, length, width = hidden_RLD.shape
+        # One copy lays out queries, keys and values as batched products read them, instead of one for each.
+        parts = self.qkv(hidden_RLD).view(rows, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        query, key, value = parts.contiguous().view(3, rows * self.heads, length, -1).unbind(0)
+        if mask_R1LL.shape[1] != self.heads or mask_R1LL.dtype == torch.bool:
+            mask_R1LL = spread_over_heads(mask_R1LL, self.heads)
+        scores = torch.baddbmm(
+            mask_R1LL.view(rows * self.heads, length, length), query, key.mT, alpha=1 / math.sqrt(query.shape[-1])
+        )
+        dropped = drop(scores.softmax(dim=-1), drawn_RHLL, self.attention_dropout)
+        return torch.bmm(dropped, value).view(rows, self.heads, length, -1)
 
     def prefill(
         self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None, padding_bias_B: torch.Tensor | None = None
@@ -177,7 +210,7 @@ class CausalSelfAttention(nn.Module):
         key_RHLd: torch.Tensor,
         value_RHLd: torch.Tensor,
         mask_R1LL: torch.Tensor | None,
-        drawn_RHLL: torch.Tensor | None,
+        drawn_RHLL: Drawn | None,
     ) -> torch.Tensor:
         if drawn_RHLL is None:
             return F.scaled_dot_product_attention(

@@ -9,18 +9,25 @@ import torch
 _LEVELS = 2**16
 
 
-def draws(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+Drawn = torch.Tensor | torch.Generator
+"""What decides about entries: a draw for each, or the generator that is going to draw where they are dropped."""
+
+
+def draws(shape: tuple[int, ...], generator: torch.Generator, *, apart: bool = False) -> Drawn:
     """Return what decides about entries: int16 of this shape, uniform.
 
-    One 64-bit draw decides four entries, which costs a quarter of a Bernoulli draw per entry.
+    One 64-bit draw decides four entries, which costs a quarter of a Bernoulli draw per entry. A GPU draws and drops in
+    one kernel, so that there it is the generator itself, unless draws are to be made `apart`.
     """
+    if generator.device.type == "cuda" and not apart:
+        return generator
     count = math.prod(shape)
     words = torch.empty((count + 3) // 4, dtype=torch.int64, device=generator.device)
     words.random_(-(2**63), None, generator=generator)
     return words.view(torch.int16)[:count].view(shape)
 
 
-def drop(x: torch.Tensor, drawn: torch.Tensor | None, probability: float) -> torch.Tensor:
+def drop(x: torch.Tensor, drawn: Drawn | None, probability: float) -> torch.Tensor:
     """Zero the entries whose draw is low and scale the rest so that the expectation stays.
 
     Args:
@@ -30,6 +37,9 @@ def drop(x: torch.Tensor, drawn: torch.Tensor | None, probability: float) -> tor
     """
     if drawn is None:
         return x
+    if isinstance(drawn, torch.Generator):
+        kept, _ = torch._fused_dropout(x, 1 - probability, drawn)
+        return kept
     levels = round(probability * _LEVELS)
     scale = 1 / (1 - levels / _LEVELS)
     if torch.compiler.is_compiling():

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from adrec_cli.diffusion.timesteps import sinusoidal_embedding
+from adrec_cli.layers.lookup import lookup_of_few, lookup_sorted
 from adrec_cli.schema import PAD
 
 
@@ -22,14 +23,19 @@ class ItemEmbedding(nn.Module):
         self.weight = nn.Parameter(torch.zeros(items + 1, width))
         self.sparse = False
 
-    def forward(self, items: torch.Tensor, vectors_VD: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, items: torch.Tensor, vectors_VD: torch.Tensor | None = None, order_N: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Return the vectors (..., D) of item indices (...), int64; padding gives zeros and gets no gradient.
 
         Args:
             items: to look up.
             vectors_VD: in place of the weights, such as those that are left of them after dropout.
+            order_N: as `lookup_sorted`, where it is known.
         """
         vectors_VD = self.weight if vectors_VD is None else vectors_VD
+        if order_N is not None:
+            return lookup_sorted(items, vectors_VD, order_N)
         return F.embedding(items, vectors_VD, padding_idx=PAD, sparse=self.sparse)
 
     def initialize(self, generator: torch.Generator, std: float) -> None:
@@ -49,7 +55,7 @@ class PositionEmbedding(nn.Module):
     def forward(self, positions: torch.Tensor) -> torch.Tensor:
         """Return the vectors (..., D) of positions (...), int64 in 0..L-1."""
         # A lookup rather than indexing, whose backward pass is nondeterministic on CUDA.
-        return F.embedding(positions, self.weight)
+        return lookup_of_few(positions, self.weight)
 
     def initialize(self, generator: torch.Generator, std: float) -> None:
         """Draw fresh vectors from N(0, std^2)."""

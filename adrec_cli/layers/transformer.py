@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from adrec_cli.layers.attention import CausalSelfAttention, KeyValueCache
-from adrec_cli.layers.dropout import draws, drop
+from adrec_cli.layers.attention import CausalSelfAttention, KeyValueCache, spread_over_heads
+from adrec_cli.layers.dropout import Drawn, draws, drop
 
 LAYER_NORM_EPS = 1e-12
 _GELU_SCALE = math.sqrt(2 / math.pi)
@@ -34,7 +34,7 @@ def tanh_gelu_(x: torch.Tensor) -> torch.Tensor:
     return x.mul_(inner.add_(1.0)).mul_(0.5)
 
 
-Draws = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
+Draws = tuple[Drawn | None, Drawn | None, Drawn | None, Drawn | None]
 """Of attention weights, attended, inner and update, as `dropout.draws`."""
 
 _NO_DRAWS: Draws = (None, None, None, None)
@@ -70,11 +70,13 @@ class TransformerBlock(nn.Module):
 
     def _draws(self, hidden_RLD: torch.Tensor, generator: torch.Generator | None) -> Draws:
         """Draw for attention weights, attended, inner and update, in this order; Nones where nothing is dropped."""
-        attention = self.attention.draws(hidden_RLD, generator)
+        apart = self.compiled is not None
+        attention = self.attention.draws(hidden_RLD, generator, apart=apart)
         if generator is None or self.dropout_probability == 0.0:
             return attention, None, None, None
         shape, inner_shape = tuple(hidden_RLD.shape), (*hidden_RLD.shape[:-1], self.expand.out_features)
-        return attention, draws(shape, generator), draws(inner_shape, generator), draws(shape, generator)
+        attended, inner, update = (draws(of, generator, apart=apart) for of in (shape, inner_shape, shape))
+        return attention, attended, inner, update
 
     def _transform(self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, drawn: Draws) -> torch.Tensor:
         return self._finish(hidden_RLD, self.attention.attend(hidden_RLD, mask_R1LL, drawn[0]), drawn)
@@ -134,12 +136,16 @@ class CausalTransformer(nn.Module):
     ) -> None:
         """Stack so many blocks, each made by `block` from width, heads and dropout."""
         super().__init__()
+        self.heads = heads
         self.blocks = nn.ModuleList(block(width, heads, dropout_probability) for _ in range(blocks))
 
     def forward(
         self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, generator: torch.Generator | None
     ) -> torch.Tensor:
         """Transform rows; arguments as `CausalSelfAttention.forward`."""
+        spread = all(type(block) is TransformerBlock for block in self.blocks)
+        if spread and mask_R1LL is not None and generator is not None and hidden_RLD.device.type == "cuda":
+            mask_R1LL = spread_over_heads(mask_R1LL, self.heads)
         for block in self.blocks:
             hidden_RLD = block(hidden_RLD, mask_R1LL, generator)
         return hidden_RLD

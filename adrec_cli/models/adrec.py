@@ -21,6 +21,7 @@ from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, TimestepEmbedding
 from adrec_cli.layers.frequency import FrequencyBlock
+from adrec_cli.layers.lookup import lookup_of_few
 from adrec_cli.layers.mlp import TokenMLP
 from adrec_cli.layers.padding_key import causal_mask_with_padding_key, mask_with_padding_key, padding_bias
 from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer, TransformerBlock, newest_position
@@ -115,18 +116,23 @@ class ADRec(SequentialRecommender):
         """
         batch, mask_R1LL = self._with_mask(batch)
         vectors_VD = self.dropped_item_vectors_VD(generator)
-        condition_RLD = self._condition(batch.inputs_RL, mask_R1LL, generator, vectors_VD)
+        condition_RLD = self._condition(batch.inputs_RL, mask_R1LL, generator, vectors_VD, batch.input_order_N)
         if output == "x_start":
             if generator is None:
                 raise ValueError("x_start of a training batch needs a generator for timesteps and noise")
             return self._denoised(batch, condition_RLD, mask_R1LL, generator, vectors_VD)
         return TokenOutputs(
-            predicted_ND=condition_RLD[batch.learned_RL],
+            predicted_ND=batch.of_tokens(condition_RLD),
             x_start_ND=None,
-            targets_N=batch.targets_RL[batch.learned_RL],
+            targets_N=batch.targets_of_tokens(),
             weights_N=batch.sequence_weights_N(),
             vectors_VD=vectors_VD,
+            padded=batch.padded,
         )
+
+    def why_not_padded(self) -> str:
+        """Say what keeps a `PaddedBatch` from being computed without asking the device; "" if nothing."""
+        return "" if self.noising.loss_aware is None else "model.timestep_sampling loss_aware"
 
     def _with_mask(self, batch: PackedBatch) -> tuple[PackedBatch, torch.Tensor]:
         """Return a batch, with a padding key in front if it is to have one, and who sees whom."""
@@ -146,25 +152,25 @@ class ADRec(SequentialRecommender):
         vectors_VD: torch.Tensor | None,
     ) -> TokenOutputs:
         """Return what the ADM makes of noisy targets, with what its timesteps' losses are to be told to."""
-        learned_RL = batch.learned_RL
-        x_start_RLD = self.embedded(batch.targets_RL, vectors_VD)
+        x_start_RLD = self.embedded(batch.targets_RL, vectors_VD, batch.target_order_N)
         t_RL, importance_RL = self.noising.timesteps(batch.segments_RL, batch.sequences, generator)
         noise_RLD = torch.randn(x_start_RLD.shape, generator=generator, device=x_start_RLD.device)
         condition_RLD = self._without_some_conditions(batch, condition_RLD, generator)
-        noisy_RL = learned_RL if batch.prefixes else None
+        noisy_RL = batch.learned_RL if batch.prefixes else None
         predicted_RLD = self._denoise(condition_RLD, x_start_RLD, t_RL, noise_RLD, mask_R1LL, generator, noisy_RL)
         weights_N = batch.sequence_weights_N()
         observe: Callable[[torch.Tensor], None] | None = None
         if self.noising.loss_aware is not None and importance_RL is not None:
-            weights_N = weights_N * importance_RL[learned_RL]
-            observe = partial(self.noising.loss_aware.observe, t_RL[learned_RL])
+            weights_N = weights_N * batch.of_tokens(importance_RL)
+            observe = partial(self.noising.loss_aware.observe, batch.of_tokens(t_RL))
         return TokenOutputs(
-            predicted_ND=predicted_RLD[learned_RL],
-            x_start_ND=x_start_RLD[learned_RL],
-            targets_N=batch.targets_RL[learned_RL],
+            predicted_ND=batch.of_tokens(predicted_RLD),
+            x_start_ND=batch.of_tokens(x_start_RLD),
+            targets_N=batch.targets_of_tokens(),
             weights_N=weights_N,
             vectors_VD=vectors_VD,
             observe=observe,
+            padded=batch.padded,
         )
 
     @torch.no_grad()
@@ -240,14 +246,16 @@ class ADRec(SequentialRecommender):
         """Return the vectors (..., D) of known items as the denoiser sees them without noise."""
         return self.noising.clean(self.embedded(items))
 
-    def embedded(self, items_RL: torch.Tensor, vectors_VD: torch.Tensor | None = None) -> torch.Tensor:
+    def embedded(
+        self, items_RL: torch.Tensor, vectors_VD: torch.Tensor | None = None, order_N: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Return the vectors of items, with the padding's in the first position where it is a key.
 
         Args:
             items_RL: to look up.
-            vectors_VD: as `ItemEmbedding.forward`.
+            vectors_VD, order_N: as `ItemEmbedding.forward`.
         """
-        vectors_RLD: torch.Tensor = self.item_embedding(items_RL, vectors_VD)
+        vectors_RLD: torch.Tensor = self.item_embedding(items_RL, vectors_VD, order_N)
         if self.padding_D is None:
             return vectors_RLD
         return torch.cat([self.padding_D.expand_as(vectors_RLD[:, :1]), vectors_RLD[:, 1:]], dim=1)
@@ -272,9 +280,10 @@ class ADRec(SequentialRecommender):
         mask_R1LL: torch.Tensor | None,
         generator: torch.Generator | None,
         vectors_VD: torch.Tensor | None = None,
+        order_N: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return condition_RLD = CAM(LayerNorm(Dropout(E[items]))). Source: ADRec eq. 2."""
-        embedded = dropout(self.embedded(items_RL, vectors_VD), self.config.embedding_dropout, generator)
+        embedded = dropout(self.embedded(items_RL, vectors_VD, order_N), self.config.embedding_dropout, generator)
         condition_RLD: torch.Tensor = self.cam(self.input_norm(embedded), mask_R1LL, generator)
         return condition_RLD
 
@@ -299,8 +308,8 @@ class ADRec(SequentialRecommender):
         if self.padding_D is not None:
             x_t_RLD = torch.cat([self.noising.clean(x_start_RLD[:, :1]), x_t_RLD[:, 1:]], dim=1)
             t_RL = F.pad(t_RL[:, 1:], (1, 0))
-        # An embedding lookup of T rows; indexing by t_RL would make the backward pass nondeterministic on CUDA.
-        times_RLD = F.embedding(t_RL, self.timestep_embedding.table_TD())
+        # Indexing by t_RL would make the backward pass nondeterministic on CUDA.
+        times_RLD = lookup_of_few(t_RL, self.timestep_embedding.table_TD())
         hidden_RLD = condition_RLD + self.config.lambda_ * (x_t_RLD + times_RLD)
         predicted_RLD: torch.Tensor = self.adm(hidden_RLD, mask_R1LL, generator)
         return predicted_RLD

@@ -40,6 +40,9 @@ class PackedBatch:
         positions_RL: int64, 0.. within the sequence.
         sequences: B.
         prefixes: every sequence is one sample, of which only the last target is learned; otherwise all are.
+        padded: padding counts as tokens of no weight, as `PaddedBatch` has it.
+        input_order_N, target_order_N: the positions of flattened inputs and targets, sorted by item, where a batch
+            knows them.
     """
 
     inputs_RL: torch.Tensor
@@ -48,6 +51,9 @@ class PackedBatch:
     positions_RL: torch.Tensor
     sequences: int
     prefixes: bool = False
+    padded: ClassVar[bool] = False
+    input_order_N: torch.Tensor | None = None
+    target_order_N: torch.Tensor | None = None
 
     @property
     def real_RL(self) -> torch.Tensor:
@@ -63,6 +69,14 @@ class PackedBatch:
     def targets(self) -> int:
         """How many targets are learned."""
         return self.sequences if self.prefixes else int(self.real_RL.sum())
+
+    def of_tokens(self, values: torch.Tensor) -> torch.Tensor:
+        """Return what of values (R, L, ...) belongs to tokens whose target is learned, (N, ...)."""
+        return values[self.learned_RL]
+
+    def targets_of_tokens(self) -> torch.Tensor:
+        """Return the targets that are learned, (N,)."""
+        return self.of_tokens(self.targets_RL)
 
     def sequence_weights_N(self) -> torch.Tensor:
         """Return weights that average over the targets of a sequence first, then over sequences; they sum to 1."""
@@ -153,6 +167,7 @@ class TokenOutputs:
             what makes up for it.
         vectors_VD: the item vectors to compare with in this step, row 0 is padding; None for the model's own.
         observe: told the squared error of each token, by which the model draws further timesteps; None if it does not.
+        padded: there are tokens that are padding, whose target is 0 and which have no loss.
     """
 
     predicted_ND: torch.Tensor
@@ -161,6 +176,7 @@ class TokenOutputs:
     weights_N: torch.Tensor
     vectors_VD: torch.Tensor | None = None
     observe: Callable[[torch.Tensor], None] | None = None
+    padded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +257,10 @@ class SequentialRecommender(nn.Module, ABC):
         """
         super().__init__()
         self.repeats = RepeatBias.named(repeats)
+
+    def why_not_padded(self) -> str:
+        """Say what keeps `token_outputs` from computing a `PaddedBatch` without asking the device; "" if nothing."""
+        return f"model {self.name}"
 
     @abstractmethod
     def components(self) -> Mapping[str, nn.Module]:

@@ -42,17 +42,22 @@ class NextItemRecommender(SequentialRecommender):
     def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
         """Return "next_item" for every token of a packed batch whose target is learned; a generator means training."""
         vectors_VD = self.dropped_item_vectors_VD(generator)
-        embedded_RLD = self.item_embedding(batch.inputs_RL, vectors_VD)
+        embedded_RLD = self.item_embedding(batch.inputs_RL, vectors_VD, batch.input_order_N)
         hidden_RLD = self.hidden_RLD(
             embedded_RLD, batch.remaining_RL(), packed_causal_mask(batch.segments_RL), generator
         )
         return TokenOutputs(
-            predicted_ND=hidden_RLD[batch.learned_RL],
+            predicted_ND=batch.of_tokens(hidden_RLD),
             x_start_ND=None,
-            targets_N=batch.targets_RL[batch.learned_RL],
+            targets_N=batch.targets_of_tokens(),
             weights_N=batch.sequence_weights_N(),
             vectors_VD=vectors_VD,
+            padded=batch.padded,
         )
+
+    def why_not_padded(self) -> str:
+        """Say what keeps a `PaddedBatch` from being computed without asking the device: nothing."""
+        return ""
 
     @torch.no_grad()
     def represent(

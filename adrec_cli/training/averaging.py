@@ -31,9 +31,23 @@ class WeightAverage:
         """Fold the weights after an optimizer step, counted from 1, into the average."""
         if not self.averages:
             return
-        keep = min(self.decay, (1 + step) / (10 + step))
+        keep = self.kept(step)
         trained: list[torch.Tensor] = [self.trained[name] for name in self.averages]
         torch._foreach_lerp_(list(self.averages.values()), trained, 1 - keep)
+
+    def kept(self, step: int) -> float:
+        """Return the share of the average that is kept after an optimizer step, counted from 1."""
+        return min(self.decay, (1 + step) / (10 + step))
+
+    @torch.no_grad()
+    def update_by(self, share: torch.Tensor) -> None:
+        """Fold the weights into the average by a share that the device knows, 1 - `kept`; 0 leaves every byte."""
+        if not self.averages:
+            return
+        averages = list(self.averages.values())
+        change = torch._foreach_sub([self.trained[name] for name in self.averages], averages)
+        torch._foreach_mul_(change, share)
+        torch._foreach_add_(averages, change)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

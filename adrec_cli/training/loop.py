@@ -5,21 +5,27 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import NoReturn
 
 import torch
 
+from adrec_cli.data.ahead import made_ahead
 from adrec_cli.data.batches import TrainingWindows, epoch_steps
-from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.errors import ArtifactError, DivergedError, UsageError
 from adrec_cli.models.base import PackedBatch, SequentialRecommender
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.models.padded_batch import planes_of
+from adrec_cli.runtime import seed_for, seeded_generator
 from adrec_cli.schema import PAD
 from adrec_cli.training.averaging import WeightAverage
 from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch, embedding_health
 from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
-from adrec_cli.training.guards import require_finite_gradients, require_finite_weights
+from adrec_cli.training.freezing import freeze_all_but
+from adrec_cli.training.guards import DIVERGED_HINT, require_finite_gradients, require_finite_weights
+from adrec_cli.training.learnable import require_learnable
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.optimizers import StageOptimizer, coalesce_gradients
 from adrec_cli.training.position import Position
+from adrec_cli.training.queued_steps import QueuedSteps, choose_stepping
 from adrec_cli.training.ranking_loss import RankingLoss
 from adrec_cli.training.restoring import require_like
 from adrec_cli.training.stages import Stage, TrainingConfig, require_compatible
@@ -44,17 +50,33 @@ class StageTraining:
         windows: TrainingWindows,
         validate: Validate,
         device: torch.device,
+        stepping: str = "auto",
     ) -> None:
+        """Put a stage together.
+
+        Args:
+            name, stage, config: what is trained, and how.
+            model: with its starting weights, on the device.
+            windows: to learn from.
+            validate: asked after epochs.
+            device: to compute on.
+            stepping: one of `STEPPING`; "auto" records steps on CUDA where it can.
+
+        Raises:
+            UsageError: there is nothing to learn from, or options do not go together.
+        """
         if not len(windows):
             raise UsageError("nothing to learn from: no user has two train events", hint="relax the filters")
         require_compatible(name, stage, config)
-        _require_learnable(name, stage, model, windows)
+        require_learnable(name, stage, model, windows)
         self.name, self.stage, self.config = name, stage, config
         self.model, self.windows, self.validate, self.device = model, windows, validate, device
         self.position = Position()
         self.steps = -(-len(windows) // config.batch_size)
-        self.trained = self._freeze_all_but(stage.trains)
+        self.trained = freeze_all_but(model, stage.trains, stage=name)
         counts = windows.target_counts(len(model.item_vectors_VD()) - 1)
+        stepping, self.notice = choose_stepping(stepping, name, stage, config, model, device)
+        skip = None if stepping == "immediate" else torch.zeros((), device=device)
         self.optimizer = StageOptimizer(
             self.trained,
             model.item_vectors_VD(),
@@ -62,6 +84,7 @@ class StageTraining:
             learning_rate=stage.learning_rate,
             embedding_learning_rate=config.embedding_learning_rate,
             weight_decay=config.weight_decay,
+            skip=skip,
         )
         model.give_sparse_item_gradients(self.optimizer.steps_rows)
         if config.compile:
@@ -71,19 +94,12 @@ class StageTraining:
         self.average = WeightAverage(stage.average_decay, self.trained)
         self.best: dict[str, torch.Tensor] = {}
         self.watch = LossWatch()
-
-    def _freeze_all_but(self, trains: tuple[str, ...]) -> dict[str, torch.nn.Parameter]:
-        """Leave gradients on only where a component is trained, and return those parameters by name."""
-        components = self.model.components()
-        unknown = set(trains) - set(components)
-        if unknown:
-            raise UsageError(
-                f"stage {self.name} trains {', '.join(sorted(unknown))}, which {self.model.name} does not have",
-                hint=f"it has: {', '.join(components)}",
-            )
-        for name, component in components.items():
-            component.requires_grad_(name in trains)
-        return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
+        self.queued: QueuedSteps | None = None
+        if skip is not None:
+            self.queued = QueuedSteps(
+                self.objective, self.optimizer, self.average, self.trained,
+                skip=skip, item_decay=1 - self._decay_factor, record=stepping == "recorded",
+            )  # fmt: skip
 
     def events(self, stop: Callable[[], bool]) -> Iterator[StepDone | EpochDone | TrainingWarning]:
         """Train until the stage is over or `stop()` is true, yielding what happened.
@@ -95,10 +111,13 @@ class StageTraining:
             DivergedError: a loss or a gradient is not finite and the weights are those before the step, or a step has
             made weights that are not finite.
         """
+        if self.notice:
+            yield self._warning(self.position.epoch + 1, self.notice)
+        self._read_all()
         while not self.finished:
             started = time.perf_counter()
             tokens_before = self.position.tokens
-            for event in self._steps():
+            for event in self._steps() if self.queued is None else self._queued_steps(self.queued):
                 yield event
                 if stop():
                     return
@@ -125,6 +144,7 @@ class StageTraining:
         Raises:
             DivergedError: naming the weight.
         """
+        self._read_all()
         where = f"{self.name} epoch {self.position.epoch + 1} after step {self.position.step}"
         require_finite_weights(self.model.state_dict().items(), where=where)
 
@@ -149,31 +169,82 @@ class StageTraining:
 
     def _steps(self) -> Iterator[StepDone | TrainingWarning]:
         """Go through what is left of the epoch."""
+        for batches in self._begin_epoch():
+            started = time.perf_counter()
+            tokens, loss = self._step(*(batch.to(self.device) for batch in batches))
+            yield from self._tell_step(loss, tokens / (time.perf_counter() - started))
+
+    def _begin_epoch(self) -> Iterator[list[PackedBatch]]:
+        """Make the model ready for what is left of the epoch, and return its batches."""
         self.optimizer.set_learning_rate(self._learning_rate)
         self.model.train()
-        order = seeded_generator(self.config.seed, self.name, "order", self.position.epoch)
-        steps = epoch_steps(
+        return epoch_steps(
             self.windows,
             batch_size=self.config.batch_size,
             parts=self.config.accumulate,
             max_length=self.model.max_length,
-            generator=order,
+            generator=seeded_generator(self.config.seed, self.name, "order", self.position.epoch),
             first=self.position.step,
         )
-        for batches in steps:
-            started = time.perf_counter()
-            tokens, loss = self._step(*(batch.to(self.device) for batch in batches))
-            if message := self.watch.observe(loss):
-                yield self._warning(self.position.epoch + 1, f"step {self.position.step}: {message}")
-            yield StepDone(
-                stage=self.name,
-                epoch=self.position.epoch + 1,
-                epochs=self.stage.epochs,
-                step=self.position.step,
-                steps=self.steps,
-                losses=self._mean_losses(),
-                tokens_per_second=tokens / (time.perf_counter() - started),
-            )
+
+    def _tell_step(self, loss: float, rate: float) -> Iterator[StepDone | TrainingWarning]:
+        """Tell of the newest step."""
+        if message := self.watch.observe(loss):
+            yield self._warning(self.position.epoch + 1, f"step {self.position.step}: {message}")
+        yield StepDone(
+            stage=self.name,
+            epoch=self.position.epoch + 1,
+            epochs=self.stage.epochs,
+            step=self.position.step,
+            steps=self.steps,
+            losses=self._mean_losses(),
+            tokens_per_second=rate,
+        )
+
+    def _queued_steps(self, queued: QueuedSteps) -> Iterator[StepDone | TrainingWarning]:
+        """Go through what is left of the epoch, a step ahead of what is read and told."""
+        planes = ((batch, planes_of(batch, self.model.max_length)) for (batch,) in self._begin_epoch())
+        started = time.perf_counter()
+        for batch, planes_PRL in made_ahead(planes):
+            self._queue(queued, batch, planes_PRL)
+            if len(queued) > 1:
+                tokens, loss = self._read(queued)
+                yield from self._tell_step(loss, tokens / (time.perf_counter() - started))
+                started = time.perf_counter()
+        while len(queued):
+            tokens, loss = self._read(queued)
+            yield from self._tell_step(loss, tokens / (time.perf_counter() - started))
+
+    def _queue(self, queued: QueuedSteps, batch: PackedBatch, planes_PRL: torch.Tensor) -> None:
+        position, ahead = self.position, len(queued)
+        seed = seed_for(self.config.seed, self.name, "step", position.epoch, position.step + ahead)
+        kept = self.average.kept(position.total_steps + ahead + 1)
+        queued.queue(batch, planes_PRL, seed=seed, kept=kept)
+
+    def _read(self, queued: QueuedSteps) -> tuple[int, float]:
+        """Read the oldest step that is queued; return its targets and the loss that was lowered."""
+        batch, values = queued.read()
+        if values is None:
+            self._raise_diverged(batch, queued)
+        self._count_step(values, batch.targets)
+        return batch.targets, sum(self.objective.weights[name] * value for name, value in values.items())
+
+    def _read_all(self) -> None:
+        """Read what is queued, so that the position is that of the weights."""
+        while self.queued is not None and len(self.queued):
+            self._read(self.queued)
+
+    def _raise_diverged(self, batch: PackedBatch, queued: QueuedSteps) -> NoReturn:
+        """Compute a step again that was not finite, this time looking at everything, and say what is wrong.
+
+        The weights are still those before it: neither it nor those queued after it have changed a byte.
+        """
+        queued.drop()
+        where = f"{self.name} epoch {self.position.epoch + 1} step {self.position.step + 1}"
+        self.optimizer.zero_grad()
+        self.objective.backward([batch.to(self.device)], self._generators(1), self.trained, where=where)
+        require_finite_gradients(self.trained.items(), where=where)
+        raise DivergedError(f"{where}: a loss or a gradient is not finite", hint=DIVERGED_HINT)
 
     def _step(self, *batches: PackedBatch) -> tuple[int, float]:
         """Learn from the batches of a step; return their targets and the loss that was lowered."""
@@ -185,13 +256,17 @@ class StageTraining:
         require_finite_gradients(self.trained.items(), where=where)
         self.optimizer.step()
         self._decay_frozen_embedding()
+        self.average.update(position.total_steps + 1)
+        self._count_step(values, targets)
+        return targets, sum(self.objective.weights[name] * value for name, value in values.items())
+
+    def _count_step(self, values: Mapping[str, float], targets: int) -> None:
+        position = self.position
         position.step += 1
         position.total_steps += 1
-        self.average.update(position.total_steps)
         position.tokens += targets
         for name, value in values.items():
             position.sums[name] = position.sums.get(name, 0.0) + value * targets
-        return targets, sum(self.objective.weights[name] * value for name, value in values.items())
 
     def _generators(self, count: int) -> list[torch.Generator]:
         """Return a generator for each batch of the step; the first one's does not depend on how many there are."""
@@ -201,9 +276,13 @@ class StageTraining:
 
     def _decay_frozen_embedding(self) -> None:
         if self.stage.embedding_decay:
-            factor = (1 - self.stage.embedding_decay) ** (1 / (self.steps * self.stage.epochs))
             with torch.no_grad():
-                self.model.item_vectors_VD().mul_(factor)
+                self.model.item_vectors_VD().mul_(self._decay_factor)
+
+    @property
+    def _decay_factor(self) -> float:
+        """What a step multiplies frozen item vectors with."""
+        return float((1 - self.stage.embedding_decay) ** (1 / (self.steps * self.stage.epochs)))
 
     def _mean_losses(self) -> dict[str, float]:
         return {name: total / self.position.tokens for name, total in self.position.sums.items()}
@@ -239,7 +318,7 @@ class StageTraining:
             losses=self._mean_losses(),
             valid=dict(metrics),
             improved=improved,
-            learning_rate=self.optimizer.param_groups[0]["lr"],
+            learning_rate=self.optimizer.learning_rate,
             tokens_per_second=rate,
             seconds=seconds,
             validation_seconds=validation_seconds,
@@ -275,7 +354,12 @@ class StageTraining:
         return {name: buffer for name, buffer in self.model.named_buffers() if name not in kept}
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-        """Return all that resuming needs: weights, best ones, averages, moments, and the position as JSON."""
+        """Return all that resuming needs: weights, best ones, averages, moments, and the position as JSON.
+
+        Raises:
+            DivergedError: a step that was queued is not finite.
+        """
+        self._read_all()
         tensors = {f"weight/{name}": weight for name, weight in self.model.state_dict().items()}
         tensors |= {f"best/{name}": weight for name, weight in self.best.items()}
         tensors |= {f"buffer/{name}": buffer for name, buffer in self._passing_buffers().items()}
@@ -296,6 +380,8 @@ class StageTraining:
             if best:
                 require_like(best, weights, what="best weight")
             self.optimizer.restore(_under(tensors, _OPTIMIZER))
+            if self.queued is not None:
+                self.queued.forget()
             self.position = position
             self.model.load_state_dict(_under(tensors, "weight/"))
             self.best = {name: weight.to(self.device) for name, weight in best.items()}
@@ -308,24 +394,6 @@ class StageTraining:
             raise ArtifactError(
                 f"the saved state of stage {self.name} does not fit: {reason}", hint="start the stage anew with --fresh"
             ) from error
-
-
-def _require_learnable(name: str, stage: Stage, model: SequentialRecommender, windows: TrainingWindows) -> None:
-    """Raise if a model cannot learn from these samples and losses.
-
-    Raises:
-        UsageError: naming the option that does not go, and one that does.
-    """
-    if model.needs_prefixes and not windows.prefixes:
-        raise UsageError(
-            f"stage {name}: positions of {model.name} see later ones, so that it learns from prefixes alone",
-            hint="--set training.samples=prefixes",
-        )
-    if model.learns_repeats and not stage.ce_weight:
-        raise UsageError(
-            f"stage {name}: repeats are learned by the ranking loss, which this stage leaves out",
-            hint="--set model.repeats=none, or give the stage a ce_weight above 0",
-        )
 
 
 def _under(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -66,23 +66,62 @@ class Objective:
             losses, found = self._losses(batch, generator, where)
             for name, value in found.items():
                 values[name] = values.get(name, 0.0) + share[name] * value
-            weighted = [self.weights[name] * share[name] * loss for name, loss in losses.items()]
-            if self.stage.pcgrad:
-                pcgrad_backward(weighted, trained.values())
-            else:
-                torch.stack(weighted).sum().backward()  # type: ignore[no-untyped-call]
+            self._add_gradients([self.weights[name] * share[name] * loss for name, loss in losses.items()], trained)
         return values, sum(examples)
+
+    def backward_unseen(
+        self, batch: PackedBatch, generator: torch.Generator, trained: Mapping[str, torch.nn.Parameter]
+    ) -> dict[str, torch.Tensor]:
+        """Add the gradients of a step of one batch to the parameters without waiting for the device.
+
+        Args:
+            batch: a `PaddedBatch`.
+            generator, trained: as `backward`.
+
+        Returns:
+            The losses by name, without their weights; whether they are finite is not looked at.
+        """
+        outputs = self._outputs(batch, generator)
+        losses = self._losses_of(batch, outputs, self._vectors_VD(outputs), generator)
+        self._add_gradients([self.weights[name] * loss for name, loss in losses.items()], trained)
+        return losses
+
+    def _add_gradients(self, weighted: list[torch.Tensor], trained: Mapping[str, torch.nn.Parameter]) -> None:
+        if self.stage.pcgrad:
+            pcgrad_backward(weighted, trained.values())
+        else:
+            torch.stack(weighted).sum().backward()  # type: ignore[no-untyped-call]
 
     def _losses(
         self, batch: PackedBatch, generator: torch.Generator, where: str
     ) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
         """Return a batch's losses by name, and their values, which are finite."""
-        stage, outputs = self.stage, self._outputs(batch, generator)
-        vectors_VD = self.model.item_vectors_VD() if outputs.vectors_VD is None else outputs.vectors_VD
+        outputs = self._outputs(batch, generator)
+        vectors_VD = self._vectors_VD(outputs)
+        losses = self._losses_of(batch, outputs, vectors_VD, generator)
+        values = {name: loss.item() for name, loss in losses.items()}
+        require_finite_losses(
+            values, where=where, inputs={"predicted": outputs.predicted_ND, "item vectors": vectors_VD}
+        )
+        return losses, values
+
+    def _vectors_VD(self, outputs: TokenOutputs) -> torch.Tensor:
+        return self.model.item_vectors_VD() if outputs.vectors_VD is None else outputs.vectors_VD
+
+    def _losses_of(
+        self, batch: PackedBatch, outputs: TokenOutputs, vectors_VD: torch.Tensor, generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        """Return the losses of a batch's outputs by name."""
+        stage = self.stage
         losses: dict[str, torch.Tensor] = {}
         if stage.ce_weight:
             losses[stage.ranking_loss] = self.ranking_loss(
-                outputs.predicted_ND, vectors_VD, outputs.targets_N, generator, self.model.token_bias(batch)
+                outputs.predicted_ND,
+                vectors_VD,
+                outputs.targets_N,
+                generator,
+                self.model.token_bias(batch),
+                padded=outputs.padded,
             )
         if stage.mse_weight:
             if outputs.x_start_ND is None:
@@ -92,11 +131,7 @@ class Objective:
             losses["mse"] = errors_N @ outputs.weights_N
             if outputs.observe is not None:
                 outputs.observe(errors_N)
-        values = {name: loss.item() for name, loss in losses.items()}
-        require_finite_losses(
-            values, where=where, inputs={"predicted": outputs.predicted_ND, "item vectors": vectors_VD}
-        )
-        return losses, values
+        return losses
 
     def _outputs(self, batch: PackedBatch, generator: torch.Generator) -> TokenOutputs:
         """Return the network's outputs in float32, computed in the precision that was asked for."""
@@ -111,4 +146,5 @@ class Objective:
             weights_N=outputs.weights_N,
             vectors_VD=outputs.vectors_VD,
             observe=outputs.observe,
+            padded=outputs.padded,
         )

@@ -107,6 +107,7 @@ class StageOptimizer:
         learning_rate: float,
         embedding_learning_rate: float = 0.0,
         weight_decay: float,
+        skip: torch.Tensor | None = None,
     ) -> None:
         """Adam for everything, unless item vectors are trained and have an optimizer of their own.
 
@@ -116,15 +117,20 @@ class StageOptimizer:
             embedding_optimizer: a name in `stages.EMBEDDING_OPTIMIZERS`.
             learning_rate, weight_decay: of all.
             embedding_learning_rate: of item vectors that are stepped by rows; 0 takes `learning_rate`.
+            skip: a number on the weights' device: where it is 1, a step leaves every byte as it is. With Adam alone;
+                the learning rate is then kept there too, so that a step asks nothing of the host.
         """
         self.embedding_share = (embedding_learning_rate or learning_rate) / learning_rate
         self.trained = trained
+        self._rate = learning_rate
         kind = _ROW_OPTIMIZERS.get(embedding_optimizer)
         by_rows = [weight for weight in trained.values() if weight is item_vectors and kind is not None]
         dense = [weight for weight in trained.values() if not any(weight is one for one in by_rows)]
         self.optimizers: list[torch.optim.Optimizer] = []
-        if dense:
+        if dense and skip is None:
             self.optimizers.append(torch.optim.Adam(dense, lr=learning_rate, weight_decay=weight_decay, fused=True))
+        elif dense and skip is not None:
+            self.optimizers.append(_adam_on_device(dense, learning_rate, weight_decay, skip))
         for weight in by_rows:
             assert kind is not None
             self.optimizers.append(kind(weight, lr=learning_rate, weight_decay=weight_decay))
@@ -138,12 +144,24 @@ class StageOptimizer:
         """The groups of all optimizers."""
         return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the first group."""
+        return self._rate * self._share(self.optimizers[0])
+
+    def _share(self, optimizer: torch.optim.Optimizer) -> float:
+        return self.embedding_share if isinstance(optimizer, RowOptimizer) else 1.0
+
     def set_learning_rate(self, learning_rate: float) -> None:
         """Let all step at this rate; item vectors that are stepped by rows in their proportion to it."""
+        self._rate = learning_rate
         for optimizer in self.optimizers:
-            share = self.embedding_share if isinstance(optimizer, RowOptimizer) else 1.0
+            share = self._share(optimizer)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate * share
+                if isinstance(group["lr"], torch.Tensor):
+                    group["lr"].fill_(learning_rate * share)
+                else:
+                    group["lr"] = learning_rate * share
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -184,6 +202,19 @@ class StageOptimizer:
 
     def _owner(self, weight: torch.nn.Parameter) -> torch.optim.Optimizer:
         return next(o for o in self.optimizers if any(weight is one for g in o.param_groups for one in g["params"]))
+
+
+def _adam_on_device(
+    weights: list[torch.nn.Parameter], learning_rate: float, weight_decay: float, skip: torch.Tensor
+) -> torch.optim.Adam:
+    """Return an Adam that reads its learning rate, its count of steps and whether to step at all from the device."""
+    rate = torch.tensor(learning_rate, device=skip.device)
+    adam = torch.optim.Adam(
+        weights, lr=rate, weight_decay=weight_decay, fused=True, capturable=skip.device.type == "cuda"
+    )
+    # What PyTorch's own gradient scaler hands over: the fused step reads it where it steps.
+    adam.found_inf = skip  # type: ignore[attr-defined]
+    return adam
 
 
 def _adam_state(weight: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -8,6 +8,7 @@ import torch
 
 from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.training.losses import catalogue_cross_entropy
+from adrec_cli.training.padded_loss import padded_cross_entropy
 from adrec_cli.training.sampled_losses import (
     bce,
     bpr_max,
@@ -51,6 +52,8 @@ class RankingLoss:
         targets_N: torch.Tensor,
         generator: torch.Generator,
         bias: HistoryBias | None = None,
+        *,
+        padded: bool = False,
     ) -> torch.Tensor:
         """Return the loss, a scalar.
 
@@ -60,8 +63,11 @@ class RankingLoss:
             targets_N: int64 item indices.
             generator: of the negatives; untouched by "ce".
             bias: added to the scores of the items of each token's history.
+            padded: some tokens are padding, whose target is 0; with "ce" alone.
         """
         stage = self.stage
+        if padded:
+            return padded_cross_entropy(predicted_ND, vectors_VD, targets_N)
         if stage.ranking_loss == "ce":
             return catalogue_cross_entropy(predicted_ND, vectors_VD, targets_N, first=1, bias=bias)
         negatives = self.draw(len(targets_N), generator)

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from adrec_cli.config import build
 from adrec_cli.data.batches import CUTS
 from adrec_cli.models.registry import model_entry
 from adrec_cli.runtime import seeded_generator
@@ -26,6 +25,7 @@ def small_training(
     network: Mapping[str, Any] = {},
     config: Mapping[str, Any] = {},
     device: torch.device = CPU,
+    stepping: str = "auto",
     **changes: Any,
 ) -> StageTraining:
     """Return a stage with fresh weights that has not begun.
@@ -34,17 +34,17 @@ def small_training(
         model_name, stage: registered.
         network: options of the model; those it does not have are left out.
         config: options that stages share.
-        device: to compute on.
+        device, stepping: to compute on, and how.
         changes: options of the stage.
     """
     data, entry = sequences(items=40), model_entry(model_name)
     known = {k: v for k, v in {**SIZES, **network}.items() if k in entry.config.__dataclass_fields__}
-    model = entry.build(build(entry.config, known, where="[model]"), data.item_count)
+    model = entry.build(entry.config(**known), data.item_count)
     config = {"batch_size": 16, "seed": 3, "samples": default_training(model_name).samples, **config}
     for component in model.components():
         model.initialize(component, seeded_generator(0, component))
     return StageTraining(
         name=stage, stage=dataclasses.replace(STAGES[model_name][stage], **{"epochs": 2, **changes}),
-        config=TrainingConfig(**config), model=model.to(device),
+        config=TrainingConfig(**config), model=model.to(device), stepping=stepping,
         windows=CUTS[config["samples"]](data, 10), validate=dict, device=device,
     )  # fmt: skip

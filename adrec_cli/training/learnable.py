@@ -1,0 +1,26 @@
+"""Which samples and losses a model can learn from."""
+
+from __future__ import annotations
+
+from adrec_cli.data.batches import TrainingWindows
+from adrec_cli.errors import UsageError
+from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.training.stages import Stage
+
+
+def require_learnable(name: str, stage: Stage, model: SequentialRecommender, windows: TrainingWindows) -> None:
+    """Raise if a model cannot learn from these samples and losses.
+
+    Raises:
+        UsageError: naming the option that does not go, and one that does.
+    """
+    if model.needs_prefixes and not windows.prefixes:
+        raise UsageError(
+            f"stage {name}: positions of {model.name} see later ones, so that it learns from prefixes alone",
+            hint="--set training.samples=prefixes",
+        )
+    if model.learns_repeats and not stage.ce_weight:
+        raise UsageError(
+            f"stage {name}: repeats are learned by the ranking loss, which this stage leaves out",
+            hint="--set model.repeats=none, or give the stage a ce_weight above 0",
+        )

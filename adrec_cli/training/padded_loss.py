@@ -1,0 +1,64 @@
+"""The cross-entropy over the catalogue in few kernels, for a device that is never asked; padding is left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+_ENTRIES, _FEWEST_ROWS = 2**25, 128
+"""Logits held at once, in float32 128 MB; and rows of them at least."""
+MOST_ITEMS = 8 * _ENTRIES // _FEWEST_ROWS
+"""Items that few rows of logits may be held of: a gigabyte."""
+_SUM, _PADDING = 2, -1
+"""How PyTorch numbers a reduction that sums; the target that padding has once targets count from 0."""
+
+
+class _PaddedCrossEntropy(torch.autograd.Function):
+    """Its gradient is taken in the forward pass, so that the logits of a chunk of rows are gone before the next."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, targets_N: torch.Tensor
+    ) -> torch.Tensor:
+        grad_predicted = torch.empty_like(predicted_ND) if ctx.needs_input_grad[0] else None
+        grad_vectors = torch.zeros_like(vectors_VD) if ctx.needs_input_grad[1] else None
+        items_VD, targets_N = vectors_VD[1:], targets_N - 1
+        share = (targets_N != _PADDING).sum().to(predicted_ND.dtype).reciprocal()
+        total = predicted_ND.new_zeros(())
+        rows = max(_FEWEST_ROWS, _ENTRIES // len(items_VD))
+        for begin in range(0, len(predicted_ND), rows):
+            chunk = slice(begin, begin + rows)
+            log_RV = torch.log_softmax(predicted_ND[chunk] @ items_VD.T, dim=1)
+            loss, count = torch.ops.aten.nll_loss_forward(log_RV, targets_N[chunk], None, _SUM, _PADDING)
+            total = total + loss
+            if grad_predicted is None and grad_vectors is None:
+                continue
+            grad_RV = torch.ops.aten.nll_loss_backward(share, log_RV, targets_N[chunk], None, _SUM, _PADDING, count)
+            grad_RV = torch.ops.aten._log_softmax_backward_data(grad_RV, log_RV, 1, log_RV.dtype)
+            if grad_predicted is not None:
+                torch.mm(grad_RV, items_VD, out=grad_predicted[chunk])
+            if grad_vectors is not None:
+                grad_vectors[1:].addmm_(grad_RV.T, predicted_ND[chunk])
+        ctx.save_for_backward(grad_predicted, grad_vectors)
+        return total * share
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
+        grad_predicted, grad_vectors = (None if g is None else g * grad_outputs[0] for g in ctx.saved_tensors)
+        return grad_predicted, grad_vectors, None
+
+
+def padded_cross_entropy(predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, targets_N: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross-entropy, over the tokens that are no padding, of inner products with every item.
+
+    Args:
+        predicted_ND: one prediction a token.
+        vectors_VD: of the items; row 0 is padding and never competes.
+        targets_N: int64 item indices; 0 for padding, which has no loss and no gradient.
+
+    Returns:
+        A scalar; `catalogue_cross_entropy` of the tokens that are no padding, but for rounding.
+    """
+    loss: torch.Tensor = _PaddedCrossEntropy.apply(predicted_ND, vectors_VD, targets_N)  # type: ignore[no-untyped-call]
+    return loss

@@ -1,0 +1,33 @@
+"""Attention as a GPU computes it, in few kernels, against attention spelt out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from adrec_cli.layers.attention import CausalSelfAttention, packed_causal_mask, spread_over_heads
+from adrec_cli.layers.dropout import draws
+from adrec_cli.layers.padding_key import mask_with_padding_key
+
+
+def masks() -> dict[str, torch.Tensor]:
+    segments_RL = torch.tensor([[1, 1, 2, 2, 2, 0], [3, 3, 3, 3, 0, 0]])
+    packed = packed_causal_mask(segments_RL)
+    bias_RL = torch.randn(2, 6, generator=torch.Generator().manual_seed(1))
+    return {"packed": packed, "spread": spread_over_heads(packed, 4), "key": mask_with_padding_key(packed, bias_RL)}
+
+
+@pytest.mark.parametrize("drops", [False, True])
+@pytest.mark.parametrize("name", masks())
+def test_products_that_scale_and_mask_give_the_same(name, drops):
+    attention = CausalSelfAttention(16, 4, 0.5)
+    hidden = torch.randn(2, 6, 16, generator=torch.Generator().manual_seed(0))
+    drawn = draws((2, 4, 6, 6), torch.Generator().manual_seed(2)) if drops else None
+    found = attention.attend_in_products(hidden, masks()[name], None if drawn is None else drawn.view(8, 6, 6))
+    expected = attention._attend(*attention._project(hidden), masks()[name], drawn)
+    torch.testing.assert_close(found, expected)
+    found.square().sum().backward()
+    gradient = attention.qkv.weight.grad.clone()
+    attention.zero_grad()
+    expected.square().sum().backward()
+    torch.testing.assert_close(gradient, attention.qkv.weight.grad)
