@@ -84,7 +84,9 @@ def _show_preview(terminal: Terminal, seen: PreprocessPreview) -> None:
 
 def _found(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} = {entry}" for name, entry in value.items() if entry is not None)
+        return ", ".join(f"{name} = {_found(entry)}" for name, entry in value.items() if entry is not None)
+    if isinstance(value, list):
+        return ",".join(map(str, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)

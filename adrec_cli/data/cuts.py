@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adrec_cli.data.filters import FilterApplied, drop_duplicates, k_core, keep_newest, sort_in_time
 from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.moments import check_order, resolve_moment
 from adrec_cli.data.options import Settings
 from adrec_cli.data.pending import Pending, hold_back
+from adrec_cli.data.reading.times import moment_text
 from adrec_cli.data.splits import Bounds, Split, leave_one_out, split_as_given, split_by_time
 from adrec_cli.errors import InputError, UsageError
 
@@ -22,6 +24,7 @@ class Cut:
         split: how it was held out.
         removed: what each filter left out, in order.
         pending: what of that may still come in with a later update; None where no filter holds anything back.
+        moments: of a split in time, where validation (`valid_from`) and test (`test_from`) begin, in microseconds.
     """
 
     interactions: Interactions
@@ -29,6 +32,11 @@ class Cut:
     split: Split
     removed: list[FilterApplied]
     pending: Pending | None = None
+    moments: dict[str, int] = field(default_factory=dict)
+
+    def found(self) -> dict[str, str]:
+        """Return how it was split, for the manifest: what was chosen, and the moments in UTC."""
+        return {"split": self.split, **{name: moment_text(moment) for name, moment in self.moments.items()}}
 
 
 def make_cut(interactions: Interactions, settings: Settings, removed: list[FilterApplied]) -> Cut:
@@ -58,8 +66,9 @@ def make_cut(interactions: Interactions, settings: Settings, removed: list[Filte
     if not len(interactions):
         raise _nothing_left(read, removed, settings)
     interactions = interactions.compact()
-    bounds = _split(interactions, split, settings)
-    return Cut(interactions=interactions, bounds=bounds, split=split, removed=removed, pending=pending)
+    moments = _resolve_moments(interactions, settings) if split == "time" else {}
+    bounds = _split(interactions, split, moments)
+    return Cut(interactions=interactions, bounds=bounds, split=split, removed=removed, pending=pending, moments=moments)
 
 
 def _filter(
@@ -83,14 +92,22 @@ def _filter(
     return newest, pending, removed
 
 
-def _split(interactions: Interactions, split: Split, settings: Settings) -> Bounds:
+def _split(interactions: Interactions, split: Split, moments: dict[str, int]) -> Bounds:
     if split == "given":
         return split_as_given(interactions)
     if split == "leave-one-out":
         return leave_one_out(interactions)
+    return split_by_time(interactions, valid_from=moments["valid_from"], test_from=moments["test_from"])
+
+
+def _resolve_moments(interactions: Interactions, settings: Settings) -> dict[str, int]:
+    """Return where validation and test begin, in microseconds; relative moments lie before the newest event kept."""
     if settings.valid_from is None or settings.test_from is None:
-        raise UsageError("--split time needs --valid-from and --test-from", hint="for example 2014-01-01")
-    return split_by_time(interactions, valid_from=settings.valid_from, test_from=settings.test_from)
+        raise UsageError("--split time needs --valid-from and --test-from", hint="for example 2014-01-01, or -14d")
+    newest = int(interactions.time.max())
+    check_order(settings.valid_from, settings.test_from, newest)
+    moments = {"valid_from": settings.valid_from, "test_from": settings.test_from}
+    return {name: resolve_moment(moment, newest) for name, moment in moments.items()}
 
 
 def _nothing_left(read: int, removed: list[FilterApplied], settings: Settings) -> InputError:

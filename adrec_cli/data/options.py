@@ -12,9 +12,12 @@ from typing import Any, Final
 
 from adrec_cli.data.datasets import Filters, SourceFiles
 from adrec_cli.data.filters import DUPLICATES, TIES, Duplicates, Ties
+from adrec_cli.data.moments import Moment, check_order, read_moment
 from adrec_cli.data.reading.bad_rows import BadRowPolicy
 from adrec_cli.data.reading.roles import Column
-from adrec_cli.data.reading.times import TIME_UNITS, TimeUnit, parse_moment
+from adrec_cli.data.reading.time_formats import EPOCH_FORMATS, check_format
+from adrec_cli.data.reading.time_zones import UTC_ZONE, check_zone
+from adrec_cli.data.reading.times import TIME_UNITS, TimeUnit
 from adrec_cli.data.reading.where import parse_condition
 from adrec_cli.data.splits import SPLITS, Split
 from adrec_cli.errors import UsageError
@@ -33,6 +36,8 @@ class PreprocessOptions:
         header: whether the first row names the columns.
         separator, encoding: of text files; found if None.
         timestamp_unit: s, ms, us, ns, or order for numbers that are no times; found if None.
+        timestamp_format: of strptime, or iso, dmy, mdy, month-name, yyyymmdd, epoch-s (ms, us, ns); found if None.
+        timezone: IANA name, of times and moments that say none; UTC if None.
         where: conditions that an event must meet, such as "event in view,purchase"; an empty one takes back those of
             the data set that is added to.
         min_rating: interactions rated below it are left out.
@@ -42,7 +47,8 @@ class PreprocessOptions:
         duplicates: "drop" keeps the first of events with the same user, item and time; "keep" keeps all.
         ties: "source" keeps the source's order among equal times, "item" takes ascending item ids.
         split: "leave-one-out", "time" (needs valid_from and test_from), or "given" for split sources.
-        valid_from, test_from: ISO dates where validation and test begin.
+        valid_from, test_from: where validation and test begin: ISO dates, in `timezone` where they say none, or as long
+            before the newest event as -14d, -2w or -12h says; an update moves these with its newest event.
         items: file with titles and categories.
         on_bad_row: "error" (the default) or "skip".
         keep_blanks: blanks around an id belong to it; otherwise they are taken off.
@@ -60,6 +66,8 @@ class PreprocessOptions:
     separator: str | None = None
     encoding: str | None = None
     timestamp_unit: TimeUnit | None = None
+    timestamp_format: str | None = None
+    timezone: str | None = None
     where: Sequence[str] | None = None
     min_rating: float | None = None
     min_interactions: int | None = None
@@ -82,6 +90,17 @@ class PreprocessOptions:
         _one_of("--duplicates", self.duplicates, DUPLICATES)
         _one_of("--split", self.split, SPLITS)
         _one_of("--timestamp-unit", self.timestamp_unit, TIME_UNITS)
+        if self.timestamp_format is not None:
+            check_format(self.timestamp_format)
+            unit = EPOCH_FORMATS.get(self.timestamp_format)
+            if self.timestamp_unit not in (None, unit):
+                raise UsageError(
+                    f"--timestamp-unit {self.timestamp_unit} and --timestamp-format {self.timestamp_format} exclude "
+                    "each other",
+                    hint="leave one out",
+                )
+        if self.timezone is not None:
+            check_zone(self.timezone)
         _one_of("--on-bad-row", self.on_bad_row, BAD_ROW_POLICIES)
         for condition in filter(None, self.where or ()):
             parse_condition(condition)
@@ -117,7 +136,7 @@ class Settings:
     """Options with the defaults of a source filled in; what the manifest keeps as parameters.
 
     Attributes:
-        as in `PreprocessOptions`; None still means "found from the file". Moments are microseconds.
+        as in `PreprocessOptions`; None still means "found from the file". Moments are microseconds, or relative.
     """
 
     variant: str | None
@@ -129,6 +148,8 @@ class Settings:
     separator: str | None
     encoding: str | None
     timestamp_unit: TimeUnit | None
+    timestamp_format: str | None
+    timezone: str | None
     where: tuple[str, ...]
     min_rating: float | None
     min_user_interactions: int
@@ -137,8 +158,8 @@ class Settings:
     duplicates: Duplicates
     ties: Ties
     split: Split | None
-    valid_from: int | None
-    test_from: int | None
+    valid_from: Moment | None
+    test_from: Moment | None
     on_bad_row: BadRowPolicy
     keep_blanks: bool
 
@@ -163,7 +184,7 @@ def settle(
         UsageError: options contradict one another.
     """
     before = inherited or {}
-    moments: dict[str, int | None] = {"valid_from": None, "test_from": None}
+    moments: dict[str, Moment | None] = {"valid_from": None, "test_from": None}
     if inherited is not None:
         names = [entry.name for entry in dataclasses.fields(Filters)]
         filters = Filters(**{name: inherited[name] for name in names if inherited.get(name) is not None})
@@ -172,15 +193,15 @@ def settle(
     if split != "time":
         # Moments of a split by time mean nothing to another split that takes its place.
         moments = dict.fromkeys(moments)
-    valid_from = (
-        moments["valid_from"] if options.valid_from is None else parse_moment(options.valid_from, "--valid-from")
-    )
-    test_from = moments["test_from"] if options.test_from is None else parse_moment(options.test_from, "--test-from")
+    timezone = options.timezone or before.get("timezone")
+    for name in moments:
+        if (asked := getattr(options, name)) is not None:
+            moments[name] = read_moment(asked, f"--{name.replace('_', '-')}", timezone or UTC_ZONE)
+    valid_from, test_from = moments["valid_from"], moments["test_from"]
     if split == "time":
         if valid_from is None or test_from is None:
-            raise UsageError("--split time needs --valid-from and --test-from", hint="for example 2014-01-01")
-        if valid_from > test_from:
-            raise UsageError("--valid-from lies after --test-from", hint="validation comes before test")
+            raise UsageError("--split time needs --valid-from and --test-from", hint="for example 2014-01-01, or -14d")
+        check_order(valid_from, test_from)
     elif valid_from is not None or test_from is not None:
         raise UsageError("--valid-from and --test-from belong to --split time", hint="add --split time")
     return Settings(
@@ -195,7 +216,9 @@ def settle(
         header=_first(options.header, before.get("header"), None if form is None else form.header),
         separator=options.separator or before.get("separator") or (form and form.separator) or None,
         encoding=options.encoding or before.get("encoding") or (form and form.encoding) or None,
-        timestamp_unit=options.timestamp_unit or before.get("timestamp_unit") or _unit(form),
+        timestamp_unit=_unit(options, before, form),
+        timestamp_format=_format(options, before),
+        timezone=timezone,
         where=tuple(filter(None, before.get("where") or () if options.where is None else options.where)),
         min_rating=_first(options.min_rating, filters.min_rating),
         min_user_interactions=_first(
@@ -234,8 +257,19 @@ def spell_command(source: str, options: PreprocessOptions) -> str:
     return shlex.join(words)
 
 
-def _unit(form: SourceFiles | None) -> TimeUnit | None:
-    return next((unit for unit in TIME_UNITS if form is not None and form.timestamp_unit == unit), None)
+def _unit(options: PreprocessOptions, before: Mapping[str, Any], form: SourceFiles | None) -> TimeUnit | None:
+    """Return the unit of times: as asked for, else as before or as the data set says, where no format is asked for."""
+    asked = options.timestamp_unit or EPOCH_FORMATS.get(options.timestamp_format or "")
+    if asked is None and options.timestamp_format is None:
+        asked = before.get("timestamp_unit") or (None if form is None else form.timestamp_unit)
+    return next((unit for unit in TIME_UNITS if asked == unit), None)
+
+
+def _format(options: PreprocessOptions, before: Mapping[str, Any]) -> str | None:
+    """Return the format of times where they are no numbers of a unit: as asked for, else as before."""
+    if options.timestamp_unit is not None or options.timestamp_format in EPOCH_FORMATS:
+        return None
+    return options.timestamp_format or before.get("timestamp_format")
 
 
 def _first(*values: Any) -> Any:

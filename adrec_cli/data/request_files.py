@@ -11,7 +11,7 @@ import polars as pl
 
 from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.data.ids import id_values, json_id, no_id_type, normal_text
-from adrec_cli.data.reading.times import find_reading, native_expression, time_expression
+from adrec_cli.data.reading.time_series import read_times
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID, TIMESTAMP, USER_ID
 
@@ -79,12 +79,7 @@ def read_events(path: Path) -> pl.DataFrame:
     events = pl.DataFrame([_ids(table, USER_ID, path), _ids(table, ITEM_ID, path)])
     if TIMESTAMP not in table.columns:
         return events
-    column, kind = pl.col(TIMESTAMP), table.schema[TIMESTAMP]
-    if kind == pl.String:
-        time = time_expression(column, find_reading(table[TIMESTAMP].drop_nulls().head(1000).to_list()))
-    else:
-        time, _ = native_expression(column, kind)
-    times = table.select(time.alias(TIMESTAMP)).to_series()
+    times = read_times(table[TIMESTAMP], path)
     if times.null_count():
         first = int(times.is_null().arg_true()[0])
         raise InputError(f"{path}: {TIMESTAMP} of event {first + 1} is no time", hint="seconds, or 2026-01-31 12:00:00")

@@ -39,14 +39,15 @@ def tell_parts(existing: Existing, cut: Cut) -> str:
     return f"interactions before and after: {grown}"
 
 
-def warn_of_parts(existing: Existing, cut: Cut, settings: Settings) -> list[str]:
+def warn_of_parts(existing: Existing, cut: Cut) -> list[str]:
     """Return a warning if a split by time leaves nothing new to train on."""
     now = count_parts(cut.bounds)
-    if cut.split != "time" or settings.valid_from is None or now[0] > existing.parts[0] or now == existing.parts:
+    if cut.split != "time" or now[0] > existing.parts[0] or now == existing.parts:
         return []
+    valid_from = moment_text(cut.moments["valid_from"])
     return [
-        f"all that is new in {existing.manifest.dataset} is held out, later than valid_from, "
-        f"{moment_text(settings.valid_from)}: training learns nothing from it; give a later valid_from and test_from"
+        f"all that is new in {existing.manifest.dataset} is held out, later than valid_from, {valid_from}: "
+        "training learns nothing from it; give a later valid_from and test_from"
     ]
 
 

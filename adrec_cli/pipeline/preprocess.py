@@ -200,7 +200,7 @@ def preview(
         dataset=plan.dataset if existing is None else existing.manifest.dataset,
         sources=describe_sources(plan, files),
         parameters=plan.settings.parameters(),
-        found={**content.found, "split": cut.split},
+        found={**content.found, **cut.found()},
         columns=content.columns,
         head=content.head,
         statistics=numbers,
@@ -279,7 +279,7 @@ def _tell_cut(existing: Existing | None, cut: Cut) -> list[str]:
 def _warn_of_update(existing: Existing | None, cut: Cut, plan: Plan) -> list[str]:
     if existing is None:
         return []
-    return warn_of_losses(existing, plan.settings) + warn_of_parts(existing, cut, plan.settings)
+    return warn_of_losses(existing, plan.settings) + warn_of_parts(existing, cut)
 
 
 def _write(
@@ -311,7 +311,7 @@ def _write(
     manifest = Manifest(
         dataset=plan.dataset if existing is None else existing.manifest.dataset,
         sources=sources,
-        parameters={**parameters, "found": {**content.found, "split": cut.split}, **updated},
+        parameters={**parameters, "found": {**content.found, **cut.found()}, **updated},
         statistics=statistics(cut.interactions, timed=content.report.timed),
         sequences_sha256=written.sequences_sha256,
         items_sha256=written.items_sha256,

@@ -23,7 +23,8 @@ _CUT = (
     "valid_from", "test_from", "on_bad_row",
 )  # fmt: skip
 _READING = (
-    "user_column", "item_column", "timestamp_column", "rating_column", "separator", "encoding", "timestamp_unit"
+    "user_column", "item_column", "timestamp_column", "rating_column", "separator", "encoding", "timestamp_unit",
+    "timestamp_format", "timezone",
 )  # fmt: skip
 
 

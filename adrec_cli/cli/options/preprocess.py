@@ -29,8 +29,9 @@ class Columns:
     ] = None
     timestamp_column: Annotated[
         str | None,
-        option("--timestamp-column", panel=_COLUMNS, metavar="COLUMN", help="Column by name, or by position from 1."),
-    ] = None
+        option("--timestamp-column", panel=_COLUMNS, metavar="COLUMN",
+               help="Column by name, or by position from 1; several as date,time or year,month,day."),
+    ] = None  # fmt: skip
     rating_column: Annotated[
         str | None,
         option("--rating-column", panel=_COLUMNS, metavar="COLUMN", help="Column by name, or by position from 1."),
@@ -40,6 +41,17 @@ class Columns:
         option("--timestamp-unit", panel=_COLUMNS, metavar="UNIT",
                help="Unit of times: s, ms, us, ns, or order for mere positions.",
                 complete=completion.among(["s", "ms", "us", "ns", "order"])),
+    ] = None  # fmt: skip
+    timestamp_format: Annotated[
+        str | None,
+        option("--timestamp-format", panel=_COLUMNS, metavar="FORMAT",
+                help="Form of times: strptime's, as '%d.%m.%Y %H:%M', or iso, dmy, mdy, month-name, yyyymmdd, epoch-s.",
+                complete=completion.among(["iso", "dmy", "mdy", "month-name", "yyyymmdd", "epoch-s", "epoch-ms"])),
+    ] = None  # fmt: skip
+    timezone: Annotated[
+        str | None,
+        option("--timezone", panel=_COLUMNS, metavar="ZONE",
+                help="Zone of times and moments that say none, such as Europe/Berlin; UTC by default."),
     ] = None  # fmt: skip
     header: Annotated[
         bool | None, option("--header/--no-header", panel=_COLUMNS, help="Whether the first row names the columns.")
@@ -122,10 +134,17 @@ class Cut:
     ] = None  # fmt: skip
     valid_from: Annotated[
         str | None,
-        option("--valid-from", panel=_CUT, metavar="DATE", help="Moment at which validation begins (split time)."),
-    ] = None
+        option("--valid-from", panel=_CUT, metavar="DATE",
+               help="Moment at which validation begins (split time), or -14d for 14 days before the newest event."),
+    ] = None  # fmt: skip
     test_from: Annotated[
-        str | None, option("--test-from", panel=_CUT, metavar="DATE", help="Moment at which test begins (split time).")
+        str | None,
+        option(
+            "--test-from",
+            panel=_CUT,
+            metavar="DATE",
+            help="Moment at which test begins (split time), or -7d for 7 days before the newest event.",
+        ),
     ] = None
     update: Annotated[
         str | None,

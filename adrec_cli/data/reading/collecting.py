@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,23 @@ from adrec_cli.data.reading import scanning
 from adrec_cli.data.reading.bad_rows import BadRow, BadRowPolicy, bad_rows_error, drop_malformed
 from adrec_cli.data.reading.recognition import Table
 from adrec_cli.data.reading.remembered import Remembered, check_fit
-from adrec_cli.data.reading.roles import Column, Role, RoleRequest, Roles, find_roles
+from adrec_cli.data.reading.roles import Column, Role, RoleRequest, Roles, TimeColumn, find_roles
 from adrec_cli.data.reading.scanning import OVERFLOW, scan
 from adrec_cli.data.reading.sequence_rows import SequenceColumns, find_sequence_columns, scan_sequences
-from adrec_cli.data.reading.times import TimeReading, TimeUnit, find_reading, native_expression, time_expression
+from adrec_cli.data.reading.table_times import begin_reading, find_failing, read_time_columns
+from adrec_cli.data.reading.time_options import TimeOptions
+from adrec_cli.data.reading.time_reading import (
+    MONTH_FIRST,
+    NEVER,
+    TIME,
+    ZONED,
+    TimeReading,
+    find_reading,
+    native_expression,
+)
+from adrec_cli.data.reading.time_settling import ReadTimes
+from adrec_cli.data.reading.time_zones import UTC_ZONE
+from adrec_cli.data.reading.times import TimeUnit
 from adrec_cli.data.reading.where import Condition, condition_holds, no_row_left, place_conditions
 from adrec_cli.errors import InputError
 
@@ -33,6 +47,8 @@ class ReadOptions:
     Attributes:
         user, item, timestamp, rating: columns by name or by position from 1; None looks for customary names.
         unit: of the times; None finds it.
+        time_format: of the times, as `--timestamp-format` takes it; None finds it.
+        zone: IANA name, of times that say none; None is UTC.
         min_rating: interactions below it are left out; None reads no ratings.
         on_bad_row: "error" stops at the first, "skip" leaves them out and counts them.
         keep_blanks: blanks around an id belong to it.
@@ -44,9 +60,11 @@ class ReadOptions:
 
     user: Column | None = None
     item: Column | None = None
-    timestamp: Column | None = None
+    timestamp: TimeColumn | None = None
     rating: Column | None = None
     unit: TimeUnit | None = None
+    time_format: str | None = None
+    zone: str | None = None
     min_rating: float | None = None
     on_bad_row: BadRowPolicy = "error"
     keep_blanks: bool = False
@@ -55,29 +73,43 @@ class ReadOptions:
     command: str = ""
 
     def column(self, role: Role) -> Column | None:
-        """Return the column of a role: as remembered, else as asked for; None looks for customary names."""
-        asked: dict[str, Column | None] = {
-            "user": self.user, "item": self.item, "timestamp": self.timestamp, "rating": self.rating
-        }  # fmt: skip
+        """Return the column of a role other than the time: as remembered, else as asked for; None looks for one."""
+        asked: dict[Role, Column | None] = {"user": self.user, "item": self.item, "rating": self.rating}
         if self.remembered is None:
             return asked[role]
         if role == "rating" and self.min_rating is None:
             # Nothing reads it, so a night may lack it.
             return None
-        return self.remembered.columns.get(role, asked[role])
+        column = self.remembered.columns.get(role)
+        return column if isinstance(column, (str, int)) else asked[role]
+
+    def time_column(self) -> TimeColumn | None:
+        """Return the column, or columns, of the time: as remembered, else as asked for; None looks for one."""
+        remembered = None if self.remembered is None else self.remembered.columns.get("timestamp")
+        return self.timestamp if remembered is None else remembered
 
     def role_request(self) -> RoleRequest:
         """Return what is asked for and remembered about the roles of the columns."""
         return RoleRequest(
             user=self.column("user"),
             item=self.column("item"),
-            timestamp=self.column("timestamp"),
+            timestamp=self.time_column(),
             rating=self.column("rating"),
             exact=() if self.remembered is None else tuple(self.remembered.columns),
             rating_needed=self.min_rating is not None,
             rows_in_order=self.unit == "order",
             command=self.command,
         )
+
+    def times(self) -> TimeOptions:
+        """Return how times are read: as asked for, else as remembered."""
+        if self.remembered is None:
+            return TimeOptions(unit=self.unit, form=self.time_format, zone=self.zone or UTC_ZONE)
+        asked = self.unit is not None or self.time_format is not None
+        unit = self.unit if asked else self.remembered.get("timestamp_unit")
+        form = self.time_format if asked else self.remembered.get("timestamp_format")
+        zone = self.zone or self.remembered.get("timezone") or UTC_ZONE
+        return TimeOptions(unit=unit, form=form, zone=zone, unit_is_said=self.unit is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +137,11 @@ class ReadReport:
         unmet: left out by conditions.
         bad: rows left out because they could not be read.
         examples: the first of these.
-        columns: name of the column for each role that was found.
+        columns: name of the column for each role that was found; a list for a time in several columns.
         time: how times are written, in words.
         timed: whether the source has times at all.
         stripped, whole: for each role, rows whose id lost blanks around it, or was a whole float.
+        time_warnings: about times that are odd, such as those far out.
         found: what was found for options of reading that were not given, by the option's name; the manifest
             remembers it, so that the next file is read the same way.
         notes: what was assumed, a sentence each.
@@ -119,12 +152,13 @@ class ReadReport:
     unmet: int = 0
     bad: int = 0
     examples: list[BadRow] = field(default_factory=list)
-    columns: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str | list[str]] = field(default_factory=dict)
     time: str = "no times: the order of the rows"
     timed: bool = False
     found: dict[str, Any] = field(default_factory=dict)
     stripped: dict[str, int] = field(default_factory=dict)
     whole: dict[str, int] = field(default_factory=dict)
+    time_warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     files: list[FileRows] = field(default_factory=list)
 
@@ -151,9 +185,9 @@ class ReadReport:
     def warnings(self) -> list[str]:
         """Return the lines about rows that were left out because they could not be read."""
         if not self.bad:
-            return []
+            return self.time_warnings
         shown = [f"left out: {example}" for example in self.examples]
-        return [f"{self.bad:,} bad rows were left out of {self.rows:,}", *shown]
+        return [f"{self.bad:,} bad rows were left out of {self.rows:,}", *shown, *self.time_warnings]
 
 
 @dataclass(kw_only=True)
@@ -165,6 +199,24 @@ class CollectedTable:
     reading: TimeReading
     frame: pl.DataFrame
     state: NDArray[np.uint8]
+
+    def take_times(self) -> ReadTimes:
+        """Take the columns of times out of the frame."""
+        taken = {
+            name: self.frame.drop_in_place(name).to_numpy() if name in self.frame.columns else None
+            for name in (TIME, MONTH_FIRST, ZONED)
+        }
+        values = taken[TIME]
+        if values is None:
+            raise AssertionError("a collected table has times, or the order of its rows")
+        return ReadTimes(
+            path=self.table.path,
+            reading=self.reading,
+            values=values,
+            good=self.state == OK,
+            month_first=taken[MONTH_FIRST],
+            zoned=taken[ZONED],
+        )
 
 
 def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratch: Path) -> CollectedTable:
@@ -188,7 +240,11 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
         return _normalise(_read_sequences(table, sequences), options, report)
     roles = find_roles(table, options.role_request())
     positions = {"user": roles.user, "item": roles.item, "timestamp": roles.timestamp, "rating": roles.rating}
-    names = {role: table.columns[position] for role, position in positions.items() if position is not None}
+    names: dict[str, str | list[str]] = {
+        role: table.columns[position] for role, position in positions.items() if position is not None
+    }
+    if roles.further_times:
+        names["timestamp"] = [table.columns[position] for position in roles.times]
     _same_columns(report, names, table)
     try:
         return _normalise(_read_events(table, roles, options), options, report)
@@ -223,13 +279,13 @@ def _refuse_columns_of_events(table: Table, options: ReadOptions) -> None:
         )
 
 
-def _same_columns(report: ReadReport, names: dict[str, str], table: Table) -> None:
+def _same_columns(report: ReadReport, names: Mapping[str, str | list[str]], table: Table) -> None:
     if report.columns and report.columns != names:
         raise InputError(
             f"{table.path} has {names}, the files before it {report.columns}",
             hint="name the columns with --user-column, --item-column and --timestamp-column",
         )
-    report.columns = names
+    report.columns = dict(names)
 
 
 def _unreadable(table: Table, error: BaseException) -> InputError:
@@ -238,37 +294,37 @@ def _unreadable(table: Table, error: BaseException) -> InputError:
 
 
 def _read_events(table: Table, roles: Roles, options: ReadOptions) -> CollectedTable:
-    if roles.timestamp is None:
-        reading = TimeReading(kind="none")
-    elif table.dtypes and table.dtypes[roles.timestamp] != pl.String:
-        reading = TimeReading(kind="native")
-    else:
-        reading = find_reading([row[roles.timestamp] for row in table.sample if len(row) > roles.timestamp])
+    """Read a table as its first rows suggest; where rows do not fit, as more of them do."""
+    reading = begin_reading(table, roles.times, options.times())
     read = _collect(table, roles, reading, options)
-    wider = reading.wider()
-    if wider is not None and (read.state == BAD).any():
-        again = _collect(table, roles, wider, options)
-        if np.count_nonzero(again.state == BAD) < np.count_nonzero(read.state == BAD):
-            return again
+    if reading.kind not in ("integer", "float", "text") or not (read.state == BAD).any():
+        return read
+    failing = find_failing(table, roles.times, reading)
+    tried = [reading.wider(failing)] if failing else []
+    if failing and not reading.forced and np.count_nonzero(read.state == BAD) * 2 > len(read.state):
+        # The first rows are not like most of them.
+        tried.append(find_reading(failing))
+    for other in tried:
+        if other is not None and other.family != "short-year":
+            again = _collect(table, roles, other, options)
+            if np.count_nonzero(again.state == BAD) < np.count_nonzero(read.state == BAD):
+                read = again
     return read
 
 
 def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOptions) -> CollectedTable:
     placed = place_conditions(table, options.where)
-    own = (roles.user, roles.item, roles.timestamp, roles.rating)
+    own = (roles.user, roles.item, *roles.times, roles.rating)
     positions = sorted({p for p in (*own, *(position for position, _ in placed)) if p is not None})
     dtypes = table.dtypes or (pl.String(),) * len(table.columns)
     user, item = pl.col(f"c{roles.user}"), pl.col(f"c{roles.item}")
     bad, unmet = pl.lit(False), pl.lit(False)
     columns = {"user": _id(user, dtypes[roles.user], table), "item": _id(item, dtypes[roles.item], table)}
-    if roles.timestamp is not None:
-        source = pl.col(f"c{roles.timestamp}")
-        if reading.kind == "native":
-            time, reading = native_expression(source, dtypes[roles.timestamp])
-        else:
-            time = time_expression(source, reading)
-        columns["time"] = time.fill_null(0)
-        bad = bad | time.is_null()
+    if roles.times:
+        times, reading = read_time_columns(table, roles.times, reading)
+        bad = bad | pl.all_horizontal(times[name].is_null() for name in (TIME, MONTH_FIRST) if name in times)
+        absent = NEVER if MONTH_FIRST in times else 0
+        columns |= {name: time.fill_null(False if name == ZONED else absent) for name, time in times.items()}
     below: pl.Expr = pl.lit(False)
     if roles.rating is not None and options.min_rating is not None:
         rating = pl.col(f"c{roles.rating}").cast(pl.Float64, strict=False).fill_nan(None)
@@ -283,7 +339,7 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOpti
     states = frame.drop_in_place("state").to_numpy()
     if placed and len(states) and np.isin(states, (BLANK, UNMET)).all():
         raise no_row_left(table, placed)
-    if roles.timestamp is None:
+    if not roles.times:
         frame = frame.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
     return CollectedTable(table=table, roles=roles, reading=reading, frame=frame, state=states)
 

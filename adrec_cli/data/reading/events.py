@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import polars as pl
@@ -29,10 +28,9 @@ from adrec_cli.data.reading.collecting import (
 from adrec_cli.data.reading.recognition import Table
 from adrec_cli.data.reading.row_hashes import content_sha256
 from adrec_cli.data.reading.scanning import OVERFLOW, scan
-from adrec_cli.data.reading.times import TimeUnit, find_unit, plausible, to_microseconds
-from adrec_cli.errors import InputError
-
-_UNIT_NAMES: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+from adrec_cli.data.reading.table_times import show_time
+from adrec_cli.data.reading.time_formats import expected_of
+from adrec_cli.data.reading.time_settling import settle_times
 
 
 def read_interactions(
@@ -53,14 +51,14 @@ def read_interactions(
     if options.column("user") is None or options.column("item") is None:
         report.notes += dict.fromkeys(note for table in tables for note in table.notes)
     read = [collect_table(table, options, report, scratch) for table in tables]
-    times = _convert_times(read, options, report)
+    times = _settle(read, options, report)
     frames = []
     for number, one in enumerate(read):
         _account_bad(one, options, report)
         report.below_rating += int(np.count_nonzero(one.state == BELOW_RATING))
         report.unmet += int(np.count_nonzero(one.state == UNMET))
         report.rows += int(np.count_nonzero(one.state != BLANK))
-        frame = one.frame.drop("time")
+        frame = one.frame
         if parts is not None:
             frame = frame.with_columns(pl.lit(parts[number], dtype=pl.Int8).alias("part"))
         good = one.state == OK
@@ -96,47 +94,19 @@ def _same_id_types(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
     return frames
 
 
-def _convert_times(read: list[CollectedTable], options: ReadOptions, report: ReadReport) -> list[NDArray[np.int64]]:
-    """Find the unit over all tables, mark times out of its range as bad, and convert the rest."""
-    numbers = [one for one in read if one.reading.kind in ("integer", "float")]
-    remembered: TimeUnit | None = None if options.remembered is None else options.remembered.get("timestamp_unit")
-    unit = options.unit or remembered
-    if numbers and unit is None:
-        sample = [one.frame["time"].to_numpy()[one.state == OK] for one in numbers]
-        values = np.concatenate(sample) if len(sample) > 1 else sample[0]
-        if len(values):
-            unit = find_unit(values)
-            if unit is None:
-                raise InputError(
-                    f"{read[0].table.path}: its times (around {np.median(values):g}) fit no unit since 1973, "
-                    "expected seconds, ms, us or ns since the epoch, or ISO dates",
-                    hint="say --timestamp-unit s, or --timestamp-unit order if only their order means something",
-                )
-        del sample, values
-    if numbers:
-        report.time = f"times in {_UNIT_NAMES.get(unit or 's', 'their own order')}" + (
-            "" if options.unit else " (found from their size)"
-        )
-    elif any(one.reading.kind in ("text", "native") for one in read):
-        report.time = "dates and times; those without a zone are taken as UTC"
-    if numbers and options.unit is None:
-        report.found["timestamp_unit"] = unit
-    report.timed = all(one.reading.kind != "none" for one in read) and unit != "order"
-    times = []
-    for one in read:
-        values = one.frame["time"].to_numpy()
-        own: TimeUnit = (unit or "s") if one.reading.kind in ("integer", "float") else "us"
-        if one.reading.kind != "none":
-            # A unit that was found for the first file is held to the next ones as if it were found for them.
-            found = options.unit is None and one.reading.kind in ("integer", "float")
-            wrong = ~plausible(values, own, found=found) & (one.state == OK)
-            if wrong.any():
-                one.state = np.where(wrong, np.uint8(BAD), one.state)
-            if (one.state != OK).any():
-                values = np.where(one.state == OK, values, 0)
-            values = to_microseconds(values, own)
-        times.append(values)
-    return times
+def _settle(read: list[CollectedTable], options: ReadOptions, report: ReadReport) -> list[NDArray[np.int64]]:
+    """Return the times of every table; rows whose times turn out to be none become bad ones."""
+    tables = [one.take_times() for one in read]
+    settled = settle_times(tables, options.times())
+    report.time, report.timed = settled.said, settled.timed
+    if options.unit is None and options.time_format is None:
+        report.found |= {"timestamp_unit": settled.unit, "timestamp_format": settled.form}
+    report.time_warnings += settled.warnings
+    for one, good in zip(read, settled.good, strict=True):
+        wrong = (one.state == OK) & ~good
+        if wrong.any():
+            one.state = np.where(wrong, np.uint8(BAD), one.state)
+    return settled.times
 
 
 def _account_bad(one: CollectedTable, options: ReadOptions, report: ReadReport) -> None:
@@ -158,24 +128,34 @@ def _describe(one: CollectedTable, row: int, options: ReadOptions, report: ReadR
         return BadRow(
             path=table.path, place=f"sequence of user {user}", column="", expected="ids and times", got="a gap"
         )
-    positions = [p for p in (roles.user, roles.item, roles.rating, roles.timestamp) if p is not None]
+    positions = [p for p in (roles.user, roles.item, roles.rating, *roles.times) if p is not None]
     raw = scan(table, sorted(set(positions))).slice(row, 1).collect().row(0, named=True)
     place = record_place(table, row)
     if raw[OVERFLOW]:
         return BadRow(path=table.path, place=place, column="", expected=f"{len(table.columns)} fields", got="more")
     values = {position: "" if raw[f"c{position}"] is None else str(raw[f"c{position}"]) for position in positions}
-    position, expected = roles.timestamp, f"a time like the others, {report.time}"
     if one.frame["user"][row] is None:
         position, expected = roles.user, expected_id(values[roles.user], "a user")
     elif one.frame["item"][row] is None:
         position, expected = roles.item, expected_id(values[roles.item], "an item")
     elif roles.rating is not None and options.min_rating is not None and not _is_number(values[roles.rating]):
         position, expected = roles.rating, "a number"
-    elif one.reading.kind in ("integer", "float") and position is not None and not _is_number(values[position]):
-        expected = "a number"
-    if position is None:
-        raise AssertionError("a row is bad for one of its columns")
+    else:
+        return _describe_time(one, place, show_time(roles.times, raw), options, report)
     return BadRow(path=table.path, place=place, column=table.columns[position], expected=expected, got=values[position])
+
+
+def _describe_time(one: CollectedTable, place: str, got: str, options: ReadOptions, report: ReadReport) -> BadRow:
+    if one.roles is None or not one.roles.times:
+        raise AssertionError("a row is bad for one of its columns")
+    number = one.reading.kind in ("integer", "float")
+    expected = f"a time like the others, {report.time}"
+    if (form := options.times().form) is not None:
+        expected = expected_of(form)
+    elif number and not _is_number(got.replace(",", ".") if one.reading.decimal_comma else got):
+        expected = "a number"
+    names = ",".join(one.table.columns[position] for position in one.roles.times)
+    return BadRow(path=one.table.path, place=place, column=names, expected=expected, got=got)
 
 
 def _is_number(text: str) -> bool:

@@ -8,16 +8,20 @@ from typing import Any, Final
 
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.data.reading.recognition import Table
-from adrec_cli.data.reading.roles import ROLES, Column, Role
+from adrec_cli.data.reading.roles import ROLES, Column, Role, TimeColumn
 from adrec_cli.errors import InputError
 
 READING_OPTIONS: Final = (
     "user_column", "item_column", "timestamp_column", "rating_column", "header", "separator", "encoding",
-    "timestamp_unit", "where", "on_bad_row", "keep_blanks",
+    "timestamp_unit", "timestamp_format", "timezone", "where", "on_bad_row", "keep_blanks",
 )  # fmt: skip
 """Options of reading: fields of `PreprocessOptions` and `Settings`, and, but for the columns, keys of a reading."""
 
-_AS_ONE: Final = {"timestamp_column": ("timestamp_unit", "timestamp_format"), "timestamp_unit": ("timestamp_format",)}
+_AS_ONE: Final = {
+    "timestamp_column": ("timestamp_unit", "timestamp_format"),
+    "timestamp_unit": ("timestamp_format",),
+    "timestamp_format": ("timestamp_unit",),
+}
 """What falls with an option that is given again: the unit was found in a column that is not read any longer."""
 _OWN_NAMES: Final = {"items": "item", "timestamps": "timestamp"}
 _NAMED_LAYOUTS: Final = ("jsonl", "parquet", "arrow")
@@ -36,8 +40,11 @@ class Remembered:
     reading: Mapping[str, Any]
 
     @property
-    def columns(self) -> dict[Role, Column]:
-        """The column of each role: a name as the file has it, or a position from 1 where nothing names it."""
+    def columns(self) -> dict[Role, TimeColumn]:
+        """The column of each role: a name as the file has it, or a position from 1 where nothing names it.
+
+        A time in several columns has a list of them.
+        """
         return dict(self.reading.get("columns", {}))
 
     def get(self, option: str) -> Any:
@@ -71,21 +78,29 @@ def recall_reading(manifest: Manifest) -> Remembered:
 
 
 def describe_reading(
-    table: Table, columns: Mapping[str, str], said: Mapping[str, Any], found: Mapping[str, Any], assumed: list[str]
+    table: Table,
+    columns: Mapping[str, str | list[str]],
+    said: Mapping[str, Any],
+    found: Mapping[str, Any],
+    assumed: list[str],
 ) -> dict[str, Any]:
     """Return what a manifest remembers about a reading.
 
     Args:
         table: the first file.
-        columns: the name of the column of each role, as the table has it.
+        columns: the name of the column of each role, as the table has it; a list for a time in several columns.
         said: the options of reading that were given, None where not.
         found: what was found for others, by the option's name.
         assumed: a sentence each.
     """
     named = table.header or table.layout in _NAMED_LAYOUTS
     positions = {name: position for position, name in enumerate(table.columns, start=1)}
+
+    def spelled(name: str) -> Column:
+        return name if named or name not in positions else positions[name]
+
     read = {
-        _OWN_NAMES.get(role, role): name if named or name not in positions else positions[name]
+        _OWN_NAMES.get(role, role): spelled(name) if isinstance(name, str) else [spelled(part) for part in name]
         for role, name in columns.items()
     }
     options = {name: said.get(name) for name in READING_OPTIONS if not name.endswith("_column")}
@@ -129,5 +144,7 @@ def check_fit(table: Table, remembered: Remembered, *, rating_needed: bool) -> N
     )
 
 
-def _has(table: Table, column: Column) -> bool:
-    return column in table.columns if isinstance(column, str) else 1 <= column <= len(table.columns)
+def _has(table: Table, column: TimeColumn) -> bool:
+    if isinstance(column, int):
+        return 1 <= column <= len(table.columns)
+    return column in table.columns if isinstance(column, str) else all(_has(table, part) for part in column)

@@ -11,12 +11,18 @@ from typing import Final
 from adrec_cli.data.reading.column_names import ROLES, Role, known_column
 from adrec_cli.data.reading.recognition import Table
 from adrec_cli.data.reading.time_columns import TimeColumns, find_time_columns
+from adrec_cli.data.reading.time_parts import in_calendar_order, pair_date_and_clock
 from adrec_cli.errors import InputError
 
-__all__ = ["ROLES", "Column", "Role", "RoleRequest", "Roles", "find_column", "find_roles", "resolve_column"]
+__all__ = [
+    "ROLES", "Column", "Role", "RoleRequest", "Roles", "TimeColumn", "find_column", "find_roles", "resolve_column"
+]  # fmt: skip
 
 Column = str | int
 """A column by name, or by position counted from 1. A whole number, also one in a text, is always a position."""
+
+TimeColumn = Column | Sequence[Column]
+"""A column, or those whose parts make up a time; in a text they stand with commas between them."""
 
 _EXAMPLES: Final = 2
 _SHOWN_COLUMNS: Final = 30
@@ -28,6 +34,8 @@ class Roles:
     """Positions, counted from 0, of the columns that are read; None where there is none.
 
     Attributes:
+        user, item, timestamp, rating: as their names say.
+        further_times: columns with the rest of the time, where `timestamp` holds only its date or its year.
         unused_times: columns that hold dates, or sound like it, and are not read.
     """
 
@@ -35,7 +43,13 @@ class Roles:
     item: int
     timestamp: int | None = None
     rating: int | None = None
+    further_times: tuple[int, ...] = ()
     unused_times: tuple[int, ...] = ()
+
+    @property
+    def times(self) -> tuple[int, ...]:
+        """Positions of all columns that make up the time, in the order they are joined; none if there is none."""
+        return () if self.timestamp is None else (self.timestamp, *self.further_times)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +57,8 @@ class RoleRequest:
     """What is known about the roles before a table is looked at.
 
     Attributes:
-        user, item, timestamp, rating: columns as asked for; None looks for customary names.
+        user, item, rating: columns as asked for; None looks for customary names.
+        timestamp: the same, or a date and a time of day, or year, month and day.
         exact: roles whose column is remembered from an earlier file: a text is a name even if it is a number.
         rating_needed: whether a missing rating column is an error.
         rows_in_order: whether the order of the rows may be the time though a column could be it.
@@ -52,17 +67,21 @@ class RoleRequest:
 
     user: Column | None = None
     item: Column | None = None
-    timestamp: Column | None = None
+    timestamp: TimeColumn | None = None
     rating: Column | None = None
     exact: Collection[Role] = ()
     rating_needed: bool = False
     rows_in_order: bool = False
     command: str = ""
 
-    def asked(self, role: Role) -> Column | None:
-        """Return the column that was asked for."""
-        column: Column | None = getattr(self, role)
-        return column
+    def asked(self, role: Role, columns: Sequence[str]) -> tuple[Column, ...]:
+        """Return the columns of a table that were asked for: none, one, or for the time several."""
+        column: TimeColumn | None = getattr(self, role)
+        if role == "timestamp" and isinstance(column, str) and "," in column and column not in columns:
+            return tuple(part.strip() for part in column.split(","))
+        if column is None or isinstance(column, (str, int)):
+            return () if column is None else (column,)
+        return tuple(column)
 
 
 def find_roles(table: Table, request: RoleRequest) -> Roles:
@@ -76,23 +95,28 @@ def find_roles(table: Table, request: RoleRequest) -> Roles:
     """
     columns, problems, found = table.columns, list[str](), dict[Role, int]()
     unknown: list[Role] = []
+    further: list[int] = []
     # What is asked for comes first, so that a customary name is looked for among the rest only.
     for role in ROLES:
-        asked = request.asked(role)
-        if asked is None:
-            continue
-        position = resolve_column(columns, asked, exact=role in request.exact)
-        if position is None:
-            count = columns.count(asked) if isinstance(asked, str) else 0
-            several = f"{count} columns" if count else "no column"
-            problems.append(f"it has {several} {asked!r} for the {role}")
-        elif position in found.values():
-            problems.append(f"column {columns[position]!r} has two roles")
-        else:
-            found[role] = position
+        for asked in request.asked(role, columns):
+            position = resolve_column(columns, asked, exact=role in request.exact)
+            if position is None:
+                count = columns.count(asked) if isinstance(asked, str) else 0
+                several = f"{count} columns" if count else "no column"
+                problems.append(f"it has {several} {asked!r} for the {role}")
+            elif position in (*found.values(), *further):
+                problems.append(f"column {columns[position]!r} has two roles")
+            elif role in found:
+                further.append(position)
+            else:
+                found[role] = position
+    if len(further) > 2:
+        problems.append(
+            f"a time cannot stand in {1 + len(further)} columns, only a date and a time of day, or year,month,day"
+        )
     for role in ROLES:
-        if role != "timestamp" and request.asked(role) is None:
-            position = _known(columns, role, found.values())
+        if role != "timestamp" and not request.asked(role, columns):
+            position = _known(columns, role, (*found.values(), *further))
             if position is not None:
                 found[role] = position
             elif role != "rating" or request.rating_needed:
@@ -102,18 +126,24 @@ def find_roles(table: Table, request: RoleRequest) -> Roles:
     times = TimeColumns()
     if request.timestamp is None:
         times = find_time_columns(columns, table.sample, table.dtypes, taken=list(found.values()))
-        if times.chosen is not None:
+        pair = pair_date_and_clock(table, times, taken=list(found.values()))
+        if pair is not None:
+            found["timestamp"], further = pair[0], [pair[1]]
+        elif times.chosen is not None:
             found["timestamp"] = times.chosen
         elif times.rivals and not request.rows_in_order:
             problems.append(_untold_time(table, times.rivals))
     if problems:
         raise _role_error(table, request, problems, found, times)
+    ordered = tuple(position for position in (found.get("timestamp"), *further) if position is not None)
+    ordered = in_calendar_order([columns[position] for position in ordered], ordered)
     return Roles(
         user=found["user"],
         item=found["item"],
-        timestamp=found.get("timestamp"),
+        timestamp=ordered[0] if ordered else None,
         rating=found.get("rating"),
-        unused_times=times.unused or times.rivals,
+        further_times=ordered[1:],
+        unused_times=tuple(place for place in times.unused or times.rivals if place not in ordered),
     )
 
 

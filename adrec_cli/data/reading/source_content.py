@@ -173,6 +173,8 @@ def _read_options(plan: Plan) -> ReadOptions:
         timestamp=settings.timestamp_column,
         rating=settings.rating_column,
         unit=settings.timestamp_unit,
+        time_format=settings.timestamp_format,
+        zone=settings.timezone,
         min_rating=settings.min_rating,
         on_bad_row=settings.on_bad_row,
         keep_blanks=settings.keep_blanks,
