@@ -77,9 +77,22 @@ def _show_preview(terminal: Terminal, seen: PreprocessPreview) -> None:
     found = [(name.replace("_", " "), _found(value)) for name, value in seen.found.items() if value is not None]
     terminal.table(["found", "value"], found, title="Source")
     terminal.table(seen.columns, [[_shortened(cell) for cell in row] for row in seen.head], title="First rows")
+    _show_sequences(terminal, seen.sequences)
     show_statistics(terminal, seen.dataset, seen.statistics)
     _show_removed(terminal, seen.removed)
     terminal.line("nothing was written")
+
+
+def _show_sequences(terminal: Terminal, sequences: list[dict[str, Any]]) -> None:
+    """Show what a person checks a reading by: who did what, in which order."""
+    rows = []
+    for sequence in sequences:
+        times = sequence["times"] or [""] * len(sequence["items"])
+        events = [f"{_shortened(item)} ({time})" if time else _shortened(item)
+                  for item, time in zip(sequence["items"], times, strict=True)]  # fmt: skip
+        more = [f"... {sequence['length']} in all"] if sequence["length"] > len(events) else []
+        rows.append([_shortened(sequence["user_id"]), ", ".join([*events, *more])])
+    terminal.table(["user", "items in order"], rows, title="First users")
 
 
 def _found(value: object) -> str:

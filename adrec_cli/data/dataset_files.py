@@ -40,6 +40,8 @@ SEQUENCES_SCHEMA = pa.schema(
         (VALID_END, pa.int32()),
     ]
 )
+SHOWN_USERS, SHOWN_EVENTS = 2, 8
+"""What `show_sequences` shows."""
 # A row group holds at most so many events, so that reading one never takes much memory.
 _MAX_ROW_GROUP_EVENTS = 16_000_000
 
@@ -108,6 +110,30 @@ def statistics(interactions: Interactions, *, timed: bool) -> dict[str, Any]:
         "first_time": moment_text(int(interactions.time.min())) if timed else None,
         "last_time": moment_text(int(interactions.time.max())) if timed else None,
     }
+
+
+def show_sequences(interactions: Interactions, users: pl.Series, *, timed: bool) -> list[dict[str, Any]]:
+    """Return the first events of two users, as they would be stored, for people.
+
+    Args:
+        interactions: sorted by user and time.
+        users: ids; the first two of them that have interactions are shown.
+        timed: whether their times are times, not positions.
+    """
+    ids = interactions.user_ids
+    shown = []
+    for row in ids.is_in(users.implode()).arg_true()[:SHOWN_USERS]:
+        events = np.flatnonzero(interactions.user == row)
+        first = events[:SHOWN_EVENTS]
+        shown.append(
+            {
+                "user_id": ids[int(row)],
+                "length": len(events),
+                "items": interactions.item_ids.gather(interactions.item[first]).to_list(),
+                "times": [moment_text(int(time)) for time in interactions.time[first]] if timed else [],
+            }
+        )
+    return shown
 
 
 def _write_sequences(path: Path, interactions: Interactions, bounds: Bounds, indices: NDArray[np.int32]) -> None:

@@ -15,7 +15,7 @@ from adrec_cli.artifacts.dataset import commit_dataset, needs_recovery, recover_
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.data.cuts import Cut, make_cut
-from adrec_cli.data.dataset_files import item_table, statistics, write_dataset_files
+from adrec_cli.data.dataset_files import item_table, show_sequences, statistics, write_dataset_files
 from adrec_cli.data.datasets import Expected
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.options import PreprocessOptions
@@ -75,6 +75,9 @@ class PreprocessPreview:
         found: layout, separator, encoding, columns by role, times.
         columns, head: the first rows of the first file as they stand.
         statistics: as the manifest would keep them.
+        reading: what the manifest would remember about how the source was read.
+        sequences: of the first two users of the source, as they would be stored: `user_id`, the first `items`, their
+            `times` (none where only an order is known), and how many there are.
         warnings, removed, notes: as in `PreprocessResult`.
     """
 
@@ -85,6 +88,8 @@ class PreprocessPreview:
     columns: tuple[str, ...]
     head: tuple[tuple[str, ...], ...]
     statistics: dict[str, Any]
+    reading: dict[str, Any]
+    sequences: list[dict[str, Any]]
     warnings: list[str]
     removed: list[FilterApplied]
     notes: list[str]
@@ -160,9 +165,8 @@ def _preprocess(
 
 
 def _skipped(folder: Path, manifest: Manifest, notes: Sequence[str] = ()) -> PreprocessResult:
-    return PreprocessResult(
-        folder=folder, manifest=manifest, warnings=[], skipped=True, removed=[], notes=list(notes)
-    )  # fmt: skip
+    said = [*notes, *manifest.reading.get("assumed", [])]
+    return PreprocessResult(folder=folder, manifest=manifest, warnings=[], skipped=True, removed=[], notes=said)
 
 
 @contextlib.contextmanager
@@ -204,6 +208,8 @@ def preview(
         columns=content.columns,
         head=content.head,
         statistics=numbers,
+        reading=content.reading,
+        sequences=show_sequences(cut.interactions, content.interactions.user_ids, timed=content.report.timed),
         warnings=[
             *content.report.warnings(),
             *_warn_of_update(existing, cut, plan),

@@ -52,7 +52,7 @@ class RunSummary:
         current: the promoted checkpoint, relative to the model's folder.
         comparison: with the model that was current before; None where there was none.
         start: of the training.
-        warnings: of preprocessing.
+        warnings, notes: of preprocessing; the notes say how the source was read and what was assumed.
     """
 
     dataset: str
@@ -64,6 +64,14 @@ class RunSummary:
     comparison: Comparison | None
     start: StartChosen
     warnings: list[str]
+    notes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceRead:
+    """The source is read; `notes` say how, and what was assumed."""
+
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +107,7 @@ def run(
         promotion: when a new model takes the place of the current one.
         cold: train from fresh weights rather than from the current model.
         stop: asked between training steps.
-        on_event: told `RunStepStarted`, `StartChosen` and what the steps tell.
+        on_event: told `RunStepStarted`, `SourceRead`, `StartChosen` and what the steps tell.
 
     Raises:
         NotPromotedError: the new model is worse; the current one stays.
@@ -142,6 +150,7 @@ def run(
         comparison=promoted.comparison,
         start=start,
         warnings=prepared.warnings,
+        notes=prepared.notes,
     )
 
 
@@ -156,6 +165,7 @@ def _preprocess(
     on_event(RunStepStarted(name="preprocess"))
     started = time.perf_counter()
     prepared = preprocess(source, workspace=workspace, raw=raw, options=options, on_event=on_event)
+    on_event(SourceRead(notes=tuple(prepared.notes)))
     counts = prepared.manifest.statistics
     detail = f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions"
     status = "up to date" if prepared.skipped else "done"

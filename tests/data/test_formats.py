@@ -80,7 +80,8 @@ def test_real_files_are_recognised(
 def test_items_before_users_are_noticed_by_the_ids_of_amazon(shared_data: Path, tmp_path: Path) -> None:
     seen = look(shared_data / "raw/amazon-2018/Magazine_Subscriptions.csv.gz", tmp_path)
     assert seen.columns[:2] == ("item_id", "user_id")
-    assert seen.notes[0] == "times in seconds (found from their size)"
+    read = "read as commas between columns, no header; user = user_id, item = item_id, "
+    assert seen.notes[0] == read + "timestamp = timestamp, rating = rating; times in seconds (found from their size)"
     assert "Amazon" in seen.notes[1]
     named = look(shared_data / "raw/amazon-2018/Magazine_Subscriptions.csv.gz", tmp_path, user_column=2, item_column=1)
     assert named.statistics == seen.statistics

@@ -12,7 +12,7 @@ from adrec_cli.evaluating.timed_ranking import RankingProgress
 from adrec_cli.experiments.stage import StageStarted
 from adrec_cli.experiments.warm_start import StartChosen
 from adrec_cli.pipeline.compare import EvaluationStarted
-from adrec_cli.pipeline.run import RunStepStarted
+from adrec_cli.pipeline.run import RunStepStarted, SourceRead
 from adrec_cli.pipeline.sweep import SweepRunDone, SweepRunStarted
 from adrec_cli.pipeline.tune import TrialDone, TrialStarted
 from adrec_cli.sweeping.shared_stages import StageShared
@@ -61,6 +61,10 @@ class TrainingProgress(Progress):
             case RunStepStarted():
                 self.clear()
                 self.terminal.note(f"{event.name} ...")
+            case SourceRead():
+                self.clear()
+                for note in event.notes:
+                    self.terminal.note(note)
             case SweepRunStarted():
                 self.clear()
                 seed = f", seed {event.seed}" if event.seeds > 1 else ""

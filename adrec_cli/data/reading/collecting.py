@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from adrec_cli.data.ids import id_values, no_id_type, normal_ids
 from adrec_cli.data.reading import scanning
 from adrec_cli.data.reading.bad_rows import BadRow, BadRowPolicy, bad_rows_error, drop_malformed
+from adrec_cli.data.reading.column_names import names_a_session
 from adrec_cli.data.reading.recognition import Table
 from adrec_cli.data.reading.remembered import Remembered, check_fit
 from adrec_cli.data.reading.roles import Column, Role, RoleRequest, Roles, TimeColumn, find_roles
@@ -137,6 +138,7 @@ class ReadReport:
         unmet: left out by conditions.
         bad: rows left out because they could not be read.
         examples: the first of these.
+        form: how the rows are written, in words.
         columns: name of the column for each role that was found; a list for a time in several columns.
         time: how times are written, in words.
         timed: whether the source has times at all.
@@ -152,6 +154,7 @@ class ReadReport:
     unmet: int = 0
     bad: int = 0
     examples: list[BadRow] = field(default_factory=list)
+    form: str = ""
     columns: dict[str, str | list[str]] = field(default_factory=dict)
     time: str = "no times: the order of the rows"
     timed: bool = False
@@ -168,8 +171,11 @@ class ReadReport:
             self.notes.append(sentence)
 
     def lines(self) -> list[str]:
-        """Return what is worth telling about the source: how its times are written, and what was assumed."""
-        return [self.time, *self.notes, *self._about_ids()]
+        """Return what is worth telling about the source: one line that says how it was read, then all else."""
+        named = {role: name if isinstance(name, str) else " and ".join(name) for role, name in self.columns.items()}
+        columns = ", ".join(f"{role} = {name}" for role, name in named.items())
+        read = "; ".join(part for part in (self.form, columns, self.time) if part)
+        return [f"read as {read}", *self.notes, *self._about_ids()]
 
     def _about_ids(self) -> list[str]:
         lines = []
@@ -246,6 +252,7 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     if roles.further_times:
         names["timestamp"] = [table.columns[position] for position in roles.times]
     _same_columns(report, names, table)
+    _say_what_columns_mean(report, roles, table)
     try:
         return _normalise(_read_events(table, roles, options), options, report)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
@@ -261,6 +268,15 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
             return _normalise(_read_events(clean, roles, options), options, report)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as second:
             raise _unreadable(table, second) from second
+
+
+def _say_what_columns_mean(report: ReadReport, roles: Roles, table: Table) -> None:
+    user = table.columns[roles.user]
+    if names_a_session(user):
+        report.assume(f"each session ({user}) is taken as a user: a person with several sessions is several users")
+    if roles.unused_times:
+        unused = ", ".join(table.columns[position] for position in roles.unused_times)
+        report.assume(f"not read as the time: {unused}")
 
 
 def _refuse_columns_of_events(table: Table, options: ReadOptions) -> None:

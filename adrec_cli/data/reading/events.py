@@ -47,7 +47,7 @@ def read_interactions(
     Raises:
         InputError: a column is missing, or a row is bad and bad rows are errors.
     """
-    report = ReadReport()
+    report = ReadReport(form=tables[0].form)
     if options.column("user") is None or options.column("item") is None:
         report.notes += dict.fromkeys(note for table in tables for note in table.notes)
     read = [collect_table(table, options, report, scratch) for table in tables]

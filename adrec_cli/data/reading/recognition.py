@@ -19,6 +19,10 @@ from adrec_cli.errors import InputError, UsageError
 
 Layout = Literal["delimited", "double-colon", "jsonl", "parquet", "arrow", "sequences"]
 
+_FORMS: Final = {
+    "jsonl": "JSON lines", "parquet": "Parquet", "arrow": "Arrow", "sequences": "one sequence a line"
+}  # fmt: skip
+_SEPARATOR_NAMES: Final = {",": "commas", "\t": "tabs", ";": "semicolons", " ": "blanks", "|": "bars"}
 SAMPLE_BYTES: Final = 1 << 18
 SAMPLE_ROWS: Final = 200
 _NEARLY_ALL: Final = 0.9
@@ -61,6 +65,14 @@ class Table:
     def lines_before(self) -> int:
         """How many lines of a text file stand before its first row of data."""
         return self.blank_lines + self.header
+
+    @property
+    def form(self) -> str:
+        """How the rows are written, in words."""
+        if self.layout not in ("delimited", "double-colon"):
+            return _FORMS.get(self.layout, self.layout)
+        separator = _SEPARATOR_NAMES.get(self.separator, repr(self.separator))
+        return f"{separator} between columns, {'a header' if self.header else 'no header'}"
 
     @property
     def path(self) -> Path:
