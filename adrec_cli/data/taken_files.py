@@ -11,7 +11,7 @@ import numpy as np
 
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.plan import Plan, describe_sources
-from adrec_cli.data.reading.collecting import FileRows
+from adrec_cli.data.reading.read_report import FileRows
 from adrec_cli.data.reading.source_content import SourceContent
 from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.updating import Existing

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,15 +12,16 @@ from numpy.typing import NDArray
 
 from adrec_cli.data.ids import id_values, no_id_type, normal_ids
 from adrec_cli.data.reading import scanning
-from adrec_cli.data.reading.bad_rows import BadRow, BadRowPolicy, bad_rows_error, drop_malformed
+from adrec_cli.data.reading.bad_rows import bad_rows_error, drop_malformed
 from adrec_cli.data.reading.column_names import names_a_session
+from adrec_cli.data.reading.read_options import ReadOptions
+from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.recognition import Table
-from adrec_cli.data.reading.remembered import Remembered, check_fit
-from adrec_cli.data.reading.roles import Column, Role, RoleRequest, Roles, TimeColumn, find_roles
+from adrec_cli.data.reading.remembered import check_fit
+from adrec_cli.data.reading.roles import Roles, find_roles
 from adrec_cli.data.reading.scanning import OVERFLOW, scan
 from adrec_cli.data.reading.sequence_rows import SequenceColumns, find_sequence_columns, scan_sequences
 from adrec_cli.data.reading.table_times import begin_reading, find_failing, read_time_columns
-from adrec_cli.data.reading.time_options import TimeOptions
 from adrec_cli.data.reading.time_reading import (
     MONTH_FIRST,
     NEVER,
@@ -32,168 +32,11 @@ from adrec_cli.data.reading.time_reading import (
     native_expression,
 )
 from adrec_cli.data.reading.time_settling import ReadTimes
-from adrec_cli.data.reading.time_zones import UTC_ZONE
-from adrec_cli.data.reading.times import TimeUnit
-from adrec_cli.data.reading.where import Condition, condition_holds, no_row_left, place_conditions
+from adrec_cli.data.reading.where import condition_holds, no_row_left, place_conditions
 from adrec_cli.errors import InputError
 
 OK, BAD, BELOW_RATING, BLANK, UNMET = range(5)
 """What a row is good for; UNMET does not meet a condition."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadOptions:
-    """How tables are read.
-
-    Attributes:
-        user, item, timestamp, rating: columns by name or by position from 1; None looks for customary names.
-        unit: of the times; None finds it.
-        time_format: of the times, as `--timestamp-format` takes it; None finds it.
-        zone: IANA name, of times that say none; None is UTC.
-        min_rating: interactions below it are left out; None reads no ratings.
-        on_bad_row: "error" stops at the first, "skip" leaves them out and counts them.
-        keep_blanks: blanks around an id belong to it.
-        where: conditions that an event must meet; no others are read.
-        remembered: how the data set that is added to was read: its columns stand above those asked for (which are
-            those of the first reading), and for other options what was found then stands where nothing is asked for.
-        command: what was typed, without columns, for hints.
-    """
-
-    user: Column | None = None
-    item: Column | None = None
-    timestamp: TimeColumn | None = None
-    rating: Column | None = None
-    unit: TimeUnit | None = None
-    time_format: str | None = None
-    zone: str | None = None
-    min_rating: float | None = None
-    on_bad_row: BadRowPolicy = "error"
-    keep_blanks: bool = False
-    where: tuple[Condition, ...] = ()
-    remembered: Remembered | None = None
-    command: str = ""
-
-    def column(self, role: Role) -> Column | None:
-        """Return the column of a role other than the time: as remembered, else as asked for; None looks for one."""
-        asked: dict[Role, Column | None] = {"user": self.user, "item": self.item, "rating": self.rating}
-        if self.remembered is None:
-            return asked[role]
-        if role == "rating" and self.min_rating is None:
-            # Nothing reads it, so a night may lack it.
-            return None
-        column = self.remembered.columns.get(role)
-        return column if isinstance(column, (str, int)) else asked[role]
-
-    def time_column(self) -> TimeColumn | None:
-        """Return the column, or columns, of the time: as remembered, else as asked for; None looks for one."""
-        remembered = None if self.remembered is None else self.remembered.columns.get("timestamp")
-        return self.timestamp if remembered is None else remembered
-
-    def role_request(self) -> RoleRequest:
-        """Return what is asked for and remembered about the roles of the columns."""
-        return RoleRequest(
-            user=self.column("user"),
-            item=self.column("item"),
-            timestamp=self.time_column(),
-            rating=self.column("rating"),
-            exact=() if self.remembered is None else tuple(self.remembered.columns),
-            rating_needed=self.min_rating is not None,
-            rows_in_order=self.unit == "order",
-            command=self.command,
-        )
-
-    def times(self) -> TimeOptions:
-        """Return how times are read: as asked for, else as remembered."""
-        if self.remembered is None:
-            return TimeOptions(unit=self.unit, form=self.time_format, zone=self.zone or UTC_ZONE)
-        asked = self.unit is not None or self.time_format is not None
-        unit = self.unit if asked else self.remembered.get("timestamp_unit")
-        form = self.time_format if asked else self.remembered.get("timestamp_format")
-        zone = self.zone or self.remembered.get("timezone") or UTC_ZONE
-        return TimeOptions(unit=unit, form=form, zone=zone, unit_is_said=self.unit is not None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileRows:
-    """The interactions of one file among all that were read, which stand in the order of the files.
-
-    Attributes:
-        path: of the file.
-        rows: how many.
-        content_sha256: of what they say, whatever the file's bytes.
-    """
-
-    path: Path
-    rows: int
-    content_sha256: str
-
-
-@dataclass(kw_only=True)
-class ReadReport:
-    """What was found while reading.
-
-    Attributes:
-        rows: interactions in the sources, bad ones included.
-        below_rating: left out by the least rating.
-        unmet: left out by conditions.
-        bad: rows left out because they could not be read.
-        examples: the first of these.
-        form: how the rows are written, in words.
-        columns: name of the column for each role that was found; a list for a time in several columns.
-        time: how times are written, in words.
-        timed: whether the source has times at all.
-        stripped, whole: for each role, rows whose id lost blanks around it, or was a whole float.
-        time_warnings: about times that are odd, such as those far out.
-        found: what was found for options of reading that were not given, by the option's name; the manifest
-            remembers it, so that the next file is read the same way.
-        notes: what was assumed, a sentence each.
-    """
-
-    rows: int = 0
-    below_rating: int = 0
-    unmet: int = 0
-    bad: int = 0
-    examples: list[BadRow] = field(default_factory=list)
-    form: str = ""
-    columns: dict[str, str | list[str]] = field(default_factory=dict)
-    time: str = "no times: the order of the rows"
-    timed: bool = False
-    found: dict[str, Any] = field(default_factory=dict)
-    stripped: dict[str, int] = field(default_factory=dict)
-    whole: dict[str, int] = field(default_factory=dict)
-    time_warnings: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    files: list[FileRows] = field(default_factory=list)
-
-    def assume(self, sentence: str) -> None:
-        """Note what was assumed, once."""
-        if sentence not in self.notes:
-            self.notes.append(sentence)
-
-    def lines(self) -> list[str]:
-        """Return what is worth telling about the source: one line that says how it was read, then all else."""
-        named = {role: name if isinstance(name, str) else " and ".join(name) for role, name in self.columns.items()}
-        columns = ", ".join(f"{role} = {name}" for role, name in named.items())
-        read = "; ".join(part for part in (self.form, columns, self.time) if part)
-        return [f"read as {read}", *self.notes, *self._about_ids()]
-
-    def _about_ids(self) -> list[str]:
-        lines = []
-        for role in ("user", "item"):
-            if stripped := self.stripped.get(role):
-                lines.append(
-                    f"blanks around the {role} id of {stripped:,} rows were taken off; --keep-blanks keeps them"
-                )
-            if whole := self.whole.get(role):
-                lines.append(f"the {role} ids of {whole:,} rows are whole numbers written as 17.0, read as 17")
-        return lines
-
-    def warnings(self) -> list[str]:
-        """Return the lines about rows that were left out because they could not be read."""
-        if not self.bad:
-            return self.time_warnings
-        shown = [f"left out: {example}" for example in self.examples]
-        return [f"{self.bad:,} bad rows were left out of {self.rows:,}", *shown, *self.time_warnings]
 
 
 @dataclass(kw_only=True)

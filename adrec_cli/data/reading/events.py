@@ -20,11 +20,10 @@ from adrec_cli.data.reading.collecting import (
     OK,
     UNMET,
     CollectedTable,
-    FileRows,
-    ReadOptions,
-    ReadReport,
     collect_table,
 )
+from adrec_cli.data.reading.read_options import ReadOptions
+from adrec_cli.data.reading.read_report import FileRows, ReadReport
 from adrec_cli.data.reading.recognition import Table
 from adrec_cli.data.reading.row_hashes import content_sha256
 from adrec_cli.data.reading.scanning import OVERFLOW, scan

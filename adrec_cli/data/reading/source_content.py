@@ -20,11 +20,12 @@ from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.options import Settings
 from adrec_cli.data.plan import ItemSource, Plan
 from adrec_cli.data.reading.blocks import as_rows
-from adrec_cli.data.reading.collecting import ReadOptions, ReadReport
 from adrec_cli.data.reading.decoding import Decoded, decode
 from adrec_cli.data.reading.events import read_interactions
 from adrec_cli.data.reading.item_metadata import read_metadata
 from adrec_cli.data.reading.literal_lines import as_json_lines
+from adrec_cli.data.reading.read_options import ReadOptions
+from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.recognition import Table, recognise
 from adrec_cli.data.reading.remembered import describe_reading
 from adrec_cli.data.reading.where import parse_condition
