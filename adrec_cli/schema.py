@@ -37,6 +37,8 @@ ITEM_ID: Final = "item_id"
 COUNT: Final = "count"
 TITLE: Final = "title"
 CATEGORY: Final = "category"
+BRAND: Final = "brand"
+PRICE: Final = "price"
 
 TIMESTAMP: Final = "timestamp"
 POSITION: Final = "position"

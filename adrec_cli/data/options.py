@@ -50,6 +50,7 @@ class PreprocessOptions:
         valid_from, test_from: where validation and test begin: ISO dates, in `timezone` where they say none, or as long
             before the newest event as -14d, -2w or -12h says; an update moves these with its newest event.
         items: file with titles and categories.
+        items_column: its column of item ids; found if None.
         on_bad_row: "error" (the default) or "skip".
         keep_blanks: blanks around an id belong to it; otherwise they are taken off.
         download_sha256: what a download must have whose SHA-256 the data set does not name; "any" takes what comes.
@@ -80,6 +81,7 @@ class PreprocessOptions:
     valid_from: str | None = None
     test_from: str | None = None
     items: Path | None = None
+    items_column: Column | None = None
     on_bad_row: BadRowPolicy | None = None
     keep_blanks: bool | None = None
     download_sha256: str | None = None
@@ -160,6 +162,7 @@ class Settings:
     split: Split | None
     valid_from: Moment | None
     test_from: Moment | None
+    items_column: Column | None
     on_bad_row: BadRowPolicy
     keep_blanks: bool
 
@@ -235,6 +238,7 @@ def settle(
         split=split,
         valid_from=valid_from,
         test_from=test_from,
+        items_column=options.items_column or before.get("items_column"),
         on_bad_row=options.on_bad_row or before.get("on_bad_row") or "error",
         keep_blanks=_first(options.keep_blanks, before.get("keep_blanks"), False),
     )

@@ -21,8 +21,9 @@ from adrec_cli.data.datasets import (
 from adrec_cli.data.demo import DEMO_SEED, DEMO_VERSION
 from adrec_cli.data.options import PreprocessOptions, Settings, settle, spell_command
 from adrec_cli.data.raw_files import FoundFiles, expand_path, find_item_file, find_source
-from adrec_cli.data.reading.item_metadata import MetadataColumns
+from adrec_cli.data.reading.item_columns import MetadataColumns
 from adrec_cli.data.reading.remembered import Remembered
+from adrec_cli.data.reading.roles import Column
 from adrec_cli.data.reading.steady_files import SteadyFile, look_at
 from adrec_cli.errors import UsageError
 
@@ -120,12 +121,14 @@ def make_plan(
             found = find_source(
                 spec, raw=raw, cache=cache, on_event=on_event, fetch=fetch, sha256=options.download_sha256
             )
-        item = None if options.items is None else ItemSource(path=options.items)
+        item = _own_items(options)
         if item is None and found is not None:
             beside = find_item_file(spec, found, raw=raw, cache=cache)
-            item = None if beside is None else _item_source(*beside)
+            item = None if beside is None else _item_source(*beside, options.items_column)
         plan = _plan_named(spec, found, item, options, inherited)
         return replace(plan, remembered=remembered, command=command)
+    if options.items_column is not None and options.items is None:
+        raise UsageError("--items-column names a column of the item file", hint="give that too: --items FILE")
     if options.variant is not None:
         raise UsageError(f"{source} is no named data set, so it has no variants", hint="leave --variant out")
     paths = tuple(expand_path(source))
@@ -142,7 +145,7 @@ def make_plan(
         form=None,
         paths=paths,
         parts=parts,
-        item=None if options.items is None else ItemSource(path=options.items),
+        item=_own_items(options),
         settings=settle(options, None, Filters(), inherited),
         expected=None,
         remembered=remembered,
@@ -204,9 +207,15 @@ def _plan_named(
     )
 
 
-def _item_source(form: ItemFile, path: Path) -> ItemSource:
+def _own_items(options: PreprocessOptions) -> ItemSource | None:
+    if options.items is None:
+        return None
+    return ItemSource(path=options.items, columns=MetadataColumns(item=options.items_column))
+
+
+def _item_source(form: ItemFile, path: Path, column: Column | None) -> ItemSource:
     columns = MetadataColumns(
-        item=form.item or None,
+        item=column or form.item or None,
         title=form.title or None,
         category=form.category or None,
         category_flags=form.category_flags,

@@ -21,7 +21,7 @@ from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.pending import write_pending
 from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_plan
-from adrec_cli.data.reading.item_metadata import join_metadata
+from adrec_cli.data.reading.item_metadata import join_metadata, require_match
 from adrec_cli.data.reading.remembered import READING_OPTIONS, Remembered, recall_reading
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
 from adrec_cli.data.taken_files import add_sources, as_files, describe_contents, tell_repeats, without_repeats
@@ -244,7 +244,10 @@ def _inherited(existing: Existing | None) -> dict[str, Any] | None:
     """Return what was asked for when the data set that is added to was made: its cut, and how it was read."""
     if existing is None:
         return None
-    return {**existing.settings(), **{name: existing.manifest.parameters.get(name) for name in READING_OPTIONS}}
+    return {
+        **existing.settings(),
+        **{name: existing.manifest.parameters.get(name) for name in (*READING_OPTIONS, "items_column")},
+    }
 
 
 def _remembered(existing: Existing | None) -> Remembered | None:
@@ -273,6 +276,9 @@ def _cut(content: SourceContent, plan: Plan, existing: Existing | None, on_event
     if existing is not None:
         interactions = merge(existing, interactions, timed=content.report.timed)
     cut = make_cut(interactions, plan.settings, content.left_out(plan.settings))
+    if content.items is not None:
+        ids = cut.interactions.item_ids if existing is None else content.interactions.item_ids
+        require_match(content.items, ids, known=None if existing is None else cut.interactions.item_ids)
     for applied in cut.removed:
         on_event(applied)
     return cut

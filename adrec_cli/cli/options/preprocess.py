@@ -78,6 +78,10 @@ class Columns:
             dir_okay=False,
         ),
     ] = None
+    items_column: Annotated[
+        str | None,
+        option("--items-column", panel=_COLUMNS, metavar="COLUMN", help="Of the ids in --items; found if not said."),
+    ] = None
     on_bad_row: Annotated[
         str | None,
         option("--on-bad-row", panel=_COLUMNS, metavar="error|skip", help="Unreadable rows; error by default.",

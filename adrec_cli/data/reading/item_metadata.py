@@ -3,42 +3,86 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from adrec_cli.data.ids import id_values, no_id_type, normal_text
 from adrec_cli.data.reading.bad_rows import bad_rows_error, drop_malformed
+from adrec_cli.data.reading.item_columns import (
+    ENOUGH,
+    EventItems,
+    ItemColumns,
+    MetadataColumns,
+    examples,
+    find_item_columns,
+    share_known,
+)
 from adrec_cli.data.reading.recognition import Table
-from adrec_cli.data.reading.roles import Column, find_column
 from adrec_cli.data.reading.scanning import BLANK, OVERFLOW, scan
 from adrec_cli.errors import InputError
-from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID, ITEM_INDEX, TITLE
+from adrec_cli.schema import BRAND, CATEGORY, COUNT, ITEM_ID, ITEM_INDEX, PRICE, TITLE
 
-_TITLES: Final = ("title", "name", "movietitle", "productname", "itemname", "appname", "artistname")
-_CATEGORIES: Final = ("category", "categories", "genres", "genre", "class", "maincategory", "maincat", "tags")
-_OURS: Final = (ITEM_INDEX, ITEM_ID, COUNT, TITLE, CATEGORY)
+_OURS: Final = (ITEM_INDEX, ITEM_ID, COUNT, TITLE, CATEGORY, BRAND, PRICE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class MetadataColumns:
-    """Which columns of an item file mean what; None looks for customary names.
+class ItemFile:
+    """An item file as it was read.
 
     Attributes:
-        item, title, category: a name, or a position from 1.
-        category_flags: columns that hold 1 or 0; the names of those with 1 become the category.
-        keep: other columns to keep; None keeps all.
+        path: where it is.
+        metadata: `item_id` in normal form, `title`, `category`, `brand` and `price` where known, the rest as it is.
+        columns: what the column of each of them is called in the file.
+        named: whether the column of ids was named, not found.
+        notes: what was assumed.
     """
 
-    item: Column | None = None
-    title: Column | None = None
-    category: Column | None = None
-    category_flags: Sequence[str] = ()
-    keep: Sequence[str] | None = None
+    path: Path
+    metadata: pl.DataFrame
+    columns: dict[str, str]
+    named: bool
+    notes: list[str]
+
+    def reading(self) -> dict[str, Any]:
+        """Return what a manifest remembers of it."""
+        return {"name": self.path.name, "columns": self.columns}
+
+
+def require_match(file: ItemFile, ids: pl.Series, *, known: pl.Series | None) -> None:
+    """Refuse an item file that knows less than half of the items, unless its column of ids was named and some match.
+
+    Args:
+        file: as read.
+        ids: of the items it should know.
+        known: ids of all items of a data set that is added to: a file of which half is about them is right too.
+
+    Raises:
+        InputError: it is about other items, or its ids are in another column.
+    """
+    found = file.metadata[ITEM_ID]
+    share = share_known(ids, found)
+    if share >= ENOUGH or (file.named and share) or (known is not None and share_known(found, known) >= ENOUGH):
+        return
+    name = file.columns[ITEM_ID]
+    values = {
+        file.columns.get(column, column): file.metadata[column].cast(pl.String) for column in file.metadata.columns
+    }
+    better = next((column for column in values if share_known(ids, values[column]) >= ENOUGH), None)
+    if better is not None:
+        hint = f"its column {better!r} matches: --items-column {better}"
+    elif share:
+        hint = f"if it is right that it knows so few, say that these are the ids: --items-column {name}"
+    else:
+        hint = "check that it is about these items; if its ids are in another column, name that with --items-column"
+    raise InputError(
+        f"{file.path} knows {round(share * len(ids)):,} of {len(ids):,} items by its column {name!r}, "
+        f"which has {examples(found)}; the events have {examples(ids)}",
+        hint=hint,
+    )
 
 
 def join_metadata(items: pl.DataFrame, metadata: pl.DataFrame, source: str) -> tuple[pl.DataFrame, list[str]]:
@@ -64,41 +108,58 @@ def join_metadata(items: pl.DataFrame, metadata: pl.DataFrame, source: str) -> t
     return joined, warnings
 
 
-def read_metadata(table: Table, columns: MetadataColumns, *, scratch: Path, keep_blanks: bool = False) -> pl.DataFrame:
-    """Read an item file: `item_id` in normal form, `title` and `category` where known, the rest as it is.
+def read_item_file(
+    table: Table, columns: MetadataColumns, events: EventItems, *, scratch: Path, keep_blanks: bool = False
+) -> ItemFile:
+    """Read an item file.
+
+    Args:
+        table: the recognised file.
+        columns: as far as they are named.
+        events: whose items it is about.
+        scratch: folder for temporary copies.
+        keep_blanks: blanks around ids belong to them.
 
     Raises:
-        InputError: it has no column of item ids, or cannot be read.
+        InputError: its column of item ids is not there or cannot be told, or it cannot be read.
     """
-    item = find_column(table.columns, table.path, "item", columns.item, needed=True)
-    if item is None:
-        raise AssertionError("find_column raises where a needed column is missing")
-    title = _find(table, columns.title, _TITLES)
-    category = _find(table, columns.category, _CATEGORIES)
-    flags = [table.columns.index(name) for name in columns.category_flags if name in table.columns]
-    special = {position for position in (item, title, category, *flags) if position is not None}
-    others = [
-        position
-        for position, name in enumerate(table.columns)
-        if position not in special and (columns.keep is None or name in columns.keep)
+    if table.layout == "sequences":
+        raise InputError(
+            f"{table.path} is no table of items: its lines are ids of one kind", hint="see adrec preprocess"
+        )
+
+    def read_ids(position: int) -> pl.Series:
+        return _item_ids(_read(table, [position], scratch), position, table, keep_blanks=keep_blanks)
+
+    chosen = find_item_columns(table, columns, events, read_ids)
+    every = sorted({chosen.item, *chosen.found.values(), *chosen.flags, *chosen.others})
+    frame = _read(table, every, scratch)
+    picked = [pl.lit(_item_ids(frame, chosen.item, table, keep_blanks=keep_blanks)).alias(ITEM_ID)]
+    picked += [
+        _as_text(pl.col(f"c{place}"), frame.schema[f"c{place}"]).alias(role) for role, place in chosen.found.items()
     ]
-    frame = _read(table, sorted({*special, *others}), scratch)
-    picked = [pl.lit(_item_ids(frame, item, table, keep_blanks=keep_blanks)).alias(ITEM_ID)]
-    if title is not None:
-        picked.append(pl.col(f"c{title}").cast(pl.String).alias(TITLE))
-    if flags:
-        chosen = [pl.when(pl.col(f"c{flag}") == "1").then(pl.lit(table.columns[flag])) for flag in flags]
-        picked.append(pl.concat_list(chosen).list.drop_nulls().list.join("|").alias(CATEGORY))
-    elif category is not None:
-        picked.append(_as_text(pl.col(f"c{category}"), frame.schema[f"c{category}"]).alias(CATEGORY))
-    for position in others:
+    if chosen.flags:
+        flagged = [pl.when(pl.col(f"c{flag}") == "1").then(pl.lit(table.columns[flag])) for flag in chosen.flags]
+        picked.append(pl.concat_list(flagged).list.drop_nulls().list.join("|").alias(CATEGORY))
+    for position in chosen.others:
         name = table.columns[position]
         picked.append(pl.col(f"c{position}").alias(f"meta_{name}" if name in _OURS else name))
     metadata = frame.select(picked).filter(pl.col(ITEM_ID).is_not_null() & (pl.col(ITEM_ID) != ""))
     if table.layout == "jsonl" and CATEGORY in metadata.columns:
         flat = pl.Series(CATEGORY, [_flat(text) for text in metadata[CATEGORY].to_list()], dtype=pl.String)
         metadata = metadata.with_columns(flat)
-    return metadata
+    names = {role: table.columns[place] for role, place in {ITEM_ID: chosen.item, **chosen.found}.items()}
+    return ItemFile(
+        path=table.path, metadata=metadata, columns=names, named=chosen.named, notes=_notes(table, chosen, names)
+    )  # fmt: skip
+
+
+def _notes(table: Table, chosen: ItemColumns, names: Mapping[str, str]) -> list[str]:
+    parts = ", ".join(f"{role} from {name!r}" for role, name in names.items() if role != ITEM_ID)
+    notes = [f"{table.path.name}: ids of items from {names[ITEM_ID]!r} ({chosen.reason}){parts and ', '}{parts}"]
+    if chosen.left_out:
+        notes.append(f"{table.path.name}: columns of events are left out: {', '.join(chosen.left_out)}")
+    return notes
 
 
 def _read(table: Table, positions: Sequence[int], scratch: Path) -> pl.DataFrame:
@@ -107,9 +168,9 @@ def _read(table: Table, positions: Sequence[int], scratch: Path) -> pl.DataFrame
     except InputError:
         if table.layout in ("parquet", "arrow"):
             raise
-    clean, examples, count = drop_malformed(table, scratch)
+    clean, shown, count = drop_malformed(table, scratch)
     if count:
-        raise bad_rows_error(examples, count)
+        raise bad_rows_error(shown, count)
     return _collect(clean, positions)
 
 
@@ -149,13 +210,6 @@ def _flat(text: str | None) -> str | None:
         else:
             names.append(str(entry))
     return "|".join(dict.fromkeys(names))
-
-
-def _find(table: Table, asked: Column | None, names: tuple[str, ...]) -> int | None:
-    if asked is not None:
-        return find_column(table.columns, table.path, "item", asked, needed=True)
-    plain = [re.sub(r"[^a-z]", "", name.lower().split(":")[0]) for name in table.columns]
-    return next((plain.index(name) for name in names if name in plain), None)
 
 
 def _as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:

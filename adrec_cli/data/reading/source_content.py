@@ -18,11 +18,12 @@ from adrec_cli.data.demo import demo_interactions, demo_metadata
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.options import Settings
-from adrec_cli.data.plan import ItemSource, Plan
+from adrec_cli.data.plan import Plan
 from adrec_cli.data.reading.blocks import as_rows
 from adrec_cli.data.reading.decoding import Decoded, decode
 from adrec_cli.data.reading.events import read_interactions
-from adrec_cli.data.reading.item_metadata import read_metadata
+from adrec_cli.data.reading.item_columns import EventItems, recognise_items
+from adrec_cli.data.reading.item_metadata import ItemFile, read_item_file
 from adrec_cli.data.reading.literal_lines import as_json_lines
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import ReadReport
@@ -44,6 +45,7 @@ class SourceContent:
         report: what was found and left out.
         metadata: about the items, with `item_id`; None if nothing is known.
         metadata_source: name of the file it comes from.
+        items: that file as it was read; None if there is none.
         found: layout, columns, encoding and so on, for the manifest.
         reading: what the manifest remembers, so that the next file is read the same way.
         head: the first rows of the first file as they stand, under `columns`.
@@ -54,6 +56,7 @@ class SourceContent:
     report: ReadReport
     metadata: pl.DataFrame | None = None
     metadata_source: str = ""
+    items: ItemFile | None = None
     found: dict[str, Any]
     reading: dict[str, Any] = field(default_factory=dict)
     head: tuple[tuple[str, ...], ...] = ()
@@ -92,16 +95,17 @@ def read_source(plan: Plan, scratch: Path) -> SourceContent:
         )
     tables = [_recognise(path, plan, scratch) for path in plan.paths]
     _check_alike(tables)
-    metadata = None if plan.item is None else _read_items(plan.item, scratch, keep_blanks=plan.settings.keep_blanks)
     options = _read_options(plan)
     interactions, report = read_interactions(tables, options, parts=plan.parts, scratch=scratch)
+    items = _read_items(plan, interactions, report, scratch)
     return SourceContent(
         interactions=interactions,
         report=report,
-        metadata=metadata,
-        metadata_source="" if plan.item is None else plan.item.path.name,
+        metadata=None if items is None else items.metadata,
+        metadata_source="" if items is None else items.path.name,
+        items=items,
         found=_findings(tables, report),
-        reading=_reading(plan, tables[0], report),
+        reading=_reading(plan, tables[0], report, items),
         head=tables[0].sample[:HEAD_ROWS],
         columns=tables[0].columns,
     )
@@ -185,18 +189,33 @@ def _read_options(plan: Plan) -> ReadOptions:
     )
 
 
-def _read_items(item: ItemSource, scratch: Path, *, keep_blanks: bool) -> pl.DataFrame:
-    form = item.form
-    decoded = _decode(item.path, (form and form.encoding) or None, scratch)
+def _read_items(plan: Plan, interactions: Interactions, report: ReadReport, scratch: Path) -> ItemFile | None:
+    """Read the item file, whose columns are found with the help of the events."""
+    if plan.item is None:
+        return None
+    form, columns = plan.item.form, plan.item.columns
+    if plan.remembered is not None:
+        columns = columns.completed(plan.remembered.get("items"))
+    own = report.columns.get("item") or report.columns.get("items") or ""
+    others = [name for role, names in report.columns.items() if role not in ("item", "items") for name in _each(names)]
+    events = EventItems(ids=interactions.item_ids, column=_each(own)[0], others=others)
+    decoded = _decode(plan.item.path, (form and form.encoding) or None, scratch)
     if form is None:
-        table = recognise(decoded)
+        table = recognise_items(decoded, columns, events)
     else:
         table = recognise(decoded, separator=form.separator or None, header=form.header, columns=form.columns or None)
-    return read_metadata(table, item.columns, scratch=scratch, keep_blanks=keep_blanks)
+    items = read_item_file(table, columns, events, scratch=scratch, keep_blanks=plan.settings.keep_blanks)
+    report.notes += items.notes
+    return items
 
 
-def _reading(plan: Plan, table: Table, report: ReadReport) -> dict[str, Any]:
+def _each(names: str | list[str]) -> list[str]:
+    return [names] if isinstance(names, str) else names
+
+
+def _reading(plan: Plan, table: Table, report: ReadReport, items: ItemFile | None) -> dict[str, Any]:
     reading = describe_reading(table, report.columns, plan.settings.parameters(), report.found, report.lines())
+    reading["items"] = None if items is None else items.reading()
     return reading if plan.remembered is None else plan.remembered.followed_by(reading)
 
 
