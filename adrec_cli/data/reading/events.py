@@ -72,16 +72,18 @@ def read_interactions(
     part = merged["part"].to_numpy() if "part" in merged.columns else None
     time = times[0] if len(times) == 1 else np.concatenate(times)
     interactions = Interactions(user=user, item=item, time=time, part=part, user_ids=user_ids, item_ids=item_ids)
-    report.files = _hash_rows(interactions, [one.table.path for one in read], [len(values) for values in times])
+    report.files = _hash_rows(interactions, read)
     return interactions, report
 
 
-def _hash_rows(interactions: Interactions, paths: Sequence[Path], counts: Sequence[int]) -> list[FileRows]:
+def _hash_rows(interactions: Interactions, read: Sequence[CollectedTable]) -> list[FileRows]:
     files, first = [], 0
-    for path, count in zip(paths, counts, strict=True):
-        sha256 = content_sha256(interactions, slice(first, first + count))
-        files.append(FileRows(path=path, rows=count, content_sha256=sha256))
-        first += count
+    for one in read:
+        counts = np.bincount(one.state, minlength=UNMET + 1)
+        rows, left_out = int(counts[OK]), int(counts[BELOW_RATING] + counts[UNMET])
+        sha256 = content_sha256(interactions, slice(first, first + rows), left_out=left_out)
+        files.append(FileRows(path=one.table.path, rows=rows, content_sha256=sha256))
+        first += rows
     return files
 
 

@@ -220,8 +220,8 @@ def _find(table: Table, asked: Column | None, names: Sequence[str], taken: Colle
 
 def _stands_out(table: Table, ids: pl.Series) -> bool:
     """Return whether a first row, taken as the header, holds no id of the events, as most of the others do."""
-    cells = pl.Series([cell.strip() for row in (table.columns, *table.sample) for cell in row], dtype=pl.String)
-    known = set(cells.unique().filter(cells.unique().is_in(ids.implode())).to_list())
+    cells = pl.Series([cell.strip() for row in (table.columns, *table.sample) for cell in row]).unique()
+    known = set(cells.filter(cells.is_in(ids.implode())).to_list())
     first, *later = [any(cell.strip() in known for cell in row) for row in (table.columns, *table.sample)]
     return not first and sum(later) >= ENOUGH * len(later)
 

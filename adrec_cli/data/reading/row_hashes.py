@@ -18,7 +18,7 @@ _FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND: Final = np.uint64(0x94D049BB133111EB)
 
 
-def content_sha256(interactions: Interactions, rows: slice) -> str:
+def content_sha256(interactions: Interactions, rows: slice, *, left_out: int = 0) -> str:
     """Return the SHA-256 of what some rows say: who, what and when, as often as they say it, in any order.
 
     Ids are hashed as text. A row is mixed into 64 bits, and these and their squares are added up, so that the
@@ -27,6 +27,7 @@ def content_sha256(interactions: Interactions, rows: slice) -> str:
     Args:
         interactions: as read.
         rows: of one file.
+        left_out: how many more it has that were read and not wanted, such as those rated too low.
     """
     user, user_ids = _mixed_ids(interactions.user[rows], interactions.user_ids, salt=1)
     item, item_ids = _mixed_ids(interactions.item[rows], interactions.item_ids, salt=2)
@@ -44,7 +45,7 @@ def content_sha256(interactions: Interactions, rows: slice) -> str:
         # Both modulo 2^64, which is what arrays do without a warning.
         total += np.array([mixed.sum(dtype=np.uint64), np.dot(mixed, mixed)])
     digest = hashlib.sha256(_VERSION)
-    digest.update(np.array([len(time)], dtype="<u8").tobytes() + total.astype("<u8").tobytes())
+    digest.update(np.array([len(time), left_out], dtype="<u8").tobytes() + total.astype("<u8").tobytes())
     for ids in (user_ids, item_ids):
         digest.update(ids.str.len_bytes().to_numpy().astype("<u4").tobytes() + "".join(ids.to_list()).encode())
     return digest.hexdigest()
