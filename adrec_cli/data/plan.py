@@ -133,6 +133,7 @@ def make_plan(
         raise UsageError(f"{source} is no named data set, so it has no variants", hint="leave --variant out")
     paths = tuple(expand_path(source))
     name, notes = _own_name(source, options.name)
+    item, item_notes = _own_item_file(options, remembered, paths)
     by_part = {_PARTS[_stem(path)]: path for path in paths if _stem(path) in _PARTS}
     parts = None
     if len(by_part) == 3:
@@ -140,12 +141,12 @@ def make_plan(
         parts, paths = (0, 1, 2), tuple(by_part[part] for part in range(3))
     return Plan(
         dataset=name,
-        notes=notes,
+        notes=(*notes, *item_notes),
         spec=None,
         form=None,
         paths=paths,
         parts=parts,
-        item=_own_items(options),
+        item=item,
         settings=settle(options, None, Filters(), inherited),
         expected=None,
         remembered=remembered,
@@ -222,6 +223,20 @@ def _item_source(form: ItemFile, path: Path, column: Column | None) -> ItemSourc
         keep=form.keep,
     )
     return ItemSource(path=path, form=form, columns=columns)
+
+
+def _own_item_file(
+    options: PreprocessOptions, remembered: Remembered | None, paths: tuple[Path, ...]
+) -> tuple[ItemSource | None, tuple[str, ...]]:
+    """Return the item file for files of the user: as given, else the remembered one if it lies beside them."""
+    if options.items is not None:
+        return _own_items(options), ()
+    before = None if remembered is None else remembered.get("items")
+    name = None if before is None else before["name"]
+    beside = paths[0].parent / str(name)
+    if name is None or not beside.is_file() or beside in paths:
+        return None, ()
+    return ItemSource(path=beside), (f"{beside}, beside the new file, is read for the items, as {name} was before",)
 
 
 def _stem(path: Path) -> str:

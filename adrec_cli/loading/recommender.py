@@ -12,6 +12,7 @@ import torch
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.reindexing import index_mapping, reindexed
@@ -69,6 +70,7 @@ class Recommender:
         checkpoint: it was restored from.
         promoted: whether it is a promoted copy; otherwise it is the newest finished one.
         dataset: name.
+        manifest: of the data set; it says how its sources are read.
         sequences_sha256: of the histories.
         items: the items the model knows; the data set may have newer ones since.
         sequences: histories of the users, without items the model does not know.
@@ -79,6 +81,7 @@ class Recommender:
     checkpoint: Checkpoint
     promoted: bool
     dataset: str
+    manifest: Manifest
     sequences_sha256: str
     model: SequentialRecommender
     items: pl.DataFrame
@@ -167,6 +170,7 @@ def open_recommender(
         checkpoint=checkpoint,
         promoted=path.parent.name == PROMOTED_FOLDER and (path.parent.parent / CURRENT_FILE).is_file(),
         dataset=dataset.manifest.dataset,
+        manifest=dataset.manifest,
         sequences_sha256=dataset.manifest.sequences_sha256,
         model=restore_model(checkpoint, resolved),
         items=items,

@@ -22,7 +22,7 @@ from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.pending import write_pending
 from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_plan
 from adrec_cli.data.reading.item_metadata import join_metadata, require_match
-from adrec_cli.data.reading.remembered import READING_OPTIONS, Remembered, recall_reading
+from adrec_cli.data.reading.remembered import Remembered, recall_reading, said_options
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
 from adrec_cli.data.taken_files import add_sources, as_files, describe_contents, tell_repeats, without_repeats
 from adrec_cli.data.update_notes import tell_parts, tell_waiting, warn_of_losses, warn_of_parts
@@ -244,10 +244,7 @@ def _inherited(existing: Existing | None) -> dict[str, Any] | None:
     """Return what was asked for when the data set that is added to was made: its cut, and how it was read."""
     if existing is None:
         return None
-    return {
-        **existing.settings(),
-        **{name: existing.manifest.parameters.get(name) for name in (*READING_OPTIONS, "items_column")},
-    }
+    return {**existing.settings(), **said_options(existing.manifest)}
 
 
 def _remembered(existing: Existing | None) -> Remembered | None:

@@ -11,7 +11,8 @@ import polars as pl
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.data.ids import known_form
-from adrec_cli.data.request_files import HISTORY, read_events, read_histories, read_ids
+from adrec_cli.data.newest_events import read_newest_events
+from adrec_cli.data.request_files import HISTORY, read_histories, read_ids
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.loading.recommender import Histories, Recommender
 from adrec_cli.schema import ITEM_ID, ITEM_INDEX, PAD, USER_ID
@@ -69,7 +70,9 @@ def collect_requests(recommender: Recommender, audience: Audience) -> Requests:
     Raises:
         InputError: a file is bad, or nobody and nothing in it is known.
     """
-    events = _no_events() if audience.events is None else _known(recommender, read_events(audience.events))
+    events = _no_events()
+    if audience.events is not None:
+        events = _known(recommender, read_newest_events(audience.events, recommender.manifest))
     asked, given = _asked(recommender, audience, events)
     rows = _rows(recommender, asked) if audience.histories is None else np.full(len(asked), -1)
     numbers = pl.DataFrame({USER_ID: asked, _NUMBER: np.arange(len(asked))})

@@ -173,7 +173,10 @@ def test_histories_known_unknown_empty_and_long(trained, tmp_path):
 
 
 def test_newest_events_count_and_bring_new_users(trained, tmp_path):
-    (tmp_path / "today.csv").write_text("user_id,item_id,timestamp\nu1,i2,20\nu1,i1,10\nnew,i3,5\nu2,unseen,6\n")
+    # Times in the data set's unit: events are read as it was.
+    rows = [("u1", "i2", 20), ("u1", "i1", 10), ("new", "i3", 5), ("u2", "unseen", 6)]
+    lines = [f"{user},{item},{1_700_000_000 + second}" for user, item, second in rows]
+    (tmp_path / "today.csv").write_text("\n".join(["user_id,item_id,timestamp", *lines]) + "\n")
     events = tmp_path / "today.csv"
     out = tmp_path / "r.parquet"
     summary = recommend_batch(Audience(all_users=True, events=events), out=out, workspace=trained, options=OPTIONS)

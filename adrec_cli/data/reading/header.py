@@ -61,6 +61,11 @@ def has_header(rows: Sequence[Sequence[str]], path: Path, *, named: Collection[s
     )
 
 
+def names_columns(row: Sequence[str]) -> bool:
+    """Return whether a row holds so many customary names of columns that it is no row of data."""
+    return sum(known_column(cell) is not None for cell in row) >= 2 and not any(map(_NUMBER.fullmatch, row))
+
+
 def assume_names(rows: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[str]]:
     """Name the columns of a file without header by the order such files customarily have.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from adrec_cli.artifacts.manifest import Manifest
+from adrec_cli.data.reading.header import names_columns
 from adrec_cli.data.reading.recognition import Table
 from adrec_cli.data.reading.roles import ROLES, Column, Role, TimeColumn
 from adrec_cli.errors import InputError
@@ -24,6 +25,7 @@ _AS_ONE: Final = {
 }
 """What falls with an option that is given again: the unit was found in a column that is not read any longer."""
 _OWN_NAMES: Final = {"items": "item", "timestamps": "timestamp"}
+SHOWN_COLUMNS: Final = 30
 _NAMED_LAYOUTS: Final = ("jsonl", "parquet", "arrow")
 
 
@@ -116,6 +118,11 @@ def describe_reading(
     }
 
 
+def said_options(manifest: Manifest) -> dict[str, Any]:
+    """Return what was asked for about the reading of a data set, its item file included; None where nothing was."""
+    return {name: manifest.parameters.get(name) for name in (*READING_OPTIONS, "items_column", "min_rating")}
+
+
 def check_fit(table: Table, remembered: Remembered, *, rating_needed: bool) -> None:
     """Refuse a file that is not written as those before it: no other column ever takes the place of one.
 
@@ -127,21 +134,34 @@ def check_fit(table: Table, remembered: Remembered, *, rating_needed: bool) -> N
     Raises:
         InputError: a column is missing, there is a header where there was none, or the number of columns differs.
     """
-    columns = remembered.columns
+    misfit = describe_misfit(table, remembered, rating_needed=rating_needed)
+    if misfit:
+        roles = [role for role in remembered.columns if role != "rating" or rating_needed]
+        raise InputError(
+            f"{table.path} is not written as {remembered.dataset} was read: {misfit}",
+            hint="mend the file, or say which columns take their place: "
+            + " ".join(f"--{role}-column COLUMN" for role in roles),
+        )
+
+
+def describe_misfit(table: Table, remembered: Remembered, *, rating_needed: bool) -> str:
+    """Return what was expected of a file and what was found; "" if it is written as those before it.
+
+    Args:
+        as for `check_fit`.
+    """
+    columns, width = remembered.columns, remembered.get("width")
     needed = [role for role in ROLES if role in columns and (role != "rating" or rating_needed)]
-    missing = [role for role in needed if not _has(table, columns[role])]
-    width = remembered.get("width")
-    if not missing and (width is None or not columns or width == len(table.columns)):
-        return
     expected = ", ".join(f"{columns[role]} ({role})" for role in needed)
     if width is not None:
         expected = f"{width} columns without a header, {expected}"
-    raise InputError(
-        f"{table.path} is not written as {remembered.dataset} was read: expected {expected}; "
-        f"found {', '.join(table.columns[:30])}",
-        hint="mend the file, or say which columns take their place: "
-        + " ".join(f"--{role}-column COLUMN" for role in missing or needed),
-    )
+    first_row = table.sample[0] if table.sample else ()
+    if remembered.get("header") is False and not table.header and names_columns(first_row):
+        return f"expected {expected}; found a header, {', '.join(first_row[:SHOWN_COLUMNS])}"
+    missing = [role for role in needed if not _has(table, columns[role])]
+    if missing or (width is not None and columns and width != len(table.columns)):
+        return f"expected {expected}; found {', '.join(table.columns[:SHOWN_COLUMNS])}"
+    return ""
 
 
 def _has(table: Table, column: TimeColumn) -> bool:

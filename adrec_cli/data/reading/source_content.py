@@ -93,7 +93,7 @@ def read_source(plan: Plan, scratch: Path) -> SourceContent:
             metadata_source="the generator",
             found=found,
         )
-    tables = [_recognise(path, plan, scratch) for path in plan.paths]
+    tables = [recognise_file(path, plan, scratch) for path in plan.paths]
     _check_alike(tables)
     options = _read_options(plan)
     interactions, report = read_interactions(tables, options, parts=plan.parts, scratch=scratch)
@@ -139,7 +139,12 @@ def scratch_folder(folder: Path | None) -> Iterator[Path]:
                 parent.rmdir()
 
 
-def _recognise(path: Path, plan: Plan, scratch: Path) -> Table:
+def recognise_file(path: Path, plan: Plan, scratch: Path) -> Table:
+    """Find out how a file of a plan is written, where neither its settings nor what is remembered say so.
+
+    Raises:
+        InputError: it is in no form that is read.
+    """
     settings = plan.settings
     decoded = _decode(path, settings.encoding, scratch)
     columns = plan.form.columns if plan.form is not None and plan.form.columns else None

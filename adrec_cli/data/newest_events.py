@@ -1,0 +1,52 @@
+"""Events newer than a data set, read as the data set was: what `recommend --events` puts behind the histories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from adrec_cli.artifacts.manifest import Manifest
+from adrec_cli.data.datasets import Filters
+from adrec_cli.data.options import PreprocessOptions, settle
+from adrec_cli.data.plan import Plan
+from adrec_cli.data.reading.remembered import describe_misfit, recall_reading, said_options
+from adrec_cli.data.reading.source_content import read_source, recognise_file, scratch_folder
+from adrec_cli.data.request_files import read_events
+from adrec_cli.schema import ITEM_ID, USER_ID
+
+
+def read_newest_events(path: Path, manifest: Manifest) -> pl.DataFrame:
+    """Read events as columns `user_id` and `item_id`, oldest first.
+
+    Args:
+        path: a file written as the data set's sources are, with its columns, times, conditions and least rating; or one
+            with `user_id`, `item_id` and perhaps `timestamp`, as adrec itself calls them.
+        manifest: of the data set.
+
+    Raises:
+        InputError: missing, unreadable, of another form, or with rows that cannot be read.
+    """
+    remembered = recall_reading(manifest)
+    if not {"user", "item"} <= remembered.columns.keys():
+        return read_events(path)
+    settings = settle(PreprocessOptions(), None, Filters(), said_options(manifest))
+    plan = Plan(
+        dataset=manifest.dataset, spec=None, form=None, paths=(path,), parts=None, item=None, settings=settings,
+        expected=None, remembered=remembered,
+    )  # fmt: skip
+    with scratch_folder(None) as scratch:
+        table = recognise_file(path, plan, scratch)
+        first_row = () if table.header or not table.sample else table.sample[0]
+        misfit = describe_misfit(table, remembered, rating_needed=settings.min_rating is not None)
+        if misfit and {USER_ID, ITEM_ID} <= {*table.columns, *first_row}:
+            return read_events(path)
+        interactions = read_source(plan, scratch).interactions
+    events = pl.DataFrame(
+        {
+            USER_ID: interactions.user_ids.gather(interactions.user),
+            ITEM_ID: interactions.item_ids.gather(interactions.item),
+            "time": interactions.time,
+        }
+    )
+    return events.sort("time", maintain_order=True).select(USER_ID, ITEM_ID)
