@@ -14,6 +14,7 @@ VARIANTS = {
     "padding key": {"padding_key": True},
     "item dropout": {"item_dropout": 0.3},
     "beta": {"noise_schedule": "beta", "beta_b": 3.0},
+    "norm first": {"norm_first": True},
     "frequency": {"block": "frequency"},
     "repeats": {"repeats": "learned"},
     "never repeats": {"repeats": "never"},

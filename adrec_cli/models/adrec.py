@@ -283,8 +283,12 @@ class ADRec(SequentialRecommender):
         order_N: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return condition_RLD = CAM(LayerNorm(Dropout(E[items]))). Source: ADRec eq. 2."""
-        embedded = dropout(self.embedded(items_RL, vectors_VD, order_N), self.config.embedding_dropout, generator)
-        condition_RLD: torch.Tensor = self.cam(self.input_norm(embedded), mask_R1LL, generator)
+        embedded, share = self.embedded(items_RL, vectors_VD, order_N), self.config.embedding_dropout
+        if self.config.norm_first:
+            embedded = dropout(self.input_norm(embedded), share, generator)
+        else:
+            embedded = self.input_norm(dropout(embedded, share, generator))
+        condition_RLD: torch.Tensor = self.cam(embedded, mask_R1LL, generator)
         return condition_RLD
 
     def _denoise(

@@ -27,7 +27,8 @@ class ADRecConfig:
         heads: of attention; divides hidden_size.
         max_length: L, the newest items of a history that are used.
         dropout: of attention weights, feed-forward and residual branches.
-        embedding_dropout: of item vectors before their LayerNorm.
+        embedding_dropout: of item vectors.
+        norm_first: their LayerNorm comes before this dropout, as in the official code's pretraining, not after it.
         item_dropout: of the item vectors themselves, drawn once a batch, for inputs, noisy targets and the catalogue
             alike.
         initializer_range: standard deviation of fresh item vectors.
@@ -58,6 +59,7 @@ class ADRecConfig:
     max_length: int = 50
     dropout: float = 0.1
     embedding_dropout: float = 0.3
+    norm_first: bool = False
     item_dropout: float = 0.0
     initializer_range: float = 0.02
     diffusion_steps: int = 32

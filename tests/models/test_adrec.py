@@ -172,6 +172,17 @@ def test_a_prefix_is_predicted_as_the_position_it_ends_at():
     torch.testing.assert_close(found.weights_N, torch.full((5,), 0.2))
 
 
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_dropout_stands_before_or_behind_the_norm_of_the_input(norm_first, monkeypatch):
+    model = made(norm_first=norm_first, embedding_dropout=0.5, dropout=0.0)
+    model.input_norm.weight.data.fill_(1.0)
+    model.input_norm.bias.data.fill_(3.0)
+    given = []
+    monkeypatch.setattr(model.cam, "forward", lambda hidden, mask, generator: given.append(hidden) or hidden)
+    model.token_outputs(_rows([[3, 1, 4, 1, 5]], length=5), output="condition", generator=torch.Generator())
+    assert bool((given[0] == 0).any()) == norm_first, "what is dropped is zero where nothing follows"
+
+
 def test_of_a_prefix_only_the_last_target_is_noisy():
     """The history is clean, as when a user is ranked by, so that without noise at t the two are the same."""
     model, sequence = made(steps=6), [3, 1, 4, 1, 5]
