@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import pytest
 
 from adrec_cli.data.datasets import dataset_names
 from adrec_cli.training.stages import require_compatible
@@ -24,29 +28,50 @@ def test_every_trial_is_an_experiment_on_a_named_data_set():
             require_compatible(stage, experiment.stages[stage], experiment.training)
 
 
-def test_trials_run_side_by_side_are_ranked_and_keep_what_they_have(workspace, tmp_path):
+def listed(folder: Path, epochs: int) -> Path:
+    """A list of three trials, of which one is wrong."""
     tables = {"model": TINY["model"], "training": {**TINY["training"], "monitor": "ndcg@10"}}
-    text = '[[trial]]\nname = "short"\ndata = "tiny"\nmodel_name = "adrec"\nseconds = 6\n'
+    text = '[[trial]]\nname = "first"\ndata = "tiny"\nmodel_name = "adrec"\n'
     for table, values in tables.items():
         text += f"[trial.{table}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
-    text += "[trial.stages.pretrain]\nepochs = 100000\npatience = 0\n"
-    text += '[[trial]]\nname = "wrong"\nlike = "short"\n[trial.model]\nrepeats = "sometimes"\n'
-    text += '[[trial]]\nname = "other"\nlike = "short"\n[trial.model]\nrepeats = "learned"\n'
-    (tmp_path / "trials.toml").write_text(text)
+    for stage in TINY["stages"]:
+        text += f"[trial.stages.{stage}]\nepochs = {epochs}\npatience = 0\n"
+    text += '[[trial]]\nname = "wrong"\nlike = "first"\n[trial.model]\nrepeats = "sometimes"\n'
+    text += '[[trial]]\nname = "other"\nlike = "first"\n[trial.model]\nrepeats = "learned"\n'
+    (folder / "trials.toml").write_text(text)
+    return folder / "trials.toml"
+
+
+def test_trials_run_side_by_side_are_ranked_each_once(workspace, tmp_path):
     command = [sys.executable, "-m", "tests.benchmarks.accuracy_trials", "--data", str(workspace), "--device", "cpu"]
-    command += ["--out", str(tmp_path / "out"), "--trials", str(tmp_path / "trials.toml"), "--seconds", "60"]
+    command += ["--out", str(tmp_path / "out"), "--trials", str(listed(tmp_path, 2)), "--seconds", "120"]
     root = Path(__file__).parents[1]
     done = subprocess.run([*command, "--parallel", "2"], cwd=root, capture_output=True, text=True, check=True)
-    told = {one["trial"]: one for one in map(json.loads, (tmp_path / "out/results.jsonl").read_text().splitlines())}
-    assert told.keys() == {"short", "wrong", "other"}
+    told = {one["trial"]: one for one in lines(tmp_path / "out/results.jsonl")}
+    assert told.keys() == {"first", "wrong", "other"}
     assert "unknown model.repeats" in told["wrong"]["error"]
-    for name in ("short", "other"):
-        assert told[name]["cut_short"]
-        assert list(told[name]["epochs"]) == ["pretrain"]
-        assert 0 < told[name]["valid"]["ndcg@10"] <= 1
-        assert set(told[name]["test"]) == set(told[name]["test_masked"]) == set(accuracy_trials.METRICS)
-    epochs = [json.loads(line) for line in (tmp_path / "out/epochs.jsonl").read_text().splitlines()]
-    best = {one["trial"]: max(e["valid"]["ndcg@10"] for e in epochs if e["trial"] == one["trial"])
-            for one in told.values() if "error" not in one}  # fmt: skip
-    assert all(abs(told[name]["valid"]["ndcg@10"] - value) < 1e-4 for name, value in best.items())
-    assert "short" in done.stdout
+    for name in ("first", "other"):
+        assert not told[name]["cut_short"]
+        assert told[name]["epochs"] == {"pretrain": 2, "align": 2, "finetune": 2}
+        assert told[name]["best_epochs"]["align"] == 2
+        assert name in done.stdout
+    assert len(lines(tmp_path / "out/epochs.jsonl")) == 12
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_trial_whose_time_is_up_is_ranked_by_its_best_weights(workspace, tmp_path, monkeypatch):
+    trials = accuracy_trials.read_trials(listed(tmp_path, 100_000))
+    options = argparse.Namespace(data=workspace, device="cpu", out=tmp_path, until=time.time() + 1000)
+    trial = accuracy_trials.Trial("other", trials["other"], options)
+    asked = iter(range(1, 1000))
+    monkeypatch.setattr(trial, "over", lambda: next(asked) > 40)
+    told = trial.run()
+    assert told["cut_short"]
+    assert list(told["epochs"]) == ["pretrain"]
+    best = max(one["valid"]["ndcg@10"] for one in lines(tmp_path / "epochs.jsonl"))
+    assert told["valid"]["ndcg@10"] == pytest.approx(best, abs=1e-4)
+    assert set(told["test"]) == set(told["test_masked"]) == set(accuracy_trials.METRICS)
+    assert len(told["repeats"]) == 21

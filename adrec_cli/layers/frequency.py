@@ -61,7 +61,9 @@ class FrequencyFilter(nn.Module):
             visible_RLL: bool, which position counts for which; None means that all of a row do.
         """
         columns_L = torch.arange(hidden_RLD.shape[1], device=hidden_RLD.device)
-        kernel = self._kernel()[(columns_L - columns_L.unsqueeze(1)).abs()]
+        distance_LL = (columns_L - columns_L.unsqueeze(1)).abs()
+        # Farther apart are only positions of different sequences, which do not count for each other.
+        kernel = self._kernel()[distance_LL.clamp(max=len(self._kernel()) - 1)]
         weights = kernel if visible_RLL is None else torch.where(visible_RLL, kernel, 0.0)
         return self._mixed(hidden_RLD, weights.to(hidden_RLD.dtype) @ hidden_RLD)
 

@@ -6,12 +6,14 @@ is; these few numbers can.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from adrec_cli.layers.lookup import lookup_of_few
 from adrec_cli.schema import PAD
 
 REPEATS = ("none", "learned", "never")
@@ -60,7 +62,25 @@ class HistoryBias:
 def add_at(scores_NC: torch.Tensor, columns_NS: torch.Tensor, values_NS: torch.Tensor) -> None:
     """Add values to scores in place; columns that are not there are passed over."""
     inside_NS = (columns_NS >= 0) & (columns_NS < scores_NC.shape[1])
-    scores_NC.scatter_add_(1, columns_NS.clamp(0, scores_NC.shape[1] - 1), torch.where(inside_NS, values_NS, 0.0))
+    columns_NS = columns_NS.clamp(0, scores_NC.shape[1] - 1)
+    # A column comes once a row, and with it but zeros: whatever the order, the sum is the same to the bit, so that the
+    # sorting that makes other sums repeatable on a GPU can be saved.
+    with _in_any_order(scores_NC.device):
+        scores_NC.scatter_add_(1, columns_NS, torch.where(inside_NS, values_NS, 0.0))
+
+
+@contextmanager
+def _in_any_order(device: torch.device) -> Iterator[None]:
+    """Let a GPU add in any order for a while."""
+    strict = device.type == "cuda" and torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    if strict:
+        torch.use_deterministic_algorithms(False)
+    try:
+        yield
+    finally:
+        if strict:
+            torch.use_deterministic_algorithms(True, warn_only=warn_only)
 
 
 class RepeatBias(nn.Module):
@@ -84,13 +104,15 @@ class RepeatBias(nn.Module):
         if isinstance(self.weight, nn.Parameter):
             nn.init.zeros_(self.weight)
 
-    def of_tokens(self, items_RL: torch.Tensor, segments_RL: torch.Tensor, chosen_RL: torch.Tensor) -> HistoryBias:
+    def of_tokens(
+        self, items_RL: torch.Tensor, segments_RL: torch.Tensor, chosen_RL: torch.Tensor | None
+    ) -> HistoryBias:
         """Return the bias of the chosen tokens' histories, which end with the tokens themselves.
 
         Args:
             items_RL: packed items, 0 for padding.
             segments_RL: the number of the sequence each belongs to.
-            chosen_RL: bool, N of the positions.
+            chosen_RL: bool, N of the positions; None for all.
         """
         same_RLL = (items_RL.unsqueeze(2) == items_RL.unsqueeze(1)) & (
             segments_RL.unsqueeze(2) == segments_RL.unsqueeze(1)
@@ -103,10 +125,12 @@ class RepeatBias(nn.Module):
         age_LL = columns_L - columns_L.unsqueeze(1)
         seen_RLL &= (age_LL >= 0) & (items_RL != PAD).unsqueeze(2)
         # Now [l, j], of the chosen l.
+        buckets_RLL, seen_RLL = _buckets(age_LL, counts_RLL).transpose(1, 2), seen_RLL.transpose(1, 2)
+        if chosen_RL is None:
+            items_RLL = items_RL.unsqueeze(1).expand_as(seen_RLL)
+            return self._bias(items_RLL.flatten(0, 1), seen_RLL.flatten(0, 1), buckets_RLL.flatten(0, 1))
         rows_N = chosen_RL.nonzero(as_tuple=True)
-        buckets_NS = _buckets(age_LL, counts_RLL).transpose(1, 2)[rows_N]
-        seen_NS = seen_RLL.transpose(1, 2)[rows_N]
-        return self._bias(items_RL[rows_N[0]], seen_NS, buckets_NS)
+        return self._bias(items_RL[rows_N[0]], seen_RLL[rows_N], buckets_RLL[rows_N])
 
     def of_histories(self, items_BL: torch.Tensor, lengths_B: torch.Tensor) -> HistoryBias:
         """Return the bias of whole histories, left-aligned, each of lengths_B items."""
@@ -119,7 +143,7 @@ class RepeatBias(nn.Module):
 
     def _bias(self, items_NS: torch.Tensor, seen_NS: torch.Tensor, buckets_NS: torch.Tensor) -> HistoryBias:
         # A lookup rather than indexing, whose backward pass is nondeterministic on CUDA.
-        values_NS = F.embedding(buckets_NS, self.weight).squeeze(2) * _GAIN
+        values_NS = lookup_of_few(buckets_NS, self.weight).squeeze(2) * _GAIN
         return HistoryBias(items_NS=torch.where(seen_NS, items_NS, PAD), values_NS=torch.where(seen_NS, values_NS, 0.0))
 
 

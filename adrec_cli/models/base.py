@@ -302,7 +302,8 @@ class SequentialRecommender(nn.Module, ABC):
         """Return what is added to the scores of each token of `token_outputs`; None for nothing."""
         if self.repeats is None:
             return None
-        return self.repeats.of_tokens(batch.inputs_RL, batch.segments_RL, batch.learned_RL)
+        chosen_RL = None if batch.padded else batch.learned_RL
+        return self.repeats.of_tokens(batch.inputs_RL, batch.segments_RL, chosen_RL)
 
     def history_bias(self, histories: HistoryBatch) -> HistoryBias | None:
         """Return what is added to the scores of each history; None for nothing."""

@@ -131,10 +131,9 @@ class BSARec(SequentialRecommender):
         if not batch.prefixes:
             raise ValueError("BSARec learns the last target of a sequence alone")
         vectors_VD = self.dropped_item_vectors_VD(generator)
-        learned_RL = batch.learned_RL
         if self.config.padding_filtered:
             hidden_BLD = self._padded(self._rows(batch), vectors_VD, generator)
-            predicted_ND = hidden_BLD[batch.segments_RL[learned_RL] - 1, -1]
+            predicted_ND = hidden_BLD[batch.segments_RL[batch.learned_RL] - 1, -1]
         else:
             hidden_RLD = self._hidden(
                 batch.inputs_RL,
@@ -143,15 +142,21 @@ class BSARec(SequentialRecommender):
                 packed_mask(batch.segments_RL).squeeze(1),
                 vectors_VD,
                 generator,
+                batch.input_order_N,
             )
-            predicted_ND = hidden_RLD[learned_RL]
+            predicted_ND = batch.of_tokens(hidden_RLD)
         return TokenOutputs(
             predicted_ND=predicted_ND,
             x_start_ND=None,
-            targets_N=batch.targets_RL[learned_RL],
+            targets_N=batch.targets_of_tokens(),
             weights_N=batch.sequence_weights_N(),
             vectors_VD=vectors_VD,
+            padded=batch.padded,
         )
+
+    def why_not_padded(self) -> str:
+        """Say what keeps a `PaddedBatch` from being computed without asking the device; "" if nothing."""
+        return "model.padding_filtered" if self.config.padding_filtered else ""
 
     @torch.no_grad()
     def represent(
@@ -202,9 +207,10 @@ class BSARec(SequentialRecommender):
         filtered_RLL: torch.Tensor,
         vectors_VD: torch.Tensor | None,
         generator: torch.Generator | None,
+        order_N: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the last block's output at every position. Source: BSARec, section 4."""
-        embedded_RLD = self.item_embedding(items_RL, vectors_VD)
+        embedded_RLD = self.item_embedding(items_RL, vectors_VD, order_N)
         embedded_RLD = embedded_RLD + self.position_embedding(self.max_length - 1 - remaining_RL)
         hidden_RLD = dropout(self.input_norm(embedded_RLD), self.config.embedding_dropout, generator)
         for block in self.blocks:

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from adrec_cli.layers.repeats import HistoryBias, add_at
+
 _ENTRIES, _FEWEST_ROWS = 2**25, 128
 """Logits held at once, in float32 128 MB; and rows of them at least."""
 MOST_ITEMS = 8 * _ENTRIES // _FEWEST_ROWS
@@ -19,20 +21,29 @@ class _PaddedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, targets_N: torch.Tensor
+        ctx: Any,
+        predicted_ND: torch.Tensor,
+        vectors_VD: torch.Tensor,
+        targets_N: torch.Tensor,
+        biased_NS: torch.Tensor | None,
+        bias_NS: torch.Tensor | None,
     ) -> torch.Tensor:
         grad_predicted = torch.empty_like(predicted_ND) if ctx.needs_input_grad[0] else None
         grad_vectors = torch.zeros_like(vectors_VD) if ctx.needs_input_grad[1] else None
+        grad_bias = torch.empty_like(bias_NS) if bias_NS is not None else None
         items_VD, targets_N = vectors_VD[1:], targets_N - 1
         share = (targets_N != _PADDING).sum().to(predicted_ND.dtype).reciprocal()
         total = predicted_ND.new_zeros(())
         rows = max(_FEWEST_ROWS, _ENTRIES // len(items_VD))
         for begin in range(0, len(predicted_ND), rows):
             chunk = slice(begin, begin + rows)
-            log_RV = torch.log_softmax(predicted_ND[chunk] @ items_VD.T, dim=1)
+            logits_RV = predicted_ND[chunk] @ items_VD.T
+            if biased_NS is not None and bias_NS is not None:
+                add_at(logits_RV, biased_NS[chunk] - 1, bias_NS[chunk])
+            log_RV = torch.log_softmax(logits_RV, dim=1)
             loss, count = torch.ops.aten.nll_loss_forward(log_RV, targets_N[chunk], None, _SUM, _PADDING)
             total = total + loss
-            if grad_predicted is None and grad_vectors is None:
+            if grad_predicted is None and grad_vectors is None and grad_bias is None:
                 continue
             grad_RV = torch.ops.aten.nll_loss_backward(share, log_RV, targets_N[chunk], None, _SUM, _PADDING, count)
             grad_RV = torch.ops.aten._log_softmax_backward_data(grad_RV, log_RV, 1, log_RV.dtype)
@@ -40,25 +51,39 @@ class _PaddedCrossEntropy(torch.autograd.Function):
                 torch.mm(grad_RV, items_VD, out=grad_predicted[chunk])
             if grad_vectors is not None:
                 grad_vectors[1:].addmm_(grad_RV.T, predicted_ND[chunk])
-        ctx.save_for_backward(grad_predicted, grad_vectors)
+            if grad_bias is not None and biased_NS is not None:
+                grad_RS = grad_RV.gather(1, (biased_NS[chunk] - 1).clamp(min=0))
+                grad_bias[chunk] = torch.where(biased_NS[chunk] > 0, grad_RS, 0.0)
+        ctx.save_for_backward(grad_predicted, grad_vectors, grad_bias)
         return total * share
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
-        grad_predicted, grad_vectors = (None if g is None else g * grad_outputs[0] for g in ctx.saved_tensors)
-        return grad_predicted, grad_vectors, None
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        grad_predicted, grad_vectors, grad_bias = (
+            None if g is None else g * grad_outputs[0] for g in ctx.saved_tensors
+        )
+        return grad_predicted, grad_vectors, None, None, grad_bias
 
 
-def padded_cross_entropy(predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, targets_N: torch.Tensor) -> torch.Tensor:
+def padded_cross_entropy(
+    predicted_ND: torch.Tensor,
+    vectors_VD: torch.Tensor,
+    targets_N: torch.Tensor,
+    bias: HistoryBias | None = None,
+) -> torch.Tensor:
     """Return the mean cross-entropy, over the tokens that are no padding, of inner products with every item.
 
     Args:
         predicted_ND: one prediction a token.
         vectors_VD: of the items; row 0 is padding and never competes.
         targets_N: int64 item indices; 0 for padding, which has no loss and no gradient.
+        bias: added to the inner products with the items of each token's history.
 
     Returns:
         A scalar; `catalogue_cross_entropy` of the tokens that are no padding, but for rounding.
     """
-    loss: torch.Tensor = _PaddedCrossEntropy.apply(predicted_ND, vectors_VD, targets_N)  # type: ignore[no-untyped-call]
+    biased_NS, bias_NS = (None, None) if bias is None else (bias.items_NS, bias.values_NS)
+    loss: torch.Tensor = _PaddedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        predicted_ND, vectors_VD, targets_N, biased_NS, bias_NS
+    )
     return loss

@@ -35,7 +35,6 @@ def why_not_queued(stage: Stage, config: TrainingConfig, model: SequentialRecomm
     items = len(model.item_vectors_VD())
     hindrances = {
         model.why_not_padded(): bool(model.why_not_padded()),
-        "model.repeats": model.repeats is not None,
         f"ranking_loss {stage.ranking_loss}": bool(stage.ce_weight) and stage.ranking_loss != "ce",
         f"training.accumulate {config.accumulate}": config.accumulate > 1,
         f"training.embedding_optimizer {config.embedding_optimizer}": config.embedding_optimizer != "adam",

@@ -67,7 +67,7 @@ class RankingLoss:
         """
         stage = self.stage
         if padded:
-            return padded_cross_entropy(predicted_ND, vectors_VD, targets_N)
+            return padded_cross_entropy(predicted_ND, vectors_VD, targets_N, bias)
         if stage.ranking_loss == "ce":
             return catalogue_cross_entropy(predicted_ND, vectors_VD, targets_N, first=1, bias=bias)
         negatives = self.draw(len(targets_N), generator)

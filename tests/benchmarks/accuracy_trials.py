@@ -82,6 +82,7 @@ class Trial:
         self.started = time.time()
         self.until = min(self.started + trial.get("seconds", 1e9), options.until - RANKING_SECONDS)
         self.epochs: dict[str, int] = {}
+        self.best_epochs: dict[str, int] = {}
 
     def over(self) -> bool:
         """Say whether its time is up."""
@@ -107,6 +108,7 @@ class Trial:
             "seconds": round(time.time() - self.started, 1),
             "cut_short": self.over(),
             "epochs": self.epochs,
+            "best_epochs": self.best_epochs,
             "parameters": sum(weight.numel() for weight in model.parameters()),
             "valid": best,
             "test": self._ranked(model, output, mask_seen=False),
@@ -139,6 +141,7 @@ class Trial:
                 append(self.options.out / EPOCHS, told)
         if not training.finished:
             training._hand_over()
+        self.best_epochs[stage_name] = training.position.best_epoch
         return {name: training.position.best_metrics[name] for name in METRICS if training.position.best_metrics}
 
     def _ranked(self, model: SequentialRecommender, output: str, *, mask_seen: bool) -> dict[str, float]:

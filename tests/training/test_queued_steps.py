@@ -19,11 +19,12 @@ from tests.training.test_loop import finished, state_after, weights
 from tests.variants import VARIANTS
 
 STILL = {"dropout": 0.0, "embedding_dropout": 0.0, "item_dropout": 0.0}
-CASES = [("adrec", "pretrain"), ("adrec", "align"), ("adrec", "finetune"), ("sasrec", "train"), ("esasrec", "train")]
+CASES = [
+    ("adrec", "pretrain"), ("adrec", "align"), ("adrec", "finetune"), ("sasrec", "train"), ("esasrec", "train"),
+    ("bsarec", "train"),
+]  # fmt: skip
 stages = pytest.mark.parametrize(("model", "stage"), CASES, ids=lambda value: value)
-QUEUED = {
-    name: options for name, options in VARIANTS.items() if not {"timestep_sampling", "repeats"}.intersection(options)
-}
+QUEUED = {name: options for name, options in VARIANTS.items() if "timestep_sampling" not in options}
 """What a step need not be looked at for."""
 
 
@@ -43,11 +44,11 @@ def test_without_draws_they_learn_what_steps_looked_at_one_by_one_do(model, stag
         torch.testing.assert_close(late.model.state_dict()[name], weight, rtol=1e-3, atol=2e-4)
 
 
+@pytest.mark.parametrize("repeats", ["none", "learned", "never"])
 @stages
-def test_the_gradient_is_that_of_the_tokens_alone(model, stage):
-    late, plain = (
-        queued(model, stage, stepping=way, network={**STILL, "lambda_": 0.0}) for way in ("queued", "immediate")
-    )
+def test_the_gradient_is_that_of_the_tokens_alone(model, stage, repeats):
+    network = {**STILL, "lambda_": 0.0, "repeats": repeats}
+    late, plain = (queued(model, stage, stepping=way, network=network) for way in ("queued", "immediate"))
     batch = next(late._begin_epoch())[0]
     padded = PaddedBatch.of_planes(planes_of(batch, 20), sequences=batch.sequences, prefixes=batch.prefixes)
     assert padded.inputs_RL.numel() > batch.inputs_RL.numel()
