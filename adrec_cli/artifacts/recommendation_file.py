@@ -17,6 +17,7 @@ from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, wr
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.errors import StorageError, UsageError
+from adrec_cli.schema import USER_ID
 
 FORMATS = ("parquet", "jsonl", "csv")
 _KEY_FILE = "key"
@@ -98,6 +99,10 @@ class Parts:
         path = self._folder / _part_name(number, hashlib.sha256(content.getbuffer()).hexdigest())
         write_bytes(path, content.getvalue())
         self._whole[number] = path
+
+    def users(self, number: int) -> pl.Series:
+        """Return whose recommendations a part, which is there, holds."""
+        return pl.read_parquet(literal(self._whole[number]), columns=[USER_ID])[USER_ID].unique()
 
     def join(self, out: Path, format: str, count: int) -> int:
         """Write all parts, which are there, as one file; it takes its place when it is whole. Return its rows."""

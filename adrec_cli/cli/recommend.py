@@ -92,7 +92,14 @@ def _show(terminal: Terminal, found: Recommendations) -> None:
         terminal.note(
             f"{found.dataset} has no promoted {found.model} model; {found.checkpoint} is used (adrec run promotes)"
         )
+    if unknown := found.unknown_candidates:
+        terminal.warn(f"{len(unknown):,} ids of the item files are unknown, for example {unknown[0]!r}")
     for result in found.results:
+        if not result.items:
+            terminal.warn(
+                f"{_who(result)}: nothing is left, as all items that may come back are in the history; "
+                "--include-seen lets them come back"
+            )
         if result.unknown_items:
             terminal.note(f"{_who(result)}: unknown items are left out: {', '.join(result.unknown_items)}")
         if result.source == "popular":

@@ -46,9 +46,19 @@ def recommend_many(
 
 
 def _show(terminal: Terminal, summary: BatchSummary) -> None:
-    if summary.unknown_users or summary.unknown_items:
-        listed = f", listed in {summary.unknown_path}" if summary.unknown_path else ""
-        terminal.warn(f"{summary.unknown_users:,} users and {summary.unknown_items:,} items are unknown{listed}")
+    listed = f", listed in {summary.unknown_path}" if summary.unknown_path else ""
+    counts = {
+        "users": summary.unknown_users,
+        "items of histories": summary.unknown_items - summary.unknown_candidates,
+        "candidates or excluded items": summary.unknown_candidates,
+    }
+    if unknown := [f"{what} {count:,}" for what, count in counts.items() if count]:
+        terminal.warn(f"unknown: {', '.join(unknown)}{listed}")
+    if summary.without_list:
+        terminal.warn(
+            f"users without a list: {summary.without_list:,}{listed}: all that may come back is in their history; "
+            "--include-seen lets them come back"
+        )
     if summary.popular:
         terminal.note(f"{summary.popular:,} users have no history the model knows; they get the popular items")
     if summary.resumed:

@@ -43,7 +43,7 @@ def evaluate_opened(
     device = resolve_device(options.device)
     model, output = _model_of(dataset, checkpoint, device)
     cases = held_out_cases(dataset.sequences, options.part)
-    negatives = negatives_of(dataset, cases, options)
+    negatives = negatives_of(dataset, cases, options, on_event)
     ranks, seconds = timed_ranks(
         model, dataset, cases, output=output, sampling=options.sampling, merging=options.merging,
         mask_seen=options.mask_seen, negatives=negatives, device=device, on_event=on_event,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.data.negatives import read_negatives
 from adrec_cli.errors import UsageError
+from adrec_cli.experiments.events import OnEvent, Warned, ignore
 from adrec_cli.loading.opening import (
     Dataset,
 )
@@ -21,6 +22,8 @@ from adrec_cli.ranking.protocols import Cases, Protocol, draw_negatives
 
 BASELINE = "mostpop"
 """The name under which MostPopular, which needs no checkpoint, is evaluated."""
+ROOMY = 10
+"""So many times the negatives a catalogue must have that drawing with replacement makes no difference to speak of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +56,16 @@ class EvaluationOptions:
     def __post_init__(self) -> None:
         if self.negatives and self.negatives_file:
             raise UsageError("negatives are either drawn or read from a file, not both")
-        if self.mask_seen and (self.negatives or self.negatives_file):
-            raise UsageError("--mask-seen belongs to full ranking; sampled negatives are unseen already")
+        if self.mask_seen and self.negatives_file:
+            raise UsageError(
+                f"--mask-seen belongs to ranking against all items; {self.negatives_file} says itself which compete",
+                hint="leave out --mask-seen, or leave out --negatives to rank against all",
+            )
+        if self.mask_seen and self.negatives:
+            raise UsageError(
+                "--mask-seen belongs to ranking against all items; drawn negatives are unseen already",
+                hint="leave out --mask-seen, or leave out --negatives to rank against all",
+            )
         if self.beyond_accuracy and (self.negatives or self.negatives_file):
             raise UsageError("--beyond-accuracy looks at lists from the whole catalogue", hint="leave out --negatives")
 
@@ -73,8 +84,12 @@ def protocol_of(dataset: Dataset, options: EvaluationOptions, negatives: int) ->
     )  # fmt: skip
 
 
-def negatives_of(dataset: Dataset, cases: Cases, options: EvaluationOptions) -> npt.NDArray[np.int64] | None:
+def negatives_of(
+    dataset: Dataset, cases: Cases, options: EvaluationOptions, on_event: OnEvent = ignore
+) -> npt.NDArray[np.int64] | None:
     """Return the items each case is ranked against, read or drawn; None means the whole catalogue.
+
+    Told is `Warned`, where drawing takes so many items that they repeat.
 
     Raises:
         InputError: the file does not fit the cases.
@@ -83,6 +98,13 @@ def negatives_of(dataset: Dataset, cases: Cases, options: EvaluationOptions) -> 
         user_ids = dataset.sequences.user_ids.gather(cases.users).to_list()
         return read_negatives(options.negatives_file, user_ids=user_ids, targets=cases.targets, items=dataset.items)
     if options.negatives:
+        if dataset.items.height < ROOMY * options.negatives:
+            on_event(
+                Warned(
+                    message=f"{options.negatives:,} negatives are drawn with replacement from {dataset.items.height:,} "
+                    "items: some are drawn twice, and fewer compete; leave out --negatives to rank against all items"
+                )
+            )
         return draw_negatives(dataset.sequences, cases, options.negatives, options.seed)
     return None
 

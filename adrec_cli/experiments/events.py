@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 OnEvent = Callable[[object], None]
 
 
 def ignore(_event: object) -> None:
     """Tell nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warned:
+    """Something that deserves a look; the command goes on.
+
+    Attributes:
+        message: one line with the figure.
+    """
+
+    message: str

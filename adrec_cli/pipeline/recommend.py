@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ class Recommendation:
         history: raw ids, oldest first, as used.
         unknown_items: given items that the model does not know; they were left out.
         source: "model", or "popular" where there was no history to ask the model with.
-        items: best first.
+        items: best first; none where all that may come back are in the history.
     """
 
     user_id: str | None
@@ -54,6 +54,7 @@ class Recommendations:
 
     Attributes:
         promoted: whether the model is the promoted one; otherwise it is the newest finished one.
+        unknown_candidates: ids of the files of candidates and excluded items that the model does not know.
     """
 
     dataset: str
@@ -62,6 +63,7 @@ class Recommendations:
     checkpoint_sha256: str
     promoted: bool
     results: list[Recommendation]
+    unknown_candidates: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def recommend(
         checkpoint_sha256=recommender.checkpoint.sha256,
         promoted=recommender.promoted,
         results=recommend_with(recommender, users=users, histories=histories, options=options),
+        unknown_candidates=options.choice.indices(recommender.items)[1],
     )
 
 

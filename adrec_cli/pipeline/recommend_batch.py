@@ -26,6 +26,8 @@ STDOUT = Path("-")
 CHUNK_USERS = 4096
 _CHUNK_ROWS = 2**21
 """Rows of recommendations held at once, about 100 MB."""
+NOTHING_LEFT = "all items that may come back are in the history"
+"""Why a known user gets no list."""
 SHORT_HASH = 16
 """Characters of the model's hash in each row; the name of its file in `promoted/` has as many."""
 
@@ -35,10 +37,13 @@ class BatchSummary:
     """What a batch wrote.
 
     Attributes:
-        path, unknown_path: the file, and the list of unknown users and items beside it; None where there is none.
+        path, unknown_path: the file, and the list beside it of who and what is unknown or left without a list; None
+            where there is none.
         users, rows: written.
         popular: users without a history, who got the popular items.
+        without_list: users who got none, as all items that may come back are in their history; listed.
         unknown_users, unknown_items: listed, not served.
+        unknown_candidates: items among these that are of the files of candidates and excluded items.
         resumed: users that an earlier, interrupted run had done.
         seconds: of ranking and writing, after loading.
     """
@@ -52,8 +57,10 @@ class BatchSummary:
     users: int
     rows: int
     popular: int
+    without_list: int
     unknown_users: int
     unknown_items: int
+    unknown_candidates: int
     resumed: int
     seconds: float
 
@@ -83,6 +90,12 @@ class _Batch:
     def bounds(self, number: int) -> tuple[int, int]:
         """Return the first user of a chunk and the one behind its last."""
         return number * self.chunk, min((number + 1) * self.chunk, self.users)
+
+    def left_out(self, number: int, served: pl.Series) -> list[str]:
+        """Return the users of a chunk who are not among those that got a list."""
+        first, last = self.bounds(number)
+        asked = self.requests.user_ids[first:last]
+        return asked.filter(~asked.is_in(served.implode())).to_list()
 
 
 def recommend_batch(
@@ -122,11 +135,12 @@ def recommend_batch(
     started = time.perf_counter()
     unknown_path, resumed = None, 0
     if out == STDOUT:
-        rows = _stream(batch, format, on_event)
+        rows, without = _stream(batch, format, on_event)
     else:
         with unfinished(out, _key(batch, audience)) as parts:
             resumed = _make_parts(batch, parts, on_event)
-            unknown_path = _list_unknown(out, requests, strangers)
+            without = [user for number in range(batch.chunks) for user in batch.left_out(number, parts.users(number))]
+            unknown_path = _list_unknown(out, requests, strangers, without)
             rows = parts.join(out, format, batch.chunks)
     return BatchSummary(
         dataset=recommender.dataset,
@@ -135,11 +149,13 @@ def recommend_batch(
         promoted=recommender.promoted,
         path=None if out == STDOUT else out,
         unknown_path=unknown_path,
-        users=batch.users,
+        users=batch.users - len(without),
         rows=rows,
         popular=int((requests.histories.ends == requests.histories.starts).sum()),
+        without_list=len(without),
         unknown_users=len(requests.unknown_users),
         unknown_items=requests.unknown_items.height + len(strangers),
+        unknown_candidates=len(strangers),
         resumed=resumed,
         seconds=time.perf_counter() - started,
     )
@@ -161,16 +177,18 @@ def _key(batch: _Batch, audience: Audience) -> str:
     )
 
 
-def _stream(batch: _Batch, format: str, on_event: OnEvent) -> int:
-    rows = 0
+def _stream(batch: _Batch, format: str, on_event: OnEvent) -> tuple[int, list[str]]:
+    """Write to stdout and return how many rows, and who got none."""
+    rows, without = 0, []
     with table_writer(sys.stdout.buffer, format) as write:
         for number in range(batch.chunks):
             table = _ranked(batch, number)
             write(table)
             rows += table.height
+            without += batch.left_out(number, table[USER_ID])
             on_event(RankingProgress(done=batch.bounds(number)[1], total=batch.users))
     sys.stdout.buffer.flush()
-    return rows
+    return rows, without
 
 
 def _make_parts(batch: _Batch, parts: Parts, on_event: OnEvent) -> int:
@@ -219,10 +237,11 @@ def _ranked(batch: _Batch, number: int) -> pl.DataFrame:
     )
 
 
-def _list_unknown(out: Path, requests: Requests, strangers: list[str]) -> Path | None:
-    """Write who and what is unknown beside the file, a JSON object a line; without any, remove an old list."""
+def _list_unknown(out: Path, requests: Requests, strangers: list[str], without: list[str]) -> Path | None:
+    """Write who and what is unknown, and who got no list, beside the file, a JSON object a line; or remove a list."""
     path = out.with_name(f"{out.stem}.unknown.jsonl")
     entries: list[dict[str, object]] = [{"kind": "user", "id": user} for user in requests.unknown_users]
+    entries += [{"kind": "user", "id": user, "reason": NOTHING_LEFT} for user in without]
     entries += [{"kind": "item", "id": item, "events": events} for item, events in requests.unknown_items.rows()]
     entries += [{"kind": "candidate", "id": item} for item in strangers]
     if entries:

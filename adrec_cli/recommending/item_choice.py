@@ -61,6 +61,12 @@ class ItemChoice:
         for path, wanted in ((self.candidates, True), (self.excluded, False)):
             if path is not None:
                 named, strangers = _named(items, path)
+                if wanted and strangers and not named.any():
+                    some = ", ".join(items[ITEM_ID].head(3).to_list())
+                    raise InputError(
+                        f"none of the {len(strangers):,} candidates of {path} is known, for example {strangers[0]!r}",
+                        hint=f"ids are those of the source data, for example: {some}",
+                    )
                 allowed &= named if wanted else ~named
                 unknown += strangers
         if self.categories:

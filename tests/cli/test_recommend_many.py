@@ -26,9 +26,83 @@ def test_unknown_users_are_a_warning_and_all_unknown_an_error(adrec: Adrec, shop
     flags = ["recommend", "--users", users, "--out", tmp_path / "recs.jsonl", "-w", shop, "--dataset", "shop", *FAST]
     done = adrec(*flags)
     assert done.exit_code == 0
-    assert f"1 users and 0 items are unknown, listed in {tmp_path / 'recs.unknown.jsonl'}" in done.stderr
+    assert f"unknown: users 1, listed in {tmp_path / 'recs.unknown.jsonl'}" in done.stderr
     users.write_text("nobody\n")
     assert adrec(*flags).exit_code == 3
+
+
+def test_who_gets_no_list_is_counted_and_told_why(adrec: Adrec, shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "two.txt").write_text("i00\ni01\nnothing\n")
+    place = ["--candidates", tmp_path / "two.txt", "-w", shop, "--dataset", "shop", *FAST]
+    seen = {f"u{user:02}" for user in range(40) if {0, 1} <= {(user * 5 + event) % 12 for event in range(8)}}
+    assert 0 < len(seen) < 40
+    out = tmp_path / "recs.csv"
+    done = adrec("recommend", "--all", "--out", out, "--json", *place)
+    assert done.exit_code == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["users"], summary["without_list"], summary["unknown_candidates"]) == (40 - len(seen), len(seen), 1)
+    listed = tmp_path / "recs.unknown.jsonl"
+    assert f"users without a list: {len(seen)}, listed in {listed}: all that may come back" in done.stderr
+    assert f"unknown: candidates or excluded items 1, listed in {listed}" in done.stderr
+    entries = [json.loads(line) for line in listed.read_text().splitlines()]
+    assert {entry["id"] for entry in entries if "all items" in entry.get("reason", "")} == seen
+    assert {"kind": "candidate", "id": "nothing"} in entries
+    served = {row["user_id"] for row in csv.DictReader(out.read_text().splitlines())}
+    assert served == {f"u{user:02}" for user in range(40)} - seen
+    assert (
+        len(adrec("recommend", "--all", "--out", "-", *place).stdout.splitlines())
+        == len(out.read_text().splitlines()) - 1
+    )
+    again = adrec("recommend", "--all", "--out", out, "--include-seen", "--json", *place)
+    assert (json.loads(again.stdout)["users"], json.loads(again.stdout)["without_list"]) == (40, 0)
+
+
+def test_when_nobody_gets_a_list_the_file_says_so(adrec: Adrec, shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("i00\n")
+    (tmp_path / "users.txt").write_text("u00\n")
+    place = ["--candidates", tmp_path / "one.txt", "-w", shop, "--dataset", "shop", *FAST]
+    for out in ("recs.parquet", "recs.csv", "recs.jsonl"):
+        done = adrec("recommend", "--users", tmp_path / "users.txt", "--out", tmp_path / out, *place)
+        assert done.exit_code == 0, done.stderr
+        assert "users without a list: 1" in done.stderr
+    assert (tmp_path / "recs.csv").read_text() == "user_id,rank,item_id,score,source,model\n"
+
+
+def test_one_user_with_nothing_left_is_told_what_to_say(adrec: Adrec, shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "some.txt").write_text("i00\nnothing\n")
+    place = ["--candidates", tmp_path / "some.txt", "-w", shop, "--dataset", "shop", *FAST]
+    done = adrec("recommend", "--user", "u00", "--json", *place)
+    assert done.exit_code == 0
+    assert "user u00: nothing is left" in done.stderr
+    assert "--include-seen" in done.stderr
+    assert "1 ids of the item files are unknown, for example 'nothing'" in done.stderr
+    assert json.loads(done.stdout)["results"][0]["items"] == []
+    done = adrec("recommend", "--user", "u00", "--include-seen", "--json", *place)
+    assert [item["item_id"] for item in json.loads(done.stdout)["results"][0]["items"]] == ["i00"]
+    assert "nothing is left" not in done.stderr
+    (tmp_path / "some.txt").write_text("nothing\n")
+    done = adrec("recommend", "--user", "u00", *place)
+    assert done.exit_code == 3
+    assert "none of the 1 candidates" in done.stderr
+
+
+def test_negatives_of_a_small_catalogue_are_warned_of(adrec: Adrec, shop: Path) -> None:
+    place = ["-w", shop, "--dataset", "shop", *FAST]
+    done = adrec("evaluate", "finetune", "--negatives", 99, *place)
+    assert done.exit_code == 0, done.stderr
+    assert "warning: 99 negatives are drawn with replacement from 12 items" in done.stderr
+    assert "with replacement" not in adrec("evaluate", "finetune", "--negatives", 1, *place).stderr
+
+
+def test_negatives_and_mask_seen_say_what_to_leave_out(adrec: Adrec, shop: Path) -> None:
+    for negatives, said in (
+        ("9", "drawn negatives are unseen already"),
+        ("neg.csv", "neg.csv says itself which compete"),
+    ):
+        done = adrec("evaluate", "finetune", "--negatives", negatives, "--mask-seen", "-w", shop, "--dataset", "shop")
+        assert done.exit_code == 2
+        assert said in done.stderr
+        assert "hint: leave out --mask-seen" in done.stderr
 
 
 def test_several_samples_come_again_with_the_seed_for_one_and_for_all(adrec: Adrec, shop: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from adrec_cli.cli.show.terminal import Terminal, short
 from adrec_cli.cli.show.training_view import TrainingView, duration, epoch_row
 from adrec_cli.comparing.seeds import SeedStarted
 from adrec_cli.evaluating.timed_ranking import RankingProgress
+from adrec_cli.experiments.events import Warned
 from adrec_cli.experiments.stage import StageStarted
 from adrec_cli.experiments.warm_start import StartChosen
 from adrec_cli.pipeline.compare import EvaluationStarted
@@ -39,7 +40,7 @@ class TrainingProgress(Progress):
                 self._step(event)
             case EpochDone():
                 self._epoch(event)
-            case TrainingWarning():
+            case TrainingWarning() | Warned():
                 self.terminal.warn(event.message)
             case StageStarted():
                 self._stage(event)
