@@ -89,7 +89,7 @@ def test_a_bad_row_of_parquet_is_counted(tmp_path: Path) -> None:
     frame = pl.DataFrame({"user_id": ["u", "u"], "item_id": [1, None], "timestamp": [START, START]})
     frame.write_parquet(tmp_path / "t.parquet")
     assert "row 2, column 'item_id': expected the id of an item" in refused(tmp_path / "t.parquet", tmp_path / "ws")
-    frame.with_columns(item_id=pl.lit([1])).write_parquet(tmp_path / "l.parquet")
+    frame.with_columns(item_id=pl.lit([[1]])).write_parquet(tmp_path / "l.parquet")
     assert "an id column holds List" in refused(tmp_path / "l.parquet", tmp_path / "ws", item_column=2)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import NoneType
 from typing import Final, Literal
 
-from adrec_cli.data.reading.recognition import Table
+import polars as pl
+
+from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
 
 BadRowPolicy = Literal["error", "skip"]
@@ -53,6 +56,8 @@ def bad_rows_error(examples: list[BadRow], count: int, *, rows: int | None = Non
 
 def record_place(table: Table, record: int) -> str:
     """Return "line n" for the record with this number, counted from 0 without the header."""
+    if table.unfolding is not None:
+        return record_place(table.unfolding.rows, record)
     if table.record_lines is not None:
         return f"line {table.record_lines[record]}"
     if table.layout in ("parquet", "arrow"):
@@ -69,6 +74,10 @@ def read_records(table: Table) -> Iterator[tuple[int, list[str], str]]:
     Yields:
         its first line (from 1), the fields (one JSON line for that layout), and what is wrong with it or "".
     """
+    lists: list[str] = []
+    if table.unfolding is not None:
+        lists = [name for name, dtype in table.unfolding.types.items() if isinstance(dtype, pl.List)]
+        table = table.unfolding.rows
     if table.layout == "delimited":
         yield from _delimited_records(table)
         return
@@ -80,7 +89,7 @@ def read_records(table: Table) -> Iterator[tuple[int, list[str], str]]:
             if table.layout != "jsonl":
                 yield line, [text], ""
             elif text.strip():
-                yield line, [text], _json_problem(text)
+                yield line, [text], _json_problem(text, lists)
 
 
 def drop_malformed(table: Table, scratch: Path) -> tuple[Table, list[BadRow], int]:
@@ -93,12 +102,13 @@ def drop_malformed(table: Table, scratch: Path) -> tuple[Table, list[BadRow], in
     Returns:
         the table over the copy, the first examples of what was left out, and how many there were.
     """
+    rows = table if table.unfolding is None else table.unfolding.rows
     target = scratch / f"{len(list(scratch.iterdir()))}-clean-{table.path.name}"
     examples: list[BadRow] = []
     count = 0
     lines = array("q")
     with open(target, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=table.separator, lineterminator="\n") if table.quoted else None
+        writer = csv.writer(file, delimiter=rows.separator, lineterminator="\n") if rows.quoted else None
         for line, fields, problem in read_records(table):
             if problem:
                 count += 1
@@ -109,16 +119,18 @@ def drop_malformed(table: Table, scratch: Path) -> tuple[Table, list[BadRow], in
                 continue
             if not any(fields):
                 continue
-            if table.layout == "delimited":
+            if rows.layout == "delimited":
                 # polars takes the number of columns from the first row.
-                fields = fields + [""] * (len(table.columns) - len(fields))
+                fields = fields + [""] * (len(rows.columns) - len(fields))
             if writer is not None:
                 writer.writerow(fields)
             else:
-                file.write(table.separator.join(fields) + "\n")
+                file.write(rows.separator.join(fields) + "\n")
             lines.append(line)
     decoded = replace(table.decoded, plain=target)
-    clean = replace(table, decoded=decoded, header=False, blank_lines=0, record_lines=lines)
+    clean = replace(rows, decoded=decoded, header=False, blank_lines=0, record_lines=lines)
+    if table.unfolding is not None:
+        clean = replace(table, decoded=decoded, unfolding=replace(table.unfolding, rows=clean))
     return clean, examples, count
 
 
@@ -146,9 +158,12 @@ def _delimited_records(table: Table) -> Iterator[tuple[int, list[str], str]]:
             yield line, fields, problem
 
 
-def _json_problem(text: str) -> str:
+def _json_problem(text: str, lists: Sequence[str]) -> str:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         return f"a JSON object\n{text[:40]} ({error})"
-    return "" if isinstance(value, dict) else f"a JSON object\n{text[:60]}"
+    if not isinstance(value, dict):
+        return f"a JSON object\n{text[:60]}"
+    single = next((name for name in lists if not isinstance(value.get(name, []), (list, NoneType))), None)
+    return "" if single is None else f"a list of {single}\n{json.dumps(value[single])[:60]}"

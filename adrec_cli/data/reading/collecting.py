@@ -14,13 +14,14 @@ from adrec_cli.data.ids import id_values, no_id_type, normal_ids
 from adrec_cli.data.reading import scanning
 from adrec_cli.data.reading.bad_rows import bad_rows_error, drop_malformed
 from adrec_cli.data.reading.column_names import names_a_session
+from adrec_cli.data.reading.list_order import order_lists
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import ReadReport
-from adrec_cli.data.reading.recognition import Table
 from adrec_cli.data.reading.remembered import check_fit
 from adrec_cli.data.reading.roles import Roles, find_roles
 from adrec_cli.data.reading.scanning import OVERFLOW, scan
-from adrec_cli.data.reading.sequence_rows import SequenceColumns, find_sequence_columns, scan_sequences
+from adrec_cli.data.reading.sequence_rows import unfold
+from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.table_times import begin_reading, find_failing, read_time_columns
 from adrec_cli.data.reading.time_reading import (
     MONTH_FIRST,
@@ -29,9 +30,9 @@ from adrec_cli.data.reading.time_reading import (
     ZONED,
     TimeReading,
     find_reading,
-    native_expression,
 )
 from adrec_cli.data.reading.time_settling import ReadTimes
+from adrec_cli.data.reading.unfolding import PART, POSITION, RECORD
 from adrec_cli.data.reading.where import condition_holds, no_row_left, place_conditions
 from adrec_cli.errors import InputError
 
@@ -44,7 +45,7 @@ class CollectedTable:
     """One table, collected: columns `user`, `item`, `time`, perhaps `part`; `state` says what each row is."""
 
     table: Table
-    roles: Roles | None
+    roles: Roles
     reading: TimeReading
     frame: pl.DataFrame
     state: NDArray[np.uint8]
@@ -80,14 +81,13 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     Raises:
         InputError: a column is missing, the file is damaged, or a row is malformed and bad rows are errors.
     """
+    cells = None if options.remembered is None else options.remembered.get("item_cells")
+    wanted = [condition.column for condition in options.where]
+    table, request = unfold(table, options.role_request(), cells=cells, wanted=wanted)
+    _tell_lists(table, report)
     if options.remembered is not None:
         check_fit(table, options.remembered, rating_needed=options.min_rating is not None)
-    sequences = find_sequence_columns(table, user=options.column("user"), item=options.column("item"))
-    if sequences is not None:
-        _refuse_columns_of_events(table, options)
-        _same_columns(report, {"user": sequences.user, "items": sequences.items}, table)
-        return _normalise(_read_sequences(table, sequences), options, report)
-    roles = find_roles(table, options.role_request())
+    roles = find_roles(table, request)
     positions = {"user": roles.user, "item": roles.item, "timestamp": roles.timestamp, "rating": roles.rating}
     names: dict[str, str | list[str]] = {
         role: table.columns[position] for role, position in positions.items() if position is not None
@@ -122,22 +122,6 @@ def _say_what_columns_mean(report: ReadReport, roles: Roles, table: Table) -> No
         report.assume(f"not read as the time: {unused}")
 
 
-def _refuse_columns_of_events(table: Table, options: ReadOptions) -> None:
-    """Refuse what only rows of single events can honour.
-
-    Raises:
-        InputError: an option asks for it.
-    """
-    asked = {"rating_column": options.rating, "min_rating": options.min_rating, "where": options.where or None}
-    given = [name for name, value in asked.items() if value is not None]
-    if given:
-        flags = " and ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise InputError(
-            f"{table.path} holds one sequence a row, which has no ratings and nothing else to choose events by",
-            hint=f"leave {flags} out, or give one event a row",
-        )
-
-
 def _same_columns(report: ReadReport, names: Mapping[str, str | list[str]], table: Table) -> None:
     if report.columns and report.columns != names:
         raise InputError(
@@ -150,6 +134,19 @@ def _same_columns(report: ReadReport, names: Mapping[str, str | list[str]], tabl
 def _unreadable(table: Table, error: BaseException) -> InputError:
     reason = str(error).strip().splitlines() or ["no reason given"]
     return InputError(f"{table.path} cannot be read as {table.layout}: {reason[0]}", hint="make or fetch it again")
+
+
+def _tell_lists(table: Table, report: ReadReport) -> None:
+    """Say, and let the manifest remember, how lists of items are written where only the values tell."""
+    unfolding = table.unfolding
+    if unfolding is None or unfolding.item is None or table.layout == "sequences":
+        return
+    cells = unfolding.leaves[unfolding.item].cells
+    if cells in ("value", "list"):
+        return
+    report.found["item_cells"] = cells
+    form = "in brackets" if cells == "bracketed" else f"separated by {cells!r}"
+    report.assume(f"column {table.columns[unfolding.item]!r} holds lists of items {form}")
 
 
 def _read_events(table: Table, roles: Roles, options: ReadOptions) -> CollectedTable:
@@ -194,38 +191,22 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOpti
     state = pl.when(pl.col(scanning.BLANK)).then(BLANK).when(pl.col(OVERFLOW)).then(BAD).when(unmet).then(UNMET)
     state = state.when(bad).then(BAD).when(below).then(BELOW_RATING)
     columns["state"] = state.otherwise(OK).cast(pl.UInt8)
+    has_lists = table.unfolding is not None and table.unfolding.item is not None
+    if has_lists and not roles.times:
+        columns |= {name: pl.col(name) for name in (RECORD, POSITION)}
+    if table.unfolding is not None and table.unfolding.held_out is not None:
+        columns[PART] = pl.col(PART)
     frame = scan(table, positions).select(**columns).collect(engine="streaming")
     states = frame.drop_in_place("state").to_numpy()
     if placed and len(states) and np.isin(states, (BLANK, UNMET)).all():
         raise no_row_left(table, placed)
-    if not roles.times:
+    if not roles.times and has_lists:
+        places, again = order_lists(frame, table, rows_in_order=options.unit == "order")
+        states = np.where(again & (states == OK), np.uint8(BLANK), states)
+        frame = frame.drop(RECORD, POSITION).with_columns(places)
+    elif not roles.times:
         frame = frame.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
     return CollectedTable(table=table, roles=roles, reading=reading, frame=frame, state=states)
-
-
-def _read_sequences(table: Table, columns: SequenceColumns) -> CollectedTable:
-    events = scan_sequences(table, columns)
-    schema = events.collect_schema()
-    user, item = pl.col("user"), pl.col("item")
-    bad: pl.Expr = pl.lit(False)
-    reading = TimeReading(kind="none")
-    time = pl.col("time")
-    if columns.timestamps is not None:
-        time, reading = native_expression(time, schema["time"])
-        bad, time = bad | time.is_null(), time.fill_null(0)
-    picked = events.select(
-        user=_id(user, schema["user"], table),
-        item=_id(item, schema["item"], table),
-        time=time,
-        state=pl.when(bad).then(BAD).otherwise(OK).cast(pl.UInt8),
-        **({"part": pl.col("part")} if columns.valid is not None else {}),
-    )
-    try:
-        frame = picked.collect(engine="streaming")
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise _unreadable(table, error) from error
-    states = frame.drop_in_place("state").to_numpy()
-    return CollectedTable(table=table, roles=None, reading=reading, frame=frame, state=states)
 
 
 def _id(column: pl.Expr, dtype: pl.DataType, table: Table) -> pl.Expr:
@@ -241,8 +222,8 @@ def _normalise(read: CollectedTable, options: ReadOptions, report: ReadReport) -
     for role in ("user", "item"):
         ids = normal_ids(read.frame[role], keep_blanks=options.keep_blanks)
         report.stripped[role] = report.stripped.get(role, 0) + ids.stripped
-        position = None if read.roles is None else (read.roles.user if role == "user" else read.roles.item)
-        floats = bool(read.table.dtypes) and position is not None and read.table.dtypes[position].is_float()
+        position = read.roles.user if role == "user" else read.roles.item
+        floats = bool(read.table.dtypes) and read.table.dtypes[position].is_float()
         report.whole[role] = report.whole.get(role, 0) + (len(ids.column) if floats else ids.whole)
         if ids.column.null_count():
             without = ids.column.is_null().to_numpy() & ~np.isin(read.state, (BLANK, UNMET))

@@ -15,8 +15,9 @@ import polars as pl
 
 from adrec_cli.data.reading.column_names import known_column
 from adrec_cli.data.reading.decoding import Decoded
-from adrec_cli.data.reading.recognition import Table, recognise
+from adrec_cli.data.reading.recognition import recognise
 from adrec_cli.data.reading.roles import Column, resolve_column
+from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
 from adrec_cli.schema import BRAND, CATEGORY, ITEM_ID, PRICE, TITLE
 

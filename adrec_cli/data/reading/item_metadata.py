@@ -21,8 +21,8 @@ from adrec_cli.data.reading.item_columns import (
     find_item_columns,
     share_known,
 )
-from adrec_cli.data.reading.recognition import Table
 from adrec_cli.data.reading.scanning import BLANK, OVERFLOW, scan
+from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
 from adrec_cli.schema import BRAND, CATEGORY, COUNT, ITEM_ID, ITEM_INDEX, PRICE, TITLE
 

@@ -6,7 +6,6 @@ import csv
 import json
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,69 +14,15 @@ import polars as pl
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.data.reading.decoding import Decoded
 from adrec_cli.data.reading.header import assume_names, has_header
+from adrec_cli.data.reading.table import Layout, Table
 from adrec_cli.errors import InputError, UsageError
 
-Layout = Literal["delimited", "double-colon", "jsonl", "parquet", "arrow", "sequences"]
-
-_FORMS: Final = {
-    "jsonl": "JSON lines", "parquet": "Parquet", "arrow": "Arrow", "sequences": "one sequence a line"
-}  # fmt: skip
-_SEPARATOR_NAMES: Final = {",": "commas", "\t": "tabs", ";": "semicolons", " ": "blanks", "|": "bars"}
 SAMPLE_BYTES: Final = 1 << 18
 SAMPLE_ROWS: Final = 200
 _NEARLY_ALL: Final = 0.9
 _SEPARATORS: Final = ("\t", ",", ";", "|", " ")
 # One sequence a line; that every part holds a digit tells ids from prose.
 _SEQUENCE: Final = re.compile(r"\S*\d\S*( +\S*\d\S*)+ *")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A recognised file.
-
-    Attributes:
-        decoded: the file and its plain copy.
-        layout: how its rows are written.
-        separator: between fields ("" where there are none).
-        quoted: whether a double quote encloses fields.
-        header: whether the first row names the columns.
-        blank_lines: empty ones before the first row, the header included.
-        columns: their names, in order; `column_1`... where nothing names them.
-        dtypes: their types, as long as `columns` for Parquet and Arrow, empty for text.
-        sample: the first rows as text, in the same order.
-        notes: what was assumed, to be said to the user.
-        record_lines: the line each record stood in, where `plain` is a copy without malformed records.
-    """
-
-    decoded: Decoded
-    layout: Layout
-    separator: str = ""
-    quoted: bool = False
-    header: bool = False
-    blank_lines: int = 0
-    columns: tuple[str, ...]
-    sample: tuple[tuple[str, ...], ...]
-    dtypes: tuple[pl.DataType, ...] = ()
-    notes: tuple[str, ...] = ()
-    record_lines: Sequence[int] | None = None
-
-    @property
-    def lines_before(self) -> int:
-        """How many lines of a text file stand before its first row of data."""
-        return self.blank_lines + self.header
-
-    @property
-    def form(self) -> str:
-        """How the rows are written, in words."""
-        if self.layout not in ("delimited", "double-colon"):
-            return _FORMS.get(self.layout, self.layout)
-        separator = _SEPARATOR_NAMES.get(self.separator, repr(self.separator))
-        return f"{separator} between columns, {'a header' if self.header else 'no header'}"
-
-    @property
-    def path(self) -> Path:
-        """The file the user named."""
-        return self.decoded.path
 
 
 def recognise(

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.data.reading.header import names_columns
-from adrec_cli.data.reading.recognition import Table
 from adrec_cli.data.reading.roles import ROLES, Column, Role, TimeColumn
+from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
 
 READING_OPTIONS: Final = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from adrec_cli.data.reading.column_names import ROLES, Role, known_column
-from adrec_cli.data.reading.recognition import Table
+from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.time_columns import TimeColumns, find_time_columns
 from adrec_cli.data.reading.time_parts import in_calendar_order, pair_date_and_clock
 from adrec_cli.errors import InputError

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
-from adrec_cli.data.reading.recognition import Table
+from adrec_cli.data.reading.table import Table
+from adrec_cli.data.reading.unfolding import BLANK, OVERFLOW, unfold_rows
 
-BLANK: Final = "blank"
-OVERFLOW: Final = "overflow"
+__all__ = ["BLANK", "OVERFLOW", "scan", "scan_lines"]
+
 _NO: Final = pl.lit(False)
 
 
-def scan(table: Table, positions: Sequence[int]) -> pl.LazyFrame:
+def scan(table: Table, positions: Sequence[int], *, rows: int | None = None) -> pl.LazyFrame:
     """Return a lazy frame of some columns of a table, in the order of its rows.
 
     Args:
-        table: the recognised file, not of the layout "sequences".
+        table: the recognised file.
         positions: of the columns, counted from 0.
+        rows: of the file that are read; None for all.
 
     Returns:
         columns named `c0`, `c1`, ... after their position: text, or the file's own types for Parquet and Arrow;
         `blank`, whether a line is empty (JSON lines leave such lines out); `overflow`, whether a row has more fields
-        than there are columns, where reading it raises no error.
+        than there are columns, where reading it raises no error. Of a table whose rows are unfolded, what
+        `unfold_rows` returns.
     """
+    if table.unfolding is None:
+        return _scan_rows(table, positions, {}) if rows is None else _scan_rows(table, positions, {}).head(rows)
+    unfolding = table.unfolding
+    frame = _scan_rows(unfolding.rows, unfolding.places(positions), unfolding.types)
+    return unfold_rows(frame if rows is None else frame.head(rows), unfolding, positions)
+
+
+def _scan_rows(table: Table, positions: Sequence[int], types: Mapping[str, pl.DataType]) -> pl.LazyFrame:
     plain = literal(table.decoded.plain)
     if table.layout in ("parquet", "arrow"):
         frame = pl.scan_parquet(plain) if table.layout == "parquet" else pl.scan_ipc(plain)
@@ -34,9 +45,14 @@ def scan(table: Table, positions: Sequence[int]) -> pl.LazyFrame:
         return frame.select(*named, _NO.alias(BLANK), _NO.alias(OVERFLOW))
     if table.layout == "jsonl":
         names = [table.columns[place] for place in positions]
-        lines = pl.scan_ndjson(plain, schema=dict.fromkeys(names, pl.String))
+        lines = pl.scan_ndjson(plain, schema={name: types.get(name, pl.String()) for name in names})
         named = (pl.col(name).alias(f"c{place}") for name, place in zip(names, positions, strict=True))
         return lines.select(*named, _NO.alias(BLANK), _NO.alias(OVERFLOW))
+    if table.layout == "sequences":
+        line = pl.col("line").str.strip_chars()
+        halves = {"c0": line.str.extract(r"^(\S+)"), "c1": line.str.extract(r"^\S+\s+(.*)$")}
+        picked = (halves[f"c{place}"].alias(f"c{place}") for place in positions)
+        return scan_lines(table).select(*picked, pl.col("line").is_null().alias(BLANK), _NO.alias(OVERFLOW))
     if table.layout == "double-colon":
         fields = pl.col("line").str.split("::")
         picked = (fields.list.get(place, null_on_oob=True).alias(f"c{place}") for place in positions)

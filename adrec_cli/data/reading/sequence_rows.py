@@ -1,147 +1,257 @@
-"""Files that hold one whole sequence a row, as other people's cuts are published."""
+"""Which columns of a file hold lists, one row a sequence or a basket, and the table of events they become."""
 
 from __future__ import annotations
 
-import inspect
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
 
-from adrec_cli.artifacts.literal_paths import literal
-from adrec_cli.data.reading.column_names import known_column
-from adrec_cli.data.reading.recognition import Table
-from adrec_cli.data.reading.roles import Column, find_column
-from adrec_cli.data.reading.scanning import scan_lines
+from adrec_cli.data.reading.column_names import ROLES, Role, known_column, time_name
+from adrec_cli.data.reading.list_cells import Cells, find_cells
+from adrec_cli.data.reading.offered_columns import OfferedColumn, event_type, offered_columns, sample_records
+from adrec_cli.data.reading.recognition import SAMPLE_ROWS
+from adrec_cli.data.reading.roles import Column, RoleRequest
+from adrec_cli.data.reading.scanning import scan
+from adrec_cli.data.reading.table import Table, Unfolding
 from adrec_cli.errors import InputError
 
-_ITEM_LISTS: Final = ("items", "itemids", "sequence", "itemsequence", "history", "train")
-_TIME_LISTS: Final = ("timestamps", "times")
-# Empty lists are filtered out before; some versions of polars warn unless they are told what to do with them.
-_EXPLODE: Final[dict[str, Any]] = (
-    {"empty_as_null": False} if "empty_as_null" in inspect.signature(pl.LazyFrame.explode).parameters else {}
-)
+_ITEM_LISTS: Final = (
+    "items", "itemids", "sequence", "itemsequence", "history", "train", "itemlist", "itemidlist", "itemseq"
+)  # fmt: skip
+_TIME_LISTS: Final = ("timestamps", "times", "timestamplist", "timeseq", "tss")
 _VALID: Final = ("val", "valid", "validation", "dev")
 
 
-@dataclass(frozen=True, kw_only=True)
-class SequenceColumns:
-    """The columns of a table with one sequence a row.
+def unfold(
+    table: Table, request: RoleRequest, *, cells: Cells | None = None, wanted: Collection[Column] = ()
+) -> tuple[Table, RoleRequest]:
+    """Return a file as a table of events: itself, unless its items stand in lists or what is asked for in objects.
 
-    Attributes:
-        user: id of the user.
-        items: the list of items, or of the training items where `valid` and `test` are given.
-        timestamps: a list as long as `items`, or None: then the position is the time.
-        valid, test: the held-out items, one or a list a row, or None.
-    """
+    Args:
+        table: the recognised file.
+        request: what is asked for about the roles.
+        cells: how lists of items were written in the files before; None finds it.
+        wanted: other columns that will be looked at.
 
-    user: str
-    items: str
-    timestamps: str | None = None
-    valid: str | None = None
-    test: str | None = None
-
-
-def find_sequence_columns(
-    table: Table, *, user: Column | None = None, item: Column | None = None
-) -> SequenceColumns | None:
-    """Return the columns of a table that holds one sequence a row, None if it holds one event a row.
+    Returns:
+        the table, and the request with what was found about the items and the times.
 
     Raises:
-        InputError: the user's column cannot be told.
+        InputError: what is asked for holds objects, or lists where there can be none.
     """
-    if table.layout == "sequences":
-        return SequenceColumns(user="user_id", items="items")
-    if not table.dtypes:
-        return None
-    lists = [name for name, dtype in zip(table.columns, table.dtypes, strict=True) if isinstance(dtype, pl.List)]
-    if isinstance(item, str) and item in table.columns:
-        if item not in lists:
-            return None
-        items: str | None = item
-    else:
-        items = next((name for plain in _ITEM_LISTS for name in lists if _plain(name) == plain), None)
-    # A list beside a column of single items is a feature (a history, say), not the sequence.
-    if items is None or (item is None and any((known_column(name) or ("",))[0] == "item" for name in _single(table))):
-        return None
-    position = find_column(table.columns, table.path, "user", user, needed=True)
-    assert position is not None
-    parts = {part: name for name in table.columns for part in ("valid", "test") if _plain(name) in _part_names(part)}
-    held_out = _plain(items) == "train" and len(parts) == 2
-    return SequenceColumns(
-        user=table.columns[position],
-        items=items,
-        timestamps=None if held_out else next((name for name in lists if _plain(name) in _TIME_LISTS), None),
-        valid=parts["valid"] if held_out else None,
-        test=parts["test"] if held_out else None,
+    columns = offered_columns(table)
+    for role in ROLES:
+        _refuse_objects(table, columns, role, request)
+    item = _find_items(table, columns, request, cells)
+    nested = (item is not None and columns[item].leaf.path) or _asks_for_nested(table, columns, request, wanted)
+    if item is None and not nested:
+        return table, request
+    held_out = None if item is None else _held_out(table, columns, item)
+    timestamp = None if item is None or held_out is not None else _find_times(table, columns, item, request)
+    lists = {place for place in (item, timestamp) if place is not None}
+    if item is not None and columns[item].leaf.cells in ("value", "list"):
+        beside = {place for place, column in enumerate(columns) if column.is_list}
+        asked = {_place(table, columns, one, exact=False) for one in (*wanted, *_columns_of(request, columns))}
+        lists |= {place for place in beside if place in asked or _parallel(table, columns[item], columns[place])}
+    columns = [_as_list(column) if place in lists else column for place, column in enumerate(columns)]
+    shown = columns if nested else columns[: len(table.columns)]
+    unfolding = Unfolding(
+        rows=table,
+        leaves=tuple(column.leaf for column in shown),
+        item=item,
+        timestamp=timestamp,
+        held_out=held_out,
+        types=_types(table, shown, held_out),
     )
+    events = replace(table, columns=tuple(column.name for column in shown), unfolding=unfolding)
+    events = _with_sample(events, shown)
+    return events, _with_places(request, item, timestamp)
 
 
-def scan_sequences(table: Table, columns: SequenceColumns) -> pl.LazyFrame:
-    """Return one row an event: `user`, `item`, `time` (the position, or what the file says), `part` (0, 1, 2).
+def _with_places(request: RoleRequest, item: int | None, timestamp: int | None) -> RoleRequest:
+    """Return the request with the columns of the lists that were found."""
+    if item is not None:
+        request = replace(request, item=item + 1, exact=tuple(role for role in request.exact if role != "item"))
+    if timestamp is not None:
+        exact = tuple(role for role in request.exact if role != "timestamp")
+        request = replace(request, timestamp=timestamp + 1, exact=exact)
+    return request
 
-    Raises:
-        InputError: a sequence and its times differ in length.
-    """
+
+def _find_items(table: Table, columns: list[OfferedColumn], request: RoleRequest, cells: Cells | None) -> int | None:
+    """Return the place of the column whose cells hold several items, None if there is none; its leaf says how."""
     if table.layout == "sequences":
-        fields = pl.col("line").str.strip_chars().str.split(" ").list.eval(pl.element().filter(pl.element() != ""))
-        lists = (
-            scan_lines(table)
-            .select(fields.alias("fields"))
-            .select(user=pl.col("fields").list.first(), item=pl.col("fields").list.slice(1))
-            .filter(pl.col("user").is_not_null())
-        )
-        return _explode(lists, held_out=False, timed=False)
-    plain = literal(table.decoded.plain)
-    frame = pl.scan_parquet(plain) if table.layout == "parquet" else pl.scan_ipc(plain)
-    if columns.valid is not None and columns.test is not None:
-        inner = frame.collect_schema()[columns.items]
-        train, valid, test = (_as_list(name, frame, inner) for name in (columns.items, columns.valid, columns.test))
-        lists = frame.select(
-            user=pl.col(columns.user),
-            item=pl.concat_list(train, valid, test),
-            valid_from=train.list.len(),
-            test_from=train.list.len() + valid.list.len(),
-        )
-        return _explode(lists, held_out=True, timed=False)
-    selected = {"user": pl.col(columns.user), "item": pl.col(columns.items)}
-    if columns.timestamps is not None:
-        selected["time"] = pl.col(columns.timestamps)
-        unequal = selected["item"].list.len() != selected["time"].list.len()
-        if frame.select(unequal.any()).collect().item():
+        return 1
+    if request.item is not None:
+        place = _place(table, columns, request.item, exact="item" in request.exact)
+        return None if place is None or not _hold_lists(table, columns, place, cells, asked=True) else place
+    single = [column for column in columns[: len(table.columns)] if not column.is_list and not column.fields]
+    # A list beside a column of single items is a feature (a history, say), not the sequence.
+    if any((known_column(column.name) or ("",))[0] == "item" for column in single if not _brackets(table, column)):
+        return None
+    names = [_plain(column.own_name) for column in columns]
+    listed = [names.index(name) for name in _ITEM_LISTS if name in names]
+    known = [place for place, one in enumerate(columns) if (known_column(one.own_name) or ("",))[0] == "item"]
+    return next((place for place in (*listed, *known) if _hold_lists(table, columns, place, cells, asked=False)), None)
+
+
+def _hold_lists(table: Table, columns: list[OfferedColumn], place: int, cells: Cells | None, *, asked: bool) -> bool:
+    column = columns[place]
+    if column.is_list:
+        return True
+    if column.dtype != pl.String or column.leaf.path:
+        return False
+    found = cells or find_cells(
+        _sample(table, column.leaf.place), is_list_name=_plain(column.name) in _ITEM_LISTS, is_asked=asked
+    )
+    columns[place] = replace(column, leaf=replace(column.leaf, cells=found))
+    return found not in ("value", "list")
+
+
+def _find_times(table: Table, columns: list[OfferedColumn], item: int, request: RoleRequest) -> int | None:
+    """Return the place of the list of times beside a list of items, None if there is none."""
+    asked = request.asked("timestamp", [column.name for column in columns])
+    if asked:
+        places = [_place(table, columns, one, exact="timestamp" in request.exact) for one in asked]
+        # Of several columns each is a part of the time, and none a list of times.
+        candidates = [place for place in places if place is not None] if len(places) == 1 else []
+    else:
+        parent = columns[item].leaf.path[:-1], columns[item].leaf.place if columns[item].leaf.path else -1
+        candidates = [
+            place
+            for place, one in enumerate(columns)
+            if place != item
+            and (_plain(one.own_name) in _TIME_LISTS or time_name(one.own_name) in ("certain", "known"))
+            and (one.leaf.path[:-1], one.leaf.place if one.leaf.path else -1) == parent
+        ]
+    for place in candidates:
+        column = columns[place]
+        if column.is_list:
+            return place
+        found = _time_cells(table, column, columns[item].leaf.cells)
+        if found != "value":
+            columns[place] = replace(column, leaf=replace(column.leaf, cells=found))
+            return place
+    return None
+
+
+def _time_cells(table: Table, column: OfferedColumn, items: Cells) -> Cells:
+    """Return how a column of text writes lists of times: with brackets, or as the items beside it."""
+    if column.dtype != pl.String or column.leaf.path:
+        return "value"
+    values = _sample(table, column.leaf.place)
+    found = find_cells(values, is_list_name=False, is_asked=False)
+    # Dates have blanks in them, so a blank separates times only where it does the items.
+    if found == "value" and items in ("|", ",", ";", " ") and any(items in value.strip() for value in values):
+        return items
+    return found
+
+
+def _parallel(table: Table, items: OfferedColumn, other: OfferedColumn) -> bool:
+    """Return whether the first rows' lists have as many entries as those of the items."""
+    if table.layout != "jsonl":
+        return items.leaf.place == other.leaf.place and bool(items.leaf.path) and bool(other.leaf.path)
+    lengths = [[len(_at(record, table, one) or ()) for record in sample_records(table)] for one in (items, other)]
+    return lengths[0] == lengths[1]
+
+
+def _at(record: Mapping[str, Any], table: Table, column: OfferedColumn) -> list[Any] | None:
+    value = record.get(table.columns[column.leaf.place])
+    return value if isinstance(value, list) else None
+
+
+def _held_out(table: Table, columns: list[OfferedColumn], item: int) -> tuple[int, int] | None:
+    names = [_plain(column.name) for column in columns]
+    valid = next((names.index(name) for name in _VALID if name in names), None)
+    if names[item] != "train" or valid is None or "test" not in names:
+        return None
+    for place in (valid, names.index("test")):
+        column = columns[place]
+        if column.dtype == pl.String and columns[item].leaf.cells not in ("value", "list"):
+            cells = find_cells(_sample(table, column.leaf.place), is_list_name=True, is_asked=False)
+            columns[place] = replace(column, leaf=replace(column.leaf, cells=cells))
+    return valid, names.index("test")
+
+
+def _refuse_objects(table: Table, columns: Sequence[OfferedColumn], role: Role, request: RoleRequest) -> None:
+    for asked in request.asked(role, [column.name for column in columns]):
+        place = _place(table, columns, asked, exact=role in request.exact)
+        if place is not None and columns[place].fields:
+            name, fields = columns[place].name, columns[place].fields
             raise InputError(
-                f"{table.path}: {columns.items!r} and {columns.timestamps!r} differ in length in some row",
-                hint="each item needs its time; leave the times out to use positions",
+                f"{table.path}: column {name!r} holds objects of {', '.join(fields[:10])}, "
+                f"expected one value for the {role}",
+                hint=f"name what lies in them, for example --{role}-column {name}.{fields[0]}",
             )
-    return _explode(frame.select(**selected), held_out=False, timed=columns.timestamps is not None)
 
 
-def _explode(lists: pl.LazyFrame, *, held_out: bool, timed: bool) -> pl.LazyFrame:
-    if not timed:
-        lists = lists.with_columns(time=pl.int_ranges(0, pl.col("item").list.len(), dtype=pl.Int64))
-    lists = lists.filter(pl.col("item").list.len() > 0)
-    events = lists.explode("item", "time", **_EXPLODE)
-    part: pl.Expr = pl.lit(0, dtype=pl.Int8)
-    if held_out:
-        held_out_from = (pl.col("valid_from"), pl.col("test_from"))
-        part = pl.sum_horizontal((pl.col("time") >= first).cast(pl.Int8) for first in held_out_from).cast(pl.Int8)
-    return events.select("user", "item", "time", part=part)
+def _asks_for_nested(
+    table: Table, columns: Sequence[OfferedColumn], request: RoleRequest, wanted: Collection[Column]
+) -> bool:
+    inner = {column.name for column in columns[len(table.columns) :]}
+    return bool(inner.intersection([*wanted, *_columns_of(request, columns)]))
 
 
-def _as_list(name: str, frame: pl.LazyFrame, inner: pl.DataType) -> pl.Expr:
-    dtype = frame.collect_schema()[name]
-    column = pl.col(name)
-    return column.cast(inner) if isinstance(dtype, pl.List) else pl.concat_list(column).cast(inner)
+def _columns_of(request: RoleRequest, columns: Sequence[OfferedColumn]) -> list[Column]:
+    names = [column.name for column in columns]
+    return [column for role in ROLES for column in request.asked(role, names)]
 
 
-def _single(table: Table) -> list[str]:
-    return [name for name, dtype in zip(table.columns, table.dtypes, strict=True) if not isinstance(dtype, pl.List)]
+def _place(table: Table, columns: Sequence[OfferedColumn], asked: Column, *, exact: bool) -> int | None:
+    """Return the place, from 0, of a column by its name or by its position in the file, from 1."""
+    if isinstance(asked, str) and (exact or not asked.isdecimal()):
+        return next((place for place, column in enumerate(columns) if column.name == asked), None)
+    return int(asked) - 1 if 1 <= int(asked) <= len(table.columns) else None
 
 
-def _part_names(part: str) -> tuple[str, ...]:
-    return _VALID if part == "valid" else ("test",)
+def _as_list(column: OfferedColumn) -> OfferedColumn:
+    if column.leaf.cells != "value":
+        return column
+    return replace(column, leaf=replace(column.leaf, cells="list"))
+
+
+def _types(table: Table, columns: Sequence[OfferedColumn], held_out: tuple[int, int] | None) -> dict[str, pl.DataType]:
+    """Return the types of the columns of JSON lines that are read as lists or objects."""
+    if table.layout != "jsonl":
+        return {}
+    whole = {column.leaf.place: column.dtype for column in columns if not column.leaf.path}
+    read = {column.leaf.place for column in columns if column.leaf.path or column.leaf.cells == "list"}
+    read |= {columns[place].leaf.place for place in held_out or () if columns[place].is_list}
+    return {table.columns[place]: whole[place] for place in sorted(read)}
+
+
+def _with_sample(table: Table, columns: Sequence[OfferedColumn]) -> Table:
+    """Return a table of events with the types of its columns and its first events as text."""
+    dtypes = tuple(event_type(column) for column in columns) if table.dtypes else ()
+    table = replace(table, dtypes=dtypes, sample=())
+    apart = () if table.unfolding is None else table.unfolding.held_out or ()
+    places = [place for place in range(len(columns)) if place not in apart]
+    try:
+        events = scan(table, places, rows=SAMPLE_ROWS).collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        # A row that cannot be read is found, and told, when all are.
+        return table
+    rows = events.head(SAMPLE_ROWS).rows(named=True)
+    texts = [tuple(_shown(row.get(f"c{place}")) for place in range(len(columns))) for row in rows]
+    return replace(table, sample=tuple(texts))
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _sample(table: Table, place: int) -> list[str]:
+    return [row[place] for row in table.sample if len(row) > place]
+
+
+def _brackets(table: Table, column: OfferedColumn) -> bool:
+    return column.dtype == pl.String and not column.leaf.path and find_cells(
+        _sample(table, column.leaf.place), is_list_name=False, is_asked=False
+    ) == "bracketed"  # fmt: skip
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^a-z]", "", name.lower())
+    return re.sub(r"[^a-z]", "", name.lower().split(":")[0])

@@ -27,8 +27,9 @@ from adrec_cli.data.reading.item_metadata import ItemFile, read_item_file
 from adrec_cli.data.reading.literal_lines import as_json_lines
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import ReadReport
-from adrec_cli.data.reading.recognition import Table, recognise
+from adrec_cli.data.reading.recognition import recognise
 from adrec_cli.data.reading.remembered import describe_reading
+from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.where import parse_condition
 from adrec_cli.errors import InputError
 

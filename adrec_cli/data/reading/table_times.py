@@ -9,8 +9,8 @@ from typing import Final
 
 import polars as pl
 
-from adrec_cli.data.reading.recognition import Table
 from adrec_cli.data.reading.scanning import BLANK, scan
+from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.time_formats import NAMED_FORMATS
 from adrec_cli.data.reading.time_options import TimeOptions
 from adrec_cli.data.reading.time_parts import join_sample, join_time_columns

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from adrec_cli.data.reading.recognition import Table
+from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.time_columns import TimeColumns
 from adrec_cli.data.reading.time_shapes import is_calendar_date, is_clock
 from adrec_cli.errors import InputError

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from adrec_cli.data.reading.recognition import Table
 from adrec_cli.data.reading.roles import Column, resolve_column
+from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError, UsageError
 
 _FORM: Final = re.compile(

@@ -136,7 +136,7 @@ def test_conditions_are_remembered_and_can_be_taken_back(tmp_path: Path) -> None
     assert read_sequences(made) == {"ann": ["pen", "cup", "tea"]}
 
 
-def test_an_unknown_column_no_row_left_and_sequences_are_refused(tmp_path: Path) -> None:
+def test_an_unknown_column_no_row_left_and_no_ratings_are_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(
         "user_id,item_id,event,timestamp\nann,pen,view,1400000000\nann,pen,buy,1400000001\n"
     )
@@ -146,6 +146,13 @@ def test_an_unknown_column_no_row_left_and_sequences_are_refused(tmp_path: Path)
         run(tmp_path / "t.csv", tmp_path / "ws", where=["event = veiw"])
     lists = pl.DataFrame({"user_id": ["a"], "items": [["x", "y"]]})
     lists.write_parquet(tmp_path / "lists.parquet")
-    for option, value in (("where", ["items = x"]), ("min_rating", 3)):
-        with pytest.raises(InputError, match="one sequence a row"):
-            run(tmp_path / "lists.parquet", tmp_path / "ws", **{option: value})
+    assert read_sequences(run(tmp_path / "lists.parquet", tmp_path / "ws", where=["items = x"]).folder) == {"a": ["x"]}
+    with pytest.raises(InputError, match="known to be the rating"):
+        run(tmp_path / "lists.parquet", tmp_path / "ws", min_rating=3)
+
+
+def test_conditions_on_events_in_objects(tmp_path: Path) -> None:
+    events = '{"aid":11,"ts":1659304800025,"type":"clicks"},{"aid":12,"ts":1659304904511,"type":"carts"}'
+    (tmp_path / "otto.jsonl").write_text('{"session":1,"events":[' + events + "]}\n")
+    made = run(tmp_path / "otto.jsonl", tmp_path / "ws", where=["events.type in carts,orders"])
+    assert read_sequences(made.folder) == {"1": ["12"]}

@@ -1,0 +1,116 @@
+"""Cells of text that hold a list: how it is written, found from the first rows, and how it is taken apart."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import polars as pl
+
+Cells = Literal["value", "list", "bracketed", "|", ",", ";", " "]
+"""What a cell holds: one value, a list as its type says, a list written with brackets, or one with a separator."""
+
+_SEPARATORS: Final[tuple[Cells, ...]] = ("|", ",", ";", " ")
+_BRACKETED: Final = re.compile(r"\s*(\[.*\]|\(.*\))\s*", re.S)
+# A quoted text as JSON and Python write it, or a bare word.
+_ENTRY: Final = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,'"\[\]]+)\s*(?:,|(?=\s|$|'|"))""", re.S)
+_LETTERED_NUMBER: Final = re.compile(r"[A-Za-z]{0,4}[-_]?\d+")
+
+
+def find_cells(values: Sequence[str], *, is_list_name: bool, is_asked: bool) -> Cells:
+    """Return what the cells of a column of text hold, by its first values.
+
+    Brackets are unmistakable. A separator makes a list only of a column that a name or an option says to hold items:
+    in at least half of the cells, around words that look like ids.
+
+    Args:
+        values: the first ones.
+        is_list_name: whether the column has a customary name of lists of items.
+        is_asked: whether it was asked for as the column of items.
+    """
+    filled = [value for value in values if value.strip()]
+    if not filled:
+        return "value"
+    if all(_BRACKETED.fullmatch(value) for value in filled):
+        return "bracketed"
+    if not (is_list_name or is_asked):
+        return "value"
+    for separator in _SEPARATORS:
+        words = [value.strip().split(separator) for value in filled]
+        several = sum(len(one) > 1 for one in words)
+        every = (word.strip() for one in words for word in one)
+        if several * 2 >= len(filled) and all(_is_id(word, separator, is_list_name) for word in every):
+            return separator
+    return "value"
+
+
+def split_cells(column: pl.Expr, cells: Cells) -> pl.Expr:
+    """Return lists of text for cells that hold them; null for a cell that holds none.
+
+    Args:
+        column: text.
+        cells: how the lists are written; not "value" and not "list".
+    """
+    if cells == "bracketed":
+        return column.map_batches(_parse_series, return_dtype=pl.List(pl.String), is_elementwise=True)
+    bare = column.str.strip_chars()
+    words = bare.str.split(cells).list.eval(pl.element().str.strip_chars())
+    if cells == " ":
+        words = words.list.eval(pl.element().filter(pl.element() != ""))
+    return pl.when(bare != "").then(words)
+
+
+def parse_list(text: str) -> list[str | None] | None:
+    """Return the entries of a list as JSON, Python or NumPy writes it; None if the text is none.
+
+    Nothing is evaluated: entries are numbers, bare words, or quoted texts.
+    """
+    if not _BRACKETED.fullmatch(text):
+        return None
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError):
+        return _parse_words(text.strip()[1:-1])
+    if any(isinstance(entry, (list, dict)) for entry in entries):
+        return None
+    return [None if entry is None else entry if isinstance(entry, str) else json.dumps(entry) for entry in entries]
+
+
+def _parse_words(text: str) -> list[str | None] | None:
+    entries: list[str | None] = []
+    place = 0
+    while text[place:].strip():
+        found = _ENTRY.match(text, place)
+        # NumPy leaves out the middle of a long list.
+        if found is None or found[1] == "...":
+            return None
+        entries.append(_unquoted(found[1]))
+        place = found.end()
+    return entries
+
+
+def _unquoted(word: str) -> str | None:
+    if word[0] not in "'\"":
+        return None if word in ("None", "null", "nan") else word
+    try:
+        return str(ast.literal_eval(word))
+    except (ValueError, SyntaxError):
+        return word[1:-1]
+
+
+def _parse_series(cells: pl.Series) -> pl.Series:
+    return pl.Series(
+        cells.name, [None if text is None else parse_list(text) for text in cells.to_list()], dtype=pl.List(pl.String)
+    )
+
+
+def _is_id(word: str, separator: str, is_list_name: bool) -> bool:
+    if not word:
+        # Runs of blanks separate as one does.
+        return separator == " "
+    if is_list_name or separator == "|":
+        return not re.search(r"[\s\[\]{}\"']", word)
+    return _LETTERED_NUMBER.fullmatch(word) is not None
