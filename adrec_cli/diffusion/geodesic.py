@@ -51,7 +51,7 @@ def geodesic_ddpm(denoiser: Denoiser, diffusion: GaussianDiffusion, noise: Noise
     """
     x_t = on_sphere(noise())
     for step in reversed(range(diffusion.steps)):
-        x_start = denoiser(x_t, int(diffusion.timesteps_T[step]))
+        x_start = denoiser(x_t, diffusion.numbers.timesteps[step])
         if step > 0:
             x_t = _turned_back(diffusion, on_sphere(x_start), x_t, step, noise())
     return x_start

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
 from adrec_cli.diffusion.schedules import betas_for
 from adrec_cli.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepNumbers:
+    """Coefficients of a process as Python's numbers, which a sampler need not fetch from tensors one by one.
+
+    Attributes:
+        timesteps, posterior_mean_coefs, sample_std: of each step, as `GaussianDiffusion` names them.
+    """
+
+    timesteps: list[int]
+    posterior_mean_coefs: list[tuple[float, float]]
+    sample_std: list[float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +36,6 @@ class GaussianDiffusion:
         posterior_mean_coef1_T, posterior_mean_coef2_T: of x_start and of x_t in the posterior mean.
         posterior_variance_T: of q(x_{t-1} | x_t, x_start); 0 at t = 0.
         sample_std_T: the standard deviation used when sampling ("fixed large", sqrt of beta).
-        moved: what of it was brought to other devices.
 
     Source: Ho et al. 2020, eq. 4, 6 and 7; ADRec eq. 3-6.
     """
@@ -37,9 +50,6 @@ class GaussianDiffusion:
     posterior_mean_coef2_T: torch.Tensor
     posterior_variance_T: torch.Tensor
     sample_std_T: torch.Tensor
-    moved: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = field(
-        default_factory=dict, repr=False, compare=False
-    )
 
     @property
     def steps(self) -> int:
@@ -95,6 +105,11 @@ class GaussianDiffusion:
             )
         if steps == self.steps:
             return self
+        if steps not in self._fewer:
+            self._fewer[steps] = self._strided(steps)
+        return self._fewer[steps]
+
+    def _strided(self, steps: int) -> GaussianDiffusion:
         # round(T * (i + 1) / steps) - 1: strided from the end, so that the chain starts at the noisiest level.
         kept = torch.tensor([round(self.steps * (i + 1) / steps) - 1 for i in range(steps)])
         alphas_cumprod = self.alphas_cumprod_T[kept]
@@ -120,12 +135,17 @@ class GaussianDiffusion:
 
     def _levels(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what x_start and noise are multiplied with, on a device; they are brought there once."""
-        if device not in self.moved:
-            self.moved[device] = (
+        if device not in self._moved:
+            self._moved[device] = (
                 self.sqrt_alphas_cumprod_T.to(device),
                 self.sqrt_one_minus_alphas_cumprod_T.to(device),
             )
-        return self.moved[device]
+        return self._moved[device]
+
+    @cached_property
+    def _moved(self) -> dict[torch.device, tuple[torch.Tensor, torch.Tensor]]:
+        """What of the process was brought to other devices."""
+        return {}
 
     def posterior_mean(self, x_start: torch.Tensor, x_t: torch.Tensor, step: int) -> torch.Tensor:
         """Return the mean of q(x_{t-1} | x_t, x_start) at one step for all vectors.
@@ -136,6 +156,20 @@ class GaussianDiffusion:
 
         Source: ADRec eq. 6.
         """
-        coef1 = self.posterior_mean_coef1_T[step].item()
-        coef2 = self.posterior_mean_coef2_T[step].item()
+        coef1, coef2 = self.numbers.posterior_mean_coefs[step]
         return torch.add(coef1 * x_start, x_t, alpha=coef2)
+
+    @cached_property
+    def numbers(self) -> StepNumbers:
+        """What a sampler reads at each step."""
+        coefs = zip(self.posterior_mean_coef1_T.tolist(), self.posterior_mean_coef2_T.tolist(), strict=True)
+        return StepNumbers(
+            timesteps=self.timesteps_T.tolist(),
+            posterior_mean_coefs=list(coefs),
+            sample_std=self.sample_std_T.tolist(),
+        )
+
+    @cached_property
+    def _fewer(self) -> dict[int, GaussianDiffusion]:
+        """Processes of fewer steps that were asked for."""
+        return {}

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import torch
 
+from adrec_cli.diffusion.mersenne import NORMALS_TOGETHER, normals
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.errors import look_up
 
@@ -22,6 +23,8 @@ Noise = Callable[[], torch.Tensor]
 
 _64_BITS = 2**64 - 1
 _MOST_AHEAD = 8
+_FEWEST_TOGETHER = 512
+"""Rows for which some thousand operators on a device take less time than a generator each."""
 
 
 class Sampler(Protocol):
@@ -61,13 +64,13 @@ def ddpm(
 
     Source: Ho et al. 2020, algorithm 2, with x_start prediction; ADRec algorithm 2.
     """
-    std_T = diffusion.sample_std_T if std_T is None else std_T
+    std = diffusion.numbers.sample_std if std_T is None else std_T.tolist()
     x_t = noise()
     for step in reversed(range(diffusion.steps)):
-        x_start = denoiser(x_t, int(diffusion.timesteps_T[step]))
+        x_start = denoiser(x_t, diffusion.numbers.timesteps[step])
         x_t = diffusion.posterior_mean(x_start, x_t, step)
         if step > 0:
-            x_t = torch.add(x_t, noise(), alpha=std_T[step].item())
+            x_t = torch.add(x_t, noise(), alpha=std[step])
     return x_t
 
 
@@ -84,7 +87,7 @@ def ddim(denoiser: Denoiser, diffusion: GaussianDiffusion, noise: Noise, *, eta:
     alphas_cumprod = diffusion.alphas_cumprod_T.tolist()
     x_t = noise()
     for step in reversed(range(diffusion.steps)):
-        x_start = denoiser(x_t, int(diffusion.timesteps_T[step]))
+        x_start = denoiser(x_t, diffusion.numbers.timesteps[step])
         now, before = alphas_cumprod[step], alphas_cumprod[step - 1] if step else 1.0
         sigma = eta * math.sqrt((1 - before) / (1 - now) * (1 - now / before))
         # Of the noise in x_t, (x_t - sqrt(now) x_start) / sqrt(1 - now), so much stays.
@@ -149,7 +152,7 @@ def noise_source(
     """
     drawn = look_up(NOISES, kind, "noise")
     draws = _Draws(
-        shape=shape, generator=generator, keys=keys, ahead=min(ahead, _MOST_AHEAD), dtype=dtype,
+        shape=shape, generator=generator, keys=keys, ahead=ahead, dtype=dtype,
         temperature=temperature, device=device or generator.device,
     )  # fmt: skip
     return (drawn if temperature else _draw_nothing)(draws)
@@ -209,13 +212,23 @@ def _rows(
 ) -> Iterator[torch.Tensor]:
     """Draw each row from a generator of its own, seeded by its key and by one number of the common generator."""
     base = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
-    generators = [torch.Generator().manual_seed(_mixed(base ^ key)) for key in keys]
+    seeds = [_mixed(base ^ key) for key in keys]
+    width, at_once = math.prod(shape[1:]), min(ahead, _MOST_AHEAD)
+    if _draws_together(len(seeds), at_once * width, device) and dtype == torch.float32:
+        for drawn in normals(torch.tensor(seeds, device=device), at_once * width):
+            yield from drawn.view(shape[0], at_once, *shape[1:]).unbind(1)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     while True:
-        block = torch.empty(shape[0], ahead, *shape[1:], dtype=dtype)
+        block = torch.empty(shape[0], at_once, *shape[1:], dtype=dtype)
         for row, own in zip(block, generators, strict=True):
             row.normal_(generator=own)
-        for number in range(ahead):
+        for number in range(at_once):
             yield block[:, number].to(device)
+
+
+def _draws_together(rows: int, numbers: int, device: torch.device) -> bool:
+    """Tell whether rows that each draw so many numbers at once are quicker drawn together, on the device."""
+    return device.type == "cuda" and rows >= _FEWEST_TOGETHER and numbers % NORMALS_TOGETHER == 0
 
 
 def _mixed(number: int) -> int:

@@ -18,7 +18,7 @@ from adrec_cli.ranking.protocols import Cases, held_out_cases
 from adrec_cli.ranking.scores import represented, target_ranks, top_k
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.loop import StageTraining
-from tests.benchmarks.card.setting import Setting, drawn, fresh_model, fresh_training, recording
+from tests.benchmarks.card.setting import EVENTS, ITEMS, USERS, Setting, drawn, fresh_model, fresh_training, recording
 
 
 def measure_ceilings(setting: Setting) -> Iterator[str]:
@@ -99,11 +99,12 @@ def measure_training(setting: Setting) -> Iterator[str]:
             setting.keep("training", found)
             yield f"{stage:9} {way:10} {same:7.2f} ms the same batch, {loaded:7.2f} loaded, {rate / 1e3:8.0f}k tokens/s"
     for size in (64,) if setting.tiny else (2048, 8192):
+        data = setting.baby() if setting.tiny else drawn(8 * size, ITEMS, EVENTS / USERS)
         for way in ("immediate", recording(setting)):
-            run = fresh_training(setting, stepping=way, config={"batch_size": size})
+            run = fresh_training(setting, sequences=data, stepping=way, config={"batch_size": size})
             same = milliseconds_of_a_batch(setting, run, max(2, repeats // 4))
             tokens = one_batch(run).targets
-            run = fresh_training(setting, stepping=way, config={"batch_size": size})
+            run = fresh_training(setting, sequences=data, stepping=way, config={"batch_size": size})
             loaded, rate = milliseconds_with_loading(run, seconds)
             found[f"{size} {way}"] = {
                 "same": same,
@@ -268,7 +269,7 @@ def measure_growth(setting: Setting) -> Iterator[str]:
             if setting.left < 15:
                 yield "no time for more"
                 return
-            users, items = (200, 80) if setting.tiny else (20_000, ITEMS_OF_GROWTH)
+            users, items = (200, 80) if setting.tiny else (20_000, ITEMS)
             data = drawn(users, value if name == "V" else items, 7.9 if name != "L" else 5 + 0.7 * value)
             network = {"D": {"hidden_size": value}, "L": {"max_length": value}}.get(name, {})
             config = {"batch_size": value} if name == "batch" else {}
@@ -278,6 +279,3 @@ def measure_growth(setting: Setting) -> Iterator[str]:
             setting.keep("growth", found)
             one = found[f"{name} {value}"]
             yield f"{name} {value}: {one:.2f} ms, {tokens / one / 1e3:.2f}M tokens/s"
-
-
-ITEMS_OF_GROWTH = 4_731
