@@ -164,6 +164,7 @@ def history_batches(
     *,
     max_length: int,
     batch_tokens: int,
+    most_cases: int | None = None,
 ) -> Iterator[tuple[npt.NDArray[np.int64], HistoryBatch]]:
     """Yield histories of similar length together with the numbers of the cases they belong to.
 
@@ -175,6 +176,7 @@ def history_batches(
         starts, ends: the events [start, end) of each case's history, at least one.
         max_length: L; only the newest L events are used.
         batch_tokens: at most so many positions a batch, and at least one case.
+        most_cases: of a batch; None leaves it to its positions.
     """
     starts = np.maximum(starts, ends - max_length)
     lengths = ends - starts
@@ -183,7 +185,7 @@ def history_batches(
     begin = 0
     while begin < len(order):
         # Sorted by length, so a batch's last history is its longest; positions grow with every case taken in.
-        window = sorted_lengths[begin : begin + batch_tokens]
+        window = sorted_lengths[begin : begin + min(batch_tokens, most_cases or batch_tokens)]
         positions = np.arange(1, len(window) + 1) * window
         count = max(1, int(np.searchsorted(positions, batch_tokens, side="right")))
         alike = int(np.searchsorted(window[:count], window[0], side="right"))

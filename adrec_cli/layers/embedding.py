@@ -72,11 +72,28 @@ class TimestepEmbedding(nn.Module):
         super().__init__()
         self.width = width
         self.steps = steps
+        self._kept: tuple[tuple[tuple[int, int], ...], torch.Tensor] | None = None
         self.expand = nn.Linear(width, 4 * width)
         self.contract = nn.Linear(4 * width, width)
 
     def table_TD(self) -> torch.Tensor:
-        """Return the embedding of every timestep, (T, D): T rows cost less than one a token."""
+        """Return the embedding of every timestep, (T, D): T rows cost less than one a token.
+
+        While nothing is trained it is computed once.
+        """
+        if self.training or torch.is_grad_enabled():
+            return self._computed_TD()
+        made_from = tuple((weight.data_ptr(), weight._version) for weight in self.parameters())
+        if self._kept is None or self._kept[0] != made_from:
+            self._kept = (made_from, self._computed_TD())
+        return self._kept[1]
+
+    def train(self, mode: bool = True) -> TimestepEmbedding:
+        """Set the mode and forget the table: a recorded training step changes weights without their telling."""
+        self._kept = None
+        return super().train(mode)
+
+    def _computed_TD(self) -> torch.Tensor:
         t = torch.arange(self.steps, device=self.expand.weight.device) * (1000.0 / self.steps)
         embedded: torch.Tensor = self.contract(F.silu(self.expand(sinusoidal_embedding(t, self.width))))
         return embedded

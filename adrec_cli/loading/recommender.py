@@ -28,6 +28,7 @@ from adrec_cli.loading.opening import (
 )
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.ranking.merging import SINGLE, Merging, check_sampled, merged_top_k
+from adrec_cli.ranking.recorded import Recordings
 from adrec_cli.ranking.scores import Ranked, represented
 from adrec_cli.runtime import resolve_device, set_threads
 from adrec_cli.schema import CHECKPOINT_SUFFIX, COUNT, CURRENT_FILE
@@ -76,6 +77,7 @@ class Recommender:
         sequences: histories of the users, without items the model does not know.
         unknown_items: items of the data set that the model does not know.
         device: to compute on.
+        recordings: of what the model computes for few histories at a time.
     """
 
     checkpoint: Checkpoint
@@ -88,6 +90,7 @@ class Recommender:
     sequences: Sequences
     unknown_items: int
     device: torch.device
+    recordings: Recordings | None = None
 
     def rank(
         self,
@@ -121,6 +124,7 @@ class Recommender:
         batches = represented(
             self.model, histories.items, histories.starts[asked], histories.ends[asked],
             output=self.checkpoint.metadata.output, sampling=sampling, device=self.device, samples=merging.samples,
+            recordings=self.recordings,
         )  # fmt: skip
         nothing = np.empty(0, dtype=np.int64)
         for cases, representations, bias in batches:
@@ -177,6 +181,7 @@ def open_recommender(
         sequences=dataset.sequences if same else reindexed(dataset.sequences, mapping, items.height),
         unknown_items=int((mapping[1:] == 0).sum()),
         device=resolved,
+        recordings=Recordings(resolved),
     )
 
 

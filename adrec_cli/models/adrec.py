@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from adrec_cli.diffusion.samplers import Denoiser, guided, noise_source
+from adrec_cli.diffusion.samplers import Denoiser, Noise, guided, noise_source
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.dropout import dropout
@@ -26,7 +26,14 @@ from adrec_cli.layers.mlp import TokenMLP
 from adrec_cli.layers.padding_key import causal_mask_with_padding_key, mask_with_padding_key, padding_bias
 from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer, TransformerBlock, newest_position
 from adrec_cli.models.adrec_config import ADRecConfig
-from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.base import (
+    DrawnNoise,
+    HistoryBatch,
+    PackedBatch,
+    Sampling,
+    SequentialRecommender,
+    TokenOutputs,
+)
 
 
 class ADRec(SequentialRecommender):
@@ -39,6 +46,7 @@ class ADRec(SequentialRecommender):
     name: ClassVar[str] = "adrec"
     outputs: ClassVar[tuple[str, ...]] = ("condition", "x_start")
     sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
+    recordable: ClassVar[bool] = True
     unread_options: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType(
         {
             "condition": frozenset(
@@ -191,6 +199,29 @@ class ADRec(SequentialRecommender):
 
         Source: ADRec algorithm 2, denoising of the last token only.
         """
+        noise = self.draw_noise(histories, output=output, sampling=sampling, generator=generator).draw
+        return self.represent_from(histories, output=output, sampling=sampling, noise=noise)
+
+    def draw_noise(
+        self, histories: HistoryBatch, *, output: str, sampling: Sampling, generator: torch.Generator
+    ) -> DrawnNoise:
+        """Return the noise of the position that is denoised, which depends on each history alone."""
+        if output == "condition":
+            return super().draw_noise(histories, output=output, sampling=sampling, generator=generator)
+        if self.config.noise == "geodesic" and sampling.temperature not in (0, 1):
+            raise UsageError("geodesic noise has a direction and no size: temperature must be 1 or 0")
+        if self.config.padding_key:
+            histories = histories.with_padding_first()
+        steps = sampling.steps or self.config.diffusion_steps
+        draw = noise_source(
+            (len(histories.lengths_B), 1, self.config.hidden_size), kind=sampling.noise, generator=generator,
+            temperature=sampling.temperature, keys=histories.keys, ahead=steps, device=histories.items_BL.device,
+        )  # fmt: skip
+        return DrawnNoise(draw=draw, count=steps if sampling.sampler == "ddpm" or sampling.eta else 1)
+
+    @torch.no_grad()
+    def represent_from(self, histories: HistoryBatch, *, output: str, sampling: Sampling, noise: Noise) -> torch.Tensor:
+        """Return representation_BD from noise that was drawn; other arguments as `represent`."""
         histories, padding_bias_B, mask_B1LL = self.with_padding_key(histories)
         lengths_B = histories.padded_lengths_B
         if output == "condition":
@@ -202,12 +233,6 @@ class ADRec(SequentialRecommender):
         if guidance := self.config.guidance_scale(sampling.guidance):
             nothing_BLD, nothing_B1D = torch.zeros_like(condition_BLD), torch.zeros_like(last_B1D)
             denoiser = guided(denoiser, self._last_token_denoiser(nothing_BLD, nothing_B1D, histories), guidance)
-        if self.config.noise == "geodesic" and sampling.temperature not in (0, 1):
-            raise UsageError("geodesic noise has a direction and no size: temperature must be 1 or 0")
-        noise = noise_source(
-            tuple(last_B1D.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature,
-            keys=histories.keys, ahead=sampling.steps or self.config.diffusion_steps, device=last_B1D.device,
-        )  # fmt: skip
         return self.noising.sample(
             denoiser, noise, steps=sampling.steps, sampler=sampling.sampler, eta=sampling.eta
         ).squeeze(1)

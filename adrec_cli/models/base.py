@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from adrec_cli.diffusion.samplers import NOISES, SAMPLERS
+from adrec_cli.diffusion.samplers import NOISES, SAMPLERS, Noise
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding
@@ -219,6 +219,19 @@ class Sampling:
             raise UsageError(f"guidance must not be negative, got {self.guidance}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class DrawnNoise:
+    """What a sampler needs of chance for some histories.
+
+    Attributes:
+        draw: returns the next draw (B, 1, D).
+        count: how many draws it asks for.
+    """
+
+    draw: Noise
+    count: int
+
+
 FAST_SAMPLING = Sampling(steps=1, noise="zero")
 """One deterministic step; what validation during training uses."""
 
@@ -236,6 +249,7 @@ class SequentialRecommender(nn.Module, ABC):
         repeats: what is added to the scores of items of the history; None for nothing.
         needs_prefixes: a position may see later ones, so that only the last target of a sequence can be learned, and
             every prefix of a history is a sample of its own.
+        recordable: `represent_from` asks the device nothing, so that it can be recorded as a CUDA graph.
         unread_options: by output, options of the configuration on which nothing depends that is computed for this
             output: no fresh weight, no gradient, no score. Runs that differ in them alone share a stage.
     """
@@ -245,6 +259,7 @@ class SequentialRecommender(nn.Module, ABC):
     sampled_outputs: ClassVar[tuple[str, ...]] = ()
     needs_prefixes: ClassVar[bool] = False
     unread_options: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType({})
+    recordable: ClassVar[bool] = False
     max_length: int
     item_dropout: float = 0.0
     repeats: RepeatBias | None
@@ -279,6 +294,19 @@ class SequentialRecommender(nn.Module, ABC):
         self, histories: HistoryBatch, *, output: str, sampling: Sampling, generator: torch.Generator
     ) -> torch.Tensor:
         """Return representation_BD of each history."""
+
+    def draw_noise(
+        self, histories: HistoryBatch, *, output: str, sampling: Sampling, generator: torch.Generator
+    ) -> DrawnNoise:
+        """Return the noise that `represent` draws, on the device of the histories; models draw none unless they say."""
+        return DrawnNoise(draw=lambda: torch.empty(0), count=0)
+
+    def represent_from(self, histories: HistoryBatch, *, output: str, sampling: Sampling, noise: Noise) -> torch.Tensor:
+        """Return representation_BD of each history from noise that was drawn, without asking the device.
+
+        Only of models that are `recordable`.
+        """
+        return self.represent(histories, output=output, sampling=sampling, generator=torch.Generator())
 
     @abstractmethod
     def item_vectors_VD(self) -> torch.Tensor:

@@ -20,6 +20,7 @@ class NextItemRecommender(SequentialRecommender):
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("next_item",)
+    recordable: ClassVar[bool] = True
     item_embedding: ItemEmbedding
 
     @abstractmethod

@@ -15,14 +15,16 @@ from adrec_cli.errors import ArtifactError
 from adrec_cli.layers.repeats import HistoryBias, add_at
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.ranking.protocols import Cases
+from adrec_cli.ranking.recorded import Recordings
 from adrec_cli.runtime import seeded_generator
 
 _CHUNK_ENTRIES = {"cpu": 2**21}
 _OTHER_CHUNK_ENTRIES, _MIN_ROWS = 2**26, 32
 """Scores, or entries of vectors, held at once, in float32 8 MB on a CPU, elsewhere 256; and rows of them at least."""
+_FEW_SCORES = 2**18
 _BATCH_TOKENS = {"cpu": 4_096}
-_OTHER_BATCH_TOKENS, _MIN_BATCH_TOKENS = 65_536, 1_024
-"""Positions of a batch: on a CPU as many as its caches hold; and at least so many with however many samples."""
+_OTHER_BATCH_TOKENS, _MIN_BATCH_TOKENS, _MOST_CASES = 2**18, 1_024, 2**14
+"""Positions of a batch: on a CPU as many as its caches hold; at least so many with however many samples; and cases."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +50,17 @@ def represented(
     sampling: Sampling,
     device: torch.device,
     samples: int = 1,
+    recordings: Recordings | None = None,
 ) -> Iterator[tuple[npt.NDArray[np.int64], list[torch.Tensor], HistoryBias | None]]:
     """Yield numbers of cases, batched by length, representation_BD of their histories in each sample, and their bias.
+
+    Args:
+        model: anything that represents histories.
+        items, starts, ends: as `history_batches`.
+        output, sampling: as `SequentialRecommender.represent`.
+        device: to compute on.
+        samples: of a diffusion model.
+        recordings: of this model, whose weights stay as they are; small batches are taken from there.
 
     Raises:
         ArtifactError: the model gives values that are not finite.
@@ -57,17 +68,23 @@ def represented(
     if model.training:
         model.eval()
     tokens = max(_MIN_BATCH_TOKENS, _BATCH_TOKENS.get(device.type, _OTHER_BATCH_TOKENS) // samples)
-    batches = history_batches(items, starts, ends, max_length=model.max_length, batch_tokens=tokens)
+    batches = history_batches(
+        items, starts, ends, max_length=model.max_length, batch_tokens=tokens, most_cases=_MOST_CASES
+    )
     for cases, histories in batches:
         # The same for every batch and device: nobody's noise depends on who else is in it, or where it is computed.
         generator = seeded_generator(sampling.seed, "sampling", sampling.noise)
-        histories = histories.to(device)
-        representations = [
-            model.represent(histories, output=output, sampling=sampling, generator=generator) for _ in range(samples)
-        ]
+        recorded = recordings or Recordings(torch.device("cpu"))
+        moved = histories.to(device)
+        representations = []
+        for _ in range(samples):
+            found_BD = recorded.represent(model, histories, output=output, sampling=sampling, generator=generator)
+            if found_BD is None:
+                found_BD = model.represent(moved, output=output, sampling=sampling, generator=generator)
+            representations.append(found_BD)
         if not all(bool(torch.isfinite(representation_BD).all()) for representation_BD in representations):
             raise ArtifactError(f"{model.name} gives values that are not finite", hint="train it anew")
-        yield cases, representations, model.history_bias(histories)
+        yield cases, representations, model.history_bias(moved)
 
 
 def mean_sample(representations: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -204,23 +221,44 @@ def top_k(
         candidates: item indices, ascending, that alone may come back; None allows all.
         bias: added to the scores of the items of each row's history.
     """
-    if candidates is None:
-        candidates = np.arange(1, len(vectors_VD))
-    at = torch.from_numpy(candidates).to(vectors_VD.device)
-    candidates_CD = vectors_VD[1:] if len(candidates) == len(vectors_VD) - 1 else vectors_VD[at]
-    # Behind the last column stands one that takes what is excluded but no candidate anyway.
-    column_V = np.full(len(vectors_VD), len(candidates), dtype=np.int64)
-    column_V[candidates] = np.arange(len(candidates))
+    columns = _Columns(len(vectors_VD) - 1, candidates)
+    candidates_CD = vectors_VD[1:]
+    if candidates is not None and len(candidates) < len(vectors_VD) - 1:
+        candidates_CD = vectors_VD[torch.from_numpy(candidates).to(vectors_VD.device)]
     results: list[Ranked] = []
     rows = _rows_at_once(len(vectors_VD), vectors_VD.device)
     for begin in range(0, len(representation_BD), rows):
         scores_BC = representation_BD[begin : begin + rows] @ candidates_CD.T
         if bias is not None:
             some = bias.rows(slice(begin, begin + rows))
-            add_at(scores_BC, torch.from_numpy(column_V).to(scores_BC.device)[some.items_NS], some.values_NS)
-        _exclude(scores_BC, [column_V[items] for items in excluded[begin : begin + rows]])
-        results += [Ranked(items=candidates[best.items], scores=best.scores) for best in _best_columns(scores_BC, k)]
+            add_at(scores_BC, columns.of_tensor(some.items_NS), some.values_NS)
+        if scores_BC.numel() <= _FEW_SCORES:
+            # Brought over at once: a GPU would be waited for several times on the way to the best of so few.
+            scores_BC = scores_BC.cpu()
+        _exclude(scores_BC, [columns.of(items) for items in excluded[begin : begin + rows]])
+        results += [Ranked(items=columns.items(best.items), scores=best.scores) for best in _best_columns(scores_BC, k)]
     return results
+
+
+class _Columns:
+    """Which column of scores an item has among those that compete; all but all of them need a table for it."""
+
+    def __init__(self, items: int, candidates: npt.NDArray[np.int64] | None) -> None:
+        self.count = items if candidates is None else len(candidates)
+        self.candidates = candidates
+        if candidates is not None:
+            # Behind the last column stands one that takes what is no candidate anyway.
+            self.column_V = np.full(items + 1, len(candidates), dtype=np.int64)
+            self.column_V[candidates] = np.arange(len(candidates))
+
+    def of(self, items: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return items - 1 if self.candidates is None else self.column_V[items]
+
+    def of_tensor(self, items: torch.Tensor) -> torch.Tensor:
+        return items - 1 if self.candidates is None else torch.from_numpy(self.column_V).to(items.device)[items]
+
+    def items(self, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return columns + 1 if self.candidates is None else self.candidates[columns]
 
 
 def _exclude(scores_BC: torch.Tensor, columns: list[npt.NDArray[np.int64]]) -> None:
@@ -229,7 +267,7 @@ def _exclude(scores_BC: torch.Tensor, columns: list[npt.NDArray[np.int64]]) -> N
         return
     column_N = np.concatenate(columns)
     row_N = np.repeat(np.arange(len(columns)), lengths)
-    real_N = column_N < scores_BC.shape[1]
+    real_N = (column_N >= 0) & (column_N < scores_BC.shape[1])
     row, column = (torch.from_numpy(entry[real_N]).to(scores_BC.device) for entry in (row_N, column_N))
     scores_BC[row, column] = float("-inf")
 

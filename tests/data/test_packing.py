@@ -99,14 +99,21 @@ def test_sequence_weights_average_positions_first():
     assert by_length == pytest.approx({1: 0.5, 3: 0.5})
 
 
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=80), st.integers(1, 50), st.integers(1, 500))
-def test_histories_come_back_once_each_and_whole(lengths, max_length, batch_tokens):
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=80),
+    st.integers(1, 50),
+    st.integers(1, 500),
+    st.none() | st.integers(1, 20),
+)
+def test_histories_come_back_once_each_and_whole(lengths, max_length, batch_tokens, most_cases):
     sequences = made(lengths)
     seen = {}
     batches = history_batches(
-        sequences.items, sequences.offsets[:-1], sequences.offsets[1:], max_length=max_length, batch_tokens=batch_tokens
-    )
+        sequences.items, sequences.offsets[:-1], sequences.offsets[1:],
+        max_length=max_length, batch_tokens=batch_tokens, most_cases=most_cases,
+    )  # fmt: skip
     for cases, batch in batches:
+        assert len(cases) <= (most_cases or len(lengths))
         assert len(cases) == 1 or batch.items_BL.numel() <= batch_tokens
         for case, row, length in zip(cases, batch.items_BL, batch.lengths_B, strict=True):
             seen[int(case)] = row[:length].tolist()

@@ -15,6 +15,7 @@ from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.base import FAST_SAMPLING, PackedBatch, Sampling, SequentialRecommender
 from adrec_cli.models.padded_batch import planes_of
 from adrec_cli.ranking.protocols import Cases, held_out_cases
+from adrec_cli.ranking.recorded import Recordings
 from adrec_cli.ranking.scores import represented, target_ranks, top_k
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.loop import StageTraining
@@ -213,14 +214,20 @@ def measure_evaluation(setting: Setting) -> Iterator[str]:
 
 
 def one_user(
-    setting: Setting, model: SequentialRecommender, data: Sequences, cases: Cases, sampling: Sampling, number: int
+    setting: Setting,
+    model: SequentialRecommender,
+    data: Sequences,
+    cases: Cases,
+    sampling: Sampling,
+    number: int,
+    recordings: Recordings | None,
 ) -> float:
     """Milliseconds until one user has the best items."""
     one = slice(number, number + 1)
     started = time.perf_counter()
     batches = represented(
         model, data.items, cases.starts[one], cases.ends[one], output="x_start", sampling=sampling,
-        device=setting.device,
+        device=setting.device, recordings=recordings,
     )  # fmt: skip
     for _, (representation_BD,), bias in batches:
         seen = np.unique(data.items[cases.starts[number] : cases.ends[number]]).astype(np.int64)
@@ -229,16 +236,46 @@ def one_user(
 
 
 def measure_serving(setting: Setting) -> Iterator[str]:
-    """Of one user at a time."""
+    """Of one user at a time, without and with recordings, which must say the same."""
     data, found = setting.baby(), {}
     cases, calls = held_out_cases(data, "test"), 5 if setting.tiny else 300
     model = fresh_model("adrec", data.item_count, setting.device, **({"hidden_size": 16} if setting.tiny else {}))
     for name, sampling in (("one step", FAST_SAMPLING), ("32 steps", Sampling())):
-        times = [one_user(setting, model, data, cases, sampling, n % len(cases)) for n in range(calls + calls // 3)]
-        p50, p99 = np.percentile(times[calls // 3 :], [50, 99])
-        found[name] = {"p50": float(p50), "p99": float(p99)}
-        setting.keep("serving", found)
-        yield f"{name}: p50 {p50:.2f}, p99 {p99:.2f} ms"
+        recordings = Recordings(setting.device, padded_only=setting.device.type != "cuda")
+        for way, kept in (("launched", None), ("recorded", recordings)):
+            some = calls if kept is not None or name == "one step" else calls // 5
+            # Enough of them before to have seen, and recorded, every length.
+            before = 3 * some
+            times = [
+                one_user(setting, model, data, cases, sampling, n % len(cases), kept) for n in range(before + some)
+            ]
+            p50, p99 = np.percentile(times[before:], [50, 99])
+            found[f"{name}, {way}"] = {"p50": float(p50), "p99": float(p99)}
+            setting.keep("serving", found)
+            yield f"{name}, {way}: p50 {p50:.2f}, p99 {p99:.2f} ms"
+        error = max(recorded_error(setting, model, data, cases, sampling, n, recordings) for n in range(calls // 5))
+        found[f"{name}, error"] = error
+        yield f"{name}: recorded differs from launched by {error:.1e}"
+
+
+def recorded_error(
+    setting: Setting,
+    model: SequentialRecommender,
+    data: Sequences,
+    cases: Cases,
+    sampling: Sampling,
+    number: int,
+    recordings: Recordings,
+) -> float:
+    """The largest difference of an entry of one user's representation."""
+    one, found = slice(number, number + 1), []
+    for kept in (None, recordings):
+        for _, (representation_BD,), _ in represented(
+            model, data.items, cases.starts[one], cases.ends[one], output="x_start", sampling=sampling,
+            device=setting.device, recordings=kept,
+        ):  # fmt: skip
+            found.append(representation_BD)
+    return float((found[0] - found[1]).abs().max())
 
 
 def measure_precision(setting: Setting) -> Iterator[str]:

@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from adrec_cli.diffusion.mersenne import normals
 from adrec_cli.layers.lookup import lookup_sorted, multiply_lookup
+from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.models.padded_batch import PaddedBatch, planes_of
+from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.recorded import Recordings
 from adrec_cli.training.padded_loss import padded_cross_entropy
 from tests.benchmarks.card.checks import CASES, small, weights_after
-from tests.benchmarks.card.measures import one_batch
-from tests.benchmarks.card.setting import Setting
+from tests.benchmarks.card.measures import one_batch, recorded_error
+from tests.benchmarks.card.setting import Setting, drawn, fresh_model
 
 
 def record(setting: Setting, function: Callable[[], object], generator: torch.Generator | None = None) -> str:
@@ -99,10 +103,28 @@ def parts_of_a_step(setting: Setting) -> dict[str, tuple[Callable[[], object], t
     }  # fmt: skip
 
 
+def serve(setting: Setting) -> Iterator[str]:
+    """One user after the other, whose histories have few lengths, so that they are recorded."""
+    data = drawn(60, 50, 8.0)
+    model, cases = fresh_model("adrec", data.item_count, setting.device, hidden_size=32), held_out_cases(data, "test")
+    recordings = Recordings(setting.device, padded_only=setting.device.type != "cuda")
+    for sampling in (FAST_SAMPLING, Sampling(steps=4)):
+        errors = [recorded_error(setting, model, data, cases, sampling, n, recordings) for n in range(60)]
+        yield f"serving, {sampling.noise}: ok, largest difference {max(errors):.1e}"
+    seeds = torch.arange(5, device=setting.device)
+    expected = torch.stack([torch.empty(64).normal_(generator=torch.Generator().manual_seed(n)) for n in range(5)])
+    error = float((next(normals(seeds, 64)).cpu() - expected).abs().max())
+    yield f"normal draws: largest difference from a processor's {error:.1e}"
+
+
 def smoke(setting: Setting) -> Iterator[str]:
     """Operators, parts of a step, a training launched and recorded."""
     for name, (function, generator) in {**operators(setting), **parts_of_a_step(setting)}.items():
         yield f"{name}: {record(setting, function, generator)}"
+    try:
+        yield from serve(setting)
+    except Exception:
+        yield f"serving: FAILED\n{traceback.format_exc()}"
     for name in ("finetune", "pretrain", "sasrec", "padding key", "bf16", "esasrec, launched"):
         for stepping in ("immediate",) if "launched" in name else ("queued", "auto"):
             try:
