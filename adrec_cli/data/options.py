@@ -54,6 +54,7 @@ class PreprocessOptions:
         on_bad_row: "error" (the default) or "skip".
         keep_blanks: blanks around an id belong to it; otherwise they are taken off.
         download_sha256: what a download must have whose SHA-256 the data set does not name; "any" takes what comes.
+        strict: refuse an update that is not plausible, rather than warn of it.
         update: folder of a preprocessed data set whose item indices are kept and whose events are added to.
     """
 
@@ -85,6 +86,7 @@ class PreprocessOptions:
     on_bad_row: BadRowPolicy | None = None
     keep_blanks: bool | None = None
     download_sha256: str | None = None
+    strict: bool = False
     update: Path | None = None
 
     def __post_init__(self) -> None:

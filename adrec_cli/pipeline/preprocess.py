@@ -18,6 +18,7 @@ from adrec_cli.data.cuts import Cut, make_cut
 from adrec_cli.data.dataset_files import item_table, show_sequences, statistics, write_dataset_files
 from adrec_cli.data.datasets import Expected
 from adrec_cli.data.filters import FilterApplied
+from adrec_cli.data.implausible import hold_against
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.pending import write_pending
 from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_plan
@@ -157,6 +158,7 @@ def _preprocess(
         for file in files:
             file.require_unchanged()
         content, repeats = without_repeats(content, plan, existing, files)
+        hold_against(existing, content.interactions, content.report, strict=options.strict)
         sources = add_sources(existing, describe_contents(plan, files, content, repeats))
         if repeats and untouched and (manifest := _unchanged(folder, sources, parameters)) is not None:
             return _skipped(folder, manifest, tell_repeats(repeats))
@@ -198,6 +200,7 @@ def preview(
     with scratch_folder(None) as scratch:
         content = read_source(plan, scratch)
     content, _ = without_repeats(content, plan, existing, files)
+    hold_against(existing, content.interactions, content.report, strict=options.strict)
     cut = _cut(content, plan, existing, ignore)
     numbers = statistics(cut.interactions, timed=content.report.timed)
     return PreprocessPreview(

@@ -150,6 +150,9 @@ class Cut:
             help="Moment at which test begins (split time), or -7d for 7 days before the newest event.",
         ),
     ] = None
+    strict: Annotated[
+        bool, option("--strict", panel=_CUT, help="Refuse an update that is not plausible, rather than warn of it.")
+    ] = False
     update: Annotated[
         str | None,
         option("--update", panel=_CUT, metavar="DATASET", complete=completion.workspace_dataset,

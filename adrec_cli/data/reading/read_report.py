@@ -39,6 +39,7 @@ class ReadReport:
         time: how times are written, in words.
         timed: whether the source has times at all.
         stripped, whole: for each role, rows whose id lost blanks around it, or was a whole float.
+        doubts: what is hard to believe about an update.
         time_warnings: about times that are odd, such as those far out.
         found: what was found for options of reading that were not given, by the option's name; the manifest
             remembers it, so that the next file is read the same way.
@@ -57,6 +58,7 @@ class ReadReport:
     found: dict[str, Any] = field(default_factory=dict)
     stripped: dict[str, int] = field(default_factory=dict)
     whole: dict[str, int] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
     time_warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     files: list[FileRows] = field(default_factory=list)
@@ -86,7 +88,6 @@ class ReadReport:
 
     def warnings(self) -> list[str]:
         """Return the lines about rows that were left out because they could not be read."""
-        if not self.bad:
-            return self.time_warnings
+        bad = [f"{self.bad:,} bad rows were left out of {self.rows:,}"] if self.bad else []
         shown = [f"left out: {example}" for example in self.examples]
-        return [f"{self.bad:,} bad rows were left out of {self.rows:,}", *shown, *self.time_warnings]
+        return [*bad, *shown, *self.time_warnings, *self.doubts]
