@@ -8,6 +8,7 @@ import torch
 
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import PackedBatch, SequentialRecommender, TokenOutputs
+from adrec_cli.training.contrast import same_target_contrast
 from adrec_cli.training.gradient_surgery import pcgrad_backward
 from adrec_cli.training.guards import require_finite_losses
 from adrec_cli.training.losses import denoising_errors
@@ -31,7 +32,7 @@ class Objective:
         """
         self.stage, self.model, self.ranking_loss = stage, model, ranking_loss
         self.autocast_dtype = _AUTOCAST_DTYPES[precision]
-        self.weights = {stage.ranking_loss: stage.ce_weight, "mse": stage.mse_weight}
+        self.weights = {stage.ranking_loss: stage.ce_weight, "mse": stage.mse_weight, "contrast": stage.contrast_weight}
 
     def backward(
         self,
@@ -62,7 +63,8 @@ class Objective:
         sequences = sum(batch.sequences for batch in batches)
         values: dict[str, float] = {}
         for batch, generator, count in zip(batches, generators, examples, strict=True):
-            share = {self.stage.ranking_loss: count / sum(examples), "mse": batch.sequences / sequences}
+            of_targets = count / sum(examples)
+            share = {self.stage.ranking_loss: of_targets, "mse": batch.sequences / sequences, "contrast": of_targets}
             losses, found = self._losses(batch, generator, where)
             for name, value in found.items():
                 values[name] = values.get(name, 0.0) + share[name] * value
@@ -131,6 +133,10 @@ class Objective:
             losses["mse"] = errors_N @ outputs.weights_N
             if outputs.observe is not None:
                 outputs.observe(errors_N)
+        if stage.contrast_weight:
+            losses["contrast"] = same_target_contrast(
+                outputs.predicted_ND, outputs.targets_N, temperature=stage.contrast_temperature
+            )
         return losses
 
     def _outputs(self, batch: PackedBatch, generator: torch.Generator) -> TokenOutputs:

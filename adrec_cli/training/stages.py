@@ -29,6 +29,8 @@ class Stage:
         ce_weight, mse_weight: of the ranking loss and of the denoising loss; 0 leaves a loss out. mse_weight is the
             paper's eta.
         mse_target_gradient: the denoising loss moves the target's vector too; otherwise its gradient stops there.
+        contrast_weight: of a loss that draws tokens of the same target together and apart from others; 0 leaves it out.
+        contrast_temperature: of that loss; lower looks at the nearest alone.
         pcgrad: what conflicts is taken out of the gradients of the two losses before they are added; costs a second
             backward pass.
         ranking_loss: "ce" over the whole catalogue; over drawn negatives "sampled_softmax", "bce" (SASRec as published:
@@ -59,6 +61,8 @@ class Stage:
     ce_weight: float = 1.0
     mse_weight: float = 0.0
     mse_target_gradient: bool = True
+    contrast_weight: float = 0.0
+    contrast_temperature: float = 0.1
     pcgrad: bool = False
     ranking_loss: str = "ce"
     negatives: int = 256
@@ -79,17 +83,23 @@ class Stage:
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "epochs", "validate_every", "negatives")
-        require_at_least(self, 0, "ce_weight", "mse_weight", "patience", "negatives_power", "bpr_max_penalty")
+        require_at_least(
+            self, 0, "ce_weight", "mse_weight", "contrast_weight", "patience", "negatives_power", "bpr_max_penalty"
+        )
         if self.ce_weight == 0 and self.mse_weight == 0:
             raise UsageError("a stage needs a loss: ce_weight and mse_weight are both 0")
         if self.pcgrad and not (self.ce_weight and self.mse_weight):
             raise UsageError("pcgrad is between two losses: ce_weight and mse_weight must both be above 0")
+        if self.pcgrad and self.contrast_weight:
+            raise UsageError(
+                "pcgrad is between two losses, contrast_weight adds a third", hint="leave out one of the two"
+            )
         require_one_of(self, "ranking_loss", RANKING_LOSSES)
         if not 0 <= self.gbce_t <= 1:
             raise UsageError(f"gbce_t must be in [0, 1], got {self.gbce_t}")
         if not self.trains:
             raise UsageError("a stage must train at least one component")
-        require_positive(self, "learning_rate")
+        require_positive(self, "learning_rate", "contrast_temperature")
         require_one_of(self, "learning_rate_schedule", SCHEDULES)
         require_one_of(self, "keep", KEEP)
         require_share(self, "embedding_decay", "average_decay")
