@@ -83,17 +83,14 @@ class Stage:
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "epochs", "validate_every", "negatives")
-        require_at_least(
-            self, 0, "ce_weight", "mse_weight", "contrast_weight", "patience", "negatives_power", "bpr_max_penalty"
-        )
+        require_at_least(self, 0, "ce_weight", "mse_weight", "contrast_weight")
+        require_at_least(self, 0, "patience", "negatives_power", "bpr_max_penalty")
         if self.ce_weight == 0 and self.mse_weight == 0:
             raise UsageError("a stage needs a loss: ce_weight and mse_weight are both 0")
         if self.pcgrad and not (self.ce_weight and self.mse_weight):
             raise UsageError("pcgrad is between two losses: ce_weight and mse_weight must both be above 0")
         if self.pcgrad and self.contrast_weight:
-            raise UsageError(
-                "pcgrad is between two losses, contrast_weight adds a third", hint="leave out one of the two"
-            )
+            raise UsageError("pcgrad is between two losses: contrast_weight adds a third", hint="leave out one of both")
         require_one_of(self, "ranking_loss", RANKING_LOSSES)
         if not 0 <= self.gbce_t <= 1:
             raise UsageError(f"gbce_t must be in [0, 1], got {self.gbce_t}")
