@@ -102,7 +102,9 @@ def planes_of(batch: PackedBatch, max_length: int) -> torch.Tensor:
     inputs, targets, segments, _, lengths, input_order, target_order = planes
     lengths[segments == 0] = 1
     for order, items in ((input_order, inputs), (target_order, targets)):
-        order[:] = np.argsort(items, axis=None, kind="stable").reshape(order.shape)
+        # Sorting numbers of 16 bits takes a quarter of the time.
+        small = items.astype(np.uint16) if items.max() < 2**16 else items
+        order[:] = np.argsort(small, axis=None, kind="stable").reshape(order.shape)
     return torch.from_numpy(planes)
 
 

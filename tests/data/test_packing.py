@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from adrec_cli.data.batches import epoch_batches, history_batches, training_windows
 from adrec_cli.data.packing import pack
 from adrec_cli.data.sequences import Sequences
+from tests.reference import packing as reference
 
 
 def made(lengths: list[int]) -> Sequences:
@@ -51,6 +52,13 @@ def test_each_sequence_goes_into_the_fullest_row_that_takes_it(lengths, row_leng
     rows, _ = pack(np.array(lengths), row_length)
     filled = np.bincount(rows, weights=lengths).astype(int)
     assert sorted(filled) == sorted(row_length - left for left in free)
+
+
+@given(st.data(), st.integers(1, 60))
+def test_packing_many_at_once_is_packing_one_after_the_other(data, row_length):
+    lengths = np.array(data.draw(st.lists(st.integers(1, row_length), min_size=1, max_size=300)), dtype=np.int64)
+    for found, expected in zip(pack(lengths, row_length), reference.pack(lengths, row_length), strict=True):
+        assert found.tolist() == expected.tolist()
 
 
 def test_packing_short_sequences_leaves_little_padding():
