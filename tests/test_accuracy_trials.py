@@ -64,7 +64,7 @@ def lines(path: Path) -> list[dict]:
 
 def test_a_trial_whose_time_is_up_is_ranked_by_its_best_weights(workspace, tmp_path, monkeypatch):
     trials = accuracy_trials.read_trials(listed(tmp_path, 100_000))
-    options = argparse.Namespace(data=workspace, device="cpu", out=tmp_path, until=time.time() + 1000)
+    options = argparse.Namespace(data=workspace, device="cpu", out=tmp_path, stepping="auto", until=time.time() + 1000)
     trial = accuracy_trials.Trial("other", trials["other"], options)
     asked = iter(range(1, 1000))
     monkeypatch.setattr(trial, "over", lambda: next(asked) > 40)

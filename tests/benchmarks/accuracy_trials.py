@@ -130,6 +130,7 @@ class Trial:
                 self.dataset, model, output=stage.output, training=shared, device=self.device, stop=StopRequest()
             ),
             device=self.device,
+            stepping=self.options.stepping,
         )
         for event in training.events(self.over):
             if isinstance(event, EpochDone):
@@ -179,6 +180,11 @@ def work(options: argparse.Namespace) -> None:
             told = Trial(name, trials[name], options).run()
         except (AdrecError, RuntimeError, ValueError) as error:
             told = {"trial": name, "error": f"{type(error).__name__}: {error}"}
+            if isinstance(error, RuntimeError) and options.stepping == "auto" and torch.cuda.is_available():
+                # What a recorded step leaves behind when it fails is not known: a new process begins the trial again.
+                print(f"{name}: {told['error']}; again, step by step", file=sys.stderr, flush=True)
+                (options.out / CLAIMS / name).rmdir()
+                os.execv(sys.executable, [*command_of(sys.argv[1:]), "--stepping", "immediate"])
         append(options.out / RESULTS, told)
         if "error" in told:
             print(f"{name}: {told['error']}", file=sys.stderr, flush=True)
@@ -211,6 +217,11 @@ def table_of(out: Path) -> str:
     return "\n".join(rows) + "\n"
 
 
+def command_of(arguments: list[str]) -> list[str]:
+    """Return the command that runs this module."""
+    return [sys.executable, "-m", "tests.benchmarks.accuracy_trials", *arguments]
+
+
 def start_mps(device: str) -> bool:
     """Let kernels of several processes run at once, where that can be had; return whether it can."""
     if resolve_device(device).type != "cuda" or shutil.which("nvidia-cuda-mps-control") is None:
@@ -225,7 +236,7 @@ def run_all(options: argparse.Namespace) -> None:
     chosen(read_trials(options.trials), options)
     mps = options.parallel > 1 and start_mps(options.device)
     until = time.time() + options.seconds
-    command = [sys.executable, "-m", "tests.benchmarks.accuracy_trials", *sys.argv[1:], "--until", str(until)]
+    command = [*command_of(sys.argv[1:]), "--until", str(until)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
     workers = [subprocess.Popen(command, env=environment) for _ in range(options.parallel)]
     try:
@@ -254,6 +265,7 @@ def main() -> None:
     parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of the CPU, for each trial")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--stepping", default="auto", help="how steps are taken; by itself, recorded where it can be")
     parser.add_argument("--only", nargs="+", help="names of trials")
     parser.add_argument("--trials", type=Path, default=TRIALS)
     parser.add_argument("--until", type=float, help=argparse.SUPPRESS)
