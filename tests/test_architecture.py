@@ -22,7 +22,7 @@ WINGS = {
     "experiments": {"loading"},
     "inspecting": {"loading"},
     "recommending": {"loading"},
-    "serving": {"loading"},
+    "serving": {"loading", "recommending"},
     "promotion": {"loading", "experiments"},
     "evaluating": {"loading", "experiments"},
     "comparing": {"loading", "experiments", "evaluating"},

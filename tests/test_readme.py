@@ -21,20 +21,23 @@ from adrec_cli.sweeping.ablations import ABLATIONS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [README, *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "adrec_cli").rglob("README.md")))]
+"""README and the pages beside what they describe."""
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, page: str = README) -> list[str]:
     """Return the fenced blocks of a language; those without a language for ""."""
     # All fences are matched in turn, or the end of one block would pass for the beginning of another.
-    return [text for found, text in re.findall(r"^```(\w*)\n(.*?)^```$", README, re.M | re.S) if found == language]
+    return [text for found, text in re.findall(r"^```(\w*)\n(.*?)^```$", page, re.M | re.S) if found == language]
 
 
 def commands() -> list[list[str]]:
     """Return the arguments of every `adrec ...` in the fenced blocks that show commands."""
     lines = [
         line
+        for page in PAGES
         for language in ("sh", "crontab")
-        for block in blocks(language)
+        for block in blocks(language, page)
         for line in block.replace("\\\n", " ").splitlines()
     ]
     parts = [part.strip() for line in lines for part in re.split(r"&&|\|\||\|", line)]

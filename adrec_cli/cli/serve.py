@@ -12,10 +12,12 @@ from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, Computing, DatasetName, option
 from adrec_cli.cli.options.ranking import Eta, Guidance, Merge, Sampler, Samples
+from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
     from adrec_cli.models.base import Sampling
     from adrec_cli.pipeline.recommend import Merging
+    from adrec_cli.serving.questions import Limits
 
 _PANEL, _RANKING = "Limits", "Ranking"
 
@@ -64,29 +66,64 @@ class RequestLimits:
         int, option("--max-k", panel=_PANEL, metavar="N", help="Maximum number of items in an answer.")
     ] = 1_000
     max_history: Annotated[
-        int, option("--max-history", panel=_PANEL, metavar="N", help="Maximum number of items in a history.")
+        int, option("--max-history", panel=_PANEL, metavar="N", help="Maximum number of items in a history or a list.")
     ] = 10_000
+    max_users: Annotated[
+        int, option("--max-users", panel=_PANEL, metavar="N", help="Maximum number of users in a request.")
+    ] = 100
     max_body: Annotated[
         int, option("--max-body", panel=_PANEL, metavar="BYTES", help="Maximum size of a request body.")
     ] = 1_000_000
     max_batch: Annotated[
-        int, option("--max-batch", panel=_PANEL, metavar="N", help="Maximum number of requests answered together.")
+        int, option("--max-batch", panel=_PANEL, metavar="N", help="Maximum number of questions answered together.")
     ] = 64
     max_waiting: Annotated[
         int,
-        option(
-            "--max-waiting",
-            panel=_PANEL,
-            metavar="N",
-            help="Maximum number of waiting requests; one more is answered with 503.",
-        ),
-    ] = 1_024
+        option("--max-waiting", panel=_PANEL, metavar="N",
+               help="Maximum number of waiting questions; one more is answered with 503."),
+    ] = 1_024  # fmt: skip
+    max_connections: Annotated[
+        int,
+        option("--max-connections", panel=_PANEL, metavar="N",
+               help="Maximum number of connections of a process; one more is answered with 503."),
+    ] = 1_000  # fmt: skip
+    client_seconds: Annotated[
+        float,
+        option("--client-seconds", panel=_PANEL, metavar="SECONDS",
+               help="Time a client has for its headers, for its body, and for taking an answer."),
+    ] = 10.0  # fmt: skip
+
+    def limits(self) -> Limits:
+        """Return the limits of a request as the pipeline takes them."""
+        from adrec_cli.serving.questions import Limits
+
+        return Limits(
+            body=self.max_body,
+            k=self.max_k,
+            history=self.max_history,
+            users=self.max_users,
+            batch=self.max_batch,
+            waiting=self.max_waiting,
+        )
 
 
 def serve(
     *,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", help="Port to listen on.")] = 8000,
+    allowed_hosts: Annotated[
+        list[str] | None,
+        typer.Option("--allowed-hosts", metavar="NAME",
+                     help="Name by which a request may call the server; repeatable; * allows all [default: addresses, "
+                     "localhost, --host and the name of this machine, which are always allowed]."),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", help="Number of processes that share the port.")
+    ] = 1,
+    grace: Annotated[
+        float,
+        typer.Option("--grace", metavar="SECONDS", help="Time for requests under way after SIGTERM or Ctrl-C."),
+    ] = 10.0,
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="NAME", help="Model or checkpoint [default: the promoted one].",
@@ -101,35 +138,59 @@ def serve(
 ) -> None:  # fmt: skip
     """Answer requests over HTTP, and take a newly promoted model without dropping one."""
     from adrec_cli.pipeline import serve as pipeline
-    from adrec_cli.serving.questions import Limits
 
-    terminal = session.terminal
     options = pipeline.ServeOptions(
         host=host,
         port=port,
-        limits=Limits(
-            body=limits.max_body,
-            k=limits.max_k,
-            history=limits.max_history,
-            batch=limits.max_batch,
-            waiting=limits.max_waiting,
-        ),
+        workers=workers,
+        allowed_hosts=tuple(allowed_hosts or ()),
+        limits=limits.limits(),
+        connections=limits.max_connections,
+        client_seconds=limits.client_seconds,
+        grace=grace,
         sampling=sampled.sampling(),
         merging=sampled.merging(),
         device=computing.device,
         threads=computing.threads,
     )
-
-    def told(name: str, error: str) -> None:
-        if error:
-            terminal.warn(f"{name} goes on answering, as the promoted model cannot be taken: {error}")
-        else:
-            terminal.note(f"{name} answers from now on")
-
+    # Methods of the terminal, so that they can be handed to processes.
+    told = _Told(session.terminal)
     server = pipeline.make_server(
-        workspace=common.workspace, dataset_name=dataset, model=model, options=options, on_reload=told
-    )
-    listening = pipeline.listen(options)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
-    terminal.note(f"{server.model.name} answers at {address}/recommend, see {address}/openapi.json; Ctrl-C ends")
-    pipeline.serve(server, listening)
+        workspace=common.workspace, dataset_name=dataset, model=model, options=options, on_reload=told.reloaded,
+        on_log=told.logged,
+    )  # fmt: skip
+    sockets = pipeline.listen(options)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{sockets[0].getsockname()[1]}"
+    line = f"{server.model.name} answers at {address}/recommend, see {address}/openapi.json; Ctrl-C ends"
+
+    def say_ready() -> None:
+        session.terminal.note(line)
+
+    if workers == 1:
+        pipeline.serve(server, sockets[0], options, on_log=told.logged, on_ready=say_ready)
+        return
+    # Made only to see that it can be; each process makes its own.
+    del server
+    pipeline.serve_many(
+        workspace=common.workspace, dataset_name=dataset, model=model, options=options, sockets=sockets,
+        on_reload=told.reloaded, on_log=told.logged, on_ready=say_ready,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Says on a terminal what a server tells."""
+
+    terminal: Terminal
+
+    def reloaded(self, name: str, error: str) -> None:
+        if error:
+            self.terminal.warn(f"{name} goes on answering, as the promoted model cannot be taken: {error}")
+        else:
+            self.terminal.note(f"{name} answers from now on")
+
+    def logged(self, level: str, text: str) -> None:
+        if level == "error":
+            self.terminal.error(text)
+        else:
+            self.terminal.warn(text)

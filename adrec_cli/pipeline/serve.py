@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,16 +14,26 @@ from typing import TYPE_CHECKING
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.artifacts.workspace import Workspace
-from adrec_cli.errors import StorageError, UsageError
+from adrec_cli.errors import AdrecError, StorageError, UsageError
 from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.ranking.merging import SINGLE, Merging
+from adrec_cli.serving.exposition import ServerMetrics
+from adrec_cli.serving.hosts import AllowedHosts
 from adrec_cli.serving.questions import Limits
 from adrec_cli.serving.served_model import ServedModel
+from adrec_cli.serving.watch import OnReload
 from adrec_cli.training.stages import STAGES
 
 if TYPE_CHECKING:
+    from adrec_cli.serving.running import EndingServer, LogLine
     from adrec_cli.serving.server import Server
+    from adrec_cli.serving.workers import Worker
+
+_LONGEST = 86_400.0
+_MOST_CONNECTIONS = 100_000
+_MOST_WORKERS = 256
+_BACKLOG = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +42,12 @@ class ServeOptions:
 
     Attributes:
         host, port: to listen on.
+        workers: processes that share the port, each with the model in memory.
+        allowed_hosts: further names by which requests may call the server.
         limits: of requests.
+        connections: at once, in each process.
+        client_seconds: a client may take for its headers, for its body, and for taking an answer.
+        grace: seconds that requests under way have once a signal to end has come.
         sampling: of a diffusion model.
         merging: how many samples, and how they become one list.
         poll_seconds: between looks for a newly promoted model.
@@ -38,7 +56,12 @@ class ServeOptions:
 
     host: str = "127.0.0.1"
     port: int = 8000
+    workers: int = 1
+    allowed_hosts: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    connections: int = 1_000
+    client_seconds: float = 10.0
+    grace: float = 10.0
     sampling: Sampling = FAST_SAMPLING
     merging: Merging = SINGLE
     poll_seconds: float = 2.0
@@ -48,6 +71,14 @@ class ServeOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
             raise UsageError(f"--port must be between 0 and 65535, got {self.port}")
+        for flag, value, least, most in (
+            ("--workers", self.workers, 1, _MOST_WORKERS),
+            ("--max-connections", self.connections, 1, _MOST_CONNECTIONS),
+            ("--client-seconds", self.client_seconds, 0.001, _LONGEST),
+            ("--grace", self.grace, 0, _LONGEST),
+        ):
+            if not (math.isfinite(value) and least <= value <= most):
+                raise UsageError(f"{flag} must be between {least:g} and {most:,.10g}, got {value}")
 
 
 def make_server(
@@ -56,7 +87,9 @@ def make_server(
     dataset_name: str | None = None,
     model: str | None = None,
     options: ServeOptions,
-    on_reload: Callable[[str, str], None] = lambda model, error: None,
+    on_reload: OnReload = lambda model, error: None,
+    on_log: LogLine = lambda level, text: None,
+    metrics: ServerMetrics | None = None,
 ) -> Server:
     """Load the model and return a server of it.
 
@@ -64,6 +97,8 @@ def make_server(
         workspace, dataset_name, model: as `recommend`.
         options: how to serve.
         on_reload: told the hash of the model that answers, and the error if another one could not be taken.
+        on_log: told a level and a line when something goes wrong.
+        metrics: to count in; by default its own.
 
     Raises:
         UsageError: the extra `serve` is not installed, or a model that draws nothing is to be sampled.
@@ -89,34 +124,138 @@ def make_server(
         current = read_current(folder / recommender.checkpoint.metadata.model)
         return current is not None and current.sha256 != recommender.checkpoint.sha256
 
-    return Server(load, changed, limits=options.limits, poll_seconds=options.poll_seconds, on_reload=on_reload)
+    return Server(
+        load, changed, limits=options.limits, poll_seconds=options.poll_seconds,
+        client_seconds=options.client_seconds, hosts=AllowedHosts(options.allowed_hosts, options.host),
+        metrics=metrics, on_reload=on_reload, on_failure=functools.partial(on_log, "error"),
+    )  # fmt: skip
 
 
-def listen(options: ServeOptions) -> socket.socket:
-    """Return a socket that listens where the options say; port 0 lets the system choose.
+def listen(options: ServeOptions) -> list[socket.socket]:
+    """Return a socket for each worker, which listen where the options say; port 0 lets the system choose.
 
     Raises:
         StorageError: the address is taken, or not ours to take.
     """
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    # Alone first: sockets that share a port would share it with another server's, too.
+    alone = _bound(options.host, options.port, shared=False)
+    if options.workers == 1:
+        alone.listen(_BACKLOG)
+        return [alone]
+    port = alone.getsockname()[1]
+    alone.close()
+    sockets = [_bound(options.host, port, shared=True) for _ in range(options.workers)]
+    for listening in sockets:
+        listening.listen(_BACKLOG)
+    return sockets
+
+
+def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio switches Nagle's algorithm off, which costs 40 ms a request, only where the protocol is named.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((options.host, options.port))
-        listening.listen(2048)
-        return listening
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind((host, port))
+        if not shared:
+            # Linux tells only now that somebody else listens there.
+            bound.listen(1)
     except OSError as error:
-        listening.close()
+        bound.close()
         raise StorageError(
-            f"could not listen on {options.host} port {options.port}: {error.strerror or error}",
+            f"could not listen on {host} port {port}: {error.strerror or error}",
             hint="stop what listens there, or choose another --port",
         ) from error
+    return bound
 
 
-def serve(server: Server, listening: socket.socket) -> None:
-    """Serve until a signal comes; requests under way are answered first."""
-    import uvicorn
+def serve(
+    server: Server,
+    listening: socket.socket,
+    options: ServeOptions,
+    *,
+    on_log: LogLine = lambda level, text: None,
+    on_ready: Callable[[], None] = lambda: None,
+    worker: Worker | None = None,
+) -> None:
+    """Serve until a signal comes; requests under way are answered first, for no longer than the grace.
 
-    config = uvicorn.Config(server.app, log_config=None, access_log=False, lifespan="on")
-    uvicorn.Server(config).run(sockets=[listening])
+    Args:
+        server: made by `make_server` with the same options.
+        listening: from `listen`.
+        options: how to serve.
+        on_log: told a level and a line when something goes wrong.
+        on_ready: told once requests are taken.
+        worker: which of several processes this is; None for the only one.
+    """
+    from adrec_cli.serving.connections import ConnectionLimits, affordable_connections
+    from adrec_cli.serving.running import run_server
+
+    connections = affordable_connections(options.connections)
+    if connections < options.connections:
+        on_log("warning", f"{connections:,} connections at most: the system allows no more descriptors (ulimit -n)")
+
+    def started(running: EndingServer) -> None:
+        if worker is not None:
+            worker.follow(running)
+        on_ready()
+
+    limits = ConnectionLimits(connections=connections, seconds=options.client_seconds)
+    run_server(server, listening, connections=limits, grace=options.grace, log=on_log, on_started=started)
+
+
+def serve_many(
+    *,
+    workspace: Path,
+    dataset_name: str | None = None,
+    model: str | None = None,
+    options: ServeOptions,
+    sockets: list[socket.socket],
+    on_reload: OnReload,
+    on_log: LogLine,
+    on_ready: Callable[[], None],
+) -> None:
+    """Serve with several processes until a signal comes.
+
+    Args:
+        workspace, dataset_name, model: as `make_server`, which has shown that they can be served.
+        options: how to serve.
+        sockets: from `listen`, one for each process.
+        on_reload, on_log: as `make_server`; handed to the processes, so functions of a module, or partials of one.
+        on_ready: told once all processes take requests.
+
+    Raises:
+        InterruptedRun: stopped by a signal.
+        StorageError: the processes die again and again.
+    """
+    from adrec_cli.serving.workers import run_workers
+
+    work = functools.partial(
+        _work, workspace=workspace, dataset_name=dataset_name, model=model, options=options, on_reload=on_reload,
+        on_log=on_log,
+    )  # fmt: skip
+    run_workers(work, sockets, grace=options.grace, log=on_log, on_ready=on_ready)
+
+
+def _work(
+    worker: Worker,
+    *,
+    workspace: Path,
+    dataset_name: str | None,
+    model: str | None,
+    options: ServeOptions,
+    on_reload: OnReload,
+    on_log: LogLine,
+) -> None:
+    """Be one of the processes."""
+    try:
+        server = make_server(
+            workspace=workspace, dataset_name=dataset_name, model=model, options=options, on_reload=on_reload,
+            on_log=on_log, metrics=ServerMetrics(worker.cells, worker.number),
+        )  # fmt: skip
+        serve(server, worker.listening, options, on_log=on_log, worker=worker)
+    except AdrecError as error:
+        on_log("error", error.message)
+        sys.exit(int(error.exit_code))

@@ -14,7 +14,11 @@ AnswerAll = Callable[[Sequence[Question]], list[Answer | AdrecError]]
 
 
 class Overloaded(Exception):
-    """So many requests wait that one more had better be sent later."""
+    """So many questions wait that one more had better be sent later."""
+
+
+class AnswerFailed(Exception):
+    """The model could not answer a batch; says why."""
 
 
 class Batcher:
@@ -24,35 +28,39 @@ class Batcher:
     request never waits for others.
 
     Attributes:
-        waiting: requests in the queue.
+        waiting: questions that wait for their answers.
     """
 
     def __init__(self, answer: AnswerAll, *, max_batch: int, max_waiting: int, on_batch: Callable[[int], None]) -> None:
-        self._answer, self._max_batch, self._on_batch = answer, max_batch, on_batch
-        self._queue: asyncio.Queue[tuple[Question, asyncio.Future[Answer | AdrecError]]] = asyncio.Queue(max_waiting)
+        self._answer, self._max_batch, self._max_waiting, self._on_batch = answer, max_batch, max_waiting, on_batch
+        self._queue: asyncio.Queue[tuple[Question, asyncio.Future[Answer | AdrecError]]] = asyncio.Queue()
+        self.waiting = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="adrec-model")
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def waiting(self) -> int:
-        """How many requests wait."""
-        return self._queue.qsize()
-
-    async def ask(self, question: Question) -> Answer | AdrecError:
-        """Wait for the answer to a question.
+    async def ask(self, questions: Sequence[Question]) -> list[Answer | AdrecError]:
+        """Wait for the answers to the questions of one request; whoever waits no longer cancels it.
 
         Raises:
-            Overloaded: the queue is full.
+            Overloaded: so many wait that there is no room for all of them.
         """
-        future: asyncio.Future[Answer | AdrecError] = asyncio.get_running_loop().create_future()
-        try:
+        if self.waiting + len(questions) > self._max_waiting:
+            raise Overloaded
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[Answer | AdrecError]] = [loop.create_future() for _ in questions]
+        self.waiting += len(futures)
+        for question, future in zip(questions, futures, strict=True):
+            future.add_done_callback(self._forget)
             self._queue.put_nowait((question, future))
-        except asyncio.QueueFull as error:
-            raise Overloaded from error
-        return await future
+        return await asyncio.gather(*futures)
+
+    def _forget(self, future: asyncio.Future[Answer | AdrecError]) -> None:
+        self.waiting -= 1
 
     def start(self) -> None:
         """Begin to work."""
+        # The thread starts now: later the system may have none to give.
+        self._thread.submit(int)
         self._task = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
@@ -68,18 +76,21 @@ class Batcher:
         while True:
             batch = [await self._queue.get()]
             while len(batch) < self._max_batch and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            # Nobody waits for the answer of a client that has gone.
+                # Nobody waits for the answer of a client that has gone.
+                if not (entry := self._queue.get_nowait())[1].done():
+                    batch.append(entry)
             batch = [(question, future) for question, future in batch if not future.done()]
             if not batch:
                 continue
             self._on_batch(len(batch))
             try:
                 answers = await loop.run_in_executor(self._thread, self._answer, [question for question, _ in batch])
-            except Exception as error:  # one bad batch must not end the server
+            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # one bad batch must not end the server; a panic of Polars is no Exception
                 for _, future in batch:
                     if not future.done():
-                        future.set_exception(error)
+                        future.set_exception(AnswerFailed(f"{type(error).__name__}: {error}"))
                 continue
             for (_, future), answer in zip(batch, answers, strict=True):
                 if not future.done():

@@ -1,58 +1,90 @@
-"""Counters of a server in the text format that Prometheus reads."""
+"""Counters of a server in the text format that Prometheus reads; those of several processes are added up."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the latency histogram, in seconds."""
+STATUSES = (200, 400, 404, 408, 413, 500, 503)
+"""What /recommend answers with; anything else counts as 500."""
+_COUNTERS = {
+    "adrec_batches_total": "Passes of the model.",
+    "adrec_batched_requests_total": "Questions in them.",
+    "adrec_reloads_total": "Newly promoted models taken.",
+    "adrec_reload_failures_total": "Promoted models that could not be taken.",
+    "adrec_refused_connections_total": "Connections above the limit, answered with 503.",
+    "adrec_late_connections_total": "Connections cut because their client took too long.",
+    "adrec_shed_connections_total": "Connections closed as the process had no descriptor left.",
+}
+_GAUGES = {
+    "adrec_waiting_requests": "Questions in the queue.",
+    "adrec_open_connections": "Connections.",
+    "adrec_stale": "Processes whose model is not the promoted one, which they cannot take.",
+}
+_CELLS = {
+    name: number
+    for number, name in enumerate(
+        [*_COUNTERS, *_GAUGES, "seconds", *map(str, STATUSES), *(f"bucket {n}" for n in range(len(BUCKETS) + 1))]
+    )
+}
+WIDTH = len(_CELLS)
+"""Numbers that one process counts in."""
 
 
 class ServerMetrics:
-    """What a server counts; touched by its event loop only."""
+    """What a server counts; each process writes its own numbers only, from its event loop."""
 
-    def __init__(self) -> None:
-        self._requests: Counter[int] = Counter()
-        self._buckets = [0] * (len(BUCKETS) + 1)
-        self._seconds = 0.0
-        self._batches = 0
-        self._batched = 0
-        self.reloads = 0
-        self.reload_failures = 0
+    def __init__(self, cells: MutableSequence[float] | None = None, worker: int = 0) -> None:
+        """Count in memory that other processes see, or in its own.
+
+        Args:
+            cells: `WIDTH` numbers for each process; None for a process alone.
+            worker: whose numbers to write, from 0.
+        """
+        self._cells = [0.0] * WIDTH if cells is None else cells
+        self._own = worker * WIDTH
+
+    def count(self, name: str, by: float = 1) -> None:
+        """Add to a counter."""
+        self._cells[self._own + _CELLS[name]] += by
+
+    def gauge(self, name: str, value: float) -> None:
+        """Say how much of something there is."""
+        self._cells[self._own + _CELLS[name]] = value
 
     def request(self, status: int, seconds: float) -> None:
         """Count a request to /recommend."""
-        self._requests[status] += 1
-        self._seconds += seconds
-        self._buckets[sum(bound < seconds for bound in BUCKETS)] += 1
+        self.count(str(status if status in STATUSES else 500))
+        self.count("seconds", seconds)
+        self.count(f"bucket {sum(bound < seconds for bound in BUCKETS)}")
 
     def batch(self, size: int) -> None:
         """Count a batch."""
-        self._batches += 1
-        self._batched += size
+        self.count("adrec_batches_total")
+        self.count("adrec_batched_requests_total", size)
 
-    def text(self, *, model: str, checkpoint: str, dataset: str, waiting: int) -> str:
+    def value(self, name: str) -> float:
+        """Return a counter or gauge, of all processes together."""
+        return sum(self._cells[at] for at in range(_CELLS[name], len(self._cells), WIDTH))
+
+    def text(self, *, model: str, checkpoint: str, dataset: str) -> str:
         """Return all counters. Source: Prometheus exposition format 0.0.4."""
         labels = ",".join(
             f'{name}="{_escaped(value)}"'
             for name, value in (("model", model), ("checkpoint", checkpoint), ("dataset", dataset))
         )
+        statuses = [(status, int(self.value(str(status)))) for status in STATUSES]
         lines = [
             *_metric("adrec_requests_total", "counter", "Requests to /recommend by status."),
-            *(f'adrec_requests_total{{status="{status}"}} {count}' for status, count in sorted(self._requests.items())),
+            *(f'adrec_requests_total{{status="{status}"}} {count}' for status, count in statuses if count),
             *_metric("adrec_request_seconds", "histogram", "Time from a request to its answer."),
             *self._histogram(),
-            *_metric("adrec_batches_total", "counter", "Passes of the model."),
-            f"adrec_batches_total {self._batches}",
-            *_metric("adrec_batched_requests_total", "counter", "Requests in them."),
-            f"adrec_batched_requests_total {self._batched}",
-            *_metric("adrec_waiting_requests", "gauge", "Requests in the queue."),
-            f"adrec_waiting_requests {waiting}",
-            *_metric("adrec_reloads_total", "counter", "Newly promoted models taken."),
-            f"adrec_reloads_total {self.reloads}",
-            *_metric("adrec_reload_failures_total", "counter", "Promoted models that could not be taken."),
-            f"adrec_reload_failures_total {self.reload_failures}",
+        ]
+        for kind, named in (("counter", _COUNTERS), ("gauge", _GAUGES)):
+            for name, help in named.items():
+                lines += [*_metric(name, kind, help), f"{name} {int(self.value(name))}"]
+        lines += [
             *_metric("adrec_model_info", "gauge", "The model that answers."),
             f"adrec_model_info{{{labels}}} 1",
         ]
@@ -60,10 +92,10 @@ class ServerMetrics:
 
     def _histogram(self) -> Iterator[str]:
         total = 0
-        for bound, count in zip((*map(str, BUCKETS), "+Inf"), self._buckets, strict=True):
-            total += count
+        for number, bound in enumerate((*map(str, BUCKETS), "+Inf")):
+            total += int(self.value(f"bucket {number}"))
             yield f'adrec_request_seconds_bucket{{le="{bound}"}} {total}'
-        yield f"adrec_request_seconds_sum {self._seconds:.6f}"
+        yield f"adrec_request_seconds_sum {self.value('seconds'):.6f}"
         yield f"adrec_request_seconds_count {total}"
 
 

@@ -1,16 +1,22 @@
-"""A request's body into a question, or into what is wrong with it; and the OpenAPI description of both."""
+"""A request's body into questions, or into what is wrong with it."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from adrec_cli import __version__
 from adrec_cli.errors import UsageError
+from adrec_cli.serving.choice import Choice
 from adrec_cli.serving.served_model import Question
 
-_KEYS = ("user", "history", "k", "include_seen")
+_WHOM = ("user", "users", "history")
+KEYS = (*_WHOM, "k", "include_seen", "candidates", "exclude", "category", "min_count")
+_MOST_EVENTS = 2**53
+"""Whole numbers above are not the same in every JSON."""
+_HIGHEST = {
+    "body": 2**30, "k": 1_000_000, "history": 10_000_000, "users": 100_000, "batch": 1_000_000, "waiting": 1_000_000,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,56 +26,107 @@ class Limits:
     Attributes:
         body: bytes.
         k: items.
-        history: items given.
-        batch: requests answered together.
-        waiting: requests in the queue; one more is told to come back.
+        history: items given, also as candidates or to exclude.
+        users: of one request.
+        batch: questions answered together.
+        waiting: questions in the queue; one more is told to come back.
     """
 
     body: int = 1_000_000
     k: int = 1_000
     history: int = 10_000
+    users: int = 100
     batch: int = 64
     waiting: int = 1_024
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value < 1:
-                raise UsageError(f"the limit of {name} must be at least 1, got {value}")
+            if not 1 <= value <= _HIGHEST[name]:
+                raise UsageError(f"the limit of {name} must be between 1 and {_HIGHEST[name]:,}, got {value}")
 
 
-def parse_question(body: bytes, limits: Limits) -> Question:
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a request asks: one question, or one for each of many users."""
+
+    questions: tuple[Question, ...]
+    many: bool = False
+
+
+def parse_questions(body: bytes, limits: Limits) -> Asked:
     """Read a JSON body.
 
     Raises:
         ValueError: with one line for the client.
     """
+    content = _parse_object(body)
+    whom = [key for key in _WHOM if content.get(key) is not None]
+    if len(whom) != 1:
+        raise ValueError("give one of user, users and history")
+    question = Question(
+        user=None, history=None, k=_parse_k(content, limits), include_seen=_parse_seen(content),
+        choice=_parse_choice(content, limits),
+    )  # fmt: skip
+    if whom == ["user"]:
+        return Asked(questions=(replace(question, user=_parse_id(content["user"], "user")),))
+    if whom == ["history"]:
+        return Asked(questions=(replace(question, history=_parse_ids(content, "history", limits.history)),))
+    users = _parse_ids(content, "users", min(limits.users, limits.waiting))
+    if not users:
+        raise ValueError("users must name somebody")
+    return Asked(questions=tuple(replace(question, user=user) for user in users), many=True)
+
+
+def _parse_object(body: bytes) -> dict[str, Any]:
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise ValueError("the body is no JSON") from error
     if not isinstance(content, dict):
         raise ValueError("the body must be a JSON object")
-    if strangers := [key for key in content if key not in _KEYS]:
-        raise ValueError(f"unknown key {strangers[0][:40]!r}; known: {', '.join(_KEYS)}")
-    user, history = content.get("user"), content.get("history")
-    if (user is None) == (history is None):
-        raise ValueError("give either user or history")
-    k, include_seen = _whole(content.get("k", _default_k(limits))), content.get("include_seen", False)
+    if strangers := [key for key in content if key not in KEYS]:
+        raise ValueError(f"unknown key {strangers[0][:40]!r}; known: {', '.join(KEYS)}")
+    return content
+
+
+def _parse_k(content: dict[str, Any], limits: Limits) -> int:
+    k = _whole(content.get("k", default_k(limits)))
     if k is None or not 1 <= k <= limits.k:
         raise ValueError(f"k must be a whole number from 1 to {limits.k}")
+    return k
+
+
+def _parse_seen(content: dict[str, Any]) -> bool:
+    include_seen = content.get("include_seen", False)
     if not isinstance(include_seen, bool):
         raise ValueError("include_seen must be true or false")
-    if user is not None:
-        return Question(user=_id(user, "user"), history=None, k=k, include_seen=include_seen)
-    if not isinstance(history, list):
-        raise ValueError("history must be a list of item ids")
-    if len(history) > limits.history:
-        raise ValueError(f"history must have at most {limits.history} items")
-    items = tuple(_id(item, "an item of history") for item in history)
-    return Question(user=None, history=items, k=k, include_seen=include_seen)
+    return include_seen
 
 
-def _default_k(limits: Limits) -> int:
+def _parse_choice(content: dict[str, Any], limits: Limits) -> Choice:
+    categories = content.get("category")
+    categories = [categories] if isinstance(categories, str) else categories
+    if categories is not None and not (
+        isinstance(categories, list) and all(isinstance(name, str) for name in categories)
+    ):
+        raise ValueError("category must be a name or a list of names")
+    given = content.get("min_count")
+    min_count = 0 if given is None else _whole(given)
+    if min_count is None or not 0 <= min_count <= _MOST_EVENTS:
+        raise ValueError("min_count must be a whole number, 0 or more")
+    chosen = None if content.get("candidates") is None else _parse_ids(content, "candidates", limits.history)
+    if chosen is not None and not chosen:
+        raise ValueError("candidates must name an item")
+    return Choice(
+        candidates=chosen,
+        exclude=() if content.get("exclude") is None else _parse_ids(content, "exclude", limits.history),
+        categories=tuple(categories or ()),
+        min_count=min_count,
+    )
+
+
+def default_k(limits: Limits) -> int:
+    """Return how many items come back where a request does not say."""
     return min(10, limits.k)
 
 
@@ -80,73 +137,20 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _id(value: Any, what: str) -> str:
+def _parse_ids(content: dict[str, Any], name: str, most: int) -> tuple[str, ...]:
+    value = content[name]
+    kind = "user" if name == "users" else "item"
+    if not isinstance(value, list):
+        raise ValueError(f"{name} must be a list of {kind} ids")
+    if len(value) > most:
+        raise ValueError(f"{name} must have at most {most} {kind}s")
+    return tuple(_parse_id(item, f"{'a' if kind == 'user' else 'an'} {kind} of {name}") for item in value)
+
+
+def _parse_id(value: Any, what: str) -> str:
     if isinstance(value, str):
         return value
     number = _whole(value)
     if number is None:
         raise ValueError(f"{what} must be an id: text or a whole number")
     return str(number)
-
-
-def openapi(limits: Limits) -> dict[str, Any]:
-    """Return the description of the server in OpenAPI 3.1."""
-    an_id = {"type": ["string", "integer"]}
-    history = {"type": "array", "items": an_id, "maxItems": limits.history, "description": "oldest first"}
-    nothing = {"type": "null"}
-    question = {
-        "type": "object",
-        "additionalProperties": False,
-        # One of the two; the other may be null.
-        "oneOf": [
-            {"required": ["user"], "properties": {"user": an_id, "history": nothing}},
-            {"required": ["history"], "properties": {"user": nothing, "history": history}},
-        ],
-        "properties": {
-            "user": {},
-            "history": {},
-            "k": {"type": "integer", "minimum": 1, "maximum": limits.k, "default": _default_k(limits)},
-            "include_seen": {"type": "boolean", "default": False},
-        },
-    }
-    item = {
-        "type": "object",
-        "required": ["rank", "item_id", "title", "score"],
-        "properties": {
-            "rank": {"type": "integer"},
-            "item_id": {"type": "string"},
-            "title": {"type": ["string", "null"]},
-            "score": {"type": "number"},
-        },
-    }
-    answer = {
-        "type": "object",
-        "required": ["items", "source", "unknown_items", "model"],
-        "properties": {
-            "items": {"type": "array", "items": item},
-            "source": {"enum": ["model", "popular"]},
-            "unknown_items": {"type": "array", "items": {"type": "string"}},
-            "model": {"type": "string"},
-        },
-    }
-    error = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
-    failures = {"400": "not understood", "404": "unknown user or items", "413": "body too large", "503": "overloaded"}
-    responses = {code: _json(description, error) for code, description in failures.items()}
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "adrec", "version": __version__},
-        "paths": {
-            "/recommend": {
-                "post": {
-                    "requestBody": {"required": True, "content": {"application/json": {"schema": question}}},
-                    "responses": {"200": _json("the best items", answer), **responses},
-                }
-            },
-            "/healthz": {"get": {"responses": {"200": _json("the model that answers", {"type": "object"})}}},
-            "/metrics": {"get": {"responses": {"200": {"description": "Prometheus text"}}}},
-        },
-    }
-
-
-def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}

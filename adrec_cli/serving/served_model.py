@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from adrec_cli.data.ids import normal_forms, normal_id
+from adrec_cli.data.ids import normal_id
 from adrec_cli.errors import AdrecError, InputError
 from adrec_cli.loading.recommender import MODEL, Histories, Recommender
 from adrec_cli.models.base import Sampling
 from adrec_cli.ranking.merging import SINGLE, Merging
 from adrec_cli.ranking.scores import Ranked
 from adrec_cli.schema import ITEM_ID, TITLE
+from adrec_cli.serving.choice import ALL_ITEMS, Catalogue, Choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +27,14 @@ class Question:
         history: raw item ids, oldest first, or None.
         k: items at most.
         include_seen: items of the history may come back.
+        choice: which items may come back at all.
     """
 
     user: str | None
     history: tuple[str, ...] | None
     k: int
     include_seen: bool = False
+    choice: Choice = ALL_ITEMS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +44,7 @@ class Answer:
     Attributes:
         items: rank, item_id, title and score of each, best first.
         source: "model", or "popular" where there was no history to ask the model with.
-        unknown_items: of the history, left out.
+        unknown_items: of the history, the candidates and what is excluded: no item has such an id.
         model: the first 16 characters of the checkpoint's hash.
     """
 
@@ -48,6 +52,10 @@ class Answer:
     source: str
     unknown_items: list[str]
     model: str
+
+
+_Known = tuple[npt.NDArray[np.int32], list[str]]
+"""A history in the model's numbers, and the ids that it does not know."""
 
 
 class ServedModel:
@@ -73,43 +81,45 @@ class ServedModel:
         self._item_ids: list[str] = recommender.items[ITEM_ID].to_list()
         titled = TITLE in recommender.items.columns
         self._titles: list[str | None] = recommender.items[TITLE].to_list() if titled else [None] * len(self._item_ids)
-        self._index = {item: index for index, item in enumerate(self._item_ids, start=1)}
+        self._catalogue = Catalogue(recommender.items)
         self._row = {user: row for row, user in enumerate(recommender.sequences.user_ids.to_list())}
 
     def answer(self, questions: Sequence[Question]) -> list[Answer | AdrecError]:
         """Answer questions together; one that cannot be answered gets its error and spoils no other."""
-        answers: list[Answer | AdrecError | None] = [None] * len(questions)
-        known: dict[int, tuple[np.ndarray[tuple[int], np.dtype[np.int32]], list[str]]] = {}
+        answers: dict[int, Answer | AdrecError] = {}
+        together: dict[tuple[bool, Choice], dict[int, _Known]] = {}
         for number, question in enumerate(questions):
             try:
-                known[number] = self._history(question)
+                known = self._history(question)
             except InputError as error:
                 answers[number] = error
-        for include_seen in (False, True):
-            numbers = [number for number in known if questions[number].include_seen is include_seen]
-            if not numbers:
                 continue
-            ends = np.cumsum([len(known[number][0]) for number in numbers], dtype=np.int64)
-            starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
-            histories = Histories(items=np.concatenate([known[n][0] for n in numbers]), starts=starts, ends=ends)
-            most = max(questions[number].k for number in numbers)
+            together.setdefault((question.include_seen, question.choice), {})[number] = known
+        for (include_seen, choice), known_of in together.items():
+            try:
+                candidates, strangers = self._catalogue.allowed(choice)
+            except InputError as error:
+                answers |= dict.fromkeys(known_of, error)
+                continue
+            most = max(questions[number].k for number in known_of)
             ranked, sources = self.recommender.rank(
-                histories, most, include_seen=include_seen, sampling=self._sampling, merging=self._merging
-            )
-            for number, best, source in zip(numbers, ranked, sources, strict=True):
-                answers[number] = self._answer(best, questions[number].k, source, known[number][1])
-        return [answer for answer in answers if answer is not None]
+                _joined([history for history, _ in known_of.values()]), most, include_seen=include_seen,
+                sampling=self._sampling, merging=self._merging, candidates=candidates,
+            )  # fmt: skip
+            for (number, (_, unknown)), best, source in zip(known_of.items(), ranked, sources, strict=True):
+                answers[number] = self._answer(best, questions[number].k, source, unknown + strangers)
+        return [answers[number] for number in range(len(questions))]
 
-    def _history(self, question: Question) -> tuple[np.ndarray[tuple[int], np.dtype[np.int32]], list[str]]:
+    def _history(self, question: Question) -> _Known:
         if question.user is not None:
-            row = self._row.get(question.user, self._row.get(normal_id(question.user) or ""))
+            row = self._row.get(question.user)
+            if row is None:
+                row = self._row.get(normal_id(question.user) or "")
             if row is None:
                 raise InputError("unknown user", hint="give a history")
             return self.recommender.sequences.history(row), []
         asked = question.history or ()
-        strangers = [item for item in asked if item not in self._index]
-        forms = dict(zip(strangers, normal_forms(strangers), strict=True))
-        indices = [self._index.get(forms.get(item, item), 0) for item in asked]
+        indices = self._catalogue.numbers(asked)
         unknown = [item for item, index in zip(asked, indices, strict=True) if not index]
         if asked and len(unknown) == len(asked):
             raise InputError("none of the items of the history is known", hint="ids are those of the source data")
@@ -128,3 +138,9 @@ class ServedModel:
             )
         ]
         return Answer(items=items, source=source or MODEL, unknown_items=unknown, model=self.name)
+
+
+def _joined(histories: Sequence[npt.NDArray[np.int32]]) -> Histories:
+    ends = np.cumsum([len(history) for history in histories], dtype=np.int64)
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
+    return Histories(items=np.concatenate(histories), starts=starts, ends=ends)

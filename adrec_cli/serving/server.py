@@ -1,4 +1,4 @@
-"""The HTTP side: routes, limits, metrics, and the watch for newly promoted models."""
+"""The HTTP side: routes, limits, and answers."""
 
 from __future__ import annotations
 
@@ -6,30 +6,40 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adrec_cli.errors import AdrecError
-from adrec_cli.serving.batcher import Batcher, Overloaded
+from adrec_cli.serving.batcher import AnswerFailed, Batcher, Overloaded
+from adrec_cli.serving.description import openapi
 from adrec_cli.serving.exposition import ServerMetrics
-from adrec_cli.serving.questions import Limits, openapi, parse_question
+from adrec_cli.serving.hosts import AllowedHosts
+from adrec_cli.serving.questions import Asked, Limits, parse_questions
 from adrec_cli.serving.served_model import Answer, Question, ServedModel
+from adrec_cli.serving.watch import Changed, Load, ModelWatch, OnReload
 
-Load = Callable[[], ServedModel]
-Changed = Callable[[ServedModel], bool]
+_BUFFERED_BODIES = 64
+"""Bodies of the largest size that may be held at once; who comes with more is told to come back."""
+_T = TypeVar("_T")
+_CLOSE = {"Connection": "close"}
 
 
 class Server:
     """A model that is asked over HTTP and exchanged while requests come in.
 
     Attributes:
-        model: that answers; a batch under way keeps the one it began with.
+        watch: the model that answers; a batch under way keeps the one it began with.
+        metrics: what it counts.
+        ending: no request is welcome any longer; those that come are answered all the same.
         app: for any ASGI server.
     """
 
@@ -40,24 +50,42 @@ class Server:
         *,
         limits: Limits,
         poll_seconds: float,
-        on_reload: Callable[[str, str], None] = lambda model, error: None,
+        client_seconds: float = 10.0,
+        hosts: AllowedHosts | None = None,
+        metrics: ServerMetrics | None = None,
+        on_reload: OnReload = lambda model, error: None,
+        on_failure: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self.model = load()
-        self._load, self._changed, self._on_reload = load, changed, on_reload
-        self._limits, self._poll_seconds = limits, poll_seconds
-        self._metrics = ServerMetrics()
+        self.metrics = metrics or ServerMetrics()
+        self.watch = ModelWatch(
+            load, changed, poll_seconds=poll_seconds, metrics=self.metrics, on_reload=on_reload
+        )  # fmt: skip
+        self.ending = False
+        self._limits, self._client_seconds, self._on_failure = limits, client_seconds, on_failure
+        self._buffered = 0
+        self._description = json.dumps(openapi(limits))
         self._batcher = Batcher(
-            self._answer, max_batch=limits.batch, max_waiting=limits.waiting, on_batch=self._metrics.batch
+            self._answer, max_batch=limits.batch, max_waiting=limits.waiting, on_batch=self.metrics.batch
         )
         self.app = Starlette(
             routes=[
                 Route("/recommend", self._recommend, methods=["POST"]),
                 Route("/healthz", self._healthz),
+                Route("/readyz", self._readyz),
                 Route("/metrics", self._expose),
                 Route("/openapi.json", self._describe),
             ],
+            middleware=[Middleware(_OnlyByName, hosts=hosts or AllowedHosts((), "localhost"))],
+            exception_handlers={HTTPException: _refuse},
             lifespan=self._running,
         )
+        # A redirect would be made from what the client says this server is called.
+        self.app.router.redirect_slashes = False
+
+    @property
+    def model(self) -> ServedModel:
+        """The model that answers."""
+        return self.watch.model
 
     def _answer(self, questions: Sequence[Question]) -> list[Answer | AdrecError]:
         return self.model.answer(questions)
@@ -65,7 +93,7 @@ class Server:
     @contextlib.asynccontextmanager
     async def _running(self, app: Any) -> AsyncIterator[None]:
         self._batcher.start()
-        watch = asyncio.create_task(self._watch())
+        watch = asyncio.create_task(self.watch.run())
         try:
             yield
         finally:
@@ -74,59 +102,50 @@ class Server:
                 await watch
             await self._batcher.stop()
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(self._poll_seconds)
-            await self.reload()
-
-    async def reload(self) -> None:
-        """Take the promoted model if it is another one; until it is loaded, or if it cannot be, the old one answers."""
-        try:
-            if not await asyncio.to_thread(self._changed, self.model):
-                return
-            self.model = await asyncio.to_thread(self._load)
-        except AdrecError as error:
-            self._metrics.reload_failures += 1
-            self._on_reload(self.model.name, error.message)
-            return
-        self._metrics.reloads += 1
-        self._on_reload(self.model.name, "")
-
     async def _recommend(self, request: Request) -> Response:
         started = time.perf_counter()
         try:
             response = await self._answered(request)
         except ClientDisconnect:
             response = _error(400, "the client has gone")
-        except Exception:
-            self._metrics.request(500, time.perf_counter() - started)
-            raise
-        self._metrics.request(response.status_code, time.perf_counter() - started)
+        except Exception as error:
+            self._on_failure(f"a request failed: {error if isinstance(error, AnswerFailed) else repr(error)}")
+            response = _error(500, "the server failed; its log says why")
+        self.metrics.request(response.status_code, time.perf_counter() - started)
         return response
 
     async def _answered(self, request: Request) -> Response:
         body = await self._body(request)
-        if body is None:
-            return _error(413, f"the body is larger than {self._limits.body} bytes")
+        if isinstance(body, Response):
+            return body
         try:
-            question = parse_question(body, self._limits)
+            asked = parse_questions(body, self._limits)
         except ValueError as error:
             return _error(400, str(error))
         try:
-            answer = await self._batcher.ask(question)
+            answers = await _while_there(request, self._batcher.ask(asked.questions))
         except Overloaded:
             return _error(503, "too many requests are waiting", {"Retry-After": "1"})
-        if isinstance(answer, AdrecError):
-            return _error(404, answer.message)
-        return _json(200, asdict(answer))
+        finally:
+            self.metrics.gauge("adrec_waiting_requests", self._batcher.waiting)
+        return _together(asked, answers) if asked.many else _alone(answers[0])
 
-    async def _body(self, request: Request) -> bytes | None:
-        """Read no more than is allowed, whatever the headers say; None if there is more."""
+    async def _body(self, request: Request) -> bytes | Response:
+        """Read no more, and for no longer, than is allowed, whatever the headers say; or say what is too much."""
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self._limits.body:
-                return None
+        try:
+            async with asyncio.timeout(self._client_seconds):
+                async for chunk in request.stream():
+                    body += chunk
+                    self._buffered += len(chunk)
+                    if len(body) > self._limits.body:
+                        return _error(413, f"the body is larger than {self._limits.body} bytes", _CLOSE)
+                    if self._buffered > _BUFFERED_BODIES * self._limits.body:
+                        return _error(503, "too many requests are arriving", _CLOSE | {"Retry-After": "1"})
+        except TimeoutError:
+            return _error(408, f"the body took longer than {self._client_seconds:g} seconds", _CLOSE)
+        finally:
+            self._buffered -= len(body)
         return bytes(body)
 
     async def _healthz(self, request: Request) -> Response:
@@ -134,7 +153,8 @@ class Server:
         return _json(
             200,
             {
-                "status": "ok",
+                "status": "stale" if self.watch.stale else "ok",
+                "stale": self.watch.stale,
                 "dataset": recommender.dataset,
                 "model": recommender.checkpoint.metadata.model,
                 "checkpoint_sha256": recommender.checkpoint.sha256,
@@ -142,18 +162,75 @@ class Server:
             },
         )
 
+    async def _readyz(self, request: Request) -> Response:
+        return _json(503, {"status": "ending"}) if self.ending else _json(200, {"status": "ready"})
+
     async def _expose(self, request: Request) -> Response:
         recommender = self.model.recommender
-        text = self._metrics.text(
+        self.metrics.gauge("adrec_waiting_requests", self._batcher.waiting)
+        text = self.metrics.text(
             model=recommender.checkpoint.metadata.model,
             checkpoint=recommender.checkpoint.sha256,
             dataset=recommender.dataset,
-            waiting=self._batcher.waiting,
         )
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _describe(self, request: Request) -> Response:
-        return _json(200, openapi(self._limits))
+        return Response(self._description, media_type="application/json")
+
+
+async def _while_there(request: Request, waiting: Coroutine[Any, Any, _T]) -> _T:
+    """Wait for something as long as the client does, which has sent all it had to.
+
+    Raises:
+        ClientDisconnect: it has gone.
+    """
+    wanted, leaving = asyncio.create_task(waiting), asyncio.create_task(_leave(request))
+    try:
+        await asyncio.wait((wanted, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not wanted.done():
+            raise ClientDisconnect
+        return wanted.result()
+    finally:
+        wanted.cancel()
+        leaving.cancel()
+
+
+async def _leave(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+class _OnlyByName:
+    """Refuses requests that call the server by a name it must not be called by."""
+
+    def __init__(self, app: ASGIApp, hosts: AllowedHosts) -> None:
+        self._app, self._hosts = app, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+            if len(named) > 1 or not self._hosts.allows(named[0] if named else None):
+                refused = _error(421, "this server is not called so; --allowed-hosts names more", _CLOSE)
+                await refused(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _alone(answer: Answer | AdrecError) -> Response:
+    return _error(404, answer.message) if isinstance(answer, AdrecError) else _json(200, asdict(answer))
+
+
+def _together(asked: Asked, answers: Sequence[Answer | AdrecError]) -> Response:
+    """Return what each user gets; where no one gets anything, the first error."""
+    errors = [answer for answer in answers if isinstance(answer, AdrecError)]
+    if len(errors) == len(answers):
+        return _error(404, f"nobody gets anything: {errors[0].message}")
+    results = [
+        {"user": question.user, **({"error": answer.message} if isinstance(answer, AdrecError) else asdict(answer))}
+        for question, answer in zip(asked.questions, answers, strict=True)
+    ]
+    return _json(200, {"results": results})
 
 
 def _json(status: int, content: dict[str, Any]) -> Response:
@@ -163,3 +240,8 @@ def _json(status: int, content: dict[str, Any]) -> Response:
 
 def _error(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
     return Response(json.dumps({"error": text}), status, headers, media_type="application/json")
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _error(error.status_code, error.detail, dict(error.headers or {}))

@@ -24,7 +24,7 @@ from adrec_cli.pipeline.serve import ServeOptions, make_server  # noqa: E402
 from adrec_cli.promotion.promote import PromotionOptions  # noqa: E402
 from adrec_cli.ranking.merging import Merging  # noqa: E402
 from adrec_cli.recommending.options import RecommendOptions  # noqa: E402
-from adrec_cli.serving.questions import Limits, parse_question  # noqa: E402
+from adrec_cli.serving.questions import Limits, parse_questions  # noqa: E402
 from adrec_cli.serving.served_model import Question  # noqa: E402
 from tests.conftest import TINY, write_interactions  # noqa: E402
 
@@ -172,7 +172,7 @@ def test_health_metrics_and_description(running):
     assert buckets[-1] == int(values["adrec_request_seconds_count"])
     assert f'checkpoint="{health["checkpoint_sha256"]}"' in text
     description = json.loads(running.send("GET", "/openapi.json")[1])
-    assert set(description["paths"]) == {"/recommend", "/healthz", "/metrics"}
+    assert set(description["paths"]) == {"/recommend", "/healthz", "/readyz", "/metrics"}
     assert running.send("GET", "/recommend")[0] == 405
     assert running.send("GET", "/nothing")[0] == 404
 
@@ -256,5 +256,6 @@ def test_what_cannot_be_served(tmp_path):
 
 
 def test_where_few_items_are_allowed_fewer_are_the_default():
-    assert parse_question(b'{"user": "u1"}', Limits(k=3)).k == 3
-    assert parse_question(b'{"user": 12.0}', Limits(k=30)) == Question(user="12", history=None, k=10)
+    assert parse_questions(b'{"user": "u1"}', Limits(k=3)).questions[0].k == 3
+    (question,) = parse_questions(b'{"user": 12.0}', Limits(k=30)).questions
+    assert question == Question(user="12", history=None, k=10)

@@ -1,0 +1,124 @@
+"""The server described in OpenAPI 3.1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adrec_cli import __version__
+from adrec_cli.serving.questions import Limits, default_k
+
+_AN_ID = {"type": ["string", "integer"]}
+_NOTHING = {"type": "null"}
+_FAILURES = {
+    "400": "not understood",
+    "404": "unknown user, items or category",
+    "408": "the body took too long",
+    "413": "body too large",
+    "421": "asked by a name that is not this server's",
+    "503": "overloaded, or ending",
+}
+
+
+def openapi(limits: Limits) -> dict[str, Any]:
+    """Return the description of the server."""
+    responses = {code: _json(description, _error()) for code, description in _FAILURES.items()}
+    answers = {"oneOf": [_answer(), _answers()]}
+    state = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "adrec", "version": __version__},
+        "paths": {
+            "/recommend": {
+                "post": {
+                    "requestBody": {"required": True, "content": {"application/json": {"schema": _request(limits)}}},
+                    "responses": {"200": _json("the best items, of each user where many are asked for", answers)}
+                    | responses,
+                }
+            },
+            "/healthz": {
+                "get": {"responses": {"200": _json("the model that answers; stale: a newer one cannot be had", state)}}
+            },
+            "/readyz": {
+                "get": {"responses": {"200": _json("requests are welcome", state), "503": _json("it is ending", state)}}
+            },
+            "/metrics": {"get": {"responses": {"200": {"description": "Prometheus text"}}}},
+        },
+    }
+
+
+def _request(limits: Limits) -> dict[str, Any]:
+    def ids(most: int, description: str, least: int = 0) -> dict[str, Any]:
+        return {"type": "array", "items": _AN_ID, "minItems": least, "maxItems": most, "description": description}
+
+    whom = {
+        "user": _AN_ID,
+        "users": ids(min(limits.users, limits.waiting), "answered one by one", 1),
+        "history": ids(limits.history, "oldest first"),
+    }
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        # One of the three; the others may be null.
+        "oneOf": [
+            {
+                "required": [name],
+                "properties": {other: schema if other == name else _NOTHING for other, schema in whom.items()},
+            }
+            for name in whom
+        ],
+        "properties": {
+            "user": {},
+            "users": {},
+            "history": {},
+            "k": {"type": "integer", "minimum": 1, "maximum": limits.k, "default": default_k(limits)},
+            "include_seen": {"type": "boolean", "default": False},
+            "candidates": _or_nothing(ids(limits.history, "only these items", 1)),
+            "exclude": _or_nothing(ids(limits.history, "not these items")),
+            "category": {
+                "description": "only items of one of these categories",
+                "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, _NOTHING],
+            },
+            "min_count": _or_nothing({"type": "integer", "minimum": 0, "description": "train events an item needs"}),
+        },
+    }
+
+
+def _or_nothing(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"oneOf": [schema, _NOTHING]}
+
+
+def _answer() -> dict[str, Any]:
+    item = {
+        "type": "object",
+        "required": ["rank", "item_id", "title", "score"],
+        "properties": {
+            "rank": {"type": "integer"},
+            "item_id": {"type": "string"},
+            "title": {"type": ["string", "null"]},
+            "score": {"type": "number"},
+        },
+    }
+    return {
+        "type": "object",
+        "required": ["items", "source", "unknown_items", "model"],
+        "properties": {
+            "items": {"type": "array", "items": item},
+            "source": {"enum": ["model", "popular"]},
+            "unknown_items": {"type": "array", "items": {"type": "string"}},
+            "model": {"type": "string"},
+        },
+    }
+
+
+def _answers() -> dict[str, Any]:
+    user = {"type": "object", "required": ["user"], "properties": {"user": {"type": "string"}}}
+    result = {"allOf": [user, {"oneOf": [_answer(), _error()]}]}
+    return {"type": "object", "required": ["results"], "properties": {"results": {"type": "array", "items": result}}}
+
+
+def _error() -> dict[str, Any]:
+    return {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+
+
+def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
