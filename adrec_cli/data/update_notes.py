@@ -47,7 +47,7 @@ def warn_of_parts(existing: Existing, cut: Cut) -> list[str]:
     valid_from = moment_text(cut.moments["valid_from"])
     return [
         f"all that is new in {existing.manifest.dataset} is held out, later than valid_from, {valid_from}: "
-        "training learns nothing from it; give a later valid_from and test_from"
+        "training learns nothing from it; give later moments, or moments before the newest event, such as -14d"
     ]
 
 

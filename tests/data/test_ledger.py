@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from adrec_cli.errors import InputError
 from tests.data.table_files import START, run, write_csv
-from tests.reference.preprocessing import History, Rated, Rules, make_histories
+from tests.reference.preprocessing import History, Rated, Rules, make_histories, pick_wanted
 
 HEADER = "user_id,item_id,timestamp,rating"
 Night = list[Rated]
@@ -22,7 +22,7 @@ Night = list[Rated]
 ROW = st.tuples(
     st.sampled_from(["1", "2", "3", "10"]),
     st.sampled_from(["2", "10", "9", "007", "x"]),
-    st.integers(START, START + 4),
+    st.integers(0, 4).map(lambda hours: START + 3600 * hours),
     st.integers(1, 3),
 )
 NIGHTS = st.lists(st.lists(ROW, min_size=1, max_size=12), min_size=2, max_size=4)
@@ -34,7 +34,9 @@ RULES = st.builds(
     min_user=st.sampled_from([0, 2, 4]),
     min_item=st.sampled_from([0, 2, 3]),
     max_length=st.sampled_from([0, 3, 4]),
-    moments=st.sampled_from([None, (START + 2, START + 4)]),
+    moments=st.sampled_from([None, (START + 2 * 3600, START + 4 * 3600)]),
+    hours_before=st.sampled_from([None, None, (3, 1)]),
+    unwanted=st.sampled_from([None, None, "9"]),
 )
 
 
@@ -49,7 +51,12 @@ def options_of(rules: Rules) -> dict[str, object]:
         "max_length": rules.max_length,
         "name": "log",
     }
-    if rules.moments is not None:
+    if rules.unwanted is not None:
+        chosen["where"] = (f"item_id != {rules.unwanted}",)
+    if rules.hours_before is not None:
+        valid_from, test_from = (f"-{hours}h" for hours in rules.hours_before)
+        chosen |= {"split": "time", "valid_from": valid_from, "test_from": test_from}
+    elif rules.moments is not None:
         valid_from, test_from = (datetime.fromtimestamp(moment, UTC).isoformat() for moment in rules.moments)
         chosen |= {"split": "time", "valid_from": valid_from, "test_from": test_from}
     return chosen
@@ -62,10 +69,6 @@ def histories_of(folder: Path) -> dict[str, History]:
         user: (list(zip([ids[i] for i in items], [t // 10**6 for t in times], strict=True)), train_end, valid_end)
         for user, items, times, train_end, valid_end in rows
     }
-
-
-def pick_wanted(events: Night, rules: Rules) -> list[tuple[str, str, int]]:
-    return [event[:3] for event in events if rules.min_rating is None or event[3] >= rules.min_rating]
 
 
 def keep_ledger(nights: list[Night], rules: Rules, folder: Path) -> None:

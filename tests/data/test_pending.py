@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,14 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.artifacts.dataset import verify_dataset
+from adrec_cli.artifacts.dataset import recover_dataset, verify_dataset
 from adrec_cli.artifacts.manifest import read_manifest, write_manifest
 from adrec_cli.data.pending import read_pending
-from adrec_cli.errors import ArtifactError
+from adrec_cli.errors import AdrecError, ArtifactError
 from adrec_cli.pipeline.clean import removable
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preview
 from adrec_cli.pipeline.verify import verify
 from tests.data.table_files import START, Row, history, read_sequences, run, write_csv
+from tests.robustness.faults import refusing
 
 SHOP: list[Row] = history("anna", ["a", "b", "c"]) + history("ben", ["a", "b", "c"]) + history("cleo", ["a", "d"])
 NIGHT: list[Row] = history("cleo", ["c"], START + 600)
@@ -89,6 +93,37 @@ def test_a_data_set_made_without_one_says_what_is_gone(shop: Path, tmp_path: Pat
     assert (shop / "pending.parquet").is_file()
     result = run(write_csv(tmp_path / "next.csv", history("cleo", ["b"], START + 900)), tmp_path, update=shop)
     assert result.warnings == []
+
+
+def test_whatever_call_fails_all_files_are_old_or_all_are_new(shop: Path, tmp_path: Path) -> None:
+    night = write_csv(tmp_path / "night.csv", [*NIGHT, ("anna", "d", START + 600), ("dora", "a", START)])
+    whole = tmp_path / "whole" / "shop"
+    shutil.copytree(shop, whole)
+    run(night, tmp_path, update=whole)
+    states = [contents(shop), contents(whole)]
+    assert states[0] != states[1]
+    found, nth = set(), 0
+    while True:
+        nth += 1
+        folder = tmp_path / "tried" / "shop"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(shop, folder)
+        with refusing(folder, nth, errno.EIO) as call, contextlib.suppress(AdrecError):
+            run(night, tmp_path, update=folder)
+        if not call.refused:
+            break
+        recover_dataset(folder)
+        state = contents(folder)
+        assert state in states, f"call {nth}, {call.refused}"
+        found.add(states.index(state))
+        run(night, tmp_path, update=folder)
+        assert contents(folder) == states[1]
+    assert found == {0, 1}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return all that belongs to a data set, whatever is left of a run."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name[0] != "."}
 
 
 def test_it_goes_with_the_filters(shop: Path, tmp_path: Path) -> None:

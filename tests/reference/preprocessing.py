@@ -41,12 +41,16 @@ class Rules:
     min_item: int = 0
     max_length: int = 0
     moments: tuple[int, int] | None = None
-    """Where validation and test begin; None leaves one out."""
+    """Where validation and test begin."""
+    hours_before: tuple[int, int] | None = None
+    """The same, so long before the newest event; this comes first. None and None leave one out."""
+    unwanted: str | None = None
+    """An item whose events are not wanted."""
 
 
 def make_histories(events: list[Rated], rules: Rules) -> dict[str, History]:
     """Return each user's history; the rules one after the other, each as its definition says."""
-    read = [event[:3] for event in events if rules.min_rating is None or event[3] >= rules.min_rating]
+    read = pick_wanted(events, rules)
     keys = id_key({item for _, item, _ in read})
     ordered = sorted(read, key=lambda event: (event[2], keys[event[1]] if rules.ties == "item" else (0, "")))
     if rules.duplicates == "drop":
@@ -55,7 +59,21 @@ def make_histories(events: list[Rated], rules: Rules) -> dict[str, History]:
     histories: dict[str, list[tuple[str, int]]] = {}
     for user, item, time in kept:
         histories.setdefault(user, []).append((item, time))
-    return {user: split(history[-rules.max_length :], rules.moments) for user, history in histories.items()}
+    histories = {user: history[-rules.max_length :] for user, history in histories.items()}
+    moments = rules.moments
+    if rules.hours_before is not None and histories:
+        newest = max(time for history in histories.values() for _, time in history)
+        moments = (newest - 3600 * rules.hours_before[0], newest - 3600 * rules.hours_before[1])
+    return {user: split(history, moments) for user, history in histories.items()}
+
+
+def pick_wanted(events: list[Rated], rules: Rules) -> list[Event]:
+    """Return the events that are rated well enough and of no unwanted item."""
+    return [
+        (user, item, time)
+        for user, item, time, rating in events
+        if item != rules.unwanted and (rules.min_rating is None or rating >= rules.min_rating)
+    ]
 
 
 def leave_the_core(events: list[Event], min_user: int, min_item: int) -> list[Event]:
