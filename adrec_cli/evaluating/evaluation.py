@@ -29,7 +29,7 @@ from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.ranking.bootstrap import metric_intervals
 from adrec_cli.ranking.metrics import metric_table
-from adrec_cli.ranking.protocols import Cases, Protocol, candidate_counts, held_out_cases
+from adrec_cli.ranking.protocols import Cases, Protocol, candidate_counts, held_out_cases, repeated_targets
 from adrec_cli.ranking.slices import slice_table
 from adrec_cli.runtime import resolve_device, set_threads
 from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, REPORTS_FOLDER, SEED_FOLDER, USER_ID
@@ -58,7 +58,7 @@ def evaluate_opened(
     protocol = protocol_of(dataset, options, 0 if negatives is None else negatives.shape[1])
     evaluation = Evaluation(
         **_identity(dataset, checkpoint, options, protocol),
-        **_figures(table, dataset.items[COUNT].to_numpy().astype(np.int64)),
+        **_figures(table, dataset.items[COUNT].to_numpy().astype(np.int64), repeated_targets(dataset.sequences, cases)),
         model=model.name,
         sampling=options.sampled if output in model.sampled_outputs else {},
         beyond_accuracy=beyond,
@@ -93,7 +93,9 @@ def _identity(
     }
 
 
-def _figures(table: pl.DataFrame, item_counts: npt.NDArray[np.int64]) -> dict[str, Any]:
+def _figures(
+    table: pl.DataFrame, item_counts: npt.NDArray[np.int64], repeated: npt.NDArray[np.bool_]
+) -> dict[str, Any]:
     """Return what a report tells of the ranks."""
     ranks, users = table[RANK].to_numpy(), table[USER_ROW].to_numpy()
     target_counts = table[TARGET_COUNT].to_numpy()
@@ -102,7 +104,7 @@ def _figures(table: pl.DataFrame, item_counts: npt.NDArray[np.int64]) -> dict[st
         "intervals": metric_intervals(ranks, users),
         "slices": slice_table(
             ranks, users, target_counts=target_counts, history_lengths=table[HISTORY_LENGTH].to_numpy(),
-            item_counts=item_counts,
+            item_counts=item_counts, repeated=repeated,
         ),
         "users": len(np.unique(users)),
         "cases": len(ranks),

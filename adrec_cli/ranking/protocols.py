@@ -88,6 +88,18 @@ def held_out_cases(sequences: Sequences, part: str) -> Cases:
     return Cases(users=users, starts=starts, ends=ends, targets=sequences.items[ends].astype(np.int64))
 
 
+def repeated_targets(sequences: Sequences, cases: Cases) -> npt.NDArray[np.bool_]:
+    """Return which cases have a target that stands in their history already."""
+    width = sequences.item_count + 1
+    owner = np.repeat(np.arange(sequences.users), sequences.lengths)
+    # The first event of each user and item.
+    keys, first = np.unique(owner * width + sequences.items, return_index=True)
+    wanted = cases.users * width + cases.targets
+    at = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+    found: npt.NDArray[np.bool_] = (keys[at] == wanted) & (first[at] < cases.ends)
+    return found
+
+
 def draw_negatives(sequences: Sequences, cases: Cases, count: int, seed: int) -> npt.NDArray[np.int64]:
     """Draw negatives uniformly, with replacement, from items the user never interacted with, as ReChorus does.
 

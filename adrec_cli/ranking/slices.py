@@ -1,4 +1,4 @@
-"""Parts of the cases that tell where a model is good: head and tail items, long and short histories, cold targets."""
+"""Parts of the cases that tell where a model is good: by item, by history, cold targets, and repeats."""
 
 from __future__ import annotations
 
@@ -40,13 +40,18 @@ def top_threshold(values: Integers, share: float = TOP_SHARE) -> int:
     return int(descending[int(share * len(values))])
 
 
-def slices_of(target_counts: Integers, history_lengths: Integers, item_counts: Integers) -> dict[str, Slice]:
-    """Return the slices by name: head and tail, long and short, warm and cold; the two of a pair make up all cases.
+def slices_of(
+    target_counts: Integers, history_lengths: Integers, item_counts: Integers, repeated: npt.NDArray[np.bool_]
+) -> dict[str, Slice]:
+    """Return the slices by name; the two of a pair make up all cases.
+
+    They are head and tail, long and short, warm and cold, repeat and explore.
 
     Args:
         target_counts: train events of each case's target.
         history_lengths: events before each case's target.
         item_counts: train events of every item of the catalogue.
+        repeated: which targets stand in their history.
     """
     popular, long = top_threshold(item_counts), top_threshold(history_lengths)
     head = item_counts > popular
@@ -60,21 +65,29 @@ def slices_of(target_counts: Integers, history_lengths: Integers, item_counts: I
         "short": Slice(definition=f"histories of at most {long:,} events", chosen=~is_long),
         "warm": Slice(definition="targets with a train event", chosen=~is_cold),
         "cold": Slice(definition="targets without a train event", chosen=is_cold),
+        "repeat": Slice(definition="targets that stand in the history", chosen=repeated),
+        "explore": Slice(definition="targets that are new to the user", chosen=~repeated),
     }
 
 
 def slice_table(
-    ranks: Integers, users: Integers, *, target_counts: Integers, history_lengths: Integers, item_counts: Integers
+    ranks: Integers,
+    users: Integers,
+    *,
+    target_counts: Integers,
+    history_lengths: Integers,
+    item_counts: Integers,
+    repeated: npt.NDArray[np.bool_],
 ) -> dict[str, dict[str, Any]]:
     """Return definition, users, cases, metrics and intervals of each slice; an empty one has no metrics.
 
     Args:
         ranks: 1 for the best, one a case.
         users: whose case it is.
-        target_counts, history_lengths, item_counts: as `slices_of`.
+        target_counts, history_lengths, item_counts, repeated: as `slices_of`.
     """
     found = {}
-    for name, part in slices_of(target_counts, history_lengths, item_counts).items():
+    for name, part in slices_of(target_counts, history_lengths, item_counts, repeated).items():
         of_ranks, of_users = ranks[part.chosen], users[part.chosen]
         found[name] = {
             "definition": part.definition,

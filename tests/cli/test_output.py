@@ -158,7 +158,7 @@ def test_evaluate_shows_slices_and_what_lists_are_like(adrec: Adrec, shop: Path)
     shown = rows(done.stdout)
     names = [row[0] for row in shown]
     start = names.index("slice")
-    assert names[start + 1 : start + 7] == ["head", "tail", "long", "short", "warm", "cold"]
+    assert names[start + 1 : start + 9] == ["head", "tail", "long", "short", "warm", "cold", "repeat", "explore"]
     assert shown[start + 6][1:] == ["0", "-", "-"], "no target is cold"
     assert ["lists", "@5", "@10", "@20", "@50"] in shown
     assert {"coverage", "gini", "novelty", "popularity", "popularity lift"} <= set(names)

@@ -104,7 +104,7 @@ def test_a_global_time_split_has_several_ranks_a_user(tmp_path):
     assert found.cases == len(ranks) > found.users == len(np.unique(ranks.users))
     assert (np.diff(ranks.users) >= 0).all()
     assert metric_table(ranks.ranks, ranks.users) == found.metrics
-    for pair in (("head", "tail"), ("long", "short"), ("warm", "cold")):
+    for pair in (("head", "tail"), ("long", "short"), ("warm", "cold"), ("repeat", "explore")):
         assert sum(found.slices[name]["cases"] for name in pair) == found.cases
     low, high = found.intervals["ndcg@10"]
     assert low < found.metrics["ndcg@10"] < high

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from adrec_cli.ranking.protocols import candidate_counts, held_out_cases
+from adrec_cli.ranking.protocols import candidate_counts, held_out_cases, repeated_targets
 from tests.ranking.test_scores import made
 
 
@@ -16,3 +18,12 @@ def test_candidates_are_those_that_compete():
     assert candidate_counts(sequences, cases, mask_seen=True).tolist() == [7, 8]
     negatives = np.array([[4, 4, 5, 3], [3, 3, 3, 3]])
     assert candidate_counts(sequences, cases, negatives=negatives).tolist() == [4, 1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(1, 5), min_size=3, max_size=9), min_size=1, max_size=6))
+def test_a_target_is_a_repeat_if_it_stands_in_its_own_history(histories):
+    sequences = made(histories, items=5)
+    for part, ahead in (("valid", 2), ("test", 1)):
+        expected = [history[-ahead] in history[:-ahead] for history in histories]
+        assert repeated_targets(sequences, held_out_cases(sequences, part)).tolist() == expected
