@@ -26,7 +26,6 @@ FOUND: Final = TimeOptions()
 def read_times(
     column: pl.Series,
     path: Path,
-    *,
     options: TimeOptions = FOUND,
 ) -> pl.Series:
     """Return the times of a column under its name, in an order that is right; null for what is no time.

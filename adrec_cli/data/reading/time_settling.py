@@ -33,6 +33,9 @@ _ORDERS: Final[dict[DayMonth, str]] = {"dmy": "day before month", "mdy": "month 
 # Of the dates that read one way only, so many must agree: the rest are typing errors, not another form.
 _AGREE: Final = 0.9
 
+_DAY: Final = 26 * 3600 * 10**6
+"""No zone is farther from UTC, in microseconds."""
+
 Numbers = NDArray[np.int64] | NDArray[np.float64]
 
 
@@ -98,11 +101,14 @@ def settle_times(tables: Sequence[ReadTimes], options: TimeOptions, now: datetim
     settled = SettledTimes()
     clocks = [0, 0]
     for table in tables:
-        times, good = _convert(table, found, digits, order, ranged=options.unit is None or not options.unit_is_said)
         # Numbers since 1970 have no zone of their own; dates written as numbers have.
-        local = digits is not None if table in numbers else table.reading.kind in ("text", "native")
-        if local and options.zone != UTC_ZONE:
+        dates = digits is not None if table in numbers else table.reading.kind in ("text", "native")
+        local = dates and options.zone != UTC_ZONE
+        ranged = not dates and not (options.unit is not None and options.unit_is_said)
+        times, good = _convert(table, found, digits, order, ranged=ranged, slack=_DAY if local else 0)
+        if local:
             times = _shift(table, times, options.zone, clocks)
+            good = good & plausible(times, "us")
         settled.times.append(times)
         settled.good.append(good)
     settled.timed = all(table.reading.kind != "none" for table in tables) and found != "order"
@@ -182,7 +188,7 @@ def _day(microseconds: int) -> str:
 
 
 def _convert(
-    table: ReadTimes, unit: TimeUnit | None, digits: int | None, order: DayMonth | None, *, ranged: bool
+    table: ReadTimes, unit: TimeUnit | None, digits: int | None, order: DayMonth | None, *, ranged: bool, slack: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return a table's times in microseconds, 0 where a row is not good, and which rows are."""
     kind, values, good = table.reading.kind, table.values, table.good
@@ -196,7 +202,7 @@ def _convert(
         if digits is not None:
             values, dates = read_calendar(values, digits)
             good, own = good & dates, "us"
-    wrong = ~plausible(values, own, found=ranged and kind in ("integer", "float") and digits is None) & good
+    wrong = ~plausible(values, own, found=ranged, slack=slack) & good
     if wrong.any():
         good = good & ~wrong
     if not good.all():

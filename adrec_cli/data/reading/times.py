@@ -34,15 +34,24 @@ def find_unit(values: NDArray[np.int64] | NDArray[np.float64]) -> TimeUnit | Non
     return next((unit for unit in units if middle >= _UNIT_FLOOR[unit]), None)
 
 
-def plausible(values: NDArray[np.int64] | NDArray[np.float64], unit: TimeUnit, *, found: bool) -> NDArray[np.bool_]:
-    """Return which times lie between the epoch and 2100 (and, when the unit was found, in its range)."""
+def plausible(
+    values: NDArray[np.int64] | NDArray[np.float64], unit: TimeUnit, *, found: bool = False, slack: int = 0
+) -> NDArray[np.bool_]:
+    """Return which times lie between the epoch and 2100.
+
+    Args:
+        values: numbers of the unit.
+        unit: of these.
+        found: whether the unit was found: then they must lie in its range.
+        slack: by how much of the unit they may lie outside.
+    """
     if unit == "order":
         # Positions are stored as they are: a fraction would be lost, and with it the order.
         whole: NDArray[np.bool_] = (values == np.rint(values)) & (np.abs(values) < 1 << 62)
         return whole
     low = _UNIT_FLOOR[unit] if found else 0
-    high = min(LATEST * _PER_SECOND[unit], np.iinfo(np.int64).max)
-    result: NDArray[np.bool_] = (values >= low) & (values < high)
+    high = min(LATEST * _PER_SECOND[unit] + slack, np.iinfo(np.int64).max)
+    result: NDArray[np.bool_] = (values >= low - slack) & (values < high)
     return result
 
 
