@@ -139,3 +139,13 @@ def test_an_update_can_be_previewed(shop: Path, tmp_path: Path) -> None:
     assert seen.dataset == "shop"
     assert seen.statistics["interactions"] == 6
     assert {path.name: path.read_bytes() for path in shop.iterdir()} == before
+
+
+def test_a_night_without_a_wanted_event_adds_nothing(tmp_path: Path) -> None:
+    header = "user_id,item_id,timestamp,event"
+    first = [("anna", "milk", START, "buy"), ("anna", "tea", START + 1, "view")]
+    folder = run(write_csv(tmp_path / "shop.csv", first, header), tmp_path / "ws", where=("event = buy",)).folder
+    night = write_csv(tmp_path / "night.csv", [("ben", "tea", START + 2, "view")], header)
+    assert run(night, tmp_path / "ws", update=folder).manifest.statistics["interactions"] == 1
+    with pytest.raises(InputError, match="no row meets"):
+        run(night, tmp_path / "ws", update=folder, where=("event = bought",))
