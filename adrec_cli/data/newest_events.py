@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,7 @@ import polars as pl
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.data.datasets import Filters
 from adrec_cli.data.options import PreprocessOptions, settle
-from adrec_cli.data.plan import Plan
+from adrec_cli.data.plan import Plan, find_join
 from adrec_cli.data.reading.remembered import describe_misfit, recall_reading, said_options
 from adrec_cli.data.reading.source_content import read_source, recognise_file, scratch_folder
 from adrec_cli.data.request_files import read_events
@@ -41,6 +42,8 @@ def read_newest_events(path: Path, manifest: Manifest) -> pl.DataFrame:
         misfit = describe_misfit(table, remembered, rating_needed=settings.min_rating is not None)
         if misfit and {USER_ID, ITEM_ID} <= {*table.columns, *first_row}:
             return read_events(path)
+        join, _ = find_join(None, settings, remembered, (path,))
+        plan = replace(plan, join=join)
         interactions = read_source(plan, scratch).interactions
     events = pl.DataFrame(
         {

@@ -38,6 +38,8 @@ class PreprocessOptions:
         timestamp_unit: s, ms, us, ns, or order for numbers that are no times; found if None.
         timestamp_format: of strptime, or iso, dmy, mdy, month-name, yyyymmdd, epoch-s (ms, us, ns); found if None.
         timezone: IANA name, of times and moments that say none; UTC if None.
+        join: file with a row for each order, session or basket of the events, whose columns come behind theirs.
+        on: the column that both have, or "order_id=id" where its name differs there.
         where: conditions that an event must meet, such as "event in view,purchase"; an empty one takes back those of
             the data set that is added to.
         min_rating: interactions rated below it are left out.
@@ -70,6 +72,8 @@ class PreprocessOptions:
     timestamp_unit: TimeUnit | None = None
     timestamp_format: str | None = None
     timezone: str | None = None
+    join: Path | None = None
+    on: str | None = None
     where: Sequence[str] | None = None
     min_rating: float | None = None
     min_interactions: int | None = None
@@ -103,6 +107,8 @@ class PreprocessOptions:
                     "each other",
                     hint="leave one out",
                 )
+        if self.on is not None and self.join is None and self.update is None:
+            raise UsageError("--on says what --join is joined on", hint="give that too: --join FILE")
         if self.timezone is not None:
             check_zone(self.timezone)
         _one_of("--on-bad-row", self.on_bad_row, BAD_ROW_POLICIES)
@@ -154,6 +160,8 @@ class Settings:
     timestamp_unit: TimeUnit | None
     timestamp_format: str | None
     timezone: str | None
+    join: str | None
+    on: str | None
     where: tuple[str, ...]
     min_rating: float | None
     min_user_interactions: int
@@ -224,6 +232,8 @@ def settle(
         timestamp_unit=_unit(options, before, form),
         timestamp_format=_format(options, before),
         timezone=timezone,
+        join=before.get("join") if options.join is None else options.join.name,
+        on=options.on or before.get("on"),
         where=tuple(filter(None, before.get("where") or () if options.where is None else options.where)),
         min_rating=_first(options.min_rating, filters.min_rating),
         min_user_interactions=_first(

@@ -22,10 +22,11 @@ from adrec_cli.data.demo import DEMO_SEED, DEMO_VERSION
 from adrec_cli.data.options import PreprocessOptions, Settings, settle, spell_command
 from adrec_cli.data.raw_files import FoundFiles, expand_path, find_item_file, find_source
 from adrec_cli.data.reading.item_columns import MetadataColumns
+from adrec_cli.data.reading.joining import JoinSource
 from adrec_cli.data.reading.remembered import Remembered
 from adrec_cli.data.reading.roles import Column
 from adrec_cli.data.reading.steady_files import SteadyFile, look_at
-from adrec_cli.errors import UsageError
+from adrec_cli.errors import InputError, UsageError
 
 CACHE_FOLDER: Final = ".raw"
 _PARTS: Final = {"train": 0, "valid": 1, "val": 1, "validation": 1, "dev": 1, "test": 2}
@@ -60,6 +61,7 @@ class Plan:
         paths: the files, none for a generated data set.
         parts: 0, 1 or 2 for each file that is train, valid or test; None otherwise.
         item: the item file, None if there is none.
+        join: the file that is joined to the events, None if none is.
         settings: resolved options.
         remembered: how the data set that is added to was read, less what the options say; None for a new one.
         command: what was typed, without the columns, for hints.
@@ -75,6 +77,7 @@ class Plan:
     item: ItemSource | None
     settings: Settings
     expected: Expected | None
+    join: JoinSource | None = None
     remembered: Remembered | None = None
     command: str = ""
     notes: tuple[str, ...] = ()
@@ -126,7 +129,8 @@ def make_plan(
             beside = find_item_file(spec, found, raw=raw, cache=cache)
             item = None if beside is None else _item_source(*beside, options.items_column)
         plan = _plan_named(spec, found, item, options, inherited)
-        return replace(plan, remembered=remembered, command=command)
+        join, notes = find_join(options.join, plan.settings, remembered, plan.paths)
+        return replace(plan, remembered=remembered, command=command, join=join, notes=(*plan.notes, *notes))
     if options.items_column is not None and options.items is None:
         raise UsageError("--items-column names a column of the item file", hint="give that too: --items FILE")
     if options.variant is not None:
@@ -139,19 +143,54 @@ def make_plan(
     if len(by_part) == 3:
         # A folder of a published split may hold more than its three parts: item files, say.
         parts, paths = (0, 1, 2), tuple(by_part[part] for part in range(3))
+    settings = settle(options, None, Filters(), inherited)
+    join, join_notes = find_join(options.join, settings, remembered, paths)
     return Plan(
         dataset=name,
-        notes=(*notes, *item_notes),
+        notes=(*notes, *item_notes, *join_notes),
         spec=None,
         form=None,
         paths=paths,
         parts=parts,
         item=item,
-        settings=settle(options, None, Filters(), inherited),
+        settings=settings,
         expected=None,
+        join=join,
         remembered=remembered,
         command=command,
     )
+
+
+def find_join(
+    given: Path | None, settings: Settings, remembered: Remembered | None, paths: Sequence[Path]
+) -> tuple[JoinSource | None, tuple[str, ...]]:
+    """Return the file that is joined to the events, as given, else the remembered one beside them; and what to say.
+
+    Args:
+        given: the file that was asked for.
+        settings: name the file and the key.
+        remembered: how the data set that is added to was read.
+        paths: of the events.
+
+    Raises:
+        UsageError: nothing says what it is joined on.
+        InputError: the data set was read with one, and it is neither given nor here.
+    """
+    if settings.join is None:
+        return None, ()
+    if settings.on is None:
+        raise UsageError(f"--join {settings.join} needs the column both files have", hint="for example: --on order_id")
+    if given is not None:
+        return JoinSource(path=given, on=settings.on), ()
+    beside = paths[0].parent / settings.join
+    name = "the data set" if remembered is None else remembered.dataset
+    if not beside.is_file():
+        raise InputError(
+            f"{name} was read with {settings.join} joined to its events, which is not beside {paths[0]}",
+            hint="give the file with the new rows: --join FILE",
+        )
+    note = f"{beside} is joined to the events, as {settings.join} was before"
+    return JoinSource(path=beside, on=settings.on), (note,)
 
 
 def look_at_sources(plan: Plan) -> list[SteadyFile]:
@@ -160,7 +199,8 @@ def look_at_sources(plan: Plan) -> list[SteadyFile]:
     Raises:
         InputError: a file cannot be read.
     """
-    return [look_at(path) for path in (*plan.paths, *([plan.item.path] if plan.item else []))]
+    beside = [source.path for source in (plan.item, plan.join) if source is not None]
+    return [look_at(path) for path in (*plan.paths, *beside)]
 
 
 def describe_sources(plan: Plan, files: Sequence[SteadyFile]) -> list[dict[str, Any]]:

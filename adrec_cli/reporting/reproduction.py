@@ -24,7 +24,7 @@ _CUT = (
 )  # fmt: skip
 _READING = (
     "user_column", "item_column", "timestamp_column", "rating_column", "separator", "encoding", "timestamp_unit",
-    "timestamp_format", "timezone",
+    "timestamp_format", "timezone", "join", "on",
 )  # fmt: skip
 
 
@@ -46,13 +46,14 @@ def preprocess_command(manifest: Manifest, *, has_item_file: bool) -> str:
             variant = load_dataset_spec(name).variants.get(str(given["variant"]))
             filters = filters if variant is None else variant.filters
     else:
-        files = [str(source.get("name")) for source in manifest.sources]
+        files = [str(source.get("name")) for source in manifest.sources if source.get("name") != given.get("join")]
         words += files[:1]
         words += [] if Path(files[0]).name.split(".")[0] == name else ["--name", name]
         words += ["--items", files[1]] if has_item_file and len(files) == 2 else []
         words += _flags({key: given.get(key) for key in _READING if given.get(key) is not None})
         if given.get("header") is not None:
             words.append("--header" if given["header"] else "--no-header")
+        words += [word for condition in given.get("where") or () for word in ("--where", str(condition))]
         words += ["--keep-blanks"] if given.get("keep_blanks") else []
     usual = settle(PreprocessOptions(), None, dataclasses.replace(filters, split=None)).parameters()
     usual["split"] = filters.split

@@ -64,6 +64,15 @@ class Columns:
         str | None,
         option("--encoding", panel=_COLUMNS, metavar="NAME", help="Encoding of a text file, such as latin-1."),
     ] = None
+    join: Annotated[
+        Path | None,
+        option("--join", panel=_COLUMNS, metavar="FILE", dir_okay=False,
+                help="File with a row for each order, basket or session, which says whose and when it is."),
+    ] = None  # fmt: skip
+    on: Annotated[
+        str | None,
+        option("--on", panel=_COLUMNS, metavar="COLUMN", help="Column both files have; order_id=id if names differ."),
+    ] = None
     where: Annotated[
         list[str] | None,
         option("--where", panel=_COLUMNS, metavar="CONDITION", help="Only events that meet it: 'event in view,buy'."),

@@ -56,8 +56,7 @@ def bad_rows_error(examples: list[BadRow], count: int, *, rows: int | None = Non
 
 def record_place(table: Table, record: int) -> str:
     """Return "line n" for the record with this number, counted from 0 without the header."""
-    if table.unfolding is not None:
-        return record_place(table.unfolding.rows, record)
+    table = table.rows
     if table.record_lines is not None:
         return f"line {table.record_lines[record]}"
     if table.layout in ("parquet", "arrow"):
@@ -77,7 +76,7 @@ def read_records(table: Table) -> Iterator[tuple[int, list[str], str]]:
     lists: list[str] = []
     if table.unfolding is not None:
         lists = [name for name, dtype in table.unfolding.types.items() if isinstance(dtype, pl.List)]
-        table = table.unfolding.rows
+    table = table.rows
     if table.layout == "delimited":
         yield from _delimited_records(table)
         return
@@ -102,7 +101,7 @@ def drop_malformed(table: Table, scratch: Path) -> tuple[Table, list[BadRow], in
     Returns:
         the table over the copy, the first examples of what was left out, and how many there were.
     """
-    rows = table if table.unfolding is None else table.unfolding.rows
+    rows = table.rows
     target = scratch / f"{len(list(scratch.iterdir()))}-clean-{table.path.name}"
     examples: list[BadRow] = []
     count = 0
@@ -129,9 +128,7 @@ def drop_malformed(table: Table, scratch: Path) -> tuple[Table, list[BadRow], in
             lines.append(line)
     decoded = replace(table.decoded, plain=target)
     clean = replace(rows, decoded=decoded, header=False, blank_lines=0, record_lines=lines)
-    if table.unfolding is not None:
-        clean = replace(table, decoded=decoded, unfolding=replace(table.unfolding, rows=clean))
-    return clean, examples, count
+    return table.with_rows(clean), examples, count
 
 
 def _delimited_records(table: Table) -> Iterator[tuple[int, list[str], str]]:

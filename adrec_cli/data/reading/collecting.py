@@ -14,6 +14,7 @@ from adrec_cli.data.ids import id_values, no_id_type, normal_ids
 from adrec_cli.data.reading import scanning
 from adrec_cli.data.reading.bad_rows import bad_rows_error, drop_malformed
 from adrec_cli.data.reading.column_names import names_a_session
+from adrec_cli.data.reading.joining import join_table
 from adrec_cli.data.reading.list_order import order_lists
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import ReadReport
@@ -81,6 +82,7 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     Raises:
         InputError: a column is missing, the file is damaged, or a row is malformed and bad rows are errors.
     """
+    table = _join(table, options, report, scratch)
     cells = None if options.remembered is None else options.remembered.get("item_cells")
     wanted = [condition.column for condition in options.where]
     table, request = unfold(table, options.role_request(), cells=cells, wanted=wanted)
@@ -99,18 +101,40 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     try:
         return _normalise(_read_events(table, roles, options), options, report)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        if table.layout in ("parquet", "arrow"):
-            raise _unreadable(table, error) from error
-        clean, examples, count = drop_malformed(table, scratch)
-        if count and options.on_bad_row == "error":
-            raise bad_rows_error(examples, count) from error
-        report.bad += count
-        report.rows += count
-        report.examples += examples
+        clean = _without_malformed(table, options, report, scratch, error)
         try:
             return _normalise(_read_events(clean, roles, options), options, report)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as second:
             raise _unreadable(table, second) from second
+
+
+def _join(table: Table, options: ReadOptions, report: ReadReport, scratch: Path) -> Table:
+    """Return a table with the columns of the file that is joined, itself if none is."""
+    if options.join is None:
+        return table
+    try:
+        return join_table(table, options.join, report)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        clean = _without_malformed(table, options, report, scratch, error)
+        try:
+            return join_table(clean, options.join, report)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as second:
+            raise _unreadable(table, second) from second
+
+
+def _without_malformed(
+    table: Table, options: ReadOptions, report: ReadReport, scratch: Path, error: BaseException
+) -> Table:
+    """Return a copy of a table without its malformed records, which are counted or raised."""
+    if table.layout in ("parquet", "arrow"):
+        raise _unreadable(table, error) from error
+    clean, examples, count = drop_malformed(table, scratch)
+    if count and options.on_bad_row == "error":
+        raise bad_rows_error(examples, count) from error
+    report.bad += count
+    report.rows += count
+    report.examples += examples
+    return clean
 
 
 def _say_what_columns_mean(report: ReadReport, roles: Roles, table: Table) -> None:

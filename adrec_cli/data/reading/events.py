@@ -167,9 +167,7 @@ def _describe_time(one: CollectedTable, place: str, got: str, options: ReadOptio
 
 def _row_text(table: Table, record: int) -> str:
     """Return the row of a table that an event comes from, as text."""
-    if table.unfolding is None:
-        return ""
-    rows = table.unfolding.rows
+    rows = table.rows
     values = scan(rows, range(len(rows.columns))).slice(record, 1).collect().drop(scanning.BLANK, OVERFLOW).row(0)
     return ", ".join(str(value) for value in values)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adrec_cli.data.reading.bad_rows import BadRowPolicy
+from adrec_cli.data.reading.joining import JoinTable
 from adrec_cli.data.reading.remembered import Remembered
 from adrec_cli.data.reading.roles import Column, Role, RoleRequest, TimeColumn
 from adrec_cli.data.reading.time_options import TimeOptions
@@ -25,6 +26,7 @@ class ReadOptions:
         min_rating: interactions below it are left out; None reads no ratings.
         on_bad_row: "error" stops at the first, "skip" leaves them out and counts them.
         keep_blanks: blanks around an id belong to it.
+        join: the file whose columns come behind those of the events; None if none do.
         where: conditions that an event must meet; no others are read.
         remembered: how the data set that is added to was read: its columns stand above those asked for (which are
             those of the first reading), and for other options what was found then stands where nothing is asked for.
@@ -41,6 +43,7 @@ class ReadOptions:
     min_rating: float | None = None
     on_bad_row: BadRowPolicy = "error"
     keep_blanks: bool = False
+    join: JoinTable | None = None
     where: tuple[Condition, ...] = ()
     remembered: Remembered | None = None
     command: str = ""

@@ -32,6 +32,7 @@ class ReadReport:
         rows: interactions in the sources, bad ones included.
         below_rating: left out by the least rating.
         unmet: left out by conditions.
+        unmatched: a line for each file with rows whose key the joined file does not have.
         bad: rows left out because they could not be read.
         examples: the first of these.
         form: how the rows are written, in words.
@@ -49,6 +50,7 @@ class ReadReport:
     rows: int = 0
     below_rating: int = 0
     unmet: int = 0
+    unmatched: list[str] = field(default_factory=list)
     bad: int = 0
     examples: list[BadRow] = field(default_factory=list)
     form: str = ""
@@ -87,7 +89,7 @@ class ReadReport:
         return lines
 
     def warnings(self) -> list[str]:
-        """Return the lines about rows that were left out because they could not be read."""
+        """Return the lines about rows that were left out because they could not be read or joined, and about doubts."""
         bad = [f"{self.bad:,} bad rows were left out of {self.rows:,}"] if self.bad else []
         shown = [f"left out: {example}" for example in self.examples]
-        return [*bad, *shown, *self.time_warnings, *self.doubts]
+        return [*bad, *shown, *self.unmatched, *self.time_warnings, *self.doubts]

@@ -14,7 +14,7 @@ from adrec_cli.errors import InputError
 
 READING_OPTIONS: Final = (
     "user_column", "item_column", "timestamp_column", "rating_column", "header", "separator", "encoding",
-    "timestamp_unit", "timestamp_format", "timezone", "where", "on_bad_row", "keep_blanks",
+    "timestamp_unit", "timestamp_format", "timezone", "where", "join", "on", "on_bad_row", "keep_blanks",
 )  # fmt: skip
 """Options of reading: fields of `PreprocessOptions` and `Settings`, and, but for the columns, keys of a reading."""
 
@@ -159,7 +159,7 @@ def describe_misfit(table: Table, remembered: Remembered, *, rating_needed: bool
     if remembered.get("header") is False and not table.header and names_columns(first_row):
         return f"expected {expected}; found a header, {', '.join(first_row[:SHOWN_COLUMNS])}"
     missing = [role for role in needed if not _has(table, columns[role])]
-    if missing or (width is not None and columns and width != len(table.columns)):
+    if missing or (width is not None and columns and width != len(table.rows.columns)):
         return f"expected {expected}; found {', '.join(table.columns[:SHOWN_COLUMNS])}"
     return ""
 

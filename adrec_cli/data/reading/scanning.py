@@ -8,10 +8,11 @@ from typing import Final
 import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
-from adrec_cli.data.reading.table import Table
+from adrec_cli.data.ids import normal_text
+from adrec_cli.data.reading.table import Joining, Table
 from adrec_cli.data.reading.unfolding import BLANK, OVERFLOW, unfold_rows
 
-__all__ = ["BLANK", "OVERFLOW", "scan", "scan_lines"]
+__all__ = ["BLANK", "OVERFLOW", "join_key", "scan", "scan_lines"]
 
 _NO: Final = pl.lit(False)
 
@@ -38,6 +39,8 @@ def scan(table: Table, positions: Sequence[int], *, rows: int | None = None) -> 
 
 
 def _scan_rows(table: Table, positions: Sequence[int], types: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+    if table.joining is not None:
+        return _scan_joined(table.joining, positions, types)
     plain = literal(table.decoded.plain)
     if table.layout in ("parquet", "arrow"):
         frame = pl.scan_parquet(plain) if table.layout == "parquet" else pl.scan_ipc(plain)
@@ -70,6 +73,27 @@ def _scan_rows(table: Table, positions: Sequence[int], types: Mapping[str, pl.Da
     # Looking at every column makes polars complain of rows with more fields; it is silent if some are not read.
     blank = pl.all_horizontal(pl.col(name).is_null() for name in every)
     return frame.select(*(f"c{place}" for place in positions), blank.alias(BLANK), _NO.alias(OVERFLOW))
+
+
+def _scan_joined(joining: Joining, positions: Sequence[int], types: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+    """Return rows with the columns of another file behind their own; a row without a match is blank."""
+    width = len(joining.rows.columns)
+    own = [place for place in positions if place < width]
+    foreign = {place: joining.behind[place - width] for place in positions if place >= width}
+    rows = _scan_rows(joining.rows, sorted({*own, joining.key}), types)
+    rows = rows.select(*(f"c{place}" for place in own), BLANK, OVERFLOW, key=join_key(pl.col(f"c{joining.key}")))
+    other = _scan_rows(joining.other, sorted({*foreign.values(), joining.other_key}), {})
+    named = {f"c{place}": pl.col(f"c{theirs}") for place, theirs in foreign.items()}
+    key = join_key(pl.col(f"c{joining.other_key}"))
+    other = other.select(**named, key=key, matched=pl.lit(True)).filter(pl.col("key").is_not_null())
+    joined = rows.join(other, on="key", how="left", maintain_order="left")
+    blank = pl.col(BLANK) | pl.col("matched").is_null()
+    return joined.select(*(f"c{place}" for place in positions), blank.alias(BLANK), OVERFLOW)
+
+
+def join_key(column: pl.Expr) -> pl.Expr:
+    """Return a key as it is compared: as an id is, so that 17.0 meets 17."""
+    return normal_text(column.cast(pl.String))
 
 
 def scan_lines(table: Table) -> pl.LazyFrame:

@@ -24,6 +24,7 @@ from adrec_cli.data.reading.decoding import Decoded, decode
 from adrec_cli.data.reading.events import read_interactions
 from adrec_cli.data.reading.item_columns import EventItems, recognise_items
 from adrec_cli.data.reading.item_metadata import ItemFile, read_item_file
+from adrec_cli.data.reading.joining import JoinTable
 from adrec_cli.data.reading.literal_lines import as_json_lines
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import ReadReport
@@ -96,7 +97,7 @@ def read_source(plan: Plan, scratch: Path) -> SourceContent:
         )
     tables = [recognise_file(path, plan, scratch) for path in plan.paths]
     _check_alike(tables)
-    options = _read_options(plan)
+    options = _read_options(plan, scratch)
     interactions, report = read_interactions(tables, options, parts=plan.parts, scratch=scratch)
     items = _read_items(plan, interactions, report, scratch)
     return SourceContent(
@@ -154,7 +155,8 @@ def recognise_file(path: Path, plan: Plan, scratch: Path) -> Table:
         separator = separator or plan.remembered.get("separator")
         header = plan.remembered.get("header") if header is None else header
     asked = (settings.user_column, settings.item_column, settings.timestamp_column, settings.rating_column)
-    named = {column for column in asked if isinstance(column, str) and not column.isdecimal()}
+    keys = () if plan.join is None else plan.join.keys
+    named = {column for column in (*asked, *keys) if isinstance(column, str) and not column.isdecimal()}
     return recognise(decoded, separator=separator, header=header, columns=columns, named=named)
 
 
@@ -176,7 +178,17 @@ def _check_alike(tables: list[Table]) -> None:
             )
 
 
-def _read_options(plan: Plan) -> ReadOptions:
+def _recognise_joined(plan: Plan, scratch: Path) -> JoinTable | None:
+    if plan.join is None:
+        return None
+    settings = plan.settings
+    asked = (settings.user_column, settings.item_column, settings.timestamp_column, settings.rating_column)
+    named = {column for column in (*asked, *plan.join.keys) if isinstance(column, str) and not column.isdecimal()}
+    table = recognise(_decode(plan.join.path, None, scratch), named=named)
+    return JoinTable(source=plan.join, table=table)
+
+
+def _read_options(plan: Plan, scratch: Path) -> ReadOptions:
     settings = plan.settings
     return ReadOptions(
         user=settings.user_column,
@@ -189,6 +201,7 @@ def _read_options(plan: Plan) -> ReadOptions:
         min_rating=settings.min_rating,
         on_bad_row=settings.on_bad_row,
         keep_blanks=settings.keep_blanks,
+        join=_recognise_joined(plan, scratch),
         where=tuple(parse_condition(text) for text in settings.where),
         remembered=plan.remembered,
         command=plan.command,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -36,6 +36,7 @@ class Table:
         sample: the first rows as text, in the same order.
         notes: what was assumed, to be said to the user.
         record_lines: the line each record stood in, where `plain` is a copy without malformed records.
+        joining: how the columns of another file come behind the file's own; None if none do.
         unfolding: how the rows, which hold lists or objects, become the events that `columns` describes.
     """
 
@@ -50,7 +51,24 @@ class Table:
     dtypes: tuple[pl.DataType, ...] = ()
     notes: tuple[str, ...] = ()
     record_lines: Sequence[int] | None = None
+    joining: Joining | None = None
     unfolding: Unfolding | None = None
+
+    @property
+    def rows(self) -> Table:
+        """The table as its own file has it: not joined, and one row a record."""
+        if self.unfolding is not None:
+            return self.unfolding.rows.rows
+        return self if self.joining is None else self.joining.rows
+
+    def with_rows(self, rows: Table) -> Table:
+        """Return the same table over another copy of its own file."""
+        if self.unfolding is not None:
+            under = self.unfolding.rows.with_rows(rows)
+            return replace(self, decoded=rows.decoded, unfolding=replace(self.unfolding, rows=under))
+        if self.joining is not None:
+            return replace(self, decoded=rows.decoded, joining=replace(self.joining, rows=rows))
+        return rows
 
     @property
     def lines_before(self) -> int:
@@ -110,3 +128,21 @@ class Unfolding:
         """Return the columns of the rows that some columns of the events come from."""
         needed = {*positions, *(() if self.item is None else (self.item,)), *(self.held_out or ())}
         return sorted({self.leaves[position].place for position in needed})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joining:
+    """How the columns of another file come behind those of a file.
+
+    Attributes:
+        rows: the file itself.
+        other: the file that has one row for each key.
+        key, other_key: positions of the key, in the one and in the other.
+        behind: positions, in the other file, of the columns that come behind the file's own.
+    """
+
+    rows: Table
+    other: Table
+    key: int
+    other_key: int
+    behind: tuple[int, ...]
