@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -15,7 +16,20 @@ from adrec_cli.training.losses import denoising_errors
 from adrec_cli.training.ranking_loss import RankingLoss
 from adrec_cli.training.stages import Stage
 
-_AUTOCAST_DTYPES = {"float32": None, "bf16": torch.bfloat16}
+_AUTOCAST_DTYPES = {"float32": None, "medium": None, "bf16": torch.bfloat16}
+_PRODUCTS = {"float32": "highest", "medium": "medium", "bf16": "highest"}
+"""Of float32 numbers, as `torch.set_float32_matmul_precision` calls them."""
+
+
+@contextmanager
+def _products_of(precision: str) -> Iterator[None]:
+    """Multiply float32 matrices in a precision for a while: what is ranked with has the one it had before."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(_PRODUCTS[precision])
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 class Objective:
@@ -31,7 +45,7 @@ class Objective:
             precision: of the network's matrix products, one of `stages.PRECISIONS`; losses are float32 whatever it is.
         """
         self.stage, self.model, self.ranking_loss = stage, model, ranking_loss
-        self.autocast_dtype = _AUTOCAST_DTYPES[precision]
+        self.precision, self.autocast_dtype = precision, _AUTOCAST_DTYPES[precision]
         self.weights = {stage.ranking_loss: stage.ce_weight, "mse": stage.mse_weight, "contrast": stage.contrast_weight}
 
     def backward(
@@ -65,10 +79,11 @@ class Objective:
         for batch, generator, count in zip(batches, generators, examples, strict=True):
             of_targets = count / sum(examples)
             share = {self.stage.ranking_loss: of_targets, "mse": batch.sequences / sequences, "contrast": of_targets}
-            losses, found = self._losses(batch, generator, where)
+            with _products_of(self.precision):
+                losses, found = self._losses(batch, generator, where)
+                self._add_gradients([self.weights[name] * share[name] * loss for name, loss in losses.items()], trained)
             for name, value in found.items():
                 values[name] = values.get(name, 0.0) + share[name] * value
-            self._add_gradients([self.weights[name] * share[name] * loss for name, loss in losses.items()], trained)
         return values, sum(examples)
 
     def backward_unseen(
@@ -83,9 +98,10 @@ class Objective:
         Returns:
             The losses by name, without their weights; whether they are finite is not looked at.
         """
-        outputs = self._outputs(batch, generator)
-        losses = self._losses_of(batch, outputs, self._vectors_VD(outputs), generator)
-        self._add_gradients([self.weights[name] * loss for name, loss in losses.items()], trained)
+        with _products_of(self.precision):
+            outputs = self._outputs(batch, generator)
+            losses = self._losses_of(batch, outputs, self._vectors_VD(outputs), generator)
+            self._add_gradients([self.weights[name] * loss for name, loss in losses.items()], trained)
         return losses
 
     def _add_gradients(self, weighted: list[torch.Tensor], trained: Mapping[str, torch.nn.Parameter]) -> None:

@@ -13,7 +13,7 @@ SCHEDULES = ("constant", "cosine")
 WINDOWS = ("newest", "all")
 SAMPLES = ("sequences", "prefixes")
 KEEP = ("best", "last")
-PRECISIONS = ("float32", "bf16")
+PRECISIONS = ("float32", "medium", "bf16")
 EMBEDDING_OPTIMIZERS = ("adam", "sparse_adam", "rowwise_adagrad")
 RANKING_LOSSES = ("ce", "sampled_softmax", "bce", "gbce", "bpr_max", "top1_max")
 
@@ -110,7 +110,9 @@ class TrainingConfig:
         batch_size: samples a step.
         accumulate: parts a step's samples are computed in, one after the other: memory is that of a part, the
             gradient that of the whole.
-        precision: of the network's matrix products, "float32" or "bf16"; weights and losses are float32 always.
+        precision: of matrix products in training: "float32"; "medium", where a product rounds what it multiplies, to
+            bf16 on a CPU that can and to tf32 on a GPU, and adds up in float32; or "bf16" within the network, whose
+            results are rounded too. Weights and losses are float32 always, and so is all that ranks.
         compile: run the Transformer blocks through torch.compile.
         embedding_optimizer: "adam" steps all item vectors at every step; "sparse_adam" and "rowwise_adagrad" only those
             the step used, which a large catalogue with a loss over drawn negatives needs.

@@ -7,10 +7,11 @@ import dataclasses
 import pytest
 import torch
 
-from adrec_cli.errors import UsageError
+from adrec_cli.errors import DivergedError, UsageError
 from adrec_cli.models.registry import model_entry
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.loop import StageTraining
+from adrec_cli.training.objective import _products_of
 from tests.training.test_loop import finished, small, state_after, training
 from tests.training.test_optimizers import training as baseline
 
@@ -33,6 +34,35 @@ def test_bf16_learns_nearly_what_float32_does_and_keeps_weights_and_moments_in_f
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
 
 
+def test_medium_rounds_products_in_training_alone():
+    seen = set()
+
+    def validate():
+        seen.add(torch.get_float32_matmul_precision())
+        return {}
+
+    plain, medium = made(), made(precision="medium")
+    medium.validate = validate
+    hook = medium.model.cam.blocks[0].expand.weight.register_hook(
+        lambda gradient: seen.add("in training: " + torch.get_float32_matmul_precision())
+    )
+    for one, other in zip(finished(plain), finished(medium), strict=True):
+        assert other.losses == pytest.approx(one.losses, rel=0.02)
+    hook.remove()
+    assert seen == {"highest", "in training: medium"}
+    assert {tensor.dtype for tensor in medium.state()[0].values()} == {torch.float32}
+
+
+def test_an_error_leaves_products_as_they_were():
+    run = made(precision="medium")
+    run.model.cam.blocks[0].expand.weight.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(DivergedError):
+        finished(run)
+    with pytest.raises(ValueError, match="no step"), _products_of("medium"):
+        raise ValueError("no step")
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
 @pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "bsarec", "gru4rec", "dreamrec", "diffurec"])
 def test_every_baseline_learns_in_bf16(model_name):
     run = baseline("adam", model_name)
@@ -42,8 +72,9 @@ def test_every_baseline_learns_in_bf16(model_name):
     assert step.losses == pytest.approx(plain.losses, rel=0.02)
 
 
-def test_bf16_resumes_to_the_same_bytes():
-    whole, first, second = (made(precision="bf16", epochs=1) for _ in range(3))
+@pytest.mark.parametrize("precision", ["bf16", "medium"])
+def test_what_is_rounded_resumes_to_the_same_bytes(precision):
+    whole, first, second = (made(precision=precision, epochs=1) for _ in range(3))
     finished(whole)
     second.restore(*state_after(first, 1))
     finished(second)

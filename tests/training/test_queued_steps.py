@@ -225,6 +225,7 @@ def test_operators_of_a_step_stay_few():
     [
         ({"network": {"timestep_sampling": "loss_aware"}}, "model.timestep_sampling loss_aware"),
         ({"config": {"accumulate": 2}}, "training.accumulate 2"),
+        ({"contrast_weight": 0.1}, "contrast_weight 0.1"),
         ({"model": "gru4rec", "stage": "train"}, "model gru4rec"),
     ],
 )

@@ -62,7 +62,7 @@ class Training:
     precision: Annotated[
         str | None,
         option("--precision", panel=_PANEL, metavar="NAME",
-                help="Floating-point precision of the network: float32 or bf16.",
+                help="Floating-point precision of matrix products in training: float32, medium or bf16.",
                 complete=completion.among(["float32", "bf16"])),
     ] = None  # fmt: skip
     compile: Annotated[
