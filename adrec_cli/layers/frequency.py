@@ -143,11 +143,11 @@ class FrequencyBlock(TransformerBlock):
         """Transform rows.
 
         Args:
-            hidden_RLD, mask_R1LL, generator: as `CausalSelfAttention.forward`; a mask is bool.
+            hidden_RLD, mask_R1LL, generator: as `CausalSelfAttention.forward`.
             filtered_RLL: bool, which position counts for which in the filter; None means as in attention.
         """
         if filtered_RLL is None:
-            filtered_RLL = _causal(hidden_RLD) if mask_R1LL is None else mask_R1LL[:, 0]
+            filtered_RLL = _causal(hidden_RLD) if mask_R1LL is None else _visible(mask_R1LL)
         filtered_RLD = dropout(self.filter(hidden_RLD, filtered_RLL), self.dropout_probability, generator)
         attended_RLD = dropout(self.attention(hidden_RLD, mask_R1LL, generator), self.dropout_probability, generator)
         return self._feed_forward(self._mix(hidden_RLD, filtered_RLD, attended_RLD), generator)
@@ -204,6 +204,11 @@ class FrequencyBlock(TransformerBlock):
         update = dropout(self.contract(inner), self.dropout_probability, generator)
         normed: torch.Tensor = self.feed_forward_norm(hidden + update)
         return normed
+
+
+def _visible(mask_R1LL: torch.Tensor) -> torch.Tensor:
+    """Return visible_RLL of a mask, bool or to be added to scores, one for all heads or for each."""
+    return mask_R1LL[:, 0] if mask_R1LL.dtype == torch.bool else mask_R1LL[:, 0] == 0
 
 
 def _causal(hidden_RLD: torch.Tensor) -> torch.Tensor:

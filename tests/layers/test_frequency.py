@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrec_cli.layers.attention import packed_causal_mask, packed_mask
+from adrec_cli.layers.attention import packed_causal_mask, packed_mask, spread_over_heads
 from adrec_cli.layers.frequency import FrequencyBlock, FrequencyFilter
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-4}
@@ -67,6 +67,17 @@ def test_a_new_token_after_a_remembered_history_is_filtered_as_in_the_whole(leng
         expected = block(together, None, None)
         torch.testing.assert_close(found[row], expected[0, -1:], **CLOSE)
         torch.testing.assert_close(output[row, :length], expected[0, :length], **CLOSE)
+
+
+def test_a_mask_to_be_added_shows_the_filter_what_a_mask_of_booleans_does():
+    block = FrequencyBlock(4, 2, 0.0, length=12, components=5, share=0.6)
+    generator = torch.Generator().manual_seed(3)
+    for weight in block.parameters():
+        weight.data = torch.randn(weight.shape, generator=generator)
+    hidden, mask = torch.randn(1, 6, 4, generator=generator), packed_causal_mask(torch.tensor([[1, 1, 1, 2, 2, 0]]))
+    expected = block(hidden, mask, None)
+    torch.testing.assert_close(block(hidden, spread_over_heads(mask, 2), None), expected, **CLOSE)
+    assert (block(hidden, None, None) - expected).abs().max() > 1e-3
 
 
 def test_share_says_how_much_is_filter_and_how_much_attention():
