@@ -48,6 +48,10 @@ class InputError(AdrecError):
     exit_code = ExitCode.INPUT
 
 
+class GrowingFileError(InputError):
+    """A source is still being written."""
+
+
 class ArtifactError(AdrecError):
     """An artifact is missing, damaged, or belongs to something else."""
 

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, file_sha256, remove_temporaries, storage_error, sync_folder
+from adrec_cli.artifacts.atomic import file_sha256, remove_temporaries, storage_error, sync_folder
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.errors import ArtifactError, StorageError
 from adrec_cli.schema import ITEMS_FILE, PENDING_FILE, SEQUENCES_FILE
@@ -47,25 +47,27 @@ def commit_dataset(folder: Path, manifest: Manifest) -> None:
         raise storage_error("write", folder, error) from error
 
 
-def needs_recovery(folder: Path) -> bool:
-    """Return whether a writer of this folder was killed and left something."""
-    return any(path for suffix in (NEXT_SUFFIX, TEMPORARY_SUFFIX) for path in folder.glob(f".*{suffix}"))
-
-
-def recover_dataset(folder: Path) -> None:
-    """Finish or undo what a killed writer left. The caller holds the folder's lock.
+def settle_files(folder: Path) -> None:
+    """Move files of a committed data set to their places and remove those of writers that were killed.
 
     Raises:
-        StorageError: the file system refused.
+        OSError: the file system refused.
     """
-    try:
-        with contextlib.suppress(ArtifactError):
-            _settle(folder, read_manifest(folder))
-        for leftover in folder.glob(f".*{NEXT_SUFFIX}"):
-            leftover.unlink(missing_ok=True)
-        remove_temporaries(folder)
-    except OSError as error:
-        raise storage_error("write", folder, error) from error
+    with contextlib.suppress(ArtifactError):
+        _settle(folder, read_manifest(folder))
+    for leftover in folder.glob(f".*{NEXT_SUFFIX}"):
+        leftover.unlink(missing_ok=True)
+    remove_temporaries(folder)
+
+
+def verify_files(folder: Path, manifest: Manifest) -> dict[str, Path]:
+    """Check all files that a manifest describes, and return where each is, by its name.
+
+    Raises:
+        ArtifactError: a file is missing or its SHA-256 differs.
+        StorageError: unreadable.
+    """
+    return {name: _verified(folder, name, sha256) for name, sha256 in _expected(manifest)}
 
 
 def verify_dataset(folder: Path, manifest: Manifest) -> DatasetFiles:

@@ -1,4 +1,4 @@
-"""One writer at a time a dataset and model; a lock dies with its holder."""
+"""One writer at a time of a data set and of a model; a lock dies with its holder."""
 
 from __future__ import annotations
 
@@ -6,21 +6,55 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from filelock import FileLock, Timeout
 
 from adrec_cli.artifacts.atomic import remove_temporaries, storage_error
 from adrec_cli.errors import LockedError
 
-LOCK_FILE = ".lock"
-_HOLDER_FILE = ".lock.holder.json"
+LOCK_FILE: Final = ".lock"
+_HOLDER_FILE: Final = ".lock.holder.json"
+_LOOK_AGAIN_SECONDS: Final = 0.2
+_MOST_VANISHED: Final = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockAwaited:
+    """A command waits for a lock.
+
+    Attributes:
+        folder: that is locked.
+        holder: who holds it, and since when.
+    """
+
+    folder: Path
+    holder: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """What a command does that finds a lock taken.
+
+    Attributes:
+        seconds: it waits before it gives up; 0 gives up at once, infinity never.
+        on_event: told `LockAwaited` when it begins to wait, and when another has taken the lock before it.
+    """
+
+    seconds: float = 0.0
+    on_event: Callable[[object], None] = lambda event: None
+
+
+AT_ONCE: Final = Waiting()
 
 
 @contextlib.contextmanager
-def exclusive(folder: Path, purpose: str) -> Iterator[None]:
+def exclusive(folder: Path, purpose: str, waiting: Waiting = AT_ONCE) -> Iterator[None]:
     """Hold the lock of a folder while open.
 
     The operating system gives the lock back when its holder ends, however it ends, so a dead run never blocks. All who
@@ -29,6 +63,7 @@ def exclusive(folder: Path, purpose: str) -> Iterator[None]:
     Args:
         folder: of a dataset or of a dataset's model; made when missing, and removed again if nothing is put into it.
         purpose: told to whoever finds it locked.
+        waiting: for how long, if another holds it.
 
     Raises:
         LockedError: another process holds it; the message says who and since when.
@@ -37,15 +72,7 @@ def exclusive(folder: Path, purpose: str) -> Iterator[None]:
     lock = FileLock(folder / LOCK_FILE, timeout=0)
     holder = folder / _HOLDER_FILE
     made = not folder.is_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise LockedError(
-            f"{folder} is in use by {_describe(holder)}", hint="wait for it to end, or stop it, then run again"
-        ) from error
-    except OSError as error:
-        raise storage_error("lock", folder, error) from error
+    _acquire(lock, folder, waiting)
     try:
         with contextlib.suppress(OSError):
             remove_temporaries(folder)
@@ -54,9 +81,59 @@ def exclusive(folder: Path, purpose: str) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             holder.unlink(missing_ok=True)
-        lock.release()
         if made:
+            # While the lock is held: behind it, the file would be that of whoever takes it next.
             _remove_if_unused(folder)
+        lock.release()
+
+
+@contextlib.contextmanager
+def exclusive_with_all_inside(folder: Path, purpose: str, waiting: Waiting = AT_ONCE) -> Iterator[None]:
+    """Hold the lock of a dataset's folder and of every folder in it that ever was locked: models, seeds, sweeps.
+
+    Arguments and errors as `exclusive`.
+    """
+    with contextlib.ExitStack() as held:
+        held.enter_context(exclusive(folder, purpose, waiting))
+        for path in sorted(folder.rglob(LOCK_FILE)):
+            if path.parent != folder:
+                held.enter_context(exclusive(path.parent, purpose, waiting))
+        yield
+
+
+def _acquire(lock: FileLock, folder: Path, waiting: Waiting) -> None:
+    deadline = time.monotonic() + waiting.seconds
+    told, vanished = "", 0
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout as error:
+            who = _describe(folder / _HOLDER_FILE)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise _in_use(folder, who, waiting) from error
+            if who != told:
+                told = who
+                waiting.on_event(LockAwaited(folder=folder, holder=who))
+            time.sleep(min(_LOOK_AGAIN_SECONDS, left))
+        except OSError as error:
+            # Whoever made the folder only for its lock may have removed it in between.
+            vanished += isinstance(error, FileNotFoundError)
+            if not 0 < vanished < _MOST_VANISHED:
+                raise storage_error("lock", folder, error) from error
+        else:
+            if (folder / LOCK_FILE).exists():
+                return
+            lock.release()
+
+
+def _in_use(folder: Path, who: str, waiting: Waiting) -> LockedError:
+    waited = f"; waited {waiting.seconds:g} seconds for it" if waiting.seconds else ""
+    return LockedError(
+        f"{folder} is in use by {who}{waited}",
+        hint="wait for it to end, with --wait where the command has it, or stop it, then run again",
+    )
 
 
 def _remove_if_unused(folder: Path) -> None:

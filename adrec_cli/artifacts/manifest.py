@@ -16,6 +16,8 @@ from adrec_cli.schema import MANIFEST_FILE
 MANIFEST_VERSION: Final = 2
 """Written since manifests remember how the data were read."""
 READABLE_VERSIONS: Final = (1, MANIFEST_VERSION)
+KEEP_DATA: Final = 3
+"""Former generations of a data set that stay unless something else was asked for."""
 DATASET_NAME = r"[\w][\w .+-]{0,99}"
 """What the name of a data set looks like; it is the name of its folder too."""
 
@@ -34,6 +36,11 @@ class Manifest:
         adrec_version: what wrote it.
         reading: all that is needed to read the next file as the first was read, and what was assumed; {} in format 1.
         pending_sha256: of `pending.parquet`, what the filters hold back for updates; None where nothing is kept.
+        generation: its number among all that the data set has been; a change gives the next one.
+        former: the generation it was made from, which `adrec rollback --data` goes back to; 0 where there is none.
+        keep_data: how many former generations stay.
+        withdrawn: sources that were gone back from, as in `sources`; they are not taken again by themselves.
+        forgotten: of users who left: "salt" and "users", a salted hash each; {} where nobody did.
         format_version: of the manifest.
     """
 
@@ -46,6 +53,11 @@ class Manifest:
     adrec_version: str
     reading: dict[str, Any] = field(default_factory=dict)
     pending_sha256: str | None = None
+    generation: int = 1
+    former: int = 0
+    keep_data: int = KEEP_DATA
+    withdrawn: list[dict[str, Any]] = field(default_factory=list)
+    forgotten: dict[str, Any] = field(default_factory=dict)
     format_version: int = MANIFEST_VERSION
 
 
@@ -94,6 +106,13 @@ def _require_types(manifest: Manifest) -> None:
         raise ValueError("parameters is not a table")
     if not isinstance(manifest.reading, dict) or not isinstance(manifest.reading.get("columns", {}), dict):
         raise ValueError("reading is not a table")
+    if any(
+        type(number) is not int or number < 0 for number in (manifest.generation, manifest.former, manifest.keep_data)
+    ):
+        raise ValueError("generation, former and keep_data are not counts")
+    if not isinstance(manifest.withdrawn, list) or not all(isinstance(source, dict) for source in manifest.withdrawn):
+        raise ValueError("withdrawn is not a list of tables")
+    _require_forgotten(manifest.forgotten)
     if not isinstance(manifest.statistics, dict):
         raise ValueError("statistics is not a table")
     for name in ("users", "items", "interactions"):
@@ -104,3 +123,12 @@ def _require_types(manifest: Manifest) -> None:
             raise ValueError(f"{name} is not a SHA-256")
     if manifest.pending_sha256 is not None and not re.fullmatch("[0-9a-f]{64}", str(manifest.pending_sha256)):
         raise ValueError("pending_sha256 is not a SHA-256")
+
+
+def _require_forgotten(forgotten: object) -> None:
+    if forgotten == {}:
+        return
+    if not isinstance(forgotten, dict) or set(forgotten) != {"salt", "users"} or not isinstance(forgotten["salt"], str):
+        raise ValueError("forgotten is not a table of salt and users")
+    if not isinstance(forgotten["users"], list) or not all(isinstance(user, str) for user in forgotten["users"]):
+        raise ValueError("forgotten.users is not a list of hashes")

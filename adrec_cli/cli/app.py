@@ -70,6 +70,7 @@ add_command(
         "adrec run demo",
         "adrec run grocery --raw downloads",
         'adrec run today.csv --update shop --promote-if "ndcg@10 >= current - 0.002"',
+        "adrec run shop --inbox incoming/ --archive taken/ --wait 3600",
     ],
 )  # fmt: skip
 add_command(
@@ -141,7 +142,7 @@ add_command(app, export, panel=USING, examples=["adrec export adrec.onnx", "adre
 add_command(app, serve, panel=USING, examples=["adrec serve", "adrec serve --dataset grocery --port 9000"])
 add_command(app, report, panel=USING, examples=["adrec report grocery", "adrec report grocery --out grocery.html"])
 add_command(app, bench, panel=USING, examples=["adrec bench", "adrec bench --dataset grocery --threads 1 --json"])
-add_command(app, rollback, panel=USING, examples=["adrec rollback grocery"])
+add_command(app, rollback, panel=USING, examples=["adrec rollback grocery", "adrec rollback shop --data"])
 add_command(
     app, inspect, panel=SEEING,
     examples=[

@@ -5,16 +5,21 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import itertools
 import typing
 from collections.abc import Callable, Sequence
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 import typer
+from typer.core import TyperCommand
 
 from adrec_cli.cli.failures import reported
 from adrec_cli.cli.options.common import Common, LogFormat
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.runtime import StopRequest
+
+BARE_VALUES: Final = {"--wait": "inf"}
+"""What an option whose value may be left out means without it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +48,33 @@ def add_command(
         name: of the command; the function's by default.
     """
     epilog = "\n\n".join(["[bold]Examples[/bold]", *(f"  $ {example}" for example in examples)])
-    command = app.command(name or function.__name__, epilog=epilog, rich_help_panel=panel)
+    command = app.command(name or function.__name__, cls=_Command, epilog=epilog, rich_help_panel=panel)
     command(typeable(function))
+
+
+class _Command(TyperCommand):
+    """A command some of whose options may stand without their value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse arguments after giving such options the value they stand for."""
+        return super().parse_args(ctx, with_bare_values(args))
+
+
+def with_bare_values(arguments: Sequence[str]) -> list[str]:
+    """Return arguments in which an option of `BARE_VALUES` has the value it means where no number follows it."""
+    given = []
+    for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
+        bare = argument in BARE_VALUES and not _is_number(following)
+        given.append(f"{argument}={BARE_VALUES[argument]}" if bare else argument)
+    return given
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def typeable(function: Callable[..., None]) -> Callable[..., None]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Force, Raw, Source
+from adrec_cli.cli.options.common import Common, Force, Raw, Source, Wait
 from adrec_cli.cli.options.preprocess import Columns, Cut, preprocess_options
 from adrec_cli.cli.show.terminal import Terminal
 
@@ -31,10 +31,12 @@ def preprocess(
     raw: Raw = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be made, and write nothing.")] = False,
     force: Force = False,
+    wait: Wait = 0.0,
     common: Common,
     session: Session,
 ) -> None:
     """Turn raw interactions into sequences.parquet, items.parquet and manifest.json."""
+    from adrec_cli.artifacts.lock import Waiting
     from adrec_cli.cli.show.progress import Progress
     from adrec_cli.pipeline import preprocess as pipeline
 
@@ -45,8 +47,9 @@ def preprocess(
         return
     with Progress(session.terminal) as progress:
         result = pipeline.preprocess(
-            source, workspace=common.workspace, raw=raw, options=options, force=force, on_event=progress
-        )
+            source, workspace=common.workspace, raw=raw, options=options, force=force,
+            waiting=Waiting(seconds=wait, on_event=progress), on_event=progress,
+        )  # fmt: skip
     _show(session.terminal, result)
 
 

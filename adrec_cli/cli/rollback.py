@@ -3,25 +3,74 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName
+from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName, Wait
+from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from adrec_cli.pipeline.rollback import DataRolledBack
 
 
 def rollback(
     dataset: DatasetArgument = None,
     *,
     model: ModelName = "adrec",
+    data: Annotated[
+        bool, typer.Option("--data", help="Go back with the data set instead, to what it was before its last change.")
+    ] = False,
+    to: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Generation to go to with --data, also forward again.")
+    ] = None,
+    wait: Wait = 0.0,
     common: Common,
     session: Session,
 ) -> None:
-    """Go back to the model that was current before; the one that was promoted is not promoted again."""
+    """Go back to the model that was current before, or to the data set; what was left is not taken again by itself."""
+    from adrec_cli.artifacts.lock import Waiting
+    from adrec_cli.cli.show.progress import Progress
     from adrec_cli.pipeline import rollback as pipeline
 
-    done = pipeline.rollback(dataset, model_name=model, workspace=common.workspace)
+    if to is not None and not data:
+        raise UsageError("--to names a generation of the data set", hint="add --data")
+    with Progress(session.terminal) as progress:
+        waiting = Waiting(seconds=wait, on_event=progress)
+        if data:
+            found = pipeline.rollback_data(dataset, workspace=common.workspace, to=to, waiting=waiting)
+        else:
+            done = pipeline.rollback(dataset, model_name=model, workspace=common.workspace, waiting=waiting)
+    if data:
+        _show_data(session.terminal, found)
+        return
     if session.terminal.as_json:
         session.terminal.document(asdict(done))
         return
     value = "" if done.current.value is None else f", {done.current.metric} {done.current.value:.4f}"
     session.terminal.line(f"{done.current.checkpoint} is current again ({done.current.protocol}{value})")
     session.terminal.line(f"{done.withdrawn[:16]} is withdrawn; {done.earlier} earlier generations are left")
+
+
+def _show_data(terminal: Terminal, done: DataRolledBack) -> None:
+    for model in done.models:
+        terminal.warn(
+            f"{model} was promoted on the data that were left; go back with it too: "
+            f"adrec rollback {done.dataset} --model {model}"
+        )
+    if done.withdrawn:
+        terminal.note(f"withdrawn, and not taken again without --retake: {', '.join(done.withdrawn)}")
+    if terminal.as_json:
+        terminal.document(asdict(done))
+        return
+    counts = done.statistics
+    terminal.line(
+        f"{done.dataset} is generation {done.generation} again: {counts['users']:,} users, {counts['items']:,} items, "
+        f"{counts['interactions']:,} interactions"
+    )
+    if done.left is not None:
+        terminal.line(f"what it was is kept: adrec rollback {done.dataset} --data --to {done.left}")
+    earlier = ", ".join(map(str, done.earlier)) or "none"
+    terminal.line(f"earlier generations to go back to: {earlier}")

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, Force, ModelName, Raw, Source
+from adrec_cli.cli.options.common import Common, Computing, Force, ModelName, Raw, Source, Wait
 from adrec_cli.cli.options.preprocess import Columns, Cut, preprocess_options
 from adrec_cli.cli.options.promotion import Promotion
 from adrec_cli.cli.options.ranking import Candidates, Denoising
 from adrec_cli.cli.options.training import Training
 from adrec_cli.cli.show.evaluation import describe
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.errors import InputError, StorageError, UsageError
 
 if TYPE_CHECKING:
+    from adrec_cli.data.inbox import InboxResult
     from adrec_cli.pipeline.run import RunSummary
+
+_NIGHT: Final = "A night's files"
 
 
 def run(
@@ -29,6 +36,25 @@ def run(
     candidates: Candidates,
     denoising: Denoising,
     promotion: Promotion,
+    inbox: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            file_okay=False,
+            rich_help_panel=_NIGHT,
+            help="Take every new file in it, once each; SOURCE is the name of the data set.",
+        ),
+    ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            file_okay=False,
+            rich_help_panel=_NIGHT,
+            help="Move files of the inbox here once they are taken.",
+        ),
+    ] = None,
+    wait: Wait = 0.0,
     force: Force = False,
     computing: Computing,
     common: Common,
@@ -36,8 +62,12 @@ def run(
 ) -> None:
     """Preprocess, train, evaluate and promote: whatever is not up to date. The command for cron."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
+    from adrec_cli.data.inbox import Inbox
     from adrec_cli.pipeline import run as pipeline
 
+    if archive is not None and inbox is None:
+        raise UsageError("--archive is where files of an inbox go", hint="add --inbox DIR, or leave --archive out")
+    files = None if inbox is None else Inbox(folder=inbox, archive=archive, retake=cut.retake)
     with TrainingProgress(session.terminal) as progress:
         summary = pipeline.run(
             source,
@@ -50,10 +80,34 @@ def run(
             options=training.run_options(computing, force=force),
             promotion=promotion.options(),
             cold=promotion.cold,
+            inbox=files,
+            wait=wait,
             stop=session.stop,
             on_event=progress,
         )
     _show(session.terminal, summary)
+    if summary.inbox is not None:
+        _end_as_told(summary.inbox)
+
+
+def _end_as_told(files: InboxResult) -> None:
+    """End with an error where a file of the inbox was bad or could not be moved; the rest of the night is done.
+
+    Raises:
+        InputError: a file was refused.
+        StorageError: a file was not archived.
+    """
+    if files.refused:
+        first, more = files.refused[0], len(files.refused) - 1
+        others = f"; so were {more} more" if more else ""
+        raise InputError(
+            f"the night is done without {first.path}, which was refused: {first.reason}{others}", hint=first.hint
+        )
+    if files.unarchived:
+        raise StorageError(
+            f"the night is done, but {files.unarchived[0].path} was {files.unarchived[0].reason}",
+            hint="mend that; what is taken is not taken again, and the next night moves it",
+        )
 
 
 def _show(terminal: Terminal, summary: RunSummary) -> None:

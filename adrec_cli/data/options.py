@@ -58,6 +58,8 @@ class PreprocessOptions:
         download_sha256: what a download must have whose SHA-256 the data set does not name; "any" takes what comes.
         strict: refuse an update that is not plausible, rather than warn of it.
         update: folder of a preprocessed data set whose item indices are kept and whose events are added to.
+        retake: take files that were gone back from with `adrec rollback --data`.
+        keep_data: former generations of the data set that stay; as many as before if None, at first 3.
     """
 
     name: str | None = None
@@ -92,6 +94,8 @@ class PreprocessOptions:
     download_sha256: str | None = None
     strict: bool = False
     update: Path | None = None
+    retake: bool = False
+    keep_data: int | None = None
 
     def __post_init__(self) -> None:
         _one_of("--ties", self.ties, TIES)
@@ -118,7 +122,8 @@ class PreprocessOptions:
             raise UsageError(
                 f"--download-sha256 {self.download_sha256!r} is no SHA-256", hint="64 digits 0-9 and a-f, or: any"
             )
-        for option in ("min_interactions", "min_user_interactions", "min_item_interactions", "max_length"):
+        counts = ("min_interactions", "min_user_interactions", "min_item_interactions", "max_length", "keep_data")
+        for option in counts:
             value = getattr(self, option)
             if value is not None and value < 0:
                 raise UsageError(f"--{option.replace('_', '-')} {value} is negative", hint="0 turns it off")

@@ -193,6 +193,18 @@ def find_join(
     return JoinSource(path=beside, on=settings.on), (note,)
 
 
+def planned_name(source: str, options: PreprocessOptions) -> str:
+    """Return the name of the data set that a source is made into, before anything is looked for or downloaded.
+
+    Raises:
+        UsageError: it cannot be one.
+    """
+    if source not in dataset_names():
+        return _own_name(source, options.name)[0]
+    variant = "" if options.variant is None else f"-{options.variant}"
+    return check_name(options.name or f"{load_dataset_spec(source).name}{variant}")
+
+
 def look_at_sources(plan: Plan) -> list[SteadyFile]:
     """Hash every file that is to be read.
 

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from adrec_cli.artifacts.changing import manifest_before
+from adrec_cli.artifacts.generations import generation_folders
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.plan import Plan, describe_sources
 from adrec_cli.data.reading.read_report import FileRows
 from adrec_cli.data.reading.source_content import SourceContent
 from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.updating import Existing
+from adrec_cli.errors import InputError, UsageError
 
 
 def add_sources(existing: Existing | None, new: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -97,3 +100,43 @@ def tell_repeats(files: Sequence[FileRows]) -> list[str]:
         f"{file.path.name} adds nothing: the same rows were taken before, from a file that says the same"
         for file in files
     ]
+
+
+def require_not_grown(folder: Path, source: str) -> None:
+    """Refuse to make a data set from a file of its own when it holds more, collected in updates.
+
+    Raises:
+        UsageError: it has grown, or it is damaged and may have.
+    """
+    manifest = manifest_before(folder)
+    grown = bool(generation_folders(folder)) if manifest is None else bool(manifest.parameters.get("updated"))
+    if not grown:
+        return
+    holds = "is damaged, and had grown" if manifest is None else (
+        f"has grown by updates to {manifest.statistics['interactions']:,} interactions of "
+        f"{len(manifest.sources):,} files"
+    )  # fmt: skip
+    instead = f"adrec rollback {folder.name} --data" if manifest is None else f"add to it: --update {folder.name}"
+    raise UsageError(
+        f"{folder} {holds}; {source} alone would take its place",
+        hint=f"{instead}; or say adrec preprocess {source} --force, which keeps the former one",
+    )
+
+
+def require_not_withdrawn(folder: Path, sources: list[dict[str, Any]]) -> None:
+    """Refuse files that `adrec rollback --data` has taken back.
+
+    Raises:
+        InputError: naming them.
+    """
+    manifest = manifest_before(folder)
+    known = ("sha256", "content_sha256")
+    withdrawn = {
+        source[name] for source in (manifest.withdrawn if manifest else []) for name in known if name in source
+    }
+    again = [str(one.get("name")) for one in sources if not withdrawn.isdisjoint(one.get(name) for name in known)]
+    if again:
+        raise InputError(
+            f"{', '.join(again)} was withdrawn from {folder.name} by `adrec rollback --data`",
+            hint="mend the file, or take it again as it is with --retake",
+        )

@@ -9,8 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, storage_error
+from adrec_cli.artifacts.changing import recover_dataset
 from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state
-from adrec_cli.artifacts.dataset import NEXT_SUFFIX, recover_dataset
+from adrec_cli.artifacts.dataset import NEXT_SUFFIX
+from adrec_cli.artifacts.generations import (
+    generation_folders,
+    generations_under_way,
+    open_generation,
+    superfluous_generations,
+)
 from adrec_cli.artifacts.lock import LOCK_FILE, exclusive
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
@@ -129,9 +136,27 @@ def _in_folder(folder: Path) -> Iterator[Removable]:
     for path in sorted((folder / PROMOTED_FOLDER).glob("*")):
         if path not in named and path.name[0] != ".":
             yield _removable(path, folder, "a promoted model that is kept no longer")
+    yield from _former_data(folder)
     for path in sorted(folder.glob(f"*{RANKS_SUFFIX}")) if folder.name == REPORTS_FOLDER else []:
         if not report_of(path).is_file():
             yield _removable(path, folder, "ranks without their report")
+
+
+def _former_data(folder: Path) -> Iterator[Removable]:
+    """Find generations of a data set that are damaged, kept no longer, or half made."""
+    for path in generations_under_way(folder):
+        yield _removable(path, folder, "left by a run that was killed")
+    superfluous: list[Path] = []
+    with contextlib.suppress(ArtifactError):
+        superfluous = superfluous_generations(folder)
+    for number, path in generation_folders(folder).items():
+        if path in superfluous:
+            yield _removable(path, folder, "a former data set that is kept no longer")
+            continue
+        try:
+            open_generation(folder, number)
+        except ArtifactError:
+            yield _removable(path, folder, "a former data set, damaged")
 
 
 def _left_by_killed_runs(folder: Path) -> set[Path]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from adrec_cli import __version__
-from adrec_cli.artifacts.dataset import commit_dataset, needs_recovery, recover_dataset, verify_dataset, verify_pending
-from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.changing import change_dataset, needs_recovery, recover_dataset
+from adrec_cli.artifacts.dataset import verify_files
+from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.data.cuts import Cut, make_cut
 from adrec_cli.data.dataset_files import item_table, show_sequences, statistics, write_dataset_files
@@ -25,7 +28,15 @@ from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_pl
 from adrec_cli.data.reading.item_metadata import join_metadata, require_match
 from adrec_cli.data.reading.remembered import Remembered, recall_reading, said_options
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
-from adrec_cli.data.taken_files import add_sources, as_files, describe_contents, tell_repeats, without_repeats
+from adrec_cli.data.taken_files import (
+    add_sources,
+    as_files,
+    describe_contents,
+    require_not_grown,
+    require_not_withdrawn,
+    tell_repeats,
+    without_repeats,
+)
 from adrec_cli.data.update_notes import tell_parts, tell_waiting, warn_of_losses, warn_of_parts
 from adrec_cli.data.updating import (
     Existing,
@@ -103,6 +114,7 @@ def preprocess(
     raw: Path | None = None,
     options: PreprocessOptions = DEFAULTS,
     force: bool = False,
+    waiting: Waiting = AT_ONCE,
     on_event: Callable[[object], None] = lambda event: None,
 ) -> PreprocessResult:
     """Make `workspace/NAME/` with sequences.parquet, items.parquet and manifest.json from raw interactions.
@@ -116,20 +128,47 @@ def preprocess(
         workspace: folder of all data sets.
         raw: folder where files of named data sets are looked for before anything is downloaded.
         options: columns, filters, split; None in them means the data set's default.
-        force: make it again even if nothing has changed.
+        force: make it again even if nothing has changed, or if it has grown by updates.
+        waiting: for how long, if another run holds the lock.
         on_event: gets `DownloadProgress` and `FilterApplied`.
 
     Raises:
-        InputError: the source is missing or bad, or nothing is left of it.
-        UsageError: options are wrong.
+        InputError: the source is missing, bad or withdrawn, or nothing is left of it.
+        UsageError: options are wrong, or a data set would be replaced that has grown by updates.
+        LockedError: another run works on the data set; nothing was changed.
         ArtifactError: the data set to update is missing or damaged.
         StorageError: reading or writing failed.
     """
-    if options.update is None or not options.update.is_dir():
-        return _preprocess(source, workspace, raw, options, force, on_event)
+    if options.update is None:
+        lock = functools.partial(locked_dataset, purpose=f"preprocess {source}", waiting=waiting)
+        return _preprocess(source, workspace, raw, options, force, on_event, lock)
+    # Not before it is known to be there: a lock makes its folder.
+    read_manifest(options.update)
     # Locked before it is read: of two updates at once neither may lose what the other adds.
-    with _locked(options.update, f"preprocess {source} --update {options.update.name}"):
-        return _preprocess(source, workspace, raw, options, force, on_event)
+    with locked_dataset(options.update, f"preprocess {source} --update {options.update.name}", waiting):
+        return preprocess_locked(source, workspace=workspace, raw=raw, options=options, force=force, on_event=on_event)
+
+
+def preprocess_locked(
+    source: str,
+    *,
+    workspace: Path,
+    raw: Path | None = None,
+    options: PreprocessOptions = DEFAULTS,
+    force: bool = False,
+    on_event: Callable[[object], None] = lambda event: None,
+) -> PreprocessResult:
+    """Do what `preprocess` does where the caller is in `locked_dataset` already."""
+    return _preprocess(source, workspace, raw, options, force, on_event, lambda folder: contextlib.nullcontext())
+
+
+@contextlib.contextmanager
+def locked_dataset(folder: Path, purpose: str, waiting: Waiting = AT_ONCE) -> Iterator[None]:
+    """Hold the lock of a data set's folder, freed of what a killed run left in it; as `exclusive`."""
+    with exclusive(folder, purpose, waiting):
+        recover_dataset(folder)
+        shutil.rmtree(folder / SCRATCH_FOLDER, ignore_errors=True)
+        yield
 
 
 def _preprocess(
@@ -139,6 +178,7 @@ def _preprocess(
     options: PreprocessOptions,
     force: bool,
     on_event: Callable[[object], None],
+    lock: Callable[[Path], contextlib.AbstractContextManager[None]],
 ) -> PreprocessResult:
     existing = _existing(options)
     plan = make_plan(
@@ -148,11 +188,17 @@ def _preprocess(
     folder = options.update or workspace / plan.dataset
     files, parameters = look_at_sources(plan), plan.settings.parameters()
     sources = add_sources(existing, describe_sources(plan, files))
-    untouched = not force and not needs_recovery(folder) and not (folder / SCRATCH_FOLDER).exists()
-    if untouched and (manifest := _unchanged(folder, sources, parameters)) is not None:
+    untouched = not needs_recovery(folder) and not (folder / SCRATCH_FOLDER).exists()
+    if untouched and not force and (manifest := _unchanged(folder, sources, parameters)) is not None:
         return _skipped(folder, manifest)
-    lock = _locked(folder, f"preprocess {source}") if existing is None else contextlib.nullcontext()
-    with lock:
+    with lock(folder):
+        # Looked at again: a killed run may have got so far that only its leftovers were to be removed.
+        if not untouched and not force and (manifest := _unchanged(folder, sources, parameters)) is not None:
+            return _skipped(folder, manifest)
+        if existing is None and not force:
+            require_not_grown(folder, source)
+        taking = force or options.retake
+        require_not_withdrawn(folder, [] if taking else sources)
         with scratch_folder(folder) as scratch:
             content = read_source(plan, scratch)
         for file in files:
@@ -160,23 +206,18 @@ def _preprocess(
         content, repeats = without_repeats(content, plan, existing, files)
         hold_against(existing, content.interactions, content.report, strict=options.strict)
         sources = add_sources(existing, describe_contents(plan, files, content, repeats))
-        if repeats and untouched and (manifest := _unchanged(folder, sources, parameters)) is not None:
+        require_not_withdrawn(folder, [] if taking else sources)
+        if repeats and not force and (manifest := _unchanged(folder, sources, parameters)) is not None:
             return _skipped(folder, manifest, tell_repeats(repeats))
         cut = _cut(content, plan, existing, on_event)
-        return _write(folder, plan, content, cut, existing, sources=sources, parameters=parameters)
+        return _write(
+            folder, plan, content, cut, existing, sources=sources, parameters=parameters, keep=options.keep_data
+        )
 
 
 def _skipped(folder: Path, manifest: Manifest, notes: Sequence[str] = ()) -> PreprocessResult:
     said = [*notes, *manifest.reading.get("assumed", [])]
     return PreprocessResult(folder=folder, manifest=manifest, warnings=[], skipped=True, removed=[], notes=said)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, purpose: str) -> Iterator[None]:
-    """Hold the lock of a data set's folder, freed of what a killed run left in it."""
-    with exclusive(folder, purpose):
-        recover_dataset(folder)
-        yield
 
 
 def preview(
@@ -258,8 +299,7 @@ def _unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dict[str
     """Return the manifest of a data set that is whole and made from the same by the same version."""
     try:
         manifest = read_manifest(folder)
-        verify_dataset(folder, manifest)
-        verify_pending(folder, manifest)
+        verify_files(folder, manifest)
     except AdrecError:
         return None
     known = {key: value for key, value in manifest.parameters.items() if key not in _DESCRIPTIVE}
@@ -303,6 +343,7 @@ def _write(
     *,
     sources: list[dict[str, Any]],
     parameters: dict[str, Any],
+    keep: int | None,
 ) -> PreprocessResult:
     item_ids, metadata, warnings = cut.interactions.item_ids, content.metadata, content.report.warnings()
     if existing is None:
@@ -331,7 +372,7 @@ def _write(
         adrec_version=__version__,
         reading=content.reading,
     )
-    commit_dataset(folder, manifest)
+    manifest = change_dataset(folder, manifest, keep=keep)
     return PreprocessResult(
         folder=folder,
         manifest=manifest,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import functools
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.lock import Waiting, exclusive
+from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.report import Evaluation
+from adrec_cli.data.inbox import Inbox, InboxResult, check_inbox, inbox_dataset, require_dataset, take_files
+from adrec_cli.data.plan import planned_name
 from adrec_cli.evaluating.evaluation import evaluate_opened, stored_evaluation
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.chain import train_stages
@@ -17,11 +24,11 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.experiments.warm_start import FreshStart, StartChosen, WarmStart, warm_start
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
-from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, preprocess
+from adrec_cli.pipeline.preprocess import PreprocessOptions, locked_dataset, preprocess_locked
 from adrec_cli.promotion.against_current import Comparison
 from adrec_cli.promotion.promote import Promotion, PromotionOptions, promote_if_good
 from adrec_cli.runtime import StopRequest
-from adrec_cli.schema import CHECKPOINT_SUFFIX
+from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE
 from adrec_cli.training.stages import TrainingConfig
 
 
@@ -53,6 +60,7 @@ class RunSummary:
         comparison: with the model that was current before; None where there was none.
         start: of the training.
         warnings, notes: of preprocessing; the notes say how the source was read and what was assumed.
+        inbox: what became of its files; None without one.
     """
 
     dataset: str
@@ -65,6 +73,7 @@ class RunSummary:
     start: StartChosen
     warnings: list[str]
     notes: list[str]
+    inbox: InboxResult | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,56 +102,111 @@ def run(
     options: RunOptions = RunOptions(),
     promotion: PromotionOptions = PromotionOptions(),
     cold: bool = False,
+    inbox: Inbox | None = None,
+    wait: float = 0.0,
     stop: StopRequest | None = None,
     on_event: OnEvent = ignore,
 ) -> RunSummary:
     """Bring a dataset's model up to date and promote it unless it is worse than the current one.
 
     Args:
-        source: a named data set or a path, as `preprocess` takes it.
+        source: a named data set or a path, as `preprocess` takes it; with an inbox, the name of the data set.
         model_name: registered.
         workspace: where artifacts go.
         raw: where raw files are.
         preprocessing, experiment, evaluation, options: of the steps.
         promotion: when a new model takes the place of the current one.
         cold: train from fresh weights rather than from the current model.
+        inbox: whose new files are added to the data set, or make it.
+        wait: seconds to wait for another run that holds the lock.
         stop: asked between training steps.
-        on_event: told `RunStepStarted`, `SourceRead`, `StartChosen` and what the steps tell.
+        on_event: told `RunStepStarted`, `SourceRead`, `StartChosen`, `LockAwaited` and what the steps tell.
 
     Raises:
+        LockedError: another run works on the data set or the model; nothing was changed.
         NotPromotedError: the new model is worse; the current one stays.
         AdrecError: as the steps; whatever was finished stays and is not done again.
     """
     stop = stop or StopRequest()
+    night = _Night(source, model_name, workspace, raw, preprocessing, inbox, on_event)
+    with night.locked(Waiting(seconds=wait, on_event=on_event)):
+        return _run(night, experiment, evaluation, options, promotion, cold, stop)
+
+
+@dataclass(frozen=True)
+class _Night:
+    """What a run is about."""
+
+    source: str
+    model_name: str
+    workspace: Path
+    raw: Path | None
+    preprocessing: PreprocessOptions
+    inbox: Inbox | None
+    on_event: OnEvent
+
+    @property
+    def folder(self) -> Path:
+        """The data set's.
+
+        Raises:
+            UsageError: with an inbox, the source names no data set.
+        """
+        if self.inbox is not None:
+            return self.workspace / inbox_dataset(self.source, self.preprocessing, self.workspace)
+        return self.preprocessing.update or self.workspace / planned_name(self.source, self.preprocessing)
+
+    @contextlib.contextmanager
+    def locked(self, waiting: Waiting) -> Iterator[None]:
+        """Hold the locks of the data set and of the model, before anything is changed and until all is done."""
+        if self.inbox is not None:
+            check_inbox(self.inbox)
+        elif self.preprocessing.update is not None:
+            # Not before it is known to be there: a lock makes its folder.
+            read_manifest(self.preprocessing.update)
+        purpose = f"run {self.source} --model {self.model_name}"
+        with locked_dataset(self.folder, purpose, waiting), exclusive(self.folder / self.model_name, purpose, waiting):
+            yield
+
+
+def _run(
+    night: _Night,
+    experiment: ExperimentOptions,
+    evaluation: EvaluationOptions,
+    options: RunOptions,
+    promotion: PromotionOptions,
+    cold: bool,
+    stop: StopRequest,
+) -> RunSummary:
     steps: list[RunStep] = []
-    prepared = _preprocess(source, workspace, raw, preprocessing, steps, on_event)
-    dataset = open_dataset(prepared.folder)
-    folder = dataset.folder / model_name
-    with exclusive(folder, f"run {source} --model {model_name}"):
-        composed = experiment.on_dataset(model_name, dataset.manifest.dataset)
-        begin = FreshStart() if cold else warm_start(dataset, folder, composed)
-        start = _told(begin)
-        on_event(start)
-        warm = begin if isinstance(begin, WarmStart) else None
-        stages = train_stages(
-            dataset, warm.experiment if warm else composed, start=warm.checkpoint if warm else None,
-            options=options, stop=stop, on_event=on_event,
-        )  # fmt: skip
-        steps += [_stage_step(stage.stage, stage.skipped, stage.seconds, stage.metadata.metrics) for stage in stages]
-        last = open_checkpoint(folder / f"{composed.planned[-1]}{CHECKPOINT_SUFFIX}", dataset)
-        on_event(RunStepStarted(name="evaluate"))
-        measured, measured_step = _evaluate(dataset, last, evaluation, on_event)
-        baseline, _ = _evaluate(dataset, None, evaluation, on_event)
-        steps.append(measured_step)
-        on_event(RunStepStarted(name="promote"))
-        promoted, promoted_step = _promote(
-            dataset, folder, last, training=composed.training, options=promotion, device=options.device,
-            again=options.force,
-        )  # fmt: skip
-        steps.append(promoted_step)
+    prepared = _prepare(night, steps)
+    # What is read here is what is trained and ranked on, whatever becomes of the files.
+    dataset = open_dataset(night.folder)
+    folder = dataset.folder / night.model_name
+    composed = experiment.on_dataset(night.model_name, dataset.manifest.dataset)
+    begin = FreshStart() if cold else warm_start(dataset, folder, composed)
+    start = _told(begin)
+    night.on_event(start)
+    warm = begin if isinstance(begin, WarmStart) else None
+    stages = train_stages(
+        dataset, warm.experiment if warm else composed, start=warm.checkpoint if warm else None,
+        options=options, stop=stop, on_event=night.on_event,
+    )  # fmt: skip
+    steps += [_stage_step(stage.stage, stage.skipped, stage.seconds, stage.metadata.metrics) for stage in stages]
+    last = open_checkpoint(folder / f"{composed.planned[-1]}{CHECKPOINT_SUFFIX}", dataset)
+    night.on_event(RunStepStarted(name="evaluate"))
+    measured, measured_step = _evaluate(dataset, last, evaluation, night.on_event)
+    baseline, _ = _evaluate(dataset, None, evaluation, night.on_event)
+    steps.append(measured_step)
+    night.on_event(RunStepStarted(name="promote"))
+    promoted, promoted_step = _promote(
+        dataset, folder, last, training=composed.training, options=promotion, device=options.device,
+        again=options.force,
+    )  # fmt: skip
+    steps.append(promoted_step)
     return RunSummary(
         dataset=dataset.manifest.dataset,
-        model=model_name,
+        model=night.model_name,
         steps=steps,
         evaluation=measured,
         baseline=baseline,
@@ -151,26 +215,58 @@ def run(
         start=start,
         warnings=prepared.warnings,
         notes=prepared.notes,
+        inbox=prepared.inbox,
     )
 
 
-def _preprocess(
-    source: str,
-    workspace: Path,
-    raw: Path | None,
-    options: PreprocessOptions,
-    steps: list[RunStep],
-    on_event: OnEvent,
-) -> PreprocessResult:
-    on_event(RunStepStarted(name="preprocess"))
+@dataclass(kw_only=True)
+class _Prepared:
+    """What came of the data: warnings and notes of reading, and what became of the inbox's files."""
+
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    inbox: InboxResult | None = None
+
+
+def _prepare(night: _Night, steps: list[RunStep]) -> _Prepared:
+    """Bring the data set up to date."""
+    night.on_event(RunStepStarted(name="preprocess"))
     started = time.perf_counter()
-    prepared = preprocess(source, workspace=workspace, raw=raw, options=options, on_event=on_event)
-    on_event(SourceRead(notes=tuple(prepared.notes)))
-    counts = prepared.manifest.statistics
+    found = _Prepared()
+    if night.inbox is None:
+        prepared = preprocess_locked(
+            night.source, workspace=night.workspace, raw=night.raw, options=night.preprocessing, on_event=night.on_event
+        )
+        found.warnings, found.notes = prepared.warnings, prepared.notes
+        night.on_event(SourceRead(notes=tuple(prepared.notes)))
+        status = "up to date" if prepared.skipped else "done"
+    else:
+        found.inbox = take_files(night.inbox, night.folder, functools.partial(_take, night, found), night.on_event)
+        require_dataset(night.folder, night.inbox, found.inbox)
+        status = "done" if found.inbox.taken else "up to date"
+    counts = read_manifest(night.folder).statistics
     detail = f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions"
-    status = "up to date" if prepared.skipped else "done"
+    if found.inbox is not None:
+        detail = f"{len(found.inbox.taken)} files taken; {detail}"
     steps.append(RunStep(name="preprocess", status=status, seconds=time.perf_counter() - started, detail=detail))
-    return prepared
+    return found
+
+
+def _take(night: _Night, found: _Prepared, path: Path) -> None:
+    """Add a file of the inbox to the data set, or make the data set of it."""
+    there = (night.folder / MANIFEST_FILE).exists()
+    options = dataclasses.replace(
+        night.preprocessing,
+        update=night.folder if there else None,
+        name=None if there else night.folder.name,
+    )
+    taken = preprocess_locked(
+        str(path), workspace=night.workspace, raw=night.raw, options=options, on_event=night.on_event
+    )
+    notes = [f"{path.name}: {note}" for note in taken.notes]
+    found.warnings += [f"{path.name}: {warning}" for warning in taken.warnings]
+    found.notes += notes
+    night.on_event(SourceRead(notes=tuple(notes)))
 
 
 def _stage_step(name: str, skipped: bool, seconds: float, metrics: dict[str, Any]) -> RunStep:

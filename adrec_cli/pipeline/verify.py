@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 
 from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.changing import needs_recovery
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint, load_state
-from adrec_cli.artifacts.dataset import needs_recovery, verify_pending
+from adrec_cli.artifacts.dataset import verify_pending
+from adrec_cli.artifacts.generations import generation_folders, open_generation
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.report import read_ranks, read_report, report_files
@@ -98,6 +100,7 @@ class _Dataset:
     def verdicts(self) -> Iterator[Verdict]:
         yield self._data()
         yield from self._pending()
+        yield from self._generations()
         yield from self._sources()
         for path in self._found(f"*{CHECKPOINT_SUFFIX}"):
             if path.name.endswith(STATE_SUFFIX):
@@ -136,13 +139,16 @@ class _Dataset:
             return OUT_OF_DATE, f"{detail}; the sequences have changed since", record.command
         return WHOLE, detail, ""
 
-    def _checked(self, path: Path, check: object, repair: str) -> Verdict:
+    def _checked(self, path: Path, check: object, repair: str, *, always: bool = False) -> Verdict:
+        """Return what a check finds; `repair` is what to type if it fails, unless the error says it (or always)."""
         assert callable(check)
         name = str(path.relative_to(self.workspace))
         try:
             status, detail, remedy = check()
         except AdrecError as error:
-            return Verdict(path=name, status=DAMAGED, detail=error.message, repair=error.hint or repair)
+            return Verdict(
+                path=name, status=DAMAGED, detail=error.message, repair=repair if always else error.hint or repair
+            )
         return Verdict(path=name, status=status, detail=detail, repair=remedy)
 
     def _data(self) -> Verdict:
@@ -150,11 +156,21 @@ class _Dataset:
             self.manifest = open_dataset(self.folder).manifest
             counts = self.manifest.statistics
             detail = f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions"
+            detail += self._told()
             if needs_recovery(self.folder):
                 return OUT_OF_DATE, f"{detail}; a run was killed here", f"adrec preprocess {self.folder.name}"
             return WHOLE, detail, ""
 
         return self._checked(self.folder / MANIFEST_FILE, check, f"adrec preprocess {self.folder.name} --force")
+
+    def _told(self) -> str:
+        """Return what else the manifest knows: files that were withdrawn, and how many people were forgotten."""
+        assert self.manifest is not None
+        withdrawn, forgotten = len(self.manifest.withdrawn), len(self.manifest.forgotten.get("users", []))
+        told = [f"{len(self.manifest.sources)} files taken"]
+        told += [f"{withdrawn} withdrawn"] if withdrawn else []
+        told += [f"{forgotten} users forgotten"] if forgotten else []
+        return f"; {', '.join(told)}"
 
     def _pending(self) -> Iterator[Verdict]:
         manifest = self.manifest
@@ -167,6 +183,15 @@ class _Dataset:
             return WHOLE, f"{len(read_pending(path)):,} interactions wait for later updates", ""
 
         yield self._checked(self.folder / PENDING_FILE, check, f"adrec preprocess {self.folder.name} --force")
+
+    def _generations(self) -> Iterator[Verdict]:
+        for number, place in generation_folders(self.folder).items():
+
+            def check(number: int = number) -> tuple[str, str, str]:
+                counts = open_generation(self.folder, number).manifest.statistics
+                return WHOLE, f"a former data set of {counts['interactions']:,} interactions", ""
+
+            yield self._checked(place, check, f"adrec clean --workspace {self.workspace}", always=True)
 
     def _sources(self) -> Iterator[Verdict]:
         for source in self.manifest.sources if self.manifest else []:

@@ -54,6 +54,7 @@ def write_shop(path: Path, users: int = 40, items: int = 12) -> Path:
         for user in range(users)
         for event in range(8)
     ]
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(["user_id,item_id,timestamp", *rows]) + "\n")
     return path
 

@@ -44,6 +44,11 @@ Source = Annotated[
     typer.Argument(metavar="SOURCE", help="Named data set, or the path of a file, a folder or a quoted glob.",
                    autocompletion=completion.named_dataset),
 ]  # fmt: skip
+Wait = Annotated[
+    float,
+    typer.Option("--wait", metavar="[SECONDS]", min=0.0,
+                 help="Wait for another run that holds the lock, so many seconds or, without a number, until it ends."),
+]  # fmt: skip
 Force = Annotated[bool, typer.Option("--force", help="Run again even if the result is up to date.")]
 
 

@@ -167,6 +167,14 @@ class Cut:
         option("--update", panel=_CUT, metavar="DATASET", complete=completion.workspace_dataset,
                 help="Add the source to this data set; its items keep their numbers."),
     ] = None  # fmt: skip
+    retake: Annotated[
+        bool, option("--retake", panel=_CUT, help="Take files again that adrec rollback --data has withdrawn.")
+    ] = False
+    keep_data: Annotated[
+        int | None,
+        option("--keep-data", panel=_CUT, metavar="N",
+                help="Former generations of the data set kept, for adrec rollback --data; at first 3, then as before."),
+    ] = None  # fmt: skip
 
 
 def preprocess_options(columns: Columns, cut: Cut, workspace: Path, *, max_length: int | None) -> PreprocessOptions:

@@ -15,9 +15,11 @@ from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
+from adrec_cli.artifacts.lock import LockAwaited
 from adrec_cli.cli.show.terminal import Terminal, harmless
 from adrec_cli.data.download import DownloadProgress
 from adrec_cli.data.filters import FilterApplied
+from adrec_cli.data.inbox import FileLeft, FileRefused, FileTaken
 from adrec_cli.data.raw_files import UnknownDownload
 
 _NARROW_BAR = 10
@@ -116,6 +118,14 @@ class Progress:
         """Show one event; unknown ones are ignored."""
         if isinstance(event, DownloadProgress):
             self._download(event)
+        elif isinstance(event, LockAwaited):
+            self.terminal.note(f"waiting for {event.holder}, which works in {event.folder} ...")
+        elif isinstance(event, FileTaken):
+            self.terminal.note(f"{event.path} is taken")
+        elif isinstance(event, FileLeft):
+            self.terminal.warn(f"{event.path} is left: {event.reason}")
+        elif isinstance(event, FileRefused):
+            self.terminal.warn(f"{event.path} is refused, nothing of it was taken: {event.reason}")
         elif isinstance(event, UnknownDownload):
             self.terminal.warn(
                 f"{event.name} was taken as it came, nobody has recorded its SHA-256; "

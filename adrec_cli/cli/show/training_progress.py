@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from adrec_cli.artifacts.lock import LockAwaited
 from adrec_cli.cli.show.progress import Progress
 from adrec_cli.cli.show.terminal import Terminal, short
 from adrec_cli.cli.show.training_view import TrainingView, duration, epoch_row
 from adrec_cli.comparing.seeds import SeedStarted
+from adrec_cli.data.inbox import FileLeft, FileRefused, FileTaken
 from adrec_cli.evaluating.timed_ranking import RankingProgress
 from adrec_cli.experiments.events import Warned
 from adrec_cli.experiments.stage import StageStarted
@@ -19,7 +21,20 @@ from adrec_cli.pipeline.tune import TrialDone, TrialStarted
 from adrec_cli.sweeping.shared_stages import StageShared
 from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
 
-_LOGGED = (EpochDone, StageStarted, StartChosen, RunStepStarted, SweepRunStarted, SweepRunDone, TrialStarted, TrialDone)
+_LOGGED = (
+    LockAwaited,
+    FileTaken,
+    FileLeft,
+    FileRefused,
+    EpochDone,
+    StageStarted,
+    StartChosen,
+    RunStepStarted,
+    SweepRunStarted,
+    SweepRunDone,
+    TrialStarted,
+    TrialDone,
+)
 """Events that go to the log for machines."""
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.data.reading.decoding import unreadable
-from adrec_cli.errors import InputError, StorageError
+from adrec_cli.errors import GrowingFileError, InputError, StorageError
 
 FRESH_SECONDS: Final = 2.0
 """A file written so shortly before may change once more within one tick of its file system's clock, unseen."""
@@ -42,10 +42,10 @@ class SteadyFile:
         """Look again, after the file was read.
 
         Raises:
-            InputError: it changed in between.
+            GrowingFileError: it changed in between.
         """
         if _stamp(self.path) != self.stamp or (self.fresh and _sha256(self.path) != self.sha256):
-            raise InputError(
+            raise GrowingFileError(
                 f"{self.path} changed while it was read: what was read may be no content it ever had",
                 hint="type the same command again when whoever writes it has finished",
             )

@@ -1,0 +1,134 @@
+"""Every change of a data set, in one step that keeps what it was before; and what a killed change left."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, storage_error
+from adrec_cli.artifacts.dataset import NEXT_SUFFIX, commit_dataset, next_path, settle_files, verify_files
+from adrec_cli.artifacts.generations import (
+    FormerData,
+    generation_folders,
+    generations_under_way,
+    keep_generation,
+    link_or_copy,
+    settle_generations,
+    superfluous_generations,
+)
+from adrec_cli.artifacts.manifest import Manifest, read_manifest
+from adrec_cli.errors import ArtifactError
+
+
+def change_dataset(folder: Path, manifest: Manifest, *, keep: int | None = None) -> Manifest:
+    """Make the files at `next_path` and their manifest the next generation of a data set, and keep the former one.
+
+    What it was told about files and people that left stays. The caller holds the folder's lock.
+
+    Args:
+        folder: of the data set.
+        manifest: of what it becomes; its number, its former one and `keep_data` are set here.
+        keep: former generations that stay; None goes on with as many as before.
+
+    Returns:
+        the manifest as it was written.
+
+    Raises:
+        StorageError: the file system refused; what a reader finds is all old or all new.
+    """
+    before = manifest_before(folder)
+    if before is None:
+        number, former = next_generation(folder, None), 0
+        changed = dataclasses.replace(manifest, generation=number, former=former)
+    else:
+        changed = dataclasses.replace(
+            manifest,
+            generation=next_generation(folder, before),
+            former=before.generation,
+            keep_data=before.keep_data,
+            withdrawn=still_withdrawn(before, manifest),
+            forgotten=before.forgotten,
+        )
+    if keep is not None:
+        changed = dataclasses.replace(changed, keep_data=keep)
+    return replace_dataset(folder, changed)
+
+
+def replace_dataset(folder: Path, manifest: Manifest) -> Manifest:
+    """Make the files at `next_path` and exactly this manifest the data set of a folder, and keep the former one."""
+    if manifest.keep_data:
+        keep_generation(folder)
+    commit_dataset(folder, manifest)
+    settle_generations(folder)
+    return manifest
+
+
+def go_back(folder: Path, former: FormerData, before: Manifest | None) -> Manifest:
+    """Make a former generation the data set again; what it was until now is kept, and files only it had are withdrawn.
+
+    Args:
+        folder: of the data set; the caller holds its lock.
+        former: checked.
+        before: what the data set is; None where that is damaged.
+
+    Returns:
+        the manifest as it was written.
+
+    Raises:
+        StorageError: the file system refused; what a reader finds is all old or all new.
+    """
+    manifest = former.manifest
+    if before is not None:
+        stay = {source.get("sha256") for source in manifest.sources}
+        gone = [source for source in before.sources if "sha256" in source and source["sha256"] not in stay]
+        known = {source.get("sha256") for source in gone}
+        gone = [source for source in still_withdrawn(before, manifest) if source.get("sha256") not in known] + gone
+        manifest = dataclasses.replace(manifest, withdrawn=gone, forgotten=before.forgotten, keep_data=before.keep_data)
+    try:
+        for name in verify_files(former.folder, manifest):
+            link_or_copy(former.folder / name, next_path(folder, name))
+    except OSError as error:
+        raise storage_error("write", folder, error) from error
+    return replace_dataset(folder, manifest)
+
+
+def manifest_before(folder: Path) -> Manifest | None:
+    """Return the manifest of what is there; None where nothing is, or it is damaged."""
+    try:
+        return read_manifest(folder)
+    except ArtifactError:
+        return None
+
+
+def next_generation(folder: Path, before: Manifest | None) -> int:
+    """Return a number that no generation had that is known of."""
+    return max([*generation_folders(folder), 0 if before is None else before.generation]) + 1
+
+
+def still_withdrawn(before: Manifest, manifest: Manifest) -> list[dict[str, object]]:
+    """Return the withdrawn sources without those that were taken again."""
+    taken = {source.get("sha256") for source in manifest.sources}
+    return [source for source in before.withdrawn if source.get("sha256") not in taken]
+
+
+def needs_recovery(folder: Path) -> bool:
+    """Return whether a writer of this folder was killed and left something."""
+    if any(path for suffix in (NEXT_SUFFIX, TEMPORARY_SUFFIX) for path in folder.glob(f".*{suffix}")):
+        return True
+    try:
+        return bool(generations_under_way(folder) or superfluous_generations(folder))
+    except ArtifactError:
+        return False
+
+
+def recover_dataset(folder: Path) -> None:
+    """Finish or undo what a killed writer left. The caller holds the folder's lock.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    try:
+        settle_files(folder)
+    except OSError as error:
+        raise storage_error("write", folder, error) from error
+    settle_generations(folder)

@@ -1,0 +1,143 @@
+"""Two nights at once: one finds the lock taken and has changed nothing; a training keeps the data it began with."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.artifacts.lock import LockAwaited, Waiting, exclusive
+from adrec_cli.cli.command import with_bare_values
+from adrec_cli.errors import LockedError
+from tests.robustness.processes import TINY, Running, artifacts
+from tests.robustness.shop import NIGHT, Shop, events_of, write_events
+
+
+def training_waits_for(path: Path) -> None:
+    """Let a training stop after its first epoch until a file is there."""
+    from adrec_cli.experiments.stage_files import StageFiles
+
+    real = StageFiles.log
+
+    def log(self, event):
+        real(self, event)
+        while not path.exists():
+            time.sleep(0.02)
+
+    StageFiles.log = log
+
+
+class Training:
+    """A command whose training has begun, and ends when it is told to."""
+
+    def __init__(self, shop: Shop, *arguments: object) -> None:
+        self._go = shop.folder / "go"
+        line = [*arguments, *TINY, "--workspace", shop.workspace]
+        self.running = Running(line, shop.folder, functools.partial(training_waits_for, self._go))
+        deadline = time.monotonic() + 60
+        while not (shop.dataset / "adrec/pretrain.jsonl").exists():
+            assert self.running.process.is_alive(), self.running.stderr
+            assert time.monotonic() < deadline, self.running.stderr
+            time.sleep(0.02)
+
+    def ends(self) -> None:
+        self._go.touch()
+        ended = self.running.ended()
+        assert ended.exit_code == 0, ended.stderr
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A shop with a first data set."""
+    shop = Shop(tmp_path)
+    shop.makes()
+    return shop
+
+
+def data_set(shop):
+    return {name: value for name, value in artifacts(shop.dataset).items() if not name.startswith("adrec/")}
+
+
+def test_the_second_night_changes_nothing_and_the_first_is_promoted(shop, tmp_path):
+    """Fails where the data set is changed before the model's lock is asked for."""
+    days = [write_events(tmp_path / f"day{day}.csv", events_of(range(20, 60), day)) for day in (1, 2)]
+    first = Training(shop, "run", days[0], "--tolerance", "1", "--update", "shop")
+    before = data_set(shop)
+    for line in (["run", days[1], *NIGHT], ["preprocess", days[1], "--quiet"]):
+        said = shop.types(*line, "--update", "shop").require_one_error(5)
+        assert f"process {first.running.process.pid}" in said
+    assert shop.types("rollback", "shop", "--data").exit_code == 5
+    assert data_set(shop) == before
+    first.ends()
+    assert shop.types("run", days[1], *NIGHT, "--update", "shop").exit_code == 0
+    assert len(shop.holds()) == 3 * 160
+
+
+def test_a_training_goes_on_with_the_data_it_began_with(shop, tmp_path):
+    """`train` holds the lock of its model only; the data set is updated under it."""
+    day = write_events(tmp_path / "day1.csv", events_of(range(20, 60), 1))
+    began = shop.manifest()["sequences_sha256"]
+    training = Training(shop, "train", "shop")
+    assert shop.types("preprocess", day, "--update", "shop").exit_code == 0
+    training.ends()
+    _, said = load_checkpoint(shop.dataset / "adrec/finetune.safetensors")
+    assert said.sequences_sha256 == began != shop.manifest()["sequences_sha256"]
+
+
+def test_a_night_that_waits_says_for_whom_and_then_works(shop, tmp_path):
+    day = write_events(tmp_path / "day1.csv", events_of(range(20, 60), 1))
+    first = Training(shop, "pretrain", "shop")
+    line = ["run", day, *TINY, "--tolerance", 1, "--update", "shop", "--wait", "--workspace", shop.workspace]
+    second = Running(line, tmp_path, int)
+    second.until("waiting for `adrec pretrain shop` (process")
+    first.ends()
+    assert second.ended().exit_code == 0
+    assert len(shop.holds()) == 2 * 160
+
+
+def test_waiting_has_an_end(tmp_path):
+    told = []
+    with (
+        exclusive(tmp_path, "train shop"),
+        pytest.raises(LockedError, match=r"waited 0\.3 seconds for it"),
+        exclusive(tmp_path, "run", Waiting(seconds=0.3, on_event=told.append)),
+    ):
+        pass
+    assert [type(event) for event in told] == [LockAwaited]
+    assert "`adrec train shop`" in told[0].holder
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        (["--wait"], ["--wait=inf"]),
+        (["--wait", "3"], ["--wait", "3"]),
+        (["--wait", "--quiet"], ["--wait=inf", "--quiet"]),
+        (["--wait=2", "shop"], ["--wait=2", "shop"]),
+    ],
+)
+def test_seconds_may_be_left_out(typed, read):
+    assert with_bare_values(typed) == read
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_taken(shop, tmp_path, monkeypatch):
+    from adrec_cli.pipeline import preprocess
+
+    day = write_events(tmp_path / "day1.csv", events_of(range(20, 60), 1))
+    before = artifacts(shop.dataset)
+    real = preprocess.read_source
+
+    def grows(plan, scratch):
+        content = real(plan, scratch)
+        with open(day, "a") as file:
+            file.write("u1,i1,1700000000\n")
+        return content
+
+    monkeypatch.setattr(preprocess, "read_source", grows)
+    assert "changed while it was read" in shop.types("preprocess", day, "--update", "shop").require_one_error(3)
+    assert artifacts(shop.dataset) == before
+    assert json.loads((shop.dataset / "manifest.json").read_text())["generation"] == 1
