@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.diffusion.samplers import noise_source
+from adrec_cli.errors import DivergedError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import RunOptions
@@ -16,7 +18,8 @@ from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.train import train
 from adrec_cli.ranking.protocols import held_out_cases
-from adrec_cli.ranking.scores import target_ranks, top_k
+from adrec_cli.ranking.recorded import Recordings
+from adrec_cli.ranking.scores import represented, target_ranks, top_k
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.runtime import resolve_device, seeded_generator
 from adrec_cli.training.loop import StageTraining
@@ -73,11 +76,81 @@ def test_drawn_negatives_give_the_same_bytes_again(loss, optimizer, shared):
 
 @pytest.mark.parametrize(
     "options",
-    [{"pcgrad": True}, {"average_decay": 0.9}, {"config": {"precision": "bf16"}}, {"config": {"accumulate": 3}}],
-    ids=["pcgrad", "averages", "bf16", "accumulate"],
+    [
+        {"pcgrad": True},
+        {"average_decay": 0.9},
+        {"config": {"precision": "bf16"}},
+        {"config": {"precision": "medium"}},
+        {"config": {"accumulate": 3}},
+    ],
+    ids=["pcgrad", "averages", "bf16", "medium", "accumulate"],
 )
 def test_ways_of_training_give_the_same_bytes_again(options):
     assert differing_weights(**options) == []
+
+
+RECORDED = {name: options for name, options in VARIANTS.items() if options.get("timestep_sampling") != "loss_aware"}
+
+
+@pytest.mark.parametrize("network", RECORDED.values(), ids=RECORDED)
+def test_recorded_steps_are_those_that_are_launched_to_the_byte(network):
+    recorded, launched = (training(network=network, stepping=way) for way in ("recorded", "queued"))
+    assert [event.losses for event in finished(recorded)] == [event.losses for event in finished(launched)]
+    for name, weight in launched.model.state_dict().items():
+        assert torch.equal(recorded.model.state_dict()[name], weight), name
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "align", "finetune"])
+def test_every_stage_is_recorded(stage):
+    run = training(stage=stage)
+    finished(run)
+    assert all(shape.graph is not None for shape in run.queued._shapes.values())
+    assert 1 <= len(run.queued._shapes) <= 4
+
+
+def test_a_recorded_step_that_is_not_finite_changes_no_byte_and_names_the_weight():
+    run = training()
+    steps = [event for event, _ in zip(run.events(lambda: False), range(3), strict=False)]
+    assert len(steps) == 3
+    run._read_all()
+    with torch.no_grad():
+        run.model.cam.blocks[0].expand.weight[0, 0] = float("nan")
+    before = {name: weight.clone() for name, weight in run.model.state_dict().items()}
+    with pytest.raises(DivergedError, match="loss ce is nan; largest inputs"):
+        finished(run)
+    for name, weight in run.model.state_dict().items():
+        torch.testing.assert_close(weight, before[name], rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("sampling", [Sampling(steps=1, noise="zero"), Sampling()])
+@pytest.mark.parametrize("network", VARIANTS.values(), ids=VARIANTS)
+def test_a_recorded_representation_is_the_one_that_is_computed(network, sampling):
+    model, recordings = training(network=network).model, Recordings(resolve_device("cuda"))
+    data = of_lengths([3, 4, 5, 6] * 3)
+    starts, ends = data.offsets[:-1], data.offsets[1:]
+    for case in range(12):
+        one = slice(case, case + 1)
+        options = {"output": "x_start", "sampling": sampling, "device": resolve_device("cuda")}
+        (own,), (found,) = (
+            next(iter(represented(model, data.items, starts[one], ends[one], **options, recordings=kept)))[1]
+            for kept in (None, recordings)
+        )
+        torch.testing.assert_close(found, own, rtol=1e-4, atol=1e-5)
+    assert any(made.graph is not None for made in recordings._made.values())
+
+
+def test_noise_of_many_users_is_drawn_on_the_device_as_on_a_cpu():
+    keys = list(range(600))
+
+    def draws(device: str) -> list[torch.Tensor]:
+        source = noise_source(
+            (600, 1, 32), kind="seeded", generator=torch.Generator().manual_seed(0), keys=lambda: keys, ahead=12,
+            device=torch.device(device),
+        )  # fmt: skip
+        return [source().cpu() for _ in range(12)]
+
+    for found, expected in zip(draws("cuda"), draws("cpu"), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "gru4rec"])

@@ -26,6 +26,9 @@ CASES: dict[str, dict[str, Any]] = {
     "pcgrad": {"pcgrad": True},
     "prefixes": {"config": {"samples": "prefixes"}},
     "embedding decay": {"stage": "align", "embedding_decay": 0.1},
+    "medium": {"config": {"precision": "medium"}},
+    "repeats": {"network": {"repeats": "learned"}},
+    "bsarec": {"model": "bsarec", "stage": "train", "config": {"samples": "prefixes"}},
     "esasrec, launched": {"model": "esasrec", "stage": "train"},
     "loss-aware, launched": {"network": {"timestep_sampling": "loss_aware"}},
 }

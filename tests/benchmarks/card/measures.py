@@ -279,18 +279,17 @@ def recorded_error(
 
 
 def measure_precision(setting: Setting) -> Iterator[str]:
-    """float32, tf32 and bf16 at D 512."""
+    """float32, tf32 and bf16 at D 512, at two sizes of batches."""
     found = {}
     sizes = {"hidden_size": 32} if setting.tiny else {"hidden_size": 512}
-    for name, precision, matmul in (
-        ("float32", "float32", "highest"), ("tf32", "float32", "high"), ("bf16", "bf16", "highest")
-    ):  # fmt: skip
-        torch.set_float32_matmul_precision(matmul)
-        run = fresh_training(setting, stepping=recording(setting), network=sizes, config={"precision": precision})
-        found[name] = milliseconds_of_a_batch(setting, run, 2 if setting.tiny else 20)
-        yield f"{name}: {found[name]:.2f} ms, {found['float32'] / found[name]:.2f}x"
-    torch.set_float32_matmul_precision("highest")
-    setting.keep("precision at D 512", found)
+    for batch in (32,) if setting.tiny else (512, 4096):
+        for precision in ("float32", "medium", "bf16"):
+            config = {"precision": precision, "batch_size": batch}
+            run = fresh_training(setting, stepping=recording(setting), network=sizes, config=config)
+            found[f"{precision} {batch}"] = milliseconds_of_a_batch(setting, run, 2 if setting.tiny else 15)
+            setting.keep("precision at D 512", found)
+            spent = found[f"{precision} {batch}"]
+            yield f"batch {batch}, {precision}: {spent:.2f} ms, {found[f'float32 {batch}'] / spent:.2f}x"
 
 
 def measure_growth(setting: Setting) -> Iterator[str]:
