@@ -38,7 +38,6 @@ def why_not_queued(stage: Stage, config: TrainingConfig, model: SequentialRecomm
         f"ranking_loss {stage.ranking_loss}": bool(stage.ce_weight) and stage.ranking_loss != "ce",
         f"training.accumulate {config.accumulate}": config.accumulate > 1,
         f"training.embedding_optimizer {config.embedding_optimizer}": config.embedding_optimizer != "adam",
-        f"contrast_weight {stage.contrast_weight}": bool(stage.contrast_weight),
         "training.compile": config.compile,
         f"a catalogue of {items:,} items": items > MOST_ITEMS,
     }
