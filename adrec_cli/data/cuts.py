@@ -118,7 +118,8 @@ def _nothing_left(read: int, removed: list[FilterApplied], settings: Settings) -
         "--min-item-interactions": settings.min_item_interactions,
     }
     filters = ", ".join(f"{option} {value}" for option, value in set_filters.items() if value)
-    return InputError(
-        f"nothing is left of {read:,} interactions: {parts}",
-        hint=f"lower the filters: {filters}",
-    )
+    most = max(removed, key=lambda applied: applied.interactions)
+    hint = f"lower the filters: {filters}" if filters else "look at the source with --dry-run"
+    if most.name == "bad_rows":
+        hint = "say --on-bad-row error to see what is wrong with the first row and where it stands"
+    return InputError(f"nothing is left of {read:,} interactions: {parts}", hint=hint)

@@ -14,6 +14,7 @@ from adrec_cli.data.plan import Plan, find_join
 from adrec_cli.data.reading.remembered import describe_misfit, recall_reading, said_options
 from adrec_cli.data.reading.source_content import read_source, recognise_file, scratch_folder
 from adrec_cli.data.request_files import read_events
+from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID, USER_ID
 
 
@@ -44,6 +45,11 @@ def read_newest_events(path: Path, manifest: Manifest) -> pl.DataFrame:
             return read_events(path)
         join, _ = find_join(None, settings, remembered, (path,))
         plan = replace(plan, join=join)
+        if misfit and join is None:
+            raise InputError(
+                f"{path} is not written as {manifest.dataset} was read: {misfit}",
+                hint=f"write it so, or with the columns {USER_ID}, {ITEM_ID} and timestamp",
+            )
         interactions = read_source(plan, scratch).interactions
     events = pl.DataFrame(
         {

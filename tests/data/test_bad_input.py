@@ -204,6 +204,16 @@ def test_all_rows_bad_is_still_an_error(tmp_path: Path) -> None:
     )
 
 
+def test_the_hint_where_nothing_is_left_is_about_what_left_it_out(tmp_path: Path) -> None:
+    bad = text_file(tmp_path, HEADER + "u,a,x\nu,b,y\n")
+    with pytest.raises(InputError) as caught:
+        run(bad, tmp_path / "ws", on_bad_row="skip", min_interactions=1)
+    assert "--on-bad-row error" in caught.value.hint
+    with pytest.raises(InputError) as caught:
+        run(write_csv(tmp_path / "g.csv", GOOD), tmp_path / "ws", min_interactions=9)
+    assert "lower the filters: --min-user-interactions 9, --min-item-interactions 9" in caught.value.hint
+
+
 def test_only_five_examples_are_shown(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "t.csv", [*GOOD, *(("u", "x", "bad") for _ in range(50))])
     result = run(source, tmp_path / "ws", on_bad_row="skip")

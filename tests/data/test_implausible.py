@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.data.implausible import form_of_ids
@@ -82,6 +82,7 @@ def test_new_sessions_every_night_are_no_doubt(tmp_path: Path) -> None:
     assert run(source, tmp_path / "ws", update=made, strict=True).warnings == []
 
 
+@settings(deadline=None)
 @given(
     numbers=st.lists(st.integers(0, 10**9), min_size=2, max_size=6),
     affixes=st.tuples(st.sampled_from(["", "u", "U-", "item_", "é"]), st.sampled_from(["", ".0", " ", "-x"])),

@@ -28,6 +28,7 @@ def kept(text: str, values: list[object], dtype: object = pl.String) -> list[boo
     return column.to_frame().select(holds).to_series().to_list()
 
 
+@settings(deadline=None)
 @given(
     sign=st.sampled_from(list(SIGNS)),
     bound=st.integers(-50, 50) | st.integers(2**53, 2**53 + 5) | st.floats(-50, 50).map(lambda x: round(x, 2)),
@@ -45,6 +46,7 @@ def test_numbers_compare_as_numbers_in_text_and_in_columns_of_numbers(
         ]
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(st.text("abcé _", max_size=4).map(str.strip), max_size=9),
     chosen=st.lists(st.text("abcé _", min_size=1, max_size=4).map(str.strip).filter(bool), min_size=1, max_size=3),
