@@ -111,8 +111,6 @@ def _end_as_told(files: InboxResult) -> None:
 
 
 def _show(terminal: Terminal, summary: RunSummary) -> None:
-    for warning in summary.warnings:
-        terminal.warn(warning)
     for step in summary.steps:
         terminal.event("RunStepDone", asdict(step))
     stages = [step.name for step in summary.steps if step.status == "up to date" and step.name != "preprocess"]

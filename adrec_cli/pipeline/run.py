@@ -19,7 +19,7 @@ from adrec_cli.data.plan import planned_name
 from adrec_cli.evaluating.evaluation import evaluate_opened, stored_evaluation
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.chain import train_stages
-from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.experiments.events import OnEvent, Warned, ignore
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.experiments.warm_start import FreshStart, StartChosen, WarmStart, warm_start
@@ -238,7 +238,7 @@ def _prepare(night: _Night, steps: list[RunStep]) -> _Prepared:
             night.source, workspace=night.workspace, raw=night.raw, options=night.preprocessing, on_event=night.on_event
         )
         found.warnings, found.notes = prepared.warnings, prepared.notes
-        night.on_event(SourceRead(notes=tuple(prepared.notes)))
+        _tell(night, prepared.notes, prepared.warnings)
         status = "up to date" if prepared.skipped else "done"
     else:
         found.inbox = take_files(night.inbox, night.folder, functools.partial(_take, night, found), night.on_event)
@@ -263,10 +263,17 @@ def _take(night: _Night, found: _Prepared, path: Path) -> None:
     taken = preprocess_locked(
         str(path), workspace=night.workspace, raw=night.raw, options=options, on_event=night.on_event
     )
-    notes = [f"{path.name}: {note}" for note in taken.notes]
-    found.warnings += [f"{path.name}: {warning}" for warning in taken.warnings]
+    notes, warnings = ([f"{path.name}: {line}" for line in lines] for lines in (taken.notes, taken.warnings))
+    found.warnings += warnings
     found.notes += notes
+    _tell(night, notes, warnings)
+
+
+def _tell(night: _Night, notes: list[str], warnings: list[str]) -> None:
+    """Tell of a source at once: a run that is stopped, or a model that is not promoted, must not swallow it."""
     night.on_event(SourceRead(notes=tuple(notes)))
+    for warning in warnings:
+        night.on_event(Warned(message=warning))
 
 
 def _stage_step(name: str, skipped: bool, seconds: float, metrics: dict[str, Any]) -> RunStep:

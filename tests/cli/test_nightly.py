@@ -46,6 +46,16 @@ def test_logs_for_machines(adrec: Adrec, night: list[object], tmp_path: Path) ->
     assert steps == ["preprocess", "pretrain", "align", "finetune", "evaluate", "promote"]
 
 
+def test_what_preprocessing_warns_of_is_told_even_if_nothing_is_promoted(
+    adrec: Adrec, night: list[object], tmp_path: Path
+) -> None:
+    source = write_shop(tmp_path / "shop.csv", users=50)
+    source.write_text(source.read_text() + ",i01,1400000000\n")
+    done = adrec(*night, "--promote-if", "hr@10 > current + 200%", "--on-bad-row", "skip")
+    assert done.exit_code == 8
+    assert done.stderr.count("1 bad rows were left out of 401") == 1, done.stderr
+
+
 def test_an_error_is_one_line_for_machines(adrec: Adrec, night: list[object], tmp_path: Path) -> None:
     write_shop(tmp_path / "shop.csv", users=50)
     done = adrec(*night, "--promote-if", "hr@10 > current + 200%", "--log-format", "json", "--quiet")
