@@ -228,6 +228,8 @@ def test_no_text_breaks_the_reader_of_lists(text: str) -> None:
         (["N5 N4", "N5"], " "),
         (["a|b", "c"], "|"),
         (["[deleted]", "x"], "value"),
+        (["[deleted]", "[removed]"], "value"),
+        (["[a, b]", "[c]"], "bracketed"),
         (["[1, 2]", ""], "bracketed"),
         (["", " "], "value"),
     ],

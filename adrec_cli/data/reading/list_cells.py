@@ -17,6 +17,8 @@ _SEPARATORS: Final[tuple[Cells, ...]] = ("|", ",", ";", " ")
 _BRACKETED: Final = re.compile(r"\s*(\[.*\]|\(.*\))\s*", re.S)
 # A quoted text as JSON and Python write it, or a bare word.
 _ENTRY: Final = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,'"\[\]]+)\s*(?:,|(?=\s|$|'|"))""", re.S)
+# Not a list beyond doubt: Reddit's deleted users are called so.
+_ONE_WORD: Final = re.compile(r"\s*\[[^\W\d]\w*\]\s*")
 _LETTERED_NUMBER: Final = re.compile(r"[A-Za-z]{0,4}[-_]?\d+")
 
 
@@ -34,7 +36,8 @@ def find_cells(values: Sequence[str], *, is_list_name: bool, is_asked: bool) -> 
     filled = [value for value in values if value.strip()]
     if not filled:
         return "value"
-    if all(_BRACKETED.fullmatch(value) for value in filled):
+    bracketed = all(_BRACKETED.fullmatch(value) for value in filled)
+    if bracketed and not all(_ONE_WORD.fullmatch(value) for value in filled):
         return "bracketed"
     if not (is_list_name or is_asked):
         return "value"

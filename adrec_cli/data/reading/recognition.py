@@ -53,7 +53,7 @@ def recognise(
         raise InputError(f"{decoded.path} has no rows", hint="check the export that made it")
     if first.lstrip().startswith("{"):
         return _recognise_jsonl(decoded, lines)
-    if first.lstrip().startswith("["):
+    if _is_json_array(first):
         raise InputError(
             f"{decoded.path} is one JSON array, expected JSON lines: one object a line",
             hint="convert it, for example with: jq -c '.[]' FILE > FILE.jsonl",
@@ -67,6 +67,16 @@ def recognise(
     if header is None:
         header = has_header(_rows(lines, separator)[: SAMPLE_ROWS + 1], decoded.path, named=named)
     return _recognise_delimited(decoded, lines, separator, header=header, columns=columns)
+
+
+def _is_json_array(line: str) -> bool:
+    """Return whether a first line begins a JSON array, not a table whose first cell begins with a bracket."""
+    if not line.lstrip().startswith("["):
+        return False
+    try:
+        return isinstance(json.loads(line), list)
+    except (ValueError, RecursionError):
+        return re.match(r"\s*\[\s*([\[{]|$)", line) is not None
 
 
 def split_fields(lines: list[str], separator: str, *, quoted: bool) -> list[list[str]]:
