@@ -313,6 +313,8 @@ def _unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dict[str
 
 def _cut(content: SourceContent, plan: Plan, existing: Existing | None, on_event: Callable[[object], None]) -> Cut:
     interactions = content.interactions
+    if plan.settings.split == "time" and not content.report.timed:
+        raise UsageError("--split time needs times, which the source does not have", hint="--split leave-one-out")
     if existing is not None:
         interactions = merge(existing, interactions, timed=content.report.timed)
     cut = make_cut(interactions, plan.settings, content.left_out(plan.settings))

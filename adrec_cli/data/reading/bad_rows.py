@@ -6,7 +6,7 @@ import csv
 import json
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import NoneType
 from typing import Final, Literal
@@ -18,6 +18,12 @@ from adrec_cli.errors import InputError
 
 BadRowPolicy = Literal["error", "skip"]
 EXAMPLES: Final = 5
+TOO_MANY_FIELDS: Final = (
+    "put quotes around fields that hold the separator, such as numbers with a decimal comma, or say --on-bad-row skip"
+)
+"""The hint for a row with more fields than there are columns."""
+_FILES: Final = 20
+"""So many files are named with their bad rows."""
 _MAX_FIELD: Final = 1 << 27
 
 
@@ -31,6 +37,8 @@ class BadRow:
         column: its name, "" if the whole row is malformed.
         expected: what should stand there.
         got: what stands there.
+        hint: what can be done about such a row; "" for nothing in particular.
+        hint_for_all: the same where all rows are like it.
     """
 
     path: Path
@@ -38,6 +46,8 @@ class BadRow:
     column: str
     expected: str
     got: str
+    hint: str = ""
+    hint_for_all: str = ""
 
     def __str__(self) -> str:
         column = f", column {self.column!r}" if self.column else ""
@@ -45,12 +55,54 @@ class BadRow:
         return f"{self.path}, {self.place}{column}: expected {self.expected}, got {got!r}"
 
 
+@dataclass(kw_only=True)
+class BadRows:
+    """The bad rows of a run: how many of each file, and the first of them.
+
+    Attributes:
+        counts: by the path of the file.
+        examples: a few, of all files together.
+    """
+
+    counts: dict[Path, int] = field(default_factory=dict)
+    examples: list[BadRow] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many there are in all."""
+        return sum(self.counts.values())
+
+    def add(self, path: Path, examples: Sequence[BadRow], count: int) -> None:
+        """Take in the bad rows of a file.
+
+        Args:
+            path: of the file.
+            examples: the first of them.
+            count: how many there are.
+        """
+        self.counts[path] = self.counts.get(path, 0) + count
+        self.examples += examples[: EXAMPLES - len(self.examples)]
+
+    def lines(self, rows: int) -> list[str]:
+        """Return what to tell about them: how many of all rows, the first ones, and how many by file if several."""
+        if not self.counts:
+            return []
+        lines = [f"{self.count:,} bad rows were left out of {rows:,}", *(f"left out: {row}" for row in self.examples)]
+        if len(self.counts) > 1:
+            most = sorted(self.counts.items(), key=lambda entry: -entry[1])
+            files = ", ".join(f"{path.name} {count:,}" for path, count in most[:_FILES])
+            more = f", and {len(most) - _FILES:,} more files" if len(most) > _FILES else ""
+            lines.append(f"bad rows by file: {files}{more}")
+        return lines
+
+
 def bad_rows_error(examples: list[BadRow], count: int, *, rows: int | None = None) -> InputError:
     """Return the error for the first of `count` bad rows of `rows`, where that is known."""
     others = f" ({count:,} such rows in all)" if count > 1 else ""
-    hint = "mend the file, or leave such rows out with --on-bad-row skip"
+    first = examples[0]
+    hint = first.hint or "mend the file, or leave such rows out with --on-bad-row skip"
     if count == rows:
-        hint = "no row can be read like this: name the columns, for example --timestamp-column 4, and see --dry-run"
+        hint = first.hint_for_all or first.hint or hint
     return InputError(f"{examples[0]}{others}", hint=hint)
 
 
@@ -114,7 +166,9 @@ def drop_malformed(table: Table, scratch: Path) -> tuple[Table, list[BadRow], in
                 if len(examples) < EXAMPLES:
                     expected, got = problem.split("\n", 1)
                     place = f"line {line}"
-                    examples.append(BadRow(path=table.path, place=place, column="", expected=expected, got=got))
+                    hint = TOO_MANY_FIELDS if expected.endswith("fields") else ""
+                    row = BadRow(path=table.path, place=place, column="", expected=expected, got=got, hint=hint)
+                    examples.append(row)
                 continue
             if not any(fields):
                 continue

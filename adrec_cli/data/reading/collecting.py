@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from adrec_cli.data.reading.roles import Roles, find_roles
 from adrec_cli.data.reading.scanning import OVERFLOW, scan
 from adrec_cli.data.reading.sequence_rows import unfold
 from adrec_cli.data.reading.table import Table
-from adrec_cli.data.reading.table_times import begin_reading, find_failing, read_time_columns
+from adrec_cli.data.reading.table_times import begin_reading, find_failing, has_decimal_comma, read_time_columns
 from adrec_cli.data.reading.time_reading import (
     MONTH_FIRST,
     NEVER,
@@ -97,6 +97,9 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     if roles.further_times:
         names["timestamp"] = [table.columns[position] for position in roles.times]
     _same_columns(report, names, table)
+    if options.min_rating is not None and roles.rating is not None and has_decimal_comma(table, roles.rating):
+        roles = replace(roles, rating_has_comma=True)
+        report.assume("ratings have a decimal comma")
     _say_what_columns_mean(report, roles, table)
     try:
         return _normalise(_read_events(table, roles, options), options, report)
@@ -131,9 +134,9 @@ def _without_malformed(
     clean, examples, count = drop_malformed(table, scratch)
     if count and options.on_bad_row == "error":
         raise bad_rows_error(examples, count) from error
-    report.bad += count
     report.rows += count
-    report.examples += examples
+    if count:
+        report.bad_rows.add(table.path, examples, count)
     return clean
 
 
@@ -207,7 +210,10 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOpti
         columns |= {name: time.fill_null(False if name == ZONED else absent) for name, time in times.items()}
     below: pl.Expr = pl.lit(False)
     if roles.rating is not None and options.min_rating is not None:
-        rating = pl.col(f"c{roles.rating}").cast(pl.Float64, strict=False).fill_nan(None)
+        rating = pl.col(f"c{roles.rating}")
+        if roles.rating_has_comma:
+            rating = rating.str.replace(",", ".", literal=True)
+        rating = rating.cast(pl.Float64, strict=False).fill_nan(None)
         bad, below = bad | rating.is_null(), rating < options.min_rating
     for position, condition in placed:
         unmet = unmet | ~condition_holds(condition, pl.col(f"c{position}"), dtypes[position])

@@ -10,10 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from adrec_cli.data.coding import encode
-from adrec_cli.data.ids import expected_id
 from adrec_cli.data.interactions import Interactions
-from adrec_cli.data.reading import scanning
-from adrec_cli.data.reading.bad_rows import EXAMPLES, BadRow, bad_rows_error, record_place
+from adrec_cli.data.reading.bad_rows import EXAMPLES, bad_rows_error
 from adrec_cli.data.reading.collecting import (
     BAD,
     BELOW_RATING,
@@ -25,13 +23,10 @@ from adrec_cli.data.reading.collecting import (
 )
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import FileRows, ReadReport
+from adrec_cli.data.reading.row_faults import describe_bad_row
 from adrec_cli.data.reading.row_hashes import content_sha256
-from adrec_cli.data.reading.scanning import OVERFLOW, scan
 from adrec_cli.data.reading.table import Table
-from adrec_cli.data.reading.table_times import show_time
-from adrec_cli.data.reading.time_formats import expected_of
 from adrec_cli.data.reading.time_settling import settle_times
-from adrec_cli.data.reading.unfolding import RECORD
 
 
 def read_interactions(
@@ -116,64 +111,7 @@ def _account_bad(one: CollectedTable, options: ReadOptions, report: ReadReport) 
     bad = np.flatnonzero(one.state == BAD)
     if not len(bad):
         return
-    examples = [_describe(one, int(row), options, report) for row in bad[:EXAMPLES]]
+    examples = [describe_bad_row(one, int(row), options, report) for row in bad[:EXAMPLES]]
     if options.on_bad_row == "error":
         raise bad_rows_error(examples, len(bad), rows=int(np.count_nonzero(one.state != BLANK)))
-    report.bad += len(bad)
-    report.examples += examples
-
-
-def _describe(one: CollectedTable, row: int, options: ReadOptions, report: ReadReport) -> BadRow:
-    """Say what is wrong with a bad row, from its raw values."""
-    table, roles = one.table, one.roles
-    positions = [p for p in (roles.user, roles.item, roles.rating, *roles.times) if p is not None]
-    raw = scan(table, sorted(set(positions))).slice(row, 1).collect().row(0, named=True)
-    place = record_place(table, row if table.unfolding is None else raw[RECORD])
-    if raw[OVERFLOW] and table.unfolding is not None:
-        lists = "lists of one length" if len(positions) > 2 else "a list"
-        return BadRow(
-            path=table.path,
-            place=place,
-            column=table.columns[roles.item],
-            expected=f"{lists} (they must not differ in length)",
-            got=_row_text(table, raw[RECORD]),
-        )
-    if raw[OVERFLOW]:
-        return BadRow(path=table.path, place=place, column="", expected=f"{len(table.columns)} fields", got="more")
-    values = {position: "" if raw[f"c{position}"] is None else str(raw[f"c{position}"]) for position in positions}
-    if one.frame["user"][row] is None:
-        position, expected = roles.user, expected_id(values[roles.user], "a user")
-    elif one.frame["item"][row] is None:
-        position, expected = roles.item, expected_id(values[roles.item], "an item")
-    elif roles.rating is not None and options.min_rating is not None and not _is_number(values[roles.rating]):
-        position, expected = roles.rating, "a number"
-    else:
-        return _describe_time(one, place, show_time(roles.times, raw), options, report)
-    return BadRow(path=table.path, place=place, column=table.columns[position], expected=expected, got=values[position])
-
-
-def _describe_time(one: CollectedTable, place: str, got: str, options: ReadOptions, report: ReadReport) -> BadRow:
-    if not one.roles.times:
-        raise AssertionError("a row is bad for one of its columns")
-    number = one.reading.kind in ("integer", "float")
-    expected = f"a time like the others, {report.time}"
-    if (form := options.times().form) is not None:
-        expected = expected_of(form)
-    elif number and not _is_number(got.replace(",", ".") if one.reading.decimal_comma else got):
-        expected = "a number"
-    names = ",".join(one.table.columns[position] for position in one.roles.times)
-    return BadRow(path=one.table.path, place=place, column=names, expected=expected, got=got)
-
-
-def _row_text(table: Table, record: int) -> str:
-    """Return the row of a table that an event comes from, as text."""
-    rows = table.rows
-    values = scan(rows, range(len(rows.columns))).slice(record, 1).collect().drop(scanning.BLANK, OVERFLOW).row(0)
-    return ", ".join(str(value) for value in values)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return float(text) == float(text)
-    except ValueError:
-        return False
+    report.bad_rows.add(one.table.path, examples, len(bad))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adrec_cli.data.reading.bad_rows import BadRow
+from adrec_cli.data.reading.bad_rows import BadRows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,7 @@ class ReadReport:
         below_rating: left out by the least rating.
         unmet: left out by conditions.
         unmatched: a line for each file with rows whose key the joined file does not have.
-        bad: rows left out because they could not be read.
-        examples: the first of these.
+        bad_rows: left out because they could not be read.
         form: how the rows are written, in words.
         columns: name of the column for each role that was found; a list for a time in several columns.
         time: how times are written, in words.
@@ -51,8 +50,7 @@ class ReadReport:
     below_rating: int = 0
     unmet: int = 0
     unmatched: list[str] = field(default_factory=list)
-    bad: int = 0
-    examples: list[BadRow] = field(default_factory=list)
+    bad_rows: BadRows = field(default_factory=BadRows)
     form: str = ""
     columns: dict[str, str | list[str]] = field(default_factory=dict)
     time: str = "no times: the order of the rows"
@@ -89,7 +87,5 @@ class ReadReport:
         return lines
 
     def warnings(self) -> list[str]:
-        """Return the lines about rows that were left out because they could not be read or joined, and about doubts."""
-        bad = [f"{self.bad:,} bad rows were left out of {self.rows:,}"] if self.bad else []
-        shown = [f"left out: {example}" for example in self.examples]
-        return [*bad, *shown, *self.unmatched, *self.time_warnings, *self.doubts]
+        """Return the lines about rows that were left out as they could not be read or joined, and doubts."""
+        return [*self.bad_rows.lines(self.rows), *self.unmatched, *self.time_warnings, *self.doubts]

@@ -36,6 +36,7 @@ class Roles:
     Attributes:
         user, item, timestamp, rating: as their names say.
         further_times: columns with the rest of the time, where `timestamp` holds only its date or its year.
+        rating_has_comma: whether fractions of a rating stand behind a comma.
         unused_times: columns that hold dates, or sound like it, and are not read.
     """
 
@@ -44,6 +45,7 @@ class Roles:
     timestamp: int | None = None
     rating: int | None = None
     further_times: tuple[int, ...] = ()
+    rating_has_comma: bool = False
     unused_times: tuple[int, ...] = ()
 
     @property

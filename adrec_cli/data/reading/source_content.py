@@ -66,7 +66,8 @@ class SourceContent:
 
     def left_out(self, settings: Settings) -> list[FilterApplied]:
         """Return what reading has left out already."""
-        applied = [FilterApplied(name="bad_rows", interactions=self.report.bad)] if self.report.bad else []
+        bad = self.report.bad_rows.count
+        applied = [FilterApplied(name="bad_rows", interactions=bad)] if bad else []
         if settings.where:
             applied.append(FilterApplied(name="where", interactions=self.report.unmet))
         if settings.min_rating is not None:
@@ -248,5 +249,5 @@ def _findings(tables: list[Table], report: ReadReport) -> dict[str, Any]:
         "compression": first.decoded.compression,
         "columns": dict(report.columns),
         "time": report.time,
-        "bad_rows": report.bad,
+        "bad_rows": report.bad_rows.count,
     }

@@ -158,3 +158,11 @@ def _all_read(sample: Sequence[str], form: str) -> bool:
 def _is_short_year(value: str) -> bool:
     shape = find_shape(value.strip())
     return shape is not None and shape.family == "short-year"
+
+
+def has_decimal_comma(table: Table, position: int) -> bool:
+    """Return whether numbers of a column of text have a decimal comma; one before three digits may part thousands."""
+    if table.dtypes and table.dtypes[position] != pl.String:
+        return False
+    values = [row[position].strip() for row in table.sample if len(row) > position]
+    return any(re.fullmatch(r"[+-]?\d+,(\d{1,2}|\d{4,})", value) for value in values)

@@ -116,7 +116,7 @@ def settle_times(tables: Sequence[ReadTimes], options: TimeOptions, now: datetim
     _describe(settled, tables, options, digits, order)
     if settled.timed:
         settled.warnings += _clock_warnings(clocks, options.zone)
-        settled.warnings += _far_out(settled, now or datetime.now(UTC))
+        settled.warnings += _far_out(settled, now or datetime.now(UTC)) + _other_unit(numbers, options)
     return settled
 
 
@@ -255,6 +255,17 @@ def _form_of(reading: TimeReading, digits: int | None, order: DayMonth | None) -
     if reading.family == "day-month":
         return reading.order or order
     return reading.family if reading.family in ("iso", "yyyymmdd", "month-name") else None
+
+
+def _other_unit(numbers: Sequence[ReadTimes], options: TimeOptions) -> list[str]:
+    """Return a warning if numbers of the unit that was said are by their size those of another one."""
+    values = _good_values(numbers) if numbers and options.unit is not None else np.zeros(0)
+    unit = find_unit(values) if len(values) else None
+    if options.unit is None or unit in (None, options.unit):
+        return []
+    return [
+        f"by their size these are no {_UNIT_NAMES[options.unit]} but {_UNIT_NAMES[unit]}: is --timestamp-unit right?"
+    ]
 
 
 def _clock_warnings(clocks: Sequence[int], zone: str) -> list[str]:

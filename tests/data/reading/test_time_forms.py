@@ -374,3 +374,11 @@ def test_positions_are_not_far_out(tmp_path: Path) -> None:
     assert result.warnings == []
     error = refusal(write_times(tmp_path / "f.csv", [1.5, 1.25]), tmp_path / "ws", timestamp_unit="order")
     assert "expected a time like the others, times in their own order" in error.message
+
+
+def test_a_unit_that_cannot_be_right_is_said(tmp_path: Path) -> None:
+    source = write_times(tmp_path / "t.csv", [1638406800, 1638406801])
+    result = run(source, tmp_path / "ws", timestamp_unit="ms")
+    assert "by their size these are no milliseconds but seconds: is --timestamp-unit right?" in result.warnings
+    error = refusal(write_times(tmp_path / "m.csv", [1638406800000]), tmp_path / "ws", timestamp_unit="s")
+    assert error.hint == "by their size these are no s: say --timestamp-unit ms"

@@ -1,0 +1,93 @@
+"""What is wrong with a row that cannot be read, from its raw values, and what can be done about it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adrec_cli.data.ids import expected_id
+from adrec_cli.data.reading import scanning
+from adrec_cli.data.reading.bad_rows import TOO_MANY_FIELDS, BadRow, record_place
+from adrec_cli.data.reading.collecting import CollectedTable
+from adrec_cli.data.reading.read_options import ReadOptions
+from adrec_cli.data.reading.read_report import ReadReport
+from adrec_cli.data.reading.scanning import OVERFLOW, scan
+from adrec_cli.data.reading.table import Table
+from adrec_cli.data.reading.table_times import show_time
+from adrec_cli.data.reading.time_formats import expected_of
+from adrec_cli.data.reading.times import find_unit
+from adrec_cli.data.reading.unfolding import RECORD
+
+
+def describe_bad_row(one: CollectedTable, row: int, options: ReadOptions, report: ReadReport) -> BadRow:
+    """Say what is wrong with a bad row, from its raw values."""
+    table, roles = one.table, one.roles
+    positions = [p for p in (roles.user, roles.item, roles.rating, *roles.times) if p is not None]
+    raw = scan(table, sorted(set(positions))).slice(row, 1).collect().row(0, named=True)
+    place = record_place(table, row if table.unfolding is None else raw[RECORD])
+    if raw[OVERFLOW] and table.unfolding is not None:
+        lists = "lists of one length" if len(positions) > 2 else "a list"
+        return BadRow(
+            path=table.path,
+            place=place,
+            column=table.columns[roles.item],
+            expected=f"{lists} (they must not differ in length)",
+            got=_row_text(table, raw[RECORD]),
+        )
+    if raw[OVERFLOW]:
+        expected = f"{len(table.columns)} fields"
+        return BadRow(path=table.path, place=place, column="", expected=expected, got="more", hint=TOO_MANY_FIELDS)
+    values = {position: "" if raw[f"c{position}"] is None else str(raw[f"c{position}"]) for position in positions}
+    if one.frame["user"][row] is None:
+        role, position, expected = "user", roles.user, expected_id(values[roles.user], "a user")
+    elif one.frame["item"][row] is None:
+        role, position, expected = "item", roles.item, expected_id(values[roles.item], "an item")
+    elif roles.rating is not None and options.min_rating is not None and not _is_rating(values[roles.rating], one):
+        role, position, expected = "rating", roles.rating, "a number"
+    else:
+        return _describe_time(one, place, show_time(roles.times, raw), options, report)
+    return BadRow(
+        path=table.path,
+        place=place,
+        column=table.columns[position],
+        expected=expected,
+        got=values[position],
+        hint_for_all=f"no row has what is expected there: name the right column with --{role}-column",
+    )
+
+
+def _describe_time(one: CollectedTable, place: str, got: str, options: ReadOptions, report: ReadReport) -> BadRow:
+    if not one.roles.times:
+        raise AssertionError("a row is bad for one of its columns")
+    said = options.times()
+    plain = got.replace(",", ".") if one.reading.decimal_comma else got
+    number = one.reading.kind in ("integer", "float")
+    expected = f"a time like the others, {report.time}"
+    if said.form is not None:
+        expected = expected_of(said.form)
+    elif number and not _is_number(plain):
+        expected = "a number"
+    hint = "no row has a time there: name another column with --timestamp-column, or its form with --timestamp-format"
+    if number and _is_number(plain) and said.unit is not None:
+        unit = find_unit(np.array([float(plain)]))
+        if unit not in (None, said.unit):
+            hint = f"by their size these are no {said.unit}: say --timestamp-unit {unit}"
+    names = ",".join(one.table.columns[position] for position in one.roles.times)
+    return BadRow(path=one.table.path, place=place, column=names, expected=expected, got=got, hint_for_all=hint)
+
+
+def _is_rating(text: str, one: CollectedTable) -> bool:
+    return _is_number(text.replace(",", ".", 1) if one.roles.rating_has_comma else text)
+
+
+def _row_text(table: Table, record: int) -> str:
+    """Return the row of a table that an event comes from, as text."""
+    rows = table.rows
+    values = scan(rows, range(len(rows.columns))).slice(record, 1).collect().drop(scanning.BLANK, OVERFLOW).row(0)
+    return ", ".join(str(value) for value in values)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text) == float(text)
+    except ValueError:
+        return False
