@@ -60,7 +60,7 @@ def test_adrec_gives_the_same_bytes_again_and_resumed(network):
     assert differing_weights(network=network) == []
 
 
-@pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "bsarec", "gru4rec", "dreamrec", "diffurec"])
+@pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "bsarec", "hstu", "gru4rec", "dreamrec", "diffurec"])
 def test_baselines_give_the_same_bytes_again_and_resumed(model_name):
     assert differing_weights(model_name=model_name, stage="train") == []
 

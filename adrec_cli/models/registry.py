@@ -17,6 +17,7 @@ from adrec_cli.models.diffurec import DiffuRec, DiffuRecConfig
 from adrec_cli.models.dreamrec import DreamRec, DreamRecConfig
 from adrec_cli.models.esasrec import ESASRec, ESASRecConfig
 from adrec_cli.models.gru4rec import GRU4Rec, GRU4RecConfig
+from adrec_cli.models.hstu import HSTU, HSTUConfig
 from adrec_cli.models.most_popular import MostPopular, MostPopularConfig
 from adrec_cli.models.sasrec import SASRec, SASRecConfig
 
@@ -44,6 +45,7 @@ MODELS: dict[str, ModelEntry] = {
     "sasrec": ModelEntry(config=SASRecConfig, build=SASRec),
     "esasrec": ModelEntry(config=ESASRecConfig, build=ESASRec),
     "bsarec": ModelEntry(config=BSARecConfig, build=BSARec),
+    "hstu": ModelEntry(config=HSTUConfig, build=HSTU),
     "gru4rec": ModelEntry(config=GRU4RecConfig, build=GRU4Rec),
     "dreamrec": ModelEntry(config=DreamRecConfig, build=DreamRec),
     "diffurec": ModelEntry(config=DiffuRecConfig, build=DiffuRec),

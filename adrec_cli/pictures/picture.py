@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _TITLES = {
     "adrec": "ADRec", "sasrec": "SASRec", "esasrec": "eSASRec", "gru4rec": "GRU4Rec", "dreamrec": "DreamRec",
-    "diffurec": "DiffuRec", "bsarec": "BSARec", "mostpop": "MostPopular",
+    "diffurec": "DiffuRec", "bsarec": "BSARec", "hstu": "HSTU", "mostpop": "MostPopular",
 }  # fmt: skip
 
 

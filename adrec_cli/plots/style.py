@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 BLACK, GREY, PALE, GROUND = "#222222", "#6E6E6E", "#D9D9D9", "#EEF3F7"
+BROWN = "#8C564B"
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
@@ -27,7 +28,7 @@ _PRINT_DPI = 200
 
 _MODELS = {
     "adrec": BLUE, "sasrec": VERMILLION, "gru4rec": GREEN, "dreamrec": PURPLE, "diffurec": ORANGE, "esasrec": SKY,
-    "bsarec": BLACK, "mostpopular": GREY, "noise": GREY,
+    "bsarec": BLACK, "hstu": BROWN, "mostpopular": GREY, "noise": GREY,
 }  # fmt: skip
 
 _STYLE: Any = {

@@ -211,6 +211,7 @@ STAGES = MappingProxyType(
         "sasrec": {"train": _SINGLE},
         "esasrec": {"train": dataclasses.replace(_SINGLE, ranking_loss="sampled_softmax")},
         "bsarec": {"train": dataclasses.replace(_SINGLE, learning_rate=5e-4, patience=10)},
+        "hstu": {"train": _SINGLE},
         "gru4rec": {"train": _SINGLE},
         "dreamrec": {
             "train": dataclasses.replace(

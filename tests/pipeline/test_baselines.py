@@ -24,6 +24,7 @@ from tests.conftest import write_interactions
 
 NAMES = [name for name in STAGES if name != "adrec"]
 NETWORKS = {
+    "hstu": {"heads": 2},
     "bsarec": {"blocks": 1, "dropout": 0.1, "embedding_dropout": 0.1},
     "sasrec": {"heads": 2, "blocks": 1},
     "esasrec": {"heads": 2},

@@ -100,7 +100,7 @@ def test_sparse_gradients_equal_the_dense_ones(loss, shared):
 
 
 @pytest.mark.parametrize("optimizer", ["sparse_adam", "rowwise_adagrad"])
-@pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "bsarec", "gru4rec", "dreamrec", "diffurec"])
+@pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "bsarec", "hstu", "gru4rec", "dreamrec", "diffurec"])
 def test_every_model_learns_with_them(model_name, optimizer):
     changes = {"ce_weight": 0.0} if model_name == "dreamrec" else {}
     losses = [event.losses for event in finished(training(optimizer, model_name, epochs=6, **changes))]

@@ -63,7 +63,7 @@ def test_an_error_leaves_products_as_they_were():
     assert torch.get_float32_matmul_precision() == "highest"
 
 
-@pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "bsarec", "gru4rec", "dreamrec", "diffurec"])
+@pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "bsarec", "hstu", "gru4rec", "dreamrec", "diffurec"])
 def test_every_baseline_learns_in_bf16(model_name):
     run = baseline("adam", model_name)
     run.objective = type(run.objective)(run.stage, run.model, run.objective.ranking_loss, "bf16")

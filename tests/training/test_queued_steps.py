@@ -21,7 +21,7 @@ from tests.variants import VARIANTS
 STILL = {"dropout": 0.0, "embedding_dropout": 0.0, "item_dropout": 0.0}
 CASES = [
     ("adrec", "pretrain"), ("adrec", "align"), ("adrec", "finetune"), ("sasrec", "train"), ("esasrec", "train"),
-    ("bsarec", "train"),
+    ("bsarec", "train"), ("hstu", "train"),
 ]  # fmt: skip
 stages = pytest.mark.parametrize(("model", "stage"), CASES, ids=lambda value: value)
 QUEUED = {name: options for name, options in VARIANTS.items() if "timestep_sampling" not in options}
