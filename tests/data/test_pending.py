@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.artifacts.dataset import recover_dataset, verify_dataset
+from adrec_cli.artifacts.changing import recover_dataset
+from adrec_cli.artifacts.dataset import verify_dataset
 from adrec_cli.artifacts.manifest import read_manifest, write_manifest
 from adrec_cli.data.pending import read_pending
 from adrec_cli.errors import AdrecError, ArtifactError
@@ -123,7 +124,7 @@ def test_whatever_call_fails_all_files_are_old_or_all_are_new(shop: Path, tmp_pa
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Return all that belongs to a data set, whatever is left of a run."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name[0] != "."}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name[0] != "."}
 
 
 def test_it_goes_with_the_filters(shop: Path, tmp_path: Path) -> None:
