@@ -7,12 +7,15 @@ import errno
 import glob
 import hashlib
 import os
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from adrec_cli.errors import StorageError
 
 TEMPORARY_SUFFIX = ".tmp"
+_TEMPORARY = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
 
 _REASONS = {
     errno.ENOSPC: "no space left on the device",
@@ -50,7 +53,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path`; on success it takes `path`'s place, whole and synced.
 
     A reader sees the old file or the new one, never a part. On any failure the temporary file is
-    removed and `path` is as it was. Temporaries of writers that died are removed on the way.
+    removed and `path` is as it was. Temporaries of writers that died are removed on the way. The mode of a file that
+    is replaced is kept; a new one has what the umask leaves.
 
     Raises:
         StorageError: the file system refused.
@@ -60,8 +64,9 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         _require_replaceable(path)
         _remove_abandoned(path)
+        mode = _make_temporary(temporary, path)
         yield temporary
-        _sync(temporary)
+        _sync(temporary, mode)
         os.replace(temporary, path)
         _sync(path.parent)
     except OSError as error:
@@ -93,7 +98,8 @@ def sync_folder(folder: Path) -> None:
 def remove_temporaries(folder: Path) -> None:
     """Remove every temporary file of `replacing` in a folder; its caller alone may write there."""
     for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-        leftover.unlink(missing_ok=True)
+        if _TEMPORARY.fullmatch(leftover.name):
+            leftover.unlink(missing_ok=True)
 
 
 def file_sha256(path: Path) -> str:
@@ -109,9 +115,24 @@ def file_sha256(path: Path) -> str:
         raise storage_error("read", path, error) from error
 
 
-def _sync(path: Path) -> None:
+def _make_temporary(temporary: Path, path: Path) -> int:
+    """Make an empty file of our own, whatever lay there, and return the mode that it is to have in the end."""
+    temporary.unlink(missing_ok=True)
+    # Before anything is in it, nobody may read it who may not read the file it replaces.
+    before = stat.S_IMODE(path.stat().st_mode) if path.is_file() else None
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    descriptor = os.open(temporary, flags, 0o666 if before is None else before | stat.S_IWUSR)
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode) if before is None else before
+    finally:
+        os.close(descriptor)
+
+
+def _sync(path: Path, mode: int | None = None) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
+        if mode is not None:
+            os.fchmod(descriptor, mode)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

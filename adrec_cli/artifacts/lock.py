@@ -22,6 +22,9 @@ LOCK_FILE: Final = ".lock"
 _HOLDER_FILE: Final = ".lock.holder.json"
 _LOOK_AGAIN_SECONDS: Final = 0.2
 _MOST_VANISHED: Final = 100
+_LONGEST_HOLDER: Final = 10_000
+# A link or a pipe that somebody laid there is neither followed nor waited for.
+_AS_IT_LIES: Final = os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,12 +152,15 @@ def _announce(holder: Path, purpose: str) -> None:
     told = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "purpose": purpose}
     # Only told to others, so it may be torn or missing; the lock itself is the operating system's.
     with contextlib.suppress(OSError):
-        holder.write_text(json.dumps(told))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _AS_IT_LIES
+        with open(os.open(holder, flags, 0o666), "w") as file:
+            file.write(json.dumps(told))
 
 
 def _describe(holder: Path) -> str:
     try:
-        told = json.loads(holder.read_text())
+        with open(os.open(holder, os.O_RDONLY | _AS_IT_LIES)) as file:
+            told = json.loads(file.read(_LONGEST_HOLDER))
         return f"`adrec {told['purpose']}` (process {told['pid']} on {told['host']}, since {told['since']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another run"

@@ -45,10 +45,12 @@ class Current(Generation):
 
     Attributes:
         earlier: generations that can be gone back to, newest first.
+        left: generations that were gone back from and whose files are there as long as if they had not been.
         withdrawn: sha256 of models that were gone back from; they are not promoted again.
     """
 
     earlier: list[Generation] = field(default_factory=list)
+    left: list[Generation] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
     format_version: int = FORMAT_VERSION
 
@@ -72,9 +74,9 @@ def read_current(folder: Path) -> Current | None:
             raise ValueError("its content does not match its own checksum")
         if not isinstance(content.get("earlier"), list) or not isinstance(content.get("withdrawn"), list):
             raise ValueError("earlier and withdrawn are not lists")
-        earlier = [Generation(**entry) for entry in content.pop("earlier")]
-        current = Current(**content, earlier=earlier)
-        for generation in (current, *earlier):
+        earlier, left = ([Generation(**entry) for entry in content.pop(name, [])] for name in ("earlier", "left"))
+        current = Current(**content, earlier=earlier, left=left)
+        for generation in (current, *earlier, *left):
             _require_types(generation)
     except OSError as error:
         raise storage_error("read", path, error) from error
@@ -105,6 +107,11 @@ def items_beside(checkpoint: Path) -> Path:
     return checkpoint.with_name(checkpoint.name.removesuffix(CHECKPOINT_SUFFIX) + ITEMS_SUFFIX)
 
 
+def _copy_of(sha256: str) -> Path:
+    """Return where the copy of a promoted checkpoint lies, relative to the model's folder."""
+    return Path(PROMOTED_FOLDER) / f"{sha256[:16]}{CHECKPOINT_SUFFIX}"
+
+
 def promote(
     folder: Path,
     checkpoint: Path,
@@ -130,7 +137,7 @@ def promote(
         ArtifactError: the items are no longer those the checkpoint was trained with.
         StorageError: the file system refused; what was current still is.
     """
-    relative = Path(PROMOTED_FOLDER) / f"{sha256[:16]}{CHECKPOINT_SUFFIX}"
+    relative = _copy_of(sha256)
     with replacing(items_beside(folder / relative)) as temporary:
         shutil.copyfile(items, temporary)
         if file_sha256(temporary) != items_sha256:
@@ -141,19 +148,32 @@ def promote(
         shutil.copyfile(checkpoint, temporary)
     before = read_current(folder)
     earlier = [] if before is None else [_generation(before), *before.earlier]
-    current = Current(
+    new = Generation(
         checkpoint=str(relative),
         sha256=sha256,
         protocol=protocol,
         metric=metric,
         value=value,
         promoted_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        earlier=[generation for generation in earlier if generation.sha256 != sha256][: keep - 1],
+    )
+    kept = [generation for generation in earlier if generation.sha256 != sha256][: keep - 1]
+    current = Current(
+        **asdict(new),
+        earlier=kept,
+        left=[
+            one for one in (before.left if before else []) if one.sha256 != sha256 and _stays(one, [new, *kept], keep)
+        ],
         withdrawn=[other for other in (before.withdrawn if before else []) if other != sha256],
     )
     _write(folder, current)
-    _remove_all_but(folder, current)
+    if before is not None:
+        _remove_dropped(folder, before, current)
     return current
+
+
+def _stays(left: Generation, kept: list[Generation], keep: int) -> bool:
+    """Whether a generation that was gone back from would still be among those kept."""
+    return sum(other.promoted_at > left.promoted_at for other in kept) < keep
 
 
 def withdraw(folder: Path) -> Current:
@@ -175,7 +195,12 @@ def withdraw(folder: Path) -> Current:
         raise ArtifactError(
             f"{folder / before.checkpoint} does not exist", hint=f"train anew: adrec run {folder.parent.name} --force"
         )
-    restored = Current(**asdict(before), earlier=earlier, withdrawn=[*current.withdrawn, current.sha256])
+    restored = Current(
+        **asdict(before),
+        earlier=earlier,
+        left=[_generation(current), *current.left],
+        withdrawn=[*current.withdrawn, current.sha256],
+    )
     _write(folder, restored)
     return restored
 
@@ -190,12 +215,16 @@ def _write(folder: Path, current: Current) -> None:
     write_bytes(folder / CURRENT_FILE, (json.dumps(content, indent=2) + "\n").encode())
 
 
-def _remove_all_but(folder: Path, current: Current) -> None:
-    """Remove copies of generations that are kept no longer; what cannot be removed stays and harms nobody."""
-    kept = {folder / generation.checkpoint for generation in (current, *current.earlier)}
-    kept |= {items_beside(path) for path in kept}
-    for pattern in (f"*{CHECKPOINT_SUFFIX}", f"*{ITEMS_SUFFIX}"):
-        for path in (folder / PROMOTED_FOLDER).glob(pattern):
-            if path not in kept:
+def _remove_dropped(folder: Path, before: Current, current: Current) -> None:
+    """Remove copies of generations that are kept no longer, and nothing else.
+
+    What cannot be removed stays and harms nobody.
+    """
+    kept = {generation.checkpoint for generation in (current, *current.earlier, *current.left)}
+    named = {generation.checkpoint for generation in (before, *before.earlier, *before.left)}
+    named |= {str(_copy_of(sha256)) for sha256 in before.withdrawn}
+    for checkpoint in named - kept:
+        if Path(checkpoint).parent == Path(PROMOTED_FOLDER):
+            for path in (folder / checkpoint, items_beside(folder / checkpoint)):
                 with contextlib.suppress(OSError):
                     path.unlink()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import shutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -21,6 +21,9 @@ from adrec_cli.schema import USER_ID
 
 FORMATS = ("parquet", "jsonl", "csv")
 _KEY_FILE = "key"
+_KEY = re.compile("[0-9a-f]{64}")
+_PART = re.compile(r"\d{6}-[0-9a-f]{64}\.parquet")
+_OWN = re.compile(rf"{_PART.pattern}|{_KEY_FILE}|\.lock|\.lock\.holder\.json|\..+\.\d+\.tmp", re.DOTALL)
 
 
 def format_of(path: Path, name: str | None) -> str:
@@ -132,22 +135,45 @@ def unfinished(out: Path, key: str) -> Iterator[Parts]:
         StorageError: the file system refused.
     """
     folder = out.with_name(f".{out.name}.parts")
+    _require_own(folder)
     with exclusive(folder, f"recommend --out {out.name}"):
-        try:
-            found = (folder / _KEY_FILE).read_text()
-        except (OSError, UnicodeDecodeError):
-            found = ""
-        if found != key:
-            _remove_parts(folder)
+        if _key_in(folder) != key:
+            _remove_own(folder, _PART)
             write_bytes(folder / _KEY_FILE, key.encode())
         yield Parts(folder)
         try:
-            shutil.rmtree(folder)
+            _remove_own(folder, _OWN)
+            with contextlib.suppress(OSError):  # what others have put there stays, and so does the folder
+                folder.rmdir()
         except OSError as error:
             raise storage_error("remove", folder, error) from error
 
 
-def _remove_parts(folder: Path) -> None:
-    for path in folder.glob("*.parquet"):
-        with contextlib.suppress(OSError):
-            path.unlink()
+def _require_own(folder: Path) -> None:
+    """Refuse a folder that was not made here: a link, or one with something in it and no key.
+
+    Raises:
+        UsageError: naming it.
+    """
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise UsageError(f"{folder} is no folder of parts", hint="move it away, or give the name of another file")
+    if folder.is_dir() and not _KEY.fullmatch(_key_in(folder)):
+        strangers = [path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name)]
+        if strangers:
+            raise UsageError(
+                f"{folder} holds {strangers[0]}, which is nothing of adrec's",
+                hint="move it away, or give the name of another file",
+            )
+
+
+def _key_in(folder: Path) -> str:
+    try:
+        return (folder / _KEY_FILE).read_text()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _remove_own(folder: Path, names: re.Pattern[str]) -> None:
+    for path in folder.iterdir():
+        if names.fullmatch(path.name):
+            path.unlink(missing_ok=True)

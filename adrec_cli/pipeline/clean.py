@@ -131,7 +131,7 @@ def _in_folder(folder: Path) -> Iterator[Removable]:
     if _is_left_over(folder / PENDING_FILE):
         yield _removable(folder / PENDING_FILE, folder, "the data set beside it holds nothing back")
     current = read_current(folder)
-    named = {folder / one.checkpoint for one in (current, *current.earlier)} if current else set()
+    named = {folder / one.checkpoint for one in (current, *current.earlier, *current.left)} if current else set()
     named |= {items_beside(path) for path in named}
     for path in sorted((folder / PROMOTED_FOLDER).glob("*")):
         if path not in named and path.name[0] != ".":

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from adrec_cli.artifacts.atomic import file_sha256, replacing, write_bytes
+from adrec_cli.artifacts.outputs import require_free_output
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.models.adrec import ADRec
@@ -107,11 +108,14 @@ def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model
         workspace, dataset_name, model: as `recommend`.
 
     Raises:
-        UsageError: another suffix or model, or the extra `export` is not installed.
+        UsageError: another suffix or model, the file is an artifact, or the extra `export` is not installed.
         ArtifactError: no model, or a damaged one, or the graph's scores differ from ours.
     """
     if out.suffix not in SUFFIXES:
         raise UsageError(f"{out}: what to write cannot be told from its name", hint="end it in .onnx or .pt2")
+    items_path = out.with_name(f"{out.stem}.items.json")
+    for path in (out, items_path):
+        require_free_output(path)
     recommender = open_recommender(workspace, dataset_name, model, device="cpu", threads=None)
     network, output = recommender.model, recommender.checkpoint.metadata.output
     if not isinstance(network, (ADRec, SASRec)) or output == "condition":
@@ -119,7 +123,6 @@ def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model
             f"{network.name} ({output}) cannot be exported", hint="adrec (finetune or align) and sasrec can"
         )
     program = _program(network)
-    items_path = out.with_name(f"{out.stem}.items.json")
     with replacing(out) as temporary:
         run = _write_onnx(program, temporary) if out.suffix == ".onnx" else _write_torch(program, temporary)
         difference = _difference(network, output, run)

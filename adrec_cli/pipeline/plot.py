@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.artifacts.outputs import require_free_output
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.events import OnEvent, ignore
@@ -60,9 +61,11 @@ def plot(
         on_event: told `PicturesStarted` and `PicturesSkipped`.
 
     Raises:
-        UsageError: an unknown kind, or matplotlib or scikit-learn is not installed.
+        UsageError: an unknown kind, the folder is for artifacts only, or matplotlib or scikit-learn is not installed.
         ArtifactError: something is damaged, or there is nothing to draw.
     """
+    if out is not None:
+        require_free_output(out / "picture.svg")
     set_threads(threads)
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     folder = out or dataset.folder / REPORTS_FOLDER

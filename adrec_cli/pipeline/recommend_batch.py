@@ -12,9 +12,10 @@ import numpy as np
 import polars as pl
 
 from adrec_cli.artifacts.atomic import storage_error, write_bytes
+from adrec_cli.artifacts.outputs import require_free_output
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.artifacts.recommendation_file import Parts, format_of, table_writer, unfinished
-from adrec_cli.errors import InterruptedRun
+from adrec_cli.errors import InterruptedRun, UsageError
 from adrec_cli.evaluating.timed_ranking import RankingProgress
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.loading.recommender import MODEL, POPULAR, Recommender, open_recommender
@@ -23,6 +24,8 @@ from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, USER_ID
 
 STDOUT = Path("-")
+_KINDS = ("user", "item", "candidate")
+_LONGEST_ENTRY = 1_000_000
 CHUNK_USERS = 4096
 _CHUNK_ROWS = 2**21
 """Rows of recommendations held at once, about 100 MB."""
@@ -127,6 +130,8 @@ def recommend_batch(
         InterruptedRun: stopped by a signal; what is done stays.
     """
     format = "jsonl" if out == STDOUT and format is None else format_of(out, format)
+    if out != STDOUT:
+        _require_free(out, audience, options)
     recommender = open_recommender(workspace, dataset_name, model, device=options.device, threads=options.threads)
     recommender.check(options.sampling, options.merging)
     candidates, strangers = options.choice.indices(recommender.items)
@@ -237,9 +242,35 @@ def _ranked(batch: _Batch, number: int) -> pl.DataFrame:
     )
 
 
+def _require_free(out: Path, audience: Audience, options: RecommendOptions) -> None:
+    """Refuse to write over an artifact, an input, or in the place of the list of unknown ones what is no such list."""
+    listed = _unknown_path(out)
+    for path in (out, listed):
+        require_free_output(path, inputs=(*audience.files(), options.choice.candidates, options.choice.excluded))
+    if listed.exists() and not _is_list_of_unknown(listed):
+        raise UsageError(
+            f"{listed} is in the way: unknown users and items are listed there", hint="give the name of another file"
+        )
+
+
+def _unknown_path(out: Path) -> Path:
+    return out.with_name(f"{out.stem}.unknown.jsonl")
+
+
+def _is_list_of_unknown(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        with path.open(encoding="utf-8") as file:
+            first = json.loads(file.readline(_LONGEST_ENTRY) or "{}")
+    except (OSError, ValueError):
+        return False
+    return isinstance(first, dict) and first.get("kind") in _KINDS and "id" in first
+
+
 def _list_unknown(out: Path, requests: Requests, strangers: list[str], without: list[str]) -> Path | None:
     """Write who and what is unknown, and who got no list, beside the file, a JSON object a line; or remove a list."""
-    path = out.with_name(f"{out.stem}.unknown.jsonl")
+    path = _unknown_path(out)
     entries: list[dict[str, object]] = [{"kind": "user", "id": user} for user in requests.unknown_users]
     entries += [{"kind": "user", "id": user, "reason": NOTHING_LEFT} for user in without]
     entries += [{"kind": "item", "id": item, "events": events} for item, events in requests.unknown_items.rows()]

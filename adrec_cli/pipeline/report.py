@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
+from adrec_cli.artifacts.outputs import require_free_output
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError, InputError
 from adrec_cli.experiments.events import OnEvent, ignore
@@ -66,9 +67,12 @@ def report(
         on_event: told which pictures are drawn.
 
     Raises:
+        UsageError: the file is an artifact.
         ArtifactError: the dataset is missing or damaged; what else is damaged is left out, and noted in the page.
         StorageError: the file system refused.
     """
+    if out is not None:
+        require_free_output(out)
     set_threads(threads)
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     material = gathered(dataset)

@@ -40,6 +40,10 @@ class Audience:
         if self.all_users + (self.users is not None) + (self.histories is not None) != 1:
             raise UsageError("a batch is for one of --all, --users FILE and --histories FILE", hint="give one of them")
 
+    def files(self) -> list[Path]:
+        """Return the files that are read."""
+        return [path for path in (self.users, self.histories, self.events) if path is not None]
+
     def key(self) -> dict[str, str | bool]:
         """Return what decides the audience, with the content of the files."""
         files = {"users": self.users, "histories": self.histories, "events": self.events}

@@ -125,3 +125,48 @@ def test_a_manifest_that_lies_about_its_checksum_is_noticed(workspace):
     path.write_text(json.dumps(content))
     with pytest.raises(ArtifactError, match="checksum"):
         read_manifest(path.parent)
+
+
+def test_modes_are_kept_and_new_files_follow_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_bytes(tmp_path / "new", b"x")
+        for mode in (0o600, 0o664, 0o400):
+            path = tmp_path / f"{mode:o}"
+            path.write_bytes(b"old")
+            path.chmod(mode)
+            with replacing(path) as temporary:
+                assert temporary.stat().st_mode & 0o077 & ~mode == 0, "others may read what is not whole"
+                temporary.write_bytes(b"new")
+            assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", mode)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_temporary_that_somebody_laid_there_is_not_written_through(tmp_path):
+    (tmp_path / "victim").write_bytes(b"precious")
+    (tmp_path / f".file.{os.getpid()}.tmp").symlink_to(tmp_path / "victim")
+    write_bytes(tmp_path / "file", b"new")
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert not (tmp_path / "file").is_symlink()
+
+
+@pytest.mark.parametrize("make", [lambda path, victim: path.symlink_to(victim), lambda path, victim: os.mkfifo(path)])
+def test_the_holder_of_a_lock_is_told_through_no_link_and_no_pipe(tmp_path, make):
+    victim, folder = tmp_path / "victim", tmp_path / "folder"
+    victim.write_bytes(b"precious")
+    folder.mkdir()
+    make(folder / ".lock.holder.json", victim)
+    with exclusive(folder, "test"):
+        pass
+    assert victim.read_bytes() == b"precious"
+
+
+def test_only_temporaries_of_ours_are_swept_with_a_lock(tmp_path):
+    for name in (".keep.tmp", "file.123.tmp", ".file.x.tmp", ".file.123.tmp"):
+        (tmp_path / name).write_bytes(b"x")
+    with exclusive(tmp_path, "test"):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {".keep.tmp", "file.123.tmp", ".file.x.tmp", ".lock"}

@@ -1,0 +1,94 @@
+"""Generations: what stays, what goes, and that nothing of anybody else's goes."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from adrec_cli.artifacts import promotion
+from adrec_cli.artifacts.promotion import promote, read_current, withdraw
+
+
+class Shelf:
+    """A model's folder whose models are bytes, promoted a day apart."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.day = folder, 0
+        self.items = folder / "items.parquet"
+        self.items.write_bytes(b"items")
+        shelf = self
+
+        class Clock(datetime):
+            @classmethod
+            def now(cls, tz=None):
+                return datetime(2026, 1, 1, tzinfo=tz) + timedelta(days=shelf.day)
+
+        monkeypatch.setattr(promotion, "datetime", Clock)
+
+    def promote(self, name: str, keep: int = 3) -> None:
+        self.day += 1
+        path = self.folder / f"{name}.safetensors"
+        path.write_bytes(name.encode())
+        promote(
+            self.folder, path, hashlib.sha256(name.encode()).hexdigest(), items=self.items,
+            items_sha256=hashlib.sha256(b"items").hexdigest(), protocol="", metric="", value=None, keep=keep,
+        )  # fmt: skip
+
+    @property
+    def there(self) -> set[str]:
+        """The models whose copies are there, with their items."""
+        copies = list((self.folder / "promoted").glob("*.safetensors"))
+        assert all(promotion.items_beside(path).is_file() for path in copies)
+        return {path.read_bytes().decode() for path in copies}
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    return Shelf(tmp_path, monkeypatch)
+
+
+def test_as_many_stay_as_are_kept(shelf: Shelf) -> None:
+    for name in "abcd":
+        shelf.promote(name)
+    assert shelf.there == {"b", "c", "d"}
+
+
+def test_a_withdrawn_generation_stays_as_long_as_the_others(shelf: Shelf) -> None:
+    shelf.promote("a")
+    shelf.promote("bad")
+    withdraw(shelf.folder)
+    assert shelf.there == {"a", "bad"}
+    for name, there in (("c", {"a", "bad", "c"}), ("d", {"a", "bad", "c", "d"}), ("e", {"c", "d", "e"})):
+        shelf.promote(name)
+        assert shelf.there == there
+    current = read_current(shelf.folder)
+    assert current is not None
+    assert (current.left, len(current.withdrawn)) == ([], 1)
+
+
+def test_a_withdrawn_generation_promoted_again_is_there_once(shelf: Shelf) -> None:
+    shelf.promote("a")
+    shelf.promote("b")
+    withdraw(shelf.folder)
+    shelf.promote("b")
+    current = read_current(shelf.folder)
+    assert current is not None
+    assert (current.left, current.withdrawn, len(current.earlier)) == ([], [], 1)
+    assert shelf.there == {"a", "b"}
+
+
+def test_only_what_the_history_names_is_swept(shelf: Shelf) -> None:
+    shelf.promote("a", keep=2)
+    mine = shelf.folder / "promoted" / "mine.safetensors"
+    mine.write_bytes(b"mine")
+    notes = shelf.folder / "promoted" / "notes.items.parquet"
+    notes.write_bytes(b"notes")
+    for name in "bcd":
+        shelf.promote(name, keep=2)
+    assert mine.read_bytes() == b"mine"
+    assert notes.read_bytes() == b"notes"
+    mine.unlink()
+    assert shelf.there == {"c", "d"}
