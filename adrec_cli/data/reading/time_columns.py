@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -11,6 +11,7 @@ from typing import Final, Literal
 import polars as pl
 
 from adrec_cli.data.reading.column_names import TimeName, time_name
+from adrec_cli.data.reading.time_shapes import find_shape, is_clock
 
 Content = Literal["dates", "clock", "epoch", "numbers", "text", ""]
 """What a column holds: dates, times of day, what looks like epoch times, other numbers, other text, or nothing."""
@@ -22,7 +23,6 @@ _DATES: Final = re.compile(
     rf"|\d{{1,2}}[ -]{_MONTH}[ -]\d{{4}}.*|{_MONTH} \d{{1,2}},? \d{{4}}.*"
     r"|(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
 )
-_CLOCK: Final = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?( ?[AaPp][Mm])?")
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _EARLIEST: Final = datetime(1995, 1, 1, tzinfo=UTC).timestamp()
 _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
@@ -95,17 +95,27 @@ def column_content(values: Sequence[str], dtype: pl.DataType | None = None) -> C
     filled = [value.strip() for value in values if value.strip()]
     if not filled:
         return ""
-    if _most(_DATES, filled):
+    if _most(_is_date, filled):
         return "dates"
-    if _most(_CLOCK, filled):
+    if _most(is_clock, filled):
         return "clock"
-    if _most(_NUMBER, filled):
-        return "epoch" if all(_NUMBER.fullmatch(value) and _is_epoch(float(value)) for value in filled) else "numbers"
+    if _most(_is_number, filled):
+        return "epoch" if all(_is_number(value) and _is_epoch(float(value)) for value in filled) else "numbers"
     return "numbers" if any(re.search(r"\d", value) for value in filled) else "text"
 
 
-def _most(form: re.Pattern[str], values: Sequence[str]) -> bool:
-    return sum(form.fullmatch(value) is not None for value in values) * 2 > len(values)
+def _most(test: Callable[[str], bool], values: Sequence[str]) -> bool:
+    return sum(map(test, values)) * 2 > len(values)
+
+
+def _is_date(value: str) -> bool:
+    """Return whether a value is a date, or looks like one: what cannot be read must not be passed over."""
+    shape = find_shape(value)
+    return _DATES.fullmatch(value) is not None or (shape is not None and shape.family != "yyyymmdd")
+
+
+def _is_number(value: str) -> bool:
+    return _NUMBER.fullmatch(value) is not None
 
 
 def _is_epoch(number: float) -> bool:

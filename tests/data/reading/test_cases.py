@@ -60,3 +60,25 @@ def test_a_night_keeps_to_the_column_that_was_named_where_another_is_customary(t
     result = run(write_csv(tmp_path / "today.csv", rows(1), header), tmp_path / "ws", update=made)
     assert read_sequences(made) == {f"u{n}": [f"i{n}", f"i{n}"] for n in range(5)}
     assert result.manifest.statistics["first_time"] == "2014-05-13T16:53:20Z"
+
+
+def test_a_spreadsheet_of_dates_with_points(tmp_path: Path) -> None:
+    lines = ["Kunde;Artikel;Datum;Menge", "Kündin;Birne;28.02.2024 12:15;1", "Kündin;Милк;11.01.2024 8:15;1"]
+    source = tmp_path / "spreadsheet.csv"
+    source.write_text("\r\n".join(lines) + "\r\n", encoding="utf-8-sig")
+    columns = {"user_column": "Kunde", "item_column": "Artikel", "timestamp_column": "Datum"}
+    result = run(source, tmp_path / "ws", **columns)
+    assert read_sequences(result.folder) == {"Kündin": ["Милк", "Birne"]}
+    assert result.manifest.statistics["first_time"] == "2024-01-11T08:15:00Z"
+
+
+def test_times_with_utc_behind_american_times_and_dates_as_numbers(tmp_path: Path) -> None:
+    for times, first, last in (
+        (["2019-10-01 00:00:05 UTC", "2019-10-01 00:00:00 UTC"], "2019-10-01T00:00:00Z", "2019-10-01T00:00:05Z"),
+        (["12/31/2021 12:00:00 AM", "12/02/2021 01:00:00 PM"], "2021-12-02T13:00:00Z", "2021-12-31T00:00:00Z"),
+        (["20211203", "20211202"], "2021-12-02T00:00:00Z", "2021-12-03T00:00:00Z"),
+    ):
+        rows = [("u1", "b", times[0]), ("u1", "a", times[1])]
+        result = run(write_csv(tmp_path / "t.csv", rows), tmp_path / "ws")
+        assert read_sequences(result.folder) == {"u1": ["a", "b"]}
+        assert (result.manifest.statistics["first_time"], result.manifest.statistics["last_time"]) == (first, last)
