@@ -12,8 +12,6 @@ _ENTRIES, _FEWEST_ROWS = 2**25, 128
 """Logits held at once, in float32 128 MB; and rows of them at least."""
 MOST_ITEMS = 8 * _ENTRIES // _FEWEST_ROWS
 """Items that few rows of logits may be held of: a gigabyte."""
-_SUM, _PADDING = 2, -1
-"""How PyTorch numbers a reduction that sums; the target that padding has once targets count from 0."""
 
 
 class _PaddedCrossEntropy(torch.autograd.Function):
@@ -31,8 +29,9 @@ class _PaddedCrossEntropy(torch.autograd.Function):
         grad_predicted = torch.empty_like(predicted_ND) if ctx.needs_input_grad[0] else None
         grad_vectors = torch.zeros_like(vectors_VD) if ctx.needs_input_grad[1] else None
         grad_bias = torch.empty_like(bias_NS) if bias_NS is not None else None
-        items_VD, targets_N = vectors_VD[1:], targets_N - 1
-        share = (targets_N != _PADDING).sum().to(predicted_ND.dtype).reciprocal()
+        items_VD, targets_N1 = vectors_VD[1:], targets_N.unsqueeze(1) - 1
+        counted_N1 = (targets_N1 >= 0).to(predicted_ND.dtype)
+        weights_N1 = counted_N1 / counted_N1.sum()
         total = predicted_ND.new_zeros(())
         rows = max(_FEWEST_ROWS, _ENTRIES // len(items_VD))
         for begin in range(0, len(predicted_ND), rows):
@@ -41,21 +40,22 @@ class _PaddedCrossEntropy(torch.autograd.Function):
             if biased_NS is not None and bias_NS is not None:
                 add_at(logits_RV, biased_NS[chunk] - 1, bias_NS[chunk])
             log_RV = torch.log_softmax(logits_RV, dim=1)
-            loss, count = torch.ops.aten.nll_loss_forward(log_RV, targets_N[chunk], None, _SUM, _PADDING)
-            total = total + loss
-            if grad_predicted is None and grad_vectors is None and grad_bias is None:
-                continue
-            grad_RV = torch.ops.aten.nll_loss_backward(share, log_RV, targets_N[chunk], None, _SUM, _PADDING, count)
-            grad_RV = torch.ops.aten._log_softmax_backward_data(grad_RV, log_RV, 1, log_RV.dtype)
+            total = total - (log_RV.gather(1, targets_N1[chunk].clamp(min=0)) * weights_N1[chunk]).sum()
+            # What is left of a row once 1 is taken off its target is its gradient but for its weight, which is put to
+            # the smaller factor of each product instead of N x V numbers.
+            grad_RV = log_RV.exp_()
+            add_at(grad_RV, targets_N1[chunk], -counted_N1[chunk])
             if grad_predicted is not None:
                 torch.mm(grad_RV, items_VD, out=grad_predicted[chunk])
             if grad_vectors is not None:
-                grad_vectors[1:].addmm_(grad_RV.T, predicted_ND[chunk])
+                grad_vectors[1:].addmm_(grad_RV.T, predicted_ND[chunk] * weights_N1[chunk])
             if grad_bias is not None and biased_NS is not None:
-                grad_RS = grad_RV.gather(1, (biased_NS[chunk] - 1).clamp(min=0))
+                grad_RS = grad_RV.gather(1, (biased_NS[chunk] - 1).clamp(min=0)) * weights_N1[chunk]
                 grad_bias[chunk] = torch.where(biased_NS[chunk] > 0, grad_RS, 0.0)
+        if grad_predicted is not None:
+            grad_predicted.mul_(weights_N1)
         ctx.save_for_backward(grad_predicted, grad_vectors, grad_bias)
-        return total * share
+        return total
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

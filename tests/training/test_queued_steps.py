@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import pytest
 import torch
@@ -167,8 +168,12 @@ def test_a_state_holds_all_that_was_queued():
 
 
 class Waits(TorchDispatchMode):
-    """Counts operators, and those for which a host has to wait for its device."""
+    """Counts operators that compute, and those for which a host has to wait for its device."""
 
+    VIEWS: ClassVar[set[str]] = {
+        "view", "t", "transpose", "_unsafe_view", "expand", "permute", "unsqueeze", "select", "slice", "detach",
+        "unbind", "split", "squeeze", "_reshape_alias",
+    }  # fmt: skip
     WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "bincount", "unique", "is_nonzero", "equal")
 
     def __init__(self) -> None:
@@ -177,7 +182,7 @@ class Waits(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.overloadpacket.__name__
-        self.operators += 1
+        self.operators += name not in self.VIEWS
         masks = [a for a in (args[1] if name in ("index", "index_put", "index_put_") else []) if a is not None]
         if any(name.startswith(waiting) for waiting in self.WAITING) or any(a.dtype == torch.bool for a in masks):
             self.waits.append(name)
@@ -200,7 +205,7 @@ def operators(run: StageTraining) -> Waits:
 def test_a_step_asks_the_device_nothing(model, stage, precision):
     counted = operators(queued(model, stage, config={"precision": precision}))
     assert counted.waits == []
-    assert counted.operators > 100
+    assert counted.operators > 50
 
 
 @pytest.mark.parametrize("network", QUEUED.values(), ids=QUEUED)
@@ -218,8 +223,8 @@ def test_a_step_looked_at_one_by_one_does_ask():
 
 
 def test_operators_of_a_step_stay_few():
-    """A GPU runs a few more kernels than there are operators here, draws of dropout left out."""
-    assert operators(queued(network=STILL)).operators < 560
+    """Of ADRec's last stage, with 2 operators for each of 17 places where a GPU drops in one and takes back in one."""
+    assert operators(queued(network=STILL)).operators + 2 * 17 < 300
 
 
 @pytest.mark.parametrize(

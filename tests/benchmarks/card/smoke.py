@@ -119,6 +119,10 @@ def serve(setting: Setting) -> Iterator[str]:
 
 def smoke(setting: Setting) -> Iterator[str]:
     """Operators, parts of a step, a training launched and recorded."""
+    if setting.device.type == "cuda":
+        generator = torch.Generator(setting.device).manual_seed(1)
+        dropped = torch._fused_dropout(torch.ones(10**6, device=setting.device), 0.9, generator)[0]
+        yield f"dropout: {(dropped == 0).float().mean():.4f} dropped (0.1 is right), mean {dropped.mean():.4f} (1 is)"
     for name, (function, generator) in {**operators(setting), **parts_of_a_step(setting)}.items():
         yield f"{name}: {record(setting, function, generator)}"
     try:
