@@ -23,6 +23,7 @@ WINGS = {
     "inspecting": {"loading"},
     "recommending": {"loading"},
     "serving": {"loading", "recommending"},
+    "forgetting": {"loading"},
     "promotion": {"loading", "experiments"},
     "evaluating": {"loading", "experiments"},
     "comparing": {"loading", "experiments", "evaluating"},

@@ -94,6 +94,11 @@ def verify_pending(folder: Path, manifest: Manifest) -> Path | None:
     return None if manifest.pending_sha256 is None else _verified(folder, PENDING_FILE, manifest.pending_sha256)
 
 
+def file_names(manifest: Manifest) -> list[str]:
+    """Return the names of the Parquet files that a manifest describes."""
+    return [name for name, _ in _expected(manifest)]
+
+
 def _verified(folder: Path, file_name: str, sha256: str) -> Path:
     path, committed = folder / file_name, _named_by_content(folder, file_name, sha256)
     if _has(committed, sha256):

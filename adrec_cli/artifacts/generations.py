@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -77,13 +78,24 @@ def keep_generation(folder: Path) -> None:
         files = verify_files(folder, manifest)
     except ArtifactError:
         return
-    place = folder / GENERATIONS_FOLDER / f"{manifest.generation:06}"
+    with making_generation(folder, manifest.generation) as making:
+        for name, path in {**files, MANIFEST_FILE: folder / MANIFEST_FILE}.items():
+            link_or_copy(path, making / name)
+
+
+@contextlib.contextmanager
+def making_generation(folder: Path, number: int) -> Iterator[Path]:
+    """Yield an empty folder that becomes a generation of a data set, in the place of one that is there.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    place = folder / GENERATIONS_FOLDER / f"{number:06}"
     making = place.with_name(f".{place.name}.making")
     try:
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(parents=True)
-        for name, path in {**files, MANIFEST_FILE: folder / MANIFEST_FILE}.items():
-            link_or_copy(path, making / name)
+        yield making
         sync_folder(making)
         if place.exists():
             _remove(place)
@@ -91,6 +103,19 @@ def keep_generation(folder: Path) -> None:
         sync_folder(place.parent)
     except OSError as error:
         raise storage_error("write", place, error) from error
+
+
+def remove_generation(folder: Path, number: int) -> None:
+    """Remove a generation of a data set.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    place = generation_folders(folder)[number]
+    try:
+        _remove(place)
+    except OSError as error:
+        raise storage_error("remove", place, error) from error
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -40,7 +40,8 @@ class Manifest:
         former: the generation it was made from, which `adrec rollback --data` goes back to; 0 where there is none.
         keep_data: how many former generations stay.
         withdrawn: sources that were gone back from, as in `sources`; they are not taken again by themselves.
-        forgotten: of users who left: "salt" and "users", a salted hash each; {} where nobody did.
+        forgotten: of users who left: "salt", "users" (a salted hash each), and "sequences", the sha256 of files that
+            held them; {} where nobody did.
         format_version: of the manifest.
     """
 
@@ -128,7 +129,10 @@ def _require_types(manifest: Manifest) -> None:
 def _require_forgotten(forgotten: object) -> None:
     if forgotten == {}:
         return
-    if not isinstance(forgotten, dict) or set(forgotten) != {"salt", "users"} or not isinstance(forgotten["salt"], str):
-        raise ValueError("forgotten is not a table of salt and users")
-    if not isinstance(forgotten["users"], list) or not all(isinstance(user, str) for user in forgotten["users"]):
-        raise ValueError("forgotten.users is not a list of hashes")
+    if not isinstance(forgotten, dict) or set(forgotten) != {"salt", "users", "sequences"}:
+        raise ValueError("forgotten is not a table of salt, users and sequences")
+    if not re.fullmatch("([0-9a-f]{2}){16,64}", str(forgotten["salt"])):
+        raise ValueError("forgotten.salt is no salt")
+    for name in ("users", "sequences"):
+        if not isinstance(forgotten[name], list) or not all(isinstance(one, str) for one in forgotten[name]):
+            raise ValueError(f"forgotten.{name} is not a list of hashes")

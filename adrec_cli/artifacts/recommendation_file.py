@@ -19,6 +19,7 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.errors import StorageError, UsageError
 from adrec_cli.schema import USER_ID
 
+PARTS_SUFFIX = ".parts"
 FORMATS = ("parquet", "jsonl", "csv")
 _KEY_FILE = "key"
 _KEY = re.compile("[0-9a-f]{64}")
@@ -134,19 +135,28 @@ def unfinished(out: Path, key: str) -> Iterator[Parts]:
         LockedError: another process makes the same file.
         StorageError: the file system refused.
     """
-    folder = out.with_name(f".{out.name}.parts")
+    folder = out.with_name(f".{out.name}{PARTS_SUFFIX}")
     _require_own(folder)
     with exclusive(folder, f"recommend --out {out.name}"):
         if _key_in(folder) != key:
             _remove_own(folder, _PART)
             write_bytes(folder / _KEY_FILE, key.encode())
         yield Parts(folder)
-        try:
-            _remove_own(folder, _OWN)
-            with contextlib.suppress(OSError):  # what others have put there stays, and so does the folder
-                folder.rmdir()
-        except OSError as error:
-            raise storage_error("remove", folder, error) from error
+        remove_parts(folder)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove a folder of parts, whose lock the caller holds; what others have put there stays, and so does the folder.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    try:
+        _remove_own(folder, _OWN)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+    except OSError as error:
+        raise storage_error("remove", folder, error) from error
 
 
 def _require_own(folder: Path) -> None:

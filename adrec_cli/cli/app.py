@@ -18,6 +18,7 @@ from adrec_cli.cli.evaluate import evaluate
 from adrec_cli.cli.export import export
 from adrec_cli.cli.failures import BROKEN_PIPE, discard_output, report_usage
 from adrec_cli.cli.finetune import finetune
+from adrec_cli.cli.forget import forget
 from adrec_cli.cli.inspect import inspect
 from adrec_cli.cli.plot import plot
 from adrec_cli.cli.preprocess import preprocess
@@ -155,6 +156,10 @@ add_command(
     app, plot, panel=SEEING, examples=["adrec plot grocery", "adrec plot grocery --only curves --only spectrum"]
 )
 add_command(app, verify, panel=KEEPING, examples=["adrec verify", "adrec verify workspace --raw downloads --json"])
+add_command(
+    app, forget, panel=KEEPING,
+    examples=["adrec forget shop --user 42", "adrec forget shop --users leavers.txt --retrain"],
+)  # fmt: skip
 add_command(app, clean, panel=KEEPING, examples=["adrec clean --dry-run", "adrec clean --yes"])
 datasets.callback(invoke_without_command=True)(typeable(list_datasets))
 add_command(datasets, show_dataset, panel=DATA, name="show", examples=["adrec datasets show grocery"])

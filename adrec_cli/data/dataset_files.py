@@ -88,8 +88,7 @@ def write_dataset_files(
         replacing(next_path(folder, ITEMS_FILE)) as items_path,
     ):
         _write_sequences(sequences_path, interactions, bounds, indices)
-        table = items.to_arrow(compat_level=pl.CompatLevel.oldest())
-        pq.write_table(_plain_strings(table), items_path, compression="zstd", row_group_size=MAX_ROW_GROUP_USERS)
+        write_items(items, items_path)
         return WrittenFiles(sequences_sha256=file_sha256(sequences_path), items_sha256=file_sha256(items_path))
 
 
@@ -101,15 +100,27 @@ def statistics(interactions: Interactions, *, timed: bool) -> dict[str, Any]:
         timed: whether their times are times, not positions.
     """
     users, items, events = len(interactions.user_ids), len(interactions.item_ids), len(interactions)
+    first, last = (int(interactions.time.min()), int(interactions.time.max())) if timed else (None, None)
+    return count_statistics(users, items, events, first, last)
+
+
+def count_statistics(users: int, items: int, events: int, first: int | None, last: int | None) -> dict[str, Any]:
+    """Return the numbers the manifest keeps of counts, and of the first and last time in microseconds, if known."""
     return {
         "users": users,
         "items": items,
         "interactions": events,
         "average_length": round(events / users, 4),
         "density": round(events / (users * items), 8),
-        "first_time": moment_text(int(interactions.time.min())) if timed else None,
-        "last_time": moment_text(int(interactions.time.max())) if timed else None,
+        "first_time": None if first is None else moment_text(first),
+        "last_time": None if last is None else moment_text(last),
     }
+
+
+def write_items(items: pl.DataFrame, path: Path) -> None:
+    """Write the content of `items.parquet`."""
+    table = items.to_arrow(compat_level=pl.CompatLevel.oldest())
+    pq.write_table(_plain_strings(table), path, compression="zstd", row_group_size=MAX_ROW_GROUP_USERS)
 
 
 def show_sequences(interactions: Interactions, users: pl.Series, *, timed: bool) -> list[dict[str, Any]]:

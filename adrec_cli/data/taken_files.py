@@ -11,6 +11,7 @@ import numpy as np
 
 from adrec_cli.artifacts.changing import manifest_before
 from adrec_cli.artifacts.generations import generation_folders
+from adrec_cli.data.forgotten import leave_out_forgotten
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.plan import Plan, describe_sources
 from adrec_cli.data.reading.read_report import FileRows
@@ -140,3 +141,13 @@ def require_not_withdrawn(folder: Path, sources: list[dict[str, Any]]) -> None:
             f"{', '.join(again)} was withdrawn from {folder.name} by `adrec rollback --data`",
             hint="mend the file, or take it again as it is with --retake",
         )
+
+
+def without_forgotten(content: SourceContent, folder: Path) -> SourceContent:
+    """Leave out whoever was forgotten in this data set, and say how many events that were."""
+    manifest = manifest_before(folder)
+    if manifest is None:
+        return content
+    interactions, told = leave_out_forgotten(content.interactions, manifest.forgotten)
+    content.report.notes += told
+    return replace(content, interactions=interactions)

@@ -35,6 +35,7 @@ from adrec_cli.data.taken_files import (
     require_not_grown,
     require_not_withdrawn,
     tell_repeats,
+    without_forgotten,
     without_repeats,
 )
 from adrec_cli.data.update_notes import tell_parts, tell_waiting, warn_of_losses, warn_of_parts
@@ -209,6 +210,7 @@ def _preprocess(
         require_not_withdrawn(folder, [] if taking else sources)
         if repeats and not force and (manifest := _unchanged(folder, sources, parameters)) is not None:
             return _skipped(folder, manifest, tell_repeats(repeats))
+        content = without_forgotten(content, folder)
         cut = _cut(content, plan, existing, on_event)
         return _write(
             folder, plan, content, cut, existing, sources=sources, parameters=parameters, keep=options.keep_data
@@ -242,6 +244,7 @@ def preview(
         content = read_source(plan, scratch)
     content, _ = without_repeats(content, plan, existing, files)
     hold_against(existing, content.interactions, content.report, strict=options.strict)
+    content = without_forgotten(content, options.update or workspace / plan.dataset)
     cut = _cut(content, plan, existing, ignore)
     numbers = statistics(cut.interactions, timed=content.report.timed)
     return PreprocessPreview(

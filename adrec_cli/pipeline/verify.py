@@ -217,6 +217,9 @@ class _Dataset:
         again = f"adrec train {self.folder.name} --model {metadata.model}"
         if SWEEPS_FOLDER in path.relative_to(self.folder).parts:
             again = "run the sweep again"
+        if self.manifest is not None and metadata.sequences_sha256 in self.manifest.forgotten.get("sequences", []):
+            detail += "; it has learnt from users who were forgotten"
+            return OUT_OF_DATE, detail, f"adrec forget {self.folder.name} --retrain"
         if self.manifest is not None and metadata.items_sha256 != self.manifest.items_sha256:
             return OUT_OF_DATE, f"{detail}; the items have changed since", again
         if self.manifest is not None and metadata.sequences_sha256 != self.manifest.sequences_sha256:

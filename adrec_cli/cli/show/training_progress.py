@@ -15,6 +15,7 @@ from adrec_cli.experiments.events import Warned
 from adrec_cli.experiments.stage import StageStarted
 from adrec_cli.experiments.warm_start import StartChosen
 from adrec_cli.pipeline.compare import EvaluationStarted
+from adrec_cli.pipeline.forget import ModelRetrained
 from adrec_cli.pipeline.run import RunStepStarted, SourceRead
 from adrec_cli.pipeline.sweep import SweepRunDone, SweepRunStarted
 from adrec_cli.pipeline.tune import TrialDone, TrialStarted
@@ -74,6 +75,9 @@ class TrainingProgress(Progress):
             case SeedStarted():
                 self.clear()
                 self.terminal.note(f"{event.model} with seed {event.seed} ...")
+            case ModelRetrained():
+                self.clear()
+                self.terminal.note(f"{event.name} is trained again, from fresh weights ...")
             case RunStepStarted():
                 self.clear()
                 self.terminal.note(f"{event.name} ...")

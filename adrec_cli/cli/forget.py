@@ -1,0 +1,89 @@
+"""`adrec forget`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Wait
+from adrec_cli.cli.show.terminal import Terminal
+
+if TYPE_CHECKING:
+    from adrec_cli.forgetting.learnt import Learnt
+    from adrec_cli.pipeline.forget import Forgotten
+
+
+def forget(
+    dataset: DatasetArgument = None,
+    *,
+    user: Annotated[list[str] | None, typer.Option(metavar="ID", help="User to forget; repeatable.")] = None,
+    users: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Users to forget: one id a line, or a column user_id."),
+    ] = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train the models again that have learnt from anybody who was forgotten.")
+    ] = False,
+    wait: Wait = 0.0,
+    computing: Computing,
+    common: Common,
+    session: Session,
+) -> None:
+    """Remove users from the data, former data, ranks and batches; no later file brings them back."""
+    from adrec_cli.artifacts.lock import Waiting
+    from adrec_cli.cli.show.training_progress import TrainingProgress
+    from adrec_cli.data.request_files import read_ids
+    from adrec_cli.experiments.stage import RunOptions
+    from adrec_cli.pipeline import forget as pipeline
+    from adrec_cli.schema import USER_ID
+
+    named = {one.strip() for one in user or []} | (set() if users is None else set(read_ids(users, USER_ID).to_list()))
+    with TrainingProgress(session.terminal) as progress:
+        done = pipeline.forget(
+            dataset,
+            named,
+            workspace=common.workspace,
+            retrain=retrain,
+            options=RunOptions(device=computing.device, threads=computing.threads),
+            waiting=Waiting(seconds=wait, on_event=progress),
+            stop=session.stop,
+            on_event=progress,
+        )
+    _show(session.terminal, done)
+
+
+def _show(terminal: Terminal, done: Forgotten) -> None:
+    if done.users and not (done.interactions or done.pending or done.generations):
+        terminal.warn(f"{done.dataset} held nothing of {_counted(done.users)}; later files will bring nothing in")
+    for number in done.damaged:
+        terminal.warn(f"generation {number} was damaged and is removed: nobody could tell who was in it")
+    for one in done.learnt:
+        terminal.warn(f"{one.path} {_learnt(one)}")
+    if done.learnt:
+        terminal.note(f"to train models again from fresh weights: adrec forget {done.dataset} --retrain")
+    if done.users:
+        terminal.note(f"the files they came in are not touched: {', '.join(done.sources)}; nor are reports as pages")
+    if terminal.as_json:
+        terminal.document(asdict(done))
+        return
+    terminal.line(
+        f"{_counted(done.users)} of {done.dataset} forgotten: {done.interactions:,} interactions, {done.pending:,} "
+        f"that waited, {len(done.generations)} former generations, {len(done.ranks)} files of ranks, "
+        f"{len(done.batches)} files of recommendations"
+    )
+    if done.retrained:
+        terminal.line(f"trained again: {', '.join(done.retrained)}")
+
+
+def _counted(users: int) -> str:
+    return "1 user" if users == 1 else f"{users:,} users"
+
+
+def _learnt(one: Learnt) -> str:
+    if one.certain:
+        return "has learnt from users who were forgotten"
+    return "may have learnt from users who were forgotten: what it was trained on is not known any longer"

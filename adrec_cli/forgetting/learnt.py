@@ -1,0 +1,58 @@
+"""Which models have learnt from users who left."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, read_metadata
+from adrec_cli.errors import ArtifactError
+from adrec_cli.schema import CHECKPOINT_SUFFIX, STATE_SUFFIX
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """A model that has learnt from users who left, or may have.
+
+    Attributes:
+        path: of its checkpoint.
+        model, stage: what it is.
+        certain: False where the data it was trained on are not known any longer.
+    """
+
+    path: Path
+    model: str
+    stage: str
+    certain: bool
+
+
+def find_learnt(dataset_folder: Path, held: Set[str], clean: Set[str]) -> list[Learnt]:
+    """Return the checkpoints in a data set's folder that have learnt, or may have, in the order of their paths.
+
+    Args:
+        dataset_folder: with all models, seeds, promoted copies and sweeps.
+        held: sha256 of sequences that held the users.
+        clean: sha256 of sequences that did not.
+    """
+    known: dict[Path, CheckpointMetadata] = {}
+    for path in sorted(dataset_folder.rglob(f"*{CHECKPOINT_SUFFIX}")):
+        if not path.name.endswith(STATE_SUFFIX):
+            try:
+                known[path] = read_metadata(path)
+            except ArtifactError:
+                continue
+    certain = {path for path, said in known.items() if said.sequences_sha256 in held}
+    hashes = {file_sha256(path): path for path in known}
+    while True:
+        # A model that started from one that has learnt goes on with what that one knew.
+        heirs = {path for path, said in known.items() if hashes.get(said.parent_sha256) in certain} - certain
+        if not heirs:
+            break
+        certain |= heirs
+    return [
+        Learnt(path=path, model=said.model, stage=said.stage, certain=path in certain)
+        for path, said in known.items()
+        if path in certain or said.sequences_sha256 not in clean
+    ]

@@ -1,0 +1,242 @@
+"""`adrec forget`: a person leaves: data, former data, ranks and batches; and which models have learnt from them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from adrec_cli.artifacts.changing import recover_dataset
+from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.artifacts.dataset import commit_dataset, file_names, next_path
+from adrec_cli.artifacts.generations import (
+    generation_folders,
+    link_or_copy,
+    making_generation,
+    open_generation,
+    remove_generation,
+)
+from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive, exclusive_with_all_inside
+from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
+from adrec_cli.artifacts.promotion import promote, read_current
+from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.data.forgotten import new_salt, with_forgotten
+from adrec_cli.data.leaving_out import holds_users, write_without
+from adrec_cli.data.reading.source_content import SCRATCH_FOLDER
+from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.experiments.chain import train_stages
+from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.options import ExperimentOptions, inherited_options
+from adrec_cli.experiments.stage import RunOptions
+from adrec_cli.forgetting.batches import find_batches, foreign_models, forget_in_batch
+from adrec_cli.forgetting.learnt import Learnt, find_learnt
+from adrec_cli.forgetting.ranks import forget_in_ranks
+from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
+from adrec_cli.loading.recommender import current_checkpoint
+from adrec_cli.models.registry import MODELS
+from adrec_cli.runtime import StopRequest
+from adrec_cli.schema import CHECKPOINT_SUFFIX, ITEMS_FILE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgotten:
+    """What was done.
+
+    Attributes:
+        dataset: its name.
+        users: how many were asked for.
+        interactions, pending: events that are in the data set no longer, and that wait beside it no longer.
+        generations: numbers of former generations that held them.
+        damaged: numbers of former generations that were removed, as nobody could tell who is in them.
+        ranks, batches: files that held them, or were removed because nobody could tell.
+        learnt: models that have learnt from them, or may have, and were not trained again.
+        retrained: models that were trained again.
+        sources: names of the files the data set was made from, which adrec does not touch.
+    """
+
+    dataset: str
+    users: int
+    interactions: int
+    pending: int
+    generations: list[int]
+    damaged: list[int]
+    ranks: list[Path]
+    batches: list[Path]
+    learnt: list[Learnt]
+    retrained: list[str]
+    sources: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRetrained:
+    """A model begins to be trained again."""
+
+    name: str
+
+
+def forget(
+    dataset_name: str | None,
+    users: Set[str],
+    *,
+    workspace: Path,
+    retrain: bool = False,
+    options: RunOptions = RunOptions(),
+    waiting: Waiting = AT_ONCE,
+    stop: StopRequest | None = None,
+    on_event: OnEvent = ignore,
+) -> Forgotten:
+    """Remove users from a data set, its former generations, ranks and batches, so that no later file brings them back.
+
+    Only a salted hash of each stays. Ended half-way, the same command goes on.
+
+    Args:
+        dataset_name: None takes the only one.
+        users: raw ids; with `retrain` perhaps none, for those who were forgotten before.
+        workspace: where data sets are.
+        retrain: train the models again, from fresh weights, that have learnt from any who were forgotten, or may have.
+        options: of these trainings.
+        waiting: for how long, if another run holds a lock.
+        stop: asked between training steps.
+        on_event: told `ModelRetrained` and what trainings tell.
+
+    Raises:
+        UsageError: no user is named.
+        InputError: nobody would be left.
+        ArtifactError: the data set is damaged.
+        LockedError: a run is under way; nothing was changed.
+    """
+    if not users and not retrain:
+        raise UsageError("nobody is named", hint="adrec forget shop --user 42, or --users FILE")
+    folder = Workspace(workspace).dataset_folder(dataset_name)
+    with _locked(workspace, folder, waiting):
+        recover_dataset(folder)
+        shutil.rmtree(folder / SCRATCH_FOLDER, ignore_errors=True)
+        done = _forget(workspace, folder, users)
+        retrained = []
+        if retrain:
+            retrained = _retrain(open_dataset(folder), done.learnt, options, stop or StopRequest(), on_event)
+            done = dataclasses.replace(done, learnt=_learnt(folder), retrained=retrained)
+    return done
+
+
+@contextlib.contextmanager
+def _locked(workspace: Path, folder: Path, waiting: Waiting) -> Iterator[None]:
+    """Hold every lock under which something could be written that holds a user."""
+    purpose = f"forget {folder.name}"
+    with contextlib.ExitStack() as held:
+        held.enter_context(exclusive_with_all_inside(folder, purpose, waiting))
+        for path in find_batches(workspace, folder):
+            if path.is_dir() and folder not in path.parents:
+                held.enter_context(exclusive(path, purpose, waiting))
+        # A training that starts meanwhile would begin with the data as they were.
+        for name in MODELS:
+            if not (folder / name).exists():
+                held.enter_context(exclusive(folder / name, purpose, waiting))
+        yield
+
+
+def _forget(workspace: Path, folder: Path, users: Set[str]) -> Forgotten:
+    manifest = read_manifest(folder)
+    former, damaged = _former(folder)
+    salt = str(manifest.forgotten.get("salt") or new_salt())
+    events, waiting = holds_users(folder, manifest, users)
+    in_former = {number: sum(holds_users(place, one, users)) for number, (place, one) in former.items()}
+    held = {one.sequences_sha256 for number, (_, one) in former.items() if in_former[number]}
+    held |= {manifest.sequences_sha256} if events else set()
+    told = with_forgotten(manifest, users, held, salt)
+    if events or waiting:
+        told = write_without(folder, told, users, folder)
+        commit_dataset(folder, told)
+    else:
+        write_manifest(folder, told)
+    for number in damaged:
+        remove_generation(folder, number)
+    for number, (place, one) in former.items():
+        with making_generation(folder, number) as making:
+            changed = dataclasses.replace(one, forgotten=told.forgotten)
+            if in_former[number]:
+                changed = write_without(place, changed, users, making)
+                for name in file_names(changed):
+                    os.replace(next_path(making, name), making / name)
+            else:
+                for name in file_names(changed):
+                    link_or_copy(place / name, making / name)
+            write_manifest(making, changed)
+    foreign = foreign_models(workspace, folder)
+    return Forgotten(
+        dataset=folder.name,
+        users=len(users),
+        interactions=events,
+        pending=waiting,
+        generations=[number for number, count in in_former.items() if count],
+        damaged=damaged,
+        ranks=forget_in_ranks(folder, users),
+        batches=[path for path in find_batches(workspace, folder) if forget_in_batch(path, users, foreign)],
+        learnt=_learnt(folder),
+        retrained=[],
+        sources=[str(source.get("name")) for source in told.sources],
+    )
+
+
+def _former(folder: Path) -> tuple[dict[int, tuple[Path, Manifest]], list[int]]:
+    """Return the former generations that are whole, by number, and the numbers of those that are damaged."""
+    whole: dict[int, tuple[Path, Manifest]] = {}
+    damaged: list[int] = []
+    for number in generation_folders(folder):
+        try:
+            found = open_generation(folder, number)
+        except ArtifactError:
+            damaged.append(number)
+        else:
+            whole[number] = (found.folder, found.manifest)
+    return whole, damaged
+
+
+def _learnt(folder: Path) -> list[Learnt]:
+    manifest = read_manifest(folder)
+    whole, _ = _former(folder)
+    clean = {manifest.sequences_sha256, *(one.sequences_sha256 for _, one in whole.values())}
+    return find_learnt(folder, set(manifest.forgotten.get("sequences", [])), clean)
+
+
+def _retrain(
+    dataset: Dataset, learnt: list[Learnt], options: RunOptions, stop: StopRequest, on_event: OnEvent
+) -> list[str]:
+    """Train models again from fresh weights and promote those that were; no earlier generation of theirs stays."""
+    names = {one.path.relative_to(dataset.folder).parts[0] for one in learnt}
+    done: list[str] = []
+    for name in sorted(names & set(MODELS)):
+        folder = dataset.folder / name
+        path = current_checkpoint(folder)
+        if path is None:
+            continue
+        on_event(ModelRetrained(name=name))
+        composed = _as_before(path, name)
+        train_stages(dataset, composed, options=options, stop=stop, on_event=on_event)
+        last = open_checkpoint(folder / f"{composed.planned[-1]}{CHECKPOINT_SUFFIX}", dataset)
+        if read_current(folder) is not None:
+            metrics = last.metadata.metrics
+            promote(
+                folder, last.path, last.sha256, items=dataset.folder / ITEMS_FILE,
+                items_sha256=dataset.manifest.items_sha256, protocol=metrics["protocol"], metric=metrics["monitor"],
+                value=metrics["values"].get(metrics["monitor"]), keep=1,
+            )  # fmt: skip
+        done.append(name)
+    return done
+
+
+def _as_before(path: Path, name: str) -> Experiment:
+    """Return the experiment a model was trained with; what a warm start kept begins from fresh weights again."""
+    tensors, metadata = load_checkpoint(path)
+    inherited = inherited_options(Checkpoint(path=path, sha256="", metadata=metadata, tensors=tensors))
+    composed, usual = ExperimentOptions().compose(name, inherited), ExperimentOptions().compose(name, {})
+    stages = {
+        stage: config if config.fresh else dataclasses.replace(config, fresh=usual.stages[stage].fresh)
+        for stage, config in composed.stages.items()
+    }
+    return dataclasses.replace(composed, stages=stages)

@@ -1,0 +1,232 @@
+"""A person leaves: nothing of them stays in the workspace, and no later file brings them back."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import signal
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.data import inbox as inbox_files
+from tests.robustness.processes import typed, typed_here
+from tests.robustness.shop import NIGHT, Shop, events_of, write_events
+from tests.robustness.test_kill import killed_before_write
+
+PERSON = "person-4711"
+BATCHES = ("recs.parquet", "recs.csv", "shop/recs.jsonl")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(inbox_files, "SETTLING_SECONDS", 0.0)
+
+
+def with_person(users: range, day: int, *, each: int = 4):
+    events = events_of(users, day)
+    return events + [(PERSON, item, time + 7) for _, item, time in events[:each]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A shop with two former generations, a promoted model, ranks, batches, pending events, and a person in all."""
+    folder = tmp_path_factory.mktemp("made")
+    settling, inbox_files.SETTLING_SECONDS = inbox_files.SETTLING_SECONDS, 0.0
+    shop = Shop(folder)
+    first = write_events(folder / "shop.csv", with_person(range(40), 0))
+    done = shop.types("preprocess", first, "--name", "shop", "--min-item-interactions", 3)
+    assert done.exit_code == 0, done.stderr
+    for day in (1, 2):
+        rare = (PERSON, f"rare{day}", 1_600_000_000 + day * 86_400)
+        shop.arrives(f"day{day}.csv", [*with_person(range(20, 40), day), rare])
+        assert shop.night().exit_code == 0
+    for name in BATCHES:
+        done = shop.types("recommend", "--all", "-k", 3, "--out", shop.workspace / name, "--threads", 1)
+        assert done.exit_code == 0, done.stderr
+    strangers = folder / "users.txt"
+    strangers.write_text(f"u1\n{PERSON}-x\n")
+    shop.types("recommend", "--users", strangers, "-k", 3, "--out", shop.workspace / "some.csv", "--threads", 1)
+    inbox_files.SETTLING_SECONDS = settling
+    return shop
+
+
+@pytest.fixture
+def shop(made, tmp_path):
+    shutil.copytree(made.folder, tmp_path / "copy")
+    return Shop(tmp_path / "copy")
+
+
+def places_of(workspace: Path, person: str = PERSON) -> set[str]:
+    """Return every file in a workspace that names a person, read without adrec."""
+    found = set()
+    for path in (path for path in workspace.rglob("*") if path.is_file()):
+        if path.suffix == ".parquet":
+            table = pl.read_parquet(path)
+            text = [
+                name for name, kind in table.schema.items() if kind.is_(pl.String) or isinstance(kind, pl.Categorical)
+            ]
+            named = any((table[name].cast(pl.String) == person).any() for name in text)
+        else:
+            named = f'"{person}"' in path.read_text(errors="replace") or f"\n{person}," in path.read_text(
+                errors="replace"
+            )
+        if named:
+            found.add(str(path.relative_to(workspace)))
+    return found
+
+
+def test_nothing_of_a_person_stays(shop):
+    before, places = shop.holds(), places_of(shop.workspace)
+    assert {
+        "shop/sequences.parquet", "shop/pending.parquet", "shop/generations/000001/sequences.parquet",
+        "shop/generations/000002/sequences.parquet", "recs.parquet", "recs.csv", "shop/recs.jsonl",
+        "shop/reports/mostpop-loo-full-test.ranks.parquet",
+    } <= places  # fmt: skip
+    rows = {name: len(read(shop.workspace / name)) for name in BATCHES}
+    done = shop.types("forget", "shop", "--user", PERSON, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert places_of(shop.workspace) == set()
+    told = json.loads(done.stdout)
+    theirs = Counter({event: count for event, count in before.items() if event[0] == PERSON})
+    assert (told["interactions"], told["pending"], told["generations"]) == (sum(theirs.values()), 2, [1, 2])
+    assert shop.holds() == before - theirs
+    assert {name: len(read(shop.workspace / name)) for name in rows} == {
+        name: count - 3 for name, count in rows.items()
+    }
+    assert shop.types("verify").exit_code == 0
+    counts = pl.read_parquet(shop.dataset / "items.parquet")
+    assert counts["count"].sum() == pl.read_parquet(shop.dataset / "sequences.parquet")["train_end"].sum()
+    assert shop.manifest()["statistics"]["users"] == 40
+    assert shop.types("recommend", "--user", "u1", "--threads", 1).exit_code == 0
+    assert shop.types("recommend", "--user", PERSON, "--threads", 1).exit_code == 3
+
+
+def read(path: Path) -> pl.DataFrame:
+    return {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".jsonl": pl.read_ndjson}[path.suffix](path)
+
+
+def test_no_later_file_brings_them_back_and_no_going_back_does(shop):
+    assert shop.types("forget", "shop", "--user", PERSON).exit_code == 0
+    shop.arrives("day3.csv", with_person(range(20, 40), 3))
+    done = typed_here(["run", "shop", "--inbox", shop.inbox, *NIGHT[:-1], "--workspace", shop.workspace])
+    assert done.exit_code == 0, done.stderr
+    assert "4 interactions of 1 users who were forgotten are left out" in done.stderr
+    assert not any(user == PERSON for user, _, _ in shop.holds())
+    for _ in range(3):
+        assert shop.types("rollback", "shop", "--data").exit_code == 0
+        assert places_of(shop.workspace) == set()
+    assert shop.types("preprocess", shop.folder / "shop.csv", "--name", "shop", "--force").exit_code == 0
+    assert places_of(shop.workspace) == set()
+
+
+def test_only_a_salted_hash_is_recorded(shop, tmp_path):
+    assert shop.types("forget", "shop", "--user", PERSON).exit_code == 0
+    manifest = (shop.dataset / "manifest.json").read_text()
+    assert PERSON not in manifest
+    other = Shop(tmp_path / "other")
+    other.makes()
+    assert other.types("forget", "shop", "--user", PERSON).exit_code == 0
+    ours, theirs = json.loads(manifest)["forgotten"], other.manifest()["forgotten"]
+    assert len(ours["users"]) == len(theirs["users"]) == 1
+    assert not set(ours["users"]) & set(theirs["users"]), "each data set has a salt of its own"
+
+
+def test_models_that_have_learnt_are_named_and_trained_again(shop):
+    done = shop.types("forget", "shop", "--user", PERSON)
+    assert "adrec/finetune.safetensors has learnt from users who were forgotten" in done.stderr.replace("\n", "")
+    assert "promoted" in done.stderr
+    before = json.loads((shop.dataset / "adrec/current.json").read_text())
+    verdicts = json.loads(shop.types("verify", "--json").stdout)["verdicts"]
+    assert any("forgotten" in one["detail"] and "--retrain" in one["repair"] for one in verdicts)
+    done = shop.types("forget", "shop", "--retrain", "--threads", 1)
+    assert done.exit_code == 0, done.stderr
+    after = json.loads((shop.dataset / "adrec/current.json").read_text())
+    assert after["sha256"] != before["sha256"]
+    assert after["earlier"] == []
+    assert "trained again: adrec" in done.stdout
+    assert "has learnt" not in done.stderr
+    _, said = load_checkpoint(shop.dataset / "adrec/pretrain.safetensors")
+    assert said.parent_sha256 == "", "from fresh weights"
+    assert said.config["hidden_size"] == 8, "with the options it had"
+    assert said.sequences_sha256 == shop.manifest()["sequences_sha256"]
+    assert shop.types("verify").exit_code == 0
+
+
+def test_the_same_id_in_another_data_set_is_another_person(shop):
+    write_events(shop.folder / "other.csv", with_person(range(30), 0))
+    assert shop.types("run", shop.folder / "other.csv", *NIGHT).exit_code == 0
+    line = ["recommend", "--all", "-k", 3, "--dataset", "other", "--threads", 1, "--out"]
+    for name in ("others.parquet", "others.csv", "others.jsonl"):
+        assert shop.types(*line, shop.workspace / name).exit_code == 0
+    before = {name for name in places_of(shop.workspace) if name.startswith("other")}
+    assert len(before) >= 5
+    assert shop.types("forget", "shop", "--user", PERSON).exit_code == 0
+    assert places_of(shop.workspace) == before
+
+
+def test_who_was_never_here_is_kept_away_too(shop):
+    done = shop.types("forget", "shop", "--user", "nobody-yet", "--user", "u1")
+    assert done.exit_code == 0
+    shop.arrives("day3.csv", [*events_of(range(20, 40), 3), ("nobody-yet", "i1", 1_600_500_000)])
+    assert shop.night().exit_code == 0
+    assert not {"nobody-yet", "u1"} & {user for user, _, _ in shop.holds()}
+
+
+def test_a_list_of_users(shop, tmp_path):
+    (tmp_path / "leavers.csv").write_text("user_id\nu1\nu2\n")
+    assert shop.types("forget", "shop", "--users", tmp_path / "leavers.csv").exit_code == 0
+    assert not {"u1", "u2"} & {user for user, _, _ in shop.holds()}
+    shop.types("forget", "shop").require_one_error(2)
+    (tmp_path / "all.csv").write_text("user_id\n" + "".join(f"{user}\n" for user in {e[0] for e in shop.holds()}))
+    before = shop.holds()
+    assert "nobody" in shop.types("forget", "shop", "--users", tmp_path / "all.csv").require_one_error(3)
+    assert shop.holds() == before
+
+
+@pytest.mark.parametrize("place", ["shop", "shop/adrec", "shop/sasrec", ".recs.parquet.parts"])
+def test_nothing_that_could_write_them_again_is_at_work(shop, place):
+    before = places_of(shop.workspace)
+    with exclusive(shop.workspace / place, "something else"):
+        assert "something else" in shop.types("forget", "shop", "--user", PERSON).require_one_error(5)
+    assert places_of(shop.workspace) == before
+
+
+@pytest.mark.parametrize("every", [19, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
+def test_killed_half_way_the_same_command_goes_on(shop, tmp_path, every):
+
+    line = ["forget", "shop", "--user", PERSON]
+    kept, step = tmp_path / "kept", 0
+    shutil.copytree(shop.workspace, kept)
+    while True:
+        shutil.rmtree(shop.workspace)
+        shutil.copytree(kept, shop.workspace)
+        killed = functools.partial(killed_before_write, step)
+        ended = typed([*line, "--workspace", shop.workspace], tmp_path, killed)
+        if ended.exit_code != -signal.SIGKILL:
+            break
+        assert shop.types("verify").exit_code == 0
+        assert shop.types("recommend", "--user", "u1", "--threads", 1).exit_code == 0
+        assert shop.types(*line).exit_code == 0
+        assert places_of(shop.workspace) == set()
+        assert shop.types("verify").exit_code == 0
+        step += every
+    assert step > 50
+
+
+def test_ids_as_the_data_set_has_them(tmp_path):
+    """Whole numbers written as 42.0 are the user 42."""
+    shop = Shop(tmp_path)
+    path = tmp_path / "shop.csv"
+    lines = [f"{user},i{event},{1_600_000_000 + event}" for user in range(40, 60) for event in range(5)]
+    path.write_text("user_id,item_id,timestamp\n" + "\n".join(lines) + "\n")
+    assert shop.types("preprocess", path).exit_code == 0
+    assert shop.types("forget", "--user", 42).exit_code == 0
+    path.write_text("user_id,item_id,timestamp\n" + "\n".join(line.replace(",i", ".0,i") for line in lines) + "\n")
+    assert shop.types("preprocess", path, "--update", "shop").exit_code == 0
+    assert "42" not in {user for user, _, _ in shop.holds()}
