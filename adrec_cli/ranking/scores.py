@@ -19,9 +19,12 @@ from adrec_cli.ranking.recorded import Recordings
 from adrec_cli.runtime import seeded_generator
 
 _CHUNK_ENTRIES = {"cpu": 2**21}
-_OTHER_CHUNK_ENTRIES, _MIN_ROWS = 2**26, 32
+_OTHER_CHUNK_ENTRIES, _MIN_ROWS = 2**26, 64
 """Scores, or entries of vectors, held at once, in float32 8 MB on a CPU, elsewhere 256; and rows of them at least."""
 _FEW_SCORES = 2**18
+"""Scores of users together that are brought over from a GPU, so that the best are found here."""
+_MANY_COLUMNS, _BLOCK = 2**13, 64
+"""Columns from which the best are looked for in blocks, and columns of a block."""
 _BATCH_TOKENS = {"cpu": 4_096}
 _OTHER_BATCH_TOKENS, _MIN_BATCH_TOKENS, _MOST_CASES = 2**18, 1_024, 2**14
 """Positions of a batch: on a CPU as many as its caches hold; at least so many with however many samples; and cases."""
@@ -180,10 +183,8 @@ def _count_full(
     Counts are summed as float32, which is exact below 2^24 items.
     """
     rows = _rows_at_once(len(vectors_VD), vectors_VD.device)
-    items_DV = vectors_VD[1:].T
     counts = []
-    for begin in range(0, len(targets_B), rows):
-        scores_BV = representation_BD[begin : begin + rows] @ items_DV
+    for begin, scores_BV in _score_chunks(representation_BD, vectors_VD[1:], rows):
         if bias is not None:
             bias.rows(slice(begin, begin + rows)).add_to(scores_BV, first=1)
         target_B1 = targets_B[begin : begin + rows].unsqueeze(1) - 1
@@ -227,8 +228,7 @@ def top_k(
         candidates_CD = vectors_VD[torch.from_numpy(candidates).to(vectors_VD.device)]
     results: list[Ranked] = []
     rows = _rows_at_once(len(vectors_VD), vectors_VD.device)
-    for begin in range(0, len(representation_BD), rows):
-        scores_BC = representation_BD[begin : begin + rows] @ candidates_CD.T
+    for begin, scores_BC in _score_chunks(representation_BD, candidates_CD, rows):
         if bias is not None:
             some = bias.rows(slice(begin, begin + rows))
             add_at(scores_BC, columns.of_tensor(some.items_NS), some.values_NS)
@@ -238,6 +238,16 @@ def top_k(
         _exclude(scores_BC, [columns.of(items) for items in excluded[begin : begin + rows]])
         results += [Ranked(items=columns.items(best.items), scores=best.scores) for best in _best_columns(scores_BC, k)]
     return results
+
+
+def _score_chunks(
+    representation_BD: torch.Tensor, items_CD: torch.Tensor, rows: int
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yield where some rows begin, and their scores_BC, which the next ones overwrite."""
+    buffer = representation_BD.new_empty(min(rows, len(representation_BD)), len(items_CD))
+    for begin in range(0, len(representation_BD), rows):
+        some_BD = representation_BD[begin : begin + rows]
+        yield begin, torch.mm(some_BD, items_CD.T, out=buffer[: len(some_BD)])
 
 
 class _Columns:
@@ -278,7 +288,7 @@ def _best_columns(scores_BC: torch.Tensor, k: int) -> list[Ranked]:
     if k == 0:
         return [_best(scores_C.cpu().numpy(), 0) for scores_C in scores_BC]
     # One more than asked for shows where equal scores straddle the end, which `topk` cuts anyhow.
-    values, columns = scores_BC.topk(min(k + 1, scores_BC.shape[1]), dim=1)
+    values, columns = _largest(scores_BC, min(k + 1, scores_BC.shape[1]))
     straddles = (
         (values[:, k - 1] == values[:, -1]) if values.shape[1] > k else torch.zeros(len(values), dtype=torch.bool)
     )
@@ -291,6 +301,26 @@ def _best_columns(scores_BC: torch.Tensor, k: int) -> list[Ranked]:
         else Ranked(items=all_columns[row, :count], scores=all_values[row, :count])
         for row, (count, again) in enumerate(zip(kept, straddles.tolist(), strict=True))
     ]
+
+
+def _largest(scores_BC: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the largest values of each row, descending, and their columns; which of equal ones, if some are left, is
+    open.
+
+    Of very many columns only the blocks with the largest maxima are sorted: each of the largest values but those that
+    equal the least of them lies in one.
+    """
+    rows, columns = scores_BC.shape
+    blocks = columns // _BLOCK
+    if scores_BC.device.type != "cpu" or columns < _MANY_COLUMNS or blocks < 2 * count:
+        values_BK, columns_BK = scores_BC.topk(count, dim=1)
+        return values_BK, columns_BK
+    best_BK = scores_BC[:, : blocks * _BLOCK].view(rows, blocks, _BLOCK).amax(dim=2).topk(count, dim=1).indices
+    within = torch.arange(_BLOCK)
+    rest = torch.arange(blocks * _BLOCK, columns).expand(rows, -1)
+    chosen_BN = torch.cat([(best_BK.unsqueeze(2) * _BLOCK + within).flatten(1), rest], dim=1)
+    values_BK, at_BK = scores_BC.gather(1, chosen_BN).topk(count, dim=1)
+    return values_BK, chosen_BN.gather(1, at_BK)
 
 
 def _by_column_within_equals(values_BK: torch.Tensor, columns_BK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -15,7 +15,7 @@ from adrec_cli.models.base import Sampling
 from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.ranking import scores
 from adrec_cli.ranking.protocols import Protocol, draw_negatives, held_out_cases
-from adrec_cli.ranking.scores import target_ranks, top_k
+from adrec_cli.ranking.scores import _largest, target_ranks, top_k
 
 CPU = torch.device("cpu")
 
@@ -75,6 +75,24 @@ def test_top_k_equals_a_full_sort(users, items, k, seed, chunk):
         left = [item for item in range(1, items + 1) if item not in set(excluded[user].tolist())]
         best = sorted(left, key=lambda item: (-all_scores[user, item], item))[:k]
         assert found[user].items.tolist() == best
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 4), st.integers(1, 200), st.integers(1, 12), st.integers(2, 9), st.integers(1, 6), st.integers(0, 99)
+)
+def test_the_largest_are_found_in_blocks(rows, columns, count, block, levels, seed):
+    """Few levels make many equal scores; some items are out of the competition."""
+    scores = torch.randint(levels, (rows, columns), generator=torch.Generator().manual_seed(seed)).float()
+    scores[scores == levels - 1] = float("-inf")
+    count = min(count, columns)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("adrec_cli.ranking.scores._MANY_COLUMNS", 0)
+        patch.setattr("adrec_cli.ranking.scores._BLOCK", block)
+        values, found = _largest(scores, count)
+    assert torch.equal(values, scores.topk(count, dim=1).values)
+    assert torch.equal(scores.gather(1, found), values)
+    assert all(len(set(row)) == count for row in found.tolist())
 
 
 def test_scores_of_own_items_are_inner_products_in_pieces_of_any_size(monkeypatch):
