@@ -19,6 +19,8 @@ _WHOLE_FLOAT: Final = r"^(-?\d+)\.0+$"
 _LIST: Final = r"""(?s)^\[(\s*|\s*(['"]|-?\d).*|.*,.*)\]$"""
 _OBJECT: Final = r"""(?s)^\{(\s*|\s*['"].*:.*)\}$"""
 _ROUNDED: Final = r"^-?\d\.\d+[eE]\+?\d+$"
+# Whatever is not in normal form matches this, and few ids that are: it saves looking closely at the rest.
+_PERHAPS_ODD: Final = r"^(?:\s|[\[{]|-?\d+\.|(?i:nan|null|none|<na>|nat|\\n)$|$)|\s$"
 # What is no id, and what should stand there instead.
 _NO_IDS: Final = (
     (_LIST, "one id, not a list of them"),
@@ -80,6 +82,8 @@ def normal_ids(column: pl.Series, *, keep_blanks: bool = False) -> NormalIds:
     given = pl.col("given")
     distinct = column.unique().drop_nulls().alias("given").to_frame()
     distinct = distinct.with_columns(text=given.cast(pl.String))
+    if not distinct["text"].str.contains(_PERHAPS_ODD).any():
+        return NormalIds(column=column)
     distinct = distinct.with_columns(normal=normal_text(pl.col("text"), keep_blanks=keep_blanks))
     changed = distinct.filter(pl.col("normal").is_null() | (pl.col("normal") != pl.col("text")))
     if changed.is_empty():
