@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adrec_cli.data.ids import known_form, normal_id, normal_ids
+from adrec_cli.data.ids import MISSING, known_form, normal_id, normal_ids
 from adrec_cli.data.negatives import read_negatives
 from adrec_cli.data.request_files import read_ids
 from adrec_cli.errors import InputError
@@ -40,6 +40,13 @@ def test_a_column_and_one_id_get_the_form_that_the_plain_version_says(texts: lis
 def test_ids_that_are_asked_for_stay_where_they_are_known_as_they_stand(asked: list[str], known: list[str]) -> None:
     expected = [text if text in known or plain(text) is None else plain(text) for text in asked]
     assert known_form(pl.Series(asked), pl.Series(known, dtype=pl.String)).to_list() == expected
+
+
+@pytest.mark.parametrize("text", [*MISSING, " a", "a ", "\t1", "7.0", "-7.00", "[]", "[1]", "{}", "1.5e+17", "\u3000x"])
+def test_nothing_out_of_form_is_passed_over_in_a_column_of_its_own(text: str) -> None:
+    assert (
+        normal_ids(pl.Series([text]).cast(pl.Categorical)).column.cast(pl.String).to_list() == [plain(text)] != [text]
+    )
 
 
 def test_blanks_are_taken_off_and_counted_or_kept(tmp_path: Path) -> None:
