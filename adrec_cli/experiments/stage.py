@@ -124,6 +124,7 @@ def run_stage(
     on_event(_started(training, path, resumed=resumed))
     with stop.deferred():
         _train(training, files, stop, on_event)
+        _validate_whole(dataset, training)
         metadata = _metadata(dataset, experiment, training, parent, key, threads)
         save_checkpoint(path, training.model.state_dict(), metadata)
         files.finish()
@@ -152,7 +153,9 @@ def _training(
         config=shared,
         model=model,
         windows=CUTS[shared.samples](dataset.sequences, model.max_length, all_events=shared.windows == "all"),
-        validate=validation(dataset, model, output=stage.output, training=shared, device=device, stop=stop),
+        validate=validation(
+            dataset, model, output=stage.output, training=shared, device=device, stop=stop, users=shared.monitor_users
+        ),
         device=device,
     )
 
@@ -183,6 +186,18 @@ def _train(training: StageTraining, files: StageFiles, stop: StopRequest, on_eve
             f"{training.name} stopped in epoch {training.position.epoch + 1} and saved",
             hint="run the same command again to go on where it stopped",
         )
+
+
+def _validate_whole(dataset: Dataset, training: StageTraining) -> None:
+    """Rank all validation targets with the weights that are handed over, where epochs were monitored on some only."""
+    if not training.config.monitor_users:
+        return
+    metrics = validation(
+        dataset, training.model, output=training.stage.output, training=training.config, device=training.device,
+        stop=StopRequest(),
+    )()  # fmt: skip
+    assert metrics is not None, "nothing stops it"
+    training.position.best_metrics = dict(metrics)
 
 
 def _starting_model(

@@ -42,12 +42,22 @@ def validation(
     training: TrainingConfig,
     device: torch.device,
     stop: StopRequest,
+    users: int = 0,
 ) -> Validate:
-    """Return a function that ranks the validation targets as training monitors them; without any it returns {}."""
+    """Return a function that ranks the validation targets as training monitors them; without any it returns {}.
+
+    Args:
+        dataset, model, output, device: what is ranked, by which of the model's outputs, on what.
+        training: its protocol.
+        stop: a signal ends the ranking, which returns None then.
+        users: so many targets, drawn once; 0 ranks all.
+    """
     try:
         cases = held_out_cases(dataset.sequences, "valid")
     except InputError:
         return dict
+    if users:
+        cases = cases.drawn(users, training.seed)
     negatives = monitored_negatives(dataset, cases, training)
 
     def validate() -> dict[str, float] | None:

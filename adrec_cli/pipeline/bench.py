@@ -126,7 +126,7 @@ def bench(
     for component in model.components():
         model.initialize(component, seeded_generator(0, component))
     model.to(device)
-    cases = _some(held_out_cases(sequences, "test"), options.users)
+    cases = held_out_cases(sequences, "test").drawn(options.users, 0)
     on_part("matrix product")
     rate = _matrix_rate(device)
     before = _mebibytes_so_far(device)
@@ -185,13 +185,6 @@ def _sequences(dataset_name: str | None, workspace: Path) -> Sequences:
     return synthetic_sequences(users=_USERS, items=_ITEMS, mean_length=_EVENTS / _USERS)
 
 
-def _some(cases: Cases, count: int) -> Cases:
-    chosen = np.sort(np.random.default_rng(0).permutation(len(cases))[:count])
-    return Cases(
-        users=cases.users[chosen], starts=cases.starts[chosen], ends=cases.ends[chosen], targets=cases.targets[chosen]
-    )
-
-
 def _finished(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -219,7 +212,7 @@ def _ranking(
         target_ranks(model, sequences, cases, output="x_start", sampling=sampling, device=device)
         return time.perf_counter() - started
 
-    seconds(_some(cases, 256))
+    seconds(cases.drawn(256, 0))
     spent = seconds(cases)
     steps = sampling.steps or model.config.diffusion_steps
     lengths = np.minimum(cases.ends - cases.starts, model.max_length)

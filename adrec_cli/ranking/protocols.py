@@ -63,6 +63,13 @@ class Cases:
     def __len__(self) -> int:
         return len(self.users)
 
+    def drawn(self, count: int, seed: int) -> Cases:
+        """Return so many of the cases, drawn at random, in their order; all if there are no more."""
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(self))[:count])
+        return Cases(
+            users=self.users[chosen], starts=self.starts[chosen], ends=self.ends[chosen], targets=self.targets[chosen]
+        )
+
 
 def held_out_cases(sequences: Sequences, part: str) -> Cases:
     """Return one case for each event of a part, with everything of the user before it as history.

@@ -125,6 +125,8 @@ class TrainingConfig:
         windows: "newest" learns from the newest max_length + 1 train events of a user, "all" from every one.
         monitor: the one metric, such as "ndcg@10", that decides which weights are kept and when to stop.
         monitor_negatives: 0 validates against the whole catalogue, else against so many drawn negatives.
+        monitor_users: validation targets that are ranked after epochs, drawn once; 0 ranks all. The weights kept are
+            ranked against all in the end, and that is what their checkpoint says.
         monitor_mask_seen: validates with items of the history out of the competition, as `--mask-seen` reports it.
         seed: of weights, order, dropout, timesteps and noise.
     """
@@ -140,12 +142,15 @@ class TrainingConfig:
     windows: str = "newest"
     monitor: str = "ndcg@10"
     monitor_negatives: int = 0
+    monitor_users: int = 0
     monitor_mask_seen: bool = False
     seed: int = 42
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "batch_size", "accumulate")
-        require_at_least(self, 0, "weight_decay", "monitor_negatives", "seed", "embedding_learning_rate")
+        require_at_least(
+            self, 0, "weight_decay", "monitor_negatives", "monitor_users", "seed", "embedding_learning_rate"
+        )
         require_one_of(self, "samples", SAMPLES)
         require_one_of(self, "windows", WINDOWS)
         require_one_of(self, "precision", PRECISIONS)

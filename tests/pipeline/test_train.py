@@ -14,6 +14,7 @@ from adrec_cli.errors import ArtifactError, DivergedError, InterruptedRun, Usage
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import RunOptions, StageStarted
+from adrec_cli.models.base import FAST_SAMPLING
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.train import train, train_first_stage, train_next_stage
@@ -204,3 +205,19 @@ def test_noise_is_not_learned(tmp_path):
     popular = evaluate("mostpop", workspace=tmp_path, options=options).metrics["hr@10"]
     model = evaluate("finetune", workspace=tmp_path, options=options).metrics["hr@10"]
     assert model < popular + 0.06
+
+
+def test_epochs_may_be_monitored_on_some_users_and_the_checkpoint_says_what_all_do(workspace):
+    few = ExperimentOptions(overrides=merged(TINY, {"training": {"monitor_users": 7}}))
+    told: list[EpochDone] = []
+    done = train(
+        "tiny", workspace=workspace, experiment=few,
+        on_event=lambda event: told.append(event) if isinstance(event, EpochDone) else None,
+    )[-1]  # fmt: skip
+    whole = evaluate(
+        "finetune", workspace=workspace, options=EvaluationOptions(part="valid", sampling=FAST_SAMPLING)
+    ).metrics["ndcg@10"]
+    assert done.metadata.metrics["values"]["ndcg@10"] == pytest.approx(whole, rel=1e-9)
+    # Of 7 users a hit rate is a number of sevenths.
+    assert all(event.valid["hr@10"] * 7 == pytest.approx(round(event.valid["hr@10"] * 7)) for event in told)
+    assert [result.skipped for result in train("tiny", workspace=workspace, experiment=few)] == [True] * 3
