@@ -35,11 +35,10 @@ def why_not_queued(stage: Stage, config: TrainingConfig, model: SequentialRecomm
     items = len(model.item_vectors_VD())
     hindrances = {
         model.why_not_padded(): bool(model.why_not_padded()),
-        f"ranking_loss {stage.ranking_loss}": bool(stage.ce_weight) and stage.ranking_loss != "ce",
         f"training.accumulate {config.accumulate}": config.accumulate > 1,
         f"training.embedding_optimizer {config.embedding_optimizer}": config.embedding_optimizer != "adam",
         "training.compile": config.compile,
-        f"a catalogue of {items:,} items": items > MOST_ITEMS,
+        f"a catalogue of {items:,} items": items > MOST_ITEMS and stage.ranking_loss == "ce",
     }
     return next((name for name, hinders in hindrances.items() if hinders), "")
 

@@ -7,6 +7,7 @@ import math
 import torch
 
 from adrec_cli.layers.repeats import HistoryBias
+from adrec_cli.schema import PAD
 from adrec_cli.training.losses import catalogue_cross_entropy
 from adrec_cli.training.padded_loss import padded_cross_entropy
 from adrec_cli.training.sampled_losses import (
@@ -63,10 +64,10 @@ class RankingLoss:
             targets_N: int64 item indices.
             generator: of the negatives; untouched by "ce".
             bias: added to the scores of the items of each token's history.
-            padded: some tokens are padding, whose target is 0; with "ce" alone.
+            padded: some tokens are padding, whose target is 0.
         """
         stage = self.stage
-        if padded:
+        if stage.ranking_loss == "ce" and padded:
             return padded_cross_entropy(predicted_ND, vectors_VD, targets_N, bias)
         if stage.ranking_loss == "ce":
             return catalogue_cross_entropy(predicted_ND, vectors_VD, targets_N, first=1, bias=bias)
@@ -76,17 +77,19 @@ class RankingLoss:
         if bias is not None:
             positive_N = positive_N + bias.of(targets_N.unsqueeze(1)).squeeze(1)
             negative_NK = negative_NK + bias.of(negatives)
+        counted_N = (targets_N != PAD).to(positive_N.dtype) if padded else None
         if stage.ranking_loss == "sampled_softmax":
             if stage.logq_correction:
                 negative_NK = negative_NK - self._log_expected(negatives)
-            return sampled_softmax(positive_N, negative_NK)
+            return sampled_softmax(positive_N, negative_NK, counted_N=counted_N)
         if stage.ranking_loss == "gbce":
-            return gbce(positive_N, negative_NK, beta=gbce_beta(stage.negatives, self.items, stage.gbce_t))
+            beta = gbce_beta(stage.negatives, self.items, stage.gbce_t)
+            return gbce(positive_N, negative_NK, beta=beta, counted_N=counted_N)
         if stage.ranking_loss == "bpr_max":
-            return bpr_max(positive_N, negative_NK, penalty=stage.bpr_max_penalty)
+            return bpr_max(positive_N, negative_NK, penalty=stage.bpr_max_penalty, counted_N=counted_N)
         if stage.ranking_loss == "top1_max":
-            return top1_max(positive_N, negative_NK)
-        return bce(positive_N, negative_NK)
+            return top1_max(positive_N, negative_NK, counted_N=counted_N)
+        return bce(positive_N, negative_NK, counted_N=counted_N)
 
     def draw(self, tokens: int, generator: torch.Generator) -> torch.Tensor:
         """Draw items with replacement: (K,) where all tokens of a step share them, else (N, K)."""
@@ -96,8 +99,11 @@ class RankingLoss:
         if self.stage.negatives_power == 0:
             return torch.randint(1, self.items + 1, shape, generator=generator, device=device)
         drawn = torch.rand(shape, generator=generator, device=device, dtype=torch.float64)
-        return torch.searchsorted(self.cumulative_V.to(device), drawn, right=True).clamp(max=self.items)
+        # Brought over once.
+        self.cumulative_V = self.cumulative_V.to(device)
+        return torch.searchsorted(self.cumulative_V, drawn, right=True).clamp(max=self.items)
 
     def _log_expected(self, items: torch.Tensor) -> torch.Tensor:
         """Return log(K q) of drawn items: how often each is expected among the negatives."""
-        return self.log_share_V.to(items.device)[items] + math.log(self.stage.negatives)
+        self.log_share_V = self.log_share_V.to(items.device)
+        return self.log_share_V[items] + math.log(self.stage.negatives)

@@ -14,29 +14,37 @@ _CHUNK_ENTRIES = 2**22
 """Entries of gathered negative vectors held at once: 16 MB in float32."""
 
 
-def bce(positive_N: torch.Tensor, negative_NK: torch.Tensor) -> torch.Tensor:
+def _mean(per_token_N: torch.Tensor, counted_N: torch.Tensor | None) -> torch.Tensor:
+    """Return the mean of tokens, or of those that are counted, 1 where one is and 0 where it is padding."""
+    return per_token_N.mean() if counted_N is None else (per_token_N * counted_N).sum() / counted_N.sum()
+
+
+def bce(positive_N: torch.Tensor, negative_NK: torch.Tensor, *, counted_N: torch.Tensor | None = None) -> torch.Tensor:
     """Return the mean binary cross-entropy of 1 + K scores a token.
 
     Args:
         positive_N: score of the target.
         negative_NK: scores of the negatives.
+        counted_N: 0 for tokens that are padding, 1 for others; None counts all.
 
     Source: Kang, McAuley 2018, section III.E, there with K = 1; a constant 1 / (1 + K) smaller than the sum.
     """
-    return gbce(positive_N, negative_NK, beta=1.0)
+    return gbce(positive_N, negative_NK, beta=1.0, counted_N=counted_N)
 
 
-def gbce(positive_N: torch.Tensor, negative_NK: torch.Tensor, *, beta: float) -> torch.Tensor:
+def gbce(
+    positive_N: torch.Tensor, negative_NK: torch.Tensor, *, beta: float, counted_N: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return the mean of -(beta log sigma(positive) + sum log(1 - sigma(negative))) / (1 + K).
 
     Args:
-        positive_N, negative_NK: scores, as `bce`.
+        positive_N, negative_NK, counted_N: as `bce`.
         beta: as `gbce_beta`; 1 is BCE.
 
     Source: gSASRec (Petrov, Macdonald 2023), eq. 12.
     """
     per_token_N = -beta * F.logsigmoid(positive_N) + F.softplus(negative_NK).sum(dim=1)
-    return per_token_N.mean() / (1 + negative_NK.shape[1])
+    return _mean(per_token_N, counted_N) / (1 + negative_NK.shape[1])
 
 
 def gbce_beta(negatives: int, items: int, t: float) -> float:
@@ -53,24 +61,31 @@ def gbce_beta(negatives: int, items: int, t: float) -> float:
     return alpha * (t * (1 - 1 / alpha) + 1 / alpha)
 
 
-def sampled_softmax(positive_N: torch.Tensor, negative_NK: torch.Tensor) -> torch.Tensor:
+def sampled_softmax(
+    positive_N: torch.Tensor, negative_NK: torch.Tensor, *, counted_N: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return the mean cross-entropy of the target among itself and its negatives.
 
     Args:
         positive_N, negative_NK: scores; less log(K q), for a negative drawn with probability q, they estimate the full
             softmax. The target is there whatever is drawn, so its score stays as it is.
+        counted_N: as `bce`.
 
     Source: Bengio, Senecal 2008; eSASRec (arXiv 2508.06450) uses it with uniform negatives and no correction.
     """
-    return (torch.logsumexp(torch.cat([positive_N.unsqueeze(1), negative_NK], dim=1), dim=1) - positive_N).mean()
+    all_N = torch.logsumexp(torch.cat([positive_N.unsqueeze(1), negative_NK], dim=1), dim=1)
+    return _mean(all_N - positive_N, counted_N)
 
 
-def bpr_max(positive_N: torch.Tensor, negative_NK: torch.Tensor, *, penalty: float) -> torch.Tensor:
+def bpr_max(
+    positive_N: torch.Tensor, negative_NK: torch.Tensor, *, penalty: float, counted_N: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return the mean of -log sum_j s_j sigma(positive - negative_j) + penalty sum_j s_j negative_j^2.
 
     Args:
         positive_N, negative_NK: scores; s is the softmax over a token's negatives.
         penalty: of the negatives' size.
+        counted_N: as `bce`.
 
     Source: GRU4Rec (Hidasi, Karatzoglou 2018, arXiv 1706.03847), eq. 10.
     """
@@ -80,10 +95,12 @@ def bpr_max(positive_N: torch.Tensor, negative_NK: torch.Tensor, *, penalty: flo
     # log(s sigma) as a sum of logarithms, so that neither underflows.
     log_NK = negative_NK.log_softmax(dim=1) + F.logsigmoid(margin_NK)
     per_token_N = penalty * (weights_NK * _finite(negative_NK).square()).sum(dim=1) - log_NK.logsumexp(dim=1)
-    return per_token_N.masked_fill(alone_N, 0.0).mean()
+    return _mean(per_token_N.masked_fill(alone_N, 0.0), counted_N)
 
 
-def top1_max(positive_N: torch.Tensor, negative_NK: torch.Tensor) -> torch.Tensor:
+def top1_max(
+    positive_N: torch.Tensor, negative_NK: torch.Tensor, *, counted_N: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return the mean of sum_j s_j (sigma(negative_j - positive) + sigma(negative_j^2)), s as in `bpr_max`.
 
     Source: GRU4Rec (Hidasi, Karatzoglou 2018, arXiv 1706.03847), eq. 8.
@@ -92,7 +109,7 @@ def top1_max(positive_N: torch.Tensor, negative_NK: torch.Tensor) -> torch.Tenso
     weights_NK = negative_NK.softmax(dim=1)
     beaten_NK = torch.sigmoid(negative_NK - positive_N.unsqueeze(1))
     per_token_N = (weights_NK * (beaten_NK + torch.sigmoid(_finite(negative_NK).square()))).sum(dim=1)
-    return per_token_N.masked_fill(alone_N, 0.0).mean()
+    return _mean(per_token_N.masked_fill(alone_N, 0.0), counted_N)
 
 
 def _without_empty_rows(negative_NK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -15,6 +15,7 @@ from adrec_cli.models.base import PackedBatch
 from adrec_cli.models.padded_batch import PaddedBatch, planes_of
 from adrec_cli.training.events import EpochDone, StepDone
 from adrec_cli.training.loop import StageTraining
+from adrec_cli.training.stages import RANKING_LOSSES
 from tests.training.small import small_training
 from tests.training.test_loop import finished, state_after, weights
 from tests.variants import VARIANTS
@@ -30,7 +31,7 @@ QUEUED = {name: options for name, options in VARIANTS.items() if "timestep_sampl
 
 
 def queued(model: str = "adrec", stage: str = "finetune", *, stepping: str = "queued", **options) -> StageTraining:
-    return small_training(model, stage, stepping=stepping, ranking_loss="ce", **options)
+    return small_training(model, stage, stepping=stepping, **{"ranking_loss": "ce", **options})
 
 
 @stages
@@ -243,9 +244,28 @@ def test_what_needs_a_look_at_each_step_is_named(options, reason):
     assert queued(**{**options, "stepping": "auto"}).queued is None
 
 
-def test_drawn_negatives_need_a_look_at_each_step():
-    with pytest.raises(UsageError, match="ranking_loss bce does not go with queued steps"):
-        small_training("sasrec", ranking_loss="bce", stepping="queued")
+DRAWN = [loss for loss in RANKING_LOSSES if loss != "ce"]
+
+
+@pytest.mark.parametrize("options", [{}, {"negatives_power": 0.5, "logq_correction": True}], ids=["uniform", "popular"])
+@pytest.mark.parametrize("loss", DRAWN)
+def test_losses_over_shared_negatives_leave_padding_out(loss, options):
+    """Negatives that all tokens share are the same whatever the shape, as nothing else is drawn."""
+    late, plain = (
+        queued("sasrec", "train", stepping=way, network=STILL, ranking_loss=loss, negatives=8, **options)
+        for way in ("queued", "immediate")
+    )
+    for found, expected in zip(finished(late), finished(plain), strict=True):
+        assert found.losses == pytest.approx(expected.losses, rel=1e-5)
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "own"])
+@pytest.mark.parametrize("loss", DRAWN)
+def test_losses_over_drawn_negatives_ask_the_device_nothing_and_learn(loss, shared):
+    options = {"ranking_loss": loss, "shared_negatives": shared, "negatives": 8, "negatives_power": 0.5}
+    assert operators(queued("sasrec", "train", **options, logq_correction=True)).waits == []
+    epochs = finished(queued("sasrec", "train", **options, epochs=8))
+    assert epochs[-1].losses[loss] < epochs[0].losses[loss]
 
 
 def test_an_interruption_between_events_leaves_no_thread():

@@ -29,7 +29,16 @@ CASES: dict[str, dict[str, Any]] = {
     "medium": {"config": {"precision": "medium"}},
     "repeats": {"network": {"repeats": "learned"}},
     "bsarec": {"model": "bsarec", "stage": "train", "config": {"samples": "prefixes"}},
-    "esasrec, launched": {"model": "esasrec", "stage": "train"},
+    "esasrec": {"model": "esasrec", "stage": "train"},
+    "gbce, popular": {
+        "model": "sasrec",
+        "stage": "train",
+        "ranking_loss": "gbce",
+        "negatives": 16,
+        "negatives_power": 0.5,
+        "shared_negatives": False,
+    },
+    "gru4rec, launched": {"model": "gru4rec", "stage": "train"},
     "loss-aware, launched": {"network": {"timestep_sampling": "loss_aware"}},
 }
 

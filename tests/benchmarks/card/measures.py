@@ -123,7 +123,7 @@ def measure_training(setting: Setting) -> Iterator[str]:
 def measure_other_models(setting: Setting) -> Iterator[str]:
     """SASRec with graphs, and models whose operators are launched one by one."""
     found = {}
-    for model in ("sasrec", "esasrec"):
+    for model in ("sasrec", "esasrec", "gru4rec"):
         run = fresh_training(setting, model, "train")
         found[model] = milliseconds_of_a_batch(setting, run, 2 if setting.tiny else 20)
         yield f"{model}: {found[model]:.2f} ms the same batch, {'launched' if run.queued is None else 'queued'}"

@@ -129,7 +129,7 @@ def smoke(setting: Setting) -> Iterator[str]:
         yield from serve(setting)
     except Exception:
         yield f"serving: FAILED\n{traceback.format_exc()}"
-    for name in ("finetune", "pretrain", "sasrec", "padding key", "bf16", "esasrec, launched"):
+    for name in ("finetune", "pretrain", "sasrec", "padding key", "bf16", "esasrec", "gru4rec, launched"):
         for stepping in ("immediate",) if "launched" in name else ("queued", "auto"):
             try:
                 weights = weights_after(small(setting, stepping=stepping, **CASES[name]))
