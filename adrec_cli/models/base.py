@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from adrec_cli.diffusion.samplers import NOISES, SAMPLERS, Noise
-from adrec_cli.errors import UsageError
+from adrec_cli.errors import UsageError, look_up
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.layers.repeats import HistoryBias, RepeatBias
@@ -205,10 +205,8 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise UsageError(f"steps must be at least 1, got {self.steps}")
-        if self.noise not in NOISES:
-            raise UsageError(f"unknown noise {self.noise!r}", hint=f"one of: {', '.join(NOISES)}")
-        if self.sampler not in SAMPLERS:
-            raise UsageError(f"unknown sampler {self.sampler!r}", hint=f"one of: {', '.join(SAMPLERS)}")
+        look_up(NOISES, self.noise, "noise")
+        look_up(SAMPLERS, self.sampler, "sampler")
         if not 0 <= self.eta <= 1:
             raise UsageError(f"eta must be between 0 and 1, got {self.eta}")
         if self.eta and self.sampler != "ddim":

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from adrec_cli.errors import UsageError
+from adrec_cli.errors import look_up
 from adrec_cli.models.adrec import ADRec
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import SequentialRecommender
@@ -59,9 +59,7 @@ def model_entry(name: str) -> ModelEntry:
     Raises:
         UsageError: there is none.
     """
-    if name not in MODELS:
-        raise UsageError(f"unknown model {name!r}", hint=f"one of: {', '.join(MODELS)}")
-    return MODELS[name]
+    return look_up(MODELS, name, "model")
 
 
 def is_sampled(name: str, output: str) -> bool:

@@ -6,15 +6,16 @@ which lets an item in that a single sample puts on top, or by the mean score.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from adrec_cli.data.sequences import Sequences
-from adrec_cli.errors import UsageError
+from adrec_cli.errors import UsageError, look_up
 from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.ranking.metrics import CUTOFFS
@@ -22,7 +23,8 @@ from adrec_cli.ranking.protocols import Cases
 from adrec_cli.ranking.scores import Ranked, mean_sample, represented, scores_of, target_ranks, top_k
 
 RECIPROCAL_RANK, MEAN_SCORE = "reciprocal-rank", "mean-score"
-MERGES = (RECIPROCAL_RANK, MEAN_SCORE)
+MERGES: Mapping[str, bool] = MappingProxyType({RECIPROCAL_RANK: False, MEAN_SCORE: True})
+"""How samples become one list -> whether scores are averaged and ranked once; otherwise lists are fused."""
 MAX_SAMPLES = 256
 RANK_OFFSET = 60
 """The constant of reciprocal rank fusion, which keeps the first ranks of one list from outweighing all others."""
@@ -49,8 +51,7 @@ class Merging:
     def __post_init__(self) -> None:
         if not 1 <= self.samples <= MAX_SAMPLES:
             raise UsageError(f"samples must be between 1 and {MAX_SAMPLES}, got {self.samples}")
-        if self.merge not in MERGES:
-            raise UsageError(f"unknown merge {self.merge!r}", hint=f"one of: {', '.join(MERGES)}")
+        look_up(MERGES, self.merge, "merge")
 
 
 SINGLE = Merging()
@@ -100,7 +101,7 @@ def merged_top_k(
     Source: Cormack, Clarke, Büttcher, "Reciprocal Rank Fusion Outperforms Condorcet and Individual Rank Learning
     Methods", SIGIR 2009.
     """
-    if len(representations) == 1 or merge == MEAN_SCORE:
+    if look_up(MERGES, merge, "merge") or len(representations) == 1:
         return top_k(mean_sample(representations), vectors_VD, k, excluded, candidates, bias)
     depth = max(k, MIN_CANDIDATES)
     rows = max(1, _CHUNK_ENTRIES // (depth * len(representations)))
@@ -157,7 +158,7 @@ def merged_target_ranks(
         UsageError: as `check_sampled`.
     """
     check_sampled(model, output, sampling, merging)
-    if merging.samples == 1 or merging.merge == MEAN_SCORE:
+    if merging.samples == 1 or MERGES[merging.merge]:
         return target_ranks(
             model, sequences, cases, output=output, sampling=sampling, device=device, negatives=negatives,
             mask_seen=mask_seen, samples=merging.samples, on_progress=on_progress,

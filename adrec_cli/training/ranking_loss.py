@@ -6,20 +6,12 @@ import math
 
 import torch
 
+from adrec_cli.errors import look_up
 from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.schema import PAD
 from adrec_cli.training.losses import catalogue_cross_entropy
 from adrec_cli.training.padded_loss import padded_cross_entropy
-from adrec_cli.training.sampled_losses import (
-    bce,
-    bpr_max,
-    gbce,
-    gbce_beta,
-    negative_scores,
-    sampled_softmax,
-    target_scores,
-    top1_max,
-)
+from adrec_cli.training.sampled_losses import SAMPLED_LOSSES, negative_scores, target_scores
 from adrec_cli.training.stages import Stage
 
 
@@ -77,19 +69,12 @@ class RankingLoss:
         if bias is not None:
             positive_N = positive_N + bias.of(targets_N.unsqueeze(1)).squeeze(1)
             negative_NK = negative_NK + bias.of(negatives)
+        # The target's own score stays as it is: it is there whatever is drawn.
+        if stage.ranking_loss == "sampled_softmax" and stage.logq_correction:
+            negative_NK = negative_NK - self._log_expected(negatives)
         counted_N = (targets_N != PAD).to(positive_N.dtype) if padded else None
-        if stage.ranking_loss == "sampled_softmax":
-            if stage.logq_correction:
-                negative_NK = negative_NK - self._log_expected(negatives)
-            return sampled_softmax(positive_N, negative_NK, counted_N=counted_N)
-        if stage.ranking_loss == "gbce":
-            beta = gbce_beta(stage.negatives, self.items, stage.gbce_t)
-            return gbce(positive_N, negative_NK, beta=beta, counted_N=counted_N)
-        if stage.ranking_loss == "bpr_max":
-            return bpr_max(positive_N, negative_NK, penalty=stage.bpr_max_penalty, counted_N=counted_N)
-        if stage.ranking_loss == "top1_max":
-            return top1_max(positive_N, negative_NK, counted_N=counted_N)
-        return bce(positive_N, negative_NK, counted_N=counted_N)
+        loss = look_up(SAMPLED_LOSSES, stage.ranking_loss, "ranking_loss")
+        return loss(positive_N, negative_NK, counted_N, stage, self.items)
 
     def draw(self, tokens: int, generator: torch.Generator) -> torch.Tensor:
         """Draw items with replacement: (K,) where all tokens of a step share them, else (N, K)."""

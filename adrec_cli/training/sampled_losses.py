@@ -5,7 +5,9 @@ Scores of negatives that are the target itself are minus infinity: they compete 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -110,6 +112,48 @@ def top1_max(
     beaten_NK = torch.sigmoid(negative_NK - positive_N.unsqueeze(1))
     per_token_N = (weights_NK * (beaten_NK + torch.sigmoid(_finite(negative_NK).square()))).sum(dim=1)
     return _mean(per_token_N.masked_fill(alone_N, 0.0), counted_N)
+
+
+class SampledLossOptions(Protocol):
+    """What of a stage's options losses over drawn negatives look at.
+
+    Attributes:
+        negatives: K.
+        gbce_t: as `gbce_beta`.
+        bpr_max_penalty: as `bpr_max`.
+    """
+
+    @property
+    def negatives(self) -> int: ...
+    @property
+    def gbce_t(self) -> float: ...
+    @property
+    def bpr_max_penalty(self) -> float: ...
+
+
+SampledLoss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None, SampledLossOptions, int], torch.Tensor]
+"""(positive_N, negative_NK, counted_N, options, number of items V) -> the loss, a scalar."""
+
+SAMPLED_LOSSES: Mapping[str, SampledLoss] = MappingProxyType(
+    {
+        "sampled_softmax": lambda positive_N, negative_NK, counted_N, options, items: sampled_softmax(
+            positive_N, negative_NK, counted_N=counted_N
+        ),
+        "bce": lambda positive_N, negative_NK, counted_N, options, items: bce(
+            positive_N, negative_NK, counted_N=counted_N
+        ),
+        "gbce": lambda positive_N, negative_NK, counted_N, options, items: gbce(
+            positive_N, negative_NK, beta=gbce_beta(options.negatives, items, options.gbce_t), counted_N=counted_N
+        ),
+        "bpr_max": lambda positive_N, negative_NK, counted_N, options, items: bpr_max(
+            positive_N, negative_NK, penalty=options.bpr_max_penalty, counted_N=counted_N
+        ),
+        "top1_max": lambda positive_N, negative_NK, counted_N, options, items: top1_max(
+            positive_N, negative_NK, counted_N=counted_N
+        ),
+    }
+)
+"""Losses over drawn negatives by the name a stage has for them."""
 
 
 def _without_empty_rows(negative_NK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -206,3 +206,12 @@ def test_an_item_that_is_its_own_only_negative_costs_no_more_than_nothing():
     negative = negative_scores(torch.ones(1, 3), vectors, torch.tensor([1, 1]), torch.tensor([1]))
     assert sampled_softmax(torch.tensor([3.0]), negative).item() == 0
     assert bce(torch.tensor([3.0]), negative).item() == pytest.approx(math.log(1 + math.exp(-3)) / 3)
+
+
+def test_a_loss_without_a_function_is_refused_where_it_is_looked_up():
+    """Also where the options let it through: it must not train as another."""
+    loss = ranking_loss([0, 1, 1, 1], negatives=2, ranking_loss="bce")
+    object.__setattr__(loss.stage, "ranking_loss", "hinge")
+    vectors = torch.eye(4, 3)
+    with pytest.raises(UsageError, match=r"unknown ranking_loss 'hinge'"):
+        loss(vectors[1:3], vectors, torch.tensor([1, 2]), torch.Generator().manual_seed(0))
