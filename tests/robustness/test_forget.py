@@ -15,6 +15,7 @@ import pytest
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.data import inbox as inbox_files
+from tests.robustness.people import places_of
 from tests.robustness.processes import typed, typed_here
 from tests.robustness.shop import NIGHT, Shop, events_of, write_events
 from tests.robustness.test_kill import killed_before_write
@@ -62,27 +63,8 @@ def shop(made, tmp_path):
     return Shop(tmp_path / "copy")
 
 
-def places_of(workspace: Path, person: str = PERSON) -> set[str]:
-    """Return every file in a workspace that names a person, read without adrec."""
-    found = set()
-    for path in (path for path in workspace.rglob("*") if path.is_file()):
-        if path.suffix == ".parquet":
-            table = pl.read_parquet(path)
-            text = [
-                name for name, kind in table.schema.items() if kind.is_(pl.String) or isinstance(kind, pl.Categorical)
-            ]
-            named = any((table[name].cast(pl.String) == person).any() for name in text)
-        else:
-            named = f'"{person}"' in path.read_text(errors="replace") or f"\n{person}," in path.read_text(
-                errors="replace"
-            )
-        if named:
-            found.add(str(path.relative_to(workspace)))
-    return found
-
-
 def test_nothing_of_a_person_stays(shop):
-    before, places = shop.holds(), places_of(shop.workspace)
+    before, places = shop.holds(), places_of(shop.workspace, PERSON)
     assert {
         "shop/sequences.parquet", "shop/pending.parquet", "shop/generations/000001/sequences.parquet",
         "shop/generations/000002/sequences.parquet", "recs.parquet", "recs.csv", "shop/recs.jsonl",
@@ -91,7 +73,7 @@ def test_nothing_of_a_person_stays(shop):
     rows = {name: len(read(shop.workspace / name)) for name in BATCHES}
     done = shop.types("forget", "shop", "--user", PERSON, "--json")
     assert done.exit_code == 0, done.stderr
-    assert places_of(shop.workspace) == set()
+    assert places_of(shop.workspace, PERSON) == set()
     told = json.loads(done.stdout)
     theirs = Counter({event: count for event, count in before.items() if event[0] == PERSON})
     assert (told["interactions"], told["pending"], told["generations"]) == (sum(theirs.values()), 2, [1, 2])
@@ -120,9 +102,9 @@ def test_no_later_file_brings_them_back_and_no_going_back_does(shop):
     assert not any(user == PERSON for user, _, _ in shop.holds())
     for _ in range(3):
         assert shop.types("rollback", "shop", "--data").exit_code == 0
-        assert places_of(shop.workspace) == set()
+        assert places_of(shop.workspace, PERSON) == set()
     assert shop.types("preprocess", shop.folder / "shop.csv", "--name", "shop", "--force").exit_code == 0
-    assert places_of(shop.workspace) == set()
+    assert places_of(shop.workspace, PERSON) == set()
 
 
 def test_only_a_salted_hash_is_recorded(shop, tmp_path):
@@ -164,10 +146,10 @@ def test_the_same_id_in_another_data_set_is_another_person(shop):
     line = ["recommend", "--all", "-k", 3, "--dataset", "other", "--threads", 1, "--out"]
     for name in ("others.parquet", "others.csv", "others.jsonl"):
         assert shop.types(*line, shop.workspace / name).exit_code == 0
-    before = {name for name in places_of(shop.workspace) if name.startswith("other")}
+    before = {name for name in places_of(shop.workspace, PERSON) if name.startswith("other")}
     assert len(before) >= 5
     assert shop.types("forget", "shop", "--user", PERSON).exit_code == 0
-    assert places_of(shop.workspace) == before
+    assert places_of(shop.workspace, PERSON) == before
 
 
 def test_who_was_never_here_is_kept_away_too(shop):
@@ -191,10 +173,10 @@ def test_a_list_of_users(shop, tmp_path):
 
 @pytest.mark.parametrize("place", ["shop", "shop/adrec", "shop/sasrec", ".recs.parquet.parts"])
 def test_nothing_that_could_write_them_again_is_at_work(shop, place):
-    before = places_of(shop.workspace)
+    before = places_of(shop.workspace, PERSON)
     with exclusive(shop.workspace / place, "something else"):
         assert "something else" in shop.types("forget", "shop", "--user", PERSON).require_one_error(5)
-    assert places_of(shop.workspace) == before
+    assert places_of(shop.workspace, PERSON) == before
 
 
 @pytest.mark.parametrize("every", [19, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
@@ -213,7 +195,7 @@ def test_killed_half_way_the_same_command_goes_on(shop, tmp_path, every):
         assert shop.types("verify").exit_code == 0
         assert shop.types("recommend", "--user", "u1", "--threads", 1).exit_code == 0
         assert shop.types(*line).exit_code == 0
-        assert places_of(shop.workspace) == set()
+        assert places_of(shop.workspace, PERSON) == set()
         assert shop.types("verify").exit_code == 0
         step += every
     assert step > 50

@@ -1,0 +1,47 @@
+"""A shop over days: nights, rollbacks, people who leave, readers and cleaners at once, and kill -9 anywhere.
+
+After each day: no event lost or doubled, `verify` is green, who left is in no file, and the promoted model answers.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+
+from adrec_cli.data import inbox as inbox_files
+from tests.robustness.histories import COMMANDS, QUICK, WEIGHTS, History
+from tests.robustness.shop import Shop, events_of, write_events
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A shop behind its first night."""
+    shop = Shop(tmp_path_factory.mktemp("begun"))
+    path = write_events(shop.folder / "shop.csv", events_of(range(24), 0))
+    done = shop.types("run", path, *QUICK)
+    assert done.exit_code == 0, done.stderr
+    return shop
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(inbox_files, "SETTLING_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_history(begun, tmp_path, seed):
+    History(tmp_path / "shop", begun, seed).goes_on(days=1 + seed % 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 1500))
+def test_one_of_500_histories(begun, tmp_path, seed):
+    History(tmp_path / "shop", begun, seed).goes_on(days=5)
+
+
+def test_histories_are_of_every_kind():
+    """The generator must not be tame: it types everything there is, and often."""
+    drawn = Counter(name for seed in range(20) for name in random.Random(seed).choices(list(COMMANDS), WEIGHTS, k=6))
+    assert set(drawn) == set(COMMANDS)
