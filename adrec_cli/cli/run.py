@@ -67,7 +67,10 @@ def run(
 
     if archive is not None and inbox is None:
         raise UsageError("--archive is where files of an inbox go", hint="add --inbox DIR, or leave --archive out")
-    files = None if inbox is None else Inbox(folder=inbox, archive=archive, retake=cut.retake)
+    files = None
+    if inbox is not None:
+        beside = frozenset(path.name for path in (columns.items, columns.join) if path is not None)
+        files = Inbox(folder=inbox, archive=archive, retake=cut.retake, beside=beside)
     with TrainingProgress(session.terminal) as progress:
         summary = pipeline.run(
             source,

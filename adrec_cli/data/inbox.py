@@ -40,11 +40,14 @@ class Inbox:
         folder: that files are put into; its subfolders and hidden files are left alone.
         archive: where files are moved that are taken; None leaves them where they are.
         retake: take files, too, that were withdrawn.
+        beside: names of files in it that are read with the others, such as one that is joined to them; those that the
+            data set was read with before need not be named.
     """
 
     folder: Path
     archive: Path | None = None
     retake: bool = False
+    beside: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.archive is not None and self.archive.resolve() == self.folder.resolve():
@@ -218,7 +221,10 @@ class _Work:
         """Return the files that were not taken yet, by name, and settle what becomes of the others."""
         withdrawn = _hashes(self.folder, withdrawn=True)
         new: dict[Path, _Seen] = {}
+        beside = self.inbox.beside | _read_with(self.folder)
         for path in _files(self.inbox.folder):
+            if path.name in beside:
+                continue
             try:
                 look = _look(path)
                 if look is None or not path.is_file():
@@ -298,6 +304,13 @@ def _hashes(folder: Path, *, withdrawn: bool = False) -> set[str]:
         return set()
     sources = manifest.withdrawn if withdrawn else manifest.sources
     return {str(source["sha256"]) for source in sources if "sha256" in source}
+
+
+def _read_with(folder: Path) -> set[str]:
+    """Return the names of the files that a data set is read with, which lie beside those of the events."""
+    manifest = manifest_before(folder)
+    reading = {} if manifest is None else manifest.reading
+    return {name for key in ("items", "join") if isinstance(name := reading.get(key), str)}
 
 
 def _files(folder: Path) -> list[Path]:

@@ -65,6 +65,17 @@ def open_dataset(folder: Path) -> Dataset:
             return dataset
 
 
+def as_it_is_now(dataset: Dataset) -> Dataset:
+    """Return a dataset that was opened before a lock was held, opened again if it has changed since.
+
+    Whoever trains on it then has what `adrec forget` left, which holds that lock while it changes the data.
+
+    Raises:
+        ArtifactError: as `open_dataset`.
+    """
+    return dataset if read_manifest(dataset.folder) == dataset.manifest else open_dataset(dataset.folder)
+
+
 def _read_dataset(folder: Path, manifest: Manifest, files: DatasetFiles) -> Dataset:
     items = load_items(files.items)
     sequences = load_sequences(files.sequences, items.height)

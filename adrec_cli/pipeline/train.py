@@ -12,6 +12,7 @@ from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.experiments.options import ExperimentOptions, inherited_options
 from adrec_cli.experiments.stage import RunOptions, StageResult, require_model, require_stage, run_stage
 from adrec_cli.loading.opening import (
+    as_it_is_now,
     dataset_folder_of,
     open_checkpoint,
     open_dataset,
@@ -51,6 +52,7 @@ def train_first_stage(
             f"stage {first} is skipped with these options", hint=f"adrec train starts with {composed.planned[0]}"
         )
     with exclusive(dataset.folder / model_name, f"{first} {dataset.manifest.dataset}"):
+        dataset = as_it_is_now(dataset)
         return run_stage(
             dataset, composed, first, parent=None, options=options, stop=stop or StopRequest(), on_event=on_event
         )
@@ -89,6 +91,8 @@ def train_next_stage(
     composed = experiment.compose(model_name, inherited_options(checkpoint))
     require_stage(checkpoint, composed.stage_before(stage_name), wanted_by=stage_name)
     with exclusive(dataset.folder / model_name, f"{stage_name} {dataset.manifest.dataset}"):
+        dataset = as_it_is_now(dataset)
+        checkpoint = open_checkpoint(path, dataset)
         return run_stage(
             dataset, composed, stage_name, parent=checkpoint, options=options, stop=stop or StopRequest(),
             on_event=on_event,
@@ -112,4 +116,5 @@ def train(
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     composed = experiment.on_dataset(model_name, dataset.manifest.dataset)
     with exclusive(dataset.folder / model_name, f"train {dataset.manifest.dataset}"):
+        dataset = as_it_is_now(dataset)
         return train_stages(dataset, composed, options=options, stop=stop or StopRequest(), on_event=on_event)

@@ -241,3 +241,25 @@ def test_the_command_line_shows_the_inbox_to_machines(shop):
     shop.arrives("day.csv", events_of(range(20, 50), 1))
     done = typed_here(["run", "shop", "--inbox", shop.inbox, *NIGHT, "--json", "--workspace", shop.workspace])
     assert '"taken": [' in done.stdout
+
+
+def test_what_is_read_beside_the_events_is_no_file_of_events(shop):
+    """Orders that say whose the events are, and titles: given on the first night, remembered on the next."""
+    (shop.inbox / "orders.csv").write_text("order_id,user_id,timestamp\n" + orders(range(60)))
+    (shop.inbox / "products.csv").write_text("item_id,title\n" + "".join(f"i{n},Title {n}\n" for n in range(5)))
+    (shop.inbox / "day1.csv").write_text("order_id,item_id\n" + baskets(range(30)))
+    beside = ["--join", shop.inbox / "orders.csv", "--on", "order_id", "--items", shop.inbox / "products.csv"]
+    assert shop.night(*beside).exit_code == 0
+    (shop.inbox / "day2.csv").write_text("order_id,item_id\n" + baskets(range(30, 60)))
+    done = shop.night()
+    assert done.exit_code == 0, done.stderr
+    assert sum(shop.holds().values()) == 180
+    assert {"day1.csv", "day2.csv"} <= set(sources(shop))
+
+
+def orders(numbers: range) -> str:
+    return "".join(f"o{n},u{n % 10},{1_600_000_000 + n * 60}\n" for n in numbers)
+
+
+def baskets(numbers: range) -> str:
+    return "".join(f"o{n},i{(n + k) % 5}\n" for n in numbers for k in range(3))
