@@ -11,9 +11,11 @@ import polars as pl
 import torch
 
 from adrec_cli import __version__
+from adrec_cli.artifacts.changing import manifest_before
 from adrec_cli.artifacts.provenance import code_sha256
 from adrec_cli.artifacts.ranks import CANDIDATES, COLD, HISTORY_LENGTH, RANK, TARGET_COUNT, USER_ROW
 from adrec_cli.artifacts.report import Evaluation, read_ranks, read_report, settle_report, write_report
+from adrec_cli.data.forgotten import forgotten_users
 from adrec_cli.data.negatives import count_negatives
 from adrec_cli.errors import ArtifactError
 from adrec_cli.evaluating.options import BASELINE, EvaluationOptions, _negatives_sha256, negatives_of, protocol_of
@@ -67,7 +69,25 @@ def evaluate_opened(
         device=device.type,
         threads=threads,
     )
-    return write_report(evaluation, table)
+    return _write(dataset, evaluation, table)
+
+
+def _write(dataset: Dataset, evaluation: Evaluation, ranks: pl.DataFrame) -> Evaluation:
+    """Write a report without the ranks of those who were forgotten meanwhile, however short before.
+
+    `adrec forget` says who leaves before it looks for ranks: it finds these, or is found by the second look.
+    """
+    stay = _without_forgotten(dataset, ranks)
+    written = write_report(evaluation, stay)
+    still = _without_forgotten(dataset, stay)
+    return written if still.height == stay.height else write_report(evaluation, still)
+
+
+def _without_forgotten(dataset: Dataset, ranks: pl.DataFrame) -> pl.DataFrame:
+    now = manifest_before(dataset.folder)
+    if now is None or now.forgotten == dataset.manifest.forgotten:
+        return ranks
+    return ranks.filter(~pl.Series(forgotten_users(ranks[USER_ID], now.forgotten)))
 
 
 def _identity(

@@ -70,7 +70,7 @@ class Recommender:
     Attributes:
         checkpoint: it was restored from.
         promoted: whether it is a promoted copy; otherwise it is the newest finished one.
-        dataset: name.
+        dataset, dataset_folder: its name, and where it is.
         manifest: of the data set; it says how its sources are read.
         sequences_sha256: of the histories.
         items: the items the model knows; the data set may have newer ones since.
@@ -83,6 +83,7 @@ class Recommender:
     checkpoint: Checkpoint
     promoted: bool
     dataset: str
+    dataset_folder: Path
     manifest: Manifest
     sequences_sha256: str
     model: SequentialRecommender
@@ -174,6 +175,7 @@ def open_recommender(
         checkpoint=checkpoint,
         promoted=path.parent.name == PROMOTED_FOLDER and (path.parent.parent / CURRENT_FILE).is_file(),
         dataset=dataset.manifest.dataset,
+        dataset_folder=dataset.folder,
         manifest=dataset.manifest,
         sequences_sha256=dataset.manifest.sequences_sha256,
         model=restore_model(checkpoint, resolved),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 import shutil
 from collections.abc import Iterator, Set
@@ -20,7 +21,7 @@ from adrec_cli.artifacts.generations import (
     open_generation,
     remove_generation,
 )
-from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive, exclusive_with_all_inside
+from adrec_cli.artifacts.lock import AT_ONCE, LOCK_FILE, Waiting, exclusive, exclusive_with_all_inside
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.artifacts.promotion import promote, read_current
 from adrec_cli.artifacts.workspace import Workspace
@@ -113,10 +114,12 @@ def forget(
     if not users and not retrain:
         raise UsageError("nobody is named", hint="adrec forget shop --user 42, or --users FILE")
     folder = Workspace(workspace).dataset_folder(dataset_name)
-    with _locked(workspace, folder, waiting):
+    with _locked(workspace, folder, waiting) as batches:
         recover_dataset(folder)
         shutil.rmtree(folder / SCRATCH_FOLDER, ignore_errors=True)
-        done = _forget(workspace, folder, users)
+        done = _forget(folder, users)
+        written = _forget_in_batches(workspace, folder, users, batches, on_event)
+        done = dataclasses.replace(done, batches=written, learnt=_learnt(folder))
         retrained = []
         if retrain:
             retrained = _retrain(open_dataset(folder), done.learnt, options, stop or StopRequest(), on_event)
@@ -125,22 +128,40 @@ def forget(
 
 
 @contextlib.contextmanager
-def _locked(workspace: Path, folder: Path, waiting: Waiting) -> Iterator[None]:
-    """Hold every lock under which something could be written that holds a user."""
+def _locked(workspace: Path, folder: Path, waiting: Waiting) -> Iterator[set[Path]]:
+    """Hold every lock under which something is written that holds a user; yield the folders of unfinished batches."""
     purpose = f"forget {folder.name}"
     with contextlib.ExitStack() as held:
         held.enter_context(exclusive_with_all_inside(folder, purpose, waiting))
-        for path in find_batches(workspace, folder):
-            if path.is_dir() and folder not in path.parents:
+        batches = {path for path in find_batches(workspace, folder) if path.is_dir()}
+        for path in sorted(batches):
+            if folder not in path.parents or not (path / LOCK_FILE).exists():
                 held.enter_context(exclusive(path, purpose, waiting))
         # A training that starts meanwhile would begin with the data as they were.
         for name in MODELS:
-            if not (folder / name).exists():
+            if not (folder / name / LOCK_FILE).exists():
                 held.enter_context(exclusive(folder / name, purpose, waiting))
-        yield
+        yield batches
 
 
-def _forget(workspace: Path, folder: Path, users: Set[str]) -> Forgotten:
+def _forget_in_batches(
+    workspace: Path, folder: Path, users: Set[str], locked: Set[Path], on_event: OnEvent
+) -> list[Path]:
+    """Take users out of all files of recommendations, after waiting for batches that began before this did."""
+    foreign = foreign_models(workspace, folder)
+    changed: list[Path] = []
+    for path in list(find_batches(workspace, folder)):
+        if path.is_dir():
+            # Whoever begins now knows who left: only what read the data before is waited for, and it ends.
+            lock = exclusive(path, f"forget {folder.name}", Waiting(seconds=math.inf, on_event=on_event))
+            with contextlib.nullcontext() if path in locked else lock:
+                changed += [path] if forget_in_batch(path, users) else []
+    files = [path for path in find_batches(workspace, folder) if path.is_file()]
+    return changed + [path for path in files if forget_in_batch(path, users, foreign)]
+
+
+def _forget(folder: Path, users: Set[str]) -> Forgotten:
+    """Take users out of the data set, its former generations and its ranks."""
     manifest = read_manifest(folder)
     former, damaged = _former(folder)
     salt = str(manifest.forgotten.get("salt") or new_salt())
@@ -167,7 +188,6 @@ def _forget(workspace: Path, folder: Path, users: Set[str]) -> Forgotten:
                 for name in file_names(changed):
                     link_or_copy(place / name, making / name)
             write_manifest(making, changed)
-    foreign = foreign_models(workspace, folder)
     return Forgotten(
         dataset=folder.name,
         users=len(users),
@@ -176,8 +196,8 @@ def _forget(workspace: Path, folder: Path, users: Set[str]) -> Forgotten:
         generations=[number for number, count in in_former.items() if count],
         damaged=damaged,
         ranks=forget_in_ranks(folder, users),
-        batches=[path for path in find_batches(workspace, folder) if forget_in_batch(path, users, foreign)],
-        learnt=_learnt(folder),
+        batches=[],
+        learnt=[],
         retrained=[],
         sources=[str(source.get("name")) for source in told.sources],
     )

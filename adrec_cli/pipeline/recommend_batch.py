@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 
 from adrec_cli.artifacts.atomic import storage_error, write_bytes
+from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.outputs import require_free_output
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.artifacts.recommendation_file import Parts, format_of, table_writer, unfinished
-from adrec_cli.errors import InterruptedRun, UsageError
+from adrec_cli.errors import InterruptedRun, LockedError, UsageError
 from adrec_cli.evaluating.timed_ranking import RankingProgress
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.loading.recommender import MODEL, POPULAR, Recommender, open_recommender
@@ -143,6 +144,7 @@ def recommend_batch(
         rows, without = _stream(batch, format, on_event)
     else:
         with unfinished(out, _key(batch, audience)) as parts:
+            _require_nobody_left(recommender)
             resumed = _make_parts(batch, parts, on_event)
             without = [user for number in range(batch.chunks) for user in batch.left_out(number, parts.users(number))]
             unknown_path = _list_unknown(out, requests, strangers, without)
@@ -164,6 +166,18 @@ def recommend_batch(
         resumed=resumed,
         seconds=time.perf_counter() - started,
     )
+
+
+def _require_nobody_left(recommender: Recommender) -> None:
+    """Refuse to write for people who were forgotten since the data were read; behind this, `adrec forget` waits.
+
+    Raises:
+        LockedError: somebody was.
+    """
+    if read_manifest(recommender.dataset_folder).forgotten != recommender.manifest.forgotten:
+        raise LockedError(
+            f"somebody was forgotten in {recommender.dataset} while this began", hint="run the same command again"
+        )
 
 
 def _key(batch: _Batch, audience: Audience) -> str:

@@ -37,11 +37,12 @@ COMMANDS: dict[str, tuple[list[str], set[int]]] = {
     "forget and retrain": (["forget", "shop", "--user", "LEAVER", "--retrain", "--threads", "1"], {0, 5}),
     "recommend": (["recommend", "--user", "u1", "--dataset", "shop", "--threads", "1"], {0}),
     "batch": (["recommend", "--all", "-k", "3", "--dataset", "shop", "--out", "OUT", "--threads", "1"], {0, 5}),
+    "evaluate": (["evaluate", "mostpop", "--dataset", "shop", "--threads", "1"], {0}),
     "clean": (["clean", "--yes"], {0}),
     "train": (["pretrain", "shop", *QUICK[:-3]], {0, 5}),
 }
 """What may be typed, and how it may end, if it is not killed."""
-WEIGHTS = [6, 2, 2, 2, 1, 2, 4, 2, 1, 4, 2, 2, 1]
+WEIGHTS = [6, 2, 2, 2, 1, 2, 4, 2, 1, 4, 2, 2, 2, 1]
 
 
 def prepare(kill_before: int | None) -> None:

@@ -15,6 +15,7 @@ import pytest
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.data import inbox as inbox_files
+from adrec_cli.pipeline import forget as pipeline
 from tests.robustness.people import places_of
 from tests.robustness.processes import typed, typed_here
 from tests.robustness.shop import NIGHT, Shop, events_of, write_events
@@ -212,3 +213,60 @@ def test_ids_as_the_data_set_has_them(tmp_path):
     path.write_text("user_id,item_id,timestamp\n" + "\n".join(line.replace(",i", ".0,i") for line in lines) + "\n")
     assert shop.types("preprocess", path, "--update", "shop").exit_code == 0
     assert "42" not in {user for user, _, _ in shop.holds()}
+
+
+def test_a_batch_that_had_read_the_data_before_does_not_write_them(shop, monkeypatch):
+    from adrec_cli.pipeline import recommend_batch
+
+    real = recommend_batch._key
+
+    def key(batch, audience):
+        assert shop.types("forget", "shop", "--user", PERSON).exit_code == 0
+        return real(batch, audience)
+
+    monkeypatch.setattr(recommend_batch, "_key", key)
+    line = ["recommend", "--all", "-k", 3, "--threads", 1, "--out"]
+    assert "forgotten" in shop.types(*line, shop.workspace / "late.csv").require_one_error(5)
+    monkeypatch.undo()
+    assert places_of(shop.workspace, PERSON) == set()
+    assert shop.types(*line, shop.workspace / "late.csv").exit_code == 0
+    assert places_of(shop.workspace, PERSON) == set()
+
+
+def test_a_batch_that_began_before_is_waited_for(shop):
+    """It has its lock between the time that this began and the time that this looks at batches."""
+    out, parts = shop.workspace / "late.csv", shop.workspace / ".late.csv.parts"
+    told = []
+
+    def write_when_waited_for(event):
+        told.append(event.holder)
+        out.write_text(f"user_id,item_id\nu1,i1\n{PERSON},i1\n")
+        batch.__exit__(None, None, None)
+
+    batch = exclusive(parts, "recommend --out late.csv")
+    batch.__enter__()
+    (parts / "key").write_text("0" * 64)
+    assert out in pipeline._forget_in_batches(shop.workspace, shop.dataset, {PERSON}, set(), write_when_waited_for)
+    assert "recommend --out late.csv" in told[0]
+    assert out.read_text() == "user_id,item_id\nu1,i1\n"
+    assert not parts.exists()
+
+
+@pytest.mark.parametrize("moment", ["before", "behind"])
+def test_an_evaluation_that_had_read_the_data_before_does_not_write_them(shop, monkeypatch, moment):
+    from adrec_cli.evaluating import evaluation
+
+    real, done = evaluation.write_report, []
+
+    def write(told, ranks):
+        if moment == "behind":
+            written = real(told, ranks)
+        if not done:
+            done.append(shop.types("forget", "shop", "--user", PERSON).exit_code)
+        return written if moment == "behind" else real(told, ranks)
+
+    monkeypatch.setattr(evaluation, "write_report", write)
+    assert shop.types("evaluate", "mostpop", "--part", "valid", "--threads", 1).exit_code == 0
+    assert done == [0]
+    assert places_of(shop.workspace, PERSON) == set()
+    assert shop.types("verify").exit_code == 0
