@@ -8,12 +8,16 @@ import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from adrec_cli.errors import InterruptedRun, UsageError
 
 if TYPE_CHECKING:
     import torch
+
+
+MOST_THREADS: Final = 1_024
+"""More would take a machine's processes before they bring anything."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -54,8 +58,9 @@ def set_threads(count: int | None) -> int:
     import torch
 
     if count is not None:
-        if count < 1:
-            raise UsageError(f"--threads must be at least 1, got {count}")
+        if not 1 <= count <= MOST_THREADS:
+            must = "at least 1" if count < 1 else f"at most {MOST_THREADS:,}"
+            raise UsageError(f"--threads must be {must}, got {count:,}")
         torch.set_num_threads(count)
     return torch.get_num_threads()
 

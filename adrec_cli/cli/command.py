@@ -13,6 +13,7 @@ from typing import Any, Final, TypeGuard
 import typer
 from typer.core import TyperCommand
 
+from adrec_cli.cli.bounds import require_bounded
 from adrec_cli.cli.failures import reported
 from adrec_cli.cli.options.common import Common, LogFormat
 from adrec_cli.cli.show.terminal import Terminal
@@ -91,11 +92,13 @@ def typeable(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def command(**values: Any) -> None:
+        typed = dict(values)
         grouped = {name: _taken(kind, values) for name, kind in groups.items()}
         common: Common = grouped["common"]
         terminal = Terminal(as_json=common.json, quiet=common.quiet, log_json=common.log_format is LogFormat.JSON)
         stop = StopRequest()
         with reported(terminal, debug=common.debug), stop.installed():
+            require_bounded(typed)
             function(**values, **grouped, session=Session(terminal, stop))
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

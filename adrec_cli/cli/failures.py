@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -47,6 +48,12 @@ def _report(terminal: Terminal, error: BaseException) -> int:
     if _is_out_of_memory(error):
         terminal.error("out of memory", "train with a smaller --batch-size, or stop other programs, then run again")
         return BUG
+    if _is_without_threads(error):
+        terminal.error(
+            "the system gives no more threads or processes",
+            "lower --threads, --workers or POLARS_MAX_THREADS, raise the limit (ulimit -u), or stop other programs",
+        )
+        return int(ExitCode.STORAGE)
     if isinstance(error, OSError):
         place = f" {error.filename}" if error.filename else ""
         terminal.error(f"could not read or write{place}: {error.strerror or error}", "check the path and the disk")
@@ -63,6 +70,15 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)
         and (type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error))
+    )
+
+
+def _is_without_threads(error: BaseException) -> bool:
+    # Python's own, that of fork, and the panic of Polars, whose pool starts with its first query.
+    return (
+        (isinstance(error, RuntimeError) and "can't start new thread" in str(error))
+        or (isinstance(error, OSError) and error.errno == errno.EAGAIN)
+        or "ThreadPoolBuildError" in str(error)
     )
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
+from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.ids import known_form
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID, ITEM_INDEX, NEGATIVES, USER_ID
@@ -81,6 +82,7 @@ def _index(index_of: dict[str, int], item: str, path: Path, user_id: str) -> int
 
 def _read(path: Path) -> pl.DataFrame:
     """Return columns user_id, item_id as text and neg_items as lists of text."""
+    require_regular_file(path)
     if not path.is_file():
         raise InputError(f"negatives file {path} does not exist", hint="check --negatives")
     try:

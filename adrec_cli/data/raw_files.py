@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.datasets import DatasetSpec, ItemFile, SourceFiles
 from adrec_cli.data.download import download, extract_member
 from adrec_cli.data.reading.foreign_files import refuse_table_folder
@@ -119,6 +120,7 @@ def expand_path(text: str) -> list[Path]:
         if not files:
             raise InputError(f"{path} is a folder without files", hint="name a file, a glob or a folder of parts")
         return files
+    require_regular_file(path)
     if path.exists():
         return [path]
     if any(sign in text for sign in "*?["):

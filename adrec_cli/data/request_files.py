@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from adrec_cli.artifacts.atomic import storage_error
+from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.ids import id_values, json_id, no_id_type, normal_text
 from adrec_cli.data.reading.time_series import read_times
 from adrec_cli.errors import InputError
@@ -108,6 +109,7 @@ def _read_table(
 ) -> pl.DataFrame:
     """Read the named columns, and the optional ones that are there; text files give text."""
     optional = optional or {}
+    require_regular_file(path)
     if path.suffix == ".jsonl":
         return _read_json_lines(path, columns, optional)
     if path.suffix not in (".parquet", *_SEPARATORS):
@@ -175,6 +177,7 @@ def _json_ids(value: Any) -> list[str]:
 
 
 def _read_text(path: Path) -> str:
+    require_regular_file(path)
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:

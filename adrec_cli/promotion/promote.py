@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class PromotionOptions:
     def __post_init__(self) -> None:
         if self.rule is not None and self.tolerance:
             raise UsageError("a rule has its own tolerance", hint="give --promote-if or --tolerance, not both")
+        if not math.isfinite(self.tolerance):
+            raise UsageError(f"--tolerance must be a finite number, got {self.tolerance}")
         if self.keep < 2:
             raise UsageError(f"--keep must be at least 2, got {self.keep}", hint="the one before is what to go back to")
 

@@ -15,6 +15,7 @@ from typing import IO, Final, cast
 import pyarrow as pa
 
 from adrec_cli.artifacts.atomic import storage_error
+from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.reading.archives import DAMAGE, find_table, open_table
 from adrec_cli.data.reading.foreign_files import HEAD_BYTES, refuse_foreign
 from adrec_cli.errors import InputError
@@ -82,6 +83,7 @@ def decode(path: Path, *, encoding: str | None, scratch: Path) -> Decoded:
     Raises:
         InputError: damaged, truncated, empty, or of a kind that is not read.
     """
+    require_regular_file(path)
     head = _head(path, HEAD_BYTES)
     if not head:
         raise InputError(f"{path} is empty", hint="check the download or the export that made it")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.reading.decoding import unreadable
 from adrec_cli.errors import GrowingFileError, InputError, StorageError
 
@@ -57,6 +58,7 @@ def look_at(path: Path) -> SteadyFile:
     Raises:
         InputError: it cannot be read.
     """
+    require_regular_file(path)
     looked, stamp = time.time(), _stamp(path)
     fresh = looked - stamp[1] / 1e9 < FRESH_SECONDS
     return SteadyFile(path=path, sha256=_sha256(path), stamp=stamp, fresh=fresh)

@@ -1,0 +1,20 @@
+"""Files that can be read more than once: a pipe cannot, and whoever hashes it first has nothing left to read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adrec_cli.errors import InputError
+
+
+def require_regular_file(path: Path) -> None:
+    """Refuse a named pipe, a `<(...)`, a socket or a device, before anything waits for it.
+
+    Raises:
+        InputError: it is one; what does not exist, and folders, are somebody else's to refuse.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(
+            f"{path} is a pipe or a device, which can be read only once",
+            hint="write it to a file first, such as: cat PIPE >events.csv",
+        )

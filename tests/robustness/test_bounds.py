@@ -1,0 +1,126 @@
+"""Numbers and files that would take the machine are refused before anything is started."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import threading
+import typing
+from pathlib import Path
+
+import pytest
+import typer.main
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adrec_cli.cli import bounds, failures
+from adrec_cli.cli.app import app
+from adrec_cli.cli.bounds import require_bounded
+from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.errors import UsageError
+from adrec_cli.promotion.promote import PromotionOptions
+from adrec_cli.runtime import MOST_THREADS, set_threads
+from tests.robustness.processes import typed_here
+
+
+def whole_number_options() -> list[tuple[str, str]]:
+    """Every option of every command that takes a whole number."""
+    commands = typer.main.get_command(app).commands
+    found: list[tuple[str, str]] = []
+    for info in app.registered_commands:
+        name = info.name or info.callback.__name__
+        flags = {parameter.name: parameter.opts[0] for parameter in commands[name].params}
+        for parameter in inspect.signature(info.callback).parameters.values():
+            kind = typing.get_args(parameter.annotation)[0]
+            if int in (kind, *typing.get_args(kind)):
+                found.append((name, flags[parameter.name]))
+    assert len(found) > 50
+    return found
+
+
+NEEDED = {"recommend": ["--user", "u1"], "export": ["x.onnx"], "inspect": ["adrec"], "datasets show": ["demo"]}
+SOURCED = ("run", "preprocess", "train", "pretrain", "sweep", "tune", "evaluate")
+
+
+@pytest.mark.parametrize(("command", "flag"), whole_number_options(), ids=" ".join)
+def test_every_count_has_an_upper_bound(command: str, flag: str, tmp_path: Path) -> None:
+    words = [*command.split(), *(["shop"] if command in SOURCED else NEEDED.get(command, []))]
+    before = threading.active_count()
+    ended = typed_here([*words, flag, 2**64, "--workspace", tmp_path / "none"])
+    assert ended.exit_code == 2, ended.stderr
+    assert threading.active_count() == before
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_hundred_thousand_threads_are_refused(workspace: Path) -> None:
+    for words in (["run", "shop"], ["recommend", "--user", "u1"], ["serve"], ["inspect", "finetune"]):
+        said = typed_here([*words, "--threads", 100_000, "--workspace", workspace]).require_one_error(2)
+        assert f"--threads must be at most {MOST_THREADS:,}" in said
+    for count in (0, -1, MOST_THREADS + 1):
+        with pytest.raises(UsageError, match="threads"):
+            set_threads(count)
+
+
+@given(st.floats() | st.integers())
+def test_numbers_that_are_typed_are_finite(number: float) -> None:
+    finite = abs(number) <= 2**31 - 1 if isinstance(number, int) else number - number == 0
+    try:
+        require_bounded({"tolerance": number, "wait": float("inf"), "seed": 2**63 - 1, "force": True, "model": "x"})
+        assert finite
+    except UsageError:
+        assert not finite
+
+
+@pytest.mark.parametrize("tolerance", [float("nan"), float("inf"), -float("inf")])
+def test_a_tolerance_is_finite(tolerance: float, workspace: Path) -> None:
+    typed_here(["run", "shop", "--tolerance", tolerance, "--workspace", workspace]).require_one_error(2)
+    with pytest.raises(UsageError, match="finite"):
+        PromotionOptions(tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("can't start new thread"), BlockingIOError(11, "Resource temporarily unavailable"),
+     BaseException("called `Result::unwrap()` on an `Err` value: ThreadPoolBuildError { kind: IOError }")],
+)  # fmt: skip
+def test_a_pool_that_cannot_start_says_what_to_lower(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, failures.reported(Terminal(), debug=False):
+        raise error
+    assert ended.value.exit_code == 7
+    assert "lower --threads" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["preprocess", "PIPE"], ["run", "PIPE"], ["preprocess", "CSV", "--items", "PIPE"],
+        ["recommend", "--users", "PIPE", "--out", "r.csv"], ["recommend", "--all", "--events", "PIPE", "--out", "-"],
+        ["recommend", "--all", "--candidates", "PIPE", "--out", "r.csv"],
+        ["evaluate", "finetune", "--negatives", "PIPE"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_pipe_is_refused_at_once(
+    words: list[str], workspace: Path, csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    typed = [{"PIPE": str(pipe), "CSV": str(csv)}.get(word, word) for word in words]
+    said = typed_here([*typed, "--workspace", workspace]).require_one_error(3)
+    assert "can be read only once" in said
+
+
+def test_a_process_substitution_is_refused_at_once(csv: Path, tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.write(write, csv.read_bytes()[:1000])
+    os.close(write)
+    said = typed_here(["preprocess", f"/dev/fd/{read}", "--workspace", tmp_path / "ws"]).require_one_error(3)
+    os.close(read)
+    assert "can be read only once" in said
+
+
+def test_bounds_know_only_options_that_are() -> None:
+    commands = typer.main.get_command(app).commands.values()
+    names = {parameter.name for command in commands for parameter in command.params}
+    assert set(bounds._MOST) <= names | {"max_rows", "max_bytes"}
