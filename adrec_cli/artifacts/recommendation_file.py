@@ -7,6 +7,7 @@ import hashlib
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -14,6 +15,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, write_bytes
+from adrec_cli.artifacts.harmless_text import harmless_json, harmless_lines
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.errors import StorageError, UsageError
@@ -21,6 +23,7 @@ from adrec_cli.schema import USER_ID
 
 PARTS_SUFFIX = ".parts"
 FORMATS = ("parquet", "jsonl", "csv")
+_FORMULA = r"^[=+\-@\t\r]"
 _KEY_FILE = "key"
 _KEY = re.compile("[0-9a-f]{64}")
 _PART = re.compile(r"\d{6}-[0-9a-f]{64}\.parquet")
@@ -47,9 +50,26 @@ class Writer(Protocol):
     def __call__(self, table: pl.DataFrame) -> None: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Who reads text that is written.
+
+    Attributes:
+        spreadsheet: texts that one would compute get a quote before them, in CSV.
+        terminal: characters that one acts on become escapes.
+    """
+
+    spreadsheet: bool = False
+    terminal: bool = False
+
+
+PROGRAM = Reader()
+"""Reads everything as it is."""
+
+
 @contextlib.contextmanager
-def table_writer(file: BinaryIO, format: str) -> Iterator[Writer]:
-    """Yield what writes tables of the same columns to an open file, in one of the `FORMATS`."""
+def table_writer(file: BinaryIO, format: str, reader: Reader = PROGRAM) -> Iterator[Writer]:
+    """Yield what writes tables of the same columns to an open file, in one of the `FORMATS`, for whoever reads it."""
     if format != "parquet":
         first = True
 
@@ -57,10 +77,14 @@ def table_writer(file: BinaryIO, format: str) -> Iterator[Writer]:
             nonlocal first
             text = io.BytesIO()
             if format == "csv":
-                table.write_csv(text, include_header=first)
+                (without_formulas(table) if reader.spreadsheet else table).write_csv(text, include_header=first)
             else:
                 table.write_ndjson(text)
-            file.write(text.getbuffer())
+            if reader.terminal:
+                shown = harmless_lines if format == "csv" else harmless_json
+                file.write(shown(text.getvalue().decode()).encode())
+            else:
+                file.write(text.getbuffer())
             first = False
 
         yield write_text
@@ -79,6 +103,12 @@ def table_writer(file: BinaryIO, format: str) -> Iterator[Writer]:
     finally:
         if writer is not None:
             writer.close()
+
+
+def without_formulas(table: pl.DataFrame) -> pl.DataFrame:
+    """Put a quote before texts that a spreadsheet would compute: those that begin with = + - @, a tab or a return."""
+    text = pl.col(pl.String)
+    return table.with_columns(pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text).name.keep())
 
 
 class Parts:
@@ -108,10 +138,10 @@ class Parts:
         """Return whose recommendations a part, which is there, holds."""
         return pl.read_parquet(literal(self._whole[number]), columns=[USER_ID])[USER_ID].unique()
 
-    def join(self, out: Path, format: str, count: int) -> int:
+    def join(self, out: Path, format: str, count: int, reader: Reader = PROGRAM) -> int:
         """Write all parts, which are there, as one file; it takes its place when it is whole. Return its rows."""
         rows = 0
-        with replacing(out) as temporary, open(temporary, "wb") as file, table_writer(file, format) as write:
+        with replacing(out) as temporary, open(temporary, "wb") as file, table_writer(file, format, reader) as write:
             for number in range(count):
                 table = pl.read_parquet(literal(self._whole[number]))
                 write(table)

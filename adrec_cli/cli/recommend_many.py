@@ -36,6 +36,7 @@ def recommend_many(
             audience,
             out=many.out,
             format=many.format,
+            safe_csv=many.safe_csv,
             workspace=common.workspace,
             dataset_name=dataset,
             model=model,

@@ -15,7 +15,7 @@ from adrec_cli.artifacts.atomic import storage_error, write_bytes
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.outputs import require_free_output
 from adrec_cli.artifacts.provenance import code_sha256, key_of
-from adrec_cli.artifacts.recommendation_file import Parts, format_of, table_writer, unfinished
+from adrec_cli.artifacts.recommendation_file import Parts, Reader, format_of, table_writer, unfinished
 from adrec_cli.errors import InterruptedRun, LockedError, UsageError
 from adrec_cli.evaluating.timed_ranking import RankingProgress
 from adrec_cli.experiments.events import OnEvent, ignore
@@ -107,6 +107,7 @@ def recommend_batch(
     *,
     out: Path,
     format: str | None = None,
+    safe_csv: bool = False,
     workspace: Path,
     dataset_name: str | None = None,
     model: str | None = None,
@@ -121,16 +122,24 @@ def recommend_batch(
         audience: whom for.
         out: where to; `-` is stdout, which is written as it comes and cannot be resumed.
         format: parquet, jsonl or csv; None takes what the name ends in, and jsonl for stdout.
+        safe_csv: put a quote before texts that a spreadsheet would take for formulas.
         workspace, dataset_name, model: as `recommend`.
         options: how many, and how.
         on_event: told `RankingProgress`.
 
     Raises:
+        UsageError: the file is somebody else's, or options do not go together.
         InputError: a file is bad, or nobody in it is known.
         LockedError: another process writes the same file.
         InterruptedRun: stopped by a signal; what is done stays.
     """
     format = "jsonl" if out == STDOUT and format is None else format_of(out, format)
+    if safe_csv and format != "csv":
+        raise UsageError(f"only CSV is made safe for spreadsheets, not {format}", hint="leave it out, or write .csv")
+    shown = out == STDOUT and sys.stdout.isatty()
+    if shown and format == "parquet":
+        raise UsageError("Parquet is nothing to show on a terminal", hint="give the name of a file, or another format")
+    reader = Reader(spreadsheet=safe_csv, terminal=shown)
     if out != STDOUT:
         _require_free(out, audience, options)
     recommender = open_recommender(workspace, dataset_name, model, device=options.device, threads=options.threads)
@@ -141,14 +150,14 @@ def recommend_batch(
     started = time.perf_counter()
     unknown_path, resumed = None, 0
     if out == STDOUT:
-        rows, without = _stream(batch, format, on_event)
+        rows, without = _stream(batch, format, reader, on_event)
     else:
         with unfinished(out, _key(batch, audience)) as parts:
             _require_nobody_left(recommender)
             resumed = _make_parts(batch, parts, on_event)
             without = [user for number in range(batch.chunks) for user in batch.left_out(number, parts.users(number))]
             unknown_path = _list_unknown(out, requests, strangers, without)
-            rows = parts.join(out, format, batch.chunks)
+            rows = parts.join(out, format, batch.chunks, reader)
     return BatchSummary(
         dataset=recommender.dataset,
         model=recommender.checkpoint.metadata.model,
@@ -196,10 +205,10 @@ def _key(batch: _Batch, audience: Audience) -> str:
     )
 
 
-def _stream(batch: _Batch, format: str, on_event: OnEvent) -> tuple[int, list[str]]:
+def _stream(batch: _Batch, format: str, reader: Reader, on_event: OnEvent) -> tuple[int, list[str]]:
     """Write to stdout and return how many rows, and who got none."""
     rows, without = 0, []
-    with table_writer(sys.stdout.buffer, format) as write:
+    with table_writer(sys.stdout.buffer, format, reader) as write:
         for number in range(batch.chunks):
             table = _ranked(batch, number)
             write(table)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adrec_cli.cli.show.terminal import harmless
+from adrec_cli.artifacts.harmless_text import harmless
 from tests.cli.conftest import TINY, Adrec, Process
 
 

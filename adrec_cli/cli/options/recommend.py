@@ -88,6 +88,12 @@ class Many:
                complete=completion.among(["parquet", "jsonl", "csv"])),
     ] = None  # fmt: skip
 
+    safe_csv: Annotated[
+        bool,
+        option("--safe-csv", panel=_MANY,
+               help="In CSV, put a quote before ids that begin with = + - or @, which spreadsheets take for formulas."),
+    ] = False  # fmt: skip
+
     def audience(self) -> Audience | None:
         """Return whom the batch is for; None where no batch is asked for.
 
@@ -97,9 +103,10 @@ class Many:
         from adrec_cli.recommending.audience import Audience
 
         if not (self.all or self.users or self.histories):
-            if self.out or self.events or self.format:
+            if self.out or self.events or self.format or self.safe_csv:
                 raise UsageError(
-                    "--out, --events and --format belong to a batch", hint="add --all, --users FILE or --histories FILE"
+                    "--out, --events, --format and --safe-csv belong to a batch",
+                    hint="add --all, --users FILE or --histories FILE",
                 )
             return None
         if self.out is None:

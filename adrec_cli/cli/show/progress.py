@@ -15,8 +15,9 @@ from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
+from adrec_cli.artifacts.harmless_text import harmless
 from adrec_cli.artifacts.lock import LockAwaited
-from adrec_cli.cli.show.terminal import Terminal, harmless
+from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.data.download import DownloadProgress
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.inbox import FileLeft, FileRefused, FileTaken

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from adrec_cli.artifacts.harmless_text import harmless, harmless_json
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Format characters (Cf) join letters and emoji and stay; these ones turn the direction of what follows.
-_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
 _NARROWEST_COLUMN = 12
 """Cells that the widest column of a table must have left before the table is worth drawing."""
-
-
-def harmless(text: str) -> str:
-    """Return text from data or from the command line so that a terminal only shows it.
-
-    Control characters, line separators, direction marks and undecodable bytes become escapes such as \\x1b.
-    """
-    return "".join(_escaped(char) if _acts_on_terminal(char) else char for char in text)
 
 
 def shortened(text: str) -> str:
@@ -40,14 +30,6 @@ def shortened(text: str) -> str:
 def short(value: object) -> str:
     """Return a chosen value with no more digits than tell it from others."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _acts_on_terminal(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _BIDI_CONTROLS
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape", "surrogatepass").decode()
 
 
 _LONGEST_MESSAGE = 900
@@ -143,7 +125,8 @@ class Terminal:
         """Print the one JSON document of the command."""
         # An encoding without all characters would turn them into escapes that JSON does not know.
         ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-        print(json.dumps(content, indent=2, ensure_ascii=ascii_only, allow_nan=False, default=_json_value))
+        text = json.dumps(content, indent=2, ensure_ascii=ascii_only, allow_nan=False, default=_json_value)
+        print(harmless_json(text))
 
     def line(self, text: str = "") -> None:
         """Print one line of the result; a terminal breaks it at words."""
