@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,12 @@ def _shared_folder(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"shared {name} not present (looked beside the repository and in $ADREC_SHARED)")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every test an empty cache of downloads, which is there only once something lies in it."""
+    monkeypatch.setenv("ADREC_CACHE", str(tmp_path_factory.getbasetemp() / f"cache-{uuid.uuid4().hex}"))
 
 
 @pytest.fixture(scope="session")

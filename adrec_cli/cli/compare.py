@@ -8,9 +8,9 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, DatasetArgument
+from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Raw
 from adrec_cli.cli.options.compare import Comparing, Seeds
-from adrec_cli.cli.options.ranking import Candidates, Denoising
+from adrec_cli.cli.options.ranking import Candidates, Denoising, Looking
 from adrec_cli.cli.show.compare import show_comparison
 
 
@@ -24,6 +24,7 @@ def compare(
     ] = "test",
     comparing: Comparing,
     candidates: Candidates,
+    raw: Raw = None,
     denoising: Denoising,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of drawn items and of sampling noise.")] = 0,
     seeds: Seeds,
@@ -38,11 +39,18 @@ def compare(
     from adrec_cli.pipeline import compare as pipeline
 
     with TrainingProgress(session.terminal) as progress:
+        looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
         found = pipeline.compare(
             dataset,
             workspace=common.workspace,
             options=comparing.options(seeds=seeds.seeds),
-            evaluation=candidates.evaluation(computing, denoising, part=part, seed=seed),
+            evaluation=candidates.evaluation(
+                computing,
+                denoising,
+                part=part,
+                seed=seed,
+                looking=looking,
+            ),
             experiment=seeds.experiment(),
             run=RunOptions(device=computing.device, threads=computing.threads),
             stop=session.stop,

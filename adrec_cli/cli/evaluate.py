@@ -9,8 +9,8 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, DatasetName
-from adrec_cli.cli.options.ranking import Candidates, Denoising
+from adrec_cli.cli.options.common import Common, Computing, DatasetName, Raw
+from adrec_cli.cli.options.ranking import Candidates, Denoising, Looking
 from adrec_cli.cli.show.evaluation import describe, show_beyond_accuracy, show_metrics, show_slices
 from adrec_cli.cli.show.terminal import Terminal
 
@@ -32,6 +32,7 @@ def evaluate(
                 help="Held-out items to rank: valid or test.", autocompletion=completion.among(["test", "valid"])),
     ] = "test",
     candidates: Candidates,
+    raw: Raw = None,
     denoising: Denoising,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of drawn items and of sampling noise.")] = 0,
     slices: Annotated[
@@ -58,15 +59,21 @@ def evaluate(
         from adrec_cli.cli.show.step_study import show_step_study
         from adrec_cli.pipeline.step_study import study_steps
 
-        options = candidates.evaluation(computing, replace(denoising, steps=None), part=part, seed=seed)
         with TrainingProgress(session.terminal) as progress:
+            looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
+            options = candidates.evaluation(
+                computing, replace(denoising, steps=None), part=part, seed=seed, looking=looking
+            )  # fmt: skip
             study = study_steps(
                 name, counts, workspace=common.workspace, dataset_name=dataset, options=options, on_event=progress
             )
         show_step_study(session.terminal, study)
         return
-    options = candidates.evaluation(computing, denoising, part=part, seed=seed, beyond_accuracy=beyond_accuracy)
     with TrainingProgress(session.terminal) as progress:
+        looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
+        options = candidates.evaluation(
+            computing, denoising, part=part, seed=seed, beyond_accuracy=beyond_accuracy, looking=looking
+        )  # fmt: skip
         evaluation = pipeline.evaluate(
             name, workspace=common.workspace, dataset_name=dataset, options=options, on_event=progress
         )

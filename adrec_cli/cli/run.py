@@ -12,7 +12,7 @@ from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, Computing, Force, ModelName, Raw, Source, Wait
 from adrec_cli.cli.options.preprocess import Columns, Cut, preprocess_options
 from adrec_cli.cli.options.promotion import Promotion
-from adrec_cli.cli.options.ranking import Candidates, Denoising
+from adrec_cli.cli.options.ranking import Candidates, Denoising, Looking
 from adrec_cli.cli.options.training import Training
 from adrec_cli.cli.show.evaluation import describe
 from adrec_cli.cli.show.terminal import Terminal
@@ -72,6 +72,7 @@ def run(
         beside = frozenset(path.name for path in (columns.items, columns.join) if path is not None)
         files = Inbox(folder=inbox, archive=archive, retake=cut.retake, beside=beside)
     with TrainingProgress(session.terminal) as progress:
+        looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
         summary = pipeline.run(
             source,
             model_name=model,
@@ -79,7 +80,13 @@ def run(
             raw=raw,
             preprocessing=preprocess_options(columns, cut, common.workspace, max_length=None),
             experiment=training.experiment(model),
-            evaluation=candidates.evaluation(computing, denoising, part="test", seed=0),
+            evaluation=candidates.evaluation(
+                computing,
+                denoising,
+                part="test",
+                seed=0,
+                looking=looking,
+            ),
             options=training.run_options(computing, force=force),
             promotion=promotion.options(),
             cold=promotion.cold,

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Force, ModelName
-from adrec_cli.cli.options.ranking import Candidates, Denoising
+from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Force, ModelName, Raw
+from adrec_cli.cli.options.ranking import Candidates, Denoising, Looking
 from adrec_cli.cli.options.sweep import Trying
 from adrec_cli.cli.options.training import Training
 from adrec_cli.cli.show.compare import shown_p
@@ -25,6 +25,7 @@ def sweep(
     trying: Trying,
     training: Training,
     candidates: Candidates,
+    raw: Raw = None,
     denoising: Denoising,
     force: Force = False,
     computing: Computing,
@@ -36,13 +37,20 @@ def sweep(
     from adrec_cli.pipeline import sweep as pipeline
 
     with TrainingProgress(session.terminal) as progress:
+        looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
         found = pipeline.sweep(
             dataset,
             model_name=model,
             workspace=common.workspace,
             design=trying.design(),
             experiment=training.experiment(model),
-            evaluation=candidates.evaluation(computing, denoising, part="valid", seed=0),
+            evaluation=candidates.evaluation(
+                computing,
+                denoising,
+                part="valid",
+                seed=0,
+                looking=looking,
+            ),
             test=trying.test,
             picture=trying.picture,
             options=training.run_options(computing, force=force),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tomllib
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +10,10 @@ from typing import Any
 
 from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.data.filters import TIES, Duplicates, Ties
+from adrec_cli.data.pins import Download
 from adrec_cli.data.reading.times import TIME_UNITS
 from adrec_cli.data.splits import SPLITS, Split
+from adrec_cli.data.toml_tables import build
 from adrec_cli.errors import InputError, UsageError
 
 
@@ -24,8 +23,9 @@ class SourceFiles:
 
     Attributes:
         files: all of them are needed, in this order; "*" is allowed.
-        url: https address of the one file, or of the zip archive that holds the files as `members`.
-        sha256: of what the address gives; "" if nobody has checked it.
+        downloads: where each file is published, in the same order; or the one zip archive that holds the files as
+            `members`.
+        url, sha256: the same for a single address; the checksum is "" if nobody has recorded it.
         members: names of the files inside the archive, as many as `files`.
         parts: "train", "valid" or "test" for each file where the source is split already.
         columns: names for files without header.
@@ -35,6 +35,7 @@ class SourceFiles:
     """
 
     files: tuple[str, ...]
+    downloads: tuple[Download, ...] = ()
     url: str = ""
     sha256: str = ""
     members: tuple[str, ...] = ()
@@ -51,14 +52,17 @@ class SourceFiles:
 
     def __post_init__(self) -> None:
         _check(bool(self.files), "sources.files is empty")
-        _check(not self.url or self.url.startswith("https://"), f"sources.url {self.url!r} is not https")
-        _check(not self.sha256 or len(self.sha256) == 64, f"sources.sha256 {self.sha256!r} has not 64 digits")
-        _check(len(self.members) in (0, len(self.files)), "sources.members and sources.files differ in length")
+        _check_published(self, "sources")
         _check(len(self.parts) in (0, len(self.files)), "sources.parts and sources.files differ in length")
         _check(
             set(self.parts) <= {"train", "valid", "test"}, f"sources.parts {self.parts!r} are not train, valid, test"
         )
         _check(self.timestamp_unit in ("", *TIME_UNITS), f"sources.timestamp_unit {self.timestamp_unit!r} is unknown")
+
+    @property
+    def published(self) -> tuple[Download, ...]:
+        """Return what is downloaded: a file each, or the archive of `members`; nothing where it is fetched by hand."""
+        return _published(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +71,14 @@ class ItemFile:
 
     Attributes:
         files: one file name.
-        url, sha256, members, columns, separator, encoding, header: as for the sources.
+        downloads, url, sha256, members, columns, separator, encoding, header: as for the sources.
         item, title, category: names of columns, "" for the customary ones.
         category_flags: columns with 1 or 0 whose names make the category.
         keep: other columns to keep; all if not given.
     """
 
     files: tuple[str, ...]
+    downloads: tuple[Download, ...] = ()
     url: str = ""
     sha256: str = ""
     members: tuple[str, ...] = ()
@@ -89,7 +94,12 @@ class ItemFile:
 
     def __post_init__(self) -> None:
         _check(len(self.files) == 1, "items.files must be one name")
-        _check(not self.url or self.url.startswith("https://"), f"items.url {self.url!r} is not https")
+        _check_published(self, "items")
+
+    @property
+    def published(self) -> tuple[Download, ...]:
+        """Return what is downloaded: the file, or the archive it is a member of."""
+        return _published(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +164,8 @@ class DatasetSpec:
         generated: made by adrec itself, from no file.
         sources: forms of its interactions, in the order they are looked for.
         items: forms of its item file.
+        negatives: by part, "valid" or "test", the names a published file with the items to rank against may have; one
+            that is among the files of a source is downloaded from there.
         filters, expected: the default cut.
         variants: other cuts by name.
         recipe: training options; another part of adrec reads them.
@@ -168,6 +180,7 @@ class DatasetSpec:
     generated: bool = False
     sources: tuple[SourceFiles, ...] = ()
     items: tuple[ItemFile, ...] = ()
+    negatives: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     filters: Filters = field(default_factory=Filters)
     expected: Expected = field(default_factory=Expected)
     variants: Mapping[str, Variant] = field(default_factory=dict)
@@ -175,6 +188,8 @@ class DatasetSpec:
 
     def __post_init__(self) -> None:
         _check(self.generated or bool(self.sources), "there is no [[sources]]")
+        _check(set(self.negatives) <= {"valid", "test"}, f"negatives {sorted(self.negatives)} are not valid, test")
+        _check(all(self.negatives.values()), "negatives name no file")
 
 
 def dataset_folder() -> Path:
@@ -212,7 +227,7 @@ def read_dataset_spec(path: Path) -> DatasetSpec:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        spec: DatasetSpec = _build(DatasetSpec, {**content, "name": path.stem}, "")
+        spec: DatasetSpec = build(DatasetSpec, {**content, "name": path.stem})
     except OSError as error:
         raise storage_error("read", path, error) from error
     except (ValueError, TypeError) as error:
@@ -225,48 +240,19 @@ def _check(holds: bool, message: str) -> None:
         raise ValueError(message)
 
 
-def _build(kind: Any, table: Mapping[str, Any], where: str) -> Any:
-    """Build a dataclass from a TOML table; every key must be one of its fields."""
-    hints = typing.get_type_hints(kind)
-    for key in table:
-        if key not in hints:
-            raise ValueError(f"unknown key {where + key!r}, expected one of {', '.join(sorted(hints))}")
-    missing = [
-        entry.name
-        for entry in dataclasses.fields(kind)
-        if entry.default is dataclasses.MISSING
-        and entry.default_factory is dataclasses.MISSING
-        and entry.name not in table
-    ]
-    if missing:
-        raise ValueError(f"missing key {where + missing[0]!r}")
-    return kind(**{key: _convert(hints[key], value, where + key) for key, value in table.items()})
+def _check_published(form: SourceFiles | ItemFile, where: str) -> None:
+    """Check that a form says of each of its files, or of their archive, where it is published."""
+    _check(not (form.url and form.downloads), f"{where} has both url and downloads")
+    _check(not form.sha256 or len(form.sha256) == 64, f"{where}.sha256 {form.sha256!r} has not 64 digits")
+    _check(not form.sha256 or bool(form.url), f"{where}.sha256 belongs to an url")
+    _check(len(form.members) in (0, len(form.files)), f"{where}.members and {where}.files differ in length")
+    try:
+        published = form.published
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    wanted = 1 if form.members else len(form.files)
+    _check(len(published) in (0, wanted), f"{where} names {len(published)} downloads, expected {wanted}")
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        return _convert(next(a for a in arguments if a is not type(None)), value, where)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise ValueError(f"{where} is {value!r}, expected a list")
-        return tuple(_convert(arguments[0], entry, f"{where}.") for entry in value)
-    if origin is typing.Literal:
-        if value not in arguments:
-            raise ValueError(f"{where} is {value!r}, expected one of {', '.join(arguments)}")
-        return value
-    if origin is Mapping:
-        if not isinstance(value, dict):
-            raise ValueError(f"{where} is {value!r}, expected a table")
-        if arguments[1] is Any:
-            return value
-        return {key: _convert(arguments[1], entry, f"{where}.{key}.") for key, entry in value.items()}
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, dict):
-            raise ValueError(f"{where} is {value!r}, expected a table")
-        return _build(hint, value, where if where.endswith(".") else where + ".")
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:
-        raise ValueError(f"{where} is {value!r}, expected {hint.__name__}")
-    return value
+def _published(form: SourceFiles | ItemFile) -> tuple[Download, ...]:
+    return form.downloads or ((Download(urls=(form.url,), sha256=form.sha256),) if form.url else ())

@@ -56,6 +56,8 @@ class PreprocessOptions:
         on_bad_row: "error" (the default) or "skip".
         keep_blanks: blanks around an id belong to it; otherwise they are taken off.
         download_sha256: what a download must have whose SHA-256 the data set does not name; "any" takes what comes.
+        yes: download more than 100 MB too.
+        offline: download nothing.
         strict: refuse an update that is not plausible, rather than warn of it.
         update: folder of a preprocessed data set whose item indices are kept and whose events are added to.
         retake: take files that were gone back from with `adrec rollback --data`.
@@ -92,6 +94,8 @@ class PreprocessOptions:
     on_bad_row: BadRowPolicy | None = None
     keep_blanks: bool | None = None
     download_sha256: str | None = None
+    yes: bool = False
+    offline: bool = False
     strict: bool = False
     update: Path | None = None
     retake: bool = False

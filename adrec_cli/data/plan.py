@@ -19,8 +19,10 @@ from adrec_cli.data.datasets import (
     load_dataset_spec,
 )
 from adrec_cli.data.demo import DEMO_SEED, DEMO_VERSION
+from adrec_cli.data.fetching import Fetching
 from adrec_cli.data.options import PreprocessOptions, Settings, settle, spell_command
-from adrec_cli.data.raw_files import FoundFiles, expand_path, find_item_file, find_source
+from adrec_cli.data.own_folders import download_folder, former_folder
+from adrec_cli.data.raw_files import FoundFiles, Places, expand_path, find_item_file, find_source
 from adrec_cli.data.reading.item_columns import MetadataColumns
 from adrec_cli.data.reading.joining import JoinSource
 from adrec_cli.data.reading.remembered import Remembered
@@ -28,7 +30,6 @@ from adrec_cli.data.reading.roles import Column
 from adrec_cli.data.reading.steady_files import SteadyFile, look_at
 from adrec_cli.errors import InputError, UsageError
 
-CACHE_FOLDER: Final = ".raw"
 _PARTS: Final = {"train": 0, "valid": 1, "val": 1, "validation": 1, "dev": 1, "test": 2}
 _ENDINGS: Final = re.compile(
     r"(\.(csv|tsv|txt|dat|data|json|jsonl|ndjson|inter|parquet|arrow|feather|ipc|gz|zst|zip|bz2|xz))+$", re.I
@@ -103,7 +104,7 @@ def make_plan(
 
     Args:
         source: a named data set, or the path of a file, a folder of parts, or a glob.
-        workspace: where downloads are kept, in `.raw/NAME`.
+        workspace: in whose `.raw/NAME` downloads lay before there was a cache.
         raw: folder with raw files.
         options: as the user gave them.
         on_event: gets the progress of downloads.
@@ -118,16 +119,7 @@ def make_plan(
     remembered = None if remembered is None else remembered.without(vars(options))
     if source in dataset_names():
         spec = load_dataset_spec(source)
-        cache = workspace / CACHE_FOLDER / source
-        found = None
-        if not spec.generated:
-            found = find_source(
-                spec, raw=raw, cache=cache, on_event=on_event, fetch=fetch, sha256=options.download_sha256
-            )
-        item = _own_items(options)
-        if item is None and found is not None:
-            beside = find_item_file(spec, found, raw=raw, cache=cache)
-            item = None if beside is None else _item_source(*beside, options.items_column)
+        found, item = _find_named(spec, places_of(spec, raw, workspace), options, fetch, on_event)
         plan = _plan_named(spec, found, item, options, inherited)
         join, notes = find_join(options.join, plan.settings, remembered, plan.paths)
         return replace(plan, remembered=remembered, command=command, join=join, notes=(*plan.notes, *notes))
@@ -159,6 +151,11 @@ def make_plan(
         remembered=remembered,
         command=command,
     )
+
+
+def places_of(spec: DatasetSpec, raw: Path | None, workspace: Path) -> Places:
+    """Return where the files of a named data set are looked for."""
+    return Places(raw=raw, cache=download_folder(spec.name, workspace), former=former_folder(spec.name, workspace))
 
 
 def find_join(
@@ -233,6 +230,27 @@ def check_name(name: str) -> str:
     return name
 
 
+def _find_named(
+    spec: DatasetSpec,
+    places: Places,
+    options: PreprocessOptions,
+    fetch: bool,
+    on_event: Callable[[object], None],
+) -> tuple[FoundFiles | None, ItemSource | None]:
+    """Find, or download, the interactions of a named data set and its item file."""
+    item = _own_items(options)
+    if spec.generated:
+        return None, item
+    fetching = Fetching(
+        allowed=fetch, offline=options.offline, large=options.yes, sha256=options.download_sha256
+    )  # fmt: skip
+    found = find_source(spec, places=places, fetching=fetching, on_event=on_event)
+    if item is None:
+        beside = find_item_file(spec, found, places=places, fetching=fetching, on_event=on_event)
+        item = None if beside is None else _item_source(*beside, options.items_column)
+    return found, item
+
+
 def _plan_named(
     spec: DatasetSpec,
     found: FoundFiles | None,
@@ -253,6 +271,7 @@ def _plan_named(
         spec=spec,
         form=form,
         paths=() if found is None else found.paths,
+        notes=() if found is None else found.notes,
         parts=None if form is None else tuple(_PARTS[part] for part in form.parts) or None,
         item=item,
         settings=settle(options, form, filters, inherited),

@@ -6,16 +6,13 @@ import glob
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.datasets import DatasetSpec, ItemFile, SourceFiles
-from adrec_cli.data.download import download, extract_member
+from adrec_cli.data.download import extract_member
+from adrec_cli.data.fetching import Fetching, fetch_form
 from adrec_cli.data.reading.foreign_files import refuse_table_folder
 from adrec_cli.errors import InputError
-
-ANY_DOWNLOAD: Final = "any"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,85 +22,101 @@ class FoundFiles:
     Attributes:
         form: what the data set's TOML says about them.
         paths: in the order of `form.files`.
+        notes: what the user should know about them.
     """
 
     form: SourceFiles
     paths: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnknownDownload:
-    """A file was downloaded and taken as it came: nobody knew what it must contain.
+class Places:
+    """Where the files of a named data set are looked for, in this order.
 
     Attributes:
-        name: of the file.
-        sha256: what it has, with which the next download can be checked.
+        raw: the user's folder; `raw/NAME/` first.
+        cache: of this data set's downloads, which all workspaces share.
+        former: where a workspace kept them before there was a cache.
     """
 
-    name: str
-    sha256: str
+    raw: Path | None = None
+    cache: Path
+    former: Path | None = None
+
+    def given(self, name: str) -> list[Path]:
+        """Return the folders whose files are the user's own."""
+        return [] if self.raw is None else [self.raw / name, self.raw]
+
+    def downloaded(self) -> list[Path]:
+        """Return the folders of downloads."""
+        return [self.cache, *([] if self.former is None else [self.former])]
 
 
 def find_source(
-    spec: DatasetSpec,
-    *,
-    raw: Path | None,
-    cache: Path,
-    on_event: Callable[[object], None],
-    fetch: bool = True,
-    sha256: str | None = None,
+    spec: DatasetSpec, *, places: Places, fetching: Fetching, on_event: Callable[[object], None]
 ) -> FoundFiles:
     """Find the interactions of a named data set, downloading them if they are nowhere.
 
     Args:
         spec: the data set.
-        raw: folder to look in, `raw/NAME/` first; None looks only into the cache.
-        cache: folder for downloads.
-        on_event: gets the progress of downloads, and `UnknownDownload` of one whose SHA-256 nobody knew.
-        fetch: whether missing files may be downloaded.
-        sha256: what a download must have whose SHA-256 the data set does not name; "any" takes what comes, None
-            refuses it.
+        places: to look in.
+        fetching: whether missing files may be downloaded.
+        on_event: gets what `fetch_form` tells.
 
     Raises:
         InputError: nothing is found and nothing can be fetched.
+        UsageError: what would be fetched is larger than what is downloaded unasked.
         StorageError: the cache cannot be written.
     """
-    if raw is not None and not raw.is_dir():
-        raise InputError(f"{raw} is not a folder", hint="give an existing folder with --raw or ADREC_RAW")
-    for folder in _folders(spec.name, raw, cache):
+    if places.raw is not None and not places.raw.is_dir():
+        raise InputError(f"{places.raw} is not a folder", hint="give an existing folder with --raw or ADREC_RAW")
+    for folder in places.given(spec.name):
+        for form in spec.sources:
+            if paths := _all_files(folder, form.files):
+                return FoundFiles(form=form, paths=paths, notes=_tell_others(form, paths))
+    for folder in places.downloaded():
         for form in spec.sources:
             paths = _all_files(folder, form.files)
-            if paths:
+            if paths and not any(_faults(form, paths)):
                 return FoundFiles(form=form, paths=paths)
     for form in spec.sources:
-        if form.url and fetch:
-            return FoundFiles(form=form, paths=_fetch(form, cache, on_event, sha256))
-    looked = ", ".join(str(folder) for folder in _folders(spec.name, raw, cache)[:2])
-    wanted = " or ".join(" + ".join(form.files) for form in spec.sources)
-    raise InputError(
-        f"no file of {spec.name} found in {looked}, expected {wanted}",
-        hint=f"get it from {spec.homepage or 'its makers'} and name its folder with --raw",
-    )
+        if form.published:
+            if fetching.allowed and not fetching.offline:
+                return FoundFiles(form=form, paths=fetch_form(spec, form, places.cache, fetching, on_event))
+            raise _not_here(spec, places, published=form, offline=fetching.offline)
+    raise _not_here(spec, places)
 
 
 def find_item_file(
-    spec: DatasetSpec, source: FoundFiles, *, raw: Path | None, cache: Path
+    spec: DatasetSpec,
+    source: FoundFiles,
+    *,
+    places: Places,
+    fetching: Fetching,
+    on_event: Callable[[object], None],
 ) -> tuple[ItemFile, Path] | None:
     """Find the item file of a named data set: beside the interactions, in the raw folder or in the cache.
 
-    An item file that comes in the same archive as the interactions is unpacked; none is downloaded on its own.
+    An item file that comes in the same archive as downloaded interactions is unpacked; one whose checksum is known is
+    downloaded where the interactions were.
     """
-    for folder in (source.paths[0].parent, *_folders(spec.name, raw, cache)):
+    for folder in (source.paths[0].parent, *places.given(spec.name), *places.downloaded()):
         for form in spec.items:
             paths = _all_files(folder, form.files)
-            if paths:
+            if paths and (folder not in places.downloaded() or not any(_faults(form, paths))):
                 return form, paths[0]
     for form in spec.items:
-        archive = cache / form.url.rpartition("/")[2] if form.url else None
-        if form.members and archive is not None and archive.is_file():
-            target = cache / form.files[0]
-            extract_member(archive, form.members[0], target)
-            return form, target
+        for folder in places.downloaded():
+            archive = folder / form.published[0].name if form.members else None
+            if archive is not None and archive.is_file():
+                target = folder / form.files[0]
+                extract_member(archive, form.members[0], target)
+                return form, target
+    if source.paths[0].parent == places.cache and fetching.allowed and not fetching.offline:
+        for form in spec.items:
+            if form.published and form.published[0].known and not form.members:
+                return form, fetch_form(spec, form, places.cache, fetching, on_event)[0]
     return None
 
 
@@ -133,8 +146,34 @@ def expand_path(text: str) -> list[Path]:
     raise InputError(f"{text} is neither a named data set nor a file", hint="see: adrec datasets")
 
 
-def _folders(name: str, raw: Path | None, cache: Path) -> list[Path]:
-    return [*([raw / name, raw] if raw is not None else []), cache]
+def _not_here(
+    spec: DatasetSpec, places: Places, *, published: SourceFiles | None = None, offline: bool = False
+) -> InputError:
+    """Return the error that says where the files were looked for and how they come here."""
+    looked = ", ".join(str(folder) for folder in [*places.given(spec.name), places.cache][:2])
+    wanted = " or ".join(" + ".join(form.files) for form in spec.sources)
+    hint = f"get it from {spec.homepage or 'its makers'} and name its folder with --raw"
+    if published is not None:
+        address = published.published[0].urls[0]
+        hint = (
+            f"leave --offline out to download {address}" if offline else f"to download it: adrec preprocess {spec.name}"
+        )
+    return InputError(f"no file of {spec.name} found in {looked}, expected {wanted}", hint=hint)
+
+
+def _faults(form: SourceFiles | ItemFile, paths: tuple[Path, ...]) -> list[str]:
+    """Return how each file differs from the one that is published, "" where it does not or nobody knows."""
+    if form.members or len(form.published) != len(paths):
+        return []
+    return [one.fault(path) for one, path in zip(form.published, paths, strict=True)]
+
+
+def _tell_others(form: SourceFiles, paths: tuple[Path, ...]) -> tuple[str, ...]:
+    return tuple(
+        f"{path} is not the file that is published: {fault}"
+        for path, fault in zip(paths, _faults(form, paths), strict=False)
+        if fault
+    )
 
 
 def _all_files(folder: Path, names: tuple[str, ...]) -> tuple[Path, ...]:
@@ -145,26 +184,3 @@ def _all_files(folder: Path, names: tuple[str, ...]) -> tuple[Path, ...]:
             return ()
         found += paths
     return tuple(found)
-
-
-def _fetch(
-    form: SourceFiles, cache: Path, on_event: Callable[[object], None], accepted: str | None
-) -> tuple[Path, ...]:
-    fetched = cache / form.url.rpartition("/")[2]
-    expected = form.sha256 or accepted
-    if expected is None:
-        raise InputError(
-            f"{form.url} would be downloaded, but what it must contain is not known: the data set names no SHA-256",
-            hint="fetch it yourself and name its folder with --raw, or say --download-sha256 HASH, or any to take what "
-            "comes",
-        )
-    unknown = expected == ANY_DOWNLOAD and not fetched.is_file()
-    download(form.url, fetched, sha256="" if expected == ANY_DOWNLOAD else expected, on_event=on_event)
-    if unknown:
-        on_event(UnknownDownload(name=fetched.name, sha256=file_sha256(fetched)))
-    if not form.members:
-        return (fetched,)
-    targets = tuple(cache / name for name in form.files)
-    for member, target in zip(form.members, targets, strict=True):
-        extract_member(fetched, member, target)
-    return targets

@@ -34,6 +34,7 @@ class EvaluationOptions:
         part: "test" or "valid".
         negatives: 0 ranks against the whole catalogue, else against so many drawn ones.
         negatives_file: in ReChorus's form, instead of drawing.
+        negatives_name: what reports call that file; its own name if "".
         mask_seen: items of the history do not compete; off, as in the paper.
         sampling: of a diffusion model.
         merging: how many samples, and how they become one list.
@@ -45,6 +46,7 @@ class EvaluationOptions:
     part: str = "test"
     negatives: int = 0
     negatives_file: Path | None = None
+    negatives_name: str = ""
     mask_seen: bool = False
     sampling: Sampling = field(default_factory=Sampling)
     merging: Merging = SINGLE
@@ -77,7 +79,8 @@ class EvaluationOptions:
 
 def protocol_of(dataset: Dataset, options: EvaluationOptions, negatives: int) -> Protocol:
     """Return the protocol of options with so many negatives."""
-    source = options.negatives_file.name if options.negatives_file else f"drawn with seed {options.seed}"
+    file = options.negatives_file
+    source = f"drawn with seed {options.seed}" if file is None else options.negatives_name or file.name
     return Protocol(
         split=dataset.split, part=options.part, negatives=negatives, negatives_source=source,
         mask_seen=options.mask_seen,

@@ -17,6 +17,7 @@ from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.report import read_ranks, read_report, report_files
 from adrec_cli.artifacts.sweep_files import SWEEP_FILE, SWEEPS_FOLDER, read_sweep, sweep_folders
+from adrec_cli.data.own_folders import download_folder, former_folder
 from adrec_cli.data.pending import read_pending
 from adrec_cli.errors import AdrecError, ArtifactError
 from adrec_cli.experiments.experiment import compose
@@ -198,7 +199,8 @@ class _Dataset:
             name, sha256 = str(source.get("name")), source.get("sha256")
             if sha256 is None or Path(name).name != name:
                 continue
-            places = [self.workspace / ".raw" / self.folder.name]
+            dataset = self.folder.name
+            places = [download_folder(dataset, self.workspace), former_folder(dataset, self.workspace)]
             places += [self.raw / self.folder.name, self.raw] if self.raw else []
             for path in (place / name for place in places):
                 if path.is_file():

@@ -15,12 +15,15 @@ from typing import ClassVar
 import pytest
 
 from adrec_cli.data.datasets import DatasetSpec, SourceFiles
-from adrec_cli.data.download import DownloadProgress, download, extract_member
-from adrec_cli.data.raw_files import find_source
+from adrec_cli.data.download import DownloadProgress, Expectation, download, extract_member
+from adrec_cli.data.fetching import Fetching
+from adrec_cli.data.pins import Pin
+from adrec_cli.data.raw_files import FoundFiles, Places, find_source
 from adrec_cli.errors import InputError
 
 CONTENT = bytes(range(256)) * 20_000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
+EXPECTED = Expectation(pin=Pin(sha256=DIGEST))
 
 
 class Server(http.server.BaseHTTPRequestHandler):
@@ -66,21 +69,21 @@ def ignore(event: object) -> None:
 
 def test_a_file_arrives_whole_with_progress(server: str, tmp_path: Path) -> None:
     seen: list[DownloadProgress] = []
-    download(f"{server}/f", tmp_path / "f", sha256=DIGEST, on_event=seen.append)  # type: ignore[arg-type]
+    download(f"{server}/f", tmp_path / "f", expected=EXPECTED, on_event=seen.append)  # type: ignore[arg-type]
     assert (tmp_path / "f").read_bytes() == CONTENT
     assert seen[-1] == DownloadProgress(name="f", done=len(CONTENT), total=len(CONTENT))
-    download(f"{server}/f", tmp_path / "f", sha256=DIGEST, on_event=ignore)
+    download(f"{server}/f", tmp_path / "f", expected=EXPECTED, on_event=ignore)
     assert len(Server.ranges) == 1
 
 
 def test_a_broken_download_is_continued(server: str, tmp_path: Path) -> None:
     Server.break_after = 3_000_000
     with pytest.raises(InputError, match="could not fetch"):
-        download(f"{server}/f", tmp_path / "f", sha256=DIGEST, on_event=ignore)
+        download(f"{server}/f", tmp_path / "f", expected=EXPECTED, on_event=ignore)
     assert not (tmp_path / "f").exists()
     have = (tmp_path / "f.part").stat().st_size
     assert 0 < have <= 3_000_000
-    download(f"{server}/f", tmp_path / "f", sha256=DIGEST, on_event=ignore)
+    download(f"{server}/f", tmp_path / "f", expected=EXPECTED, on_event=ignore)
     assert Server.ranges == [None, f"bytes={have}-"]
     assert (tmp_path / "f").read_bytes() == CONTENT
     assert not (tmp_path / "f.part").exists()
@@ -88,13 +91,13 @@ def test_a_broken_download_is_continued(server: str, tmp_path: Path) -> None:
 
 def test_a_part_longer_than_the_file_is_fetched_anew(server: str, tmp_path: Path) -> None:
     (tmp_path / "f.part").write_bytes(CONTENT + b"more")
-    download(f"{server}/f", tmp_path / "f", sha256=DIGEST, on_event=ignore)
+    download(f"{server}/f", tmp_path / "f", expected=EXPECTED, on_event=ignore)
     assert (tmp_path / "f").read_bytes() == CONTENT
 
 
 def test_another_content_than_expected_is_thrown_away(server: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"sha256 .* expected 0000"):
-        download(f"{server}/f", tmp_path / "f", sha256="0" * 64, on_event=ignore)
+        download(f"{server}/f", tmp_path / "f", expected=Expectation(pin=Pin(sha256="0" * 64)), on_event=ignore)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -104,7 +107,7 @@ def test_no_network_is_one_clear_line(tmp_path: Path, server: str) -> None:
         port = free.getsockname()[1]
     for url in (f"http://127.0.0.1:{port}/f", f"{server}/missing"):
         with pytest.raises(InputError) as caught:
-            download(url, tmp_path / "f", sha256="", on_event=ignore)
+            download(url, tmp_path / "f", expected=Expectation(), on_event=ignore)
         assert caught.value.message.startswith(f"could not fetch {url}: ")
         assert "--raw" in caught.value.hint
 
@@ -128,23 +131,28 @@ def spec(*sources: SourceFiles) -> DatasetSpec:
     )
 
 
+def find(spec: DatasetSpec, raw: Path | None, cache: Path, **fetching: object) -> FoundFiles:
+    places = Places(raw=raw, cache=cache)
+    return find_source(spec, places=places, fetching=Fetching(**fetching), on_event=ignore)  # type: ignore[arg-type]
+
+
 def test_raw_files_are_looked_for_in_the_folder_of_the_name_first(tmp_path: Path) -> None:
     raw, cache = tmp_path / "raw", tmp_path / "cache"
     (raw / "shop").mkdir(parents=True)
     forms = spec(SourceFiles(files=("a.csv",)), SourceFiles(files=("train.csv", "test.csv")))
     (raw / "a.csv").write_text("")
-    assert find_source(forms, raw=raw, cache=cache, on_event=ignore).paths == (raw / "a.csv",)
+    assert find(forms, raw, cache).paths == (raw / "a.csv",)
     (raw / "shop" / "train.csv").write_text("")
-    assert find_source(forms, raw=raw, cache=cache, on_event=ignore).paths == (raw / "a.csv",)
+    assert find(forms, raw, cache).paths == (raw / "a.csv",)
     (raw / "shop" / "test.csv").write_text("")
-    found = find_source(forms, raw=raw, cache=cache, on_event=ignore)
+    found = find(forms, raw, cache)
     assert [path.name for path in found.paths] == ["train.csv", "test.csv"]
 
 
 def test_files_that_are_nowhere_are_asked_for_by_name(tmp_path: Path) -> None:
     forms = spec(SourceFiles(files=("a.csv",)), SourceFiles(files=("train.csv", "test.csv")))
     with pytest.raises(InputError) as caught:
-        find_source(forms, raw=None, cache=tmp_path, on_event=ignore)
+        find(forms, None, tmp_path)
     assert "expected a.csv or train.csv + test.csv" in caught.value.message
     assert "https://example.org" in caught.value.hint
 
@@ -154,13 +162,13 @@ def test_a_data_set_is_downloaded_into_the_cache(tmp_path: Path, monkeypatch: py
     with zipfile.ZipFile(packed, "w") as content:
         content.writestr("in/a.csv", "x")
 
-    def deliver(url: str, target: Path, *, sha256: str, on_event: object) -> None:
+    def deliver(url: str, target: Path, *, expected: Expectation, on_event: object) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(packed.getvalue())
 
-    monkeypatch.setattr("adrec_cli.data.raw_files.download", deliver)
+    monkeypatch.setattr("adrec_cli.data.fetching.download", deliver)
     form = SourceFiles(files=("a.csv",), url="https://example.org/a.zip", members=("in/a.csv",))
-    found = find_source(spec(form), raw=None, cache=tmp_path / "cache", on_event=ignore, sha256="any")
+    found = find(spec(form), None, tmp_path / "cache", sha256="any")
     assert found.paths[0].read_text() == "x"
     with pytest.raises(InputError):
-        find_source(spec(form), raw=None, cache=tmp_path / "other", on_event=ignore, fetch=False)
+        find(spec(form), None, tmp_path / "other", allowed=False)

@@ -34,9 +34,10 @@ def test_no_redirect_leads_away_from_https(target):
 
 
 def test_every_address_is_https():
-    forms = [form for name in dataset_names() for form in load_dataset_spec(name).sources if form.url]
-    assert forms
-    assert all(form.url.startswith("https://") for form in forms)
+    specs = [load_dataset_spec(name) for name in dataset_names()]
+    addresses = [url for s in specs for form in (*s.sources, *s.items) for one in form.published for url in one.urls]
+    assert len(addresses) > 10
+    assert all(url.startswith("https://") for url in addresses)
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def shipped(monkeypatch):
     content = gzip.compress("\n".join(json.dumps(row) for row in rows).encode(), mtime=0)
     asked = []
 
-    def fetch(url, part, name, on_event):
+    def fetch(url, part, expected, on_event):
         asked.append(url)
         part.write_bytes(content)
 

@@ -104,6 +104,10 @@ class Columns:
         option("--download-sha256", panel=_COLUMNS, metavar="HASH|any", complete=completion.among(["any"]),
                 help="SHA-256 of a download whose data set names none; any accepts whatever comes."),
     ] = None  # fmt: skip
+    yes: Annotated[bool, option("--yes", panel=_COLUMNS, help="Download a data set of more than 100 MB.")] = False
+    offline: Annotated[bool, option("--offline", panel=_COLUMNS, envvar="ADREC_OFFLINE", help="Download nothing.")] = (
+        False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from adrec_cli.cli import completion
+from adrec_cli.cli.completion import DEFAULT_WORKSPACE
 from adrec_cli.cli.options.common import Computing, option
 from adrec_cli.errors import UsageError
 
@@ -104,32 +107,80 @@ class Denoising:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Looking:
+    """Where published negatives are looked for, and who is told how they come.
+
+    Attributes:
+        raw: folder with raw files.
+        workspace: of the run.
+        on_event: gets the progress of a download.
+    """
+
+    raw: Path | None = None
+    workspace: Path = DEFAULT_WORKSPACE
+    on_event: Callable[[object], None] = lambda event: None
+
+    def find(self, text: str, part: str) -> tuple[Path, str]:
+        """Return the file of negatives that a text names, and what reports call it.
+
+        Raises:
+            UsageError: it names published negatives of another part.
+        """
+        from adrec_cli.data.datasets import load_dataset_spec
+        from adrec_cli.data.fetching import Fetching
+        from adrec_cli.data.named_negatives import find_negatives, names_negatives
+
+        if not names_negatives(text):
+            return Path(text), ""
+        dataset, _, named = text.rpartition(":")
+        if named != part and named in load_dataset_spec(dataset).negatives:
+            raise UsageError(
+                f"{text} has the negatives of {named}, but items of {part} are ranked",
+                hint=f"--negatives {dataset}:{part}",
+            )
+        fetching = Fetching(offline=os.environ.get("ADREC_OFFLINE", "") not in ("", "0"))
+        found = find_negatives(
+            text, workspace=self.workspace, raw=self.raw, fetching=fetching, on_event=self.on_event
+        )  # fmt: skip
+        return found.path, text
+
+
+@dataclass(frozen=True, kw_only=True)
 class Candidates:
     """What the held-out item is ranked against."""
 
     negatives: Annotated[
         str | None,
-        option("--negatives", panel=_PANEL, metavar="N|FILE",
-                help="Rank against N drawn items or those of a file in ReChorus's form [default: the whole "
-                     "catalogue]."),
+        option("--negatives", panel=_PANEL, metavar="N|FILE|NAME:PART",
+                help="Rank against N drawn items, those of a file in ReChorus's form, or published ones, such as "
+                     "grocery:test [default: the whole catalogue]."),
     ] = None  # fmt: skip
     mask_seen: Annotated[
         bool, option("--mask-seen", panel=_PANEL, help="Exclude items of the history from ranking; the paper does not.")
     ] = False
 
     def evaluation(
-        self, computing: Computing, denoising: Denoising, *, part: str, seed: int, beyond_accuracy: bool = False
+        self,
+        computing: Computing,
+        denoising: Denoising,
+        *,
+        part: str,
+        seed: int,
+        looking: Looking | None = None,
+        beyond_accuracy: bool = False,
     ) -> EvaluationOptions:
-        """Return the options as the pipeline takes them."""
+        """Return the options as the pipeline takes them; published negatives are downloaded if they are nowhere."""
         from adrec_cli.evaluating.options import EvaluationOptions
 
         drawn = self.negatives is not None and self.negatives.isdecimal()
         if self.negatives is not None and not drawn and self.negatives.startswith("-"):
             raise UsageError(f"--negatives {self.negatives} is neither a number nor a file", hint="for example 99")
+        file, name = (None, "") if drawn or not self.negatives else (looking or Looking()).find(self.negatives, part)
         return EvaluationOptions(
             part=part,
             negatives=int(self.negatives or 0) if drawn else 0,
-            negatives_file=Path(self.negatives) if self.negatives and not drawn else None,
+            negatives_file=file,
+            negatives_name=name,
             mask_seen=self.mask_seen,
             sampling=denoising.sampling(seed),
             merging=denoising.merging(),

@@ -19,9 +19,9 @@ from adrec_cli.artifacts.harmless_text import harmless
 from adrec_cli.artifacts.lock import LockAwaited
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.data.download import DownloadProgress
+from adrec_cli.data.fetching import AddressFailed, DamagedCopy, DownloadBegins, UnknownDownload
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.inbox import FileLeft, FileRefused, FileTaken
-from adrec_cli.data.raw_files import UnknownDownload
 
 _NARROW_BAR = 10
 _LOWEST_FOR_LINES = 12
@@ -132,6 +132,13 @@ class Progress:
                 f"{event.name} was taken as it came, nobody has recorded its SHA-256; "
                 f"to have the same again: --download-sha256 {event.sha256}"
             )
+        elif isinstance(event, DownloadBegins):
+            size = "" if event.bytes is None else f"{event.bytes / 1e6:,.1f} MB "
+            self.terminal.note(f"{event.dataset}: {size}from {event.host}; licence: {event.licence}")
+        elif isinstance(event, AddressFailed):
+            self.terminal.warn(f"{event.reason}; the next address is tried")
+        elif isinstance(event, DamagedCopy):
+            self.terminal.warn(f"{event.path} is damaged and is fetched again: {event.fault}")
         elif isinstance(event, FilterApplied) and event.interactions:
             self.clear()
 

@@ -1,0 +1,98 @@
+"""Negatives that were published with a named data set, such as grocery:test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from adrec_cli.data.datasets import DatasetSpec, SourceFiles, dataset_names, load_dataset_spec
+from adrec_cli.data.fetching import Fetching, fetch_named_file
+from adrec_cli.data.own_folders import download_folder, former_folder
+from adrec_cli.data.raw_files import Places
+from adrec_cli.errors import InputError, UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedNegatives:
+    """Published negatives.
+
+    Attributes:
+        name: as it was typed, such as grocery:test.
+        part: "valid" or "test", whose held-out items they belong to.
+        path: of the file.
+    """
+
+    name: str
+    part: str
+    path: Path
+
+
+def names_negatives(text: str) -> bool:
+    """Return whether a text is NAME:PART of a named data set, and no file is called so."""
+    dataset, colon, _ = text.rpartition(":")
+    return bool(colon) and dataset in dataset_names() and not Path(text).exists()
+
+
+def find_negatives(
+    text: str,
+    *,
+    workspace: Path,
+    raw: Path | None = None,
+    fetching: Fetching | None = None,
+    on_event: Callable[[object], None] = lambda event: None,
+) -> NamedNegatives:
+    """Find published negatives under the raw folder or in the cache, else download them.
+
+    Args:
+        text: NAME:PART, such as grocery:test.
+        workspace: where downloads were kept before there was a cache.
+        raw: folder with raw files, `raw/NAME/` first.
+        fetching: whether and how they may be downloaded; None allows it.
+        on_event: gets what `fetch_named_file` tells.
+
+    Raises:
+        UsageError: the data set has none of that name.
+        InputError: they are nowhere and cannot be fetched. StorageError: the cache cannot be written.
+    """
+    dataset, _, part = text.rpartition(":")
+    spec = load_dataset_spec(dataset)
+    if part not in spec.negatives:
+        known = ", ".join(f"{dataset}:{name}" for name in spec.negatives) or "none: draw some, as in --negatives 99"
+        raise UsageError(f"{dataset} has no published negatives called {part!r}", hint=f"it has {known}")
+    places = Places(
+        raw=raw, cache=download_folder(dataset, workspace), former=former_folder(dataset, workspace)
+    )  # fmt: skip
+    path = _find(spec, spec.negatives[part], places, fetching or Fetching(), on_event)
+    return NamedNegatives(name=text, part=part, path=path)
+
+
+def _find(
+    spec: DatasetSpec,
+    names: tuple[str, ...],
+    places: Places,
+    fetching: Fetching,
+    on_event: Callable[[object], None],
+) -> Path:
+    published = [(form, name) for form in spec.sources for name in names if _is_published(form, name)]
+    for folder in places.given(spec.name):
+        for name in names:
+            if (folder / name).is_file():
+                return folder / name
+    for form, name in published:
+        for folder in places.downloaded():
+            path = folder / name
+            if path.is_file() and not form.published[form.files.index(name)].fault(path):
+                return path
+    if published and fetching.allowed and not fetching.offline:
+        form, name = published[0]
+        return fetch_named_file(spec, form, name, places.cache, fetching, on_event)
+    looked = ", ".join(str(folder) for folder in (*places.given(spec.name), places.cache))
+    raise InputError(
+        f"no negatives of {spec.name} found in {looked}, expected {' or '.join(names)}",
+        hint="name the folder with --raw, or fetch them with the network",
+    )
+
+
+def _is_published(form: SourceFiles, name: str) -> bool:
+    return bool(form.published) and not form.members and name in form.files
