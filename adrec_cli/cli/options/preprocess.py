@@ -89,7 +89,7 @@ class Columns:
     ] = None
     items_column: Annotated[
         str | None,
-        option("--items-column", panel=_COLUMNS, metavar="COLUMN", help="Of the ids in --items; found if not said."),
+        option("--items-column", panel=_COLUMNS, metavar="COLUMN", help="Column of the ids in --items."),
     ] = None
     on_bad_row: Annotated[
         str | None,
