@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def read_newest_events(path: Path, manifest: Manifest) -> pl.DataFrame:
         table = recognise_file(path, plan, scratch)
         first_row = () if table.header or not table.sample else table.sample[0]
         misfit = describe_misfit(table, remembered, rating_needed=settings.min_rating is not None)
-        if misfit and {USER_ID, ITEM_ID} <= {*table.columns, *first_row}:
+        # adrec's own names may stand between other separators than those of the data set.
+        if misfit and {USER_ID, ITEM_ID} <= set(re.findall(r"\w+", " ".join((*table.columns, *first_row)))):
             return read_events(path)
         join, _ = find_join(None, settings, remembered, (path,))
         plan = replace(plan, join=join)

@@ -16,12 +16,16 @@ _KNOWN: Final[dict[Role, tuple[str, ...]]] = {
     "user": (
         "userid", "user", "uid", "reviewerid", "visitorid", "visitor", "customerid", "customer", "memberid", "member",
         "username", "householdkey", "householdid", "household", "buyerid", "buyer", "clientid", "client", "shopperid",
-        "shopper", "sessionid", "session",
+        "shopper", "custid", "customerno", "customernumber", "customernr", "studentid", "kundenid", "kundennr",
+        "kundennummer", "kunde", "clienteid", "cliente", "usuarioid", "usuario", "utilisateurid", "utilisateur",
+        "sessionid", "session",
     ),
     "item": (
         "itemid", "item", "iid", "parentasin", "asin", "movieid", "businessid", "productid", "product", "sku",
         "stockcode", "artistid", "trackid", "songid", "bookid", "isbn", "articleid", "article", "videoid", "poiid",
-        "venueid", "gmapid", "newsid", "recipeid", "gameid", "appid", "animeid", "goodsid", "aid",
+        "venueid", "gmapid", "newsid", "recipeid", "gameid", "appid", "animeid", "goodsid", "aid", "prodid", "courseid",
+        "productcode", "itemcode", "skuid", "artikelid", "artikelnr", "artikelnummer", "produktid", "produitid",
+        "productoid", "produtoid",
     ),
     "timestamp": (
         "timestamp", "ts", "unixreviewtime", "unixtimestamp", "unixtime", "eventtimestamp", "datetime",
@@ -37,6 +41,8 @@ _TIME_ENDING: Final = re.compile(
 )
 _DATE_WORDS: Final = frozenset({"date", "dates", "datetime", "timestamp", "dat", "datum", "fecha"})
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_ID_FIRST: Final = re.compile(r"(?:[Ii][Dd][_ -]|id(?=[A-Z]))(\w+)")
+_ID_LAST: Final = re.compile(r"\w+[_ -][Ii][Dd]|\w*[a-z](Id|ID)")
 
 TimeName = Literal["certain", "known", "ending", "similar", ""]
 """certain: `timestamp` and its like; known: `date`, `order_date`; ending: `*_at`; similar: `release_date`."""
@@ -49,13 +55,19 @@ def plain_name(name: str) -> str:
 
 def known_column(name: str) -> tuple[Role, int] | None:
     """Return the role a customary column name stands for and its rank among the names for that role."""
-    plain = plain_name(name)
+    plain = _id_last(name)
     for role, names in _KNOWN.items():
         if plain in names:
             return role, names.index(plain)
     if time_name(name) == "ending":
         return "timestamp", len(_KNOWN["timestamp"])
     return None
+
+
+def names_an_id(name: str) -> bool:
+    """Return whether a name says that it is of ids, whatever of: `venue_id`, `courseId`, `id_prod`."""
+    bare = name.strip().split(":")[0]
+    return _ID_LAST.fullmatch(bare) is not None or _ID_FIRST.fullmatch(bare) is not None
 
 
 def time_name(name: str) -> TimeName:
@@ -73,4 +85,10 @@ def time_name(name: str) -> TimeName:
 
 def names_a_session(name: str) -> bool:
     """Return whether a column is one of sessions, of which a person has many."""
-    return plain_name(name) in _SESSIONS
+    return _id_last(name) in _SESSIONS
+
+
+def _id_last(name: str) -> str:
+    """Return a name as it is compared, `id_client` as `clientid`."""
+    turned = _ID_FIRST.fullmatch(name.strip().split(":")[0])
+    return f"{plain_name(turned[1])}id" if turned else plain_name(name)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
-from adrec_cli.data.reading.column_names import known_column
+from adrec_cli.data.reading.column_names import known_column, names_an_id
 from adrec_cli.data.reading.time_columns import column_content
 from adrec_cli.errors import InputError
 
@@ -25,8 +25,8 @@ _ENOUGH_ROWS: Final = 10
 def has_header(rows: Sequence[Sequence[str]], path: Path, *, named: Collection[str] = ()) -> bool:
     """Return whether the first row names the columns.
 
-    A header is proven by a name that was asked for, by customary names, by the row of numbers pandas writes above
-    unnamed columns, or by columns of numbers under a row without any.
+    A header is proven by a name that was asked for, by customary names, by a name of ids (`course_id`), by the row of
+    numbers pandas writes above unnamed columns, or by columns of numbers under a row without any.
 
     Args:
         rows: the first ones, split into fields; at least one.
@@ -46,6 +46,8 @@ def has_header(rows: Sequence[Sequence[str]], path: Path, *, named: Collection[s
         return True
     if numbers or not later:
         return False
+    if any(names_an_id(cell) and not _any_names_an_id(later, place) for place, cell in enumerate(first)):
+        return True
     for place in range(len(first)):
         below = [row[place].strip() if len(row) > place else "" for row in later]
         if all(_NUMBER.fullmatch(cell) for cell in below):
@@ -84,6 +86,10 @@ def assume_names(rows: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[s
     if all(re.fullmatch(asin, row[0]) and re.fullmatch(reviewer, row[1]) for row in filled):
         return ("item_id", "user_id", *names[2:]), ["taken as item, user, ... because the ids are Amazon's"]
     return names, [f"columns taken as {', '.join(names)}; name others by position, --user-column 2"]
+
+
+def _any_names_an_id(rows: Sequence[Sequence[str]], place: int) -> bool:
+    return any(len(row) > place and names_an_id(row[place]) for row in rows)
 
 
 def _is_pandas_numbering(first: Sequence[str]) -> bool:

@@ -10,10 +10,12 @@ from typing import Final, Literal
 
 import polars as pl
 
-Cells = Literal["value", "list", "bracketed", "|", ",", ";", " "]
+Cells = Literal["value", "list", "bracketed", "|", ",", ";", " ", "\t"]
 """What a cell holds: one value, a list as its type says, a list written with brackets, or one with a separator."""
 
 _SEPARATORS: Final[tuple[Cells, ...]] = ("|", ",", ";", " ")
+SEPARATED: Final[tuple[Cells, ...]] = (*_SEPARATORS, "\t")
+"""What may separate the items of a line that is one sequence."""
 _BRACKETED: Final = re.compile(r"\s*(\[.*\]|\(.*\))\s*", re.S)
 # A quoted text as JSON and Python write it, or a bare word.
 _ENTRY: Final = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,'"\[\]]+)\s*(?:,|(?=\s|$|'|"))""", re.S)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from adrec_cli.data.reading.list_cells import SEPARATED, Cells
 from adrec_cli.data.reading.recognition import SAMPLE_ROWS
 from adrec_cli.data.reading.table import Leaf, Table
 from adrec_cli.data.reading.unfolding import leaf_type
@@ -54,7 +55,7 @@ def offered_columns(table: Table) -> list[OfferedColumn]:
     if table.layout == "sequences":
         return [
             OfferedColumn(name="user_id", leaf=Leaf(place=0), dtype=pl.String()),
-            OfferedColumn(name="items", leaf=Leaf(place=1, cells=" "), dtype=pl.String()),
+            OfferedColumn(name="items", leaf=Leaf(place=1, cells=_cells_of(table.separator)), dtype=pl.String()),
         ]
     shapes = list(table.dtypes) or [pl.String() for _ in table.columns]
     if table.layout == "jsonl":
@@ -66,6 +67,10 @@ def offered_columns(table: Table) -> list[OfferedColumn]:
     ]
     inner = [leaf for column in columns for leaf in _leaves(column)]
     return columns + [column for column in inner if column.name not in table.columns][:_MOST_LEAVES]
+
+
+def _cells_of(separator: str) -> Cells:
+    return next((cells for cells in SEPARATED if cells == separator), " ")
 
 
 def _leaves(column: OfferedColumn) -> list[OfferedColumn]:

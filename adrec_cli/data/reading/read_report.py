@@ -41,6 +41,7 @@ class ReadReport:
         stripped, whole: for each role, rows whose id lost blanks around it, or was a whole float.
         doubts: what is hard to believe about an update.
         time_warnings: about times that are odd, such as those far out.
+        user_warnings: about users that are odd, such as one with most of the interactions.
         found: what was found for options of reading that were not given, by the option's name; the manifest
             remembers it, so that the next file is read the same way.
         notes: what was assumed, a sentence each.
@@ -60,6 +61,7 @@ class ReadReport:
     whole: dict[str, int] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
     time_warnings: list[str] = field(default_factory=list)
+    user_warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     files: list[FileRows] = field(default_factory=list)
 
@@ -88,4 +90,10 @@ class ReadReport:
 
     def warnings(self) -> list[str]:
         """Return the lines about rows that were left out as they could not be read or joined, and doubts."""
-        return [*self.bad_rows.lines(self.rows), *self.unmatched, *self.time_warnings, *self.doubts]
+        return [
+            *self.bad_rows.lines(self.rows),
+            *self.unmatched,
+            *self.time_warnings,
+            *self.user_warnings,
+            *self.doubts,
+        ]

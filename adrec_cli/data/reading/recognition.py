@@ -12,15 +12,21 @@ from typing import Final, Literal
 import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
+from adrec_cli.data.reading.column_names import known_column
 from adrec_cli.data.reading.decoding import Decoded
 from adrec_cli.data.reading.header import assume_names, has_header
 from adrec_cli.data.reading.table import Layout, Table
+from adrec_cli.data.reading.time_shapes import find_shape
 from adrec_cli.errors import InputError, UsageError
 
 SAMPLE_BYTES: Final = 1 << 18
 SAMPLE_ROWS: Final = 200
 _NEARLY_ALL: Final = 0.9
 _SEPARATORS: Final = ("\t", ",", ";", "|", " ")
+_BARE_ID: Final = re.compile(r"[^\s\"'\[\]{}]+")
+_SEQUENCE_SEPARATORS: Final = (",", ";", "\t", "|")
+_WIDEST_TABLE: Final = 4
+"""Lines of user, item, rating and time may lack their end; of longer lines the lengths differ only in sequences."""
 # One sequence a line; that every part holds a digit tells ids from prose.
 _SEQUENCE: Final = re.compile(r"\S*\d\S*( +\S*\d\S*)+ *")
 
@@ -32,6 +38,7 @@ def recognise(
     header: bool | None = None,
     columns: Sequence[str] | None = None,
     named: Collection[str] = (),
+    sequences: bool = False,
 ) -> Table:
     """Find out how the rows of a file are written.
 
@@ -41,6 +48,7 @@ def recognise(
         header: whether the first row names the columns; None finds out.
         columns: names for a file without header.
         named: names of columns that were asked for: one of them in the first row proves a header.
+        sequences: whether each line is known to be a user and then items.
 
     Raises:
         InputError: empty, header only, or in no form that is read.
@@ -55,15 +63,18 @@ def recognise(
         return _recognise_jsonl(decoded, lines)
     if _is_json_array(first):
         raise InputError(
-            f"{decoded.path} is one JSON array, expected JSON lines: one object a line",
-            hint="convert it, for example with: jq -c '.[]' FILE > FILE.jsonl",
+            f"{decoded.path} is one JSON array without objects, expected an object for each event",
+            hint='write each event as an object, {"user_id": ..., "item_id": ...}',
         )
     if decoded.columns:
         return _recognise_delimited(decoded, lines, ",", header=False, columns=decoded.columns)
     _refuse_counts(lines, decoded.path)
+    if sequences and _may_be_sequences(lines, separator or ""):
+        return _recognise_sequences(decoded, lines, separator or "")
     separator = separator or _find_separator(lines, decoded.path)
-    if separator == "sequences":
-        return _recognise_sequences(decoded, lines)
+    is_bare = not header and columns is None and not named
+    if separator == "sequences" or (is_bare and _holds_sequences(lines, separator)):
+        return _recognise_sequences(decoded, lines, "" if separator == "sequences" else separator)
     if header is None:
         header = has_header(_rows(lines, separator)[: SAMPLE_ROWS + 1], decoded.path, named=named)
     return _recognise_delimited(decoded, lines, separator, header=header, columns=columns)
@@ -218,10 +229,42 @@ def _json_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _recognise_sequences(decoded: Decoded, lines: list[str]) -> Table:
-    rows = tuple(tuple(line.split()) for line in lines[:SAMPLE_ROWS] if line.strip())
-    note = "one sequence a line: a user, then items in time order"
-    return Table(decoded=decoded, layout="sequences", columns=("user_id", "items"), sample=rows, notes=(note,))
+def _recognise_sequences(decoded: Decoded, lines: list[str], separator: str) -> Table:
+    filled = [line.strip() for line in lines[:SAMPLE_ROWS] if line.strip()]
+    rows = tuple(tuple(line.split(separator or None)) for line in filled)
+    return Table(
+        decoded=decoded,
+        layout="sequences",
+        separator=separator,
+        columns=("user_id", "items"),
+        sample=rows,
+        notes=("one sequence a line: a user, then items in time order",),
+    )
+
+
+def _may_be_sequences(lines: list[str], separator: str) -> bool:
+    """Return whether lines hold ids only, at least two, and no names of columns."""
+    filled = [line.strip() for line in lines[:SAMPLE_ROWS] if line.strip()]
+    if not separator:
+        return all(_SEQUENCE.fullmatch(line) for line in filled)
+    rows = [line.split(separator) for line in filled]
+    bare = all(len(row) > 1 and all(_BARE_ID.fullmatch(field.strip()) for field in row) for row in rows)
+    return bare and not any(known_column(field) for field in rows[0])
+
+
+def _holds_sequences(lines: list[str], separator: str) -> bool:
+    """Return whether lines are a user and then items, no table: of many lengths, with one id in several places."""
+    if separator not in _SEQUENCE_SEPARATORS or not _may_be_sequences(lines, separator):
+        return False
+    rows = [line.strip().split(separator) for line in lines[:SAMPLE_ROWS] if line.strip()]
+    widths = {len(row) for row in rows}
+    if len(widths) < 2 or max(widths) <= _WIDEST_TABLE or any(find_shape(field.strip()) for field in rows[0][1:]):
+        return False
+    places: dict[str, set[int]] = {}
+    for row in rows:
+        for place, field in enumerate(row[1:]):
+            places.setdefault(field.strip(), set()).add(place)
+    return any(len(found) > 1 for found in places.values())
 
 
 def _recognise_binary(decoded: Decoded) -> Table:

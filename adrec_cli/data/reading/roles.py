@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from adrec_cli.data.reading.column_names import ROLES, Role, known_column
+from adrec_cli.data.reading.role_guesses import guess_column
 from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.time_columns import TimeColumns, find_time_columns
 from adrec_cli.data.reading.time_parts import in_calendar_order, pair_date_and_clock
@@ -86,6 +87,14 @@ class RoleRequest:
         return tuple(column)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _FoundTimes:
+    """The columns that could be the time, and those with the rest of the time that was found."""
+
+    columns: TimeColumns
+    further: tuple[int, ...]
+
+
 def find_roles(table: Table, request: RoleRequest) -> Roles:
     """Resolve the four roles of a table: as asked for, else by customary names.
 
@@ -136,7 +145,7 @@ def find_roles(table: Table, request: RoleRequest) -> Roles:
         elif times.rivals and not request.rows_in_order:
             problems.append(_untold_time(table, times.rivals))
     if problems:
-        raise _role_error(table, request, problems, found, times)
+        raise _role_error(table, request, problems, found, _FoundTimes(columns=times, further=tuple(further)))
     ordered = tuple(position for position in (found.get("timestamp"), *further) if position is not None)
     ordered = in_calendar_order([columns[position] for position in ordered], ordered)
     return Roles(
@@ -217,32 +226,42 @@ def _untold_time(table: Table, rivals: Sequence[int]) -> str:
 
 
 def _role_error(
-    table: Table, request: RoleRequest, problems: list[str], found: dict[Role, int], times: TimeColumns
+    table: Table, request: RoleRequest, problems: list[str], found: Mapping[Role, int], times: _FoundTimes
 ) -> InputError:
-    others = [position for position in range(len(table.columns)) if position not in found.values()]
     listing = ", ".join(_described(table, position) for position in range(len(table.columns))[:_SHOWN_COLUMNS])
     more = ", ..." if len(table.columns) > _SHOWN_COLUMNS else ""
     message = f"{table.path}: {'; '.join(problems)}; its columns: {listing}{more}"
     guessed = dict(found)
-    if "timestamp" not in found and times.rivals:
-        guessed["timestamp"] = times.rivals[0]
-    free = [position for position in others if position not in guessed.values()]
-    for role in ROLES:
-        needed = role in ("user", "item") or (role == "rating" and request.rating_needed)
-        if needed and role not in guessed and free:
-            guessed[role] = free.pop(0)
-    flags = [f"--{role}-column {_spelled(table, guessed[role])}" for role in ROLES if role in guessed]
+    untold = "timestamp" not in found and bool(times.columns.rivals)
+    if untold:
+        guessed["timestamp"] = times.columns.rivals[0]
+    needed: tuple[Role, ...] = ("user", "item", "rating") if request.rating_needed else ("user", "item")
+    for role in needed:
+        free = set(range(len(table.columns))).difference(guessed.values(), times.further)
+        guess = guess_column(role, table.columns, table.sample, free)
+        if role not in guessed and guess is None:
+            return InputError(message, hint="name a file with a column of users and one of items")
+        if role not in guessed and guess is not None:
+            guessed[role] = guess
+    placed = {
+        role: (guessed[role], *(times.further if role == "timestamp" else ())) for role in ROLES if role in guessed
+    }
+    flags = [f"--{role}-column {_spelled(table, positions)}" for role, positions in placed.items()]
     command = " ".join([request.command, *flags]).strip()
-    order = "; or, if the rows stand in order: --timestamp-unit order" if times.rivals else ""
+    order = "; or, if the rows stand in order: --timestamp-unit order" if untold else ""
     return InputError(message, hint=f"say which is which, for example: {command}{order}")
 
 
-def _spelled(table: Table, position: int) -> str:
-    """Return a column as it is typed: by name where a name can mean only it, else by position."""
-    name = table.columns[position]
+def _spelled(table: Table, positions: Sequence[int]) -> str:
+    """Return columns as they are typed: by name where a name can mean only it, else by position."""
     named = table.header or table.layout in ("jsonl", "parquet", "arrow")
-    plain = bool(name.strip()) and not name.isdecimal() and table.columns.count(name) == 1
-    return shlex.quote(name) if named and plain else str(position + 1)
+    typed = []
+    for position in positions:
+        name = table.columns[position]
+        plain = bool(name.strip()) and not name.isdecimal() and table.columns.count(name) == 1
+        comma = len(positions) > 1 and "," in name
+        typed.append(name if named and plain and not comma else str(position + 1))
+    return shlex.quote(",".join(typed))
 
 
 def _described(table: Table, position: int) -> str:

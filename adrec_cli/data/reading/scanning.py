@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -53,7 +54,8 @@ def _scan_rows(table: Table, positions: Sequence[int], types: Mapping[str, pl.Da
         return lines.select(*named, _NO.alias(BLANK), _NO.alias(OVERFLOW))
     if table.layout == "sequences":
         line = pl.col("line").str.strip_chars()
-        halves = {"c0": line.str.extract(r"^(\S+)"), "c1": line.str.extract(r"^\S+\s+(.*)$")}
+        mark = re.escape(table.separator) or r"\s"
+        halves = {"c0": line.str.extract(f"^([^{mark}]+)"), "c1": line.str.extract(f"^[^{mark}]+{mark}+(.*)$")}
         picked = (halves[f"c{place}"].alias(f"c{place}") for place in positions)
         return scan_lines(table).select(*picked, pl.col("line").is_null().alias(BLANK), _NO.alias(OVERFLOW))
     if table.layout == "double-colon":

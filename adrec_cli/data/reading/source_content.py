@@ -18,6 +18,7 @@ from adrec_cli.data.demo import demo_interactions, demo_metadata
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.options import Settings
+from adrec_cli.data.placeholders import warn_of_placeholder
 from adrec_cli.data.plan import Plan
 from adrec_cli.data.reading.blocks import as_rows
 from adrec_cli.data.reading.decoding import Decoded, decode
@@ -25,6 +26,7 @@ from adrec_cli.data.reading.events import read_interactions
 from adrec_cli.data.reading.item_columns import EventItems, recognise_items
 from adrec_cli.data.reading.item_metadata import ItemFile, read_item_file
 from adrec_cli.data.reading.joining import JoinTable
+from adrec_cli.data.reading.json_documents import as_object_lines
 from adrec_cli.data.reading.literal_lines import as_json_lines
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import ReadReport
@@ -100,6 +102,7 @@ def read_source(plan: Plan, scratch: Path) -> SourceContent:
     _check_alike(tables)
     options = _read_options(plan, scratch)
     interactions, report = read_interactions(tables, options, parts=plan.parts, scratch=scratch)
+    report.user_warnings = warn_of_placeholder(interactions, report)
     items = _read_items(plan, interactions, report, scratch)
     return SourceContent(
         interactions=interactions,
@@ -151,19 +154,22 @@ def recognise_file(path: Path, plan: Plan, scratch: Path) -> Table:
     settings = plan.settings
     decoded = _decode(path, settings.encoding, scratch)
     columns = plan.form.columns if plan.form is not None and plan.form.columns else None
-    separator, header = settings.separator, settings.header
+    separator, header, sequences = settings.separator, settings.header, False
     if plan.remembered is not None and decoded.container == "text":
         separator = separator or plan.remembered.get("separator")
         header = plan.remembered.get("header") if header is None else header
+        sequences = plan.remembered.get("layout") == "sequences"
     asked = (settings.user_column, settings.item_column, settings.timestamp_column, settings.rating_column)
     keys = () if plan.join is None else plan.join.keys
     named = {column for column in (*asked, *keys) if isinstance(column, str) and not column.isdecimal()}
-    return recognise(decoded, separator=separator, header=header, columns=columns, named=named)
+    return recognise(decoded, separator=separator, header=header, columns=columns, named=named, sequences=sequences)
 
 
 def _decode(path: Path, encoding: str | None, scratch: Path) -> Decoded:
     decoded = decode(path, encoding=encoding, scratch=scratch)
-    return as_rows(as_json_lines(decoded, scratch), scratch) if decoded.container == "text" else decoded
+    if decoded.container != "text":
+        return decoded
+    return as_rows(as_object_lines(as_json_lines(decoded, scratch), scratch), scratch)
 
 
 def _check_alike(tables: list[Table]) -> None:

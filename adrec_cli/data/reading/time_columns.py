@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from adrec_cli.data.reading.column_names import TimeName, time_name
+from adrec_cli.data.reading.column_names import TimeName, names_an_id, time_name
 from adrec_cli.data.reading.time_shapes import find_shape, is_clock
 
 Content = Literal["dates", "clock", "epoch", "numbers", "text", ""]
@@ -68,7 +68,8 @@ def find_time_columns(
             continue
         content = column_content([row[position] for row in sample if len(row) > position], _dtype(dtypes, position))
         spoken = time_name(name)
-        if content in ("dates", "epoch") and not spoken:
+        # Ids may be as large as times are.
+        if not spoken and (content == "dates" or (content == "epoch" and not names_an_id(name))):
             spoken = "similar"
         # What a name promises beyond doubt and its values do not keep is an error later, not an order of rows.
         if content != "text" or spoken in ("certain", "known"):

@@ -15,6 +15,7 @@ from adrec_cli.data.reading.time_shapes import is_calendar_date, is_clock
 from adrec_cli.errors import InputError
 
 _DATE_PARTS: Final = {"year": 0, "yyyy": 0, "y": 0, "month": 1, "mm": 1, "m": 1, "day": 2, "dd": 2, "d": 2}
+_CLOCK_NAME: Final = re.compile("(time|hour|uhrzeit|heure|hora)$|^(time|hour)[ _-]")
 _JOIN: Final = {2: " ", 3: "-"}
 """What stands between the parts of a time, by their number."""
 
@@ -70,7 +71,7 @@ def pair_date_and_clock(table: Table, times: TimeColumns, *, taken: Collection[i
     beside = [
         place
         for place, name in enumerate(table.columns)
-        if place not in taken and place not in could_be and re.search("(time|hour)$", name.strip().lower())
+        if place not in taken and place not in could_be and _CLOCK_NAME.search(name.strip().lower())
     ]
     dates = [place for place in could_be if _all(table.sample, place, is_calendar_date)]
     clocks = [place for place in could_be if _all(table.sample, place, is_clock)]

@@ -92,3 +92,14 @@ def test_the_place_of_a_bad_row_below_blank_lines(tmp_path: Path) -> None:
 def test_rows_that_contradict_the_customary_order_are_not_read_in_it(tmp_path: Path, rows: list[str]) -> None:
     with pytest.raises(InputError, match=r"known to be the user or the item; .*its columns: column_1"):
         run(write(tmp_path / "t.csv", rows), tmp_path / "ws")
+
+
+@pytest.mark.parametrize("header", ["thing_id,what", "wer,idThing", "was,thingId", "Wer,Thing ID"])
+def test_a_name_of_ids_is_a_header_above_text(tmp_path: Path, header: str) -> None:
+    lines = [header, *(",".join(row) for row in ROWS)]
+    made = run(write(tmp_path / "h.csv", lines), tmp_path / "ws", user_column=1, item_column=2)
+    assert read_sequences(made.folder) == EXPECTED
+    # Where ids look like such names, the first row is one of them.
+    rows = ["a_id,thing_id", "b_id,thing_id", "a_id,other_id"]
+    made = run(write(tmp_path / "i.csv", rows), tmp_path / "ws", user_column=1, item_column=2)
+    assert read_sequences(made.folder) == {"a_id": ["thing_id", "other_id"], "b_id": ["thing_id"]}

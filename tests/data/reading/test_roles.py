@@ -182,3 +182,52 @@ def test_what_a_column_holds(values: list[str], content: str) -> None:
 def test_names_that_only_sound_like_a_time(name: str) -> None:
     assert known_column(name) is None
     assert find_time_columns([name], [["3"], ["4"]]) == find_time_columns([], [])
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "typed"),
+    [
+        ("user_id,cluster,attraction_id,rating", "1,7,227,4.5|2,7,91,3", "--item-column attraction_id"),
+        ("SessionID;Date;Time;Seq;Page", "a;1999-05-17;16:42:11;7;home|b;1999-05-18;16:42:11;8;cart",
+         "--item-column Page --timestamp-column Date,Time"),
+        ("BestellNr;Datum;Besteller;Artikel", "A-1;15.01.2024;Max;Hut|A-2;16.01.2024;Eva;Ball",
+         "--user-column Besteller --item-column Artikel --timestamp-column Datum"),
+        ("trakt_id,watched_at,show,trakt_user", "8038,2021-12-29,Hawkeye,ann|8039,2021-12-28,Witcher,ben",
+         "--user-column trakt_user --item-column show"),
+        ("track,mbid,artist,timestamp", "Wild Boy,,ratboy,1537475847|Greyhound,,kiss,1537475603",
+         "--user-column artist --item-column track"),
+        ("order_id,category_id,user_id,poster_id", "1,2,a,7|2,2,b,8", "--item-column poster_id"),
+    ],
+)  # fmt: skip
+def test_the_suggested_command_names_likely_columns_and_works(
+    tmp_path: Path, header: str, rows: str, typed: str
+) -> None:
+    (tmp_path / "log.csv").write_text("\n".join([header, *rows.split("|")]) + "\n")
+    with pytest.raises(InputError) as caught:
+        run(tmp_path / "log.csv", tmp_path / "ws")
+    assert typed in str(caught.value.hint)
+    words = shlex.split(str(caught.value.hint).split("adrec preprocess ")[1].split(";")[0])
+    named = {flag[2:].replace("-", "_"): column for flag, column in zip(words[1::2], words[2::2], strict=True)}
+    assert run(tmp_path / "log.csv", tmp_path / "ws", **named).manifest.statistics["users"] == 2
+
+
+def test_no_command_is_suggested_where_no_columns_could_have_the_roles(tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_text("Date,Montant\n2025-01-05,200\n2025-01-12,350\n")
+    with pytest.raises(InputError, match="known to be the user or the item") as caught:
+        run(tmp_path / "sales.csv", tmp_path / "ws")
+    assert caught.value.hint == "name a file with a column of users and one of items"
+
+
+@pytest.mark.parametrize(("user", "item"), [("id_client", "id_prod"), ("idUser", "idProduct"), ("Kunde", "Artikel-Nr")])
+def test_ids_named_the_other_way_round_and_in_other_languages(tmp_path: Path, user: str, item: str) -> None:
+    (tmp_path / "log.csv").write_text(f"{item},date,id_session,{user}\na,2021-12-29,s1,u1\nb,2021-12-28,s1,u1\n")
+    assert read_sequences(run(tmp_path / "log.csv", tmp_path / "ws").folder) == {"u1": ["b", "a"]}
+
+
+def test_ids_as_large_as_times_are_no_times(tmp_path: Path) -> None:
+    rows = [f"{1_400_000_000 + number},u1,i{number}" for number in (3, 1, 2)]
+    (tmp_path / "log.csv").write_text("\n".join(["listing_id,user_id,item_id", *rows]) + "\n")
+    assert read_sequences(run(tmp_path / "log.csv", tmp_path / "ws").folder) == {"u1": ["i3", "i1", "i2"]}
+    (tmp_path / "log.csv").write_text("\n".join(["when_seen,user_id,item_id", *rows]) + "\n")
+    with pytest.raises(InputError, match=r"when_seen .* could be the time"):
+        run(tmp_path / "log.csv", tmp_path / "ws")
