@@ -11,7 +11,8 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DIRECT = [Requirement(text) for text in (*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), []))]
+EXTRAS = [text for extra in PROJECT["optional-dependencies"].values() for text in extra]
+DIRECT = [Requirement(text) for text in (*PROJECT["dependencies"], *EXTRAS)]
 PINS = (ROOT / ".ci/constraints.txt").read_text()
 SAFE = {"filelock": "3.20.1", "starlette": "0.49.1", "h11": "0.16"}
 """The first versions without a published advisory."""

@@ -22,6 +22,12 @@ REPORT_SUFFIX = ".json"
 RANKS_NEXT_SUFFIX = ".ranks-next"
 
 
+FEW_USERS = 100
+"""Fewer than this are cautioned about."""
+FEW_ITEMS = 10
+"""So is a cut-off of which the catalogue has not so many times."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """What an evaluation found, and all that the figures depend on.
@@ -42,6 +48,7 @@ class Evaluation:
         cold_targets: cases whose target never occurs in train; they count as any other.
         parameters: numbers in the model.
         seconds: wall time of ranking, on `threads` CPU threads of `device`.
+        items: in the catalogue; 0 in reports of before it was noted.
         ranks_sha256: of the file with the rank of every target, `ranks_path(path)`.
         path: of the report, where it was read.
     """
@@ -75,7 +82,29 @@ class Evaluation:
     code_sha256: str
     path: str
     ranks_sha256: str = ""
+    items: int = 0
     format_version: int = FORMAT_VERSION
+
+    def cautions(self) -> list[str]:
+        """Return what the figures cannot say, as one line each: of few users, or of long lists from few items."""
+        found = []
+        if self.users < FEW_USERS:
+            found.append(
+                f"only {self.users:,} users: each of them moves a figure by up to {1 / max(1, self.users):.3f}, "
+                "and the intervals are rough"
+            )
+        cutoffs = sorted({int(name.partition("@")[2]) for name in self.metrics})
+        long = [k for k in cutoffs if self.items and k * FEW_ITEMS > self.items]
+        if long and self._ranks_everything:
+            found.append(
+                f"a catalogue of only {self.items:,} items: any order of them has about HR@{long[0]} "
+                f"{min(1.0, long[0] / self.items):.2f}, so @{', @'.join(map(str, long))} say little"
+            )
+        return found
+
+    @property
+    def _ranks_everything(self) -> bool:
+        return "/full/" in self.protocol
 
     def provenance(self) -> dict[str, Any]:
         """Return what the ranks depend on, as their file says it of itself; equal work gives equal values."""
@@ -170,6 +199,7 @@ def read_report(path: Path) -> Evaluation:
             raise ValueError("not a JSON object")
         if content.pop("report_sha256", None) != content_sha256(content):
             raise ValueError("its content does not match its own checksum")
+        content.setdefault("items", 0)
         _require_types(content)
         evaluation = Evaluation(**content)
         if evaluation.format_version != FORMAT_VERSION:

@@ -129,6 +129,7 @@ def _figures(
         "users": len(np.unique(users)),
         "cases": len(ranks),
         "cold_targets": int((target_counts == 0).sum()),
+        "items": len(item_counts),
     }  # fmt: skip
 
 

@@ -31,6 +31,8 @@ from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE
 from adrec_cli.training.stages import TrainingConfig
 
+_HEADLINES = ("ndcg@10", "hr@10")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunStep:
@@ -59,7 +61,8 @@ class RunSummary:
         current: the promoted checkpoint, relative to the model's folder.
         comparison: with the model that was current before; None where there was none.
         start: of the training.
-        warnings, notes: of preprocessing; the notes say how the source was read and what was assumed.
+        warnings, notes: of preprocessing, and where the model is below MostPopular; the notes say how the source was
+            read and what was assumed.
         inbox: what became of its files; None without one.
     """
 
@@ -198,6 +201,9 @@ def _run(
     measured, measured_step = _evaluate(dataset, last, evaluation, night.on_event)
     baseline, _ = _evaluate(dataset, None, evaluation, night.on_event)
     steps.append(measured_step)
+    if below := _below_most_popular(measured, baseline):
+        prepared.warnings.append(below)
+        night.on_event(Warned(message=below))
     night.on_event(RunStepStarted(name="promote"))
     promoted, promoted_step = _promote(
         dataset, folder, last, training=composed.training, options=promotion, device=options.device,
@@ -297,6 +303,18 @@ def _evaluate(
     )
 
 
+def _below_most_popular(measured: Evaluation, baseline: Evaluation) -> str:
+    """Return a warning where the same items for everybody would do better, "" where they do not."""
+    below = [name for name in _HEADLINES if measured.metrics[name] < baseline.metrics[name]]
+    if not below:
+        return ""
+    figures = ", ".join(f"{name} {measured.metrics[name]:.4f} against {baseline.metrics[name]:.4f}" for name in below)
+    return (
+        f"the new model is below MostPopular on {measured.protocol}: {figures}; "
+        f'with --promote-if "{below[0]} > mostpop" such a model is not promoted'
+    )
+
+
 def _told(start: WarmStart | FreshStart) -> StartChosen:
     if isinstance(start, FreshStart):
         return StartChosen(checkpoint=None, reason=start.reason)
@@ -317,7 +335,7 @@ def _promote(
     promoted = promote_if_good(
         dataset, folder, checkpoint, training=training, options=options, device=device, again=again
     )
-    against = f"; {promoted.comparison}" if promoted.comparison else ""
+    against = "".join(f"; {comparison}" for comparison in promoted.comparisons)
     return promoted, RunStep(
         name="promote",
         status="done" if promoted.done else "up to date",

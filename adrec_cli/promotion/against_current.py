@@ -1,4 +1,4 @@
-"""A new model against the current one, on the same targets of the same users, with a paired interval."""
+"""A new model against another one, on the same targets of the same users, with a paired interval."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from adrec_cli.errors import InputError
 from adrec_cli.experiments.validation import monitored_negatives, monitored_protocol
 from adrec_cli.loading.opening import Checkpoint, Dataset, restore_model
 from adrec_cli.models.base import FAST_SAMPLING
+from adrec_cli.models.most_popular import MostPopular
+from adrec_cli.promotion.rule import CURRENT, MOST_POPULAR
 from adrec_cli.ranking.bootstrap import bootstrap_interval
 from adrec_cli.ranking.metrics import metric_of_users
 from adrec_cli.ranking.protocols import Cases, held_out_cases
 from adrec_cli.ranking.scores import target_ranks
-from adrec_cli.schema import PAD
+from adrec_cli.schema import COUNT, PAD
 from adrec_cli.training.stages import TrainingConfig
 
 LEVEL, RESAMPLES = 0.95, 2000
@@ -31,11 +33,12 @@ class Comparison:
 
     Attributes:
         metric, protocol: of the values, which are means over users.
-        candidate, current: values.
+        candidate, current: values; the latter of what it is held against.
         difference: candidate less current; low and high bound it at the level, by a paired bootstrap over users.
         users: compared on.
-        unknown_targets: cases the current model cannot rank, as it does not know the target or anything before it;
+        unknown_targets: cases the other model cannot rank, as it does not know the target or anything before it;
             they count as missed.
+        against: the current model, or MostPopular.
     """
 
     metric: str
@@ -49,10 +52,11 @@ class Comparison:
     resamples: int
     users: int
     unknown_targets: int
+    against: str = CURRENT
 
     def __str__(self) -> str:
         return (
-            f"{self.metric} {self.candidate:.4f}, current {self.current:.4f}, difference {self.difference:+.4f} "
+            f"{self.metric} {self.candidate:.4f}, {self.against} {self.current:.4f}, difference {self.difference:+.4f} "
             f"[{self.low:+.4f}, {self.high:+.4f}] on {self.users:,} users ({self.protocol})"
         )
 
@@ -60,8 +64,7 @@ class Comparison:
 def compare(
     dataset: Dataset,
     candidate: Checkpoint,
-    current: Checkpoint,
-    current_items: pl.DataFrame,
+    current: tuple[Checkpoint, pl.DataFrame] | None,
     *,
     metric: str,
     training: TrainingConfig,
@@ -71,8 +74,8 @@ def compare(
 
     Args:
         dataset: the candidate's.
-        candidate, current: the models.
-        current_items: the items the current model knows, in its own numbers.
+        candidate: the new model.
+        current: the current model and the items it knows, in its own numbers; None compares with MostPopular.
         metric: such as ndcg@10.
         training: says how many negatives, whether seen items compete, and the seed.
         device: to compute on.
@@ -83,8 +86,12 @@ def compare(
         return None
     negatives = monitored_negatives(dataset, cases, training)
     mask_seen = training.monitor_mask_seen
-    old_ranks, unknown = _ranks(dataset, current, current_items, cases, negatives, mask_seen, device)
-    new_ranks, _ = _ranks(dataset, candidate, dataset.items, cases, negatives, mask_seen, device)
+    ranking: dict[str, Any] = {"negatives": negatives, "mask_seen": mask_seen, "device": device}
+    if current is None:
+        old_ranks, unknown = _popular_ranks(dataset, cases, **ranking), 0
+    else:
+        old_ranks, unknown = _ranks(dataset, *current, cases, **ranking)
+    new_ranks, _ = _ranks(dataset, candidate, dataset.items, cases, **ranking)
     new, old = (metric_of_users(ranks, cases.users, metric) for ranks in (new_ranks, old_ranks))
     low, high = bootstrap_interval(new - old, level=LEVEL, resamples=RESAMPLES, seed=training.seed)
     return Comparison(
@@ -99,7 +106,26 @@ def compare(
         resamples=RESAMPLES,
         users=len(new),
         unknown_targets=unknown,
+        against=MOST_POPULAR if current is None else CURRENT,
     )
+
+
+def _popular_ranks(
+    dataset: Dataset,
+    cases: Cases,
+    *,
+    negatives: npt.NDArray[np.int64] | None,
+    mask_seen: bool,
+    device: torch.device,
+) -> npt.NDArray[np.int64]:
+    """Return the rank of each target among the items by their train events."""
+    counts = torch.from_numpy(np.concatenate([[0], dataset.items[COUNT].to_numpy()]))
+    found = target_ranks(
+        MostPopular.from_counts(counts).to(device), dataset.sequences, cases, negatives=negatives, mask_seen=mask_seen,
+        output=MostPopular.outputs[0], sampling=FAST_SAMPLING, device=device,
+    )  # fmt: skip
+    assert found is not None
+    return found
 
 
 def _ranks(
@@ -107,6 +133,7 @@ def _ranks(
     checkpoint: Checkpoint,
     items: pl.DataFrame,
     cases: Cases,
+    *,
     negatives: npt.NDArray[np.int64] | None,
     mask_seen: bool,
     device: torch.device,

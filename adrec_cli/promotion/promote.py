@@ -7,13 +7,15 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import polars as pl
+
 from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.promotion import KEEP, Current, promote, read_current
 from adrec_cli.errors import ArtifactError, NotPromotedError, UsageError
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.loading.recommender import open_with_items
 from adrec_cli.promotion.against_current import Comparison, compare
-from adrec_cli.promotion.rule import PromotionRule
+from adrec_cli.promotion.rule import CURRENT, PromotionRule
 from adrec_cli.runtime import resolve_device
 from adrec_cli.schema import CURRENT_FILE, ITEMS_FILE, PROMOTION_REPORT_SUFFIX, REPORTS_FOLDER
 from adrec_cli.training.stages import TrainingConfig
@@ -24,17 +26,17 @@ class PromotionOptions:
     """When a new model is promoted, and what stays of old ones.
 
     Attributes:
-        rule: to be met; None demands the monitored metric to be at least the current model's, less the tolerance.
+        rules: all to be met; none demands the monitored metric to be at least the current model's, less the tolerance.
         tolerance: used where there is no rule.
         keep: generations kept, the current one included; at least 2, so that one can go back.
     """
 
-    rule: PromotionRule | None = None
+    rules: tuple[PromotionRule, ...] = ()
     tolerance: float = 0.0
     keep: int = KEEP
 
     def __post_init__(self) -> None:
-        if self.rule is not None and self.tolerance:
+        if self.rules and self.tolerance:
             raise UsageError("a rule has its own tolerance", hint="give --promote-if or --tolerance, not both")
         if not math.isfinite(self.tolerance):
             raise UsageError(f"--tolerance must be a finite number, got {self.tolerance}")
@@ -49,12 +51,17 @@ class Promotion:
     Attributes:
         done: False where the checkpoint was current already.
         checkpoint: that is current now, relative to the model's folder.
-        comparison: None where there was nothing to compare with.
+        comparisons: one for each rule, but for those whose model there was not.
     """
 
     done: bool
     checkpoint: str
-    comparison: Comparison | None
+    comparisons: tuple[Comparison, ...] = ()
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The first one with the current model."""
+        return next((one for one in self.comparisons if one.against == CURRENT), None)
 
 
 def promote_if_good(
@@ -83,20 +90,18 @@ def promote_if_good(
     """
     current = read_current(folder)
     if current is not None and current.sha256 == checkpoint.sha256 and (folder / current.checkpoint).is_file():
-        return Promotion(done=False, checkpoint=current.checkpoint, comparison=None)
+        return Promotion(done=False, checkpoint=current.checkpoint)
     if current is not None and checkpoint.sha256 in current.withdrawn and not again:
         raise _withdrawn(folder)
     metrics = checkpoint.metadata.metrics
     monitor = metrics["monitor"]
-    rule = options.rule or PromotionRule(metric=monitor, offset=-options.tolerance)
-    comparison = None
-    if current is not None:
-        comparison = _compare(dataset, folder, current, checkpoint, rule, training, device)
-    if comparison is not None:
-        allowed = rule.allows(comparison.candidate, comparison.current)
-        _report(dataset, checkpoint, rule, comparison, promoted=allowed)
-        if not allowed:
-            raise _not_good_enough(folder, rule, comparison)
+    rules = options.rules or (PromotionRule(metric=monitor, offset=-options.tolerance),)
+    judged = _judge(dataset, folder, current, checkpoint, rules, training, device)
+    if judged:
+        broken = [(rule, one) for rule, one in judged if not rule.allows(one.candidate, one.current)]
+        _report(dataset, checkpoint, judged, promoted=not broken)
+        if broken:
+            raise _not_good_enough(folder, *broken[0], is_first=current is None)
     promoted = promote(
         folder,
         checkpoint.path,
@@ -108,7 +113,7 @@ def promote_if_good(
         value=metrics["values"].get(monitor),
         keep=options.keep,
     )
-    return Promotion(done=True, checkpoint=promoted.checkpoint, comparison=comparison)
+    return Promotion(done=True, checkpoint=promoted.checkpoint, comparisons=tuple(one for _, one in judged))
 
 
 def _withdrawn(folder: Path) -> NotPromotedError:
@@ -118,39 +123,56 @@ def _withdrawn(folder: Path) -> NotPromotedError:
     )
 
 
-def _not_good_enough(folder: Path, rule: PromotionRule, comparison: Comparison) -> NotPromotedError:
+def _not_good_enough(folder: Path, rule: PromotionRule, comparison: Comparison, *, is_first: bool) -> NotPromotedError:
+    other = "the current one's" if comparison.against == CURRENT else "MostPopular's"
+    stays = "nothing is promoted" if is_first else f"{folder / CURRENT_FILE} stays"
     return NotPromotedError(
-        f"the new model's {comparison.metric} is {comparison.candidate:.4f}, the current one's "
+        f"the new model's {comparison.metric} is {comparison.candidate:.4f}, {other} "
         f"{comparison.current:.4f} on the same {comparison.protocol} targets, difference "
         f"{comparison.difference:+.4f} [{comparison.low:+.4f}, {comparison.high:+.4f}]; "
-        f"the rule is {rule}; {folder / CURRENT_FILE} stays",
+        f"the rule is {rule}; {stays}",
         hint="look at the data and the log; --promote-if allows for noise",
     )
 
 
-def _compare(
+def _judge(
     dataset: Dataset,
     folder: Path,
-    current: Current,
+    current: Current | None,
     checkpoint: Checkpoint,
-    rule: PromotionRule,
+    rules: tuple[PromotionRule, ...],
     training: TrainingConfig,
     device: str,
-) -> Comparison | None:
-    """Compare with the current model; None where it is gone or cannot be used, so that nothing can be compared."""
+) -> list[tuple[PromotionRule, Comparison]]:
+    """Return each rule with its comparison; without those for which there is nothing to compare with."""
+    found = []
+    for rule in rules:
+        other = None
+        if rule.against == CURRENT:
+            other = None if current is None else _open_current(dataset, folder, current)
+            if other is None:
+                continue
+        comparison = compare(
+            dataset, checkpoint, other, metric=rule.metric, training=training, device=resolve_device(device)
+        )
+        if comparison is not None:
+            found.append((rule, comparison))
+    return found
+
+
+def _open_current(dataset: Dataset, folder: Path, current: Current) -> tuple[Checkpoint, pl.DataFrame] | None:
+    """Open the current model; None where it is gone or cannot be used, so that nothing can be compared."""
     try:
-        before, items = open_with_items(folder / current.checkpoint, dataset)
+        return open_with_items(folder / current.checkpoint, dataset)
     except ArtifactError:
         return None
-    return compare(
-        dataset, checkpoint, before, items, metric=rule.metric, training=training, device=resolve_device(device)
-    )
 
 
 def _report(
-    dataset: Dataset, checkpoint: Checkpoint, rule: PromotionRule, comparison: Comparison, *, promoted: bool
+    dataset: Dataset, checkpoint: Checkpoint, judged: list[tuple[PromotionRule, Comparison]], *, promoted: bool
 ) -> None:
     """Keep the last decision beside the other reports."""
-    content = {"promoted": promoted, "rule": str(rule), "checkpoint_sha256": checkpoint.sha256, **asdict(comparison)}
+    rules = [{"rule": str(rule), **asdict(comparison)} for rule, comparison in judged]
+    content = {"promoted": promoted, "checkpoint_sha256": checkpoint.sha256, **rules[0], "rules": rules}
     path = dataset.folder / REPORTS_FOLDER / f"{checkpoint.metadata.model}{PROMOTION_REPORT_SUFFIX}"
     write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())

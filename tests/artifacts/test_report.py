@@ -157,3 +157,19 @@ def test_a_report_nobody_could_have_written_is_refused(tmp_path, name, value):
 def test_equal_ranks_give_equal_bytes():
     assert rank_file(table([1, 2]), {"seed": 1}) == rank_file(table([1, 2]), {"seed": 1})
     assert rank_file(table([1, 2]), {"seed": 1}) != rank_file(table([1, 2]), {"seed": 2})
+
+
+@pytest.mark.parametrize(
+    ("users", "items", "protocol", "said"),
+    [
+        (99, 5_000, "loo/full/test", ["only 99 users"]), (100, 500, "loo/full/test", []),
+        (100, 499, "loo/full/test", ["only 499 items: any order of them has about HR@50 0.10"]),
+        (5, 8, "loo/full/test", ["only 5 users", "HR@5 0.62, so @5, @10, @20, @50 say"]),
+        (100, 8, "loo/sampled-99/test", []), (100, 0, "loo/full/test", []),
+    ],
+)  # fmt: skip
+def test_figures_of_few_users_and_few_items_come_with_a_caution(users, items, protocol, said):
+    metrics = {f"ndcg@{k}": 0.5 for k in (5, 10, 20, 50)}
+    cautions = evaluation(Path("x"), users=users, items=items, protocol=protocol, metrics=metrics).cautions()
+    assert len(cautions) == len(said)
+    assert all(text in line for text, line in zip(said, cautions, strict=True))

@@ -29,7 +29,7 @@ from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.rollback import rollback
 from adrec_cli.pipeline.run import RunStepStarted, run
 from adrec_cli.promotion.promote import PromotionOptions
-from adrec_cli.promotion.rule import parse_promotion_rule
+from adrec_cli.promotion.rule import parse_promotion_rules
 from tests.conftest import TINY
 
 LEARNING = merged(
@@ -42,7 +42,7 @@ LEARNING = merged(
         }
     },
 )
-RULE = PromotionOptions(rule=parse_promotion_rule("ndcg@10 >= current - 0.002"))
+RULE = PromotionOptions(rules=parse_promotion_rules("ndcg@10 >= current - 0.002"))
 DAY = 86_400
 
 
@@ -298,3 +298,30 @@ def test_force_promotes_what_was_withdrawn(shop):
     rollback("shop", workspace=shop.workspace)
     shop.night("tuesday.csv", promotion=ANY, options=RunOptions(force=True))
     assert shop.serves() == second, "the same start, data and seed give the same bytes"
+
+
+NOISE = merged(LEARNING, {"stages": {name: {"learning_rate": 1e-9} for name in ("pretrain", "align", "finetune")}})
+
+
+def test_a_model_below_most_popular_is_warned_of_and_can_be_refused(tmp_path):
+    """Weights that have learnt nothing, where every user ends with the same two items."""
+    lines = ["user_id,item_id,timestamp"]
+    for user in range(60):
+        items = [f"i{(user + step) % 30}" for step in range(5)] + ["hit1", "hit2"][:: 1 if user % 2 else -1] * 2
+        lines += [f"u{user},{item},{1_600_000_000 + number * 60}" for number, item in enumerate(items)]
+    (tmp_path / "shop.csv").write_text("\n".join(lines) + "\n")
+    workspace, told = tmp_path / "workspace", []
+    options = ExperimentOptions(overrides=NOISE)
+    rules = PromotionOptions(rules=parse_promotion_rules("ndcg@10 >= current - 0.9 and ndcg@10 > mostpop"))
+    source = str(tmp_path / "shop.csv")
+    with pytest.raises(NotPromotedError, match=r"MostPopular's .* the rule is ndcg@10 > mostpop; nothing is promoted"):
+        run(source, workspace=workspace, experiment=options, promotion=rules, on_event=told.append)
+    assert not (workspace / "shop/adrec/current.json").exists()
+    assert any("below MostPopular" in getattr(event, "message", "") for event in told)
+    summary = run(source, workspace=workspace, experiment=options)
+    assert any("below MostPopular" in warning for warning in summary.warnings)
+    other = ExperimentOptions(overrides=merged(NOISE, {"training": {"seed": 5}}))
+    with pytest.raises(NotPromotedError, match="the rule is ndcg@10 > mostpop"):
+        run(source, workspace=workspace, experiment=other, promotion=rules)
+    report = json.loads((workspace / "shop/reports/adrec-promotion.json").read_text())
+    assert [rule["against"] for rule in report["rules"]] == ["current", "mostpop"]

@@ -6,7 +6,7 @@ import pytest
 
 from adrec_cli.errors import UsageError
 from adrec_cli.promotion.promote import PromotionOptions
-from adrec_cli.promotion.rule import PromotionRule, parse_promotion_rule
+from adrec_cli.promotion.rule import PromotionRule, parse_promotion_rule, parse_promotion_rules
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,8 @@ from adrec_cli.promotion.rule import PromotionRule, parse_promotion_rule
         ("  hr@7 > current ", "hr@7", 0.5, 0.5001, 0.5),
         ("mrr@20 >= current + 1%", "mrr@20", 0.5, 0.5051, 0.5049),
         ("hr@20 > current - .5 %", "hr@20", 0.8, 0.7961, 0.7959),
+        ("ndcg@10 > mostpop", "ndcg@10", 0.5, 0.5001, 0.5),
+        ("ndcg@10 >= mostpop + 10%", "ndcg@10", 0.5, 0.551, 0.549),
     ],
 )
 def test_what_is_meant(text, metric, current, enough, too_little):
@@ -46,4 +48,15 @@ def test_options_that_do_not_go_together():
     with pytest.raises(UsageError, match="at least 2"):
         PromotionOptions(keep=1)
     with pytest.raises(UsageError, match="tolerance"):
-        PromotionOptions(rule=PromotionRule(metric="hr@10"), tolerance=0.1)
+        PromotionOptions(rules=(PromotionRule(metric="hr@10"),), tolerance=0.1)
+
+
+def test_several_rules_at_once():
+    rules = parse_promotion_rules("ndcg@10 >= current - 0.002 and ndcg@10 > mostpop and hr@5>mostpop")
+    assert [(rule.metric, rule.against, rule.strict) for rule in rules] == [
+        ("ndcg@10", "current", False), ("ndcg@10", "mostpop", True), ("hr@5", "mostpop", True),
+    ]  # fmt: skip
+    assert parse_promotion_rules(" and ".join(map(str, rules))) == rules
+    for text in ("and", "ndcg@10 > mostpop and", "ndcg@10 > mostpop and and hr@5 > current", "ndcg@10 > mostpopand"):
+        with pytest.raises(UsageError):
+            parse_promotion_rules(text)

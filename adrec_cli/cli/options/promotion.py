@@ -20,7 +20,7 @@ class Promotion:
     promote_if: Annotated[
         str | None,
         option("--promote-if", panel=_PANEL, metavar="RULE",
-                help='Such as "ndcg@10 >= current - 0.002" or "hr@20 > current + 1%".'),
+                help='Such as "ndcg@10 >= current - 0.002" or "hr@20 > current + 1% and ndcg@10 > mostpop".'),
     ] = None  # fmt: skip
     tolerance: Annotated[
         float,
@@ -36,7 +36,7 @@ class Promotion:
     def options(self) -> PromotionOptions:
         """Return the options as the pipeline takes them."""
         from adrec_cli.promotion.promote import PromotionOptions
-        from adrec_cli.promotion.rule import parse_promotion_rule
+        from adrec_cli.promotion.rule import parse_promotion_rules
 
-        rule = None if self.promote_if is None else parse_promotion_rule(self.promote_if)
-        return PromotionOptions(rule=rule, tolerance=self.tolerance, keep=self.keep)
+        rules = () if self.promote_if is None else parse_promotion_rules(self.promote_if)
+        return PromotionOptions(rules=rules, tolerance=self.tolerance, keep=self.keep)

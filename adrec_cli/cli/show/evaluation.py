@@ -77,6 +77,7 @@ def describe(evaluation: Evaluation) -> list[str]:
         f"{evaluation.users:,} users, {evaluation.cases:,} targets{cold}",
         f"95% intervals: {intervals}",
     ]
+    lines += [f"caution: {line}" for line in evaluation.cautions()]
     if evaluation.sampling:
         lines.append(f"sampling: {_sampling(evaluation)}")
     return [*lines, f"ranked in {evaluation.seconds:.1f} s, stored in {evaluation.path}"]
