@@ -32,7 +32,7 @@ from adrec_cli.errors import InputError, UsageError
 
 _PARTS: Final = {"train": 0, "valid": 1, "val": 1, "validation": 1, "dev": 1, "test": 2}
 _ENDINGS: Final = re.compile(
-    r"(\.(csv|tsv|txt|dat|data|json|jsonl|ndjson|inter|parquet|arrow|feather|ipc|gz|zst|zip|bz2|xz))+$", re.I
+    r"(\.(csv|tsv|txt|dat|data|json|jsonl|ndjson|inter|parquet|arrow|feather|ipc|pkl|gz|zst|zip|bz2|xz))+$", re.I
 )
 
 

@@ -66,7 +66,7 @@ def text_file(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:
         (HEADER + "u,a,1\nu,b,2\n", "fit no unit since 1973"),
         (HEADER + "u,a,2014-05-13\nu,b,2014-13-45\n", "line 3, column 'timestamp': expected a time like the others"),
         ("a::b::c::1400000000::x\n1::2::3::1400000000\n", "has no column that is known to be the user"),
-        (b"\x80\x04\x95\x00\x00\x00pickle", "a pickle, which adrec never reads"),
+        (b"\x80\x04\x95\x00\x00\x00pickle", "a pickle, of which adrec reads dicts and lists of numbers alone"),
         (b"\x01\x00\x00\x00what", "NUL bytes"),
         (b"PK\x03\x04rest", "is a zip archive"),
         (b"PAR1 not really", "is a damaged parquet file"),

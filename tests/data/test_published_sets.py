@@ -6,6 +6,7 @@ Stand-ins are small files in the same form; their checksums take the place of th
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.data.datasets import load_dataset_spec
-from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
+from adrec_cli.errors import InputError
+from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, preprocess
 from tests.data.publishing import Publisher, publish, publisher, use
 from tests.data.table_files import read_bounds, read_sequences
 from tests.robustness.processes import typed_here
@@ -118,7 +120,7 @@ EVERYTHING = {"min_user_interactions": 0, "min_item_interactions": 0}
 def standing_in(
     name: str, files: dict[str, bytes], publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     **options: Any,
-) -> Any:  # fmt: skip
+) -> PreprocessResult:  # fmt: skip
     """Publish stand-ins of a data set's files and preprocess it by its name."""
     spec = publish(load_dataset_spec(name), files, publisher)
     use(spec, monkeypatch)
@@ -130,3 +132,75 @@ def test_grocery_in_small(publisher: Publisher, monkeypatch: pytest.MonkeyPatch,
     assert read_sequences(made.folder) == {"1": ["1", "2", "3", "4"], "2": ["2", "1", "3"]}
     assert read_bounds(made.folder) == {"1": (2, 3), "2": (1, 2)}
     assert pl.read_parquet(made.folder / "items.parquet")["category"].to_list() == ["5", "6", "5", "5"]
+
+
+AUTHORS = "https://raw.githubusercontent.com/Nemo-1024/ADRec/0a30ef764cd85efa44f884a387198e9bf28c7d4c/datasets/data/"
+S3REC = "https://raw.githubusercontent.com/RUCAIBox/CIKM2020-S3Rec/2a81540ae18615d88ef88227b0c066e5b74781e5/data/"
+
+
+@pytest.mark.parametrize("name", ["baby", "beauty"])
+def test_the_authors_cut_is_read_from_their_pickle(
+    shared_data: Path, publisher: Publisher, tmp_path: Path, name: str
+) -> None:
+    """The real bytes, from a server and from a folder, and the same lists as a table of another's making."""
+    file = shared_data / "raw/adrec-official" / name / "dataset.pkl"
+    publisher.files[f"{AUTHORS}{name}/dataset.pkl"] = file.read_bytes()
+    made = [
+        preprocess(f"adrec-{name}", workspace=tmp_path / "published"),
+        preprocess(f"adrec-{name}", workspace=tmp_path / "by hand", raw=file.parents[1]),
+        preprocess(f"adrec-{name}", workspace=tmp_path / "table", raw=shared_data),
+    ]
+    assert {one.manifest.sequences_sha256 for one in made} == {made[0].manifest.sequences_sha256}
+    assert made[0].warnings == []
+    assert made[0].manifest.sources[0]["name"] == "dataset.pkl"
+
+
+def test_s3recs_cut_comes_with_attributes(shared_data: Path, publisher: Publisher, tmp_path: Path) -> None:
+    for name in ("Beauty.txt", "Beauty_item2attributes.json"):
+        publisher.files[S3REC + name] = (shared_data / "raw/s3rec" / name).read_bytes()
+    made = preprocess("amazon-beauty", workspace=tmp_path)
+    assert made.warnings == []
+    items = pl.read_parquet(made.folder / "items.parquet")
+    theirs = json.loads(publisher.files[S3REC + "Beauty_item2attributes.json"])
+    ours = dict(zip(items["item_id"].to_list(), items["attributes"].to_list(), strict=True))
+    assert ours == {item: [str(one) for one in theirs[item]] for item in ours}
+
+
+CUT = {"train": [[5, 300], [2, 70_000, 5]], "val": [[2], [1]], "test": [[4], [300]]}
+
+
+@pytest.mark.parametrize("name", ["baby", "beauty", "toys", "sports", "ml-100k", "yelp"])
+def test_an_authors_cut_in_small(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    files = {"dataset.pkl": pickle.dumps(CUT, 4)}
+    made = standing_in(f"adrec-{name}", files, publisher, monkeypatch, tmp_path)
+    assert publisher.asked == [(f"{AUTHORS}{name}/dataset.pkl", None)]
+    assert read_sequences(made.folder) == {"1": ["5", "300", "2", "4"], "2": ["2", "70000", "5", "1", "300"]}
+    assert read_bounds(made.folder) == {"1": (2, 3), "2": (3, 4)}
+    # What could run something when it is unpickled is refused by name, and fetched again the next time.
+    files = {"dataset.pkl": pickle.dumps({"train": print}, 4)}
+    with pytest.raises(InputError, match="opcode STACK_GLOBAL"):
+        standing_in(f"adrec-{name}", files, publisher, monkeypatch, tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("amazon-beauty", "Beauty"), ("amazon-toys", "Toys_and_Games"), ("amazon-sports", "Sports_and_Outdoors"),
+        ("lastfm-s3rec", "LastFM"), ("yelp-s3rec", "Yelp"),
+    ],
+)  # fmt: skip
+def test_an_s3rec_cut_in_small(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, file: str
+) -> None:
+    files = {
+        f"{file}.txt": lines("1 20 10 30", "2 10 7", "3 30 20 9 8"),
+        f"{file}_item2attributes.json": b'{"20": [1, 2], "10": [3], "30": [], "99": [4]}',
+    }
+    made = standing_in(name, files, publisher, monkeypatch, tmp_path)
+    assert [url for url, _ in publisher.asked] == [S3REC + file for file in files]
+    assert read_sequences(made.folder) == {"1": ["20", "10", "30"], "2": ["10", "7"], "3": ["30", "20", "9", "8"]}
+    items = pl.read_parquet(made.folder / "items.parquet")
+    found = dict(zip(items["item_id"].to_list(), items["attributes"].to_list(), strict=True))
+    assert found == {"20": ["1", "2"], "10": ["3"], "30": [], "7": None, "8": None, "9": None}

@@ -8,13 +8,27 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from adrec_cli.data.reading.decoding import unreadable
 from adrec_cli.data.reading.plain_pickle import MOST_VALUES, read_plain_pickle
 from adrec_cli.errors import InputError
 
-PICKLE_HEAD: Final = b"\x80"
-"""How a pickle of protocol 2 or later begins; no text in UTF-8 does."""
+_PICKLE_HEADS: Final = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
+"""How a pickle of protocol 2 or later begins; no text does, in whatever encoding."""
 _PARTS: Final = ("train", "val", "test")
 _LARGEST: Final = 2**31 - 1
+
+
+def is_pickle(path: Path) -> bool:
+    """Return whether a file begins as a pickle does.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read(2).startswith(_PICKLE_HEADS)
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def write_cut_as_parquet(path: Path, target: Path) -> None:

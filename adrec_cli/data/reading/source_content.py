@@ -20,6 +20,7 @@ from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.options import Settings
 from adrec_cli.data.placeholders import warn_of_placeholder
 from adrec_cli.data.plan import Plan
+from adrec_cli.data.reading.attribute_maps import as_attribute_table
 from adrec_cli.data.reading.blocks import as_rows
 from adrec_cli.data.reading.decoding import Decoded, decode
 from adrec_cli.data.reading.events import read_interactions
@@ -28,6 +29,7 @@ from adrec_cli.data.reading.item_metadata import ItemFile, read_item_file
 from adrec_cli.data.reading.joining import JoinTable
 from adrec_cli.data.reading.json_documents import as_object_lines
 from adrec_cli.data.reading.literal_lines import as_json_lines
+from adrec_cli.data.reading.pickled_cuts import is_pickle, write_cut_as_parquet
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.recognition import recognise
@@ -166,6 +168,10 @@ def recognise_file(path: Path, plan: Plan, scratch: Path) -> Table:
 
 
 def _decode(path: Path, encoding: str | None, scratch: Path) -> Decoded:
+    if is_pickle(path):
+        target = scratch / f"{len(list(scratch.iterdir()))}-cut.parquet"
+        write_cut_as_parquet(path, target)
+        return Decoded(path=path, plain=target, container="parquet", compression="", encoding="")
     decoded = decode(path, encoding=encoding, scratch=scratch)
     if decoded.container != "text":
         return decoded
@@ -225,7 +231,7 @@ def _read_items(plan: Plan, interactions: Interactions, report: ReadReport, scra
     own = report.columns.get("item") or report.columns.get("items") or ""
     others = [name for role, names in report.columns.items() if role not in ("item", "items") for name in _each(names)]
     events = EventItems(ids=interactions.item_ids, column=_each(own)[0], others=others)
-    decoded = _decode(plan.item.path, (form and form.encoding) or None, scratch)
+    decoded = as_attribute_table(_decode(plan.item.path, (form and form.encoding) or None, scratch), scratch)
     if form is None:
         table = recognise_items(decoded, columns, events)
     else:
