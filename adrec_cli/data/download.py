@@ -18,7 +18,7 @@ from typing import IO, Final
 from adrec_cli import __version__
 from adrec_cli.artifacts.atomic import replacing, storage_error
 from adrec_cli.data.pins import Pin
-from adrec_cli.data.reading.decoding import most_unpacked, unpacks_too_much
+from adrec_cli.data.reading.read_limits import UNLIMITED_BY_HAND
 from adrec_cli.errors import InputError, StorageError, UsageError
 
 MOST_UNASKED_BYTES: Final = 100_000_000
@@ -127,11 +127,11 @@ def extract_member(archive: Path, member: str, target: Path) -> None:
             replacing(target) as temporary,
             open(temporary, "wb") as file,
         ):
-            most = most_unpacked(archive)
+            most = UNLIMITED_BY_HAND.most_bytes(archive)
             while chunk := source.read(_CHUNK_BYTES):
                 file.write(chunk)
                 if file.tell() > most:
-                    raise unpacks_too_much(archive, most)
+                    raise UNLIMITED_BY_HAND.unpacks_too_much(archive)
     except (zipfile.BadZipFile, KeyError, EOFError) as error:
         raise InputError(
             f"{archive} has no readable {member!r}: {error}", hint=f"remove {archive} and run the command again"

@@ -14,6 +14,7 @@ from adrec_cli.data.datasets import Filters, SourceFiles
 from adrec_cli.data.filters import DUPLICATES, TIES, Duplicates, Ties
 from adrec_cli.data.moments import Moment, check_order, read_moment
 from adrec_cli.data.reading.bad_rows import BadRowPolicy
+from adrec_cli.data.reading.read_limits import ReadLimits
 from adrec_cli.data.reading.roles import Column
 from adrec_cli.data.reading.time_formats import EPOCH_FORMATS, check_format
 from adrec_cli.data.reading.time_zones import UTC_ZONE, check_zone
@@ -55,6 +56,8 @@ class PreprocessOptions:
         items_column: its column of item ids; found if None.
         on_bad_row: "error" (the default) or "skip".
         keep_blanks: blanks around an id belong to it; otherwise they are taken off.
+        max_rows: of a file; None takes what no honest file of its size exceeds.
+        max_bytes: that a compressed file unpacks to; None likewise.
         download_sha256: what a download must have whose SHA-256 the data set does not name; "any" takes what comes.
         yes: download more than 100 MB too.
         offline: download nothing.
@@ -93,6 +96,8 @@ class PreprocessOptions:
     items_column: Column | None = None
     on_bad_row: BadRowPolicy | None = None
     keep_blanks: bool | None = None
+    max_rows: int | None = None
+    max_bytes: int | None = None
     download_sha256: str | None = None
     yes: bool = False
     offline: bool = False
@@ -101,7 +106,13 @@ class PreprocessOptions:
     retake: bool = False
     keep_data: int | None = None
 
+    @property
+    def limits(self) -> ReadLimits:
+        """What is read of a file at most."""
+        return ReadLimits(rows=self.max_rows, bytes=self.max_bytes)
+
     def __post_init__(self) -> None:
+        _ = self.limits
         _one_of("--ties", self.ties, TIES)
         _one_of("--duplicates", self.duplicates, DUPLICATES)
         _one_of("--split", self.split, SPLITS)

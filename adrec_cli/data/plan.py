@@ -25,6 +25,7 @@ from adrec_cli.data.own_folders import download_folder, former_folder
 from adrec_cli.data.raw_files import FoundFiles, Places, expand_path, find_item_file, find_source
 from adrec_cli.data.reading.item_columns import MetadataColumns
 from adrec_cli.data.reading.joining import JoinSource
+from adrec_cli.data.reading.read_limits import UNLIMITED_BY_HAND, ReadLimits
 from adrec_cli.data.reading.remembered import Remembered
 from adrec_cli.data.reading.roles import Column
 from adrec_cli.data.reading.steady_files import SteadyFile, look_at
@@ -66,6 +67,7 @@ class Plan:
         settings: resolved options.
         remembered: how the data set that is added to was read, less what the options say; None for a new one.
         command: what was typed, without the columns, for hints.
+        limits: of what is read.
         notes: what the user should know about these choices.
         expected: published counts that must come out, if the cut is a published one.
     """
@@ -81,6 +83,7 @@ class Plan:
     join: JoinSource | None = None
     remembered: Remembered | None = None
     command: str = ""
+    limits: ReadLimits = UNLIMITED_BY_HAND
     notes: tuple[str, ...] = ()
 
     @property
@@ -150,6 +153,7 @@ def make_plan(
         join=join,
         remembered=remembered,
         command=command,
+        limits=options.limits,
     )
 
 
@@ -275,6 +279,7 @@ def _plan_named(
         parts=None if form is None else tuple(_PARTS[part] for part in form.parts) or None,
         item=item,
         settings=settle(options, form, filters, inherited),
+        limits=options.limits,
         expected=None if options.changes_the_cut() else expected,
     )
 

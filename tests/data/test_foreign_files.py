@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from adrec_cli.data.reading import decoding
+from adrec_cli.data.reading import decoding, read_limits
 from adrec_cli.errors import InputError
 from tests.data.table_files import START, history, read_sequences, run, write_csv
 
@@ -67,7 +67,7 @@ def test_several_tables_in_a_zip_are_listed(tmp_path: Path, table: bytes) -> Non
 
 
 def test_a_bomb_in_a_zip_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "ALWAYS_UNPACKED_BYTES", 1 << 20)
+    monkeypatch.setattr(read_limits, "ALWAYS_UNPACKED_BYTES", 1 << 20)
     monkeypatch.setattr(decoding, "CHUNK_BYTES", 1 << 16)
     bomb = archive(tmp_path / "bomb.zip", {"rows.csv": b"0" * (1 << 23)})
     assert "unpacks to more than" in refusal(bomb).message

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import inspect
 import os
 import threading
 import typing
 from pathlib import Path
 
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer.main
 from hypothesis import given
@@ -123,4 +127,41 @@ def test_a_process_substitution_is_refused_at_once(csv: Path, tmp_path: Path) ->
 def test_bounds_know_only_options_that_are() -> None:
     commands = typer.main.get_command(app).commands.values()
     names = {parameter.name for command in commands for parameter in command.params}
-    assert set(bounds._MOST) <= names | {"max_rows", "max_bytes"}
+    assert set(bounds._MOST) <= names
+
+
+def test_a_bomb_of_parquet_stops_at_a_limit_with_its_name(tmp_path: Path) -> None:
+    rows = 60_000_000
+    chunk = pa.table(
+        {name: pa.repeat(value, rows // 10) for name, value in (("user_id", 1), ("item_id", 2), ("timestamp", 3))}
+    )
+    with pq.ParquetWriter(tmp_path / "bomb.parquet", chunk.schema, compression="zstd") as writer:
+        for _ in range(10):
+            writer.write_table(chunk, row_group_size=rows // 10)
+    assert (tmp_path / "bomb.parquet").stat().st_size < 1_000_000
+    ended = typed_here(["preprocess", tmp_path / "bomb.parquet", "--workspace", tmp_path / "ws"])
+    said = ended.require_one_error(3)
+    assert "60,000,000 rows" in said
+    assert "--max-rows" in ended.stderr
+    assert ended.seconds < 5
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow", "csv.gz"])
+def test_limits_that_are_given_hold(suffix: str, csv: Path, tmp_path: Path) -> None:
+    table, path = pl.read_csv(csv), tmp_path / f"shop.{suffix}"
+    if suffix == "parquet":
+        table.write_parquet(path)
+    elif suffix == "arrow":
+        table.write_ipc(path)
+    else:
+        path.write_bytes(gzip.compress(csv.read_bytes()) if suffix == "csv.gz" else csv.read_bytes())
+    typed = ["preprocess", path, "--workspace", tmp_path / "ws"]
+    assert "--max-rows" in typed_here([*typed, "--max-rows", table.height - 1]).stderr
+    typed_here([*typed, "--max-rows", table.height - 1]).require_one_error(3)
+    if suffix == "csv.gz":
+        ended = typed_here([*typed, "--max-bytes", csv.stat().st_size - 1])
+        assert "--max-bytes" in ended.stderr
+        ended.require_one_error(3)
+    limits = ["--max-rows", table.height, "--max-bytes", csv.stat().st_size]
+    assert typed_here([*typed, *limits]).exit_code == 0
+    typed_here([*typed, "--max-rows", 0]).require_one_error(2)

@@ -17,7 +17,7 @@ import pytest
 from adrec_cli.data import download
 from adrec_cli.data.datasets import dataset_names, load_dataset_spec
 from adrec_cli.data.download import _SafeRedirects, extract_member
-from adrec_cli.data.reading import decoding
+from adrec_cli.data.reading import read_limits
 from adrec_cli.errors import InputError
 from tests.robustness.processes import typed_here
 
@@ -93,7 +93,7 @@ def test_what_a_data_set_names_cannot_be_waived(shipped, tmp_path):
 @pytest.fixture
 def small_limit(monkeypatch):
     """Let bombs be small ones."""
-    monkeypatch.setattr(decoding, "ALWAYS_UNPACKED_BYTES", 1_000_000)
+    monkeypatch.setattr(read_limits, "ALWAYS_UNPACKED_BYTES", 1_000_000)
 
 
 @pytest.mark.parametrize("kind", ["gz", "zst"])

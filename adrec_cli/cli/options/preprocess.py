@@ -99,6 +99,16 @@ class Columns:
     keep_blanks: Annotated[
         bool | None, option("--keep-blanks", panel=_COLUMNS, help="Keep blanks around ids, which are taken off else.")
     ] = None
+    max_rows: Annotated[
+        int | None,
+        option("--max-rows", panel=_COLUMNS, metavar="N",
+                help="Maximum number of rows of a file [default: what its size allows]."),
+    ] = None  # fmt: skip
+    max_bytes: Annotated[
+        int | None,
+        option("--max-bytes", panel=_COLUMNS, metavar="N",
+                help="Maximum size a compressed file unpacks to [default: 500 times its size, at least 1 GiB]."),
+    ] = None  # fmt: skip
     download_sha256: Annotated[
         str | None,
         option("--download-sha256", panel=_COLUMNS, metavar="HASH|any", complete=completion.among(["any"]),

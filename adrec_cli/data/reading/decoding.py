@@ -18,12 +18,10 @@ from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.reading.archives import DAMAGE, find_table, open_table
 from adrec_cli.data.reading.foreign_files import HEAD_BYTES, refuse_foreign
+from adrec_cli.data.reading.read_limits import UNLIMITED_BY_HAND, ReadLimits, columnar_rows
 from adrec_cli.errors import InputError
 
 CHUNK_BYTES: Final = 1 << 22
-MOST_EXPANSION: Final = 500
-ALWAYS_UNPACKED_BYTES: Final = 1 << 30
-"""A compressed file may unpack to so many bytes however small it is, and to `MOST_EXPANSION` times its size."""
 _COMPRESSIONS: Final = {
     "gzip": rb"\x1f\x8b", "zstd": rb"\x28\xb5\x2f\xfd", "zip": rb"PK(\x03\x04|\x05\x06)", "bzip2": rb"BZh[1-9]1AY&SY",
     "xz": rb"\xfd7zXZ\0",
@@ -59,29 +57,17 @@ def unreadable(path: Path, error: OSError) -> InputError:
     return InputError(reason, hint="check the path and its permissions")
 
 
-def most_unpacked(path: Path) -> int:
-    """Return how many bytes a compressed file may unpack to: tables shrink a hundredfold at most, bombs far more."""
-    return max(ALWAYS_UNPACKED_BYTES, MOST_EXPANSION * path.stat().st_size)
-
-
-def unpacks_too_much(path: Path, most: int) -> InputError:
-    """Return the error that tells of a decompression bomb."""
-    return InputError(
-        f"{path} unpacks to more than {most:,} bytes, {MOST_EXPANSION} times its size: no table does",
-        hint="unpack it yourself if you trust it, and name the file inside",
-    )
-
-
-def decode(path: Path, *, encoding: str | None, scratch: Path) -> Decoded:
+def decode(path: Path, *, encoding: str | None, scratch: Path, limits: ReadLimits = UNLIMITED_BY_HAND) -> Decoded:
     """Decompress and transcode a file where that is needed, in a stream.
 
     Args:
         path: the source file.
         encoding: of its text; None finds out (UTF-8 with or without BOM, UTF-16 with BOM, else latin-1).
         scratch: folder for the plain copies; the caller removes it.
+        limits: of what is read.
 
     Raises:
-        InputError: damaged, truncated, empty, or of a kind that is not read.
+        InputError: damaged, truncated, empty, larger than the limits, or of a kind that is not read.
     """
     require_regular_file(path)
     head = _head(path, HEAD_BYTES)
@@ -90,16 +76,17 @@ def decode(path: Path, *, encoding: str | None, scratch: Path) -> Decoded:
     compression = find_compression(head)
     plain = path
     if compression:
-        plain, inner = _unpack(path, path, compression, scratch)
+        plain, inner = _unpack(path, path, compression, scratch, limits)
         # An archive may hold a compressed table.
         if compression == "zip" and inner not in ("", "zip"):
-            plain, _ = _unpack(path, plain, inner, scratch)
+            plain, _ = _unpack(path, plain, inner, scratch, limits)
         head = _head(plain, HEAD_BYTES)
         if not head:
             raise InputError(f"{path} is empty after decompression", hint="check the export that made it")
     refuse_foreign(path, head)
     for magic, container in _BINARY.items():
         if head.startswith(magic):
+            limits.require_few_rows(columnar_rows(plain, container), path, plain.stat().st_size)
             return Decoded(path=path, plain=plain, container=container, compression=compression, encoding="")
     found = encoding or find_encoding(plain)
     if found != "utf-8":
@@ -144,23 +131,23 @@ def find_encoding(path: Path) -> str:
     return encoding
 
 
-def _unpack(path: Path, packed: Path, compression: str, scratch: Path) -> tuple[Path, str]:
+def _unpack(path: Path, packed: Path, compression: str, scratch: Path, limits: ReadLimits) -> tuple[Path, str]:
     """Decompress a file and return the plain copy, and how that is compressed in turn."""
     target = scratch / f"{len(list(scratch.iterdir()))}-plain-{path.stem}"
-    _decompress(path, packed, target, compression)
+    _decompress(path, packed, target, compression, limits)
     return target, find_compression(_head(target, HEAD_BYTES))
 
 
-def _decompress(path: Path, packed: Path, target: Path, compression: str) -> None:
+def _decompress(path: Path, packed: Path, target: Path, compression: str, limits: ReadLimits) -> None:
     done = 0
     try:
-        most = most_unpacked(path)
+        most = limits.most_bytes(path)
         with _OPENERS[compression](packed) as source, open(target, "wb") as file:
             while chunk := source.read(CHUNK_BYTES):
                 file.write(chunk)
                 done += len(chunk)
                 if done > most:
-                    raise unpacks_too_much(path, most)
+                    raise limits.unpacks_too_much(path)
     except (*DAMAGE, lzma.LZMAError, gzip.BadGzipFile, pa.ArrowException, ValueError) as error:
         raise _damaged(path, compression, done, error) from error
     except OSError as error:

@@ -30,6 +30,7 @@ from adrec_cli.data.reading.joining import JoinTable
 from adrec_cli.data.reading.json_documents import as_object_lines
 from adrec_cli.data.reading.literal_lines import as_json_lines
 from adrec_cli.data.reading.pickled_cuts import is_pickle, write_cut_as_parquet
+from adrec_cli.data.reading.read_limits import ReadLimits
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.recognition import recognise
@@ -104,6 +105,7 @@ def read_source(plan: Plan, scratch: Path) -> SourceContent:
     _check_alike(tables)
     options = _read_options(plan, scratch)
     interactions, report = read_interactions(tables, options, parts=plan.parts, scratch=scratch)
+    plan.limits.require_few_rows(report.rows, plan.paths[0].parent if len(plan.paths) > 1 else plan.paths[0])
     report.user_warnings = warn_of_placeholder(interactions, report)
     items = _read_items(plan, interactions, report, scratch)
     return SourceContent(
@@ -154,7 +156,7 @@ def recognise_file(path: Path, plan: Plan, scratch: Path) -> Table:
         InputError: it is in no form that is read.
     """
     settings = plan.settings
-    decoded = _decode(path, settings.encoding, scratch)
+    decoded = _decode(path, settings.encoding, scratch, plan.limits)
     columns = plan.form.columns if plan.form is not None and plan.form.columns else None
     separator, header, sequences = settings.separator, settings.header, False
     if plan.remembered is not None and decoded.container == "text":
@@ -167,12 +169,12 @@ def recognise_file(path: Path, plan: Plan, scratch: Path) -> Table:
     return recognise(decoded, separator=separator, header=header, columns=columns, named=named, sequences=sequences)
 
 
-def _decode(path: Path, encoding: str | None, scratch: Path) -> Decoded:
+def _decode(path: Path, encoding: str | None, scratch: Path, limits: ReadLimits) -> Decoded:
     if is_pickle(path):
         target = scratch / f"{len(list(scratch.iterdir()))}-cut.parquet"
         write_cut_as_parquet(path, target)
         return Decoded(path=path, plain=target, container="parquet", compression="", encoding="")
-    decoded = decode(path, encoding=encoding, scratch=scratch)
+    decoded = decode(path, encoding=encoding, scratch=scratch, limits=limits)
     if decoded.container != "text":
         return decoded
     return as_rows(as_object_lines(as_json_lines(decoded, scratch), scratch), scratch)
@@ -197,7 +199,7 @@ def _recognise_joined(plan: Plan, scratch: Path) -> JoinTable | None:
     settings = plan.settings
     asked = (settings.user_column, settings.item_column, settings.timestamp_column, settings.rating_column)
     named = {column for column in (*asked, *plan.join.keys) if isinstance(column, str) and not column.isdecimal()}
-    table = recognise(_decode(plan.join.path, None, scratch), named=named)
+    table = recognise(_decode(plan.join.path, None, scratch, plan.limits), named=named)
     return JoinTable(source=plan.join, table=table)
 
 
@@ -231,7 +233,9 @@ def _read_items(plan: Plan, interactions: Interactions, report: ReadReport, scra
     own = report.columns.get("item") or report.columns.get("items") or ""
     others = [name for role, names in report.columns.items() if role not in ("item", "items") for name in _each(names)]
     events = EventItems(ids=interactions.item_ids, column=_each(own)[0], others=others)
-    decoded = as_attribute_table(_decode(plan.item.path, (form and form.encoding) or None, scratch), scratch)
+    decoded = as_attribute_table(
+        _decode(plan.item.path, (form and form.encoding) or None, scratch, plan.limits), scratch
+    )
     if form is None:
         table = recognise_items(decoded, columns, events)
     else:

@@ -1,0 +1,85 @@
+"""How much a source may hold: tables shrink a hundredfold at most when they are packed, bombs a millionfold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
+
+from adrec_cli.errors import InputError, UsageError
+
+MOST_EXPANSION: Final = 500
+ALWAYS_UNPACKED_BYTES: Final = 1 << 30
+"""A compressed file may unpack to so many bytes however small it is, and to `MOST_EXPANSION` times its size."""
+MOST_ROWS_PER_BYTE: Final = 20
+ALWAYS_ROWS: Final = 50_000_000
+"""A columnar file may have so many rows however small it is, and `MOST_ROWS_PER_BYTE` for each of its bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadLimits:
+    """What is read of one file at most.
+
+    Attributes:
+        rows: of a table; None takes what no honest file of its size exceeds.
+        bytes: that a compressed file unpacks to; None likewise.
+    """
+
+    rows: int | None = None
+    bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        for flag, value in (("--max-rows", self.rows), ("--max-bytes", self.bytes)):
+            if value is not None and value < 1:
+                raise UsageError(f"{flag} must be at least 1, got {value}")
+
+    def most_bytes(self, path: Path) -> int:
+        """Return how many bytes a compressed file may unpack to."""
+        return self.bytes or max(ALWAYS_UNPACKED_BYTES, MOST_EXPANSION * path.stat().st_size)
+
+    def unpacks_too_much(self, path: Path) -> InputError:
+        """Return the error that tells of a decompression bomb."""
+        times = "" if self.bytes else f", {MOST_EXPANSION} times its size: no table does"
+        return InputError(
+            f"{path} unpacks to more than {self.most_bytes(path):,} bytes{times}",
+            hint="if you trust it: --max-bytes N, or unpack it yourself and name the file inside",
+        )
+
+    def require_few_rows(self, rows: int, path: Path, size: int | None = None) -> None:
+        """Refuse a table with too many rows.
+
+        Args:
+            rows: of the table.
+            path: of the file the user named.
+            size: bytes of the file, where it is packed in columns; without it only a limit that was given counts.
+
+        Raises:
+            InputError: naming the limit.
+        """
+        most = self.rows
+        if most is None and size is not None:
+            most = max(ALWAYS_ROWS, MOST_ROWS_PER_BYTE * size)
+        if most is not None and rows > most:
+            of_size = "" if self.rows or size is None else f" in {size:,} bytes: no table has"
+            raise InputError(
+                f"{path} has {rows:,} rows{of_size}; the limit is {most:,}", hint="if you trust it: --max-rows N"
+            )
+
+
+UNLIMITED_BY_HAND: Final = ReadLimits()
+
+
+def columnar_rows(plain: Path, container: str) -> int:
+    """Return the rows that a Parquet or Arrow file says it has, without reading them; 0 where it is damaged."""
+    try:
+        if container == "parquet":
+            return int(pq.read_metadata(plain).num_rows)
+        with pa.memory_map(str(plain)) as source:
+            reader = ipc.open_file(source)
+            return sum(reader.get_batch(number).num_rows for number in range(reader.num_record_batches))
+    except (pa.ArrowException, OSError, ValueError):
+        return 0  # whoever reads it says what is wrong with it
