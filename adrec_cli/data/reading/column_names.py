@@ -40,6 +40,7 @@ _TIME_ENDING: Final = re.compile(
     r".*[A-Za-z](_(at|ts|timestamp)|_AT|_TS|_TIMESTAMP|(?<=[a-z])(At|Ts|Timestamp|TimeStamp))"
 )
 _DATE_WORDS: Final = frozenset({"date", "dates", "datetime", "timestamp", "dat", "datum", "fecha"})
+_YEAR_WORDS: Final = frozenset({"year", "years", "yr", "jahr", "annee", "ano"})
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _ID_FIRST: Final = re.compile(r"(?:[Ii][Dd][_ -]|id(?=[A-Z]))(\w+)")
 _ID_LAST: Final = re.compile(r"\w+[_ -][Ii][Dd]|\w*[a-z](Id|ID)")
@@ -81,6 +82,11 @@ def time_name(name: str) -> TimeName:
     if _TIME_ENDING.fullmatch(name.strip().split(":")[0]):
         return "ending"
     return "similar" if _DATE_WORDS & set(words) else ""
+
+
+def names_a_year(name: str) -> bool:
+    """Return whether a name says that it is of years."""
+    return bool(_YEAR_WORDS & {word.lower() for word in _WORD.findall(name.split(":")[0])})
 
 
 def names_a_session(name: str) -> bool:

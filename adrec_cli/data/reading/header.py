@@ -26,7 +26,8 @@ def has_header(rows: Sequence[Sequence[str]], path: Path, *, named: Collection[s
     """Return whether the first row names the columns.
 
     A header is proven by a name that was asked for, by customary names, by a name of ids (`course_id`), by the row of
-    numbers pandas writes above unnamed columns, or by columns of numbers under a row without any.
+    numbers pandas writes above unnamed columns, or by columns of numbers under a row without any. Customary names are
+    values where one comes again below, a header where all of them do.
 
     Args:
         rows: the first ones, split into fields; at least one.
@@ -37,7 +38,7 @@ def has_header(rows: Sequence[Sequence[str]], path: Path, *, named: Collection[s
         InputError: the first row is text like the others, but holds none of their values: it may be either.
     """
     first, later = [cell.strip() for cell in rows[0]], rows[1:]
-    if set(named) & set(first) or _is_pandas_numbering(first):
+    if set(named) & set(first) or _is_pandas_numbering(first) or (names_columns(first) and _comes_again(first, later)):
         return True
     again = [any(len(row) > place and row[place].strip() == cell for row in later) for place, cell in enumerate(first)]
     known = sum(known_column(cell) is not None and not again[place] for place, cell in enumerate(first))
@@ -86,6 +87,11 @@ def assume_names(rows: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[s
     if all(re.fullmatch(asin, row[0]) and re.fullmatch(reviewer, row[1]) for row in filled):
         return ("item_id", "user_id", *names[2:]), ["taken as item, user, ... because the ids are Amazon's"]
     return names, [f"columns taken as {', '.join(names)}; name others by position, --user-column 2"]
+
+
+def _comes_again(first: Sequence[str], later: Sequence[Sequence[str]]) -> bool:
+    """Return whether the first row stands below as well, as in files that were put behind one another."""
+    return any([cell.strip() for cell in row] == first for row in later)
 
 
 def _any_names_an_id(rows: Sequence[Sequence[str]], place: int) -> bool:

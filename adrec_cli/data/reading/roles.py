@@ -12,11 +12,12 @@ from adrec_cli.data.reading.column_names import ROLES, Role, known_column
 from adrec_cli.data.reading.role_guesses import guess_column
 from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.time_columns import TimeColumns, find_time_columns
-from adrec_cli.data.reading.time_parts import in_calendar_order, pair_date_and_clock
+from adrec_cli.data.reading.time_parts import find_calendar_parts, in_calendar_order, pair_date_and_clock
 from adrec_cli.errors import InputError
 
 __all__ = [
-    "ROLES", "Column", "Role", "RoleRequest", "Roles", "TimeColumn", "find_column", "find_roles", "resolve_column"
+    "ROLES", "Column", "Role", "RoleRequest", "Roles", "TimeColumn", "find_column", "find_known", "find_roles",
+    "resolve_column",
 ]  # fmt: skip
 
 Column = str | int
@@ -127,7 +128,7 @@ def find_roles(table: Table, request: RoleRequest) -> Roles:
         )
     for role in ROLES:
         if role != "timestamp" and not request.asked(role, columns):
-            position = _known(columns, role, (*found.values(), *further))
+            position = find_known(columns, role, (*found.values(), *further))
             if position is not None:
                 found[role] = position
             elif role != "rating" or request.rating_needed:
@@ -189,7 +190,7 @@ def find_column(
                 hint=f"give a name or a position from 1 to {len(columns)} with --{role}-column",
             )
         return position
-    position = _known(columns, role, taken)
+    position = find_known(columns, role, taken)
     if position is None and needed:
         raise InputError(
             f"{path} has no column that is known to be the {role}, it has: {listing}",
@@ -212,7 +213,14 @@ def resolve_column(columns: Sequence[str], asked: Column, *, exact: bool = False
     return position - 1 if 1 <= position <= len(columns) else None
 
 
-def _known(columns: Sequence[str], role: Role, taken: Collection[int]) -> int | None:
+def find_known(columns: Sequence[str], role: Role, taken: Collection[int]) -> int | None:
+    """Return the position, from 0, of the column that has a role by its customary name; None if none has.
+
+    Args:
+        columns: names in order.
+        role: that is looked for.
+        taken: positions that have a role already.
+    """
     known = [(known_column(name), position) for position, name in enumerate(columns) if position not in taken]
     ranked = sorted((entry[1], position) for entry, position in known if entry is not None and entry[0] == role)
     return ranked[0][1] if ranked else None
@@ -233,19 +241,20 @@ def _role_error(
     message = f"{table.path}: {'; '.join(problems)}; its columns: {listing}{more}"
     guessed = dict(found)
     untold = "timestamp" not in found and bool(times.columns.rivals)
+    further = list(times.further)
     if untold:
-        guessed["timestamp"] = times.columns.rivals[0]
+        parts = find_calendar_parts(table.columns)
+        first = times.columns.rivals[0]
+        guessed["timestamp"], *further = parts if first in parts else (first,)
     needed: tuple[Role, ...] = ("user", "item", "rating") if request.rating_needed else ("user", "item")
     for role in needed:
-        free = set(range(len(table.columns))).difference(guessed.values(), times.further)
+        free = set(range(len(table.columns))).difference(guessed.values(), further)
         guess = guess_column(role, table.columns, table.sample, free)
         if role not in guessed and guess is None:
             return InputError(message, hint="name a file with a column of users and one of items")
         if role not in guessed and guess is not None:
             guessed[role] = guess
-    placed = {
-        role: (guessed[role], *(times.further if role == "timestamp" else ())) for role in ROLES if role in guessed
-    }
+    placed = {role: (guessed[role], *(further if role == "timestamp" else ())) for role in ROLES if role in guessed}
     flags = [f"--{role}-column {_spelled(table, positions)}" for role, positions in placed.items()]
     command = " ".join([request.command, *flags]).strip()
     order = "; or, if the rows stand in order: --timestamp-unit order" if untold else ""

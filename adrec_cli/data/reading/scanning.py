@@ -55,7 +55,9 @@ def _scan_rows(table: Table, positions: Sequence[int], types: Mapping[str, pl.Da
     if table.layout == "sequences":
         line = pl.col("line").str.strip_chars()
         mark = re.escape(table.separator) or r"\s"
-        halves = {"c0": line.str.extract(f"^([^{mark}]+)"), "c1": line.str.extract(f"^[^{mark}]+{mark}+(.*)$")}
+        # Where blanks separate, a colon may stand behind the user: "17: 3 5 8".
+        user = r"^(\S+?):?" if not table.separator else f"^([^{mark}]+)"
+        halves = {"c0": line.str.extract(rf"{user}(?:{mark}|$)"), "c1": line.str.extract(f"^[^{mark}]+{mark}+(.*)$")}
         picked = (halves[f"c{place}"].alias(f"c{place}") for place in positions)
         return scan_lines(table).select(*picked, pl.col("line").is_null().alias(BLANK), _NO.alias(OVERFLOW))
     if table.layout == "double-colon":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -13,7 +14,7 @@ from adrec_cli.data.reading.column_names import ROLES, Role, known_column, time_
 from adrec_cli.data.reading.list_cells import Cells, find_cells
 from adrec_cli.data.reading.offered_columns import OfferedColumn, event_type, offered_columns, sample_records
 from adrec_cli.data.reading.recognition import SAMPLE_ROWS
-from adrec_cli.data.reading.roles import Column, RoleRequest
+from adrec_cli.data.reading.roles import Column, RoleRequest, find_known
 from adrec_cli.data.reading.scanning import scan
 from adrec_cli.data.reading.table import Table, Unfolding
 from adrec_cli.errors import InputError
@@ -177,14 +178,18 @@ def _held_out(table: Table, columns: list[OfferedColumn], item: int) -> tuple[in
 
 
 def _refuse_objects(table: Table, columns: Sequence[OfferedColumn], role: Role, request: RoleRequest) -> None:
-    for asked in request.asked(role, [column.name for column in columns]):
-        place = _place(table, columns, asked, exact=role in request.exact)
-        if place is not None and columns[place].fields:
+    """Refuse a column of objects that is asked for, or that has the role by its name."""
+    names = [column.name for column in columns]
+    asked = [_place(table, columns, one, exact=role in request.exact) for one in request.asked(role, names)]
+    if not asked and role != "timestamp":
+        asked = [find_known(names[: len(table.columns)], role, ())]
+    for place in asked:
+        if place is not None and columns[place].fields and not columns[place].is_list:
             name, fields = columns[place].name, columns[place].fields
             raise InputError(
                 f"{table.path}: column {name!r} holds objects of {', '.join(fields[:10])}, "
                 f"expected one value for the {role}",
-                hint=f"name what lies in them, for example --{role}-column {name}.{fields[0]}",
+                hint=f"name what lies in them, for example --{role}-column {shlex.quote(f'{name}.{fields[0]}')}",
             )
 
 

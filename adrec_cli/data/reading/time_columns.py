@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from adrec_cli.data.reading.column_names import TimeName, names_an_id, time_name
+from adrec_cli.data.reading.column_names import TimeName, names_a_year, names_an_id, time_name
 from adrec_cli.data.reading.time_shapes import find_shape, is_clock
 
 Content = Literal["dates", "clock", "epoch", "numbers", "text", ""]
@@ -23,6 +23,7 @@ _DATES: Final = re.compile(
     rf"|\d{{1,2}}[ -]{_MONTH}[ -]\d{{4}}.*|{_MONTH} \d{{1,2}},? \d{{4}}.*"
     r"|(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
 )
+_YEAR: Final = re.compile(r"(19|20)\d\d(\.0+)?")
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _EARLIEST: Final = datetime(1995, 1, 1, tzinfo=UTC).timestamp()
 _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
@@ -66,8 +67,11 @@ def find_time_columns(
     for position, name in enumerate(columns):
         if position in taken:
             continue
-        content = column_content([row[position] for row in sample if len(row) > position], _dtype(dtypes, position))
+        values = [row[position].strip() for row in sample if len(row) > position]
+        content = column_content(values, _dtype(dtypes, position))
         spoken = time_name(name)
+        if not spoken and names_a_year(name) and any(values) and all(map(_YEAR.fullmatch, filter(None, values))):
+            spoken = "similar"
         # Ids may be as large as times are.
         if not spoken and (content == "dates" or (content == "epoch" and not names_an_id(name))):
             spoken = "similar"

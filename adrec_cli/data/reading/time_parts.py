@@ -22,10 +22,20 @@ _JOIN: Final = {2: " ", 3: "-"}
 
 def in_calendar_order(names: Sequence[str], positions: Sequence[int]) -> tuple[int, ...]:
     """Return the positions of three columns as year, month, day where their names say which is which."""
-    parts = [_DATE_PARTS.get(re.sub(r"[^a-z]", "", name.lower().removeprefix("event"))) for name in names]
+    parts = [_date_part(name) for name in names]
     if len(positions) != 3 or sorted(part for part in parts if part is not None) != [0, 1, 2]:
         return tuple(positions)
     return tuple(position for _, position in sorted(zip(parts, positions, strict=True)))
+
+
+def find_calendar_parts(columns: Sequence[str]) -> tuple[int, ...]:
+    """Return the positions of the only columns called year, month and day; none where there are not these three."""
+    named = [(part, place) for place, name in enumerate(columns) if (part := _date_part(name)) is not None]
+    return tuple(place for _, place in sorted(named)) if sorted(part for part, _ in named) == [0, 1, 2] else ()
+
+
+def _date_part(name: str) -> int | None:
+    return _DATE_PARTS.get(re.sub(r"[^a-z]", "", name.lower().removeprefix("event")))
 
 
 def join_time_columns(columns: Sequence[pl.Expr], dtypes: Sequence[pl.DataType], path: Path) -> pl.Expr:

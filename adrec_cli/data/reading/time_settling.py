@@ -144,10 +144,22 @@ def _find_unit(numbers: Sequence[ReadTimes]) -> TimeUnit | None:
         raise InputError(
             f"{numbers[0].path}: its times (around {np.median(values):g}) fit no unit since 1973, "
             "expected seconds, ms, us or ns since the epoch, or dates",
-            hint="say --timestamp-unit s, or --timestamp-unit order if only their order means something; "
-            "dates in a form of their own are told by --timestamp-format, such as '%y%m%d'",
+            hint=_hint_of_size(values),
         )
     return unit
+
+
+def _hint_of_size(values: NDArray[np.int64] | NDArray[np.float64]) -> str:
+    """Return what can be done about numbers that are no times since 1970 by their size."""
+    lowest, highest = values.min(), values.max()
+    if lowest >= 1900 and highest < 2100:
+        return "if these are years, say --timestamp-format %Y"
+    if lowest >= 20_000 and highest < 80_000:
+        return "if these are days of a spreadsheet, give the column the form of a date there, and save it again"
+    return (
+        "say --timestamp-unit s, or --timestamp-unit order if only their order means something; "
+        "dates in a form of their own are told by --timestamp-format, such as '%y%m%d'"
+    )
 
 
 def _find_order(tables: Sequence[ReadTimes]) -> DayMonth | None:

@@ -24,6 +24,8 @@ _YEAR_FIRST: Final = re.compile(rf"\d{{4}}(?P<sign>[-/.])\d{{1,2}}(?P=sign)\d{{1
 _YEAR_LAST: Final = re.compile(
     rf"\d{{1,2}}(?P<sign>[-/. ])\d{{1,2}}(?P<then>(?P=sign)|, )(?P<year>\d{{4}}|\d\d)(?:{_CLOCK})?"
 )
+# As Chinese and Japanese write it: 2021年12月31日.
+_SIGNED: Final = re.compile(rf"\d{{4}}年\d{{1,2}}月\d{{1,2}}日(?:{_CLOCK})?")
 _COMPACT: Final = re.compile(
     rf"\d{{8}}(?:(?P<apart>[T ])(?P<digits>\d{{6}}|\d{{4}})(?P<fraction>\.\d{{1,9}})?{_ZONE})?"
 )
@@ -90,6 +92,8 @@ def is_calendar_date(value: str) -> bool:
 def _shapes(value: str) -> Iterator[Shape]:
     if match := _YEAR_FIRST.fullmatch(value):
         yield _with_clock(match, "iso", match["sign"].join(("%Y", "%m", "%d")))
+    if match := _SIGNED.fullmatch(value):
+        yield _with_clock(match, "iso", "%Y年%m月%d日")
     if match := _YEAR_LAST.fullmatch(value):
         family: Family = "day-month" if len(match["year"]) == 4 else "short-year"
         year = "%Y" if len(match["year"]) == 4 else "%y"

@@ -62,3 +62,10 @@ def test_tables_that_lack_the_end_of_some_rows_are_none(tmp_path: Path, text: st
     (tmp_path / "log.csv").write_text(text)
     made = run(tmp_path / "log.csv", tmp_path / "ws", user_column=1, item_column=2, timestamp_unit="order")
     assert made.manifest.parameters["found"]["layout"] == "delimited"
+
+
+def test_a_colon_behind_the_user_is_not_of_the_id(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("1: 10 20 30\n2: 20 40\n3: 10\n")
+    assert read_sequences(run(tmp_path / "log.txt", tmp_path / "ws").folder) == {
+        "1": ["10", "20", "30"], "2": ["20", "40"], "3": ["10"]
+    }  # fmt: skip

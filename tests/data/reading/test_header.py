@@ -103,3 +103,15 @@ def test_a_name_of_ids_is_a_header_above_text(tmp_path: Path, header: str) -> No
     rows = ["a_id,thing_id", "b_id,thing_id", "a_id,other_id"]
     made = run(write(tmp_path / "i.csv", rows), tmp_path / "ws", user_column=1, item_column=2)
     assert read_sequences(made.folder) == {"a_id": ["thing_id", "other_id"], "b_id": ["thing_id"]}
+
+
+@pytest.mark.parametrize("header", ["item_id,user_id", "sku,customer", "sku , customer"])
+def test_files_put_behind_one_another_repeat_the_header(tmp_path: Path, header: str) -> None:
+    part = [header, *(f"{item},{user}" for user, item in ROWS)]
+    made = run(write(tmp_path / "h.csv", [*part[:3], header, *part[3:], header]), tmp_path / "ws")
+    assert read_sequences(made.folder) == EXPECTED
+    assert "h.csv: rows that say the header again were left out (2)" in made.notes
+    # Far behind the first rows, too.
+    many = [f"i{number},u{number % 9}" for number in range(2000)]
+    made = run(write(tmp_path / "i.csv", [header, *many, header]), tmp_path / "ws")
+    assert made.manifest.statistics["interactions"] == 2000

@@ -231,3 +231,47 @@ def test_ids_as_large_as_times_are_no_times(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("\n".join(["when_seen,user_id,item_id", *rows]) + "\n")
     with pytest.raises(InputError, match=r"when_seen .* could be the time"):
         run(tmp_path / "log.csv", tmp_path / "ws")
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "typed"),
+    [
+        ("Year,Month,Day", ["2023,5,3", "2023,4,9"], "--timestamp-column Year,Month,Day"),
+        ("day,price,year,month", ["3,9,2023,5", "9,9,2023,4"], "--timestamp-column year,month,day"),
+        ("購入日", ["2023年5月3日", "2023年4月9日"], "--timestamp-column '購入日'"),
+    ],
+)
+def test_dates_that_nothing_names_are_never_passed_over(
+    tmp_path: Path, columns: str, rows: list[str], typed: str
+) -> None:
+    lines = [f"user_id,item_id,{columns}", f"u,b,{rows[0]}", f"u,a,{rows[1]}"]
+    (tmp_path / "log.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match="could be the time") as caught:
+        run(tmp_path / "log.csv", tmp_path / "ws")
+    assert typed in str(caught.value.hint)
+    made = run(tmp_path / "log.csv", tmp_path / "ws", timestamp_column=shlex.split(typed)[1])
+    assert read_sequences(made.folder) == {"u": ["a", "b"]}
+    assert made.manifest.statistics["first_time"] == "2023-04-09T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "hint"),
+    [("year", ("2023", "2021"), "--timestamp-format %Y"), ("date", ("44927.5", "44926"), "days of a spreadsheet")],
+)
+def test_numbers_that_are_no_times_are_told_by_their_size(
+    tmp_path: Path, name: str, values: tuple[str, str], hint: str
+) -> None:
+    (tmp_path / "log.csv").write_text(f"user_id,item_id,{name}\nu,b,{values[0]}\nu,a,{values[1]}\n")
+    with pytest.raises(InputError, match="fit no unit") as caught:
+        run(tmp_path / "log.csv", tmp_path / "ws", timestamp_column=name)
+    assert hint in str(caught.value.hint)
+
+
+def test_an_object_under_a_customary_name_is_named_with_what_lies_in_it(tmp_path: Path) -> None:
+    lines = [f'{{"user_id": {{"$oid": "{user}"}}, "item_id": "a", "timestamp": {START}}}' for user in ("x1", "x2")]
+    (tmp_path / "log.jsonl").write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match=r"column 'user_id' holds objects of \$oid") as caught:
+        run(tmp_path / "log.jsonl", tmp_path / "ws")
+    _, column = shlex.split(str(caught.value.hint).split("for example ")[1])
+    made = run(tmp_path / "log.jsonl", tmp_path / "ws", user_column=column)
+    assert read_sequences(made.folder) == {"x1": ["a"], "x2": ["a"]}
