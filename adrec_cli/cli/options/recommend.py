@@ -91,7 +91,7 @@ class Many:
     safe_csv: Annotated[
         bool,
         option("--safe-csv", panel=_MANY,
-               help="In CSV, put a quote before ids that begin with = + - or @, which spreadsheets take for formulas."),
+               help="Put a quote before ids in CSV that a spreadsheet would take for formulas."),
     ] = False  # fmt: skip
 
     def audience(self) -> Audience | None:

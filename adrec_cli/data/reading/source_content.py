@@ -14,6 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from adrec_cli.artifacts.atomic import storage_error
+from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.demo import demo_interactions, demo_metadata
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.interactions import Interactions
@@ -170,6 +171,7 @@ def recognise_file(path: Path, plan: Plan, scratch: Path) -> Table:
 
 
 def _decode(path: Path, encoding: str | None, scratch: Path, limits: ReadLimits) -> Decoded:
+    require_regular_file(path)
     if is_pickle(path):
         target = scratch / f"{len(list(scratch.iterdir()))}-cut.parquet"
         write_cut_as_parquet(path, target)
