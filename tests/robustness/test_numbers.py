@@ -31,7 +31,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, what: str, at_step: int, bad: float) 
                 hook.remove()
         if now and what == "loss":
             ranking_loss = training.objective.ranking_loss
-            training.objective.ranking_loss = lambda *args: ranking_loss(*args) * bad
+            training.objective.ranking_loss = lambda *args, **named: ranking_loss(*args, **named) * bad
         result = real(training, batch)
         if now and what == "weight after":
             with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 
 import pytest
@@ -78,7 +79,9 @@ def test_another_configuration(workspace, change):
 @pytest.mark.parametrize("file_name", ["manifest.json", "adrec/current.json"])
 def test_another_format_version_of_the_other_files(workspace, file_name):
     path = workspace / "shop" / file_name
-    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 7'))
+    changed, count = re.subn(r'"format_version": \d+', '"format_version": 77', path.read_text())
+    assert count == 1
+    path.write_text(changed)
     message = typed_here(["recommend", "--user", "u1", "--workspace", workspace]).require_one_error(4)
     assert str(path) in message
 

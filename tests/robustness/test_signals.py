@@ -45,7 +45,7 @@ def slow_steps() -> None:
 
 def test_a_second_signal_ends_at_once(workspace, tmp_path):
     running = Running(["pretrain", "shop", *LONG, "--workspace", workspace], tmp_path, slow_steps)
-    running.until("sequences")
+    running.until("samples")
     time.sleep(0.3)
     sent = time.perf_counter()
     running.send(signal.SIGTERM)
