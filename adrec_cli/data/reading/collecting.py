@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import polars as pl
@@ -40,22 +39,17 @@ from adrec_cli.errors import InputError
 
 OK, BAD, BELOW_RATING, BLANK, UNMET = range(5)
 """What a row is good for; UNMET does not meet a condition."""
-_HEADER: Final = 5
 
 
 @dataclass(kw_only=True)
 class CollectedTable:
-    """One table, collected: columns `user`, `item`, `time`, perhaps `part`; `state` says what each row is.
-
-    Of its rows `headers` say the names of the columns again, and count as blank.
-    """
+    """One table, collected: columns `user`, `item`, `time`, perhaps `part`; `state` says what each row is."""
 
     table: Table
     roles: Roles
     reading: TimeReading
     frame: pl.DataFrame
     state: NDArray[np.uint8]
-    headers: int = 0
 
     def take_times(self) -> ReadTimes:
         """Take the columns of times out of the frame."""
@@ -226,9 +220,7 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOpti
     # What is not asked for may be as bad as it likes.
     state = pl.when(pl.col(scanning.BLANK)).then(BLANK).when(pl.col(OVERFLOW)).then(BAD).when(unmet).then(UNMET)
     state = state.when(bad).then(BAD).when(below).then(BELOW_RATING)
-    columns["state"] = (
-        pl.when(_repeats_header(table, roles)).then(_HEADER).otherwise(state.otherwise(OK)).cast(pl.UInt8)
-    )
+    columns["state"] = state.otherwise(OK).cast(pl.UInt8)
     has_lists = table.unfolding is not None and table.unfolding.item is not None
     if has_lists and not roles.times:
         columns |= {name: pl.col(name) for name in (RECORD, POSITION)}
@@ -236,9 +228,6 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOpti
         columns[PART] = pl.col(PART)
     frame = scan(table, positions).select(**columns).collect(engine="streaming")
     states = frame.drop_in_place("state").to_numpy()
-    headers = int(np.count_nonzero(states == _HEADER))
-    if headers:
-        states = np.where(states == _HEADER, np.uint8(BLANK), states)
     # A night without such events is no slip of the hand where the data set has met these conditions before.
     proven = options.remembered is not None and bool(options.remembered.get("where"))
     if placed and not proven and len(states) and np.isin(states, (BLANK, UNMET)).all():
@@ -249,15 +238,16 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOpti
         frame = frame.drop(RECORD, POSITION).with_columns(places)
     elif not roles.times:
         frame = frame.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
-    return CollectedTable(table=table, roles=roles, reading=reading, frame=frame, state=states, headers=headers)
+    return CollectedTable(table=table, roles=roles, reading=reading, frame=frame, state=states)
 
 
-def _repeats_header(table: Table, roles: Roles) -> pl.Expr:
-    """Return whether a row says the names of the columns again, as where files were put behind one another."""
+def _repeats_header(read: CollectedTable) -> NDArray[np.bool_]:
+    """Return which rows say the names of the columns again, as where files were put behind one another."""
+    table, names = read.table, read.table.columns
     if not table.header or table.unfolding is not None or table.joining is not None:
-        return pl.lit(False)
-    named = (pl.col(f"c{place}").str.strip_chars() == table.columns[place] for place in (roles.user, roles.item))
-    return pl.all_horizontal(named).fill_null(False)
+        return np.zeros(read.frame.height, dtype=np.bool_)
+    again = (read.frame["user"] == names[read.roles.user]) & (read.frame["item"] == names[read.roles.item])
+    return again.fill_null(False).to_numpy()
 
 
 def _id(column: pl.Expr, dtype: pl.DataType, table: Table) -> pl.Expr:
@@ -269,9 +259,7 @@ def _id(column: pl.Expr, dtype: pl.DataType, table: Table) -> pl.Expr:
 
 
 def _normalise(read: CollectedTable, options: ReadOptions, report: ReadReport) -> CollectedTable:
-    """Bring the ids into their normal form; a row without one is bad."""
-    if read.headers:
-        report.assume(f"{read.table.path.name}: rows that say the header again were left out ({read.headers:,})")
+    """Bring the ids into their normal form; a row without one is bad, and one that says the header again is blank."""
     for role in ("user", "item"):
         ids = normal_ids(read.frame[role], keep_blanks=options.keep_blanks)
         report.stripped[role] = report.stripped.get(role, 0) + ids.stripped
@@ -282,4 +270,9 @@ def _normalise(read: CollectedTable, options: ReadOptions, report: ReadReport) -
             without = ids.column.is_null().to_numpy() & ~np.isin(read.state, (BLANK, UNMET))
             read.state = np.where(without, np.uint8(BAD), read.state)
         read.frame = read.frame.with_columns(ids.column.alias(role))
+    again = _repeats_header(read)
+    if again.any():
+        read.state = np.where(again, np.uint8(BLANK), read.state)
+        headers = int(np.count_nonzero(again))
+        report.assume(f"{read.table.path.name}: rows that say the header again were left out ({headers:,})")
     return read
