@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adrec_cli.data.datasets import dataset_names
+from adrec_cli.data.named_datasets import dataset_names
 from adrec_cli.training.stages import require_compatible
 from tests.benchmarks import accuracy_trials
 from tests.conftest import TINY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adrec_cli.config import build, merged, preset_names, read_preset
-from adrec_cli.data.datasets import dataset_names, load_dataset_spec
+from adrec_cli.data.named_datasets import dataset_names, load_dataset_spec
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import compose, dataset_recipe, parse_settings
 from adrec_cli.models.adrec import ADRecConfig

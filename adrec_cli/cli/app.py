@@ -13,7 +13,7 @@ from adrec_cli.cli.bench import bench
 from adrec_cli.cli.clean import clean
 from adrec_cli.cli.command import add_command, typeable
 from adrec_cli.cli.compare import compare
-from adrec_cli.cli.datasets import list_datasets, show_dataset
+from adrec_cli.cli.datasets import add_dataset, list_datasets, show_dataset
 from adrec_cli.cli.evaluate import evaluate
 from adrec_cli.cli.export import export
 from adrec_cli.cli.failures import BROKEN_PIPE, discard_output, report_usage
@@ -163,6 +163,7 @@ add_command(
 add_command(app, clean, panel=KEEPING, examples=["adrec clean --dry-run", "adrec clean --yes"])
 datasets.callback(invoke_without_command=True)(typeable(list_datasets))
 add_command(datasets, show_dataset, panel=DATA, name="show", examples=["adrec datasets show grocery"])
+add_command(datasets, add_dataset, panel=DATA, name="add", examples=["adrec datasets add shop.toml"])
 app.add_typer(datasets, rich_help_panel=DATA)
 
 

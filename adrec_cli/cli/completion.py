@@ -38,9 +38,13 @@ def preset(incomplete: str) -> list[str]:
 def named_dataset(incomplete: str) -> list[str]:
     """Complete the name of a data set that adrec knows."""
     # Not at the top: it loads Polars.
-    from adrec_cli.data.datasets import dataset_names
+    from adrec_cli.data.named_datasets import dataset_names, describe_dataset, parametrised_names
 
-    return _starting(dataset_names(), incomplete)
+    names = [*dataset_names(), *(f"{name}:" for name in parametrised_names())]
+    base, colon, _ = incomplete.partition(":")
+    if colon and base in parametrised_names() and (parameter := describe_dataset(base).parameter) is not None:
+        names = [f"{base}:{value}" for value in parameter.values]
+    return _starting(names, incomplete)
 
 
 def workspace_dataset(ctx: typer.Context, incomplete: str) -> list[str]:

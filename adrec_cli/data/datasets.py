@@ -1,20 +1,15 @@
-"""Named data sets: one TOML each, read strictly."""
+"""What the TOML of a named data set says."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.data.filters import TIES, Duplicates, Ties
 from adrec_cli.data.pins import Download
 from adrec_cli.data.reading.times import TIME_UNITS
 from adrec_cli.data.splits import SPLITS, Split
-from adrec_cli.data.toml_tables import build
-from adrec_cli.errors import InputError, UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +25,8 @@ class SourceFiles:
         parts: "train", "valid" or "test" for each file where the source is split already.
         columns: names for files without header.
         user, item, timestamp, rating: names of the columns; "" for the customary ones.
-        timestamp_unit, separator, encoding: "" finds out.
+        timestamp_unit, timestamp_format, separator, encoding: "" finds out.
+        timezone: of times that say none; "" is UTC.
         header: whether the first row names the columns; None finds out.
     """
 
@@ -46,6 +42,8 @@ class SourceFiles:
     timestamp: str = ""
     rating: str = ""
     timestamp_unit: str = ""
+    timestamp_format: str = ""
+    timezone: str = ""
     separator: str = ""
     encoding: str = ""
     header: bool | None = None
@@ -107,6 +105,7 @@ class Filters:
     """Default options of a data set; None leaves adrec's own default.
 
     Attributes:
+        where: conditions that an event must meet, as "event = view".
         min_rating: interactions below it are left out.
         min_user_interactions, min_item_interactions: the k-core.
         max_length: newest interactions kept of a user.
@@ -115,6 +114,7 @@ class Filters:
         split: how validation and test are held out.
     """
 
+    where: tuple[str, ...] | None = None
     min_rating: float | None = None
     min_user_interactions: int | None = None
     min_item_interactions: int | None = None
@@ -155,12 +155,28 @@ class Variant:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """What a description of several data sets leaves open, such as a category.
+
+    Attributes:
+        values: each possible value, with texts that stand for `{KEY}` in the description.
+    """
+
+    values: Mapping[str, Mapping[str, str]]
+
+    def __post_init__(self) -> None:
+        _check(bool(self.values), "parameter.values is empty")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
     """A named data set.
 
     Attributes:
         name: of the TOML file, without ending; the folder in the workspace has it too.
         title, licence, citation, homepage, notes: for people.
+        by_hand: how its files are got where nothing can be downloaded: "sign in, and unpack events.csv".
+        parameter: of a description that is one of several data sets.
         generated: made by adrec itself, from no file.
         sources: forms of its interactions, in the order they are looked for.
         items: forms of its item file.
@@ -177,6 +193,8 @@ class DatasetSpec:
     citation: str
     homepage: str = ""
     notes: str = ""
+    by_hand: str = ""
+    parameter: Parameter | None = None
     generated: bool = False
     sources: tuple[SourceFiles, ...] = ()
     items: tuple[ItemFile, ...] = ()
@@ -190,49 +208,6 @@ class DatasetSpec:
         _check(self.generated or bool(self.sources), "there is no [[sources]]")
         _check(set(self.negatives) <= {"valid", "test"}, f"negatives {sorted(self.negatives)} are not valid, test")
         _check(all(self.negatives.values()), "negatives name no file")
-
-
-def dataset_folder() -> Path:
-    """Return the folder of the TOML files: in the installed package, else in the source checkout."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "datasets"
-    return installed if installed.is_dir() else package.parent / "datasets"
-
-
-def dataset_names() -> list[str]:
-    """Return the names of all data sets adrec knows, sorted."""
-    return sorted(path.stem for path in dataset_folder().glob("*.toml"))
-
-
-def load_dataset_spec(name: str) -> DatasetSpec:
-    """Read the description of a named data set.
-
-    Raises:
-        UsageError: there is none of that name.
-        InputError: its TOML is damaged or has an unknown key.
-    """
-    if name not in dataset_names():
-        raise UsageError(
-            f"there is no data set named {name!r}", hint=f"one of: {', '.join(dataset_names())}; or the path of a file"
-        )
-    return read_dataset_spec(dataset_folder() / f"{name}.toml")
-
-
-def read_dataset_spec(path: Path) -> DatasetSpec:
-    """Read and check one TOML file.
-
-    Raises:
-        InputError: it is damaged, or a key is unknown, missing or of the wrong type.
-        StorageError: it cannot be read.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        spec: DatasetSpec = build(DatasetSpec, {**content, "name": path.stem})
-    except OSError as error:
-        raise storage_error("read", path, error) from error
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: {error}", hint="mend the TOML file") from error
-    return spec
 
 
 def _check(holds: bool, message: str) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, sync_folder
 from adrec_cli.artifacts.changing import manifest_before
 from adrec_cli.artifacts.manifest import DATASET_NAME
-from adrec_cli.data.datasets import dataset_names
+from adrec_cli.data.named_datasets import dataset_names
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.errors import GrowingFileError, InputError, StorageError, UsageError
 from adrec_cli.schema import MANIFEST_FILE

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from adrec_cli.data.datasets import DatasetSpec, SourceFiles, dataset_names, load_dataset_spec
+from adrec_cli.data.datasets import DatasetSpec, SourceFiles
 from adrec_cli.data.fetching import Fetching, fetch_named_file
+from adrec_cli.data.named_datasets import is_named, load_dataset_spec
 from adrec_cli.data.own_folders import download_folder, former_folder
 from adrec_cli.data.raw_files import Places
 from adrec_cli.errors import InputError, UsageError
@@ -31,7 +32,7 @@ class NamedNegatives:
 def names_negatives(text: str) -> bool:
     """Return whether a text is NAME:PART of a named data set, and no file is called so."""
     dataset, colon, _ = text.rpartition(":")
-    return bool(colon) and dataset in dataset_names() and not Path(text).exists()
+    return bool(colon) and is_named(dataset) and not Path(text).exists()
 
 
 def find_negatives(

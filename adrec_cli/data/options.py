@@ -221,6 +221,7 @@ def settle(
     if inherited is not None:
         names = [entry.name for entry in dataclasses.fields(Filters)]
         filters = Filters(**{name: inherited[name] for name in names if inherited.get(name) is not None})
+        filters = dataclasses.replace(filters, where=tuple(filters.where or ()))
         moments.update({name: inherited.get(name) for name in moments})
     split = options.split or (None if options.valid_from is None else "time") or filters.split
     if split != "time":
@@ -250,11 +251,11 @@ def settle(
         separator=options.separator or before.get("separator") or (form and form.separator) or None,
         encoding=options.encoding or before.get("encoding") or (form and form.encoding) or None,
         timestamp_unit=_unit(options, before, form),
-        timestamp_format=_format(options, before),
-        timezone=timezone,
+        timestamp_format=_format(options, before, form),
+        timezone=timezone or (form and form.timezone) or None,
         join=before.get("join") if options.join is None else options.join.name,
         on=options.on or before.get("on"),
-        where=tuple(filter(None, before.get("where") or () if options.where is None else options.where)),
+        where=tuple(filter(None, filters.where or () if options.where is None else options.where)),
         min_rating=_first(options.min_rating, filters.min_rating),
         min_user_interactions=_first(
             options.min_user_interactions, options.min_interactions, filters.min_user_interactions
@@ -301,11 +302,11 @@ def _unit(options: PreprocessOptions, before: Mapping[str, Any], form: SourceFil
     return next((unit for unit in TIME_UNITS if asked == unit), None)
 
 
-def _format(options: PreprocessOptions, before: Mapping[str, Any]) -> str | None:
-    """Return the format of times where they are no numbers of a unit: as asked for, else as before."""
+def _format(options: PreprocessOptions, before: Mapping[str, Any], form: SourceFiles | None) -> str | None:
+    """Return the format of times where they are no numbers of a unit: as asked for, else as before or as the form."""
     if options.timestamp_unit is not None or options.timestamp_format in EPOCH_FORMATS:
         return None
-    return options.timestamp_format or before.get("timestamp_format")
+    return options.timestamp_format or before.get("timestamp_format") or (form and form.timestamp_format) or None
 
 
 def _first(*values: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a published file must contain: its SHA-256, or git's id of it, and its size."""
+"""What a published file must contain: its SHA-256, or another checksum where only that is published, and its size."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ class Pin:
     Attributes:
         sha256: of its bytes; "" where nobody has recorded it.
         git_blob: git's id of the content, the SHA-1 of "blob SIZE", a zero byte and the bytes; "" where not known.
+        md5: of its bytes, where its makers publish only that; it tells damage, and https is what keeps strangers out.
         bytes: its size; None where not known.
     """
 
     sha256: str = ""
     git_blob: str = ""
+    md5: str = ""
     bytes: int | None = None
 
     @property
     def known(self) -> bool:
         """Whether a checksum tells the file from any other."""
-        return bool(self.sha256 or self.git_blob)
+        return bool(self.sha256 or self.git_blob or self.md5)
 
     def fault(self, path: Path) -> str:
         """Return how a file differs, as "sha256 0123..., expected 4567..."; "" if it is the one.
@@ -42,8 +44,13 @@ class Pin:
             size = path.stat().st_size
             if self.bytes is not None and size != self.bytes:
                 return f"{size:,} bytes, expected {self.bytes:,}"
-            digests = {"sha256": hashlib.sha256(), "git blob": hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)}
-            wanted = {name: value for name, value in (("sha256", self.sha256), ("git blob", self.git_blob)) if value}
+            digests = {
+                "sha256": hashlib.sha256(),
+                "git blob": hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False),
+                "md5": hashlib.md5(usedforsecurity=False),
+            }
+            known = {"sha256": self.sha256, "git blob": self.git_blob, "md5": self.md5}
+            wanted = {name: value for name, value in known.items() if value}
             if not wanted:
                 return ""
             with open(path, "rb") as file:
@@ -78,6 +85,8 @@ class Download(Pin):
             raise ValueError(f"sha256 {self.sha256!r} has not 64 digits 0-9 and a-f")
         if not re.fullmatch("([0-9a-f]{40})?", self.git_blob):
             raise ValueError(f"git_blob {self.git_blob!r} has not 40 digits 0-9 and a-f")
+        if not re.fullmatch("([0-9a-f]{32})?", self.md5):
+            raise ValueError(f"md5 {self.md5!r} has not 32 digits 0-9 and a-f")
 
     @property
     def name(self) -> str:

@@ -9,17 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from adrec_cli.artifacts.manifest import DATASET_NAME
-from adrec_cli.data.datasets import (
-    DatasetSpec,
-    Expected,
-    Filters,
-    ItemFile,
-    SourceFiles,
-    dataset_names,
-    load_dataset_spec,
-)
+from adrec_cli.data.datasets import DatasetSpec, Expected, Filters, ItemFile, SourceFiles
 from adrec_cli.data.demo import DEMO_SEED, DEMO_VERSION
 from adrec_cli.data.fetching import Fetching
+from adrec_cli.data.named_datasets import dataset_names, is_named, load_dataset_spec
 from adrec_cli.data.options import PreprocessOptions, Settings, settle, spell_command
 from adrec_cli.data.own_folders import download_folder, former_folder
 from adrec_cli.data.raw_files import FoundFiles, Places, expand_path, find_item_file, find_source
@@ -120,7 +113,7 @@ def make_plan(
     """
     command = spell_command(source, options)
     remembered = None if remembered is None else remembered.without(vars(options))
-    if source in dataset_names():
+    if is_named(source):
         spec = load_dataset_spec(source)
         found, item = _find_named(spec, places_of(spec, raw, workspace), options, fetch, on_event)
         plan = _plan_named(spec, found, item, options, inherited)
@@ -200,7 +193,7 @@ def planned_name(source: str, options: PreprocessOptions) -> str:
     Raises:
         UsageError: it cannot be one.
     """
-    if source not in dataset_names():
+    if not is_named(source):
         return _own_name(source, options.name)[0]
     variant = "" if options.variant is None else f"-{options.variant}"
     return check_name(options.name or f"{load_dataset_spec(source).name}{variant}")

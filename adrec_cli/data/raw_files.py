@@ -152,7 +152,8 @@ def _not_here(
     """Return the error that says where the files were looked for and how they come here."""
     looked = ", ".join(str(folder) for folder in [*places.given(spec.name), places.cache][:2])
     wanted = " or ".join(" + ".join(form.files) for form in spec.sources)
-    hint = f"get it from {spec.homepage or 'its makers'} and name its folder with --raw"
+    how = f" ({spec.by_hand})" if spec.by_hand else ""
+    hint = f"get it from {spec.homepage or 'its makers'}{how} and name its folder with --raw"
     if published is not None:
         address = published.published[0].urls[0]
         hint = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.config import build, merged, option_names, read_preset, read_toml, require_known
-from adrec_cli.data.datasets import dataset_names, load_dataset_spec
+from adrec_cli.data.named_datasets import dataset_names, load_dataset_spec
 from adrec_cli.errors import UsageError
 from adrec_cli.models.registry import model_entry
 from adrec_cli.training.stages import STAGES, Stage, TrainingConfig, default_training, require_compatible

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.report import Evaluation
-from adrec_cli.data.datasets import Filters, dataset_names, load_dataset_spec
+from adrec_cli.data.datasets import Filters
+from adrec_cli.data.named_datasets import load_dataset_spec, named_source
 from adrec_cli.data.options import PreprocessOptions, settle
 from adrec_cli.experiments.experiment import compose, dataset_recipe
 from adrec_cli.sweeping.option_keys import as_settings
@@ -38,13 +39,16 @@ def preprocess_command(manifest: Manifest, *, has_item_file: bool) -> str:
     given, name = manifest.parameters, manifest.dataset
     words = ["adrec", "preprocess"]
     filters = Filters()
-    if name in dataset_names():
-        words.append(name)
-        filters = load_dataset_spec(name).filters
+    source = named_source(name)
+    if source is not None:
+        words.append(source)
+        filters = load_dataset_spec(source).filters
         if given.get("variant"):
             words += ["--variant", str(given["variant"])]
-            variant = load_dataset_spec(name).variants.get(str(given["variant"]))
+            variant = load_dataset_spec(source).variants.get(str(given["variant"]))
             filters = filters if variant is None else variant.filters
+        if tuple(given.get("where") or ()) != tuple(filters.where or ()):
+            words += _conditions(given.get("where") or [""])
     else:
         files = [str(source.get("name")) for source in manifest.sources if source.get("name") != given.get("join")]
         words += files[:1]
@@ -53,7 +57,7 @@ def preprocess_command(manifest: Manifest, *, has_item_file: bool) -> str:
         words += _flags({key: given.get(key) for key in _READING if given.get(key) is not None})
         if given.get("header") is not None:
             words.append("--header" if given["header"] else "--no-header")
-        words += [word for condition in given.get("where") or () for word in ("--where", str(condition))]
+        words += _conditions(given.get("where") or ())
         words += ["--keep-blanks"] if given.get("keep_blanks") else []
     usual = settle(PreprocessOptions(), None, dataclasses.replace(filters, split=None)).parameters()
     usual["split"] = filters.split
@@ -101,6 +105,10 @@ def _differing(tables: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str,
         elif key not in usual or usual[key] != value:
             found[key] = value
     return found
+
+
+def _conditions(conditions: Iterable[Any]) -> list[str]:
+    return [word for condition in conditions for word in ("--where", str(condition))]
 
 
 def _flags(options: Mapping[str, Any]) -> list[str]:

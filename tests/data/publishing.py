@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from adrec_cli.data import datasets, download, plan
+from adrec_cli.data import download, named_datasets, plan
 from adrec_cli.data.datasets import DatasetSpec, ItemFile, SourceFiles
 from adrec_cli.data.pins import Download
 
@@ -149,11 +149,12 @@ def _pinned(one: Download, content: bytes) -> Download:
         one,
         sha256=hashlib.sha256(content).hexdigest() if one.sha256 else "",
         git_blob=blob if one.git_blob else "",
+        md5=hashlib.md5(content, usedforsecurity=False).hexdigest() if one.md5 else "",
         bytes=len(content) if one.bytes is not None else None,
     )
 
 
-def use(spec: DatasetSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a description stand in for the shipped one of its name."""
-    shipped = datasets.load_dataset_spec
-    monkeypatch.setattr(plan, "load_dataset_spec", lambda name: spec if name == spec.name else shipped(name))
+def use(spec: DatasetSpec, monkeypatch: pytest.MonkeyPatch, typed: str = "") -> None:
+    """Let a description stand in for the shipped one of its name, or of what is typed for it."""
+    shipped = named_datasets.load_dataset_spec
+    monkeypatch.setattr(plan, "load_dataset_spec", lambda name: spec if name == (typed or spec.name) else shipped(name))

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.manifest import read_manifest
-from adrec_cli.data.datasets import load_dataset_spec
+from adrec_cli.data.named_datasets import load_dataset_spec
 from adrec_cli.errors import InputError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, preprocess
 from tests.data.publishing import Publisher, publish, publisher, use

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pytest
 
 from adrec_cli.data import download
-from adrec_cli.data.datasets import dataset_names, load_dataset_spec
 from adrec_cli.data.download import _SafeRedirects, extract_member
+from adrec_cli.data.named_datasets import dataset_names, load_dataset_spec
 from adrec_cli.data.reading import read_limits
 from adrec_cli.errors import InputError
 from tests.robustness.processes import typed_here

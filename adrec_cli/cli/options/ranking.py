@@ -126,8 +126,8 @@ class Looking:
         Raises:
             UsageError: it names published negatives of another part.
         """
-        from adrec_cli.data.datasets import load_dataset_spec
         from adrec_cli.data.fetching import Fetching
+        from adrec_cli.data.named_datasets import load_dataset_spec
         from adrec_cli.data.named_negatives import find_negatives, names_negatives
 
         if not names_negatives(text):

@@ -1,0 +1,259 @@
+"""The data sets that have a name: one TOML each, those adrec comes with and the user's own.
+
+A file `NAME.by-PARAMETER.toml` describes several data sets: `{PARAMETER}` in it stands for VALUE where `NAME:VALUE` is
+typed.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from adrec_cli.artifacts.atomic import storage_error, write_bytes
+from adrec_cli.artifacts.manifest import DATASET_NAME
+from adrec_cli.data.datasets import DatasetSpec
+from adrec_cli.data.own_folders import OWN_DATASETS_VARIABLE, download_folder, former_folder, own_datasets_folder
+from adrec_cli.data.toml_tables import build
+from adrec_cli.errors import InputError, UsageError
+
+_ENDING: Final = ".toml"
+_BY: Final = ".by-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedDataset:
+    """A named data set in a list.
+
+    Attributes:
+        name: of its folder in a workspace.
+        source: what is typed, with the parameter in capitals: amazon-2023:CATEGORY.
+        title, licence: for people.
+        files: "cached" (downloaded already), "download", "download, unchecked" (needs --download-sha256), "by hand"
+            or "generated".
+        bytes: that are downloaded; None where it is not known.
+        interactions: that are expected, None where nobody knows.
+        checked: whether adrec's tests have seen the expected counts come out.
+    """
+
+    name: str
+    source: str
+    title: str
+    licence: str
+    files: str
+    bytes: int | None
+    interactions: int | None
+    checked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddedDataset:
+    """A description the user has added: the name of the data set, what is typed for it, and where it is kept."""
+
+    name: str
+    source: str
+    path: Path
+
+
+def dataset_folder() -> Path:
+    """Return the folder of the TOML files: in the installed package, else in the source checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "datasets"
+    return installed if installed.is_dir() else package.parent / "datasets"
+
+
+def dataset_names() -> list[str]:
+    """Return the names of all data sets adrec knows, sorted, without those that have a parameter."""
+    return sorted(name for name in _files() if _BY not in name)
+
+
+def parametrised_names() -> dict[str, str]:
+    """Return the names that take a value behind a colon, and what the value is: {"amazon-2023": "category"}."""
+    found = [name.partition(_BY) for name in _files() if _BY in name]
+    return {name: parameter for name, _, parameter in sorted(found)}
+
+
+def is_named(text: str) -> bool:
+    """Return whether a text names a data set, perhaps with a value behind a colon."""
+    name, colon, value = text.partition(":")
+    return text in _files() or bool(colon and value and name in parametrised_names())
+
+
+def named_source(dataset: str) -> str | None:
+    """Return what is typed for a data set of the workspace if it is a named one: amazon-2023:Books; else None."""
+    if dataset in dataset_names():
+        return dataset
+    for name in parametrised_names():
+        value = dataset.removeprefix(f"{name}-")
+        parameter = describe_dataset(name).parameter
+        if value != dataset and parameter is not None and value in parameter.values:
+            return f"{name}:{value}"
+    return None
+
+
+def load_dataset_spec(name: str) -> DatasetSpec:
+    """Read the description of a named data set.
+
+    Raises:
+        UsageError: there is none of that name, or its parameter has no such value.
+        InputError: its TOML is damaged or has an unknown key.
+    """
+    base, _, value = name.partition(":")
+    parameters = parametrised_names()
+    if base in parameters:
+        return read_dataset_spec(_files()[f"{base}{_BY}{parameters[base]}"], value)
+    if name not in dataset_names():
+        known = [*dataset_names(), *(f"{one}:{what.upper()}" for one, what in parameters.items())]
+        raise UsageError(
+            f"there is no data set named {name!r}", hint=f"one of: {', '.join(known)}; or the path of a file"
+        )
+    return read_dataset_spec(_files()[name])
+
+
+def describe_dataset(name: str) -> DatasetSpec:
+    """Read the description of a named data set; of one with a parameter as it stands, if no value is given.
+
+    Raises:
+        as `load_dataset_spec`.
+    """
+    parameters = parametrised_names()
+    if name not in parameters:
+        return load_dataset_spec(name)
+    content = _read_toml(_files()[f"{name}{_BY}{parameters[name]}"])
+    return _build(_files()[f"{name}{_BY}{parameters[name]}"], {**_unfilled(content), "name": name})
+
+
+def read_dataset_spec(path: Path, value: str | None = None) -> DatasetSpec:
+    """Read and check one TOML file.
+
+    Args:
+        path: named `NAME.toml`, or `NAME.by-PARAMETER.toml`.
+        value: of the parameter.
+
+    Raises:
+        UsageError: the parameter has no such value.
+        InputError: it is damaged, or a key is unknown, missing or of the wrong type.
+        StorageError: it cannot be read.
+    """
+    content = _read_toml(path)
+    name, by, parameter = path.stem.partition(_BY)
+    if not by:
+        return _build(path, {**content, "name": name})
+    known = _build(path, {**_unfilled(content), "name": name}).parameter
+    if known is None:
+        raise InputError(f"{path}: there is no [parameter]", hint=f"say which values {parameter} has")
+    if value is None or value not in known.values:
+        raise UsageError(
+            f"{name} has no {parameter} {value!r}" if value else f"{name} is many data sets, one per {parameter}",
+            hint=f"for example {name}:{next(iter(known.values))}; all are told by: adrec datasets show {name}",
+        )
+    texts = {parameter: value, **known.values[value]}
+    return replace(_build(path, {**_fill(content, texts), "name": f"{name}-{value}"}), parameter=None)
+
+
+def list_named(workspace: Path) -> tuple[list[ListedDataset], list[str]]:
+    """Return all named data sets, and a line about each whose description is damaged."""
+    listed, damaged = [], []
+    parameters = parametrised_names()
+    for name in sorted([*dataset_names(), *parameters]):
+        try:
+            spec = describe_dataset(name)
+        except InputError as error:
+            damaged.append(error.message)
+            continue
+        form = next((form for form in spec.sources if form.published), None)
+        sizes = [one.bytes for one in form.published] if form is not None else [0]
+        listed.append(
+            ListedDataset(
+                name=name,
+                source=f"{name}:{parameters[name].upper()}" if name in parameters else name,
+                title=spec.title,
+                licence=spec.licence,
+                files=_how(spec, workspace),
+                bytes=None if None in sizes else sum(size or 0 for size in sizes),
+                interactions=spec.expected.interactions,
+                checked=spec.expected.checked,
+            )
+        )
+    return listed, damaged
+
+
+def add_own_dataset(path: Path) -> AddedDataset:
+    """Check a description and keep it with the user's own.
+
+    Raises:
+        UsageError: its name is taken, cannot be a data set's, or there is no home folder.
+        InputError: it is damaged. StorageError: it cannot be read or kept.
+    """
+    name, by, parameter = path.stem.partition(_BY)
+    if path.suffix != _ENDING or not re.fullmatch(DATASET_NAME, name) or (by and not re.fullmatch(r"\w+", parameter)):
+        raise UsageError(
+            f"{path.name} does not name a data set", hint=f"call it NAME{_ENDING}, with letters, digits, '-' and '_'"
+        )
+    shipped = [one.stem.partition(_BY)[0] for one in dataset_folder().glob(f"*{_ENDING}")]
+    if name in shipped:
+        raise UsageError(f"adrec has a data set named {name} already", hint=f"call it otherwise: my-{name}{_ENDING}")
+    content = _read_toml(path)
+    _build(path, {**_unfilled(content), "name": name})
+    folder = own_datasets_folder()
+    if folder is None:
+        raise UsageError("there is no home folder to keep it in", hint=f"name a folder with {OWN_DATASETS_VARIABLE}")
+    target = folder / path.name
+    write_bytes(target, path.read_bytes())
+    return AddedDataset(name=name, source=f"{name}:{parameter.upper()}" if by else name, path=target)
+
+
+def _how(spec: DatasetSpec, workspace: Path) -> str:
+    """Return how the files of a data set come."""
+    if spec.generated:
+        return "generated"
+    folders = [download_folder(spec.name, workspace), former_folder(spec.name, workspace)]
+    if any(all((folder / name).is_file() for name in form.files) for form in spec.sources for folder in folders):
+        return "cached"
+    form = next((form for form in spec.sources if form.published), None)
+    if form is None:
+        return "by hand"
+    open_pins = spec.parameter is not None and all(spec.parameter.values.values())
+    return "download" if open_pins or all(one.known for one in form.published) else "download, unchecked"
+
+
+def _files() -> dict[str, Path]:
+    """Return the TOML files by their stems; what adrec comes with goes before the user's own."""
+    folders = (own_datasets_folder(), dataset_folder())
+    return {path.stem: path for folder in folders if folder is not None for path in folder.glob(f"*{_ENDING}")}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise storage_error("read", path, error) from error
+    except ValueError as error:
+        raise InputError(f"{path}: {error}", hint="mend the TOML file") from error
+
+
+def _build(path: Path, content: Mapping[str, Any]) -> DatasetSpec:
+    try:
+        spec: DatasetSpec = build(DatasetSpec, content)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: {error}", hint="mend the TOML file") from error
+    return spec
+
+
+def _fill(value: Any, texts: Mapping[str, str]) -> Any:
+    """Return TOML with each {KEY} in its texts replaced; a table of parameters is left as it is."""
+    if isinstance(value, dict):
+        return {key: entry if key == "parameter" else _fill(entry, texts) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_fill(entry, texts) for entry in value]
+    if isinstance(value, str):
+        return re.sub(r"\{([\w-]+)\}", lambda found: texts.get(found[1], found[0]), value)
+    return value
+
+
+def _unfilled(content: dict[str, Any]) -> dict[str, Any]:
+    """Return TOML whose checksums are open as one that has none, so that it can be shown."""
+    return _fill(content, dict.fromkeys(("sha256", "git_blob", "md5"), ""))  # type: ignore[no-any-return]
