@@ -7,19 +7,40 @@ import json
 import subprocess
 import sys
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 from adrec_cli.data.named_datasets import dataset_names
+from adrec_cli.experiments.experiment import compose, dataset_recipe
 from adrec_cli.training.stages import require_compatible
 from tests.benchmarks import accuracy_trials
 from tests.conftest import TINY
 
+RECIPES = {
+    ("adrec-beauty", "adrec"): "beauty-item",
+    ("adrec-baby", "adrec"): "baby-item",
+    ("adrec-beauty", "sasrec"): "sasrec-cuts-s42",
+    ("amazon-beauty", "adrec"): "am-item-frequency",
+    ("amazon-beauty", "sasrec"): "sasrec-am-s42",
+    ("amazon-beauty", "bsarec"): "bsarec-s42",
+    ("ml-1m", "adrec"): "ml-42",
+    ("grocery", "adrec"): "grocery-learned",
+}
+"""The trials that measured the recipes of data sets, by data set and model."""
+FAMILIES = {"adrec-beauty": "adrec-*", "amazon-beauty": "*-s3rec|amazon-*"}
+"""Data sets that were cut by the same people, whose recipes are those of the first."""
+
+
+def known_trials() -> dict[str, dict]:
+    lists = (accuracy_trials.TRIALS, accuracy_trials.TRIALS.with_name("accuracy_recipes.toml"))
+    return {name: trial for path in lists for name, trial in accuracy_trials.read_trials(path).items()}
+
 
 def test_every_trial_is_an_experiment_on_a_named_data_set():
-    trials = accuracy_trials.read_trials(accuracy_trials.TRIALS)
-    assert len(trials) > 30
+    trials = known_trials()
+    assert len(trials) > 60
     for name, trial in trials.items():
         experiment = accuracy_trials.experiment_of(trial)
         assert trial["data"] in dataset_names(), name
@@ -75,3 +96,21 @@ def test_a_trial_whose_time_is_up_is_ranked_by_its_best_weights(workspace, tmp_p
     assert told["valid"]["ndcg@10"] == pytest.approx(best, abs=1e-4)
     assert set(told["test"]) == set(told["test_masked"]) == set(accuracy_trials.METRICS)
     assert len(told["repeats"]) == 21
+
+
+@pytest.mark.parametrize(("dataset", "model"), RECIPES)
+def test_a_recipe_is_what_was_trained(dataset, model):
+    trial = known_trials()[RECIPES[dataset, model]]
+    assert (trial["data"], trial["model_name"]) == (dataset, model)
+    recipe = compose(model, inherited=dataset_recipe(dataset, model))
+    assert recipe.tables() == accuracy_trials.experiment_of(trial).tables()
+
+
+@pytest.mark.parametrize("measured", FAMILIES)
+def test_data_sets_of_one_family_share_their_recipes(measured):
+    family = [name for name in dataset_names() if any(fnmatch(name, part) for part in FAMILIES[measured].split("|"))]
+    assert len(family) > 3
+    models = {model for known, model in RECIPES if known == measured}
+    for name in family:
+        for model in models:
+            assert dataset_recipe(name, model) == dataset_recipe(measured, model), (name, model)
