@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.data import download as downloading
@@ -49,6 +49,7 @@ def find(shop: DatasetSpec, cache: Path, events: Events | None = None, **fetchin
     return find_source(shop, places=places, fetching=Fetching(**fetching), on_event=told.append)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.booleans(), st.booleans())
 def test_a_pin_fits_its_content_and_no_other(content: bytes, with_sha256: bool, with_size: bool) -> None:
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

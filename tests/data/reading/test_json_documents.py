@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.data.reading import json_documents
@@ -97,6 +97,7 @@ values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dic
 objects = st.lists(st.dictionaries(st.text(), values, min_size=1, max_size=4), min_size=2, max_size=8)
 
 
+@settings(deadline=None)
 @given(events=objects, indent=st.sampled_from([None, 0, 2]), in_array=st.booleans(), chunk=st.integers(1, 40))
 def test_every_object_comes_out_as_it_went_in(
     tmp_path_factory: pytest.TempPathFactory,
