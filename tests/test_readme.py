@@ -21,8 +21,16 @@ from adrec_cli.sweeping.ablations import ABLATIONS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [README, *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "adrec_cli").rglob("README.md")))]
-"""README and the pages beside what they describe."""
+EVERYTHING = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in [
+        ROOT / "README.md",
+        *sorted(p for part in ("adrec_cli", "datasets", "tests") for p in (ROOT / part).rglob("*.md")),
+    ]
+}
+"""README and the pages beside what they describe, by path."""
+NIGHTS, PRESETS = EVERYTHING["adrec_cli/promotion/README.md"], EVERYTHING["adrec_cli/presets/README.md"]
+PACKAGE = EVERYTHING["adrec_cli/README.md"]
 
 
 def blocks(language: str, page: str = README) -> list[str]:
@@ -35,7 +43,7 @@ def commands() -> list[list[str]]:
     """Return the arguments of every `adrec ...` in the fenced blocks that show commands."""
     lines = [
         line
-        for page in PAGES
+        for page in EVERYTHING.values()
         for language in ("sh", "crontab")
         for block in blocks(language, page)
         for line in block.replace("\\\n", " ").splitlines()
@@ -45,7 +53,11 @@ def commands() -> list[list[str]]:
     return [words[1:] for words in typed]
 
 
-def test_the_readme_shows_every_command() -> None:
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 250
+
+
+def test_the_pages_show_every_command() -> None:
     root = typer.main.get_command(app)
     assert {words[0] for words in commands()} >= set(root.commands) - {"datasets"}  # type: ignore[attr-defined]
 
@@ -61,7 +73,7 @@ def test_every_command_exists_with_its_flags(words: list[str]) -> None:
 
 
 def test_the_table_of_variants_is_true() -> None:
-    rows = re.findall(r"^\| `((?:model|stages)\.\S+)` \| (.*?) \|", README, re.M)
+    rows = re.findall(r"^\| `((?:model|stages)\.\S+)` \| (.*?) \|", PRESETS, re.M)
     assert len(rows) > 10
     for key, cell in rows:
         values = re.findall(r"`(.+?)`", cell)
@@ -77,12 +89,12 @@ def test_the_table_of_variants_is_true() -> None:
 
 def test_the_ablations_and_their_presets_are_named() -> None:
     for ablation, preset in ABLATIONS.items():
-        assert f"`{ablation}`" in README
-        assert f"`{preset}`" in README
+        assert f"`{ablation}`" in PRESETS
+        assert f"`{preset}`" in PRESETS
 
 
 def test_the_configuration_composes(tmp_path: Path) -> None:
-    (text,) = blocks("toml")
+    (text,) = blocks("toml", PRESETS)
     path = tmp_path / "my.toml"
     path.write_text(text)
     composed = compose("adrec", config=path)
@@ -92,8 +104,8 @@ def test_the_configuration_composes(tmp_path: Path) -> None:
 
 
 def test_the_python_example_is_sound() -> None:
-    (text,) = blocks("python")
-    compile(text, "README.md", "exec")
+    (text,) = blocks("python", PACKAGE)
+    compile(text, "adrec_cli/README.md", "exec")
     for module, names in re.findall(r"^from (adrec_cli\S*) import (.+)$", text, re.M):
         imported = __import__(module, fromlist=["_"])
         assert all(hasattr(imported, name.strip()) for name in names.split(","))
@@ -105,7 +117,7 @@ def test_every_exit_code_is_documented() -> None:
 
 
 def test_the_source_tree_is_there() -> None:
-    tree = next(block for block in blocks("") if block.startswith("adrec_cli/"))
+    tree = next(block for block in blocks("", PACKAGE) if block.startswith("adrec_cli/"))
     folders: list[str] = []
     for line in tree.splitlines():
         depth = (len(line) - len(line.lstrip())) // 2
@@ -116,9 +128,23 @@ def test_the_source_tree_is_there() -> None:
     assert packages <= set(re.findall(r"^  (\w+)/", tree, re.M))
 
 
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", EVERYTHING)
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", EVERYTHING[page]):
+        assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    """By a link of its own or of a page it links to."""
+    reached, left = set(), ["README.md"]
+    while left:
+        page = left.pop()
+        if page in reached or page not in EVERYTHING:
+            continue
+        reached.add(page)
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", EVERYTHING[page]):
+            left.append(os.path.relpath((ROOT / page).parent.joinpath(target).resolve(), ROOT))
+    assert reached == set(EVERYTHING)
 
 
 @pytest.mark.slow

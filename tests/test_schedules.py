@@ -1,4 +1,4 @@
-"""The README's crontab and systemd units: well formed, and what they run can be run."""
+"""The crontab and systemd units: well formed, and what they run can be run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import typer.main
 
 from adrec_cli.cli.app import app
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+NIGHTS = (Path(__file__).parents[1] / "adrec_cli/promotion/README.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
-    return [text for found, text in re.findall(r"^```(\w*)\n(.*?)^```$", README, re.M | re.S) if found == language]
+    return [text for found, text in re.findall(r"^```(\w*)\n(.*?)^```$", NIGHTS, re.M | re.S) if found == language]
 
 
 def unit(text: str) -> configparser.ConfigParser:

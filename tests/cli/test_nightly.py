@@ -15,7 +15,7 @@ import pytest
 
 from adrec_cli.artifacts.lock import exclusive
 from tests.cli.conftest import TINY, Adrec, write_shop
-from tests.test_readme import README, blocks
+from tests.test_readme import NIGHTS, blocks
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def taken(installed: Path) -> list[str]:
 
 def test_the_crontab_of_the_readme(installed: Path) -> None:
     """A night that finds the lock taken loses nothing: the next one takes its file, whatever it is called by then."""
-    (line,) = blocks("crontab")[0].splitlines()
+    (line,) = blocks("crontab", NIGHTS)[0].splitlines()
     with exclusive(installed / "workspace/shop/adrec", "train shop"):
         locked = as_cron(line.replace("--wait 3600", "--wait 1"), installed.parent)
     assert locked.returncode == 5
@@ -149,7 +149,11 @@ def test_the_crontab_of_the_readme(installed: Path) -> None:
 
 
 def test_the_systemd_units_of_the_readme(installed: Path, tmp_path: Path) -> None:
-    units = {name: text for text in blocks("ini") for name in re.findall(r"^# /etc/systemd/system/(\S+)$", text, re.M)}
+    units = {
+        name: text
+        for text in blocks("ini", NIGHTS)
+        for name in re.findall(r"^# /etc/systemd/system/(\S+)$", text, re.M)
+    }
     assert set(units) == {"adrec.service", "adrec.timer"}
     for name, text in units.items():
         (tmp_path / name).write_text(text.replace("/srv/shop", str(installed)))
@@ -166,4 +170,4 @@ def test_the_systemd_units_of_the_readme(installed: Path, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert {row["level"] for row in log(done.stderr)} == {"info"}
     assert taken(installed) == ["shop.csv", "today.csv"]
-    assert "journalctl -u adrec" in README
+    assert "journalctl -u adrec" in NIGHTS
