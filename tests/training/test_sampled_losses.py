@@ -16,6 +16,7 @@ from adrec_cli.training import sampled_losses
 from adrec_cli.training.losses import catalogue_cross_entropy
 from adrec_cli.training.ranking_loss import RankingLoss
 from adrec_cli.training.sampled_losses import (
+    SAMPLED_LOSSES,
     bce,
     bpr_max,
     gbce,
@@ -206,6 +207,10 @@ def test_an_item_that_is_its_own_only_negative_costs_no_more_than_nothing():
     negative = negative_scores(torch.ones(1, 3), vectors, torch.tensor([1, 1]), torch.tensor([1]))
     assert sampled_softmax(torch.tensor([3.0]), negative).item() == 0
     assert bce(torch.tensor([3.0]), negative).item() == pytest.approx(math.log(1 + math.exp(-3)) / 3)
+
+
+def test_the_names_are_those_of_the_functions():
+    assert ("ce", *SAMPLED_LOSSES) == RANKING_LOSSES
 
 
 def test_a_loss_without_a_function_is_refused_where_it_is_looked_up():
