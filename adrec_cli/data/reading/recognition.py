@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,6 +16,7 @@ from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.data.reading.column_names import known_column
 from adrec_cli.data.reading.decoding import Decoded
 from adrec_cli.data.reading.header import assume_names, has_header
+from adrec_cli.data.reading.preamble import split_preamble
 from adrec_cli.data.reading.table import Layout, Table
 from adrec_cli.data.reading.time_shapes import find_shape
 from adrec_cli.errors import InputError, UsageError
@@ -68,6 +70,14 @@ def recognise(
         )
     if decoded.columns:
         return _recognise_delimited(decoded, lines, ",", header=False, columns=decoded.columns)
+    preamble = split_preamble(lines)
+    if preamble.notes:
+        lines = preamble.lines
+        separator = separator or preamble.separator or _find_separator(lines, decoded.path)
+        if header is None:
+            header = has_header(_rows(lines, separator)[: SAMPLE_ROWS + 1], decoded.path, named=named)
+        table = _recognise_delimited(decoded, lines, separator, header=header, columns=columns)
+        return replace(table, notes=(*preamble.notes, *table.notes))
     _refuse_counts(lines, decoded.path)
     if sequences and _may_be_sequences(lines, separator or ""):
         return _recognise_sequences(decoded, lines, separator or "")
