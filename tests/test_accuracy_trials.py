@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
+import re
+import statistics
 import subprocess
 import sys
 import time
@@ -18,6 +21,8 @@ from adrec_cli.training.stages import require_compatible
 from tests.benchmarks import accuracy_trials
 from tests.conftest import TINY
 
+RESULTS = accuracy_trials.TRIALS.with_name("accuracy_results.csv")
+PAGE = accuracy_trials.TRIALS.with_name("accuracy.md")
 RECIPES = {
     ("adrec-beauty", "adrec"): "beauty-item",
     ("adrec-baby", "adrec"): "baby-item",
@@ -114,3 +119,46 @@ def test_data_sets_of_one_family_share_their_recipes(measured):
     for name in family:
         for model in models:
             assert dataset_recipe(name, model) == dataset_recipe(measured, model), (name, model)
+
+
+def trainings() -> list[dict[str, str]]:
+    with RESULTS.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_training_is_of_a_known_trial():
+    trials = known_trials()
+    for one in trainings():
+        trial = trials[one["trial"]]
+        assert (one["data"], one["model"]) == (trial["data"], trial["model_name"]), one["trial"]
+
+
+def page_rows() -> list[tuple[str, str, str, list[str]]]:
+    """Data and protocol, model, trial and cells of the table of all figures."""
+    section = PAGE.read_text().split("## All figures", 1)[1].split("\n## ", 1)[0]
+    rows, protocol = [], ""
+    for line in section.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 8 and (named := re.search(r"`(\S+)`", cells[1])):
+            protocol = cells[0] or protocol
+            rows.append((protocol, cells[1], named[1], cells[2:]))
+    return rows
+
+
+@pytest.mark.parametrize(("protocol", "model", "trial", "cells"), page_rows())
+def test_the_figures_of_the_page_are_those_of_the_trainings(protocol, model, trial, cells):
+    seeds = [one for one in trainings() if re.fullmatch(rf"{re.escape(trial)}(-s?\d\d)?", one["trial"])]
+    assert len(seeds) == (1 if "one seed" in model else 3)
+    assert {one["data"] for one in seeds} == {protocol.split(",")[0]}
+    assert ("*" in model) == any(one["cut_short"] == "yes" for one in seeds)
+    part = "masked" if ", masked" in protocol else "test"
+    for metric, cell in zip(accuracy_trials.METRICS, cells, strict=True):
+        values = [float(one[f"{part}_{metric}"]) for one in seeds]
+        mean, _, spread = cell.partition(" ±")
+        assert float(mean) == pytest.approx(statistics.mean(values), abs=0.006)
+        assert bool(spread) == (len(values) > 1)
+        assert not spread or float(spread) == pytest.approx(statistics.stdev(values), abs=0.006)
+
+
+def test_the_table_of_all_figures_is_read():
+    assert len(page_rows()) > 12

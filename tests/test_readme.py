@@ -130,8 +130,47 @@ def test_the_source_tree_is_there() -> None:
 
 @pytest.mark.parametrize("page", EVERYTHING)
 def test_links_lead_somewhere(page: str) -> None:
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", EVERYTHING[page]):
-        assert (ROOT / page).parent.joinpath(target).exists(), target
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", EVERYTHING[page]):
+        path = (ROOT / page).parent.joinpath(target) if target else ROOT / page
+        assert path.exists(), target
+        if anchor:
+            assert anchor in anchors(path.read_text(encoding="utf-8")), f"{target}#{anchor}"
+
+
+def anchors(page: str) -> list[str]:
+    """Return what the headings of a page are linked by."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page, flags=re.M | re.S), re.M)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def benchmarks() -> list[list[str]]:
+    """Return module and arguments of every `python -m tests...` of the pages."""
+    lines = [
+        line
+        for page in EVERYTHING.values()
+        for block in blocks("sh", page)
+        for line in block.replace("\\\n", " ").splitlines()
+        if line.startswith("python -m tests.")
+    ]
+    return [shlex.split(line, comments=True)[2:] for line in lines]
+
+
+@pytest.mark.parametrize("words", benchmarks(), ids=" ".join)
+def test_every_benchmark_exists_with_its_flags(words: list[str]) -> None:
+    path = ROOT.joinpath(*words[0].split("."))
+    source = (path / "__main__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
+    for word in words[1:]:
+        assert not word.startswith("--") or f'"{word}"' in source, word
+        assert not word.startswith("tests/") or (ROOT / word).exists(), word
+
+
+def test_the_pages_name_trials_that_are_listed() -> None:
+    lists = [path.read_text() for path in (ROOT / "tests/benchmarks").glob("accuracy_*.toml")]
+    for words in benchmarks():
+        for name in words[words.index("--only") + 1 :] if "--only" in words else []:
+            if name.startswith("--"):
+                break
+            assert any(f'name = "{name}"' in text for text in lists), name
 
 
 def test_the_readme_leads_to_every_page() -> None:
