@@ -13,6 +13,7 @@ from adrec_cli.cli.bench import bench
 from adrec_cli.cli.clean import clean
 from adrec_cli.cli.command import add_command, typeable
 from adrec_cli.cli.compare import compare
+from adrec_cli.cli.convert import convert
 from adrec_cli.cli.datasets import add_dataset, list_datasets, show_dataset
 from adrec_cli.cli.evaluate import evaluate
 from adrec_cli.cli.export import export
@@ -81,6 +82,10 @@ add_command(
         "adrec preprocess shop.csv --user-column customer --item-column sku --timestamp-column 3",
         "adrec preprocess ml-1m --split time --valid-from 2000-11-01 --test-from 2000-12-01",
     ],
+)  # fmt: skip
+add_command(
+    app, convert, panel=DATA,
+    examples=["adrec convert grocery --to recbole --out for-recbole", "adrec convert shop --to csv --out shop-csv"],
 )  # fmt: skip
 add_command(
     app, pretrain, panel=TRAINING,

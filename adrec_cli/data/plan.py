@@ -126,11 +126,7 @@ def make_plan(
     paths = tuple(expand_path(source))
     name, notes = _own_name(source, options.name)
     item, item_notes = _own_item_file(options, remembered, paths)
-    by_part = {_PARTS[_stem(path)]: path for path in paths if _stem(path) in _PARTS}
-    parts = None
-    if len(by_part) == 3:
-        # A folder of a published split may hold more than its three parts: item files, say.
-        parts, paths = (0, 1, 2), tuple(by_part[part] for part in range(3))
+    parts, paths = _find_parts(paths)
     settings = settle(options, None, Filters(), inherited)
     join, join_notes = find_join(options.join, settings, remembered, paths)
     return Plan(
@@ -153,6 +149,28 @@ def make_plan(
 def places_of(spec: DatasetSpec, raw: Path | None, workspace: Path) -> Places:
     """Return where the files of a named data set are looked for."""
     return Places(raw=raw, cache=download_folder(spec.name, workspace), former=former_folder(spec.name, workspace))
+
+
+def _find_parts(paths: tuple[Path, ...]) -> tuple[tuple[int, ...] | None, tuple[Path, ...]]:
+    """Return 0, 1, 2 and the files of a split that is published as train, valid and test; else None and all files.
+
+    A folder of such a split may hold more than its three parts: item files, say.
+    """
+    by_part: dict[int, Path] = {}
+    twice: list[tuple[Path, Path]] = []
+    for path in paths:
+        if (part := _PARTS.get(_stem(path))) is not None:
+            if part in by_part:
+                twice.append((by_part[part], path))
+            by_part[part] = path
+    if len(by_part) != 3:
+        return None, paths
+    if twice:
+        first, second = twice[0]
+        raise InputError(
+            f"{first} and {second.name} are both of the same part of a split", hint="leave one file per part there"
+        )
+    return (0, 1, 2), tuple(by_part[part] for part in range(3))
 
 
 def find_join(
@@ -309,7 +327,8 @@ def _own_item_file(
 
 
 def _stem(path: Path) -> str:
-    return _ENDINGS.sub("", path.name).lower()
+    """Return what says which part a file is: "train" of train.csv and of RecBole's shop.train.inter."""
+    return _ENDINGS.sub("", path.name).lower().rpartition(".")[2]
 
 
 def _own_name(source: str, asked: str | None) -> tuple[str, tuple[str, ...]]:

@@ -1,0 +1,62 @@
+"""`adrec convert`: a preprocessed data set in the form of another library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from adrec_cli.artifacts.dataset import verify_dataset
+from adrec_cli.artifacts.literal_paths import literal
+from adrec_cli.artifacts.manifest import read_manifest
+from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.data.interchange import FORMS, Exchanged
+from adrec_cli.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertResult:
+    """What was written.
+
+    Attributes:
+        dataset: that was converted.
+        form: of the files.
+        files: in the order they were written.
+        command: that makes the data set of them again.
+    """
+
+    dataset: str
+    form: str
+    files: tuple[Path, ...]
+    command: str
+
+
+def convert(dataset: str | None = None, *, to: str, out: Path, workspace: Path) -> ConvertResult:
+    """Write a data set's events, split and items for another library; `adrec preprocess` reads them back as they are.
+
+    Args:
+        dataset: in the workspace; None takes the only one.
+        to: a name in `FORMS`.
+        out: folder for the files.
+        workspace: folder of all data sets.
+
+    Raises:
+        UsageError: the form is unknown, or a file would replace an artifact.
+        InputError: the form cannot hold the data set.
+        ArtifactError: the data set is missing or damaged. StorageError: it cannot be written.
+    """
+    if to not in FORMS:
+        raise UsageError(f"--to {to!r} is no form", hint=f"one of: {', '.join(FORMS)}")
+    folder = Workspace(workspace).dataset_folder(dataset)
+    manifest = read_manifest(folder)
+    files = verify_dataset(folder, manifest)
+    data = Exchanged(
+        name=manifest.dataset,
+        sequences=pl.read_parquet(literal(files.sequences)),
+        items=pl.read_parquet(literal(files.items)),
+        timed=manifest.statistics["first_time"] is not None,
+        keep_blanks=bool(manifest.parameters.get("keep_blanks")),
+    )
+    written = FORMS[to](data, out)
+    return ConvertResult(dataset=manifest.dataset, form=to, files=written.files, command=written.command)
