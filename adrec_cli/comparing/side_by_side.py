@@ -9,6 +9,7 @@ import numpy as np
 
 from adrec_cli.artifacts.ranks import TargetRanks
 from adrec_cli.artifacts.report import Evaluation
+from adrec_cli.artifacts.training_log import TrainingCosts
 from adrec_cli.errors import UsageError
 from adrec_cli.ranking.bootstrap import Values, bootstrap_intervals
 from adrec_cli.ranking.metrics import CUTOFFS, METRICS, metric_of_users
@@ -30,7 +31,9 @@ class ComparedModel:
         spread: standard deviation of each over the seeds; empty with one.
         differences: by metric, to the reference; empty for the reference itself.
         seeds: of the trainings.
-        training_seconds: of one training, from the logs of its stages; None where they do not tell.
+        training_seconds, processor_seconds, epochs: of one training, from the logs of its stages; None where they do
+            not tell.
+        tried: settings of it that sweeps and searches on these data have tried.
         seconds_per_user: of ranking one target.
         parameters: numbers in the model.
         reports: files with everything else.
@@ -45,6 +48,9 @@ class ComparedModel:
     differences: dict[str, Difference]
     seeds: list[int]
     training_seconds: float | None
+    processor_seconds: float | None
+    epochs: float | None
+    tried: int
     seconds_per_user: float
     parameters: int
     reports: list[str]
@@ -81,16 +87,18 @@ class Measured:
     Attributes:
         name: as asked for; model: registered.
         seeds: of the trainings; empty for MostPopular.
-        training_seconds: of each training; None where it is not known.
+        costs: of each training; None where they are not known.
         evaluations, ranks: one a seed.
+        tried: settings that sweeps and searches have tried.
     """
 
     name: str
     model: str
     seeds: list[int]
-    training_seconds: list[float | None]
+    costs: list[TrainingCosts | None]
     evaluations: list[Evaluation]
     ranks: list[TargetRanks]
+    tried: int = 0
 
     def values(self, metric: str) -> Values:
         """Return the metric of each user, averaged over the seeds."""
@@ -186,7 +194,6 @@ def _model(measured: Measured, differences: dict[str, Difference]) -> ComparedMo
         spread = {name: float(np.std(values, ddof=1)) for name, values in by_name.items()}
         bounds = bootstrap_intervals(np.column_stack([measured.values(name) for name in METRIC_NAMES]))
         intervals = dict(zip(METRIC_NAMES, bounds.tolist(), strict=True))
-    known = [seconds for seconds in measured.training_seconds if seconds is not None]
     return ComparedModel(
         name=measured.name,
         model=measured.model,
@@ -196,11 +203,19 @@ def _model(measured: Measured, differences: dict[str, Difference]) -> ComparedMo
         spread=spread,
         differences=differences,
         seeds=measured.seeds,
-        training_seconds=float(np.mean(known)) if known and len(known) == len(measured.seeds) else None,
+        training_seconds=_mean([None if costs is None else costs.seconds for costs in measured.costs]),
+        processor_seconds=_mean([None if costs is None else costs.processor_seconds for costs in measured.costs]),
+        epochs=_mean([None if costs is None else costs.epochs for costs in measured.costs]),
+        tried=measured.tried,
         seconds_per_user=float(np.mean([one.seconds / one.cases for one in evaluations])),
         parameters=evaluations[0].parameters,
         reports=[one.path for one in evaluations],
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(values) else None
 
 
 def of_users(ranks: TargetRanks, metric: str) -> Values:

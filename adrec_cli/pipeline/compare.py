@@ -10,9 +10,9 @@ from pathlib import Path
 from adrec_cli.artifacts.report import Evaluation, read_ranks
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.comparing.contenders import Contender, all_contenders, named_contenders
+from adrec_cli.comparing.costs import training_costs
 from adrec_cli.comparing.seeds import train_with_seeds
 from adrec_cli.comparing.side_by_side import METRIC_NAMES, Measured, ModelComparison, side_by_side
-from adrec_cli.comparing.training_time import training_seconds
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.evaluating.evaluation import evaluate_opened, stored_evaluation
 from adrec_cli.evaluating.options import EvaluationOptions
@@ -24,6 +24,7 @@ from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import is_sampled
 from adrec_cli.ranking.merging import SINGLE
 from adrec_cli.runtime import StopRequest
+from adrec_cli.sweeping.tried import tried_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +96,8 @@ def compare(
         contenders = named_contenders(dataset, options.models, may_be_missing=options.seeds > 0)
     else:
         contenders, left_out = all_contenders(dataset)
+    tried, damaged = tried_settings(dataset.folder)
+    left_out += damaged
     measured = []
     for contender in contenders:
         checkpoints: list[Checkpoint | None] = [contender.checkpoint]
@@ -109,7 +112,7 @@ def compare(
         if found is None:
             left_out.append(f"{contender.name} is left out: it is not evaluated so, or has changed since")
         else:
-            measured.append(found)
+            measured.append(dataclasses.replace(found, tried=tried[contender.model]))
     if not measured:
         raise ArtifactError("nothing to compare: no model is evaluated so", hint="leave out --no-evaluate")
     return side_by_side(
@@ -137,7 +140,7 @@ def _measured(
         name=contender.name,
         model=contender.model,
         seeds=[checkpoint.metadata.seed for checkpoint in trained],
-        training_seconds=[training_seconds(checkpoint) for checkpoint in trained],
+        costs=[training_costs(checkpoint) for checkpoint in trained],
         evaluations=evaluations,
         ranks=[read_ranks(Path(found.path)) for found in evaluations],
     )

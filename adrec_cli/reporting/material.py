@@ -9,15 +9,15 @@ from typing import Any
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint
-from adrec_cli.artifacts.json_files import read_json_object, take_checksum
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.artifacts.report import Evaluation, read_report, report_files
-from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER, SweepRecord, read_sweep, sweep_folders
-from adrec_cli.errors import AdrecError, ArtifactError
+from adrec_cli.artifacts.sweep_files import SweepRecord, read_sweep, sweep_folders
+from adrec_cli.errors import AdrecError
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.sweeping.results import Summary, summarized
-from adrec_cli.sweeping.trials import Trial, read_trials
+from adrec_cli.sweeping.trials import Trial
+from adrec_cli.sweeping.tried import read_search, search_files
 from adrec_cli.training.stages import STAGES
 
 
@@ -165,12 +165,9 @@ def _sweeps(dataset: Dataset, left_out: list[str]) -> list[SweepTold]:
 
 def _searches(dataset: Dataset, left_out: list[str]) -> list[SearchTold]:
     found = []
-    for path in sorted((dataset.folder / SWEEPS_FOLDER).glob("*/search.json")):
+    for path in search_files(dataset.folder):
         try:
-            about = read_json_object(path, hint="search again")
-            if not take_checksum(about, "search_sha256"):
-                raise ArtifactError(f"{path} is damaged: its content does not match its own checksum")
-            trials = read_trials(path.with_name(Path(str(about["trials"])).name))
+            about, trials = read_search(path)
         except AdrecError as error:
             left_out.append(error.message)
             continue

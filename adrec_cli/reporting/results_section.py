@@ -7,6 +7,7 @@ from pathlib import Path
 
 from adrec_cli.artifacts.report import Evaluation, read_ranks
 from adrec_cli.artifacts.sweep_files import RunDifference
+from adrec_cli.artifacts.training_log import TrainingCosts
 from adrec_cli.comparing.side_by_side import ComparedModel, Measured, ModelComparison, side_by_side
 from adrec_cli.errors import AdrecError
 from adrec_cli.ranking.significance import Difference
@@ -57,7 +58,7 @@ def _protocol(material: Material, group: Sequence[Evaluation]) -> Html:
             material.left_out.append(error.message)
             continue
         measured.append(
-            Measured(name=_name(one), model=one.model, seeds=[one.seed], training_seconds=[_trained(material, one)],
+            Measured(name=_name(one), model=one.model, seeds=[one.seed], costs=[_trained(material, one)],
                      evaluations=[one], ranks=[ranks])
         )  # fmt: skip
     headline = element("h3", element("code", first.protocol))
@@ -73,13 +74,13 @@ def _name(evaluation: Evaluation) -> str:
     return f"{evaluation.model} {evaluation.stage}".strip() if evaluation.stage != "train" else evaluation.model
 
 
-def _trained(material: Material, evaluation: Evaluation) -> float | None:
-    """Return how long a model's stages took up to the one evaluated, where that is the one there is now."""
-    seconds = 0.0
+def _trained(material: Material, evaluation: Evaluation) -> TrainingCosts | None:
+    """Return what a model's stages took up to the one evaluated, where that is the one there is now."""
+    total = TrainingCosts(epochs=0, seconds=0.0, processor_seconds=None)
     for stage in material.models.get(evaluation.model, []):
-        seconds += stage.seconds
+        total = total.plus(TrainingCosts(epochs=stage.epochs, seconds=stage.seconds, processor_seconds=None))
         if stage.sha256 == evaluation.checkpoint_sha256:
-            return seconds
+            return total
     return None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adrec_cli.artifacts.provenance import key_of
 from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
-from adrec_cli.artifacts.training_log import epoch_seconds
+from adrec_cli.artifacts.training_log import stage_costs
 from adrec_cli.experiments.adoption import adopt_stage
 from adrec_cli.experiments.events import OnEvent
 from adrec_cli.experiments.experiment import Experiment
@@ -113,11 +113,11 @@ def train_shared_stages(
         if result.skipped:
             on_event(StageShared(stage=name, path=result.path))
         parent = open_checkpoint(result.path, dataset)
-        seconds = epoch_seconds(result.path, result.metadata)
+        costs = stage_costs(result.path, result.metadata)
         trained.append(
             TrainedStage(
                 stage=name, checkpoint=parent, skipped=result.skipped,
-                seconds=result.seconds if seconds is None else seconds,
+                seconds=result.seconds if costs is None else costs.seconds,
             )
         )  # fmt: skip
     return trained

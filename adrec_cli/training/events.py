@@ -49,6 +49,7 @@ class EpochDone:
         valid: validation metrics; empty when not validated.
         improved: the monitored metric is the best so far.
         seconds, validation_seconds: wall time.
+        processor_seconds: of all threads of this process, validation included.
         effective_rank, mean_cosine, embedding_variance, singular_value_entropy, isotropy: of the item vectors, as
             `EmbeddingHealth`.
     """
@@ -63,6 +64,7 @@ class EpochDone:
     tokens_per_second: float
     seconds: float
     validation_seconds: float
+    processor_seconds: float
     effective_rank: float
     mean_cosine: float
     embedding_variance: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import NoReturn
 
 import torch
@@ -18,6 +19,7 @@ from adrec_cli.runtime import seed_for, seeded_generator
 from adrec_cli.schema import PAD
 from adrec_cli.training.averaging import WeightAverage
 from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch, embedding_health
+from adrec_cli.training.epoch_times import EpochTimes, EpochWatch
 from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
 from adrec_cli.training.freezing import freeze_all_but
 from adrec_cli.training.guards import DIVERGED_HINT, require_finite_gradients, require_finite_weights
@@ -115,23 +117,23 @@ class StageTraining:
             yield self._warning(self.position.epoch + 1, self.notice)
         self._read_all()
         while not self.finished:
-            started = time.perf_counter()
+            watch = EpochWatch()
             tokens_before = self.position.tokens
             for event in self._steps() if self.queued is None else self._queued_steps(self.queued):
                 yield event
                 if stop():
                     return
             self.require_finite()
-            train_seconds = time.perf_counter() - started
+            watch.end_training()
             due = (self.position.epoch + 1) % self.stage.validate_every == 0 or self._is_last_epoch
             with self.average.in_place():
                 metrics = self.validate() if due else {}
             if metrics is None:
                 return
-            seconds = time.perf_counter() - started
-            rate = (self.position.tokens - tokens_before) / max(train_seconds, 1e-9)
+            took = watch.times()
+            rate = (self.position.tokens - tokens_before) / max(watch.train_seconds, 1e-9)
             health = embedding_health(self.model.item_vectors_VD())
-            yield self._end_epoch(metrics, rate, seconds, seconds - train_seconds, health)
+            yield self._end_epoch(metrics, rate, took, health)
             if health.warning:
                 yield self._warning(self.position.epoch, health.warning)
             if stop():
@@ -291,8 +293,7 @@ class StageTraining:
         self,
         metrics: Mapping[str, float],
         rate: float,
-        seconds: float,
-        validation_seconds: float,
+        took: EpochTimes,
         health: EmbeddingHealth,
     ) -> EpochDone:
         position = self.position
@@ -320,8 +321,7 @@ class StageTraining:
             improved=improved,
             learning_rate=self.optimizer.learning_rate,
             tokens_per_second=rate,
-            seconds=seconds,
-            validation_seconds=validation_seconds,
+            **asdict(took),
             effective_rank=health.effective_rank,
             mean_cosine=health.mean_cosine,
             embedding_variance=health.embedding_variance,

@@ -12,7 +12,7 @@ from adrec_cli.cli import completion
 from adrec_cli.cli.show.terminal import Terminal
 from tests.cli.conftest import Adrec
 
-COLUMNS = ["model", "NDCG@10", "diff", "p", "HR@10", "training", "ms/user", "parameters"]
+COLUMNS = ["model", "NDCG@10", "diff", "p", "HR@10", "training", "CPU", "epochs", "tried", "ms/user", "parameters"]
 
 
 def test_a_table_with_what_it_depends_on(adrec: Adrec, shop: Path) -> None:
@@ -22,7 +22,7 @@ def test_a_table_with_what_it_depends_on(adrec: Adrec, shop: Path) -> None:
     assert header == COLUMNS
     assert {row[0] for row in rows} == {"adrec", "adrec/pretrain", "mostpop"}
     of_baseline = next(row for row in rows if row[0] == "mostpop")
-    assert (of_baseline[2:4], of_baseline[5]) == (["", ""], "-")
+    assert (of_baseline[2:4], of_baseline[5:9]) == (["", ""], ["-"] * 4)
     assert "Differences in NDCG@10 to mostpop; p of a paired randomisation test, corrected for 2" in done.stdout
     assert "Protocol loo/full/test, 40 users." in done.stdout
     found = json.loads(adrec("compare", "shop", "-w", shop, "--models", "adrec,mostpop", "--json").stdout)
@@ -36,11 +36,11 @@ def test_markdown_for_a_readme(adrec: Adrec, shop: Path) -> None:
     done = adrec("compare", "shop", "-w", shop, *flags, "--markdown")
     lines = done.stdout.splitlines()
     assert lines[0] == (
-        "| shop, `loo/sampled-9/test` | HR@5 | difference to mostpop | p | NDCG@5 | HR@10 | training | ms/user "
-        "| parameters |"
+        "| shop, `loo/sampled-9/test` | HR@5 | difference to mostpop | p | NDCG@5 | HR@10 | training | CPU | epochs "
+        "| tried | ms/user | parameters |"
     )
-    assert lines[1] == "| --- |" + " ---: |" * 8
-    assert all(line.count("|") == 10 for line in lines[:4])
+    assert lines[1] == "| --- |" + " ---: |" * 11
+    assert all(line.count("|") == 13 for line in lines[:4])
     # The best of each of three metrics is bold; HR@10 of ten candidates is 1 for both.
     assert sum(line.count("**") for line in lines[2:4]) == 2 * 4
     assert "negatives: drawn with seed 0" in lines[-1]
@@ -79,17 +79,23 @@ def test_names_in_a_list_are_completed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "left_out"), [(100, []), (80, ["parameters"]), (60, ["parameters", "ms/user", "HR@10"])]
+    ("width", "left_out"),
+    [
+        (120, []),
+        (100, ["parameters", "ms/user"]),
+        (80, ["parameters", "ms/user", "tried", "epochs"]),
+        (60, ["parameters", "ms/user", "tried", "epochs", "CPU", "HR@10"]),
+    ],
 )
 def test_a_narrow_terminal_gets_fewer_columns(capsys, monkeypatch, width: int, left_out: list[str]) -> None:
     rows = [
-        ["adrec", ".0466 ±.0028", "+.0034", ".012", ".0888 ±.0046", "36:13", "3.76", "2,040,448"],
-        ["diffurec", ".0433 ±.0027", "", "", ".0861 ±.0043", "1:02:03", "0.15", "8,714"],
+        ["adrec", ".0466 ±.0028", "+.0034", ".012", ".0888 ±.0046", "36:13", "9:10", "45", "12", "3.76", "2,040,448"],
+        ["diffurec", ".0433 ±.0027", "", "", ".0861 ±.0043", "1:02:03", "2:00:00", "20", "0", "0.15", "8,714"],
     ]
     terminal = Terminal()
     monkeypatch.setattr(Terminal, "draws", True)
     monkeypatch.setattr(terminal, "out", Console(width=width, highlight=False), raising=False)
-    optional = ["parameters", "ms/user", "HR@10", "training", "p", "diff"]
+    optional = ["parameters", "ms/user", "tried", "epochs", "CPU", "HR@10", "training", "p", "diff"]
     terminal.table(COLUMNS, rows, right=COLUMNS[1:], optional=optional)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width

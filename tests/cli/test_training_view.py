@@ -19,8 +19,8 @@ def epoch_done(epoch: int, ndcg: float | None, *, improved: bool = True) -> Epoc
     return EpochDone(
         stage="finetune", epoch=epoch, epochs=100, losses={"ce": 5.1234, "mse": 0.5}, improved=improved,
         valid={} if ndcg is None else {"ndcg@10": ndcg}, learning_rate=1e-3, tokens_per_second=10_745.2, seconds=12.3,
-        validation_seconds=2.0, effective_rank=112.04, mean_cosine=0.0519, embedding_variance=0.01,
-        singular_value_entropy=4.7, isotropy=0.02,
+        validation_seconds=2.0, processor_seconds=20.0, effective_rank=112.04, mean_cosine=0.0519,
+        embedding_variance=0.01, singular_value_entropy=4.7, isotropy=0.02,
     )  # fmt: skip
 
 

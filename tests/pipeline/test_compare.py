@@ -8,12 +8,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from adrec_cli.artifacts.checkpoint import read_metadata
+from adrec_cli.artifacts.json_files import content_sha256
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.report import read_ranks, read_report
-from adrec_cli.artifacts.training_log import epoch_seconds
+from adrec_cli.artifacts.sweep_files import RESULT_COLUMNS, SweepRecord, write_sweep
+from adrec_cli.artifacts.training_log import TrainingCosts, stage_costs
 from adrec_cli.comparing.side_by_side import METRIC_NAMES, of_users, require_comparable
 from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, InterruptedRun, LockedError, UsageError
@@ -28,6 +31,7 @@ from adrec_cli.pipeline.train import train
 from adrec_cli.pipeline.verify import verify
 from adrec_cli.ranking.significance import differences_to
 from adrec_cli.runtime import StopRequest
+from adrec_cli.sweeping.trials import Trial, write_trials
 from adrec_cli.training.events import EpochDone
 from tests.conftest import TINY, write_interactions
 
@@ -76,7 +80,7 @@ def test_all_trained_models_and_the_one_that_counts(trained):
     baselines = {name: model.metrics["ndcg@10"] for name, model in by_name.items() if name != "adrec"}
     assert found.reference == max(baselines, key=lambda name: baselines[name])
     assert by_name[found.reference].differences == {}
-    assert by_name["mostpop"].training_seconds is None
+    assert by_name["mostpop"].training_seconds is by_name["mostpop"].epochs is None
     assert by_name["adrec"].training_seconds > 0
     assert by_name["sasrec"].seeds == [7]
     # Nothing is ranked twice.
@@ -285,17 +289,48 @@ def test_training_time_comes_from_the_log_of_that_training(own):
     path = own / "tiny/sasrec/train.safetensors"
     log = path.with_suffix(".jsonl")
     rows = [json.loads(line) for line in log.read_text().splitlines()]
-    total = sum(row["seconds"] for row in rows)
-    assert epoch_seconds(path, read_metadata(path)) == pytest.approx(total)
-    three = sum(
-        epoch_seconds(stage, read_metadata(stage)) or -1
-        for stage in (own / f"tiny/adrec/{name}.safetensors" for name in ("pretrain", "align", "finetune"))
-    )
+    total, processor = (sum(row[name] for row in rows) for name in ("seconds", "processor_seconds"))
+    assert processor > 0
+    costs = stage_costs(path, read_metadata(path))
+    assert costs is not None
+    assert costs == TrainingCosts(epochs=len(rows), seconds=total, processor_seconds=processor)
+    stages = [own / f"tiny/adrec/{name}.safetensors" for name in ("pretrain", "align", "finetune")]
+    three = [stage_costs(stage, read_metadata(stage)) for stage in stages]
     found, _, _ = compared(own, "sasrec", "adrec")
-    by_name = {model.name: model.training_seconds for model in found.models}
-    assert by_name == {"sasrec": pytest.approx(total), "adrec": pytest.approx(three)}
+    by_name = {model.name: model for model in found.models}
+    ours, theirs = by_name["adrec"], by_name["sasrec"]
+    assert (theirs.training_seconds, theirs.processor_seconds, theirs.epochs) == (total, processor, len(rows))
+    assert ours.training_seconds == pytest.approx(sum(one.seconds for one in three if one))
+    assert ours.processor_seconds == pytest.approx(sum(one.processor_seconds or -1 for one in three if one))
+    assert ours.epochs == sum(one.epochs for one in three if one)
+    # A log of an earlier version does not tell the processor's time.
+    earlier = [{name: value for name, value in row.items() if name != "processor_seconds"} for row in rows]
+    log.write_text("".join(json.dumps(row) + "\n" for row in earlier))
+    assert stage_costs(path, read_metadata(path)) == dataclasses.replace(costs, processor_seconds=None)
     # A later training was stopped and left its log beside the older checkpoint.
     log.write_text("".join(json.dumps({**row, "valid": {"ndcg@10": 0.0}}) + "\n" for row in rows))
-    assert epoch_seconds(path, read_metadata(path)) is None
+    assert stage_costs(path, read_metadata(path)) is None
     log.unlink()
     assert {model.name: model.training_seconds for model in compared(own, "sasrec")[0].models} == {"sasrec": None}
+
+
+def test_what_was_tried_of_each_model_is_told(own):
+    folder = own / "tiny/sweeps"
+    runs = [{"run": run, "key": "", "value": "", "seed": seed} for run in ("base", "wide", "deep") for seed in (1, 2)]
+    record = SweepRecord(
+        dataset="tiny", model="sasrec", name="widths", command="", monitor="ndcg@10", sequences_sha256="", base={},
+        base_values={}, runs=runs,
+    )  # fmt: skip
+    write_sweep(folder / "widths", record, pl.DataFrame(schema=RESULT_COLUMNS))
+    about = {"model": "adrec", "trials": "trials-1.jsonl"}
+    (folder / "tune").mkdir()
+    (folder / "tune/search.json").write_text(json.dumps({**about, "search_sha256": content_sha256(about)}))
+    trials = [Trial(number=n, chosen={}, state="done", value=0.1, epochs={}, seconds=1.0) for n in (1, 2)]
+    write_trials(folder / "tune/trials-1.jsonl", trials)
+    found, _, _ = compared(own, "sasrec", "adrec", "mostpop")
+    assert {model.name: model.tried for model in found.models} == {"sasrec": 3, "adrec": 2, "mostpop": 0}
+    assert found.left_out == []
+    (folder / "tune/search.json").write_text("{}")
+    found, _, _ = compared(own, "sasrec", "adrec")
+    assert {model.name: model.tried for model in found.models} == {"sasrec": 3, "adrec": 0}
+    assert "search.json" in found.left_out[0]

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from adrec_cli.comparing.side_by_side import ComparedModel, ModelComparison
 
 
+COSTS = ["training", "CPU", "epochs", "tried", "ms/user", "parameters"]
+
+
 def show_comparison(terminal: Terminal, comparison: ModelComparison, *, markdown: bool) -> None:
     """Print models, one a row, the best one first."""
     for reason in comparison.left_out:
@@ -25,7 +28,8 @@ def show_comparison(terminal: Terminal, comparison: ModelComparison, *, markdown
     columns, rows = _table(comparison)
     title = f"{comparison.dataset}, {comparison.protocol}"
     # What a narrow terminal does without: the metrics behind the first one go before its test does.
-    optional = ["parameters", "ms/user", *reversed(columns[4:-3]), "training", "p", "diff"]
+    others = columns[4 : -len(COSTS)]
+    optional = ["parameters", "ms/user", "tried", "epochs", "CPU", *reversed(others), "training", "p", "diff"]
     shown = [name for name in optional if name in columns]
     terminal.table(columns, rows, title=title, right=columns[1:], optional=shown)
     for line in _legend(comparison):
@@ -36,7 +40,7 @@ def _table(comparison: ModelComparison, *, intervals: bool = False) -> tuple[lis
     first, *others = comparison.metrics
     tested = ["diff", "p"] if comparison.reference else []
     columns = ["model", first.upper(), *tested, *(name.upper() for name in others)]
-    columns += ["training", "ms/user", "parameters"]
+    columns += COSTS
     rows = []
     for model in comparison.models:
         tests = _test(model, first, interval=intervals) if comparison.reference else []
@@ -52,7 +56,8 @@ def _markdown(comparison: ModelComparison) -> list[str]:
         columns[2] = f"difference to {comparison.reference}"
     best = {name: max(model.metrics[name] for model in comparison.models) for name in comparison.metrics}
     places = {comparison.metrics[0]: 1}
-    places |= {name: len(columns) - 3 - count for count, name in enumerate(reversed(comparison.metrics[1:]), 1)}
+    last = len(columns) - len(COSTS)
+    places |= {name: last - count for count, name in enumerate(reversed(comparison.metrics[1:]), 1)}
     for row, model in zip(rows, comparison.models, strict=True):
         for name, place in places.items():
             if model.metrics[name] == best[name]:
@@ -91,8 +96,12 @@ def _short(figures: str) -> str:
 def _costs(model: ComparedModel) -> list[str]:
     from adrec_cli.cli.show.training_view import duration
 
-    training = duration(model.training_seconds) if model.training_seconds is not None else "-"
-    return [training, f"{1000 * model.seconds_per_user:.2f}", f"{model.parameters:,}"]
+    training, processor = (
+        "-" if seconds is None else duration(seconds) for seconds in (model.training_seconds, model.processor_seconds)
+    )
+    epochs = "-" if model.epochs is None else f"{model.epochs:.0f}"
+    tried = str(model.tried) if model.seeds else "-"
+    return [training, processor, epochs, tried, f"{1000 * model.seconds_per_user:.2f}", f"{model.parameters:,}"]
 
 
 def _legend(comparison: ModelComparison) -> list[str]:
@@ -110,6 +119,7 @@ def _legend(comparison: ModelComparison) -> list[str]:
             f"Differences in {comparison.metrics[0].upper()} to {comparison.reference}; p of a paired randomisation "
             f"test, corrected for {tested} comparison{'s' * (tested > 1)} (Holm)."
         )
+    lines.append("Training and CPU are of one training; tried is how many settings sweeps and searches have tried.")
     against = f"; negatives: {comparison.negatives_source}" if comparison.negatives_source else ""
     lines.append(f"Protocol {comparison.protocol}, {comparison.users:,} users{against}.")
     return lines

@@ -1,26 +1,27 @@
-"""How long a model's training took, from the logs of its stages."""
+"""What a model's training took, from the logs of its stages."""
 
 from __future__ import annotations
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint import read_metadata
-from adrec_cli.artifacts.training_log import epoch_seconds
+from adrec_cli.artifacts.training_log import TrainingCosts, stage_costs
 from adrec_cli.loading.opening import Checkpoint
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.training.stages import STAGES
 
 
-def training_seconds(checkpoint: Checkpoint) -> float | None:
-    """Return the seconds of all epochs of a checkpoint's stage and of those before it; None where a log is missing.
+def training_costs(checkpoint: Checkpoint) -> TrainingCosts | None:
+    """Return the costs of a checkpoint's stage and of those before it; None where a log is missing.
 
-    A model that went on from another one has only the seconds since then.
+    A model that went on from another one has only the costs since then.
     """
-    path, metadata, total = checkpoint.path, checkpoint.metadata, 0.0
+    path, metadata = checkpoint.path, checkpoint.metadata
+    total = TrainingCosts(epochs=0, seconds=0.0, processor_seconds=0.0)
     while True:
-        seconds = epoch_seconds(path, metadata)
-        if seconds is None:
+        costs = stage_costs(path, metadata)
+        if costs is None:
             return None
-        total += seconds
+        total = total.plus(costs)
         stages = list(STAGES[metadata.model])
         earlier = [path.with_name(f"{name}{CHECKPOINT_SUFFIX}") for name in stages[: stages.index(metadata.stage)]]
         if not (metadata.parent_sha256 and earlier):
