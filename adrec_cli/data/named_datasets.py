@@ -6,6 +6,7 @@ typed.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -222,8 +223,13 @@ def _how(spec: DatasetSpec, workspace: Path) -> str:
 
 def _files() -> dict[str, Path]:
     """Return the TOML files by their stems; what adrec comes with goes before the user's own."""
-    folders = (own_datasets_folder(), dataset_folder())
-    return {path.stem: path for folder in folders if folder is not None for path in folder.glob(f"*{_ENDING}")}
+    own = own_datasets_folder()
+    paths: list[Path] = []
+    if own is not None:
+        # The home of somebody else, as with `sudo -u`, holds nothing of ours.
+        with contextlib.suppress(PermissionError):
+            paths += own.glob(f"*{_ENDING}")
+    return {path.stem: path for path in (*paths, *dataset_folder().glob(f"*{_ENDING}"))}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

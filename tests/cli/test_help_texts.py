@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-import click
 import pytest
 import typer.main
 
@@ -13,7 +13,7 @@ from adrec_cli.cli.app import app
 FRAGMENTS = ("Of", "What", "By", "To", "For", "With", "That", "So", "How", "In", "Which", "Where", "Also", "At")
 
 
-def every_parameter(command: click.Command, path: str) -> Iterator[tuple[str, click.Parameter]]:
+def every_parameter(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     for parameter in command.params:
         yield f"{path} {parameter.opts[0]}", parameter
     if hasattr(command, "commands"):
@@ -21,7 +21,7 @@ def every_parameter(command: click.Command, path: str) -> Iterator[tuple[str, cl
             yield from every_parameter(inner, f"{path} {name}")
 
 
-def every_command(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+def every_command(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     yield path, command
     if hasattr(command, "commands"):
         for name, inner in command.commands.items():
