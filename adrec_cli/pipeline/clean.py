@@ -124,39 +124,39 @@ def _in_folder(folder: Path) -> Iterator[Removable]:
     """Find what can go in the folder of a data set, of a model, of reports, or of a sweep with its stages."""
     for place in (folder, *_visible(folder / STAGES_FOLDER)):
         for path in sorted(_left_by_killed_runs(place)):
-            yield _removable(path, folder, "left by a run that was killed")
+            yield from _removable(path, folder, "left by a run that was killed")
         for path in sorted(place.glob(f"*{STATE_SUFFIX}")):
             if reason := _spent(path):
-                yield _removable(path, folder, reason)
+                yield from _removable(path, folder, reason)
     if _is_left_over(folder / PENDING_FILE):
-        yield _removable(folder / PENDING_FILE, folder, "the data set beside it holds nothing back")
+        yield from _removable(folder / PENDING_FILE, folder, "the data set beside it holds nothing back")
     current = read_current(folder)
     named = {folder / one.checkpoint for one in (current, *current.earlier, *current.left)} if current else set()
     named |= {items_beside(path) for path in named}
     for path in sorted((folder / PROMOTED_FOLDER).glob("*")):
         if path not in named and path.name[0] != ".":
-            yield _removable(path, folder, "a promoted model that is kept no longer")
+            yield from _removable(path, folder, "a promoted model that is kept no longer")
     yield from _former_data(folder)
     for path in sorted(folder.glob(f"*{RANKS_SUFFIX}")) if folder.name == REPORTS_FOLDER else []:
         if not report_of(path).is_file():
-            yield _removable(path, folder, "ranks without their report")
+            yield from _removable(path, folder, "ranks without their report")
 
 
 def _former_data(folder: Path) -> Iterator[Removable]:
     """Find generations of a data set that are damaged, kept no longer, or half made."""
     for path in generations_under_way(folder):
-        yield _removable(path, folder, "left by a run that was killed")
+        yield from _removable(path, folder, "left by a run that was killed")
     superfluous: list[Path] = []
     with contextlib.suppress(ArtifactError):
         superfluous = superfluous_generations(folder)
     for number, path in generation_folders(folder).items():
         if path in superfluous:
-            yield _removable(path, folder, "a former data set that is kept no longer")
+            yield from _removable(path, folder, "a former data set that is kept no longer")
             continue
         try:
             open_generation(folder, number)
         except ArtifactError:
-            yield _removable(path, folder, "a former data set, damaged")
+            yield from _removable(path, folder, "a former data set, damaged")
 
 
 def _left_by_killed_runs(folder: Path) -> set[Path]:
@@ -194,9 +194,13 @@ def _spent(state: Path) -> str:
     return "the state of a stage that is finished" if finished else ""
 
 
-def _removable(path: Path, folder: Path, reason: str) -> Removable:
-    files = [path] if path.is_file() else [entry for entry in path.rglob("*") if entry.is_file()]
-    return Removable(path=path, folder=folder, size=sum(entry.stat().st_size for entry in files), reason=reason)
+def _removable(path: Path, folder: Path, reason: str) -> Iterator[Removable]:
+    """Yield what can go, unless another run has removed it meanwhile: nothing is locked while one looks."""
+    with contextlib.suppress(FileNotFoundError):
+        path.lstat()
+        files = [path] if path.is_file() else [entry for entry in path.rglob("*") if entry.is_file()]
+        size = sum(entry.stat().st_size for entry in files)
+        yield Removable(path=path, folder=folder, size=size, reason=reason)
 
 
 def _remove(path: Path) -> None:

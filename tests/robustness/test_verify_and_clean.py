@@ -11,6 +11,7 @@ import torch
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint, save_checkpoint, save_state
 from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.pipeline.clean import _removable
 from tests.conftest import write_interactions
 from tests.robustness.processes import TINY, artifacts, typed_here
 
@@ -234,3 +235,13 @@ def test_clean_knows_sweeps_and_ranks_and_leaves_other_folders_alone(swept, tmp_
     assert needed.exists()
     assert (notes / ".mine.1.tmp").exists()
     assert "damaged" not in {one["status"] for one in verdicts(workspace).values()}
+
+
+def test_what_another_run_removes_meanwhile_is_passed_over(tmp_path):
+    """Looking takes no lock, so that a folder may go between being found and being measured."""
+    gone, here = tmp_path / "generations/000001", tmp_path / "generations/000002"
+    here.mkdir(parents=True)
+    (here / "manifest.json").write_text("{}")
+    assert list(_removable(gone, tmp_path, "kept no longer")) == []
+    (found,) = _removable(here, tmp_path, "kept no longer")
+    assert (found.path, found.size) == (here, 2)
