@@ -49,7 +49,7 @@ MAY_IMPORT = {
 # A command that is made of another: the night begins with what `adrec preprocess` does.
 COMMANDS_OF_COMMANDS = {("run", "preprocess")}
 # What says nothing of any one model.
-SHARED_BY_ALL = ("adrec_cli.models.base", "adrec_cli.models.padded_batch")
+SHARED_BY_ALL = ("adrec_cli.models.base", "adrec_cli.models.batch", "adrec_cli.models.padded_batch")
 ONLY_IN_CLI = {"typer", "rich", "click"}
 NEVER = {"pickle", "shelve", "marshal", "dill", "joblib", "cloudpickle"}
 
@@ -83,7 +83,7 @@ def test_imports_go_one_way(path):
         if top == "adrec_cli" and part in ("training", "ranking", "data") and part_of(module) == "models":
             assert module in SHARED_BY_ALL, f"{path} knows the concrete model {module}"
         if part == "models" and path.stem not in ("registry", "__init__") and part_of(module) == "models":
-            shared = ("adrec_cli.models.base", "adrec_cli.models.next_item")
+            shared = ("adrec_cli.models.base", "adrec_cli.models.batch", "adrec_cli.models.next_item")
             assert module in (*shared, f"adrec_cli.models.{path.stem}_config"), (
                 f"{path} imports another paper: {module}"
             )

@@ -12,7 +12,7 @@ import torch
 
 from adrec_cli.data.packing import pack
 from adrec_cli.data.sequences import Sequences
-from adrec_cli.models.base import HistoryBatch, PackedBatch
+from adrec_cli.models.batch import HistoryBatch, PackedBatch
 
 
 @dataclass(frozen=True, kw_only=True)

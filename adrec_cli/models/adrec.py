@@ -26,14 +26,8 @@ from adrec_cli.layers.mlp import TokenMLP
 from adrec_cli.layers.padding_key import causal_mask_with_padding_key, mask_with_padding_key, padding_bias
 from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer, TransformerBlock, newest_position
 from adrec_cli.models.adrec_config import ADRecConfig
-from adrec_cli.models.base import (
-    DrawnNoise,
-    HistoryBatch,
-    PackedBatch,
-    Sampling,
-    SequentialRecommender,
-    TokenOutputs,
-)
+from adrec_cli.models.base import DrawnNoise, Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.batch import HistoryBatch, PackedBatch
 
 
 class ADRec(SequentialRecommender):

@@ -23,7 +23,8 @@ from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
 from adrec_cli.layers.frequency import FrequencyBlock
 from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import LAYER_NORM_EPS
-from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.batch import HistoryBatch, PackedBatch
 from adrec_cli.schema import PAD
 
 

@@ -25,7 +25,8 @@ from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, TimestepEmbedding
 from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import LAYER_NORM_EPS
-from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.batch import HistoryBatch, PackedBatch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,8 @@ from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding, TimestepEmbedding
 from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import CausalTransformer
-from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.batch import HistoryBatch, PackedBatch
 
 DENOISERS = ("linear", "mlp")
 

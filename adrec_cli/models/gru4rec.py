@@ -20,7 +20,8 @@ from adrec_cli.config import require_at_least, require_one_of, require_positive,
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.layers.repeats import REPEATS
-from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.batch import HistoryBatch, PackedBatch
 
 
 @dataclass(frozen=True, kw_only=True)

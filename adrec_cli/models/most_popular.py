@@ -9,7 +9,8 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.batch import HistoryBatch, PackedBatch
 
 
 @dataclass(frozen=True, kw_only=True)

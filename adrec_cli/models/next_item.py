@@ -9,7 +9,8 @@ import torch
 
 from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.embedding import ItemEmbedding
-from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.batch import HistoryBatch, PackedBatch
 
 
 class NextItemRecommender(SequentialRecommender):

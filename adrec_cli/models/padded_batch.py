@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from adrec_cli.models.base import PackedBatch
+from adrec_cli.models.batch import PackedBatch
 from adrec_cli.schema import PAD
 
 _PLANES = 7

@@ -20,7 +20,8 @@ from adrec_cli.artifacts.outputs import require_free_output
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.models.adrec import ADRec
-from adrec_cli.models.base import FAST_SAMPLING, HistoryBatch, SequentialRecommender
+from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
+from adrec_cli.models.batch import HistoryBatch
 from adrec_cli.models.sasrec import SASRec
 from adrec_cli.schema import ITEM_ID, PAD
 

@@ -12,8 +12,9 @@ import torch
 
 from adrec_cli.data.ahead import made_ahead
 from adrec_cli.data.batches import TrainingWindows, epoch_steps
-from adrec_cli.errors import ArtifactError, DivergedError, UsageError
-from adrec_cli.models.base import PackedBatch, SequentialRecommender
+from adrec_cli.errors import ArtifactError, DivergedError, UsageError, look_up
+from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.padded_batch import planes_of
 from adrec_cli.runtime import seed_for, seeded_generator
 from adrec_cli.schema import PAD
@@ -334,9 +335,7 @@ class StageTraining:
     def _monitored(self, metrics: Mapping[str, float]) -> float | None:
         if not metrics:
             return None
-        if self.config.monitor not in metrics:
-            raise UsageError(f"unknown metric to monitor {self.config.monitor!r}", hint=f"one of: {', '.join(metrics)}")
-        return metrics[self.config.monitor]
+        return look_up(metrics, self.config.monitor, "metric to monitor")
 
     def _averaged_weights(self) -> dict[str, torch.Tensor]:
         """Return a copy of all weights, the averages in the place of those that are averaged."""

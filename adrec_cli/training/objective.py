@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import torch
 
 from adrec_cli.errors import UsageError
-from adrec_cli.models.base import PackedBatch, SequentialRecommender, TokenOutputs
+from adrec_cli.models.base import SequentialRecommender, TokenOutputs
+from adrec_cli.models.batch import PackedBatch
 from adrec_cli.training.contrast import same_target_contrast
 from adrec_cli.training.gradient_surgery import pcgrad_backward
 from adrec_cli.training.guards import require_finite_losses

@@ -14,7 +14,7 @@ import torch
 
 from adrec_cli.data.batches import epoch_batches, training_windows
 from adrec_cli.models.adrec import ADRec, ADRecConfig
-from adrec_cli.models.base import PackedBatch
+from adrec_cli.models.batch import PackedBatch
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.stages import STAGES, TrainingConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from adrec_cli.diffusion.samplers import noise_source
-from adrec_cli.models.base import HistoryBatch
+from adrec_cli.models.batch import HistoryBatch
 
 
 def drawn(keys: list[int], *, calls: int, ahead: int = 1, seed: int = 1, temperature: float = 1.0) -> torch.Tensor:

@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from adrec_cli.config import build
 from adrec_cli.errors import UsageError
-from adrec_cli.models.base import HistoryBatch, PackedBatch, Sampling, SequentialRecommender
+from adrec_cli.models.base import Sampling, SequentialRecommender
+from adrec_cli.models.batch import HistoryBatch, PackedBatch
 from adrec_cli.models.registry import MODELS, model_entry
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.objective import Objective

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from adrec_cli.models.base import FAST_SAMPLING, HistoryBatch, Sampling, SequentialRecommender
+from adrec_cli.models.base import FAST_SAMPLING, Sampling, SequentialRecommender
+from adrec_cli.models.batch import HistoryBatch
 from adrec_cli.ranking.recorded import Recordings, _padded
 from adrec_cli.runtime import seeded_generator
 from tests.training.small import small_training

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from adrec_cli.data.batches import epoch_batches
 from adrec_cli.errors import DivergedError, UsageError
-from adrec_cli.models.base import PackedBatch
+from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.padded_batch import PaddedBatch, planes_of
 from adrec_cli.training.events import EpochDone, StepDone
 from adrec_cli.training.loop import StageTraining

@@ -12,7 +12,8 @@ import torch
 
 from adrec_cli.data.batches import epoch_batches
 from adrec_cli.data.sequences import Sequences
-from adrec_cli.models.base import FAST_SAMPLING, PackedBatch, Sampling, SequentialRecommender
+from adrec_cli.models.base import FAST_SAMPLING, Sampling, SequentialRecommender
+from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.padded_batch import planes_of
 from adrec_cli.ranking.protocols import Cases, held_out_cases
 from adrec_cli.ranking.recorded import Recordings
