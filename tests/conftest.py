@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import uuid
@@ -10,11 +11,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import typer.main
 
+from adrec_cli.cli.app import app
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 
 # The models of tests are tiny: a second thread costs more than it brings, and test processes run side by side.
 torch.set_num_threads(1)
+
+# Tests type thousands of lines, and typer puts all commands together for each. Here they are put together once per
+# process; forked ones find them (tests/robustness/processes.py).
+typer.main.get_command = functools.cache(typer.main.get_command)
+typer.main.get_command(app)
+
+
+def _look_at(descriptor: int) -> None:
+    os.fstat(descriptor)
+
+
+# No test cuts the power, so none can tell whether the disk was waited for; that a file is synced before it is renamed
+# is tested by counting and refusing the calls. A closed descriptor is refused as ever.
+os.fsync = _look_at
 
 SHARED = Path(os.environ.get("ADREC_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
