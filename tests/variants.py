@@ -1,8 +1,18 @@
-"""ADRec's options that change what is computed, for the tests that must hold for all of them."""
+"""Every model and its options that change what is computed, for the tests that must hold for all of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
+import torch
+
+from adrec_cli.config import build
+from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.models.registry import model_entry
+from adrec_cli.runtime import seeded_generator
+from adrec_cli.training.stages import STAGES
 
 VARIANTS = {
     "default": {},
@@ -24,5 +34,46 @@ VARIANTS = {
         "repeats": "learned",
     },
 }  # fmt: skip
-"""Options of the network, each on its own and together."""
+"""Options of ADRec's network, each on its own and together."""
 variants = pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+
+SIZES = {
+    "hidden_size": 16, "max_length": 12, "heads": 2, "gru_size": 24, "diffusion_steps": 5, "delta": 0.5, "layers": 2,
+    "lambda_": 0.5,
+}  # fmt: skip
+EVERY_MODEL: dict[str, tuple[str, dict[str, Any]]] = {
+    **{f"adrec {name}": ("adrec", options) for name, options in VARIANTS.items()},
+    **{name: (name, {}) for name in STAGES if name != "adrec"},
+    **{f"{name} repeats": (name, {"repeats": "learned"}) for name in STAGES if name != "adrec"},
+    "bsarec padding": ("bsarec", {"padding_filtered": True}),
+    "dreamrec mlp": ("dreamrec", {"denoiser": "mlp", "target_gradient": True}),
+    "sasrec item dropout": ("sasrec", {"item_dropout": 0.3}),
+}
+"""Every trained model and every option that changes what it computes; what holds of models holds of all of these."""
+every_model = pytest.mark.parametrize(("name", "options"), EVERY_MODEL.values(), ids=EVERY_MODEL)
+
+
+def small_model(
+    name: str, options: Mapping[str, Any], *, items: int = 40, dropouts: float = 0.0
+) -> SequentialRecommender:
+    """A model of a few weights, all of which matter.
+
+    Args:
+        name, options: of `EVERY_MODEL`.
+        items: of the catalogue.
+        dropouts: every dropout that options do not name.
+    """
+    entry = model_entry(name)
+    known = entry.config.__dataclass_fields__
+    quiet = dict.fromkeys((field for field in known if field.endswith("dropout")), dropouts)
+    # A keyword of Python has an underscore behind it in the dataclass, and none in a table.
+    sizes = {field.rstrip("_"): value for field, value in SIZES.items() if field in known}
+    model = entry.build(build(entry.config, {**quiet, **sizes, **options}, where="[model]"), items)
+    for component in model.components():
+        model.initialize(component, seeded_generator(5, component))
+    generator = torch.Generator().manual_seed(6)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.2)
+        model.item_vectors_VD()[0] = 0
+    return model.eval()

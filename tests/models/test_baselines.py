@@ -231,6 +231,54 @@ def test_dreamrec_guides_away_from_what_it_says_without_a_history():
     torch.testing.assert_close(represented(guided, histories([3, 1, 4]), one), expected, **CLOSE)
 
 
+@pytest.mark.parametrize("own", [0.0, 3.0])
+def test_dreamrec_takes_the_guidance_that_is_asked_for_before_its_own(own):
+    """Zero is asked for as well: it is no guidance, not the model's own."""
+    model, plain = made("dreamrec", guidance=own), made("dreamrec", guidance=0.0)
+    batch = histories([3, 1, 4], [5])
+    asked = {w: represented(model, batch, Sampling(noise="zero", guidance=w)) for w in (None, 0.0, 3.0)}
+    assert torch.equal(asked[0.0], represented(plain, batch, ZERO))
+    assert torch.equal(asked[None], asked[own])
+    assert not torch.allclose(asked[0.0], asked[3.0], atol=1e-2)
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+def test_dreamrec_adds_noise_of_the_posteriors_variance(steps, monkeypatch):
+    """Its algorithm 2 by hand, whose noise is smaller than the betas that ADRec's chain adds."""
+    model, history = made("dreamrec", guidance=0.0), histories([3, 1, 4])
+    draws = torch.randn(6, 1, 16, generator=torch.Generator().manual_seed(2))
+    feed = iter(draws)
+    monkeypatch.setattr("adrec_cli.models.dreamrec.noise_source", lambda *args, **kwargs: lambda: next(feed))
+    found = represented(model, history, Sampling(steps=steps))
+    condition = model._condition(history.items_BL, torch.arange(3).unsqueeze(0), None, None)[:, -1]
+    abar = model.diffusion.alphas_cumprod_T[[0, 1, 2, 3, 4] if steps is None else [1, 2, 4]].tolist()
+    timesteps, x_t = ([0, 1, 2, 3, 4] if steps is None else [1, 2, 4]), draws[0]
+    for number, step in enumerate(reversed(range(len(abar)))):
+        now, before = abar[step], abar[step - 1] if step else 1.0
+        x_start = model._denoise(x_t, condition, model.timestep_embedding.table_TD()[timesteps[step]].unsqueeze(0))
+        beta = 1 - now / before
+        mean = (before**0.5 * beta * x_start + (now / before) ** 0.5 * (1 - before) * x_t) / (1 - now)
+        x_t = mean if step == 0 else mean + (beta * (1 - before) / (1 - now)) ** 0.5 * draws[number + 1]
+    torch.testing.assert_close(found, x_t, **CLOSE)
+
+
+def test_diffurec_drops_where_its_code_does(monkeypatch):
+    """Of item vectors; in each block behind attention, in and behind the feed-forward, behind it all; and at last."""
+    model = made("diffurec", dropout=0.25, embedding_dropout=0.5, blocks=2)
+    dropped = []
+
+    def dropout(x, p, generator):
+        dropped.append((x.shape[-1], p))
+        return x * 2
+
+    monkeypatch.setattr("adrec_cli.models.diffurec.dropout", dropout)
+    batch = as_learned(model, packed([[3, 1, 4, 1, 5]]))
+    doubled = model.token_outputs(batch, output="x_start", generator=torch.Generator().manual_seed(0)).predicted_ND
+    block = [(16, 0.25), (64, 0.25), (16, 0.25), (16, 0.25)]
+    assert dropped == [(16, 0.5), *block, *block, (16, 0.25)]
+    assert doubled.isfinite().all()
+
+
 def test_dreamrec_drops_the_condition_of_the_share_it_says(monkeypatch):
     batch = packed(*[[[(row * 12 + i) % ITEMS + 1 for i in range(12)]] for row in range(40)])
     kept = torch.cat(predictions(made("dreamrec"), batch, monkeypatch))
