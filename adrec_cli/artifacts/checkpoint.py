@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import re
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
-from adrec_cli.artifacts.atomic import storage_error, write_bytes
+from adrec_cli.artifacts.tensor_file import damaged, not_finite_error, open_tensors, write_tensors
+from adrec_cli.diagnostics.finite import all_finite
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION
 
-_CONTENT_KEY = "content_sha256"
 _MOST_TEXT = 2**20
 """Characters of one field of a checkpoint's metadata; parsed JSON takes many times its size."""
 
@@ -78,7 +73,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], metadata: C
         for field in fields(metadata)
         for value in [getattr(metadata, field.name)]
     }
-    _write(path, tensors, text)
+    write_tensors(path, tensors, text)
 
 
 def read_metadata(path: Path) -> CheckpointMetadata:
@@ -87,8 +82,8 @@ def read_metadata(path: Path) -> CheckpointMetadata:
     Raises:
         ArtifactError: missing, damaged, or of another format version.
     """
-    with _opened(path) as file:
-        return _parse(path, file.metadata())
+    with open_tensors(path) as file:
+        return _parse(path, file.text)
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], CheckpointMetadata]:
@@ -97,12 +92,37 @@ def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], CheckpointMeta
     Raises:
         ArtifactError: missing, damaged, of another format version, or with NaN or infinite weights.
     """
-    tensors, text = _read(path)
-    metadata = _parse(path, text)
+    return load_known_checkpoint(path)[:2]
+
+
+def load_known_checkpoint(
+    path: Path, *, sha256: str | None = None
+) -> tuple[dict[str, torch.Tensor], CheckpointMetadata, str]:
+    """Read a checkpoint as `load_checkpoint`; return the SHA-256 of its file too.
+
+    Args:
+        path: of the checkpoint.
+        sha256: that the file must have, where that is known; it is then hashed once.
+    """
+    with open_tensors(path) as file:
+        tensors, found = file.load(sha256=sha256)
+        metadata = _parse(path, file.text)
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ArtifactError(f"{path}: tensor {name} has values that are not finite", hint="train it anew")
-    return tensors, metadata
+        if not all_finite(tensor):
+            raise not_finite_error(path, name)
+    return tensors, metadata, found
+
+
+def verify_checkpoint(path: Path) -> CheckpointMetadata:
+    """Check all that `load_checkpoint` does and return what a checkpoint says of itself, with no tensor in memory.
+
+    Raises:
+        ArtifactError: as `load_checkpoint`.
+    """
+    with open_tensors(path) as file:
+        metadata = _parse(path, file.text)
+        file.verify(finite=True)
+    return metadata
 
 
 def save_state(path: Path, tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> None:
@@ -111,7 +131,7 @@ def save_state(path: Path, tensors: Mapping[str, torch.Tensor], text: Mapping[st
     Raises:
         StorageError: the file system refused.
     """
-    _write(path, tensors, {"format_version": str(FORMAT_VERSION), **text})
+    write_tensors(path, tensors, {"format_version": str(FORMAT_VERSION), **text})
 
 
 def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -120,59 +140,22 @@ def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     Raises:
         ArtifactError: missing, damaged, or of another format version.
     """
-    tensors, text = _read(path)
-    _check_version(path, text)
-    return tensors, text
+    with open_tensors(path) as file:
+        tensors, _ = file.load()
+    _check_version(path, file.text)
+    return tensors, file.text
 
 
-def _write(path: Path, tensors: Mapping[str, torch.Tensor], text: dict[str, str]) -> None:
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = {**text, _CONTENT_KEY: _content_sha256(contiguous, text)}
-    write_bytes(path, _sorted_header(save(contiguous, metadata=text)))
+def verify_state(path: Path) -> dict[str, str]:
+    """Check all that `load_state` does and return the text of a state, with no tensor in memory.
 
-
-def _sorted_header(serialized: bytes) -> bytes:
-    """Sort the metadata of a safetensors file: the library writes them in an order that changes between runs."""
-    (length,) = struct.unpack("<Q", serialized[:8])
-    header = json.loads(serialized[8 : 8 + length])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    encoded = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    encoded += b" " * (-len(encoded) % 8)
-    return struct.pack("<Q", len(encoded)) + encoded + serialized[8 + length :]
-
-
-def _content_sha256(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> str:
-    digest = hashlib.sha256(json.dumps(dict(sorted(text.items()))).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    with _opened(path) as file:
-        text = dict(file.metadata() or {})
-        # Cloned, as tensors in the file's mapping would change with the file and may be misaligned.
-        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-        found = text.pop(_CONTENT_KEY, "")
-        expected = _content_sha256(tensors, text)
-    if found != expected:
-        raise _damaged(path, "its content does not match its own checksum")
-    return tensors, text
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a safetensors file; every way of not being one becomes an `ArtifactError`."""
-    if not path.is_file():
-        raise ArtifactError(f"{path} does not exist", hint="train it first, or check the name")
-    try:
-        with safe_open(path, framework="pt") as file:
-            yield file
-    except (SafetensorError, RuntimeError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise _damaged(path, str(error).split("\n")[0]) from error
-    except OSError as error:
-        raise storage_error("read", path, error) from error
+    Raises:
+        ArtifactError: as `load_state`.
+    """
+    with open_tensors(path) as file:
+        file.verify(finite=False)
+    _check_version(path, file.text)
+    return file.text
 
 
 def _parse(path: Path, text: Mapping[str, str] | None) -> CheckpointMetadata:
@@ -188,7 +171,7 @@ def _parse(path: Path, text: Mapping[str, str] | None) -> CheckpointMetadata:
         _require_types(values)
         return CheckpointMetadata(**values)
     except (KeyError, ValueError, RecursionError) as error:
-        raise _damaged(path, f"metadata {error} missing or unreadable") from error
+        raise damaged(path, f"metadata {error} missing or unreadable") from error
 
 
 def _require_types(values: Mapping[str, Any]) -> None:
@@ -232,7 +215,3 @@ def _check_version(path: Path, text: Mapping[str, str]) -> None:
         raise ArtifactError(
             f"{path} has format version {version}, this adrec reads {FORMAT_VERSION}", hint="train anew"
         )
-
-
-def _damaged(path: Path, reason: str) -> ArtifactError:
-    return ArtifactError(f"{path} is damaged: {reason}", hint="remove it and run its stage again")

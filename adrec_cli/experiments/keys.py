@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, verify_checkpoint
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.experiment import Experiment
@@ -36,7 +36,7 @@ def up_to_date(path: Path, key: str) -> CheckpointMetadata | None:
         return None
     try:
         # Read whole: a checkpoint whose weights are damaged is not up to date whatever its header says.
-        _, metadata = load_checkpoint(path)
+        metadata = verify_checkpoint(path)
     except ArtifactError:
         return None
     return metadata if metadata.run_key == key else None

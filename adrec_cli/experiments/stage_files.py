@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import storage_error, write_bytes
-from adrec_cli.artifacts.checkpoint import load_state, save_state
+from adrec_cli.artifacts.checkpoint import load_state, save_state, verify_state
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, STATE_SUFFIX
 from adrec_cli.training.events import EpochDone, log_row
@@ -74,7 +74,7 @@ class StageFiles:
         """Remove the state if its stage is done: a run may have been killed between the one and the other."""
         if self.state_path.exists():
             with contextlib.suppress(ArtifactError):
-                if load_state(self.state_path)[1].get("run_key") == self.key:
+                if verify_state(self.state_path).get("run_key") == self.key:
                     self.finish()
 
     def finish(self) -> None:

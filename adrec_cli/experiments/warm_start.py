@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint, read_metadata
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, read_metadata, verify_checkpoint
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.data.reindexing import Mapping, index_mapping
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.experiment import Experiment, compose
 from adrec_cli.experiments.keys import run_key
+from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset, require_same_weights
-from adrec_cli.loading.recommender import open_with_items
 from adrec_cli.models.registry import model_entry
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.schema import CHECKPOINT_SUFFIX
@@ -145,7 +145,7 @@ def _told_by(path: Path, dataset: Dataset, experiment: Experiment) -> Checkpoint
             keys = (run_key(dataset, run, said.stage, parent) for run in (experiment, _nothing_fresh(experiment)))
             if said.run_key in keys:
                 return said
-        return load_checkpoint(path)[1]
+        return verify_checkpoint(path)
     except ArtifactError:
         return None
 

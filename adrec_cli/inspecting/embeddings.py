@@ -12,8 +12,8 @@ import torch
 
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError
+from adrec_cli.loading.current import current_checkpoint, open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
-from adrec_cli.loading.recommender import current_checkpoint, open_with_items
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.stages import STAGES
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_known_checkpoint
 from adrec_cli.artifacts.dataset import DatasetFiles, verify_dataset
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.artifacts.workspace import Workspace
@@ -98,13 +97,18 @@ class Checkpoint:
     tensors: dict[str, torch.Tensor]
 
 
-def open_checkpoint(path: Path, dataset: Dataset) -> Checkpoint:
+def open_checkpoint(path: Path, dataset: Dataset, *, sha256: str | None = None) -> Checkpoint:
     """Open a checkpoint and refuse it unless it belongs to the dataset.
+
+    Args:
+        path: of the checkpoint.
+        dataset: it must have been trained on.
+        sha256: that its file must have, where that is known.
 
     Raises:
         ArtifactError: missing, damaged, of another format version or of another dataset.
     """
-    tensors, metadata = load_checkpoint(path)
+    tensors, metadata, sha256 = load_known_checkpoint(path, sha256=sha256)
     if metadata.items_sha256 != dataset.manifest.items_sha256:
         raise ArtifactError(
             f"{path} was trained on other items: dataset {metadata.dataset!r} with items {metadata.items_sha256[:12]}, "
@@ -116,11 +120,11 @@ def open_checkpoint(path: Path, dataset: Dataset) -> Checkpoint:
             f"{path} is damaged: it says {metadata.item_count:,} items, its dataset has {dataset.items.height:,}",
             hint=f"train it anew: adrec train {dataset.manifest.dataset} --model {metadata.model}",
         )
-    return Checkpoint(path=path, sha256=file_sha256(path), metadata=metadata, tensors=tensors)
+    return Checkpoint(path=path, sha256=sha256, metadata=metadata, tensors=tensors)
 
 
 def restore_model(checkpoint: Checkpoint, device: torch.device) -> SequentialRecommender:
-    """Build the model a checkpoint describes and load its weights, strictly.
+    """Build the model a checkpoint describes and give it its weights, strictly; on a CPU it has the very same tensors.
 
     Raises:
         ArtifactError: its configuration or its tensors are not those of the model it names.
@@ -135,7 +139,8 @@ def restore_model(checkpoint: Checkpoint, device: torch.device) -> SequentialRec
         # Before anything is allocated: a small file may ask for any size.
         require_same_weights(checkpoint.tensors, outline.state_dict())
         model = entry.build(config, metadata.item_count)
-        model.load_state_dict(checkpoint.tensors)
+        # Assigned: a table of items is never there twice, and what `build` reserves for it is never touched.
+        model.load_state_dict(checkpoint.tensors, assign=True)
         model.to(device)
     except (UsageError, ArtifactError, RuntimeError) as error:
         reason = str(error).splitlines()[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,28 +10,20 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
-from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.manifest import Manifest
-from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
+from adrec_cli.artifacts.promotion import PROMOTED_FOLDER
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.reindexing import index_mapping, reindexed
-from adrec_cli.data.sequences import Sequences, load_items
+from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import ArtifactError, UsageError
-from adrec_cli.loading.opening import (
-    Checkpoint,
-    Dataset,
-    dataset_folder_of,
-    open_checkpoint,
-    open_dataset,
-    restore_model,
-)
+from adrec_cli.loading.current import Found, find_current
+from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.ranking.merging import SINGLE, Merging, check_sampled, merged_top_k
 from adrec_cli.ranking.recorded import Recordings
 from adrec_cli.ranking.scores import Ranked, represented
 from adrec_cli.runtime import resolve_device, set_threads
-from adrec_cli.schema import CHECKPOINT_SUFFIX, COUNT, CURRENT_FILE
+from adrec_cli.schema import COUNT, CURRENT_FILE
 from adrec_cli.training.stages import STAGES
 
 MODEL, POPULAR = "model", "popular"
@@ -165,20 +157,23 @@ def open_recommender(
         UsageError: it is not clear which dataset or model is meant.
         ArtifactError: no model, or one that is damaged or does not belong to the dataset.
     """
-    path, dataset = _locate(Workspace(workspace), dataset_name, model)
-    checkpoint, items = open_with_items(path, dataset)
+    found, dataset = _locate(Workspace(workspace), dataset_name, model)
+    path = found.path
+    checkpoint, items = found.open(dataset)
     set_threads(threads)
     resolved = resolve_device(device)
+    restored = restore_model(checkpoint, resolved)
     mapping = index_mapping(dataset.items, items)
     same = len(mapping) == items.height + 1 and bool((mapping == np.arange(len(mapping))).all())
     return Recommender(
-        checkpoint=checkpoint,
+        # Its tensors are the model's.
+        checkpoint=replace(checkpoint, tensors={}),
         promoted=path.parent.name == PROMOTED_FOLDER and (path.parent.parent / CURRENT_FILE).is_file(),
         dataset=dataset.manifest.dataset,
         dataset_folder=dataset.folder,
         manifest=dataset.manifest,
         sequences_sha256=dataset.manifest.sequences_sha256,
-        model=restore_model(checkpoint, resolved),
+        model=restored,
         items=items,
         sequences=dataset.sequences if same else reindexed(dataset.sequences, mapping, items.height),
         unknown_items=int((mapping[1:] == 0).sum()),
@@ -187,66 +182,14 @@ def open_recommender(
     )
 
 
-def open_with_items(path: Path, dataset: Dataset) -> tuple[Checkpoint, pl.DataFrame]:
-    """Open a checkpoint and the items it was trained with: those of the dataset, or the ones kept beside it.
-
-    Raises:
-        ArtifactError: damaged, of another dataset, or its items are neither there nor there.
-    """
-    beside = items_beside(path)
-    if not beside.is_file():
-        return open_checkpoint(path, dataset), dataset.items
-    tensors, metadata = load_checkpoint(path)
-    if metadata.dataset != dataset.manifest.dataset:
-        raise ArtifactError(
-            f"{path} was trained on dataset {metadata.dataset!r}, here is {dataset.manifest.dataset!r}",
-            hint=f"train on this one: adrec train {dataset.manifest.dataset} --model {metadata.model}",
-        )
-    if file_sha256(beside) != metadata.items_sha256:
-        raise ArtifactError(f"{beside} is damaged: it is not what {path.name} was trained with", hint="adrec rollback")
-    items = load_items(beside)
-    if metadata.item_count != items.height:
-        raise ArtifactError(
-            f"{path} is damaged: it says {metadata.item_count:,} items, {beside.name} has {items.height:,}",
-            hint="adrec rollback",
-        )
-    checkpoint = Checkpoint(path=path, sha256=file_sha256(path), metadata=metadata, tensors=tensors)
-    return checkpoint, items
-
-
-def current_checkpoint(folder: Path) -> Path | None:
-    """Return the promoted checkpoint of a model's folder, else the one of its last stage, else None.
-
-    Raises:
-        ArtifactError: `current.json` names a file that is not there, or is damaged.
-    """
-    current = read_current(folder)
-    if current is not None:
-        promoted = folder / current.checkpoint
-        if not promoted.is_file():
-            raise ArtifactError(
-                f"{folder / CURRENT_FILE} names {current.checkpoint}, which does not exist",
-                hint=f"promote again with: adrec run {folder.parent.name}, or go back with: adrec rollback",
-            )
-        if file_sha256(promoted) != current.sha256:
-            raise ArtifactError(
-                f"{promoted} is damaged or was exchanged: it is not what {CURRENT_FILE} names",
-                hint=f"promote again with: adrec run {folder.parent.name} --force, or go back with: adrec rollback",
-            )
-        return promoted
-    stages = STAGES.get(folder.name, {})
-    last = folder / f"{list(stages)[-1]}{CHECKPOINT_SUFFIX}" if stages else folder
-    return last if last.is_file() else None
-
-
-def _locate(space: Workspace, dataset_name: str | None, model: str | None) -> tuple[Path, Dataset]:
+def _locate(space: Workspace, dataset_name: str | None, model: str | None) -> tuple[Found, Dataset]:
     """Find the checkpoint to use and open its dataset."""
     if model is not None and model not in STAGES:
         given = space.find_checkpoint(model, dataset_name)
-        return given, open_dataset(dataset_folder_of(space, given, dataset_name))
+        return Found(path=given), open_dataset(dataset_folder_of(space, given, dataset_name))
     folder = space.dataset_folder(dataset_name)
     wanted = list(STAGES) if model is None else [model]
-    found = {name: path for name in wanted if (path := current_checkpoint(folder / name)) is not None}
+    found = {name: one for name in wanted if (one := find_current(folder / name)) is not None}
     if not found:
         raise ArtifactError(
             f"dataset {folder.name!r} has no trained model{f' {model}' if model else ''}",

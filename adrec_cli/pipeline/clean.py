@@ -10,7 +10,7 @@ from pathlib import Path
 
 from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, storage_error
 from adrec_cli.artifacts.changing import recover_dataset
-from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state
+from adrec_cli.artifacts.checkpoint import verify_checkpoint, verify_state
 from adrec_cli.artifacts.dataset import NEXT_SUFFIX
 from adrec_cli.artifacts.generations import (
     generation_folders,
@@ -184,11 +184,11 @@ def _spent(state: Path) -> str:
     """Return why a state can go; "" while its stage can go on from it."""
     checkpoint = state.with_name(state.name.removesuffix(STATE_SUFFIX) + CHECKPOINT_SUFFIX)
     try:
-        _, text = load_state(state)
+        text = verify_state(state)
     except ArtifactError:
         return "the state of a stage, damaged"
     try:
-        finished = load_checkpoint(checkpoint)[1].run_key == text.get("run_key")
+        finished = verify_checkpoint(checkpoint).run_key == text.get("run_key")
     except ArtifactError:
         return ""
     return "the state of a stage that is finished" if finished else ""

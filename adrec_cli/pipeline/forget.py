@@ -37,8 +37,8 @@ from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.forgetting.batches import find_batches, foreign_models, forget_in_batch
 from adrec_cli.forgetting.learnt import Learnt, find_learnt
 from adrec_cli.forgetting.ranks import forget_in_ranks
+from adrec_cli.loading.current import current_checkpoint
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
-from adrec_cli.loading.recommender import current_checkpoint
 from adrec_cli.models.registry import MODELS
 from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import CHECKPOINT_SUFFIX, ITEMS_FILE

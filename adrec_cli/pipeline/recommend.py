@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from adrec_cli.data.sequences import item_indices
 from adrec_cli.errors import InputError, UsageError
-from adrec_cli.loading.recommender import MODEL, Histories, Recommender, current_checkpoint, open_recommender
+from adrec_cli.loading.current import current_checkpoint
+from adrec_cli.loading.recommender import MODEL, Histories, Recommender, open_recommender
 from adrec_cli.ranking.merging import Merging
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, TITLE

@@ -15,8 +15,8 @@ from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import Generation, read_current, withdraw
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError
+from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import open_dataset
-from adrec_cli.loading.recommender import open_with_items
 from adrec_cli.schema import CURRENT_FILE
 
 

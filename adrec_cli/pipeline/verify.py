@@ -10,7 +10,7 @@ import torch
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.changing import needs_recovery
-from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint, load_state
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint, verify_checkpoint, verify_state
 from adrec_cli.artifacts.dataset import verify_pending
 from adrec_cli.artifacts.generations import generation_folders, open_generation
 from adrec_cli.artifacts.manifest import Manifest
@@ -243,7 +243,7 @@ class _Dataset:
         return metadata.parent_sha256 in self._hashes
 
     def _state(self, path: Path) -> tuple[str, str, str]:
-        load_state(path)
+        verify_state(path)
         return WHOLE, "of an unfinished stage, which goes on from it", ""
 
     def _current(self, path: Path) -> tuple[str, str, str]:
@@ -255,7 +255,7 @@ class _Dataset:
                 raise ArtifactError(f"{path} names {generation.checkpoint}, which does not exist")
             if file_sha256(promoted) != generation.sha256:
                 raise ArtifactError(f"{promoted} is damaged or was exchanged", hint="")
-            _, metadata = load_checkpoint(promoted)
+            metadata = verify_checkpoint(promoted)
             items = items_beside(promoted)
             if items.is_file() and file_sha256(items) != metadata.items_sha256:
                 raise ArtifactError(f"{items} is damaged: it is not what {promoted.name} was trained with")

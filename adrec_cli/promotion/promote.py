@@ -12,8 +12,8 @@ import polars as pl
 from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.promotion import KEEP, Current, promote, read_current
 from adrec_cli.errors import ArtifactError, NotPromotedError, UsageError
+from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset
-from adrec_cli.loading.recommender import open_with_items
 from adrec_cli.promotion.against_current import Comparison, compare
 from adrec_cli.promotion.rule import CURRENT, PromotionRule
 from adrec_cli.runtime import resolve_device

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata, verify_checkpoint
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.artifacts.report import Evaluation, read_report, report_files
 from adrec_cli.artifacts.sweep_files import SweepRecord, read_sweep, sweep_folders
@@ -107,7 +107,7 @@ def _stage(dataset: Dataset, model: str, stage: str, left_out: list[str]) -> Sta
         return None
     try:
         # Read whole: a report of weights that are damaged would be worth nothing.
-        _, metadata = load_checkpoint(path)
+        metadata = verify_checkpoint(path)
         sha256, current = file_sha256(path), read_current(dataset.folder / model)
     except AdrecError as error:
         left_out.append(error.message)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import torch
 
+from adrec_cli.diagnostics.finite import all_finite
 from adrec_cli.errors import DivergedError
 
 DIVERGED_HINT = "lower the learning rate (--learning-rate), check the data, or resume from the last saved state"
@@ -68,7 +69,7 @@ def require_finite_weights(weights: Iterable[tuple[str, torch.Tensor]], *, where
         DivergedError: naming the first weight that is not finite.
     """
     for name, weight in weights:
-        if not bool(torch.isfinite(weight).all()):
+        if not all_finite(weight):
             bad = int((~torch.isfinite(weight)).sum())
             raise DivergedError(
                 f"{where}: weight {name} is not finite ({bad:,} of {weight.numel():,} entries)", hint=DIVERGED_HINT

@@ -1,0 +1,114 @@
+"""Which checkpoint of a model is current, and the items it was trained with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.checkpoint import load_known_checkpoint
+from adrec_cli.artifacts.promotion import items_beside, read_current
+from adrec_cli.data.sequences import load_items
+from adrec_cli.errors import ArtifactError
+from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
+from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE
+from adrec_cli.training.stages import STAGES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A checkpoint that was found and not read yet.
+
+    Attributes:
+        path: of its file.
+        sha256: that its file must have; None where nothing says it.
+    """
+
+    path: Path
+    sha256: str | None = None
+
+    def open(self, dataset: Dataset) -> tuple[Checkpoint, pl.DataFrame]:
+        """Open it with its items, as `open_with_items`; a promoted one that is another now is refused."""
+        try:
+            return open_with_items(self.path, dataset, sha256=self.sha256)
+        except ArtifactError:
+            self.require_unchanged()
+            raise
+
+    def require_unchanged(self) -> None:
+        """Refuse a promoted checkpoint that is another now.
+
+        Raises:
+            ArtifactError: it was damaged or exchanged.
+        """
+        if self.sha256 is not None and self.path.is_file() and file_sha256(self.path) != self.sha256:
+            dataset = self.path.parents[2].name
+            raise ArtifactError(
+                f"{self.path} is damaged or was exchanged: it is not what {CURRENT_FILE} names",
+                hint=f"promote again with: adrec run {dataset} --force, or go back with: adrec rollback",
+            )
+
+
+def open_with_items(path: Path, dataset: Dataset, *, sha256: str | None = None) -> tuple[Checkpoint, pl.DataFrame]:
+    """Open a checkpoint and the items it was trained with: those of the dataset, or the ones kept beside it.
+
+    Args:
+        path, dataset, sha256: as `open_checkpoint`.
+
+    Raises:
+        ArtifactError: damaged, of another dataset, or its items are neither there nor there.
+    """
+    beside = items_beside(path)
+    if not beside.is_file():
+        return open_checkpoint(path, dataset, sha256=sha256), dataset.items
+    tensors, metadata, found = load_known_checkpoint(path, sha256=sha256)
+    if metadata.dataset != dataset.manifest.dataset:
+        raise ArtifactError(
+            f"{path} was trained on dataset {metadata.dataset!r}, here is {dataset.manifest.dataset!r}",
+            hint=f"train on this one: adrec train {dataset.manifest.dataset} --model {metadata.model}",
+        )
+    if file_sha256(beside) != metadata.items_sha256:
+        raise ArtifactError(f"{beside} is damaged: it is not what {path.name} was trained with", hint="adrec rollback")
+    items = load_items(beside)
+    if metadata.item_count != items.height:
+        raise ArtifactError(
+            f"{path} is damaged: it says {metadata.item_count:,} items, {beside.name} has {items.height:,}",
+            hint="adrec rollback",
+        )
+    checkpoint = Checkpoint(path=path, sha256=found, metadata=metadata, tensors=tensors)
+    return checkpoint, items
+
+
+def current_checkpoint(folder: Path) -> Path | None:
+    """Return the promoted checkpoint of a model's folder, else the one of its last stage, else None.
+
+    Raises:
+        ArtifactError: `current.json` names a file that is not there, or is damaged.
+    """
+    found = find_current(folder)
+    if found is None:
+        return None
+    found.require_unchanged()
+    return found.path
+
+
+def find_current(folder: Path) -> Found | None:
+    """Return what `current_checkpoint` does, before its content was looked at.
+
+    Raises:
+        ArtifactError: `current.json` names a file that is not there.
+    """
+    current = read_current(folder)
+    if current is not None:
+        promoted = folder / current.checkpoint
+        if not promoted.is_file():
+            raise ArtifactError(
+                f"{folder / CURRENT_FILE} names {current.checkpoint}, which does not exist",
+                hint=f"promote again with: adrec run {folder.parent.name}, or go back with: adrec rollback",
+            )
+        return Found(path=promoted, sha256=current.sha256)
+    stages = STAGES.get(folder.name, {})
+    last = folder / f"{list(stages)[-1]}{CHECKPOINT_SUFFIX}" if stages else folder
+    return Found(path=last) if last.is_file() else None
