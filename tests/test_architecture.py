@@ -38,7 +38,7 @@ MAY_IMPORT = {
     **{wing: {wing, *below, *MECHANICS, *FOUNDATION} for wing, below in WINGS.items()},
     "training": {"training", "data", "models", "diagnostics", "layers", *FOUNDATION},
     "ranking": {"ranking", "data", "models", "layers", *FOUNDATION},
-    "artifacts": {"artifacts", *FOUNDATION},
+    "artifacts": {"artifacts", "diagnostics", *FOUNDATION},
     "data": {"data", "artifacts", "models", *FOUNDATION},
     "models": {"models", "layers", "diffusion", *FOUNDATION},
     "layers": {"layers", "diffusion", "schema", "errors"},
