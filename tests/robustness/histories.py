@@ -113,7 +113,7 @@ class History:
             started = Running(
                 [*line, "--workspace", self.shop.workspace], self.shop.folder, functools.partial(prepare, kill_before)
             )
-            moment = self.random.random() * 1.5 if self.random.random() < 0.2 else float("inf")
+            moment = self.random.random() * 0.5 if self.random.random() < 0.2 else float("inf")
             running.append((name, leaver, started, time.monotonic() + moment))
         while any(process.process.is_alive() for _, _, process, _ in running):
             for _, _, process, moment in running:

@@ -22,7 +22,8 @@ _HEAVY = [
     "torch", "polars", "pyarrow.parquet", "safetensors.torch", "adrec_cli.cli.app",
     "adrec_cli.cli.show.training_progress",
     "adrec_cli.pipeline.run", "adrec_cli.pipeline.recommend", "adrec_cli.pipeline.preprocess", "torch._dynamo",
-    "torch.distributed.fsdp", "pytest", "tests.conftest",
+    "torch.distributed.fsdp", "typer._adapters", "numpy.ma", "numpy.ctypeslib", "pytest", "tests.conftest",
+    "tests.robustness.preloaded",
 ]  # fmt: skip
 TINY = [
     "--set", "model.hidden_size=8", "--set", "model.heads=2", "--set", "model.max_length=8", "--set",
