@@ -90,6 +90,10 @@ class InterruptedRun(AdrecError):
         self.exit_code = ExitCode(128 + signal_number)
 
 
+class Stopped(InterruptedRun):
+    """A computation ended between two steps, as it was asked to; whoever can save does, and says how to go on."""
+
+
 def look_up(table: Mapping[str, T], name: str, what: str) -> T:
     """Return what a closed set has under a name.
 

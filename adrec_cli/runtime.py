@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
-from adrec_cli.errors import InterruptedRun, UsageError
+from adrec_cli.errors import InterruptedRun, Stopped, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -109,10 +109,10 @@ _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(s
 
 
 class StopRequest:
-    """SIGINT, SIGTERM and SIGHUP as something a training loop can ask about between two steps.
+    """SIGINT, SIGTERM and SIGHUP as something a training can ask about between two steps, with `check`.
 
     Outside `deferred()` a signal raises `InterruptedRun` where the program stands; inside, the first one is
-    only noted in `signal_number`, so that the loop can save, and the second one raises at once.
+    only noted in `signal_number`, so that all can be saved, and the second one raises at once.
     """
 
     def __init__(self) -> None:
@@ -141,6 +141,16 @@ class StopRequest:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raise if a signal was noted.
+
+        Raises:
+            Stopped: to be turned into the error that `interrupted` returns, once all is saved.
+        """
+        if self.signal_number is not None:
+            number = signal.Signals(self.signal_number)
+            raise Stopped(f"stopped by {number.name}", signal_number=number)
 
     def interrupted(self, message: str, *, hint: str = "") -> InterruptedRun:
         """Return the error that ends a run which has saved what it could."""

@@ -18,8 +18,11 @@ from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.train import train
 from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.recorded import Recordings
-from adrec_cli.ranking.scores import represented, target_ranks, top_k
+from adrec_cli.ranking.rivals import Rivals
+from adrec_cli.ranking.scorer import Scorer
+from adrec_cli.ranking.scores import top_k
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.runtime import resolve_device, seeded_generator
 from adrec_cli.training.loop import StageTraining
@@ -110,7 +113,7 @@ def test_every_stage_is_recorded(stage):
 
 def test_a_recorded_step_that_is_not_finite_changes_no_byte_and_names_the_weight():
     run = training()
-    steps = [event for event, _ in zip(run.events(lambda: False), range(3), strict=False)]
+    steps = [event for event, _ in zip(run.events(), range(3), strict=False)]
     assert len(steps) == 3
     run._read_all()
     with torch.no_grad():
@@ -132,7 +135,7 @@ def test_a_recorded_representation_is_the_one_that_is_computed(network, sampling
         one = slice(case, case + 1)
         options = {"output": "x_start", "sampling": sampling, "device": resolve_device("cuda")}
         (own,), (found,) = (
-            next(iter(represented(model, data.items, starts[one], ends[one], **options, recordings=kept)))[1]
+            next(Scorer(model=model, **options, recordings=kept).represent(data.items, starts[one], ends[one]))[1]
             for kept in (None, recordings)
         )
         torch.testing.assert_close(found, own, rtol=1e-4, atol=1e-5)
@@ -204,8 +207,8 @@ def test_ranks_and_best_items_are_those_of_a_cpu(network, sampling):
     found, best = {}, {}
     for device in ("cuda", "cpu"):
         model = training(device=device, network=network).model
-        options = {"output": "x_start", "sampling": sampling, "device": resolve_device(device)}
-        found[device] = target_ranks(model, data, cases, **options, mask_seen=True)
+        scorer = Scorer(model=model, output="x_start", sampling=sampling, device=resolve_device(device))
+        found[device] = target_ranks(scorer, data, cases, Rivals(mask_seen=True))
         vectors_VD = model.item_vectors_VD().detach()
         best[device] = top_k(vectors_VD[1:9], vectors_VD, 10, [np.array([n]) for n in range(1, 9)])
     # A rank may move by one where two scores differ in their last digits only.

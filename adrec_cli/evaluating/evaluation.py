@@ -18,20 +18,16 @@ from adrec_cli.artifacts.report import Evaluation, read_ranks, read_report, sett
 from adrec_cli.data.forgotten import forgotten_users
 from adrec_cli.data.negatives import count_negatives
 from adrec_cli.errors import ArtifactError
-from adrec_cli.evaluating.options import BASELINE, EvaluationOptions, _negatives_sha256, negatives_of, protocol_of
+from adrec_cli.evaluating.held_out import HeldOut, checkpoint_scorer, held_out, progress_of
+from adrec_cli.evaluating.options import BASELINE, EvaluationOptions, _negatives_sha256, protocol_of
 from adrec_cli.evaluating.recommended_lists import list_figures
-from adrec_cli.evaluating.timed_ranking import timed_ranks, told_as_event
 from adrec_cli.experiments.events import OnEvent, ignore
-from adrec_cli.loading.opening import (
-    Checkpoint,
-    Dataset,
-    restore_model,
-)
-from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.models.most_popular import MostPopular
+from adrec_cli.loading.opening import Checkpoint, Dataset, count_popularity
 from adrec_cli.ranking.bootstrap import metric_intervals
 from adrec_cli.ranking.metrics import metric_table
-from adrec_cli.ranking.protocols import Cases, Protocol, candidate_counts, held_out_cases, repeated_targets
+from adrec_cli.ranking.protocols import Protocol, repeated_targets
+from adrec_cli.ranking.rivals import candidate_counts
+from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.slices import slice_table
 from adrec_cli.runtime import resolve_device, set_threads
 from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, REPORTS_FOLDER, SEED_FOLDER, USER_ID
@@ -43,27 +39,18 @@ def evaluate_opened(
     """Evaluate an opened checkpoint (None: MostPopular) and store the result, with the rank of every target."""
     threads = set_threads(options.threads)
     device = resolve_device(options.device)
-    model, output = _model_of(dataset, checkpoint, device)
-    cases = held_out_cases(dataset.sequences, options.part)
-    negatives = negatives_of(dataset, cases, options, on_event)
-    ranks, seconds = timed_ranks(
-        model, dataset, cases, output=output, sampling=options.sampling, merging=options.merging,
-        mask_seen=options.mask_seen, negatives=negatives, device=device, on_event=on_event,
-    )  # fmt: skip
-    table = _rank_table(dataset, cases, ranks, negatives, mask_seen=options.mask_seen)
-    beyond = {}
-    if options.beyond_accuracy:
-        beyond = list_figures(
-            model, dataset, cases, output=output, sampling=options.sampling, merging=options.merging,
-            mask_seen=options.mask_seen, device=device, on_progress=told_as_event(on_event),
-        )  # fmt: skip
-    protocol = protocol_of(dataset, options, 0 if negatives is None else negatives.shape[1])
+    scorer = _scorer_of(dataset, checkpoint, options, device)
+    model = scorer.model
+    asked = held_out(dataset, options, on_event)
+    ranks, seconds = asked.rank(scorer, on_event)
+    table = _rank_table(asked, ranks)
+    repeated = repeated_targets(dataset.sequences, asked.cases)
     evaluation = Evaluation(
-        **_identity(dataset, checkpoint, options, protocol),
-        **_figures(table, dataset.items[COUNT].to_numpy().astype(np.int64), repeated_targets(dataset.sequences, cases)),
+        **_identity(dataset, checkpoint, options, asked.protocol),
+        **_figures(table, dataset.items[COUNT].to_numpy().astype(np.int64), repeated),
         model=model.name,
-        sampling=options.sampled if output in model.sampled_outputs else {},
-        beyond_accuracy=beyond,
+        sampling=options.sampled if scorer.output in model.sampled_outputs else {},
+        beyond_accuracy=list_figures(scorer, asked, progress_of(on_event)) if options.beyond_accuracy else {},
         parameters=sum(weight.numel() for weight in model.parameters()),
         seconds=seconds,
         device=device.type,
@@ -133,17 +120,11 @@ def _figures(
     }  # fmt: skip
 
 
-def _rank_table(
-    dataset: Dataset,
-    cases: Cases,
-    ranks: npt.NDArray[np.int64],
-    negatives: npt.NDArray[np.int64] | None,
-    *,
-    mask_seen: bool,
-) -> pl.DataFrame:
+def _rank_table(asked: HeldOut, ranks: npt.NDArray[np.int64]) -> pl.DataFrame:
     """Return what is stored of each case."""
+    dataset, cases = asked.dataset, asked.cases
     counts = dataset.items[COUNT].to_numpy()[cases.targets - 1]
-    competing = candidate_counts(dataset.sequences, cases, negatives=negatives, mask_seen=mask_seen)
+    competing = candidate_counts(dataset.sequences, cases, asked.rivals)
     return pl.DataFrame(
         {
             USER_ID: dataset.sequences.user_ids.gather(cases.users),
@@ -196,10 +177,12 @@ def report_path(dataset: Dataset, checkpoint: Checkpoint | None, protocol: Proto
     return dataset.folder / REPORTS_FOLDER / f"{who}-{protocol.code.replace('/', '-')}.json"
 
 
-def _model_of(
-    dataset: Dataset, checkpoint: Checkpoint | None, device: torch.device
-) -> tuple[SequentialRecommender, str]:
+def _scorer_of(
+    dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions, device: torch.device
+) -> Scorer:
     if checkpoint is not None:
-        return restore_model(checkpoint, device), checkpoint.metadata.output
-    counts = torch.from_numpy(np.concatenate([[0], dataset.items[COUNT].to_numpy()]))
-    return MostPopular.from_counts(counts).to(device), MostPopular.outputs[0]
+        return checkpoint_scorer(checkpoint, options, device)
+    model = count_popularity(dataset).to(device)
+    return Scorer(
+        model=model, output=model.outputs[0], sampling=options.sampling, merging=options.merging, device=device
+    )

@@ -6,9 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.data.negatives import read_negatives
 from adrec_cli.errors import UsageError
@@ -18,7 +15,8 @@ from adrec_cli.loading.opening import (
 )
 from adrec_cli.models.base import Sampling
 from adrec_cli.ranking.merging import SINGLE, Merging
-from adrec_cli.ranking.protocols import Cases, Protocol, draw_negatives
+from adrec_cli.ranking.protocols import Cases, Protocol
+from adrec_cli.ranking.rivals import Rivals, draw_negatives
 
 BASELINE = "mostpop"
 """The name under which MostPopular, which needs no checkpoint, is evaluated."""
@@ -87,10 +85,8 @@ def protocol_of(dataset: Dataset, options: EvaluationOptions, negatives: int) ->
     )  # fmt: skip
 
 
-def negatives_of(
-    dataset: Dataset, cases: Cases, options: EvaluationOptions, on_event: OnEvent = ignore
-) -> npt.NDArray[np.int64] | None:
-    """Return the items each case is ranked against, read or drawn; None means the whole catalogue.
+def rivals_of(dataset: Dataset, cases: Cases, options: EvaluationOptions, on_event: OnEvent = ignore) -> Rivals:
+    """Return whom each target is ranked against: negatives that are read or drawn, or the whole catalogue.
 
     Told is `Warned`, where drawing takes so many items that they repeat.
 
@@ -99,17 +95,18 @@ def negatives_of(
     """
     if options.negatives_file is not None:
         user_ids = dataset.sequences.user_ids.gather(cases.users).to_list()
-        return read_negatives(options.negatives_file, user_ids=user_ids, targets=cases.targets, items=dataset.items)
-    if options.negatives:
-        if dataset.items.height < ROOMY * options.negatives:
-            on_event(
-                Warned(
-                    message=f"{options.negatives:,} negatives are drawn with replacement from {dataset.items.height:,} "
-                    "items: some are drawn twice, and fewer compete; leave out --negatives to rank against all items"
-                )
+        read = read_negatives(options.negatives_file, user_ids=user_ids, targets=cases.targets, items=dataset.items)
+        return Rivals(negatives=read)
+    if not options.negatives:
+        return Rivals(mask_seen=options.mask_seen)
+    if dataset.items.height < ROOMY * options.negatives:
+        on_event(
+            Warned(
+                message=f"{options.negatives:,} negatives are drawn with replacement from {dataset.items.height:,} "
+                "items: some are drawn twice, and fewer compete; leave out --negatives to rank against all items"
             )
-        return draw_negatives(dataset.sequences, cases, options.negatives, options.seed)
-    return None
+        )
+    return Rivals(negatives=draw_negatives(dataset.sequences, cases, options.negatives, options.seed))
 
 
 def _negatives_sha256(options: EvaluationOptions) -> str:

@@ -2,57 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from adrec_cli.loading.opening import Dataset
-from adrec_cli.models.base import Sampling, SequentialRecommender
+from adrec_cli.evaluating.held_out import HeldOut
 from adrec_cli.ranking.beyond_accuracy import BeyondAccuracy, category_codes, history_means
-from adrec_cli.ranking.merging import Merging, merged_top_k
+from adrec_cli.ranking.merging import merged_top_k
 from adrec_cli.ranking.metrics import CUTOFFS
-from adrec_cli.ranking.protocols import Cases
-from adrec_cli.ranking.scores import Ranked, represented
+from adrec_cli.ranking.ranks import OnProgress
+from adrec_cli.ranking.scorer import Scorer
+from adrec_cli.ranking.scores import Ranked
 from adrec_cli.schema import CATEGORY, COUNT, PAD
 
 
-def list_figures(
-    model: SequentialRecommender,
-    dataset: Dataset,
-    cases: Cases,
-    *,
-    output: str,
-    sampling: Sampling,
-    merging: Merging,
-    mask_seen: bool,
-    device: torch.device,
-    on_progress: Callable[[int, int], object],
-) -> dict[str, float]:
+def list_figures(scorer: Scorer, asked: HeldOut, on_progress: OnProgress) -> dict[str, float]:
     """Return the figures of `BeyondAccuracy` over the best items of the whole catalogue for each case.
 
     Args:
-        model, cases, output, sampling, merging, device: as `merged_target_ranks`.
-        dataset: knows train counts and, perhaps, categories.
-        mask_seen: items of the history are not recommended.
+        scorer: to recommend by.
+        asked: the cases, and whether items of the history are recommended.
         on_progress: told cases done and all cases.
     """
-    sequences, items = dataset.sequences, dataset.items
+    cases, rivals, sequences, items = asked.cases, asked.rivals, asked.dataset.sequences, asked.dataset.items
     counts_V = np.concatenate([[0], items[COUNT].to_numpy()]).astype(np.int64)
     codes_VM = category_codes(items[CATEGORY]) if CATEGORY in items.columns else None
     figures = BeyondAccuracy(counts_V, len(cases), CUTOFFS, codes_VM)
-    vectors_VD = model.item_vectors_VD().detach()
     done = 0
-    batches = represented(
-        model, sequences.items, cases.starts, cases.ends, output=output, sampling=sampling, device=device,
-        samples=merging.samples,
-    )  # fmt: skip
-    for numbers, representations, bias in batches:
+    for numbers, samples, bias in scorer.represent(sequences.items, cases.starts, cases.ends):
         excluded = [np.empty(0, dtype=np.int64)] * len(numbers)
-        if mask_seen:
+        if rivals.mask_seen:
             excluded = [sequences.items[cases.starts[n] : cases.ends[n]].astype(np.int64) for n in numbers]
-        best = merged_top_k(representations, vectors_VD, max(CUTOFFS), excluded, merge=merging.merge, bias=bias)
+        best = merged_top_k(samples, scorer.vectors_VD, max(CUTOFFS), excluded, merge=scorer.merging.merge, bias=bias)
         figures.add(numbers, _padded(best, max(CUTOFFS)))
         done += len(numbers)
         on_progress(done, len(cases))

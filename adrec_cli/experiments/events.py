@@ -21,3 +21,11 @@ class Warned:
     """
 
     message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingProgress:
+    """Cases ranked so far."""
+
+    done: int
+    total: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,13 +12,13 @@ import torch
 from adrec_cli import __version__
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, save_checkpoint
 from adrec_cli.data.batches import CUTS
-from adrec_cli.errors import ArtifactError
+from adrec_cli.errors import ArtifactError, Stopped
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.keys import run_key, up_to_date
 from adrec_cli.experiments.memory import require_memory
 from adrec_cli.experiments.stage_files import StageFiles
-from adrec_cli.experiments.validation import monitored_protocol, validation
+from adrec_cli.experiments.validation import monitored_protocol, monitored_scorer, prepare_validation
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
 from adrec_cli.models.registry import model_entry
@@ -153,8 +154,8 @@ def _training(
         config=shared,
         model=model,
         windows=CUTS[shared.samples](dataset.sequences, model.max_length, all_events=shared.windows == "all"),
-        validate=validation(
-            dataset, model, output=stage.output, training=shared, device=device, stop=stop, users=shared.monitor_users
+        validate=prepare_validation(
+            dataset, monitored_scorer(model, stage.output, device), shared, stop=stop, users=shared.monitor_users
         ),
         device=device,
     )
@@ -174,30 +175,34 @@ def _started(training: StageTraining, path: Path, *, resumed: bool) -> StageStar
 
 
 def _train(training: StageTraining, files: StageFiles, stop: StopRequest, on_event: OnEvent) -> None:
-    """Go through the stage's events, saving on the way; a signal ends it with the state saved."""
-    for event in training.events(lambda: stop.signal_number is not None):
-        if isinstance(event, EpochDone):
-            files.log(event)
-            files.save_now_and_then(training)
-        on_event(event)
-    if stop.signal_number is not None and not training.finished:
+    """Go through the stage's events, saving on the way; a signal ends it with the state saved.
+
+    A stage whose last epoch is done is handed over whatever came meanwhile.
+    """
+    try:
+        with contextlib.closing(training.events()) as events:
+            for event in events:
+                if isinstance(event, EpochDone):
+                    files.log(event)
+                    files.save_now_and_then(training)
+                on_event(event)
+                if not training.finished:
+                    stop.check()
+    except Stopped as stopped:
         files.save(training)
         raise stop.interrupted(
             f"{training.name} stopped in epoch {training.position.epoch + 1} and saved",
             hint="run the same command again to go on where it stopped",
-        )
+        ) from stopped
 
 
 def _validate_whole(dataset: Dataset, training: StageTraining) -> None:
     """Rank all validation targets with the weights that are handed over, where epochs were monitored on some only."""
     if not training.config.monitor_users:
         return
-    metrics = validation(
-        dataset, training.model, output=training.stage.output, training=training.config, device=training.device,
-        stop=StopRequest(),
-    )()  # fmt: skip
-    assert metrics is not None, "nothing stops it"
-    training.position.best_metrics = dict(metrics)
+    scorer = monitored_scorer(training.model, training.stage.output, training.device)
+    validate = prepare_validation(dataset, scorer, training.config, stop=StopRequest())
+    training.position.best_metrics = dict(validate())
 
 
 def _starting_model(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from adrec_cli.errors import ArtifactError, DivergedError, InputError
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
 from adrec_cli.ranking.metrics import metric_table
-from adrec_cli.ranking.protocols import Cases, Protocol, draw_negatives, held_out_cases
-from adrec_cli.ranking.scores import target_ranks
+from adrec_cli.ranking.protocols import Cases, Protocol, held_out_cases
+from adrec_cli.ranking.ranks import target_ranks
+from adrec_cli.ranking.rivals import Rivals, draw_negatives
+from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.runtime import StopRequest
 from adrec_cli.training.guards import DIVERGED_HINT
 from adrec_cli.training.loop import Validate
@@ -28,28 +28,27 @@ def monitored_protocol(dataset: Dataset, training: TrainingConfig) -> Protocol:
     )
 
 
-def monitored_negatives(dataset: Dataset, cases: Cases, training: TrainingConfig) -> npt.NDArray[np.int64] | None:
-    """Return the items (cases, n) that targets are ranked against; None is the whole catalogue."""
+def monitored_rivals(dataset: Dataset, cases: Cases, training: TrainingConfig) -> Rivals:
+    """Return whom each target competes with as training monitors it."""
     count = training.monitor_negatives
-    return draw_negatives(dataset.sequences, cases, count, training.seed) if count else None
+    negatives = draw_negatives(dataset.sequences, cases, count, training.seed) if count else None
+    return Rivals(negatives=negatives, mask_seen=training.monitor_mask_seen)
 
 
-def validation(
-    dataset: Dataset,
-    model: SequentialRecommender,
-    *,
-    output: str,
-    training: TrainingConfig,
-    device: torch.device,
-    stop: StopRequest,
-    users: int = 0,
+def monitored_scorer(model: SequentialRecommender, output: str, device: torch.device) -> Scorer:
+    """Return a model on a device, asked by one of its outputs as training monitors it."""
+    return Scorer(model=model, output=output, sampling=FAST_SAMPLING, device=device)
+
+
+def prepare_validation(
+    dataset: Dataset, scorer: Scorer, training: TrainingConfig, *, stop: StopRequest, users: int = 0
 ) -> Validate:
     """Return a function that ranks the validation targets as training monitors them; without any it returns {}.
 
     Args:
-        dataset, model, output, device: what is ranked, by which of the model's outputs, on what.
+        dataset, scorer: what is ranked, and by what.
         training: its protocol.
-        stop: a signal ends the ranking, which returns None then.
+        stop: a signal ends the ranking with `Stopped`.
         users: so many targets, drawn once; 0 ranks all.
     """
     try:
@@ -58,24 +57,14 @@ def validation(
         return dict
     if users:
         cases = cases.drawn(users, training.seed)
-    negatives = monitored_negatives(dataset, cases, training)
+    rivals = monitored_rivals(dataset, cases, training)
 
-    def validate() -> dict[str, float] | None:
+    def validate() -> dict[str, float]:
         try:
-            ranks = target_ranks(
-                model,
-                dataset.sequences,
-                cases,
-                output=output,
-                sampling=FAST_SAMPLING,
-                device=device,
-                negatives=negatives,
-                mask_seen=training.monitor_mask_seen,
-                on_progress=lambda done, total: stop.signal_number is None,
-            )
+            ranks = target_ranks(scorer, dataset.sequences, cases, rivals, lambda done, total: stop.check())
         except ArtifactError as error:
             # Weights may be finite and what they give not.
             raise DivergedError(f"validation: {error.message}", hint=DIVERGED_HINT) from error
-        return None if ranks is None else metric_table(ranks, cases.users)
+        return metric_table(ranks, cases.users)
 
     return validate

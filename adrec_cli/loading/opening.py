@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -17,7 +18,9 @@ from adrec_cli.config import build
 from adrec_cli.data.sequences import Sequences, load_items, load_sequences
 from adrec_cli.errors import ArtifactError, StorageError, UsageError
 from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.models.registry import model_entry
+from adrec_cli.schema import COUNT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +149,11 @@ def restore_model(checkpoint: Checkpoint, device: torch.device) -> SequentialRec
         reason = str(error).splitlines()[0]
         raise ArtifactError(f"{checkpoint.path} does not fit model {metadata.model!r}: {reason}") from error
     return model
+
+
+def count_popularity(dataset: Dataset) -> MostPopular:
+    """Return the model that recommends everybody what has most train events."""
+    return MostPopular.from_counts(torch.from_numpy(np.concatenate([[0], dataset.items[COUNT].to_numpy()])))
 
 
 def require_same_weights(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:

@@ -19,9 +19,10 @@ from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.current import Found, find_current
 from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
 from adrec_cli.models.base import Sampling, SequentialRecommender
-from adrec_cli.ranking.merging import SINGLE, Merging, check_sampled, merged_top_k
+from adrec_cli.ranking.merging import SINGLE, Merging, merged_top_k
 from adrec_cli.ranking.recorded import Recordings
-from adrec_cli.ranking.scores import Ranked, represented
+from adrec_cli.ranking.scorer import Scorer
+from adrec_cli.ranking.scores import Ranked
 from adrec_cli.runtime import resolve_device, set_threads
 from adrec_cli.schema import COUNT, CURRENT_FILE
 from adrec_cli.training.stages import STAGES
@@ -108,29 +109,36 @@ class Recommender:
         Raises:
             UsageError: several samples or a temperature of a model that draws nothing.
         """
-        self.check(sampling, merging)
+        scorer = self.scorer(sampling, merging)
         asked = np.flatnonzero(histories.ends > histories.starts)
         popular = self._popular(k, candidates) if len(asked) < len(histories) else None
         results: list[Ranked | None] = [popular] * len(histories)
         sources = [POPULAR] * len(histories)
-        vectors_VD = self.model.item_vectors_VD().detach()
-        batches = represented(
-            self.model, histories.items, histories.starts[asked], histories.ends[asked],
-            output=self.checkpoint.metadata.output, sampling=sampling, device=self.device, samples=merging.samples,
-            recordings=self.recordings,
-        )  # fmt: skip
+        vectors_VD = scorer.vectors_VD
         nothing = np.empty(0, dtype=np.int64)
-        for cases, representations, bias in batches:
+        batches = scorer.represent(histories.items, histories.starts[asked], histories.ends[asked])
+        for cases, samples, bias in batches:
             numbers = asked[cases]
             seen = [nothing if include_seen else np.unique(histories.of(number)).astype(np.int64) for number in numbers]
-            best = merged_top_k(representations, vectors_VD, k, seen, candidates, merge=merging.merge, bias=bias)
+            best = merged_top_k(samples, vectors_VD, k, seen, candidates, merge=merging.merge, bias=bias)
             for number, ranked in zip(numbers.tolist(), best, strict=True):
                 results[number], sources[number] = ranked, MODEL
         return [ranked for ranked in results if ranked is not None], sources
 
+    def scorer(self, sampling: Sampling, merging: Merging = SINGLE) -> Scorer:
+        """Return the model, asked with so much noise and so many samples.
+
+        Raises:
+            UsageError: several samples or a temperature of a model that draws nothing.
+        """
+        return Scorer(
+            model=self.model, output=self.checkpoint.metadata.output, sampling=sampling, merging=merging,
+            device=self.device, recordings=self.recordings,
+        )  # fmt: skip
+
     def check(self, sampling: Sampling, merging: Merging) -> None:
         """Refuse several samples or a temperature of a model that draws nothing, with `UsageError`."""
-        check_sampled(self.model, self.checkpoint.metadata.output, sampling, merging)
+        self.scorer(sampling, merging)
 
     def _popular(self, k: int, candidates: npt.NDArray[np.int64] | None) -> Ranked:
         if candidates is None:

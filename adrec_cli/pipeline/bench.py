@@ -21,7 +21,9 @@ from adrec_cli.models.adrec import ADRec
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.ranking.protocols import Cases, held_out_cases
-from adrec_cli.ranking.scores import represented, target_ranks, top_k
+from adrec_cli.ranking.ranks import target_ranks
+from adrec_cli.ranking.scorer import Scorer
+from adrec_cli.ranking.scores import top_k
 from adrec_cli.runtime import resolve_device, seeded_generator, set_threads
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.loop import StageTraining
@@ -207,9 +209,11 @@ def _matrix_rate(device: torch.device) -> float:
 def _ranking(
     model: ADRec, sequences: Sequences, cases: Cases, sampling: Sampling, rate: float, device: torch.device
 ) -> Ranking:
+    scorer = Scorer(model=model, output="x_start", sampling=sampling, device=device)
+
     def seconds(cases: Cases) -> float:
         started = time.perf_counter()
-        target_ranks(model, sequences, cases, output="x_start", sampling=sampling, device=device)
+        target_ranks(scorer, sequences, cases)
         return time.perf_counter() - started
 
     seconds(cases.drawn(256, 0))
@@ -218,7 +222,7 @@ def _ranking(
     lengths = np.minimum(cases.ends - cases.starts, model.max_length)
     needed = ranking_flops(model.config, sequences.item_count, lengths)
     needed += (steps - 1) * len(cases) * step_flops(model.config)
-    alone = [_one_user(model, sequences, cases, sampling, device, number % len(cases)) for number in range(_CALLS + 20)]
+    alone = [_one_user(scorer, sequences, cases, number % len(cases)) for number in range(_CALLS + 20)]
     p50, p99 = np.percentile(alone[20:], [50, 99])
     return Ranking(
         steps=steps,
@@ -229,18 +233,13 @@ def _ranking(
     )
 
 
-def _one_user(
-    model: ADRec, sequences: Sequences, cases: Cases, sampling: Sampling, device: torch.device, number: int
-) -> float:
+def _one_user(scorer: Scorer, sequences: Sequences, cases: Cases, number: int) -> float:
     """Return the milliseconds until one user has the best items."""
     one = slice(number, number + 1)
     started = time.perf_counter()
-    batches = represented(
-        model, sequences.items, cases.starts[one], cases.ends[one], output="x_start", sampling=sampling, device=device
-    )
-    for _, (representation_BD,), bias in batches:
+    for _, (representation_BD,), bias in scorer.represent(sequences.items, cases.starts[one], cases.ends[one]):
         seen = np.unique(sequences.items[cases.starts[number] : cases.ends[number]]).astype(np.int64)
-        top_k(representation_BD, model.item_vectors_VD().detach(), _K, [seen], bias=bias)
+        top_k(representation_BD, scorer.vectors_VD, _K, [seen], bias=bias)
     return 1000 * (time.perf_counter() - started)
 
 
@@ -252,13 +251,11 @@ def _training(model: ADRec, sequences: Sequences, limit: float, device: torch.de
     )  # fmt: skip
     started = time.perf_counter()
     rates: list[float] = []
-
-    def enough() -> bool:
-        return len(rates) > _WARMUP_STEPS and time.perf_counter() - started > limit
-
-    for event in training.events(enough):
+    for event in training.events():
         if isinstance(event, StepDone):
             rates.append(event.tokens_per_second)
+        if len(rates) > _WARMUP_STEPS and time.perf_counter() - started > limit:
+            break
     return float(np.median(rates[_WARMUP_STEPS:] or rates))
 
 

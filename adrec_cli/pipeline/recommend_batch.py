@@ -17,8 +17,7 @@ from adrec_cli.artifacts.outputs import require_free_output
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.artifacts.recommendation_file import Parts, Reader, format_of, table_writer, unfinished
 from adrec_cli.errors import InterruptedRun, LockedError, UsageError
-from adrec_cli.evaluating.timed_ranking import RankingProgress
-from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.experiments.events import OnEvent, RankingProgress, ignore
 from adrec_cli.loading.recommender import MODEL, POPULAR, Recommender, open_recommender
 from adrec_cli.recommending.audience import Audience, Requests, collect_requests
 from adrec_cli.recommending.options import RecommendOptions

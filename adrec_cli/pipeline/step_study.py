@@ -6,26 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import UsageError
-from adrec_cli.evaluating.options import BASELINE, EvaluationOptions, negatives_of, protocol_of
-from adrec_cli.evaluating.timed_ranking import RankingProgress, timed_ranks
-from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.evaluating.held_out import HeldOut, checkpoint_scorer, held_out
+from adrec_cli.evaluating.options import BASELINE, EvaluationOptions
+from adrec_cli.experiments.events import OnEvent, RankingProgress, ignore
 from adrec_cli.loading.opening import (
     Checkpoint,
-    Dataset,
     dataset_folder_of,
     open_checkpoint,
     open_dataset,
-    restore_model,
 )
-from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.ranking.metrics import metric_table
-from adrec_cli.ranking.protocols import Cases, held_out_cases
+from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.runtime import resolve_device, set_threads
 
 _WARMUP_CASES = 256
@@ -98,95 +91,72 @@ def study_steps(
         UsageError: the model does not sample, or has fewer steps.
         ArtifactError, InputError: as `evaluate`.
     """
-    opened = _open(Workspace(workspace), name, dataset_name, options)
+    opened = _open(Workspace(workspace), name, dataset_name, options, on_event)
     # What is slow only once must not count for the first row; it also refuses too many steps before any time is spent.
-    opened.row(max(steps), _first(opened.cases, _WARMUP_CASES), ignore)
-    rows = []
+    _row(opened.scorer, max(steps), opened.asked.first(_WARMUP_CASES), ignore)
+    rows, cases = [], len(opened.asked.cases)
     for number, count in enumerate(steps):
 
-        def told(event: object, before: int = number * len(opened.cases)) -> None:
+        def told(event: object, before: int = number * cases) -> None:
             if isinstance(event, RankingProgress):
                 on_event(RankingProgress(done=before + event.done, total=event.total * len(steps)))
 
-        rows.append(opened.row(count, opened.cases, told))
-    negatives = 0 if opened.negatives is None else opened.negatives.shape[1]
+        rows.append(_row(opened.scorer, count, opened.asked, told))
     return StepStudy(
-        dataset=opened.dataset.manifest.dataset,
-        model=opened.model.name,
+        dataset=opened.asked.dataset.manifest.dataset,
+        model=opened.scorer.model.name,
         stage=opened.checkpoint.metadata.stage,
         checkpoint=opened.checkpoint.path.name,
         checkpoint_sha256=opened.checkpoint.sha256,
-        protocol=protocol_of(opened.dataset, options, negatives).code,
+        protocol=opened.asked.protocol.code,
         noise=options.sampling.noise,
         sampler=options.sampling.sampler,
         eta=options.sampling.eta,
         temperature=options.sampling.temperature,
         guidance=options.sampling.guidance,
         seed=options.sampling.seed,
-        cases=len(opened.cases),
-        device=opened.device.type,
+        cases=cases,
+        device=opened.scorer.device.type,
         threads=opened.threads,
         rows=rows,
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Opened:
     """All that is ranked with, whatever the number of steps."""
 
-    dataset: Dataset
     checkpoint: Checkpoint
-    model: SequentialRecommender
-    cases: Cases
-    negatives: npt.NDArray[np.int64] | None
-    options: EvaluationOptions
-    device: torch.device
+    scorer: Scorer
+    asked: HeldOut
     threads: int
 
-    def row(self, steps: int, cases: Cases, on_event: OnEvent) -> StepRow:
-        """Rank these cases with so many steps."""
-        ranks, seconds = timed_ranks(
-            self.model, self.dataset, cases, output=self.checkpoint.metadata.output,
-            sampling=replace(self.options.sampling, steps=steps), merging=self.options.merging,
-            mask_seen=self.options.mask_seen,
-            negatives=None if self.negatives is None else self.negatives[: len(cases)], device=self.device,
-            on_event=on_event,
-        )  # fmt: skip
-        return StepRow(
-            steps=steps,
-            metrics=metric_table(ranks, cases.users),
-            seconds=seconds,
-            milliseconds_per_target=1000 * seconds / len(cases),
-        )
+
+def _row(scorer: Scorer, steps: int, asked: HeldOut, on_event: OnEvent) -> StepRow:
+    """Rank cases with so many steps."""
+    stepped = replace(scorer, sampling=replace(scorer.sampling, steps=steps))
+    ranks, seconds = asked.rank(stepped, on_event)
+    return StepRow(
+        steps=steps,
+        metrics=metric_table(ranks, asked.cases.users),
+        seconds=seconds,
+        milliseconds_per_target=1000 * seconds / len(asked.cases),
+    )
 
 
-def _open(space: Workspace, name: str, dataset_name: str | None, options: EvaluationOptions) -> _Opened:
+def _open(
+    space: Workspace, name: str, dataset_name: str | None, options: EvaluationOptions, on_event: OnEvent
+) -> _Opened:
     path = None if name == BASELINE else space.find_checkpoint(name, dataset_name)
     if path is None:
         raise UsageError(f"{name} takes no reverse steps", hint="compare steps of a diffusion model's checkpoint")
     dataset = open_dataset(dataset_folder_of(space, path, dataset_name))
     checkpoint = open_checkpoint(path, dataset)
     threads, device = set_threads(options.threads), resolve_device(options.device)
-    model, output = restore_model(checkpoint, device), checkpoint.metadata.output
-    if output not in model.sampled_outputs:
+    scorer = checkpoint_scorer(checkpoint, options, device)
+    if scorer.output not in scorer.model.sampled_outputs:
         raise UsageError(
-            f"{model.name} by its {output} takes no reverse steps",
+            f"{scorer.model.name} by its {scorer.output} takes no reverse steps",
             hint="compare steps of a diffusion model, such as adrec after its last stage",
         )
-    cases = held_out_cases(dataset.sequences, options.part)
-    return _Opened(
-        dataset=dataset,
-        checkpoint=checkpoint,
-        model=model,
-        cases=cases,
-        negatives=negatives_of(dataset, cases, options),
-        options=options,
-        device=device,
-        threads=threads,
-    )
-
-
-def _first(cases: Cases, count: int) -> Cases:
-    return Cases(
-        users=cases.users[:count], starts=cases.starts[:count], ends=cases.ends[:count], targets=cases.targets[:count]
-    )
+    return _Opened(checkpoint=checkpoint, scorer=scorer, asked=held_out(dataset, options, on_event), threads=threads)

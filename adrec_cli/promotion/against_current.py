@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +11,15 @@ import torch
 
 from adrec_cli.data.reindexing import index_mapping, kept_counts, reindexed
 from adrec_cli.errors import InputError
-from adrec_cli.experiments.validation import monitored_negatives, monitored_protocol
-from adrec_cli.loading.opening import Checkpoint, Dataset, restore_model
-from adrec_cli.models.base import FAST_SAMPLING
-from adrec_cli.models.most_popular import MostPopular
+from adrec_cli.experiments.validation import monitored_protocol, monitored_rivals, monitored_scorer
+from adrec_cli.loading.opening import Checkpoint, Dataset, count_popularity, restore_model
 from adrec_cli.promotion.rule import CURRENT, MOST_POPULAR
 from adrec_cli.ranking.bootstrap import bootstrap_interval
 from adrec_cli.ranking.metrics import metric_of_users
 from adrec_cli.ranking.protocols import Cases, held_out_cases
-from adrec_cli.ranking.scores import target_ranks
-from adrec_cli.schema import COUNT, PAD
+from adrec_cli.ranking.ranks import target_ranks
+from adrec_cli.ranking.rivals import Rivals
+from adrec_cli.schema import PAD
 from adrec_cli.training.stages import TrainingConfig
 
 LEVEL, RESAMPLES = 0.95, 2000
@@ -61,7 +59,7 @@ class Comparison:
         )
 
 
-def compare(
+def hold_against(
     dataset: Dataset,
     candidate: Checkpoint,
     current: tuple[Checkpoint, pl.DataFrame] | None,
@@ -84,14 +82,14 @@ def compare(
         cases = held_out_cases(dataset.sequences, "valid")
     except InputError:
         return None
-    negatives = monitored_negatives(dataset, cases, training)
-    mask_seen = training.monitor_mask_seen
-    ranking: dict[str, Any] = {"negatives": negatives, "mask_seen": mask_seen, "device": device}
+    rivals = monitored_rivals(dataset, cases, training)
     if current is None:
-        old_ranks, unknown = _popular_ranks(dataset, cases, **ranking), 0
+        popular = count_popularity(dataset).to(device)
+        popular_scorer = monitored_scorer(popular, popular.outputs[0], device)
+        old_ranks, unknown = target_ranks(popular_scorer, dataset.sequences, cases, rivals), 0
     else:
-        old_ranks, unknown = _ranks(dataset, *current, cases, **ranking)
-    new_ranks, _ = _ranks(dataset, candidate, dataset.items, cases, **ranking)
+        old_ranks, unknown = _rank_by(dataset, *current, cases, rivals, device)
+    new_ranks, _ = _rank_by(dataset, candidate, dataset.items, cases, rivals, device)
     new, old = (metric_of_users(ranks, cases.users, metric) for ranks in (new_ranks, old_ranks))
     low, high = bootstrap_interval(new - old, level=LEVEL, resamples=RESAMPLES, seed=training.seed)
     return Comparison(
@@ -110,32 +108,12 @@ def compare(
     )
 
 
-def _popular_ranks(
-    dataset: Dataset,
-    cases: Cases,
-    *,
-    negatives: npt.NDArray[np.int64] | None,
-    mask_seen: bool,
-    device: torch.device,
-) -> npt.NDArray[np.int64]:
-    """Return the rank of each target among the items by their train events."""
-    counts = torch.from_numpy(np.concatenate([[0], dataset.items[COUNT].to_numpy()]))
-    found = target_ranks(
-        MostPopular.from_counts(counts).to(device), dataset.sequences, cases, negatives=negatives, mask_seen=mask_seen,
-        output=MostPopular.outputs[0], sampling=FAST_SAMPLING, device=device,
-    )  # fmt: skip
-    assert found is not None
-    return found
-
-
-def _ranks(
+def _rank_by(
     dataset: Dataset,
     checkpoint: Checkpoint,
     items: pl.DataFrame,
     cases: Cases,
-    *,
-    negatives: npt.NDArray[np.int64] | None,
-    mask_seen: bool,
+    rivals: Rivals,
     device: torch.device,
 ) -> tuple[npt.NDArray[np.int64], int]:
     """Return the rank of each target among the items a model knows, and how many targets it cannot rank at all."""
@@ -144,21 +122,14 @@ def _ranks(
     starts, ends, targets = kept_before[cases.starts], kept_before[cases.ends], mapping[cases.targets].astype(np.int64)
     known = (ends > starts) & (targets != PAD)
     mapped = Cases(users=cases.users[known], starts=starts[known], ends=ends[known], targets=targets[known])
+    negatives = rivals.negatives
     if negatives is not None:
         drawn = mapping[negatives[known]].astype(np.int64)
         # The target itself does not compete, and so neither does an item the model does not know.
         negatives = np.where(drawn == PAD, mapped.targets[:, None], drawn)
     ranks = np.full(len(cases), dataset.items.height + 1, dtype=np.int64)
-    options: dict[str, Any] = {"output": checkpoint.metadata.output, "sampling": FAST_SAMPLING, "device": device}
     if known.any():
-        found = target_ranks(
-            restore_model(checkpoint, device),
-            reindexed(dataset.sequences, mapping, items.height),
-            mapped,
-            negatives=negatives,
-            mask_seen=mask_seen,
-            **options,
-        )
-        assert found is not None
-        ranks[known] = found
+        scorer = monitored_scorer(restore_model(checkpoint, device), checkpoint.metadata.output, device)
+        sequences = reindexed(dataset.sequences, mapping, items.height)
+        ranks[known] = target_ranks(scorer, sequences, mapped, replace(rivals, negatives=negatives))
     return ranks, int((~known).sum())

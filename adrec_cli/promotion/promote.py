@@ -14,7 +14,7 @@ from adrec_cli.artifacts.promotion import KEEP, Current, promote, read_current
 from adrec_cli.errors import ArtifactError, NotPromotedError, UsageError
 from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset
-from adrec_cli.promotion.against_current import Comparison, compare
+from adrec_cli.promotion.against_current import Comparison, hold_against
 from adrec_cli.promotion.rule import CURRENT, PromotionRule
 from adrec_cli.runtime import resolve_device
 from adrec_cli.schema import CURRENT_FILE, ITEMS_FILE, PROMOTION_REPORT_SUFFIX, REPORTS_FOLDER
@@ -152,7 +152,7 @@ def _judge(
             other = None if current is None else _open_current(dataset, folder, current)
             if other is None:
                 continue
-        comparison = compare(
+        comparison = hold_against(
             dataset, checkpoint, other, metric=rule.metric, training=training, device=resolve_device(device)
         )
         if comparison is not None:

@@ -6,7 +6,7 @@ which lets an item in that a single sample puts on top, or by the mean score.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -14,13 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import UsageError, look_up
 from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.models.base import Sampling, SequentialRecommender
-from adrec_cli.ranking.metrics import CUTOFFS
-from adrec_cli.ranking.protocols import Cases
-from adrec_cli.ranking.scores import Ranked, mean_sample, represented, scores_of, target_ranks, top_k
+from adrec_cli.ranking.scores import Ranked, mean_sample, top_k
 
 RECIPROCAL_RANK, MEAN_SCORE = "reciprocal-rank", "mean-score"
 MERGES: Mapping[str, bool] = MappingProxyType({RECIPROCAL_RANK: False, MEAN_SCORE: True})
@@ -32,7 +29,7 @@ MIN_CANDIDATES = 100
 """Items each sample brings in at least."""
 _CHUNK_ENTRIES = 2**22
 """Merged entries held at once."""
-_DECIMALS = 12
+DECIMALS = 12
 """Sums of the same fractions in another order are equal to so many."""
 
 
@@ -52,6 +49,11 @@ class Merging:
         if not 1 <= self.samples <= MAX_SAMPLES:
             raise UsageError(f"samples must be between 1 and {MAX_SAMPLES}, got {self.samples}")
         look_up(MERGES, self.merge, "merge")
+
+    @property
+    def ranks_once(self) -> bool:
+        """Whether there is one score for each item, rather than several lists to fuse."""
+        return self.samples == 1 or MERGES[self.merge]
 
 
 SINGLE = Merging()
@@ -125,7 +127,7 @@ def _fused(lists: list[list[Ranked]], k: int) -> list[Ranked]:
     item = np.concatenate([ranked.items for sample in lists for ranked in sample])
     width = int(item.max(initial=0)) + 1
     keys, inverse = np.unique(owner * width + item, return_inverse=True)
-    score = np.bincount(inverse, weights=1.0 / (RANK_OFFSET + rank), minlength=len(keys)).round(_DECIMALS)
+    score = np.bincount(inverse, weights=1.0 / (RANK_OFFSET + rank), minlength=len(keys)).round(DECIMALS)
     owner, item = keys // width, keys % width
     order = np.lexsort((item, -score, owner))
     ends = np.searchsorted(owner, np.arange(users), side="right")
@@ -134,92 +136,3 @@ def _fused(lists: list[list[Ranked]], k: int) -> list[Ranked]:
         Ranked(items=item[chosen], scores=score[chosen].astype(np.float32))
         for chosen in (order[start : min(end, start + k)] for start, end in zip(starts, ends, strict=True))
     ]
-
-
-def merged_target_ranks(
-    model: SequentialRecommender,
-    sequences: Sequences,
-    cases: Cases,
-    *,
-    output: str,
-    sampling: Sampling,
-    device: torch.device,
-    merging: Merging = SINGLE,
-    negatives: npt.NDArray[np.int64] | None = None,
-    mask_seen: bool = False,
-    on_progress: Callable[[int, int], bool] = lambda done, total: True,
-) -> npt.NDArray[np.int64] | None:
-    """Rank the target of each case as `target_ranks` does, by the merged samples.
-
-    By reciprocal rank, a target that no sample has among its best `MIN_CANDIDATES` is last of all; metrics do not look
-    so far.
-
-    Raises:
-        UsageError: as `check_sampled`.
-    """
-    check_sampled(model, output, sampling, merging)
-    if merging.samples == 1 or MERGES[merging.merge]:
-        return target_ranks(
-            model, sequences, cases, output=output, sampling=sampling, device=device, negatives=negatives,
-            mask_seen=mask_seen, samples=merging.samples, on_progress=on_progress,
-        )  # fmt: skip
-    ranks = np.zeros(len(cases), dtype=np.int64)
-    vectors_VD = model.item_vectors_VD().detach()
-    done = 0
-    batches = represented(
-        model, sequences.items, cases.starts, cases.ends, output=output, sampling=sampling, device=device,
-        samples=merging.samples,
-    )  # fmt: skip
-    for numbers, representations, bias in batches:
-        targets = cases.targets[numbers]
-        if negatives is not None:
-            ranks[numbers] = _fused_sampled_ranks(representations, vectors_VD, targets, negatives[numbers], bias)
-        else:
-            histories = (sequences.items[cases.starts[n] : cases.ends[n]] for n in numbers) if mask_seen else ()
-            seen = [np.setdiff1d(history, target) for history, target in zip(histories, targets, strict=False)]
-            ranks[numbers] = _fused_full_ranks(representations, vectors_VD, targets, seen, bias)
-        done += len(numbers)
-        if not on_progress(done, len(cases)):
-            return None
-    return ranks
-
-
-def _fused_full_ranks(
-    representations: Sequence[torch.Tensor],
-    vectors_VD: torch.Tensor,
-    targets: npt.NDArray[np.int64],
-    seen: list[npt.NDArray[np.int64]],
-    bias: HistoryBias | None = None,
-) -> npt.NDArray[np.int64]:
-    """Return the rank of each target among the items of the merged list, equal scores before it; V where it is not."""
-    excluded = seen or [np.empty(0, dtype=np.int64)] * len(targets)
-    merged = merged_top_k(representations, vectors_VD, max(MIN_CANDIDATES, *CUTOFFS), excluded, bias=bias)
-    ranks = np.full(len(targets), len(vectors_VD) - 1, dtype=np.int64)
-    for row, (best, target) in enumerate(zip(merged, targets.tolist(), strict=True)):
-        (at,) = np.nonzero(best.items == target)
-        if len(at):
-            ranks[row] = (best.scores >= best.scores[at[0]]).sum()
-    return ranks
-
-
-def _fused_sampled_ranks(
-    representations: Sequence[torch.Tensor],
-    vectors_VD: torch.Tensor,
-    targets: npt.NDArray[np.int64],
-    negatives: npt.NDArray[np.int64],
-    bias: HistoryBias | None = None,
-) -> npt.NDArray[np.int64]:
-    """Return the rank of each target among its negatives, all of which every sample ranks; a negative that is the
-    target itself is no competitor.
-    """
-    both_BN = torch.from_numpy(np.column_stack([targets, negatives])).to(vectors_VD.device)
-    same_BN = both_BN == both_BN[:, :1]
-    same_BN[:, 0] = False
-    fused_BN = torch.zeros(both_BN.shape, dtype=torch.float64, device=vectors_VD.device)
-    for representation_BD in representations:
-        scores_BN = scores_of(representation_BD, vectors_VD, both_BN, bias).masked_fill(same_BN, float("-inf"))
-        # 1 + how many score higher; equal scores share the best of their ranks.
-        rank_BN = 1 + scores_BN.shape[1] - torch.searchsorted(scores_BN.sort(dim=1).values, scores_BN, right=True)
-        fused_BN += 1.0 / (RANK_OFFSET + rank_BN)
-    fused_BN = fused_BN.round(decimals=_DECIMALS).masked_fill(same_BN, float("-inf"))
-    return (fused_BN >= fused_BN[:, :1]).sum(dim=1).cpu().numpy()

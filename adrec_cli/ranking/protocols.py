@@ -65,7 +65,10 @@ class Cases:
 
     def drawn(self, count: int, seed: int) -> Cases:
         """Return so many of the cases, drawn at random, in their order; all if there are no more."""
-        chosen = np.sort(np.random.default_rng(seed).permutation(len(self))[:count])
+        return self.some(np.sort(np.random.default_rng(seed).permutation(len(self))[:count]))
+
+    def some(self, chosen: slice | npt.NDArray[np.int64]) -> Cases:
+        """Return the cases of these numbers."""
         return Cases(
             users=self.users[chosen], starts=self.starts[chosen], ends=self.ends[chosen], targets=self.targets[chosen]
         )
@@ -105,56 +108,3 @@ def repeated_targets(sequences: Sequences, cases: Cases) -> npt.NDArray[np.bool_
     at = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
     found: npt.NDArray[np.bool_] = (keys[at] == wanted) & (first[at] < cases.ends)
     return found
-
-
-def draw_negatives(sequences: Sequences, cases: Cases, count: int, seed: int) -> npt.NDArray[np.int64]:
-    """Draw negatives uniformly, with replacement, from items the user never interacted with, as ReChorus does.
-
-    Args:
-        sequences: of the dataset.
-        cases: to draw for.
-        count: of negatives a case.
-        seed: equal seeds give equal negatives.
-
-    Returns:
-        negatives (cases, count), item indices.
-
-    Raises:
-        InputError: a user has interacted with every item.
-    """
-    item_count = sequences.item_count
-    owner = np.repeat(np.arange(sequences.users), sequences.lengths)
-    seen = np.unique(owner * (item_count + 1) + sequences.items)
-    per_user = np.bincount(seen // (item_count + 1), minlength=sequences.users)
-    if (per_user[cases.users] >= item_count).any():
-        raise InputError("no negatives can be drawn for a user who has interacted with every item")
-    random = np.random.default_rng(seed)
-    drawn = random.integers(1, item_count + 1, size=(len(cases), count))
-    while True:
-        keys = cases.users[:, None] * (item_count + 1) + drawn
-        rows, columns = np.nonzero(np.isin(keys, seen, kind=None))
-        if not len(rows):
-            return drawn
-        drawn[rows, columns] = random.integers(1, item_count + 1, size=len(rows))
-
-
-def candidate_counts(
-    sequences: Sequences, cases: Cases, *, negatives: npt.NDArray[np.int64] | None = None, mask_seen: bool = False
-) -> npt.NDArray[np.int64]:
-    """Return how many items each target is ranked among, itself included.
-
-    Args:
-        sequences: of the dataset.
-        cases: ranked.
-        negatives: (cases, n) sampled items, counted as often as they were drawn; the target does not compete with
-            itself.
-        mask_seen: items of the history do not compete.
-    """
-    if negatives is not None:
-        competing: npt.NDArray[np.int64] = (negatives != cases.targets[:, None]).sum(axis=1)
-        return competing + 1
-    counts = np.full(len(cases), sequences.item_count, dtype=np.int64)
-    if mask_seen:
-        for case, (start, end, target) in enumerate(zip(cases.starts, cases.ends, cases.targets, strict=True)):
-            counts[case] -= len(set(sequences.items[start:end].tolist()) - {int(target)})
-    return counts

@@ -14,13 +14,12 @@ from adrec_cli.artifacts.atomic import file_sha256, write_bytes
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.errors import AdrecError, ArtifactError
-from adrec_cli.evaluating.options import EvaluationOptions, negatives_of, protocol_of
-from adrec_cli.evaluating.timed_ranking import timed_ranks
-from adrec_cli.experiments.events import OnEvent
-from adrec_cli.loading.opening import Checkpoint, Dataset, restore_model
+from adrec_cli.evaluating.held_out import checkpoint_scorer, held_out
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.ranking.bootstrap import bootstrap_interval, per_user
 from adrec_cli.ranking.metrics import CUTOFFS, METRICS
-from adrec_cli.ranking.protocols import held_out_cases
 from adrec_cli.runtime import resolve_device, set_threads
 
 _CHECKSUM = "measured_sha256"
@@ -116,21 +115,14 @@ def read_measured(path: Path) -> dict[str, Any]:
 
 def _measure(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions, on_event: OnEvent) -> Measured:
     set_threads(options.threads)
-    device = resolve_device(options.device)
-    cases = held_out_cases(dataset.sequences, options.part)
-    negatives = negatives_of(dataset, cases, options)
-    ranks, seconds = timed_ranks(
-        restore_model(checkpoint, device), dataset, cases, output=checkpoint.metadata.output,
-        sampling=options.sampling, merging=options.merging, mask_seen=options.mask_seen, negatives=negatives,
-        device=device, on_event=on_event,
-    )  # fmt: skip
-    values = {
-        f"{name}@{k}": per_user(metric(ranks, k), cases.users) for k in CUTOFFS for name, metric in METRICS.items()
-    }
+    asked = held_out(dataset, options, ignore)
+    ranks, seconds = asked.rank(checkpoint_scorer(checkpoint, options, resolve_device(options.device)), on_event)
+    users = asked.cases.users
+    values = {f"{name}@{k}": per_user(metric(ranks, k), users) for k in CUTOFFS for name, metric in METRICS.items()}
     intervals = {name: bootstrap_interval(of_users) for name, of_users in values.items()}
     return Measured(
         part=options.part,
-        protocol=protocol_of(dataset, options, 0 if negatives is None else negatives.shape[1]).code,
+        protocol=asked.protocol.code,
         checkpoint_sha256=checkpoint.sha256,
         metrics={name: float(of_users.mean()) for name, of_users in values.items()},
         lower={name: low for name, (low, _) in intervals.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict
 from typing import NoReturn
 
@@ -36,8 +36,8 @@ from adrec_cli.training.stages import Stage, TrainingConfig, require_compatible
 _OPTIMIZER = "adam/"
 """Prefix of the optimizer's moments in a saved state, whichever optimizer it is."""
 
-Validate = Callable[[], Mapping[str, float] | None]
-"""Returns validation metrics by name, or None when it was asked to stop."""
+Validate = Callable[[], Mapping[str, float]]
+"""Returns validation metrics by name; what it raises leaves the training where it was before."""
 
 
 class StageTraining:
@@ -104,11 +104,11 @@ class StageTraining:
                 skip=skip, item_decay=1 - self._decay_factor, record=stepping == "recorded",
             )  # fmt: skip
 
-    def events(self, stop: Callable[[], bool]) -> Iterator[StepDone | EpochDone | TrainingWarning]:
-        """Train until the stage is over or `stop()` is true, yielding what happened.
+    def events(self) -> Generator[StepDone | EpochDone | TrainingWarning]:
+        """Train until the stage is over, yielding what happened.
 
-        Between any two events the state can be saved. After the last event of a finished stage the model holds the
-        weights the stage hands over.
+        Between any two events the state can be saved and the iteration left, to be gone on with later. Once it has come
+        to its end the model holds the weights the stage hands over.
 
         Raises:
             DivergedError: a loss or a gradient is not finite and the weights are those before the step, or a step has
@@ -120,25 +120,18 @@ class StageTraining:
         while not self.finished:
             watch = EpochWatch()
             tokens_before = self.position.tokens
-            for event in self._steps() if self.queued is None else self._queued_steps(self.queued):
-                yield event
-                if stop():
-                    return
+            yield from self._steps() if self.queued is None else self._queued_steps(self.queued)
             self.require_finite()
             watch.end_training()
             due = (self.position.epoch + 1) % self.stage.validate_every == 0 or self._is_last_epoch
             with self.average.in_place():
                 metrics = self.validate() if due else {}
-            if metrics is None:
-                return
             took = watch.times()
             rate = (self.position.tokens - tokens_before) / max(watch.train_seconds, 1e-9)
             health = embedding_health(self.model.item_vectors_VD())
             yield self._end_epoch(metrics, rate, took, health)
             if health.warning:
                 yield self._warning(self.position.epoch, health.warning)
-            if stop():
-                return
         self._hand_over()
 
     def require_finite(self) -> None:

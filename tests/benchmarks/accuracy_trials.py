@@ -28,13 +28,14 @@ from adrec_cli.config import merged
 from adrec_cli.data.batches import CUTS
 from adrec_cli.errors import AdrecError
 from adrec_cli.experiments.experiment import Experiment, compose
-from adrec_cli.experiments.validation import validation
+from adrec_cli.experiments.validation import monitored_scorer, prepare_validation
 from adrec_cli.loading.opening import Dataset, open_dataset
-from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
+from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.registry import model_entry
 from adrec_cli.ranking.metrics import metric_table
-from adrec_cli.ranking.protocols import draw_negatives, held_out_cases
-from adrec_cli.ranking.scores import target_ranks
+from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.ranks import target_ranks
+from adrec_cli.ranking.rivals import Rivals, draw_negatives
 from adrec_cli.runtime import StopRequest, resolve_device, seeded_generator
 from adrec_cli.training.events import EpochDone
 from adrec_cli.training.loop import StageTraining
@@ -126,13 +127,13 @@ class Trial:
             config=shared,
             model=model,
             windows=CUTS[shared.samples](self.dataset.sequences, model.max_length, all_events=shared.windows == "all"),
-            validate=validation(
-                self.dataset, model, output=stage.output, training=shared, device=self.device, stop=StopRequest()
+            validate=prepare_validation(
+                self.dataset, monitored_scorer(model, stage.output, self.device), shared, stop=StopRequest()
             ),
             device=self.device,
             stepping=self.options.stepping,
         )
-        for event in training.events(self.over):
+        for event in training.events():
             if isinstance(event, EpochDone):
                 self.epochs[stage_name] = event.epoch
                 told = {"trial": self.name, "stage": stage_name, "epoch": event.epoch, "losses": event.losses}
@@ -140,8 +141,9 @@ class Trial:
                     told |= {"valid": {name: round(event.valid[name], 5) for name in METRICS}}
                 told |= {"tokens_per_second": round(event.tokens_per_second), "seconds": round(event.seconds, 2)}
                 append(self.options.out / EPOCHS, told)
-        if not training.finished:
-            training._hand_over()
+            if self.over():
+                training._hand_over()
+                break
         self.best_epochs[stage_name] = training.position.best_epoch
         return {name: training.position.best_metrics[name] for name in METRICS if training.position.best_metrics}
 
@@ -150,11 +152,8 @@ class Trial:
         count, sequences = self.experiment.training.monitor_negatives, self.dataset.sequences
         cases = held_out_cases(sequences, "test")
         negatives = draw_negatives(sequences, cases, count, 0) if count else None
-        ranks = target_ranks(
-            model, sequences, cases, output=output, sampling=FAST_SAMPLING, device=self.device, negatives=negatives,
-            mask_seen=mask_seen and not count,
-        )  # fmt: skip
-        assert ranks is not None
+        rivals = Rivals(negatives=negatives, mask_seen=mask_seen)
+        ranks = target_ranks(monitored_scorer(model, output, self.device), sequences, cases, rivals)
         table = metric_table(ranks, cases.users)
         return {name: table[name] for name in METRICS}
 

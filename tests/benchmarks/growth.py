@@ -51,7 +51,7 @@ def measure(options: argparse.Namespace) -> None:
         config=TrainingConfig(batch_size=options.batch, embedding_optimizer=options.optimizer),
     )  # fmt: skip
     rates, processor = [], [time.process_time()]
-    for event in run.events(lambda: False):
+    for event in run.events():
         if isinstance(event, StepDone):
             rates.append(event.tokens_per_second)
             processor.append(time.process_time())

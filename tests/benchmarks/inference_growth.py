@@ -19,7 +19,8 @@ from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.ranking.protocols import held_out_cases
-from adrec_cli.ranking.scores import target_ranks
+from adrec_cli.ranking.ranks import target_ranks
+from adrec_cli.ranking.scorer import Scorer
 from tests.benchmarks.speed import CPU, made
 
 LENGTHS, ITEMS = (20, 50, 100, 200), (5_000, 50_000, 200_000, 1_000_000)
@@ -43,7 +44,7 @@ def row(*, users: int, items: int, length: int, samplings: list[Sampling]) -> No
     times = []
     for sampling in samplings:
         started = time.process_time(), time.perf_counter()
-        target_ranks(model, sequences, cases, output="x_start", sampling=sampling, device=CPU)
+        target_ranks(Scorer(model=model, output="x_start", sampling=sampling, device=CPU), sequences, cases)
         times.append((time.process_time() - started[0], time.perf_counter() - started[1]))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     shown = "   ".join(f"{1000 * cpu / users:7.3f} {1000 * wall / users:7.3f}" for cpu, wall in times)

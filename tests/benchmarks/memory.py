@@ -23,7 +23,8 @@ from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import Sampling
 from adrec_cli.ranking.protocols import held_out_cases
-from adrec_cli.ranking.scores import target_ranks
+from adrec_cli.ranking.ranks import target_ranks
+from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.stages import STAGES, TrainingConfig
 from tests.benchmarks.speed import CPU, made, read
@@ -75,7 +76,7 @@ def ours_evaluation(sequences: Sequences, config: ADRecConfig) -> Callable[[], N
     model, cases = made(config, sequences.item_count).eval(), held_out_cases(sequences, "test")
 
     def run() -> None:
-        target_ranks(model, sequences, cases, output="x_start", sampling=Sampling(), device=CPU)
+        target_ranks(Scorer(model=model, output="x_start", sampling=Sampling(), device=CPU), sequences, cases)
 
     return run
 

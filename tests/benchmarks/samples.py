@@ -24,10 +24,10 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.loading.opening import Dataset, open_checkpoint, open_dataset, restore_model
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.ranking.bootstrap import bootstrap_interval
-from adrec_cli.ranking.merging import MERGES, merged_top_k
+from adrec_cli.ranking.merging import MERGES, Merging, merged_top_k
 from adrec_cli.ranking.metrics import hit_rate, ndcg
 from adrec_cli.ranking.protocols import Cases, held_out_cases
-from adrec_cli.ranking.scores import represented
+from adrec_cli.ranking.scorer import Scorer
 
 K = 10
 Lists = npt.NDArray[np.int64]
@@ -60,14 +60,13 @@ def lists_of(
     counts: list[int],
 ) -> dict[tuple[int, str], Lists]:
     """Return the ten best items of every case for every number of samples and merge."""
-    wanted = [(count, merge) for count in counts for merge in (MERGES if count > 1 else MERGES[:1])]
+    wanted = [(count, merge) for count in counts for merge in (MERGES if count > 1 else list(MERGES)[:1])]
     found = {key: np.zeros((len(cases), K), dtype=np.int64) for key in wanted}
     vectors_VD = model.item_vectors_VD().detach()
-    batches = represented(
-        model, dataset.sequences.items, cases.starts, cases.ends, output=output, sampling=sampling,
-        device=torch.device("cpu"), samples=max(counts),
-    )  # fmt: skip
-    for numbers, representations, bias in batches:
+    scorer = Scorer(
+        model=model, output=output, sampling=sampling, merging=Merging(samples=max(counts)), device=torch.device("cpu")
+    )
+    for numbers, representations, bias in scorer.represent(dataset.sequences.items, cases.starts, cases.ends):
         nothing = [np.empty(0, dtype=np.int64)] * len(numbers)
         for count, merge in wanted:
             best = merged_top_k(representations[:count], vectors_VD, K, nothing, merge=merge, bias=bias)

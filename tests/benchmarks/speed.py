@@ -20,7 +20,8 @@ from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.ranking.protocols import held_out_cases
-from adrec_cli.ranking.scores import target_ranks
+from adrec_cli.ranking.ranks import target_ranks
+from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.stages import STAGES, TrainingConfig
@@ -100,7 +101,7 @@ def evaluation_seconds(sequences: Sequences, config: ADRecConfig, users: int) ->
 
     def ours(sampling: Sampling) -> float:
         started = time.perf_counter()
-        target_ranks(model, sequences, cases, output="x_start", sampling=sampling, device=CPU)
+        target_ranks(Scorer(model=model, output="x_start", sampling=sampling, device=CPU), sequences, cases)
         return time.perf_counter() - started
 
     histories = np.zeros((users, config.max_length), dtype=np.int64)

@@ -14,16 +14,19 @@ from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
 from adrec_cli.models.registry import MODELS, model_entry
-from adrec_cli.ranking.merging import MERGES, Merging, merged_target_ranks, merged_top_k
+from adrec_cli.ranking.merging import MERGES, Merging, merged_top_k
 from adrec_cli.ranking.protocols import held_out_cases
-from adrec_cli.ranking.scores import represented, target_ranks, top_k
+from adrec_cli.ranking.ranks import target_ranks
+from adrec_cli.ranking.rivals import Rivals
+from adrec_cli.ranking.scores import top_k
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.ranking_loss import RankingLoss
 from adrec_cli.training.stages import STAGES, Stage, default_training
 from tests.layers.test_repeats import by_hand
+from tests.ranking.test_scores import asked
 from tests.training.small import small_training
-from tests.training.test_loop import CPU, finished
+from tests.training.test_loop import finished
 
 ITEMS = 12
 NAMES = [name for name in MODELS if "repeats" in model_entry(name).config.__dataclass_fields__]
@@ -67,10 +70,8 @@ def scores_by_hand(model: SequentialRecommender, data: Sequences, output: str) -
     """All scores (users, V) of the test cases, padding in column 0, and the histories they come from."""
     cases = held_out_cases(data, "test")
     scores = np.full((len(cases), ITEMS + 1), -np.inf, dtype=np.float32)
-    batches = represented(
-        model, data.items, cases.starts, cases.ends, output=output, sampling=FAST_SAMPLING, device=CPU
-    )
-    for numbers, (vectors_BD,), _ in batches:
+    scorer = asked(model, output, sampling=FAST_SAMPLING)
+    for numbers, (vectors_BD,), _ in scorer.represent(data.items, cases.starts, cases.ends):
         scores[numbers, 1:] = (vectors_BD @ model.item_vectors_VD().detach()[1:].T).numpy()
     histories = [data.items[s:e].tolist() for s, e in zip(cases.starts, cases.ends, strict=True)]
     for row, history in enumerate(histories):
@@ -85,10 +86,10 @@ def test_ranks_and_lists_are_those_of_scores_by_hand(name, output, mode, repeati
     model, cases = made(name, mode), held_out_cases(repeating, "test")
     scores, histories = scores_by_hand(model, repeating, output)
     negatives = np.random.default_rng(1).integers(1, ITEMS + 1, size=(len(cases), 6))
-    ranking = {"output": output, "sampling": FAST_SAMPLING, "device": CPU}
-    full = target_ranks(model, repeating, cases, **ranking)
-    masked = target_ranks(model, repeating, cases, **ranking, mask_seen=True)
-    sampled = target_ranks(model, repeating, cases, **ranking, negatives=negatives)
+    scorer = asked(model, output, sampling=FAST_SAMPLING)
+    full = target_ranks(scorer, repeating, cases)
+    masked = target_ranks(scorer, repeating, cases, Rivals(mask_seen=True))
+    sampled = target_ranks(scorer, repeating, cases, Rivals(negatives=negatives))
     for row, target in enumerate(cases.targets.tolist()):
         at_least = scores[row] >= scores[row, target] - 1e-5
         others = [item for item in range(1, ITEMS + 1) if item != target and at_least[item]]
@@ -96,9 +97,7 @@ def test_ranks_and_lists_are_those_of_scores_by_hand(name, output, mode, repeati
         assert masked[row] == 1 + len(set(others) - set(histories[row]))
         assert sampled[row] == 1 + sum(item != target and at_least[item] for item in negatives[row].tolist())
     nothing, some = [np.empty(0, dtype=np.int64)], np.array([2, 3, 5, 7, 11])
-    for numbers, representations, bias in represented(
-        model, repeating.items, cases.starts, cases.ends, output=output, sampling=FAST_SAMPLING, device=CPU
-    ):
+    for numbers, representations, bias in scorer.represent(repeating.items, cases.starts, cases.ends):
         vectors_VD = model.item_vectors_VD().detach()
         lists = top_k(representations[0], vectors_VD, ITEMS, nothing * len(numbers), bias=bias)
         few = top_k(representations[0], vectors_VD, 3, nothing * len(numbers), some, bias)
@@ -112,20 +111,17 @@ def test_ranks_and_lists_are_those_of_scores_by_hand(name, output, mode, repeati
 def test_every_sample_has_the_bias(merge, repeating):
     """Samples of no noise are all alike, so that merging them is ranking one."""
     model, cases = made("adrec"), held_out_cases(repeating, "test")
-    ranking = {"output": "x_start", "device": CPU}
-    single = target_ranks(model, repeating, cases, **ranking, sampling=FAST_SAMPLING)
+    single = target_ranks(asked(model, "x_start", sampling=FAST_SAMPLING), repeating, cases)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("adrec_cli.ranking.merging.check_sampled", lambda *_: None)
-        for negatives in (None, np.tile(np.arange(1, ITEMS + 1), (len(cases), 1))):
-            found = merged_target_ranks(
-                model, repeating, cases, **ranking, sampling=FAST_SAMPLING, negatives=negatives,
-                merging=Merging(samples=3, merge=merge),
-            )  # fmt: skip
-            assert found.tolist() == single.tolist()
-    for numbers, samples, bias in represented(
-        model, repeating.items, cases.starts, cases.ends, output="x_start", sampling=FAST_SAMPLING, device=CPU,
-        samples=2,
-    ):  # fmt: skip
+        patch.setattr("adrec_cli.ranking.scorer.check_sampled", lambda *_: None)
+        thrice, twice = (
+            asked(model, "x_start", sampling=FAST_SAMPLING, merging=Merging(samples=samples, merge=merge))
+            for samples in (3, 2)
+        )
+    for negatives in (None, np.tile(np.arange(1, ITEMS + 1), (len(cases), 1))):
+        found = target_ranks(thrice, repeating, cases, Rivals(negatives=negatives))
+        assert found.tolist() == single.tolist()
+    for numbers, samples, bias in twice.represent(repeating.items, cases.starts, cases.ends):
         nothing = [np.empty(0, dtype=np.int64)] * len(numbers)
         vectors_VD = model.item_vectors_VD().detach()
         merged = merged_top_k(samples, vectors_VD, 5, nothing, merge=merge, bias=bias)

@@ -14,7 +14,7 @@ import pytest
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.config import merged
 from adrec_cli.errors import InputError, InterruptedRun, LockedError, StorageError, UsageError
-from adrec_cli.evaluating.timed_ranking import RankingProgress
+from adrec_cli.experiments.events import RankingProgress
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import FAST_SAMPLING
 from adrec_cli.pipeline import recommend_batch as batch

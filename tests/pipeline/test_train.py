@@ -12,6 +12,7 @@ from adrec_cli.artifacts.checkpoint import load_checkpoint, read_metadata, save_
 from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, DivergedError, InterruptedRun, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments import validation
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import RunOptions, StageStarted
 from adrec_cli.models.base import FAST_SAMPLING
@@ -103,6 +104,42 @@ def test_an_interrupted_command_goes_on_to_the_same_bytes(workspace, tmp_path, s
     for name in ("pretrain", "align", "finetune"):
         found = (workspace / f"tiny/adrec/{name}.safetensors").read_bytes()
         assert found == (tmp_path / f"whole/tiny/adrec/{name}.safetensors").read_bytes()
+
+
+def test_a_stop_in_a_validation_goes_on_to_the_same_bytes(workspace, tmp_path, monkeypatch):
+    shutil.copytree(workspace, tmp_path / "whole")
+    trained(tmp_path / "whole")
+    stop, ranked = StopRequest(), validation.target_ranks
+
+    def interrupt(*asked):
+        stop.signal_number = 15
+        return ranked(*asked)
+
+    monkeypatch.setattr(validation, "target_ranks", interrupt)
+    with pytest.raises(InterruptedRun, match="pretrain stopped in epoch 1 and saved"):
+        trained(workspace, stop=stop)
+    monkeypatch.undo()
+    trained(workspace)
+    name = "tiny/adrec/finetune.safetensors"
+    assert (workspace / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_stop_after_the_last_epoch_hands_over_the_best_weights(workspace, tmp_path):
+    """They are not those of the last epoch, which learns far too fast."""
+    shutil.copytree(workspace, tmp_path / "whole")
+    wild = {"epochs": 3, "learning_rate": 0.5, "patience": 0}
+    experiment = ExperimentOptions(overrides=merged(TINY, {"stages": {"pretrain": wild}}))
+    whole = train_first_stage("tiny", workspace=tmp_path / "whole", experiment=experiment)
+    assert whole.metadata.epoch < 3
+    stop = StopRequest()
+
+    def interrupt(event):
+        if isinstance(event, EpochDone) and event.epoch == event.epochs:
+            stop.signal_number = 15
+
+    with pytest.raises(InterruptedRun, match="pretrain is finished and saved"):
+        train_first_stage("tiny", workspace=workspace, experiment=experiment, stop=stop, on_event=interrupt)
+    assert (workspace / "tiny/adrec/pretrain.safetensors").read_bytes() == whole.path.read_bytes()
 
 
 def test_a_state_of_other_options_is_not_resumed(workspace):

@@ -8,19 +8,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrec_cli.errors import ArtifactError
+from adrec_cli.errors import ArtifactError, Stopped
 from adrec_cli.layers.repeats import BUCKETS, RepeatBias
-from adrec_cli.models.base import Sampling
 from adrec_cli.models.most_popular import MostPopular
-from adrec_cli.ranking import scores
-from adrec_cli.ranking.merging import Merging, merged_target_ranks
-from adrec_cli.ranking.protocols import draw_negatives, held_out_cases
-from adrec_cli.ranking.scores import represented, target_ranks, top_k
+from adrec_cli.ranking import scorer, scores
+from adrec_cli.ranking.merging import Merging
+from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.ranks import target_ranks
+from adrec_cli.ranking.rivals import Rivals, draw_negatives
+from adrec_cli.ranking.scores import top_k
 from tests.layers.test_repeats import by_hand
-from tests.ranking.test_scores import made
+from tests.ranking.test_scores import asked, made
 
-CPU, ITEMS, WIDTH = torch.device("cpu"), 12, 3
-RANKING = {"output": "", "sampling": Sampling(), "device": CPU}
+ITEMS, WIDTH = 12, 3
 
 
 class LastItem(MostPopular):
@@ -77,8 +77,8 @@ def cut(patch: pytest.MonkeyPatch, cuts: tuple[int, int]) -> None:
     rows, tokens = cuts
     patch.setattr(scores, "_MIN_ROWS", rows)
     patch.setattr(scores, "_CHUNK_ENTRIES", {"cpu": 1})
-    patch.setattr(scores, "_MIN_BATCH_TOKENS", 1)
-    patch.setattr(scores, "_BATCH_TOKENS", {"cpu": tokens})
+    patch.setattr(scorer, "_MIN_BATCH_TOKENS", 1)
+    patch.setattr(scorer, "_BATCH_TOKENS", {"cpu": tokens})
 
 
 @settings(max_examples=40, deadline=None)
@@ -90,7 +90,7 @@ def test_ranks_are_those_by_hand(rows, cuts, biased, mask_seen, sampled):
     negatives = draw_negatives(sequences, cases, 5, seed=1) if sampled else None
     with pytest.MonkeyPatch.context() as patch:
         cut(patch, cuts)
-        found = target_ranks(model, sequences, cases, negatives=negatives, mask_seen=mask_seen, **RANKING)
+        found = target_ranks(asked(model, ""), sequences, cases, Rivals(negatives=negatives, mask_seen=mask_seen))
     for number, row in enumerate(rows):
         *history, target = row
         known = model.scores(history)
@@ -109,7 +109,7 @@ def test_the_best_are_those_by_hand(rows, cuts, biased, k, allowed):
     best = {}
     with pytest.MonkeyPatch.context() as patch:
         cut(patch, cuts)
-        for numbers, samples, bias in represented(model, sequences.items, cases.starts, cases.ends, **RANKING):
+        for numbers, samples, bias in asked(model, "").represent(sequences.items, cases.starts, cases.ends):
             seen = [np.unique(rows[n][:-1]).astype(np.int64) for n in numbers]
             found = top_k(samples[0], model.item_vectors_VD(), k, seen, candidates, bias)
             best |= dict(zip(numbers.tolist(), found, strict=True))
@@ -121,19 +121,25 @@ def test_the_best_are_those_by_hand(rows, cuts, biased, k, allowed):
         np.testing.assert_allclose(best[number].scores, [known[item] for item in expected], atol=1e-4)
 
 
-@pytest.mark.parametrize("rank", [target_ranks, merged_target_ranks])
-def test_whoever_is_told_of_progress_can_stop(rank, monkeypatch):
+@pytest.mark.parametrize("samples", [1, 2])
+def test_whoever_is_told_of_progress_can_stop(samples, monkeypatch):
     cut(monkeypatch, (1, 4))
     sequences = made([[1, 2, 3, 4]] * 10, ITEMS)
     cases = held_out_cases(sequences, "test")
-    more = {"merging": Merging(samples=2)} if rank is merged_target_ranks else {}
+    several = asked(LastItem(), "", merging=Merging(samples=samples))
     told = []
-    assert rank(LastItem(), sequences, cases, on_progress=lambda *at: told.append(at) or True, **more, **RANKING).all()
+    assert target_ranks(several, sequences, cases, on_progress=lambda *at: told.append(at)).all()
     assert (told[-1], len(told) > 3) == ((10, 10), True)
     assert [done for done, _ in told] == sorted({done for done, _ in told})
     stopped = []
-    enough = lambda done, total: stopped.append(done) or len(stopped) < 2  # noqa: E731
-    assert rank(LastItem(), sequences, cases, on_progress=enough, **more, **RANKING) is None
+
+    def stop_at_the_second(done, _total):
+        stopped.append(done)
+        if len(stopped) == 2:
+            raise Stopped("enough", signal_number=15)
+
+    with pytest.raises(Stopped):
+        target_ranks(several, sequences, cases, on_progress=stop_at_the_second)
     assert stopped == [done for done, _ in told[:2]], "it went on"
 
 
@@ -144,7 +150,7 @@ def test_a_value_that_is_not_finite_is_found_in_every_batch_and_sample(broken, m
     cases = held_out_cases(sequences, "test")
     model = LastItem(broken=(broken,))
     with pytest.raises(ArtifactError, match="not finite"):
-        list(represented(model, sequences.items, cases.starts, cases.ends, samples=3, **RANKING))
+        list(asked(model, "", merging=Merging(samples=3)).represent(sequences.items, cases.starts, cases.ends))
     assert model.asked == 3 * (broken // 3 + 1), "found where it is, not later"
 
 
@@ -152,5 +158,5 @@ def test_nobody_is_ranked_with_dropout():
     sequences = made([[1, 2, 3]], ITEMS)
     for training in (True, False):
         model = LastItem().train(training)
-        target_ranks(model, sequences, held_out_cases(sequences, "test"), **RANKING)
+        target_ranks(asked(model, ""), sequences, held_out_cases(sequences, "test"))
         assert model.modes == [False]

@@ -8,17 +8,15 @@ import torch
 
 from adrec_cli.data.negatives import read_negatives
 from adrec_cli.loading.opening import open_dataset
-from adrec_cli.models.base import Sampling
 from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.pipeline.preprocess import preprocess
 from adrec_cli.ranking.bootstrap import metric_intervals
 from adrec_cli.ranking.metrics import metric_table
-from adrec_cli.ranking.protocols import draw_negatives, held_out_cases
-from adrec_cli.ranking.scores import target_ranks
-from tests.ranking.test_scores import made
+from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.ranks import target_ranks
+from adrec_cli.ranking.rivals import Rivals, draw_negatives
+from tests.ranking.test_scores import asked, made
 from tests.reference.rechorus import sampled_metrics
-
-CPU = torch.device("cpu")
 
 
 class ByHistory(MostPopular):
@@ -37,7 +35,7 @@ class ByHistory(MostPopular):
 
 
 def ranks_of(model, sequences, cases, **options):
-    return target_ranks(model, sequences, cases, output="", sampling=Sampling(), device=CPU, **options)
+    return target_ranks(asked(model), sequences, cases, Rivals(**options))
 
 
 @pytest.mark.parametrize("part", ["test", pytest.param("dev", marks=pytest.mark.slow)])

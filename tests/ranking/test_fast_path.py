@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from adrec_cli.data.batches import history_batches
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.base import Sampling
-from adrec_cli.ranking import scores
+from adrec_cli.ranking import scorer, scores
 from adrec_cli.ranking.protocols import held_out_cases
-from adrec_cli.ranking.scores import represented, target_ranks
+from adrec_cli.ranking.ranks import target_ranks
 from tests.models.test_adrec import made
+from tests.ranking.test_scores import asked
 from tests.reference import adrec as reference
 
 CPU = torch.device("cpu")
@@ -52,15 +53,12 @@ def reference_ranks(model, sequences: Sequences, steps: int) -> list[int]:
 def test_ranks_equal_those_of_full_sequences_and_sorting(lengths, steps, batch_tokens, rows) -> None:
     model, sequences = made(steps=5), of_lengths(lengths)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scores, "_MIN_BATCH_TOKENS", 1)
-        patch.setattr(scores, "_BATCH_TOKENS", {"cpu": batch_tokens})
+        patch.setattr(scorer, "_MIN_BATCH_TOKENS", 1)
+        patch.setattr(scorer, "_BATCH_TOKENS", {"cpu": batch_tokens})
         patch.setattr(scores, "_MIN_ROWS", rows)
         patch.setattr(scores, "_CHUNK_ENTRIES", {"cpu": 1})
-        ranks = target_ranks(
-            model, sequences, held_out_cases(sequences, "test"), output="x_start",
-            sampling=Sampling(steps=steps, noise="zero"), device=CPU,
-        )  # fmt: skip
-    assert ranks is not None
+        stepped = asked(model, "x_start", sampling=Sampling(steps=steps, noise="zero"))
+        ranks = target_ranks(stepped, sequences, held_out_cases(sequences, "test"))
     assert ranks.tolist() == reference_ranks(model, sequences, steps)
 
 
@@ -73,12 +71,10 @@ def test_nobody_is_given_other_vectors_in_other_company(lengths, output) -> None
 
     def vectors(chosen: list[int], tokens: int) -> dict[int, torch.Tensor]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(scores, "_MIN_BATCH_TOKENS", 1)
-            patch.setattr(scores, "_BATCH_TOKENS", {"cpu": tokens})
-            batches = represented(
-                model, sequences.items, starts[chosen], ends[chosen], output=output, sampling=Sampling(seed=3),
-                device=CPU,
-            )  # fmt: skip
+            patch.setattr(scorer, "_MIN_BATCH_TOKENS", 1)
+            patch.setattr(scorer, "_BATCH_TOKENS", {"cpu": tokens})
+            seeded = asked(model, output, sampling=Sampling(seed=3))
+            batches = seeded.represent(sequences.items, starts[chosen], ends[chosen])
             return {
                 chosen[case]: row
                 for cases, (vectors_BD,), _ in batches

@@ -14,11 +14,12 @@ from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.models.most_popular import MostPopular, MostPopularConfig
 from adrec_cli.models.registry import MODELS
 from adrec_cli.ranking import merging
-from adrec_cli.ranking.merging import Merging, check_sampled, merged_target_ranks, merged_top_k
+from adrec_cli.ranking.merging import Merging, check_sampled, merged_top_k
 from adrec_cli.ranking.protocols import held_out_cases
-from adrec_cli.ranking.scores import represented, target_ranks
+from adrec_cli.ranking.ranks import target_ranks
+from adrec_cli.ranking.rivals import Rivals
 from adrec_cli.runtime import seeded_generator
-from tests.ranking.test_scores import made
+from tests.ranking.test_scores import asked, made
 from tests.reference import merging as reference
 
 CPU = torch.device("cpu")
@@ -94,10 +95,8 @@ def test_ranks_of_targets_equal_plain_loops(merge, mask_seen):
     cases = held_out_cases(sequences, "test")
     vectors = torch.randn(ITEMS + 1, 4, generator=generator)
     tables = [torch.randn(ITEMS + 1, 4, generator=generator) for _ in range(3)]
-    ranks = merged_target_ranks(
-        Listed(tables, vectors), sequences, cases, output="popularity", sampling=Sampling(), device=CPU,
-        merging=Merging(samples=3, merge=merge), mask_seen=mask_seen,
-    )  # fmt: skip
+    scorer = asked(Listed(tables, vectors), merging=Merging(samples=3, merge=merge))
+    ranks = target_ranks(scorer, sequences, cases, Rivals(mask_seen=mask_seen))
     histories = [sequences.items[s:e] for s, e in zip(cases.starts, cases.ends, strict=True)]
     seen = [set(history.tolist()) - {target} for history, target in zip(histories, cases.targets, strict=True)]
     expected = reference.merged(
@@ -115,11 +114,11 @@ def test_ranks_among_negatives_are_merged_among_them():
     tables = [torch.tensor([[1.0, 0]]).expand(6, 2), torch.tensor([[0.0, 1]]).expand(6, 2)]
 
     def rank(negatives):
-        found = merged_target_ranks(
-            Listed(tables, vectors), sequences, held_out_cases(sequences, "test"), output="popularity",
-            sampling=Sampling(), device=CPU, merging=Merging(samples=2), negatives=np.array([negatives]),
-        )  # fmt: skip
-        return found.tolist()
+        scorer, rivals = (
+            asked(Listed(tables, vectors), merging=Merging(samples=2)),
+            Rivals(negatives=np.array([negatives])),
+        )
+        return target_ranks(scorer, sequences, held_out_cases(sequences, "test"), rivals).tolist()
 
     # Item 3 comes second and first, item 4 first and third, item 5 third and second.
     assert rank([4, 5]) == [1]
@@ -131,10 +130,8 @@ def test_ranks_among_negatives_are_merged_among_them():
 def test_a_target_that_no_sample_brings_in_is_last():
     sequences = made([[1, 2, 3]], items=200)
     vectors = torch.arange(201.0).unsqueeze(1)
-    ranks = merged_target_ranks(
-        Listed([torch.ones(201, 1), torch.full((201, 1), 2.0)], vectors), sequences, held_out_cases(sequences, "test"),
-        output="popularity", sampling=Sampling(), device=CPU, merging=Merging(samples=2),
-    )  # fmt: skip
+    model = Listed([torch.ones(201, 1), torch.full((201, 1), 2.0)], vectors)
+    ranks = target_ranks(asked(model, merging=Merging(samples=2)), sequences, held_out_cases(sequences, "test"))
     assert ranks.tolist() == [200]
 
 
@@ -157,10 +154,8 @@ def samples_of(model, histories, sampling, samples=1, users=slice(None)):
     """Representations of some users, in their order, one table a sample."""
     starts, ends = histories.offsets[:-1][users], histories.offsets[1:][users]
     tables = [torch.zeros(len(starts), 8) for _ in range(samples)]
-    batches = represented(
-        model, histories.items, starts, ends, output=model.outputs[-1], sampling=sampling, device=CPU, samples=samples
-    )
-    for cases, representations, _ in batches:
+    scorer = asked(model, model.outputs[-1], sampling=sampling, merging=Merging(samples=samples))
+    for cases, representations, _ in scorer.represent(histories.items, starts, ends):
         for table, representation in zip(tables, representations, strict=True):
             table[cases] = representation
     return tables
@@ -233,8 +228,16 @@ def test_a_temperature_is_a_finite_number(temperature):
         Sampling(temperature=temperature)
 
 
-def test_one_sample_ranks_as_before(histories):
+def test_one_sample_is_ranked_alike_whatever_the_merge(histories):
     model, cases = tiny("adrec"), held_out_cases(histories, "test")
-    options = {"output": "x_start", "sampling": Sampling(seed=4), "device": CPU}
-    ranks = target_ranks(model, histories, cases, **options)
-    assert (merged_target_ranks(model, histories, cases, merging=Merging(), **options) == ranks).all()
+    ranks = [
+        target_ranks(asked(model, "x_start", sampling=Sampling(seed=4), merging=Merging(merge=merge)), histories, cases)
+        for merge in merging.MERGES
+    ]
+    assert (ranks[0] == ranks[1]).all()
+
+
+def test_nothing_is_asked_of_a_model_that_it_cannot_give(histories):
+    sasrec = MODELS["sasrec"].build(MODELS["sasrec"].config(hidden_size=8, heads=2), ITEMS)
+    with pytest.raises(UsageError, match="4 samples need a model that samples"):
+        asked(sasrec, "next_item", merging=Merging(samples=4))

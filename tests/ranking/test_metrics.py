@@ -17,7 +17,7 @@ from adrec_cli.ranking.metrics import (
     ndcg,
     reciprocal_rank,
 )
-from adrec_cli.ranking.scores import _count_full
+from adrec_cli.ranking.ranks import _count_all
 
 RANKS = np.array([1, 3, 5, 6, 40])
 
@@ -49,7 +49,7 @@ def test_recorded_metrics_exactly(golden):
     labels = torch.tensor(recorded["labels"]).flatten()
     # The recorded scores rank column 0 as an item; ours never do, so they move up by one.
     shifted = torch.cat([torch.zeros(len(scores), 1), scores], dim=1)
-    ranks = _count_full(torch.eye(len(scores)), shifted.T, labels + 1, None).numpy() + 1
+    ranks = _count_all([torch.eye(len(scores))], shifted.T, labels.numpy() + 1, [], None)
     table = metric_table(ranks, np.arange(len(ranks)))
     for name, expected in recorded["metrics"].items():
         # Recorded in float32; hits are exact, discounts to its precision.

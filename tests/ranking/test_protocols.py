@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrec_cli.ranking.protocols import candidate_counts, held_out_cases, repeated_targets
+from adrec_cli.ranking.protocols import held_out_cases, repeated_targets
+from adrec_cli.ranking.rivals import Rivals, candidate_counts
 from tests.ranking.test_scores import made
 
 
@@ -15,9 +16,9 @@ def test_candidates_are_those_that_compete():
     cases = held_out_cases(sequences, "test")
     assert candidate_counts(sequences, cases).tolist() == [9, 9]
     # The target, 3, always competes, also where it is in the history.
-    assert candidate_counts(sequences, cases, mask_seen=True).tolist() == [7, 8]
+    assert candidate_counts(sequences, cases, Rivals(mask_seen=True)).tolist() == [7, 8]
     negatives = np.array([[4, 4, 5, 3], [3, 3, 3, 3]])
-    assert candidate_counts(sequences, cases, negatives=negatives).tolist() == [4, 1]
+    assert candidate_counts(sequences, cases, Rivals(negatives=negatives)).tolist() == [4, 1]
 
 
 @settings(max_examples=60, deadline=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -11,11 +13,14 @@ from hypothesis import strategies as st
 
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import InputError
-from adrec_cli.models.base import Sampling
+from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.ranking import scores
-from adrec_cli.ranking.protocols import Protocol, draw_negatives, held_out_cases
-from adrec_cli.ranking.scores import _largest, target_ranks, top_k
+from adrec_cli.ranking.protocols import Protocol, held_out_cases
+from adrec_cli.ranking.ranks import target_ranks
+from adrec_cli.ranking.rivals import Rivals, draw_negatives
+from adrec_cli.ranking.scorer import Scorer
+from adrec_cli.ranking.scores import _largest, top_k
 
 CPU = torch.device("cpu")
 
@@ -33,12 +38,14 @@ def made(histories: list[list[int]], items: int) -> Sequences:
     )
 
 
+def asked(model: SequentialRecommender, output: str = "popularity", **options: Any) -> Scorer:
+    """A model as it is asked by default."""
+    return Scorer(**{"model": model, "output": output, "sampling": Sampling(), "device": CPU, **options})
+
+
 def ranked(counts: list[float], sequences: Sequences, **options):
     model = MostPopular.from_counts(torch.tensor([0.0, *counts]))
-    return target_ranks(
-        model, sequences, held_out_cases(sequences, "test"), output="popularity", sampling=Sampling(), device=CPU,
-        **options,
-    )  # fmt: skip
+    return target_ranks(asked(model), sequences, held_out_cases(sequences, "test"), Rivals(**options))
 
 
 def test_ties_count_against_the_target_and_padding_never_ranks():
@@ -161,5 +168,5 @@ def test_a_random_model_hits_k_of_v_and_one_that_knows_hits_always():
             return torch.cat([torch.zeros(1, 100), torch.eye(100)])
 
     model = Random.from_counts(torch.zeros(101))
-    ranks = target_ranks(model, sequences, cases, output="", sampling=Sampling(), device=CPU)
+    ranks = target_ranks(asked(model), sequences, cases)
     assert (ranks <= 10).mean() == pytest.approx(0.1, abs=0.02)

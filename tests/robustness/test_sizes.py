@@ -215,11 +215,7 @@ def test_states_that_cannot_be(workspace, tmp_path):
 
 
 def test_a_stage_that_is_stopped_before_its_first_step_goes_on(workspace, tmp_path, monkeypatch):
-    from adrec_cli.training.loop import StageTraining
-
     line = ["pretrain", "shop", *TINY, "--seed", 3, "--workspace", workspace]
-    real = StageTraining.events
-    monkeypatch.setattr(StageTraining, "events", lambda self, stop: real(self, lambda: True))
     monkeypatch.setattr("adrec_cli.runtime.StopRequest.signal_number", 15, raising=False)
     with monkeypatch.context() as stopped:
         stopped.setattr("adrec_cli.runtime.StopRequest.__init__", lambda self: setattr(self, "_deferred", False))

@@ -78,9 +78,11 @@ def test_a_stopped_average_goes_on_where_it_was():
     finished(whole)
     stopped = training("finetune", average_decay=0.9)
     steps: list[StepDone] = []
-    for event in stopped.events(lambda: len(steps) >= 6):
+    for event in stopped.events():
         if isinstance(event, StepDone):
             steps.append(event)
+        if len(steps) >= 6:
+            break
     resumed: StageTraining = training("finetune", average_decay=0.9)
     resumed.restore(*stopped.state())
     finished(resumed)

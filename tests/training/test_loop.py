@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import polars as pl
@@ -66,12 +67,12 @@ def training(
 
 
 def finished(run: StageTraining) -> list[EpochDone]:
-    return [event for event in run.events(lambda: False) if isinstance(event, EpochDone)]
+    return [event for event in run.events() if isinstance(event, EpochDone)]
 
 
 def state_after(run: StageTraining, steps: int) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """A copy of the state of a training that is stopped after some steps."""
-    for event in run.events(lambda: False):
+    for event in run.events():
         steps -= isinstance(event, StepDone)
         if not steps:
             break
@@ -117,7 +118,7 @@ def test_a_training_on_prefixes_goes_on_as_if_never_stopped(stage):
     resumed.restore(*state_after(stopped, whole.steps + 3))
     finished(resumed)
     assert all(torch.equal(weight, whole.model.state_dict()[name]) for name, weight in weights(resumed.model).items())
-    steps = list(training(stage, windows=windows, epochs=1).events(lambda: False))
+    steps = list(training(stage, windows=windows, epochs=1).events())
     assert sum(isinstance(event, StepDone) for event in steps) == whole.steps
 
 
@@ -158,12 +159,10 @@ def test_an_interrupted_stage_resumes_to_the_same_bytes(stage, stop_after):
     validations = iter(range(100))
     first = training(stage, validate=validate)
     steps = 0
-
-    def stop() -> bool:
-        return steps >= stop_after
-
-    for event in first.events(stop):
+    for event in first.events():
         steps += isinstance(event, StepDone)
+        if steps >= stop_after:
+            break
     assert not first.finished
     tensors, text = first.state()
     tensors = {name: tensor.clone() for name, tensor in tensors.items()}
@@ -199,8 +198,7 @@ def test_an_interrupted_variant_resumes_to_the_same_bytes(options, stop_after):
     whole = training("finetune", model=small(**options), epochs=2, **SURGERY)
     finished(whole)
     first = training("finetune", model=small(**options), epochs=2, **SURGERY)
-    stops = iter([*[False] * (stop_after - 1), True])
-    assert not any(isinstance(event, EpochDone) for event in first.events(lambda: next(stops)))
+    assert not any(isinstance(event, EpochDone) for event in itertools.islice(first.events(), stop_after))
     tensors, text = first.state()
     second = training("finetune", model=small(**options), epochs=2, **SURGERY)
     second.restore({name: tensor.clone() for name, tensor in tensors.items()}, text)
@@ -212,7 +210,7 @@ def test_an_interrupted_variant_resumes_to_the_same_bytes(options, stop_after):
 def test_a_resumed_training_remembers_the_losses_it_draws_timesteps_by():
     """Forgetting them would be seen: this is what the test above relies on."""
     run = training("finetune", model=small(timestep_sampling="loss_aware"), epochs=2)
-    next(run.events(lambda: False))
+    next(run.events())
     assert run.model.noising.loss_aware.history_TH.any()
     tensors, _ = run.state()
     assert torch.equal(tensors["buffer/noising.loss_aware.history_TH"], run.model.noising.loss_aware.history_TH)
@@ -243,7 +241,7 @@ def test_the_best_weights_are_handed_over_and_patience_ends_the_stage():
     values = iter([0.1, 0.5, 0.3, 0.2, 0.1, 0.0])
     kept = {}
     run = training("pretrain", validate=lambda: {"ndcg@10": next(values)}, epochs=6, patience=3)
-    for event in run.events(lambda: False):
+    for event in run.events():
         if isinstance(event, EpochDone) and event.improved:
             kept = weights(run.model)
     assert run.position.epoch == 5
@@ -264,7 +262,7 @@ def test_a_stage_that_keeps_the_last_weights_does():
     values = iter([0.9, 0.1])
     run = training("align", validate=lambda: {"ndcg@10": next(values)}, epochs=2)
     last = {}
-    for event in run.events(lambda: False):
+    for event in run.events():
         if isinstance(event, EpochDone):
             last = weights(run.model)
     assert all(torch.equal(weight, last[name]) for name, weight in run.model.state_dict().items())
@@ -279,7 +277,7 @@ def test_an_unknown_metric_to_monitor_is_refused():
 
 def test_a_loss_that_is_not_finite_stops_before_the_step():
     run = training("pretrain")
-    events = run.events(lambda: False)
+    events = run.events()
     next(events)
     with torch.no_grad():
         run.model.cam.blocks[0].expand.weight[0, 0] = float("nan")
@@ -297,7 +295,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_step():
     weight.register_hook(lambda gradient: gradient.index_fill(0, torch.tensor([0]), float("inf")))
     before = weights(run.model)
     with pytest.raises(DivergedError, match=r"the gradient of cam\.blocks\.0\.expand\.weight is not finite"):
-        next(run.events(lambda: False))
+        next(run.events())
     assert all(torch.equal(w, before[n]) for n, w in run.model.state_dict().items())
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import threading
 from typing import ClassVar
 
 import pytest
@@ -104,7 +106,7 @@ def test_prefixes_are_learned_by_their_last_target_alone(stage):
 
 
 def test_every_step_is_told_with_its_own_losses():
-    steps = [event for event in queued(epochs=2).events(lambda: False) if isinstance(event, StepDone)]
+    steps = [event for event in queued(epochs=2).events() if isinstance(event, StepDone)]
     assert [step.step for step in steps] == [1, 2, 3, 4] * 2
     assert all(step.losses["ce"] > 0 and step.tokens_per_second > 0 for step in steps)
 
@@ -126,7 +128,7 @@ def test_a_step_that_is_not_finite_and_those_queued_after_it_change_no_byte(step
     plain = finished_steps(healthy, expected)
     assert len(plain) >= 3
     with pytest.raises(DivergedError, match=rf"finetune epoch 1 step {step}: the gradient of cam\.blocks\.0\.expand"):
-        list(sick.events(lambda: False))
+        list(sick.events())
     for name, weight in sick.model.state_dict().items():
         assert torch.equal(weight, expected[step - 1][name]), name
     assert sick.position.total_steps == step - 1
@@ -146,7 +148,7 @@ def finished_steps(run: StageTraining, kept: list[dict[str, torch.Tensor]]) -> l
 
 def test_a_loss_that_is_not_finite_names_itself():
     run = queued("adrec", "pretrain")
-    events = run.events(lambda: False)
+    events = run.events()
     next(events)
     run._read_all()
     with torch.no_grad():
@@ -160,7 +162,7 @@ def test_a_loss_that_is_not_finite_names_itself():
 
 def test_a_state_holds_all_that_was_queued():
     run = queued()
-    events = run.events(lambda: False)
+    events = run.events()
     assert isinstance(next(events), StepDone)
     assert len(run.queued) == 1
     run.state()
@@ -270,6 +272,7 @@ def test_losses_over_drawn_negatives_ask_the_device_nothing_and_learn(loss, shar
 
 def test_an_interruption_between_events_leaves_no_thread():
     run = queued(epochs=1)
-    for event in run.events(lambda: True):
-        assert not isinstance(event, EpochDone)
+    with contextlib.closing(run.events()) as events:
+        assert not isinstance(next(events), EpochDone)
+    assert not [thread for thread in threading.enumerate() if thread.name == "made ahead"]
     assert dataclasses.asdict(run.position)["step"] in (0, 1)

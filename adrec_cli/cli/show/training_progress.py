@@ -10,8 +10,7 @@ from adrec_cli.cli.show.terminal import Terminal, short
 from adrec_cli.cli.show.training_view import TrainingView, duration, epoch_row
 from adrec_cli.comparing.seeds import SeedStarted
 from adrec_cli.data.inbox import FileLeft, FileRefused, FileTaken
-from adrec_cli.evaluating.timed_ranking import RankingProgress
-from adrec_cli.experiments.events import Warned
+from adrec_cli.experiments.events import RankingProgress, Warned
 from adrec_cli.experiments.stage import StageStarted
 from adrec_cli.experiments.warm_start import StartChosen
 from adrec_cli.pipeline.compare import EvaluationStarted

@@ -55,7 +55,7 @@ def small(setting: Setting, *, stepping: str = "auto", **options: Any) -> StageT
 
 def weights_after(run: StageTraining) -> dict[str, torch.Tensor]:
     """Train to the end."""
-    for _ in run.events(lambda: False):
+    for _ in run.events():
         pass
     return {name: weight.cpu() for name, weight in run.model.state_dict().items()}
 
@@ -63,7 +63,7 @@ def weights_after(run: StageTraining) -> dict[str, torch.Tensor]:
 def resumed(setting: Setting, stop_after: int, **options: Any) -> dict[str, torch.Tensor]:
     """Stop after some steps, and go on in another training."""
     first, second = small(setting, **options), small(setting, **options)
-    for event in first.events(lambda: False):
+    for event in first.events():
         stop_after -= isinstance(event, StepDone)
         if not stop_after:
             break
@@ -110,7 +110,7 @@ def check_against_the_cpu(setting: Setting) -> Iterator[str]:
         losses = []
         for device, stepping in ((setting.device, recording(setting)), (torch.device("cpu"), "immediate")):
             run = small(setting, model=model, stage=stage, stepping=stepping, network=network, device=device)
-            losses.append([event.losses["ce"] for event in run.events(lambda: False) if isinstance(event, EpochDone)])
+            losses.append([event.losses["ce"] for event in run.events() if isinstance(event, EpochDone)])
         error = max(abs(a - b) / b for a, b in zip(*losses, strict=True))
         found[f"{model} {stage}"] = error
         yield f"{model} {stage}: losses differ by {error:.1e} of themselves (1e-4 and more is wrong)"

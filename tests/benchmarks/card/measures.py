@@ -16,8 +16,10 @@ from adrec_cli.models.base import FAST_SAMPLING, Sampling, SequentialRecommender
 from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.padded_batch import planes_of
 from adrec_cli.ranking.protocols import Cases, held_out_cases
+from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.recorded import Recordings
-from adrec_cli.ranking.scores import represented, target_ranks, top_k
+from adrec_cli.ranking.scorer import Scorer
+from adrec_cli.ranking.scores import top_k
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.loop import StageTraining
 from tests.benchmarks.card.setting import EVENTS, ITEMS, USERS, Setting, drawn, fresh_model, fresh_training, recording
@@ -73,8 +75,10 @@ def milliseconds_with_loading(run: StageTraining, seconds: float) -> tuple[float
     until, steps, tokens, spent = time.perf_counter() + seconds, 0, 0, 0.0
     last: float | None = None
     before = 0
-    for event in run.events(lambda: time.perf_counter() > until):
+    for event in run.events():
         now = time.perf_counter()
+        if now > until:
+            break
         if not isinstance(event, StepDone):
             last = None
             continue
@@ -193,11 +197,12 @@ def measure_profile(setting: Setting) -> Iterator[str]:
 def ranking_seconds(setting: Setting, model: SequentialRecommender, data: Sequences, sampling: Sampling) -> float:
     """Of all test targets, the second time."""
     cases = held_out_cases(data, "test")
+    scorer = Scorer(model=model, output="x_start", sampling=sampling, device=setting.device)
     spent = 0.0
     for _ in range(3):
         setting.finished()
         started = time.perf_counter()
-        target_ranks(model, data, cases, output="x_start", sampling=sampling, device=setting.device)
+        target_ranks(scorer, data, cases)
         spent = time.perf_counter() - started
     return spent / len(cases)
 
@@ -226,11 +231,8 @@ def one_user(
     """Milliseconds until one user has the best items."""
     one = slice(number, number + 1)
     started = time.perf_counter()
-    batches = represented(
-        model, data.items, cases.starts[one], cases.ends[one], output="x_start", sampling=sampling,
-        device=setting.device, recordings=recordings,
-    )  # fmt: skip
-    for _, (representation_BD,), bias in batches:
+    scorer = Scorer(model=model, output="x_start", sampling=sampling, device=setting.device, recordings=recordings)
+    for _, (representation_BD,), bias in scorer.represent(data.items, cases.starts[one], cases.ends[one]):
         seen = np.unique(data.items[cases.starts[number] : cases.ends[number]]).astype(np.int64)
         top_k(representation_BD, model.item_vectors_VD().detach(), 10, [seen], bias=bias)
     return 1000 * (time.perf_counter() - started)
@@ -271,10 +273,8 @@ def recorded_error(
     """The largest difference of an entry of one user's representation."""
     one, found = slice(number, number + 1), []
     for kept in (None, recordings):
-        for _, (representation_BD,), _ in represented(
-            model, data.items, cases.starts[one], cases.ends[one], output="x_start", sampling=sampling,
-            device=setting.device, recordings=kept,
-        ):  # fmt: skip
+        scorer = Scorer(model=model, output="x_start", sampling=sampling, device=setting.device, recordings=kept)
+        for _, (representation_BD,), _ in scorer.represent(data.items, cases.starts[one], cases.ends[one]):
             found.append(representation_BD)
     return float((found[0] - found[1]).abs().max())
 

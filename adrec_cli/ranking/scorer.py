@@ -1,0 +1,98 @@
+"""A model and how it is asked for scores: by which output, with how much noise, how many samples, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from adrec_cli.data.batches import history_batches
+from adrec_cli.errors import ArtifactError
+from adrec_cli.layers.repeats import HistoryBias
+from adrec_cli.models.base import Sampling, SequentialRecommender
+from adrec_cli.models.batch import HistoryBatch
+from adrec_cli.ranking.merging import SINGLE, Merging, check_sampled
+from adrec_cli.ranking.recorded import Recordings
+from adrec_cli.runtime import seeded_generator
+
+_BATCH_TOKENS = {"cpu": 4_096}
+_OTHER_BATCH_TOKENS, _MIN_BATCH_TOKENS, _MOST_CASES = 2**18, 1_024, 2**14
+"""Positions of a batch: on a CPU as many as its caches hold; at least so many with however many samples; and cases."""
+
+Representations = tuple[npt.NDArray[np.int64], list[torch.Tensor], HistoryBias | None]
+"""Numbers of some cases, representation_BD of their histories in each sample, and their bias."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scorer:
+    """A model and how it is asked for scores.
+
+    Attributes:
+        model: anything that represents histories, on the device.
+        output, sampling: as `SequentialRecommender.represent`.
+        merging: how many samples of a diffusion model, and how they become one list.
+        device: to compute on.
+        recordings: of this model, whose weights stay as they are; small batches are taken from there.
+
+    Raises:
+        UsageError: as `check_sampled`.
+    """
+
+    model: SequentialRecommender
+    output: str
+    sampling: Sampling
+    merging: Merging = SINGLE
+    device: torch.device
+    recordings: Recordings | None = None
+
+    def __post_init__(self) -> None:
+        check_sampled(self.model, self.output, self.sampling, self.merging)
+
+    @property
+    def vectors_VD(self) -> torch.Tensor:
+        """The vectors whose inner products with representations are scores; row 0 is padding."""
+        return self.model.item_vectors_VD().detach()
+
+    @torch.inference_mode()
+    def represent(
+        self, items: npt.NDArray[np.int32], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+    ) -> Iterator[Representations]:
+        """Yield the representations of histories, batched by length.
+
+        Args:
+            items, starts, ends: as `history_batches`.
+
+        Raises:
+            ArtifactError: the model gives values that are not finite.
+        """
+        if self.model.training:
+            self.model.eval()
+        limit = _BATCH_TOKENS.get(self.device.type, _OTHER_BATCH_TOKENS)
+        batches = history_batches(
+            items, starts, ends, max_length=self.model.max_length,
+            batch_tokens=max(_MIN_BATCH_TOKENS, limit // self.merging.samples), most_cases=_MOST_CASES,
+        )  # fmt: skip
+        for cases, histories in batches:
+            moved = histories.to(self.device)
+            samples = self._samples(histories, moved)
+            if not all(bool(torch.isfinite(representation_BD).all()) for representation_BD in samples):
+                raise ArtifactError(f"{self.model.name} gives values that are not finite", hint="train it anew")
+            yield cases, samples, self.model.history_bias(moved)
+
+    def _samples(self, histories: HistoryBatch, moved: HistoryBatch) -> list[torch.Tensor]:
+        """Return representation_BD of each sample of a batch, given on the CPU and on the device."""
+        # The same for every batch and device: nobody's noise depends on who else is in it, or where it is computed.
+        generator = seeded_generator(self.sampling.seed, "sampling", self.sampling.noise)
+        recorded = self.recordings or Recordings(torch.device("cpu"))
+        samples = []
+        for _ in range(self.merging.samples):
+            found_BD = recorded.represent(
+                self.model, histories, output=self.output, sampling=self.sampling, generator=generator
+            )
+            if found_BD is None:
+                found_BD = self.model.represent(moved, output=self.output, sampling=self.sampling, generator=generator)
+            samples.append(found_BD)
+        return samples
