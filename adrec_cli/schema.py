@@ -16,6 +16,7 @@ MAX_ROW_GROUP_USERS: Final = 65_536
 SEQUENCES_FILE: Final = "sequences.parquet"
 ITEMS_FILE: Final = "items.parquet"
 PENDING_FILE: Final = "pending.parquet"
+ITEM_VECTORS_FILE: Final = "items.vectors.safetensors"
 MANIFEST_FILE: Final = "manifest.json"
 CURRENT_FILE: Final = "current.json"
 CHECKPOINT_SUFFIX: Final = ".safetensors"

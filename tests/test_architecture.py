@@ -15,7 +15,7 @@ from adrec_cli.training.stages import Stage, TrainingConfig
 PACKAGE = Path(__file__).resolve().parents[1] / "adrec_cli"
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
 FOUNDATION = {"schema", "errors", "", "config", "runtime", "presets"}
-MECHANICS = {"training", "ranking", "artifacts", "data", "models", "diagnostics"}
+MECHANICS = {"training", "ranking", "artifacts", "data", "models", "diagnostics", "content"}
 # What commands share, a wing each, and the wings it builds on.
 WINGS = {
     "loading": set(),
@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "ranking": {"ranking", "data", "models", "layers", *FOUNDATION},
     "artifacts": {"artifacts", "diagnostics", *FOUNDATION},
     "data": {"data", "artifacts", "models", *FOUNDATION},
+    "content": {"content", "artifacts", "schema", "errors"},
     "models": {"models", "layers", "diffusion", *FOUNDATION},
     "layers": {"layers", "diffusion", "schema", "errors"},
     "diagnostics": {"diagnostics", "schema", "errors"},

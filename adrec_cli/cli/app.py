@@ -15,6 +15,7 @@ from adrec_cli.cli.command import add_command, typeable
 from adrec_cli.cli.compare import compare
 from adrec_cli.cli.convert import convert
 from adrec_cli.cli.datasets import add_dataset, list_datasets, show_dataset
+from adrec_cli.cli.encode import encode
 from adrec_cli.cli.evaluate import evaluate
 from adrec_cli.cli.export import export
 from adrec_cli.cli.failures import BROKEN_PIPE, discard_output, report_usage
@@ -86,6 +87,10 @@ add_command(
 add_command(
     app, convert, panel=DATA,
     examples=["adrec convert grocery --to recbole --out for-recbole", "adrec convert shop --to csv --out shop-csv"],
+)  # fmt: skip
+add_command(
+    app, encode, panel=DATA,
+    examples=["adrec encode shop", "adrec encode shop --encoder tfidf=title,description --encoder numbers=price"],
 )  # fmt: skip
 add_command(
     app, pretrain, panel=TRAINING,

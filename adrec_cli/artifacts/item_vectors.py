@@ -1,0 +1,191 @@
+"""`items.vectors.safetensors`: what is known of a data set's items, as vectors, with the encoders that made them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from adrec_cli.artifacts.tensor_file import open_tensors, write_tensors
+from adrec_cli.errors import ArtifactError
+from adrec_cli.schema import FORMAT_VERSION, ITEM_VECTORS_FILE
+
+_VECTORS: Final = "vectors"
+_MOST_TEXT: Final = 2**20
+_MOST_ENCODERS: Final = 64
+_TEXTS: Final = ("format_version", "kind", "dataset", "ids_sha256", "encoders", "encoders_sha256")
+_KIND: Final = "item vectors"
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderRecord:
+    """An encoder as it is written down.
+
+    Attributes:
+        name: of the encoder.
+        columns: that it reads.
+        width: entries of the vector that are its own.
+        arrays: what it has learnt.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    width: int
+    arrays: Arrays
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemVectors:
+    """The content of a data set's items.
+
+    Attributes:
+        dataset: its name.
+        ids_sha256: of the ids of its items in their order, as `ids_sha256`.
+        encoders: one beside the other.
+        vectors_VC: float16, one row an item from index 1 on; no row for padding.
+        sha256: of the file; "" before it is written.
+    """
+
+    dataset: str
+    ids_sha256: str
+    encoders: tuple[EncoderRecord, ...]
+    vectors_VC: npt.NDArray[np.float16]
+    sha256: str = ""
+
+    @property
+    def encoders_sha256(self) -> str:
+        """Hash of everything that turns columns into vectors: vectors of equal hashes lie in one space."""
+        return _encoders_sha256(self.encoders)
+
+
+def ids_sha256(item_ids: Iterable[str]) -> str:
+    """Return a hash of raw item ids in their order."""
+    digest = hashlib.sha256()
+    for item_id in item_ids:
+        encoded = item_id.encode()
+        digest.update(f"{len(encoded)}:".encode() + encoded)
+    return digest.hexdigest()
+
+
+def write_item_vectors(folder: Path, vectors: ItemVectors) -> Path:
+    """Write the vectors of a data set's items into its folder, whose lock the caller holds; return where.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    path = folder / ITEM_VECTORS_FILE
+    tensors = {_VECTORS: torch.from_numpy(np.ascontiguousarray(vectors.vectors_VC))}
+    for number, encoder in enumerate(vectors.encoders):
+        for name, array in encoder.arrays.items():
+            tensors[f"{number}.{name}"] = torch.from_numpy(np.ascontiguousarray(array))
+    text = {
+        "format_version": str(FORMAT_VERSION),
+        "kind": _KIND,
+        "dataset": vectors.dataset,
+        "ids_sha256": vectors.ids_sha256,
+        "encoders": json.dumps([_described(encoder) for encoder in vectors.encoders]),
+        "encoders_sha256": vectors.encoders_sha256,
+    }
+    write_tensors(path, tensors, text)
+    return path
+
+
+def read_item_vectors(folder: Path) -> ItemVectors:
+    """Read the vectors of a data set's items and check that they are what they say.
+
+    Raises:
+        ArtifactError: missing, damaged, of another format, or with values that nobody can have written.
+        StorageError: unreadable.
+    """
+    path = folder / ITEM_VECTORS_FILE
+    again = f"make it with: adrec encode {folder.name}"
+    try:
+        with open_tensors(path) as file:
+            tensors, sha256 = file.load()
+            text = file.text
+    except ArtifactError as error:
+        raise ArtifactError(error.message, hint=again) from error
+    try:
+        vectors = _parsed(tensors, text, sha256)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path} is damaged: {error}", hint=again) from error
+    return vectors
+
+
+def _parsed(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str], sha256: str) -> ItemVectors:
+    """Return what a file says, whose checksum is right.
+
+    Raises:
+        KeyError, TypeError, ValueError: nobody could have written it.
+    """
+    if set(text) != set(_TEXTS) or text["kind"] != _KIND:
+        raise ValueError("it holds no vectors of items")
+    if text["format_version"] != str(FORMAT_VERSION):
+        raise ValueError(f"format version {text['format_version'][:20]!r}, this adrec reads {FORMAT_VERSION}")
+    if any(len(value) > _MOST_TEXT for value in text.values()):
+        raise ValueError(f"a text of more than {_MOST_TEXT:,} characters")
+    if not re.fullmatch("[0-9a-f]{64}", text["ids_sha256"]):
+        raise ValueError("ids_sha256 is no SHA-256")
+    described = json.loads(text["encoders"])
+    if not isinstance(described, list) or not 0 < len(described) <= _MOST_ENCODERS:
+        raise ValueError("encoders are no list")
+    encoders = tuple(_encoder(number, one, tensors) for number, one in enumerate(described))
+    vectors = ItemVectors(
+        dataset=text["dataset"],
+        ids_sha256=text["ids_sha256"],
+        encoders=encoders,
+        vectors_VC=_checked_vectors(tensors[_VECTORS], sum(encoder.width for encoder in encoders)),
+        sha256=sha256,
+    )
+    if vectors.encoders_sha256 != text["encoders_sha256"]:
+        raise ValueError("encoders are not those of its own checksum")
+    return vectors
+
+
+def _encoder(number: int, described: Any, tensors: Mapping[str, torch.Tensor]) -> EncoderRecord:
+    if not isinstance(described, dict) or set(described) != {"name", "columns", "width"}:
+        raise ValueError(f"encoder {number} is not described")
+    name, columns, width = described["name"], described["columns"], described["width"]
+    if not isinstance(name, str) or not isinstance(columns, list) or not all(isinstance(one, str) for one in columns):
+        raise ValueError(f"encoder {number} is not described")
+    if type(width) is not int or width < 1:
+        raise ValueError(f"encoder {number} has width {str(width)[:20]}")
+    prefix = f"{number}."
+    arrays = {key.removeprefix(prefix): tensors[key].numpy() for key in sorted(tensors) if key.startswith(prefix)}
+    return EncoderRecord(name=name, columns=tuple(columns), width=width, arrays=arrays)
+
+
+def _checked_vectors(vectors: torch.Tensor, width: int) -> npt.NDArray[np.float16]:
+    if vectors.dtype != torch.float16 or vectors.dim() != 2 or vectors.shape[1] != width:
+        raise ValueError(f"vectors are {vectors.dtype} {tuple(vectors.shape)}, expected float16 of width {width}")
+    array: npt.NDArray[np.float16] = vectors.numpy()
+    # Blocks have length 1, so that whatever lies beyond, NaN included, was not made here.
+    if not (np.abs(array) <= 1.0).all():
+        raise ValueError("vectors have values beyond 1, or that are no numbers")
+    return array
+
+
+def _described(encoder: EncoderRecord) -> dict[str, Any]:
+    described = asdict(encoder)
+    del described["arrays"]
+    return described
+
+
+def _encoders_sha256(encoders: Iterable[EncoderRecord]) -> str:
+    digest = hashlib.sha256()
+    for encoder in encoders:
+        digest.update(json.dumps([encoder.name, encoder.columns, encoder.width]).encode())
+        for name, array in sorted(encoder.arrays.items()):
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

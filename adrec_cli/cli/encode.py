@@ -1,0 +1,75 @@
+"""`adrec encode`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adrec_cli.cli import completion
+from adrec_cli.cli.command import Session
+from adrec_cli.cli.options.common import Common, DatasetArgument, Wait
+from adrec_cli.cli.show.terminal import Terminal
+
+if TYPE_CHECKING:
+    from adrec_cli.pipeline.encode import EncodeResult
+
+
+def encode(
+    dataset: DatasetArgument = None,
+    *,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option("--encoder", metavar="NAME[=COLUMNS]",
+                     help="Encoder and the columns it reads: tfidf, wordllama, categories or numbers; may be repeated "
+                     "[default: by what the columns hold].",
+                     autocompletion=completion.among(["tfidf", "wordllama", "categories", "numbers"])),
+    ] = None,
+    vectors: Annotated[
+        list[Path] | None,
+        typer.Option("--vectors", metavar="FILE",
+                     help="Vectors of another program, by item id: .parquet, .npy or .safetensors; may be repeated.",
+                     dir_okay=False),
+    ] = None,
+    width: Annotated[int, typer.Option("--width", metavar="N", help="Entries that each encoder gives at most.")] = 128,
+    like: Annotated[
+        str | None,
+        typer.Option("--like", metavar="DATASET", help="Data set whose encoders are taken as they are.",
+                     autocompletion=completion.workspace_dataset),
+    ] = None,
+    wait: Wait = 0.0,
+    common: Common,
+    session: Session,
+) -> None:  # fmt: skip
+    """Turn what is known of a data set's items (texts, categories, numbers) into vectors for model.content."""
+    from adrec_cli.artifacts.lock import Waiting
+    from adrec_cli.cli.show.progress import Progress
+    from adrec_cli.pipeline import encode as pipeline
+
+    options = pipeline.EncodeOptions(
+        encoders=tuple(encoder or ()), vectors=tuple(vectors or ()), width=width, like=like
+    )
+    with Progress(session.terminal) as progress:
+        waiting = Waiting(seconds=wait, on_event=progress)
+        done = pipeline.encode(dataset, workspace=common.workspace, options=options, waiting=waiting)
+    _show(session.terminal, done)
+
+
+def _show(terminal: Terminal, done: EncodeResult) -> None:
+    for text in done.assumptions:
+        terminal.note(f"assumed: {text}")
+    for text in done.warnings:
+        terminal.warn(text)
+    for part in done.encoders:
+        if part.silent:
+            columns = ", ".join(part.columns)
+            terminal.warn(f"{part.silent:,} of {done.items:,} items say nothing in {columns} ({part.encoder})")
+    if done.silent:
+        terminal.warn(f"of {done.silent:,} of {done.items:,} items nothing is known: their vectors are zeros")
+    if terminal.as_json:
+        terminal.document(asdict(done))
+        return
+    made = ", ".join(f"{part.encoder} of {', '.join(part.columns)} ({part.width})" for part in done.encoders)
+    terminal.line(f"{done.path}: {done.items:,} items, {done.width} entries each: {made}")

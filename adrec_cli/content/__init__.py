@@ -1,0 +1,1 @@
+"""What is known of items besides events, as vectors: texts, categories, numbers, and vectors from elsewhere."""

@@ -1,0 +1,174 @@
+"""Vectors of items that another program made: Parquet, NPY or safetensors, with the id of each row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from safetensors import SafetensorError, safe_open
+
+from adrec_cli.artifacts.atomic import storage_error
+from adrec_cli.artifacts.literal_paths import literal
+from adrec_cli.artifacts.regular_files import require_regular_file
+from adrec_cli.data.ids import known_form
+from adrec_cli.errors import InputError, StorageError
+from adrec_cli.schema import ITEM_ID
+
+MOST_WIDTH: Final = 4_096
+_ID_NAMES: Final = (ITEM_ID, "id", "ids", "item", "asin", "sku", "product_id")
+_IDS_SUFFIX: Final = ".ids.txt"
+_MOST_IDS_BYTES: Final = 2**31
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenVectors:
+    """Vectors from a file, matched to the items of a data set.
+
+    Attributes:
+        name: of the file.
+        column: one vector an item, null where the file has none.
+        matched: items that have one.
+        strangers: rows of the file whose ids the data set does not know.
+    """
+
+    name: str
+    column: pl.Series
+    matched: int
+    strangers: int
+
+
+def read_given_vectors(path: Path, item_ids: pl.Series) -> GivenVectors:
+    """Read vectors and match them to items by id, never by order.
+
+    Args:
+        path: .parquet with a column of ids and one of lists, or columns of numbers; .npy with ids in `NAME.ids.txt`
+            beside it, one a line; .safetensors with one matrix, and ids there too or as a JSON list under "ids" in its
+            metadata.
+        item_ids: raw ids of the data set, in its order.
+
+    Raises:
+        InputError: missing, of another form, not finite, an id that comes twice, or no id that is known.
+        StorageError: unreadable.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist", hint="check --vectors")
+    require_regular_file(path)
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path}: {path.suffix or 'no suffix'} is no form of vectors", hint=_FORMS)
+    try:
+        ids, vectors = reader(path)
+    except OSError as error:
+        raise storage_error("read", path, error) from error
+    except (pl.exceptions.PolarsError, SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
+        reason = (str(error).strip().splitlines() or ["not of its form"])[0]
+        raise InputError(f"{path} cannot be read: {reason}", hint=_FORMS) from error
+    _check(path, ids, vectors)
+    rows = pl.DataFrame({ITEM_ID: known_form(ids.cast(pl.String), item_ids), "row": np.arange(len(ids))})
+    if twice := rows.height - rows[ITEM_ID].n_unique():
+        repeated = rows.filter(pl.col(ITEM_ID).is_duplicated())[ITEM_ID][0]
+        raise InputError(
+            f"{path}: {twice:,} ids come again, such as {repeated!r}", hint="one vector an item; mend the file"
+        )
+    places = item_ids.rename(ITEM_ID).to_frame().join(rows, on=ITEM_ID, how="left", maintain_order="left")["row"]
+    matched = len(places) - places.null_count()
+    if not matched:
+        raise InputError(
+            f"{path}: none of its ids, such as {ids[0]!r}, is an item, such as {item_ids[0]!r}",
+            hint="write the ids as the data set has them",
+        )
+    column = pl.Series(path.name, [None if row is None else vectors[row] for row in places.to_list()], dtype=pl.Object)
+    return GivenVectors(name=path.name, column=column, matched=matched, strangers=len(ids) - matched)
+
+
+def _check(path: Path, ids: pl.Series, vectors: npt.NDArray[Any]) -> None:
+    """Raise unless there is one vector of finite numbers for each id.
+
+    Raises:
+        InputError: saying what is wrong.
+    """
+    if vectors.ndim != 2 or not 0 < vectors.shape[1] <= MOST_WIDTH or vectors.dtype.kind not in "fiu":
+        raise InputError(
+            f"{path} holds {vectors.dtype} of shape {vectors.shape}, expected rows of 1 to {MOST_WIDTH:,} numbers",
+            hint=_FORMS,
+        )
+    if not len(ids) == len(vectors):
+        raise InputError(f"{path}: {len(ids):,} ids for {len(vectors):,} vectors", hint="one id a row, in their order")
+    if not len(ids) or ids.null_count():
+        raise InputError(f"{path}: {'an id is missing' if len(ids) else 'it is empty'}", hint="give an id for each row")
+    for start in range(0, len(vectors), 65_536):
+        odd = ~np.isfinite(vectors[start : start + 65_536]).all(axis=1)
+        if odd.any():
+            row = start + int(np.argmax(odd))
+            raise InputError(
+                f"{path}: the vector of {ids[row]!r} has values that are no finite numbers",
+                hint="leave out what has no vector; such items are counted as missing",
+            )
+
+
+def _read_parquet(path: Path) -> tuple[pl.Series, npt.NDArray[Any]]:
+    table = pl.read_parquet(literal(path))
+    name = next((known for known in _ID_NAMES if known in table.columns), None)
+    if name is None:
+        raise ValueError(f"no column {ITEM_ID!r} among {', '.join(table.columns[:10])}")
+    rest = table.drop(name)
+    listed = [column for column in rest.columns if isinstance(rest.schema[column], (pl.List, pl.Array))]
+    if len(listed) == 1:
+        column = rest[listed[0]]
+        widths = column.cast(pl.List(pl.Float64)).list.len()
+        if column.null_count() or widths.n_unique() != 1:
+            raise ValueError(f"vectors of {listed[0]!r} have different widths, or some are missing")
+        flat = column.explode().cast(pl.Float32)
+        if flat.null_count():
+            raise ValueError(f"vectors of {listed[0]!r} have gaps")
+        return table[name], flat.to_numpy().reshape(table.height, -1)
+    if listed or not rest.columns or not all(kind.is_numeric() for kind in rest.dtypes):
+        raise ValueError(f"expected one column of lists, or columns of numbers, beside {name!r}")
+    if sum(rest.null_count().row(0)):
+        raise ValueError("numbers are missing")
+    return table[name], rest.cast(pl.Float32).to_numpy()
+
+
+def _read_npy(path: Path) -> tuple[pl.Series, npt.NDArray[Any]]:
+    # Mapped rather than read: a header may claim any shape, and the file's own size then refuses it.
+    return _ids_beside(path), np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _read_safetensors(path: Path) -> tuple[pl.Series, npt.NDArray[Any]]:
+    with safe_open(path, framework="np") as file:
+        matrices = [name for name in file.keys() if len(file.get_slice(name).get_shape()) == 2]  # noqa: SIM118
+        if len(matrices) != 1:
+            raise ValueError(f"it has {len(matrices)} matrices, expected one")
+        vectors = file.get_tensor(matrices[0])
+        told = (file.metadata() or {}).get("ids")
+    if told is None:
+        return _ids_beside(path), vectors
+    ids = json.loads(told)
+    if not isinstance(ids, list) or not all(isinstance(one, (str, int)) for one in ids):
+        raise ValueError('"ids" in its metadata is no JSON list of ids')
+    return pl.Series([str(one) for one in ids], dtype=pl.String), vectors
+
+
+def _ids_beside(path: Path) -> pl.Series:
+    beside = path.with_name(path.stem + _IDS_SUFFIX)
+    if not beside.is_file():
+        raise InputError(
+            f"{path} does not say whose its rows are", hint=f"write the id of each row into {beside}, one a line"
+        )
+    if beside.stat().st_size > _MOST_IDS_BYTES:
+        raise StorageError(f"{beside} is larger than 2 GB", hint="one id a line")
+    return pl.Series(beside.read_bytes().decode().removesuffix("\n").split("\n"), dtype=pl.String)
+
+
+_FORMS: Final = "give .parquet (item_id and a list), .npy with NAME.ids.txt beside it, or .safetensors"
+_READERS: Final[Mapping[str, Callable[[Path], tuple[pl.Series, npt.NDArray[Any]]]]] = {
+    ".parquet": _read_parquet,
+    ".npy": _read_npy,
+    ".safetensors": _read_safetensors,
+}

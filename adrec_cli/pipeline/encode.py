@@ -1,0 +1,193 @@
+"""`adrec encode`: what is known of a data set's items, as vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from adrec_cli.artifacts.dataset import verify_dataset
+from adrec_cli.artifacts.item_vectors import ItemVectors, ids_sha256, read_item_vectors, write_item_vectors
+from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive
+from adrec_cli.artifacts.manifest import read_manifest
+from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.content.choice import Choice, choose_encoders, content_columns, parse_choice
+from adrec_cli.content.encoders import WIDTH, FittedEncoder, encode_items, fit_encoder, silent_items
+from adrec_cli.content.records import fitted_encoders, recorded
+from adrec_cli.data.given_vectors import read_given_vectors
+from adrec_cli.data.sequences import load_items
+from adrec_cli.errors import ArtifactError, InputError, UsageError
+from adrec_cli.schema import ITEM_ID
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedColumns:
+    """What one encoder made.
+
+    Attributes:
+        encoder: its name.
+        columns: that it read.
+        width: entries of its vectors.
+        silent: items of which its columns say nothing.
+    """
+
+    encoder: str
+    columns: tuple[str, ...]
+    width: int
+    silent: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeResult:
+    """What was written.
+
+    Attributes:
+        dataset: whose items.
+        path: of the vectors.
+        items: how many.
+        width: entries of a vector.
+        encoders: one beside the other.
+        silent: items of which nothing is known at all.
+        assumptions: what was chosen without being told.
+        warnings: what deserves a look.
+    """
+
+    dataset: str
+    path: Path
+    items: int
+    width: int
+    encoders: tuple[EncodedColumns, ...]
+    silent: int
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeOptions:
+    """How items become vectors.
+
+    Attributes:
+        encoders: such as "tfidf=title,description"; () chooses by what the columns hold, unless vectors are given.
+        vectors: files with vectors of another program.
+        width: entries that each encoder gives at most.
+        like: another data set, whose encoders are taken as they are, so that a model trained there fits.
+    """
+
+    encoders: tuple[str, ...] = ()
+    vectors: tuple[Path, ...] = ()
+    width: int = WIDTH
+    like: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.like is not None and self.encoders:
+            raise UsageError("encoders of another data set are taken as they are", hint="leave out --encoder")
+
+
+_DEFAULT = EncodeOptions()
+
+
+def encode(
+    dataset: str | None = None, *, workspace: Path, options: EncodeOptions = _DEFAULT, waiting: Waiting = AT_ONCE
+) -> EncodeResult:
+    """Write vectors of a data set's items beside it; the same items and options give the same bytes.
+
+    Args:
+        dataset: in the workspace; None takes the only one.
+        workspace: folder of all data sets.
+        options: which encoders read what.
+        waiting: for a run that holds the data set's lock.
+
+    Raises:
+        UsageError: an unknown encoder, or one whose extra is not installed.
+        InputError: the items say nothing, or a file of vectors does not fit them.
+        ArtifactError: the data set is missing or damaged.
+        LockedError: another run works on it. StorageError: it cannot be written.
+    """
+    space = Workspace(workspace)
+    folder = space.dataset_folder(dataset)
+    with exclusive(folder, "encode", waiting):
+        manifest = read_manifest(folder)
+        items = load_items(verify_dataset(folder, manifest).items)
+        items, warnings = _with_given_vectors(items, options.vectors)
+        assumptions: list[str] = []
+        if options.like is None:
+            fitted = _fitted(items, options, assumptions)
+        else:
+            fitted = fitted_encoders(_vectors_of(space, options.like).encoders)
+            warnings += _missing_columns(fitted, items)
+        vectors_VC = encode_items(fitted, items)
+        vectors = ItemVectors(
+            dataset=manifest.dataset,
+            ids_sha256=ids_sha256(items[ITEM_ID]),
+            encoders=recorded(fitted),
+            vectors_VC=vectors_VC,
+        )
+        path = write_item_vectors(folder, vectors)
+    parts = tuple(
+        EncodedColumns(encoder=one.name, columns=one.columns, width=one.width, silent=silent)
+        for one, silent in zip(fitted, silent_items(fitted, vectors_VC), strict=True)
+    )
+    return EncodeResult(
+        dataset=manifest.dataset,
+        path=path,
+        items=items.height,
+        width=vectors_VC.shape[1],
+        encoders=parts,
+        silent=int((~vectors_VC.any(axis=1)).sum()),
+        assumptions=tuple(assumptions),
+        warnings=tuple(warnings),
+    )
+
+
+def _with_given_vectors(items: pl.DataFrame, files: Sequence[Path]) -> tuple[pl.DataFrame, list[str]]:
+    """Return the items with a column for each file of vectors, called as the file, and what was found."""
+    warnings = []
+    for path in files:
+        given = read_given_vectors(path, items[ITEM_ID])
+        if given.name in items.columns:
+            raise UsageError(f"two sources of content are called {given.name!r}", hint="rename the file")
+        items = items.with_columns(given.column)
+        if given.strangers:
+            warnings.append(f"{path}: {given.strangers:,} of its ids are not items here")
+    return items, warnings
+
+
+def _fitted(items: pl.DataFrame, options: EncodeOptions, assumptions: list[str]) -> list[FittedEncoder]:
+    given = [path.name for path in options.vectors]
+    known = items.drop(given)
+    choices = [parse_choice(text, known) for text in options.encoders]
+    if not choices and not given:
+        choices = choose_encoders(known)
+        assumptions += [f"encoder {choice}" for choice in choices]
+        left = set(content_columns(known)).difference(*(choice.columns for choice in choices))
+        if left and choices:
+            assumptions.append(f"left out: {', '.join(sorted(left))}")
+    choices += [Choice(name="vectors", columns=(name,)) for name in given]
+    if not choices:
+        raise InputError(
+            f"the items have no column that says something of them: {', '.join(content_columns(known)) or 'none'}",
+            hint="preprocess with --items FILE, or give vectors: --vectors FILE",
+        )
+    return [fit_encoder(choice.name, choice.columns, items, width=options.width) for choice in choices]
+
+
+def _vectors_of(space: Workspace, name: str) -> ItemVectors:
+    return read_item_vectors(space.dataset_folder(name))
+
+
+def _missing_columns(encoders: Sequence[FittedEncoder], items: pl.DataFrame) -> list[str]:
+    """Return a warning for each column that encoders of another data set read and these items lack.
+
+    Raises:
+        ArtifactError: they lack all of them.
+    """
+    wanted = list(dict.fromkeys(column for encoder in encoders for column in encoder.columns))
+    absent = [column for column in wanted if column not in items.columns]
+    if absent == wanted:
+        raise ArtifactError(
+            f"the encoders read {', '.join(wanted)}, of which these items have nothing",
+            hint="give them the same columns, or --vectors FILE of the same name",
+        )
+    return [f"these items have no column {column!r}, which the encoders read" for column in absent]

@@ -1,0 +1,209 @@
+"""`adrec encode`: the artifact, vectors from elsewhere, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import save_file
+
+from adrec_cli.artifacts.item_vectors import ids_sha256, read_item_vectors, write_item_vectors
+from adrec_cli.content.records import fitted_encoders
+from adrec_cli.errors import AdrecError, ArtifactError, InputError, UsageError
+from adrec_cli.pipeline.encode import EncodeOptions, encode
+from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
+from tests.conftest import write_interactions
+from tests.robustness.processes import typed_here
+
+IDS = [f"i{n}" for n in range(40)]
+CATEGORIES = EncodeOptions(encoders=("categories=category",))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A workspace with a data set whose items have titles, categories and prices, and one has nothing."""
+    write_interactions(tmp_path / "shop.csv")
+    rows = [{"item_id": one, "title": f"Thing {n % 5} of kind {n % 3}", "category": f"c{n % 3}|d{n % 5}", "price": n}
+            for n, one in enumerate(IDS) if n != 7]  # fmt: skip
+    pl.DataFrame(rows).write_csv(tmp_path / "items.csv")
+    options = PreprocessOptions(items=tmp_path / "items.csv")
+    preprocess(str(tmp_path / "shop.csv"), workspace=tmp_path / "ws", options=options)
+    return tmp_path / "ws"
+
+
+def test_the_same_items_give_the_same_bytes_and_what_is_written_is_read(shop: Path) -> None:
+    pytest.importorskip("sklearn", reason="the extra text is not installed")
+    done = encode(workspace=shop)
+    before = done.path.read_bytes()
+    assert encode(workspace=shop).path.read_bytes() == before
+    vectors = read_item_vectors(shop / "shop")
+    items = pl.read_parquet(shop / "shop/items.parquet")
+    assert vectors.ids_sha256 == ids_sha256(items["item_id"])
+    assert vectors.vectors_VC.shape == (items.height, done.width)
+    assert [part.encoder for part in done.encoders] == ["tfidf", "categories", "numbers"]
+    assert [part.silent for part in done.encoders] == [1, 1, 1]
+    assert done.silent == 1
+    assert not vectors.vectors_VC[items["item_id"].to_list().index("i7")].any()
+    # What was fitted makes the same of the same items.
+    again = np.concatenate([one.encode(items) for one in fitted_encoders(vectors.encoders)], axis=1)
+    assert np.array_equal(again.astype(np.float16), vectors.vectors_VC)
+
+
+def test_it_says_what_it_assumed_and_what_is_missing(shop: Path) -> None:
+    done = typed_here(["encode", "--workspace", shop, "--encoder", "categories"])
+    assert done.exit_code == 0, done.stderr
+    assert "1 of 40 items say nothing in category" in done.stderr.replace("\n", " ")
+    assert "categories of category (8)" in done.stdout
+    done = typed_here(["encode", "--workspace", shop, "--encoder", "categories", "--json"])
+    assert json.loads(done.stdout)["encoders"] == [
+        {"encoder": "categories", "columns": ["category"], "width": 8, "silent": 1}
+    ]
+
+
+def test_without_columns_and_without_the_extra(shop: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = typed_here(["encode", "--workspace", workspace]).require_one_error(3)
+    assert "no column that says something" in error
+    monkeypatch.setitem(sys.modules, "sklearn.feature_extraction", None)
+    done = typed_here(["encode", "--workspace", shop])
+    assert done.require_one_error(2) == "error: tfidf needs scikit-learn"
+    assert "pip install 'adrec-cli[text]'" in done.stderr
+
+
+def write_vectors(path: Path, ids: list[str], vectors: Any) -> Path:
+    """Write vectors in the form that the name of a file says."""
+    if path.suffix == ".parquet":
+        pl.DataFrame({"item_id": ids, "vector": [list(map(float, row)) for row in vectors]}).write_parquet(path)
+    elif path.suffix == ".npy":
+        np.save(path, vectors)
+        path.with_name(f"{path.stem}.ids.txt").write_text("\n".join(ids) + "\n")
+    else:
+        save_file({"x": np.asarray(vectors, dtype=np.float32)}, path, metadata={"ids": json.dumps(ids)})
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".npy", ".safetensors"])
+def test_vectors_from_elsewhere_are_matched_by_id(suffix: str, shop: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    order = rng.permutation(len(IDS))[:-2]
+    vectors = rng.normal(size=(len(order), 6)) * 1e30
+    path = write_vectors(tmp_path / f"clip{suffix}", [*(IDS[n] for n in order), "stranger"], [*vectors, np.ones(6)])
+    done = encode(workspace=shop, options=EncodeOptions(vectors=(path,), encoders=("categories",)))
+    assert [(part.encoder, part.columns, part.width) for part in done.encoders] == [
+        ("categories", ("category",), 8), ("vectors", (path.name,), 6)
+    ]  # fmt: skip
+    assert done.encoders[1].silent == 2
+    assert any("1 of its ids" in text for text in done.warnings)
+    items = pl.read_parquet(shop / "shop/items.parquet")["item_id"].to_list()
+    found = read_item_vectors(shop / "shop").vectors_VC[:, 8:]
+    for row, n in enumerate(order):
+        expected = vectors[row] / np.linalg.norm(vectors[row])
+        assert np.allclose(found[items.index(IDS[n])], expected, atol=1e-3)
+
+
+def nan_at(row: int) -> Any:
+    vectors = np.ones((40, 3))
+    vectors[row, 1] = np.nan
+    return vectors
+
+
+@pytest.mark.parametrize(
+    ("ids", "vectors", "said"),
+    [
+        (IDS, nan_at(5), "'i5' has values that are no finite"),
+        (IDS[:-1], np.ones((40, 3)), "39 ids for 40 vectors"),
+        (["i1", *IDS[1:]], np.ones((40, 3)), "come again, such as 'i1'"),
+        ([f"x{n}" for n in range(40)], np.ones((40, 3)), "none of its ids"),
+        (IDS, np.ones(40), "expected rows"),
+        (IDS, np.ones((40, 5000)), "expected rows"),
+        (IDS, np.array([[object()]] * 40, dtype=object), "cannot be read"),
+    ],
+)  # fmt: skip
+def test_vectors_that_are_none_are_refused(ids: list[str], vectors: Any, said: str, shop: Path, tmp_path: Path) -> None:
+    path = write_vectors(tmp_path / "clip.npy", ids, vectors)
+    with pytest.raises(InputError, match=said):
+        encode(workspace=shop, options=EncodeOptions(vectors=(path,)))
+
+
+def test_headers_that_claim_ten_gigabytes_are_refused(shop: Path, tmp_path: Path) -> None:
+    huge = tmp_path / "a.npy"
+    np.save(huge, np.ones((40, 3)))
+    huge.write_bytes(huge.read_bytes().replace(b"(40, 3), ", b"(10**9,3)"[:9]))
+    (tmp_path / "a.ids.txt").write_text("\n".join(IDS))
+    claims = tmp_path / "b.npy"
+    with open(claims, "wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": (10**9, 9)}
+        np.lib.format.write_array_header_1_0(file, header)
+    (tmp_path / "b.ids.txt").write_text("\n".join(IDS))
+    tensors = tmp_path / "c.safetensors"
+    tensors.write_bytes(struct.pack("<Q", 10 * 2**30) + b"{}")
+    for path in (huge, claims, tensors):
+        with pytest.raises(InputError, match=path.name):
+            encode(workspace=shop, options=EncodeOptions(vectors=(path,)))
+
+
+def test_ids_are_never_taken_from_the_order(shop: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "clip.npy", np.ones((40, 3)))
+    with pytest.raises(InputError, match="whose its rows are") as caught:
+        encode(workspace=shop, options=EncodeOptions(vectors=(tmp_path / "clip.npy",)))
+    assert "clip.ids.txt" in caught.value.hint
+
+
+def test_vectors_that_nobody_can_have_written_are_refused(shop: Path) -> None:
+    encode(workspace=shop, options=CATEGORIES)
+    folder, whole = shop / "shop", read_item_vectors(shop / "shop")
+    record = whole.encoders[0]
+    odd = [
+        (replace(whole, vectors_VC=whole.vectors_VC * np.float16("nan")), "no numbers"),
+        (replace(whole, vectors_VC=whole.vectors_VC * np.float16(3)), "beyond 1"),
+        (replace(whole, vectors_VC=whole.vectors_VC.astype(np.float32)), "float16"),
+        (replace(whole, vectors_VC=whole.vectors_VC[:, :-1]), "expected float16 of width 8"),
+        (replace(whole, encoders=()), "no list"),
+        (replace(whole, encoders=(replace(record, width=-1),)), "width"),
+        (replace(whole, ids_sha256="x"), "ids_sha256"),
+    ]
+    for vectors, said in odd:
+        write_item_vectors(folder, vectors)  # type: ignore[arg-type]
+        with pytest.raises(ArtifactError, match=said) as caught:
+            read_item_vectors(folder)
+        assert "adrec encode shop" in caught.value.hint
+    with pytest.raises(ArtifactError, match="encoder 'categories'"):
+        fitted_encoders([replace(record, arrays={})])
+
+
+def test_any_changed_byte_is_refused_or_changes_nothing(shop: Path) -> None:
+    path = encode(workspace=shop, options=CATEGORIES).path
+    whole = path.read_bytes()
+    expected = read_item_vectors(shop / "shop")
+    for place in [*range(12), *range(12, len(whole), 97)]:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        try:
+            found = read_item_vectors(shop / "shop")
+        except AdrecError as error:
+            assert error.exit_code == 4
+        else:
+            assert np.array_equal(found.vectors_VC, expected.vectors_VC)
+    path.write_bytes(struct.pack("<Q", 10 * 2**30) + whole[8:])
+    with pytest.raises(ArtifactError, match="damaged"):
+        read_item_vectors(shop / "shop")
+
+
+def test_another_data_set_is_encoded_alike(shop: Path, tmp_path: Path) -> None:
+    encode("shop", workspace=shop, options=CATEGORIES)
+    write_interactions(tmp_path / "other.csv", items=12, seed=5)
+    pl.DataFrame({"item_id": IDS[:12], "category": [f"c{n % 3}|new" for n in range(12)]}).write_csv(tmp_path / "o.csv")
+    options = PreprocessOptions(items=tmp_path / "o.csv")
+    preprocess(str(tmp_path / "other.csv"), workspace=shop, options=options)
+    encode("other", workspace=shop, options=EncodeOptions(like="shop"))
+    ours, theirs = read_item_vectors(shop / "other"), read_item_vectors(shop / "shop")
+    assert ours.encoders_sha256 == theirs.encoders_sha256
+    assert ours.ids_sha256 != theirs.ids_sha256
+    assert (ours.vectors_VC.any(axis=1)).all()
+    with pytest.raises(UsageError, match="taken as they are"):
+        EncodeOptions(like="shop", encoders=("categories",))
