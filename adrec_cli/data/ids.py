@@ -113,7 +113,7 @@ def normal_text(text: pl.Expr, *, keep_blanks: bool = False) -> pl.Expr:
 
 def normal_id(text: str, *, keep_blanks: bool = False) -> str | None:
     """Return one id in normal form, None if it is none."""
-    normal = _as_ids([text]).select(normal_text(pl.col("id"), keep_blanks=keep_blanks)).to_series().to_list()
+    normal = as_ids([text]).to_frame().select(normal_text(pl.col("id"), keep_blanks=keep_blanks)).to_series().to_list()
     return str(normal[0]) if normal[0] is not None else None
 
 
@@ -124,7 +124,7 @@ def expected_id(text: str, what: str) -> str:
         text: as it stands.
         what: the id is of, "a user" or "an item".
     """
-    ids = _as_ids([text.strip()])
+    ids = as_ids([text.strip()]).to_frame()
     for pattern, expected in _NO_IDS:
         if ids.select(pl.col("id").str.contains(pattern)).to_series().any():
             return f"the id of {what}: {expected}"
@@ -133,7 +133,7 @@ def expected_id(text: str, what: str) -> str:
 
 def normal_forms(texts: Sequence[str]) -> list[str]:
     """Return ids that somebody asks for in normal form; what is no id stays as it is."""
-    ids = _as_ids(texts)
+    ids = as_ids(texts).to_frame()
     return ids.select(pl.coalesce(normal_text(pl.col("id")), pl.col("id"))).to_series().to_list()
 
 
@@ -160,6 +160,7 @@ def json_id(value: Any) -> str | None:
     return str(value) if isinstance(value, (str, int)) else None
 
 
-def _as_ids(texts: Sequence[str]) -> pl.DataFrame:
+def as_ids(texts: Sequence[str]) -> pl.Series:
+    """Return texts that somebody asks for as a column `id`."""
     # Half of a surrogate pair, which JSON may hold, cannot be written as UTF-8, and no id of a data set has one.
-    return pl.DataFrame({"id": [text.encode(errors="replace").decode() for text in texts]}, schema={"id": pl.String})
+    return pl.Series("id", [text.encode(errors="replace").decode() for text in texts], dtype=pl.String)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
-from adrec_cli.data.ids import known_form, normal_id
+from adrec_cli.data.id_index import IdIndex
 from adrec_cli.errors import ArtifactError, InputError
 from adrec_cli.schema import (
     ITEM_ID,
@@ -61,15 +63,17 @@ class Sequences:
         Raises:
             InputError: nobody has it.
         """
-        found = (self.user_ids == user_id).arg_true()
-        if found.is_empty() and (normal := normal_id(user_id)) is not None:
-            found = (self.user_ids == normal).arg_true()
-        if found.is_empty():
+        (row,) = self._users.rows([user_id])
+        if row is None:
             raise InputError(
                 f"unknown user {user_id!r}: not among the {self.users:,} users of this dataset",
                 hint='for somebody unknown give the items: --history "id,id,..."',
             )
-        return int(found[0])
+        return row
+
+    @functools.cached_property
+    def _users(self) -> IdIndex:
+        return IdIndex(self.user_ids)
 
 
 def load_sequences(path: Path, item_count: int) -> Sequences:
@@ -117,11 +121,14 @@ def load_items(path: Path) -> pl.DataFrame:
     return items
 
 
-def item_indices(items: pl.DataFrame, item_ids: list[str]) -> list[int | None]:
-    """Return the index of each raw item id, None where the id is unknown in any form."""
-    asked = known_form(pl.Series(ITEM_ID, item_ids, dtype=pl.String), items[ITEM_ID]).to_frame()
-    joined = asked.join(items.select(ITEM_ID, ITEM_INDEX), on=ITEM_ID, how="left", maintain_order="left")
-    return joined[ITEM_INDEX].to_list()
+def item_indices(items: IdIndex, item_ids: Sequence[str]) -> list[int | None]:
+    """Return the index of each raw item id, None where the id is unknown in any form.
+
+    Args:
+        items: of the ids of all items, in the order of their indices.
+        item_ids: to look for.
+    """
+    return [None if row is None else row + 1 for row in items.rows(item_ids)]
 
 
 def _read(path: Path, columns: list[str] | None) -> pl.DataFrame:

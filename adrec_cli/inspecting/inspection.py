@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from adrec_cli.data.id_index import IdIndex
 from adrec_cli.data.sequences import item_indices
 from adrec_cli.diagnostics.clusters import silhouette
 from adrec_cli.diagnostics.embedding import EmbeddingDiagnostics, diagnose
@@ -165,7 +166,7 @@ def _inspected(
 
 
 def _neighbourhoods(embedding: Embedding, options: InspectOptions) -> list[Neighbourhood]:
-    found = item_indices(embedding.items, list(options.item_ids))
+    found = item_indices(IdIndex(embedding.items[ITEM_ID]), options.item_ids)
     unknown = [item_id for item_id, index in zip(options.item_ids, found, strict=True) if index is None]
     if unknown:
         raise InputError(

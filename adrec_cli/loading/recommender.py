@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER
 from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.data.id_index import IdIndex
 from adrec_cli.data.reindexing import index_mapping, reindexed
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import ArtifactError, UsageError
@@ -24,7 +26,7 @@ from adrec_cli.ranking.recorded import Recordings
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.scores import Ranked
 from adrec_cli.runtime import resolve_device, set_threads
-from adrec_cli.schema import COUNT, CURRENT_FILE
+from adrec_cli.schema import COUNT, CURRENT_FILE, ITEM_ID
 from adrec_cli.training.stages import STAGES
 
 MODEL, POPULAR = "model", "popular"
@@ -85,6 +87,11 @@ class Recommender:
     unknown_items: int
     device: torch.device
     recordings: Recordings | None = None
+
+    @functools.cached_property
+    def item_index(self) -> IdIndex:
+        """Where the ids of the items are."""
+        return IdIndex(self.items[ITEM_ID])
 
     def rank(
         self,

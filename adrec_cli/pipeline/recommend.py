@@ -157,7 +157,7 @@ def _known_user(recommender: Recommender, user_id: str) -> _Request:
 
 
 def _given_history(recommender: Recommender, item_ids: list[str]) -> _Request:
-    indices = item_indices(recommender.items, item_ids)
+    indices = item_indices(recommender.item_index, item_ids)
     unknown = [item for item, index in zip(item_ids, indices, strict=True) if index is None]
     known = np.array([index for index in indices if index is not None], dtype=np.int32)
     if unknown and not len(known):

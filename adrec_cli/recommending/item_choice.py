@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.data.id_index import IdIndex
 from adrec_cli.data.request_files import read_ids
 from adrec_cli.data.sequences import item_indices
 from adrec_cli.errors import InputError, UsageError
@@ -96,7 +97,7 @@ class ItemChoice:
 
 def _named(items: pl.DataFrame, path: Path) -> tuple[npt.NDArray[np.bool_], list[str]]:
     ids = read_ids(path, ITEM_ID).to_list()
-    indices = item_indices(items, ids)
+    indices = item_indices(IdIndex(items[ITEM_ID]), ids)
     named = np.zeros(items.height, dtype=bool)
     named[np.array([index for index in indices if index is not None], dtype=np.int64) - 1] = True
     return named, [item for item, index in zip(ids, indices, strict=True) if index is None]
