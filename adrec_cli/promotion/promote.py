@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from adrec_cli.artifacts.atomic import write_bytes
-from adrec_cli.artifacts.promotion import KEEP, Current, promote, read_current
+from adrec_cli.artifacts.atomic import file_sha256, write_bytes
+from adrec_cli.artifacts.promotion import KEEP, Current, items_beside, promote, read_current
 from adrec_cli.errors import ArtifactError, NotPromotedError, UsageError
 from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset
@@ -89,7 +89,7 @@ def promote_if_good(
         NotPromotedError: the current model stays.
     """
     current = read_current(folder)
-    if current is not None and current.sha256 == checkpoint.sha256 and (folder / current.checkpoint).is_file():
+    if current is not None and current.sha256 == checkpoint.sha256 and _is_whole(folder, current, dataset):
         return Promotion(done=False, checkpoint=current.checkpoint)
     if current is not None and checkpoint.sha256 in current.withdrawn and not again:
         raise _withdrawn(folder)
@@ -114,6 +114,13 @@ def promote_if_good(
         keep=options.keep,
     )
     return Promotion(done=True, checkpoint=promoted.checkpoint, comparisons=tuple(one for _, one in judged))
+
+
+def _is_whole(folder: Path, current: Current, dataset: Dataset) -> bool:
+    """Whether a promoted copy of a model of this data set, and the items beside it, are what they were."""
+    copy = folder / current.checkpoint
+    wanted = {copy: current.sha256, items_beside(copy): dataset.manifest.items_sha256}
+    return all(path.is_file() and file_sha256(path) == sha256 for path, sha256 in wanted.items())
 
 
 def _withdrawn(folder: Path) -> NotPromotedError:
@@ -161,11 +168,15 @@ def _judge(
 
 
 def _open_current(dataset: Dataset, folder: Path, current: Current) -> tuple[Checkpoint, pl.DataFrame] | None:
-    """Open the current model; None where it is gone or cannot be used, so that nothing can be compared."""
+    """Open the current model; None where it is gone or cannot be used, so that nothing can be compared.
+
+    A copy that was exchanged for another whole model cannot either: nobody is recommended to by it.
+    """
     try:
-        return open_with_items(folder / current.checkpoint, dataset)
+        found = open_with_items(folder / current.checkpoint, dataset)
     except ArtifactError:
         return None
+    return found if found[0].sha256 == current.sha256 else None
 
 
 def _report(

@@ -1,0 +1,152 @@
+"""What becomes current: never nothing, never a file that is gone, and a broken model keeps nobody out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from adrec_cli.artifacts.promotion import items_beside, read_current
+from adrec_cli.errors import ArtifactError, NotPromotedError
+from adrec_cli.experiments.experiment import compose
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.loading.opening import Dataset, open_checkpoint, open_dataset
+from adrec_cli.pipeline.preprocess import preprocess
+from adrec_cli.pipeline.train import train
+from adrec_cli.promotion.promote import Promotion, PromotionOptions, promote_if_good
+from adrec_cli.promotion.rule import parse_promotion_rules
+from tests.conftest import write_interactions
+
+SHORT = {
+    "model": {"hidden_size": 16, "max_length": 10},
+    "training": {"batch_size": 32},
+    "stages": {"train": {"epochs": 1}},
+}
+TRAINING = compose("sasrec", inherited=SHORT).training
+MUCH_BETTER = PromotionOptions(rules=parse_promotion_rules("ndcg@10 > current + 0.5"))
+ANY = PromotionOptions(tolerance=1.0)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A workspace with two models of the same kind, a.safetensors and b.safetensors, neither promoted."""
+    folder = tmp_path_factory.mktemp("promote")
+    write_interactions(folder / "shop.csv")
+    preprocess(str(folder / "shop.csv"), workspace=folder)
+    for seed, name in enumerate("ab"):
+        options = ExperimentOptions(overrides={**SHORT, "training": {"batch_size": 32, "seed": seed}})
+        train("shop", model_name="sasrec", workspace=folder, experiment=options)
+        shutil.copy(folder / "shop/sasrec/train.safetensors", folder / f"shop/sasrec/{name}.safetensors")
+    return folder
+
+
+class Shelf:
+    """A data set and the folder of its models."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.dataset: Dataset = open_dataset(workspace / "shop")
+        self.folder = workspace / "shop/sasrec"
+
+    def promote(self, name: str, options: PromotionOptions = ANY, **more) -> Promotion:
+        checkpoint = open_checkpoint(self.folder / f"{name}.safetensors", self.dataset)
+        return promote_if_good(
+            self.dataset, self.folder, checkpoint, training=TRAINING, options=options, device="cpu", **more
+        )
+
+    @property
+    def current(self) -> Path:
+        return self.folder / read_current(self.folder).checkpoint
+
+    def is_current(self, name: str) -> bool:
+        """Whether the promoted copy is whole, with the items it knows beside it."""
+        assert items_beside(self.current).read_bytes() == (self.dataset.folder / "items.parquet").read_bytes()
+        return self.current.read_bytes() == (self.folder / f"{name}.safetensors").read_bytes()
+
+
+@pytest.fixture
+def shelf(trained, tmp_path) -> Shelf:
+    shutil.copytree(trained, tmp_path / "workspace")
+    return Shelf(tmp_path / "workspace")
+
+
+def test_promoting_what_is_current_does_nothing(shelf):
+    assert shelf.promote("a").done
+    before = (shelf.folder / "current.json").read_bytes()
+    assert not shelf.promote("a").done
+    assert not shelf.promote("a", MUCH_BETTER).done, "it is held against nothing"
+    assert (shelf.folder / "current.json").read_bytes() == before
+    assert read_current(shelf.folder).earlier == []
+
+
+BREAK: dict[str, Callable[[Path], object]] = {
+    "model gone": lambda path: path.unlink(),
+    "model cut": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "model empty": lambda path: path.write_bytes(b""),
+    "model another": lambda path: shutil.copy(path.parents[1] / "b.safetensors", path),
+    "items gone": lambda path: items_beside(path).unlink(),
+    "items cut": lambda path: items_beside(path).write_bytes(b"PAR1"),
+}
+
+
+@pytest.mark.parametrize("broken", BREAK)
+def test_a_broken_copy_is_made_again_from_the_same_model(shelf, broken):
+    """It is not up to date: nobody could be recommended to by it."""
+    shelf.promote("a")
+    BREAK[broken](shelf.current)
+    assert shelf.promote("a").done
+    assert shelf.is_current("a")
+    assert not shelf.promote("a").done
+
+
+@pytest.mark.parametrize("broken", [name for name in BREAK if name != "items gone"])
+def test_a_broken_current_model_keeps_nobody_out(shelf, broken):
+    """There is nothing to compare with: the next model takes its place, whatever the rule demands of it."""
+    shelf.promote("a")
+    with pytest.raises(NotPromotedError, match=r"the rule is ndcg@10 > current \+ 0\.5"):
+        shelf.promote("b", MUCH_BETTER)
+    assert shelf.is_current("a")
+    BREAK[broken](shelf.current)
+    done = shelf.promote("b", MUCH_BETTER)
+    assert (done.done, done.comparisons, done.comparison) == (True, (), None)
+    assert shelf.is_current("b")
+    assert not shelf.promote("b", MUCH_BETTER).done
+
+
+def test_the_first_model_is_held_against_the_most_popular_alone(shelf):
+    rules = parse_promotion_rules("ndcg@10 >= current + 0.5 and ndcg@10 > mostpop + 0.9")
+    with pytest.raises(NotPromotedError, match=r"MostPopular's .* nothing is promoted"):
+        shelf.promote("a", PromotionOptions(rules=rules))
+    assert read_current(shelf.folder) is None
+    report = json.loads((shelf.dataset.folder / "reports/sasrec-promotion.json").read_text())
+    assert (report["promoted"], [one["against"] for one in report["rules"]]) == (False, ["mostpop"])
+    easy = PromotionOptions(rules=parse_promotion_rules("ndcg@10 >= current + 0.5 and ndcg@10 > mostpop - 0.9"))
+    done = shelf.promote("a", easy)
+    assert ([one.against for one in done.comparisons], done.comparison) == (["mostpop"], None)
+
+
+def test_what_is_promoted_says_why_and_what_it_was_held_against(shelf):
+    shelf.promote("a")
+    done = shelf.promote("b", PromotionOptions(tolerance=1.0, keep=2))
+    current = read_current(shelf.folder)
+    metrics = open_checkpoint(shelf.folder / "b.safetensors", shelf.dataset).metadata.metrics
+    assert (current.metric, current.protocol) == (metrics["monitor"], metrics["protocol"])
+    assert current.value == metrics["values"][metrics["monitor"]]
+    assert done.comparison.difference == pytest.approx(done.comparison.candidate - done.comparison.current)
+    assert done.comparison.against == "current"
+    assert len(current.earlier) == 1
+    shelf.promote("a", PromotionOptions(tolerance=1.0, keep=2))
+    assert len(read_current(shelf.folder).earlier) == 1, "two are kept"
+
+
+def test_items_that_changed_meanwhile_are_not_promoted_with_the_model(shelf):
+    """The items beside a model are those it was trained with, byte for byte, or nothing is promoted."""
+    shelf.promote("a")
+    before = {path: path.read_bytes() for path in sorted(shelf.folder.rglob("*")) if path.is_file()}
+    items = shelf.dataset.folder / "items.parquet"
+    items.write_bytes(items.read_bytes() + b" ")
+    with pytest.raises(ArtifactError, match=r"items\.parquet changed while b\.safetensors was made from it"):
+        shelf.promote("b")
+    assert {path: path.read_bytes() for path in sorted(shelf.folder.rglob("*")) if path.is_file()} == before
