@@ -17,7 +17,7 @@ import pytest
 
 from adrec_cli.data.named_datasets import dataset_names
 from adrec_cli.experiments.experiment import compose, dataset_recipe
-from adrec_cli.training.stages import require_compatible
+from adrec_cli.models.stages import require_compatible
 from tests.benchmarks import accuracy_trials
 from tests.conftest import TINY
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from adrec_cli.models.registry import MODELS
-from adrec_cli.training.stages import Stage, TrainingConfig
+from adrec_cli.models.stages import Stage, TrainingConfig
 
 PACKAGE = Path(__file__).resolve().parents[1] / "adrec_cli"
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
-FOUNDATION = {"schema", "errors", "", "config", "runtime", "presets"}
+FOUNDATION = {"schema", "errors", "", "config", "runtime", "presets", "extending"}
 MECHANICS = {"training", "ranking", "artifacts", "data", "models", "diagnostics", "content"}
 # What commands share, a wing each, and the wings it builds on.
 WINGS = {
@@ -46,11 +46,12 @@ MAY_IMPORT = {
     "diagnostics": {"diagnostics", "schema", "errors"},
     "plots": {"plots", "schema", "errors"},
     "diffusion": {"diffusion", "schema", "errors"},
+    "extending": {"extending", "schema", "errors"},
 }
 # A command that is made of another: the night begins with what `adrec preprocess` does.
 COMMANDS_OF_COMMANDS = {("run", "preprocess")}
 # What says nothing of any one model.
-SHARED_BY_ALL = ("adrec_cli.models.base", "adrec_cli.models.batch", "adrec_cli.models.padded_batch")
+SHARED_BY_ALL = tuple(f"adrec_cli.models.{name}" for name in ("base", "batch", "padded_batch", "stages"))
 ONLY_IN_CLI = {"typer", "rich", "click"}
 NEVER = {"pickle", "shelve", "marshal", "dill", "joblib", "cloudpickle"}
 
@@ -84,7 +85,7 @@ def test_imports_go_one_way(path):
         if top == "adrec_cli" and part in ("training", "ranking", "data") and part_of(module) == "models":
             assert module in SHARED_BY_ALL, f"{path} knows the concrete model {module}"
         if part == "models" and path.stem not in ("registry", "__init__") and part_of(module) == "models":
-            shared = ("adrec_cli.models.base", "adrec_cli.models.batch", "adrec_cli.models.next_item")
+            shared = tuple(f"adrec_cli.models.{name}" for name in ("base", "batch", "next_item", "stages"))
             assert module in (*shared, f"adrec_cli.models.{path.stem}_config"), (
                 f"{path} imports another paper: {module}"
             )
@@ -123,7 +124,7 @@ def test_nothing_executes_what_it_reads():
 
 
 @pytest.mark.parametrize(
-    "config", [Stage, TrainingConfig, *(entry.config for entry in MODELS.values())], ids=lambda kind: kind.__name__
+    "config", [Stage, TrainingConfig, *(entry.config_type for entry in MODELS.values())], ids=lambda kind: kind.__name__
 )
 def test_every_option_is_read(config):
     """An option nothing reads is a promise broken; its own validation does not count as reading."""

@@ -13,6 +13,7 @@ from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.models.base import Sampling
+from adrec_cli.models.stages import RANKING_LOSSES
 from adrec_cli.pipeline.bench import BenchOptions, bench
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.recommend import recommend
@@ -27,7 +28,6 @@ from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.runtime import resolve_device, seeded_generator
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.losses import catalogue_cross_entropy
-from adrec_cli.training.stages import RANKING_LOSSES
 from tests.conftest import TINY
 from tests.ranking.test_fast_path import of_lengths
 from tests.training.small import small_training

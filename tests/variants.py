@@ -10,9 +10,8 @@ import torch
 
 from adrec_cli.config import build
 from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.models.registry import model_entry
+from adrec_cli.models.registry import find_model, trained_names
 from adrec_cli.runtime import seeded_generator
-from adrec_cli.training.stages import STAGES
 
 VARIANTS = {
     "default": {},
@@ -43,8 +42,8 @@ SIZES = {
 }  # fmt: skip
 EVERY_MODEL: dict[str, tuple[str, dict[str, Any]]] = {
     **{f"adrec {name}": ("adrec", options) for name, options in VARIANTS.items()},
-    **{name: (name, {}) for name in STAGES if name != "adrec"},
-    **{f"{name} repeats": (name, {"repeats": "learned"}) for name in STAGES if name != "adrec"},
+    **{name: (name, {}) for name in trained_names() if name != "adrec"},
+    **{f"{name} repeats": (name, {"repeats": "learned"}) for name in trained_names() if name != "adrec"},
     "bsarec padding": ("bsarec", {"padding_filtered": True}),
     "dreamrec mlp": ("dreamrec", {"denoiser": "mlp", "target_gradient": True}),
     "sasrec item dropout": ("sasrec", {"item_dropout": 0.3}),
@@ -63,12 +62,12 @@ def small_model(
         items: of the catalogue.
         dropouts: every dropout that options do not name.
     """
-    entry = model_entry(name)
-    known = entry.config.__dataclass_fields__
+    entry = find_model(name)
+    known = entry.config_type.__dataclass_fields__
     quiet = dict.fromkeys((field for field in known if field.endswith("dropout")), dropouts)
     # A keyword of Python has an underscore behind it in the dataclass, and none in a table.
     sizes = {field.rstrip("_"): value for field, value in SIZES.items() if field in known}
-    model = entry.build(build(entry.config, {**quiet, **sizes, **options}, where="[model]"), items)
+    model = entry(build(entry.config_type, {**quiet, **sizes, **options}, where="[model]"), items)
     for component in model.components():
         model.initialize(component, seeded_generator(5, component))
     generator = torch.Generator().manual_seed(6)

@@ -10,7 +10,7 @@ import typer
 
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.config import preset_names
-from adrec_cli.training.stages import STAGES
+from adrec_cli.models.registry import BASELINE, DEFAULT_MODEL, trained_names
 
 WORKSPACE_VARIABLE = "ADREC_WORKSPACE"
 DEFAULT_WORKSPACE = Path("workspace")
@@ -27,7 +27,7 @@ def among(names: Iterable[str]) -> Complete:
 
 def model_names(incomplete: str) -> list[str]:
     """Complete the name of a model that can be trained."""
-    return _starting(STAGES, incomplete)
+    return _starting(trained_names(), incomplete)
 
 
 def preset(incomplete: str) -> list[str]:
@@ -69,8 +69,8 @@ def varied_option(ctx: typer.Context, incomplete: str) -> list[str]:
     from adrec_cli.experiments.experiment import compose
     from adrec_cli.sweeping.option_keys import option_names_typed
 
-    model = ctx.params.get("model") or "adrec"
-    names = option_names_typed(compose(model)) if model in STAGES else []
+    model = ctx.params.get("model") or DEFAULT_MODEL
+    names = option_names_typed(compose(model)) if model in trained_names() else []
     return _starting((f"{name}=" for name in names), incomplete)
 
 
@@ -83,14 +83,14 @@ def ablation(incomplete: str) -> list[str]:
 
 def evaluable(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete what can be evaluated: a checkpoint, or mostpop."""
-    return [*checkpoint(ctx, incomplete), *_starting(["mostpop"], incomplete)]
+    return [*checkpoint(ctx, incomplete), *_starting([BASELINE], incomplete)]
 
 
 def compared_models(incomplete: str) -> list[str]:
     """Complete the last name of a list of models that are compared."""
     before, comma, last = incomplete.rpartition(",")
     taken = before.split(",")
-    return [f"{before}{comma}{name}" for name in _starting([*STAGES, "mostpop"], last) if name not in taken]
+    return [f"{before}{comma}{name}" for name in _starting([*trained_names(), BASELINE], last) if name not in taken]
 
 
 def _workspace(ctx: typer.Context) -> Workspace:

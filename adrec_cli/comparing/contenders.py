@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adrec_cli.errors import ArtifactError, UsageError
-from adrec_cli.evaluating.options import BASELINE
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
+from adrec_cli.loading.trained import models_in, stage_checkpoints
+from adrec_cli.models.registry import BASELINE, MODELS, find_model, trained_names
 from adrec_cli.schema import CHECKPOINT_SUFFIX
-from adrec_cli.training.stages import STAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def all_contenders(dataset: Dataset) -> tuple[list[Contender], list[str]]:
         ArtifactError: no model is there at all.
     """
     found, left_out = [Contender(name=BASELINE, model=BASELINE, stage=None, checkpoint=None)], []
-    for model in STAGES:
+    for model in models_in(dataset.folder):
         path = _last_stage(dataset.folder / model, model)
         if path is None:
             continue
@@ -80,13 +80,11 @@ def all_contenders(dataset: Dataset) -> tuple[list[Contender], list[str]]:
 
 def _named(dataset: Dataset, name: str, *, may_be_missing: bool) -> Contender:
     model, slash, stage = name.partition("/")
-    known = [BASELINE, *STAGES]
-    if model not in known:
+    if model not in MODELS:
+        known = [BASELINE, *trained_names()]
         raise UsageError(f"unknown model {model!r} in --models", hint=f"one of: {', '.join(known)}; or MODEL/STAGE")
-    if slash and stage not in STAGES.get(model, {}):
-        raise UsageError(
-            f"{model} has no stage {stage!r}", hint=f"one of: {', '.join(STAGES.get(model, {})) or 'none'}"
-        )
+    if slash and stage not in (stages := find_model(model).stages):
+        raise UsageError(f"{model} has no stage {stage!r}", hint=f"one of: {', '.join(stages) or 'none'}")
     if model == BASELINE:
         return Contender(name=name, model=model, stage=None, checkpoint=None)
     folder = dataset.folder / model
@@ -108,5 +106,4 @@ def _named(dataset: Dataset, name: str, *, may_be_missing: bool) -> Contender:
 
 
 def _last_stage(folder: Path, model: str) -> Path | None:
-    paths = [folder / f"{stage}{CHECKPOINT_SUFFIX}" for stage in STAGES[model]]
-    return next((path for path in reversed(paths) if path.is_file()), None)
+    return next(reversed(stage_checkpoints(folder, model)), None)

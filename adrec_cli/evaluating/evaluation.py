@@ -19,10 +19,15 @@ from adrec_cli.data.forgotten import forgotten_users
 from adrec_cli.data.negatives import count_negatives
 from adrec_cli.errors import ArtifactError
 from adrec_cli.evaluating.held_out import HeldOut, checkpoint_scorer, held_out, progress_of
-from adrec_cli.evaluating.options import BASELINE, EvaluationOptions, _negatives_sha256, protocol_of
+from adrec_cli.evaluating.options import EvaluationOptions, _negatives_sha256, protocol_of
 from adrec_cli.evaluating.recommended_lists import list_figures
 from adrec_cli.experiments.events import OnEvent, ignore
-from adrec_cli.loading.opening import Checkpoint, Dataset, count_popularity
+from adrec_cli.loading.opening import (
+    Checkpoint,
+    Dataset,
+    count_popularity,
+)
+from adrec_cli.models.registry import BASELINE
 from adrec_cli.ranking.bootstrap import metric_intervals
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import Protocol, repeated_targets

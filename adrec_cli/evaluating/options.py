@@ -18,8 +18,6 @@ from adrec_cli.ranking.merging import SINGLE, Merging
 from adrec_cli.ranking.protocols import Cases, Protocol
 from adrec_cli.ranking.rivals import Rivals, draw_negatives
 
-BASELINE = "mostpop"
-"""The name under which MostPopular, which needs no checkpoint, is evaluated."""
 ROOMY = 10
 """So many times the negatives a catalogue must have that drawing with replacement makes no difference to speak of."""
 

@@ -11,8 +11,8 @@ from typing import Any
 from adrec_cli.config import build, merged, option_names, read_preset, read_toml, require_known
 from adrec_cli.data.named_datasets import dataset_names, load_dataset_spec
 from adrec_cli.errors import UsageError
-from adrec_cli.models.registry import model_entry
-from adrec_cli.training.stages import STAGES, Stage, TrainingConfig, default_training, require_compatible
+from adrec_cli.models.registry import find_model, find_stages
+from adrec_cli.models.stages import Stage, TrainingConfig, require_compatible
 
 _TABLES = ["preset", "model", "training", "stages"]
 
@@ -95,8 +95,9 @@ def compose(
         (f" of {config}", from_file),
         ("", overrides or {}),
     ]
-    default_stages = _default_stages(model_name)
-    config_type = model_entry(model_name).config
+    default_stages = find_stages(model_name)
+    model_type = find_model(model_name)
+    config_type = model_type.config_type
     for where, layer in layers:
         _check(layer, config_type, default_stages, where)
     tables = merged(*(layer for _, layer in layers))
@@ -108,7 +109,7 @@ def compose(
         model_name=model_name,
         model=build(config_type, tables.get("model", {}), where="[model]"),
         training=build(
-            TrainingConfig, tables.get("training", {}), where="[training]", base=default_training(model_name)
+            TrainingConfig, tables.get("training", {}), where="[training]", base=model_type.default_training
         ),
         stages=stages,
     )
@@ -159,12 +160,6 @@ def _table(config: Any) -> dict[str, Any]:
     return {
         name.rstrip("_"): list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()
     }
-
-
-def _default_stages(model_name: str) -> dict[str, Stage]:
-    if model_name not in STAGES:
-        raise UsageError(f"model {model_name!r} is not trained", hint=f"one of: {', '.join(STAGES)}")
-    return STAGES[model_name]
 
 
 def _check(layer: Mapping[str, Any], config_type: type[Any], stages: Mapping[str, Stage], where: str) -> None:

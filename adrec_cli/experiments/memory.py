@@ -8,7 +8,7 @@ import torch
 
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.models.registry import model_entry
+from adrec_cli.models.registry import find_model
 
 _COPIES = 4
 """What training keeps of each weight: itself, its gradient and two moments of Adam."""
@@ -28,7 +28,7 @@ def require_memory(experiment: Experiment, items: int, device: torch.device) -> 
     Raises:
         UsageError: telling how much is needed and how much there is.
     """
-    outline = model_entry(experiment.model_name).outline(experiment.model, items)
+    outline = find_model(experiment.model_name).outline(experiment.model, items)
     weights = sum(weight.numel() for weight in outline.parameters())
     vectors = outline.item_vectors_VD().numel()
     copies = (weights - vectors) * _COPIES + vectors * _COPIES_OF_ITEM_VECTORS[experiment.training.embedding_optimizer]

@@ -13,7 +13,7 @@ from adrec_cli.loading.opening import (
     Checkpoint,
     require_same_weights,
 )
-from adrec_cli.models.registry import model_entry
+from adrec_cli.models.registry import find_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ def inherited_options(checkpoint: Checkpoint) -> dict[str, Any]:
     tables = {"model": checkpoint.metadata.config, **checkpoint.metadata.training}
     try:
         described = compose(checkpoint.metadata.model, inherited=tables).model
-        outline = model_entry(checkpoint.metadata.model).outline(described, checkpoint.metadata.item_count)
+        outline = find_model(checkpoint.metadata.model).outline(described, checkpoint.metadata.item_count)
         require_same_weights(checkpoint.tensors, outline.state_dict())
     except (UsageError, ArtifactError) as error:
         raise ArtifactError(

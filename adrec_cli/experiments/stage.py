@@ -21,7 +21,7 @@ from adrec_cli.experiments.stage_files import StageFiles
 from adrec_cli.experiments.validation import monitored_protocol, monitored_scorer, prepare_validation
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
-from adrec_cli.models.registry import model_entry
+from adrec_cli.models.registry import find_model
 from adrec_cli.runtime import StopRequest, resolve_device, seeded_generator, set_threads
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.training.events import EpochDone
@@ -209,8 +209,7 @@ def _starting_model(
     dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None
 ) -> SequentialRecommender:
     """Build the model with the parent's weights, and fresh ones where the stage asks for them."""
-    entry = model_entry(experiment.model_name)
-    model = entry.build(experiment.model, dataset.items.height)
+    model = find_model(experiment.model_name)(experiment.model, dataset.items.height)
     if parent is not None:
         try:
             model.load_state_dict(parent.tensors)

@@ -7,6 +7,7 @@ import torch
 from adrec_cli.errors import ArtifactError, DivergedError, InputError
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import Cases, Protocol, held_out_cases
 from adrec_cli.ranking.ranks import target_ranks
@@ -15,7 +16,6 @@ from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.runtime import StopRequest
 from adrec_cli.training.guards import DIVERGED_HINT
 from adrec_cli.training.loop import Validate
-from adrec_cli.training.stages import TrainingConfig
 
 
 def monitored_protocol(dataset: Dataset, training: TrainingConfig) -> Protocol:

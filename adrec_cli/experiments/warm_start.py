@@ -17,7 +17,7 @@ from adrec_cli.experiments.experiment import Experiment, compose
 from adrec_cli.experiments.keys import run_key
 from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset, require_same_weights
-from adrec_cli.models.registry import model_entry
+from adrec_cli.models.registry import find_model
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 
@@ -86,7 +86,7 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
         checkpoint, items = open_with_items(path, dataset)
         if difference := _difference(checkpoint.metadata, dataset, experiment):
             return FreshStart(reason=f"{path.name} {difference}")
-        outline = model_entry(experiment.model_name).outline(experiment.model, items.height)
+        outline = find_model(experiment.model_name).outline(experiment.model, items.height)
         require_same_weights(checkpoint.tensors, outline.state_dict())
     except ArtifactError as error:
         return FreshStart(reason=error.message)
@@ -158,11 +158,11 @@ def _nothing_fresh(experiment: Experiment) -> Experiment:
 
 def _turned(checkpoint: Checkpoint, experiment: Experiment, mapping: Mapping) -> dict[str, torch.Tensor]:
     """Return weights whose rows of items are in the data set's order, fresh where an item is new."""
-    entry = model_entry(experiment.model_name)
-    fresh = entry.build(experiment.model, len(mapping) - 1)
+    model_type = find_model(experiment.model_name)
+    fresh = model_type(experiment.model, len(mapping) - 1)
     for component in fresh.components():
         fresh.initialize(component, seeded_generator(experiment.training.seed, "init", component))
-    one, two = (entry.build(experiment.model, items).state_dict() for items in (1, 2))
+    one, two = (model_type(experiment.model, items).state_dict() for items in (1, 2))
     known = torch.from_numpy(mapping > 0)
     source = torch.from_numpy(mapping[mapping > 0].astype(np.int64))
     tensors = {}

@@ -14,8 +14,9 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.current import current_checkpoint, open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
+from adrec_cli.loading.trained import models_in
+from adrec_cli.models.registry import MODELS
 from adrec_cli.runtime import seeded_generator
-from adrec_cli.training.stages import STAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +58,13 @@ def _located(space: Workspace, names: Sequence[str], dataset_name: str | None) -
     """Return each checkpoint's path and the folder of its dataset."""
     if not names:
         folder = space.dataset_folder(dataset_name)
-        found = [path for model in STAGES if (path := current_checkpoint(folder / model)) is not None]
+        found = [path for model in models_in(folder) if (path := current_checkpoint(folder / model)) is not None]
         if not found:
             raise ArtifactError(f"{folder.name} has no trained model", hint=f"train one with: adrec run {folder.name}")
         return [(path, folder) for path in found]
     located = []
     for name in names:
-        if name in STAGES:
+        if name in MODELS:
             folder = space.dataset_folder(dataset_name)
             path = current_checkpoint(folder / name)
             if path is None:

@@ -13,8 +13,8 @@ from adrec_cli.artifacts.promotion import items_beside, read_current
 from adrec_cli.data.sequences import load_items
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
-from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE
-from adrec_cli.training.stages import STAGES
+from adrec_cli.loading.trained import finished_checkpoint
+from adrec_cli.schema import CURRENT_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +109,5 @@ def find_current(folder: Path) -> Found | None:
                 hint=f"promote again with: adrec run {folder.parent.name}, or go back with: adrec rollback",
             )
         return Found(path=promoted, sha256=current.sha256)
-    stages = STAGES.get(folder.name, {})
-    last = folder / f"{list(stages)[-1]}{CHECKPOINT_SUFFIX}" if stages else folder
-    return Found(path=last) if last.is_file() else None
+    finished = finished_checkpoint(folder)
+    return None if finished is None else Found(path=finished)

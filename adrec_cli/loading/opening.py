@@ -19,7 +19,7 @@ from adrec_cli.data.sequences import Sequences, load_items, load_sequences
 from adrec_cli.errors import ArtifactError, StorageError, UsageError
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.most_popular import MostPopular
-from adrec_cli.models.registry import model_entry
+from adrec_cli.models.registry import find_model
 from adrec_cli.schema import COUNT
 
 
@@ -134,14 +134,14 @@ def restore_model(checkpoint: Checkpoint, device: torch.device) -> SequentialRec
     """
     metadata = checkpoint.metadata
     try:
-        entry = model_entry(metadata.model)
-        config = build(entry.config, metadata.config, where="[model]")
-        outline = entry.outline(config, metadata.item_count)
+        kind = find_model(metadata.model)
+        config = build(kind.config_type, metadata.config, where="[model]")
+        outline = kind.outline(config, metadata.item_count)
         if metadata.output not in outline.outputs:
             raise ArtifactError(f"it has no output {metadata.output[:40]!r}")
         # Before anything is allocated: a small file may ask for any size.
         require_same_weights(checkpoint.tensors, outline.state_dict())
-        model = entry.build(config, metadata.item_count)
+        model = kind(config, metadata.item_count)
         # Assigned: a table of items is never there twice, and what `build` reserves for it is never touched.
         model.load_state_dict(checkpoint.tensors, assign=True)
         model.to(device)

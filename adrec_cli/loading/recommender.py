@@ -20,14 +20,15 @@ from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.current import Found, find_current
 from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
+from adrec_cli.loading.trained import models_in
 from adrec_cli.models.base import Sampling, SequentialRecommender
+from adrec_cli.models.registry import DEFAULT_MODEL, MODELS
 from adrec_cli.ranking.merging import SINGLE, Merging, merged_top_k
 from adrec_cli.ranking.recorded import Recordings
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.scores import Ranked
 from adrec_cli.runtime import resolve_device, set_threads
 from adrec_cli.schema import COUNT, CURRENT_FILE, ITEM_ID
-from adrec_cli.training.stages import STAGES
 
 MODEL, POPULAR = "model", "popular"
 """Where a list comes from: the model, or the counts of train events where there is no history to ask the model with."""
@@ -199,18 +200,18 @@ def open_recommender(
 
 def _locate(space: Workspace, dataset_name: str | None, model: str | None) -> tuple[Found, Dataset]:
     """Find the checkpoint to use and open its dataset."""
-    if model is not None and model not in STAGES:
+    if model is not None and model not in MODELS:
         given = space.find_checkpoint(model, dataset_name)
         return Found(path=given), open_dataset(dataset_folder_of(space, given, dataset_name))
     folder = space.dataset_folder(dataset_name)
-    wanted = list(STAGES) if model is None else [model]
+    wanted = models_in(folder) if model is None else [model]
     found = {name: one for name in wanted if (one := find_current(folder / name)) is not None}
     if not found:
         raise ArtifactError(
             f"dataset {folder.name!r} has no trained model{f' {model}' if model else ''}",
             hint=f"train one with: adrec run {folder.name}",
         )
-    # ADRec is what this tool is for; another model is taken only when it is the only one, or asked for.
-    if "adrec" not in found and len(found) > 1:
+    # Another model than what this tool is for is taken only when it is the only one, or asked for.
+    if DEFAULT_MODEL not in found and len(found) > 1:
         raise UsageError(f"{folder.name} has several models: {', '.join(found)}", hint="say which one with --model")
-    return found["adrec" if "adrec" in found else next(iter(found))], open_dataset(folder)
+    return found[DEFAULT_MODEL if DEFAULT_MODEL in found else next(iter(found))], open_dataset(folder)

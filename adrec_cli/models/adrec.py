@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,7 @@ from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer, Tran
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import DrawnNoise, Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.stages import Stage
 
 
 class ADRec(SequentialRecommender):
@@ -38,6 +39,23 @@ class ADRec(SequentialRecommender):
     """
 
     name: ClassVar[str] = "adrec"
+    title: ClassVar[str] = "ADRec"
+    config_type: ClassVar[type[Any]] = ADRecConfig
+    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType(
+        {
+            "pretrain": Stage(output="condition", trains=("item_embedding", "cam"), fresh=("item_embedding", "cam")),
+            "align": Stage(
+                output="x_start",
+                trains=("cam", "adm"),
+                fresh=("adm",),
+                mse_weight=1.0,
+                epochs=5,
+                patience=0,
+                keep="last",
+            ),
+            "finetune": Stage(output="x_start", trains=("item_embedding", "cam", "adm"), mse_weight=1.0),
+        }
+    )
     outputs: ClassVar[tuple[str, ...]] = ("condition", "x_start")
     sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
     recordable: ClassVar[bool] = True
@@ -49,10 +67,10 @@ class ADRec(SequentialRecommender):
             )
         }
     )
+    config: ADRecConfig
 
     def __init__(self, config: ADRecConfig, items: int) -> None:
-        super().__init__(repeats=config.repeats)
-        self.config = config
+        super().__init__(config, items)
         self.max_length = config.max_length
         self.item_dropout = config.item_dropout
         self.noising = config.noising()

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -23,6 +23,7 @@ from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.layers.repeats import HistoryBias, RepeatBias
 from adrec_cli.layers.transformer import TransformerBlock
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.stages import Stage, TrainingConfig
 from adrec_cli.runtime import require_compiler
 
 
@@ -110,6 +111,10 @@ class SequentialRecommender(nn.Module, ABC):
 
     Attributes:
         name: registered.
+        title: as its paper writes it.
+        config_type: the dataclass of its options.
+        stages: of its training, in the order they run in, each from the one before; none where nothing is trained.
+        default_training: the options that its stages share, unless its user has others.
         outputs: what can be trained and ranked by.
         sampled_outputs: those that come out of a reverse diffusion, which `Sampling` steers.
         max_length: L, the newest items of a history that are used.
@@ -124,6 +129,10 @@ class SequentialRecommender(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
+    config_type: ClassVar[type[Any]]
+    stages: ClassVar[Mapping[str, Stage]]
+    default_training: ClassVar[TrainingConfig] = TrainingConfig()
     outputs: ClassVar[tuple[str, ...]]
     sampled_outputs: ClassVar[tuple[str, ...]] = ()
     needs_prefixes: ClassVar[bool] = False
@@ -133,14 +142,22 @@ class SequentialRecommender(nn.Module, ABC):
     item_dropout: float = 0.0
     repeats: RepeatBias | None
 
-    def __init__(self, *, repeats: str = "none") -> None:
-        """Take what all models share.
+    def __init__(self, config: Any, items: int) -> None:
+        """Take what all models share; weights are not drawn yet.
 
         Args:
-            repeats: what is added to the scores of items of the history, one of `repeats.REPEATS`.
+            config: a `config_type`; its `repeats`, where it has them, say what is added to scores of the history.
+            items: V without padding.
         """
         super().__init__()
-        self.repeats = RepeatBias.named(repeats)
+        self.config = config
+        self.repeats = RepeatBias.named(getattr(config, "repeats", "none"))
+
+    @classmethod
+    def outline(cls, config: Any, items: int) -> SequentialRecommender:
+        """Return the model with the names, shapes and types of its weights, but no memory for them."""
+        with torch.device("meta"):
+            return cls(config, items)
 
     def why_not_padded(self) -> str:
         """Say what keeps `token_outputs` from computing a `PaddedBatch` without asking the device; "" if nothing."""

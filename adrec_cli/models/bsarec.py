@@ -9,8 +9,9 @@ is that of rows filled up with zeros, and several prefixes share a row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -25,6 +26,7 @@ from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import LAYER_NORM_EPS
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.stages import ALL_AT_ONCE, Stage, TrainingConfig
 from adrec_cli.schema import PAD
 
 
@@ -80,12 +82,18 @@ class BSARec(SequentialRecommender):
     """
 
     name: ClassVar[str] = "bsarec"
+    title: ClassVar[str] = "BSARec"
+    config_type: ClassVar[type[Any]] = BSARecConfig
+    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType(
+        {"train": replace(ALL_AT_ONCE, learning_rate=5e-4, patience=10)}
+    )
+    default_training: ClassVar[TrainingConfig] = TrainingConfig(samples="prefixes", batch_size=256, weight_decay=0.0)
     outputs: ClassVar[tuple[str, ...]] = ("next_item",)
     needs_prefixes: ClassVar[bool] = True
+    config: BSARecConfig
 
     def __init__(self, config: BSARecConfig, items: int) -> None:
-        super().__init__(repeats=config.repeats)
-        self.config = config
+        super().__init__(config, items)
         self.max_length = config.max_length
         self.item_dropout = config.item_dropout
         self.item_embedding = ItemEmbedding(items, config.hidden_size)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,7 @@ from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import LAYER_NORM_EPS
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.stages import Stage, TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +102,26 @@ class DiffuRec(SequentialRecommender):
     """
 
     name: ClassVar[str] = "diffurec"
+    title: ClassVar[str] = "DiffuRec"
+    config_type: ClassVar[type[Any]] = DiffuRecConfig
+    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType(
+        {
+            "train": Stage(
+                output="x_start",
+                trains=("item_embedding", "approximator"),
+                fresh=("item_embedding", "approximator"),
+                patience=20,
+            )
+        }
+    )
+    default_training: ClassVar[TrainingConfig] = TrainingConfig(samples="prefixes")
     outputs: ClassVar[tuple[str, ...]] = ("x_start",)
     sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
     needs_prefixes: ClassVar[bool] = True
+    config: DiffuRecConfig
 
     def __init__(self, config: DiffuRecConfig, items: int) -> None:
-        super().__init__(repeats=config.repeats)
-        self.config = config
+        super().__init__(config, items)
         self.max_length = config.max_length
         self.diffusion = GaussianDiffusion.named(config.noise_schedule, config.diffusion_steps)
         width = config.hidden_size

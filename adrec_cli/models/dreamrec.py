@@ -11,7 +11,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +30,7 @@ from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import CausalTransformer
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.stages import Stage, TrainingConfig
 
 DENOISERS = ("linear", "mlp")
 
@@ -84,12 +86,29 @@ class DreamRec(SequentialRecommender):
     """An encoder of the history and a denoiser of the next item's vector; positions are counted from the oldest."""
 
     name: ClassVar[str] = "dreamrec"
+    title: ClassVar[str] = "DreamRec"
+    config_type: ClassVar[type[Any]] = DreamRecConfig
+    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType(
+        {
+            "train": Stage(
+                output="x_start",
+                trains=("item_embedding", "encoder", "denoiser"),
+                fresh=("item_embedding", "encoder", "denoiser"),
+                ce_weight=0.0,
+                mse_weight=1.0,
+                patience=20,
+            )
+        }
+    )
+    # Its batches have 256 targets, which 32 sequences have about; decay would shrink item vectors that start at unit
+    # size and are pulled by an MSE alone, until only noise is left of them.
+    default_training: ClassVar[TrainingConfig] = TrainingConfig(batch_size=32, weight_decay=0.0)
     outputs: ClassVar[tuple[str, ...]] = ("x_start",)
     sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
+    config: DreamRecConfig
 
     def __init__(self, config: DreamRecConfig, items: int) -> None:
-        super().__init__(repeats=config.repeats)
-        self.config = config
+        super().__init__(config, items)
         self.max_length = config.max_length
         self.diffusion = GaussianDiffusion.named(config.noise_schedule, config.diffusion_steps)
         width = config.hidden_size

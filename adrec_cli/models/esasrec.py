@@ -7,8 +7,9 @@ arXiv 2508.06450, and its benchmark's RecTools layers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -20,6 +21,7 @@ from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
 from adrec_cli.layers.ligr import LiGRBlock
 from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.models.next_item import NextItemRecommender
+from adrec_cli.models.stages import ALL_AT_ONCE, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +64,15 @@ class ESASRec(NextItemRecommender):
     """Item vectors with learned positions, counted from the newest item, through LiGR blocks; no norm at either end."""
 
     name: ClassVar[str] = "esasrec"
+    title: ClassVar[str] = "eSASRec"
+    config_type: ClassVar[type[Any]] = ESASRecConfig
+    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType(
+        {"train": replace(ALL_AT_ONCE, ranking_loss="sampled_softmax")}
+    )
+    config: ESASRecConfig
 
     def __init__(self, config: ESASRecConfig, items: int) -> None:
-        super().__init__(repeats=config.repeats)
-        self.config = config
+        super().__init__(config, items)
         self.max_length = config.max_length
         self.item_dropout = config.item_dropout
         self.item_embedding = ItemEmbedding(items, config.hidden_size)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -22,6 +23,7 @@ from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.stages import ALL_AT_ONCE, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +62,14 @@ class GRU4Rec(SequentialRecommender):
     """Item vectors through GRU layers and a linear layer back to the width of item vectors."""
 
     name: ClassVar[str] = "gru4rec"
+    title: ClassVar[str] = "GRU4Rec"
+    config_type: ClassVar[type[Any]] = GRU4RecConfig
+    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType({"train": ALL_AT_ONCE})
     outputs: ClassVar[tuple[str, ...]] = ("next_item",)
+    config: GRU4RecConfig
 
     def __init__(self, config: GRU4RecConfig, items: int) -> None:
-        super().__init__(repeats=config.repeats)
-        self.config = config
+        super().__init__(config, items)
         self.max_length = config.max_length
         self.item_embedding = ItemEmbedding(items, config.hidden_size)
         # One module a layer: nn.GRU would draw the dropout between its layers from the global generator.

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -20,6 +21,7 @@ from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
 from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.stu import SequentialTransductionUnit
 from adrec_cli.models.next_item import NextItemRecommender
+from adrec_cli.models.stages import ALL_AT_ONCE, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +64,13 @@ class HSTU(NextItemRecommender):
     """Item vectors with learned positions, counted from the newest item, through units and a LayerNorm."""
 
     name: ClassVar[str] = "hstu"
+    title: ClassVar[str] = "HSTU"
+    config_type: ClassVar[type[Any]] = HSTUConfig
+    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType({"train": ALL_AT_ONCE})
+    config: HSTUConfig
 
     def __init__(self, config: HSTUConfig, items: int) -> None:
-        super().__init__(repeats=config.repeats)
-        self.config = config
+        super().__init__(config, items)
         self.max_length = config.max_length
         self.item_dropout = config.item_dropout
         self.item_embedding = ItemEmbedding(items, config.hidden_size)

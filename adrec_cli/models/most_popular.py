@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.stages import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +24,15 @@ class MostPopular(SequentialRecommender):
     """One number an item, its count of train events; the history is ignored."""
 
     name: ClassVar[str] = "mostpop"
+    title: ClassVar[str] = "MostPopular"
+    config_type: ClassVar[type[Any]] = MostPopularConfig
+    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType({})
     outputs: ClassVar[tuple[str, ...]] = ("popularity",)
     max_length = 1
+    config: MostPopularConfig
 
     def __init__(self, config: MostPopularConfig, items: int) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config, items)
         self.counts_V1 = nn.Parameter(torch.zeros(items + 1, 1), requires_grad=False)
 
     @classmethod

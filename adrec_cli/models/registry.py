@@ -1,68 +1,68 @@
-"""Models by name: the only place that knows them all."""
+"""Models by name, a line each; what else there is to know of one stands in its file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import torch
+from adrec_cli.errors import UsageError, look_up
+from adrec_cli.extending.open_set import OpenSet
 
-from adrec_cli.errors import look_up
-from adrec_cli.models.adrec import ADRec
-from adrec_cli.models.adrec_config import ADRecConfig
-from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.models.bsarec import BSARec, BSARecConfig
-from adrec_cli.models.diffurec import DiffuRec, DiffuRecConfig
-from adrec_cli.models.dreamrec import DreamRec, DreamRecConfig
-from adrec_cli.models.esasrec import ESASRec, ESASRecConfig
-from adrec_cli.models.gru4rec import GRU4Rec, GRU4RecConfig
-from adrec_cli.models.hstu import HSTU, HSTUConfig
-from adrec_cli.models.most_popular import MostPopular, MostPopularConfig
-from adrec_cli.models.sasrec import SASRec, SASRecConfig
+if TYPE_CHECKING:
+    from adrec_cli.models.base import SequentialRecommender
+    from adrec_cli.models.stages import Stage
 
+MODELS: OpenSet[type[SequentialRecommender]] = OpenSet(
+    "model",
+    {
+        "adrec": "adrec_cli.models.adrec:ADRec",
+        "sasrec": "adrec_cli.models.sasrec:SASRec",
+        "esasrec": "adrec_cli.models.esasrec:ESASRec",
+        "bsarec": "adrec_cli.models.bsarec:BSARec",
+        "hstu": "adrec_cli.models.hstu:HSTU",
+        "gru4rec": "adrec_cli.models.gru4rec:GRU4Rec",
+        "dreamrec": "adrec_cli.models.dreamrec:DreamRec",
+        "diffurec": "adrec_cli.models.diffurec:DiffuRec",
+        "mostpop": "adrec_cli.models.most_popular:MostPopular",
+    },
+)
 
-@dataclass(frozen=True, kw_only=True)
-class ModelEntry:
-    """A model and its configuration.
+DEFAULT_MODEL = "adrec"
+"""What is trained, recommended with and compared against unless somebody says otherwise."""
 
-    Attributes:
-        config: its dataclass.
-        build: (config, number of items V) -> model with weights not yet drawn.
-    """
-
-    config: type[Any]
-    build: Callable[[Any, int], SequentialRecommender]
-
-    def outline(self, config: Any, items: int) -> SequentialRecommender:
-        """Return the model with the names, shapes and types of its weights, but no memory for them."""
-        with torch.device("meta"):
-            return self.build(config, items)
+BASELINE = "mostpop"
+"""The one that is counted, not trained: it needs no checkpoint."""
 
 
-MODELS: dict[str, ModelEntry] = {
-    "adrec": ModelEntry(config=ADRecConfig, build=ADRec),
-    "sasrec": ModelEntry(config=SASRecConfig, build=SASRec),
-    "esasrec": ModelEntry(config=ESASRecConfig, build=ESASRec),
-    "bsarec": ModelEntry(config=BSARecConfig, build=BSARec),
-    "hstu": ModelEntry(config=HSTUConfig, build=HSTU),
-    "gru4rec": ModelEntry(config=GRU4RecConfig, build=GRU4Rec),
-    "dreamrec": ModelEntry(config=DreamRecConfig, build=DreamRec),
-    "diffurec": ModelEntry(config=DiffuRecConfig, build=DiffuRec),
-    "mostpop": ModelEntry(config=MostPopularConfig, build=MostPopular),
-}
+def trained_names() -> list[str]:
+    """Return the names of the models that can be trained; none of them is loaded."""
+    return [name for name in MODELS if name != BASELINE]
 
 
-def model_entry(name: str) -> ModelEntry:
+def find_model(name: str) -> type[SequentialRecommender]:
     """Return the registered model of a name.
 
     Raises:
         UsageError: there is none.
     """
-    return look_up(MODELS, name, "model")
+    return look_up(MODELS, name, MODELS.what)
+
+
+def find_stages(name: str) -> Mapping[str, Stage]:
+    """Return the stages of a model, in the order they run in.
+
+    Raises:
+        UsageError: there is no such model, or it is not trained.
+    """
+    stages = find_model(name).stages
+    if not stages:
+        raise UsageError(
+            f"model {name!r} is counted, not trained",
+            hint=f"adrec evaluate {name}; of those that are trained: {', '.join(trained_names())}",
+        )
+    return stages
 
 
 def is_sampled(name: str, output: str) -> bool:
     """Return whether an output of a model comes out of a reverse diffusion, so that `Sampling` has a say."""
-    build = model_entry(name).build
-    return isinstance(build, type) and issubclass(build, SequentialRecommender) and output in build.sampled_outputs
+    return output in find_model(name).sampled_outputs

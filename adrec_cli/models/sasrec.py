@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -21,6 +22,7 @@ from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
 from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import CausalTransformer
 from adrec_cli.models.next_item import NextItemRecommender
+from adrec_cli.models.stages import ALL_AT_ONCE, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +70,13 @@ class SASRec(NextItemRecommender):
     """
 
     name: ClassVar[str] = "sasrec"
+    title: ClassVar[str] = "SASRec"
+    config_type: ClassVar[type[Any]] = SASRecConfig
+    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType({"train": ALL_AT_ONCE})
+    config: SASRecConfig
 
     def __init__(self, config: SASRecConfig, items: int) -> None:
-        super().__init__(repeats=config.repeats)
-        self.config = config
+        super().__init__(config, items)
         self.max_length = config.max_length
         self.item_dropout = config.item_dropout
         self.item_embedding = ItemEmbedding(items, config.hidden_size)

@@ -10,10 +10,12 @@ from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, read_metadata
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import Dataset
+from adrec_cli.loading.trained import models_in
+from adrec_cli.models.registry import find_model
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
 from adrec_cli.plots.training_curves import StageCurve, draw_training_curves
 from adrec_cli.schema import CHECKPOINT_SUFFIX
-from adrec_cli.training.stages import STAGES, TrainingConfig
 
 LOG_SUFFIX = ".jsonl"
 
@@ -25,14 +27,18 @@ def curves(dataset: Dataset, _options: PictureOptions) -> list[Picture]:
         ArtifactError: no model has one, or one is damaged.
     """
     pictures = [
-        _picture(dataset, model, logs)
-        for model, stages in STAGES.items()
-        if (logs := [path for stage in stages if (path := dataset.folder / model / f"{stage}{LOG_SUFFIX}").is_file()])
+        _picture(dataset, model, logs) for model in models_in(dataset.folder) if (logs := _logs(dataset.folder / model))
     ]
     if not pictures:
         name = dataset.manifest.dataset
         raise ArtifactError(f"{name} has no log of a training", hint=f"train first: adrec run {name}")
     return pictures
+
+
+def _logs(folder: Path) -> list[Path]:
+    """Return the logs of a model's stages that are there, in the order the stages run in."""
+    paths = [folder / f"{stage}{LOG_SUFFIX}" for stage in find_model(folder.name).stages]
+    return [path for path in paths if path.is_file()]
 
 
 def _picture(dataset: Dataset, model: str, logs: list[Path]) -> Picture:

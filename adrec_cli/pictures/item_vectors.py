@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 import torch
@@ -14,11 +13,12 @@ from adrec_cli.diagnostics.spread import evenly_spaced_rows, mean_cosine
 from adrec_cli.errors import ArtifactError
 from adrec_cli.inspecting.embeddings import isotropic_noise
 from adrec_cli.loading.opening import Dataset, open_checkpoint, restore_model
+from adrec_cli.loading.trained import finished_checkpoint
+from adrec_cli.models.registry import trained_names
 from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
 from adrec_cli.plots.embedding_map import EmbeddingMap, draw_by_category, draw_by_popularity, project
 from adrec_cli.plots.spectrum import NOISE, Spectrum, draw_spectrum
-from adrec_cli.schema import CATEGORY, CHECKPOINT_SUFFIX, COUNT
-from adrec_cli.training.stages import STAGES
+from adrec_cli.schema import CATEGORY, COUNT
 
 MAPPED = ("adrec", "dreamrec", "diffurec", "sasrec")
 """Models whose maps stand beside each other."""
@@ -72,7 +72,7 @@ def spectrum(dataset: Dataset, options: PictureOptions) -> list[Picture]:
         ArtifactError: no model is trained, or one is damaged.
         UsageError: matplotlib is not installed.
     """
-    found = _trained(dataset, tuple(STAGES))
+    found = _trained(dataset, tuple(trained_names()))
     if dataset.items.height < MIN_ITEMS:
         raise ArtifactError(f"{dataset.items.height} items are too few for a spectrum", hint=f"{MIN_ITEMS} are needed")
     noise_ND = isotropic_noise(found[0].vectors_ND, options.seed).double()
@@ -92,7 +92,7 @@ def spectrum(dataset: Dataset, options: PictureOptions) -> list[Picture]:
 
 def _trained(dataset: Dataset, models: tuple[str, ...]) -> list[_Vectors]:
     """Return the item vectors of those models that are trained on this dataset, as their last stage left them."""
-    paths = {model: path for model in models if (path := _last_checkpoint(dataset, model)).is_file()}
+    paths = {model: path for model in models if (path := finished_checkpoint(dataset.folder / model)) is not None}
     if not paths:
         name = dataset.manifest.dataset
         raise ArtifactError(
@@ -111,10 +111,6 @@ def _tells(categories: pl.Series) -> bool:
     """Return whether categories tell items apart: nothing is seen where nearly all are of one."""
     counts = categories.drop_nulls().value_counts()["count"].to_list()
     return len(counts) > 1 and max(counts) <= _LARGEST_CATEGORY * len(categories)
-
-
-def _last_checkpoint(dataset: Dataset, model: str) -> Path:
-    return dataset.folder / model / f"{list(STAGES[model])[-1]}{CHECKPOINT_SUFFIX}"
 
 
 def _described(each: _Vectors) -> str:

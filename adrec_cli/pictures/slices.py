@@ -5,10 +5,10 @@ from __future__ import annotations
 from adrec_cli.artifacts.report import Evaluation, read_report, report_files
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Dataset
+from adrec_cli.models.registry import MODELS, find_model, trained_names
 from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.slices import SliceRow, draw_slices
-from adrec_cli.training.stages import STAGES
 
 DEFAULT_METRIC = "ndcg@10"
 _DEFINED = ("head", "long")
@@ -36,11 +36,12 @@ def slices(dataset: Dataset, options: PictureOptions) -> list[Picture]:
 
 def _is_final(report: Evaluation) -> bool:
     """Return whether a report is of a model's last stage."""
-    return report.stage in ("", *list(STAGES.get(report.model, {}))[-1:])
+    stages = find_model(report.model).stages if report.model in MODELS else {}
+    return report.stage in ("", *list(stages)[-1:])
 
 
 def _picture(dataset: Dataset, reports: list[Evaluation], metric: str) -> Picture:
-    order = [*STAGES, ""]
+    order = [*trained_names(), ""]
     reports = sorted(reports, key=lambda one: order.index(one.model) if one.model in order else len(order))
     if metric not in reports[0].metrics:
         raise UsageError(f"unknown metric {metric!r}", hint=f"one of: {', '.join(reports[0].metrics)}")

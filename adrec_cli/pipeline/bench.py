@@ -20,6 +20,7 @@ from adrec_cli.loading.opening import open_dataset
 from adrec_cli.models.adrec import ADRec
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.ranking.protocols import Cases, held_out_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.scorer import Scorer
@@ -27,7 +28,6 @@ from adrec_cli.ranking.scores import top_k
 from adrec_cli.runtime import resolve_device, seeded_generator, set_threads
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.loop import StageTraining
-from adrec_cli.training.stages import STAGES, TrainingConfig
 
 SYNTHETIC = "synthetic"
 _USERS, _ITEMS, _EVENTS = 11_761, 4_731, 92_823
@@ -246,7 +246,7 @@ def _one_user(scorer: Scorer, sequences: Sequences, cases: Cases, number: int) -
 def _training(model: ADRec, sequences: Sequences, limit: float, device: torch.device) -> float:
     """Return tokens a second of the stage finetune, the median over its steps."""
     training = StageTraining(
-        name="finetune", stage=STAGES["adrec"]["finetune"], config=TrainingConfig(), model=model,
+        name="finetune", stage=ADRec.stages["finetune"], config=TrainingConfig(), model=model,
         windows=training_windows(sequences, model.max_length), validate=dict, device=device,
     )  # fmt: skip
     started = time.perf_counter()

@@ -7,13 +7,14 @@ from pathlib import Path
 from adrec_cli.artifacts.report import Evaluation
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.evaluating.evaluation import evaluate_opened
-from adrec_cli.evaluating.options import BASELINE, EvaluationOptions
+from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.loading.opening import (
     dataset_folder_of,
     open_checkpoint,
     open_dataset,
 )
+from adrec_cli.models.registry import BASELINE
 
 
 def evaluate(

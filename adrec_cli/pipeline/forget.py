@@ -39,7 +39,7 @@ from adrec_cli.forgetting.learnt import Learnt, find_learnt
 from adrec_cli.forgetting.ranks import forget_in_ranks
 from adrec_cli.loading.current import current_checkpoint
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
-from adrec_cli.models.registry import MODELS
+from adrec_cli.models.registry import trained_names
 from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import CHECKPOINT_SUFFIX, ITEMS_FILE
 
@@ -138,7 +138,7 @@ def _locked(workspace: Path, folder: Path, waiting: Waiting) -> Iterator[set[Pat
             if folder not in path.parents or not (path / LOCK_FILE).exists():
                 held.enter_context(exclusive(path, purpose, waiting))
         # A training that starts meanwhile would begin with the data as they were.
-        for name in MODELS:
+        for name in trained_names():
             if not (folder / name / LOCK_FILE).exists():
                 held.enter_context(exclusive(folder / name, purpose, waiting))
         yield batches
@@ -230,7 +230,7 @@ def _retrain(
     """Train models again from fresh weights and promote those that were; no earlier generation of theirs stays."""
     names = {one.path.relative_to(dataset.folder).parts[0] for one in learnt}
     done: list[str] = []
-    for name in sorted(names & set(MODELS)):
+    for name in sorted(names & set(trained_names())):
         folder = dataset.folder / name
         path = current_checkpoint(folder)
         if path is None:

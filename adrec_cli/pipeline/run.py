@@ -24,12 +24,12 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.experiments.warm_start import FreshStart, StartChosen, WarmStart, warm_start
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.pipeline.preprocess import PreprocessOptions, locked_dataset, preprocess_locked
 from adrec_cli.promotion.against_current import Comparison
 from adrec_cli.promotion.promote import Promotion, PromotionOptions, promote_if_good
 from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE
-from adrec_cli.training.stages import TrainingConfig
 
 _HEADLINES = ("ndcg@10", "hr@10")
 

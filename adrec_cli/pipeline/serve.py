@@ -17,13 +17,13 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import AdrecError, StorageError, UsageError
 from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
+from adrec_cli.models.registry import MODELS
 from adrec_cli.ranking.merging import SINGLE, Merging
 from adrec_cli.serving.exposition import ServerMetrics
 from adrec_cli.serving.hosts import AllowedHosts
 from adrec_cli.serving.questions import Limits
 from adrec_cli.serving.served_model import ServedModel
 from adrec_cli.serving.watch import OnReload
-from adrec_cli.training.stages import STAGES
 
 if TYPE_CHECKING:
     from adrec_cli.serving.running import EndingServer, LogLine
@@ -119,7 +119,7 @@ def make_server(
         recommender = served.recommender
         if read_manifest(folder).sequences_sha256 != recommender.sequences_sha256:
             return True
-        if model is not None and model not in STAGES:
+        if model is not None and model not in MODELS:
             return False  # this very checkpoint was asked for
         current = read_current(folder / recommender.checkpoint.metadata.model)
         return current is not None and current.sha256 != recommender.checkpoint.sha256

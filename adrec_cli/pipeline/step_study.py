@@ -9,7 +9,7 @@ from pathlib import Path
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import UsageError
 from adrec_cli.evaluating.held_out import HeldOut, checkpoint_scorer, held_out
-from adrec_cli.evaluating.options import BASELINE, EvaluationOptions
+from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.events import OnEvent, RankingProgress, ignore
 from adrec_cli.loading.opening import (
     Checkpoint,
@@ -17,6 +17,7 @@ from adrec_cli.loading.opening import (
     open_checkpoint,
     open_dataset,
 )
+from adrec_cli.models.registry import BASELINE
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.runtime import resolve_device, set_threads

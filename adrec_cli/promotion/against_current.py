@@ -13,6 +13,7 @@ from adrec_cli.data.reindexing import index_mapping, kept_counts, reindexed
 from adrec_cli.errors import InputError
 from adrec_cli.experiments.validation import monitored_protocol, monitored_rivals, monitored_scorer
 from adrec_cli.loading.opening import Checkpoint, Dataset, count_popularity, restore_model
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.promotion.rule import CURRENT, MOST_POPULAR
 from adrec_cli.ranking.bootstrap import bootstrap_interval
 from adrec_cli.ranking.metrics import metric_of_users
@@ -20,7 +21,6 @@ from adrec_cli.ranking.protocols import Cases, held_out_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals
 from adrec_cli.schema import PAD
-from adrec_cli.training.stages import TrainingConfig
 
 LEVEL, RESAMPLES = 0.95, 2000
 

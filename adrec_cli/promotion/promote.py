@@ -14,11 +14,11 @@ from adrec_cli.artifacts.promotion import KEEP, Current, items_beside, promote, 
 from adrec_cli.errors import ArtifactError, NotPromotedError, UsageError
 from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.promotion.against_current import Comparison, hold_against
 from adrec_cli.promotion.rule import CURRENT, PromotionRule
 from adrec_cli.runtime import resolve_device
 from adrec_cli.schema import CURRENT_FILE, ITEMS_FILE, PROMOTION_REPORT_SUFFIX, REPORTS_FOLDER
-from adrec_cli.training.stages import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)

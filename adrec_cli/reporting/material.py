@@ -14,11 +14,10 @@ from adrec_cli.artifacts.report import Evaluation, read_report, report_files
 from adrec_cli.artifacts.sweep_files import SweepRecord, read_sweep, sweep_folders
 from adrec_cli.errors import AdrecError
 from adrec_cli.loading.opening import Dataset
-from adrec_cli.schema import CHECKPOINT_SUFFIX
+from adrec_cli.loading.trained import models_in, stage_checkpoints
 from adrec_cli.sweeping.results import Summary, summarized
 from adrec_cli.sweeping.trials import Trial
 from adrec_cli.sweeping.tried import read_search, search_files
-from adrec_cli.training.stages import STAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +86,8 @@ def gathered(dataset: Dataset) -> Material:
     """
     left_out: list[str] = []
     models = {}
-    for model, stages in STAGES.items():
-        told = [_stage(dataset, model, stage, left_out) for stage in stages]
+    for model in models_in(dataset.folder):
+        told = [_stage(dataset, model, path, left_out) for path in stage_checkpoints(dataset.folder / model, model)]
         if there := [stage for stage in told if stage is not None]:
             models[model] = there
     return Material(
@@ -101,10 +100,7 @@ def gathered(dataset: Dataset) -> Material:
     )
 
 
-def _stage(dataset: Dataset, model: str, stage: str, left_out: list[str]) -> StageTold | None:
-    path = dataset.folder / model / f"{stage}{CHECKPOINT_SUFFIX}"
-    if not path.is_file():
-        return None
+def _stage(dataset: Dataset, model: str, path: Path, left_out: list[str]) -> StageTold | None:
     try:
         # Read whole: a report of weights that are damaged would be worth nothing.
         metadata = verify_checkpoint(path)

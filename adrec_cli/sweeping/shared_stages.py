@@ -14,7 +14,7 @@ from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.keys import run_key
 from adrec_cli.experiments.stage import RunOptions, run_stage
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
-from adrec_cli.models.registry import model_entry
+from adrec_cli.models.registry import find_model
 from adrec_cli.runtime import StopRequest
 
 STAGES_FOLDER = "stages"
@@ -52,9 +52,9 @@ def pinned(experiment: Experiment, base: Experiment, stage_name: str) -> Experim
     """
     names = list(experiment.stages)
     so_far = names[: names.index(stage_name) + 1]
-    network = model_entry(experiment.model_name).build(experiment.model, 1)
+    model_type = find_model(experiment.model_name)
     unread = frozenset.intersection(
-        *(network.unread_options.get(experiment.stages[name].output, frozenset()) for name in so_far)
+        *(model_type.unread_options.get(experiment.stages[name].output, frozenset()) for name in so_far)
     )
     model = dataclasses.replace(experiment.model, **{name: getattr(base.model, name) for name in unread})
     stages = {name: (experiment if name in so_far else base).stages[name] for name in names}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from adrec_cli.data.batches import TrainingWindows
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.training.stages import Stage
+from adrec_cli.models.stages import Stage
 
 
 def require_learnable(name: str, stage: Stage, model: SequentialRecommender, windows: TrainingWindows) -> None:

@@ -16,6 +16,7 @@ from adrec_cli.errors import ArtifactError, DivergedError, UsageError, look_up
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.padded_batch import planes_of
+from adrec_cli.models.stages import Stage, TrainingConfig, require_compatible
 from adrec_cli.runtime import seed_for, seeded_generator
 from adrec_cli.schema import PAD
 from adrec_cli.training.averaging import WeightAverage
@@ -31,7 +32,6 @@ from adrec_cli.training.position import Position
 from adrec_cli.training.queued_steps import QueuedSteps, choose_stepping
 from adrec_cli.training.ranking_loss import RankingLoss
 from adrec_cli.training.restoring import require_like
-from adrec_cli.training.stages import Stage, TrainingConfig, require_compatible
 
 _OPTIMIZER = "adam/"
 """Prefix of the optimizer's moments in a saved state, whichever optimizer it is."""

@@ -10,12 +10,12 @@ import torch
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import PackedBatch
+from adrec_cli.models.stages import Stage
 from adrec_cli.training.contrast import same_target_contrast
 from adrec_cli.training.gradient_surgery import pcgrad_backward
 from adrec_cli.training.guards import require_finite_losses
 from adrec_cli.training.losses import denoising_errors
 from adrec_cli.training.ranking_loss import RankingLoss
-from adrec_cli.training.stages import Stage
 
 _AUTOCAST_DTYPES = {"float32": None, "medium": None, "bf16": torch.bfloat16}
 _PRODUCTS = {"float32": "highest", "medium": "medium", "bf16": "highest"}

@@ -16,11 +16,11 @@ from adrec_cli.errors import UsageError
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.padded_batch import PaddedBatch
+from adrec_cli.models.stages import Stage, TrainingConfig
 from adrec_cli.training.averaging import WeightAverage
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.optimizers import StageOptimizer
 from adrec_cli.training.padded_loss import MOST_ITEMS
-from adrec_cli.training.stages import Stage, TrainingConfig
 
 STEPPING = ("auto", "immediate", "queued", "recorded")
 """How steps are taken: each looked at before the next; queued on the device and read one late; and that as CUDA graphs.

@@ -8,11 +8,11 @@ import torch
 
 from adrec_cli.errors import look_up
 from adrec_cli.layers.repeats import HistoryBias
+from adrec_cli.models.stages import Stage
 from adrec_cli.schema import PAD
 from adrec_cli.training.losses import catalogue_cross_entropy
 from adrec_cli.training.padded_loss import padded_cross_entropy
 from adrec_cli.training.sampled_losses import SAMPLED_LOSSES, negative_scores, target_scores
-from adrec_cli.training.stages import Stage
 
 
 class RankingLoss:

@@ -31,7 +31,7 @@ from adrec_cli.experiments.experiment import Experiment, compose
 from adrec_cli.experiments.validation import monitored_scorer, prepare_validation
 from adrec_cli.loading.opening import Dataset, open_dataset
 from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.models.registry import model_entry
+from adrec_cli.models.registry import find_model
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import held_out_cases
 from adrec_cli.ranking.ranks import target_ranks
@@ -92,7 +92,7 @@ class Trial:
     def run(self) -> dict[str, Any]:
         """Train all stages, as far as time allows, and return what is to be told."""
         experiment, dataset = self.experiment, self.dataset
-        model = model_entry(experiment.model_name).build(experiment.model, dataset.items.height).to(self.device)
+        model = find_model(experiment.model_name)(experiment.model, dataset.items.height).to(self.device)
         output, best = "", {}
         for number, stage in enumerate(experiment.planned):
             if number and self.over():

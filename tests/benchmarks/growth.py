@@ -18,10 +18,11 @@ import torch
 
 from adrec_cli.data.batches import TrainingWindows
 from adrec_cli.models.adrec import ADRec, ADRecConfig
+from adrec_cli.models.registry import find_stages
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.events import EpochDone, StepDone
 from adrec_cli.training.loop import StageTraining
-from adrec_cli.training.stages import STAGES, TrainingConfig
 
 LARGE = 500_000
 
@@ -43,7 +44,7 @@ def measure(options: argparse.Namespace) -> None:
     for component in model.components():
         model.initialize(component, seeded_generator(0, component))
     stage = dataclasses.replace(
-        STAGES["adrec"]["finetune"], ranking_loss=options.loss, negatives=256, epochs=1, patience=0
+        find_stages("adrec")["finetune"], ranking_loss=options.loss, negatives=256, epochs=1, patience=0
     )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     run = StageTraining(

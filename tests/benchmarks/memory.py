@@ -22,11 +22,12 @@ from adrec_cli.data.batches import epoch_batches, training_windows
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import Sampling
+from adrec_cli.models.registry import find_stages
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.ranking.protocols import held_out_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.training.loop import StageTraining
-from adrec_cli.training.stages import STAGES, TrainingConfig
 from tests.benchmarks.speed import CPU, made, read
 from tests.reference import padded
 
@@ -38,7 +39,7 @@ def ours_training(sequences: Sequences, config: ADRecConfig) -> Callable[[], Non
     windows = training_windows(sequences, config.max_length)
     model = made(config, sequences.item_count)
     training = StageTraining(
-        name="finetune", stage=STAGES["adrec"]["finetune"], config=TrainingConfig(batch_size=BATCH), model=model,
+        name="finetune", stage=find_stages("adrec")["finetune"], config=TrainingConfig(batch_size=BATCH), model=model,
         windows=windows, validate=dict, device=CPU,
     )  # fmt: skip
     batches = epoch_batches(

@@ -19,12 +19,13 @@ from adrec_cli.data.batches import epoch_batches, training_windows
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
+from adrec_cli.models.registry import find_stages
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.ranking.protocols import held_out_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.loop import StageTraining
-from adrec_cli.training.stages import STAGES, TrainingConfig
 from tests.reference import padded
 
 CPU = torch.device("cpu")
@@ -70,7 +71,7 @@ def training_rates(sequences: Sequences, config: ADRecConfig) -> tuple[float, fl
     windows = training_windows(sequences, config.max_length)
     ours, theirs = made(config, sequences.item_count), made(config, sequences.item_count)
     training = StageTraining(
-        name="finetune", stage=STAGES["adrec"]["finetune"], config=TrainingConfig(), model=ours, windows=windows,
+        name="finetune", stage=find_stages("adrec")["finetune"], config=TrainingConfig(), model=ours, windows=windows,
         validate=dict, device=CPU,
     )  # fmt: skip
     optimizer = torch.optim.Adam(theirs.parameters(), lr=1e-3, weight_decay=1e-5)

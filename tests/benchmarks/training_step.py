@@ -15,9 +15,10 @@ import torch
 from adrec_cli.data.batches import epoch_batches, training_windows
 from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.batch import PackedBatch
+from adrec_cli.models.registry import find_stages
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.loop import StageTraining
-from adrec_cli.training.stages import STAGES, TrainingConfig
 from tests.benchmarks.speed import read
 
 KINDS = {
@@ -50,8 +51,8 @@ def main() -> None:
         for component in model.components():
             model.initialize(component, seeded_generator(0, component))
         return StageTraining(
-            name="finetune", stage=STAGES["adrec"]["finetune"], config=TrainingConfig(**changes), model=model.train(),
-            windows=windows, validate=dict, device=torch.device("cpu"),
+            name="finetune", stage=find_stages("adrec")["finetune"], config=TrainingConfig(**changes),
+            model=model.train(), windows=windows, validate=dict, device=torch.device("cpu"),
         )  # fmt: skip
 
     started = time.process_time()

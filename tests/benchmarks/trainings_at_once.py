@@ -20,10 +20,11 @@ from adrec_cli.data.batches import training_windows
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.models.adrec import ADRec
 from adrec_cli.models.adrec_config import ADRecConfig
+from adrec_cli.models.registry import find_stages
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.runtime import resolve_device, seeded_generator
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.loop import StageTraining
-from adrec_cli.training.stages import STAGES, TrainingConfig
 
 WARM_UP = 1.0
 
@@ -35,7 +36,7 @@ def training(folder: Path, device: torch.device) -> StageTraining:
     for component in model.components():
         model.initialize(component, seeded_generator(0, component))
     return StageTraining(
-        name="finetune", stage=STAGES["adrec"]["finetune"], config=TrainingConfig(batch_size=32),
+        name="finetune", stage=find_stages("adrec")["finetune"], config=TrainingConfig(batch_size=32),
         model=model.to(device), windows=training_windows(sequences, 200), validate=dict, device=device,
     )  # fmt: skip
 

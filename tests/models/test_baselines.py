@@ -12,11 +12,10 @@ from adrec_cli.config import build
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
-from adrec_cli.models.registry import MODELS, model_entry
+from adrec_cli.models.registry import MODELS, find_model, find_stages, trained_names
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.ranking_loss import RankingLoss
-from adrec_cli.training.stages import STAGES
 from tests.reference.official_weights import load_sasrec
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
@@ -31,18 +30,18 @@ SMALL = {
     "delta": 0.5,
     "layers": 2,
 }
-NAMES = [name for name in STAGES if name != "adrec"]
-EVERY_POSITION = [name for name in NAMES if not MODELS[name].build.needs_prefixes]
+NAMES = [name for name in trained_names() if name != "adrec"]
+EVERY_POSITION = [name for name in NAMES if not MODELS[name].needs_prefixes]
 DIFFUSION = ["dreamrec", "diffurec"]
 ZERO = Sampling(noise="zero")
 
 
 def made(name: str, **changes) -> SequentialRecommender:
     """A small model without dropout, whose fresh weights are large enough that everything matters."""
-    entry = model_entry(name)
-    known = entry.config.__dataclass_fields__
+    entry = find_model(name)
+    known = entry.config_type.__dataclass_fields__
     options = {key: value for key, value in {**SMALL, **NO_DROPOUT}.items() if key in known}
-    model = entry.build(build(entry.config, {**options, **changes}, where="[model]"), ITEMS)
+    model = entry(build(entry.config_type, {**options, **changes}, where="[model]"), ITEMS)
     for component in model.components():
         model.initialize(component, seeded_generator(5, component))
     generator = torch.Generator().manual_seed(6)
@@ -166,7 +165,7 @@ def test_components_hold_every_parameter_and_their_gradients_arrive(name):
     model = made(name)
     held = {id(weight) for component in model.components().values() for weight in component.parameters()}
     assert held == {id(weight) for weight in model.parameters()}
-    assert set(STAGES[name]["train"].trains) == set(model.components())
+    assert set(find_stages(name)["train"].trains) == set(model.components())
     config = made(name, **({"condition_dropout": 0.5} if name == "dreamrec" else {}))
     batch = packed([[3, 1, 4, 1, 5], [9, 2, 6]], [[5, 3, 5, 8, 9]])
     outputs = config.token_outputs(
@@ -404,7 +403,7 @@ def test_items_lack_the_same_entries_as_inputs_and_as_targets(name):
 def test_the_loss_is_of_the_dropped_vectors(loss):
     batch = packed([[3, 4, 5, 6], [7, 3, 4]])
     model = made("esasrec", item_dropout=0.5)
-    stage = dataclasses.replace(STAGES["esasrec"]["train"], ranking_loss=loss, negatives=8)
+    stage = dataclasses.replace(find_stages("esasrec")["train"], ranking_loss=loss, negatives=8)
     ranking_loss = RankingLoss(stage, torch.ones(ITEMS + 1, dtype=torch.float64))
     values, _ = Objective(stage, model, ranking_loss, "float32").backward(
         [batch], [torch.Generator().manual_seed(1)], dict(model.named_parameters()), where="here"

@@ -10,9 +10,8 @@ import torch
 
 from adrec_cli.data.batches import TrainingWindows, packed_batch
 from adrec_cli.models.base import PackedBatch, SequentialRecommender
-from adrec_cli.models.registry import MODELS, model_entry
+from adrec_cli.models.registry import MODELS, find_model, trained_names
 from adrec_cli.runtime import seeded_generator
-from adrec_cli.training.stages import STAGES
 from tests.variants import EVERY_MODEL, every_model, small_model
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
@@ -89,8 +88,8 @@ def test_fresh_weights_owe_nothing_to_what_was_there(name, options):
 
 DROPOUTS = [
     (name, field)
-    for name in STAGES
-    for field in model_entry(name).config.__dataclass_fields__
+    for name in trained_names()
+    for field in find_model(name).config_type.__dataclass_fields__
     if field.endswith("dropout")
 ]
 
@@ -113,5 +112,5 @@ def test_every_dropout_drops_on_its_own_and_in_training_alone(name, dropped, mon
 
 
 def test_every_model_is_tried():
-    assert {name for name, _ in EVERY_MODEL.values()} == set(STAGES) == set(MODELS) - {"mostpop"}
-    assert all(dataclasses.is_dataclass(model_entry(name).config) for name in STAGES)
+    assert {name for name, _ in EVERY_MODEL.values()} == set(trained_names()) == set(MODELS) - {"mostpop"}
+    assert all(dataclasses.is_dataclass(find_model(name).config_type) for name in trained_names())

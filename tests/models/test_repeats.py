@@ -13,7 +13,8 @@ from adrec_cli.data.batches import CUTS, epoch_batches
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
-from adrec_cli.models.registry import MODELS, model_entry
+from adrec_cli.models.registry import MODELS, find_model, trained_names
+from adrec_cli.models.stages import Stage
 from adrec_cli.ranking.merging import MERGES, Merging, merged_top_k
 from adrec_cli.ranking.protocols import held_out_cases
 from adrec_cli.ranking.ranks import target_ranks
@@ -22,24 +23,23 @@ from adrec_cli.ranking.scores import top_k
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.ranking_loss import RankingLoss
-from adrec_cli.training.stages import STAGES, Stage, default_training
 from tests.layers.test_repeats import by_hand
 from tests.ranking.test_scores import asked
 from tests.training.small import small_training
 from tests.training.test_loop import finished
 
 ITEMS = 12
-NAMES = [name for name in MODELS if "repeats" in model_entry(name).config.__dataclass_fields__]
-OUTPUTS = [(name, output) for name in NAMES for output in MODELS[name].build.outputs]
+NAMES = [name for name in MODELS if "repeats" in find_model(name).config_type.__dataclass_fields__]
+OUTPUTS = [(name, output) for name in NAMES for output in MODELS[name].outputs]
 SMALL = {"hidden_size": 16, "max_length": 8, "heads": 2, "gru_size": 16, "diffusion_steps": 4, "blocks": 1}
 
 
 def made(name: str, mode: str = "learned") -> SequentialRecommender:
     """A small model whose biases are large enough to change every list."""
-    entry = model_entry(name)
-    known = {key: value for key, value in SMALL.items() if key in entry.config.__dataclass_fields__}
-    quiet = {key: 0.0 for key in entry.config.__dataclass_fields__ if "dropout" in key}
-    model = entry.build(build(entry.config, {**known, **quiet, "repeats": mode}, where="[model]"), ITEMS)
+    entry = find_model(name)
+    known = {key: value for key, value in SMALL.items() if key in entry.config_type.__dataclass_fields__}
+    quiet = {key: 0.0 for key in entry.config_type.__dataclass_fields__ if "dropout" in key}
+    model = entry(build(entry.config_type, {**known, **quiet, "repeats": mode}, where="[model]"), ITEMS)
     for component in model.components():
         model.initialize(component, seeded_generator(5, component))
     if mode == "learned":
@@ -172,9 +172,9 @@ def test_the_loss_and_its_gradient_are_those_of_scores_by_hand(name, output, los
 
 @pytest.mark.parametrize("name", NAMES)
 def test_without_repeats_there_is_nothing_new_in_a_model(name):
-    entry = model_entry(name)
+    entry = find_model(name)
     with_bias = made(name).state_dict().keys()
-    plain = entry.outline(entry.config(), ITEMS).state_dict().keys()
+    plain = entry.outline(entry.config_type(), ITEMS).state_dict().keys()
     # DiffuRec has fewer blocks here than by default.
     assert with_bias - plain == {"repeats.weight"}
     assert not [key for key in plain if "repeats" in key]
@@ -217,9 +217,9 @@ def test_what_cannot_learn_repeats_says_so():
 
 
 def test_what_sees_later_items_learns_from_prefixes_alone():
-    for name in STAGES:
-        if MODELS[name].build.needs_prefixes:
-            assert default_training(name).samples == "prefixes"
+    for name in trained_names():
+        if MODELS[name].needs_prefixes:
+            assert find_model(name).default_training.samples == "prefixes"
             with pytest.raises(UsageError, match="learns from prefixes alone") as told:
                 small_training(name, config={"samples": "sequences"})
             assert told.value.hint == "--set training.samples=prefixes"

@@ -11,6 +11,7 @@ from adrec_cli.errors import InterruptedRun, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
+from adrec_cli.models.registry import trained_names
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.recommend import recommend
@@ -19,10 +20,9 @@ from adrec_cli.pipeline.train import train
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.runtime import StopRequest
 from adrec_cli.training.events import StepDone
-from adrec_cli.training.stages import STAGES
 from tests.conftest import write_interactions
 
-NAMES = [name for name in STAGES if name != "adrec"]
+NAMES = [name for name in trained_names() if name != "adrec"]
 NETWORKS = {
     "hstu": {"heads": 2},
     "bsarec": {"blocks": 1, "dropout": 0.1, "embedding_dropout": 0.1},

@@ -18,7 +18,7 @@ from adrec_cli.errors import ArtifactError, InterruptedRun, LockedError, UsageEr
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import StageStarted
-from adrec_cli.models.registry import MODELS
+from adrec_cli.models.registry import MODELS, find_stages
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.sweep import SweepRunDone, sweep
 from adrec_cli.pipeline.train import train, train_first_stage
@@ -27,7 +27,6 @@ from adrec_cli.sweeping.design import BASE, Design, parse_varied
 from adrec_cli.sweeping.results import seed_interval, summarized
 from adrec_cli.sweeping.shared_stages import stage_folder
 from adrec_cli.training.events import StepDone
-from adrec_cli.training.stages import STAGES
 from tests.conftest import TINY
 
 QUICK = merged(TINY, {"stages": {"pretrain": {"epochs": 2}, "align": {"epochs": 1}, "finetune": {"epochs": 2}}})
@@ -71,7 +70,7 @@ def checkpoint_of(found, run):
 
 @pytest.mark.parametrize(
     ("model", "output", "unread"),
-    [(name, output, unread) for name, entry in MODELS.items() for output, unread in entry.build.unread_options.items()],
+    [(name, output, unread) for name, entry in MODELS.items() for output, unread in entry.unread_options.items()],
 )
 def test_nothing_depends_on_options_declared_unread(workspace, tmp_path, model, output, unread):
     other = {
@@ -80,8 +79,8 @@ def test_nothing_depends_on_options_declared_unread(workspace, tmp_path, model, 
         "guidance": 1.0,
     }  # fmt: skip
     assert set(unread) <= set(other), "say here what else they could be"
-    first = next(iter(STAGES[model]))
-    assert STAGES[model][first].output == output
+    first = next(iter(find_stages(model)))
+    assert find_stages(model)[first].output == output
     shutil.copytree(workspace, tmp_path / "other")
     changed = {"model": {name.rstrip("_"): other[name] for name in unread}}
     one, two = (

@@ -19,11 +19,11 @@ from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.experiment import compose, parse_settings
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
+from adrec_cli.models.registry import trained_names
 from adrec_cli.ranking.merging import Merging
 from adrec_cli.sweeping.command_line import sweep_command
 from adrec_cli.sweeping.design import BASE, Design, Varied, parse_varied, planned
 from adrec_cli.sweeping.option_keys import as_settings, parsed_values, resolved
-from adrec_cli.training.stages import STAGES
 from tests.conftest import TINY
 
 QUICK = merged(TINY, {"stages": {"pretrain": {"epochs": 2}, "align": {"epochs": 1}, "finetune": {"epochs": 2}}})
@@ -155,7 +155,7 @@ def test_designs_that_cannot_be(vary, more, message):
         plan(*vary, **more)
 
 
-@pytest.mark.parametrize("model", STAGES)
+@pytest.mark.parametrize("model", trained_names())
 def test_a_long_name_and_strange_keys_make_a_folder(model):
     keys = [f"stages.train.option_{number}" for number in range(9)] + ["a/../b"]
     name = Design(vary=tuple(Varied(key=key, values=(1,)) for key in keys)).folder_name(model)

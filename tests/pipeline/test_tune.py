@@ -20,6 +20,7 @@ from adrec_cli.errors import ArtifactError, InterruptedRun, UsageError
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import StageStarted
+from adrec_cli.models.registry import find_stages, trained_names
 from adrec_cli.pipeline.train import train
 from adrec_cli.pipeline.tune import TrialDone, tune
 from adrec_cli.runtime import StopRequest
@@ -30,7 +31,6 @@ from adrec_cli.sweeping.toml_text import toml_text
 from adrec_cli.sweeping.trials import DIVERGED, DONE, PRUNED, Trial, best_of, read_trials, write_trials
 from adrec_cli.sweeping.tune_options import TuneOptions
 from adrec_cli.training.events import StepDone
-from adrec_cli.training.stages import STAGES
 from tests.conftest import TINY
 
 pytest.importorskip("optuna")
@@ -127,7 +127,7 @@ def test_proposals_keep_to_the_space_and_depend_on_the_trials_alone():
 
 def test_a_value_for_every_stage_becomes_tables():
     space = space_of("learning_rate=1e-4..1e-2")
-    stages = {name: {"learning_rate": 0.001} for name in STAGES["adrec"]}
+    stages = {name: {"learning_rate": 0.001} for name in find_stages("adrec")}
     assert space.tables({"learning_rate": 0.001}) == {"stages": stages}
 
 
@@ -183,7 +183,7 @@ def test_damaged_trials_are_noticed(tmp_path, damage):
         read_trials(path)
 
 
-@pytest.mark.parametrize("model", STAGES)
+@pytest.mark.parametrize("model", trained_names())
 def test_options_as_toml_compose_to_the_same(model, tmp_path):
     experiment = compose(model)
     path = tmp_path / "options.toml"

@@ -138,7 +138,7 @@ def test_a_target_that_no_sample_brings_in_is_last():
 def tiny(name):
     entry = MODELS[name]
     small = {"hidden_size": 8, "heads": 2, "max_length": 12, "diffusion_steps": 6}
-    model = entry.build(entry.config(**small), ITEMS).eval()
+    model = entry(entry.config_type(**small), ITEMS).eval()
     for number, component in enumerate(model.components()):
         model.initialize(component, torch.Generator().manual_seed(number))
     return model
@@ -203,7 +203,7 @@ def test_common_noise_does_not_depend_on_who_is_asked_together(name, histories):
 
 
 def test_what_draws_nothing_is_refused():
-    sasrec = MODELS["sasrec"].build(MODELS["sasrec"].config(hidden_size=8, heads=2), ITEMS)
+    sasrec = MODELS["sasrec"](MODELS["sasrec"].config_type(hidden_size=8, heads=2), ITEMS)
     adrec = tiny("adrec")
     for model, output in ((sasrec, "next_item"), (adrec, "condition")):
         check_sampled(model, output, FAST_SAMPLING, Merging())

@@ -19,8 +19,8 @@ from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state, save_che
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.config import MOST, option_names
 from adrec_cli.experiments.memory import require_memory
-from adrec_cli.models.registry import MODELS
-from adrec_cli.training.stages import STAGES, Stage, TrainingConfig
+from adrec_cli.models.registry import MODELS, find_stages, trained_names
+from adrec_cli.models.stages import Stage, TrainingConfig
 from tests.robustness.processes import TINY, Running, save_state_every_epoch, typed, typed_here
 
 GIGABYTE = 2**30
@@ -284,8 +284,12 @@ def test_a_hostile_current_json_with_a_right_checksum(workspace, changes):
 
 def numeric_options(model_name: str) -> Iterator[str]:
     """Every option of a model and its stages that is a number, as --set names it."""
-    stage = next(iter(STAGES[model_name]))
-    for table, kind in (("model", MODELS[model_name].config), ("training", TrainingConfig), (f"stages.{stage}", Stage)):
+    stage = next(iter(find_stages(model_name)))
+    for table, kind in (
+        ("model", MODELS[model_name].config_type),
+        ("training", TrainingConfig),
+        (f"stages.{stage}", Stage),
+    ):
         for field, name in zip(dataclasses.fields(kind), option_names(kind), strict=True):
             if field.type in ("int", "float"):
                 yield f"{table}.{name}"
@@ -293,7 +297,7 @@ def numeric_options(model_name: str) -> Iterator[str]:
 
 def refuse_hostile_options(model_name: str, workspace: Path) -> None:
     """Give every option huge values; what passes must end well, or as a divergence."""
-    stage = next(iter(STAGES[model_name]))
+    stage = next(iter(find_stages(model_name)))
     tiny = {"model.hidden_size": 8, "model.heads": 2, f"stages.{stage}.epochs": 1, "model.max_length": 4}
     known = set(numeric_options(model_name))
     base = {name: value for name, value in tiny.items() if name in known}
@@ -310,7 +314,7 @@ def refuse_hostile_options(model_name: str, workspace: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model_name", STAGES)
+@pytest.mark.parametrize("model_name", trained_names())
 def test_options_that_ask_for_anything(workspace, tmp_path, model_name):
     in_a_gigabyte(functools.partial(refuse_hostile_options, model_name, workspace), tmp_path)
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from adrec_cli.data.batches import CUTS
-from adrec_cli.models.registry import model_entry
+from adrec_cli.models.registry import find_model, find_stages
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.loop import StageTraining
-from adrec_cli.training.stages import STAGES, TrainingConfig, default_training
 from tests.training.test_loop import CPU, sequences
 
 SIZES = {"hidden_size": 16, "gru_size": 16, "max_length": 10, "diffusion_steps": 4}
@@ -37,14 +37,14 @@ def small_training(
         device, stepping: to compute on, and how.
         changes: options of the stage.
     """
-    data, entry = sequences(items=40), model_entry(model_name)
-    known = {k: v for k, v in {**SIZES, **network}.items() if k in entry.config.__dataclass_fields__}
-    model = entry.build(entry.config(**known), data.item_count)
-    config = {"batch_size": 16, "seed": 3, "samples": default_training(model_name).samples, **config}
+    data, entry = sequences(items=40), find_model(model_name)
+    known = {k: v for k, v in {**SIZES, **network}.items() if k in entry.config_type.__dataclass_fields__}
+    model = entry(entry.config_type(**known), data.item_count)
+    config = {"batch_size": 16, "seed": 3, "samples": find_model(model_name).default_training.samples, **config}
     for component in model.components():
         model.initialize(component, seeded_generator(0, component))
     return StageTraining(
-        name=stage, stage=dataclasses.replace(STAGES[model_name][stage], **{"epochs": 2, **changes}),
+        name=stage, stage=dataclasses.replace(find_stages(model_name)[stage], **{"epochs": 2, **changes}),
         config=TrainingConfig(**config), model=model.to(device), stepping=stepping,
         windows=CUTS[config["samples"]](data, 10), validate=dict, device=device,
     )  # fmt: skip

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.errors import UsageError
+from adrec_cli.models.stages import Stage
 from adrec_cli.training import contrast
 from adrec_cli.training.contrast import same_target_contrast
-from adrec_cli.training.stages import Stage
 from tests.training.small import small_training
 from tests.training.test_loop import finished
 

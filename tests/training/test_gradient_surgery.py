@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from adrec_cli.errors import UsageError
+from adrec_cli.models.stages import Stage
 from adrec_cli.training.gradient_surgery import pcgrad_backward
-from adrec_cli.training.stages import Stage
 
 
 def parameter(*values: float) -> torch.nn.Parameter:

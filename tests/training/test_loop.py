@@ -14,10 +14,11 @@ from adrec_cli.data.batches import prefix_windows, training_windows
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import DivergedError, UsageError
 from adrec_cli.models.adrec import ADRec, ADRecConfig
+from adrec_cli.models.registry import find_stages
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.events import EpochDone, StepDone
 from adrec_cli.training.loop import StageTraining
-from adrec_cli.training.stages import STAGES, TrainingConfig
 from tests.variants import variants
 
 CPU = torch.device("cpu")
@@ -57,7 +58,7 @@ def training(
             model.initialize(component, seeded_generator(0, component))
     return StageTraining(
         name=stage_name,
-        stage=dataclasses.replace(STAGES["adrec"][stage_name], **{"epochs": 3, **changes}),
+        stage=dataclasses.replace(find_stages("adrec")[stage_name], **{"epochs": 3, **changes}),
         config=TrainingConfig(batch_size=16, seed=3, weight_decay=weight_decay),
         model=model,
         windows=windows or training_windows(data, 10),

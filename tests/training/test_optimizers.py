@@ -9,9 +9,9 @@ import torch
 
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.experiments.experiment import compose, parse_settings
+from adrec_cli.models.stages import RANKING_LOSSES, TrainingConfig
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.optimizers import RowwiseAdagrad, SparseAdam
-from adrec_cli.training.stages import RANKING_LOSSES, TrainingConfig
 from tests.training.small import small_training
 from tests.training.test_loop import CPU, finished, state_after
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from adrec_cli.errors import DivergedError, UsageError
-from adrec_cli.models.registry import model_entry
+from adrec_cli.models.registry import find_model
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.objective import _products_of
@@ -100,6 +100,6 @@ def test_compiling_where_nothing_can_be_is_refused(monkeypatch):
     monkeypatch.setattr(torch, "compile", broken)
     with pytest.raises(UsageError, match=r"torch\.compile does not work here: InvalidCxxCompiler: No working"):
         made(compile=True)
-    gru = model_entry("gru4rec")
+    gru = find_model("gru4rec")
     with pytest.raises(UsageError, match="gru4rec has no Transformer block to compile"):
-        gru.build(gru.config(), 5).compile_blocks()
+        gru(gru.config_type(), 5).compile_blocks()

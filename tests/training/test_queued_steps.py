@@ -15,9 +15,9 @@ from adrec_cli.data.batches import epoch_batches
 from adrec_cli.errors import DivergedError, UsageError
 from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.padded_batch import PaddedBatch, planes_of
+from adrec_cli.models.stages import RANKING_LOSSES
 from adrec_cli.training.events import EpochDone, StepDone
 from adrec_cli.training.loop import StageTraining
-from adrec_cli.training.stages import RANKING_LOSSES
 from tests.training.small import small_training
 from tests.training.test_loop import finished, state_after, weights
 from tests.variants import VARIANTS

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.errors import UsageError
+from adrec_cli.models.registry import find_stages
+from adrec_cli.models.stages import RANKING_LOSSES, Stage
 from adrec_cli.training import sampled_losses
 from adrec_cli.training.losses import catalogue_cross_entropy
 from adrec_cli.training.ranking_loss import RankingLoss
@@ -26,7 +28,6 @@ from adrec_cli.training.sampled_losses import (
     target_scores,
     top1_max,
 )
-from adrec_cli.training.stages import RANKING_LOSSES, STAGES, Stage
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 
@@ -129,7 +130,7 @@ def test_beta_of_gbce():
 
 
 def ranking_loss(counts: list[int], **changes) -> RankingLoss:
-    stage = dataclasses.replace(STAGES["sasrec"]["train"], **changes)
+    stage = dataclasses.replace(find_stages("sasrec")["train"], **changes)
     return RankingLoss(stage, torch.tensor(counts, dtype=torch.float64))
 
 

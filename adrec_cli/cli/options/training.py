@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.options.common import Computing, option
-from adrec_cli.training.stages import STAGES
 
 if TYPE_CHECKING:
     from adrec_cli.experiments.options import ExperimentOptions
     from adrec_cli.experiments.stage import RunOptions
+    from adrec_cli.models.stages import Stage
 
 _PANEL = "Training"
 
@@ -87,10 +87,12 @@ class Training:
         from adrec_cli.config import merged
         from adrec_cli.experiments.experiment import parse_settings
         from adrec_cli.experiments.options import ExperimentOptions
+        from adrec_cli.models.registry import find_stages
 
-        names = stage_names or list(STAGES.get(model_name, {}))
+        model_stages = find_stages(model_name)
+        names = stage_names or list(model_stages)
         stages = {
-            name: table for name in names if (table := self._stage_table(model_name, name, alone=len(names) == 1))
+            name: table for name in names if (table := self._stage_table(model_stages[name], alone=len(names) == 1))
         }
         tables = {
             "model": self._given("max_length"),
@@ -101,10 +103,10 @@ class Training:
         overrides = merged(parse_settings(self.set or []), flags)
         return ExperimentOptions(preset=self.preset, config=self.config, overrides=overrides)
 
-    def _stage_table(self, model_name: str, stage_name: str, *, alone: bool) -> dict[str, Any]:
+    def _stage_table(self, stage: Stage, *, alone: bool) -> dict[str, Any]:
         table = self._given("epochs", "patience", "learning_rate", "mse_weight")
         # Over several stages the weight is for those that have the loss; a lone stage is taken at its word.
-        if not alone and not STAGES[model_name][stage_name].mse_weight:
+        if not alone and not stage.mse_weight:
             table.pop("mse_weight", None)
         return table
 

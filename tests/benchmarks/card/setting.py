@@ -17,10 +17,10 @@ from adrec_cli.data.batches import CUTS
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.data.synthetic import synthetic_sequences
 from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.models.registry import model_entry
+from adrec_cli.models.registry import find_model, find_stages
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.runtime import resolve_device, seeded_generator
 from adrec_cli.training.loop import StageTraining
-from adrec_cli.training.stages import STAGES, TrainingConfig
 
 USERS, ITEMS, EVENTS = 11_761, 4_731, 92_823
 """Of adrec-baby."""
@@ -90,8 +90,8 @@ class Setting:
 
 def fresh_model(name: str, items: int, device: torch.device, **network: Any) -> SequentialRecommender:
     """A model with drawn weights."""
-    entry = model_entry(name)
-    model = entry.build(entry.config(**network), items)
+    entry = find_model(name)
+    model = entry(entry.config_type(**network), items)
     for component in model.components():
         model.initialize(component, seeded_generator(0, component))
     return model.to(device)
@@ -115,7 +115,8 @@ def fresh_training(
     network = {**({"hidden_size": 16, "max_length": 10} if setting.tiny else {}), **(network or {})}
     built = fresh_model(model, data.item_count, device, **network)
     return StageTraining(
-        name=stage, stage=dataclasses.replace(STAGES[model][stage], **{"epochs": 10_000, "patience": 0, **changes}),
+        name=stage,
+        stage=dataclasses.replace(find_stages(model)[stage], **{"epochs": 10_000, "patience": 0, **changes}),
         config=shared, model=built, windows=CUTS[shared.samples](data, built.max_length), validate=dict,
         device=device, stepping=stepping,
     )  # fmt: skip

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.errors import UsageError
@@ -194,67 +192,7 @@ def require_compatible(name: str, stage: Stage, training: TrainingConfig) -> Non
                              hint="leave out one of the two")  # fmt: skip
 
 
-_SINGLE = Stage(
+ALL_AT_ONCE = Stage(
     output="next_item", trains=("item_embedding", "encoder"), fresh=("item_embedding", "encoder"), patience=20
 )
-"""All of a baseline at once; what its paper does otherwise is changed in its row."""
-
-STAGES = MappingProxyType(
-    {
-        "adrec": {
-            "pretrain": Stage(output="condition", trains=("item_embedding", "cam"), fresh=("item_embedding", "cam")),
-            "align": Stage(
-                output="x_start",
-                trains=("cam", "adm"),
-                fresh=("adm",),
-                mse_weight=1.0,
-                epochs=5,
-                patience=0,
-                keep="last",
-            ),
-            "finetune": Stage(output="x_start", trains=("item_embedding", "cam", "adm"), mse_weight=1.0),
-        },
-        "sasrec": {"train": _SINGLE},
-        "esasrec": {"train": dataclasses.replace(_SINGLE, ranking_loss="sampled_softmax")},
-        "bsarec": {"train": dataclasses.replace(_SINGLE, learning_rate=5e-4, patience=10)},
-        "hstu": {"train": _SINGLE},
-        "gru4rec": {"train": _SINGLE},
-        "dreamrec": {
-            "train": dataclasses.replace(
-                _SINGLE,
-                output="x_start",
-                trains=("item_embedding", "encoder", "denoiser"),
-                fresh=("item_embedding", "encoder", "denoiser"),
-                ce_weight=0.0,
-                mse_weight=1.0,
-            )
-        },
-        "diffurec": {
-            "train": dataclasses.replace(
-                _SINGLE,
-                output="x_start",
-                trains=("item_embedding", "approximator"),
-                fresh=("item_embedding", "approximator"),
-            )
-        },
-    }
-)
-"""The stages of each model, in the order they run in; each starts from the one before."""
-
-_TRAINING = MappingProxyType(
-    {
-        "dreamrec": TrainingConfig(batch_size=32, weight_decay=0.0),
-        "diffurec": TrainingConfig(samples="prefixes"),
-        "bsarec": TrainingConfig(samples="prefixes", batch_size=256, weight_decay=0.0),
-    }
-)
-"""What a model's own code does otherwise than `TrainingConfig`'s defaults.
-
-DreamRec: its batches have 256 targets, which 32 sequences have about; decay would shrink item vectors that start at
-unit size and are pulled by an MSE alone, until only noise is left of them.
-"""
-
-
-def default_training(model_name: str) -> TrainingConfig:
-    """Return the shared options of a model's training, unless its user has others."""
-    return _TRAINING.get(model_name, TrainingConfig())
+"""All of a model in one stage; what its paper does otherwise is replaced in its file."""
