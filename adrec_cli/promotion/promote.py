@@ -173,10 +173,9 @@ def _open_current(dataset: Dataset, folder: Path, current: Current) -> tuple[Che
     A copy that was exchanged for another whole model cannot either: nobody is recommended to by it.
     """
     try:
-        found = open_with_items(folder / current.checkpoint, dataset)
+        return open_with_items(folder / current.checkpoint, dataset, sha256=current.sha256)
     except ArtifactError:
         return None
-    return found if found[0].sha256 == current.sha256 else None
 
 
 def _report(

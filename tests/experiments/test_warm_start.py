@@ -12,8 +12,8 @@ from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.warm_start import FreshStart, WarmStart, warm_start
+from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import open_dataset
-from adrec_cli.loading.recommender import open_with_items
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.run import run
 from tests.conftest import write_interactions
