@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from adrec_cli.errors import StorageError, UsageError
+from adrec_cli.wording import option
 
 T = TypeVar("T")
 
@@ -53,12 +54,12 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_bytes().decode())
     except FileNotFoundError as error:
-        raise UsageError(f"configuration {path} does not exist", hint="check --config") from error
+        raise UsageError(f"configuration {path} does not exist", hint=f"check {option('config')}") from error
     except (ValueError, RecursionError) as error:
         # Not TOML, not UTF-8, nested without end, or a number of more digits than Python reads.
         raise UsageError(f"{path} is not valid TOML: {error}", hint="mend that line") from error
     except OSError as error:
-        raise StorageError(f"could not read {path}: {error.strerror}", hint="check --config") from error
+        raise StorageError(f"could not read {path}: {error.strerror}", hint=f"check {option('config')}") from error
 
 
 def preset_names() -> list[str]:

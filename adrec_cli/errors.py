@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import TypeVar
 
+from adrec_cli.wording import in_python
+
 T = TypeVar("T")
 
 
@@ -26,7 +28,12 @@ class ExitCode(IntEnum):
 
 
 class AdrecError(Exception):
-    """An error a user can act on: one line that says what is wrong, and a hint."""
+    """An error a user can act on: one line that says what is wrong, and a hint.
+
+    Attributes:
+        message, hint: with options named by key, as `adrec_cli.wording.option` does; `str` spells those of the message
+            as Python does, the command line spells both.
+    """
 
     exit_code: ExitCode = ExitCode.USAGE
 
@@ -34,6 +41,9 @@ class AdrecError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __str__(self) -> str:
+        return in_python(self.message)
 
 
 class UsageError(AdrecError):

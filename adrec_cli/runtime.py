@@ -11,6 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from adrec_cli.errors import InterruptedRun, Stopped, UsageError
+from adrec_cli.wording import option
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,9 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"device {name!r} is not usable here", hint="use --device cpu or --device auto") from error
+        raise UsageError(
+            f"device {name!r} is not usable here", hint=f"use {option('device', 'cpu')} or {option('device', 'auto')}"
+        ) from error
     if device.type == "cuda":
         _repeat_on_cuda()
     return device
@@ -60,7 +63,7 @@ def set_threads(count: int | None) -> int:
     if count is not None:
         if not 1 <= count <= MOST_THREADS:
             must = "at least 1" if count < 1 else f"at most {MOST_THREADS:,}"
-            raise UsageError(f"--threads must be {must}, got {count:,}")
+            raise UsageError(f"{option('threads')} must be {must}, got {count:,}")
         torch.set_num_threads(count)
     return torch.get_num_threads()
 
@@ -78,7 +81,8 @@ def require_compiler() -> None:
     except Exception as error:
         lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise UsageError(
-            f"torch.compile does not work here: {lines[0][:200]}", hint="install a C++ compiler, or leave out --compile"
+            f"torch.compile does not work here: {lines[0][:200]}",
+            hint=f"install a C++ compiler, or leave out {option('compile')}",
         ) from error
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 import graphlib
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,9 @@ from adrec_cli.models.stages import Stage, TrainingConfig
 
 PACKAGE = Path(__file__).resolve().parents[1] / "adrec_cli"
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
-FOUNDATION = {"schema", "errors", "", "config", "runtime", "presets", "extending"}
+FOUNDATION = {"schema", "errors", "wording", "", "config", "runtime", "presets", "extending"}
+# All that pure maths and drawings know of the package.
+BARE = {"schema", "errors", "wording"}
 MECHANICS = {"training", "ranking", "artifacts", "data", "models", "diagnostics", "content"}
 # What commands share, a wing each, and the wings it builds on.
 WINGS = {
@@ -40,13 +44,18 @@ MAY_IMPORT = {
     "ranking": {"ranking", "data", "models", "layers", *FOUNDATION},
     "artifacts": {"artifacts", "diagnostics", *FOUNDATION},
     "data": {"data", "artifacts", "models", *FOUNDATION},
-    "content": {"content", "artifacts", "schema", "errors"},
+    "content": {"content", "artifacts", *BARE},
     "models": {"models", "layers", "diffusion", *FOUNDATION},
-    "layers": {"layers", "diffusion", "schema", "errors"},
-    "diagnostics": {"diagnostics", "schema", "errors"},
-    "plots": {"plots", "schema", "errors"},
-    "diffusion": {"diffusion", "schema", "errors"},
-    "extending": {"extending", "schema", "errors"},
+    "layers": {"layers", "diffusion", *BARE},
+    "diagnostics": {"diagnostics", *BARE},
+    "plots": {"plots", *BARE},
+    "diffusion": {"diffusion", *BARE},
+    "extending": {"extending", *BARE},
+}
+# Texts with flags below the command line, and why.
+SPELL_FLAGS = {
+    "wording.py": "the one rule by which keys become flags: reports print commands too",
+    "plots/style.py": "a dashed line",
 }
 # A command that is made of another: the night begins with what `adrec preprocess` does.
 COMMANDS_OF_COMMANDS = {("run", "preprocess")}
@@ -89,8 +98,8 @@ def test_imports_go_one_way(path):
             assert module in (*shared, f"adrec_cli.models.{path.stem}_config"), (
                 f"{path} imports another paper: {module}"
             )
-        if path.stem in ("schema", "errors") and path.parent == PACKAGE:
-            assert top != "adrec_cli", f"{path} imports {module}"
+        if path.stem in BARE and path.parent == PACKAGE:
+            assert top != "adrec_cli" or (path.stem, part_of(module)) == ("errors", "wording"), f"{path}: {module}"
 
 
 def test_no_command_imports_another():
@@ -140,6 +149,28 @@ def test_every_option_is_read(config):
         read |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and id(n) not in validations}
     unread = {field.name for field in dataclasses.fields(config)} - read
     assert not unread
+
+
+def strings_below_the_command_line(package: Path) -> Iterator[tuple[Path, ast.Constant]]:
+    """Every text of a source outside `cli/` that is no docstring, pieces of f-strings too."""
+    for path in sorted(package.rglob("*.py")):
+        if package / "cli" in path.parents:
+            continue
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        told = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        for node in nodes:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+                yield path, node
+
+
+def test_flags_are_spelled_by_the_command_line_alone():
+    """Below it a message names an option by its key, for `adrec_cli.wording` to spell."""
+    spelled = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}: {node.value!r}"
+        for path, node in strings_below_the_command_line(PACKAGE)
+        if str(path.relative_to(PACKAGE)) not in SPELL_FLAGS and re.search(r"(?<![\w-])--([a-z]|$)", node.value)
+    ]
+    assert spelled == []
 
 
 def test_no_file_outgrows_one_concept():

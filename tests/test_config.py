@@ -103,7 +103,7 @@ def test_a_near_miss_is_suggested():
 
 @pytest.mark.parametrize("setting", ["lambda=3", "model.lambda", "=3", "model.=3"])
 def test_malformed_settings_are_refused(setting):
-    with pytest.raises(UsageError, match="--set takes"):
+    with pytest.raises(UsageError, match="set= takes"):
         parse_settings([setting])
 
 

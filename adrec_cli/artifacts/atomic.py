@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adrec_cli.errors import StorageError
+from adrec_cli.wording import option
 
 TEMPORARY_SUFFIX = ".tmp"
 _TEMPORARY = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
@@ -44,7 +45,7 @@ def storage_error(action: str, path: Path, error: OSError) -> StorageError:
     reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
     return StorageError(
         f"could not {action} {path}: {reason}",
-        hint="free space or choose another place with --workspace, then run the same command again",
+        hint=f"free space or choose another place with {option('workspace')}, then run the same command again",
     )
 
 

@@ -11,6 +11,7 @@ from adrec_cli.artifacts.atomic import file_sha256, remove_temporaries, storage_
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.errors import ArtifactError, StorageError
 from adrec_cli.schema import ITEMS_FILE, PENDING_FILE, SEQUENCES_FILE
+from adrec_cli.wording import command
 
 NEXT_SUFFIX = ".next"
 
@@ -107,7 +108,7 @@ def _verified(folder: Path, file_name: str, sha256: str) -> Path:
     found = file_sha256(path) if path.is_file() else None
     if found == sha256:
         return path
-    again = f"make it anew with: adrec preprocess {folder.name} --force"
+    again = f"make it anew with: {command('preprocess', folder.name, force=True)}"
     if found is None:
         raise ArtifactError(f"{path} is missing", hint=again)
     raise ArtifactError(

@@ -15,6 +15,7 @@ from adrec_cli.artifacts.dataset import verify_files
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import MANIFEST_FILE
+from adrec_cli.wording import command, option
 
 GENERATIONS_FOLDER: Final = "generations"
 _UNDER_WAY: Final = ".*"
@@ -56,11 +57,11 @@ def open_generation(folder: Path, number: int) -> FormerData:
         kept = ", ".join(map(str, generation_folders(folder))) or "none"
         raise ArtifactError(
             f"generation {number} of {folder.name} is not kept; there are: {kept}",
-            hint="keep more of them with --keep-data N",
+            hint=f"keep more of them with {option('keep_data', 'N')}",
         )
     manifest = read_manifest(place)
     if manifest.generation != number:
-        raise ArtifactError(f"{place} holds generation {manifest.generation}", hint="adrec clean")
+        raise ArtifactError(f"{place} holds generation {manifest.generation}", hint=command("clean"))
     verify_files(place, manifest)
     return FormerData(folder=place, manifest=manifest)
 

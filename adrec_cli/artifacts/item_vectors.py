@@ -17,6 +17,7 @@ import torch
 from adrec_cli.artifacts.tensor_file import open_tensors, write_tensors
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION, ITEM_VECTORS_FILE
+from adrec_cli.wording import command
 
 _VECTORS: Final = "vectors"
 _MOST_TEXT: Final = 2**20
@@ -108,7 +109,7 @@ def read_item_vectors(folder: Path) -> ItemVectors:
         StorageError: unreadable.
     """
     path = folder / ITEM_VECTORS_FILE
-    again = f"make it with: adrec encode {folder.name}"
+    again = f"make it with: {command('encode', folder.name)}"
     try:
         with open_tensors(path) as file:
             tensors, sha256 = file.load()

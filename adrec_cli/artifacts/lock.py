@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from adrec_cli.artifacts.atomic import remove_temporaries, storage_error
 from adrec_cli.errors import LockedError
+from adrec_cli.wording import option
 
 LOCK_FILE: Final = ".lock"
 _HOLDER_FILE: Final = ".lock.holder.json"
@@ -135,7 +136,7 @@ def _in_use(folder: Path, who: str, waiting: Waiting) -> LockedError:
     waited = f"; waited {waiting.seconds:g} seconds for it" if waiting.seconds else ""
     return LockedError(
         f"{folder} is in use by {who}{waited}",
-        hint="wait for it to end, with --wait where the command has it, or stop it, then run again",
+        hint=f"wait for it to end, with {option('wait')} where the command has it, or stop it, then run again",
     )
 
 

@@ -12,6 +12,7 @@ from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import MANIFEST_FILE
+from adrec_cli.wording import command
 
 MANIFEST_VERSION: Final = 2
 """Written since manifests remember how the data were read."""
@@ -78,8 +79,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_FILE
     name = folder.name
-    content = read_json_object(path, hint=f"make it with: adrec preprocess {name}")
-    again = f"make it anew with: adrec preprocess {name} --force"
+    content = read_json_object(path, hint=f"make it with: {command('preprocess', name)}")
+    again = f"make it anew with: {command('preprocess', name, force=True)}"
     version = content.get("format_version")
     if type(version) is not int or version not in READABLE_VERSIONS:
         raise ArtifactError(f"{path} has format version {version!r}, this adrec reads 1 and 2", hint=again)

@@ -13,6 +13,7 @@ from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, wr
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE, FORMAT_VERSION
+from adrec_cli.wording import command
 
 PROMOTED_FOLDER = "promoted"
 ITEMS_SUFFIX = ".items.parquet"
@@ -63,7 +64,7 @@ def read_current(folder: Path) -> Current | None:
         StorageError: unreadable.
     """
     path = folder / CURRENT_FILE
-    hint = "promote again with: adrec run NAME --force"
+    hint = f"promote again with: {command('run', folder.parent.name, force=True)}"
     try:
         if not path.exists():
             return None
@@ -185,15 +186,17 @@ def withdraw(folder: Path) -> Current:
     """
     current = read_current(folder)
     if current is None:
-        raise ArtifactError(f"nothing is promoted in {folder}", hint=f"adrec run {folder.parent.name}")
+        raise ArtifactError(f"nothing is promoted in {folder}", hint=command("run", folder.parent.name))
     if not current.earlier:
         raise ArtifactError(
-            f"{current.checkpoint} is the only generation in {folder}", hint="keep more with: adrec run --keep N"
+            f"{current.checkpoint} is the only generation in {folder}",
+            hint=f"keep more with: {command('run', folder.parent.name, keep='N')}",
         )
     before, *earlier = current.earlier
     if not (folder / before.checkpoint).is_file():
         raise ArtifactError(
-            f"{folder / before.checkpoint} does not exist", hint=f"train anew: adrec run {folder.parent.name} --force"
+            f"{folder / before.checkpoint} does not exist",
+            hint=f"train anew: {command('run', folder.parent.name, force=True)}",
         )
     restored = Current(
         **asdict(before),

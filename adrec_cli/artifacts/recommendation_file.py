@@ -20,6 +20,7 @@ from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.errors import StorageError, UsageError
 from adrec_cli.schema import USER_ID
+from adrec_cli.wording import option
 
 PARTS_SUFFIX = ".parts"
 FORMATS = ("parquet", "jsonl", "csv")
@@ -39,7 +40,8 @@ def format_of(path: Path, name: str | None) -> str:
     chosen = name or path.suffix.removeprefix(".")
     if chosen not in FORMATS:
         raise UsageError(
-            f"{path}: format {chosen!r} is unknown", hint=f"end its name in .{', .'.join(FORMATS)}, or give --format"
+            f"{path}: format {chosen!r} is unknown",
+            hint=f"end its name in .{', .'.join(FORMATS)}, or give {option('format')}",
         )
     return chosen
 
@@ -167,7 +169,7 @@ def unfinished(out: Path, key: str) -> Iterator[Parts]:
     """
     folder = out.with_name(f".{out.name}{PARTS_SUFFIX}")
     _require_own(folder)
-    with exclusive(folder, f"recommend --out {out.name}"):
+    with exclusive(folder, f"recommend {option('out', out.name)}"):
         if _key_in(folder) != key:
             _remove_own(folder, _PART)
             write_bytes(folder / _KEY_FILE, key.encode())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE, STATE_SUFFIX
+from adrec_cli.wording import command, option
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,19 @@ class Workspace:
         if name is None:
             if len(known) > 1:
                 raise UsageError(
-                    f"{self.root} holds several datasets: {', '.join(known)}", hint="say which one with --dataset NAME"
+                    f"{self.root} holds several datasets: {', '.join(known)}",
+                    hint=f"say which one with {option('dataset', 'NAME')}",
                 )
             if not known:
                 raise ArtifactError(
                     f"{self.root} holds no dataset",
-                    hint="make one with: adrec preprocess demo (or name another --workspace)",
+                    hint=f"make one with: {command('preprocess', 'demo')} (or name another {option('workspace')})",
                 )
             name = known[0]
         if name not in known:
             there = f"; there are: {', '.join(known)}" if known else ""
             raise ArtifactError(
-                f"dataset {name!r} is not in {self.root}{there}", hint=f"make it with: adrec preprocess {name}"
+                f"dataset {name!r} is not in {self.root}{there}", hint=f"make it with: {command('preprocess', name)}"
             )
         return self.root / name
 
@@ -76,7 +78,9 @@ class Workspace:
             raise ArtifactError(f"no checkpoint {file_name} in {self.root}", hint=f"there are: {there}")
         if len(found) > 1:
             listed = ", ".join(str(path) for path in found)
-            raise UsageError(f"{file_name} is ambiguous: {listed}", hint="give one of these paths, or --dataset NAME")
+            raise UsageError(
+                f"{file_name} is ambiguous: {listed}", hint=f"give one of these paths, or {option('dataset', 'NAME')}"
+            )
         return found[0]
 
     def checkpoints(self, dataset: str | None = None) -> list[Path]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from adrec_cli.errors import UsageError
 from adrec_cli.runtime import MOST_THREADS
+from adrec_cli.wording import option
 
 MOST_COUNT: Final = 2**31 - 1
 _MOST: Final[Mapping[str, int]] = MappingProxyType(
@@ -31,14 +32,13 @@ def require_bounded(values: Mapping[str, Any]) -> None:
         UsageError: naming the option and the bound.
     """
     for name, value in values.items():
-        flag = f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}"
         most = _MOST.get(name, MOST_COUNT)
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) > most:
-            raise UsageError(f"{flag} must be at most {most:,}, got {_shortened(value)}")
+            raise UsageError(f"{option(name)} must be at most {most:,}, got {_shortened(value)}")
         if name == "threads" and value is not None and value < 1:
-            raise UsageError(f"{flag} must be at least 1, got {value}")
+            raise UsageError(f"{option(name)} must be at least 1, got {value}")
         if isinstance(value, float) and not math.isfinite(value) and name not in _MAY_BE_INFINITE:
-            raise UsageError(f"{flag} must be a finite number, got {value}")
+            raise UsageError(f"{option(name)} must be a finite number, got {value}")
 
 
 def _shortened(number: int) -> str:

@@ -11,6 +11,7 @@ from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
 from adrec_cli.loading.trained import models_in, stage_checkpoints
 from adrec_cli.models.registry import BASELINE, MODELS, find_model, trained_names
 from adrec_cli.schema import CHECKPOINT_SUFFIX
+from adrec_cli.wording import command, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ def named_contenders(dataset: Dataset, names: Sequence[str], *, may_be_missing: 
         ArtifactError: not trained, damaged, or trained on other items.
     """
     if twice := next((name for name in names if list(names).count(name) > 1), None):
-        raise UsageError(f"--models names {twice} twice", hint="once is enough")
+        raise UsageError(f"{option('models')} names {twice} twice", hint="once is enough")
     return [_named(dataset, name, may_be_missing=may_be_missing) for name in names]
 
 
@@ -73,7 +74,7 @@ def all_contenders(dataset: Dataset) -> tuple[list[Contender], list[str]]:
         raise ArtifactError(
             f"{dataset.folder} has no trained model that can be compared"
             + "".join(f"; {reason}" for reason in left_out),
-            hint=f"train one with: adrec train {dataset.manifest.dataset}",
+            hint=f"train one with: {command('train', dataset.manifest.dataset)}",
         )
     return found, left_out
 
@@ -82,7 +83,9 @@ def _named(dataset: Dataset, name: str, *, may_be_missing: bool) -> Contender:
     model, slash, stage = name.partition("/")
     if model not in MODELS:
         known = [BASELINE, *trained_names()]
-        raise UsageError(f"unknown model {model!r} in --models", hint=f"one of: {', '.join(known)}; or MODEL/STAGE")
+        raise UsageError(
+            f"unknown model {model!r} in {option('models')}", hint=f"one of: {', '.join(known)}; or MODEL/STAGE"
+        )
     if slash and stage not in (stages := find_model(model).stages):
         raise UsageError(f"{model} has no stage {stage!r}", hint=f"one of: {', '.join(stages) or 'none'}")
     if model == BASELINE:
@@ -93,7 +96,7 @@ def _named(dataset: Dataset, name: str, *, may_be_missing: bool) -> Contender:
         if not may_be_missing:
             raise ArtifactError(
                 f"{name} is not trained on {dataset.manifest.dataset}",
-                hint=f"train it with: adrec train {dataset.manifest.dataset} --model {model}",
+                hint=f"train it with: {command('train', dataset.manifest.dataset, model=model)}",
             )
         return Contender(name=name, model=model, stage=stage or None, checkpoint=None)
     try:

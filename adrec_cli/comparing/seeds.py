@@ -20,6 +20,7 @@ from adrec_cli.experiments.stage import RunOptions, run_stage
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
 from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import SEED_FOLDER
+from adrec_cli.wording import option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ def train_with_seeds(
         on_event(SeedStarted(model=contender.name, seed=seed))
         folder = seed_folder(dataset, contender.model, seed)
         seeded = dataclasses.replace(base, training=dataclasses.replace(base.training, seed=seed))
-        with exclusive(folder, f"compare {dataset.manifest.dataset} --seeds {count}"):
+        with exclusive(folder, f"compare {dataset.manifest.dataset} {option('seeds', count)}"):
             found.append(_train(dataset, seeded, contender.stage, folder, options, stop, on_event))
     return found
 

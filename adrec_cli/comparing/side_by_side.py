@@ -14,6 +14,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.ranking.bootstrap import Values, bootstrap_intervals
 from adrec_cli.ranking.metrics import CUTOFFS, METRICS, metric_of_users
 from adrec_cli.ranking.significance import Difference, differences_to
+from adrec_cli.wording import option
 
 OURS = "adrec"
 """The model that others are baselines of."""
@@ -176,7 +177,7 @@ def _reference(measured: list[Measured], against: str | None) -> Measured | None
         named = [one for one in measured if one.name == against]
         if not named:
             there = ", ".join(one.name for one in measured)
-            raise UsageError(f"--against {against} is not compared", hint=f"one of: {there}")
+            raise UsageError(f"{option('against', against)} is not compared", hint=f"one of: {there}")
         return named[0]
     if len(measured) < 2:
         return None

@@ -7,6 +7,7 @@ import polars as pl
 
 from adrec_cli.content.state import Matrix, State, as_bytes, as_texts, require_shape
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 SEPARATOR = "|"
 """Between the values of one cell, as adrec writes lists of categories."""
@@ -25,7 +26,7 @@ def fit(columns: pl.DataFrame, most: int) -> State:
     if counts.is_empty():
         raise InputError(
             f"no item has a value in {', '.join(columns.columns)}",
-            hint="name other columns: --encoder categories=category",
+            hint=f"name other columns: {option('encoder')} categories=category",
         )
     counts = counts.sort("value")
     weights = 1.0 + np.log(columns.height / counts["len"].to_numpy())

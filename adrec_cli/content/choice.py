@@ -10,6 +10,7 @@ import polars as pl
 from adrec_cli.content.encoders import ENCODERS
 from adrec_cli.errors import InputError, UsageError, look_up
 from adrec_cli.schema import BRAND, CATEGORY, COUNT, ITEM_ID, ITEM_INDEX, PRICE, TITLE
+from adrec_cli.wording import option
 
 _NO_CONTENT = (ITEM_INDEX, ITEM_ID, COUNT)
 _KNOWN = {TITLE: "tfidf", CATEGORY: "categories", BRAND: "categories", PRICE: "numbers"}
@@ -50,7 +51,7 @@ def parse_choice(text: str, items: pl.DataFrame) -> Choice:
     if not found:
         raise InputError(
             f"no column of the items looks like one for {name}",
-            hint=f"name it: --encoder {name}=COLUMN; there are: {', '.join(content_columns(items)) or 'none'}",
+            hint=f"name it: {option('encoder', name)}=COLUMN; there are: {', '.join(content_columns(items)) or 'none'}",
         )
     return Choice(name=name, columns=found)
 

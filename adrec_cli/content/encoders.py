@@ -14,6 +14,7 @@ from adrec_cli.content import categories, given, numbers, static_words, tfidf
 from adrec_cli.content.one_thread import one_thread
 from adrec_cli.content.state import Matrix, State, require_arrays
 from adrec_cli.errors import ArtifactError, InputError, UsageError, look_up
+from adrec_cli.wording import command
 
 WIDTH = 128
 """Entries of a vector that an encoder gives at most unless it is told otherwise."""
@@ -143,7 +144,9 @@ def encode_items(encoders: Sequence[FittedEncoder], items: pl.DataFrame) -> npt.
     blocks = [encoder.encode(items) for encoder in encoders]
     for encoder, block in zip(encoders, blocks, strict=True):
         if not np.isfinite(block).all():
-            raise ArtifactError(f"encoder {encoder.name} gives values that are not finite", hint="adrec encode again")
+            raise ArtifactError(
+                f"encoder {encoder.name} gives values that are not finite", hint=f"make them again: {command('encode')}"
+            )
     return np.concatenate(blocks, axis=1).astype(np.float16)
 
 

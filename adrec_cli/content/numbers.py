@@ -7,6 +7,7 @@ import polars as pl
 
 from adrec_cli.content.state import Matrix, State, require_shape
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 QUANTILES = 16
 
@@ -60,7 +61,9 @@ def _edges(column: pl.Series, quantiles: int) -> Matrix:
     numbers = as_numbers(column).to_numpy()
     numbers = np.sort(numbers[~np.isnan(numbers)])
     if not len(numbers):
-        raise InputError(f"column {column.name!r} has no number", hint="name another column: --encoder numbers=price")
+        raise InputError(
+            f"column {column.name!r} has no number", hint=f"name another column: {option('encoder')} numbers=price"
+        )
     # Numbers that occur, so that no rounding decides on which side one falls.
     places = np.arange(1, quantiles) * len(numbers) // quantiles
     edges = np.unique(numbers[places])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from adrec_cli.artifacts.item_vectors import EncoderRecord
 from adrec_cli.content.encoders import FittedEncoder
 from adrec_cli.errors import AdrecError, ArtifactError
+from adrec_cli.wording import command
 
 
 def recorded(encoders: Sequence[FittedEncoder]) -> tuple[EncoderRecord, ...]:
@@ -30,7 +31,8 @@ def fitted_encoders(records: Sequence[EncoderRecord]) -> list[FittedEncoder]:
                 raise ValueError(f"{encoder.width} entries, {record.width} are said")
         except (AdrecError, ValueError) as error:
             raise ArtifactError(
-                f"the item vectors are damaged: encoder {record.name[:40]!r}: {error}", hint="adrec encode again"
+                f"the item vectors are damaged: encoder {record.name[:40]!r}: {error}",
+                hint=f"make them again: {command('encode')}",
             ) from error
         fitted.append(encoder)
     return fitted

@@ -17,6 +17,7 @@ import polars as pl
 from adrec_cli.content.state import Matrix, State, require_shape
 from adrec_cli.content.texts import joined_texts
 from adrec_cli.errors import ArtifactError, InputError, UsageError
+from adrec_cli.wording import command, option
 
 _AT_ONCE = 1_024
 
@@ -29,7 +30,8 @@ def fit(columns: pl.DataFrame, most: int) -> State:
     """
     if not any(joined_texts(columns)):
         raise InputError(
-            f"no item has a text in {', '.join(columns.columns)}", hint="name other columns: --encoder wordllama=title"
+            f"no item has a text in {', '.join(columns.columns)}",
+            hint=f"name other columns: {option('encoder')} wordllama=title",
         )
     # Trained so that the first entries are vectors by themselves.
     cut = min(most, _model().embedding.shape[1])
@@ -56,7 +58,7 @@ def encode(columns: pl.DataFrame, state: State) -> Matrix:
     if not np.array_equal(state["weights_sha256"], _weights_sha256()):
         raise ArtifactError(
             "wordllama has other vectors than those the items were encoded with",
-            hint="encode again, and train on what comes out: adrec encode DATASET",
+            hint=f"encode again, and train on what comes out: {command('encode')}",
         )
     model, cut = _model(), int(state["cut"][0])
     texts = joined_texts(columns)

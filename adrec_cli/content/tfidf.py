@@ -14,6 +14,7 @@ import polars as pl
 from adrec_cli.content.state import Matrix, State, as_bytes, as_texts, require_shape
 from adrec_cli.content.texts import joined_texts, words_and_runs
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.wording import option
 
 MOST_TERMS = 50_000
 _FEW_ITEMS = 50
@@ -74,7 +75,9 @@ def _rare_terms(texts: Sequence[str], columns: Sequence[str]) -> tuple[list[str]
             # No text, or no term in enough of them.
             continue
         return counted.get_feature_names_out().tolist(), counted.idf_
-    raise InputError(f"no item has a text in {', '.join(columns)}", hint="name other columns: --encoder tfidf=title")
+    raise InputError(
+        f"no item has a text in {', '.join(columns)}", hint=f"name other columns: {option('encoder')} tfidf=title"
+    )
 
 
 def _vectorizer(terms: Sequence[str], idf: Matrix) -> Any:

@@ -12,6 +12,7 @@ from adrec_cli.data.pending import Pending, hold_back
 from adrec_cli.data.reading.times import moment_text
 from adrec_cli.data.splits import Bounds, Split, leave_one_out, split_as_given, split_by_time
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.wording import option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,9 @@ def make_cut(interactions: Interactions, settings: Settings, removed: list[Filte
     read = len(interactions) + sum(applied.interactions for applied in removed)
     split = settings.split or ("given" if interactions.part is not None else "leave-one-out")
     if split == "given" and interactions.part is None:
-        raise UsageError("--split given needs a source that is split: train, valid and test", hint="leave it out")
+        raise UsageError(
+            f"{option('split', 'given')} needs a source that is split: train, valid and test", hint="leave it out"
+        )
     if split != "given":
         interactions = interactions.without_parts()
     interactions, removed = sort_in_time(interactions, settings.ties), list(removed)
@@ -103,7 +106,10 @@ def _split(interactions: Interactions, split: Split, moments: dict[str, int]) ->
 def _resolve_moments(interactions: Interactions, settings: Settings) -> dict[str, int]:
     """Return where validation and test begin, in microseconds; relative moments lie before the newest event kept."""
     if settings.valid_from is None or settings.test_from is None:
-        raise UsageError("--split time needs --valid-from and --test-from", hint="for example 2014-01-01, or -14d")
+        raise UsageError(
+            f"{option('split', 'time')} needs {option('valid_from')} and {option('test_from')}",
+            hint="for example 2014-01-01, or -14d",
+        )
     newest = int(interactions.time.max())
     check_order(settings.valid_from, settings.test_from, newest)
     moments = {"valid_from": settings.valid_from, "test_from": settings.test_from}
@@ -112,14 +118,10 @@ def _resolve_moments(interactions: Interactions, settings: Settings) -> dict[str
 
 def _nothing_left(read: int, removed: list[FilterApplied], settings: Settings) -> InputError:
     parts = ", ".join(f"{applied.name} removed {applied.interactions:,}" for applied in removed)
-    set_filters = {
-        "--min-rating": settings.min_rating,
-        "--min-user-interactions": settings.min_user_interactions,
-        "--min-item-interactions": settings.min_item_interactions,
-    }
-    filters = ", ".join(f"{option} {value}" for option, value in set_filters.items() if value)
+    keys = ("min_rating", "min_user_interactions", "min_item_interactions")
+    filters = ", ".join(option(key, value) for key in keys if (value := getattr(settings, key)))
     most = max(removed, key=lambda applied: applied.interactions)
-    hint = f"lower the filters: {filters}" if filters else "look at the source with --dry-run"
+    hint = f"lower the filters: {filters}" if filters else f"look at the source with {option('dry_run')}"
     if most.name == "bad_rows":
-        hint = "say --on-bad-row error to see what is wrong with the first row and where it stands"
+        hint = f"say {option('on_bad_row', 'error')} to see what is wrong with the first row and where it stands"
     return InputError(f"nothing is left of {read:,} interactions: {parts}", hint=hint)

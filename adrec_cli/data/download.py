@@ -20,6 +20,7 @@ from adrec_cli.artifacts.atomic import replacing, storage_error
 from adrec_cli.data.pins import Pin
 from adrec_cli.data.reading.read_limits import UNLIMITED_BY_HAND
 from adrec_cli.errors import InputError, StorageError, UsageError
+from adrec_cli.wording import option
 
 MOST_UNASKED_BYTES: Final = 100_000_000
 """Nothing larger is downloaded before the user has agreed to it."""
@@ -96,7 +97,8 @@ def download(url: str, target: Path, *, expected: Expectation, on_event: Callabl
         part.unlink(missing_ok=True)
         raise InputError(
             f"{url} gave {error}",
-            hint="the source changed or the transfer was damaged; try again, or use --raw with a file you trust",
+            hint="the source changed or the transfer was damaged; try again, "
+            f"or use {option('raw')} with a file you trust",
         ) from error
     except _NETWORK_ERRORS as error:
         reason = getattr(error, "reason", None) or str(error) or type(error).__name__
@@ -104,7 +106,7 @@ def download(url: str, target: Path, *, expected: Expectation, on_event: Callabl
             error.close()
         raise InputError(
             f"could not fetch {url}: {reason}",
-            hint=f"fetch it on a machine with network access, put it into a folder and name that with --raw "
+            hint=f"fetch it on a machine with network access, put it into a folder and name that with {option('raw')} "
             f"(as {target.name}); what has arrived so far is kept and continued",
         ) from error
     except OSError as error:
@@ -249,7 +251,7 @@ def _require_agreed(part: Path, size: int, expected: Expectation) -> None:
         raise UsageError(
             f"{part.stem} has {size / 1e6:,.0f} MB or more, and nothing above {MOST_UNASKED_BYTES / 1e6:.0f} MB is "
             "downloaded unasked",
-            hint="to download it, add --yes",
+            hint=f"to download it, add {option('yes', True)}",
         )
 
 

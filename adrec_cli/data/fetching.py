@@ -14,6 +14,7 @@ from adrec_cli.data.datasets import DatasetSpec, ItemFile, SourceFiles
 from adrec_cli.data.download import MOST_UNASKED_BYTES, Expectation, download, extract_member
 from adrec_cli.data.pins import Download, Pin
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.wording import option
 
 ANY_DOWNLOAD: Final = "any"
 
@@ -154,7 +155,8 @@ def _pin(wanted: Download, fetching: Fetching) -> Pin:
         raise InputError(
             f"{wanted.urls[0]} would be downloaded, but what it must contain is not known: the data set names no "
             "SHA-256",
-            hint="fetch it yourself and name its folder with --raw, or say --download-sha256 HASH, or any to take what "
+            hint=f"fetch it yourself and name its folder with {option('raw')}, "
+            f"or say {option('download_sha256', 'HASH')}, or any to take what "
             "comes",
         )
     return Pin(sha256="" if fetching.sha256 == ANY_DOWNLOAD else fetching.sha256, bytes=wanted.bytes)
@@ -187,7 +189,7 @@ def _announce(
     if sum(sizes) > MOST_UNASKED_BYTES and not fetching.large:
         raise UsageError(
             f"{spec.name} would download {sum(sizes) / 1e6:,.0f} MB from {host} (licence: {spec.licence})",
-            hint="to download it, add --yes",
+            hint=f"to download it, add {option('yes', True)}",
         )
     for one in missing:
         _pin(one, fetching)

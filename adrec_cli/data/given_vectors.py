@@ -19,6 +19,7 @@ from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.ids import known_form
 from adrec_cli.errors import InputError, StorageError
 from adrec_cli.schema import ITEM_ID
+from adrec_cli.wording import option
 
 MOST_WIDTH: Final = 4_096
 _ID_NAMES: Final = (ITEM_ID, "id", "ids", "item", "asin", "sku", "product_id")
@@ -57,7 +58,7 @@ def read_given_vectors(path: Path, item_ids: pl.Series) -> GivenVectors:
         StorageError: unreadable.
     """
     if not path.is_file():
-        raise InputError(f"{path} does not exist", hint="check --vectors")
+        raise InputError(f"{path} does not exist", hint=f"check {option('vectors')}")
     require_regular_file(path)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:

@@ -15,6 +15,7 @@ from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.times import moment_text
 from adrec_cli.data.updating import Existing
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 NINE_IN_TEN: Final = 0.9
 FEWEST_IDS: Final = 5
@@ -56,7 +57,7 @@ def hold_against(existing: Existing | None, new: Interactions, report: ReadRepor
         raise InputError(
             f"what would be added to {existing.manifest.dataset} is not plausible: "
             f"{'; '.join([*doubts, *filter(None, [future])])}",
-            hint="look at it with --dry-run; if it is right, leave --strict out",
+            hint=f"look at it with {option('dry_run')}; if it is right, leave {option('strict')} out",
         )
 
 

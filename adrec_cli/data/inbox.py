@@ -20,6 +20,7 @@ from adrec_cli.data.named_datasets import dataset_names
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.errors import GrowingFileError, InputError, StorageError, UsageError
 from adrec_cli.schema import MANIFEST_FILE
+from adrec_cli.wording import command, option
 
 SETTLING_SECONDS = 1.0
 """Time between the two looks that show whether a file still grows."""
@@ -130,24 +131,27 @@ def inbox_dataset(source: str, options: PreprocessOptions, workspace: Path) -> s
     Raises:
         UsageError: the source names none, or options say otherwise.
     """
-    for option in ("update", "name", "variant"):
-        if getattr(options, option) is not None:
+    for key in ("update", "name", "variant"):
+        if getattr(options, key) is not None:
             raise UsageError(
-                f"with --inbox the data set is named first, so --{option} has nothing to say",
-                hint=f"leave --{option} out",
+                f"with {option('inbox')} the data set is named first, so {option(key)} has nothing to say",
+                hint=f"leave {option(key)} out",
             )
     if not re.fullmatch(DATASET_NAME, source):
         raise UsageError(
-            f"--inbox needs the name of a data set, got {source}", hint="such as: adrec run shop --inbox DIR"
+            f"{option('inbox')} needs the name of a data set, got {source}",
+            hint=f"such as: {command('run', 'shop', inbox='DIR')}",
         )
     if (workspace / source / MANIFEST_FILE).is_file():
         return source
     if source in dataset_names():
         raise UsageError(
-            f"{workspace} holds no {source} to add files to", hint=f"make it first: adrec preprocess {source}"
+            f"{workspace} holds no {source} to add files to", hint=f"make it first: {command('preprocess', source)}"
         )
     if Path(source).is_file():
-        raise UsageError(f"--inbox needs the name of a data set, {source} is a file", hint="name the data set alone")
+        raise UsageError(
+            f"{option('inbox')} needs the name of a data set, {source} is a file", hint="name the data set alone"
+        )
     return source
 
 
@@ -164,7 +168,7 @@ def require_dataset(folder: Path, inbox: Inbox, result: InboxResult) -> None:
     why = f"no file of {inbox.folder} could make it: {reasons[0]}" if reasons else f"{inbox.folder} holds no file"
     raise InputError(
         f"there is no data set {folder.name} in {folder.parent} yet, and {why}",
-        hint=f"put its first file into {inbox.folder}, or make it: adrec preprocess FILE --name {folder.name}",
+        hint=f"put its first file into {inbox.folder}, or make it: {command('preprocess', 'FILE', name=folder.name)}",
     )
 
 
@@ -236,7 +240,7 @@ class _Work:
             if self.is_taken(sha256):
                 self.known(path)
             elif sha256 in withdrawn and not self.inbox.retake:
-                self.leave(path, "withdrawn by `adrec rollback --data`; --retake takes it again")
+                self.leave(path, f"withdrawn by {command('rollback', data=True)}; {option('retake')} takes it again")
             elif path.name.endswith(_UNFINISHED):
                 self.leave(path, "its name says that it is still being written")
             else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from adrec_cli.schema import (
     USER_ID,
     VALID_END,
 )
+from adrec_cli.wording import command, option
 
 PARTS: Final = ("train", "valid", "test")
 _PART, _TIME = "part", "timestamp"
@@ -82,7 +82,9 @@ def write_rectools(data: Exchanged, out: Path) -> Written:
     """Write RecTools's interactions, a CSV per part: user_id, item_id, weight, datetime in UTC; and items.csv."""
     _refuse_breaks(data)
     if not data.timed:
-        raise InputError(f"{data.name} has no times, which RecTools needs", hint="--to csv, recbole or s3rec")
+        raise InputError(
+            f"{data.name} has no times, which RecTools needs", hint=f"{option('to', 'csv')}, recbole or s3rec"
+        )
     moment = pl.col(_TIME).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S.%6f").alias("datetime")
     events = data.events().select(USER_ID, ITEM_ID, pl.lit(1).alias("weight"), moment, _PART)
     files = _write_parts(data, events, out, "{part}.csv", separator=",")
@@ -130,9 +132,16 @@ def write_s3rec(data: Exchanged, out: Path) -> Written:
     files.append(_write_table(numbered.select("number", USER_ID), out / f"{data.name}_users.csv", separator=","))
     items = data.items.select(pl.col(ITEM_INDEX).alias("number"), ITEM_ID)
     files.append(_write_table(items, out / f"{data.name}_items.csv", separator=","))
-    words = ["adrec", "preprocess", str(files[0]), "--name", f"{data.name}-s3rec", "--items", str(files[1])]
-    # Lines of one length might be a table.
-    return Written(files=tuple(files), command=shlex.join([*words, "--separator", "sequences", "--duplicates", "keep"]))
+    again = command(
+        "preprocess",
+        files[0],
+        name=f"{data.name}-s3rec",
+        items=files[1],
+        # Lines of one length might be a table.
+        separator="sequences",
+        duplicates="keep",
+    )
+    return Written(files=tuple(files), command=again)
 
 
 FORMS: Final[dict[str, Callable[[Exchanged, Path], Written]]] = {
@@ -150,7 +159,7 @@ def _write_parts(data: Exchanged, events: pl.DataFrame, out: Path, name: str, *,
         if rows.is_empty():
             raise InputError(
                 f"{data.name} has no event in {part}, and a file without rows would not be read again",
-                hint=f"split it so that there are some: adrec preprocess {data.name} --split leave-one-out",
+                hint=f"split it so that there are some: {command('preprocess', data.name, split='leave-one-out')}",
             )
     return [
         _write_table(rows, out / name.format(part=part), separator=separator)
@@ -201,7 +210,7 @@ def _refuse_breaks(data: Exchanged) -> None:
         if len(broken):
             raise InputError(
                 f"{data.name}: the id {broken[0]!r} has a tab or a line break, which these forms cannot hold",
-                hint="--to s3rec writes numbers in place of ids",
+                hint=f"{option('to', 's3rec')} writes numbers in place of ids",
             )
 
 
@@ -217,7 +226,7 @@ def _require_leave_one_out(data: Exchanged) -> None:
         raise InputError(
             f"{data.name} is not split by leaving one out (user {other[USER_ID][0]!r} is not), which is what S3-Rec's "
             "form stands for",
-            hint="--to csv, recbole or rectools",
+            hint=f"{option('to', 'csv')}, recbole or rectools",
         )
 
 
@@ -232,8 +241,13 @@ def _command(
 ) -> str:
     """Return the command that reads the parts again as they are."""
     # The columns are called as customary: one that is asked for might hold lists, and `a|b` be two items.
-    words = ["adrec", "preprocess", str(out), "--name", f"{data.name}-again", "--duplicates", "keep"]
-    words += [word for path in items for word in ("--items", str(path))]
-    if data.timed:
-        words += ["--timestamp-column", time, *(["--timestamp-unit", unit] if unit else ["--timestamp-format", form])]
-    return shlex.join([*words, *(["--keep-blanks"] if data.keep_blanks else [])])
+    timed = {"timestamp_column": time, "timestamp_unit": unit or None, "timestamp_format": form or None}
+    return command(
+        "preprocess",
+        out,
+        name=f"{data.name}-again",
+        duplicates="keep",
+        items=list(items),
+        **(timed if data.timed else {}),
+        keep_blanks=data.keep_blanks or None,
+    )

@@ -7,6 +7,7 @@ from typing import Final
 
 from adrec_cli.data.reading.times import parse_moment
 from adrec_cli.errors import UsageError
+from adrec_cli.wording import option
 
 Moment = int | str
 """Microseconds since the epoch, or text such as "-14d": so long before the newest event."""
@@ -15,12 +16,12 @@ _HOURS: Final = {"h": 1, "d": 24, "w": 7 * 24}
 _RELATIVE: Final = re.compile(r"-(\d{1,6})([hdw])")
 
 
-def read_moment(text: str, option: str, zone: str) -> Moment:
+def read_moment(text: str, key: str, zone: str) -> Moment:
     """Return the moment that an option gives.
 
     Args:
         text: an ISO date or time, or -14d, -2w, -12h.
-        option: its name, for messages.
+        key: of the option, for messages.
         zone: IANA name, of moments that say none.
 
     Raises:
@@ -29,8 +30,8 @@ def read_moment(text: str, option: str, zone: str) -> Moment:
     if _RELATIVE.fullmatch(text):
         return text
     if text.startswith("-"):
-        raise UsageError(f"{option}: {text!r} is no moment", hint="hours, days or weeks: -12h, -14d, -2w")
-    return parse_moment(text, option, zone)
+        raise UsageError(f"{option(key)}: {text!r} is no moment", hint="hours, days or weeks: -12h, -14d, -2w")
+    return parse_moment(text, option(key), zone)
 
 
 def resolve_moment(moment: Moment, newest: int) -> int:
@@ -57,4 +58,6 @@ def check_order(valid_from: Moment, test_from: Moment, newest: int | None = None
     if isinstance(valid_from, str) != isinstance(test_from, str) and newest is None:
         return
     if resolve_moment(valid_from, newest or 0) > resolve_moment(test_from, newest or 0):
-        raise UsageError("--valid-from lies after --test-from", hint="validation comes before test")
+        raise UsageError(
+            f"{option('valid_from')} lies after {option('test_from')}", hint="validation comes before test"
+        )

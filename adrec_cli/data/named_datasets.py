@@ -20,6 +20,7 @@ from adrec_cli.data.datasets import DatasetSpec
 from adrec_cli.data.own_folders import OWN_DATASETS_VARIABLE, download_folder, former_folder, own_datasets_folder
 from adrec_cli.data.toml_tables import build
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.wording import command
 
 _ENDING: Final = ".toml"
 _BY: Final = ".by-"
@@ -149,7 +150,7 @@ def read_dataset_spec(path: Path, value: str | None = None) -> DatasetSpec:
     if value is None or value not in known.values:
         raise UsageError(
             f"{name} has no {parameter} {value!r}" if value else f"{name} is many data sets, one per {parameter}",
-            hint=f"for example {name}:{next(iter(known.values))}; all are told by: adrec datasets show {name}",
+            hint=f"for example {name}:{next(iter(known.values))}; all are told by: {command('datasets show', name)}",
         )
     texts = {parameter: value, **known.values[value]}
     return replace(_build(path, {**_fill(content, texts), "name": f"{name}-{value}"}), parameter=None)

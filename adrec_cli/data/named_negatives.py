@@ -12,6 +12,7 @@ from adrec_cli.data.named_datasets import is_named, load_dataset_spec
 from adrec_cli.data.own_folders import download_folder, former_folder
 from adrec_cli.data.raw_files import Places
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.wording import option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,10 @@ def find_negatives(
     dataset, _, part = text.rpartition(":")
     spec = load_dataset_spec(dataset)
     if part not in spec.negatives:
-        known = ", ".join(f"{dataset}:{name}" for name in spec.negatives) or "none: draw some, as in --negatives 99"
+        known = (
+            ", ".join(f"{dataset}:{name}" for name in spec.negatives)
+            or f"none: draw some, as in {option('negatives', '99')}"
+        )
         raise UsageError(f"{dataset} has no published negatives called {part!r}", hint=f"it has {known}")
     places = Places(
         raw=raw, cache=download_folder(dataset, workspace), former=former_folder(dataset, workspace)
@@ -91,7 +95,7 @@ def _find(
     looked = ", ".join(str(folder) for folder in (*places.given(spec.name), places.cache))
     raise InputError(
         f"no negatives of {spec.name} found in {looked}, expected {' or '.join(names)}",
-        hint="name the folder with --raw, or fetch them with the network",
+        hint=f"name the folder with {option('raw')}, or fetch them with the network",
     )
 
 

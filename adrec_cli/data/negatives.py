@@ -14,6 +14,7 @@ from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.ids import known_form
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID, ITEM_INDEX, NEGATIVES, USER_ID
+from adrec_cli.wording import option
 
 
 def read_negatives(
@@ -45,7 +46,8 @@ def read_negatives(
         if index_of.get(file_target) != target:
             raise InputError(
                 f"{path}: the target of user {user_id!r} is {file_target!r} there, another item in this dataset",
-                hint="preprocess with the same split and order of ties as the file (for ReChorus: --ties item)",
+                hint="preprocess with the same split and order of ties as the file (for ReChorus: "
+                f"{option('ties', 'item')})",
             )
         negatives.append([_index(index_of, item, path, user_id) for item in candidates])
     lengths = {len(candidates) for candidates in negatives}
@@ -84,7 +86,7 @@ def _read(path: Path) -> pl.DataFrame:
     """Return columns user_id, item_id as text and neg_items as lists of text."""
     require_regular_file(path)
     if not path.is_file():
-        raise InputError(f"negatives file {path} does not exist", hint="check --negatives")
+        raise InputError(f"negatives file {path} does not exist", hint=f"check {option('negatives')}")
     try:
         if path.suffix == ".parquet":
             table = pl.read_parquet(literal(path))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from adrec_cli.data.datasets import Filters, SourceFiles
@@ -22,8 +22,16 @@ from adrec_cli.data.reading.times import TIME_UNITS, TimeUnit
 from adrec_cli.data.reading.where import parse_condition
 from adrec_cli.data.splits import SPLITS, Split
 from adrec_cli.errors import UsageError
+from adrec_cli.wording import command, option
 
 BAD_ROW_POLICIES: Final[tuple[BadRowPolicy, ...]] = ("error", "skip")
+_CLOSED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "ties": TIES, "duplicates": DUPLICATES, "split": SPLITS, "timestamp_unit": TIME_UNITS,
+        "on_bad_row": BAD_ROW_POLICIES,
+    }
+)  # fmt: skip
+"""What options with a closed set of values may be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,38 +121,41 @@ class PreprocessOptions:
 
     def __post_init__(self) -> None:
         _ = self.limits
-        _one_of("--ties", self.ties, TIES)
-        _one_of("--duplicates", self.duplicates, DUPLICATES)
-        _one_of("--split", self.split, SPLITS)
-        _one_of("--timestamp-unit", self.timestamp_unit, TIME_UNITS)
+        for key, known in _CLOSED.items():
+            _one_of(key, getattr(self, key), known)
         if self.timestamp_format is not None:
             check_format(self.timestamp_format)
             unit = EPOCH_FORMATS.get(self.timestamp_format)
             if self.timestamp_unit not in (None, unit):
                 raise UsageError(
-                    f"--timestamp-unit {self.timestamp_unit} and --timestamp-format {self.timestamp_format} exclude "
+                    f"{option('timestamp_unit', self.timestamp_unit)} and "
+                    f"{option('timestamp_format', self.timestamp_format)} exclude "
                     "each other",
                     hint="leave one out",
                 )
         if self.on is not None and self.join is None and self.update is None:
-            raise UsageError("--on says what --join is joined on", hint="give that too: --join FILE")
+            raise UsageError(
+                f"{option('on')} says what {option('join')} is joined on",
+                hint=f"give that too: {option('join', 'FILE')}",
+            )
         if self.timezone is not None:
             check_zone(self.timezone)
-        _one_of("--on-bad-row", self.on_bad_row, BAD_ROW_POLICIES)
         for condition in filter(None, self.where or ()):
             parse_condition(condition)
         if self.download_sha256 is not None and not re.fullmatch("any|[0-9a-f]{64}", self.download_sha256):
             raise UsageError(
-                f"--download-sha256 {self.download_sha256!r} is no SHA-256", hint="64 digits 0-9 and a-f, or: any"
+                f"{option('download_sha256', self.download_sha256)} is no SHA-256",
+                hint="64 digits 0-9 and a-f, or: any",
             )
         counts = ("min_interactions", "min_user_interactions", "min_item_interactions", "max_length", "keep_data")
-        for option in counts:
-            value = getattr(self, option)
+        for key in counts:
+            value = getattr(self, key)
             if value is not None and value < 0:
-                raise UsageError(f"--{option.replace('_', '-')} {value} is negative", hint="0 turns it off")
+                raise UsageError(f"{option(key, value)} is negative", hint="0 turns it off")
         if self.max_length in (1, 2):
             raise UsageError(
-                f"--max-length {self.max_length} leaves no training event", hint="keep at least 3, or 0 for all"
+                f"{option('max_length', self.max_length)} leaves no training event",
+                hint="keep at least 3, or 0 for all",
             )
 
     def changes_the_cut(self) -> bool:
@@ -158,7 +169,7 @@ class PreprocessOptions:
             "max_length",
             "duplicates",
         )
-        return any(getattr(self, option) is not None for option in cut) or self.update is not None
+        return any(getattr(self, key) is not None for key in cut) or self.update is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,14 +241,20 @@ def settle(
     timezone = options.timezone or before.get("timezone")
     for name in moments:
         if (asked := getattr(options, name)) is not None:
-            moments[name] = read_moment(asked, f"--{name.replace('_', '-')}", timezone or UTC_ZONE)
+            moments[name] = read_moment(asked, name, timezone or UTC_ZONE)
     valid_from, test_from = moments["valid_from"], moments["test_from"]
     if split == "time":
         if valid_from is None or test_from is None:
-            raise UsageError("--split time needs --valid-from and --test-from", hint="for example 2014-01-01, or -14d")
+            raise UsageError(
+                f"{option('split', 'time')} needs {option('valid_from')} and {option('test_from')}",
+                hint="for example 2014-01-01, or -14d",
+            )
         check_order(valid_from, test_from)
     elif valid_from is not None or test_from is not None:
-        raise UsageError("--valid-from and --test-from belong to --split time", hint="add --split time")
+        raise UsageError(
+            f"{option('valid_from')} and {option('test_from')} belong to {option('split', 'time')}",
+            hint=f"add {option('split', 'time')}",
+        )
     return Settings(
         variant=options.variant,
         user_column=options.user_column or before.get("user_column") or (form and form.user) or None,
@@ -279,19 +296,12 @@ def settle(
 
 def spell_command(source: str, options: PreprocessOptions) -> str:
     """Return the command that was typed, without its columns, so that a hint can complete it."""
-    words = ["adrec", "preprocess", source]
-    for entry in dataclasses.fields(PreprocessOptions):
-        value = getattr(options, entry.name)
-        if value is None or value == entry.default or entry.name.endswith("_column"):
-            continue
-        flag = f"--{entry.name.replace('_', '-')}"
-        if isinstance(value, bool):
-            words.append(flag if value else f"--no-{flag[2:]}")
-        elif isinstance(value, (list, tuple)):
-            words += [word for one in value for word in (flag, str(one))]
-        else:
-            words += [flag, str(value)]
-    return shlex.join(words)
+    typed = {
+        entry.name: getattr(options, entry.name)
+        for entry in dataclasses.fields(PreprocessOptions)
+        if not entry.name.endswith("_column") and getattr(options, entry.name) != entry.default
+    }
+    return command("preprocess", source, **typed)
 
 
 def _unit(options: PreprocessOptions, before: Mapping[str, Any], form: SourceFiles | None) -> TimeUnit | None:
@@ -313,6 +323,6 @@ def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _one_of(option: str, value: str | None, allowed: tuple[str, ...]) -> None:
+def _one_of(key: str, value: str | None, allowed: tuple[str, ...]) -> None:
     if value is not None and value not in allowed:
-        raise UsageError(f"{option} {value!r} is unknown", hint=f"one of: {', '.join(allowed)}")
+        raise UsageError(f"{option(key, value)} is unknown", hint=f"one of: {', '.join(allowed)}")

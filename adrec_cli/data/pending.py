@@ -37,6 +37,7 @@ from adrec_cli.data.coding import union_ids
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import ITEM_ID, PENDING_FILE, POSITION, TIMESTAMP, USER_ID
+from adrec_cli.wording import command
 
 PENDING_VERSION: Final = 1
 _VERSION_KEY: Final = b"adrec.pending_version"
@@ -154,7 +155,7 @@ def read_pending(path: Path) -> Pending:
     Raises:
         ArtifactError: it is not of this format.
     """
-    again = f"make it anew with: adrec preprocess {path.parent.name} --force"
+    again = f"make it anew with: {command('preprocess', path.parent.name, force=True)}"
     try:
         table = pq.read_table(path, read_dictionary=[USER_ID, ITEM_ID]).combine_chunks()
     except (pa.ArrowException, OSError) as error:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import Final
 
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.reading.read_report import ReadReport
+from adrec_cli.wording import option
 
 FEWEST_USERS: Final = 20
 MOST_SHARE: Final = 0.1
@@ -35,8 +35,8 @@ def warn_of_placeholder(interactions: Interactions, report: ReadReport) -> list[
     sentence = f"user {user!r} has {most:,} of {len(interactions):,} interactions, others {others:,.1f} on average"
     if isinstance(column, list) or '"' in column + user:
         return [f"{sentence}: does it stand for nobody?"]
-    condition = shlex.quote(f"{_quoted(column)} != {_quoted(user)}")
-    return [f"{sentence}: if it stands for nobody, leave it out with --where {condition}"]
+    condition = f"{_quoted(column)} != {_quoted(user)}"
+    return [f"{sentence}: if it stands for nobody, leave it out with {option('where', condition)}"]
 
 
 def _quoted(text: str) -> str:

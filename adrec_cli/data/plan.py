@@ -23,6 +23,7 @@ from adrec_cli.data.reading.remembered import Remembered
 from adrec_cli.data.reading.roles import Column
 from adrec_cli.data.reading.steady_files import SteadyFile, look_at
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.wording import option
 
 _PARTS: Final = {"train": 0, "valid": 1, "val": 1, "validation": 1, "dev": 1, "test": 2}
 _ENDINGS: Final = re.compile(
@@ -111,18 +112,21 @@ def make_plan(
     Raises:
         InputError: files are missing. UsageError: options are wrong. StorageError: downloads cannot be kept.
     """
-    command = spell_command(source, options)
+    typed = spell_command(source, options)
     remembered = None if remembered is None else remembered.without(vars(options))
     if is_named(source):
         spec = load_dataset_spec(source)
         found, item = _find_named(spec, places_of(spec, raw, workspace), options, fetch, on_event)
         plan = _plan_named(spec, found, item, options, inherited)
         join, notes = find_join(options.join, plan.settings, remembered, plan.paths)
-        return replace(plan, remembered=remembered, command=command, join=join, notes=(*plan.notes, *notes))
+        return replace(plan, remembered=remembered, command=typed, join=join, notes=(*plan.notes, *notes))
     if options.items_column is not None and options.items is None:
-        raise UsageError("--items-column names a column of the item file", hint="give that too: --items FILE")
+        raise UsageError(
+            f"{option('items_column')} names a column of the item file",
+            hint=f"give that too: {option('items', 'FILE')}",
+        )
     if options.variant is not None:
-        raise UsageError(f"{source} is no named data set, so it has no variants", hint="leave --variant out")
+        raise UsageError(f"{source} is no named data set, so it has no variants", hint=f"leave {option('variant')} out")
     paths = tuple(expand_path(source))
     name, notes = _own_name(source, options.name)
     item, item_notes = _own_item_file(options, remembered, paths)
@@ -141,7 +145,7 @@ def make_plan(
         expected=None,
         join=join,
         remembered=remembered,
-        command=command,
+        command=typed,
         limits=options.limits,
     )
 
@@ -191,7 +195,10 @@ def find_join(
     if settings.join is None:
         return None, ()
     if settings.on is None:
-        raise UsageError(f"--join {settings.join} needs the column both files have", hint="for example: --on order_id")
+        raise UsageError(
+            f"{option('join', settings.join)} needs the column both files have",
+            hint=f"for example: {option('on', 'order_id')}",
+        )
     if given is not None:
         return JoinSource(path=given, on=settings.on), ()
     beside = paths[0].parent / settings.join
@@ -199,7 +206,7 @@ def find_join(
     if not beside.is_file():
         raise InputError(
             f"{name} was read with {settings.join} joined to its events, which is not beside {paths[0]}",
-            hint="give the file with the new rows: --join FILE",
+            hint=f"give the file with the new rows: {option('join', 'FILE')}",
         )
     note = f"{beside} is joined to the events, as {settings.join} was before"
     return JoinSource(path=beside, on=settings.on), (note,)
@@ -241,7 +248,9 @@ def check_name(name: str) -> str:
         UsageError: it cannot.
     """
     if not re.fullmatch(DATASET_NAME, name):
-        raise UsageError(f"{name!r} cannot name a data set", hint="use letters, digits, '-', '_' and '.': --name shop")
+        raise UsageError(
+            f"{name!r} cannot name a data set", hint=f"use letters, digits, '-', '_' and '.': {option('name', 'shop')}"
+        )
     return name
 
 
@@ -335,11 +344,13 @@ def _own_name(source: str, asked: str | None) -> tuple[str, tuple[str, ...]]:
     """Return the name for files of the user, which is never that of a named data set, and a note if it changed."""
     if asked is not None:
         if asked in dataset_names():
-            raise UsageError(f"{asked!r} is a named data set already", hint=f"take another: --name my-{asked}")
+            raise UsageError(
+                f"{asked!r} is a named data set already", hint=f"take another: {option('name', f'my-{asked}')}"
+            )
         return check_name(asked), ()
     name = _default_name(source)
     if name in dataset_names():
-        return f"my-{name}", (f"named my-{name}, because {name} is a named data set; choose with --name",)
+        return f"my-{name}", (f"named my-{name}, because {name} is a named data set; choose with {option('name')}",)
     return check_name(name), ()
 
 

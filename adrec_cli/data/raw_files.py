@@ -13,6 +13,7 @@ from adrec_cli.data.download import extract_member
 from adrec_cli.data.fetching import Fetching, fetch_form
 from adrec_cli.data.reading.foreign_files import refuse_table_folder
 from adrec_cli.errors import InputError
+from adrec_cli.wording import command, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,9 @@ def find_source(
         StorageError: the cache cannot be written.
     """
     if places.raw is not None and not places.raw.is_dir():
-        raise InputError(f"{places.raw} is not a folder", hint="give an existing folder with --raw or ADREC_RAW")
+        raise InputError(
+            f"{places.raw} is not a folder", hint=f"give an existing folder with {option('raw')} or ADREC_RAW"
+        )
     for folder in places.given(spec.name):
         for form in spec.sources:
             if paths := _all_files(folder, form.files):
@@ -143,7 +146,7 @@ def expand_path(text: str) -> list[Path]:
                 refuse_table_folder(folder)
             return files
         raise InputError(f"{text} matches no file", hint="put the pattern in quotes and check the folder")
-    raise InputError(f"{text} is neither a named data set nor a file", hint="see: adrec datasets")
+    raise InputError(f"{text} is neither a named data set nor a file", hint=f"see: {command('datasets')}")
 
 
 def _not_here(
@@ -153,11 +156,13 @@ def _not_here(
     looked = ", ".join(str(folder) for folder in [*places.given(spec.name), places.cache][:2])
     wanted = " or ".join(" + ".join(form.files) for form in spec.sources)
     how = f" ({spec.by_hand})" if spec.by_hand else ""
-    hint = f"get it from {spec.homepage or 'its makers'}{how} and name its folder with --raw"
+    hint = f"get it from {spec.homepage or 'its makers'}{how} and name its folder with {option('raw')}"
     if published is not None:
         address = published.published[0].urls[0]
         hint = (
-            f"leave --offline out to download {address}" if offline else f"to download it: adrec preprocess {spec.name}"
+            f"leave {option('offline')} out to download {address}"
+            if offline
+            else f"to download it: {command('preprocess', spec.name)}"
         )
     return InputError(f"no file of {spec.name} found in {looked}, expected {wanted}", hint=hint)
 

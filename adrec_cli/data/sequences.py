@@ -22,6 +22,7 @@ from adrec_cli.schema import (
     USER_ID,
     VALID_END,
 )
+from adrec_cli.wording import command, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Sequences:
         if row is None:
             raise InputError(
                 f"unknown user {user_id!r}: not among the {self.users:,} users of this dataset",
-                hint='for somebody unknown give the items: --history "id,id,..."',
+                hint=f"for somebody unknown give the items: {option('history', 'id,id,...')}",
             )
         return row
 
@@ -133,7 +134,7 @@ def item_indices(items: IdIndex, item_ids: Sequence[str]) -> list[int | None]:
 
 def _read(path: Path, columns: list[str] | None) -> pl.DataFrame:
     if not path.is_file():
-        raise ArtifactError(f"{path} does not exist", hint=f"make it with: adrec preprocess {path.parent.name}")
+        raise ArtifactError(f"{path} does not exist", hint=f"make it with: {command('preprocess', path.parent.name)}")
     try:
         table = pl.read_parquet(literal(path), columns=columns)
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -145,5 +146,5 @@ def _read(path: Path, columns: list[str] | None) -> pl.DataFrame:
 
 def _damaged(path: Path, reason: str) -> ArtifactError:
     return ArtifactError(
-        f"{path} is damaged: {reason}", hint=f"make it anew with: adrec preprocess {path.parent.name} --force"
+        f"{path} is damaged: {reason}", hint=f"make it anew with: {command('preprocess', path.parent.name, force=True)}"
     )

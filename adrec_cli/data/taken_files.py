@@ -19,6 +19,7 @@ from adrec_cli.data.reading.source_content import SourceContent
 from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.updating import Existing
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.wording import command, option
 
 
 def add_sources(existing: Existing | None, new: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -117,10 +118,14 @@ def require_not_grown(folder: Path, source: str) -> None:
         f"has grown by updates to {manifest.statistics['interactions']:,} interactions of "
         f"{len(manifest.sources):,} files"
     )  # fmt: skip
-    instead = f"adrec rollback {folder.name} --data" if manifest is None else f"add to it: --update {folder.name}"
+    instead = (
+        command("rollback", folder.name, data=True)
+        if manifest is None
+        else f"add to it: {option('update', folder.name)}"
+    )
     raise UsageError(
         f"{folder} {holds}; {source} alone would take its place",
-        hint=f"{instead}; or say adrec preprocess {source} --force, which keeps the former one",
+        hint=f"{instead}; or say {command('preprocess', source, force=True)}, which keeps the former one",
     )
 
 
@@ -138,8 +143,8 @@ def require_not_withdrawn(folder: Path, sources: list[dict[str, Any]]) -> None:
     again = [str(one.get("name")) for one in sources if not withdrawn.isdisjoint(one.get(name) for name in known)]
     if again:
         raise InputError(
-            f"{', '.join(again)} was withdrawn from {folder.name} by `adrec rollback --data`",
-            hint="mend the file, or take it again as it is with --retake",
+            f"{', '.join(again)} was withdrawn from {folder.name} by {command('rollback', folder.name, data=True)}",
+            hint=f"mend the file, or take it again as it is with {option('retake')}",
         )
 
 

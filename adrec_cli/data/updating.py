@@ -19,6 +19,7 @@ from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.pending import read_pending, rejoin
 from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, ITEMS, TIMESTAMPS, TRAIN_END, USER_ID, VALID_END
+from adrec_cli.wording import command, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ def load_existing(folder: Path) -> Existing:
     if manifest.parameters.get("found", {}).get("split") == "given":
         raise UsageError(
             f"{folder} keeps the split of its source, so new events cannot be placed",
-            hint="make it with --split leave-one-out or --split time first",
+            hint=f"make it with {option('split', 'leave-one-out')} or {option('split', 'time')} first",
         )
     items = pl.read_parquet(literal(files.items))
     sequences = pq.read_table(files.sequences).combine_chunks()
@@ -96,7 +97,7 @@ def _with_pending(folder: Path, manifest: Manifest, kept: Interactions) -> Inter
     except ValueError as error:
         raise ArtifactError(
             f"{path} does not belong to the data set beside it: {error}",
-            hint=f"make it anew with: adrec preprocess {folder.name} --force",
+            hint=f"make it anew with: {command('preprocess', folder.name, force=True)}",
         ) from error
 
 

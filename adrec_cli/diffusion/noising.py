@@ -14,6 +14,7 @@ from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.diffusion.samplers import Denoiser, Noise, Sampler, sampler_named
 from adrec_cli.diffusion.timesteps import LossAwareTimesteps, uniform_timesteps
 from adrec_cli.errors import UsageError, look_up
+from adrec_cli.wording import option
 
 
 class Process(Protocol):
@@ -59,7 +60,7 @@ class _Geodesic:
 
     def sampler(self, name: str, eta: float) -> Sampler:
         if name != "ddpm":
-            raise UsageError(f"geodesic noise has no sampler {name}", hint="--sampler ddpm")
+            raise UsageError(f"geodesic noise has no sampler {name}", hint=option("sampler", "ddpm"))
         return geodesic_ddpm
 
 

@@ -9,6 +9,7 @@ import torch
 
 from adrec_cli.diffusion.schedules import betas_for
 from adrec_cli.errors import UsageError
+from adrec_cli.wording import option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,7 @@ class GaussianDiffusion:
         """
         if not 1 <= steps <= self.steps:
             raise UsageError(
-                f"--steps must be between 1 and {self.steps}, got {steps}",
+                f"{option('steps')} must be between 1 and {self.steps}, got {steps}",
                 hint=f"the model was trained with {self.steps} diffusion steps",
             )
         if steps == self.steps:

@@ -17,6 +17,7 @@ from adrec_cli.models.base import Sampling
 from adrec_cli.ranking.merging import SINGLE, Merging
 from adrec_cli.ranking.protocols import Cases, Protocol
 from adrec_cli.ranking.rivals import Rivals, draw_negatives
+from adrec_cli.wording import option
 
 ROOMY = 10
 """So many times the negatives a catalogue must have that drawing with replacement makes no difference to speak of."""
@@ -56,16 +57,20 @@ class EvaluationOptions:
             raise UsageError("negatives are either drawn or read from a file, not both")
         if self.mask_seen and self.negatives_file:
             raise UsageError(
-                f"--mask-seen belongs to ranking against all items; {self.negatives_file} says itself which compete",
-                hint="leave out --mask-seen, or leave out --negatives to rank against all",
+                f"{option('mask_seen')} belongs to ranking against all items; "
+                f"{self.negatives_file} says itself which compete",
+                hint=f"leave out {option('mask_seen')}, or leave out {option('negatives')} to rank against all",
             )
         if self.mask_seen and self.negatives:
             raise UsageError(
-                "--mask-seen belongs to ranking against all items; drawn negatives are unseen already",
-                hint="leave out --mask-seen, or leave out --negatives to rank against all",
+                f"{option('mask_seen')} belongs to ranking against all items; drawn negatives are unseen already",
+                hint=f"leave out {option('mask_seen')}, or leave out {option('negatives')} to rank against all",
             )
         if self.beyond_accuracy and (self.negatives or self.negatives_file):
-            raise UsageError("--beyond-accuracy looks at lists from the whole catalogue", hint="leave out --negatives")
+            raise UsageError(
+                f"{option('beyond_accuracy')} looks at lists from the whole catalogue",
+                hint=f"leave out {option('negatives')}",
+            )
 
     @property
     def sampled(self) -> dict[str, Any]:
@@ -101,7 +106,8 @@ def rivals_of(dataset: Dataset, cases: Cases, options: EvaluationOptions, on_eve
         on_event(
             Warned(
                 message=f"{options.negatives:,} negatives are drawn with replacement from {dataset.items.height:,} "
-                "items: some are drawn twice, and fewer compete; leave out --negatives to rank against all items"
+                "items: some are drawn twice, and fewer compete; "
+                f"leave out {option('negatives')} to rank against all items"
             )
         )
     return Rivals(negatives=draw_negatives(dataset.sequences, cases, options.negatives, options.seed))

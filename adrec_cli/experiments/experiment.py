@@ -13,6 +13,7 @@ from adrec_cli.data.named_datasets import dataset_names, load_dataset_spec
 from adrec_cli.errors import UsageError
 from adrec_cli.models.registry import find_model, find_stages
 from adrec_cli.models.stages import Stage, TrainingConfig, require_compatible
+from adrec_cli.wording import command, option
 
 _TABLES = ["preset", "model", "training", "stages"]
 
@@ -53,7 +54,7 @@ class Experiment:
         if name not in self.planned[1:]:
             raise UsageError(
                 f"{name!r} is not a later stage of {self.model_name} with these options",
-                hint=f"its stages are: {', '.join(self.planned)}; adrec train runs them in a row",
+                hint=f"its stages are: {', '.join(self.planned)}; {command('train')} runs them in a row",
             )
         return self.planned[self.planned.index(name) - 1]
 
@@ -142,8 +143,8 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
         parts = key.strip().split(".")
         if not equals or len(parts) < 2 or not all(parts):
             raise UsageError(
-                f"--set takes TABLE.KEY=VALUE, got {setting!r}",
-                hint="for example: --set stages.finetune.mse_weight=0.7",
+                f"{option('set')} takes TABLE.KEY=VALUE, got {setting!r}",
+                hint=f"for example: {option('set', 'stages.finetune.mse_weight=0.7')}",
             )
         try:
             value = tomllib.loads(f"value = {text}")["value"]

@@ -9,6 +9,7 @@ import torch
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.models.registry import find_model
+from adrec_cli.wording import option
 
 _COPIES = 4
 """What training keeps of each weight: itself, its gradient and two moments of Adam."""
@@ -38,5 +39,5 @@ def require_memory(experiment: Experiment, items: int, device: torch.device) -> 
         raise UsageError(
             f"a network of {weights:,} parameters takes {needed / 2**30:,.0f} GiB at least, "
             f"this machine has {there / 2**30:,.0f} GiB",
-            hint="make it smaller: --set model.hidden_size=128",
+            hint=f"make it smaller: {option('set', 'model.hidden_size=128')}",
         )

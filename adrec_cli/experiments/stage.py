@@ -26,6 +26,7 @@ from adrec_cli.runtime import StopRequest, resolve_device, seeded_generator, set
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.training.events import EpochDone
 from adrec_cli.training.loop import StageTraining
+from adrec_cli.wording import command, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,7 +279,7 @@ def require_model(checkpoint: Checkpoint, model_name: str, *, wanted_by: str) ->
     if checkpoint.metadata.model != model_name:
         raise ArtifactError(
             f"{checkpoint.path} is a {checkpoint.metadata.model!r} model, {wanted_by} starts from {model_name!r}",
-            hint=f"name a checkpoint of {model_name} with --from",
+            hint=f"name a checkpoint of {model_name} with {option('parent')}",
         )
 
 
@@ -292,5 +293,5 @@ def require_stage(checkpoint: Checkpoint, stage_name: str, *, wanted_by: str) ->
         raise ArtifactError(
             f"{checkpoint.path} is of stage {checkpoint.metadata.stage!r}, {wanted_by} starts from stage "
             f"{stage_name!r}",
-            hint=f"adrec {wanted_by} --from {stage_name}{CHECKPOINT_SUFFIX}",
+            hint=command(wanted_by, parent=f"{stage_name}{CHECKPOINT_SUFFIX}"),
         )

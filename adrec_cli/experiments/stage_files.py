@@ -13,6 +13,7 @@ from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, STATE_SUFFIX
 from adrec_cli.training.events import EpochDone, log_row
 from adrec_cli.training.loop import StageTraining
+from adrec_cli.wording import option
 
 SAVE_EVERY_SECONDS = 20.0
 
@@ -32,14 +33,16 @@ class StageFiles:
         """Continue from a state of the same run, if there is one and it is wanted."""
         if resume == "never" or not self.state_path.exists():
             if resume == "require":
-                raise ArtifactError(f"nothing to resume: {self.state_path} does not exist", hint="leave out --resume")
+                raise ArtifactError(
+                    f"nothing to resume: {self.state_path} does not exist", hint=f"leave out {option('resume')}"
+                )
             return False
         tensors, text = load_state(self.state_path)
         if text.get("run_key") != self.key:
             if resume == "require":
                 raise ArtifactError(
                     f"{self.state_path} belongs to a run with other data, options or code",
-                    hint="run with the same options as then, or leave out --resume to start anew",
+                    hint=f"run with the same options as then, or leave out {option('resume')} to start anew",
                 )
             return False
         try:

@@ -17,6 +17,7 @@ from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, op
 from adrec_cli.loading.trained import models_in
 from adrec_cli.models.registry import MODELS
 from adrec_cli.runtime import seeded_generator
+from adrec_cli.wording import command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,9 @@ def _located(space: Workspace, names: Sequence[str], dataset_name: str | None) -
         folder = space.dataset_folder(dataset_name)
         found = [path for model in models_in(folder) if (path := current_checkpoint(folder / model)) is not None]
         if not found:
-            raise ArtifactError(f"{folder.name} has no trained model", hint=f"train one with: adrec run {folder.name}")
+            raise ArtifactError(
+                f"{folder.name} has no trained model", hint=f"train one with: {command('run', folder.name)}"
+            )
         return [(path, folder) for path in found]
     located = []
     for name in names:
@@ -68,7 +71,7 @@ def _located(space: Workspace, names: Sequence[str], dataset_name: str | None) -
             folder = space.dataset_folder(dataset_name)
             path = current_checkpoint(folder / name)
             if path is None:
-                hint = f"train it with: adrec train {folder.name} --model {name}"
+                hint = f"train it with: {command('train', folder.name, model=name)}"
                 raise ArtifactError(f"{folder.name} has no trained model {name}", hint=hint)
         else:
             path = space.find_checkpoint(name, dataset_name)

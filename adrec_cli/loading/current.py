@@ -15,6 +15,7 @@ from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
 from adrec_cli.loading.trained import finished_checkpoint
 from adrec_cli.schema import CURRENT_FILE
+from adrec_cli.wording import command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,8 @@ class Found:
             dataset = self.path.parents[2].name
             raise ArtifactError(
                 f"{self.path} is damaged or was exchanged: it is not what {CURRENT_FILE} names",
-                hint=f"promote again with: adrec run {dataset} --force, or go back with: adrec rollback",
+                hint=f"promote again with: {command('run', dataset, force=True)}, or go back with: "
+                f"{command('rollback')}",
             )
 
 
@@ -67,15 +69,17 @@ def open_with_items(path: Path, dataset: Dataset, *, sha256: str | None = None) 
     if metadata.dataset != dataset.manifest.dataset:
         raise ArtifactError(
             f"{path} was trained on dataset {metadata.dataset!r}, here is {dataset.manifest.dataset!r}",
-            hint=f"train on this one: adrec train {dataset.manifest.dataset} --model {metadata.model}",
+            hint=f"train on this one: {command('train', dataset.manifest.dataset, model=metadata.model)}",
         )
     if file_sha256(beside) != metadata.items_sha256:
-        raise ArtifactError(f"{beside} is damaged: it is not what {path.name} was trained with", hint="adrec rollback")
+        raise ArtifactError(
+            f"{beside} is damaged: it is not what {path.name} was trained with", hint=command("rollback")
+        )
     items = load_items(beside)
     if metadata.item_count != items.height:
         raise ArtifactError(
             f"{path} is damaged: it says {metadata.item_count:,} items, {beside.name} has {items.height:,}",
-            hint="adrec rollback",
+            hint=command("rollback"),
         )
     checkpoint = Checkpoint(path=path, sha256=found, metadata=metadata, tensors=tensors)
     return checkpoint, items
@@ -106,7 +110,8 @@ def find_current(folder: Path) -> Found | None:
         if not promoted.is_file():
             raise ArtifactError(
                 f"{folder / CURRENT_FILE} names {current.checkpoint}, which does not exist",
-                hint=f"promote again with: adrec run {folder.parent.name}, or go back with: adrec rollback",
+                hint=f"promote again with: {command('run', folder.parent.name)}, or go back with: "
+                f"{command('rollback')}",
             )
         return Found(path=promoted, sha256=current.sha256)
     finished = finished_checkpoint(folder)

@@ -21,6 +21,7 @@ from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.models.registry import find_model
 from adrec_cli.schema import COUNT
+from adrec_cli.wording import command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +117,12 @@ def open_checkpoint(path: Path, dataset: Dataset, *, sha256: str | None = None) 
         raise ArtifactError(
             f"{path} was trained on other items: dataset {metadata.dataset!r} with items {metadata.items_sha256[:12]}, "
             f"here is {dataset.manifest.dataset!r} with items {dataset.manifest.items_sha256[:12]}",
-            hint=f"train on this one: adrec train {dataset.manifest.dataset} --model {metadata.model}",
+            hint=f"train on this one: {command('train', dataset.manifest.dataset, model=metadata.model)}",
         )
     if metadata.item_count != dataset.items.height:
         raise ArtifactError(
             f"{path} is damaged: it says {metadata.item_count:,} items, its dataset has {dataset.items.height:,}",
-            hint=f"train it anew: adrec train {dataset.manifest.dataset} --model {metadata.model}",
+            hint=f"train it anew: {command('train', dataset.manifest.dataset, model=metadata.model)}",
         )
     return Checkpoint(path=path, sha256=sha256, metadata=metadata, tensors=tensors)
 

@@ -29,6 +29,7 @@ from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.scores import Ranked
 from adrec_cli.runtime import resolve_device, set_threads
 from adrec_cli.schema import COUNT, CURRENT_FILE, ITEM_ID
+from adrec_cli.wording import command, option
 
 MODEL, POPULAR = "model", "popular"
 """Where a list comes from: the model, or the counts of train events where there is no history to ask the model with."""
@@ -209,9 +210,11 @@ def _locate(space: Workspace, dataset_name: str | None, model: str | None) -> tu
     if not found:
         raise ArtifactError(
             f"dataset {folder.name!r} has no trained model{f' {model}' if model else ''}",
-            hint=f"train one with: adrec run {folder.name}",
+            hint=f"train one with: {command('run', folder.name)}",
         )
     # Another model than what this tool is for is taken only when it is the only one, or asked for.
     if DEFAULT_MODEL not in found and len(found) > 1:
-        raise UsageError(f"{folder.name} has several models: {', '.join(found)}", hint="say which one with --model")
+        raise UsageError(
+            f"{folder.name} has several models: {', '.join(found)}", hint=f"say which one with {option('model')}"
+        )
     return found[DEFAULT_MODEL if DEFAULT_MODEL in found else next(iter(found))], open_dataset(folder)

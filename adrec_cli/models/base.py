@@ -25,6 +25,7 @@ from adrec_cli.layers.transformer import TransformerBlock
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
 from adrec_cli.models.stages import Stage, TrainingConfig
 from adrec_cli.runtime import require_compiler
+from adrec_cli.wording import option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ class Sampling:
         if not 0 <= self.eta <= 1:
             raise UsageError(f"eta must be between 0 and 1, got {self.eta}")
         if self.eta and self.sampler != "ddim":
-            raise UsageError("eta belongs to the sampler ddim", hint="--sampler ddim")
+            raise UsageError("eta belongs to the sampler ddim", hint=option("sampler", "ddim"))
         if not 0 <= self.temperature < math.inf:
             raise UsageError(f"temperature must be a finite number, at least 0, got {self.temperature}")
         if self.guidance is not None and not self.guidance >= 0:
@@ -245,7 +246,7 @@ class SequentialRecommender(nn.Module, ABC):
             raise UsageError(
                 "model.item_dropout touches every item at every step, which an embedding_optimizer that steps rows "
                 "cannot follow",
-                hint="--set model.item_dropout=0, or embedding_optimizer adam",
+                hint=f"{option('set', 'model.item_dropout=0')}, or embedding_optimizer adam",
             )
         for module in self.modules():
             if isinstance(module, ItemEmbedding):
@@ -259,7 +260,7 @@ class SequentialRecommender(nn.Module, ABC):
         """
         blocks = [module for module in self.modules() if isinstance(module, TransformerBlock)]
         if not blocks:
-            raise UsageError(f"{self.name} has no Transformer block to compile", hint="leave out --compile")
+            raise UsageError(f"{self.name} has no Transformer block to compile", hint=f"leave out {option('compile')}")
         require_compiler()
         for block in blocks:
             block.compile_transform()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from adrec_cli.errors import UsageError, look_up
 from adrec_cli.extending.open_set import OpenSet
+from adrec_cli.wording import command
 
 if TYPE_CHECKING:
     from adrec_cli.models.base import SequentialRecommender
@@ -58,7 +59,7 @@ def find_stages(name: str) -> Mapping[str, Stage]:
     if not stages:
         raise UsageError(
             f"model {name!r} is counted, not trained",
-            hint=f"adrec evaluate {name}; of those that are trained: {', '.join(trained_names())}",
+            hint=f"{command('evaluate', name)}; of those that are trained: {', '.join(trained_names())}",
         )
     return stages
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.errors import UsageError
+from adrec_cli.wording import option
 
 SCHEDULES = ("constant", "cosine")
 WINDOWS = ("newest", "all")
@@ -184,11 +185,12 @@ def require_compatible(name: str, stage: Stage, training: TrainingConfig) -> Non
     if stage.ce_weight and stage.ranking_loss == "ce":
         raise UsageError(
             f"{by_rows} steps the items a step used, and ranking_loss 'ce' uses all of them",
-            hint=f"use adam, or a loss over drawn negatives: --set stages.{name}.ranking_loss=sampled_softmax",
+            hint="use adam, or a loss over drawn negatives: "
+            + option("set", f"stages.{name}.ranking_loss=sampled_softmax"),
         )
-    for option in ("pcgrad", "embedding_decay", "average_decay"):
-        if getattr(stage, option):
-            raise UsageError(f"{by_rows} does not go with {option}, which changes every item at every step",
+    for key in ("pcgrad", "embedding_decay", "average_decay"):
+        if getattr(stage, key):
+            raise UsageError(f"{by_rows} does not go with {key}, which changes every item at every step",
                              hint="leave out one of the two")  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
 from adrec_cli.plots.training_curves import StageCurve, draw_training_curves
 from adrec_cli.schema import CHECKPOINT_SUFFIX
+from adrec_cli.wording import command, option
 
 LOG_SUFFIX = ".jsonl"
 
@@ -31,7 +32,7 @@ def curves(dataset: Dataset, _options: PictureOptions) -> list[Picture]:
     ]
     if not pictures:
         name = dataset.manifest.dataset
-        raise ArtifactError(f"{name} has no log of a training", hint=f"train first: adrec run {name}")
+        raise ArtifactError(f"{name} has no log of a training", hint=f"train first: {command('run', name)}")
     return pictures
 
 
@@ -89,5 +90,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     except OSError as error:
         raise storage_error("read", path, error) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{path} is damaged: {error}", hint="train that stage again with --force") from error
+        raise ArtifactError(
+            f"{path} is damaged: {error}", hint=f"train that stage again with {option('force', True)}"
+        ) from error
     return rows

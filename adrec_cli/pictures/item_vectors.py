@@ -19,6 +19,7 @@ from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
 from adrec_cli.plots.embedding_map import EmbeddingMap, draw_by_category, draw_by_popularity, project
 from adrec_cli.plots.spectrum import NOISE, Spectrum, draw_spectrum
 from adrec_cli.schema import CATEGORY, COUNT
+from adrec_cli.wording import command
 
 MAPPED = ("adrec", "dreamrec", "diffurec", "sasrec")
 """Models whose maps stand beside each other."""
@@ -96,7 +97,7 @@ def _trained(dataset: Dataset, models: tuple[str, ...]) -> list[_Vectors]:
     if not paths:
         name = dataset.manifest.dataset
         raise ArtifactError(
-            f"{name} has none of these models trained: {', '.join(models)}", hint=f"train one: adrec run {name}"
+            f"{name} has none of these models trained: {', '.join(models)}", hint=f"train one: {command('run', name)}"
         )
     vectors = {
         model: restore_model(open_checkpoint(path, dataset), torch.device("cpu")).item_vectors_VD().detach()

@@ -9,6 +9,7 @@ from adrec_cli.models.registry import MODELS, find_model, trained_names
 from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.slices import SliceRow, draw_slices
+from adrec_cli.wording import command
 
 DEFAULT_METRIC = "ndcg@10"
 _DEFINED = ("head", "long")
@@ -29,7 +30,8 @@ def slices(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     if not by_protocol:
         name = dataset.manifest.dataset
         raise ArtifactError(
-            f"{name} has no report of an evaluation of these data", hint="make one with: adrec evaluate"
+            f"{name} has no report of an evaluation of these data",
+            hint=f"make one with: {command('evaluate', 'CHECKPOINT', dataset=name)}",
         )
     return [_picture(dataset, found, options.metric or DEFAULT_METRIC) for found in by_protocol.values()]
 

@@ -12,6 +12,7 @@ from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
 from adrec_cli.pictures.slices import DEFAULT_METRIC
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.steps import StepsPoint, draw_steps
+from adrec_cli.wording import command
 
 
 def steps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
@@ -25,7 +26,8 @@ def steps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     if not options.steps:
         raise ArtifactError(
             "no figures of reverse steps were given",
-            hint="adrec evaluate CHECKPOINT --steps 1,2,4 --json > steps.json, then adrec plot --steps steps.json",
+            hint=f"{command('evaluate', 'CHECKPOINT', steps='1,2,4', json=True)} > steps.json, "
+            f"then {command('plot', steps='steps.json')}",
         )
     return [_picture(dataset, path, options.metric or DEFAULT_METRIC) for path in options.steps]
 
@@ -69,6 +71,6 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is not what an evaluation at several numbers of steps prints: {error}",
-            hint="adrec evaluate CHECKPOINT --steps 1,2,4 --json > FILE",
+            hint=f"{command('evaluate', 'CHECKPOINT', steps='1,2,4', json=True)} > FILE",
         ) from error
     return study  # type: ignore[no-any-return]

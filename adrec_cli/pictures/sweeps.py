@@ -15,6 +15,7 @@ from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.sweep import BASE, SweepPoint, draw_sweep
 from adrec_cli.sweeping.results import Summary, summarized
+from adrec_cli.wording import command
 
 
 def sweeps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
@@ -29,7 +30,7 @@ def sweeps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     if not pictures:
         name = dataset.manifest.dataset
         raise ArtifactError(
-            f"{name} has no result of a sweep", hint=f"make one: adrec sweep {name} --vary lambda=0.001,0.01,0.1"
+            f"{name} has no result of a sweep", hint=f"make one: {command('sweep', name, vary='lambda=0.001,0.01,0.1')}"
         )
     return pictures
 

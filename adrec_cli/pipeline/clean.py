@@ -35,6 +35,7 @@ from adrec_cli.schema import (
     STATE_SUFFIX,
 )
 from adrec_cli.sweeping.shared_stages import STAGES_FOLDER
+from adrec_cli.wording import option
 
 _UNFINISHED = (TEMPORARY_SUFFIX, NEXT_SUFFIX, RANKS_NEXT_SUFFIX)
 
@@ -71,7 +72,7 @@ def removable(workspace: Path) -> list[Removable]:
         ArtifactError: there is no such workspace.
     """
     if not workspace.is_dir():
-        raise ArtifactError(f"{workspace} does not exist", hint="check --workspace")
+        raise ArtifactError(f"{workspace} does not exist", hint=f"check {option('workspace')}")
     found: list[Removable] = []
     for folder in _visible(workspace):
         # Another folder beside the data sets is nobody's business here.

@@ -25,6 +25,7 @@ from adrec_cli.models.registry import is_sampled
 from adrec_cli.ranking.merging import SINGLE
 from adrec_cli.runtime import StopRequest
 from adrec_cli.sweeping.tried import tried_settings
+from adrec_cli.wording import option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +50,13 @@ class CompareOptions:
         if unknown := [name for name in self.metrics if name not in METRIC_NAMES]:
             raise UsageError(f"unknown metric {unknown[0]!r}", hint=f"one of: {', '.join(METRIC_NAMES)}")
         if not self.metrics:
-            raise UsageError("at least one metric must be named", hint="for example --metrics ndcg@10")
+            raise UsageError("at least one metric must be named", hint=f"for example {option('metrics', 'ndcg@10')}")
         if self.seeds < 0:
-            raise UsageError(f"--seeds must not be negative, got {self.seeds}")
+            raise UsageError(f"{option('seeds')} must not be negative, got {self.seeds}")
         if self.against is not None and self.models and self.against not in self.models:
-            raise UsageError(f"--against {self.against} is not among --models", hint="name it there too")
+            raise UsageError(
+                f"{option('against', self.against)} is not among {option('models')}", hint="name it there too"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,9 @@ def compare(
         AdrecError: a model asked for is missing, or what training and evaluating raise.
     """
     if not options.seeds and experiment != ExperimentOptions():
-        raise UsageError("options of training are for --seeds", hint="give --seeds 3, or leave them out")
+        raise UsageError(
+            f"options of training are for {option('seeds')}", hint=f"give {option('seeds', '3')}, or leave them out"
+        )
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     left_out: list[str] = []
     if options.models:
@@ -114,7 +119,9 @@ def compare(
         else:
             measured.append(dataclasses.replace(found, tried=tried[contender.model]))
     if not measured:
-        raise ArtifactError("nothing to compare: no model is evaluated so", hint="leave out --no-evaluate")
+        raise ArtifactError(
+            "nothing to compare: no model is evaluated so", hint=f"leave out {option('evaluate', False)}"
+        )
     return side_by_side(
         dataset.manifest.dataset, measured, metrics=options.metrics, against=options.against, left_out=left_out
     )

@@ -13,6 +13,7 @@ from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.interchange import FORMS, Exchanged
 from adrec_cli.errors import UsageError
+from adrec_cli.wording import option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ def convert(dataset: str | None = None, *, to: str, out: Path, workspace: Path) 
         ArtifactError: the data set is missing or damaged. StorageError: it cannot be written.
     """
     if to not in FORMS:
-        raise UsageError(f"--to {to!r} is no form", hint=f"one of: {', '.join(FORMS)}")
+        raise UsageError(f"{option('to', to)} is no form", hint=f"one of: {', '.join(FORMS)}")
     folder = Workspace(workspace).dataset_folder(dataset)
     manifest = read_manifest(folder)
     files = verify_dataset(folder, manifest)

@@ -20,6 +20,7 @@ from adrec_cli.data.given_vectors import read_given_vectors
 from adrec_cli.data.sequences import load_items
 from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.schema import ITEM_ID
+from adrec_cli.wording import option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,9 @@ class EncodeOptions:
 
     def __post_init__(self) -> None:
         if self.like is not None and self.encoders:
-            raise UsageError("encoders of another data set are taken as they are", hint="leave out --encoder")
+            raise UsageError(
+                "encoders of another data set are taken as they are", hint=f"leave out {option('encoder')}"
+            )
 
 
 _DEFAULT = EncodeOptions()
@@ -168,7 +171,7 @@ def _fitted(items: pl.DataFrame, options: EncodeOptions, assumptions: list[str])
     if not choices:
         raise InputError(
             f"the items have no column that says something of them: {', '.join(content_columns(known)) or 'none'}",
-            hint="preprocess with --items FILE, or give vectors: --vectors FILE",
+            hint=f"preprocess with {option('items', 'FILE')}, or give vectors: {option('vectors', 'FILE')}",
         )
     return [fit_encoder(choice.name, choice.columns, items, width=options.width) for choice in choices]
 
@@ -188,6 +191,6 @@ def _missing_columns(encoders: Sequence[FittedEncoder], items: pl.DataFrame) -> 
     if absent == wanted:
         raise ArtifactError(
             f"the encoders read {', '.join(wanted)}, of which these items have nothing",
-            hint="give them the same columns, or --vectors FILE of the same name",
+            hint=f"give them the same columns, or {option('vectors', 'FILE')} of the same name",
         )
     return [f"these items have no column {column!r}, which the encoders read" for column in absent]

@@ -42,6 +42,7 @@ from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open
 from adrec_cli.models.registry import trained_names
 from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import CHECKPOINT_SUFFIX, ITEMS_FILE
+from adrec_cli.wording import command, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,7 @@ def forget(
         LockedError: a run is under way; nothing was changed.
     """
     if not users and not retrain:
-        raise UsageError("nobody is named", hint="adrec forget shop --user 42, or --users FILE")
+        raise UsageError("nobody is named", hint=f"{command('forget', 'shop', user=42)}, or {option('users', 'FILE')}")
     folder = Workspace(workspace).dataset_folder(dataset_name)
     with _locked(workspace, folder, waiting) as batches:
         recover_dataset(folder)

@@ -16,6 +16,7 @@ from adrec_cli.pictures.drawing import PicturesSkipped, drawn
 from adrec_cli.pictures.picture import Picture, PictureOptions
 from adrec_cli.runtime import set_threads
 from adrec_cli.schema import REPORTS_FOLDER
+from adrec_cli.wording import command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,7 @@ def plot(
     if not written:
         raise ArtifactError(
             f"there is nothing to draw of {dataset.manifest.dataset}: {skipped[0].reason}",
-            hint=f"train first: adrec run {dataset.manifest.dataset}",
+            hint=f"train first: {command('run', dataset.manifest.dataset)}",
         )
     return Plotted(dataset=dataset.manifest.dataset, folder=folder, pictures=written, skipped=skipped)
 

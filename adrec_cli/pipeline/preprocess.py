@@ -48,6 +48,7 @@ from adrec_cli.data.updating import (
     with_vanished,
 )
 from adrec_cli.errors import AdrecError, UsageError
+from adrec_cli.wording import option
 
 __all__ = ["PreprocessOptions", "PreprocessPreview", "PreprocessResult", "preprocess", "preview"]
 
@@ -146,7 +147,7 @@ def preprocess(
     # Not before it is known to be there: a lock makes its folder.
     read_manifest(options.update)
     # Locked before it is read: of two updates at once neither may lose what the other adds.
-    with locked_dataset(options.update, f"preprocess {source} --update {options.update.name}", waiting):
+    with locked_dataset(options.update, f"preprocess {source} {option('update', options.update.name)}", waiting):
         return preprocess_locked(source, workspace=workspace, raw=raw, options=options, force=force, on_event=on_event)
 
 
@@ -283,7 +284,9 @@ def _existing(options: PreprocessOptions) -> Existing | None:
     if options.update is None:
         return None
     if options.name is not None or options.variant is not None:
-        raise UsageError("--update names the data set already", hint="leave --name and --variant out")
+        raise UsageError(
+            f"{option('update')} names the data set already", hint=f"leave {option('name')} and {option('variant')} out"
+        )
     return load_existing(options.update)
 
 
@@ -317,7 +320,10 @@ def _unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dict[str
 def _cut(content: SourceContent, plan: Plan, existing: Existing | None, on_event: Callable[[object], None]) -> Cut:
     interactions = content.interactions
     if plan.settings.split == "time" and not content.report.timed:
-        raise UsageError("--split time needs times, which the source does not have", hint="--split leave-one-out")
+        raise UsageError(
+            f"{option('split', 'time')} needs times, which the source does not have",
+            hint=option("split", "leave-one-out"),
+        )
     if existing is not None:
         interactions = merge(existing, interactions, timed=content.report.timed)
     cut = make_cut(interactions, plan.settings, content.left_out(plan.settings))

@@ -16,6 +16,7 @@ from adrec_cli.loading.recommender import MODEL, Histories, Recommender, open_re
 from adrec_cli.ranking.merging import Merging
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, TITLE
+from adrec_cli.wording import option
 
 __all__ = ["Merging", "RecommendOptions", "Recommendations", "current_checkpoint", "recommend", "recommend_with"]
 
@@ -99,7 +100,9 @@ def recommend(
         ArtifactError: no model, or one that does not belong to the dataset.
     """
     if not users and not histories:
-        raise UsageError("nobody to recommend to", hint='give --user ID or --history "id,id,..."')
+        raise UsageError(
+            "nobody to recommend to", hint=f"give {option('user', 'ID')} or {option('history', 'id,id,...')}"
+        )
     recommender = open_recommender(workspace, dataset_name, model, device=options.device, threads=options.threads)
     return Recommendations(
         dataset=recommender.dataset,

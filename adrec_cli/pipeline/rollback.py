@@ -18,6 +18,7 @@ from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.schema import CURRENT_FILE
+from adrec_cli.wording import command, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,9 @@ def rollback(
     dataset_folder = Workspace(workspace).dataset_folder(dataset_name)
     folder = dataset_folder / model_name
     if not folder.is_dir():
-        raise ArtifactError(f"{dataset_folder.name} has no model {model_name}", hint=f"adrec run {dataset_folder.name}")
+        raise ArtifactError(
+            f"{dataset_folder.name} has no model {model_name}", hint=command("run", dataset_folder.name)
+        )
     with exclusive(folder, f"rollback {dataset_folder.name}", waiting):
         before = read_current(folder)
         if before is not None and before.earlier:
@@ -111,7 +114,7 @@ def rollback_data(
         LockedError: a run is under way.
     """
     folder = _folder_to_go_back(Workspace(workspace), dataset_name)
-    with exclusive_with_all_inside(folder, f"rollback {folder.name} --data", waiting):
+    with exclusive_with_all_inside(folder, f"rollback {folder.name} {option('data', True)}", waiting):
         recover_dataset(folder)
         before = manifest_before(folder)
         former = _former(folder, before, to)

@@ -30,6 +30,7 @@ from adrec_cli.promotion.against_current import Comparison
 from adrec_cli.promotion.promote import Promotion, PromotionOptions, promote_if_good
 from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE
+from adrec_cli.wording import option
 
 _HEADLINES = ("ndcg@10", "hr@10")
 
@@ -167,7 +168,7 @@ class _Night:
         elif self.preprocessing.update is not None:
             # Not before it is known to be there: a lock makes its folder.
             read_manifest(self.preprocessing.update)
-        purpose = f"run {self.source} --model {self.model_name}"
+        purpose = f"run {self.source} {option('model', self.model_name)}"
         with locked_dataset(self.folder, purpose, waiting), exclusive(self.folder / self.model_name, purpose, waiting):
             yield
 
@@ -311,7 +312,7 @@ def _below_most_popular(measured: Evaluation, baseline: Evaluation) -> str:
     figures = ", ".join(f"{name} {measured.metrics[name]:.4f} against {baseline.metrics[name]:.4f}" for name in below)
     return (
         f"the new model is below MostPopular on {measured.protocol}: {figures}; "
-        f'with --promote-if "{below[0]} > mostpop" such a model is not promoted'
+        f"with {option('promote_if', f'{below[0]} > mostpop')} such a model is not promoted"
     )
 
 

@@ -24,6 +24,7 @@ from adrec_cli.serving.hosts import AllowedHosts
 from adrec_cli.serving.questions import Limits
 from adrec_cli.serving.served_model import ServedModel
 from adrec_cli.serving.watch import OnReload
+from adrec_cli.wording import option
 
 if TYPE_CHECKING:
     from adrec_cli.serving.running import EndingServer, LogLine
@@ -70,15 +71,15 @@ class ServeOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
-            raise UsageError(f"--port must be between 0 and 65535, got {self.port}")
-        for flag, value, least, most in (
-            ("--workers", self.workers, 1, _MOST_WORKERS),
-            ("--max-connections", self.connections, 1, _MOST_CONNECTIONS),
-            ("--client-seconds", self.client_seconds, 0.001, _LONGEST),
-            ("--grace", self.grace, 0, _LONGEST),
+            raise UsageError(f"{option('port')} must be between 0 and 65535, got {self.port}")
+        for key, value, least, most in (
+            ("workers", self.workers, 1, _MOST_WORKERS),
+            ("max_connections", self.connections, 1, _MOST_CONNECTIONS),
+            ("client_seconds", self.client_seconds, 0.001, _LONGEST),
+            ("grace", self.grace, 0, _LONGEST),
         ):
             if not (math.isfinite(value) and least <= value <= most):
-                raise UsageError(f"{flag} must be between {least:g} and {most:,.10g}, got {value}")
+                raise UsageError(f"{option(key)} must be between {least:g} and {most:,.10g}, got {value}")
 
 
 def make_server(
@@ -166,7 +167,7 @@ def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
         bound.close()
         raise StorageError(
             f"could not listen on {host} port {port}: {error.strerror or error}",
-            hint="stop what listens there, or choose another --port",
+            hint=f"stop what listens there, or choose another {option('port')}",
         ) from error
     return bound
 

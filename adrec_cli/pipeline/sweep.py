@@ -28,6 +28,7 @@ from adrec_cli.sweeping.differences import differences_to_base
 from adrec_cli.sweeping.measuring import measured
 from adrec_cli.sweeping.results import Outcome, Summary, results_table, summarized
 from adrec_cli.sweeping.shared_stages import train_shared_stages
+from adrec_cli.wording import option
 
 ABLATED_MODEL = "adrec"
 PICTURE_FILE = "sweep.svg"
@@ -146,7 +147,10 @@ def sweep(
         AdrecError: as `run_stage`; a run that diverges is noted in the result instead.
     """
     if test and evaluation.negatives_file:
-        raise UsageError("a file holds the negatives of one part", hint="leave out --test, or draw: --negatives 99")
+        raise UsageError(
+            "a file holds the negatives of one part",
+            hint=f"leave out {option('test')}, or draw: {option('negatives', '99')}",
+        )
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     named = dataset.manifest.dataset
     base = experiment.on_dataset(model_name, named)
@@ -172,7 +176,7 @@ def sweep(
         parts=("valid", "test") if test else ("valid",), options=options, stop=stop or StopRequest(),
         on_event=on_event,
     )  # fmt: skip
-    with exclusive(folder, f"sweep {named} --name {folder.name}"):
+    with exclusive(folder, f"sweep {named} {option('name', folder.name)}"):
         work.through(runs)
         drawn, without = _draw(dataset, folder) if work.outcomes and picture else (None, "")
     return work.found(drawn, without)

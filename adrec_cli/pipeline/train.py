@@ -18,6 +18,7 @@ from adrec_cli.loading.opening import (
     open_dataset,
 )
 from adrec_cli.runtime import StopRequest
+from adrec_cli.wording import command
 
 
 def train_first_stage(
@@ -49,7 +50,7 @@ def train_first_stage(
     first = next(iter(composed.stages))
     if composed.stages[first].skip:
         raise UsageError(
-            f"stage {first} is skipped with these options", hint=f"adrec train starts with {composed.planned[0]}"
+            f"stage {first} is skipped with these options", hint=f"{command('train')} starts with {composed.planned[0]}"
         )
     with exclusive(dataset.folder / model_name, f"{first} {dataset.manifest.dataset}"):
         dataset = as_it_is_now(dataset)

@@ -36,6 +36,7 @@ from adrec_cli.sweeping.toml_text import toml_text
 from adrec_cli.sweeping.trial_training import TrialTraining
 from adrec_cli.sweeping.trials import IMPOSSIBLE, Trial, best_of, read_trials, write_trials
 from adrec_cli.sweeping.tune_options import TuneOptions
+from adrec_cli.wording import option
 
 SEARCH_FILE, BEST_FILE = "search.json", "best.toml"
 _MOST_ENDS = 64
@@ -149,7 +150,7 @@ def tune(
     )
     work.check_ends()
     command = tune_command(named, model_name, tuning, experiment)
-    with exclusive(work.folder, f"tune {named} --name {work.folder.name}"):
+    with exclusive(work.folder, f"tune {named} {option('name', work.folder.name)}"):
         return work.through(command)
 
 

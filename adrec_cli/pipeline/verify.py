@@ -35,6 +35,7 @@ from adrec_cli.schema import (
 from adrec_cli.sweeping.measuring import read_measured
 from adrec_cli.sweeping.shared_stages import STAGES_FOLDER
 from adrec_cli.sweeping.trials import read_trials
+from adrec_cli.wording import command
 
 WHOLE, OUT_OF_DATE, DAMAGED = "whole", "out of date", "damaged"
 
@@ -82,7 +83,7 @@ def verify(workspace: Path, *, raw: Path | None = None) -> Verification:
         ArtifactError: there is no such workspace.
     """
     if not workspace.is_dir():
-        raise ArtifactError(f"{workspace} does not exist", hint="make one with: adrec run demo")
+        raise ArtifactError(f"{workspace} does not exist", hint=f"make one with: {command('run', 'demo')}")
     verdicts: list[Verdict] = []
     for folder in sorted(path for path in workspace.iterdir() if path.is_dir() and path.name[0] != "."):
         if any((folder / name).exists() for name in (MANIFEST_FILE, SEQUENCES_FILE, ITEMS_FILE)):
@@ -108,9 +109,9 @@ class _Dataset:
                 continue
             yield self._checked(path, lambda path=path: self._checkpoint(path), "remove it and run its stage again")
         for path in self._found(f"*{STATE_SUFFIX}"):
-            yield self._checked(path, lambda path=path: self._state(path), f"adrec clean --workspace {self.workspace}")
+            yield self._checked(path, lambda path=path: self._state(path), command("clean", workspace=self.workspace))
         for path in sorted(self.folder.glob(f"*/{CURRENT_FILE}")):
-            again = f"adrec run {self.folder.name} --model {path.parent.name} --force"
+            again = command("run", self.folder.name, model=path.parent.name, force=True)
             yield self._checked(path, lambda path=path: self._current(path), again)
         for path in report_files(self.folder):
             yield self._checked(path, lambda path=path: self._report(path), "evaluate again")
@@ -159,10 +160,10 @@ class _Dataset:
             detail = f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions"
             detail += self._told()
             if needs_recovery(self.folder):
-                return OUT_OF_DATE, f"{detail}; a run was killed here", f"adrec preprocess {self.folder.name}"
+                return OUT_OF_DATE, f"{detail}; a run was killed here", command("preprocess", self.folder.name)
             return WHOLE, detail, ""
 
-        return self._checked(self.folder / MANIFEST_FILE, check, f"adrec preprocess {self.folder.name} --force")
+        return self._checked(self.folder / MANIFEST_FILE, check, command("preprocess", self.folder.name, force=True))
 
     def _told(self) -> str:
         """Return what else the manifest knows: files that were withdrawn, and how many people were forgotten."""
@@ -183,7 +184,7 @@ class _Dataset:
             assert path is not None
             return WHOLE, f"{len(read_pending(path)):,} interactions wait for later updates", ""
 
-        yield self._checked(self.folder / PENDING_FILE, check, f"adrec preprocess {self.folder.name} --force")
+        yield self._checked(self.folder / PENDING_FILE, check, command("preprocess", self.folder.name, force=True))
 
     def _generations(self) -> Iterator[Verdict]:
         for number, place in generation_folders(self.folder).items():
@@ -192,7 +193,7 @@ class _Dataset:
                 counts = open_generation(self.folder, number).manifest.statistics
                 return WHOLE, f"a former data set of {counts['interactions']:,} interactions", ""
 
-            yield self._checked(place, check, f"adrec clean --workspace {self.workspace}", always=True)
+            yield self._checked(place, check, command("clean", workspace=self.workspace), always=True)
 
     def _sources(self) -> Iterator[Verdict]:
         for source in self.manifest.sources if self.manifest else []:
@@ -208,7 +209,7 @@ class _Dataset:
                     detail = "the source the data set was made from" if same else "the source has changed since"
                     yield Verdict(
                         path=str(path), status=WHOLE if same else OUT_OF_DATE, detail=detail,
-                        repair="" if same else f"adrec preprocess {self.folder.name}",
+                        repair="" if same else command('preprocess', self.folder.name),
                     )  # fmt: skip
                     break
 
@@ -216,12 +217,12 @@ class _Dataset:
         tensors, metadata = load_checkpoint(path)
         restore_model(Checkpoint(path=path, sha256="", metadata=metadata, tensors=tensors), torch.device("cpu"))
         detail = f"{metadata.model} {metadata.stage}, epoch {metadata.epoch}, {len(tensors)} tensors, all finite"
-        again = f"adrec train {self.folder.name} --model {metadata.model}"
+        again = command("train", self.folder.name, model=metadata.model)
         if SWEEPS_FOLDER in path.relative_to(self.folder).parts:
             again = "run the sweep again"
         if self.manifest is not None and metadata.sequences_sha256 in self.manifest.forgotten.get("sequences", []):
             detail += "; it has learnt from users who were forgotten"
-            return OUT_OF_DATE, detail, f"adrec forget {self.folder.name} --retrain"
+            return OUT_OF_DATE, detail, command("forget", self.folder.name, retrain=True)
         if self.manifest is not None and metadata.items_sha256 != self.manifest.items_sha256:
             return OUT_OF_DATE, f"{detail}; the items have changed since", again
         if self.manifest is not None and metadata.sequences_sha256 != self.manifest.sequences_sha256:

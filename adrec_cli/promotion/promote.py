@@ -19,6 +19,7 @@ from adrec_cli.promotion.against_current import Comparison, hold_against
 from adrec_cli.promotion.rule import CURRENT, PromotionRule
 from adrec_cli.runtime import resolve_device
 from adrec_cli.schema import CURRENT_FILE, ITEMS_FILE, PROMOTION_REPORT_SUFFIX, REPORTS_FOLDER
+from adrec_cli.wording import command, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +38,15 @@ class PromotionOptions:
 
     def __post_init__(self) -> None:
         if self.rules and self.tolerance:
-            raise UsageError("a rule has its own tolerance", hint="give --promote-if or --tolerance, not both")
+            raise UsageError(
+                "a rule has its own tolerance", hint=f"give {option('promote_if')} or {option('tolerance')}, not both"
+            )
         if not math.isfinite(self.tolerance):
-            raise UsageError(f"--tolerance must be a finite number, got {self.tolerance}")
+            raise UsageError(f"{option('tolerance')} must be a finite number, got {self.tolerance}")
         if self.keep < 2:
-            raise UsageError(f"--keep must be at least 2, got {self.keep}", hint="the one before is what to go back to")
+            raise UsageError(
+                f"{option('keep')} must be at least 2, got {self.keep}", hint="the one before is what to go back to"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +130,8 @@ def _is_whole(folder: Path, current: Current, dataset: Dataset) -> bool:
 
 def _withdrawn(folder: Path) -> NotPromotedError:
     return NotPromotedError(
-        f"this very model was promoted and withdrawn by `adrec rollback`; {folder / CURRENT_FILE} stays",
-        hint="it is trained anew when data or options change, or with --force",
+        f"this very model was promoted and withdrawn by {command('rollback')}; {folder / CURRENT_FILE} stays",
+        hint=f"it is trained anew when data or options change, or with {option('force', True)}",
     )
 
 
@@ -138,7 +143,7 @@ def _not_good_enough(folder: Path, rule: PromotionRule, comparison: Comparison, 
         f"{comparison.current:.4f} on the same {comparison.protocol} targets, difference "
         f"{comparison.difference:+.4f} [{comparison.low:+.4f}, {comparison.high:+.4f}]; "
         f"the rule is {rule}; {stays}",
-        hint="look at the data and the log; --promote-if allows for noise",
+        hint=f"look at the data and the log; {option('promote_if')} allows for noise",
     )
 
 

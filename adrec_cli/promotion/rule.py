@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from adrec_cli.errors import UsageError
 from adrec_cli.ranking.metrics import METRICS
+from adrec_cli.wording import option
 
 _RULE = re.compile(
     r"\s*(?P<metric>[a-z]+)@(?P<k>[1-9]\d{0,4})\s*(?P<operator>>=|>)\s*(?P<against>current|mostpop)\s*"
@@ -67,9 +68,13 @@ def parse_promotion_rule(text: str) -> PromotionRule:
     """
     found = _RULE.fullmatch(text)
     if found is None:
-        raise UsageError(f"--promote-if {text!r} is not understood", hint=f'for example: --promote-if "{EXAMPLE}"')
+        raise UsageError(
+            f"{option('promote_if', text)} is not understood", hint=f"for example: {option('promote_if', EXAMPLE)}"
+        )
     if found["metric"] not in METRICS:
-        raise UsageError(f"--promote-if: unknown metric {found['metric']!r}", hint=f"one of: {', '.join(METRICS)}")
+        raise UsageError(
+            f"{option('promote_if')}: unknown metric {found['metric']!r}", hint=f"one of: {', '.join(METRICS)}"
+        )
     number = float(found["number"] or 0) / (100 if found["percent"] else 1)
     return PromotionRule(
         metric=f"{found['metric']}@{found['k']}",

@@ -18,6 +18,7 @@ from adrec_cli.errors import UsageError, look_up
 from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.ranking.scores import Ranked, mean_sample, top_k
+from adrec_cli.wording import option
 
 RECIPROCAL_RANK, MEAN_SCORE = "reciprocal-rank", "mean-score"
 MERGES: Mapping[str, bool] = MappingProxyType({RECIPROCAL_RANK: False, MEAN_SCORE: True})
@@ -76,7 +77,9 @@ def check_sampled(model: SequentialRecommender, output: str, sampling: Sampling,
             hint="take a diffusion model, such as adrec after its last stage",
         )
     if sampling.noise == "zero":
-        raise UsageError(f"{' and '.join(asked)} change nothing with zero noise", hint="--noise seeded or common")
+        raise UsageError(
+            f"{' and '.join(asked)} change nothing with zero noise", hint=f"{option('noise', 'seeded')} or common"
+        )
 
 
 def merged_top_k(

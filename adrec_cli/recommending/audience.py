@@ -16,6 +16,7 @@ from adrec_cli.data.request_files import HISTORY, read_histories, read_ids
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.loading.recommender import Histories, Recommender
 from adrec_cli.schema import ITEM_ID, ITEM_INDEX, PAD, USER_ID
+from adrec_cli.wording import option
 
 _NUMBER = "number"
 
@@ -38,7 +39,10 @@ class Audience:
 
     def __post_init__(self) -> None:
         if self.all_users + (self.users is not None) + (self.histories is not None) != 1:
-            raise UsageError("a batch is for one of --all, --users FILE and --histories FILE", hint="give one of them")
+            raise UsageError(
+                f"a batch is for one of {option('all')}, {option('users', 'FILE')} and {option('histories', 'FILE')}",
+                hint="give one of them",
+            )
 
     def files(self) -> list[Path]:
         """Return the files that are read."""

@@ -15,6 +15,7 @@ from adrec_cli.data.request_files import read_ids
 from adrec_cli.data.sequences import item_indices
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID
+from adrec_cli.wording import command, option
 
 CATEGORY_SEPARATOR = "|"
 
@@ -37,7 +38,7 @@ class ItemChoice:
 
     def __post_init__(self) -> None:
         if self.min_count < 0:
-            raise UsageError(f"--min-count must not be negative, got {self.min_count}")
+            raise UsageError(f"{option('min_count')} must not be negative, got {self.min_count}")
 
     def key(self) -> dict[str, object]:
         """Return what decides the choice, with the content of the files."""
@@ -77,12 +78,17 @@ class ItemChoice:
         if allowed.all():
             return None, unknown
         if not allowed.any():
-            raise InputError("no item is left that may be recommended", hint="relax the candidates, or --min-count")
+            raise InputError(
+                "no item is left that may be recommended", hint=f"relax the candidates, or {option('min_count')}"
+            )
         return np.flatnonzero(allowed).astype(np.int64) + 1, unknown
 
     def _of_categories(self, items: pl.DataFrame) -> npt.NDArray[np.bool_]:
         if CATEGORY not in items.columns:
-            raise InputError("no categories are known", hint="give an item file with them: adrec preprocess --items")
+            raise InputError(
+                "no categories are known",
+                hint=f"give an item file with them: {command('preprocess', 'SOURCE', items='FILE')}",
+            )
         lists = items[CATEGORY].str.split(CATEGORY_SEPARATOR)
         known = set(lists.explode().drop_nulls().to_list())
         if strangers := [name for name in self.categories if name not in known]:

@@ -8,6 +8,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.models.base import Sampling
 from adrec_cli.ranking.merging import SINGLE, Merging
 from adrec_cli.recommending.item_choice import ItemChoice
+from adrec_cli.wording import option
 
 MAX_K = 10_000
 
@@ -35,4 +36,4 @@ class RecommendOptions:
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_K:
-            raise UsageError(f"-k must be between 1 and {MAX_K:,}, got {self.k}")
+            raise UsageError(f"{option('k')} must be between 1 and {MAX_K:,}, got {self.k}")

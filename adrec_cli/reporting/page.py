@@ -17,6 +17,7 @@ from adrec_cli.reporting.pipeline_section import pipeline_section
 from adrec_cli.reporting.reproduction_section import reproduction_section
 from adrec_cli.reporting.results_section import results_section
 from adrec_cli.reporting.sweeps_section import sweeps_section
+from adrec_cli.wording import command
 
 _STYLE_FILE = "report.css"
 
@@ -54,7 +55,7 @@ def page(material: Material, pictures: Pictures, inspection: Inspection | None) 
         element("header", element("h1", f"{name}: recommenders and how good they are"), *_lead(material), note,
                 element("nav", links, aria_label="Sections")),
         element("main", *(content for _, _, content in there)),
-        element("footer", "Written by ", element("code", f"adrec report {name}"), ". It loads and runs nothing."),
+        element("footer", "Written by ", element("code", command('report', name)), ". It loads and runs nothing."),
     )  # fmt: skip
     return f"<!doctype html>\n{element('html', _head(name), body, lang='en').text}\n".encode()
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,17 @@ from adrec_cli.data.datasets import Filters
 from adrec_cli.data.named_datasets import load_dataset_spec, named_source
 from adrec_cli.data.options import PreprocessOptions, settle
 from adrec_cli.experiments.experiment import compose, dataset_recipe
+from adrec_cli.sweeping.command_line import find_unusual_sampling
 from adrec_cli.sweeping.option_keys import as_settings
-from adrec_cli.sweeping.sampling_flags import sampling_flags
+from adrec_cli.wording import command
 
 _CUT = (
     "min_rating", "min_user_interactions", "min_item_interactions", "max_length", "duplicates", "ties", "split",
     "valid_from", "test_from", "on_bad_row",
 )  # fmt: skip
 _READING = (
-    "user_column", "item_column", "timestamp_column", "rating_column", "separator", "encoding", "timestamp_unit",
-    "timestamp_format", "timezone", "join", "on",
+    "user_column", "item_column", "timestamp_column", "rating_column", "header", "separator", "encoding",
+    "timestamp_unit", "timestamp_format", "timezone", "join", "on",
 )  # fmt: skip
 
 
@@ -37,32 +37,33 @@ def preprocess_command(manifest: Manifest, *, has_item_file: bool) -> str:
         has_item_file: its items have more than an id and a count.
     """
     given, name = manifest.parameters, manifest.dataset
-    words = ["adrec", "preprocess"]
-    filters = Filters()
     source = named_source(name)
+    filters = Filters()
     if source is not None:
-        words.append(source)
-        filters = load_dataset_spec(source).filters
-        if given.get("variant"):
-            words += ["--variant", str(given["variant"])]
-            variant = load_dataset_spec(source).variants.get(str(given["variant"]))
-            filters = filters if variant is None else variant.filters
-        if tuple(given.get("where") or ()) != tuple(filters.where or ()):
-            words += _conditions(given.get("where") or [""])
+        spec = load_dataset_spec(source)
+        filters, variant = spec.filters, str(given.get("variant") or "")
+        filters = spec.variants[variant].filters if variant in spec.variants else filters
+        same = tuple(given.get("where") or ()) == tuple(filters.where or ())
+        reading = {"variant": variant or None, "where": [] if same else list(given.get("where") or [""])}
     else:
-        files = [str(source.get("name")) for source in manifest.sources if source.get("name") != given.get("join")]
-        words += files[:1]
-        words += [] if Path(files[0]).name.split(".")[0] == name else ["--name", name]
-        words += ["--items", files[1]] if has_item_file and len(files) == 2 else []
-        words += _flags({key: given.get(key) for key in _READING if given.get(key) is not None})
-        if given.get("header") is not None:
-            words.append("--header" if given["header"] else "--no-header")
-        words += _conditions(given.get("where") or ())
-        words += ["--keep-blanks"] if given.get("keep_blanks") else []
+        source, reading = _read_own_file(manifest, has_item_file=has_item_file)
     usual = settle(PreprocessOptions(), None, dataclasses.replace(filters, split=None)).parameters()
     usual["split"] = filters.split
-    cut = {key: given.get(key) for key in _CUT if given.get(key) != usual.get(key) and given.get(key) is not None}
-    return shlex.join([*words, *_flags({key: _moment(key, value) for key, value in cut.items()})])
+    cut = {key: _moment(key, given.get(key)) for key in _CUT if given.get(key) != usual.get(key)}
+    return command("preprocess", source, **reading, **cut)
+
+
+def _read_own_file(manifest: Manifest, *, has_item_file: bool) -> tuple[str, dict[str, Any]]:
+    """Return the first file that a data set of no named source was made from, and the options that read it."""
+    given, name = manifest.parameters, manifest.dataset
+    files = [str(source.get("name")) for source in manifest.sources if source.get("name") != given.get("join")]
+    return files[0], {
+        "name": None if Path(files[0]).name.split(".")[0] == name else name,
+        "items": files[1] if has_item_file and len(files) == 2 else None,
+        **{key: given.get(key) for key in _READING},
+        "where": list(given.get("where") or ()),
+        "keep_blanks": given.get("keep_blanks") or None,
+    }
 
 
 def train_command(metadata: CheckpointMetadata) -> str:
@@ -70,28 +71,32 @@ def train_command(metadata: CheckpointMetadata) -> str:
     model, dataset = metadata.model, metadata.dataset
     tables = {"model": metadata.config, **metadata.training}
     usual = compose(model, inherited=dataset_recipe(dataset, model)).tables()
-    words = ["adrec", "train", dataset, *([] if model == "adrec" else ["--model", model])]
-    for setting in as_settings(_differing(tables, usual)):
-        words += ["--set", setting]
-    return shlex.join([*words, "--threads", str(metadata.threads)])
+    return command(
+        "train",
+        dataset,
+        model=None if model == "adrec" else model,
+        set=as_settings(_differing(tables, usual)),
+        threads=metadata.threads,
+    )
 
 
 def evaluate_command(evaluation: Evaluation) -> str:
     """Return the command that measures a model again."""
     name = f"{evaluation.model}/{evaluation.checkpoint}" if evaluation.checkpoint else evaluation.model
     path = f"workspace/{evaluation.dataset}/{name}" if evaluation.checkpoint else name
-    words = ["adrec", "evaluate", path, "--dataset", evaluation.dataset]
     part = next((part for part in evaluation.protocol.split("/") if part in ("valid", "test")), "test")
-    words += [] if part == "test" else ["--part", part]
     sampled = next((piece for piece in evaluation.protocol.split("/") if piece.startswith("sampled-")), "")
-    if evaluation.negatives_sha256:
-        words += ["--negatives", evaluation.negatives_source]
-    elif sampled:
-        words += ["--negatives", sampled.removeprefix("sampled-")]
-    words += ["--mask-seen"] if evaluation.mask_seen else []
-    words += ["--seed", str(evaluation.seed)] if evaluation.seed else []
-    words += sampling_flags(evaluation.sampling)
-    return shlex.join(words)
+    drawn = sampled.removeprefix("sampled-") or None
+    return command(
+        "evaluate",
+        path,
+        dataset=evaluation.dataset,
+        part=None if part == "test" else part,
+        negatives=evaluation.negatives_source if evaluation.negatives_sha256 else drawn,
+        mask_seen=evaluation.mask_seen or None,
+        seed=evaluation.seed or None,
+        **find_unusual_sampling(evaluation.sampling),
+    )
 
 
 def _differing(tables: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,17 +110,6 @@ def _differing(tables: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str,
         elif key not in usual or usual[key] != value:
             found[key] = value
     return found
-
-
-def _conditions(conditions: Iterable[Any]) -> list[str]:
-    return [word for condition in conditions for word in ("--where", str(condition))]
-
-
-def _flags(options: Mapping[str, Any]) -> list[str]:
-    words: list[str] = []
-    for key, value in options.items():
-        words += [f"--{key.replace('_', '-')}", str(value)]
-    return words
 
 
 def _moment(key: str, value: Any) -> Any:

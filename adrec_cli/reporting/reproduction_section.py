@@ -8,6 +8,7 @@ from adrec_cli.reporting.markup import Html, commands, element, paragraph, secti
 from adrec_cli.reporting.material import Material
 from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command, versions
 from adrec_cli.schema import CATEGORY, TITLE
+from adrec_cli.wording import command
 
 
 def reproduction_section(material: Material) -> Html:
@@ -20,7 +21,7 @@ def reproduction_section(material: Material) -> Html:
     lines += list(dict.fromkeys(map(evaluate_command, material.evaluations)))
     lines += [sweep.record.command for sweep in material.sweeps]
     lines += [str(search.about.get("command")) for search in material.searches]
-    lines.append(f"adrec report {dataset.manifest.dataset}")
+    lines.append(command("report", dataset.manifest.dataset))
     warm = [metadata.model for metadata, stages in zip(last, material.models.values(), strict=True)
             if stages[0].metadata.parent_sha256]  # fmt: skip
     every = [stage.metadata for stages in material.models.values() for stage in stages]

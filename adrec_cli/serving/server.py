@@ -26,6 +26,7 @@ from adrec_cli.serving.hosts import AllowedHosts
 from adrec_cli.serving.questions import Asked, Limits, parse_questions
 from adrec_cli.serving.served_model import Answer, Question, ServedModel
 from adrec_cli.serving.watch import Changed, Load, ModelWatch, OnReload
+from adrec_cli.wording import in_shell, option
 
 _BUFFERED_BODIES = 64
 """Bodies of the largest size that may be held at once; who comes with more is told to come back."""
@@ -211,7 +212,7 @@ class _OnlyByName:
         if scope["type"] == "http":
             named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
             if len(named) > 1 or not self._hosts.allows(named[0] if named else None):
-                refused = _error(421, "this server is not called so; --allowed-hosts names more", _CLOSE)
+                refused = _error(421, f"this server is not called so; {option('allowed_hosts')} names more", _CLOSE)
                 await refused(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -227,7 +228,10 @@ def _together(asked: Asked, answers: Sequence[Answer | AdrecError]) -> Response:
     if len(errors) == len(answers):
         return _error(404, f"nobody gets anything: {errors[0].message}")
     results = [
-        {"user": question.user, **({"error": answer.message} if isinstance(answer, AdrecError) else asdict(answer))}
+        {
+            "user": question.user,
+            **({"error": in_shell(answer.message)} if isinstance(answer, AdrecError) else asdict(answer)),
+        }
         for question, answer in zip(asked.questions, answers, strict=True)
     ]
     return _json(200, {"results": results})
@@ -239,7 +243,7 @@ def _json(status: int, content: dict[str, Any]) -> Response:
 
 
 def _error(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
-    return Response(json.dumps({"error": text}), status, headers, media_type="application/json")
+    return Response(json.dumps({"error": in_shell(text)}), status, headers, media_type="application/json")
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -19,6 +19,7 @@ from typing import Any
 from adrec_cli.errors import InterruptedRun, StorageError
 from adrec_cli.serving.exposition import WIDTH
 from adrec_cli.serving.running import LINGER, EndingServer, LogLine
+from adrec_cli.wording import option
 
 _END, _RELOAD = b"end", b"reload"
 _MOST_DEATHS, _DEATHS_SECONDS = 5, 60.0
@@ -105,7 +106,7 @@ class _Crew:
             if len(self.deaths) > _MOST_DEATHS:
                 raise StorageError(
                     f"the processes that serve die: the last one ended with {process.exitcode}",
-                    hint="see what they said; with too little memory, fewer --workers",
+                    hint=f"see what they said; with too little memory, fewer {option('workers')}",
                 )
             self.log("error", f"worker {number} ended with {process.exitcode} and is started again")
             self.orders[number].close()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.models.base import Sampling
+from adrec_cli.ranking.merging import SINGLE
 from adrec_cli.sweeping.design import Design
 from adrec_cli.sweeping.option_keys import as_settings, shown
-from adrec_cli.sweeping.sampling_flags import sampling_flags
 from adrec_cli.sweeping.tune_options import TuneOptions
+from adrec_cli.wording import command
+
+_USUAL_SAMPLING = {**asdict(Sampling()), **asdict(SINGLE)}
 
 
 def sweep_command(
@@ -23,39 +28,57 @@ def sweep_command(
     test: bool,
 ) -> str:
     """Return the command line that runs the same sweep, for people who want to see the same figures."""
-    words = ["adrec", "sweep", dataset, *_model(model_name)]
-    for varied in design.vary:
-        words += ["--vary", f"{varied.key}={','.join(shown(value) for value in varied.values)}"]
-    for name in design.ablate:
-        words += ["--ablate", name]
-    words += ["--grid"] * design.grid + ["--no-base"] * (not design.base)
-    words += ["--seeds", str(design.seeds)] if design.seeds > 1 else []
-    words += ["--name", design.name] if design.name else []
-    words += _experiment(experiment)
-    if evaluation.negatives or evaluation.negatives_file:
-        words += ["--negatives", str(evaluation.negatives_file or evaluation.negatives)]
-    words += ["--mask-seen"] * evaluation.mask_seen + ["--test"] * test
-    words += sampling_flags(asdict(evaluation.sampling) | asdict(evaluation.merging))
-    return shlex.join(words)
+    return command(
+        "sweep",
+        dataset,
+        model=_unless_adrec(model_name),
+        vary=[f"{varied.key}={','.join(shown(value) for value in varied.values)}" for varied in design.vary],
+        ablate=list(design.ablate),
+        grid=design.grid or None,
+        base=design.base and None,
+        seeds=design.seeds if design.seeds > 1 else None,
+        name=design.name or None,
+        **_trained_with(experiment),
+        negatives=evaluation.negatives_file or evaluation.negatives or None,
+        mask_seen=evaluation.mask_seen or None,
+        test=test or None,
+        **find_unusual_sampling(asdict(evaluation.sampling) | asdict(evaluation.merging)),
+    )
 
 
 def tune_command(dataset: str, model_name: str, tuning: TuneOptions, experiment: ExperimentOptions) -> str:
     """Return the command line that searches the same options again."""
-    words = ["adrec", "tune", dataset, *_model(model_name)]
-    for searched in tuning.search:
-        words += ["--search", searched.typed]
-    words += ["--trials", str(tuning.trials), "--pruner", tuning.pruner, "--search-seed", str(tuning.seed)]
-    words += ["--name", tuning.name] if tuning.name else []
-    return shlex.join([*words, *_experiment(experiment)])
+    return command(
+        "tune",
+        dataset,
+        model=_unless_adrec(model_name),
+        search=[searched.typed for searched in tuning.search],
+        trials=tuning.trials,
+        pruner=tuning.pruner,
+        search_seed=tuning.seed,
+        name=tuning.name or None,
+        **_trained_with(experiment),
+    )
 
 
-def _model(name: str) -> list[str]:
-    return [] if name == "adrec" else ["--model", name]
+def find_unusual_sampling(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every option of sampling and merging that is not the usual one.
+
+    Args:
+        chosen: fields of `Sampling` and `Merging`; what is left out is as usual. The seed is an option of its
+            own, which also draws negatives, and is not looked at.
+    """
+    found = {key: chosen.get(key, usual) for key, usual in _USUAL_SAMPLING.items() if key != "seed"}
+    return {key: str(value) for key, value in found.items() if value != _USUAL_SAMPLING[key]}
 
 
-def _experiment(experiment: ExperimentOptions) -> list[str]:
-    words = ["--preset", experiment.preset] if experiment.preset else []
-    words += ["--config", str(experiment.config)] if experiment.config else []
-    for setting in as_settings(experiment.overrides):
-        words += ["--set", setting]
-    return words
+def _unless_adrec(name: str) -> str | None:
+    return None if name == "adrec" else name
+
+
+def _trained_with(experiment: ExperimentOptions) -> dict[str, Any]:
+    return {
+        "preset": experiment.preset or None,
+        "config": experiment.config,
+        "set": as_settings(experiment.overrides),
+    }

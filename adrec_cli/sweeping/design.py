@@ -17,6 +17,7 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
 from adrec_cli.ranking.merging import SINGLE, Merging
 from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolved, shown, value_at
+from adrec_cli.wording import option
 
 BASE = "base"
 ABLATION = "ablation"
@@ -62,14 +63,16 @@ class Design:
 
     def __post_init__(self) -> None:
         if not self.vary and not self.ablate:
-            raise UsageError("a sweep needs something to try", hint="for example --vary lambda=0.001,0.01,0.1")
+            raise UsageError(
+                "a sweep needs something to try", hint=f"for example {option('vary', 'lambda=0.001,0.01,0.1')}"
+            )
         if self.seeds < 1:
-            raise UsageError(f"--seeds must be at least 1, got {self.seeds}")
+            raise UsageError(f"{option('seeds')} must be at least 1, got {self.seeds}")
         require_folder_name(self.name)
         keys = [varied.key for varied in self.vary] + list(self.ablate)
         for key in keys:
             if keys.count(key) > 1:
-                raise UsageError(f"{key!r} is given twice", hint="give all its values in one --vary")
+                raise UsageError(f"{key!r} is given twice", hint=f"give all its values in one {option('vary')}")
 
     @property
     def has_base(self) -> bool:
@@ -98,7 +101,7 @@ def require_folder_name(name: str) -> None:
         UsageError: it has other characters, or begins with a dot.
     """
     if name and not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,99}", name):
-        raise UsageError(f"--name {name!r} is no name of a folder", hint="letters, digits and . _ + -")
+        raise UsageError(f"{option('name', name)} is no name of a folder", hint="letters, digits and . _ + -")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,11 +143,16 @@ def parse_varied(text: str) -> Varied:
     """
     key, equals, values = (part.strip() for part in text.partition("="))
     if not key or not equals or not values:
-        raise UsageError(f"--vary takes KEY=VALUE,VALUE,..., got {text!r}", hint="for example --vary steps=5,10,20,50")
+        raise UsageError(
+            f"{option('vary')} takes KEY=VALUE,VALUE,..., got {text!r}",
+            hint=f"for example {option('vary', 'steps=5,10,20,50')}",
+        )
     parsed = parsed_values(values)
     unique = [value for position, value in enumerate(parsed) if value not in parsed[:position]]
     if not unique or "" in unique:
-        raise UsageError(f"--vary {text!r} has an empty value", hint="for example --vary steps=5,10,20,50")
+        raise UsageError(
+            f"{option('vary', text)} has an empty value", hint=f"for example {option('vary', 'steps=5,10,20,50')}"
+        )
     return Varied(key=key, values=tuple(unique))
 
 
@@ -223,7 +231,7 @@ def _replaced(ranking: T, table: Mapping[str, Any]) -> T:
 def _varied_changes(design: Design, base: Experiment) -> list[_Change]:
     paths = {varied.key: resolved(varied.key, base) for varied in design.vary}
     if design.seeds > 1 and ("training.seed",) in paths.values():
-        raise UsageError("seeds are varied twice", hint="either --vary seed=... or --seeds")
+        raise UsageError("seeds are varied twice", hint=f"either {option('vary', 'seed=...')} or {option('seeds')}")
     single = [
         [
             _Change(
@@ -239,7 +247,7 @@ def _varied_changes(design: Design, base: Experiment) -> list[_Change]:
     if not design.grid:
         return list(itertools.chain.from_iterable(single))
     if not single:
-        raise UsageError("--grid needs options to combine", hint="add --vary KEY=VALUE,VALUE")
+        raise UsageError(f"{option('grid')} needs options to combine", hint=f"add {option('vary', 'KEY=VALUE,VALUE')}")
     return [
         _Change(
             name=",".join(change.name for change in combined),

@@ -12,8 +12,9 @@ from adrec_cli.config import merged
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolved, shown, value_at
+from adrec_cli.wording import option
 
-_EXAMPLE = "for example --search learning_rate=1e-4..1e-2:log or --search cam_blocks=1,2,4"
+_EXAMPLE = f"for example {option('search', 'learning_rate=1e-4..1e-2:log')} or {option('search', 'cam_blocks=1,2,4')}"
 _NOT_SEARCHED = ("training.monitor", "training.monitor_negatives", "training.monitor_mask_seen", "training.seed")
 """Options that change what is measured, or only the luck; the best of them would say nothing."""
 
@@ -59,12 +60,12 @@ def parse_searched(text: str) -> Searched:
     """
     key, equals, values = (part.strip() for part in text.partition("="))
     if not key or not equals or not values:
-        raise UsageError(f"--search takes KEY=LOW..HIGH or KEY=VALUE,VALUE, got {text!r}", hint=_EXAMPLE)
+        raise UsageError(f"{option('search')} takes KEY=LOW..HIGH or KEY=VALUE,VALUE, got {text!r}", hint=_EXAMPLE)
     if ".." in values:
         return _parse_range(text, key, values)
     choices = tuple(parsed_values(values))
     if len(choices) < 2 or "" in choices:
-        raise UsageError(f"--search {text!r} leaves nothing to choose", hint=_EXAMPLE)
+        raise UsageError(f"{option('search', text)} leaves nothing to choose", hint=_EXAMPLE)
     return Searched(key=key, choices=choices)
 
 
@@ -74,18 +75,22 @@ def _parse_range(text: str, key: str, values: str) -> Searched:
         ends = [_number(part) for part in bounds.split("..")]
         steps = [_number(word.removeprefix("step=")) for word in words if word.startswith("step=")]
     except ValueError as error:
-        raise UsageError(f"--search {text!r}: {error}", hint=_EXAMPLE) from error
+        raise UsageError(f"{option('search', text)}: {error}", hint=_EXAMPLE) from error
     unknown = [word for word in words if word != "log" and not word.startswith("step=")]
     if len(ends) != 2 or unknown or len(steps) > 1 or len(words) > 2:
-        raise UsageError(f"--search {text!r} is no range: LOW..HIGH, LOW..HIGH:log or LOW..HIGH:step=X", hint=_EXAMPLE)
+        raise UsageError(
+            f"{option('search', text)} is no range: LOW..HIGH, LOW..HIGH:log or LOW..HIGH:step=X", hint=_EXAMPLE
+        )
     low, high = ends
     log, step = "log" in words, steps[0] if steps else None
     if not low < high:
-        raise UsageError(f"--search {text!r}: {low} is not below {high}", hint=_EXAMPLE)
+        raise UsageError(f"{option('search', text)}: {low} is not below {high}", hint=_EXAMPLE)
     if log and (low <= 0 or step is not None):
-        raise UsageError(f"--search {text!r}: a range over logarithms begins above 0 and has no step", hint=_EXAMPLE)
+        raise UsageError(
+            f"{option('search', text)}: a range over logarithms begins above 0 and has no step", hint=_EXAMPLE
+        )
     if step is not None and step <= 0:
-        raise UsageError(f"--search {text!r}: the step must be positive", hint=_EXAMPLE)
+        raise UsageError(f"{option('search', text)}: the step must be positive", hint=_EXAMPLE)
     return Searched(key=key, low=low, high=high, log=log, step=step)
 
 
@@ -139,10 +144,11 @@ def search_space(searched: Sequence[Searched], base: Experiment) -> SearchSpace:
     for one in searched:
         for path in paths[one.key]:
             if path in taken:
-                raise UsageError(f"{path} is searched twice", hint="give it in one --search")
+                raise UsageError(f"{path} is searched twice", hint=f"give it in one {option('search')}")
             if path in _NOT_SEARCHED or path.startswith(f"{SAMPLING}."):
                 raise UsageError(
-                    f"{path} changes what is measured, so its values cannot be compared", hint="fix it with --set"
+                    f"{path} changes what is measured, so its values cannot be compared",
+                    hint=f"fix it with {option('set')}",
                 )
             taken.add(path)
     whole = set()
@@ -151,7 +157,9 @@ def search_space(searched: Sequence[Searched], base: Experiment) -> SearchSpace:
             continue
         wants_whole = all(isinstance(value_at(base, path), int) for path in paths[one.key])
         if wants_whole and not all(isinstance(part, int) for part in (*one.ends, one.step or 1)):
-            raise UsageError(f"{one.key} takes whole numbers", hint=f"for example --search {one.key}=1..8")
+            raise UsageError(
+                f"{one.key} takes whole numbers", hint=f"for example {option('search', f'{one.key}=1..8')}"
+            )
         if wants_whole:
             whole.add(one.key)
     return SearchSpace(searched=tuple(searched), paths=paths, whole=frozenset(whole))

@@ -8,6 +8,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.sweeping.design import require_folder_name
 from adrec_cli.sweeping.optuna_study import PRUNERS
 from adrec_cli.sweeping.search_space import Searched
+from adrec_cli.wording import option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +35,9 @@ class TuneOptions:
 
     def __post_init__(self) -> None:
         if self.trials < 1:
-            raise UsageError(f"--trials must be at least 1, got {self.trials}")
+            raise UsageError(f"{option('trials')} must be at least 1, got {self.trials}")
         if self.timeout is not None and self.timeout <= 0:
-            raise UsageError(f"--timeout must be positive, got {self.timeout}")
+            raise UsageError(f"{option('timeout')} must be positive, got {self.timeout}")
         require_folder_name(self.name)
         if self.pruner not in PRUNERS:
             raise UsageError(f"unknown pruner {self.pruner!r}", hint=f"one of: {', '.join(PRUNERS)}")

@@ -9,6 +9,7 @@ import torch
 
 from adrec_cli.diagnostics.spectrum import effective_rank, entropy, isotropy, singular_values
 from adrec_cli.diagnostics.spread import embedding_variance, mean_cosine_of_others
+from adrec_cli.wording import option
 
 MAX_SAMPLED_ITEMS = 4096
 MAX_MEAN_COSINE = 0.9
@@ -75,7 +76,7 @@ class LossWatch:
             self._told = True
             return (
                 f"loss {loss:.4g} is {loss / max(self._lowest, self._floor):.1f} times the lowest average so far "
-                f"({self._lowest:.4g}): a smaller --learning-rate may be needed"
+                f"({self._lowest:.4g}): a smaller {option('learning_rate')} may be needed"
             )
         self._steps += 1
         self._smoothed = loss if self._steps == 1 else _SMOOTHING * self._smoothed + (1 - _SMOOTHING) * loss

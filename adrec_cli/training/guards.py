@@ -9,8 +9,11 @@ import torch
 
 from adrec_cli.diagnostics.finite import all_finite
 from adrec_cli.errors import DivergedError
+from adrec_cli.wording import option
 
-DIVERGED_HINT = "lower the learning rate (--learning-rate), check the data, or resume from the last saved state"
+DIVERGED_HINT = (
+    f"lower the learning rate ({option('learning_rate')}), check the data, or resume from the last saved state"
+)
 
 
 def require_finite_losses(losses: Mapping[str, float], *, where: str, inputs: Mapping[str, torch.Tensor]) -> None:

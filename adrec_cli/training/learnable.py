@@ -6,6 +6,7 @@ from adrec_cli.data.batches import TrainingWindows
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.stages import Stage
+from adrec_cli.wording import option
 
 
 def require_learnable(name: str, stage: Stage, model: SequentialRecommender, windows: TrainingWindows) -> None:
@@ -17,10 +18,10 @@ def require_learnable(name: str, stage: Stage, model: SequentialRecommender, win
     if model.needs_prefixes and not windows.prefixes:
         raise UsageError(
             f"stage {name}: positions of {model.name} see later ones, so that it learns from prefixes alone",
-            hint="--set training.samples=prefixes",
+            hint=option("set", "training.samples=prefixes"),
         )
     if model.learns_repeats and not stage.ce_weight:
         raise UsageError(
             f"stage {name}: repeats are learned by the ranking loss, which this stage leaves out",
-            hint="--set model.repeats=none, or give the stage a ce_weight above 0",
+            hint=f"{option('set', 'model.repeats=none')}, or give the stage a ce_weight above 0",
         )

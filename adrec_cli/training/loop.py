@@ -32,6 +32,7 @@ from adrec_cli.training.position import Position
 from adrec_cli.training.queued_steps import QueuedSteps, choose_stepping
 from adrec_cli.training.ranking_loss import RankingLoss
 from adrec_cli.training.restoring import require_like
+from adrec_cli.wording import option
 
 _OPTIMIZER = "adam/"
 """Prefix of the optimizer's moments in a saved state, whichever optimizer it is."""
@@ -383,9 +384,8 @@ class StageTraining:
                 average.copy_(tensors[f"average/{name}"])
         except (KeyError, TypeError, ValueError, RuntimeError, RecursionError) as error:
             reason = str(error).splitlines()[0]
-            raise ArtifactError(
-                f"the saved state of stage {self.name} does not fit: {reason}", hint="start the stage anew with --fresh"
-            ) from error
+            raise ArtifactError(f"the saved state of stage {self.name} does not fit: {reason}",
+                                hint=f"start the stage anew with {option('resume', False)}") from error  # fmt: skip
 
 
 def _under(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from adrec_cli.data.reading.list_cells import find_cells, parse_list
 from adrec_cli.errors import InputError
+from adrec_cli.wording import in_shell
 from tests.data.table_files import START, read_bounds, read_sequences, run
 
 ROWS: list[tuple[str, list[str], list[int]]] = [
@@ -123,7 +124,7 @@ def test_events_in_objects(tmp_path: Path, ending: str) -> None:
     assert made.manifest.reading["columns"] == {"user": "session", "item": "events.aid", "timestamp": "events.ts"}
     error = refusal(source, item_column="events")
     assert "column 'events' holds objects of aid, ts, type, expected one value for the item" in error.message
-    assert "--item-column events.aid" in error.hint
+    assert "--item-column events.aid" in in_shell(error.hint)
     (tmp_path / "user.jsonl").write_text('{"user": {"id": 7, "name": "x"}, "item_id": "a"}\n')
     assert "holds objects of id, name" in refusal(tmp_path / "user.jsonl", user_column="user").message
     single = run(tmp_path / "user.jsonl", tmp_path / "ws", user_column="user.id")

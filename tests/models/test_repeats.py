@@ -23,6 +23,7 @@ from adrec_cli.ranking.scores import top_k
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.ranking_loss import RankingLoss
+from adrec_cli.wording import in_shell
 from tests.layers.test_repeats import by_hand
 from tests.ranking.test_scores import asked
 from tests.training.small import small_training
@@ -222,4 +223,4 @@ def test_what_sees_later_items_learns_from_prefixes_alone():
             assert find_model(name).default_training.samples == "prefixes"
             with pytest.raises(UsageError, match="learns from prefixes alone") as told:
                 small_training(name, config={"samples": "sequences"})
-            assert told.value.hint == "--set training.samples=prefixes"
+            assert in_shell(told.value.hint) == "--set training.samples=prefixes"

@@ -112,7 +112,7 @@ def test_the_reference_can_be_chosen_and_one_model_has_none(trained):
     assert (alone.reference, alone.models[0].differences) == (None, {})
     stages, _, _ = compared(trained, "adrec", "adrec/pretrain", "adrec/align")
     assert stages.reference == stages.models[1].name, "without a baseline, the second best"
-    with pytest.raises(UsageError, match="--against dreamrec is not compared"):
+    with pytest.raises(UsageError, match="against='dreamrec' is not compared"):
         compared(trained, against="dreamrec")
 
 
@@ -183,9 +183,9 @@ def test_unknown_names_are_refused(trained, models, message):
 def test_wrong_options_are_refused(trained):
     with pytest.raises(UsageError, match="unknown metric 'auc'"):
         CompareOptions(metrics=("auc",))
-    with pytest.raises(UsageError, match="not among --models"):
+    with pytest.raises(UsageError, match="not among models="):
         CompareOptions(models=("sasrec",), against="adrec")
-    with pytest.raises(UsageError, match="for --seeds"):
+    with pytest.raises(UsageError, match="for seeds="):
         compared(trained, "sasrec", experiment=ExperimentOptions(preset="paper"))
     with pytest.raises(ArtifactError, match="dreamrec is not trained on tiny"):
         compared(trained, "dreamrec")

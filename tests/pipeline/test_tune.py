@@ -87,7 +87,7 @@ def test_what_is_typed_is_searched(text, searched):
      "lambda=1..2:lin", "lambda=1..inf", "lambda=1..2:step=0", "lambda=1..2:log:step=1", "heads=1,,2"],
 )  # fmt: skip
 def test_what_is_no_search(text):
-    with pytest.raises(UsageError, match="--search"):
+    with pytest.raises(UsageError, match="search="):
         parse_searched(text)
 
 

@@ -15,11 +15,13 @@ import polars as pl
 
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 BadRowPolicy = Literal["error", "skip"]
 EXAMPLES: Final = 5
 TOO_MANY_FIELDS: Final = (
-    "put quotes around fields that hold the separator, such as numbers with a decimal comma, or say --on-bad-row skip"
+    "put quotes around fields that hold the separator, such as numbers with a decimal comma, "
+    f"or say {option('on_bad_row', 'skip')}"
 )
 """The hint for a row with more fields than there are columns."""
 _FILES: Final = 20
@@ -100,7 +102,7 @@ def bad_rows_error(examples: list[BadRow], count: int, *, rows: int | None = Non
     """Return the error for the first of `count` bad rows of `rows`, where that is known."""
     others = f" ({count:,} such rows in all)" if count > 1 else ""
     first = examples[0]
-    hint = first.hint or "mend the file, or leave such rows out with --on-bad-row skip"
+    hint = first.hint or f"mend the file, or leave such rows out with {option('on_bad_row', 'skip')}"
     if count == rows:
         hint = first.hint_for_all or first.hint or hint
     return InputError(f"{examples[0]}{others}", hint=hint)

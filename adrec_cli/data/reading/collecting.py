@@ -36,6 +36,7 @@ from adrec_cli.data.reading.time_settling import ReadTimes
 from adrec_cli.data.reading.unfolding import PART, POSITION, RECORD
 from adrec_cli.data.reading.where import condition_holds, no_row_left, place_conditions
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 OK, BAD, BELOW_RATING, BLANK, UNMET = range(5)
 """What a row is good for; UNMET does not meet a condition."""
@@ -153,7 +154,8 @@ def _same_columns(report: ReadReport, names: Mapping[str, str | list[str]], tabl
     if report.columns and report.columns != names:
         raise InputError(
             f"{table.path} has {names}, the files before it {report.columns}",
-            hint="name the columns with --user-column, --item-column and --timestamp-column",
+            hint=f"name the columns with {option('user_column')}, "
+            f"{option('item_column')} and {option('timestamp_column')}",
         )
     report.columns = dict(names)
 

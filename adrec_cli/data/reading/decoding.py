@@ -20,6 +20,7 @@ from adrec_cli.data.reading.archives import DAMAGE, find_table, open_table
 from adrec_cli.data.reading.foreign_files import HEAD_BYTES, refuse_foreign
 from adrec_cli.data.reading.read_limits import UNLIMITED_BY_HAND, ReadLimits, columnar_rows
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 CHUNK_BYTES: Final = 1 << 22
 _COMPRESSIONS: Final = {
@@ -195,7 +196,9 @@ def _transcode(path: Path, plain: Path, encoding: str, scratch: Path) -> Path:
     try:
         decoder = codecs.getincrementaldecoder(encoding)()
     except LookupError as error:
-        raise InputError(f"encoding {encoding!r} is unknown", hint="try --encoding utf-8 or latin-1") from error
+        raise InputError(
+            f"encoding {encoding!r} is unknown", hint=f"try {option('encoding', 'utf-8')} or latin-1"
+        ) from error
     done = 0
     with open(target, "wb") as file:
         try:

@@ -20,6 +20,7 @@ from adrec_cli.data.reading.roles import Column, resolve_column
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
 from adrec_cli.schema import BRAND, CATEGORY, ITEM_ID, PRICE, TITLE
+from adrec_cli.wording import option
 
 ENOUGH: Final = 0.5
 """Share of the items that a file has to know, unless its column of ids is named."""
@@ -198,7 +199,7 @@ def _find_ids(
     several = f"{len(matching)} columns that match" if matching else "no column that matches"
     raise InputError(
         f"{table.path} has {several} the items of the events, {examples(events.ids)}: {listing}",
-        hint=f"name the column of ids, for example --items-column {table.columns[shown[0]]}",
+        hint=f"name the column of ids, for example {option('items_column', table.columns[shown[0]])}",
     )
 
 
@@ -207,7 +208,7 @@ def _named(table: Table, asked: Column) -> int:
     if position is None:
         raise InputError(
             f"{table.path} has no column {asked!r}, it has: {', '.join(table.columns[:30])}",
-            hint=f"give a name or a position from 1 to {len(table.columns)} with --items-column",
+            hint=f"give a name or a position from 1 to {len(table.columns)} with {option('items_column')}",
         )
     return position
 

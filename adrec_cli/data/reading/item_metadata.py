@@ -25,6 +25,7 @@ from adrec_cli.data.reading.scanning import BLANK, OVERFLOW, scan
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
 from adrec_cli.schema import BRAND, CATEGORY, COUNT, ITEM_ID, ITEM_INDEX, PRICE, TITLE
+from adrec_cli.wording import command, option
 
 _OURS: Final = (ITEM_INDEX, ITEM_ID, COUNT, TITLE, CATEGORY, BRAND, PRICE)
 
@@ -73,11 +74,14 @@ def require_match(file: ItemFile, ids: pl.Series, *, known: pl.Series | None) ->
     }
     better = next((column for column in values if share_known(ids, values[column]) >= ENOUGH), None)
     if better is not None:
-        hint = f"its column {better!r} matches: --items-column {better}"
+        hint = f"its column {better!r} matches: {option('items_column', better)}"
     elif share:
-        hint = f"if it is right that it knows so few, say that these are the ids: --items-column {name}"
+        hint = f"if it is right that it knows so few, say that these are the ids: {option('items_column', name)}"
     else:
-        hint = "check that it is about these items; if its ids are in another column, name that with --items-column"
+        hint = (
+            "check that it is about these items; if its ids are in another column, "
+            f"name that with {option('items_column')}"
+        )
     raise InputError(
         f"{file.path} knows {round(share * len(ids)):,} of {len(ids):,} items by its column {name!r}, "
         f"which has {examples(found)}; the events have {examples(ids)}",
@@ -125,7 +129,8 @@ def read_item_file(
     """
     if table.layout == "sequences":
         raise InputError(
-            f"{table.path} is no table of items: its lines are ids of one kind", hint="see adrec preprocess"
+            f"{table.path} is no table of items: its lines are ids of one kind",
+            hint=f"see: {command('preprocess', help=True)}",
         )
 
     def read_ids(position: int) -> pl.Series:

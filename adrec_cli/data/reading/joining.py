@@ -14,6 +14,7 @@ from adrec_cli.data.reading.roles import resolve_column
 from adrec_cli.data.reading.scanning import BLANK, join_key, scan
 from adrec_cli.data.reading.table import Joining, Table
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 _EXAMPLES: Final = 3
 
@@ -62,7 +63,9 @@ def join_table(rows: Table, other: JoinTable, report: ReadReport) -> Table:
     own, foreign = other.source.keys
     key, other_key = _key(rows, own), _key(other.table, foreign)
     if rows.layout == "sequences" or other.table.layout == "sequences":
-        raise InputError(f"{rows.path}: one sequence a line has no columns to join on", hint="leave --join out")
+        raise InputError(
+            f"{rows.path}: one sequence a line has no columns to join on", hint=f"leave {option('join')} out"
+        )
     behind = [place for place in range(len(other.table.columns)) if place != other_key]
     named = [other.table.columns[place] for place in behind]
     stem = other.table.path.name.split(".")[0]
@@ -89,7 +92,8 @@ def _key(table: Table, name: str) -> int:
     if position is None:
         raise InputError(
             f"{table.path} has no column {name!r} to join on, it has: {', '.join(table.columns[:30])}",
-            hint="name the column both files have: --on order_id, or where its name differs: --on order_id=id",
+            hint=f"name the column both files have: {option('on', 'order_id')}, or where its name differs: "
+            f"{option('on', 'order_id=id')}",
         )
     return position
 
@@ -105,7 +109,7 @@ def _check_keys(other: JoinTable, key: int) -> None:
     if twice.height:
         raise InputError(
             f"{table.path}: {table.columns[key]} {twice['key'][0]!r} stands in {twice['len'][0]} rows, expected one",
-            hint="the file of the events comes first, the one with a row for each key goes to --join",
+            hint=f"the file of the events comes first, the one with a row for each key goes to {option('join')}",
         )
 
 
@@ -125,7 +129,8 @@ def _tell_unmatched(joined: Table, joining: Joining, other: JoinTable, report: R
         theirs = ", ".join(repr(key) for key in known["key"][:_EXAMPLES])
         raise InputError(
             f"{joined.path}: no {name} ({examples}, ...) stands in {other.table.path.name} ({theirs}, ...)",
-            hint="name the column both files have: --on order_id, or where its name differs: --on order_id=id",
+            hint=f"name the column both files have: {option('on', 'order_id')}, or where its name differs: "
+            f"{option('on', 'order_id=id')}",
         )
     report.unmatched.append(
         f"{lost:,} of {total:,} rows of {joined.path.name} were left out: their {name} is not in "

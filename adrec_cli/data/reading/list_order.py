@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.unfolding import POSITION, RECORD
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 
 def order_lists(frame: pl.DataFrame, table: Table, *, rows_in_order: bool) -> tuple[pl.Series, NDArray[np.bool_]]:
@@ -39,7 +40,8 @@ def order_lists(frame: pl.DataFrame, table: Table, *, rows_in_order: bool) -> tu
         raise InputError(
             f"{table.path}: user {user!r} has several rows of items that differ, such as {places[0]} and {places[1]}, "
             "and no times say which comes first",
-            hint="name the times with --timestamp-column; or, if the rows stand in order: --timestamp-unit order",
+            hint=f"name the times with {option('timestamp_column')}; or, if the rows stand in order: "
+            f"{option('timestamp_unit', 'order')}",
         )
     repeated = lists.join(first.select(RECORD), on=RECORD, how="anti")[RECORD]
     again = frame[RECORD].is_in(repeated.implode()).to_numpy()

@@ -11,6 +11,7 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.wording import option
 
 MOST_EXPANSION: Final = 500
 ALWAYS_UNPACKED_BYTES: Final = 1 << 30
@@ -33,9 +34,9 @@ class ReadLimits:
     bytes: int | None = None
 
     def __post_init__(self) -> None:
-        for flag, value in (("--max-rows", self.rows), ("--max-bytes", self.bytes)):
+        for key, value in (("max_rows", self.rows), ("max_bytes", self.bytes)):
             if value is not None and value < 1:
-                raise UsageError(f"{flag} must be at least 1, got {value}")
+                raise UsageError(f"{option(key)} must be at least 1, got {value}")
 
     def most_bytes(self, path: Path) -> int:
         """Return how many bytes a compressed file may unpack to."""
@@ -46,7 +47,7 @@ class ReadLimits:
         times = "" if self.bytes else f", {MOST_EXPANSION} times its size: no table does"
         return InputError(
             f"{path} unpacks to more than {self.most_bytes(path):,} bytes{times}",
-            hint="if you trust it: --max-bytes N, or unpack it yourself and name the file inside",
+            hint=f"if you trust it: {option('max_bytes', 'N')}, or unpack it yourself and name the file inside",
         )
 
     def require_few_rows(self, rows: int, path: Path, size: int | None = None) -> None:
@@ -66,7 +67,8 @@ class ReadLimits:
         if most is not None and rows > most:
             of_size = "" if self.rows or size is None else f" in {size:,} bytes: no table has"
             raise InputError(
-                f"{path} has {rows:,} rows{of_size}; the limit is {most:,}", hint="if you trust it: --max-rows N"
+                f"{path} has {rows:,} rows{of_size}; the limit is {most:,}",
+                hint=f"if you trust it: {option('max_rows', 'N')}",
             )
 
 

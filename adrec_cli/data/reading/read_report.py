@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.data.reading.bad_rows import BadRows
+from adrec_cli.wording import option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,8 @@ class ReadReport:
         for role in ("user", "item"):
             if stripped := self.stripped.get(role):
                 lines.append(
-                    f"blanks around the {role} id of {stripped:,} rows were taken off; --keep-blanks keeps them"
+                    f"blanks around the {role} id of {stripped:,} rows were taken off; "
+                    f"{option('keep_blanks')} keeps them"
                 )
             if whole := self.whole.get(role):
                 lines.append(f"the {role} ids of {whole:,} rows are whole numbers written as 17.0, read as 17")

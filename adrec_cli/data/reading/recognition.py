@@ -20,6 +20,7 @@ from adrec_cli.data.reading.preamble import split_preamble
 from adrec_cli.data.reading.table import Layout, Table
 from adrec_cli.data.reading.time_shapes import find_shape
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.wording import option
 
 SAMPLE_BYTES: Final = 1 << 18
 SAMPLE_ROWS: Final = 200
@@ -144,7 +145,7 @@ def _find_separator(lines: list[str], path: Path) -> str:
         raise InputError(
             f"{path}, line 1: no separator found, got {filled[0][:60]!r}, expected fields separated by "
             "comma, tab, ';', '|' or '::', or JSON lines",
-            hint="say --separator, or convert the file to CSV, JSON lines or Parquet",
+            hint=f"say {option('separator')}, or convert the file to CSV, JSON lines or Parquet",
         )
     return best
 
@@ -181,7 +182,7 @@ def _recognise_delimited(
     if not rows:
         raise InputError(
             f"{decoded.path} has a header and no rows: its only line is {separator.join(names)[:60]!r}",
-            hint="check the export that made it; if that line is a row, say --no-header",
+            hint=f"check the export that made it; if that line is a row, say {option('header', False)}",
         )
     return Table(
         decoded=decoded,

@@ -11,6 +11,7 @@ from adrec_cli.data.reading.header import names_columns
 from adrec_cli.data.reading.roles import ROLES, Column, Role, TimeColumn
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 READING_OPTIONS: Final = (
     "user_column", "item_column", "timestamp_column", "rating_column", "header", "separator", "encoding",
@@ -140,7 +141,7 @@ def check_fit(table: Table, remembered: Remembered, *, rating_needed: bool) -> N
         raise InputError(
             f"{table.path} is not written as {remembered.dataset} was read: {misfit}",
             hint="mend the file, or say which columns take their place: "
-            + " ".join(f"--{role}-column COLUMN" for role in roles),
+            + " ".join(option(f"{role}_column", "COLUMN") for role in roles),
         )
 
 

@@ -14,6 +14,7 @@ from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.time_columns import TimeColumns, find_time_columns
 from adrec_cli.data.reading.time_parts import find_calendar_parts, in_calendar_order, pair_date_and_clock
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option, shell_words
 
 __all__ = [
     "ROLES", "Column", "Role", "RoleRequest", "Roles", "TimeColumn", "find_column", "find_known", "find_roles",
@@ -187,14 +188,14 @@ def find_column(
         if position is None:
             raise InputError(
                 f"{path} has no column {asked!r} for the {role}, it has: {listing}",
-                hint=f"give a name or a position from 1 to {len(columns)} with --{role}-column",
+                hint=f"give a name or a position from 1 to {len(columns)} with {option(f'{role}_column')}",
             )
         return position
     position = find_known(columns, role, taken)
     if position is None and needed:
         raise InputError(
             f"{path} has no column that is known to be the {role}, it has: {listing}",
-            hint=f"name it with --{role}-column, or give its position",
+            hint=f"name it with {option(f'{role}_column')}, or give its position",
         )
     return position
 
@@ -255,9 +256,11 @@ def _role_error(
         if role not in guessed and guess is not None:
             guessed[role] = guess
     placed = {role: (guessed[role], *(further if role == "timestamp" else ())) for role in ROLES if role in guessed}
-    flags = [f"--{role}-column {_spelled(table, positions)}" for role, positions in placed.items()]
-    command = " ".join([request.command, *flags]).strip()
-    order = "; or, if the rows stand in order: --timestamp-unit order" if untold else ""
+    columns = [
+        word for role, positions in placed.items() for word in shell_words(f"{role}_column", _spelled(table, positions))
+    ]
+    command = f"{request.command} {shlex.join(columns)}".strip()
+    order = f"; or, if the rows stand in order: {option('timestamp_unit', 'order')}" if untold else ""
     return InputError(message, hint=f"say which is which, for example: {command}{order}")
 
 
@@ -270,7 +273,7 @@ def _spelled(table: Table, positions: Sequence[int]) -> str:
         plain = bool(name.strip()) and not name.isdecimal() and table.columns.count(name) == 1
         comma = len(positions) > 1 and "," in name
         typed.append(name if named and plain and not comma else str(position + 1))
-    return shlex.quote(",".join(typed))
+    return ",".join(typed)
 
 
 def _described(table: Table, position: int) -> str:

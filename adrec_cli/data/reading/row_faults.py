@@ -16,6 +16,7 @@ from adrec_cli.data.reading.table_times import show_time
 from adrec_cli.data.reading.time_formats import expected_of
 from adrec_cli.data.reading.times import find_unit
 from adrec_cli.data.reading.unfolding import RECORD
+from adrec_cli.wording import option
 
 
 def describe_bad_row(one: CollectedTable, row: int, options: ReadOptions, report: ReadReport) -> BadRow:
@@ -51,7 +52,7 @@ def describe_bad_row(one: CollectedTable, row: int, options: ReadOptions, report
         column=table.columns[position],
         expected=expected,
         got=values[position],
-        hint_for_all=f"no row has what is expected there: name the right column with --{role}-column",
+        hint_for_all=f"no row has what is expected there: name the right column with {option(f'{role}_column')}",
     )
 
 
@@ -66,11 +67,14 @@ def _describe_time(one: CollectedTable, place: str, got: str, options: ReadOptio
         expected = expected_of(said.form)
     elif number and not _is_number(plain):
         expected = "a number"
-    hint = "no row has a time there: name another column with --timestamp-column, or its form with --timestamp-format"
+    hint = (
+        f"no row has a time there: name another column with {option('timestamp_column')}, "
+        f"or its form with {option('timestamp_format')}"
+    )
     if number and _is_number(plain) and said.unit is not None:
         unit = find_unit(np.array([float(plain)]))
         if unit not in (None, said.unit):
-            hint = f"by their size these are no {said.unit}: say --timestamp-unit {unit}"
+            hint = f"by their size these are no {said.unit}: say {option('timestamp_unit', unit)}"
     names = ",".join(one.table.columns[position] for position in one.roles.times)
     return BadRow(path=one.table.path, place=place, column=names, expected=expected, got=got, hint_for_all=hint)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -18,6 +17,7 @@ from adrec_cli.data.reading.roles import Column, RoleRequest, find_known
 from adrec_cli.data.reading.scanning import scan
 from adrec_cli.data.reading.table import Table, Unfolding
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 _ITEM_LISTS: Final = (
     "items", "itemids", "sequence", "itemsequence", "history", "train", "itemlist", "itemidlist", "itemseq"
@@ -189,7 +189,7 @@ def _refuse_objects(table: Table, columns: Sequence[OfferedColumn], role: Role, 
             raise InputError(
                 f"{table.path}: column {name!r} holds objects of {', '.join(fields[:10])}, "
                 f"expected one value for the {role}",
-                hint=f"name what lies in them, for example --{role}-column {shlex.quote(f'{name}.{fields[0]}')}",
+                hint=f"name what lies in them, for example {option(f'{role}_column', f'{name}.{fields[0]}')}",
             )
 
 

@@ -39,6 +39,7 @@ from adrec_cli.data.reading.remembered import describe_reading
 from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.where import parse_condition
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 SCRATCH_FOLDER: Final = ".scratch"
 HEAD_ROWS: Final = 5
@@ -191,7 +192,7 @@ def _check_alike(tables: list[Table]) -> None:
             raise InputError(
                 f"{table.path} differs from {first.path.name}: {table.layout} with {', '.join(table.columns)}, "
                 f"expected {first.layout} with {', '.join(first.columns)}",
-                hint="name only files of one form; metadata of items goes to --items",
+                hint=f"name only files of one form; metadata of items goes to {option('items')}",
             )
 
 

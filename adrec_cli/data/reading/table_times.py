@@ -24,6 +24,7 @@ from adrec_cli.data.reading.time_reading import (
 from adrec_cli.data.reading.time_shapes import find_shape
 from adrec_cli.data.reading.times import TimeUnit
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 _DISTINCT: Final = 10_000
 """So many different values that do not fit are looked at for another shape."""
@@ -102,7 +103,7 @@ def _begin_native(table: Table, position: int, *, unit: TimeUnit | None, form: s
     dtype, name = table.dtypes[position], table.columns[position]
     if isinstance(dtype, (pl.Datetime, pl.Date)):
         if unit is not None or (form is not None and form not in NAMED_FORMATS):
-            said = f"--timestamp-unit {unit}" if unit is not None else f"--timestamp-format {form!r}"
+            said = option("timestamp_format", form) if unit is None else option("timestamp_unit", unit)
             raise InputError(
                 f"{table.path}: column {name!r} holds dates ({dtype}), which {said} cannot read", hint="leave it out"
             )
@@ -110,7 +111,8 @@ def _begin_native(table: Table, position: int, *, unit: TimeUnit | None, form: s
     if not (dtype.is_integer() or dtype.is_float() or dtype.is_decimal()):
         raise InputError(
             f"{table.path}: column {name!r} holds {dtype}, expected dates, numbers or text for the time",
-            hint="name another with --timestamp-column; a date and a time of day as --timestamp-column date,time",
+            hint=f"name another with {option('timestamp_column')}; "
+            f"a date and a time of day as {option('timestamp_column', 'date,time')}",
         )
     if unit is None and form is not None and form != "yyyymmdd":
         reading = find_reading([], form=form)
@@ -118,7 +120,7 @@ def _begin_native(table: Table, position: int, *, unit: TimeUnit | None, form: s
             return reading
         raise InputError(
             f"{table.path}: column {name!r} holds numbers, expected {NAMED_FORMATS[form][1]}",
-            hint="leave --timestamp-format out, or give the format of the numbers, such as '%Y%m%d'",
+            hint=f"leave {option('timestamp_format')} out, or give the format of the numbers, such as '%Y%m%d'",
         )
     return TimeReading(kind="native")
 
@@ -131,7 +133,7 @@ def _short_year(table: Table, positions: Sequence[int]) -> InputError:
     formats = [form for form in formats if _all_read(sample, form)] or formats
     return InputError(
         f"{table.path}: its years have two digits, such as {first!r}, so day, month and year can be mistaken",
-        hint="say the format: " + " or ".join(f"--timestamp-format '{form}'" for form in formats),
+        hint="say the format: " + " or ".join(option("timestamp_format", form) for form in formats),
     )
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from adrec_cli.data.reading.time_shapes import Family, Shape
 from adrec_cli.errors import UsageError
+from adrec_cli.wording import option
 
 EPOCH_FORMATS: Final = {"epoch-s": "s", "epoch-ms": "ms", "epoch-us": "us", "epoch-ns": "ns"}
 """Names of numbers since 1970, and their units."""
@@ -45,7 +46,7 @@ def expected_of(text: str) -> str:
     """Return what a format expects, in words with an example."""
     if text in NAMED_FORMATS:
         return NAMED_FORMATS[text][1]
-    return f"a time as --timestamp-format {text!r} reads it, such as {_EXAMPLE.strftime(text)!r}"
+    return f"a time as {option('timestamp_format', text)} reads it, such as {_EXAMPLE.strftime(text)!r}"
 
 
 def compile_format(text: str) -> Shape:
@@ -57,17 +58,18 @@ def compile_format(text: str) -> Shape:
     names = ", ".join((*NAMED_FORMATS, *EPOCH_FORMATS))
     hint = f"for example '%d.%m.%Y %H:%M', or one of: {names}"
     if "%" not in text:
-        raise UsageError(f"--timestamp-format {text!r} is unknown", hint=hint)
+        raise UsageError(f"{option('timestamp_format', text)} is unknown", hint=hint)
     has = set(re.findall(r"%-?(.)", text.replace("%%", "")))
     has |= {part for short, parts in {"F": "Ymd", "T": "HMS", "R": "HM", "D": "mdy"}.items() if short in has
             for part in parts}  # fmt: skip
     if "Z" in has:
         raise UsageError(
-            f"--timestamp-format {text!r}: names of zones (%Z) are ambiguous",
-            hint="write the name itself, such as '%Y-%m-%d %H:%M:%S CET', and say --timezone Europe/Berlin",
+            f"{option('timestamp_format', text)}: names of zones (%Z) are ambiguous",
+            hint="write the name itself, such as '%Y-%m-%d %H:%M:%S CET', "
+            f"and say {option('timezone', 'Europe/Berlin')}",
         )
     if not has & {"Y", "y", "G", "s"}:
-        raise UsageError(f"--timestamp-format {text!r} has no year", hint=hint)
+        raise UsageError(f"{option('timestamp_format', text)} has no year", hint=hint)
     pattern = _translate(text, hint)
     before_text, before_pattern = "", ""
     if not has & {"s", "j", "G"}:
@@ -85,7 +87,7 @@ def compile_format(text: str) -> Shape:
         decimal_comma="%S,%f" in text,
     )
     if not _works(shape, _EXAMPLE.strftime(text)):
-        raise UsageError(f"--timestamp-format {text!r} reads no time back that it wrote", hint=hint)
+        raise UsageError(f"{option('timestamp_format', text)} reads no time back that it wrote", hint=hint)
     return shape
 
 
@@ -97,7 +99,7 @@ def _translate(text: str, hint: str) -> str:
         if match[0] == "%.f":
             return match[0]
         if match[1] not in _DIRECTIVES:
-            raise UsageError(f"--timestamp-format: {match[0]!r} is unknown here", hint=hint)
+            raise UsageError(f"{option('timestamp_format')}: {match[0]!r} is unknown here", hint=hint)
         return _DIRECTIVES[match[1]]
 
     return re.sub(r"%\.f|%-?(.?)", known, text)

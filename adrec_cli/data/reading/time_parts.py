@@ -13,6 +13,7 @@ from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.time_columns import TimeColumns
 from adrec_cli.data.reading.time_shapes import is_calendar_date, is_clock
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 _DATE_PARTS: Final = {"year": 0, "yyyy": 0, "y": 0, "month": 1, "mm": 1, "m": 1, "day": 2, "dd": 2, "d": 2}
 _CLOCK_NAME: Final = re.compile("(time|hour|uhrzeit|heure|hora)$|^(time|hour)[ _-]")
@@ -125,5 +126,5 @@ def _part(column: pl.Expr, dtype: pl.DataType, *, clock: bool, path: Path) -> pl
         return pl.when(column == column.floor()).then(column.cast(pl.Int64, strict=False)).cast(pl.String)
     raise InputError(
         f"{path}: a column of {dtype} cannot be {'a time of day' if clock else 'part of a date'}",
-        hint="name others with --timestamp-column, such as date,time or year,month,day",
+        hint=f"name others with {option('timestamp_column')}, such as date,time or year,month,day",
     )

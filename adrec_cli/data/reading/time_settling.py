@@ -24,6 +24,7 @@ from adrec_cli.data.reading.times import (
     to_microseconds,
 )
 from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 EARLY: Final = parse_moment("1995-01-01", "early")
 """What lies before is warned of: few logs are older."""
@@ -153,12 +154,13 @@ def _hint_of_size(values: NDArray[np.int64] | NDArray[np.float64]) -> str:
     """Return what can be done about numbers that are no times since 1970 by their size."""
     lowest, highest = values.min(), values.max()
     if lowest >= 1900 and highest < 2100:
-        return "if these are years, say --timestamp-format %Y"
+        return f"if these are years, say {option('timestamp_format', '%Y')}"
     if lowest >= 20_000 and highest < 80_000:
         return "if these are days of a spreadsheet, give the column the form of a date there, and save it again"
     return (
-        "say --timestamp-unit s, or --timestamp-unit order if only their order means something; "
-        "dates in a form of their own are told by --timestamp-format, such as '%y%m%d'"
+        f"say {option('timestamp_unit', 's')}, "
+        f"or {option('timestamp_unit', 'order')} if only their order means something; "
+        f"dates in a form of their own are told by {option('timestamp_format')}, such as '%y%m%d'"
     )
 
 
@@ -183,13 +185,15 @@ def _find_order(tables: Sequence[ReadTimes]) -> DayMonth | None:
         raise InputError(
             f"{path}: its dates read two ways, the first as {_day(either[0])} or as {_day(either[1])}, and none "
             "decides whether the day or the month comes first",
-            hint=f"--timestamp-format dmy ({_day(either[0])}) or --timestamp-format mdy ({_day(either[1])})",
+            hint=f"{option('timestamp_format', 'dmy')} ({_day(either[0])}) or {option('timestamp_format', 'mdy')} "
+            f"({_day(either[1])})",
         )
     if counts[order] < _AGREE * sum(counts.values()):
         raise InputError(
             f"{path}: {counts['dmy']:,} of its dates have the day before the month, {counts['mdy']:,} the month before "
             "the day, so the others read two ways",
-            hint="write all in one form, or say which to read: --timestamp-format dmy, or --timestamp-format mdy",
+            hint=f"write all in one form, or say which to read: {option('timestamp_format', 'dmy')}, "
+            f"or {option('timestamp_format', 'mdy')}",
         )
     return order
 
@@ -276,7 +280,8 @@ def _other_unit(numbers: Sequence[ReadTimes], options: TimeOptions) -> list[str]
     if options.unit is None or unit in (None, options.unit):
         return []
     return [
-        f"by their size these are no {_UNIT_NAMES[options.unit]} but {_UNIT_NAMES[unit]}: is --timestamp-unit right?"
+        f"by their size these are no {_UNIT_NAMES[options.unit]} but {_UNIT_NAMES[unit]}: "
+        f"is {option('timestamp_unit')} right?"
     ]
 
 
@@ -287,7 +292,7 @@ def _clock_warnings(clocks: Sequence[int], zone: str) -> list[str]:
     if clocks[1]:
         warnings.append(
             f"{clocks[1]:,} times do not exist in {zone}, as clocks were turned forward; read as if they had not been: "
-            "is --timezone right?"
+            f"is {option('timezone')} right?"
         )
     return warnings
 

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from adrec_cli.errors import UsageError
+from adrec_cli.wording import option
 
 UTC_ZONE: Final = "UTC"
 _CHUNK: Final = 1 << 20
@@ -46,7 +47,9 @@ def check_zone(zone: str) -> None:
     except pl.exceptions.PolarsError as error:
         known = sorted(zoneinfo.available_timezones()) or [UTC_ZONE]
         near = difflib.get_close_matches(zone, known, n=3, cutoff=0.5) or ["Europe/Berlin", UTC_ZONE]
-        raise UsageError(f"--timezone {zone!r} is unknown", hint=f"an IANA name, such as {', '.join(near)}") from error
+        raise UsageError(
+            f"{option('timezone', zone)} is unknown", hint=f"an IANA name, such as {', '.join(near)}"
+        ) from error
 
 
 def local_to_utc(local: NDArray[np.int64], zone: str) -> LocalTimes:

@@ -69,12 +69,12 @@ def to_microseconds(values: NDArray[np.int64] | NDArray[np.float64], unit: TimeU
     return values.astype(np.int64, copy=False) * factor
 
 
-def parse_moment(text: str | datetime, option: str, zone: str = UTC_ZONE) -> int:
+def parse_moment(text: str | datetime, what: str, zone: str = UTC_ZONE) -> int:
     """Return the microseconds of an ISO date or time given as an option.
 
     Args:
         text: the moment; without a zone it is meant in `zone`.
-        option: its name, for messages.
+        what: it is, for messages.
         zone: IANA name.
 
     Raises:
@@ -83,7 +83,7 @@ def parse_moment(text: str | datetime, option: str, zone: str = UTC_ZONE) -> int
     try:
         moment = text if isinstance(text, datetime) else datetime.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"{option}: {text!r} is not a date or time", hint="write it as 2014-05-01") from error
+        raise UsageError(f"{what}: {text!r} is not a date or time", hint="write it as 2014-05-01") from error
     local = moment.tzinfo is None
     since = (moment.replace(tzinfo=UTC) if local else moment) - datetime(1970, 1, 1, tzinfo=UTC)
     microseconds = (since.days * 86_400 + since.seconds) * 10**6 + since.microseconds

@@ -14,6 +14,7 @@ import polars as pl
 from adrec_cli.data.reading.roles import Column, resolve_column
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.wording import option
 
 _FORM: Final = re.compile(
     r"""\s*(?:"(?P<double>[^"]+)"|'(?P<single>[^']+)'|(?P<bare>[^=!<>"']+?))\s*"""
@@ -23,7 +24,7 @@ _FORM: Final = re.compile(
 _INTEGER: Final = re.compile(r"[+-]?\d{1,18}")
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
-_HINT: Final = "for example --where 'event in view,purchase' or --where '\"event type\" = view'"
+_HINT: Final = f"for example {option('where', 'event in view,purchase')} or " + option("where", '"event type" = view')
 _EXAMPLES: Final = 5
 
 _ORDERS: Final[dict[str, Callable[[Any, Any], pl.Expr]]] = {
@@ -61,12 +62,12 @@ def parse_condition(text: str) -> Condition:
     """
     found = _FORM.fullmatch(text)
     if found is None:
-        raise UsageError(f"--where {text!r} is no condition: expected COLUMN OPERATOR VALUE", hint=_HINT)
+        raise UsageError(f"{option('where', text)} is no condition: expected COLUMN OPERATOR VALUE", hint=_HINT)
     operator = " ".join(found["operator"].lower().split())
     column = found["double"] or found["single"] or found["bare"].strip()
     values = _values(found["values"].strip(), several=operator.endswith("in"))
     if not values or (found["bare"] and re.match("[=!<>]", found["values"].strip())):
-        raise UsageError(f"--where {text!r} names no value after {operator!r}", hint=_HINT)
+        raise UsageError(f"{option('where', text)} names no value after {operator!r}", hint=_HINT)
     return Condition(text=text, column=column, operator=operator, values=values)
 
 
@@ -81,7 +82,7 @@ def place_conditions(table: Table, conditions: Sequence[Condition]) -> list[tupl
         position = resolve_column(table.columns, condition.column)
         if position is None:
             raise InputError(
-                f"{table.path} has no column {condition.column!r} for --where {condition.text!r}, "
+                f"{table.path} has no column {condition.column!r} for {option('where', condition.text)}, "
                 f"it has: {', '.join(table.columns[:30])}",
                 hint=f"give a name or a position from 1 to {len(table.columns)}",
             )
@@ -123,9 +124,11 @@ def no_row_left(table: Table, placed: Sequence[tuple[int, Condition]]) -> InputE
     held = []
     for position, condition in placed:
         values = dict.fromkeys(row[position] for row in table.sample if len(row) > position)
-        held.append(f"{condition.text!r} ({table.columns[position]} holds {', '.join(list(values)[:_EXAMPLES])})")
+        examples = ", ".join(list(values)[:_EXAMPLES])
+        held.append(f"{option('where', condition.text)} ({table.columns[position]} holds {examples})")
     return InputError(
-        f"{table.path}: no row meets --where {' and --where '.join(held)}", hint="name values that the column holds"
+        f"{table.path}: no row meets {' and '.join(held)}",
+        hint="name values that the column holds",
     )
 
 

@@ -101,7 +101,7 @@ def test_conditions_are_parsed(text: str, column: str, operator: str, values: tu
     "text", ["event", "event in", "event = ", "= view", "event ~ view", "checked in = yes", "event like v%"]
 )
 def test_what_is_no_condition_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="--where"):
+    with pytest.raises(UsageError, match="where="):
         parse_condition(text)
 
 
@@ -142,9 +142,9 @@ def test_an_unknown_column_no_row_left_and_no_ratings_are_refused(tmp_path: Path
     (tmp_path / "t.csv").write_text(
         "user_id,item_id,event,timestamp\nann,pen,view,1400000000\nann,pen,buy,1400000001\n"
     )
-    with pytest.raises(InputError, match="no column 'action' for --where 'action = view', it has: user_id, item_id"):
+    with pytest.raises(InputError, match="no column 'action' for where='action = view', it has: user_id, item_id"):
         run(tmp_path / "t.csv", tmp_path / "ws", where=["action = view"])
-    with pytest.raises(InputError, match=r"no row meets --where 'event = veiw' \(event holds view, buy\)"):
+    with pytest.raises(InputError, match=r"no row meets where='event = veiw' \(event holds view, buy\)"):
         run(tmp_path / "t.csv", tmp_path / "ws", where=["event = veiw"])
     lists = pl.DataFrame({"user_id": ["a"], "items": [["x", "y"]]})
     lists.write_parquet(tmp_path / "lists.parquet")
