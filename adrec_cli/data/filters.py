@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.sorting import is_ascending, stable_order
 
 Ties = Literal["source", "item"]
 Duplicates = Literal["drop", "keep"]
@@ -45,42 +46,19 @@ def sort_in_time(interactions: Interactions, ties: Ties) -> Interactions:
     keys: list[NDArray[np.integer]] = [interactions.user]
     if interactions.part is not None:
         keys.append(interactions.part)
-    keys.append(_whole_seconds(interactions.time))
+    keys.append(_short_key(interactions.time))
     if ties == "item":
         keys.append(interactions.item)
-    # One 64-bit key sorts several times faster than columns do.
-    packed = _pack(keys)
-    if packed is not None:
-        keys = [packed]
-        if np.all(packed[1:] >= packed[:-1]):
-            return interactions
-    frame = pl.DataFrame({f"k{position}": key for position, key in enumerate(keys)})
-    order = frame.select(pl.arg_sort_by(frame.columns, maintain_order=True)).to_series().to_numpy()
-    del frame, keys, packed
-    return interactions.take(order)
+    order = stable_order(keys)
+    return interactions if order is None else interactions.take(order)
 
 
-def _pack(keys: list[NDArray[np.integer]]) -> NDArray[np.uint64] | None:
-    """Return one key that sorts as several do, None where 64 bits do not hold them."""
-    if not len(keys[0]):
-        return None
-    lows = [int(key.min()) for key in keys]
-    widths = [(int(key.max()) - low).bit_length() for key, low in zip(keys, lows, strict=True)]
-    if sum(widths) > 64:
-        return None
-    packed = np.zeros(len(keys[0]), dtype=np.uint64)
-    for key, low, width in zip(keys, lows, widths, strict=True):
-        packed <<= np.uint64(width)
-        packed |= (key - key.dtype.type(low)).astype(np.uint64)
-    return packed
-
-
-def _whole_seconds(time: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return times in seconds where all are whole seconds, which makes shorter keys."""
+def _short_key(time: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return times in seconds where all are whole seconds, which makes shorter keys where keys are needed."""
     second = 10**6
-    whole = len(time) > 0 and all(
-        not np.any(time[first : first + _CHUNK] % second) for first in range(0, len(time), _CHUNK)
-    )
+    if is_ascending(time):
+        return time
+    whole = all(not np.any(time[first : first + _CHUNK] % second) for first in range(0, len(time), _CHUNK))
     return time // second if whole else time
 
 
@@ -110,24 +88,26 @@ def k_core(interactions: Interactions, *, min_user: int, min_item: int) -> tuple
         interactions: in any order, which stays.
         min_user, min_item: fewest interactions of a user and of an item; 0 and 1 ask for nothing.
     """
-    before = interactions
-    users, items = _used(before.user_counts()), _used(before.item_counts())
+    user, item = interactions.user, interactions.item
+    users, items = interactions.user_counts().copy(), interactions.item_counts().copy()
     rounds = 0
-    while True:
-        few_users = _few(interactions.user_counts(), min_user)
-        few_items = _few(interactions.item_counts(), min_item)
-        if not (few_users.any() or few_items.any()):
-            break
+    while (few_users := _few(users, min_user)).any() | (few_items := _few(items, min_item)).any():
         rounds += 1
-        interactions = interactions.take(~(few_users[interactions.user] | few_items[interactions.item]))
+        gone = few_users[user] | few_items[item]
+        users -= np.bincount(user[gone], minlength=len(users))
+        items -= np.bincount(item[gone], minlength=len(items))
+        user, item = user[~gone], item[~gone]
+    # Whoever stays, stays with everything that is of an item that stays.
+    stays = (users > 0)[interactions.user] & (items > 0)[interactions.item]
+    core = interactions.take(stays) if rounds else interactions
     applied = FilterApplied(
         name="min_interactions",
-        interactions=len(before) - len(interactions),
-        users=users - _used(interactions.user_counts()),
-        items=items - _used(interactions.item_counts()),
+        interactions=len(interactions) - len(core),
+        users=_used(interactions.user_counts()) - _used(users),
+        items=_used(interactions.item_counts()) - _used(items),
         rounds=rounds,
     )
-    return interactions, applied
+    return core, applied
 
 
 def keep_newest(interactions: Interactions, max_length: int) -> tuple[Interactions, FilterApplied]:

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from adrec_cli.data.coding import distinct_categories
+
 MISSING: Final = ("", "nan", "NaN", "NAN", "null", "NULL", "Null", "None", "<NA>", "NaT", "\\N")
 """What programs write where there is no id. "NA", "N/A", "none", "nil" and "-" are ids: people and countries have them.
 """
@@ -56,7 +58,7 @@ def no_id_type(dtype: pl.DataType) -> str:
 
 
 def id_values(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Return ids of any type as integers or categories, not yet in normal form.
+    """Return ids of any type as integers or text, not yet in normal form.
 
     Args:
         column: of a type that `no_id_type` has nothing against.
@@ -67,7 +69,7 @@ def id_values(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if dtype.is_float():
         whole = (column == column.floor()) & (column.abs() < MOST_EXACT_FLOAT)
         return pl.when(whole).then(column).cast(pl.Int64, strict=False)
-    return column.cast(pl.String).cast(pl.Categorical)
+    return column.cast(pl.String)
 
 
 def normal_ids(column: pl.Series, *, keep_blanks: bool = False) -> NormalIds:
@@ -80,7 +82,8 @@ def normal_ids(column: pl.Series, *, keep_blanks: bool = False) -> NormalIds:
     if column.dtype.is_integer():
         return NormalIds(column=column)
     given = pl.col("given")
-    distinct = column.unique().drop_nulls().alias("given").to_frame()
+    there = column.drop_nulls() if column.null_count() else column
+    distinct = distinct_categories(there).alias("given").to_frame()
     distinct = distinct.with_columns(text=given.cast(pl.String))
     if not distinct["text"].str.contains(_PERHAPS_ODD).any():
         return NormalIds(column=column)
@@ -89,12 +92,12 @@ def normal_ids(column: pl.Series, *, keep_blanks: bool = False) -> NormalIds:
     if changed.is_empty():
         return NormalIds(column=column)
     bare = pl.col("text").str.strip_chars()
-    there = pl.col("normal").is_not_null()
+    is_id = pl.col("normal").is_not_null()
     table = distinct.select(
         given,
         pl.col("normal").cast(pl.Categorical),
-        stripped=there & (bare != pl.col("text")) & (not keep_blanks),
-        whole=there & bare.str.contains(_WHOLE_FLOAT),
+        stripped=is_id & (bare != pl.col("text")) & (not keep_blanks),
+        whole=is_id & bare.str.contains(_WHOLE_FLOAT),
     )
     rows = column.alias("given").to_frame().join(table, on="given", how="left", maintain_order="left")
     sums = rows.select(pl.col("stripped", "whole").sum()).row(0)

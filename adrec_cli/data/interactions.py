@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -42,18 +43,32 @@ class Interactions:
         return replace(self, part=None)
 
     def user_counts(self) -> NDArray[np.int64]:
-        """Return the number of interactions of each user."""
-        return np.bincount(self.user, minlength=len(self.user_ids))
+        """Return the number of interactions of each user, not to be written to."""
+        return self._user_counts
 
     def item_counts(self) -> NDArray[np.int64]:
-        """Return the number of interactions of each item."""
-        return np.bincount(self.item, minlength=len(self.item_ids))
+        """Return the number of interactions of each item, not to be written to."""
+        return self._item_counts
+
+    @cached_property
+    def _user_counts(self) -> NDArray[np.int64]:
+        return _count(self.user, len(self.user_ids))
+
+    @cached_property
+    def _item_counts(self) -> NDArray[np.int64]:
+        return _count(self.item, len(self.item_ids))
 
     def compact(self) -> Interactions:
         """Return the same interactions without the ids that have none."""
         user, user_ids = _compact(self.user, self.user_ids, self.user_counts() > 0)
         item, item_ids = _compact(self.item, self.item_ids, self.item_counts() > 0)
         return replace(self, user=user, item=item, user_ids=user_ids, item_ids=item_ids)
+
+
+def _count(codes: Codes, ids: int) -> NDArray[np.int64]:
+    counts: NDArray[np.int64] = np.bincount(codes, minlength=ids)
+    counts.flags.writeable = False
+    return counts
 
 
 def _compact(codes: Codes, ids: pl.Series, used: NDArray[np.bool_]) -> tuple[Codes, pl.Series]:

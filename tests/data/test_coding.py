@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adrec_cli.data import coding
 from adrec_cli.data.coding import encode
 
 
@@ -30,6 +31,31 @@ def test_text_ids_come_back(values: list[str]) -> None:
     codes, ids = encode(pl.Series(values, dtype=pl.String).cast(pl.Categorical))
     assert [ids[int(code)] for code in codes] == values
     assert ids.n_unique() == len(ids)
+
+
+@given(
+    st.sampled_from(["", "customer-", "é", "\0"]),
+    st.lists(
+        st.text(st.sampled_from("ab9\0é日"), min_size=1, max_size=4)
+        | st.sampled_from(["a", "a\0", "aaaaaaaab", "aaaaaaaaa", "aaaaaaaa", "aaaaaaaa\0"]),
+        min_size=1,
+        max_size=30,
+    ),
+)
+@settings(max_examples=150, deadline=None)
+def test_text_ids_are_ascending_whatever_they_begin_with(prefix: str, ends: list[str]) -> None:
+    values = [f"{prefix}{end}" for end in [*ends, "x"]]
+    assert ids_of(values) == sorted(set(values), key=str.encode)
+
+
+@pytest.mark.parametrize("sparse", [0, 10**9])
+def test_ids_come_back_however_many_others_the_process_has_met(sparse: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coding, "_MOST_SPARSE", sparse)
+    monkeypatch.setattr(coding, "_CHUNK", 7)
+    values = [f"n{number * 7 % 11}" for number in range(40)]
+    codes, ids = encode(pl.Series(values, dtype=pl.String).cast(pl.Categorical))
+    assert [ids[int(code)] for code in codes] == values
+    assert ids.to_list() == sorted(set(values))
 
 
 @pytest.mark.parametrize("dtype", [pl.Int8, pl.Int32, pl.Int64, pl.UInt64])

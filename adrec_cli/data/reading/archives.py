@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -47,7 +48,12 @@ def find_table(path: Path) -> str:
 def open_table(path: Path, member: str) -> IO[bytes]:
     """Open a member of a zip archive to be read; reading raises what `DAMAGE` lists where it is damaged."""
     try:
-        return zipfile.ZipFile(path).open(member)
+        with contextlib.ExitStack() as opened:
+            archive = opened.enter_context(zipfile.ZipFile(path))
+            content = archive.open(member)
+            # The member goes on reading; only where there is none is the archive closed here.
+            opened.pop_all()
+            return content
     except DAMAGE as error:
         raise damaged(path, error) from error
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from adrec_cli.data.ids import id_values, no_id_type, normal_ids
 from adrec_cli.data.reading import scanning
 from adrec_cli.data.reading.bad_rows import bad_rows_error, drop_malformed
+from adrec_cli.data.reading.coded_rows import collect_coded
 from adrec_cli.data.reading.column_names import names_a_session
 from adrec_cli.data.reading.joining import join_table
 from adrec_cli.data.reading.list_order import order_lists
@@ -228,7 +229,7 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOpti
         columns |= {name: pl.col(name) for name in (RECORD, POSITION)}
     if table.unfolding is not None and table.unfolding.held_out is not None:
         columns[PART] = pl.col(PART)
-    frame = scan(table, positions).select(**columns).collect(engine="streaming")
+    frame = collect_coded(scan(table, positions).select(**columns), ("user", "item"))
     states = frame.drop_in_place("state").to_numpy()
     # A night without such events is no slip of the hand where the data set has met these conditions before.
     proven = options.remembered is not None and bool(options.remembered.get("where"))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from adrec_cli.data.coding import text_bytes
 from adrec_cli.data.interactions import Interactions
 
 _VERSION: Final = b"adrec rows 1"
@@ -47,7 +48,9 @@ def content_sha256(interactions: Interactions, rows: slice, *, left_out: int = 0
     digest = hashlib.sha256(_VERSION)
     digest.update(np.array([len(time), left_out], dtype="<u8").tobytes() + total.astype("<u8").tobytes())
     for ids in (user_ids, item_ids):
-        digest.update(ids.str.len_bytes().to_numpy().astype("<u4").tobytes() + "".join(ids.to_list()).encode())
+        begins, content = text_bytes(ids)
+        digest.update(np.diff(begins).astype("<u4").tobytes())
+        digest.update(content.data)
     return digest.hexdigest()
 
 
@@ -55,10 +58,13 @@ def _mixed_ids(codes: npt.NDArray[np.int32], ids: pl.Series, *, salt: int) -> tu
     """Return 64 mixed bits for each id, by its rank among the ids that occur, and these in order of code points."""
     used = np.unique(codes) if len(codes) < len(ids) else np.flatnonzero(np.bincount(codes, minlength=len(ids)))
     occurring = ids.gather(used)
-    order = occurring.arg_sort().to_numpy()
+    # Ids that are no numbers are in this order already.
+    if not occurring.is_sorted():
+        order = occurring.arg_sort().to_numpy()
+        used, occurring = used[order], occurring.gather(order)
     table = np.zeros(len(ids), dtype=np.uint64)
-    table[used[order]] = _mix(np.arange(len(used), dtype=np.uint64) * _ODD + np.uint64(salt))
-    return table, occurring.gather(order)
+    table[used] = _mix(np.arange(len(used), dtype=np.uint64) * _ODD + np.uint64(salt))
+    return table, occurring
 
 
 def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
