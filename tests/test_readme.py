@@ -17,7 +17,7 @@ from adrec_cli.cli.app import app
 from adrec_cli.diffusion.schedules import SCHEDULES
 from adrec_cli.errors import ExitCode
 from adrec_cli.experiments.experiment import compose, parse_settings
-from adrec_cli.sweeping.ablations import ABLATIONS
+from adrec_cli.models.adrec import ADRec
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -88,7 +88,7 @@ def test_the_table_of_variants_is_true() -> None:
 
 
 def test_the_ablations_and_their_presets_are_named() -> None:
-    for ablation, preset in ABLATIONS.items():
+    for ablation, preset in ADRec.ablations.items():
         assert f"`{ablation}`" in PRESETS
         assert f"`{preset}`" in PRESETS
 

@@ -10,7 +10,7 @@ import typer
 
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.config import preset_names
-from adrec_cli.models.registry import BASELINE, DEFAULT_MODEL, trained_names
+from adrec_cli.models.registry import BASELINE, DEFAULT_MODEL, MODELS, find_model, trained_names
 
 WORKSPACE_VARIABLE = "ADREC_WORKSPACE"
 DEFAULT_WORKSPACE = Path("workspace")
@@ -74,11 +74,10 @@ def varied_option(ctx: typer.Context, incomplete: str) -> list[str]:
     return _starting((f"{name}=" for name in names), incomplete)
 
 
-def ablation(incomplete: str) -> list[str]:
+def ablation(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of an ablation."""
-    from adrec_cli.sweeping.ablations import ABLATIONS
-
-    return _starting(ABLATIONS, incomplete)
+    model = ctx.params.get("model") or DEFAULT_MODEL
+    return _starting(find_model(model).ablations if model in MODELS else (), incomplete)
 
 
 def evaluable(ctx: typer.Context, incomplete: str) -> list[str]:

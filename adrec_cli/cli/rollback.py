@@ -11,6 +11,7 @@ from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName, Wait
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import UsageError
+from adrec_cli.models.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.rollback import DataRolledBack
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def rollback(
     dataset: DatasetArgument = None,
     *,
-    model: ModelName = "adrec",
+    model: ModelName = DEFAULT_MODEL,
     data: Annotated[
         bool, typer.Option("--data", help="Go back with the data set instead, to what it was before its last change.")
     ] = False,

@@ -17,6 +17,7 @@ from adrec_cli.cli.options.training import Training
 from adrec_cli.cli.show.evaluation import describe
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import InputError, StorageError, UsageError
+from adrec_cli.models.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from adrec_cli.data.inbox import InboxResult
@@ -28,7 +29,7 @@ _NIGHT: Final = "A night's files"
 def run(
     source: Source,
     *,
-    model: ModelName = "adrec",
+    model: ModelName = DEFAULT_MODEL,
     raw: Raw = None,
     columns: Columns,
     cut: Cut,

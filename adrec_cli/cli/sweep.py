@@ -13,6 +13,7 @@ from adrec_cli.cli.options.training import Training
 from adrec_cli.cli.show.compare import shown_p
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import DivergedError
+from adrec_cli.models.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.sweep import Sweep
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def sweep(
     dataset: DatasetArgument = None,
     *,
-    model: ModelName = "adrec",
+    model: ModelName = DEFAULT_MODEL,
     trying: Trying,
     training: Training,
     candidates: Candidates,

@@ -6,12 +6,13 @@ from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Force, ModelName
 from adrec_cli.cli.options.training import Training
 from adrec_cli.cli.show.stages import show_stages
+from adrec_cli.models.registry import DEFAULT_MODEL
 
 
 def train(
     dataset: DatasetArgument = None,
     *,
-    model: ModelName = "adrec",
+    model: ModelName = DEFAULT_MODEL,
     training: Training,
     force: Force = False,
     computing: Computing,

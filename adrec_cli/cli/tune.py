@@ -11,6 +11,7 @@ from adrec_cli.cli.options.training import Training
 from adrec_cli.cli.options.tune import Searching
 from adrec_cli.cli.show.terminal import Terminal, short
 from adrec_cli.errors import DivergedError
+from adrec_cli.models.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.tune import Search
@@ -22,7 +23,7 @@ _SHOWN_TRIALS = 10
 def tune(
     dataset: DatasetArgument = None,
     *,
-    model: ModelName = "adrec",
+    model: ModelName = DEFAULT_MODEL,
     searching: Searching,
     training: Training,
     computing: Computing,
@@ -76,5 +77,5 @@ def _show(terminal: Terminal, search: Search) -> None:
         terminal.line("the time is over; the same command goes on")
     if search.config is not None:
         terminal.line(f"the best options are in {search.config}; train with them:")
-        model = "" if search.model == "adrec" else f" --model {search.model}"
+        model = "" if search.model == DEFAULT_MODEL else f" --model {search.model}"
         terminal.command(f"adrec train {search.dataset}{model} --config {search.config}")

@@ -11,12 +11,12 @@ from adrec_cli.artifacts.ranks import TargetRanks
 from adrec_cli.artifacts.report import Evaluation
 from adrec_cli.artifacts.training_log import TrainingCosts
 from adrec_cli.errors import UsageError
+from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.ranking.bootstrap import Values, bootstrap_intervals
 from adrec_cli.ranking.metrics import CUTOFFS, METRICS, metric_of_users
 from adrec_cli.ranking.significance import Difference, differences_to
 from adrec_cli.wording import option
 
-OURS = "adrec"
 """The model that others are baselines of."""
 METRIC_NAMES = tuple(f"{name}@{k}" for k in CUTOFFS for name in METRICS)
 
@@ -181,7 +181,7 @@ def _reference(measured: list[Measured], against: str | None) -> Measured | None
         return named[0]
     if len(measured) < 2:
         return None
-    baselines = [one for one in measured if one.model != OURS]
+    baselines = [one for one in measured if one.model != DEFAULT_MODEL]
     return next(iter(baselines or measured[1:]), None)
 
 

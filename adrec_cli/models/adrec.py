@@ -29,6 +29,7 @@ from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import DrawnNoise, Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
 from adrec_cli.models.stages import Stage
+from adrec_cli.schema import PAD
 
 
 class ADRec(SequentialRecommender):
@@ -40,6 +41,7 @@ class ADRec(SequentialRecommender):
 
     name: ClassVar[str] = "adrec"
     title: ClassVar[str] = "ADRec"
+    colour: ClassVar[str] = "#0072B2"
     config_type: ClassVar[type[Any]] = ADRecConfig
     stages: ClassVar[Mapping[str, Stage]] = MappingProxyType(
         {
@@ -56,8 +58,21 @@ class ADRec(SequentialRecommender):
             "finetune": Stage(output="x_start", trains=("item_embedding", "cam", "adm"), mse_weight=1.0),
         }
     )
+    # Source: the ablations of the ADRec paper, section 5.
+    ablations: ClassVar[Mapping[str, str | Mapping[str, Any]]] = MappingProxyType(
+        {
+            "three-stage": "no-three-stage",
+            "pretrain": "no-pretrain",
+            "align": "no-align",
+            "carried-cam": "fresh-cam",
+            "mse": "no-mse",
+            "token-level": "per-sequence",
+            "transformer-denoiser": "mlp-denoiser",
+        }
+    )
     outputs: ClassVar[tuple[str, ...]] = ("condition", "x_start")
     sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
+    exported_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
     recordable: ClassVar[bool] = True
     unread_options: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType(
         {
@@ -278,6 +293,31 @@ class ADRec(SequentialRecommender):
             return self.adm.extend(torch.add(last_B1D + times_TD[t], x_t_B1D, alpha=lambda_), caches)
 
         return denoiser
+
+    def export_constants(self) -> Mapping[str, torch.Tensor]:
+        """Return times_2D: the embeddings of no noise and of the one step, rather than the schedule they come from."""
+        step = int(self.noising.diffusion.respaced(1).timesteps_T[0])
+        return {"times_2D": self.timestep_embedding.table_TD().detach()[[0, step]].clone()}
+
+    def export_hidden_BLD(
+        self, items_BL: torch.Tensor, lengths_B: torch.Tensor, constants: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """Denoise the position after each history in one step from zero noise, all positions in one pass."""
+        targets_BL = torch.cat([items_BL[:, 1:], torch.full_like(items_BL[:, :1], PAD)], dim=1)
+        histories, _, mask_B1LL = self.with_padding_key(HistoryBatch(items_BL=items_BL, lengths_B=lengths_B))
+        items_BL, lengths_B = histories.items_BL, histories.lengths_B
+        if self.config.padding_key:
+            targets_BL = F.pad(targets_BL, (1, 0))
+        condition_BLD: torch.Tensor = self.cam(self.input_norm(self.embedded(items_BL)), mask_B1LL, None)
+        clean_D, noisy_D = constants["times_2D"].unbind(0)
+        newest_BL1 = (torch.arange(items_BL.shape[1]) == (lengths_B - 1)[:, None]).unsqueeze(2)
+        clean_BLD = self.clean_vectors(targets_BL) + clean_D
+        known_BLD = torch.where(newest_BL1, noisy_D.expand_as(clean_BLD), clean_BLD)
+        noisy_BLD, guidance = self.config.lambda_ * known_BLD, self.config.guidance
+        denoised: torch.Tensor = self.adm(condition_BLD + noisy_BLD, mask_B1LL, None)
+        if guidance:
+            denoised = (1 + guidance) * denoised - guidance * self.adm(noisy_BLD, mask_B1LL, None)
+        return denoised[:, 1:] if self.config.padding_key else denoised
 
     def clean_vectors(self, items: torch.Tensor) -> torch.Tensor:
         """Return the vectors (..., D) of known items as the denoiser sees them without noise."""

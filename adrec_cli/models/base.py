@@ -116,6 +116,9 @@ class SequentialRecommender(nn.Module, ABC):
         config_type: the dataclass of its options.
         stages: of its training, in the order they run in, each from the one before; none where nothing is trained.
         default_training: the options that its stages share, unless its user has others.
+        ablations: what can be taken away from it, by name: a preset that does so, or tables of options.
+        colour: in all pictures, such as "#0072B2"; "" for one of those that are left.
+        mapped: its item vectors are among those that maps show beside each other.
         outputs: what can be trained and ranked by.
         sampled_outputs: those that come out of a reverse diffusion, which `Sampling` steers.
         max_length: L, the newest items of a history that are used.
@@ -124,6 +127,7 @@ class SequentialRecommender(nn.Module, ABC):
         repeats: what is added to the scores of items of the history; None for nothing.
         needs_prefixes: a position may see later ones, so that only the last target of a sequence can be learned, and
             every prefix of a history is a sample of its own.
+        exported_outputs: those that `export_hidden_BLD` computes.
         recordable: `represent_from` asks the device nothing, so that it can be recorded as a CUDA graph.
         unread_options: by output, options of the configuration on which nothing depends that is computed for this
             output: no fresh weight, no gradient, no score. Runs that differ in them alone share a stage.
@@ -134,10 +138,14 @@ class SequentialRecommender(nn.Module, ABC):
     config_type: ClassVar[type[Any]]
     stages: ClassVar[Mapping[str, Stage]]
     default_training: ClassVar[TrainingConfig] = TrainingConfig()
+    ablations: ClassVar[Mapping[str, str | Mapping[str, Any]]] = MappingProxyType({})
+    colour: ClassVar[str] = ""
+    mapped: ClassVar[bool] = True
     outputs: ClassVar[tuple[str, ...]]
     sampled_outputs: ClassVar[tuple[str, ...]] = ()
     needs_prefixes: ClassVar[bool] = False
     unread_options: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType({})
+    exported_outputs: ClassVar[tuple[str, ...]] = ()
     recordable: ClassVar[bool] = False
     max_length: int
     item_dropout: float = 0.0
@@ -198,6 +206,24 @@ class SequentialRecommender(nn.Module, ABC):
     @abstractmethod
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the vectors scored against; row 0 is padding."""
+
+    def export_constants(self) -> Mapping[str, torch.Tensor]:
+        """Return what a graph of `export_hidden_BLD` holds beside the weights, computed once."""
+        return {}
+
+    def export_hidden_BLD(
+        self, items_BL: torch.Tensor, lengths_B: torch.Tensor, constants: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """Return vectors of which the one at a history's newest item represents it, as `FAST_SAMPLING` has it.
+
+        Only of models with `exported_outputs`: it is traced, so that nothing may depend on what is in the tensors.
+
+        Args:
+            items_BL: int64, oldest first, 0 from lengths_B on, rows of max_length.
+            lengths_B: int64, at least 1.
+            constants: as `export_constants`.
+        """
+        raise NotImplementedError(f"{self.name} has no exported_outputs")
 
     def repeat_parts(self) -> list[nn.Module]:
         """Return what belongs to the component that repeats are learned with."""

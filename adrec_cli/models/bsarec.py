@@ -83,6 +83,8 @@ class BSARec(SequentialRecommender):
 
     name: ClassVar[str] = "bsarec"
     title: ClassVar[str] = "BSARec"
+    colour: ClassVar[str] = "#222222"
+    mapped: ClassVar[bool] = False
     config_type: ClassVar[type[Any]] = BSARecConfig
     stages: ClassVar[Mapping[str, Stage]] = MappingProxyType(
         {"train": replace(ALL_AT_ONCE, learning_rate=5e-4, patience=10)}

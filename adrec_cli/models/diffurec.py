@@ -103,6 +103,7 @@ class DiffuRec(SequentialRecommender):
 
     name: ClassVar[str] = "diffurec"
     title: ClassVar[str] = "DiffuRec"
+    colour: ClassVar[str] = "#E69F00"
     config_type: ClassVar[type[Any]] = DiffuRecConfig
     stages: ClassVar[Mapping[str, Stage]] = MappingProxyType(
         {

@@ -87,6 +87,7 @@ class DreamRec(SequentialRecommender):
 
     name: ClassVar[str] = "dreamrec"
     title: ClassVar[str] = "DreamRec"
+    colour: ClassVar[str] = "#CC79A7"
     config_type: ClassVar[type[Any]] = DreamRecConfig
     stages: ClassVar[Mapping[str, Stage]] = MappingProxyType(
         {

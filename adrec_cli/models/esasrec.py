@@ -65,6 +65,8 @@ class ESASRec(NextItemRecommender):
 
     name: ClassVar[str] = "esasrec"
     title: ClassVar[str] = "eSASRec"
+    colour: ClassVar[str] = "#56B4E9"
+    mapped: ClassVar[bool] = False
     config_type: ClassVar[type[Any]] = ESASRecConfig
     stages: ClassVar[Mapping[str, Stage]] = MappingProxyType(
         {"train": replace(ALL_AT_ONCE, ranking_loss="sampled_softmax")}

@@ -63,6 +63,8 @@ class GRU4Rec(SequentialRecommender):
 
     name: ClassVar[str] = "gru4rec"
     title: ClassVar[str] = "GRU4Rec"
+    colour: ClassVar[str] = "#009E73"
+    mapped: ClassVar[bool] = False
     config_type: ClassVar[type[Any]] = GRU4RecConfig
     stages: ClassVar[Mapping[str, Stage]] = MappingProxyType({"train": ALL_AT_ONCE})
     outputs: ClassVar[tuple[str, ...]] = ("next_item",)

@@ -65,6 +65,8 @@ class HSTU(NextItemRecommender):
 
     name: ClassVar[str] = "hstu"
     title: ClassVar[str] = "HSTU"
+    colour: ClassVar[str] = "#8C564B"
+    mapped: ClassVar[bool] = False
     config_type: ClassVar[type[Any]] = HSTUConfig
     stages: ClassVar[Mapping[str, Stage]] = MappingProxyType({"train": ALL_AT_ONCE})
     config: HSTUConfig

@@ -25,6 +25,7 @@ class MostPopular(SequentialRecommender):
 
     name: ClassVar[str] = "mostpop"
     title: ClassVar[str] = "MostPopular"
+    colour: ClassVar[str] = "#6E6E6E"
     config_type: ClassVar[type[Any]] = MostPopularConfig
     stages: ClassVar[Mapping[str, Stage]] = MappingProxyType({})
     outputs: ClassVar[tuple[str, ...]] = ("popularity",)

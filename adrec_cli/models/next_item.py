@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -21,6 +22,7 @@ class NextItemRecommender(SequentialRecommender):
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("next_item",)
+    exported_outputs: ClassVar[tuple[str, ...]] = ("next_item",)
     recordable: ClassVar[bool] = True
     item_embedding: ItemEmbedding
 
@@ -69,6 +71,14 @@ class NextItemRecommender(SequentialRecommender):
         hidden_BLD = self.hidden_RLD(self.item_embedding(histories.items_BL), histories.remaining_BL(), None, None)
         users = torch.arange(len(histories.lengths_B), device=hidden_BLD.device)
         return hidden_BLD[users, histories.lengths_B - 1]
+
+    def export_hidden_BLD(
+        self, items_BL: torch.Tensor, lengths_B: torch.Tensor, constants: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """Return the hidden vectors of all positions."""
+        columns_L = torch.arange(items_BL.shape[1])
+        remaining_BL = (lengths_B[:, None] - 1 - columns_L).clamp(min=0)
+        return self.hidden_RLD(self.item_embedding(items_BL), remaining_BL, None, None)
 
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the item vectors; row 0 is padding."""

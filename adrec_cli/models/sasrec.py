@@ -71,6 +71,7 @@ class SASRec(NextItemRecommender):
 
     name: ClassVar[str] = "sasrec"
     title: ClassVar[str] = "SASRec"
+    colour: ClassVar[str] = "#D55E00"
     config_type: ClassVar[type[Any]] = SASRecConfig
     stages: ClassVar[Mapping[str, Stage]] = MappingProxyType({"train": ALL_AT_ONCE})
     config: SASRecConfig

@@ -14,15 +14,13 @@ from adrec_cli.errors import ArtifactError
 from adrec_cli.inspecting.embeddings import isotropic_noise
 from adrec_cli.loading.opening import Dataset, open_checkpoint, restore_model
 from adrec_cli.loading.trained import finished_checkpoint
-from adrec_cli.models.registry import trained_names
-from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
+from adrec_cli.models.registry import find_model, trained_names
+from adrec_cli.pictures.picture import Picture, PictureOptions, display_name, model_colours
 from adrec_cli.plots.embedding_map import EmbeddingMap, draw_by_category, draw_by_popularity, project
 from adrec_cli.plots.spectrum import NOISE, Spectrum, draw_spectrum
 from adrec_cli.schema import CATEGORY, COUNT
 from adrec_cli.wording import command
 
-MAPPED = ("adrec", "dreamrec", "diffurec", "sasrec")
-"""Models whose maps stand beside each other."""
 _FEWEST_ITEMS = 8
 _LARGEST_CATEGORY = 0.9
 
@@ -39,10 +37,10 @@ def maps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     """Return maps of item vectors by popularity, and by category where categories are known.
 
     Raises:
-        ArtifactError: no model of `MAPPED` is trained, or one is damaged.
+        ArtifactError: no model that is mapped is trained, or one is damaged.
         UsageError: scikit-learn or matplotlib is not installed.
     """
-    found = _trained(dataset, MAPPED)
+    found = _trained(dataset, _mapped())
     rows_N = evenly_spaced_rows(dataset.items.height, options.items)
     if len(rows_N) < _FEWEST_ITEMS:
         raise ArtifactError(f"{len(rows_N)} items are too few for a map", hint=f"{_FEWEST_ITEMS} are needed")
@@ -88,7 +86,9 @@ def spectrum(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     ]
     title = f"Directions that item vectors use on {dataset.manifest.dataset}"
     about = f"{dataset.manifest.dataset}, {dataset.items.height:,} items; each dimension scaled to variance 1"
-    return [Picture(name="spectrum", title=title, about=about, figure=draw_spectrum(spectra, title=title, about=about))]
+    colours = model_colours(trained_names())
+    figure = draw_spectrum(spectra, title=title, about=about, colours=colours)
+    return [Picture(name="spectrum", title=title, about=about, figure=figure)]
 
 
 def _trained(dataset: Dataset, models: tuple[str, ...]) -> list[_Vectors]:
@@ -106,6 +106,12 @@ def _trained(dataset: Dataset, models: tuple[str, ...]) -> list[_Vectors]:
     return [
         _Vectors(name=display_name(model), vectors_ND=vectors_VD[1:].double()) for model, vectors_VD in vectors.items()
     ]
+
+
+def _mapped() -> tuple[str, ...]:
+    """Return the models whose maps stand beside each other, those that diffuse item vectors first."""
+    mapped = [name for name in trained_names() if find_model(name).mapped]
+    return tuple(sorted(mapped, key=lambda name: not find_model(name).sampled_outputs))
 
 
 def _tells(categories: pl.Series) -> bool:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adrec_cli.errors import UsageError
+from adrec_cli.models.registry import MODELS, find_model
 from adrec_cli.plots.style import rendered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_TITLES = {
-    "adrec": "ADRec", "sasrec": "SASRec", "esasrec": "eSASRec", "gru4rec": "GRU4Rec", "dreamrec": "DreamRec",
-    "diffurec": "DiffuRec", "bsarec": "BSARec", "hstu": "HSTU", "mostpop": "MostPopular",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,4 +62,9 @@ class PictureOptions:
 
 def display_name(model: str) -> str:
     """Return a model's name as its paper writes it."""
-    return _TITLES.get(model, model)
+    return find_model(model).title if model in MODELS else model
+
+
+def model_colours(models: Iterable[str]) -> dict[str, str]:
+    """Return the colours of those models that have one of their own, by their display names."""
+    return {display_name(name): colour for name in models if name in MODELS and (colour := find_model(name).colour)}

@@ -6,7 +6,7 @@ from adrec_cli.artifacts.report import Evaluation, read_report, report_files
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.models.registry import MODELS, find_model, trained_names
-from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
+from adrec_cli.pictures.picture import Picture, PictureOptions, display_name, model_colours
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.slices import SliceRow, draw_slices
 from adrec_cli.wording import command
@@ -57,7 +57,8 @@ def _picture(dataset: Dataset, reports: list[Evaluation], metric: str) -> Pictur
     title = f"Where models are good on {name}: {metric}"
     defined = [f"{part}: {reports[0].slices[part]['definition']}" for part in _DEFINED if part in reports[0].slices]
     about = "; ".join([f"{name}, {protocol}", *defined])
-    figure = draw_slices(rows, metric=metric, title=title, about=about)
+    colours = model_colours(one.model for one in reports)
+    figure = draw_slices(rows, metric=metric, title=title, about=about, colours=colours)
     return Picture(name=f"slices-{protocol.replace('/', '-')}", title=title, about=about, figure=figure)
 
 

@@ -12,17 +12,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from adrec_cli.artifacts.atomic import file_sha256, replacing, write_bytes
 from adrec_cli.artifacts.outputs import require_free_output
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.recommender import open_recommender
-from adrec_cli.models.adrec import ADRec
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch
-from adrec_cli.models.sasrec import SASRec
+from adrec_cli.models.registry import MODELS
 from adrec_cli.schema import ITEM_ID, PAD
 
 TOLERANCE = 1e-4
@@ -49,14 +47,11 @@ class Exported:
 class Scorer(nn.Module):
     """Histories of one fixed length, padded behind, to the scores of all items."""
 
-    def __init__(self, model: ADRec | SASRec) -> None:
+    def __init__(self, model: SequentialRecommender) -> None:
         super().__init__()
         self.model = model
-        if isinstance(model, ADRec):
-            # Computed here, so that the graph holds numbers and not the schedule they come from.
-            step = int(model.noising.diffusion.respaced(1).timesteps_T[0])
-            times_2D = model.timestep_embedding.table_TD().detach()[[0, step]].clone()
-            self.register_buffer("times_2D", times_2D)
+        for name, constant in model.export_constants().items():
+            self.register_buffer(name, constant)
 
     def forward(self, items_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
         """Return scores_BV; padding, in column 0, scores minus infinity.
@@ -65,7 +60,8 @@ class Scorer(nn.Module):
             items_BL: int64, oldest first, 0 from lengths_B on.
             lengths_B: int64, at least 1.
         """
-        hidden_BLD = self._hidden(items_BL, lengths_B)
+        constants = dict(self.named_buffers(recurse=False))
+        hidden_BLD = self.model.export_hidden_BLD(items_BL, lengths_B, constants)
         last_B11 = (lengths_B - 1)[:, None, None]
         last_BD = hidden_BLD.gather(1, last_B11.expand(-1, 1, hidden_BLD.shape[2])).squeeze(1)
         scores_BV = last_BD @ self.model.item_vectors_VD().T
@@ -73,32 +69,6 @@ class Scorer(nn.Module):
         if bias is not None:
             scores_BV = scores_BV.scatter_add(1, bias.items_NS, bias.values_NS)
         return torch.cat([torch.full_like(scores_BV[:, :1], float("-inf")), scores_BV[:, 1:]], dim=1)
-
-    def _hidden(self, items_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
-        model = self.model
-        if isinstance(model, SASRec):
-            columns_L = torch.arange(items_BL.shape[1])
-            remaining_BL = (lengths_B[:, None] - 1 - columns_L).clamp(min=0)
-            return model.hidden_RLD(model.item_embedding(items_BL), remaining_BL, None, None)
-        return self._denoised(model, items_BL, lengths_B)
-
-    def _denoised(self, model: ADRec, items_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
-        """Denoise the position after each history in one step from zero noise, all positions in one pass."""
-        targets_BL = torch.cat([items_BL[:, 1:], torch.full_like(items_BL[:, :1], PAD)], dim=1)
-        histories, _, mask_B1LL = model.with_padding_key(HistoryBatch(items_BL=items_BL, lengths_B=lengths_B))
-        items_BL, lengths_B = histories.items_BL, histories.lengths_B
-        if model.config.padding_key:
-            targets_BL = F.pad(targets_BL, (1, 0))
-        condition_BLD: torch.Tensor = model.cam(model.input_norm(model.embedded(items_BL)), mask_B1LL, None)
-        clean_D, noisy_D = self.get_buffer("times_2D").unbind(0)
-        newest_BL1 = (torch.arange(items_BL.shape[1]) == (lengths_B - 1)[:, None]).unsqueeze(2)
-        clean_BLD = model.clean_vectors(targets_BL) + clean_D
-        known_BLD = torch.where(newest_BL1, noisy_D.expand_as(clean_BLD), clean_BLD)
-        noisy_BLD, guidance = model.config.lambda_ * known_BLD, model.config.guidance
-        denoised: torch.Tensor = model.adm(condition_BLD + noisy_BLD, mask_B1LL, None)
-        if guidance:
-            denoised = (1 + guidance) * denoised - guidance * model.adm(noisy_BLD, mask_B1LL, None)
-        return denoised[:, 1:] if model.config.padding_key else denoised
 
 
 def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model: str | None = None) -> Exported:
@@ -119,10 +89,9 @@ def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model
         require_free_output(path)
     recommender = open_recommender(workspace, dataset_name, model, device="cpu", threads=None)
     network, output = recommender.model, recommender.checkpoint.metadata.output
-    if not isinstance(network, (ADRec, SASRec)) or output == "condition":
-        raise UsageError(
-            f"{network.name} ({output}) cannot be exported", hint="adrec (finetune or align) and sasrec can"
-        )
+    if output not in network.exported_outputs:
+        can = [f"{name} ({', '.join(outputs)})" for name in MODELS if (outputs := MODELS[name].exported_outputs)]
+        raise UsageError(f"{network.name} ({output}) cannot be exported", hint=f"what can: {', '.join(can)}")
     program = _program(network)
     with replacing(out) as temporary:
         run = _write_onnx(program, temporary) if out.suffix == ".onnx" else _write_torch(program, temporary)
@@ -149,7 +118,7 @@ def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model
 Run = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def _program(network: ADRec | SASRec) -> Any:
+def _program(network: SequentialRecommender) -> Any:
     """Trace a model; the number of histories stays open."""
     example = _histories(network, 3)
     users = torch.export.Dim("users", min=1, max=65_536)

@@ -17,6 +17,7 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import open_dataset
+from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.schema import CURRENT_FILE
 from adrec_cli.wording import command, option
 
@@ -62,7 +63,7 @@ class DataRolledBack:
 
 
 def rollback(
-    dataset_name: str | None, *, model_name: str = "adrec", workspace: Path, waiting: Waiting = AT_ONCE
+    dataset_name: str | None, *, model_name: str = DEFAULT_MODEL, workspace: Path, waiting: Waiting = AT_ONCE
 ) -> RolledBack:
     """Make the generation before the current one current, after checking that it can be used.
 

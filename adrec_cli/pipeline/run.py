@@ -24,6 +24,7 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.experiments.warm_start import FreshStart, StartChosen, WarmStart, warm_start
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
+from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.pipeline.preprocess import PreprocessOptions, locked_dataset, preprocess_locked
 from adrec_cli.promotion.against_current import Comparison
@@ -97,7 +98,7 @@ class RunStepStarted:
 def run(
     source: str,
     *,
-    model_name: str = "adrec",
+    model_name: str = DEFAULT_MODEL,
     workspace: Path,
     raw: Path | None = None,
     preprocessing: PreprocessOptions = PreprocessOptions(),

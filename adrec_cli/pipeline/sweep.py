@@ -18,10 +18,11 @@ from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.loading.opening import Dataset, open_dataset
+from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.pictures.sweeps import sweep_picture
 from adrec_cli.ranking.protocols import held_out_cases
 from adrec_cli.runtime import StopRequest
-from adrec_cli.sweeping.ablations import ABLATIONS, ablation
+from adrec_cli.sweeping.ablations import find_ablations
 from adrec_cli.sweeping.command_line import sweep_command
 from adrec_cli.sweeping.design import Design, Run, base_values, planned
 from adrec_cli.sweeping.differences import differences_to_base
@@ -30,7 +31,6 @@ from adrec_cli.sweeping.results import Outcome, Summary, results_table, summariz
 from adrec_cli.sweeping.shared_stages import train_shared_stages
 from adrec_cli.wording import option
 
-ABLATED_MODEL = "adrec"
 PICTURE_FILE = "sweep.svg"
 
 
@@ -112,7 +112,7 @@ class Sweep:
 def sweep(
     dataset_name: str | None,
     *,
-    model_name: str = "adrec",
+    model_name: str = DEFAULT_MODEL,
     workspace: Path,
     design: Design,
     experiment: ExperimentOptions = ExperimentOptions(),
@@ -154,10 +154,9 @@ def sweep(
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     named = dataset.manifest.dataset
     base = experiment.on_dataset(model_name, named)
-    ablations = {name: ablation(name) for name in ABLATIONS} if model_name == ABLATED_MODEL else {}
     runs = planned(
         design, model_name=model_name, dataset_name=named, experiment=experiment, sampling=evaluation.sampling,
-        merging=evaluation.merging, ablations=ablations,
+        merging=evaluation.merging, ablations=find_ablations(model_name),
     )  # fmt: skip
     folder = dataset.folder / SWEEPS_FOLDER / design.folder_name(model_name)
     record = SweepRecord(

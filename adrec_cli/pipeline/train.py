@@ -17,6 +17,7 @@ from adrec_cli.loading.opening import (
     open_checkpoint,
     open_dataset,
 )
+from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.runtime import StopRequest
 from adrec_cli.wording import command
 
@@ -24,7 +25,7 @@ from adrec_cli.wording import command
 def train_first_stage(
     dataset_name: str | None,
     *,
-    model_name: str = "adrec",
+    model_name: str = DEFAULT_MODEL,
     workspace: Path,
     experiment: ExperimentOptions = ExperimentOptions(),
     options: RunOptions = RunOptions(),
@@ -63,7 +64,7 @@ def train_next_stage(
     stage_name: str,
     *,
     parent: str,
-    model_name: str = "adrec",
+    model_name: str = DEFAULT_MODEL,
     workspace: Path,
     dataset_name: str | None = None,
     experiment: ExperimentOptions = ExperimentOptions(),
@@ -103,7 +104,7 @@ def train_next_stage(
 def train(
     dataset_name: str | None,
     *,
-    model_name: str = "adrec",
+    model_name: str = DEFAULT_MODEL,
     workspace: Path,
     experiment: ExperimentOptions = ExperimentOptions(),
     options: RunOptions = RunOptions(),

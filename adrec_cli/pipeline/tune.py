@@ -25,6 +25,7 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.experiments.validation import monitored_protocol
 from adrec_cli.loading.opening import Dataset, open_dataset
+from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import FORMAT_VERSION
 from adrec_cli.sweeping.command_line import tune_command
@@ -105,7 +106,7 @@ class Search:
 def tune(
     dataset_name: str | None,
     *,
-    model_name: str = "adrec",
+    model_name: str = DEFAULT_MODEL,
     workspace: Path,
     tuning: TuneOptions,
     experiment: ExperimentOptions = ExperimentOptions(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adrec_cli.plots.metric_interval import MetricInterval
-from adrec_cli.plots.style import GROUND, MARKERS, headline, model_colour, new_figure, styled
+from adrec_cli.plots.style import GROUND, MARKERS, NO_COLOURS, headline, model_colour, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,13 +31,16 @@ class SliceRow:
 
 
 @styled
-def draw_slices(rows: Sequence[SliceRow], *, metric: str, title: str, about: str) -> Figure:
+def draw_slices(
+    rows: Sequence[SliceRow], *, metric: str, title: str, about: str, colours: Mapping[str, str] = NO_COLOURS
+) -> Figure:
     """Draw a row for each slice, and in it every model's metric with its interval.
 
     Args:
         rows: from the top.
         metric: its name.
         title, about: headline, and the grey line below the picture.
+        colours: of models that have their own.
     """
     names = list(dict.fromkeys(name for row in rows for name in row.models))
     step = _SPREAD / max(len(names), 1)
@@ -50,11 +53,11 @@ def draw_slices(rows: Sequence[SliceRow], *, metric: str, title: str, about: str
             if name in row.models:
                 found, height = row.models[name], number + (position - (len(names) - 1) / 2) * step
                 axes.errorbar(
-                    [found.value], [height], xerr=found.below_and_above, color=model_colour(name, position),
+                    [found.value], [height], xerr=found.below_and_above, color=model_colour(name, position, colours),
                     marker=MARKERS[position % len(MARKERS)], markersize=6, lw=1.6, clip_on=False,
                 )  # fmt: skip
     for position, name in enumerate(names):
-        marker, colour = MARKERS[position % len(MARKERS)], model_colour(name, position)
+        marker, colour = MARKERS[position % len(MARKERS)], model_colour(name, position, colours)
         axes.plot([], [], linestyle="", marker=marker, color=colour, label=name)
     axes.set_yticks(range(len(rows)), [f"{row.name}\n{row.about}" for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adrec_cli.plots.line_labels import LineEnd, label_lines
-from adrec_cli.plots.style import DASHES, GREY, headline, model_colour, new_figure, styled
+from adrec_cli.plots.style import DASHES, GREY, NO_COLOURS, headline, model_colour, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,12 +35,15 @@ class Spectrum:
 
 
 @styled
-def draw_spectrum(spectra: Sequence[Spectrum], *, title: str, about: str) -> Figure:
+def draw_spectrum(
+    spectra: Sequence[Spectrum], *, title: str, about: str, colours: Mapping[str, str] = NO_COLOURS
+) -> Figure:
     """Draw every model's singular values over their number, on a logarithmic scale; a ball would lie at 1.
 
     Args:
         spectra: at least one.
         title, about: headline, and the grey line below the picture.
+        colours: of models that have their own.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -50,7 +53,7 @@ def draw_spectrum(spectra: Sequence[Spectrum], *, title: str, about: str) -> Fig
     ends = []
     for position, spectrum in enumerate(spectra):
         is_noise = spectrum.name == NOISE
-        colour = GREY if is_noise else model_colour(spectrum.name, position)
+        colour = GREY if is_noise else model_colour(spectrum.name, position, colours)
         heights = [max(value / math.sqrt(spectrum.items), _LOWEST_SHOWN) for value in spectrum.singular_values]
         numbers = range(1, len(heights) + 1)
         dash = (0, (1, 1.5)) if is_noise else DASHES[position % len(DASHES)]

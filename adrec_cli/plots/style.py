@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from adrec_cli.errors import UsageError
@@ -17,19 +18,14 @@ if TYPE_CHECKING:
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 BLACK, GREY, PALE, GROUND = "#222222", "#6E6E6E", "#D9D9D9", "#EEF3F7"
-BROWN = "#8C564B"
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+NO_COLOURS: Mapping[str, str] = MappingProxyType({})
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
 
 WIDTH = 8.0
 """Inches; at 100 dots an inch a picture is 800 pixels wide."""
 _PRINT_DPI = 200
-
-_MODELS = {
-    "adrec": BLUE, "sasrec": VERMILLION, "gru4rec": GREEN, "dreamrec": PURPLE, "diffurec": ORANGE, "esasrec": SKY,
-    "bsarec": BLACK, "hstu": BROWN, "mostpopular": GREY, "noise": GREY,
-}  # fmt: skip
 
 _STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -120,9 +116,9 @@ def rendered(figure: Figure, kind: str) -> bytes:
     return content.getvalue()
 
 
-def model_colour(name: str, position: int) -> str:
-    """Return the colour of a model, the same in all pictures; others take one by their position."""
-    return _MODELS.get(name.lower(), CYCLE[position % len(CYCLE)])
+def model_colour(name: str, position: int, colours: Mapping[str, str]) -> str:
+    """Return the colour of a model, the same in all pictures; one without its own takes one by its position."""
+    return colours.get(name) or CYCLE[position % len(CYCLE)]
 
 
 def headline(figure: Figure, title: str, about: str) -> None:

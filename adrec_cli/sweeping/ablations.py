@@ -1,37 +1,19 @@
-"""Ablations of ADRec by what they take away; each is a preset laid over whatever it is compared with."""
+"""What can be taken away from a model, as tables laid over whatever it is compared with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from adrec_cli.config import read_preset
-from adrec_cli.errors import UsageError
-
-ABLATIONS: Mapping[str, str] = MappingProxyType(
-    {
-        "three-stage": "no-three-stage",
-        "pretrain": "no-pretrain",
-        "align": "no-align",
-        "carried-cam": "fresh-cam",
-        "mse": "no-mse",
-        "token-level": "per-sequence",
-        "transformer-denoiser": "mlp-denoiser",
-    }
-)
-"""What is taken away, and the preset that does so. Source: the ablations of the ADRec paper, section 5."""
+from adrec_cli.models.registry import find_model
 
 
-def ablation(name: str) -> dict[str, Any]:
-    """Return the tables that take something away, in the form `compose` reads.
-
-    Args:
-        name: a key of `ABLATIONS`.
+def find_ablations(model_name: str) -> dict[str, Mapping[str, Any]]:
+    """Return the tables that take something away from a model, in the form `compose` reads, by name.
 
     Raises:
-        UsageError: an unknown name.
+        UsageError: there is no such model.
     """
-    if name not in ABLATIONS:
-        raise UsageError(f"unknown ablation {name!r}", hint=f"one of: {', '.join(ABLATIONS)}")
-    return read_preset(ABLATIONS[name])
+    ablations = find_model(model_name).ablations
+    return {name: read_preset(said) if isinstance(said, str) else said for name, said in ablations.items()}

@@ -9,6 +9,7 @@ from typing import Any
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
+from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.ranking.merging import SINGLE
 from adrec_cli.sweeping.design import Design
 from adrec_cli.sweeping.option_keys import as_settings, shown
@@ -31,7 +32,7 @@ def sweep_command(
     return command(
         "sweep",
         dataset,
-        model=_unless_adrec(model_name),
+        model=_unless_default(model_name),
         vary=[f"{varied.key}={','.join(shown(value) for value in varied.values)}" for varied in design.vary],
         ablate=list(design.ablate),
         grid=design.grid or None,
@@ -51,7 +52,7 @@ def tune_command(dataset: str, model_name: str, tuning: TuneOptions, experiment:
     return command(
         "tune",
         dataset,
-        model=_unless_adrec(model_name),
+        model=_unless_default(model_name),
         search=[searched.typed for searched in tuning.search],
         trials=tuning.trials,
         pruner=tuning.pruner,
@@ -72,8 +73,8 @@ def find_unusual_sampling(chosen: Mapping[str, Any]) -> dict[str, Any]:
     return {key: str(value) for key, value in found.items() if value != _USUAL_SAMPLING[key]}
 
 
-def _unless_adrec(name: str) -> str | None:
-    return None if name == "adrec" else name
+def _unless_default(name: str) -> str | None:
+    return None if name == DEFAULT_MODEL else name
 
 
 def _trained_with(experiment: ExperimentOptions) -> dict[str, Any]:

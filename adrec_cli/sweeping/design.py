@@ -15,6 +15,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
+from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.ranking.merging import SINGLE, Merging
 from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolved, shown, value_at
 from adrec_cli.wording import option
@@ -87,7 +88,7 @@ class Design:
 
 def folder_name(tried: Sequence[str], model_name: str) -> str:
     """Return a name for the folder of a sweep or a search, made of what is tried."""
-    parts = [*([] if model_name == "adrec" else [model_name]), *tried]
+    parts = [*([] if model_name == DEFAULT_MODEL else [model_name]), *tried]
     name = re.sub(r"[^A-Za-z0-9._+-]", "-", "+".join(parts))
     if len(name) > _LONGEST_NAME:
         name = f"{name[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -12,10 +12,13 @@ from adrec_cli.config import merged
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.pipeline.sweep import sweep
 from adrec_cli.pipeline.train import train, train_first_stage, train_next_stage
-from adrec_cli.sweeping.ablations import ABLATIONS, ablation
+from adrec_cli.sweeping.ablations import find_ablations
+from adrec_cli.sweeping.design import Design
 from tests.conftest import TINY
 
+ABLATIONS = find_ablations("adrec")
 SKIP = {"stages": {"pretrain": {"skip": True}, "align": {"skip": True}, "finetune": {"skip": True}}}
 
 
@@ -27,25 +30,25 @@ def trained(workspace, tables, **options):
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_every_ablation_lies_over_any_experiment(name):
     base = compose("adrec", preset="rechorus").tables()
-    tables = compose("adrec", inherited=merged(base, ablation(name))).tables()
+    tables = compose("adrec", inherited=merged(base, ABLATIONS[name])).tables()
     assert tables != base
-    assert merged(tables, ablation(name)) == tables
+    assert merged(tables, ABLATIONS[name]) == tables
 
 
-def test_an_unknown_ablation_is_refused_with_the_known_ones():
+def test_an_unknown_ablation_is_refused_with_the_known_ones(workspace):
     with pytest.raises(UsageError, match="unknown ablation 'pretraining'") as refused:
-        ablation("pretraining")
+        sweep("tiny", workspace=workspace, design=Design(ablate=("pretraining",)))
     assert "three-stage" in refused.value.hint
 
 
 def test_without_three_stages_finetuning_starts_from_fresh_weights(workspace):
-    (result,) = trained(workspace, ablation("three-stage"))
+    (result,) = trained(workspace, ABLATIONS["three-stage"])
     assert (result.stage, result.metadata.parent_sha256) == ("finetune", "")
     assert {"item_embedding.weight", "adm.blocks.0.expand.weight"} <= load_checkpoint(result.path)[0].keys()
 
 
 def test_without_pretraining_the_frozen_item_vectors_are_fresh_ones(workspace):
-    align, finetune = trained(workspace, ablation("pretrain"))
+    align, finetune = trained(workspace, ABLATIONS["pretrain"])
     assert (align.stage, align.metadata.parent_sha256) == ("align", "")
     assert finetune.metadata.parent_sha256
     vectors = load_checkpoint(align.path)[0]["item_embedding.weight"]
@@ -53,13 +56,13 @@ def test_without_pretraining_the_frozen_item_vectors_are_fresh_ones(workspace):
 
 
 def test_without_alignment_finetuning_starts_from_pretraining(workspace):
-    pretrain, finetune = trained(workspace, ablation("align"))
+    pretrain, finetune = trained(workspace, ABLATIONS["align"])
     assert (pretrain.stage, finetune.stage) == ("pretrain", "finetune")
     assert load_checkpoint(pretrain.path)[0]["adm.blocks.0.expand.weight"].any(), "the ADM is drawn already"
 
 
 def test_stages_one_by_one_keep_to_the_plan(workspace):
-    options = ExperimentOptions(overrides=merged(TINY, ablation("align")))
+    options = ExperimentOptions(overrides=merged(TINY, ABLATIONS["align"]))
     first = train_first_stage("tiny", workspace=workspace, experiment=options)
     last = train_next_stage("finetune", parent=str(first.path), workspace=workspace)
     assert last.stage == "finetune"

@@ -12,12 +12,14 @@ from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import FAST_SAMPLING
+from adrec_cli.models.registry import MODELS
 from adrec_cli.pipeline import export as exporting
 from adrec_cli.pipeline.export import export
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.train import train
 from adrec_cli.recommending.options import RecommendOptions
 from tests.conftest import TINY
+from tests.variants import small_model
 
 SASREC = {
     "model": {"hidden_size": 16, "max_length": 10, "heads": 2, "blocks": 1},
@@ -62,6 +64,17 @@ def test_onnx_recommends_what_we_do(workspace, tmp_path, model):
     options = RecommendOptions(k=5, include_seen=True, sampling=FAST_SAMPLING)
     found = recommend(histories=[history], workspace=workspace, model=model, options=options).results[0]
     assert best == [item.item_id for item in found.items]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in MODELS if name not in ("adrec", "sasrec") and MODELS[name].exported_outputs]
+)
+@pytest.mark.parametrize("repeats", ["none", "learned"])
+def test_every_graph_that_a_model_offers_scores_as_the_model(tmp_path, name, repeats):
+    model = small_model(name, {"repeats": repeats})
+    run = exporting._write_torch(exporting._program(model), tmp_path / "m.pt2")
+    for output in model.exported_outputs:
+        assert exporting._difference(model, output, run) < 1e-4
 
 
 def test_a_graph_with_a_padding_key_scores_as_we_do(workspace, tmp_path):
