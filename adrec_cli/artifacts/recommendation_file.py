@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -27,7 +27,7 @@ FORMATS = ("parquet", "jsonl", "csv")
 _FORMULA = r"^[=+\-@\t\r]"
 _KEY_FILE = "key"
 _KEY = re.compile("[0-9a-f]{64}")
-_PART = re.compile(r"\d{6}-[0-9a-f]{64}\.parquet")
+_PART = re.compile(r"\d{6,}-[0-9a-f]{64}\.parquet")
 _OWN = re.compile(rf"{_PART.pattern}|{_KEY_FILE}|\.lock|\.lock\.holder\.json|\..+\.\d+\.tmp", re.DOTALL)
 
 
@@ -119,10 +119,14 @@ class Parts:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._whole: dict[int, Path] = {}
+        self._found: dict[int, list[Path]] = {}
+        for path in sorted(folder.iterdir()):
+            if _PART.fullmatch(path.name):
+                self._found.setdefault(int(path.name.partition("-")[0]), []).append(path)
 
     def has(self, number: int) -> bool:
         """Whether a part is there and whole; a damaged one is made again."""
-        for path in self._folder.glob(f"{number:06}-*.parquet"):
+        for path in self._found.get(number, []):
             with contextlib.suppress(StorageError):
                 if path.name == _part_name(number, file_sha256(path)):
                     self._whole[number] = path
@@ -140,11 +144,11 @@ class Parts:
         """Return whose recommendations a part, which is there, holds."""
         return pl.read_parquet(literal(self._whole[number]), columns=[USER_ID])[USER_ID].unique()
 
-    def join(self, out: Path, format: str, count: int, reader: Reader = PROGRAM) -> int:
-        """Write all parts, which are there, as one file; it takes its place when it is whole. Return its rows."""
+    def join(self, out: Path, format: str, numbers: Iterable[int], reader: Reader = PROGRAM) -> int:
+        """Write some parts, which are there, as one file; it takes its place when it is whole. Return its rows."""
         rows = 0
         with replacing(out) as temporary, open(temporary, "wb") as file, table_writer(file, format, reader) as write:
-            for number in range(count):
+            for number in numbers:
                 table = pl.read_parquet(literal(self._whole[number]))
                 write(table)
                 rows += table.height

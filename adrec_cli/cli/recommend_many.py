@@ -28,6 +28,7 @@ def recommend_many(
 ) -> None:
     """Write the recommendations of a batch and say what was written."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
+    from adrec_cli.data.shards import WHOLE, Shard
     from adrec_cli.pipeline.recommend_batch import recommend_batch
 
     assert many.out is not None
@@ -40,6 +41,7 @@ def recommend_many(
             workspace=common.workspace,
             dataset_name=dataset,
             model=model,
+            shard=WHOLE if many.shard is None else Shard.parse(many.shard),
             options=options,
             on_event=progress,
         )
@@ -71,4 +73,9 @@ def _show(terminal: Terminal, summary: BatchSummary) -> None:
     elif terminal.as_json:
         terminal.document(asdict(summary))
     else:
-        terminal.line(f"{done}, stored in {summary.path}")
+        where = (
+            f"{summary.files:,} file{'s' * (summary.files != 1)} in {summary.path}"
+            if summary.path.is_dir()
+            else str(summary.path)
+        )
+        terminal.line(f"{done}, stored in {where}")

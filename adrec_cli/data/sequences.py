@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.data.id_index import IdIndex
+from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import ArtifactError, InputError
 from adrec_cli.schema import (
     ITEM_ID,
@@ -35,6 +38,7 @@ class Sequences:
         offsets: int64, one more than users.
         train_end, valid_end: int64 a user, relative to the user's first event.
         item_count: V.
+        row_groups: users in each row group of the file that was read.
     """
 
     user_ids: pl.Series
@@ -43,6 +47,7 @@ class Sequences:
     train_end: npt.NDArray[np.int64]
     valid_end: npt.NDArray[np.int64]
     item_count: int
+    row_groups: tuple[int, ...] = ()
 
     @property
     def users(self) -> int:
@@ -77,17 +82,18 @@ class Sequences:
         return IdIndex(self.user_ids)
 
 
-def load_sequences(path: Path, item_count: int) -> Sequences:
+def load_sequences(path: Path, item_count: int, shard: Shard = WHOLE) -> Sequences:
     """Read the sequences of a dataset and check that they are what the format promises.
 
     Args:
         path: of a file whose SHA-256 is known to be right.
         item_count: V, of the same dataset's items.
+        shard: the users that are read.
 
     Raises:
         ArtifactError: missing, damaged or not of this format.
     """
-    table = _read(path, [USER_ID, ITEMS, TRAIN_END, VALID_END])
+    table = _read(path, [USER_ID, ITEMS, TRAIN_END, VALID_END], shard)
     lengths = table[ITEMS].list.len().to_numpy().astype(np.int64)
     items = table[ITEMS].explode().drop_nulls().to_numpy().astype(np.int32)
     sequences = Sequences(
@@ -97,6 +103,7 @@ def load_sequences(path: Path, item_count: int) -> Sequences:
         train_end=table[TRAIN_END].to_numpy().astype(np.int64),
         valid_end=table[VALID_END].to_numpy().astype(np.int64),
         item_count=item_count,
+        row_groups=_row_groups(path, shard),
     )
     ends_in_order = (
         (sequences.train_end >= 0) & (sequences.train_end <= sequences.valid_end) & (sequences.valid_end <= lengths)
@@ -132,12 +139,28 @@ def item_indices(items: IdIndex, item_ids: Sequence[str]) -> list[int | None]:
     return [None if row is None else row + 1 for row in items.rows(item_ids)]
 
 
-def _read(path: Path, columns: list[str] | None) -> pl.DataFrame:
+def _row_groups(path: Path, shard: Shard) -> tuple[int, ...]:
+    metadata = pq.read_metadata(path)
+    return tuple(metadata.row_group(number).num_rows for number in shard.of(metadata.num_row_groups))
+
+
+def _read_shard(path: Path, columns: list[str], shard: Shard) -> pl.DataFrame:
+    """Read the row groups of a shard alone."""
+    with pq.ParquetFile(path) as file:
+        table = pl.from_arrow(file.read_row_groups(list(shard.of(file.num_row_groups)), columns=columns))
+    assert isinstance(table, pl.DataFrame)
+    return table
+
+
+def _read(path: Path, columns: list[str] | None, shard: Shard = WHOLE) -> pl.DataFrame:
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist", hint=f"make it with: {command('preprocess', path.parent.name)}")
     try:
-        table = pl.read_parquet(literal(path), columns=columns)
-    except (pl.exceptions.PolarsError, OSError) as error:
+        if shard == WHOLE or columns is None:
+            table = pl.read_parquet(literal(path), columns=columns)
+        else:
+            table = _read_shard(path, columns, shard)
+    except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
     if columns and any(table[column].null_count() for column in columns):
         raise _damaged(path, "it has missing values")

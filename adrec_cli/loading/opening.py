@@ -16,6 +16,7 @@ from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.config import build
 from adrec_cli.data.sequences import Sequences, load_items, load_sequences
+from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import ArtifactError, StorageError, UsageError
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.most_popular import MostPopular
@@ -46,8 +47,12 @@ class Dataset:
         return "time" if self.manifest.parameters.get("split") == "time" else "loo"
 
 
-def open_dataset(folder: Path) -> Dataset:
+def open_dataset(folder: Path, *, shard: Shard = WHOLE) -> Dataset:
     """Open a dataset's folder and verify the hashes of its files.
+
+    Args:
+        folder: of the dataset.
+        shard: the users whose sequences are read.
 
     Raises:
         ArtifactError: missing, damaged or of another format version.
@@ -57,7 +62,7 @@ def open_dataset(folder: Path) -> Dataset:
         files = None
         try:
             files = verify_dataset(folder, manifest)
-            dataset = _read_dataset(folder, manifest, files)
+            dataset = _read_dataset(folder, manifest, files, shard)
         except (ArtifactError, StorageError):
             moved = files is not None and not (files.sequences.is_file() and files.items.is_file())
             if not moved and read_manifest(folder) == manifest:
@@ -79,9 +84,9 @@ def as_it_is_now(dataset: Dataset) -> Dataset:
     return dataset if read_manifest(dataset.folder) == dataset.manifest else open_dataset(dataset.folder)
 
 
-def _read_dataset(folder: Path, manifest: Manifest, files: DatasetFiles) -> Dataset:
+def _read_dataset(folder: Path, manifest: Manifest, files: DatasetFiles, shard: Shard) -> Dataset:
     items = load_items(files.items)
-    sequences = load_sequences(files.sequences, items.height)
+    sequences = load_sequences(files.sequences, items.height, shard)
     return Dataset(folder=folder, manifest=manifest, items=items, sequences=sequences)
 
 

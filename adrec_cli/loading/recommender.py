@@ -17,6 +17,7 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.id_index import IdIndex
 from adrec_cli.data.reindexing import index_mapping, reindexed
 from adrec_cli.data.sequences import Sequences
+from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.current import Found, find_current
 from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
@@ -158,7 +159,13 @@ class Recommender:
 
 
 def open_recommender(
-    workspace: Path, dataset_name: str | None, model: str | None, *, device: str, threads: int | None
+    workspace: Path,
+    dataset_name: str | None,
+    model: str | None,
+    *,
+    device: str,
+    threads: int | None,
+    shard: Shard = WHOLE,
 ) -> Recommender:
     """Find a model, check it and make it ready.
 
@@ -169,12 +176,13 @@ def open_recommender(
         dataset_name: None takes the only one.
         model: a model's name, or path or bare name of a checkpoint; None takes what is current.
         device, threads: to compute on.
+        shard: the users whose histories are read.
 
     Raises:
         UsageError: it is not clear which dataset or model is meant.
         ArtifactError: no model, or one that is damaged or does not belong to the dataset.
     """
-    found, dataset = _locate(Workspace(workspace), dataset_name, model)
+    found, dataset = _locate(Workspace(workspace), dataset_name, model, shard)
     path = found.path
     checkpoint, items = found.open(dataset)
     set_threads(threads)
@@ -199,11 +207,11 @@ def open_recommender(
     )
 
 
-def _locate(space: Workspace, dataset_name: str | None, model: str | None) -> tuple[Found, Dataset]:
+def _locate(space: Workspace, dataset_name: str | None, model: str | None, shard: Shard) -> tuple[Found, Dataset]:
     """Find the checkpoint to use and open its dataset."""
     if model is not None and model not in MODELS:
         given = space.find_checkpoint(model, dataset_name)
-        return Found(path=given), open_dataset(dataset_folder_of(space, given, dataset_name))
+        return Found(path=given), open_dataset(dataset_folder_of(space, given, dataset_name), shard=shard)
     folder = space.dataset_folder(dataset_name)
     wanted = models_in(folder) if model is None else [model]
     found = {name: one for name in wanted if (one := find_current(folder / name)) is not None}
@@ -217,4 +225,4 @@ def _locate(space: Workspace, dataset_name: str | None, model: str | None) -> tu
         raise UsageError(
             f"{folder.name} has several models: {', '.join(found)}", hint=f"say which one with {option('model')}"
         )
-    return found[DEFAULT_MODEL if DEFAULT_MODEL in found else next(iter(found))], open_dataset(folder)
+    return found[DEFAULT_MODEL if DEFAULT_MODEL in found else next(iter(found))], open_dataset(folder, shard=shard)

@@ -19,6 +19,8 @@ from adrec_cli.schema import ITEM_ID, ITEM_INDEX, PAD, USER_ID
 from adrec_cli.wording import option
 
 _NUMBER = "number"
+_STRETCH = 65_536
+"""People of a file, where they are not those of a row group."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,11 @@ class Audience:
                 hint="give one of them",
             )
 
+    @property
+    def is_data_set(self) -> bool:
+        """Whether it is the users of the data set, in its order and with the histories they have there."""
+        return self.all_users and self.events is None
+
     def files(self) -> list[Path]:
         """Return the files that are read."""
         return [path for path in (self.users, self.histories, self.events) if path is not None]
@@ -64,12 +71,14 @@ class Requests:
         histories: one for each of them.
         unknown_users: of the file, served nothing.
         unknown_items: `item_id` and `events`, left out of histories.
+        stretches: people of each file that a folder gets, together all of them.
     """
 
     user_ids: pl.Series
     histories: Histories
     unknown_users: list[str]
     unknown_items: pl.DataFrame
+    stretches: tuple[int, ...]
 
 
 def collect_requests(recommender: Recommender, audience: Audience) -> Requests:
@@ -81,6 +90,8 @@ def collect_requests(recommender: Recommender, audience: Audience) -> Requests:
     events = _no_events()
     if audience.events is not None:
         events = _known(recommender, read_newest_events(audience.events, recommender.manifest))
+    if audience.is_data_set:
+        return _everybody(recommender)
     asked, given = _asked(recommender, audience, events)
     rows = _rows(recommender, asked) if audience.histories is None else np.full(len(asked), -1)
     numbers = pl.DataFrame({USER_ID: asked, _NUMBER: np.arange(len(asked))})
@@ -105,6 +116,19 @@ def collect_requests(recommender: Recommender, audience: Audience) -> Requests:
         histories=served,
         unknown_users=unknown_users,
         unknown_items=unknown_items,
+        stretches=tuple(min(_STRETCH, len(served) - first) for first in range(0, len(served), _STRETCH)),
+    )
+
+
+def _everybody(recommender: Recommender) -> Requests:
+    """Return all users of the data set, with their histories as they lie there."""
+    sequences = recommender.sequences
+    return Requests(
+        user_ids=sequences.user_ids.rename(USER_ID),
+        histories=Histories(items=sequences.items, starts=sequences.offsets[:-1], ends=sequences.offsets[1:]),
+        unknown_users=[],
+        unknown_items=pl.DataFrame(schema={ITEM_ID: pl.String, "events": pl.UInt32}),
+        stretches=sequences.row_groups,
     )
 
 
@@ -147,18 +171,33 @@ def _joined(
 ) -> tuple[Histories, pl.DataFrame]:
     """Put newest events behind the users' own ones; return them with the items the model does not know."""
     sequences = recommender.sequences
-    lengths = np.where(rows >= 0, sequences.lengths[rows], 0)
-    begins = np.where(rows >= 0, sequences.offsets[rows], 0)
-    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    own = sequences.items[np.repeat(begins, lengths) + within]
+    starts = np.where(rows >= 0, sequences.offsets[rows], 0)
+    ends = np.where(rows >= 0, sequences.offsets[rows + 1], 0)
     items = recommender.items.select(ITEM_ID, ITEM_INDEX)
     coded = newest.join(items, on=ITEM_ID, how="left", maintain_order="left")
     strangers = coded.filter(pl.col(ITEM_INDEX).is_null()).group_by(ITEM_ID, maintain_order=True).len(name="events")
     coded = coded.filter(pl.col(ITEM_INDEX).is_not_null())
-    owner = np.concatenate([np.repeat(np.arange(len(rows)), lengths), coded[_NUMBER].to_numpy()])
-    item = np.concatenate([own, coded[ITEM_INDEX].to_numpy().astype(np.int32)])
-    order = np.argsort(owner, kind="stable")
-    ends = np.cumsum(np.bincount(owner, minlength=len(rows)), dtype=np.int64)
-    starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
+    own = Histories(items=sequences.items, starts=starts, ends=ends)
+    return _longer(own, coded[_NUMBER].to_numpy(), coded[ITEM_INDEX].to_numpy().astype(np.int32)), strangers
+
+
+def _longer(own: Histories, owner: npt.NDArray[np.int64], item: npt.NDArray[np.int32]) -> Histories:
+    """Put items behind histories; those that get none stay where they are, and are not copied.
+
+    Args:
+        own: the histories.
+        owner: number of the history that each item is put behind; of several, in their order.
+        item: the items.
+    """
     assert not len(item) or item.min() > PAD
-    return Histories(items=item[order], starts=starts, ends=ends), strangers
+    if not len(item):
+        return own
+    grown, new_of = np.unique(owner, return_inverse=True)
+    lengths = (own.ends - own.starts)[grown]
+    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    before = own.items[np.repeat(own.starts[grown], lengths) + within]
+    order = np.argsort(np.concatenate([np.repeat(np.arange(len(grown)), lengths), new_of]), kind="stable")
+    behind = len(own.items) + np.cumsum(lengths + np.bincount(new_of, minlength=len(grown)), dtype=np.int64)
+    starts, ends = own.starts.copy(), own.ends.copy()
+    starts[grown], ends[grown] = np.concatenate([[len(own.items)], behind[:-1]]), behind
+    return Histories(items=np.concatenate([own.items, np.concatenate([before, item])[order]]), starts=starts, ends=ends)

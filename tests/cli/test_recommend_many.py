@@ -164,3 +164,16 @@ def test_options_that_do_not_go_together(adrec: Adrec, shop: Path, tmp_path: Pat
         ["--all", "--out", "-", "--format", "xlsx"],
     ):
         assert adrec("recommend", *flags, "--workspace", shop).exit_code == 2, flags
+
+
+def test_shards_write_into_one_folder(adrec: Adrec, shop: Path, tmp_path: Path) -> None:
+    flags = ["recommend", "--all", "-k", 3, "--out", tmp_path / "recs", "-w", shop, "--dataset", "shop", *FAST]
+    done = adrec(*flags, "--shard", "0/2")
+    assert done.exit_code == 0, done.stderr
+    assert f"stored in 1 file in {tmp_path / 'recs'}" in done.stdout
+    assert adrec(*flags, "--shard", "1/2").exit_code == 0, "more shards than row groups have nothing to do"
+    assert [path.name for path in (tmp_path / "recs").iterdir()] == ["part-000000.parquet"]
+    wrong = adrec(*flags, "--shard", "2/2")
+    assert wrong.exit_code == 2
+    assert "'2/2' is no shard" in wrong.stderr
+    assert adrec("recommend", "--user", "u00", "--shard", "0/2", "-w", shop, "--dataset", "shop").exit_code == 2

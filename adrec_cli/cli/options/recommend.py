@@ -80,8 +80,15 @@ class Many:
     ] = None  # fmt: skip
     out: Annotated[
         Path | None,
-        option("--out", "-o", panel=_MANY, metavar="FILE", help="Output file: .parquet, .jsonl or .csv; - for stdout."),
-    ] = None
+        option("--out", "-o", panel=_MANY, metavar="FILE",
+               help="Output file: .parquet, .jsonl or .csv; a name without ending is a folder of Parquet files; - "
+                    "for stdout."),
+    ] = None  # fmt: skip
+    shard: Annotated[
+        str | None,
+        option("--shard", panel=_MANY, metavar="I/N",
+               help="Share of the users, 0/N to N-1/N; all shares write into one folder."),
+    ] = None  # fmt: skip
     format: Annotated[
         str | None,
         option("--format", panel=_MANY, metavar="NAME", help="Format of --out where its name does not tell.",
@@ -103,9 +110,9 @@ class Many:
         from adrec_cli.recommending.audience import Audience
 
         if not (self.all or self.users or self.histories):
-            if self.out or self.events or self.format or self.safe_csv:
+            if self.out or self.events or self.format or self.safe_csv or self.shard:
                 raise UsageError(
-                    "--out, --events, --format and --safe-csv belong to a batch",
+                    "--out, --events, --shard, --format and --safe-csv belong to a batch",
                     hint="add --all, --users FILE or --histories FILE",
                 )
             return None

@@ -1,0 +1,101 @@
+"""A batch of recommendations in chunks of users, and which file each chunk belongs to."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from adrec_cli.loading.recommender import MODEL, POPULAR, Recommender
+from adrec_cli.recommending.audience import Requests
+from adrec_cli.recommending.destination import Destination
+from adrec_cli.recommending.options import RecommendOptions
+from adrec_cli.schema import ITEM_ID, USER_ID
+
+SHORT_HASH = 16
+"""Characters of the model's hash in each row; the name of its file in `promoted/` has as many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """A batch whose files are read; worked through in chunks of users.
+
+    Attributes:
+        recommender, options: as `Recommender.rank` takes them.
+        requests: whom for.
+        destination: where to.
+        candidates: items that may come back; None for all.
+        chunk: users at most that are ranked at once.
+    """
+
+    recommender: Recommender
+    requests: Requests
+    options: RecommendOptions
+    destination: Destination
+    candidates: np.ndarray[tuple[int], np.dtype[np.int64]] | None
+    chunk: int
+
+    @property
+    def users(self) -> int:
+        return len(self.requests.user_ids)
+
+    @property
+    def chunks(self) -> int:
+        return len(self.firsts)
+
+    @functools.cached_property
+    def files(self) -> dict[Path, list[int]]:
+        """The chunks of each file."""
+        behind = np.searchsorted(self.firsts, np.cumsum(self.stretches)).tolist()
+        numbers = self.destination.shard.of(len(behind) * self.destination.shard.count)
+        chunks = [list(range(first, last)) for first, last in zip([0, *behind], behind, strict=False)]
+        return {self.destination.file(number): own for number, own in zip(numbers, chunks, strict=True)}
+
+    @functools.cached_property
+    def firsts(self) -> list[int]:
+        """The first user of each chunk; no chunk is of two files."""
+        ends = np.cumsum(self.stretches).tolist()
+        return [first for begin, end in zip([0, *ends], ends, strict=False) for first in range(begin, end, self.chunk)]
+
+    @property
+    def stretches(self) -> tuple[int, ...]:
+        return self.requests.stretches if self.destination.is_folder else (self.users,)
+
+    def bounds(self, number: int) -> tuple[int, int]:
+        """Return the first user of a chunk and the one behind its last."""
+        return self.firsts[number], (*self.firsts, self.users)[number + 1]
+
+    def left_out(self, number: int, served: pl.Series) -> list[str]:
+        """Return the users of a chunk who are not among those that got a list."""
+        first, last = self.bounds(number)
+        asked = self.requests.user_ids[first:last]
+        return asked.filter(~asked.is_in(served.implode())).to_list()
+
+    def ranked(self, number: int) -> pl.DataFrame:
+        """Return the rows of a chunk, as they are written."""
+        first, last = self.bounds(number)
+        ranked, sources = self.recommender.rank(
+            self.requests.histories.some(first, last),
+            self.options.k,
+            include_seen=self.options.include_seen,
+            sampling=self.options.sampling,
+            candidates=self.candidates,
+            merging=self.options.merging,
+        )
+        lengths = np.array([len(best.items) for best in ranked])
+        user = pl.Series(np.repeat(np.arange(first, last), lengths))
+        rank = np.arange(1, lengths.sum() + 1) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        source = pl.Series(sources, dtype=pl.Enum([MODEL, POPULAR])).gather(pl.Series(user - first))
+        return pl.DataFrame(
+            {
+                USER_ID: self.requests.user_ids.gather(user),
+                "rank": rank.astype(np.int32),
+                ITEM_ID: self.recommender.items[ITEM_ID].gather(np.concatenate([best.items for best in ranked]) - 1),
+                "score": np.concatenate([best.scores for best in ranked]),
+                "source": source.cast(pl.String),
+                "model": pl.Series([self.recommender.checkpoint.sha256[:SHORT_HASH]]).new_from_index(0, len(user)),
+            }
+        )
