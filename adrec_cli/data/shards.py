@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from adrec_cli.errors import UsageError
+from adrec_cli.wording import option
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Shard:
         """
         found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
         if found is None or not int(found[1]) < int(found[2]):
-            raise UsageError(f"{text!r} is no shard", hint="of four there are --shard 0/4, 1/4, 2/4 and 3/4")
+            raise UsageError(
+                f"{text!r} is no shard", hint=f"the first of four is {option('shard', '0/4')}, the last 3/4"
+            )
         return cls(int(found[1]), int(found[2]))
 
     def of(self, total: int) -> range:

@@ -21,6 +21,7 @@ from adrec_cli.recommending.batch import Batch
 from adrec_cli.recommending.destination import STDOUT, Destination
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import USER_ID
+from adrec_cli.wording import option
 
 CHUNK_USERS = 4096
 _CHUNK_ROWS = 2**21
@@ -100,7 +101,7 @@ def recommend_batch(
     destination = Destination.of(out, format, shard)
     reader = _reader(destination, safe_csv=safe_csv)
     if shard != WHOLE and not audience.is_data_set:
-        raise UsageError("a shard is of the data set's users", hint="give --all, and no events")
+        raise UsageError("a shard is of the data set's users", hint=f"give {option('all')}, and no {option('events')}")
     if out != STDOUT:
         destination.require_free((*audience.files(), options.choice.candidates, options.choice.excluded))
     recommender = open_recommender(

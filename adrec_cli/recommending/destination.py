@@ -12,6 +12,7 @@ from adrec_cli.artifacts.outputs import require_free_output
 from adrec_cli.artifacts.recommendation_file import format_of
 from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import UsageError
+from adrec_cli.wording import option
 
 STDOUT = Path("-")
 _KINDS = ("user", "item", "candidate")
@@ -50,7 +51,9 @@ class Destination:
         """
         if out == STDOUT:
             if shard != WHOLE:
-                raise UsageError("a shard is written into a folder, not to stdout", hint="--out recs/")
+                raise UsageError(
+                    "a shard is written into a folder, not to stdout", hint=f"name one with {option('out', 'recs/')}"
+                )
             return cls(path=out, format=format_of(out, format or "jsonl"))
         if out.is_dir() or shard != WHOLE or not (out.suffix or format):
             return cls(path=out, format=format_of(out, format or "parquet"), is_folder=True, shard=shard)
