@@ -8,16 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-from adrec_cli.data.datasets import Filters, SourceFiles
 from adrec_cli.data.filters import DUPLICATES, TIES, Duplicates, Ties
-from adrec_cli.data.moments import Moment, check_order, read_moment
 from adrec_cli.data.reading.bad_rows import BadRowPolicy
 from adrec_cli.data.reading.read_limits import ReadLimits
 from adrec_cli.data.reading.roles import Column
 from adrec_cli.data.reading.time_formats import EPOCH_FORMATS, check_format
-from adrec_cli.data.reading.time_zones import UTC_ZONE, check_zone
+from adrec_cli.data.reading.time_zones import check_zone
 from adrec_cli.data.reading.times import TIME_UNITS, TimeUnit
 from adrec_cli.data.reading.where import parse_condition
 from adrec_cli.data.splits import SPLITS, Split
@@ -172,128 +170,6 @@ class PreprocessOptions:
         return any(getattr(self, key) is not None for key in cut) or self.update is not None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Options with the defaults of a source filled in; what the manifest keeps as parameters.
-
-    Attributes:
-        as in `PreprocessOptions`; None still means "found from the file". Moments are microseconds, or relative.
-    """
-
-    variant: str | None
-    user_column: Column | None
-    item_column: Column | None
-    timestamp_column: Column | None
-    rating_column: Column | None
-    header: bool | None
-    separator: str | None
-    encoding: str | None
-    timestamp_unit: TimeUnit | None
-    timestamp_format: str | None
-    timezone: str | None
-    join: str | None
-    on: str | None
-    where: tuple[str, ...]
-    min_rating: float | None
-    min_user_interactions: int
-    min_item_interactions: int
-    max_length: int
-    duplicates: Duplicates
-    ties: Ties
-    split: Split | None
-    valid_from: Moment | None
-    test_from: Moment | None
-    items_column: Column | None
-    on_bad_row: BadRowPolicy
-    keep_blanks: bool
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the settings as JSON values."""
-        values = dataclasses.asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
-
-def settle(
-    options: PreprocessOptions, form: SourceFiles | None, filters: Filters, inherited: Mapping[str, Any] | None = None
-) -> Settings:
-    """Fill the defaults of a source into the options.
-
-    Args:
-        options: as the user gave them.
-        form: the files of a named data set that were found, if it is one.
-        filters: the default cut of the data set or its variant.
-        inherited: parameters of the data set that is added to; they stand above `form` and `filters`.
-
-    Raises:
-        UsageError: options contradict one another.
-    """
-    before = inherited or {}
-    moments: dict[str, Moment | None] = {"valid_from": None, "test_from": None}
-    if inherited is not None:
-        names = [entry.name for entry in dataclasses.fields(Filters)]
-        filters = Filters(**{name: inherited[name] for name in names if inherited.get(name) is not None})
-        filters = dataclasses.replace(filters, where=tuple(filters.where or ()))
-        moments.update({name: inherited.get(name) for name in moments})
-    split = options.split or (None if options.valid_from is None else "time") or filters.split
-    if split != "time":
-        # Moments of a split by time mean nothing to another split that takes its place.
-        moments = dict.fromkeys(moments)
-    timezone = options.timezone or before.get("timezone")
-    for name in moments:
-        if (asked := getattr(options, name)) is not None:
-            moments[name] = read_moment(asked, name, timezone or UTC_ZONE)
-    valid_from, test_from = moments["valid_from"], moments["test_from"]
-    if split == "time":
-        if valid_from is None or test_from is None:
-            raise UsageError(
-                f"{option('split', 'time')} needs {option('valid_from')} and {option('test_from')}",
-                hint="for example 2014-01-01, or -14d",
-            )
-        check_order(valid_from, test_from)
-    elif valid_from is not None or test_from is not None:
-        raise UsageError(
-            f"{option('valid_from')} and {option('test_from')} belong to {option('split', 'time')}",
-            hint=f"add {option('split', 'time')}",
-        )
-    return Settings(
-        variant=options.variant,
-        user_column=options.user_column or before.get("user_column") or (form and form.user) or None,
-        item_column=options.item_column or before.get("item_column") or (form and form.item) or None,
-        timestamp_column=options.timestamp_column
-        or before.get("timestamp_column")
-        or (form and form.timestamp)
-        or None,
-        rating_column=options.rating_column or before.get("rating_column") or (form and form.rating) or None,
-        header=_first(options.header, before.get("header"), None if form is None else form.header),
-        separator=options.separator or before.get("separator") or (form and form.separator) or None,
-        encoding=options.encoding or before.get("encoding") or (form and form.encoding) or None,
-        timestamp_unit=_unit(options, before, form),
-        timestamp_format=_format(options, before, form),
-        timezone=timezone or (form and form.timezone) or None,
-        join=before.get("join") if options.join is None else options.join.name,
-        on=options.on or before.get("on"),
-        where=tuple(filter(None, filters.where or () if options.where is None else options.where)),
-        min_rating=_first(options.min_rating, filters.min_rating),
-        min_user_interactions=_first(
-            options.min_user_interactions, options.min_interactions, filters.min_user_interactions
-        )
-        or 0,
-        min_item_interactions=_first(
-            options.min_item_interactions, options.min_interactions, filters.min_item_interactions
-        )
-        or 0,
-        max_length=_first(options.max_length, filters.max_length) or 0,
-        duplicates=options.duplicates or filters.duplicates or "drop",
-        ties=options.ties or filters.ties or "source",
-        split=split,
-        valid_from=valid_from,
-        test_from=test_from,
-        items_column=options.items_column or before.get("items_column"),
-        on_bad_row=options.on_bad_row or before.get("on_bad_row") or "error",
-        keep_blanks=_first(options.keep_blanks, before.get("keep_blanks"), False),
-    )
-
-
 def spell_command(source: str, options: PreprocessOptions) -> str:
     """Return the command that was typed, without its columns, so that a hint can complete it."""
     typed = {
@@ -302,25 +178,6 @@ def spell_command(source: str, options: PreprocessOptions) -> str:
         if not entry.name.endswith("_column") and getattr(options, entry.name) != entry.default
     }
     return command("preprocess", source, **typed)
-
-
-def _unit(options: PreprocessOptions, before: Mapping[str, Any], form: SourceFiles | None) -> TimeUnit | None:
-    """Return the unit of times: as asked for, else as before or as the data set says, where no format is asked for."""
-    asked = options.timestamp_unit or EPOCH_FORMATS.get(options.timestamp_format or "")
-    if asked is None and options.timestamp_format is None:
-        asked = before.get("timestamp_unit") or (None if form is None else form.timestamp_unit)
-    return next((unit for unit in TIME_UNITS if asked == unit), None)
-
-
-def _format(options: PreprocessOptions, before: Mapping[str, Any], form: SourceFiles | None) -> str | None:
-    """Return the format of times where they are no numbers of a unit: as asked for, else as before or as the form."""
-    if options.timestamp_unit is not None or options.timestamp_format in EPOCH_FORMATS:
-        return None
-    return options.timestamp_format or before.get("timestamp_format") or (form and form.timestamp_format) or None
-
-
-def _first(*values: Any) -> Any:
-    return next((value for value in values if value is not None), None)
 
 
 def _one_of(key: str, value: str | None, allowed: tuple[str, ...]) -> None:

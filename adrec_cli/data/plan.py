@@ -13,7 +13,7 @@ from adrec_cli.data.datasets import DatasetSpec, Expected, Filters, ItemFile, So
 from adrec_cli.data.demo import DEMO_SEED, DEMO_VERSION
 from adrec_cli.data.fetching import Fetching
 from adrec_cli.data.named_datasets import dataset_names, is_named, load_dataset_spec
-from adrec_cli.data.options import PreprocessOptions, Settings, settle, spell_command
+from adrec_cli.data.options import PreprocessOptions, spell_command
 from adrec_cli.data.own_folders import download_folder, former_folder
 from adrec_cli.data.raw_files import FoundFiles, Places, expand_path, find_item_file, find_source
 from adrec_cli.data.reading.item_columns import MetadataColumns
@@ -22,6 +22,7 @@ from adrec_cli.data.reading.read_limits import UNLIMITED_BY_HAND, ReadLimits
 from adrec_cli.data.reading.remembered import Remembered
 from adrec_cli.data.reading.roles import Column
 from adrec_cli.data.reading.steady_files import SteadyFile, look_at
+from adrec_cli.data.settings import Settings, settle
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.wording import option
 

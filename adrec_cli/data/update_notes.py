@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from adrec_cli.data.cuts import Cut
-from adrec_cli.data.options import Settings
 from adrec_cli.data.reading.times import moment_text
+from adrec_cli.data.settings import Settings
 from adrec_cli.data.splits import Bounds
 from adrec_cli.data.updating import Existing
 

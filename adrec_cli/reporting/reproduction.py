@@ -13,7 +13,8 @@ from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.report import Evaluation
 from adrec_cli.data.datasets import Filters
 from adrec_cli.data.named_datasets import load_dataset_spec, named_source
-from adrec_cli.data.options import PreprocessOptions, settle
+from adrec_cli.data.options import PreprocessOptions
+from adrec_cli.data.settings import settle
 from adrec_cli.experiments.experiment import compose, dataset_recipe
 from adrec_cli.sweeping.command_line import find_unusual_sampling
 from adrec_cli.sweeping.option_keys import as_settings

@@ -18,7 +18,6 @@ from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.demo import demo_interactions, demo_metadata
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.interactions import Interactions
-from adrec_cli.data.options import Settings
 from adrec_cli.data.placeholders import warn_of_placeholder
 from adrec_cli.data.plan import Plan
 from adrec_cli.data.reading.attribute_maps import as_attribute_table
@@ -38,6 +37,7 @@ from adrec_cli.data.reading.recognition import recognise
 from adrec_cli.data.reading.remembered import describe_reading
 from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.where import parse_condition
+from adrec_cli.data.settings import Settings
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
 
