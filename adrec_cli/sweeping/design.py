@@ -17,7 +17,7 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.ranking.merging import SINGLE, Merging
-from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolved, shown, value_at
+from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolve_option, shown, value_at
 from adrec_cli.wording import option
 
 BASE = "base"
@@ -214,7 +214,7 @@ def base_values(design: Design, base: Experiment, sampling: Sampling, merging: M
     ranking = {**asdict(sampling), **asdict(merging)}
     found = {}
     for varied in design.vary:
-        paths = resolved(varied.key, base)
+        paths = resolve_option(varied.key, base)
         values = [
             ranking[path.partition(".")[2]] if path.startswith(f"{SAMPLING}.") else value_at(base, path)
             for path in paths
@@ -230,7 +230,7 @@ def _replaced(ranking: T, table: Mapping[str, Any]) -> T:
 
 
 def _varied_changes(design: Design, base: Experiment) -> list[_Change]:
-    paths = {varied.key: resolved(varied.key, base) for varied in design.vary}
+    paths = {varied.key: resolve_option(varied.key, base) for varied in design.vary}
     if design.seeds > 1 and ("training.seed",) in paths.values():
         raise UsageError("seeds are varied twice", hint=f"either {option('vary', 'seed=...')} or {option('seeds')}")
     single = [

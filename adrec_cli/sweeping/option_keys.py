@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from adrec_cli.config import merged, option_names
 from adrec_cli.errors import UsageError
@@ -40,13 +40,13 @@ def option_names_typed(experiment: Experiment) -> list[str]:
     short = []
     for name in dict.fromkeys([*_ALIASES, *(path.rpartition(".")[2] for path in paths)]):
         with contextlib.suppress(UsageError):
-            resolved(name, experiment)
+            resolve_option(name, experiment)
             short.append(name)
     return [*short, *paths]
 
 
-def resolved(name: str, experiment: Experiment) -> tuple[str, ...]:
-    """Return the full names that a name means.
+def resolve_option(name: str, experiment: Experiment) -> tuple[str, ...]:
+    """Return the full names that a name means: those of the first of `_MEANINGS` that knows it.
 
     A short name stands for the one option that ends with it; `epochs`, `patience` and `learning_rate` for those of
     every stage, `mse_weight` for those of every stage with a denoising loss, and `stages.*.KEY` for any key of every
@@ -56,28 +56,61 @@ def resolved(name: str, experiment: Experiment) -> tuple[str, ...]:
         UsageError: no option has that name, or several have it.
     """
     known = option_paths(experiment)
-    if name in known:
-        return (name,)
-    table, _, key = name.rpartition(".")
-    key = _ALIASES.get(key, key) if not table else key
-    of_stages = [f"stages.{stage}.{key}" for stage in experiment.stages]
-    if table == "stages.*" and key in option_names(Stage):
-        return tuple(of_stages)
-    # Options of sampling have the names of others; they are asked for by their full name.
-    found = [] if table else [path for path in known if path.endswith(f".{key}") and not path.startswith(SAMPLING)]
-    if found == of_stages and key in _OF_EVERY_STAGE:
-        if key == "mse_weight":
-            found = [f"stages.{name}.{key}" for name, stage in experiment.stages.items() if stage.mse_weight] or found
-        return tuple(found)
-    if len(found) == 1:
-        return tuple(found)
-    if found:
-        everywhere = [f"stages.*.{key}"] if found == of_stages else []
-        raise UsageError(f"{name!r} may mean several options", hint=f"one of: {', '.join([*found, *everywhere])}")
+    for meaning in _MEANINGS:
+        if found := meaning(name, experiment, known):
+            return tuple(found)
+    several = _ending_with(name, experiment, known)
+    if several:
+        key = several[0].rpartition(".")[2]
+        everywhere = [f"stages.*.{key}"] if several == _of_stages(key, experiment) else []
+        raise UsageError(f"{name!r} may mean several options", hint=f"one of: {', '.join([*several, *everywhere])}")
     short = {path.rpartition(".")[2]: path for path in known}
     near = difflib.get_close_matches(name, [*known, *short, *_ALIASES], n=3, cutoff=0.5)
     guess = f"did you mean: {', '.join(near)}?" if near else f"for example: {', '.join(list(short)[:12])}"
     raise UsageError(f"no option of {experiment.model_name} is called {name!r}", hint=guess)
+
+
+def _as_it_stands(name: str, experiment: Experiment, known: Sequence[str]) -> list[str]:
+    """Read a full name."""
+    return [name] if name in known else []
+
+
+def _of_any_stage(name: str, experiment: Experiment, known: Sequence[str]) -> list[str]:
+    """Read `stages.*.KEY`."""
+    table, _, key = name.rpartition(".")
+    return _of_stages(key, experiment) if table == "stages.*" and key in option_names(Stage) else []
+
+
+def _of_every_stage(name: str, experiment: Experiment, known: Sequence[str]) -> list[str]:
+    """Read what means every stage without its name; a weight of the denoising loss means those that have this loss."""
+    found = _ending_with(name, experiment, known)
+    key = _ALIASES.get(name, name)
+    if key not in _OF_EVERY_STAGE or found != _of_stages(key, experiment):
+        return []
+    denoising = [f"stages.{stage}.{key}" for stage, one in experiment.stages.items() if one.mse_weight]
+    return denoising or found if key == "mse_weight" else found
+
+
+def _only_one(name: str, experiment: Experiment, known: Sequence[str]) -> list[str]:
+    """Read a short name that one option alone has."""
+    found = _ending_with(name, experiment, known)
+    return found if len(found) == 1 else []
+
+
+_MEANINGS: Final = (_as_it_stands, _of_any_stage, _of_every_stage, _only_one)
+"""What a name may mean, in the order in which it is tried."""
+
+
+def _of_stages(key: str, experiment: Experiment) -> list[str]:
+    return [f"stages.{stage}.{key}" for stage in experiment.stages]
+
+
+def _ending_with(name: str, experiment: Experiment, known: Sequence[str]) -> list[str]:
+    """Return the options that a short name may mean; those of sampling are asked for by their full names."""
+    key = _ALIASES.get(name, name)
+    return (
+        [path for path in known if path.endswith(f".{key}") and not path.startswith(SAMPLING)] if "." not in key else []
+    )
 
 
 def value_at(experiment: Experiment, path: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from adrec_cli.config import merged
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolved, shown, value_at
+from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolve_option, shown, value_at
 from adrec_cli.wording import option
 
 _EXAMPLE = f"for example {option('search', 'learning_rate=1e-4..1e-2:log')} or {option('search', 'cam_blocks=1,2,4')}"
@@ -139,7 +139,7 @@ def search_space(searched: Sequence[Searched], base: Experiment) -> SearchSpace:
     """
     if not searched:
         raise UsageError("nothing to search", hint=_EXAMPLE)
-    paths = {one.key: resolved(one.key, base) for one in searched}
+    paths = {one.key: resolve_option(one.key, base) for one in searched}
     taken: set[str] = set()
     for one in searched:
         for path in paths[one.key]:

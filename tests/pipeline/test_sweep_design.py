@@ -23,7 +23,7 @@ from adrec_cli.models.registry import trained_names
 from adrec_cli.ranking.merging import Merging
 from adrec_cli.sweeping.command_line import sweep_command
 from adrec_cli.sweeping.design import BASE, Design, Varied, parse_varied, planned
-from adrec_cli.sweeping.option_keys import as_settings, parsed_values, resolved
+from adrec_cli.sweeping.option_keys import as_settings, parsed_values, resolve_option
 from tests.conftest import TINY
 
 QUICK = merged(TINY, {"stages": {"pretrain": {"epochs": 2}, "align": {"epochs": 1}, "finetune": {"epochs": 2}}})
@@ -54,7 +54,7 @@ def options(*tables):
     ],
 )
 def test_names_mean_options(model, name, paths):
-    assert resolved(name, compose(model)) == paths
+    assert resolve_option(name, compose(model)) == paths
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_names_mean_options(model, name, paths):
 )
 def test_names_that_mean_nothing_or_too_much(model, name, message, hint):
     with pytest.raises(UsageError, match=message) as refused:
-        resolved(name, compose(model))
+        resolve_option(name, compose(model))
     assert hint in refused.value.hint
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -89,12 +89,81 @@ class RoleRequest:
         return tuple(column)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _FoundTimes:
-    """The columns that could be the time, and those with the rest of the time that was found."""
+@dataclass(kw_only=True)
+class _Search:
+    """The roles of a table as they are found, and what stands against them.
 
-    columns: TimeColumns
-    further: tuple[int, ...]
+    Attributes:
+        table: that is looked at.
+        request: what is known before.
+        found: the position of each role so far.
+        further: positions of the rest of the time.
+        problems: what the one error will say.
+        times: the columns that could be the time, where none was asked for.
+    """
+
+    table: Table
+    request: RoleRequest
+    found: dict[Role, int] = field(default_factory=dict)
+    further: list[int] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    times: TimeColumns = field(default_factory=TimeColumns)
+
+    def take_asked(self) -> None:
+        """Give roles the columns that were asked for."""
+        for role in ROLES:
+            for asked in self.request.asked(role, self.table.columns):
+                self._take(role, asked)
+        if len(self.further) > 2:
+            self.problems.append(
+                f"a time cannot stand in {1 + len(self.further)} columns, only a date and a time of day, or "
+                "year,month,day"
+            )
+
+    def _take(self, role: Role, asked: Column) -> None:
+        columns = self.table.columns
+        position = resolve_column(columns, asked, exact=role in self.request.exact)
+        if position is None:
+            count = columns.count(asked) if isinstance(asked, str) else 0
+            several = f"{count} columns" if count else "no column"
+            self.problems.append(f"it has {several} {asked!r} for the {role}")
+        elif position in self._taken():
+            self.problems.append(f"column {columns[position]!r} has two roles")
+        elif role in self.found:
+            self.further.append(position)
+        else:
+            self.found[role] = position
+
+    def take_known(self) -> None:
+        """Give roles that nobody asked for, but for the time, columns with customary names."""
+        unknown: list[Role] = []
+        for role in ROLES:
+            if role == "timestamp" or self.request.asked(role, self.table.columns):
+                continue
+            position = find_known(self.table.columns, role, self._taken())
+            if position is not None:
+                self.found[role] = position
+            elif role != "rating" or self.request.rating_needed:
+                unknown.append(role)
+        if unknown:
+            self.problems.append(f"it has no column that is known to be the {' or the '.join(unknown)}")
+
+    def take_time(self) -> None:
+        """Give the time the column, or the date and the clock, that can be no other; unless it was asked for."""
+        if self.request.timestamp is not None:
+            return
+        table, taken = self.table, list(self.found.values())
+        self.times = find_time_columns(table.columns, table.sample, table.dtypes, taken=taken)
+        pair = pair_date_and_clock(table, self.times, taken=taken)
+        if pair is not None:
+            self.found["timestamp"], self.further = pair[0], [pair[1]]
+        elif self.times.chosen is not None:
+            self.found["timestamp"] = self.times.chosen
+        elif self.times.rivals and not self.request.rows_in_order:
+            self.problems.append(_untold_time(table, self.times.rivals))
+
+    def _taken(self) -> tuple[int, ...]:
+        return (*self.found.values(), *self.further)
 
 
 def find_roles(table: Table, request: RoleRequest) -> Roles:
@@ -106,57 +175,23 @@ def find_roles(table: Table, request: RoleRequest) -> Roles:
         InputError: columns are missing, have two roles, or could be the time and are not told apart; one error that
             names them all, the columns with examples, and what to type.
     """
-    columns, problems, found = table.columns, list[str](), dict[Role, int]()
-    unknown: list[Role] = []
-    further: list[int] = []
+    search = _Search(table=table, request=request)
     # What is asked for comes first, so that a customary name is looked for among the rest only.
-    for role in ROLES:
-        for asked in request.asked(role, columns):
-            position = resolve_column(columns, asked, exact=role in request.exact)
-            if position is None:
-                count = columns.count(asked) if isinstance(asked, str) else 0
-                several = f"{count} columns" if count else "no column"
-                problems.append(f"it has {several} {asked!r} for the {role}")
-            elif position in (*found.values(), *further):
-                problems.append(f"column {columns[position]!r} has two roles")
-            elif role in found:
-                further.append(position)
-            else:
-                found[role] = position
-    if len(further) > 2:
-        problems.append(
-            f"a time cannot stand in {1 + len(further)} columns, only a date and a time of day, or year,month,day"
-        )
-    for role in ROLES:
-        if role != "timestamp" and not request.asked(role, columns):
-            position = find_known(columns, role, (*found.values(), *further))
-            if position is not None:
-                found[role] = position
-            elif role != "rating" or request.rating_needed:
-                unknown.append(role)
-    if unknown:
-        problems.append(f"it has no column that is known to be the {' or the '.join(unknown)}")
-    times = TimeColumns()
-    if request.timestamp is None:
-        times = find_time_columns(columns, table.sample, table.dtypes, taken=list(found.values()))
-        pair = pair_date_and_clock(table, times, taken=list(found.values()))
-        if pair is not None:
-            found["timestamp"], further = pair[0], [pair[1]]
-        elif times.chosen is not None:
-            found["timestamp"] = times.chosen
-        elif times.rivals and not request.rows_in_order:
-            problems.append(_untold_time(table, times.rivals))
-    if problems:
-        raise _role_error(table, request, problems, found, _FoundTimes(columns=times, further=tuple(further)))
-    ordered = tuple(position for position in (found.get("timestamp"), *further) if position is not None)
-    ordered = in_calendar_order([columns[position] for position in ordered], ordered)
+    search.take_asked()
+    search.take_known()
+    search.take_time()
+    if search.problems:
+        raise _role_error(search)
+    found, times = search.found, search.times
+    read = tuple(position for position in (found.get("timestamp"), *search.further) if position is not None)
+    read = in_calendar_order([table.columns[position] for position in read], read)
     return Roles(
         user=found["user"],
         item=found["item"],
-        timestamp=ordered[0] if ordered else None,
+        timestamp=read[0] if read else None,
         rating=found.get("rating"),
-        further_times=ordered[1:],
-        unused_times=tuple(place for place in times.unused or times.rivals if place not in ordered),
+        further_times=read[1:],
+        unused_times=tuple(place for place in times.unused or times.rivals if place not in read),
     )
 
 
@@ -234,34 +269,33 @@ def _untold_time(table: Table, rivals: Sequence[int]) -> str:
     return f"{shown} could each be the time"
 
 
-def _role_error(
-    table: Table, request: RoleRequest, problems: list[str], found: Mapping[Role, int], times: _FoundTimes
-) -> InputError:
+def _role_error(search: _Search) -> InputError:
+    """Return the one error with all problems, the columns with examples, and the command that tells them apart."""
+    table, rivals = search.table, search.times.rivals
     listing = ", ".join(_described(table, position) for position in range(len(table.columns))[:_SHOWN_COLUMNS])
     more = ", ..." if len(table.columns) > _SHOWN_COLUMNS else ""
-    message = f"{table.path}: {'; '.join(problems)}; its columns: {listing}{more}"
-    guessed = dict(found)
-    untold = "timestamp" not in found and bool(times.columns.rivals)
-    further = list(times.further)
+    message = f"{table.path}: {'; '.join(search.problems)}; its columns: {listing}{more}"
+    guessed, further = dict(search.found), list(search.further)
+    untold = "timestamp" not in guessed and bool(rivals)
     if untold:
         parts = find_calendar_parts(table.columns)
-        first = times.columns.rivals[0]
-        guessed["timestamp"], *further = parts if first in parts else (first,)
-    needed: tuple[Role, ...] = ("user", "item", "rating") if request.rating_needed else ("user", "item")
+        guessed["timestamp"], *further = parts if rivals[0] in parts else (rivals[0],)
+    needed: tuple[Role, ...] = ("user", "item", "rating") if search.request.rating_needed else ("user", "item")
     for role in needed:
+        if role in guessed:
+            continue
         free = set(range(len(table.columns))).difference(guessed.values(), further)
         guess = guess_column(role, table.columns, table.sample, free)
-        if role not in guessed and guess is None:
+        if guess is None:
             return InputError(message, hint="name a file with a column of users and one of items")
-        if role not in guessed and guess is not None:
-            guessed[role] = guess
+        guessed[role] = guess
     placed = {role: (guessed[role], *(further if role == "timestamp" else ())) for role in ROLES if role in guessed}
     columns = [
         word for role, positions in placed.items() for word in shell_words(f"{role}_column", _spelled(table, positions))
     ]
-    command = f"{request.command} {shlex.join(columns)}".strip()
+    typed = f"{search.request.command} {shlex.join(columns)}".strip()
     order = f"; or, if the rows stand in order: {option('timestamp_unit', 'order')}" if untold else ""
-    return InputError(message, hint=f"say which is which, for example: {command}{order}")
+    return InputError(message, hint=f"say which is which, for example: {typed}{order}")
 
 
 def _spelled(table: Table, positions: Sequence[int]) -> str:
