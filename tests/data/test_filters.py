@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adrec_cli.data import filters
 from adrec_cli.data.filters import drop_duplicates, k_core, keep_newest, sort_in_time
 from adrec_cli.data.interactions import Interactions
 
@@ -67,6 +69,41 @@ def test_sorting_by_source_is_a_stable_sort(events: list[Event]) -> None:
 def test_sorting_by_item_does_not_depend_on_the_source(events: list[Event]) -> None:
     shuffled = [events[i] for i in np.random.default_rng(1).permutation(len(events))]
     assert events_of(sort_in_time(coded(events), "item")) == events_of(sort_in_time(coded(shuffled), "item"))
+
+
+FAR = st.sampled_from([0, 1, 10**6, 10**6 + 1, -(2**62), 2**62 - 1, 1_700_000_000 * 10**6])
+"""Times so far apart that, with users and items, they do not fit into one 64-bit number."""
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), FAR, st.integers(0, 2)), min_size=1, max_size=40),
+    st.booleans(),
+    st.sampled_from(["source", "item"]),
+)
+@settings(max_examples=120, deadline=None)
+def test_sorting_is_the_same_whether_or_not_one_key_holds_everything(events, parted: bool, ties) -> None:
+    """Any times, any ties, split sources or not: against sorting tuples."""
+    interactions = coded([event[:3] for event in events])
+    parts = np.array([event[3] for event in events], dtype=np.int8)
+    found = sort_in_time(replace(interactions, part=parts if parted else None), ties)
+    order = sorted(
+        range(len(events)),
+        key=lambda i: (
+            events[i][0], events[i][3] if parted else 0, events[i][2], events[i][1] if ties == "item" else 0,
+        ),
+    )  # fmt: skip
+    assert events_of(found) == [events[i][:3] for i in order]
+    assert found.part is None if not parted else found.part.tolist() == [events[i][3] for i in order]
+
+
+@pytest.mark.parametrize("at", [0, 2, 3, 5, 6])
+def test_one_fraction_of_a_second_anywhere_is_kept_in_the_order(at: int, monkeypatch) -> None:
+    """Times are looked through in pieces; a fraction in the last of them counts as one in the first."""
+    monkeypatch.setattr(filters, "_CHUNK", 3)
+    times = [5_000_000] * 8
+    times[at] += 1
+    events = [(0, item, time) for item, time in enumerate(times)]
+    assert events_of(sort_in_time(coded(events), "source"))[-1] == events[at]
 
 
 def test_only_the_first_of_equal_events_stays() -> None:
