@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from adrec_cli.data.batches import prefix_windows, training_windows
 from adrec_cli.data.sequences import Sequences
@@ -249,6 +251,35 @@ def test_the_best_weights_are_handed_over_and_patience_ends_the_stage():
     assert run.position.best_epoch == 2
     assert run.position.best_metrics == {"ndcg@10": 0.5}
     assert all(torch.equal(weight, kept[name]) for name, weight in run.model.state_dict().items())
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.sampled_from([0.1, 0.2, 0.3]), min_size=6, max_size=6), st.integers(0, 3), st.sampled_from([1, 2]),
+    st.sampled_from(["best", "last"]),
+)  # fmt: skip
+def test_patience_counts_validations_that_are_no_better(values, patience, every, keep):
+    """A plateau is no improvement: the first of equal values is the best, and waiting ends."""
+    expected, best, stale = [], 0, 0
+    due = [epoch for epoch in range(1, 7) if epoch % every == 0 or epoch == 6]
+    for number, epoch in enumerate(due):
+        expected.append(epoch)
+        better = number == 0 or values[number] > max(values[:number])
+        best, stale = (epoch, 0) if better else (best, stale + 1)
+        if patience and stale == patience:
+            break
+    asked = iter(values)
+    run = training(
+        "pretrain", validate=lambda: {"ndcg@10": next(asked)}, epochs=6, patience=patience, validate_every=every,
+        keep=keep, windows=training_windows(sequences(users=6), 10),
+    )  # fmt: skip
+    epochs = finished(run)
+    assert [event.epoch for event in epochs if event.valid] == expected
+    assert run.finished
+    assert run.position.epoch == expected[-1]
+    assert run.position.stale_validations == stale
+    assert run.position.best_epoch == (best if keep == "best" else expected[-1])
+    assert [event.epoch for event in epochs if event.improved][-1] == best
 
 
 def test_epochs_between_validations_do_not_count_as_the_best():

@@ -142,6 +142,40 @@ def test_a_state_of_another_optimizer_is_refused():
         training("sparse_adam").restore(*run.state())
 
 
+WRONG = {
+    "missing": lambda moment: None,
+    "a row less": lambda moment: moment[:-1] if moment.dim() else torch.zeros(2),
+    "a row more": lambda moment: torch.cat([moment, moment[:1]]) if moment.dim() else torch.zeros(1),
+    "turned over": lambda moment: moment.unsqueeze(0),
+    "one number": lambda moment: torch.zeros(()) if moment.dim() else torch.zeros(1, 1),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("optimizer", ["adam", "sparse_adam", "rowwise_adagrad"])
+def test_every_moment_must_be_there_in_its_shape(optimizer, wrong):
+    """Adam would broadcast some of them in silence; what is refused leaves the training as it was."""
+    run = training(optimizer)
+    next(run.events())
+    tensors, text = run.state()
+    names = [name for name in tensors if name.startswith("adam/")]
+    assert len(names) > len(run.trained)
+    other = training(optimizer)
+    before = {name: weight.clone() for name, weight in other.model.state_dict().items()}
+    for name in names:
+        changed = {**tensors, name: WRONG[wrong](tensors[name])}
+        if changed[name] is None:
+            del changed[name]
+        with pytest.raises(ArtifactError) as refused:
+            other.restore(changed, text)
+        weight = name.rpartition("/")[2]
+        assert f"moments of {weight!r} are missing or of another shape" in str(refused.value)
+        assert other.optimizer.moments() == {}
+    assert all(torch.equal(weight, before[name]) for name, weight in other.model.state_dict().items())
+    other.restore(tensors, text)
+    assert all(torch.equal(moment, tensors[f"adam/{name}"]) for name, moment in other.optimizer.moments().items())
+
+
 def test_padding_stays_zero_and_a_frozen_embedding_keeps_every_byte():
     run = training("sparse_adam")
     finished(run)
