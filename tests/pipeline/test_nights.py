@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,13 +92,22 @@ class Shop:
         return found.checkpoint_sha256
 
 
-@pytest.fixture
-def shop(tmp_path):
-    """A shop after its first night."""
-    made = Shop(tmp_path)
+@pytest.fixture(scope="module")
+def after_a_night(tmp_path_factory):
+    """A shop after its first night, which tests copy."""
+    made = Shop(tmp_path_factory.mktemp("shop"))
     made.sells("shop.csv", range(100), day=0)
     made.night("shop.csv")
     return made
+
+
+@pytest.fixture
+def shop(after_a_night, tmp_path):
+    """A shop of a test's own after its first night."""
+    shutil.copytree(after_a_night.folder, tmp_path, dirs_exist_ok=True)
+    own = copy.deepcopy(after_a_night)
+    own.folder, own.workspace = tmp_path, tmp_path / "workspace"
+    return own
 
 
 def test_three_nights(shop):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import polars as pl
 import pytest
@@ -26,13 +27,20 @@ EXPERIMENT = ExperimentOptions(overrides=TINY)
 ANY = PromotionOptions(tolerance=1.0)
 
 
+@pytest.fixture(scope="module")
+def ran_once(tmp_path_factory):
+    """A folder with a source and a workspace in which `run` has been, which tests copy."""
+    folder = tmp_path_factory.mktemp("ran")
+    write_interactions(folder / "shop.csv")
+    run(str(folder / "shop.csv"), workspace=folder / "workspace", experiment=EXPERIMENT)
+    return folder
+
+
 @pytest.fixture
-def ran(tmp_path):
-    """A workspace in which `run` has been, and its source."""
-    source = tmp_path / "shop.csv"
-    write_interactions(source)
-    run(str(source), workspace=tmp_path / "workspace", experiment=EXPERIMENT)
-    return tmp_path / "workspace", source
+def ran(ran_once, tmp_path):
+    """A workspace of a test's own in which `run` has been, and its source."""
+    shutil.copytree(ran_once, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "workspace", tmp_path / "shop.csv"
 
 
 def test_a_second_run_does_nothing(ran):
