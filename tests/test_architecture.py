@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import graphlib
 import re
 from collections.abc import Iterator
@@ -65,10 +66,16 @@ ONLY_IN_CLI = {"typer", "rich", "click"}
 NEVER = {"pickle", "shelve", "marshal", "dill", "joblib", "cloudpickle"}
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def imported_modules(path: Path) -> list[str]:
     """All modules a source imports, also inside functions, with names of submodules spelt out."""
     modules = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             modules += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -124,7 +131,7 @@ def test_no_imports_go_round_in_a_circle():
 
 def test_nothing_executes_what_it_reads():
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
                 assert called not in ("eval", "exec", "torch.load", "torch.save", "os.system"), f"{path}: {called}"
@@ -137,18 +144,23 @@ def test_nothing_executes_what_it_reads():
 )
 def test_every_option_is_read(config):
     """An option nothing reads is a promise broken; its own validation does not count as reading."""
+    unread = {field.name for field in dataclasses.fields(config)} - attributes_read()
+    assert not unread
+
+
+@functools.cache
+def attributes_read() -> set[str]:
+    """Every name behind a dot in a source, but where a configuration checks itself."""
     read = set()
     for path in SOURCES:
-        tree = ast.parse(path.read_text())
         validations = {
             id(node)
-            for function in ast.walk(tree)
+            for function in ast.walk(parsed(path))
             if isinstance(function, ast.FunctionDef) and function.name == "__post_init__"
             for node in ast.walk(function)
         }
-        read |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and id(n) not in validations}
-    unread = {field.name for field in dataclasses.fields(config)} - read
-    assert not unread
+        read |= {n.attr for n in ast.walk(parsed(path)) if isinstance(n, ast.Attribute) and id(n) not in validations}
+    return read
 
 
 def strings_below_the_command_line(package: Path) -> Iterator[tuple[Path, ast.Constant]]:
@@ -156,7 +168,7 @@ def strings_below_the_command_line(package: Path) -> Iterator[tuple[Path, ast.Co
     for path in sorted(package.rglob("*.py")):
         if package / "cli" in path.parents:
             continue
-        nodes = list(ast.walk(ast.parse(path.read_text())))
+        nodes = list(ast.walk(parsed(path)))
         told = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
         for node in nodes:
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:

@@ -6,7 +6,8 @@ import csv
 import json
 from pathlib import Path
 
-from tests.cli.conftest import Adrec, Process
+from tests.cli.conftest import Adrec
+from tests.robustness.processes import typed
 
 FAST = ["--steps", "1", "--noise", "zero", "--threads", "1"]
 
@@ -144,11 +145,10 @@ def test_samples_of_what_draws_nothing_are_refused(adrec: Adrec, shop: Path, tmp
     assert not list(tmp_path.iterdir())
 
 
-def test_rows_alone_go_to_stdout(process: Process, shop: Path) -> None:
-    done = process(
-        "recommend", "--all", "-k", "2", "--out", "-", "--format", "csv", "-w", shop, "--dataset", "shop", *FAST
-    )
-    assert done.returncode == 0
+def test_rows_alone_go_to_stdout(shop: Path, tmp_path: Path) -> None:
+    words = ["recommend", "--all", "-k", 2, "--out", "-", "--format", "csv", "-w", shop, "--dataset", "shop", *FAST]
+    done = typed(words, tmp_path)
+    assert done.exit_code == 0
     assert done.stdout.splitlines()[0] == "user_id,rank,item_id,score,source,model"
     assert len(done.stdout.splitlines()) == 81
     assert "80 rows for 40 users" in done.stderr

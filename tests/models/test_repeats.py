@@ -195,7 +195,7 @@ def learned(repeat: bool, **network) -> torch.Tensor:
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tests.training.small.sequences", lambda items: data)
-        run = small_training("sasrec", network={"repeats": "learned", **network}, epochs=40, learning_rate=0.01)
+        run = small_training("sasrec", network={"repeats": "learned", **network}, epochs=15, learning_rate=0.03)
         finished(run)
     return 10 * run.model.repeats.weight.detach().view(7, 3)
 

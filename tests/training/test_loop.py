@@ -196,18 +196,18 @@ def test_a_variant_lowers_both_losses(options):
 
 
 @variants
-@pytest.mark.parametrize("stop_after", [1, 3])
-def test_an_interrupted_variant_resumes_to_the_same_bytes(options, stop_after):
+def test_an_interrupted_variant_resumes_to_the_same_bytes(options):
     whole = training("finetune", model=small(**options), epochs=2, **SURGERY)
     finished(whole)
-    first = training("finetune", model=small(**options), epochs=2, **SURGERY)
-    assert not any(isinstance(event, EpochDone) for event in itertools.islice(first.events(), stop_after))
-    tensors, text = first.state()
-    second = training("finetune", model=small(**options), epochs=2, **SURGERY)
-    second.restore({name: tensor.clone() for name, tensor in tensors.items()}, text)
-    finished(second)
-    for name, weight in whole.model.state_dict().items():
-        assert torch.equal(weight, second.model.state_dict()[name]), name
+    for stop_after in (1, 3):
+        first = training("finetune", model=small(**options), epochs=2, **SURGERY)
+        assert not any(isinstance(event, EpochDone) for event in itertools.islice(first.events(), stop_after))
+        tensors, text = first.state()
+        second = training("finetune", model=small(**options), epochs=2, **SURGERY)
+        second.restore({name: tensor.clone() for name, tensor in tensors.items()}, text)
+        finished(second)
+        for name, weight in whole.model.state_dict().items():
+            assert torch.equal(weight, second.model.state_dict()[name]), (stop_after, name)
 
 
 def test_a_resumed_training_remembers_the_losses_it_draws_timesteps_by():

@@ -72,7 +72,6 @@ def test_every_variant_learns(network):
         assert epochs[-1].losses[name] < first
 
 
-@pytest.mark.parametrize("stop_after", [1, 3, 4])
 @pytest.mark.parametrize(
     "options",
     [
@@ -84,17 +83,24 @@ def test_every_variant_learns(network):
     ],
     ids=["plain", "averages", "pcgrad", "padding key", "bf16"],
 )
-def test_they_give_the_same_bytes_again_and_resumed(options, stop_after):
-    first, second, interrupted, resumed = (queued(**options) for _ in range(4))
+def test_they_give_the_same_bytes_again_and_resumed(options):
+    first, second = (queued(**options) for _ in range(2))
     finished(first)
     finished(second)
-    resumed.restore(*state_after(interrupted, stop_after))
-    assert resumed.position.step + 4 * resumed.position.epoch >= stop_after
-    finished(resumed)
-    for name, weight in first.model.state_dict().items():
-        assert torch.equal(weight, second.model.state_dict()[name]), name
-        assert torch.equal(weight, resumed.model.state_dict()[name]), name
-    assert first.position == second.position == resumed.position
+    require_equal(second, first)
+    for stop_after in (1, 3, 4):
+        interrupted, resumed = (queued(**options) for _ in range(2))
+        resumed.restore(*state_after(interrupted, stop_after))
+        assert resumed.position.step + 4 * resumed.position.epoch >= stop_after
+        finished(resumed)
+        require_equal(resumed, first)
+
+
+def require_equal(found: StageTraining, expected: StageTraining) -> None:
+    """Both have come to the same bytes at the same position."""
+    for name, weight in expected.model.state_dict().items():
+        assert torch.equal(weight, found.model.state_dict()[name]), name
+    assert found.position == expected.position
 
 
 @pytest.mark.parametrize("stage", ["pretrain", "finetune"])
