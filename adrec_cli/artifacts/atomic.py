@@ -50,12 +50,16 @@ def storage_error(action: str, path: Path, error: OSError) -> StorageError:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     """Yield a temporary sibling of `path`; on success it takes `path`'s place, whole and synced.
 
     A reader sees the old file or the new one, never a part. On any failure the temporary file is
     removed and `path` is as it was. Temporaries of writers that died are removed on the way. The mode of a file that
     is replaced is kept; a new one has what the umask leaves.
+
+    Args:
+        path: of the file.
+        lasting: whether its name outlives a power cut at once; False where the caller syncs the folder later.
 
     Raises:
         StorageError: the file system refused.
@@ -69,7 +73,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary, mode)
         os.replace(temporary, path)
-        _sync(path.parent)
+        if lasting:
+            _sync(path.parent)
     except OSError as error:
         raise storage_error("write", path, error) from error
     finally:

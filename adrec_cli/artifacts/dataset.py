@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from adrec_cli.artifacts.atomic import file_sha256, remove_temporaries, storage_error, sync_folder
+from adrec_cli.artifacts.atomic import file_sha256, remove_temporaries, replacing, storage_error, sync_folder
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.errors import ArtifactError, StorageError
 from adrec_cli.schema import ITEMS_FILE, PENDING_FILE, SEQUENCES_FILE
@@ -22,6 +22,15 @@ class DatasetFiles:
 
     sequences: Path
     items: Path
+
+
+def next_file(folder: Path, file_name: str) -> contextlib.AbstractContextManager[Path]:
+    """Yield where to write a file that is to become `folder / file_name`; only `commit_dataset` makes its name last.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    return replacing(next_path(folder, file_name), lasting=False)
 
 
 def next_path(folder: Path, file_name: str) -> Path:

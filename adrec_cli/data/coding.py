@@ -6,7 +6,10 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
+
+from adrec_cli.errors import InputError
 
 Codes = NDArray[np.int32]
 _CHUNK: Final = 1 << 18
@@ -43,6 +46,21 @@ def _leading_bytes(ids: pl.Series) -> NDArray[np.uint64]:
     missing = (8 * np.clip(8 - (ends - begins), 0, 8)).astype(np.uint64)
     leading: NDArray[np.uint64] = words[begins].astype(np.uint64) >> missing << missing
     return leading
+
+
+def text_array(ids: pl.Series) -> pa.StringArray:
+    """Return ids without nulls as an array of the text type that every Parquet reader knows.
+
+    Raises:
+        InputError: their text is longer than its 32-bit offsets reach.
+    """
+    begins, content = text_bytes(ids)
+    if begins[-1] > np.iinfo(np.int32).max:
+        raise InputError(
+            f"the ids have {begins[-1]:,} bytes, expected at most {np.iinfo(np.int32).max:,} in one column",
+            hint="give shorter ids, such as numbers",
+        )
+    return pa.StringArray.from_buffers(len(ids), pa.py_buffer(begins.astype(np.int32)), pa.py_buffer(content))
 
 
 def text_bytes(ids: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from adrec_cli.artifacts.atomic import file_sha256, replacing
-from adrec_cli.artifacts.dataset import next_path
+from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.dataset import next_file
+from adrec_cli.data.coding import text_array
 from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.pending import Pending, write_pending_table
 from adrec_cli.data.reading.times import moment_text
 from adrec_cli.data.splits import Bounds, train_mask
 from adrec_cli.schema import (
@@ -24,6 +28,7 @@ from adrec_cli.schema import (
     ITEMS,
     ITEMS_FILE,
     MAX_ROW_GROUP_USERS,
+    PENDING_FILE,
     SEQUENCES_FILE,
     TIMESTAMPS,
     TRAIN_END,
@@ -48,10 +53,11 @@ _MAX_ROW_GROUP_EVENTS = 16_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenFiles:
-    """Checksums of the two files."""
+    """Checksums of the files; none of what waits where nothing does."""
 
     sequences_sha256: str
     items_sha256: str
+    pending_sha256: str | None = None
 
 
 def item_table(interactions: Interactions, bounds: Bounds, indices: NDArray[np.int32]) -> pl.DataFrame:
@@ -69,9 +75,14 @@ def item_table(interactions: Interactions, bounds: Bounds, indices: NDArray[np.i
 
 
 def write_dataset_files(
-    folder: Path, interactions: Interactions, bounds: Bounds, items: pl.DataFrame, indices: NDArray[np.int32]
+    folder: Path,
+    interactions: Interactions,
+    bounds: Bounds,
+    items: pl.DataFrame,
+    indices: NDArray[np.int32],
+    pending: Pending | None = None,
 ) -> WrittenFiles:
-    """Write both files beside those that are there; `commit_dataset` makes them the data set's.
+    """Write the files beside those that are there; `commit_dataset` makes them the data set's.
 
     Args:
         folder: of the data set.
@@ -79,17 +90,28 @@ def write_dataset_files(
         bounds: of each user.
         items: the content of `items.parquet`.
         indices: the index (from 1) of each of `interactions.item_ids`.
+        pending: what waits, None if nothing does.
 
     Raises:
         StorageError: the file system refused.
     """
     with (
-        replacing(next_path(folder, SEQUENCES_FILE)) as sequences_path,
-        replacing(next_path(folder, ITEMS_FILE)) as items_path,
+        next_file(folder, SEQUENCES_FILE) as sequences_path,
+        next_file(folder, ITEMS_FILE) as items_path,
+        contextlib.nullcontext() if pending is None else next_file(folder, PENDING_FILE) as pending_path,
+        # Parquet is encoded without the interpreter's lock: the large file beside the two smaller ones.
+        ThreadPoolExecutor(max_workers=1) as beside,
     ):
-        _write_sequences(sequences_path, interactions, bounds, indices)
+        sequences = beside.submit(_write_sequences, sequences_path, interactions, bounds, indices)
         write_items(items, items_path)
-        return WrittenFiles(sequences_sha256=file_sha256(sequences_path), items_sha256=file_sha256(items_path))
+        if pending is not None and pending_path is not None:
+            write_pending_table(pending, pending_path)
+        sequences.result()
+        return WrittenFiles(
+            sequences_sha256=file_sha256(sequences_path),
+            items_sha256=file_sha256(items_path),
+            pending_sha256=None if pending_path is None else file_sha256(pending_path),
+        )
 
 
 def statistics(interactions: Interactions, *, timed: bool) -> dict[str, Any]:
@@ -119,8 +141,8 @@ def count_statistics(users: int, items: int, events: int, first: int | None, las
 
 def write_items(items: pl.DataFrame, path: Path) -> None:
     """Write the content of `items.parquet`."""
-    table = items.to_arrow(compat_level=pl.CompatLevel.oldest())
-    pq.write_table(_plain_strings(table), path, compression="zstd", row_group_size=MAX_ROW_GROUP_USERS)
+    table = pa.table({column.name: _plain_column(column) for column in items.get_columns()})
+    pq.write_table(table, path, compression="zstd", row_group_size=MAX_ROW_GROUP_USERS)
 
 
 def show_sequences(interactions: Interactions, users: pl.Series, *, timed: bool) -> list[dict[str, Any]]:
@@ -159,7 +181,7 @@ def _write_sequences(path: Path, interactions: Interactions, bounds: Bounds, ind
             events = slice(int(starts[first]), int(ends[after - 1]))
             offsets = pa.array(np.append(starts[first:after], ends[after - 1]) - starts[first], type=pa.int32())
             columns = [
-                pa.array(interactions.user_ids[first:after].to_list(), type=pa.string()),
+                text_array(interactions.user_ids[first:after]),
                 pa.ListArray.from_arrays(offsets, pa.array(indices[interactions.item[events]])),
                 pa.ListArray.from_arrays(offsets, pa.array(interactions.time[events])),
                 pa.array(bounds.train_end[first:after]),
@@ -169,10 +191,13 @@ def _write_sequences(path: Path, interactions: Interactions, bounds: Bounds, ind
             first = after
 
 
-def _plain_strings(table: pa.Table) -> pa.Table:
-    """Return the table with 32-bit string and list offsets, which every Parquet reader knows."""
-    fields = [pa.field(field.name, _plain_type(field.type)) for field in table.schema]
-    return table.cast(pa.schema(fields))
+def _plain_column(column: pl.Series) -> pa.Array:
+    """Return a column with 32-bit string and list offsets, which every Parquet reader knows."""
+    if column.dtype == pl.String and not column.null_count():
+        return text_array(column)
+    array = column.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    plain = _plain_type(array.type)
+    return array if plain == array.type else array.cast(plain)
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from adrec_cli.artifacts.atomic import file_sha256, replacing
-from adrec_cli.artifacts.dataset import next_path, verify_files
+from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.dataset import next_file, next_path, verify_files
 from adrec_cli.artifacts.generations import link_or_copy
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.manifest import Manifest
@@ -61,7 +61,7 @@ def write_without(folder: Path, manifest: Manifest, users: Set[str], into: Path)
     """
     files = verify_files(folder, manifest)
     items = pl.read_parquet(literal(files[ITEMS_FILE]))
-    with replacing(next_path(into, SEQUENCES_FILE)) as path:
+    with next_file(into, SEQUENCES_FILE) as path:
         counted = _copy_sequences(files[SEQUENCES_FILE], path, users, items.height)
         if not counted.users:
             raise InputError(
@@ -69,7 +69,7 @@ def write_without(folder: Path, manifest: Manifest, users: Set[str], into: Path)
             )
         sequences_sha256 = file_sha256(path)
     items = items.with_columns((pl.col(COUNT) - pl.Series(counted.removed[1:])).alias(COUNT))
-    with replacing(next_path(into, ITEMS_FILE)) as path:
+    with next_file(into, ITEMS_FILE) as path:
         write_items(items, path)
         items_sha256 = file_sha256(path)
     pending_sha256 = manifest.pending_sha256

@@ -31,9 +31,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adrec_cli.artifacts.atomic import file_sha256, replacing
-from adrec_cli.artifacts.dataset import next_path
-from adrec_cli.data.coding import union_ids
+from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.dataset import next_file
+from adrec_cli.data.coding import text_array, union_ids
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import ITEM_ID, PENDING_FILE, POSITION, TIMESTAMP, USER_ID
@@ -137,6 +137,13 @@ def write_pending(folder: Path, pending: Pending) -> str:
     Raises:
         StorageError: the file system refused.
     """
+    with next_file(folder, PENDING_FILE) as path:
+        write_pending_table(pending, path)
+        return file_sha256(path)
+
+
+def write_pending_table(pending: Pending, path: Path) -> None:
+    """Write the content of `pending.parquet`."""
     interactions = pending.interactions
     columns = [
         _dictionary(interactions.user, interactions.user_ids),
@@ -144,9 +151,7 @@ def write_pending(folder: Path, pending: Pending) -> str:
         pa.array(interactions.time),
         pa.array(pending.position),
     ]
-    with replacing(next_path(folder, PENDING_FILE)) as path:
-        pq.write_table(pa.table(columns, schema=_SCHEMA), path, compression="zstd")
-        return file_sha256(path)
+    pq.write_table(pa.table(columns, schema=_SCHEMA), path, compression="zstd")
 
 
 def read_pending(path: Path) -> Pending:
@@ -210,7 +215,7 @@ def _witness(full: Interactions, held: npt.NDArray[np.bool_]) -> npt.NDArray[np.
 
 
 def _dictionary(codes: npt.NDArray[np.int32], ids: pl.Series) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(ids.to_list(), type=pa.string()))
+    return pa.DictionaryArray.from_arrays(pa.array(codes), text_array(ids))
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int32], pl.Series]:

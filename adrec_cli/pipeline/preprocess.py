@@ -23,7 +23,6 @@ from adrec_cli.data.datasets import Expected
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.implausible import hold_against
 from adrec_cli.data.options import PreprocessOptions
-from adrec_cli.data.pending import write_pending
 from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_plan
 from adrec_cli.data.reading.item_metadata import join_metadata, require_match
 from adrec_cli.data.reading.remembered import Remembered, recall_reading, said_options
@@ -367,10 +366,9 @@ def _write(
     if metadata is not None:
         items, more = join_metadata(items, metadata, content.metadata_source or "the data set's own metadata")
         warnings += more
-    written = write_dataset_files(folder, cut.interactions, cut.bounds, items, indices)
     # What has no times cannot be added to, so nothing of it waits.
-    waits = cut.pending is not None and content.report.timed
-    pending_sha256 = write_pending(folder, cut.pending) if cut.pending is not None and waits else None
+    pending = cut.pending if content.report.timed else None
+    written = write_dataset_files(folder, cut.interactions, cut.bounds, items, indices, pending)
     updated = {} if existing is None else {"updated": True}
     manifest = Manifest(
         dataset=plan.dataset if existing is None else existing.manifest.dataset,
@@ -379,7 +377,7 @@ def _write(
         statistics=statistics(cut.interactions, timed=content.report.timed),
         sequences_sha256=written.sequences_sha256,
         items_sha256=written.items_sha256,
-        pending_sha256=pending_sha256,
+        pending_sha256=written.pending_sha256,
         adrec_version=__version__,
         reading=content.reading,
     )
