@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 import torch
 
+from adrec_cli.config import build
 from adrec_cli.data.batches import TrainingWindows, packed_batch
+from adrec_cli.errors import UsageError
 from adrec_cli.models.base import PackedBatch, SequentialRecommender
 from adrec_cli.models.registry import MODELS, find_model, trained_names
 from adrec_cli.runtime import seeded_generator
@@ -114,3 +117,54 @@ def test_every_dropout_drops_on_its_own_and_in_training_alone(name, dropped, mon
 def test_every_model_is_tried():
     assert {name for name, _ in EVERY_MODEL.values()} == set(trained_names()) == set(MODELS) - {"mostpop"}
     assert all(dataclasses.is_dataclass(find_model(name).config_type) for name in trained_names())
+
+
+@every_model
+def test_every_weight_belongs_to_one_component_and_learns(name, options):
+    """What a component does not hold is neither drawn, nor trained, nor frozen with it."""
+    model = small_model(name, options).train()
+    held = [id(weight) for component in model.components().values() for weight in component.parameters()]
+    assert sorted(held) == sorted(id(weight) for weight in model.parameters())
+    batch = packed_batch(windows(prefixes=model.needs_prefixes), np.arange(len(LENGTHS)), model.max_length)
+    for output in model.outputs:
+        found = model.token_outputs(batch, output=output, generator=torch.Generator().manual_seed(0))
+        scores = found.predicted_ND @ model.item_vectors_VD().T
+        if bias := model.token_bias(batch):
+            bias.add_to(scores, first=0)
+        scores.square().sum().backward()
+    still = {weight_name for weight_name, weight in model.named_parameters() if not weight.grad.any()}
+    # The condition of nothing is learned where some conditions are dropped, which these do not.
+    assert still <= {"no_condition_D"}
+
+
+@pytest.mark.parametrize("name", trained_names())
+def test_fresh_weights_are_drawn_around_zero_as_wide_as_is_said(name):
+    model = small_model(name, {}, items=3000)
+    for component in model.components():
+        model.initialize(component, seeded_generator(1, component))
+    said = getattr(model.config, "initializer_range", None)
+    for weight_name, weight in model.named_parameters():
+        if weight.dim() < 2 or weight.numel() < 100:
+            continue
+        spread = weight.std().item()
+        assert spread > 0, weight_name
+        assert abs(weight.mean().item()) < 5 * spread / weight.numel() ** 0.5, weight_name
+        if weight is model.item_vectors_VD() and said is not None:
+            assert spread == pytest.approx(said, rel=0.05)
+
+
+OPTIONS = [
+    (name, field.rstrip("_"), kind.type)
+    for name in trained_names()
+    for field, kind in find_model(name).config_type.__dataclass_fields__.items()
+    if kind.type in ("str", "int", "float")
+]
+NONSENSE = {"str": ["nonsense", ""], "int": [-1], "float": [-1.0, math.nan, math.inf]}
+
+
+@pytest.mark.parametrize(("name", "option", "kind"), OPTIONS)
+def test_no_option_takes_what_means_nothing(name, option, kind):
+    # Of lambda the sign alone would be another: a network learns either.
+    for value in NONSENSE[kind][option == "lambda" :]:
+        with pytest.raises(UsageError, match=option.replace("_", ".")):
+            build(find_model(name).config_type, {option: value}, where="[model]")
