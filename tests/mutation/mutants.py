@@ -100,8 +100,11 @@ def _possible(source: str) -> Iterator[tuple[str, int, Position]]:
     """Yield operator, occurrence and place of every mistake that can change what the source does."""
     nodes, silent = list(ast_nodes(get_ast(source))), _silent_parts(source)
     for name, operator in _OPERATORS.items():
-        positions = (start for node in nodes for start, _ in operator.mutation_positions(node))
-        for occurrence, position in enumerate(positions):
+        positions = ((node, start) for node in nodes for start, _ in operator.mutation_positions(node))
+        for occurrence, (node, position) in enumerate(positions):
+            # The star in front of keywords is an operator to parso.
+            if node.type == "operator" and node.parent.type in ("parameters", "param", "argument"):
+                continue
             if not any(begin <= position < end for begin, end in silent):
                 yield name, occurrence, position
 

@@ -1,0 +1,32 @@
+"""What a training does that is told nothing: everybody's numbers hang on it.
+
+Who means to change a default says so in CHANGELOG.md under [Breaking], and records it with
+`python -m tests.experiments.test_defaults`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from adrec_cli.experiments.experiment import compose
+from adrec_cli.models.registry import trained_names
+
+RECORDED = Path(__file__).with_name("defaults.json")
+
+
+def defaults(name: str) -> dict:
+    return json.loads(json.dumps(compose(name).tables()))
+
+
+@pytest.mark.parametrize("name", trained_names())
+def test_defaults_are_those_recorded(name):
+    found, recorded = defaults(name), json.loads(RECORDED.read_text())[name]
+    assert found["model"] == recorded["model"]
+    assert found == recorded
+
+
+if __name__ == "__main__":
+    RECORDED.write_text(json.dumps({name: defaults(name) for name in trained_names()}, indent=1) + "\n")
