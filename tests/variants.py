@@ -47,6 +47,10 @@ EVERY_MODEL: dict[str, tuple[str, dict[str, Any]]] = {
     "bsarec padding": ("bsarec", {"padding_filtered": True}),
     "dreamrec mlp": ("dreamrec", {"denoiser": "mlp", "target_gradient": True}),
     "sasrec item dropout": ("sasrec", {"item_dropout": 0.3}),
+    "adrec content": ("adrec", {"content": "adapter", "content_width": 7}),
+    "adrec content and padding key": ("adrec", {"content": "only", "content_width": 7, "padding_key": True}),
+    **{f"{name} content": (name, {"content": "sum", "content_width": 7}) for name in TRAINED if name != "adrec"},
+    "sasrec content and item dropout": ("sasrec", {"content": "only", "content_width": 7, "item_dropout": 0.3}),
 }
 """Every trained model and every option that changes what it computes; what holds of models holds of all of these."""
 every_model = pytest.mark.parametrize(("name", "options"), EVERY_MODEL.values(), ids=EVERY_MODEL)
@@ -68,11 +72,23 @@ def small_model(
     # A keyword of Python has an underscore behind it in the dataclass, and none in a table.
     sizes = {field.rstrip("_"): value for field, value in SIZES.items() if field in known}
     model = entry(build(entry.config_type, {**quiet, **sizes, **options}, where="[model]"), items)
+    if width := options.get("content_width"):
+        model.give_content(some_content(items, width), torch.ones(items + 1, dtype=torch.bool))
     for component in model.components():
         model.initialize(component, seeded_generator(5, component))
     generator = torch.Generator().manual_seed(6)
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.2)
-        model.item_vectors_VD()[0] = 0
+        for table in model.item_tables():
+            if table.weight is not None:
+                table.weight[0] = 0
     return model.eval()
+
+
+def some_content(items: int, width: int) -> torch.Tensor:
+    """Content of items as it is given to models: padding in front, rows of length 1, and of one item nothing."""
+    content_VC = torch.randn(items + 1, width, generator=torch.Generator().manual_seed(9))
+    content_VC = content_VC / content_VC.norm(dim=1, keepdim=True)
+    content_VC[[0, items]] = 0
+    return content_VC.half()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class CheckpointMetadata:
         metrics: validation metrics of the weights kept, by name, and their protocol.
         seed, threads: of the run.
         adrec_version, torch_version: what wrote it.
+        content: of the items: "vectors_sha256" and "encoders_sha256"; {} where the model was trained without, and then
+            not written.
     """
 
     model: str
@@ -57,9 +59,12 @@ class CheckpointMetadata:
     adrec_version: str
     torch_version: str
     format_version: int = FORMAT_VERSION
+    content: dict[str, Any] = field(default_factory=dict)
 
 
-_STRINGS = {field.name for field in fields(CheckpointMetadata) if field.type == "str"}
+_STRINGS = {one.name for one in fields(CheckpointMetadata) if one.type == "str"}
+_LEFT_OUT = {"content": "{}"}
+"""Fields that are not written where they have this value; checkpoints of before they were there lack them too."""
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], metadata: CheckpointMetadata) -> None:
@@ -69,9 +74,10 @@ def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], metadata: C
         StorageError: the file system refused.
     """
     text = {
-        field.name: value if field.name in _STRINGS else json.dumps(value, sort_keys=True)
-        for field in fields(metadata)
-        for value in [getattr(metadata, field.name)]
+        one.name: value if one.name in _STRINGS else json.dumps(value, sort_keys=True)
+        for one in fields(metadata)
+        for value in [getattr(metadata, one.name)]
+        if one.name not in _LEFT_OUT or value
     }
     write_tensors(path, tensors, text)
 
@@ -165,8 +171,9 @@ def _parse(path: Path, text: Mapping[str, str] | None) -> CheckpointMetadata:
         if too_long := [name for name, value in text.items() if len(value) > _MOST_TEXT]:
             raise ValueError(f"{too_long[0][:40]!r} of more than {_MOST_TEXT:,} characters")
         values: dict[str, Any] = {
-            field.name: text[field.name] if field.name in _STRINGS else json.loads(text[field.name])
-            for field in fields(CheckpointMetadata)
+            one.name: said if one.name in _STRINGS else json.loads(said)
+            for one in fields(CheckpointMetadata)
+            for said in [text[one.name] if one.name in text else _LEFT_OUT[one.name]]
         }
         _require_types(values)
         return CheckpointMetadata(**values)
@@ -180,12 +187,12 @@ def _require_types(values: Mapping[str, Any]) -> None:
     Raises:
         ValueError: naming the field.
     """
-    for field in fields(CheckpointMetadata):
-        value = values[field.name]
-        if field.type == "int" and (type(value) is not int or not 0 <= value < 2**63):
-            raise ValueError(f"{field.name} {str(value)[:40]!r}")
-        if str(field.type).startswith("dict") and not isinstance(value, dict):
-            raise ValueError(field.name)
+    for one in fields(CheckpointMetadata):
+        value = values[one.name]
+        if one.type == "int" and (type(value) is not int or not 0 <= value < 2**63):
+            raise ValueError(f"{one.name} {str(value)[:40]!r}")
+        if str(one.type).startswith("dict") and not isinstance(value, dict):
+            raise ValueError(one.name)
     _require_metrics(values["metrics"])
     # They become parts of file names.
     for name in ("model", "stage"):

@@ -22,7 +22,9 @@ from adrec_cli.wording import command
 _VECTORS: Final = "vectors"
 _MOST_TEXT: Final = 2**20
 _MOST_ENCODERS: Final = 64
-_TEXTS: Final = ("format_version", "kind", "dataset", "ids_sha256", "encoders", "encoders_sha256")
+_TEXTS: Final = (
+    "format_version", "kind", "dataset", "ids_sha256", "encoders", "encoders_sha256", "vectors_sha256",
+)  # fmt: skip
 _KIND: Final = "item vectors"
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -54,19 +56,37 @@ class ItemVectors:
         ids_sha256: of the ids of its items in their order, as `ids_sha256`.
         encoders: one beside the other.
         vectors_VC: float16, one row an item from index 1 on; no row for padding.
-        sha256: of the file; "" before it is written.
     """
 
     dataset: str
     ids_sha256: str
     encoders: tuple[EncoderRecord, ...]
     vectors_VC: npt.NDArray[np.float16]
-    sha256: str = ""
 
     @property
     def encoders_sha256(self) -> str:
         """Hash of everything that turns columns into vectors: vectors of equal hashes lie in one space."""
         return _encoders_sha256(self.encoders)
+
+    @property
+    def vectors_sha256(self) -> str:
+        """Hash of the vectors alone."""
+        return hashlib.sha256(np.ascontiguousarray(self.vectors_VC).tobytes()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemVectorsHeader:
+    """What a file of item vectors says of itself.
+
+    Attributes:
+        ids_sha256, encoders_sha256, vectors_sha256: as of `ItemVectors`.
+        width: entries of a vector.
+    """
+
+    ids_sha256: str
+    encoders_sha256: str
+    vectors_sha256: str
+    width: int
 
 
 def ids_sha256(item_ids: Iterable[str]) -> str:
@@ -96,6 +116,7 @@ def write_item_vectors(folder: Path, vectors: ItemVectors) -> Path:
         "ids_sha256": vectors.ids_sha256,
         "encoders": json.dumps([_described(encoder) for encoder in vectors.encoders]),
         "encoders_sha256": vectors.encoders_sha256,
+        "vectors_sha256": vectors.vectors_sha256,
     }
     write_tensors(path, tensors, text)
     return path
@@ -112,22 +133,48 @@ def read_item_vectors(folder: Path) -> ItemVectors:
     again = f"make it with: {command('encode', folder.name)}"
     try:
         with open_tensors(path) as file:
-            tensors, sha256 = file.load()
+            tensors, _ = file.load()
             text = file.text
     except ArtifactError as error:
         raise ArtifactError(error.message, hint=again) from error
     try:
-        vectors = _parsed(tensors, text, sha256)
+        vectors = _parsed(tensors, text)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} is damaged: {error}", hint=again) from error
     return vectors
 
 
-def _parsed(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str], sha256: str) -> ItemVectors:
-    """Return what a file says, whose checksum is right.
+def read_item_vectors_header(folder: Path) -> ItemVectorsHeader:
+    """Read what a file of item vectors says of itself; the vectors are not looked at.
 
     Raises:
-        KeyError, TypeError, ValueError: nobody could have written it.
+        ArtifactError: missing, damaged, or of another format.
+        StorageError: unreadable.
+    """
+    path = folder / ITEM_VECTORS_FILE
+    again = f"make it with: adrec encode {folder.name}"
+    try:
+        with open_tensors(path) as file:
+            text, shape = file.text, file.stored[_VECTORS].shape
+    except ArtifactError as error:
+        raise ArtifactError(error.message, hint=again) from error
+    try:
+        _check_text(text)
+        return ItemVectorsHeader(
+            ids_sha256=text["ids_sha256"],
+            encoders_sha256=text["encoders_sha256"],
+            vectors_sha256=text["vectors_sha256"],
+            width=shape[1],
+        )
+    except (LookupError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{path} is damaged: {error}", hint=again) from error
+
+
+def _check_text(text: Mapping[str, str]) -> None:
+    """Raise unless a file says what one of item vectors does.
+
+    Raises:
+        ValueError: saying what is wrong.
     """
     if set(text) != set(_TEXTS) or text["kind"] != _KIND:
         raise ValueError("it holds no vectors of items")
@@ -135,8 +182,18 @@ def _parsed(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str], sha256
         raise ValueError(f"format version {text['format_version'][:20]!r}, this adrec reads {FORMAT_VERSION}")
     if any(len(value) > _MOST_TEXT for value in text.values()):
         raise ValueError(f"a text of more than {_MOST_TEXT:,} characters")
-    if not re.fullmatch("[0-9a-f]{64}", text["ids_sha256"]):
-        raise ValueError("ids_sha256 is no SHA-256")
+    for name in _TEXTS:
+        if name.endswith("_sha256") and not re.fullmatch("[0-9a-f]{64}", text[name]):
+            raise ValueError(f"{name} is no SHA-256")
+
+
+def _parsed(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> ItemVectors:
+    """Return what a file says, whose checksum is right.
+
+    Raises:
+        KeyError, TypeError, ValueError: nobody could have written it.
+    """
+    _check_text(text)
     described = json.loads(text["encoders"])
     if not isinstance(described, list) or not 0 < len(described) <= _MOST_ENCODERS:
         raise ValueError("encoders are no list")
@@ -146,10 +203,9 @@ def _parsed(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str], sha256
         ids_sha256=text["ids_sha256"],
         encoders=encoders,
         vectors_VC=_checked_vectors(tensors[_VECTORS], sum(encoder.width for encoder in encoders)),
-        sha256=sha256,
     )
-    if vectors.encoders_sha256 != text["encoders_sha256"]:
-        raise ValueError("encoders are not those of its own checksum")
+    if (vectors.encoders_sha256, vectors.vectors_sha256) != (text["encoders_sha256"], text["vectors_sha256"]):
+        raise ValueError("encoders or vectors are not those of its own checksums")
     return vectors
 
 

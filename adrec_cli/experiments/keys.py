@@ -7,6 +7,7 @@ from pathlib import Path
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, verify_checkpoint
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.errors import ArtifactError
+from adrec_cli.experiments.content import content_hashes, on_content
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.schema import FORMAT_VERSION
@@ -14,9 +15,11 @@ from adrec_cli.schema import FORMAT_VERSION
 
 def run_key(dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None) -> str:
     """Return a hash of everything a stage's weights depend on; equal keys mean equal work."""
+    experiment = on_content(dataset, experiment)
     tables = experiment.tables()
     return key_of(
-        {
+        content_hashes(dataset, experiment)
+        | {
             "format": FORMAT_VERSION,
             "code": code_sha256(),
             "model": experiment.model_name,

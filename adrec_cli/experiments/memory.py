@@ -31,7 +31,7 @@ def require_memory(experiment: Experiment, items: int, device: torch.device) -> 
     """
     outline = find_model(experiment.model_name).outline(experiment.model, items)
     weights = sum(weight.numel() for weight in outline.parameters())
-    vectors = outline.item_vectors_VD().numel()
+    vectors = sum(table.weight.numel() for table in outline.item_tables() if table.weight is not None)
     copies = (weights - vectors) * _COPIES + vectors * _COPIES_OF_ITEM_VECTORS[experiment.training.embedding_optimizer]
     needed = 4 * (copies if device.type == "cpu" else weights)
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

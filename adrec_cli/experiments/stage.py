@@ -13,6 +13,7 @@ from adrec_cli import __version__
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, save_checkpoint
 from adrec_cli.data.batches import CUTS
 from adrec_cli.errors import ArtifactError, Stopped
+from adrec_cli.experiments.content import content_hashes, give_content, on_content, require_same_encoders
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.keys import run_key, up_to_date
@@ -113,6 +114,7 @@ def run_stage(
         InterruptedRun: stopped by a signal after saving the state.
     """
     started = time.perf_counter()
+    experiment = on_content(dataset, experiment)
     path = (folder or dataset.folder / experiment.model_name) / f"{stage_name}{CHECKPOINT_SUFFIX}"
     key = run_key(dataset, experiment, stage_name, parent)
     done = None if options.force else up_to_date(path, key)
@@ -212,6 +214,7 @@ def _starting_model(
     """Build the model with the parent's weights, and fresh ones where the stage asks for them."""
     model = find_model(experiment.model_name)(experiment.model, dataset.items.height)
     if parent is not None:
+        require_same_encoders(parent.metadata, dataset, experiment)
         try:
             model.load_state_dict(parent.tensors)
         except RuntimeError as error:
@@ -220,6 +223,7 @@ def _starting_model(
                 f"{parent.path} does not fit the configuration of {stage_name}: {differing}",
                 hint="leave the network as it was in the stage before, or train that one anew with the same options",
             ) from error
+    give_content(model, dataset, experiment)
     fresh = model.components() if parent is None else experiment.stages[stage_name].fresh
     for component in fresh:
         model.initialize(component, seeded_generator(experiment.training.seed, "init", component))
@@ -267,6 +271,7 @@ def _metadata(
         threads=threads,
         adrec_version=__version__,
         torch_version=torch.__version__,
+        content=content_hashes(dataset, experiment),
     )
 
 

@@ -13,6 +13,7 @@ from adrec_cli.artifacts.checkpoint import CheckpointMetadata, read_metadata, ve
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.data.reindexing import Mapping, index_mapping
 from adrec_cli.errors import ArtifactError
+from adrec_cli.experiments.content import give_content, on_content, require_same_encoders
 from adrec_cli.experiments.experiment import Experiment, compose
 from adrec_cli.experiments.keys import run_key
 from adrec_cli.loading.current import open_with_items
@@ -79,6 +80,7 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
         folder: of the model.
         experiment: to run.
     """
+    experiment = on_content(dataset, experiment)
     path = _start_of_same_data(dataset, folder, experiment)
     if path is None:
         return FreshStart()
@@ -86,6 +88,7 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
         checkpoint, items = open_with_items(path, dataset)
         if difference := _difference(checkpoint.metadata, dataset, experiment):
             return FreshStart(reason=f"{path.name} {difference}")
+        require_same_encoders(checkpoint.metadata, dataset, experiment)
         outline = find_model(experiment.model_name).outline(experiment.model, items.height)
         require_same_weights(checkpoint.tensors, outline.state_dict())
     except ArtifactError as error:
@@ -93,7 +96,7 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
     mapping = index_mapping(dataset.items, items)
     known = int((mapping > 0).sum())
     return WarmStart(
-        checkpoint=dataclasses.replace(checkpoint, tensors=_turned(checkpoint, experiment, mapping)),
+        checkpoint=dataclasses.replace(checkpoint, tensors=_turned(dataset, checkpoint, experiment, mapping)),
         experiment=_nothing_fresh(experiment),
         known=known,
         new=dataset.items.height - known,
@@ -156,10 +159,13 @@ def _nothing_fresh(experiment: Experiment) -> Experiment:
     return dataclasses.replace(experiment, stages=stages)
 
 
-def _turned(checkpoint: Checkpoint, experiment: Experiment, mapping: Mapping) -> dict[str, torch.Tensor]:
+def _turned(
+    dataset: Dataset, checkpoint: Checkpoint, experiment: Experiment, mapping: Mapping
+) -> dict[str, torch.Tensor]:
     """Return weights whose rows of items are in the data set's order, fresh where an item is new."""
     model_type = find_model(experiment.model_name)
     fresh = model_type(experiment.model, len(mapping) - 1)
+    give_content(fresh, dataset, experiment)
     for component in fresh.components():
         fresh.initialize(component, seeded_generator(experiment.training.seed, "init", component))
     one, two = (model_type(experiment.model, items).state_dict() for items in (1, 2))

@@ -19,7 +19,7 @@ from adrec_cli.diffusion.samplers import Denoiser, Noise, guided, noise_source
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.dropout import dropout
-from adrec_cli.layers.embedding import ItemEmbedding, TimestepEmbedding
+from adrec_cli.layers.embedding import TimestepEmbedding
 from adrec_cli.layers.frequency import FrequencyBlock
 from adrec_cli.layers.lookup import lookup_of_few
 from adrec_cli.layers.mlp import TokenMLP
@@ -89,7 +89,7 @@ class ADRec(SequentialRecommender):
         self.max_length = config.max_length
         self.item_dropout = config.item_dropout
         self.noising = config.noising()
-        self.item_embedding = ItemEmbedding(items, config.hidden_size)
+        self.item_embedding = config.item_table(items, config.hidden_size)
         self.input_norm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS)
         self.cam = self._transformer(config.cam_blocks)
         self.padding_D = nn.Parameter(torch.zeros(config.hidden_size)) if config.padding_key else None
@@ -339,7 +339,7 @@ class ADRec(SequentialRecommender):
 
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the item vectors; row 0 is padding."""
-        return self.item_embedding.weight
+        return self.item_embedding.vectors_VD()
 
     def _without_some_conditions(
         self, batch: PackedBatch, condition_RLD: torch.Tensor, generator: torch.Generator

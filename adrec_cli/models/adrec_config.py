@@ -9,13 +9,14 @@ from adrec_cli.diffusion.noising import KINDS, PER, TIMESTEP_SAMPLING, Noising
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.repeats import REPEATS
+from adrec_cli.models.item_table import ItemTableConfig
 
 DENOISERS = ("transformer", "mlp")
 BLOCKS = ("attention", "frequency")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ADRecConfig:
+class ADRecConfig(ItemTableConfig):
     """Options of the ADRec network; defaults follow the paper's code.
 
     Attributes:
@@ -76,6 +77,7 @@ class ADRecConfig:
     repeats: str = "none"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(
             self, 1, "hidden_size", "cam_blocks", "adm_blocks", "heads", "max_length", "diffusion_steps", table="model"
         )

@@ -25,6 +25,7 @@ from adrec_cli.layers.transformer import TransformerBlock
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
 from adrec_cli.models.stages import Stage, TrainingConfig
 from adrec_cli.runtime import require_compiler
+from adrec_cli.schema import PAD
 from adrec_cli.wording import option
 
 
@@ -274,9 +275,34 @@ class SequentialRecommender(nn.Module, ABC):
                 "cannot follow",
                 hint=f"{option('set', 'model.item_dropout=0')}, or embedding_optimizer adam",
             )
-        for module in self.modules():
-            if isinstance(module, ItemEmbedding):
-                module.sparse = sparse
+        for table in self.item_tables():
+            table.sparse = sparse
+
+    def item_tables(self) -> list[ItemEmbedding]:
+        """Return the tables of item vectors that are looked up."""
+        return [module for module in self.modules() if isinstance(module, ItemEmbedding)]
+
+    @property
+    def computes_item_vectors(self) -> bool:
+        """Whether item vectors are computed from content at every step, rather than weights."""
+        return any(table.content is not None for table in self.item_tables())
+
+    def give_content(self, content_VC: torch.Tensor, learnt_V: torch.Tensor) -> None:
+        """Take the content of all items, as `ItemEmbedding.give_content`; a model without item vectors needs none."""
+        for table in self.item_tables():
+            table.give_content(content_VC, learnt_V)
+
+    def competing_items(self) -> torch.Tensor | None:
+        """Return padding and the items that targets compete with in training, ascending; None for all.
+
+        Items that come with content alone, which are never a target, would only be pushed away from every history.
+        """
+        learnt = [table.content.learnt_V for table in self.item_tables() if table.content is not None]
+        if not learnt or bool(learnt[0][1:].all()):
+            return None
+        competes_V = learnt[0].clone()
+        competes_V[PAD] = True
+        return competes_V.nonzero().squeeze(1)
 
     def compile_blocks(self) -> None:
         """Have torch.compile make the Transformer blocks faster, in training.

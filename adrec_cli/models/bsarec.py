@@ -20,18 +20,19 @@ from adrec_cli.config import require_at_least, require_one_of, require_positive,
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask, packed_mask
 from adrec_cli.layers.dropout import dropout
-from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
+from adrec_cli.layers.embedding import PositionEmbedding
 from adrec_cli.layers.frequency import FrequencyBlock
 from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import LAYER_NORM_EPS
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.item_table import ItemTableConfig
 from adrec_cli.models.stages import ALL_AT_ONCE, Stage, TrainingConfig
 from adrec_cli.schema import PAD
 
 
 @dataclass(frozen=True, kw_only=True)
-class BSARecConfig:
+class BSARecConfig(ItemTableConfig):
     """Options of the BSARec network; defaults are those of its code for Amazon Beauty.
 
     Attributes:
@@ -65,6 +66,7 @@ class BSARecConfig:
     repeats: str = "none"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", "filter_components", table="model")
         require_share(self, "dropout", "embedding_dropout", "item_dropout", table="model")
         if self.hidden_size % self.heads:
@@ -98,7 +100,7 @@ class BSARec(SequentialRecommender):
         super().__init__(config, items)
         self.max_length = config.max_length
         self.item_dropout = config.item_dropout
-        self.item_embedding = ItemEmbedding(items, config.hidden_size)
+        self.item_embedding = config.item_table(items, config.hidden_size)
         self.position_embedding = PositionEmbedding(config.max_length, config.hidden_size)
         self.input_norm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS)
         self.blocks = nn.ModuleList(
@@ -189,7 +191,7 @@ class BSARec(SequentialRecommender):
 
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the item vectors; row 0 is padding."""
-        return self.item_embedding.weight
+        return self.item_embedding.vectors_VD()
 
     def _rows(self, batch: PackedBatch) -> torch.Tensor:
         """Return items_BL, a sequence a row with the newest item last."""

@@ -23,16 +23,17 @@ from adrec_cli.diffusion.timesteps import uniform_timesteps
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import CausalSelfAttention, packed_mask
 from adrec_cli.layers.dropout import dropout
-from adrec_cli.layers.embedding import ItemEmbedding, TimestepEmbedding
+from adrec_cli.layers.embedding import TimestepEmbedding
 from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import LAYER_NORM_EPS
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.item_table import ItemTableConfig
 from adrec_cli.models.stages import Stage, TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiffuRecConfig:
+class DiffuRecConfig(ItemTableConfig):
     """Options of DiffuRec; defaults follow its paper and code.
 
     Attributes:
@@ -63,6 +64,7 @@ class DiffuRecConfig:
     repeats: str = "none"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", "diffusion_steps", table="model")
         require_share(self, "dropout", "embedding_dropout", table="model")
         if self.hidden_size % self.heads or self.hidden_size % 2:
@@ -126,7 +128,7 @@ class DiffuRec(SequentialRecommender):
         self.max_length = config.max_length
         self.diffusion = GaussianDiffusion.named(config.noise_schedule, config.diffusion_steps)
         width = config.hidden_size
-        self.item_embedding = ItemEmbedding(items, width)
+        self.item_embedding = config.item_table(items, width)
         self.input_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
         self.blocks = nn.ModuleList(_Block(width, config.heads, config.dropout) for _ in range(config.blocks))
         self.output_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
@@ -226,7 +228,7 @@ class DiffuRec(SequentialRecommender):
 
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the item vectors; row 0 is padding."""
-        return self.item_embedding.weight
+        return self.item_embedding.vectors_VD()
 
     def _history(self, items_RL: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
         embedded_RLD = dropout(self.item_embedding(items_RL), self.config.embedding_dropout, generator)

@@ -25,18 +25,19 @@ from adrec_cli.diffusion.timesteps import uniform_timesteps
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.dropout import dropout
-from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding, TimestepEmbedding
+from adrec_cli.layers.embedding import PositionEmbedding, TimestepEmbedding
 from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import CausalTransformer
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.item_table import ItemTableConfig
 from adrec_cli.models.stages import Stage, TrainingConfig
 
 DENOISERS = ("linear", "mlp")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DreamRecConfig:
+class DreamRecConfig(ItemTableConfig):
     """Options of DreamRec; defaults follow its code, but for target_gradient.
 
     Attributes:
@@ -71,6 +72,7 @@ class DreamRecConfig:
     repeats: str = "none"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", "diffusion_steps", table="model")
         require_share(self, "dropout", "condition_dropout", table="model")
         if self.hidden_size % self.heads or self.hidden_size % 2:
@@ -113,7 +115,7 @@ class DreamRec(SequentialRecommender):
         self.max_length = config.max_length
         self.diffusion = GaussianDiffusion.named(config.noise_schedule, config.diffusion_steps)
         width = config.hidden_size
-        self.item_embedding = ItemEmbedding(items, width)
+        self.item_embedding = config.item_table(items, width)
         self.position_embedding = PositionEmbedding(config.max_length, width)
         self.input_norm = nn.LayerNorm(width)
         self.transformer = CausalTransformer(
@@ -215,7 +217,7 @@ class DreamRec(SequentialRecommender):
 
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the item vectors; row 0 is padding."""
-        return self.item_embedding.weight
+        return self.item_embedding.vectors_VD()
 
     def _condition(
         self,

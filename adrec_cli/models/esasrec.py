@@ -6,7 +6,7 @@ arXiv 2508.06450, and its benchmark's RecTools layers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -17,15 +17,16 @@ from torch import nn
 from adrec_cli.config import require_at_least, require_one_of, require_share
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.dropout import dropout
-from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
+from adrec_cli.layers.embedding import PositionEmbedding
 from adrec_cli.layers.ligr import LiGRBlock
 from adrec_cli.layers.repeats import REPEATS
+from adrec_cli.models.item_table import ItemTableConfig
 from adrec_cli.models.next_item import NextItemRecommender
 from adrec_cli.models.stages import ALL_AT_ONCE, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
-class ESASRecConfig:
+class ESASRecConfig(ItemTableConfig):
     """Options of the eSASRec network; defaults are the benchmark's for Amazon Beauty.
 
     Attributes:
@@ -51,6 +52,7 @@ class ESASRecConfig:
     repeats: str = "none"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(
             self, 1, "hidden_size", "blocks", "heads", "feed_forward_multiplier", "max_length", table="model"
         )
@@ -77,7 +79,7 @@ class ESASRec(NextItemRecommender):
         super().__init__(config, items)
         self.max_length = config.max_length
         self.item_dropout = config.item_dropout
-        self.item_embedding = ItemEmbedding(items, config.hidden_size)
+        self.item_embedding = config.item_table(items, config.hidden_size)
         self.position_embedding = PositionEmbedding(config.max_length, config.hidden_size)
         self.blocks = nn.ModuleList(
             LiGRBlock(config.hidden_size, config.heads, config.feed_forward_multiplier, config.dropout)
@@ -94,9 +96,9 @@ class ESASRec(NextItemRecommender):
     def initialize(self, component: str, generator: torch.Generator) -> None:
         """Draw fresh weights for one component, all Xavier normal as in RecTools."""
         if component == "item_embedding":
-            self.item_embedding.initialize(generator, _xavier_std(self.item_embedding.weight))
+            self.item_embedding.initialize(generator, _xavier_std(self.item_embedding.shape))
             return
-        self.position_embedding.initialize(generator, _xavier_std(self.position_embedding.weight))
+        self.position_embedding.initialize(generator, _xavier_std(self.position_embedding.weight.shape))
         for block in self.blocks:
             assert isinstance(block, LiGRBlock)
             block.initialize(generator)
@@ -117,5 +119,5 @@ class ESASRec(NextItemRecommender):
         return hidden_RLD
 
 
-def _xavier_std(matrix: torch.Tensor) -> float:
-    return float((2.0 / sum(matrix.shape)) ** 0.5)
+def _xavier_std(shape: Sequence[int]) -> float:
+    return float((2.0 / sum(shape)) ** 0.5)

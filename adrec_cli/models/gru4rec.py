@@ -19,15 +19,15 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.layers.dropout import dropout
-from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.item_table import ItemTableConfig
 from adrec_cli.models.stages import ALL_AT_ONCE, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
-class GRU4RecConfig:
+class GRU4RecConfig(ItemTableConfig):
     """Options of the GRU4Rec network.
 
     Attributes:
@@ -52,6 +52,7 @@ class GRU4RecConfig:
     repeats: str = "none"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(self, 1, "hidden_size", "gru_size", "layers", "max_length", table="model")
         require_share(self, "dropout", "embedding_dropout", table="model")
         require_positive(self, "initializer_range", table="model")
@@ -73,7 +74,7 @@ class GRU4Rec(SequentialRecommender):
     def __init__(self, config: GRU4RecConfig, items: int) -> None:
         super().__init__(config, items)
         self.max_length = config.max_length
-        self.item_embedding = ItemEmbedding(items, config.hidden_size)
+        self.item_embedding = config.item_table(items, config.hidden_size)
         # One module a layer: nn.GRU would draw the dropout between its layers from the global generator.
         widths = [config.hidden_size] + [config.gru_size] * (config.layers - 1)
         self.grus = nn.ModuleList(nn.GRU(width, config.gru_size, batch_first=True) for width in widths)
@@ -129,7 +130,7 @@ class GRU4Rec(SequentialRecommender):
 
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the item vectors; row 0 is padding."""
-        return self.item_embedding.weight
+        return self.item_embedding.vectors_VD()
 
     def _hidden(
         self, items_BL: torch.Tensor, lengths_B: torch.Tensor, generator: torch.Generator | None

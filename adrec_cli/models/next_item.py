@@ -82,4 +82,4 @@ class NextItemRecommender(SequentialRecommender):
 
     def item_vectors_VD(self) -> torch.Tensor:
         """Return the item vectors; row 0 is padding."""
-        return self.item_embedding.weight
+        return self.item_embedding.vectors_VD()

@@ -18,15 +18,16 @@ from torch import nn
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.dropout import dropout
-from adrec_cli.layers.embedding import ItemEmbedding, PositionEmbedding
+from adrec_cli.layers.embedding import PositionEmbedding
 from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import CausalTransformer
+from adrec_cli.models.item_table import ItemTableConfig
 from adrec_cli.models.next_item import NextItemRecommender
 from adrec_cli.models.stages import ALL_AT_ONCE, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
-class SASRecConfig:
+class SASRecConfig(ItemTableConfig):
     """Options of the SASRec network; defaults are those of SASRec+ in the ADRec code.
 
     Attributes:
@@ -54,6 +55,7 @@ class SASRecConfig:
     repeats: str = "none"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", table="model")
         require_share(self, "dropout", "embedding_dropout", "item_dropout", table="model")
         if self.hidden_size % self.heads:
@@ -80,7 +82,7 @@ class SASRec(NextItemRecommender):
         super().__init__(config, items)
         self.max_length = config.max_length
         self.item_dropout = config.item_dropout
-        self.item_embedding = ItemEmbedding(items, config.hidden_size)
+        self.item_embedding = config.item_table(items, config.hidden_size)
         self.position_embedding = PositionEmbedding(config.max_length, config.hidden_size)
         self.input_norm = nn.LayerNorm(config.hidden_size)
         self.transformer = CausalTransformer(

@@ -54,7 +54,9 @@ class Scorer:
     @property
     def vectors_VD(self) -> torch.Tensor:
         """The vectors whose inner products with representations are scores; row 0 is padding."""
-        return self.model.item_vectors_VD().detach()
+        # Without gradients, so that vectors that are computed are kept from one question to the next.
+        with torch.no_grad():
+            return self.model.item_vectors_VD().detach()
 
     @torch.inference_mode()
     def represent(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from adrec_cli.data.batches import TrainingWindows
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.models.stages import Stage
+from adrec_cli.models.stages import Stage, TrainingConfig
 from adrec_cli.wording import option
 
 
@@ -24,4 +24,25 @@ def require_learnable(name: str, stage: Stage, model: SequentialRecommender, win
         raise UsageError(
             f"stage {name}: repeats are learned by the ranking loss, which this stage leaves out",
             hint=f"{option('set', 'model.repeats=none')}, or give the stage a ce_weight above 0",
+        )
+
+
+def require_table(name: str, stage: Stage, config: TrainingConfig, model: SequentialRecommender) -> None:
+    """Raise if a stage changes rows of a table of item vectors, and they are computed from content.
+
+    Raises:
+        UsageError: naming the option that does not go, and one that does.
+    """
+    if not model.computes_item_vectors:
+        return
+    if "item_embedding" in stage.trains and config.embedding_optimizer != "adam":
+        raise UsageError(
+            f"stage {name}: training.embedding_optimizer = {config.embedding_optimizer!r} steps rows of item vectors, "
+            "and model.content computes them from what every step changes",
+            hint=f"{option('set', 'training.embedding_optimizer=adam')}, or {option('set', 'model.content=init')}",
+        )
+    if stage.embedding_decay:
+        raise UsageError(
+            f"stage {name}: embedding_decay shrinks a table of item vectors, and model.content computes them",
+            hint=f"{option('set', f'stages.{name}.embedding_decay=0')}, or {option('set', 'model.content=init')}",
         )

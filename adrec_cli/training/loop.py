@@ -25,7 +25,7 @@ from adrec_cli.training.epoch_times import EpochTimes, EpochWatch
 from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
 from adrec_cli.training.freezing import freeze_all_but
 from adrec_cli.training.guards import DIVERGED_HINT, require_finite_gradients, require_finite_weights
-from adrec_cli.training.learnable import require_learnable
+from adrec_cli.training.learnable import require_learnable, require_table
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.optimizers import StageOptimizer, coalesce_gradients
 from adrec_cli.training.position import Position
@@ -73,6 +73,7 @@ class StageTraining:
             raise UsageError("nothing to learn from: no user has two train events", hint="relax the filters")
         require_compatible(name, stage, config)
         require_learnable(name, stage, model, windows)
+        require_table(name, stage, config, model)
         self.name, self.stage, self.config = name, stage, config
         self.model, self.windows, self.validate, self.device = model, windows, validate, device
         self.position = Position()
@@ -93,7 +94,9 @@ class StageTraining:
         model.give_sparse_item_gradients(self.optimizer.steps_rows)
         if config.compile:
             model.compile_blocks()
-        ranking_loss = RankingLoss(stage, torch.from_numpy(counts).double(), sparse=self.optimizer.steps_rows)
+        competing = model.competing_items()
+        target_counts_V = torch.from_numpy(counts if competing is None else counts[competing.cpu().numpy()]).double()
+        ranking_loss = RankingLoss(stage, target_counts_V, sparse=self.optimizer.steps_rows)
         self.objective = Objective(stage, model, ranking_loss, config.precision)
         self.average = WeightAverage(stage.average_decay, self.trained)
         self.best: dict[str, torch.Tensor] = {}

@@ -11,6 +11,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.models.base import SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.stages import Stage
+from adrec_cli.training.competition import Competition, Rivals
 from adrec_cli.training.contrast import same_target_contrast
 from adrec_cli.training.gradient_surgery import pcgrad_backward
 from adrec_cli.training.guards import require_finite_losses
@@ -47,6 +48,7 @@ class Objective:
         """
         self.stage, self.model, self.ranking_loss = stage, model, ranking_loss
         self.precision, self.autocast_dtype = precision, _AUTOCAST_DTYPES[precision]
+        self.competition = Competition.of(model)
         self.weights = {stage.ranking_loss: stage.ce_weight, "mse": stage.mse_weight, "contrast": stage.contrast_weight}
 
     def backward(
@@ -134,13 +136,10 @@ class Objective:
         stage = self.stage
         losses: dict[str, torch.Tensor] = {}
         if stage.ce_weight:
+            rivals = Rivals(vectors_VD=vectors_VD, targets_N=outputs.targets_N, bias=self.model.token_bias(batch))
+            rivals = rivals if self.competition is None else self.competition.of_rivals(rivals)
             losses[stage.ranking_loss] = self.ranking_loss(
-                outputs.predicted_ND,
-                vectors_VD,
-                outputs.targets_N,
-                generator,
-                self.model.token_bias(batch),
-                padded=outputs.padded,
+                outputs.predicted_ND, rivals.vectors_VD, rivals.targets_N, generator, rivals.bias, padded=outputs.padded
             )
         if stage.mse_weight:
             if outputs.x_start_ND is None:

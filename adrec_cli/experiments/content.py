@@ -1,0 +1,106 @@
+"""The content of a data set's items in a training: how wide it is, what it adds to the key, and how a model gets it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+
+from adrec_cli.artifacts.checkpoint import CheckpointMetadata
+from adrec_cli.artifacts.item_vectors import ItemVectorsHeader, ids_sha256, read_item_vectors, read_item_vectors_header
+from adrec_cli.errors import ArtifactError
+from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.loading.opening import Dataset
+from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.models.item_table import ItemTableConfig
+from adrec_cli.schema import ITEM_ID
+
+
+def on_content(dataset: Dataset, experiment: Experiment) -> Experiment:
+    """Return the experiment with the width that the content of this data set has.
+
+    Raises:
+        ArtifactError: the model wants content, and there is none, or it is of other items.
+    """
+    model = experiment.model
+    if not isinstance(model, ItemTableConfig):
+        return experiment
+    width = _header(dataset).width if model.computes_item_vectors else 0
+    return dataclasses.replace(experiment, model=dataclasses.replace(model, content_width=width))
+
+
+def content_hashes(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
+    """Return what of the content a stage's weights depend on; {} where the model wants none.
+
+    Raises:
+        ArtifactError: as `on_content`.
+    """
+    if not _wants_content(experiment):
+        return {}
+    header = _header(dataset)
+    return {"vectors_sha256": header.vectors_sha256, "encoders_sha256": header.encoders_sha256}
+
+
+def give_content(model: SequentialRecommender, dataset: Dataset, experiment: Experiment) -> None:
+    """Give a model the content of the data set's items, if it wants any.
+
+    Raises:
+        ArtifactError: as `on_content`, or damaged.
+    """
+    if not _wants_content(experiment):
+        return
+    _header(dataset)
+    vectors_VC = torch.from_numpy(read_item_vectors(dataset.folder).vectors_VC)
+    padded_VC = torch.cat([torch.zeros(1, vectors_VC.shape[1], dtype=vectors_VC.dtype), vectors_VC])
+    model.give_content(padded_VC, learnt_items(dataset, all_events=experiment.training.windows == "all"))
+
+
+def learnt_items(dataset: Dataset, *, all_events: bool) -> torch.Tensor:
+    """Return which items, padding in front, occur in the events of train, or in all of them."""
+    sequences = dataset.sequences
+    items = sequences.items
+    if not all_events:
+        places = np.arange(len(items)) - np.repeat(sequences.offsets[:-1], sequences.lengths)
+        items = items[places < np.repeat(sequences.train_end, sequences.lengths)]
+    learnt_V = torch.zeros(sequences.item_count + 1, dtype=torch.bool)
+    learnt_V[torch.from_numpy(np.unique(items).astype(np.int64))] = True
+    return learnt_V
+
+
+def require_same_encoders(metadata: CheckpointMetadata, dataset: Dataset, experiment: Experiment) -> None:
+    """Refuse to go on from a model whose items were encoded otherwise: its map is of another space.
+
+    Raises:
+        ArtifactError: they were.
+    """
+    if not (isinstance(experiment.model, ItemTableConfig) and experiment.model.computes_item_vectors):
+        return
+    before, now = metadata.content.get("encoders_sha256"), _header(dataset).encoders_sha256
+    if before != now:
+        raise ArtifactError(
+            f"the {metadata.stage} checkpoint was trained with other encoders of items than those of "
+            f"{dataset.manifest.dataset!r}",
+            hint=f"encode as before: adrec encode {dataset.manifest.dataset} --like {metadata.dataset}, or train anew",
+        )
+
+
+def _wants_content(experiment: Experiment) -> bool:
+    return isinstance(experiment.model, ItemTableConfig) and experiment.model.content != "none"
+
+
+def _header(dataset: Dataset) -> ItemVectorsHeader:
+    """Return what the content of a data set says of itself.
+
+    Raises:
+        ArtifactError: there is none, or it is of other items.
+    """
+    header = read_item_vectors_header(dataset.folder)
+    if header.ids_sha256 != ids_sha256(dataset.items[ITEM_ID]):
+        name = dataset.manifest.dataset
+        raise ArtifactError(
+            f"the item vectors of {name!r} are of other items than it has now",
+            hint=f"encode them as before: adrec encode {name} --like {name}",
+        )
+    return header

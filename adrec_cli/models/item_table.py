@@ -1,0 +1,43 @@
+"""The options that every model with item vectors has, and the table they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adrec_cli.config import require_at_least, require_one_of
+from adrec_cli.errors import UsageError
+from adrec_cli.layers.content import COMPUTED, CONTENTS
+from adrec_cli.layers.embedding import ItemEmbedding
+
+MOST_CONTENT = 16_384
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemTableConfig:
+    """Options of item vectors.
+
+    Attributes:
+        content: what `adrec encode` made of the items' columns as part of their vectors: "none"; "init", they begin
+            with it; "sum", it is turned and added to vectors of their own; "adapter", it goes through a small network
+            and a gate and is added; "only", that network's output alone, so that other items, or another catalogue,
+            can be recommended.
+        content_width: entries of the content, which the data set says; 0 with "none" and "init".
+    """
+
+    content: str = "none"
+    content_width: int = 0
+
+    def __post_init__(self) -> None:
+        require_one_of(self, "content", CONTENTS, table="model")
+        require_at_least(self, 0, "content_width", table="model")
+        if self.content_width > MOST_CONTENT:
+            raise UsageError(f"model.content_width must be at most {MOST_CONTENT:,}, got {self.content_width:,}")
+
+    @property
+    def computes_item_vectors(self) -> bool:
+        """Whether item vectors are computed from content at every step."""
+        return self.content in COMPUTED
+
+    def item_table(self, items: int, width: int) -> ItemEmbedding:
+        """Return the vectors of V items of D entries."""
+        return ItemEmbedding(items, width, content=self.content, content_width=self.content_width)
