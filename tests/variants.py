@@ -49,7 +49,9 @@ EVERY_MODEL: dict[str, tuple[str, dict[str, Any]]] = {
     "sasrec item dropout": ("sasrec", {"item_dropout": 0.3}),
     "adrec content": ("adrec", {"content": "adapter", "content_width": 7}),
     "adrec content and padding key": ("adrec", {"content": "only", "content_width": 7, "padding_key": True}),
-    **{f"{name} content": (name, {"content": "sum", "content_width": 7}) for name in TRAINED if name != "adrec"},
+    **{
+        f"{name} content": (name, {"content": "sum", "content_width": 7}) for name in trained_names() if name != "adrec"
+    },
     "sasrec content and item dropout": ("sasrec", {"content": "only", "content_width": 7, "item_dropout": 0.3}),
 }
 """Every trained model and every option that changes what it computes; what holds of models holds of all of these."""

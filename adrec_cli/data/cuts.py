@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from adrec_cli.data.cold_items import hold_out_items
 from adrec_cli.data.filters import FilterApplied, drop_duplicates, k_core, keep_newest, sort_in_time
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.moments import check_order, resolve_moment
 from adrec_cli.data.pending import Pending, hold_back
 from adrec_cli.data.reading.times import moment_text
 from adrec_cli.data.settings import Settings
-from adrec_cli.data.splits import Bounds, Split, leave_one_out, split_as_given, split_by_time
+from adrec_cli.data.splits import UNCHANGING, Bounds, Split, leave_one_out, split_as_given, split_by_time
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.wording import option
 
@@ -64,13 +65,17 @@ def make_cut(interactions: Interactions, settings: Settings, removed: list[Filte
     if settings.duplicates == "drop":
         interactions, applied = drop_duplicates(interactions)
         removed.append(applied)
-    interactions, pending, filtered = _filter(interactions, settings, updatable=split != "given")
+    interactions, pending, filtered = _filter(interactions, settings, updatable=split not in UNCHANGING)
     removed += filtered
     if not len(interactions):
         raise _nothing_left(read, removed, settings)
     interactions = interactions.compact()
     moments = _resolve_moments(interactions, settings) if split == "time" else {}
-    bounds = _split(interactions, split, moments)
+    if split == "cold-items":
+        interactions, bounds, applied = hold_out_items(interactions)
+        removed.append(applied)
+    else:
+        bounds = _split(interactions, split, moments)
     return Cut(interactions=interactions, bounds=bounds, split=split, removed=removed, pending=pending, moments=moments)
 
 

@@ -55,7 +55,8 @@ class PreprocessOptions:
         max_length: newest interactions kept of a user; 0 for all.
         duplicates: "drop" keeps the first of events with the same user, item and time; "keep" keeps all.
         ties: "source" keeps the source's order among equal times, "item" takes ascending item ids.
-        split: "leave-one-out", "time" (needs valid_from and test_from), or "given" for split sources.
+        split: "leave-one-out", "time" (needs valid_from and test_from), "given" for split
+            sources, or "cold-items", which holds out items with all their events.
         valid_from, test_from: where validation and test begin: ISO dates, in `timezone` where they say none, or as long
             before the newest event as -14d, -2w or -12h says; an update moves these with its newest event.
         items: file with titles and categories.

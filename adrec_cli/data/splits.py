@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 
 from adrec_cli.data.interactions import Interactions
 
-Split = Literal["leave-one-out", "time", "given"]
-SPLITS: Final[tuple[Split, ...]] = ("leave-one-out", "time", "given")
+Split = Literal["leave-one-out", "time", "given", "cold-items"]
+SPLITS: Final[tuple[Split, ...]] = ("leave-one-out", "time", "given", "cold-items")
+
+UNCHANGING: Final = {
+    "given": "keeps the split of its source, so new events cannot be placed",
+    "cold-items": "holds out items and left out what came after them, so new events cannot be placed",
+}
+"""Splits of data sets that cannot be added to, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.data.coding import rank_ids, union_ids
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.pending import read_pending, rejoin
+from adrec_cli.data.splits import UNCHANGING
 from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, ITEMS, TIMESTAMPS, TRAIN_END, USER_ID, VALID_END
 from adrec_cli.wording import command, option
@@ -54,13 +55,13 @@ def load_existing(folder: Path) -> Existing:
 
     Raises:
         ArtifactError: it is missing or damaged.
-        UsageError: it was split by its source, so that new events have no part.
+        UsageError: its split is one of `UNCHANGING`.
     """
     manifest = read_manifest(folder)
     files = verify_dataset(folder, manifest)
-    if manifest.parameters.get("found", {}).get("split") == "given":
+    if reason := UNCHANGING.get(manifest.parameters.get("found", {}).get("split", "")):
         raise UsageError(
-            f"{folder} keeps the split of its source, so new events cannot be placed",
+            f"{folder} {reason}",
             hint=f"make it with {option('split', 'leave-one-out')} or {option('split', 'time')} first",
         )
     items = pl.read_parquet(literal(files.items))

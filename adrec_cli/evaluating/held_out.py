@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from adrec_cli.evaluating.options import EvaluationOptions, protocol_of, rivals_of
+from adrec_cli.evaluating.options import EvaluationOptions, cases_of, protocol_of, rivals_of
 from adrec_cli.experiments.events import OnEvent, RankingProgress
 from adrec_cli.loading.opening import Checkpoint, Dataset, restore_model
-from adrec_cli.ranking.protocols import Cases, Protocol, held_out_cases
+from adrec_cli.ranking.protocols import Cases, Protocol
 from adrec_cli.ranking.ranks import OnProgress, target_ranks
 from adrec_cli.ranking.rivals import Rivals
 from adrec_cli.ranking.scorer import Scorer
@@ -60,9 +60,10 @@ def held_out(dataset: Dataset, options: EvaluationOptions, on_event: OnEvent) ->
     Raises:
         InputError: the part has no event, or negatives do not fit.
     """
-    cases = held_out_cases(dataset.sequences, options.part)
+    cases = cases_of(dataset, options)
     rivals = rivals_of(dataset, cases, options, on_event)
-    return HeldOut(dataset=dataset, cases=cases, rivals=rivals, protocol=protocol_of(dataset, options, rivals.count))
+    negatives = 0 if options.cold_items else rivals.count
+    return HeldOut(dataset=dataset, cases=cases, rivals=rivals, protocol=protocol_of(dataset, options, negatives))
 
 
 def checkpoint_scorer(checkpoint: Checkpoint, options: EvaluationOptions, device: torch.device) -> Scorer:

@@ -6,7 +6,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.config import require_one_of
 from adrec_cli.data.negatives import read_negatives
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.events import OnEvent, Warned, ignore
@@ -15,10 +19,12 @@ from adrec_cli.loading.opening import (
 )
 from adrec_cli.models.base import Sampling
 from adrec_cli.ranking.merging import SINGLE, Merging
-from adrec_cli.ranking.protocols import Cases, Protocol
-from adrec_cli.ranking.rivals import Rivals, draw_negatives
+from adrec_cli.ranking.protocols import Cases, Protocol, cold_cases, held_out_cases
+from adrec_cli.ranking.rivals import Rivals, cold_rivals, draw_negatives
+from adrec_cli.schema import COUNT
 from adrec_cli.wording import option
 
+PROTOCOLS = ("all", "cold-items")
 ROOMY = 10
 """So many times the negatives a catalogue must have that drawing with replacement makes no difference to speak of."""
 
@@ -33,6 +39,7 @@ class EvaluationOptions:
         negatives_file: in ReChorus's form, instead of drawing.
         negatives_name: what reports call that file; its own name if "".
         mask_seen: items of the history do not compete; off, as in the paper.
+        protocol: one of `PROTOCOLS`: "all" targets, or "cold-items", those that never occur in train among themselves.
         sampling: of a diffusion model.
         merging: how many samples, and how they become one list.
         beyond_accuracy: also look at the lists of recommendations, which takes about as long again.
@@ -45,6 +52,7 @@ class EvaluationOptions:
     negatives_file: Path | None = None
     negatives_name: str = ""
     mask_seen: bool = False
+    protocol: str = "all"
     sampling: Sampling = field(default_factory=Sampling)
     merging: Merging = SINGLE
     beyond_accuracy: bool = False
@@ -66,11 +74,22 @@ class EvaluationOptions:
                 f"{option('mask_seen')} belongs to ranking against all items; drawn negatives are unseen already",
                 hint=f"leave out {option('mask_seen')}, or leave out {option('negatives')} to rank against all",
             )
+        require_one_of(self, "protocol", PROTOCOLS)
+        if self.cold_items and (self.negatives or self.negatives_file or self.mask_seen or self.beyond_accuracy):
+            raise UsageError(
+                f"{option('protocol', 'cold-items')} ranks items that never occur in train among themselves alone",
+                hint=f"leave out {option('negatives')}, {option('mask_seen')} and {option('beyond_accuracy')}",
+            )
         if self.beyond_accuracy and (self.negatives or self.negatives_file):
             raise UsageError(
                 f"{option('beyond_accuracy')} looks at lists from the whole catalogue",
                 hint=f"leave out {option('negatives')}",
             )
+
+    @property
+    def cold_items(self) -> bool:
+        """Whether items that never occur in train are ranked among themselves."""
+        return self.protocol == "cold-items"
 
     @property
     def sampled(self) -> dict[str, Any]:
@@ -84,8 +103,18 @@ def protocol_of(dataset: Dataset, options: EvaluationOptions, negatives: int) ->
     source = f"drawn with seed {options.seed}" if file is None else options.negatives_name or file.name
     return Protocol(
         split=dataset.split, part=options.part, negatives=negatives, negatives_source=source,
-        mask_seen=options.mask_seen,
+        mask_seen=options.mask_seen, cold_items=options.cold_items,
     )  # fmt: skip
+
+
+def cases_of(dataset: Dataset, options: EvaluationOptions) -> Cases:
+    """Return the held-out events that are ranked.
+
+    Raises:
+        InputError: there is none.
+    """
+    cases = held_out_cases(dataset.sequences, options.part)
+    return cold_cases(cases, _train_counts(dataset)) if options.cold_items else cases
 
 
 def rivals_of(dataset: Dataset, cases: Cases, options: EvaluationOptions, on_event: OnEvent = ignore) -> Rivals:
@@ -96,6 +125,8 @@ def rivals_of(dataset: Dataset, cases: Cases, options: EvaluationOptions, on_eve
     Raises:
         InputError: the file does not fit the cases.
     """
+    if options.cold_items:
+        return cold_rivals(cases, _train_counts(dataset))
     if options.negatives_file is not None:
         user_ids = dataset.sequences.user_ids.gather(cases.users).to_list()
         read = read_negatives(options.negatives_file, user_ids=user_ids, targets=cases.targets, items=dataset.items)
@@ -111,6 +142,10 @@ def rivals_of(dataset: Dataset, cases: Cases, options: EvaluationOptions, on_eve
             )
         )
     return Rivals(negatives=draw_negatives(dataset.sequences, cases, options.negatives, options.seed))
+
+
+def _train_counts(dataset: Dataset) -> npt.NDArray[np.int64]:
+    return dataset.items[COUNT].to_numpy().astype(np.int64)
 
 
 def _negatives_sha256(options: EvaluationOptions) -> str:

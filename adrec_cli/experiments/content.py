@@ -16,6 +16,7 @@ from adrec_cli.loading.opening import Dataset
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.item_table import ItemTableConfig
 from adrec_cli.schema import ITEM_ID
+from adrec_cli.wording import command
 
 
 def on_content(dataset: Dataset, experiment: Experiment) -> Experiment:
@@ -82,7 +83,7 @@ def require_same_encoders(metadata: CheckpointMetadata, dataset: Dataset, experi
         raise ArtifactError(
             f"the {metadata.stage} checkpoint was trained with other encoders of items than those of "
             f"{dataset.manifest.dataset!r}",
-            hint=f"encode as before: adrec encode {dataset.manifest.dataset} --like {metadata.dataset}, or train anew",
+            hint=f"encode as before: {command('encode', dataset.manifest.dataset, like=metadata.dataset)}, or train anew",
         )
 
 
@@ -101,6 +102,6 @@ def _header(dataset: Dataset) -> ItemVectorsHeader:
         name = dataset.manifest.dataset
         raise ArtifactError(
             f"the item vectors of {name!r} are of other items than it has now",
-            hint=f"encode them as before: adrec encode {name} --like {name}",
+            hint=f"encode them as before: {command('encode', name, like=name)}",
         )
     return header

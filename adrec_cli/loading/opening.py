@@ -24,6 +24,9 @@ from adrec_cli.models.registry import find_model
 from adrec_cli.schema import COUNT
 from adrec_cli.wording import command
 
+_SPLIT_CODES = {"time": "time", "cold-items": "cold"}
+"""Splits by their names in `preprocess`; all others leave one out."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
@@ -43,8 +46,8 @@ class Dataset:
 
     @property
     def split(self) -> str:
-        """How it was split, for protocol codes: "loo" or "time"."""
-        return "time" if self.manifest.parameters.get("split") == "time" else "loo"
+        """How it was split, for protocol codes: "loo", "time" or "cold"."""
+        return _SPLIT_CODES.get(self.manifest.parameters.get("split") or "", "loo")
 
 
 def open_dataset(folder: Path, *, shard: Shard = WHOLE) -> Dataset:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.wording import command
 
 PARTS = ("valid", "test")
 
@@ -18,11 +19,12 @@ class Protocol:
     """How targets are ranked.
 
     Attributes:
-        split: "loo" (leave one out) or "time" (global time).
+        split: "loo" (leave one out), "time" (global time) or "cold" (items held out whole).
         part: "valid" or "test".
         negatives: 0 ranks against the whole catalogue, else against so many sampled items.
         negatives_source: "drawn" or the name of the file they come from; only told.
         mask_seen: items of the history do not compete (the target always does).
+        cold_items: targets that never occur in train alone, among such items alone.
     """
 
     split: str = "loo"
@@ -30,6 +32,7 @@ class Protocol:
     negatives: int = 0
     negatives_source: str = "drawn"
     mask_seen: bool = False
+    cold_items: bool = False
 
     def __post_init__(self) -> None:
         if self.part not in PARTS:
@@ -41,6 +44,8 @@ class Protocol:
     def code(self) -> str:
         """The short code printed beside every figure, such as loo/full/test or loo/sampled-99/valid."""
         candidates = f"sampled-{self.negatives}" if self.negatives else "full"
+        if self.cold_items:
+            candidates = "cold-items"
         masked = "/mask-seen" if self.mask_seen else ""
         return f"{self.split}/{candidates}/{self.part}{masked}"
 
@@ -96,6 +101,25 @@ def held_out_cases(sequences: Sequences, part: str) -> Cases:
     if not len(users):
         raise InputError(f"no user has a {part} event", hint="check the split and the filters of preprocess")
     return Cases(users=users, starts=starts, ends=ends, targets=sequences.items[ends].astype(np.int64))
+
+
+def cold_cases(cases: Cases, train_counts: npt.NDArray[np.int64]) -> Cases:
+    """Return the cases whose target never occurs in train.
+
+    Args:
+        cases: all of them.
+        train_counts: train events of each item, from index 1 on.
+
+    Raises:
+        InputError: there is none.
+    """
+    chosen = np.flatnonzero(train_counts[cases.targets - 1] == 0)
+    if not len(chosen):
+        raise InputError(
+            "every target occurs in train, so that there is nothing to say of cold items",
+            hint=f"hold items out: {command('preprocess', 'SOURCE', split='cold-items', name='NAME')}",
+        )
+    return cases.some(chosen)
 
 
 def repeated_targets(sequences: Sequences, cases: Cases) -> npt.NDArray[np.bool_]:

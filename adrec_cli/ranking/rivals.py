@@ -49,6 +49,17 @@ EVERYTHING = Rivals()
 """The whole catalogue."""
 
 
+def cold_rivals(cases: Cases, train_counts: npt.NDArray[np.int64]) -> Rivals:
+    """Return those of targets that compete with the items alone that never occur in train.
+
+    Args:
+        cases: whose targets are such items.
+        train_counts: train events of each item, from index 1 on.
+    """
+    cold = np.flatnonzero(train_counts == 0) + 1
+    return Rivals(negatives=np.broadcast_to(cold, (len(cases), len(cold))))
+
+
 def draw_negatives(sequences: Sequences, cases: Cases, count: int, seed: int) -> npt.NDArray[np.int64]:
     """Draw negatives uniformly, with replacement, from items the user never interacted with, as ReChorus does.
 

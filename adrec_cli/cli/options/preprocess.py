@@ -155,9 +155,9 @@ class Cut:
     ] = None  # fmt: skip
     split: Annotated[
         str | None,
-        option("--split", panel=_CUT, metavar="leave-one-out|time|given",
-               help="Rule by which validation and test are held out.",
-                complete=completion.among(["leave-one-out", "time", "given"])),
+        option("--split", panel=_CUT, metavar="leave-one-out|time|given|cold-items",
+               help="Rule by which validation and test are held out; cold-items holds out a tenth of the items.",
+                complete=completion.among(["leave-one-out", "time", "given", "cold-items"])),
     ] = None  # fmt: skip
     valid_from: Annotated[
         str | None,

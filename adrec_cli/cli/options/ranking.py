@@ -158,6 +158,12 @@ class Candidates:
     mask_seen: Annotated[
         bool, option("--mask-seen", panel=_PANEL, help="Exclude items of the history from ranking; the paper does not.")
     ] = False
+    protocol: Annotated[
+        str,
+        option("--protocol", panel=_PANEL, metavar="all|cold-items",
+               help="Targets that are ranked: all, or those that never occur in train, among such items alone.",
+               complete=completion.among(["all", "cold-items"])),
+    ] = "all"  # fmt: skip
 
     def evaluation(
         self,
@@ -182,6 +188,7 @@ class Candidates:
             negatives_file=file,
             negatives_name=name,
             mask_seen=self.mask_seen,
+            protocol=self.protocol,
             sampling=denoising.sampling(seed),
             merging=denoising.merging(),
             beyond_accuracy=beyond_accuracy,
