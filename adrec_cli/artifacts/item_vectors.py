@@ -152,7 +152,7 @@ def read_item_vectors_header(folder: Path) -> ItemVectorsHeader:
         StorageError: unreadable.
     """
     path = folder / ITEM_VECTORS_FILE
-    again = f"make it with: adrec encode {folder.name}"
+    again = f"make it with: {command('encode', folder.name)}"
     try:
         with open_tensors(path) as file:
             text, shape = file.text, file.stored[_VECTORS].shape

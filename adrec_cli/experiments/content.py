@@ -80,10 +80,10 @@ def require_same_encoders(metadata: CheckpointMetadata, dataset: Dataset, experi
         return
     before, now = metadata.content.get("encoders_sha256"), _header(dataset).encoders_sha256
     if before != now:
+        name = dataset.manifest.dataset
         raise ArtifactError(
-            f"the {metadata.stage} checkpoint was trained with other encoders of items than those of "
-            f"{dataset.manifest.dataset!r}",
-            hint=f"encode as before: {command('encode', dataset.manifest.dataset, like=metadata.dataset)}, or train anew",
+            f"the {metadata.stage} checkpoint was trained with other encoders of items than those of {name!r}",
+            hint=f"encode as before: {command('encode', name, like=metadata.dataset)}, or train anew",
         )
 
 

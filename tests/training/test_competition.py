@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from adrec_cli.layers.repeats import HistoryBias
+from adrec_cli.models.stages import Stage
 from adrec_cli.training.competition import Competition, Rivals
 from adrec_cli.training.ranking_loss import RankingLoss
-from adrec_cli.training.stages import Stage
 from tests.variants import small_model, some_content
 
 ITEMS = 40
