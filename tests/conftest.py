@@ -15,6 +15,7 @@ import typer.main
 
 from adrec_cli.cli.app import app
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
+from tests import examples  # noqa: F401 - how often properties are tried
 
 # The models of tests are tiny: a second thread costs more than it brings, and test processes run side by side.
 torch.set_num_threads(1)
@@ -32,6 +33,14 @@ def _look_at(descriptor: int) -> None:
 # No test cuts the power, so none can tell whether the disk was waited for; that a file is synced before it is renamed
 # is tested by counting and refusing the calls. A closed descriptor is refused as ever.
 os.fsync = _look_at
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Let the processes of `pytest -n` begin with one half each, so that few set-ups are made in both."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "worksteal"
+
 
 SHARED = Path(os.environ.get("ADREC_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 

@@ -14,6 +14,7 @@ from adrec_cli.data.newest_events import read_newest_events
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.wording import in_shell
 from tests.data.table_files import START, read_sequences, run
+from tests.examples import tries
 
 ORDERS = [("o1", "ann", START + 9), ("o2", "ann", START), ("o3", "ben", START + 5)]
 PRODUCTS = [("o1", "c"), ("o1", "d"), ("o2", "a"), ("o2", "b"), ("o3", "a")]
@@ -146,7 +147,7 @@ KEYS = st.sampled_from(["1", "1.0", " 2", "3", "k", "", "nan"])
     st.lists(st.tuples(KEYS, st.sampled_from("abcd")), min_size=1, max_size=12),
     st.dictionaries(st.sampled_from(["1", "2", "3.0", "k"]), st.tuples(st.sampled_from("uvw"), st.integers(0, 3))),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(20), deadline=None)
 def test_a_join_is_a_look_up(tmp_path_factory: pytest.TempPathFactory, events: list, orders: dict) -> None:
     folder = tmp_path_factory.mktemp("join")
     write(folder / "e.parquet", events, ["order_id", "item_id"])

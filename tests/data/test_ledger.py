@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from adrec_cli.errors import InputError
 from tests.data.table_files import START, run, write_csv
+from tests.examples import tries
 from tests.reference.preprocessing import History, Rated, Rules, make_histories, pick_wanted
 
 HEADER = "user_id,item_id,timestamp,rating"
@@ -121,7 +122,7 @@ def keep_ledger(nights: list[Night], rules: Rules, folder: Path) -> None:
      [("2", "x", START, 3)]],
     Rules(min_item=2),
 )  # fmt: skip
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=tries(20), deadline=None)
 def test_nights_give_what_the_whole_log_gives(nights: list[Night], rules: Rules) -> None:
     with tempfile.TemporaryDirectory() as folder:
         keep_ledger(nights, rules, Path(folder))

@@ -96,16 +96,17 @@ def test_a_data_set_made_without_one_says_what_is_gone(shop: Path, tmp_path: Pat
     assert result.warnings == []
 
 
-def test_whatever_call_fails_all_files_are_old_or_all_are_new(shop: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
+def test_whatever_call_fails_all_files_are_old_or_all_are_new(shop: Path, tmp_path: Path, every: int) -> None:
     night = write_csv(tmp_path / "night.csv", [*NIGHT, ("anna", "d", START + 600), ("dora", "a", START)])
     whole = tmp_path / "whole" / "shop"
     shutil.copytree(shop, whole)
     run(night, tmp_path, update=whole)
     states = [contents(shop), contents(whole)]
     assert states[0] != states[1]
-    found, nth = set(), 0
+    found, nth = set(), 1 - every
     while True:
-        nth += 1
+        nth += every
         folder = tmp_path / "tried" / "shop"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(shop, folder)

@@ -20,6 +20,7 @@ from adrec_cli.data.reading import plain_pickle
 from adrec_cli.data.reading.pickled_cuts import write_cut_as_parquet
 from adrec_cli.data.reading.plain_pickle import read_plain_pickle
 from adrec_cli.errors import InputError
+from tests.examples import tries
 
 CUT = {"train": [[5, 300, 1], [2, 70_000]], "val": [[3], [1]], "test": [[4], [300]]}
 plain = st.recursive(
@@ -27,7 +28,7 @@ plain = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=5),
     max_leaves=30,
 )
-in_one_folder = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+in_one_folder = settings(max_examples=tries(80), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def written(folder: Path, content: bytes) -> Path:
@@ -132,11 +133,11 @@ def test_limits_hold(tmp_path, monkeypatch, limit, value):
 
 
 BOMBS = {
-    "lists": b"\x80\x04(" + b"]" * 50_000_000,
-    "numbers": b"\x80\x04](" + b"M\xff\xff" * 40_000_000,
-    "texts": b"\x80\x04](" + b"\x8c\x00" * 60_000_000,
+    "lists": lambda: b"\x80\x04(" + b"]" * 50_000_000,
+    "numbers": lambda: b"\x80\x04](" + b"M\xff\xff" * 40_000_000,
+    "texts": lambda: b"\x80\x04](" + b"\x8c\x00" * 60_000_000,
     # One list of a thousand items in a hundred thousand places.
-    "one list everywhere": b"\x80\x04}(\x8c\x05train](](" + b"K\x01" * 1000 + b"e\x94" + b"h\x00" * 100_000
+    "one list everywhere": lambda: b"\x80\x04}(\x8c\x05train](](" + b"K\x01" * 1000 + b"e\x94" + b"h\x00" * 100_000
     + b"e\x8c\x03val]\x8c\x04test]u.",
 }  # fmt: skip
 
@@ -144,7 +145,7 @@ BOMBS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
 def test_a_bomb_ends_within_a_gigabyte(tmp_path, bomb):
-    path = written(tmp_path, bomb)
+    path = written(tmp_path, bomb())
     code = (
         "import sys; from pathlib import Path; from adrec_cli.data.reading.pickled_cuts import write_cut_as_parquet\n"
         "from adrec_cli.errors import InputError\n"

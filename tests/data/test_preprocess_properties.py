@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from adrec_cli.errors import InputError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from tests.data.table_files import START, read_sequences
+from tests.examples import tries
 from tests.reference.preprocessing import normal_id
 from tests.reference.preprocessing import preprocess as plain
 
@@ -67,7 +68,7 @@ def write(path: Path, rows: list[tuple[str, str, int]]) -> Path:
     st.integers(0, 2),
     st.sampled_from([0, 3]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 def test_a_run_does_what_the_plain_version_does(
     rows: list[tuple[str, str, int]], ties: str, min_user: int, min_item: int, max_length: int
 ) -> None:
@@ -96,7 +97,7 @@ def test_a_run_does_what_the_plain_version_does(
 
 
 @given(events(IDS), st.integers(0, 2**32 - 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(15), deadline=None)
 def test_the_order_of_the_rows_does_not_matter_when_ties_go_by_item(
     rows: list[tuple[str, str, int]], seed: int
 ) -> None:

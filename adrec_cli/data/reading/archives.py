@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -48,12 +47,9 @@ def find_table(path: Path) -> str:
 def open_table(path: Path, member: str) -> IO[bytes]:
     """Open a member of a zip archive to be read; reading raises what `DAMAGE` lists where it is damaged."""
     try:
-        with contextlib.ExitStack() as opened:
-            archive = opened.enter_context(zipfile.ZipFile(path))
-            content = archive.open(member)
-            # The member goes on reading; only where there is none is the archive closed here.
-            opened.pop_all()
-            return content
+        # The member goes on reading: the file is closed with the last of those that are open.
+        with zipfile.ZipFile(path) as archive:
+            return archive.open(member)
     except DAMAGE as error:
         raise damaged(path, error) from error
 

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.table_files import START, read_sequences, run
+from tests.examples import tries
 from tests.reference.preprocessing import normal_id
 
 Event = tuple[str, str, int]
@@ -164,7 +165,7 @@ def options(form: Form) -> dict[str, Any]:
 
 
 @given(logs(), FORMS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 def test_events_come_back_from_any_form(tmp_path_factory: pytest.TempPathFactory, log: list[Event], form: Form) -> None:
     if not is_written_so(log, form):
         return
@@ -180,7 +181,7 @@ def test_events_come_back_from_any_form(tmp_path_factory: pytest.TempPathFactory
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=5, max_size=15, unique=True), FORMS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(15), deadline=None)
 def test_ordinary_files_need_no_options(
     tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[int, int]], form: Form
 ) -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from adrec_cli.data.reading import attribute_maps
 from adrec_cli.data.reading.attribute_maps import as_attribute_table
 from adrec_cli.data.reading.decoding import Decoded, decode
+from tests.examples import tries
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8)
-in_one_folder = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+in_one_folder = settings(max_examples=tries(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def read(folder: Path, content: str) -> Decoded:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from adrec_cli.data.newest_events import read_newest_events
 from adrec_cli.errors import InputError
 from tests.data.table_files import read_sequences, run
+from tests.examples import tries
 
 SEQUENCES = {"anna": ["p1", "p2", "p3", "p4", "p5"], "ben": ["p4", "p1"], "carl": ["p2", "p9", "p3"]}
 
@@ -24,7 +25,7 @@ def write(path: Path, sequences: dict[str, list[str]], separator: str) -> Path:
 items = st.lists(st.integers(1, 60).map(lambda number: f"p{number}"), min_size=1, max_size=9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(15), deadline=None)
 @given(separator=st.sampled_from(",;|\t"), more=st.lists(items, max_size=5))
 def test_every_item_of_every_line_is_read(separator: str, more: list[list[str]]) -> None:
     sequences = SEQUENCES | {f"u{number}": entries for number, entries in enumerate(more)}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from adrec_cli.errors import InputError
 from tests.data.table_files import START, read_sequences, run
+from tests.examples import tries
 
 ROWS = [("ann", "pen"), ("ann", "ink"), ("ann", "cup"), ("bob", "pen")]
 EXPECTED = {"ann": ["pen", "ink", "cup"], "bob": ["pen"]}
@@ -22,7 +23,7 @@ def write(path: Path, lines: list[str]) -> Path:
     return path
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(15), deadline=None)
 @given(
     names=st.lists(TEXT, min_size=2, max_size=2, unique=True),
     blank=st.lists(st.sampled_from(["", "  ", "\t"]), max_size=3),

@@ -14,6 +14,7 @@ from adrec_cli.artifacts.json_files import content_sha256
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.errors import InputError
 from tests.data.table_files import START, Row, history, read_sequences, run, write_csv
+from tests.examples import tries
 
 FIRST = history("ann", ["pen", "ink", "cup"]) + history("bob", ["pen"])
 MONDAY = [("ann", "hat", START + 9000), ("bob", "hat", START + 9001)]
@@ -26,7 +27,7 @@ def arranged(path: Path, rows: list[Row], names: tuple[str, ...], order: tuple[i
     return write_csv(path, shuffled, ",".join(names[column] for column in order) if header else "")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(20), deadline=None)
 @given(
     names=st.permutations(["customer", "sku", "bought_at", "user_id", "item_id", "kunde", "x", "date", "7"]),
     orders=st.tuples(st.permutations(range(3)), st.permutations(range(3))),

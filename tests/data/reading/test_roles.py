@@ -16,6 +16,7 @@ from adrec_cli.data.reading.time_columns import column_content, find_time_column
 from adrec_cli.errors import InputError
 from adrec_cli.wording import in_shell
 from tests.data.table_files import START, read_sequences, run
+from tests.examples import tries
 
 EVENTS = [("u0", "it3", 1), ("u0", "it1", 2), ("u1", "it1", 3), ("u0", "it4", 4), ("u1", "it2", 5)]
 IN_ORDER = {"u0": ["it3", "it1", "it4"], "u1": ["it1", "it2"]}
@@ -59,7 +60,7 @@ def events_by(shuffle: list[int]) -> tuple[list[str], list[str], list[int]]:
     return [row[0] for row in picked], [row[1] for row in picked], [row[2] for row in picked]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(15), deadline=None)
 @given(data=st.data(), shuffle=st.permutations(range(len(EVENTS))), epoch=st.booleans(), parquet=st.booleans())
 def test_customary_names_are_found_in_any_order_of_columns_and_rows(
     data: st.DataObject, shuffle: list[int], epoch: bool, parquet: bool
@@ -73,7 +74,7 @@ def test_customary_names_are_found_in_any_order_of_columns_and_rows(
         assert read_sequences(run(source, Path(temporary) / "ws").folder) == IN_ORDER
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(15), deadline=None)
 @given(data=st.data(), shuffle=st.permutations(range(len(EVENTS))), epoch=st.booleans(), parquet=st.booleans())
 def test_a_column_of_dates_is_never_left_for_the_order_of_rows(
     data: st.DataObject, shuffle: list[int], epoch: bool, parquet: bool

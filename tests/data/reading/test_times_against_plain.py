@@ -15,6 +15,7 @@ from adrec_cli.data.reading.time_options import TimeOptions
 from adrec_cli.data.reading.time_series import read_times
 from adrec_cli.errors import InputError
 from tests.data.table_files import run
+from tests.examples import tries
 from tests.reference.times import decide_order, read_value
 
 ZONES = ("UTC", "Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Apia")
@@ -77,7 +78,7 @@ def assert_read_as_plain(values: list[str], family: str, zone: str, form: str | 
 
 
 @given(st.data(), st.sampled_from(["iso", "month-name"]), st.sampled_from(ZONES))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=tries(50), deadline=None)
 def test_columns_are_read_as_the_plain_reader_reads_them(data: st.DataObject, family: str, zone: str) -> None:
     values = data.draw(columns(family))
     assume(sum(read_value(value, family, zone) is not None for value in values) * 2 > len(values))
@@ -85,7 +86,7 @@ def test_columns_are_read_as_the_plain_reader_reads_them(data: st.DataObject, fa
 
 
 @given(st.data(), st.sampled_from(["dmy", "mdy"]), st.sampled_from(ZONES), st.booleans())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=tries(50), deadline=None)
 def test_day_and_month_are_read_as_the_whole_column_shows(
     data: st.DataObject, family: str, zone: str, said: bool
 ) -> None:
@@ -105,7 +106,7 @@ def test_day_and_month_are_read_as_the_whole_column_shows(
 
 @given(st.lists(MOMENTS, min_size=1, max_size=5), st.sampled_from(["", "T{H}{i}{s}", " {H}{i}", "T{H}{i}{s}.{f}"]),
        st.sampled_from(MARKS), st.sampled_from(ZONES))  # fmt: skip
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 def test_compact_times(moments: list[datetime], clock: str, mark: str, zone: str) -> None:
     values = [spell("{Y}{m}{d}" + clock, moment) + (mark if clock else "") for moment in moments]
     assert_read_as_plain(values, "yyyymmdd", zone, "yyyymmdd")
@@ -113,7 +114,7 @@ def test_compact_times(moments: list[datetime], clock: str, mark: str, zone: str
 
 @given(st.lists(MOMENTS, min_size=1, max_size=8), st.sampled_from([0, 2, 4, 6]), st.sampled_from(ZONES))
 @example([datetime(1970, 1, 2)], 0, "UTC")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 def test_dates_as_whole_numbers(moments: list[datetime], more: int, zone: str) -> None:
     pieces = ["{Y}{m}{d}", "{H}", "{i}", "{s}"][: 1 + more // 2]
     values = [spell("".join(pieces), moment) for moment in moments]
@@ -132,7 +133,7 @@ def test_dates_as_whole_numbers(moments: list[datetime], more: int, zone: str) -
 
 
 @given(st.lists(MOMENTS, min_size=1, max_size=6), st.sampled_from(GIVEN), st.sampled_from(ZONES))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 def test_formats_that_are_given_are_followed_as_strptime_does(moments: list[datetime], form: str, zone: str) -> None:
     moments = [moment.replace(year=1970 + moment.year % 98) for moment in moments if moment.day < 29]
     assume(moments)
