@@ -14,7 +14,7 @@ from adrec_cli.api import Sampling
 from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.pipeline.recommend import recommend
-from adrec_cli.pipeline.run import run
+from adrec_cli.pipeline.run import RunOptions, run
 from tests.conftest import TINY, write_interactions
 
 
@@ -23,7 +23,11 @@ def workspace(tmp_path_factory):
     """A workspace with a promoted model, which tests only read."""
     folder = tmp_path_factory.mktemp("api")
     write_interactions(folder / "shop.csv")
-    run(str(folder / "shop.csv"), workspace=folder / "workspace", experiment=ExperimentOptions(overrides=TINY))
+    run(
+        str(folder / "shop.csv"),
+        workspace=folder / "workspace",
+        options=RunOptions(experiment=ExperimentOptions(overrides=TINY)),
+    )
     return folder / "workspace"
 
 

@@ -11,7 +11,7 @@ from adrec_cli.diffusion.samplers import noise_source
 from adrec_cli.errors import DivergedError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.stage import RunOptions
+from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.models.base import Sampling
 from adrec_cli.models.stages import RANKING_LOSSES
 from adrec_cli.pipeline.bench import BenchOptions, bench
@@ -223,8 +223,10 @@ def test_a_model_trained_there_serves_here(workspace):
     experiment, still = ExperimentOptions(overrides=TINY), Sampling(steps=1, noise="zero")
 
     def weights(device: str) -> dict[str, torch.Tensor]:
-        options = RunOptions(device=device, force=True)
-        return load_checkpoint(train("tiny", workspace=workspace, experiment=experiment, options=options)[-1].path)[0]
+        options = ComputeOptions(device=device, force=True)
+        return load_checkpoint(
+            train("tiny", workspace=workspace, experiment=experiment, work=Work(options=options))[-1].path
+        )[0]
 
     trained = weights("cuda")
     metrics, lists = [], []

@@ -22,6 +22,7 @@ def align(
 ) -> None:
     """Train ADRec's stage 2: the modules that attend and denoise, with the item embeddings frozen."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
+    from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline.train import train_next_stage
 
     with TrainingProgress(session.terminal) as progress:
@@ -31,8 +32,6 @@ def align(
             workspace=common.workspace,
             dataset_name=dataset,
             experiment=training.experiment("adrec", ["align"]),
-            options=training.run_options(computing, force=force),
-            stop=session.stop,
-            on_event=progress,
+            work=Work(options=training.compute_options(computing, force=force), stop=session.stop, on_event=progress),
         )
     show_stages(session.terminal, [result])

@@ -35,7 +35,7 @@ def compare(
 ) -> None:  # fmt: skip
     """Put all trained models side by side: metrics with intervals, tests, time, and size."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
-    from adrec_cli.experiments.stage import RunOptions
+    from adrec_cli.experiments.work import ComputeOptions, Work
     from adrec_cli.pipeline import compare as pipeline
 
     with TrainingProgress(session.terminal) as progress:
@@ -52,8 +52,10 @@ def compare(
                 looking=looking,
             ),
             experiment=seeds.experiment(),
-            run=RunOptions(device=computing.device, threads=computing.threads),
-            stop=session.stop,
-            on_event=progress,
+            work=Work(
+                options=ComputeOptions(device=computing.device, threads=computing.threads),
+                stop=session.stop,
+                on_event=progress,
+            ),
         )
     show_comparison(session.terminal, found, markdown=markdown)

@@ -22,6 +22,7 @@ def finetune(
 ) -> None:
     """Train ADRec's stage 3: everything together."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
+    from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline.train import train_next_stage
 
     with TrainingProgress(session.terminal) as progress:
@@ -31,8 +32,6 @@ def finetune(
             workspace=common.workspace,
             dataset_name=dataset,
             experiment=training.experiment("adrec", ["finetune"]),
-            options=training.run_options(computing, force=force),
-            stop=session.stop,
-            on_event=progress,
+            work=Work(options=training.compute_options(computing, force=force), stop=session.stop, on_event=progress),
         )
     show_stages(session.terminal, [result])

@@ -37,7 +37,7 @@ def forget(
     from adrec_cli.artifacts.lock import Waiting
     from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.data.request_files import read_ids
-    from adrec_cli.experiments.stage import RunOptions
+    from adrec_cli.experiments.work import ComputeOptions, Work
     from adrec_cli.pipeline import forget as pipeline
     from adrec_cli.schema import USER_ID
 
@@ -48,10 +48,12 @@ def forget(
             named,
             workspace=common.workspace,
             retrain=retrain,
-            options=RunOptions(device=computing.device, threads=computing.threads),
             waiting=Waiting(seconds=wait, on_event=progress),
-            stop=session.stop,
-            on_event=progress,
+            work=Work(
+                options=ComputeOptions(device=computing.device, threads=computing.threads),
+                stop=session.stop,
+                on_event=progress,
+            ),
         )
     _show(session.terminal, done)
 

@@ -19,6 +19,7 @@ def pretrain(
 ) -> None:
     """Train ADRec's stage 1: item embeddings and the causal attention module."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
+    from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline.train import train_first_stage
 
     with TrainingProgress(session.terminal) as progress:
@@ -26,8 +27,6 @@ def pretrain(
             dataset,
             workspace=common.workspace,
             experiment=training.experiment("adrec", ["pretrain"]),
-            options=training.run_options(computing, force=force),
-            stop=session.stop,
-            on_event=progress,
+            work=Work(options=training.compute_options(computing, force=force), stop=session.stop, on_event=progress),
         )
     show_stages(session.terminal, [result])

@@ -64,6 +64,7 @@ def run(
     """Preprocess, train, evaluate and promote: whatever is not up to date. The command for cron."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.data.inbox import Inbox
+    from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline import run as pipeline
 
     if archive is not None and inbox is None:
@@ -78,23 +79,17 @@ def run(
             source,
             model_name=model,
             workspace=common.workspace,
-            raw=raw,
-            preprocessing=preprocess_options(columns, cut, common.workspace, max_length=None),
-            experiment=training.experiment(model),
-            evaluation=candidates.evaluation(
-                computing,
-                denoising,
-                part="test",
-                seed=0,
-                looking=looking,
+            options=pipeline.RunOptions(
+                raw=raw,
+                preprocessing=preprocess_options(columns, cut, common.workspace, max_length=None),
+                experiment=training.experiment(model),
+                evaluation=candidates.evaluation(computing, denoising, part="test", seed=0, looking=looking),
+                promotion=promotion.options(),
+                cold=promotion.cold,
+                inbox=files,
+                wait=wait,
             ),
-            options=training.run_options(computing, force=force),
-            promotion=promotion.options(),
-            cold=promotion.cold,
-            inbox=files,
-            wait=wait,
-            stop=session.stop,
-            on_event=progress,
+            work=Work(options=training.compute_options(computing, force=force), stop=session.stop, on_event=progress),
         )
     _show(session.terminal, summary)
     if summary.inbox is not None:

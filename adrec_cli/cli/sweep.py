@@ -35,7 +35,9 @@ def sweep(
 ) -> None:
     """Train a model with options varied or parts left out, and compare the runs on validation."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
+    from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline import sweep as pipeline
+    from adrec_cli.sweeping.sweep_options import SweepOptions
 
     with TrainingProgress(session.terminal) as progress:
         looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
@@ -43,20 +45,14 @@ def sweep(
             dataset,
             model_name=model,
             workspace=common.workspace,
-            design=trying.design(),
-            experiment=training.experiment(model),
-            evaluation=candidates.evaluation(
-                computing,
-                denoising,
-                part="valid",
-                seed=0,
-                looking=looking,
+            options=SweepOptions(
+                design=trying.design(),
+                evaluation=candidates.evaluation(computing, denoising, part="valid", seed=0, looking=looking),
+                test=trying.test,
+                picture=trying.picture,
             ),
-            test=trying.test,
-            picture=trying.picture,
-            options=training.run_options(computing, force=force),
-            stop=session.stop,
-            on_event=progress,
+            experiment=training.experiment(model),
+            work=Work(options=training.compute_options(computing, force=force), stop=session.stop, on_event=progress),
         )
     show_sweep(session.terminal, found)
     if found.failed:

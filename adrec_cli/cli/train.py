@@ -21,6 +21,7 @@ def train(
 ) -> None:
     """Train all stages of a model in a row; what is up to date is skipped."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
+    from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline import train as pipeline
 
     with TrainingProgress(session.terminal) as progress:
@@ -29,8 +30,6 @@ def train(
             model_name=model,
             workspace=common.workspace,
             experiment=training.experiment(model),
-            options=training.run_options(computing, force=force),
-            stop=session.stop,
-            on_event=progress,
+            work=Work(options=training.compute_options(computing, force=force), stop=session.stop, on_event=progress),
         )
     show_stages(session.terminal, results)

@@ -32,6 +32,7 @@ def tune(
 ) -> None:
     """Search options that do well on validation; the best become a file for --config."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
+    from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline import tune as pipeline
 
     with TrainingProgress(session.terminal) as progress:
@@ -41,9 +42,11 @@ def tune(
             workspace=common.workspace,
             tuning=searching.tuning(fresh=training.resume is False),
             experiment=training.experiment(model),
-            options=training.run_options(computing, force=False, resume="auto"),
-            stop=session.stop,
-            on_event=progress,
+            work=Work(
+                options=training.compute_options(computing, force=False, resume="auto"),
+                stop=session.stop,
+                on_event=progress,
+            ),
         )
     _show(session.terminal, found)
     if found.best is None:

@@ -12,13 +12,12 @@ from adrec_cli.comparing.contenders import Contender
 from adrec_cli.config import merged
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.adoption import adopt_stage
-from adrec_cli.experiments.events import OnEvent
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.experiments.keys import run_key
+from adrec_cli.experiments.keys import stage_key
 from adrec_cli.experiments.options import ExperimentOptions, inherited_options
-from adrec_cli.experiments.stage import RunOptions, run_stage
+from adrec_cli.experiments.stage import run_stage
+from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
-from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import SEED_FOLDER
 from adrec_cli.wording import option
 
@@ -37,9 +36,7 @@ def train_with_seeds(
     count: int,
     *,
     experiment: ExperimentOptions,
-    options: RunOptions,
-    stop: StopRequest,
-    on_event: OnEvent,
+    work: Work,
 ) -> list[Checkpoint]:
     """Return the contender's checkpoint of each seed: that of its options, the one after it, and so on.
 
@@ -51,9 +48,7 @@ def train_with_seeds(
         contender: its options are used where there are no others.
         count: of seeds.
         experiment: preset, TOML and flags; with any of them the contender's own options do not count.
-        options: device, threads, resuming.
-        stop: asked between steps.
-        on_event: told `SeedStarted`, and what `run_stage` tells.
+        work: told `SeedStarted`, and what `run_stage` tells.
 
     Raises:
         LockedError: another run works on one of the folders.
@@ -65,11 +60,11 @@ def train_with_seeds(
     first = base.training.seed
     found = []
     for seed in range(first, first + count):
-        on_event(SeedStarted(model=contender.name, seed=seed))
+        work.on_event(SeedStarted(model=contender.name, seed=seed))
         folder = seed_folder(dataset, contender.model, seed)
         seeded = dataclasses.replace(base, training=dataclasses.replace(base.training, seed=seed))
         with exclusive(folder, f"compare {dataset.manifest.dataset} {option('seeds', count)}"):
-            found.append(_train(dataset, seeded, contender.stage, folder, options, stop, on_event))
+            found.append(_train(dataset, seeded, contender.stage, folder, work))
     return found
 
 
@@ -83,18 +78,14 @@ def _train(
     experiment: Experiment,
     last: str | None,
     folder: Path,
-    options: RunOptions,
-    stop: StopRequest,
-    on_event: OnEvent,
+    work: Work,
 ) -> Checkpoint:
     """Train the stages up to the last one asked for."""
     parent: Checkpoint | None = None
     for name in experiment.planned:
-        key = run_key(dataset, experiment, name, parent)
+        key = stage_key(dataset, experiment, name, parent)
         adopt_stage(folder, [dataset.folder / experiment.model_name], name, key)
-        result = run_stage(
-            dataset, experiment, name, parent=parent, options=options, stop=stop, on_event=on_event, folder=folder
-        )
+        result = run_stage(dataset, experiment, name, parent=parent, work=work, folder=folder)
         parent = open_checkpoint(result.path, dataset)
         if name == last:
             break

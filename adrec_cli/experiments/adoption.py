@@ -18,7 +18,7 @@ def adopt_stage(folder: Path, others: Iterable[Path], stage_name: str, key: str)
         folder: whose lock the caller holds; nothing happens where the stage is up to date there.
         others: folders to look into.
         stage_name: of the stage.
-        key: as `run_key`.
+        key: as `stage_key`.
 
     Raises:
         StorageError: the file system refused.

@@ -13,7 +13,7 @@ from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.schema import FORMAT_VERSION
 
 
-def run_key(dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None) -> str:
+def stage_key(dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None) -> str:
     """Return a hash of everything a stage's weights depend on; equal keys mean equal work."""
     experiment = on_content(dataset, experiment)
     tables = experiment.tables()

@@ -14,12 +14,12 @@ from adrec_cli.artifacts.checkpoint import CheckpointMetadata, save_checkpoint
 from adrec_cli.data.batches import CUTS
 from adrec_cli.errors import ArtifactError, Stopped
 from adrec_cli.experiments.content import content_hashes, give_content, on_content, require_same_encoders
-from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.experiments.keys import run_key, up_to_date
+from adrec_cli.experiments.keys import stage_key, up_to_date
 from adrec_cli.experiments.memory import require_memory
 from adrec_cli.experiments.stage_files import StageFiles
 from adrec_cli.experiments.validation import monitored_protocol, monitored_scorer, prepare_validation
+from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
 from adrec_cli.models.registry import find_model
@@ -28,23 +28,6 @@ from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.training.events import EpochDone
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.wording import command, option
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """How a stage runs, without a say in what it computes.
-
-    Attributes:
-        device: "auto", "cpu", "cuda", ...
-        threads: of the CPU; None leaves PyTorch's default.
-        resume: "auto" goes on from a matching unfinished state, "require" fails without one, "never" starts anew.
-        force: train even when the checkpoint is up to date.
-    """
-
-    device: str = "auto"
-    threads: int | None = None
-    resume: str = "auto"
-    force: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +75,7 @@ def run_stage(
     stage_name: str,
     *,
     parent: Checkpoint | None,
-    options: RunOptions,
-    stop: StopRequest,
-    on_event: OnEvent = ignore,
+    work: Work,
     folder: Path | None = None,
 ) -> StageResult:
     """Train one stage, or say that its checkpoint is up to date. The caller holds the folder's lock.
@@ -104,9 +85,7 @@ def run_stage(
         experiment: model, options and stages.
         stage_name: one of the experiment's stages.
         parent: the checkpoint it starts from; None for a first stage.
-        options: device, threads, resuming.
-        stop: asked between steps.
-        on_event: told `StageStarted`, `StepDone` and `EpochDone`.
+        work: told `StageStarted`, `StepDone` and `EpochDone`.
         folder: to write into; None takes the model's.
 
     Raises:
@@ -116,38 +95,34 @@ def run_stage(
     started = time.perf_counter()
     experiment = on_content(dataset, experiment)
     path = (folder or dataset.folder / experiment.model_name) / f"{stage_name}{CHECKPOINT_SUFFIX}"
-    key = run_key(dataset, experiment, stage_name, parent)
-    done = None if options.force else up_to_date(path, key)
+    key = stage_key(dataset, experiment, stage_name, parent)
+    done = None if work.options.force else up_to_date(path, key)
     if done is not None:
         StageFiles(path, key).forget()
         return StageResult(stage=stage_name, path=path, metadata=done, skipped=True, seconds=0.0)
-    threads = set_threads(options.threads)
-    training = _training(dataset, experiment, stage_name, parent, resolve_device(options.device), stop)
+    threads = set_threads(work.options.threads)
+    training = _prepare(dataset, experiment, stage_name, parent, work)
     files = StageFiles(path, key)
-    resumed = files.restore(training, options.resume)
-    on_event(_started(training, path, resumed=resumed))
-    with stop.deferred():
-        _train(training, files, stop, on_event)
+    resumed = files.restore(training, work.options.resume)
+    work.on_event(_started(training, path, resumed=resumed))
+    with work.stop.deferred():
+        _train(training, files, work)
         _validate_whole(dataset, training)
         metadata = _metadata(dataset, experiment, training, parent, key, threads)
         save_checkpoint(path, training.model.state_dict(), metadata)
         files.finish()
-    if stop.signal_number is not None:
-        raise stop.interrupted(f"{stage_name} is finished and saved; what follows was not begun")
+    if work.stop.signal_number is not None:
+        raise work.stop.interrupted(f"{stage_name} is finished and saved; what follows was not begun")
     return StageResult(
         stage=stage_name, path=path, metadata=metadata, skipped=False, seconds=time.perf_counter() - started
     )
 
 
-def _training(
-    dataset: Dataset,
-    experiment: Experiment,
-    stage_name: str,
-    parent: Checkpoint | None,
-    device: torch.device,
-    stop: StopRequest,
+def _prepare(
+    dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None, work: Work
 ) -> StageTraining:
     """Put a stage together: its starting weights, what it learns from, and how it is validated."""
+    device = resolve_device(work.options.device)
     require_memory(experiment, dataset.items.height, device)
     model = _starting_model(dataset, experiment, stage_name, parent).to(device)
     stage, shared = experiment.stages[stage_name], experiment.training
@@ -158,7 +133,7 @@ def _training(
         model=model,
         windows=CUTS[shared.samples](dataset.sequences, model.max_length, all_events=shared.windows == "all"),
         validate=prepare_validation(
-            dataset, monitored_scorer(model, stage.output, device), shared, stop=stop, users=shared.monitor_users
+            dataset, monitored_scorer(model, stage.output, device), shared, stop=work.stop, users=shared.monitor_users
         ),
         device=device,
     )
@@ -177,7 +152,7 @@ def _started(training: StageTraining, path: Path, *, resumed: bool) -> StageStar
     )
 
 
-def _train(training: StageTraining, files: StageFiles, stop: StopRequest, on_event: OnEvent) -> None:
+def _train(training: StageTraining, files: StageFiles, work: Work) -> None:
     """Go through the stage's events, saving on the way; a signal ends it with the state saved.
 
     A stage whose last epoch is done is handed over whatever came meanwhile.
@@ -188,12 +163,12 @@ def _train(training: StageTraining, files: StageFiles, stop: StopRequest, on_eve
                 if isinstance(event, EpochDone):
                     files.log(event)
                     files.save_now_and_then(training)
-                on_event(event)
+                work.on_event(event)
                 if not training.finished:
-                    stop.check()
+                    work.stop.check()
     except Stopped as stopped:
         files.save(training)
-        raise stop.interrupted(
+        raise work.stop.interrupted(
             f"{training.name} stopped in epoch {training.position.epoch + 1} and saved",
             hint="run the same command again to go on where it stopped",
         ) from stopped

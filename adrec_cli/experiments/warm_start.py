@@ -15,7 +15,7 @@ from adrec_cli.data.reindexing import Mapping, index_mapping
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.content import give_content, on_content, require_same_encoders
 from adrec_cli.experiments.experiment import Experiment, compose
-from adrec_cli.experiments.keys import run_key
+from adrec_cli.experiments.keys import stage_key
 from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset, require_same_weights
 from adrec_cli.models.registry import find_model
@@ -145,7 +145,7 @@ def _told_by(path: Path, dataset: Dataset, experiment: Experiment) -> Checkpoint
         said = read_metadata(path)
         if said.stage in experiment.stages:
             parent = Checkpoint(path=path, sha256=said.parent_sha256, metadata=said, tensors={})
-            keys = (run_key(dataset, run, said.stage, parent) for run in (experiment, _nothing_fresh(experiment)))
+            keys = (stage_key(dataset, run, said.stage, parent) for run in (experiment, _nothing_fresh(experiment)))
             if said.run_key in keys:
                 return said
         return verify_checkpoint(path)

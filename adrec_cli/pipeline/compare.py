@@ -16,14 +16,13 @@ from adrec_cli.comparing.side_by_side import METRIC_NAMES, Measured, ModelCompar
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.evaluating.evaluation import evaluate_opened, stored_evaluation
 from adrec_cli.evaluating.options import EvaluationOptions
-from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.experiments.events import OnEvent
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.stage import RunOptions
+from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_dataset
 from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import is_sampled
 from adrec_cli.ranking.merging import SINGLE
-from adrec_cli.runtime import StopRequest
 from adrec_cli.sweeping.tried import tried_settings
 from adrec_cli.wording import option
 
@@ -73,9 +72,7 @@ def compare(
     options: CompareOptions = CompareOptions(),
     evaluation: EvaluationOptions = EvaluationOptions(),
     experiment: ExperimentOptions = ExperimentOptions(),
-    run: RunOptions = RunOptions(),
-    stop: StopRequest | None = None,
-    on_event: OnEvent = ignore,
+    work: Work = UNATTENDED,
 ) -> ModelComparison:
     """Compare models under one protocol, evaluating what has not been, or not as it is now.
 
@@ -84,9 +81,8 @@ def compare(
         workspace: where datasets are.
         options: which models and metrics, and how many seeds.
         evaluation: the protocol; sampling is for the models that do.
-        experiment, run: of trainings with several seeds.
-        stop: asked between training steps.
-        on_event: told `EvaluationStarted`, `SeedStarted` and what training and ranking tell.
+        experiment: of trainings with several seeds.
+        work: at these; told `EvaluationStarted`, `SeedStarted` and what training and ranking tell.
 
     Raises:
         AdrecError: a model asked for is missing, or what training and evaluating raise.
@@ -107,13 +103,8 @@ def compare(
     for contender in contenders:
         checkpoints: list[Checkpoint | None] = [contender.checkpoint]
         if options.seeds and contender.is_trained:
-            checkpoints = [
-                *train_with_seeds(
-                    dataset, contender, options.seeds, experiment=experiment, options=run,
-                    stop=stop or StopRequest(), on_event=on_event,
-                )
-            ]  # fmt: skip
-        found = _measured(dataset, contender, checkpoints, evaluation, options, on_event)
+            checkpoints = [*train_with_seeds(dataset, contender, options.seeds, experiment=experiment, work=work)]
+        found = _measured(dataset, contender, checkpoints, evaluation, options, work.on_event)
         if found is None:
             left_out.append(f"{contender.name} is left out: it is not evaluated so, or has changed since")
         else:

@@ -30,17 +30,16 @@ from adrec_cli.data.leaving_out import holds_users, write_without
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.experiments.chain import train_stages
-from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.experiments.events import OnEvent
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.options import ExperimentOptions, inherited_options
-from adrec_cli.experiments.stage import RunOptions
+from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.forgetting.batches import find_batches, foreign_models, forget_in_batch
 from adrec_cli.forgetting.learnt import Learnt, find_learnt
 from adrec_cli.forgetting.ranks import forget_in_ranks
 from adrec_cli.loading.current import current_checkpoint
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
 from adrec_cli.models.registry import trained_names
-from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import CHECKPOINT_SUFFIX, ITEMS_FILE
 from adrec_cli.wording import command, option
 
@@ -87,10 +86,8 @@ def forget(
     *,
     workspace: Path,
     retrain: bool = False,
-    options: RunOptions = RunOptions(),
     waiting: Waiting = AT_ONCE,
-    stop: StopRequest | None = None,
-    on_event: OnEvent = ignore,
+    work: Work = UNATTENDED,
 ) -> Forgotten:
     """Remove users from a data set, its former generations, ranks and batches, so that no later file brings them back.
 
@@ -101,10 +98,8 @@ def forget(
         users: raw ids; with `retrain` perhaps none, for those who were forgotten before.
         workspace: where data sets are.
         retrain: train the models again, from fresh weights, that have learnt from any who were forgotten, or may have.
-        options: of these trainings.
         waiting: for how long, if another run holds a lock.
-        stop: asked between training steps.
-        on_event: told `ModelRetrained` and what trainings tell.
+        work: at these trainings; told `ModelRetrained` and what trainings tell.
 
     Raises:
         UsageError: no user is named.
@@ -119,11 +114,11 @@ def forget(
         recover_dataset(folder)
         shutil.rmtree(folder / SCRATCH_FOLDER, ignore_errors=True)
         done = _forget(folder, users)
-        written = _forget_in_batches(workspace, folder, users, batches, on_event)
+        written = _forget_in_batches(workspace, folder, users, batches, work.on_event)
         done = dataclasses.replace(done, batches=written, learnt=_learnt(folder))
         retrained = []
         if retrain:
-            retrained = _retrain(open_dataset(folder), done.learnt, options, stop or StopRequest(), on_event)
+            retrained = _retrain(open_dataset(folder), done.learnt, work)
             done = dataclasses.replace(done, learnt=_learnt(folder), retrained=retrained)
     return done
 
@@ -225,9 +220,7 @@ def _learnt(folder: Path) -> list[Learnt]:
     return find_learnt(folder, set(manifest.forgotten.get("sequences", [])), clean)
 
 
-def _retrain(
-    dataset: Dataset, learnt: list[Learnt], options: RunOptions, stop: StopRequest, on_event: OnEvent
-) -> list[str]:
+def _retrain(dataset: Dataset, learnt: list[Learnt], work: Work) -> list[str]:
     """Train models again from fresh weights and promote those that were; no earlier generation of theirs stays."""
     names = {one.path.relative_to(dataset.folder).parts[0] for one in learnt}
     done: list[str] = []
@@ -236,9 +229,9 @@ def _retrain(
         path = current_checkpoint(folder)
         if path is None:
             continue
-        on_event(ModelRetrained(name=name))
+        work.on_event(ModelRetrained(name=name))
         composed = _as_before(path, name)
-        train_stages(dataset, composed, options=options, stop=stop, on_event=on_event)
+        train_stages(dataset, composed, work=work)
         last = open_checkpoint(folder / f"{composed.planned[-1]}{CHECKPOINT_SUFFIX}", dataset)
         if read_current(folder) is not None:
             metrics = last.metadata.metrics

@@ -19,17 +19,17 @@ from adrec_cli.data.plan import planned_name
 from adrec_cli.evaluating.evaluation import evaluate_opened, stored_evaluation
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.chain import train_stages
-from adrec_cli.experiments.events import OnEvent, Warned, ignore
+from adrec_cli.experiments.events import Warned
+from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.experiments.warm_start import FreshStart, StartChosen, WarmStart, warm_start
+from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.models.stages import TrainingConfig
-from adrec_cli.pipeline.preprocess import PreprocessOptions, locked_dataset, preprocess_locked
+from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, locked_dataset, preprocess_locked
 from adrec_cli.promotion.against_current import Comparison
 from adrec_cli.promotion.promote import Promotion, PromotionOptions, promote_if_good
-from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE
 from adrec_cli.wording import option
 
@@ -95,22 +95,36 @@ class RunStepStarted:
     name: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What a run is made of besides its source, its model and where artifacts go.
+
+    Attributes:
+        raw: where raw files are.
+        preprocessing, experiment, evaluation: of the steps.
+        promotion: when a new model takes the place of the current one.
+        cold: train from fresh weights rather than from the current model.
+        inbox: whose new files are added to the data set, or make it.
+        wait: seconds to wait for another run that holds the lock.
+    """
+
+    raw: Path | None = None
+    preprocessing: PreprocessOptions = PreprocessOptions()
+    experiment: ExperimentOptions = ExperimentOptions()
+    evaluation: EvaluationOptions = EvaluationOptions()
+    promotion: PromotionOptions = PromotionOptions()
+    cold: bool = False
+    inbox: Inbox | None = None
+    wait: float = 0.0
+
+
 def run(
     source: str,
     *,
     model_name: str = DEFAULT_MODEL,
     workspace: Path,
-    raw: Path | None = None,
-    preprocessing: PreprocessOptions = PreprocessOptions(),
-    experiment: ExperimentOptions = ExperimentOptions(),
-    evaluation: EvaluationOptions = EvaluationOptions(),
     options: RunOptions = RunOptions(),
-    promotion: PromotionOptions = PromotionOptions(),
-    cold: bool = False,
-    inbox: Inbox | None = None,
-    wait: float = 0.0,
-    stop: StopRequest | None = None,
-    on_event: OnEvent = ignore,
+    work: Work = UNATTENDED,
 ) -> RunSummary:
     """Bring a dataset's model up to date and promote it unless it is worse than the current one.
 
@@ -118,37 +132,28 @@ def run(
         source: a named data set or a path, as `preprocess` takes it; with an inbox, the name of the data set.
         model_name: registered.
         workspace: where artifacts go.
-        raw: where raw files are.
-        preprocessing, experiment, evaluation, options: of the steps.
-        promotion: when a new model takes the place of the current one.
-        cold: train from fresh weights rather than from the current model.
-        inbox: whose new files are added to the data set, or make it.
-        wait: seconds to wait for another run that holds the lock.
-        stop: asked between training steps.
-        on_event: told `RunStepStarted`, `SourceRead`, `StartChosen`, `LockAwaited` and what the steps tell.
+        options: of the steps.
+        work: told `RunStepStarted`, `SourceRead`, `StartChosen`, `LockAwaited` and what the steps tell.
 
     Raises:
         LockedError: another run works on the data set or the model; nothing was changed.
         NotPromotedError: the new model is worse; the current one stays.
         AdrecError: as the steps; whatever was finished stays and is not done again.
     """
-    stop = stop or StopRequest()
-    night = _Night(source, model_name, workspace, raw, preprocessing, inbox, on_event)
-    with night.locked(Waiting(seconds=wait, on_event=on_event)):
-        return _run(night, experiment, evaluation, options, promotion, cold, stop)
+    night = _Night(source=source, model_name=model_name, workspace=workspace, options=options, work=work)
+    with night.locked():
+        return _run(night)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Night:
-    """What a run is about."""
+    """A run under way."""
 
     source: str
     model_name: str
     workspace: Path
-    raw: Path | None
-    preprocessing: PreprocessOptions
-    inbox: Inbox | None
-    on_event: OnEvent
+    options: RunOptions
+    work: Work
 
     @property
     def folder(self) -> Path:
@@ -157,66 +162,58 @@ class _Night:
         Raises:
             UsageError: with an inbox, the source names no data set.
         """
-        if self.inbox is not None:
-            return self.workspace / inbox_dataset(self.source, self.preprocessing, self.workspace)
-        return self.preprocessing.update or self.workspace / planned_name(self.source, self.preprocessing)
+        preprocessing = self.options.preprocessing
+        if self.options.inbox is not None:
+            return self.workspace / inbox_dataset(self.source, preprocessing, self.workspace)
+        return preprocessing.update or self.workspace / planned_name(self.source, preprocessing)
+
+    def tell(self, event: object) -> None:
+        """Tell whoever watches."""
+        self.work.on_event(event)
 
     @contextlib.contextmanager
-    def locked(self, waiting: Waiting) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Hold the locks of the data set and of the model, before anything is changed and until all is done."""
-        if self.inbox is not None:
-            check_inbox(self.inbox)
-        elif self.preprocessing.update is not None:
+        inbox, update = self.options.inbox, self.options.preprocessing.update
+        if inbox is not None:
+            check_inbox(inbox)
+        elif update is not None:
             # Not before it is known to be there: a lock makes its folder.
-            read_manifest(self.preprocessing.update)
+            read_manifest(update)
+        waiting = Waiting(seconds=self.options.wait, on_event=self.tell)
         purpose = f"run {self.source} {option('model', self.model_name)}"
         with locked_dataset(self.folder, purpose, waiting), exclusive(self.folder / self.model_name, purpose, waiting):
             yield
 
+    def preprocess(self, source: str, options: PreprocessOptions) -> PreprocessResult:
+        """Read a source into the data set; the caller holds the locks."""
+        return preprocess_locked(
+            source, workspace=self.workspace, raw=self.options.raw, options=options, on_event=self.tell
+        )
 
-def _run(
-    night: _Night,
-    experiment: ExperimentOptions,
-    evaluation: EvaluationOptions,
-    options: RunOptions,
-    promotion: PromotionOptions,
-    cold: bool,
-    stop: StopRequest,
-) -> RunSummary:
+
+def _run(night: _Night) -> RunSummary:
     steps: list[RunStep] = []
     prepared = _prepare(night, steps)
     # What is read here is what is trained and ranked on, whatever becomes of the files.
     dataset = open_dataset(night.folder)
-    folder = dataset.folder / night.model_name
-    composed = experiment.on_dataset(night.model_name, dataset.manifest.dataset)
-    begin = FreshStart() if cold else warm_start(dataset, folder, composed)
-    start = _told(begin)
-    night.on_event(start)
-    warm = begin if isinstance(begin, WarmStart) else None
-    stages = train_stages(
-        dataset, warm.experiment if warm else composed, start=warm.checkpoint if warm else None,
-        options=options, stop=stop, on_event=night.on_event,
-    )  # fmt: skip
-    steps += [_stage_step(stage.stage, stage.skipped, stage.seconds, stage.metadata.metrics) for stage in stages]
-    last = open_checkpoint(folder / f"{composed.planned[-1]}{CHECKPOINT_SUFFIX}", dataset)
-    night.on_event(RunStepStarted(name="evaluate"))
-    measured, measured_step = _evaluate(dataset, last, evaluation, night.on_event)
-    baseline, _ = _evaluate(dataset, None, evaluation, night.on_event)
-    steps.append(measured_step)
-    if below := _below_most_popular(measured, baseline):
+    composed = night.options.experiment.on_dataset(night.model_name, dataset.manifest.dataset)
+    start, last = _train(night, dataset, composed, steps)
+    night.tell(RunStepStarted(name="evaluate"))
+    evaluation, evaluation_step = _evaluate(night, dataset, last)
+    baseline, _ = _evaluate(night, dataset, None)
+    steps.append(evaluation_step)
+    if below := _below_most_popular(evaluation, baseline):
         prepared.warnings.append(below)
-        night.on_event(Warned(message=below))
-    night.on_event(RunStepStarted(name="promote"))
-    promoted, promoted_step = _promote(
-        dataset, folder, last, training=composed.training, options=promotion, device=options.device,
-        again=options.force,
-    )  # fmt: skip
+        night.tell(Warned(message=below))
+    night.tell(RunStepStarted(name="promote"))
+    promoted, promoted_step = _promote(night, dataset, last, composed.training)
     steps.append(promoted_step)
     return RunSummary(
         dataset=dataset.manifest.dataset,
         model=night.model_name,
         steps=steps,
-        evaluation=measured,
+        evaluation=evaluation,
         baseline=baseline,
         current=promoted.checkpoint,
         comparison=promoted.comparison,
@@ -238,19 +235,17 @@ class _Prepared:
 
 def _prepare(night: _Night, steps: list[RunStep]) -> _Prepared:
     """Bring the data set up to date."""
-    night.on_event(RunStepStarted(name="preprocess"))
+    night.tell(RunStepStarted(name="preprocess"))
     started = time.perf_counter()
-    found = _Prepared()
-    if night.inbox is None:
-        prepared = preprocess_locked(
-            night.source, workspace=night.workspace, raw=night.raw, options=night.preprocessing, on_event=night.on_event
-        )
+    found, inbox = _Prepared(), night.options.inbox
+    if inbox is None:
+        prepared = night.preprocess(night.source, night.options.preprocessing)
         found.warnings, found.notes = prepared.warnings, prepared.notes
-        _tell(night, prepared.notes, prepared.warnings)
+        _tell_reading(night, prepared.notes, prepared.warnings)
         status = "up to date" if prepared.skipped else "done"
     else:
-        found.inbox = take_files(night.inbox, night.folder, functools.partial(_take, night, found), night.on_event)
-        require_dataset(night.folder, night.inbox, found.inbox)
+        found.inbox = take_files(inbox, night.folder, functools.partial(_take, night, found), night.tell)
+        require_dataset(night.folder, inbox, found.inbox)
         status = "done" if found.inbox.taken else "up to date"
     counts = read_manifest(night.folder).statistics
     detail = f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions"
@@ -264,24 +259,38 @@ def _take(night: _Night, found: _Prepared, path: Path) -> None:
     """Add a file of the inbox to the data set, or make the data set of it."""
     there = (night.folder / MANIFEST_FILE).exists()
     options = dataclasses.replace(
-        night.preprocessing,
+        night.options.preprocessing,
         update=night.folder if there else None,
         name=None if there else night.folder.name,
     )
-    taken = preprocess_locked(
-        str(path), workspace=night.workspace, raw=night.raw, options=options, on_event=night.on_event
-    )
+    taken = night.preprocess(str(path), options)
     notes, warnings = ([f"{path.name}: {line}" for line in lines] for lines in (taken.notes, taken.warnings))
     found.warnings += warnings
     found.notes += notes
-    _tell(night, notes, warnings)
+    _tell_reading(night, notes, warnings)
 
 
-def _tell(night: _Night, notes: list[str], warnings: list[str]) -> None:
+def _tell_reading(night: _Night, notes: list[str], warnings: list[str]) -> None:
     """Tell of a source at once: a run that is stopped, or a model that is not promoted, must not swallow it."""
-    night.on_event(SourceRead(notes=tuple(notes)))
+    night.tell(SourceRead(notes=tuple(notes)))
     for warning in warnings:
-        night.on_event(Warned(message=warning))
+        night.tell(Warned(message=warning))
+
+
+def _train(
+    night: _Night, dataset: Dataset, experiment: Experiment, steps: list[RunStep]
+) -> tuple[StartChosen, Checkpoint]:
+    """Train the stages, from the current model where that may be; return what was told of the start, and the last."""
+    folder = dataset.folder / night.model_name
+    begin = FreshStart() if night.options.cold else warm_start(dataset, folder, experiment)
+    start = _told(begin)
+    night.tell(start)
+    warm = begin if isinstance(begin, WarmStart) else None
+    stages = train_stages(
+        dataset, warm.experiment if warm else experiment, start=warm.checkpoint if warm else None, work=night.work
+    )
+    steps += [_stage_step(stage.stage, stage.skipped, stage.seconds, stage.metadata.metrics) for stage in stages]
+    return start, open_checkpoint(folder / f"{experiment.planned[-1]}{CHECKPOINT_SUFFIX}", dataset)
 
 
 def _stage_step(name: str, skipped: bool, seconds: float, metrics: dict[str, Any]) -> RunStep:
@@ -290,12 +299,10 @@ def _stage_step(name: str, skipped: bool, seconds: float, metrics: dict[str, Any
     return RunStep(name=name, status="up to date" if skipped else "done", seconds=seconds, detail=detail)
 
 
-def _evaluate(
-    dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions, on_event: OnEvent
-) -> tuple[Evaluation, RunStep]:
-    """Evaluate unless the stored report is of the very same checkpoint, data, options and code."""
-    stored = stored_evaluation(dataset, checkpoint, options)
-    evaluation = stored or evaluate_opened(dataset, checkpoint, options, on_event)
+def _evaluate(night: _Night, dataset: Dataset, checkpoint: Checkpoint | None) -> tuple[Evaluation, RunStep]:
+    """Evaluate unless the stored evaluation is of the very same checkpoint, data, options and code."""
+    stored = stored_evaluation(dataset, checkpoint, night.options.evaluation)
+    evaluation = stored or evaluate_opened(dataset, checkpoint, night.options.evaluation, night.tell)
     detail = f"ndcg@10 {evaluation.metrics['ndcg@10']:.4f}, hr@10 {evaluation.metrics['hr@10']:.4f}"
     return evaluation, RunStep(
         name="evaluate",
@@ -324,19 +331,13 @@ def _told(start: WarmStart | FreshStart) -> StartChosen:
 
 
 def _promote(
-    dataset: Dataset,
-    folder: Path,
-    checkpoint: Checkpoint,
-    *,
-    training: TrainingConfig,
-    options: PromotionOptions,
-    device: str,
-    again: bool,
+    night: _Night, dataset: Dataset, checkpoint: Checkpoint, training: TrainingConfig
 ) -> tuple[Promotion, RunStep]:
     started = time.perf_counter()
     promoted = promote_if_good(
-        dataset, folder, checkpoint, training=training, options=options, device=device, again=again
-    )
+        dataset, checkpoint, training=training, options=night.options.promotion, device=night.work.options.device,
+        again=night.work.options.force,
+    )  # fmt: skip
     against = "".join(f"; {comparison}" for comparison in promoted.comparisons)
     return promoted, RunStep(
         name="promote",

@@ -12,23 +12,21 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.sweep_files import RESULTS_FILE, SWEEPS_FOLDER, RunDifference, SweepRecord, write_sweep
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import DivergedError, UsageError
-from adrec_cli.evaluating.options import EvaluationOptions
-from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.stage import RunOptions
+from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.loading.opening import Dataset, open_dataset
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.pictures.sweeps import sweep_picture
 from adrec_cli.ranking.protocols import held_out_cases
-from adrec_cli.runtime import StopRequest
 from adrec_cli.sweeping.ablations import find_ablations
 from adrec_cli.sweeping.command_line import sweep_command
-from adrec_cli.sweeping.design import Design, Run, base_values, planned
+from adrec_cli.sweeping.design import Run, base_values, plan
 from adrec_cli.sweeping.differences import differences_to_base
-from adrec_cli.sweeping.measuring import measured
+from adrec_cli.sweeping.measuring import measure
 from adrec_cli.sweeping.results import Outcome, Summary, results_table, summarized
 from adrec_cli.sweeping.shared_stages import train_shared_stages
+from adrec_cli.sweeping.sweep_options import SweepOptions
 from adrec_cli.wording import option
 
 PICTURE_FILE = "sweep.svg"
@@ -114,14 +112,9 @@ def sweep(
     *,
     model_name: str = DEFAULT_MODEL,
     workspace: Path,
-    design: Design,
+    options: SweepOptions,
     experiment: ExperimentOptions = ExperimentOptions(),
-    evaluation: EvaluationOptions = EvaluationOptions(part="valid"),
-    test: bool = False,
-    picture: bool = True,
-    options: RunOptions = RunOptions(),
-    stop: StopRequest | None = None,
-    on_event: OnEvent = ignore,
+    work: Work = UNATTENDED,
 ) -> Sweep:
     """Train and measure every run of a sweep; what was done before is not done again.
 
@@ -132,53 +125,39 @@ def sweep(
         dataset_name: preprocessed; None takes the only one in the workspace.
         model_name: registered.
         workspace: where datasets are.
-        design: what is tried.
+        options: what is tried, and how it is measured.
         experiment: presets, TOML and flags of the base.
-        evaluation: candidates, sampling and computing; its part is not asked.
-        test: measure on test as well.
-        picture: draw what was found, where matplotlib is installed.
-        options: device, threads, resuming.
-        stop: asked between steps.
-        on_event: told `SweepRunStarted`, `SweepRunDone`, and what training and ranking tell.
+        work: told `SweepRunStarted`, `SweepRunDone`, and what training and ranking tell.
 
     Raises:
         UsageError: an unknown or ambiguous option, or a value out of range; nothing was trained.
         LockedError: the same sweep is at work.
         AdrecError: as `run_stage`; a run that diverges is noted in the result instead.
     """
-    if test and evaluation.negatives_file:
-        raise UsageError(
-            "a file holds the negatives of one part",
-            hint=f"leave out {option('test')}, or draw: {option('negatives', '99')}",
-        )
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     named = dataset.manifest.dataset
     base = experiment.on_dataset(model_name, named)
-    runs = planned(
-        design, model_name=model_name, dataset_name=named, experiment=experiment, sampling=evaluation.sampling,
-        merging=evaluation.merging, ablations=find_ablations(model_name),
+    runs = plan(
+        options.design, model_name=model_name, dataset_name=named, experiment=experiment,
+        evaluation=options.evaluation, ablations=find_ablations(model_name),
     )  # fmt: skip
-    folder = dataset.folder / SWEEPS_FOLDER / design.folder_name(model_name)
+    folder = dataset.folder / SWEEPS_FOLDER / options.design.folder_name(model_name)
     record = SweepRecord(
         dataset=named,
         model=model_name,
         name=folder.name,
-        command=sweep_command(named, model_name, design, experiment, evaluation, test=test),
+        command=sweep_command(named, model_name, options, experiment),
         monitor=base.training.monitor,
         sequences_sha256=dataset.manifest.sequences_sha256,
         base=base.tables(),
-        base_values=base_values(design, base, evaluation.sampling, evaluation.merging),
+        base_values=base_values(options.design, base, options.evaluation),
         runs=[{"run": run.name, "key": run.key, "value": run.value, "seed": run.seed} for run in runs],
     )
-    work = _Sweeping(
-        dataset=dataset, base=base, folder=folder, record=record, evaluation=evaluation,
-        parts=("valid", "test") if test else ("valid",), options=options, stop=stop or StopRequest(),
-        on_event=on_event,
-    )  # fmt: skip
+    sweeping = _Sweeping(dataset=dataset, base=base, folder=folder, record=record, options=options, work=work)
     with exclusive(folder, f"sweep {named} {option('name', folder.name)}"):
-        work.through(runs)
-        drawn, without = _draw(dataset, folder) if work.outcomes and picture else (None, "")
-    return work.found(drawn, without)
+        sweeping.go_through(runs)
+        drawn, without = _draw(dataset, folder) if sweeping.outcomes and options.picture else (None, "")
+    return sweeping.summarize(drawn, without)
 
 
 def _draw(dataset: Dataset, folder: Path) -> tuple[Path | None, str]:
@@ -202,30 +181,29 @@ class _Sweeping:
     base: Experiment
     folder: Path
     record: SweepRecord
-    evaluation: EvaluationOptions
-    parts: tuple[str, ...]
-    options: RunOptions
-    stop: StopRequest
-    on_event: OnEvent
+    options: SweepOptions
+    work: Work
     done: set[Path] = dataclasses.field(default_factory=set)
     outcomes: list[Outcome] = dataclasses.field(default_factory=list)
     failed: list[FailedRun] = dataclasses.field(default_factory=list)
     differences: list[RunDifference] = dataclasses.field(default_factory=list)
 
-    def through(self, runs: Sequence[Run]) -> None:
+    def go_through(self, runs: Sequence[Run]) -> None:
         """Go through the runs; the table of results grows with each. At the end they are tested against the base."""
         seeds = len({run.seed for run in runs})
         self._write()
         for number, run in enumerate(runs, start=1):
-            self.on_event(SweepRunStarted(run=run.name, seed=run.seed, seeds=seeds, number=number, total=len(runs)))
-            told = self._through_one(run)
+            self.work.on_event(
+                SweepRunStarted(run=run.name, seed=run.seed, seeds=seeds, number=number, total=len(runs))
+            )
+            told = self._go_through_one(run)
             self._write()
-            self.on_event(told)
-        users = {part: held_out_cases(self.dataset.sequences, part).users for part in self.parts}
+            self.work.on_event(told)
+        users = {part: held_out_cases(self.dataset.sequences, part).users for part in self.options.parts}
         self.differences.extend(differences_to_base(self.outcomes, users, self.record.monitor))
         self._write()
 
-    def found(self, picture: Path | None, without_picture: str) -> Sweep:
+    def summarize(self, picture: Path | None, without_picture: str) -> Sweep:
         """Return what was found."""
         return Sweep(
             dataset=self.record.dataset,
@@ -242,7 +220,7 @@ class _Sweeping:
             without_picture=without_picture,
         )
 
-    def _through_one(self, run: Run) -> SweepRunDone:
+    def _go_through_one(self, run: Run) -> SweepRunDone:
         monitor = self.record.monitor
         try:
             outcome = self._outcome(run)
@@ -265,15 +243,14 @@ class _Sweeping:
 
     def _outcome(self, run: Run) -> Outcome:
         stages = train_shared_stages(
-            self.dataset, run.experiment, self.base, self.folder, options=self.options, stop=self.stop,
-            on_event=self.on_event, done=self.done,
-        )  # fmt: skip
+            self.dataset, run.experiment, self.base, self.folder, work=self.work, done=self.done
+        )
         evaluations = [
-            dataclasses.replace(self.evaluation, part=part, sampling=run.sampling, merging=run.merging)
-            for part in self.parts
+            dataclasses.replace(self.options.evaluation, part=part, sampling=run.sampling, merging=run.merging)
+            for part in self.options.parts
         ]
         return Outcome(
             run=run,
             stages=stages,
-            measured=[measured(self.dataset, stages[-1].checkpoint, each, self.on_event) for each in evaluations],
+            measured=[measure(self.dataset, stages[-1].checkpoint, each, self.work.on_event) for each in evaluations],
         )

@@ -8,9 +8,9 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.chain import train_stages
-from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.experiments.options import ExperimentOptions, inherited_options
-from adrec_cli.experiments.stage import RunOptions, StageResult, require_model, require_stage, run_stage
+from adrec_cli.experiments.stage import StageResult, require_model, require_stage, run_stage
+from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.loading.opening import (
     as_it_is_now,
     dataset_folder_of,
@@ -18,7 +18,6 @@ from adrec_cli.loading.opening import (
     open_dataset,
 )
 from adrec_cli.models.registry import DEFAULT_MODEL
-from adrec_cli.runtime import StopRequest
 from adrec_cli.wording import command
 
 
@@ -28,9 +27,7 @@ def train_first_stage(
     model_name: str = DEFAULT_MODEL,
     workspace: Path,
     experiment: ExperimentOptions = ExperimentOptions(),
-    options: RunOptions = RunOptions(),
-    stop: StopRequest | None = None,
-    on_event: OnEvent = ignore,
+    work: Work = UNATTENDED,
 ) -> StageResult:
     """Train the first stage of a model: `adrec pretrain grocery`.
 
@@ -39,9 +36,7 @@ def train_first_stage(
         model_name: registered.
         workspace: where datasets are.
         experiment: presets, TOML and flags.
-        options: device, threads, resuming.
-        stop: asked between steps.
-        on_event: told what happens.
+        work: device, threads, resuming; told what happens.
 
     Raises:
         AdrecError: as `run_stage` and `open_dataset`.
@@ -55,9 +50,7 @@ def train_first_stage(
         )
     with exclusive(dataset.folder / model_name, f"{first} {dataset.manifest.dataset}"):
         dataset = as_it_is_now(dataset)
-        return run_stage(
-            dataset, composed, first, parent=None, options=options, stop=stop or StopRequest(), on_event=on_event
-        )
+        return run_stage(dataset, composed, first, parent=None, work=work)
 
 
 def train_next_stage(
@@ -68,9 +61,7 @@ def train_next_stage(
     workspace: Path,
     dataset_name: str | None = None,
     experiment: ExperimentOptions = ExperimentOptions(),
-    options: RunOptions = RunOptions(),
-    stop: StopRequest | None = None,
-    on_event: OnEvent = ignore,
+    work: Work = UNATTENDED,
 ) -> StageResult:
     """Train a later stage from the checkpoint of the one before: `adrec align --from pretrain.safetensors`.
 
@@ -79,7 +70,7 @@ def train_next_stage(
     Args:
         stage_name: to train.
         parent: path or bare name of the checkpoint to start from.
-        model_name, workspace, dataset_name, experiment, options, stop, on_event: as `train_first_stage`.
+        model_name, workspace, dataset_name, experiment, work: as `train_first_stage`.
 
     Raises:
         ArtifactError: the parent is missing, damaged, or of another stage, model or dataset.
@@ -95,10 +86,7 @@ def train_next_stage(
     with exclusive(dataset.folder / model_name, f"{stage_name} {dataset.manifest.dataset}"):
         dataset = as_it_is_now(dataset)
         checkpoint = open_checkpoint(path, dataset)
-        return run_stage(
-            dataset, composed, stage_name, parent=checkpoint, options=options, stop=stop or StopRequest(),
-            on_event=on_event,
-        )  # fmt: skip
+        return run_stage(dataset, composed, stage_name, parent=checkpoint, work=work)
 
 
 def train(
@@ -107,9 +95,7 @@ def train(
     model_name: str = DEFAULT_MODEL,
     workspace: Path,
     experiment: ExperimentOptions = ExperimentOptions(),
-    options: RunOptions = RunOptions(),
-    stop: StopRequest | None = None,
-    on_event: OnEvent = ignore,
+    work: Work = UNATTENDED,
 ) -> list[StageResult]:
     """Train all stages of a model in a row, each skipped when it is up to date: `adrec train grocery`.
 
@@ -119,4 +105,4 @@ def train(
     composed = experiment.on_dataset(model_name, dataset.manifest.dataset)
     with exclusive(dataset.folder / model_name, f"train {dataset.manifest.dataset}"):
         dataset = as_it_is_now(dataset)
-        return train_stages(dataset, composed, options=options, stop=stop or StopRequest(), on_event=on_event)
+        return train_stages(dataset, composed, work=work)

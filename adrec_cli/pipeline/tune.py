@@ -19,14 +19,12 @@ from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.config import merged
 from adrec_cli.errors import UsageError
-from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.experiments.validation import monitored_protocol
+from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.loading.opening import Dataset, open_dataset
 from adrec_cli.models.registry import DEFAULT_MODEL
-from adrec_cli.runtime import StopRequest
 from adrec_cli.schema import FORMAT_VERSION
 from adrec_cli.sweeping.command_line import tune_command
 from adrec_cli.sweeping.design import folder_name
@@ -110,9 +108,7 @@ def tune(
     workspace: Path,
     tuning: TuneOptions,
     experiment: ExperimentOptions = ExperimentOptions(),
-    options: RunOptions = RunOptions(),
-    stop: StopRequest | None = None,
-    on_event: OnEvent = ignore,
+    work: Work = UNATTENDED,
 ) -> Search:
     """Try options on validation, each trial guided by those before it; what was tried before counts.
 
@@ -125,9 +121,7 @@ def tune(
         workspace: where datasets are.
         tuning: what is searched and for how long.
         experiment: presets, TOML and flags of what is not searched.
-        options: device and threads.
-        stop: asked between steps.
-        on_event: told `TrialStarted`, `TrialDone`, and what training tells.
+        work: told `TrialStarted`, `TrialDone`, and what training tells.
 
     Raises:
         UsageError: an unknown or ambiguous option, an end of a range that is impossible, or Optuna is missing.
@@ -138,21 +132,19 @@ def tune(
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     named = dataset.manifest.dataset
     base = experiment.on_dataset(model_name, named)
-    work = _Searching(
+    searching = _Searching(
         dataset=dataset,
         experiment=experiment,
         base=base,
         space=search_space(tuning.search, base),
         tuning=tuning,
         folder=dataset.folder / SWEEPS_FOLDER / _folder_name(tuning, model_name),
-        options=options,
-        stop=stop or StopRequest(),
-        on_event=on_event,
+        work=work,
     )
-    work.check_ends()
+    searching.check_ends()
     command = tune_command(named, model_name, tuning, experiment)
-    with exclusive(work.folder, f"tune {named} {option('name', work.folder.name)}"):
-        return work.through(command)
+    with exclusive(searching.folder, f"tune {named} {option('name', searching.folder.name)}"):
+        return searching.go_through(command)
 
 
 def _folder_name(tuning: TuneOptions, model_name: str) -> str:
@@ -169,9 +161,7 @@ class _Searching:
     space: SearchSpace
     tuning: TuneOptions
     folder: Path
-    options: RunOptions
-    stop: StopRequest
-    on_event: OnEvent
+    work: Work
 
     def check_ends(self) -> None:
         """Refuse a search of which an end or a choice is impossible whatever the others are."""
@@ -198,15 +188,14 @@ class _Searching:
         if refused is not None:
             raise refused
 
-    def through(self, command: str) -> Search:
+    def go_through(self, command: str) -> Search:
         """Go through the trials that are left."""
         path = self.folder / f"trials-{self._key()[:12]}.jsonl"
         trials = [] if self.tuning.fresh else read_trials(path)
         self._describe(command, path)
         training = TrialTraining(
-            dataset=self.dataset, base=self.base, folder=self.folder, space=self.space, options=self.options,
-            stop=self.stop, on_event=self.on_event,
-        )  # fmt: skip
+            dataset=self.dataset, base=self.base, folder=self.folder, space=self.space, work=self.work
+        )
         started, timed_out = time.monotonic(), False
         while len(trials) < self.tuning.trials and not timed_out:
             trials.append(self._tried(training, trials))
@@ -234,7 +223,7 @@ class _Searching:
         proposal = propose(
             self.space, trials, seed=self.tuning.seed, pruner=self.tuning.pruner, max_epochs=training.max_epochs
         )
-        self.on_event(TrialStarted(number=number, trials=self.tuning.trials, chosen=proposal.chosen))
+        self.work.on_event(TrialStarted(number=number, trials=self.tuning.trials, chosen=proposal.chosen))
         try:
             experiment = self._composed(proposal.chosen)
         except UsageError as error:
@@ -270,7 +259,7 @@ class _Searching:
         )
 
     def _tell(self, trial: Trial, best: Trial | None) -> None:
-        self.on_event(
+        self.work.on_event(
             TrialDone(
                 trial=trial,
                 metric=self.base.training.monitor,

@@ -71,7 +71,6 @@ class Promotion:
 
 def promote_if_good(
     dataset: Dataset,
-    folder: Path,
     checkpoint: Checkpoint,
     *,
     training: TrainingConfig,
@@ -83,7 +82,6 @@ def promote_if_good(
 
     Args:
         dataset: of the checkpoint.
-        folder: of the model.
         checkpoint: the new model.
         training: how it was monitored.
         options: the rule and how much is kept.
@@ -93,6 +91,7 @@ def promote_if_good(
     Raises:
         NotPromotedError: the current model stays.
     """
+    folder = _model_folder(dataset, checkpoint)
     current = read_current(folder)
     if current is not None and current.sha256 == checkpoint.sha256 and _is_whole(folder, current, dataset):
         return Promotion(done=False, checkpoint=current.checkpoint)
@@ -101,7 +100,7 @@ def promote_if_good(
     metrics = checkpoint.metadata.metrics
     monitor = metrics["monitor"]
     rules = options.rules or (PromotionRule(metric=monitor, offset=-options.tolerance),)
-    judged = _judge(dataset, folder, current, checkpoint, rules, training, device)
+    judged = _judge(dataset, checkpoint, current, rules, training, device)
     if judged:
         broken = [(rule, one) for rule, one in judged if not rule.allows(one.candidate, one.current)]
         _report(dataset, checkpoint, judged, promoted=not broken)
@@ -149,9 +148,8 @@ def _not_good_enough(folder: Path, rule: PromotionRule, comparison: Comparison, 
 
 def _judge(
     dataset: Dataset,
-    folder: Path,
-    current: Current | None,
     checkpoint: Checkpoint,
+    current: Current | None,
     rules: tuple[PromotionRule, ...],
     training: TrainingConfig,
     device: str,
@@ -161,7 +159,7 @@ def _judge(
     for rule in rules:
         other = None
         if rule.against == CURRENT:
-            other = None if current is None else _open_current(dataset, folder, current)
+            other = None if current is None else _open_current(dataset, checkpoint, current)
             if other is None:
                 continue
         comparison = hold_against(
@@ -172,13 +170,18 @@ def _judge(
     return found
 
 
-def _open_current(dataset: Dataset, folder: Path, current: Current) -> tuple[Checkpoint, pl.DataFrame] | None:
+def _model_folder(dataset: Dataset, checkpoint: Checkpoint) -> Path:
+    return dataset.folder / checkpoint.metadata.model
+
+
+def _open_current(dataset: Dataset, checkpoint: Checkpoint, current: Current) -> tuple[Checkpoint, pl.DataFrame] | None:
     """Open the current model; None where it is gone or cannot be used, so that nothing can be compared.
 
     A copy that was exchanged for another whole model cannot either: nobody is recommended to by it.
     """
     try:
-        return open_with_items(folder / current.checkpoint, dataset, sha256=current.sha256)
+        path = _model_folder(dataset, checkpoint) / current.checkpoint
+        return open_with_items(path, dataset, sha256=current.sha256)
     except ArtifactError:
         return None
 

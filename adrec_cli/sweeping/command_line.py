@@ -6,29 +6,21 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.ranking.merging import SINGLE
-from adrec_cli.sweeping.design import Design
 from adrec_cli.sweeping.option_keys import as_settings, shown
+from adrec_cli.sweeping.sweep_options import SweepOptions
 from adrec_cli.sweeping.tune_options import TuneOptions
 from adrec_cli.wording import command
 
 _USUAL_SAMPLING = {**asdict(Sampling()), **asdict(SINGLE)}
 
 
-def sweep_command(
-    dataset: str,
-    model_name: str,
-    design: Design,
-    experiment: ExperimentOptions,
-    evaluation: EvaluationOptions,
-    *,
-    test: bool,
-) -> str:
+def sweep_command(dataset: str, model_name: str, options: SweepOptions, experiment: ExperimentOptions) -> str:
     """Return the command line that runs the same sweep, for people who want to see the same figures."""
+    design, evaluation = options.design, options.evaluation
     return command(
         "sweep",
         dataset,
@@ -42,7 +34,7 @@ def sweep_command(
         **_trained_with(experiment),
         negatives=evaluation.negatives_file or evaluation.negatives or None,
         mask_seen=evaluation.mask_seen or None,
-        test=test or None,
+        test=options.test or None,
         **find_unusual_sampling(asdict(evaluation.sampling) | asdict(evaluation.merging)),
     )
 

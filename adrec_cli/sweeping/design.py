@@ -7,16 +7,17 @@ import hashlib
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from adrec_cli.config import build, merged, option_names
 from adrec_cli.errors import UsageError
+from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import DEFAULT_MODEL
-from adrec_cli.ranking.merging import SINGLE, Merging
+from adrec_cli.ranking.merging import Merging
 from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolve_option, shown, value_at
 from adrec_cli.wording import option
 
@@ -157,14 +158,13 @@ def parse_varied(text: str) -> Varied:
     return Varied(key=key, values=tuple(unique))
 
 
-def planned(
+def plan(
     design: Design,
     *,
     model_name: str,
     dataset_name: str,
     experiment: ExperimentOptions,
-    sampling: Sampling,
-    merging: Merging = SINGLE,
+    evaluation: EvaluationOptions,
     ablations: Mapping[str, Mapping[str, Any]],
 ) -> list[Run]:
     """Return the runs of a sweep, all composed and so checked before the first one begins; all of a seed together.
@@ -172,7 +172,7 @@ def planned(
     Args:
         design: what is tried.
         model_name, dataset_name, experiment: of the base.
-        sampling, merging: of ranking, in the base.
+        evaluation: of the base.
         ablations: tables by name, for this model.
 
     Raises:
@@ -202,16 +202,16 @@ def planned(
                     value=change.value,
                     seed=composed.training.seed,
                     experiment=composed,
-                    sampling=_replaced(sampling, of_sampling),
-                    merging=_replaced(merging, of_sampling),
+                    sampling=_replaced(evaluation.sampling, of_sampling),
+                    merging=_replaced(evaluation.merging, of_sampling),
                 )
             )
     return runs
 
 
-def base_values(design: Design, base: Experiment, sampling: Sampling, merging: Merging) -> dict[str, str]:
+def base_values(design: Design, base: Experiment, evaluation: EvaluationOptions) -> dict[str, str]:
     """Return what the base has for each varied key, as one types it; several values where stages differ."""
-    ranking = {**asdict(sampling), **asdict(merging)}
+    ranking = evaluation.sampled
     found = {}
     for varied in design.vary:
         paths = resolve_option(varied.key, base)

@@ -52,7 +52,7 @@ class Measured:
     seconds: float
 
 
-def measured(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions, on_event: OnEvent) -> Measured:
+def measure(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions, on_event: OnEvent) -> Measured:
     """Return how good a checkpoint is, from the file beside it if it was measured so before.
 
     Args:
@@ -69,7 +69,7 @@ def measured(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOption
     before = _read(path, key)
     if before is not None:
         return before
-    result = _measure(dataset, checkpoint, options, on_event)
+    result = _rank(dataset, checkpoint, options, on_event)
     told = {"key": key, **asdict(result)}
     told[_CHECKSUM] = content_sha256(told)
     write_bytes(path, (json.dumps(told) + "\n").encode())
@@ -113,7 +113,7 @@ def read_measured(path: Path) -> dict[str, Any]:
     return content
 
 
-def _measure(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions, on_event: OnEvent) -> Measured:
+def _rank(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions, on_event: OnEvent) -> Measured:
     set_threads(options.threads)
     asked = held_out(dataset, options, ignore)
     ranks, seconds = asked.rank(checkpoint_scorer(checkpoint, options, resolve_device(options.device)), on_event)

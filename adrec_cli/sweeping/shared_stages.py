@@ -9,13 +9,12 @@ from adrec_cli.artifacts.provenance import key_of
 from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
 from adrec_cli.artifacts.training_log import stage_costs
 from adrec_cli.experiments.adoption import adopt_stage
-from adrec_cli.experiments.events import OnEvent
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.experiments.keys import run_key
-from adrec_cli.experiments.stage import RunOptions, run_stage
+from adrec_cli.experiments.keys import stage_key
+from adrec_cli.experiments.stage import run_stage
+from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
 from adrec_cli.models.registry import find_model
-from adrec_cli.runtime import StopRequest
 
 STAGES_FOLDER = "stages"
 
@@ -74,9 +73,7 @@ def train_shared_stages(
     base: Experiment,
     sweep: Path,
     *,
-    options: RunOptions,
-    stop: StopRequest,
-    on_event: OnEvent,
+    work: Work,
     done: set[Path],
 ) -> list[TrainedStage]:
     """Train the stages of a run; one that this sweep, another sweep or the model's folder has is taken as it is.
@@ -86,9 +83,7 @@ def train_shared_stages(
         experiment: of the run.
         base: of the sweep.
         sweep: its folder, whose lock the caller holds.
-        options: device, threads, resuming; `force` trains each stage once all the same.
-        stop: asked between steps.
-        on_event: told `StageShared`, and what `run_stage` tells.
+        work: told `StageShared`, and what `run_stage` tells; its `force` trains each stage once all the same.
         done: folders of the stages this command has made sure of; added to.
 
     Raises:
@@ -99,19 +94,17 @@ def train_shared_stages(
     for name in experiment.planned:
         folder = stage_folder(sweep, experiment, base, name)
         own = pinned(experiment, base, name)
-        force = options.force and folder not in done
+        force = work.options.force and folder not in done
         if not force:
             swept = sorted(dataset.folder.glob(f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/{folder.name}"))
             adopt_stage(
-                folder, [dataset.folder / experiment.model_name, *swept], name, run_key(dataset, own, name, parent)
+                folder, [dataset.folder / experiment.model_name, *swept], name, stage_key(dataset, own, name, parent)
             )
-        result = run_stage(
-            dataset, own, name, parent=parent, options=dataclasses.replace(options, force=force), stop=stop,
-            on_event=on_event, folder=folder,
-        )  # fmt: skip
+        forced = dataclasses.replace(work, options=dataclasses.replace(work.options, force=force))
+        result = run_stage(dataset, own, name, parent=parent, work=forced, folder=folder)
         done.add(folder)
         if result.skipped:
-            on_event(StageShared(stage=name, path=result.path))
+            work.on_event(StageShared(stage=name, path=result.path))
         parent = open_checkpoint(result.path, dataset)
         costs = stage_costs(result.path, result.metadata)
         trained.append(

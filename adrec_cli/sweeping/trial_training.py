@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adrec_cli.errors import DivergedError
-from adrec_cli.experiments.events import OnEvent
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.experiments.stage import RunOptions, StageStarted
+from adrec_cli.experiments.stage import StageStarted
+from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Dataset
-from adrec_cli.runtime import StopRequest
 from adrec_cli.sweeping.optuna_study import Proposal
 from adrec_cli.sweeping.search_space import SearchSpace
 from adrec_cli.sweeping.shared_stages import StageShared, stage_folder, train_shared_stages
@@ -32,16 +31,14 @@ class TrialTraining:
     Attributes:
         dataset, base, folder: of the search; the caller holds the folder's lock.
         space: what is searched.
-        options, stop, on_event: as `run_stage`.
+        work: as `run_stage`.
     """
 
     dataset: Dataset
     base: Experiment
     folder: Path
     space: SearchSpace
-    options: RunOptions
-    stop: StopRequest
-    on_event: OnEvent
+    work: Work
 
     def run(self, number: int, proposal: Proposal, experiment: Experiment) -> Trial:
         """Train a trial to its end, or until it is hopeless or diverges.
@@ -53,9 +50,8 @@ class TrialTraining:
         state, error, value, sha256, seconds = DONE, "", None, "", 0.0
         try:
             stages = train_shared_stages(
-                self.dataset, experiment, self.base, self.folder, options=self.options, stop=self.stop,
-                on_event=watch, done=set(),
-            )  # fmt: skip
+                self.dataset, experiment, self.base, self.folder, work=replace(self.work, on_event=watch), done=set()
+            )
         except _GivenUp:
             state, value = PRUNED, max(proposal.epochs.values())
         except DivergedError as diverged:
@@ -110,7 +106,7 @@ class _Watch:
         self.seconds = 0.0
 
     def __call__(self, event: object) -> None:
-        self.training.on_event(event)
+        self.training.work.on_event(event)
         # Epochs that were done before count as if they were done now, so that a search which was stopped, or whose
         # stages are shared, goes the same way.
         if isinstance(event, StageStarted) and event.resumed_epoch:

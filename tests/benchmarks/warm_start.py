@@ -18,9 +18,9 @@ from pathlib import Path
 import polars as pl
 
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.stage import RunOptions
+from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.pipeline.preprocess import PreprocessOptions
-from adrec_cli.pipeline.run import RunSummary, run
+from adrec_cli.pipeline.run import RunOptions, RunSummary, run
 from adrec_cli.promotion.promote import PromotionOptions
 
 STAGES = ("pretrain", "align", "finetune")
@@ -50,9 +50,16 @@ def night(source: Path, workspace: Path, seed: int, *, update: bool, cold: bool 
     overrides = {**SMALL, "training": {"seed": seed}}
     started = time.process_time()
     summary = run(
-        str(source), workspace=workspace, preprocessing=preprocessing, cold=cold, options=RunOptions(threads=1),
-        experiment=ExperimentOptions(overrides=overrides), promotion=PromotionOptions(tolerance=1.0),
-    )  # fmt: skip
+        str(source),
+        workspace=workspace,
+        options=RunOptions(
+            preprocessing=preprocessing,
+            cold=cold,
+            experiment=ExperimentOptions(overrides=overrides),
+            promotion=PromotionOptions(tolerance=1.0),
+        ),
+        work=Work(options=ComputeOptions(threads=1)),
+    )
     return summary, time.process_time() - started
 
 

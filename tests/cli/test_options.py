@@ -53,7 +53,7 @@ def test_a_flag_lies_over_set() -> None:
 
 @pytest.mark.parametrize(("flag", "resume"), [(None, "auto"), (True, "require"), (False, "never")])
 def test_resuming(flag: bool | None, resume: str) -> None:
-    assert Training(resume=flag).run_options(Computing(), force=False).resume == resume
+    assert Training(resume=flag).compute_options(Computing(), force=False).resume == resume
 
 
 @pytest.mark.parametrize(

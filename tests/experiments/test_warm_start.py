@@ -15,7 +15,7 @@ from adrec_cli.experiments.warm_start import FreshStart, WarmStart, warm_start
 from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
-from adrec_cli.pipeline.run import run
+from adrec_cli.pipeline.run import RunOptions, run
 from tests.conftest import write_interactions
 
 MODELS = ("sasrec", "gru4rec")
@@ -43,9 +43,11 @@ def nights(tmp_path_factory) -> dict[str, Path]:
         write_interactions(folder / "shop.csv")
         for name in MODELS:
             run(
-                str(folder / "shop.csv"), workspace=folder / "workspace", preprocessing=options,
-                experiment=ExperimentOptions(overrides=SHORT), model_name=name,
-            )  # fmt: skip
+                str(folder / "shop.csv"),
+                workspace=folder / "workspace",
+                model_name=name,
+                options=RunOptions(preprocessing=options, experiment=ExperimentOptions(overrides=SHORT)),
+            )
         made[split] = folder
     return made
 

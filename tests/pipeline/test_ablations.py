@@ -12,10 +12,12 @@ from adrec_cli.config import merged
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.work import Work
 from adrec_cli.pipeline.sweep import sweep
 from adrec_cli.pipeline.train import train, train_first_stage, train_next_stage
 from adrec_cli.sweeping.ablations import find_ablations
 from adrec_cli.sweeping.design import Design
+from adrec_cli.sweeping.sweep_options import SweepOptions
 from tests.conftest import TINY
 
 ABLATIONS = find_ablations("adrec")
@@ -24,7 +26,7 @@ SKIP = {"stages": {"pretrain": {"skip": True}, "align": {"skip": True}, "finetun
 
 def trained(workspace, tables, **options):
     experiment = ExperimentOptions(overrides=merged(TINY, tables))
-    return train("tiny", workspace=workspace, experiment=experiment, **options)
+    return train("tiny", workspace=workspace, experiment=experiment, work=Work(**options))
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
@@ -37,7 +39,7 @@ def test_every_ablation_lies_over_any_experiment(name):
 
 def test_an_unknown_ablation_is_refused_with_the_known_ones(workspace):
     with pytest.raises(UsageError, match="unknown ablation 'pretraining'") as refused:
-        sweep("tiny", workspace=workspace, design=Design(ablate=("pretraining",)))
+        sweep("tiny", workspace=workspace, options=SweepOptions(design=Design(ablate=("pretraining",))))
     assert "three-stage" in refused.value.hint
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.work import Work
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preview
-from adrec_cli.pipeline.run import SourceRead
+from adrec_cli.pipeline.run import RunOptions, SourceRead
 from adrec_cli.pipeline.run import run as run_all
 from tests.conftest import TINY, write_interactions
 from tests.data.table_files import run, write_csv
@@ -59,9 +60,14 @@ def test_run_says_it_before_it_trains(tmp_path: Path) -> None:
     write_interactions(tmp_path / "log.csv", users=20)
     events: list[object] = []
     done = run_all(
-        str(tmp_path / "log.csv"), workspace=tmp_path / "ws", model_name="sasrec", on_event=events.append,
-        experiment=ExperimentOptions(overrides={"training": TINY["training"], "stages": {"train": {"epochs": 1}}}),
-    )  # fmt: skip
+        str(tmp_path / "log.csv"),
+        workspace=tmp_path / "ws",
+        model_name="sasrec",
+        options=RunOptions(
+            experiment=ExperimentOptions(overrides={"training": TINY["training"], "stages": {"train": {"epochs": 1}}})
+        ),
+        work=Work(on_event=events.append),
+    )
     (read,) = [event for event in events if isinstance(event, SourceRead)]
     assert list(read.notes) == done.notes
     assert done.notes[0].startswith("read as commas between columns, a header; user = user_id")

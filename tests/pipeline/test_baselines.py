@@ -10,12 +10,13 @@ from adrec_cli.config import merged
 from adrec_cli.errors import InterruptedRun, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.work import Work
 from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import trained_names
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.recommend import recommend
-from adrec_cli.pipeline.run import run
+from adrec_cli.pipeline.run import RunOptions, run
 from adrec_cli.pipeline.train import train
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.runtime import StopRequest
@@ -101,7 +102,9 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(workspace, name):
             stop.signal_number = 2
 
     with pytest.raises(InterruptedRun):
-        train("tiny", model_name=name, workspace=workspace, experiment=sampled, stop=stop, on_event=interrupt)
+        train(
+            "tiny", model_name=name, workspace=workspace, experiment=sampled, work=Work(stop=stop, on_event=interrupt)
+        )
     assert not whole.exists()
     train("tiny", model_name=name, workspace=workspace, experiment=sampled)
     assert whole.read_bytes() == expected
@@ -110,7 +113,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(workspace, name):
 def test_a_single_stage_model_runs_recommends_and_is_up_to_date_afterwards(tmp_path):
     write_interactions(tmp_path / "shop.csv")
     short = options("sasrec", epochs=2)
-    arguments = {"model_name": "sasrec", "workspace": tmp_path / "workspace", "experiment": short}
+    arguments = {"model_name": "sasrec", "workspace": tmp_path / "workspace", "options": RunOptions(experiment=short)}
     first = run(str(tmp_path / "shop.csv"), **arguments)
     assert [step.name for step in first.steps] == ["preprocess", "train", "evaluate", "promote"]
     assert {step.status for step in run(str(tmp_path / "shop.csv"), **arguments).steps} == {"up to date"}

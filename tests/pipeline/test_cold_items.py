@@ -14,7 +14,7 @@ from adrec_cli.artifacts.report import ranks_path
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.stage import RunOptions
+from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.encode import EncodeOptions, encode
 from adrec_cli.pipeline.evaluate import evaluate
@@ -46,8 +46,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model = {"content": content, "hidden_size": 16, "heads": 2, "max_length": 8}
         stage = {"epochs": 8, "learning_rate": 5e-3}
         tables = {"model": model, "training": {"batch_size": 64}, "stages": {"train": stage}}
-        result = train("shop", model_name="sasrec", workspace=folder / "ws",
-                       experiment=ExperimentOptions(overrides=tables), options=RunOptions(threads=1))  # fmt: skip
+        experiment, work = ExperimentOptions(overrides=tables), Work(options=ComputeOptions(threads=1))
+        result = train("shop", model_name="sasrec", workspace=folder / "ws", experiment=experiment, work=work)
         result[-1].path.rename(result[-1].path.with_name(f"{content}.safetensors"))
     return folder / "ws"
 

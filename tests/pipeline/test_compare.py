@@ -23,6 +23,7 @@ from adrec_cli.errors import ArtifactError, InterruptedRun, LockedError, UsageEr
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import StageStarted
+from adrec_cli.experiments.work import Work
 from adrec_cli.pipeline.clean import removable
 from adrec_cli.pipeline.compare import CompareOptions, EvaluationStarted, compare
 from adrec_cli.pipeline.evaluate import evaluate
@@ -66,7 +67,7 @@ def compared(workspace: Path, *models: str, **more):
     events = []
     chosen = CompareOptions(models=models, **{key: more.pop(key) for key in ("metrics", "against", "evaluate", "seeds")
                                               if key in more})  # fmt: skip
-    found = compare("tiny", workspace=workspace, options=chosen, on_event=events.append, **more)
+    found = compare("tiny", workspace=workspace, options=chosen, work=Work(on_event=events.append), **more)
     return found, [event.model for event in events if isinstance(event, EvaluationStarted)], events
 
 
@@ -258,12 +259,12 @@ def test_an_interrupted_comparison_goes_on(own):
 
     chosen = CompareOptions(models=("sasrec",), seeds=2)
     with pytest.raises(InterruptedRun):
-        compare("tiny", workspace=own, options=chosen, stop=stop, on_event=interrupt)
+        compare("tiny", workspace=own, options=chosen, work=Work(stop=stop, on_event=interrupt))
     assert (own / "tiny/sasrec/seed-8/train.state.safetensors").exists()
     assert "tiny/sasrec/seed-8/train.state.safetensors" in {verdict.path for verdict in verify(own).verdicts}
     assert removable(own) == [], "an unfinished training goes on"
     events = []
-    compare("tiny", workspace=own, options=chosen, on_event=events.append)
+    compare("tiny", workspace=own, options=chosen, work=Work(on_event=events.append))
     assert [event.resumed_epoch for event in events if isinstance(event, StageStarted)] == [2]
     assert "tiny/sasrec/seed-8/train.safetensors" in {verdict.path for verdict in verify(own).verdicts}
     assert verify(own).damaged == []

@@ -16,7 +16,7 @@ from adrec_cli.artifacts.checkpoint import load_checkpoint, read_metadata
 from adrec_cli.artifacts.item_vectors import read_item_vectors
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.stage import RunOptions
+from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.opening import open_checkpoint, open_dataset, restore_model
 from adrec_cli.pipeline.encode import EncodeOptions, encode
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
@@ -35,7 +35,7 @@ def trained(workspace: Path, content: str, *, model: str = "sasrec", **more: Any
     tables = {**tables, "model": {**tables["model"], "content": content, **more}}
     results = train(
         "shop", model_name=model, workspace=workspace, experiment=ExperimentOptions(overrides=tables),
-        options=RunOptions(threads=1),
+        work=Work(options=ComputeOptions(threads=1)),
     )  # fmt: skip
     return results[-1].path
 

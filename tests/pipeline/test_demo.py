@@ -8,7 +8,7 @@ import pytest
 
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.pipeline.recommend import recommend
-from adrec_cli.pipeline.run import run
+from adrec_cli.pipeline.run import RunOptions, run
 
 HASTY = {"pretrain": {"epochs": 5, "learning_rate": 0.003}, "align": {"epochs": 1}, "finetune": {"epochs": 1}}
 """The demo's own recipe with fewer and larger steps."""
@@ -20,7 +20,8 @@ def test_the_demo_beats_popularity_and_serves(tmp_path, monkeypatch, stages):
         raise AssertionError("the demo went to the network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    summary = run("demo", workspace=tmp_path, experiment=ExperimentOptions(overrides={"stages": stages}))
+    options = RunOptions(experiment=ExperimentOptions(overrides={"stages": stages}))
+    summary = run("demo", workspace=tmp_path, options=options)
     assert summary.warnings == []
     assert summary.evaluation.metrics["ndcg@10"] > 3 * summary.baseline.metrics["ndcg@10"]
     assert summary.evaluation.metrics["ndcg@10"] > 0.4

@@ -10,7 +10,7 @@ from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.recommend import recommend
-from adrec_cli.pipeline.run import run
+from adrec_cli.pipeline.run import RunOptions, run
 from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.recommending.options import RecommendOptions
 
@@ -37,7 +37,7 @@ def test_a_short_run_on_grocery(shared_data, tmp_path):
     stages = {name: {"epochs": 1, "learning_rate": rate} for name, rate in rates.items()}
     # The defaults: grocery's recipe is regularised for sixty epochs, and has learnt little after three.
     short = ExperimentOptions(preset="paper", overrides=merged(small, {"stages": stages}))
-    summary = run("grocery", workspace=tmp_path, raw=shared_data, experiment=short)
+    summary = run("grocery", workspace=tmp_path, options=RunOptions(raw=shared_data, experiment=short))
     assert summary.warnings == []
     assert (summary.evaluation.users, summary.evaluation.protocol) == (14_681, "loo/full/test")
     assert summary.evaluation.metrics["ndcg@10"] > 1.5 * summary.baseline.metrics["ndcg@10"]
@@ -53,7 +53,7 @@ def test_a_short_run_on_grocery(shared_data, tmp_path):
 
 @pytest.mark.slow
 def test_a_full_run_on_grocery_beats_the_report(shared_data, tmp_path):
-    run("grocery", workspace=tmp_path, raw=shared_data)
+    run("grocery", workspace=tmp_path, options=RunOptions(raw=shared_data))
     metrics = sampled(tmp_path, shared_data).metrics
     print(metrics)
     for name, value in (*REPORT_SASREC.items(), *REPORT_ADREC.items()):

@@ -23,13 +23,13 @@ from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, LockedError, NotPromotedError
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.stage import RunOptions
 from adrec_cli.experiments.warm_start import _difference
+from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.preprocess import PreprocessOptions
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.rollback import rollback
-from adrec_cli.pipeline.run import RunStepStarted, run
+from adrec_cli.pipeline.run import RunOptions, RunStepStarted, run
 from adrec_cli.promotion.promote import PromotionOptions
 from adrec_cli.promotion.rule import parse_promotion_rules
 from tests.conftest import TINY
@@ -75,10 +75,11 @@ class Shop:
         """Do what cron does."""
         anew = anew or not (self.workspace / "shop").exists()
         update = PreprocessOptions() if anew else PreprocessOptions(update=self.workspace / "shop")
-        return run(
-            str(self.folder / name), workspace=self.workspace, preprocessing=update,
-            experiment=ExperimentOptions(overrides=learning), **{"promotion": RULE, **more},
-        )  # fmt: skip
+        work = Work(**{name: more.pop(name) for name in ("options", "on_event") if name in more})
+        options = RunOptions(
+            preprocessing=update, experiment=ExperimentOptions(overrides=learning), **{"promotion": RULE, **more}
+        )
+        return run(str(self.folder / name), workspace=self.workspace, options=options, work=work)
 
     @property
     def model_folder(self) -> Path:
@@ -307,7 +308,7 @@ def test_force_promotes_what_was_withdrawn(shop):
     shop.night("tuesday.csv", promotion=ANY)
     second = shop.serves()
     rollback("shop", workspace=shop.workspace)
-    shop.night("tuesday.csv", promotion=ANY, options=RunOptions(force=True))
+    shop.night("tuesday.csv", promotion=ANY, options=ComputeOptions(force=True))
     assert shop.serves() == second, "the same start, data and seed give the same bytes"
 
 
@@ -326,13 +327,18 @@ def test_a_model_below_most_popular_is_warned_of_and_can_be_refused(tmp_path):
     rules = PromotionOptions(rules=parse_promotion_rules("ndcg@10 >= current - 0.9 and ndcg@10 > mostpop"))
     source = str(tmp_path / "shop.csv")
     with pytest.raises(NotPromotedError, match=r"MostPopular's .* the rule is ndcg@10 > mostpop; nothing is promoted"):
-        run(source, workspace=workspace, experiment=options, promotion=rules, on_event=told.append)
+        run(
+            source,
+            workspace=workspace,
+            options=RunOptions(experiment=options, promotion=rules),
+            work=Work(on_event=told.append),
+        )
     assert not (workspace / "shop/adrec/current.json").exists()
     assert any("below MostPopular" in getattr(event, "message", "") for event in told)
-    summary = run(source, workspace=workspace, experiment=options)
+    summary = run(source, workspace=workspace, options=RunOptions(experiment=options))
     assert any("below MostPopular" in warning for warning in summary.warnings)
     other = ExperimentOptions(overrides=merged(NOISE, {"training": {"seed": 5}}))
     with pytest.raises(NotPromotedError, match="the rule is ndcg@10 > mostpop"):
-        run(source, workspace=workspace, experiment=other, promotion=rules)
+        run(source, workspace=workspace, options=RunOptions(experiment=other, promotion=rules))
     report = json.loads((workspace / "shop/reports/adrec-promotion.json").read_text())
     assert [rule["against"] for rule in report["rules"]] == ["current", "mostpop"]

@@ -35,6 +35,7 @@ from adrec_cli.reporting.histogram import binned, histogram
 from adrec_cli.reporting.markup import Html, element, joined, table
 from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command
 from adrec_cli.sweeping.design import Design, parse_varied
+from adrec_cli.sweeping.sweep_options import SweepOptions
 from tests.conftest import TINY, write_interactions
 
 HOSTILE = (
@@ -68,7 +69,7 @@ def reported(tmp_path_factory):
         evaluate(path, workspace=workspace, dataset_name="tiny")
     evaluate("finetune", workspace=workspace, options=EvaluationOptions(negatives=9, sampling=Sampling(steps=2)))
     design = Design(vary=(parse_varied("sampling.steps=1,2"),))
-    sweep("tiny", workspace=workspace, design=design, experiment=EXPERIMENT, picture=False)
+    sweep("tiny", workspace=workspace, experiment=EXPERIMENT, options=SweepOptions(design=design, picture=False))
     return workspace
 
 

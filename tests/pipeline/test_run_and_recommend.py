@@ -13,11 +13,11 @@ from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, InputError, NotPromotedError, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.stage import RunOptions
+from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.models.base import Sampling
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.recommend import recommend
-from adrec_cli.pipeline.run import run
+from adrec_cli.pipeline.run import RunOptions, run
 from adrec_cli.promotion.promote import PromotionOptions
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.wording import in_shell
@@ -32,7 +32,7 @@ def ran_once(tmp_path_factory):
     """A folder with a source and a workspace in which `run` has been, which tests copy."""
     folder = tmp_path_factory.mktemp("ran")
     write_interactions(folder / "shop.csv")
-    run(str(folder / "shop.csv"), workspace=folder / "workspace", experiment=EXPERIMENT)
+    run(str(folder / "shop.csv"), workspace=folder / "workspace", options=RunOptions(experiment=EXPERIMENT))
     return folder
 
 
@@ -46,7 +46,7 @@ def ran(ran_once, tmp_path):
 def test_a_second_run_does_nothing(ran):
     workspace, source = ran
     before = {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()}
-    summary = run(str(source), workspace=workspace, experiment=EXPERIMENT)
+    summary = run(str(source), workspace=workspace, options=RunOptions(experiment=EXPERIMENT))
     assert [step.name for step in summary.steps] == [
         "preprocess", "pretrain", "align", "finetune", "evaluate", "promote",
     ]  # fmt: skip
@@ -57,7 +57,7 @@ def test_a_second_run_does_nothing(ran):
 def test_new_data_bring_everything_up_to_date(ran):
     workspace, source = ran
     write_interactions(source, users=140)
-    summary = run(str(source), workspace=workspace, experiment=EXPERIMENT, promotion=ANY)
+    summary = run(str(source), workspace=workspace, options=RunOptions(experiment=EXPERIMENT, promotion=ANY))
     assert {step.status for step in summary.steps} == {"done"}
 
 
@@ -71,10 +71,10 @@ def test_a_worse_model_is_not_promoted(ran):
         )
     )
     better = ExperimentOptions(overrides=merged(TINY, {"stages": {"pretrain": {"epochs": 20, "learning_rate": 0.01}}}))
-    run(str(source), workspace=workspace, experiment=better, promotion=ANY)
+    run(str(source), workspace=workspace, options=RunOptions(experiment=better, promotion=ANY))
     current = (workspace / "shop/adrec/current.json").read_bytes()
     with pytest.raises(NotPromotedError, match=r"ndcg@10 is .* the current one's"):
-        run(str(source), workspace=workspace, experiment=bad)
+        run(str(source), workspace=workspace, options=RunOptions(experiment=bad))
     assert (workspace / "shop/adrec/current.json").read_bytes() == current
     assert recommend(workspace=workspace, users=["u1"]).promoted
 
@@ -83,7 +83,7 @@ def test_what_is_monitored_may_leave_seen_items_out(ran):
     """Training, `evaluate --part valid --mask-seen` and the comparison before promotion tell the same figure."""
     workspace, source = ran
     masked = ExperimentOptions(overrides=merged(TINY, {"training": {"monitor_mask_seen": True}}))
-    summary = run(str(source), workspace=workspace, experiment=masked, promotion=ANY)
+    summary = run(str(source), workspace=workspace, options=RunOptions(experiment=masked, promotion=ANY))
     metrics = read_metadata(workspace / "shop/adrec/finetune.safetensors").metrics
     monitored = metrics["values"]["ndcg@10"]
     assert metrics["protocol"] == "loo/full/valid/mask-seen"
@@ -210,5 +210,10 @@ def test_a_current_file_that_points_elsewhere_is_refused(ran, name):
 
 def test_forced_stages_train_again(ran):
     workspace, source = ran
-    summary = run(str(source), workspace=workspace, experiment=EXPERIMENT, options=RunOptions(force=True))
+    summary = run(
+        str(source),
+        workspace=workspace,
+        options=RunOptions(experiment=EXPERIMENT),
+        work=Work(options=ComputeOptions(force=True)),
+    )
     assert [step.status for step in summary.steps][1:4] == ["done"] * 3

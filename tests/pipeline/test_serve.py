@@ -19,7 +19,7 @@ from adrec_cli.experiments.options import ExperimentOptions  # noqa: E402
 from adrec_cli.models.base import FAST_SAMPLING, Sampling  # noqa: E402
 from adrec_cli.pipeline.recommend import recommend  # noqa: E402
 from adrec_cli.pipeline.rollback import rollback  # noqa: E402
-from adrec_cli.pipeline.run import run  # noqa: E402
+from adrec_cli.pipeline.run import RunOptions, run  # noqa: E402
 from adrec_cli.pipeline.serve import ServeOptions, make_server  # noqa: E402
 from adrec_cli.promotion.promote import PromotionOptions  # noqa: E402
 from adrec_cli.ranking.merging import Merging  # noqa: E402
@@ -38,9 +38,10 @@ def workspace(tmp_path_factory):
     for users in (120, 140):
         write_interactions(folder / "shop.csv", users=users)
         run(
-            str(folder / "shop.csv"), workspace=folder / "workspace", experiment=ExperimentOptions(overrides=TINY),
-            promotion=PromotionOptions(tolerance=1.0),
-        )  # fmt: skip
+            str(folder / "shop.csv"),
+            workspace=folder / "workspace",
+            options=RunOptions(experiment=ExperimentOptions(overrides=TINY), promotion=PromotionOptions(tolerance=1.0)),
+        )
     return folder / "workspace"
 
 

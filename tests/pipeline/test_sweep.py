@@ -18,6 +18,7 @@ from adrec_cli.errors import ArtifactError, InterruptedRun, LockedError, UsageEr
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import StageStarted
+from adrec_cli.experiments.work import Work
 from adrec_cli.models.registry import MODELS, find_stages
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.sweep import SweepRunDone, sweep
@@ -26,6 +27,7 @@ from adrec_cli.runtime import StopRequest
 from adrec_cli.sweeping.design import BASE, Design, parse_varied
 from adrec_cli.sweeping.results import seed_interval, summarized
 from adrec_cli.sweeping.shared_stages import stage_folder
+from adrec_cli.sweeping.sweep_options import SweepOptions
 from adrec_cli.training.events import StepDone
 from tests.conftest import TINY
 
@@ -40,14 +42,15 @@ def options(*tables):
 
 def run_sweep(workspace, *vary, events=None, **more):
     design = {name: more.pop(name) for name in ("grid", "base", "seeds", "name", "ablate") if name in more}
+    computing = {"options": more.pop("options")} if "options" in more else {}
     return sweep(
         "tiny",
         workspace=workspace,
-        design=Design(vary=tuple(map(parse_varied, vary)), **design),
         experiment=more.pop("experiment", options()),
-        picture=more.pop("picture", False),
-        on_event=(lambda event: None) if events is None else events.append,
-        **more,
+        work=Work(**computing) if events is None else Work(on_event=events.append, **computing),
+        options=SweepOptions(
+            design=Design(vary=tuple(map(parse_varied, vary)), **design), **{"picture": False, **more}
+        ),
     )
 
 
@@ -191,13 +194,13 @@ def test_a_killed_sweep_goes_on_to_the_same_results(workspace, tmp_path, stop_af
             stop.signal_number = 15
 
     arguments = {
-        "dataset_name": "tiny", "workspace": workspace, "design": Design(vary=(parse_varied("lambda=0.5"),)),
-        "experiment": options(), "picture": False,
+        "dataset_name": "tiny", "workspace": workspace, "experiment": options(),
+        "options": SweepOptions(design=Design(vary=(parse_varied("lambda=0.5"),)), picture=False),
     }  # fmt: skip
     with pytest.raises(InterruptedRun):
-        sweep(**arguments, stop=stop, on_event=interrupt)
+        sweep(**arguments, work=Work(stop=stop, on_event=interrupt))
     events = []
-    found = sweep(**arguments, on_event=events.append)
+    found = sweep(**arguments, work=Work(on_event=events.append))
     assert len(started(events)) == left, "what was finished is not begun again"
     assert next(event for event in events if isinstance(event, StageStarted)).resumed_epoch is not None
     for name in (BASE, "lambda=0.5"):
@@ -206,7 +209,7 @@ def test_a_killed_sweep_goes_on_to_the_same_results(workspace, tmp_path, stop_af
     assert pl.read_parquet(found.results).drop(timeless).equals(pl.read_parquet(whole.results).drop(timeless))
     assert not list(workspace.rglob("*.state.safetensors"))
     again = []
-    sweep(**arguments, on_event=again.append)
+    sweep(**arguments, work=Work(on_event=again.append))
     assert not started(again)
     assert not [event for event in again if type(event).__name__ == "RankingProgress"], "measured once"
 

@@ -22,8 +22,9 @@ from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import trained_names
 from adrec_cli.ranking.merging import Merging
 from adrec_cli.sweeping.command_line import sweep_command
-from adrec_cli.sweeping.design import BASE, Design, Varied, parse_varied, planned
+from adrec_cli.sweeping.design import BASE, Design, Varied, parse_varied, plan
 from adrec_cli.sweeping.option_keys import as_settings, parsed_values, resolve_option
+from adrec_cli.sweeping.sweep_options import SweepOptions
 from tests.conftest import TINY
 
 QUICK = merged(TINY, {"stages": {"pretrain": {"epochs": 2}, "align": {"epochs": 1}, "finetune": {"epochs": 2}}})
@@ -102,15 +103,15 @@ def test_settings_give_their_tables_back():
 # Designs
 
 
-def plan(*vary, **more):
-    return planned(
+def planned(*vary, **more):
+    return plan(
         Design(vary=tuple(map(parse_varied, vary)), **more), model_name="adrec", dataset_name="tiny",
-        experiment=options(), sampling=Sampling(), ablations={"none": {"model": {"lambda": 0.0}}},
+        experiment=options(), evaluation=EvaluationOptions(), ablations={"none": {"model": {"lambda": 0.0}}},
     )  # fmt: skip
 
 
 def test_one_option_at_a_time_around_the_base():
-    runs = plan("steps=5,10", "lambda=0.1", ablate=("none",))
+    runs = planned("steps=5,10", "lambda=0.1", ablate=("none",))
     assert [run.name for run in runs] == [BASE, "steps=5", "steps=10", "lambda=0.1", "none"]
     assert [(run.experiment.model.diffusion_steps, run.experiment.model.lambda_) for run in runs] == [
         (4, 0.001), (5, 0.001), (10, 0.001), (4, 0.1), (4, 0.0)
@@ -119,19 +120,19 @@ def test_one_option_at_a_time_around_the_base():
 
 
 def test_a_grid_is_the_product():
-    runs = plan("steps=5,10", "lambda=0.1,0.2", grid=True)
+    runs = planned("steps=5,10", "lambda=0.1,0.2", grid=True)
     assert [run.name for run in runs] == [f"steps={t},lambda={x}" for t in (5, 10) for x in (0.1, 0.2)]
     assert (runs[3].experiment.model.diffusion_steps, runs[3].experiment.model.lambda_) == (10, 0.2)
 
 
 def test_seeds_follow_the_experiments_own():
-    assert [(run.name, run.seed) for run in plan("lambda=0.1", seeds=2)] == [
+    assert [(run.name, run.seed) for run in planned("lambda=0.1", seeds=2)] == [
         (BASE, 1), ("lambda=0.1", 1), (BASE, 2), ("lambda=0.1", 2)
     ]  # fmt: skip
 
 
 def test_sampling_is_varied_apart_from_training():
-    (run,) = plan("sampling.steps=1", base=False)
+    (run,) = planned("sampling.steps=1", base=False)
     assert run.sampling.steps == 1
     assert run.experiment == options().on_dataset("adrec", "tiny")
 
@@ -152,7 +153,7 @@ def test_sampling_is_varied_apart_from_training():
 )
 def test_designs_that_cannot_be(vary, more, message):
     with pytest.raises(UsageError, match=message):
-        plan(*vary, **more)
+        planned(*vary, **more)
 
 
 @pytest.mark.parametrize("model", trained_names())
@@ -180,7 +181,8 @@ def test_the_command_makes_the_same_sweep_again(sampling):
     vary = (Varied(key="noise_schedule", values=("linear", "cosine")), Varied(key="lambda", values=(0.5,)))
     design = Design(vary=vary, ablate=("none",), seeds=2, base=False, name="my-sweep")
     evaluation = EvaluationOptions(negatives=99, sampling=sampling, merging=Merging(samples=3))
-    typed = sweep_command("tiny", "adrec", design, options(), evaluation, test=True)
+    asked = SweepOptions(design=design, evaluation=evaluation, test=True)
+    typed = sweep_command("tiny", "adrec", asked, options())
     words = shlex.split(typed)
     assert words[:3] == ["adrec", "sweep", "tiny"]
     given = get_command(app).commands["sweep"].make_context("sweep", words[2:]).params

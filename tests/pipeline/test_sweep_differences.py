@@ -23,6 +23,7 @@ from adrec_cli.pipeline.sweep import sweep
 from adrec_cli.ranking.significance import differences_to
 from adrec_cli.sweeping.design import Design, parse_varied
 from adrec_cli.sweeping.differences import differences_to_base
+from adrec_cli.sweeping.sweep_options import SweepOptions
 from tests.conftest import TINY
 
 QUICK = ExperimentOptions(
@@ -38,7 +39,7 @@ def outcome(run, seed, *ranks, part="valid"):
 
 def run_sweep(workspace, *vary, **more):
     design = Design(vary=tuple(map(parse_varied, vary)), **more)
-    return sweep("tiny", workspace=workspace, design=design, experiment=QUICK, picture=False)
+    return sweep("tiny", workspace=workspace, experiment=QUICK, options=SweepOptions(design=design, picture=False))
 
 
 def test_users_are_averaged_over_cases_and_over_the_seeds_both_have():

@@ -14,7 +14,8 @@ from adrec_cli.errors import ArtifactError, DivergedError, InterruptedRun, Usage
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments import validation
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.stage import RunOptions, StageStarted
+from adrec_cli.experiments.stage import StageStarted
+from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.models.base import FAST_SAMPLING
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
@@ -40,7 +41,7 @@ LEARNING = ExperimentOptions(
 
 
 def trained(workspace, **options):
-    return train("tiny", workspace=workspace, experiment=TINY_EXPERIMENT, **options)
+    return train("tiny", workspace=workspace, experiment=TINY_EXPERIMENT, work=Work(**options))
 
 
 def test_three_stages_hand_over(workspace):
@@ -73,7 +74,7 @@ def test_a_second_time_everything_is_up_to_date_until_something_changes(workspac
     changed = ExperimentOptions(overrides=merged(TINY, {"stages": {"finetune": {"mse_weight": 0.5}}}))
     results = train("tiny", workspace=workspace, experiment=changed)
     assert [result.skipped for result in results] == [True, True, False]
-    assert trained(workspace, options=RunOptions(force=True))[0].skipped is False
+    assert trained(workspace, options=ComputeOptions(force=True))[0].skipped is False
     assert {path: path.read_bytes() for path in workspace.rglob("*.safetensors")} == before
 
 
@@ -138,7 +139,7 @@ def test_a_stop_after_the_last_epoch_hands_over_the_best_weights(workspace, tmp_
             stop.signal_number = 15
 
     with pytest.raises(InterruptedRun, match="pretrain is finished and saved"):
-        train_first_stage("tiny", workspace=workspace, experiment=experiment, stop=stop, on_event=interrupt)
+        train_first_stage("tiny", workspace=workspace, experiment=experiment, work=Work(stop=stop, on_event=interrupt))
     assert (workspace / "tiny/adrec/pretrain.safetensors").read_bytes() == whole.path.read_bytes()
 
 
@@ -153,11 +154,16 @@ def test_a_state_of_other_options_is_not_resumed(workspace):
         trained(workspace, stop=stop, on_event=interrupt)
     other = ExperimentOptions(overrides=merged(TINY, {"training": {"seed": 2}}))
     with pytest.raises(ArtifactError, match="other data, options or code"):
-        train_first_stage("tiny", workspace=workspace, experiment=other, options=RunOptions(resume="require"))
+        train_first_stage(
+            "tiny", workspace=workspace, experiment=other, work=Work(options=ComputeOptions(resume="require"))
+        )
     assert not train_first_stage("tiny", workspace=workspace, experiment=other).skipped
     with pytest.raises(ArtifactError, match="nothing to resume"):
         train_first_stage(
-            "tiny", workspace=workspace, experiment=other, options=RunOptions(resume="require", force=True)
+            "tiny",
+            workspace=workspace,
+            experiment=other,
+            work=Work(options=ComputeOptions(resume="require", force=True)),
         )
 
 
@@ -222,9 +228,11 @@ def test_damaged_weights_are_refused_as_a_parent(workspace):
 def test_what_can_be_learned_is_learned(workspace):
     epochs = []
     train(
-        "tiny", workspace=workspace, experiment=LEARNING,
-        on_event=lambda event: epochs.append(event) if isinstance(event, EpochDone) else None,
-    )  # fmt: skip
+        "tiny",
+        workspace=workspace,
+        experiment=LEARNING,
+        work=Work(on_event=lambda event: epochs.append(event) if isinstance(event, EpochDone) else None),
+    )
     for stage in ("pretrain", "align", "finetune"):
         of_stage = [epoch for epoch in epochs if epoch.stage == stage]
         assert all(of_stage[-1].losses[name] < loss for name, loss in of_stage[0].losses.items())
@@ -248,9 +256,11 @@ def test_epochs_may_be_monitored_on_some_users_and_the_checkpoint_says_what_all_
     few = ExperimentOptions(overrides=merged(TINY, {"training": {"monitor_users": 7}}))
     told: list[EpochDone] = []
     done = train(
-        "tiny", workspace=workspace, experiment=few,
-        on_event=lambda event: told.append(event) if isinstance(event, EpochDone) else None,
-    )[-1]  # fmt: skip
+        "tiny",
+        workspace=workspace,
+        experiment=few,
+        work=Work(on_event=lambda event: told.append(event) if isinstance(event, EpochDone) else None),
+    )[-1]
     whole = evaluate(
         "finetune", workspace=workspace, options=EvaluationOptions(part="valid", sampling=FAST_SAMPLING)
     ).metrics["ndcg@10"]

@@ -20,6 +20,7 @@ from adrec_cli.errors import ArtifactError, InterruptedRun, UsageError
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import StageStarted
+from adrec_cli.experiments.work import Work
 from adrec_cli.models.registry import find_stages, trained_names
 from adrec_cli.pipeline.train import train
 from adrec_cli.pipeline.tune import TrialDone, tune
@@ -57,7 +58,7 @@ def run_tune(workspace, *searched, model="adrec", events=None, tables=None, **mo
         workspace=workspace,
         tuning=TuneOptions(search=tuple(map(parse_searched, searched)), **more),
         experiment=ExperimentOptions(overrides=tables or (QUICK if model == "adrec" else SASREC)),
-        **arguments,
+        work=Work(**arguments),
     )
 
 

@@ -11,7 +11,7 @@ from adrec_cli.cli.options.common import Computing, option
 
 if TYPE_CHECKING:
     from adrec_cli.experiments.options import ExperimentOptions
-    from adrec_cli.experiments.stage import RunOptions
+    from adrec_cli.experiments.work import ComputeOptions
     from adrec_cli.models.stages import Stage
 
 _PANEL = "Training"
@@ -110,12 +110,12 @@ class Training:
             table.pop("mse_weight", None)
         return table
 
-    def run_options(self, computing: Computing, *, force: bool, resume: str | None = None) -> RunOptions:
+    def compute_options(self, computing: Computing, *, force: bool, resume: str | None = None) -> ComputeOptions:
         """Return how to run; `resume` takes the place of the flag."""
-        from adrec_cli.experiments.stage import RunOptions
+        from adrec_cli.experiments.work import ComputeOptions
 
         resume = resume or {None: "auto", True: "require", False: "never"}[self.resume]
-        return RunOptions(device=computing.device, threads=computing.threads, resume=resume, force=force)
+        return ComputeOptions(device=computing.device, threads=computing.threads, resume=resume, force=force)
 
     def _given(self, *names: str) -> dict[str, Any]:
         return {name: value for name in names if (value := getattr(self, name)) is not None}

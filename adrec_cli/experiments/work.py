@@ -1,0 +1,45 @@
+"""What a training runs with, who may stop it, and who is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.runtime import StopRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeOptions:
+    """What a stage runs with, without a say in what it computes.
+
+    Attributes:
+        device: "auto", "cpu", "cuda", ...
+        threads: of the CPU; None leaves PyTorch's default.
+        resume: "auto" goes on from a matching unfinished state, "require" fails without one, "never" starts anew.
+        force: train even when the checkpoint is up to date.
+    """
+
+    device: str = "auto"
+    threads: int | None = None
+    resume: str = "auto"
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """How something is worked at, from a command down to a training step.
+
+    Attributes:
+        options: what it runs with.
+        stop: asked between steps.
+        on_event: told what happens.
+    """
+
+    options: ComputeOptions = ComputeOptions()
+    stop: StopRequest = field(default_factory=StopRequest)
+    on_event: OnEvent = ignore
+
+
+UNATTENDED: Final = Work()
+"""Nobody is told, and nothing is asked to stop but by the signals themselves."""
