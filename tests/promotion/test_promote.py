@@ -52,9 +52,7 @@ class Shelf:
 
     def promote(self, name: str, options: PromotionOptions = ANY, **more) -> Promotion:
         checkpoint = open_checkpoint(self.folder / f"{name}.safetensors", self.dataset)
-        return promote_if_good(
-            self.dataset, self.folder, checkpoint, training=TRAINING, options=options, device="cpu", **more
-        )
+        return promote_if_good(self.dataset, checkpoint, training=TRAINING, options=options, device="cpu", **more)
 
     @property
     def current(self) -> Path:
