@@ -17,7 +17,7 @@ from adrec_cli.models.stages import Stage, TrainingConfig
 
 PACKAGE = Path(__file__).resolve().parents[1] / "adrec_cli"
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
-FOUNDATION = {"schema", "errors", "wording", "", "config", "runtime", "presets", "extending"}
+FOUNDATION = {"schema", "errors", "wording", "choices", "", "config", "runtime", "presets", "extending"}
 # All that pure maths and drawings know of the package.
 BARE = {"schema", "errors", "wording"}
 MECHANICS = {"training", "ranking", "artifacts", "data", "models", "diagnostics", "content"}

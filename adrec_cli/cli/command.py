@@ -13,9 +13,11 @@ from typing import Any, Final, TypeGuard
 import typer
 from typer.core import TyperCommand
 
+from adrec_cli.choices import choices_of
 from adrec_cli.cli.bounds import require_bounded
 from adrec_cli.cli.failures import reported
 from adrec_cli.cli.options.common import Common, LogFormat
+from adrec_cli.cli.options.declared import Declared, declared_parameters
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.runtime import StopRequest
 
@@ -43,7 +45,8 @@ def add_command(
 
     Args:
         app: to add it to.
-        function: takes options, groups of options (dataclasses), `common: Common` and `session: Session`.
+        function: takes options, groups of options (dataclasses, `Declared` ones), `common: Common` and
+            `session: Session`.
         panel: of the help that lists it.
         examples: command lines shown below its help.
         name: of the command; the function's by default.
@@ -82,11 +85,16 @@ def typeable(function: Callable[..., None]) -> Callable[..., None]:
     """Return the function as Typer can take it: groups spelled out, signals handled, errors reported."""
     hints = typing.get_type_hints(function, include_extras=True)
     groups = {name: kind for name, kind in hints.items() if _is_group(kind)}
+    declared = {name: typing.get_args(kind)[0] for name, kind in hints.items() if typing.get_origin(kind) is Declared}
+    own = {name for name in hints if name not in declared}
+    own |= {field.name for kind in groups.values() for field in dataclasses.fields(kind)}
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(function).parameters.values():
         kind = hints[parameter.name]
         if parameter.name in groups:
             parameters += _spelled_out(kind)
+        elif parameter.name in declared:
+            parameters += declared_parameters(declared[parameter.name], taken=own)
         elif kind is not Session:
             parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
 
@@ -94,6 +102,8 @@ def typeable(function: Callable[..., None]) -> Callable[..., None]:
     def command(**values: Any) -> None:
         typed = dict(values)
         grouped = {name: _taken(kind, values) for name, kind in groups.items()}
+        for name, kind in declared.items():
+            grouped[name] = Declared(kind, {key: values.pop(key) for key, *_ in choices_of(kind) if key not in own})
         common: Common = grouped["common"]
         terminal = Terminal(as_json=common.json, quiet=common.quiet, log_json=common.log_format is LogFormat.JSON)
         stop = StopRequest()

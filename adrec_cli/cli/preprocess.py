@@ -9,7 +9,7 @@ import typer
 
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, Force, Raw, Source, Wait
-from adrec_cli.cli.options.preprocess import Columns, Cut, preprocess_options
+from adrec_cli.cli.options.preprocess import Preprocessing, preprocess_options
 from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ CELL_WIDTH = 40
 def preprocess(
     source: Source,
     *,
-    columns: Columns,
-    cut: Cut,
-    max_length: Annotated[
-        int | None, typer.Option(metavar="N", help="Maximum number of newest interactions kept per user; 0 for all.")
-    ] = None,
+    preprocessing: Preprocessing,
     raw: Raw = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be made, and write nothing.")] = False,
     force: Force = False,
@@ -40,7 +36,7 @@ def preprocess(
     from adrec_cli.cli.show.progress import Progress
     from adrec_cli.pipeline import preprocess as pipeline
 
-    options = preprocess_options(columns, cut, common.workspace, max_length=max_length)
+    options = preprocess_options(preprocessing, common.workspace)
     if dry_run:
         seen = pipeline.preview(source, workspace=common.workspace, raw=raw, options=options)
         _show_preview(session.terminal, seen)

@@ -10,7 +10,7 @@ import typer
 
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, Computing, Force, ModelName, Raw, Source, Wait
-from adrec_cli.cli.options.preprocess import Columns, Cut, preprocess_options
+from adrec_cli.cli.options.preprocess import Preprocessing, preprocess_options
 from adrec_cli.cli.options.promotion import Promotion
 from adrec_cli.cli.options.ranking import Candidates, Denoising, Looking
 from adrec_cli.cli.options.training import Training
@@ -31,8 +31,7 @@ def run(
     *,
     model: ModelName = DEFAULT_MODEL,
     raw: Raw = None,
-    columns: Columns,
-    cut: Cut,
+    preprocessing: Preprocessing,
     training: Training,
     candidates: Candidates,
     denoising: Denoising,
@@ -69,10 +68,11 @@ def run(
 
     if archive is not None and inbox is None:
         raise UsageError("--archive is where files of an inbox go", hint="add --inbox DIR, or leave --archive out")
+    reading = preprocess_options(preprocessing, common.workspace)
     files = None
     if inbox is not None:
-        beside = frozenset(path.name for path in (columns.items, columns.join) if path is not None)
-        files = Inbox(folder=inbox, archive=archive, retake=cut.retake, beside=beside)
+        beside = frozenset(path.name for path in (reading.items, reading.join) if path is not None)
+        files = Inbox(folder=inbox, archive=archive, retake=reading.retake, beside=beside)
     with TrainingProgress(session.terminal) as progress:
         looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
         summary = pipeline.run(
@@ -81,7 +81,7 @@ def run(
             workspace=common.workspace,
             options=pipeline.RunOptions(
                 raw=raw,
-                preprocessing=preprocess_options(columns, cut, common.workspace, max_length=None),
+                preprocessing=reading,
                 experiment=training.experiment(model),
                 evaluation=candidates.evaluation(computing, denoising, part="test", seed=0, looking=looking),
                 promotion=promotion.options(),

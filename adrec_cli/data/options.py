@@ -1,161 +1,201 @@
-"""What a user can choose when preprocessing, and what that comes to for one source."""
+"""What a user can choose when preprocessing, declared once: for Python, and for the command line, which flags it."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from adrec_cli.data.filters import DUPLICATES, TIES, Duplicates, Ties
-from adrec_cli.data.reading.bad_rows import BadRowPolicy
-from adrec_cli.data.reading.read_limits import ReadLimits
-from adrec_cli.data.reading.roles import Column
-from adrec_cli.data.reading.time_formats import EPOCH_FORMATS, check_format
-from adrec_cli.data.reading.time_zones import check_zone
-from adrec_cli.data.reading.times import TIME_UNITS, TimeUnit
-from adrec_cli.data.reading.where import parse_condition
-from adrec_cli.data.splits import SPLITS, Split
-from adrec_cli.errors import UsageError
+from adrec_cli.choices import choice
 from adrec_cli.wording import command, option
 
-BAD_ROW_POLICIES: Final[tuple[BadRowPolicy, ...]] = ("error", "skip")
-_CLOSED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "ties": TIES, "duplicates": DUPLICATES, "split": SPLITS, "timestamp_unit": TIME_UNITS,
-        "on_bad_row": BAD_ROW_POLICIES,
-    }
-)  # fmt: skip
-"""What options with a closed set of values may be."""
+if TYPE_CHECKING:
+    from adrec_cli.data.filters import Duplicates, Ties
+    from adrec_cli.data.reading.bad_rows import BadRowPolicy
+    from adrec_cli.data.reading.read_limits import ReadLimits
+    from adrec_cli.data.reading.roles import Column
+    from adrec_cli.data.reading.times import TimeUnit
+    from adrec_cli.data.splits import Split
+
+READING: Final = "Reading a file"
+CUT: Final = "What is kept and how it is split"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreprocessOptions:
-    """Options of preprocessing; None means the data set's default, else adrec's.
+    """Options of preprocessing, each with its help; None means the data set's default, else adrec's.
 
     Attributes:
-        name: of the data set in the workspace; default: the named data set, or the stem of the file.
-        variant: another published cut of a named data set.
-        user_column, item_column, timestamp_column, rating_column: a name, or a position from 1.
-        header: whether the first row names the columns.
-        separator, encoding: of text files; found if None.
-        timestamp_unit: s, ms, us, ns, or order for numbers that are no times; found if None.
-        timestamp_format: of strptime, or iso, dmy, mdy, month-name, yyyymmdd, epoch-s (ms, us, ns); found if None.
-        timezone: IANA name, of times and moments that say none; UTC if None.
-        join: file with a row for each order, session or basket of the events, whose columns come behind theirs.
-        on: the column that both have, or "order_id=id" where its name differs there.
-        where: conditions that an event must meet, such as "event in view,purchase"; an empty one takes back those of
-            the data set that is added to.
-        min_rating: interactions rated below it are left out.
-        min_interactions: k of the k-core, for users and items; the next two set one of them.
-        min_user_interactions, min_item_interactions: fewest interactions of a user, of an item; 0 for none.
-        max_length: newest interactions kept of a user; 0 for all.
-        duplicates: "drop" keeps the first of events with the same user, item and time; "keep" keeps all.
-        ties: "source" keeps the source's order among equal times, "item" takes ascending item ids.
-        split: "leave-one-out", "time" (needs valid_from and test_from), "given" for split
-            sources, or "cold-items", which holds out items with all their events.
-        valid_from, test_from: where validation and test begin: ISO dates, in `timezone` where they say none, or as long
-            before the newest event as -14d, -2w or -12h says; an update moves these with its newest event.
-        items: file with titles and categories.
-        items_column: its column of item ids; found if None.
-        on_bad_row: "error" (the default) or "skip".
-        keep_blanks: blanks around an id belong to it; otherwise they are taken off.
-        max_rows: of a file; None takes what no honest file of its size exceeds.
-        max_bytes: that a compressed file unpacks to; None likewise.
-        download_sha256: what a download must have whose SHA-256 the data set does not name; "any" takes what comes.
-        yes: download more than 100 MB too.
-        offline: download nothing.
-        strict: refuse an update that is not plausible, rather than warn of it.
-        update: folder of a preprocessed data set whose item indices are kept and whose events are added to.
-        retake: take files that were gone back from with `adrec rollback --data`.
-        keep_data: former generations of the data set that stay; as many as before if None, at first 3.
+        timestamp_unit, timestamp_format, separator, encoding, items_column: found if None.
+        join: its columns come behind those of the events.
+        where: an empty condition takes back those of the data set that is added to.
+        valid_from, test_from: ISO dates, in `timezone` where they say none, or as long before the newest event as -14d,
+            -2w or -12h says; an update moves these with its newest event.
+        max_rows, max_bytes: None takes what no honest file of its size exceeds.
+        update: folder of the preprocessed data set.
+        keep_data: as many as before if None, at first 3.
     """
 
-    name: str | None = None
-    variant: str | None = None
-    user_column: Column | None = None
-    item_column: Column | None = None
-    timestamp_column: Column | None = None
-    rating_column: Column | None = None
-    header: bool | None = None
-    separator: str | None = None
-    encoding: str | None = None
-    timestamp_unit: TimeUnit | None = None
-    timestamp_format: str | None = None
-    timezone: str | None = None
-    join: Path | None = None
-    on: str | None = None
-    where: Sequence[str] | None = None
-    min_rating: float | None = None
-    min_interactions: int | None = None
-    min_user_interactions: int | None = None
-    min_item_interactions: int | None = None
-    max_length: int | None = None
-    duplicates: Duplicates | None = None
-    ties: Ties | None = None
-    split: Split | None = None
-    valid_from: str | None = None
-    test_from: str | None = None
-    items: Path | None = None
-    items_column: Column | None = None
-    on_bad_row: BadRowPolicy | None = None
-    keep_blanks: bool | None = None
-    max_rows: int | None = None
-    max_bytes: int | None = None
-    download_sha256: str | None = None
-    yes: bool = False
-    offline: bool = False
-    strict: bool = False
-    update: Path | None = None
-    retake: bool = False
-    keep_data: int | None = None
+    user_column: Column | None = choice(
+        None, str, "Column by name, or by position from 1.", metavar="COLUMN", panel=READING
+    )
+    item_column: Column | None = choice(
+        None, str, "Column by name, or by position from 1.", metavar="COLUMN", panel=READING
+    )
+    timestamp_column: Column | None = choice(
+        None,
+        str,
+        "Column by name, or by position from 1; several as date,time or year,month,day.",
+        metavar="COLUMN",
+        panel=READING,
+    )
+    rating_column: Column | None = choice(
+        None, str, "Column by name, or by position from 1.", metavar="COLUMN", panel=READING
+    )
+    timestamp_unit: TimeUnit | None = choice(
+        None,
+        str,
+        "Unit of times: s, ms, us, ns, or order for mere positions.",
+        metavar="UNIT",
+        panel=READING,
+        known=("s", "ms", "us", "ns", "order"),
+    )
+    timestamp_format: str | None = choice(
+        None,
+        str,
+        "Form of times: strptime's, as '%d.%m.%Y %H:%M', or iso, dmy, mdy, month-name, yyyymmdd, epoch-s.",
+        metavar="FORMAT",
+        panel=READING,
+        known=("iso", "dmy", "mdy", "month-name", "yyyymmdd", "epoch-s", "epoch-ms"),
+    )
+    timezone: str | None = choice(
+        None,
+        str,
+        "Zone of times and moments that say none, such as Europe/Berlin; UTC by default.",
+        metavar="ZONE",
+        panel=READING,
+    )
+    header: bool | None = choice(None, bool, "Whether the first row names the columns.", panel=READING, can_be_off=True)
+    separator: str | None = choice(
+        None, str, "Separator between the columns of a text file.", metavar="TEXT", panel=READING
+    )
+    encoding: str | None = choice(None, str, "Encoding of a text file, such as latin-1.", metavar="NAME", panel=READING)
+    join: Path | None = choice(
+        None,
+        Path,
+        "File with a row for each order, basket or session, which says whose and when it is.",
+        metavar="FILE",
+        panel=READING,
+    )
+    on: str | None = choice(
+        None, str, "Column both files have; order_id=id if names differ.", metavar="COLUMN", panel=READING
+    )
+    where: Sequence[str] | None = choice(
+        None, list[str], "Only events that meet it: 'event in view,buy'.", metavar="CONDITION", panel=READING
+    )
+    items: Path | None = choice(
+        None, Path, "File with titles and categories of the items.", metavar="FILE", panel=READING
+    )
+    items_column: Column | None = choice(
+        None, str, f"Column of the ids in {option('items')}.", metavar="COLUMN", panel=READING
+    )
+    on_bad_row: BadRowPolicy | None = choice(
+        None, str, "Unreadable rows; error by default.", metavar="error|skip", panel=READING, known=("error", "skip")
+    )
+    keep_blanks: bool | None = choice(None, bool, "Keep blanks around ids, which are taken off else.", panel=READING)
+    max_rows: int | None = choice(
+        None, int, "Maximum number of rows of a file [default: what its size allows].", metavar="N", panel=READING
+    )
+    max_bytes: int | None = choice(
+        None,
+        int,
+        "Maximum size a compressed file unpacks to [default: 500 times its size, at least 1 GiB].",
+        metavar="N",
+        panel=READING,
+    )
+    download_sha256: str | None = choice(
+        None,
+        str,
+        "SHA-256 of a download whose data set names none; any accepts whatever comes.",
+        metavar="HASH|any",
+        panel=READING,
+        known=("any",),
+    )
+    yes: bool = choice(False, bool, "Download a data set of more than 100 MB.", panel=READING)
+    offline: bool = choice(False, bool, "Download nothing.", panel=READING, environment="ADREC_OFFLINE")
+    name: str | None = choice(None, str, "Name of the data set in the workspace [default: the source's].", panel=CUT)
+    variant: str | None = choice(None, str, "Another published cut of a named data set.", metavar="NAME", panel=CUT)
+    min_rating: float | None = choice(None, float, "Leave out interactions rated lower.", metavar="X", panel=CUT)
+    min_interactions: int | None = choice(
+        None, int, "Iterative k-core of users and items; 0 for none.", metavar="K", panel=CUT
+    )
+    min_user_interactions: int | None = choice(None, int, "The k-core's K for users.", metavar="K", panel=CUT)
+    min_item_interactions: int | None = choice(None, int, "The k-core's K for items.", metavar="K", panel=CUT)
+    duplicates: Duplicates | None = choice(
+        None, str, "Events with equal user, item and time.", metavar="drop|keep", panel=CUT, known=("drop", "keep")
+    )
+    ties: Ties | None = choice(
+        None,
+        str,
+        "Order among equal times: the source's, or by item.",
+        metavar="source|item",
+        panel=CUT,
+        known=("source", "item"),
+    )
+    split: Split | None = choice(
+        None,
+        str,
+        "Rule by which validation and test are held out; cold-items holds out a tenth of the items.",
+        metavar="leave-one-out|time|given|cold-items",
+        panel=CUT,
+        known=("leave-one-out", "time", "given", "cold-items"),
+    )
+    valid_from: str | None = choice(
+        None,
+        str,
+        "Moment at which validation begins (split time), or -14d for 14 days before the newest event.",
+        metavar="DATE",
+        panel=CUT,
+    )
+    test_from: str | None = choice(
+        None,
+        str,
+        "Moment at which test begins (split time), or -7d for 7 days before the newest event.",
+        metavar="DATE",
+        panel=CUT,
+    )
+    strict: bool = choice(False, bool, "Refuse an update that is not plausible, rather than warn of it.", panel=CUT)
+    update: Path | None = choice(
+        None, str, "Add the source to this data set; its items keep their numbers.", metavar="DATASET", panel=CUT
+    )
+    retake: bool = choice(
+        False, bool, f"Take files again that {command('rollback', data=True)} has withdrawn.", panel=CUT
+    )
+    keep_data: int | None = choice(
+        None,
+        int,
+        f"Former generations of the data set kept, for {command('rollback', data=True)}; at first 3, then as before.",
+        metavar="N",
+        panel=CUT,
+    )
+    max_length: int | None = choice(
+        None, int, "Maximum number of newest interactions kept per user; 0 for all.", metavar="N"
+    )
 
     @property
     def limits(self) -> ReadLimits:
         """What is read of a file at most."""
+        from adrec_cli.data.reading.read_limits import ReadLimits
+
         return ReadLimits(rows=self.max_rows, bytes=self.max_bytes)
 
     def __post_init__(self) -> None:
-        _ = self.limits
-        for key, known in _CLOSED.items():
-            _one_of(key, getattr(self, key), known)
-        if self.timestamp_format is not None:
-            check_format(self.timestamp_format)
-            unit = EPOCH_FORMATS.get(self.timestamp_format)
-            if self.timestamp_unit not in (None, unit):
-                raise UsageError(
-                    f"{option('timestamp_unit', self.timestamp_unit)} and "
-                    f"{option('timestamp_format', self.timestamp_format)} exclude "
-                    "each other",
-                    hint="leave one out",
-                )
-        if self.on is not None and self.join is None and self.update is None:
-            raise UsageError(
-                f"{option('on')} says what {option('join')} is joined on",
-                hint=f"give that too: {option('join', 'FILE')}",
-            )
-        if self.timezone is not None:
-            check_zone(self.timezone)
-        for condition in filter(None, self.where or ()):
-            parse_condition(condition)
-        if self.download_sha256 is not None and not re.fullmatch("any|[0-9a-f]{64}", self.download_sha256):
-            raise UsageError(
-                f"{option('download_sha256', self.download_sha256)} is no SHA-256",
-                hint="64 digits 0-9 and a-f, or: any",
-            )
-        counts = ("min_interactions", "min_user_interactions", "min_item_interactions", "max_length", "keep_data")
-        for key in counts:
-            value = getattr(self, key)
-            if value is not None and value < 0:
-                raise UsageError(f"{option(key, value)} is negative", hint="0 turns it off")
-        if self.max_length in (1, 2):
-            raise UsageError(
-                f"{option('max_length', self.max_length)} leaves no training event",
-                hint="keep at least 3, or 0 for all",
-            )
+        # Not at the top: it loads Polars, which the help of the command line does without.
+        from adrec_cli.data.option_checks import check_options
+
+        check_options(vars(self))
 
     def changes_the_cut(self) -> bool:
         """Return whether an option changes which interactions are kept, so that published counts do not apply."""
@@ -179,8 +219,3 @@ def spell_command(source: str, options: PreprocessOptions) -> str:
         if not entry.name.endswith("_column") and getattr(options, entry.name) != entry.default
     }
     return command("preprocess", source, **typed)
-
-
-def _one_of(key: str, value: str | None, allowed: tuple[str, ...]) -> None:
-    if value is not None and value not in allowed:
-        raise UsageError(f"{option(key, value)} is unknown", hint=f"one of: {', '.join(allowed)}")

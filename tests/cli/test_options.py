@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
+import typer.main
 
+from adrec_cli.choices import choice, choices_of
+from adrec_cli.cli.app import app
 from adrec_cli.cli.options.common import Computing
-from adrec_cli.cli.options.preprocess import Columns, Cut, preprocess_options
+from adrec_cli.cli.options.declared import Declared, declared_parameters
+from adrec_cli.cli.options.preprocess import preprocess_options
 from adrec_cli.cli.options.ranking import Candidates, Denoising
 from adrec_cli.cli.options.training import Training
 from adrec_cli.pipeline.preprocess import PreprocessOptions
+from adrec_cli.wording import option
 
 
-def test_every_option_of_preprocessing_can_be_typed() -> None:
-    flags = {field.name for group in (Columns, Cut) for field in fields(group)} | {"max_length"}
-    assert flags == {field.name for field in fields(PreprocessOptions)}
+def parameters_of(command: str) -> dict[str, Any]:
+    return {parameter.name: parameter for parameter in typer.main.get_command(app).commands[command].params}  # type: ignore[attr-defined]
+
+
+def test_every_option_of_preprocessing_can_be_typed_and_has_its_default() -> None:
+    declared = {name: default for name, default, _ in choices_of(PreprocessOptions)}
+    assert declared == {field.name: field.default for field in fields(PreprocessOptions)}
+    for command in ("preprocess", "run"):
+        typed = parameters_of(command)
+        assert declared.items() <= {name: parameter.default for name, parameter in typed.items()}.items()
+    # The length of histories that a model sees has this name where there is a model.
+    assert parameters_of("preprocess")["max_length"].help != parameters_of("run")["max_length"].help
+
+
+def test_what_is_declared_becomes_a_flag_with_all_that_is_said_of_it() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Kind:
+        on: bool = choice(False, bool, "Turn it on.", panel="Panel", can_be_off=True)
+        size: int | None = choice(None, int, f"Size of {option('join')}.", metavar="N", environment="SIZE")
+        taken: str = choice("x", str, "Left to the command.")
+
+    on, size = declared_parameters(Kind, taken={"taken"})
+    (on_type, on_flag), (size_type, size_flag) = get_args(on.annotation), get_args(size.annotation)
+    assert (on.name, on.default, on_type, on_flag.default) == ("on", False, bool, "--on/--no-on")
+    assert (on_flag.help, on_flag.rich_help_panel) == ("Turn it on.", "Panel")
+    assert (size.name, size.default, size_type, size_flag.default) == ("size", None, int | None, "--size")
+    assert (size_flag.help, size_flag.metavar, size_flag.envvar) == ("Size of --join.", "N", "SIZE")
+    assert Declared(Kind, {"on": True, "size": 3}).options(size=4) == Kind(on=True, size=4)
 
 
 def test_the_dataset_to_update_is_looked_for_in_the_workspace() -> None:
     def update(name: str) -> Path | None:
-        return preprocess_options(Columns(), Cut(update=name), Path("ws"), max_length=None).update
+        return preprocess_options(Declared(PreprocessOptions, {"update": name}), Path("ws")).update
 
     assert update("shop") == Path("ws/shop")
     assert update("./elsewhere/shop") == Path("elsewhere/shop")

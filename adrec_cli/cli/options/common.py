@@ -15,7 +15,7 @@ from adrec_cli.cli.completion import DEFAULT_WORKSPACE, WORKSPACE_VARIABLE
 _COMMON, _COMPUTING = "Common options", "Computing"
 
 
-def option(*names: str, panel: str, help: str, complete: Any = None, **more: Any) -> Any:
+def option(*names: str, panel: str | None, help: str, complete: Any = None, **more: Any) -> Any:
     """Return an option of a panel of the help; `complete` is its shell completion."""
     return typer.Option(*names, help=help, rich_help_panel=panel, autocompletion=complete, **more)
 
