@@ -1,0 +1,45 @@
+"""What `python -m tests.mutation` is told is there, and what it draws is the same every time and can matter."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TOLD = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["adrec-mutation"]["tests"]
+WITHOUT = {"api", "cli", "plots", "presets", "content"}
+"""Folders that are shown, documented or stored, whose tests look at what comes out of all others."""
+SOURCE = """
+from __future__ import annotations
+@decorated(frozen=True)
+def double(x: int | None = 3, *, more: bool = False) -> int | None:
+    assert x > 4
+    values: list[int | None] = [1 + x]
+    values.append(*values)
+    return x * 2 if more else None
+"""
+
+
+def test_every_package_has_tests_that_are_there():
+    packages = {path.parent.name for path in (ROOT / "adrec_cli").glob("*/__init__.py")}
+    assert packages - WITHOUT == set(TOLD) - WITHOUT
+    assert [path for paths in TOLD.values() for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_mistakes_are_drawn_where_they_can_matter(tmp_path):
+    mutants = pytest.importorskip("tests.mutation.mutants", reason="needs cosmic-ray, see tests/README.md")
+    (tmp_path / "adrec_cli/small").mkdir(parents=True)
+    (tmp_path / "adrec_cli/small/code.py").write_text(SOURCE)
+    drawn = mutants.draw_mutants(tmp_path, "small", 99, seed=1)
+    assert drawn == mutants.draw_mutants(tmp_path, "small", 99, seed=1)
+    assert {one.line for one in drawn} == {4, 6, 7, 8}
+    kept = {part for one in drawn for part in ("int | None", "frozen=True", "x > 4", "*, more", "*values") if part}
+    for one in drawn:
+        ast.parse(one.source)
+        assert one.before != one.after
+        assert all(one.source.count(part) == SOURCE.count(part) or one.after == "pass" for part in kept)
+    assert [one.after for one in drawn if one.line == 7] == ["pass"], "a step can be left out"
+    assert len(mutants.draw_mutants(tmp_path, "small", 2, seed=1)) == 2
