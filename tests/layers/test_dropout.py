@@ -35,3 +35,15 @@ def test_entries_are_dropped_independently():
     correlation = torch.corrcoef(kept.float().T)
     off_diagonal = correlation - torch.eye(4)
     assert off_diagonal.abs().max().item() < 0.01
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
+def test_a_compiled_graph_drops_the_same_entries(probability, dtype, monkeypatch):
+    """It is given a branch of its own, which the compiler can read."""
+    x = torch.linspace(-3, 3, 1001, dtype=dtype)
+    plain = dropout(x, probability, torch.Generator().manual_seed(3))
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    compiled = dropout(x, probability, torch.Generator().manual_seed(3))
+    assert torch.equal(plain == 0, compiled == 0)
+    torch.testing.assert_close(compiled, plain, rtol=1e-2 if dtype == torch.bfloat16 else 1e-6, atol=0)
