@@ -106,3 +106,17 @@ def test_nothing_is_added_at_the_start_and_never_stays_what_it_is():
     assert not never.state_dict(), "nothing to be stored"
     never.initialize()
     assert (never.of_histories(*history).values_NS == -30).all()
+
+
+@pytest.mark.parametrize(
+    ("age", "bucket"),
+    [(0, 0), (1, 1), (2, 2), (3, 2), (4, 3), (7, 3), (8, 4), (15, 4), (16, 5), (31, 5), (32, 6), (90, 6)],
+)
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_a_saved_bias_means_the_same_ages_and_counts_for_ever(age, bucket, count):
+    """Weights of other buckets would be of the same shape, and of another meaning."""
+    bias = made()
+    bias.weight.data = torch.arange(21.0).unsqueeze(1)
+    history = [*[7] * count, *range(10, 10 + age)]
+    found = bias.of_histories(torch.tensor([history]), torch.tensor([len(history)]))
+    assert as_dicts(found)[0][7] == 10 * (3 * bucket + min(count, 3) - 1)
