@@ -6,13 +6,11 @@ import dataclasses
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, storage_error
-from adrec_cli.artifacts.dataset import NEXT_SUFFIX, commit_dataset, next_path, settle_files, verify_files
+from adrec_cli.artifacts.dataset import NEXT_SUFFIX, commit_dataset, settle_files
 from adrec_cli.artifacts.generations import (
-    FormerData,
     generation_folders,
     generations_under_way,
     keep_generation,
-    link_or_copy,
     settle_generations,
     superfluous_generations,
 )
@@ -63,12 +61,12 @@ def replace_dataset(folder: Path, manifest: Manifest) -> Manifest:
     return manifest
 
 
-def go_back(folder: Path, former: FormerData, before: Manifest | None) -> Manifest:
+def go_back(folder: Path, former: Manifest, before: Manifest | None) -> Manifest:
     """Make a former generation the data set again; what it was until now is kept, and files only it had are withdrawn.
 
     Args:
-        folder: of the data set; the caller holds its lock.
-        former: checked.
+        folder: of the data set; the caller holds its lock, and has put the generation's files at `next_path`.
+        former: of these files.
         before: what the data set is; None where that is damaged.
 
     Returns:
@@ -77,18 +75,13 @@ def go_back(folder: Path, former: FormerData, before: Manifest | None) -> Manife
     Raises:
         StorageError: the file system refused; what a reader finds is all old or all new.
     """
-    manifest = former.manifest
-    if before is not None:
-        stay = {source.get("sha256") for source in manifest.sources}
-        gone = [source for source in before.sources if "sha256" in source and source["sha256"] not in stay]
-        known = {source.get("sha256") for source in gone}
-        gone = [source for source in still_withdrawn(before, manifest) if source.get("sha256") not in known] + gone
-        manifest = dataclasses.replace(manifest, withdrawn=gone, forgotten=before.forgotten, keep_data=before.keep_data)
-    try:
-        for name in verify_files(former.folder, manifest):
-            link_or_copy(former.folder / name, next_path(folder, name))
-    except OSError as error:
-        raise storage_error("write", folder, error) from error
+    if before is None:
+        return replace_dataset(folder, former)
+    stay = {source.get("sha256") for source in former.sources}
+    gone = [source for source in before.sources if "sha256" in source and source["sha256"] not in stay]
+    known = {source.get("sha256") for source in gone}
+    gone = [source for source in still_withdrawn(before, former) if source.get("sha256") not in known] + gone
+    manifest = dataclasses.replace(former, withdrawn=gone, forgotten=before.forgotten, keep_data=before.keep_data)
     return replace_dataset(folder, manifest)
 
 

@@ -20,6 +20,7 @@ from adrec_cli.artifacts.generations import link_or_copy
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.data.dataset_files import SEQUENCES_SCHEMA, count_statistics, write_items
+from adrec_cli.data.forgotten import forgotten_users
 from adrec_cli.data.pending import Pending, read_pending, write_pending
 from adrec_cli.errors import InputError
 from adrec_cli.schema import COUNT, ITEMS, ITEMS_FILE, PENDING_FILE, SEQUENCES_FILE, TIMESTAMPS, TRAIN_END, USER_ID
@@ -44,6 +45,24 @@ def holds_users(folder: Path, manifest: Manifest, users: Set[str]) -> tuple[int,
         pending = read_pending(files[PENDING_FILE])
         waiting = int(_theirs(pending, users).sum())
     return int(kept.collect().item() or 0), waiting
+
+
+def find_forgotten(folder: Path, manifest: Manifest, forgotten: dict[str, Any]) -> set[str]:
+    """Return the raw ids of users whom a data set holds, or who wait beside it, although they were forgotten.
+
+    Args:
+        folder: of the data set, or of a former generation.
+        manifest: of it.
+        forgotten: of the newest manifest.
+
+    Raises:
+        ArtifactError: a file is damaged.
+    """
+    files = verify_files(folder, manifest)
+    held = [pl.read_parquet(literal(files[SEQUENCES_FILE]), columns=[USER_ID])[USER_ID]]
+    if PENDING_FILE in files:
+        held.append(read_pending(files[PENDING_FILE]).interactions.user_ids.cast(pl.String))
+    return {user for ids in held for user in ids.filter(pl.Series(forgotten_users(ids, forgotten)))}
 
 
 def write_without(folder: Path, manifest: Manifest, users: Set[str], into: Path) -> Manifest:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.changing import go_back, manifest_before, recover_dataset
 from adrec_cli.artifacts.checkpoint import read_metadata
-from adrec_cli.artifacts.generations import FormerData, generation_folders, open_generation
+from adrec_cli.artifacts.dataset import next_path, verify_files
+from adrec_cli.artifacts.generations import FormerData, generation_folders, link_or_copy, open_generation
 from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive, exclusive_with_all_inside
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import Generation, read_current, withdraw
 from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.data.leaving_out import find_forgotten, write_without
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import open_dataset
@@ -119,7 +122,7 @@ def rollback_data(
         recover_dataset(folder)
         before = manifest_before(folder)
         former = _former(folder, before, to)
-        now = go_back(folder, former, before)
+        now = go_back(folder, _put_files(folder, former, before), before)
         models = [] if before is None else _promoted_on(folder, before.sequences_sha256)
     kept = generation_folders(folder)
     return DataRolledBack(
@@ -156,6 +159,22 @@ def _former(folder: Path, before: Manifest | None, to: int | None) -> FormerData
         raise ArtifactError(f"{folder.name} is at generation {to} already", hint=f"there are: {kept or 'none'}")
     assert to is not None
     return open_generation(folder, to)
+
+
+def _put_files(folder: Path, former: FormerData, before: Manifest | None) -> Manifest:
+    """Put a generation's files at `next_path`, without those who were forgotten since, and return their manifest.
+
+    A `forget` that was killed has recorded who left, and may not have come to this generation.
+    """
+    left = set() if before is None else find_forgotten(former.folder, former.manifest, before.forgotten)
+    if left:
+        return write_without(former.folder, former.manifest, left, folder)
+    try:
+        for name in verify_files(former.folder, former.manifest):
+            link_or_copy(former.folder / name, next_path(folder, name))
+    except OSError as error:
+        raise storage_error("write", folder, error) from error
+    return former.manifest
 
 
 def _ancestors(folder: Path, manifest: Manifest) -> list[int]:

@@ -17,6 +17,7 @@ from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.report import read_ranks, read_report, report_files
 from adrec_cli.artifacts.sweep_files import SWEEP_FILE, SWEEPS_FOLDER, read_sweep, sweep_folders
+from adrec_cli.data.leaving_out import find_forgotten
 from adrec_cli.data.own_folders import download_folder, former_folder
 from adrec_cli.data.pending import read_pending
 from adrec_cli.errors import AdrecError, ArtifactError
@@ -190,8 +191,13 @@ class _Dataset:
         for number, place in generation_folders(self.folder).items():
 
             def check(number: int = number) -> tuple[str, str, str]:
-                counts = open_generation(self.folder, number).manifest.statistics
-                return WHOLE, f"a former data set of {counts['interactions']:,} interactions", ""
+                former = open_generation(self.folder, number)
+                detail = f"a former data set of {former.manifest.statistics['interactions']:,} interactions"
+                if self.manifest is not None and self.manifest.forgotten:
+                    left = len(find_forgotten(former.folder, former.manifest, self.manifest.forgotten))
+                    again = command("forget", self.folder.name, user="ID")
+                    detail += f"; {left} who were forgotten are still in it, forget them again: {again}" if left else ""
+                return WHOLE, detail, ""
 
             yield self._checked(place, check, command("clean", workspace=self.workspace), always=True)
 

@@ -15,6 +15,7 @@ import pytest
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.data import inbox as inbox_files
+from adrec_cli.data.pending import read_pending
 from adrec_cli.pipeline import forget as pipeline
 from tests.robustness.people import places_of
 from tests.robustness.processes import typed, typed_here
@@ -178,6 +179,27 @@ def test_nothing_that_could_write_them_again_is_at_work(shop, place):
     with exclusive(shop.workspace / place, "something else"):
         assert "something else" in shop.types("forget", "shop", "--user", PERSON).require_one_error(5)
     assert places_of(shop.workspace, PERSON) == before
+
+
+def test_going_back_behind_a_killed_forget_brings_nobody_back(shop, monkeypatch):
+    """The data set is without them, and who left is recorded; the former generations still hold them."""
+
+    def end(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "making_generation", end)
+    assert shop.types("forget", "shop", "--user", PERSON).exit_code == 130
+    monkeypatch.undo()
+    assert any("sequences" in place for place in places_of(shop.dataset / "generations", PERSON))
+    assert "who were forgotten are still in it" in shop.types("verify", "--json").stdout
+    for _ in range(2):
+        before = shop.holds()
+        assert shop.types("rollback", "shop", "--data").exit_code == 0
+        assert shop.holds() != before
+        assert not any(user == PERSON for user, _, _ in shop.holds())
+        assert PERSON not in read_pending(shop.dataset / "pending.parquet").interactions.user_ids.to_list()
+    assert shop.types("forget", "shop", "--user", PERSON).exit_code == 0
+    assert "still in it" not in shop.types("verify", "--json").stdout
 
 
 @pytest.mark.parametrize("every", [19, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
