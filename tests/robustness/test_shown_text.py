@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import csv as csv_module
+import functools
 import json
 import os
 import pty
-import subprocess
-import sys
+import select
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from adrec_cli.artifacts.harmless_text import harmless, harmless_json, harmless_lines
 from adrec_cli.artifacts.recommendation_file import without_formulas
-from tests.robustness.processes import TINY, Ended, typed, typed_here
+from tests.robustness.processes import TINY, Ended, Running, typed, typed_here
 
 EVIL = ["=cmd|calc!A0", "x\u009b31mRED", "y\x1b[31mESC", "\u202eevil", "+1", "-2", "@sum", "z"]
 ACTING = ("\x1b", "\x9b", "\u202e")
@@ -37,18 +37,26 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "ws"
 
 
-def on_a_terminal(words: list[object]) -> str:
+def onto(terminal: str) -> None:
+    """Let stdout be a terminal."""
+    os.dup2(os.open(terminal, os.O_WRONLY | os.O_NOCTTY), 1)
+
+
+def on_a_terminal(words: list[object], folder: Path) -> str:
     """Type a command whose stdout is a terminal, and return what it shows."""
     leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "adrec_cli", *map(str, words)]
+    running = Running(words, folder, functools.partial(onto, os.ttyname(follower)))
     shown = b""
-    with subprocess.Popen(command, stdout=follower, stderr=subprocess.PIPE) as process:
-        os.close(follower)
-        with contextlib.suppress(OSError):
-            while chunk := os.read(leader, 65536):
-                shown += chunk
+    while running.process.is_alive():
+        if select.select([leader], [], [], 0.05)[0]:
+            shown += os.read(leader, 65536)
+    os.close(follower)
+    # Nobody holds the other end any longer: what is left is read, and then that is an error.
+    with contextlib.suppress(OSError):
+        while chunk := os.read(leader, 65536):
+            shown += chunk
     os.close(leader)
-    assert process.returncode == 0
+    assert running.ended().exit_code == 0
     return shown.decode()
 
 
@@ -66,7 +74,7 @@ def test_nothing_acts_on_a_terminal(evil: Path, words: list[str]) -> None:
 @pytest.mark.parametrize("format", ["jsonl", "csv"])
 def test_nothing_acts_on_a_terminal_that_a_batch_is_shown_on(evil: Path, tmp_path: Path, format: str) -> None:
     words = ["recommend", "--include-seen", "--all", "--out", "-", "--format", format, "--workspace", evil, "-q"]
-    shown = on_a_terminal(words)
+    shown = on_a_terminal(words, tmp_path)
     assert "ESC" in shown
     assert not any(char in shown for char in ACTING), repr(shown[:2000])
     # Through a pipe, for programs, everything is as it is.
