@@ -72,7 +72,7 @@ def histories_of(folder: Path) -> dict[str, History]:
     }
 
 
-def keep_ledger(nights: list[Night], rules: Rules, folder: Path) -> None:
+def require_ledger_kept(nights: list[Night], rules: Rules, folder: Path) -> None:
     """Give the nights one after the other, and look after each."""
     made, waiting, so_far, contents = None, [], [], set()
     for number, night in enumerate(nights):
@@ -125,7 +125,7 @@ def keep_ledger(nights: list[Night], rules: Rules, folder: Path) -> None:
 @settings(max_examples=tries(20), deadline=None)
 def test_nights_give_what_the_whole_log_gives(nights: list[Night], rules: Rules) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        keep_ledger(nights, rules, Path(folder))
+        require_ledger_kept(nights, rules, Path(folder))
 
 
 def test_twenty_users_with_one_event_a_night_are_in_after_five(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ class History:
         self.log: list[str] = []
         self.killed = 0
 
-    def goes_on(self, days: int) -> None:
+    def require_whole_through(self, days: int) -> None:
         """Live through days, and check after each; then a quiet night must bring everything in."""
         for day in range(1, days + 1):
             for _ in range(self.random.choice([0, 1, 1, 2])):

@@ -34,7 +34,9 @@ def damaged(content: bytes, positions: range | list[int], lengths: range | list[
         yield f"cut at {length}", content[:length]
 
 
-def refuse_or_be_right(path: Path, read: Content, positions: range | list[int], lengths: range | list[int]) -> int:
+def require_refused_or_right(
+    path: Path, read: Content, positions: range | list[int], lengths: range | list[int]
+) -> int:
     """Damage a file in every one of these ways and read it; return how many ways were tried."""
     whole, expected, tried = path.read_bytes(), read(), 0
     for how, content in damaged(whole, positions, lengths):
@@ -82,7 +84,7 @@ def state_content(path: Path) -> object:
 def test_every_byte_of_a_data_set(workspace, name):
     path = workspace / "shop" / name
     size = path.stat().st_size
-    tried = refuse_or_be_right(path, lambda: dataset_content(path.parent), range(size), range(size))
+    tried = require_refused_or_right(path, lambda: dataset_content(path.parent), range(size), range(size))
     assert tried == 2 * size
 
 
@@ -90,7 +92,7 @@ def test_every_byte_of_a_data_set(workspace, name):
 def test_bytes_of_reports_and_ranks(workspace, suffix):
     path = workspace / f"shop/reports/adrec-finetune-loo-full-test{suffix}"
     positions = sampled(path.stat().st_size, 60)
-    assert refuse_or_be_right(path, lambda: ranks_content(path), positions, positions) >= 200
+    assert require_refused_or_right(path, lambda: ranks_content(path), positions, positions) >= 200
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "state"])
@@ -107,7 +109,7 @@ def test_bytes_of_checkpoints_and_states(workspace, name, all_of_it):
         read = functools.partial(state_content, path)
     size = path.stat().st_size
     positions = range(size) if all_of_it else sampled(size, 250)
-    assert refuse_or_be_right(path, read, positions, positions) >= 500
+    assert require_refused_or_right(path, read, positions, positions) >= 500
 
 
 @pytest.mark.parametrize(
@@ -307,7 +309,7 @@ def test_every_byte_of_what_is_promoted(workspace):
     folder = workspace / "shop/adrec"
     path = folder / "current.json"
     size = path.stat().st_size
-    tried = refuse_or_be_right(path, lambda: vars(read_current(folder)), range(size), range(size))
+    tried = require_refused_or_right(path, lambda: vars(read_current(folder)), range(size), range(size))
     assert tried == 2 * size
 
 

@@ -43,7 +43,9 @@ def command(name: str, changed: Path, workspace: Path) -> list[object]:
     return [*lines[name], "--workspace", workspace]
 
 
-def fail_every_call(name: str, finished: Path, changed: Path, tmp_path: Path, numbers: tuple[int, ...]) -> int:
+def require_whole_after_every_failure(
+    name: str, finished: Path, changed: Path, tmp_path: Path, numbers: tuple[int, ...]
+) -> int:
     """Let each call of a command fail in turn; return how many failed.
 
     A failure that harms nothing, such as of removing a temporary, may pass: then the result must be the right one.
@@ -78,14 +80,14 @@ def fail_every_call(name: str, finished: Path, changed: Path, tmp_path: Path, nu
 
 @pytest.mark.parametrize("name", ["preprocess", "pretrain"])
 def test_every_call_fails_once(name, finished, changed, tmp_path):
-    assert fail_every_call(name, finished, changed, tmp_path, NUMBERS) >= 25
+    assert require_whole_after_every_failure(name, finished, changed, tmp_path, NUMBERS) >= 25
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS, ids=errno.errorcode.get)
 @pytest.mark.parametrize("name", ["preprocess", "pretrain", "run"])
 def test_every_call_fails_in_every_way(name, finished, changed, tmp_path, number):
-    assert fail_every_call(name, finished, changed, tmp_path, (number,)) >= 25
+    assert require_whole_after_every_failure(name, finished, changed, tmp_path, (number,)) >= 25
 
 
 @contextlib.contextmanager

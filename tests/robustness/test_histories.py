@@ -32,13 +32,13 @@ def quick(monkeypatch):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_history(begun, tmp_path, seed):
-    History(tmp_path / "shop", begun, seed).goes_on(days=1 + seed % 2)
+    History(tmp_path / "shop", begun, seed).require_whole_through(days=1 + seed % 2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1000, 1500))
 def test_one_of_500_histories(begun, tmp_path, seed):
-    History(tmp_path / "shop", begun, seed).goes_on(days=5)
+    History(tmp_path / "shop", begun, seed).require_whole_through(days=5)
 
 
 def test_histories_are_of_every_kind():

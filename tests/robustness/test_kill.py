@@ -108,7 +108,7 @@ def require_whole(workspace: Path) -> None:
     assert served.exit_code == 0, served.stderr
 
 
-def survive(name: str, states, tmp_path: Path, killed) -> tuple[bool, Ended]:
+def require_survived(name: str, states, tmp_path: Path, killed) -> tuple[bool, Ended]:
     """Kill a command, check what it left, run it again and compare.
 
     Returns:
@@ -126,7 +126,7 @@ def survive(name: str, states, tmp_path: Path, killed) -> tuple[bool, Ended]:
     return ended.exit_code == -signal.SIGKILL, again
 
 
-def random_moment(states, tmp_path: Path, rng: random.Random) -> bool:
+def require_survived_at_a_random_moment(states, tmp_path: Path, rng: random.Random) -> bool:
     """Kill a random command at a random moment, and tell which and whether it was in time."""
     name = rng.choice(ORDER)
 
@@ -138,14 +138,14 @@ def random_moment(states, tmp_path: Path, rng: random.Random) -> bool:
         running.send(signal.SIGKILL)
         return running.ended()
 
-    in_time, _ = survive(name, states, tmp_path, killed)
+    in_time, _ = require_survived(name, states, tmp_path, killed)
     print(f"{name}: {'killed' if in_time else 'had ended'}")
     return in_time
 
 
 def test_killed_at_a_random_moment(states, tmp_path):
     rng = random.Random(6)
-    assert sum(random_moment(states, tmp_path, rng) for _ in range(20)) >= 10
+    assert sum(require_survived_at_a_random_moment(states, tmp_path, rng) for _ in range(20)) >= 10
 
 
 @pytest.mark.slow
@@ -153,28 +153,30 @@ def test_killed_at_a_random_moment(states, tmp_path):
 def test_killed_at_200_random_moments(states, tmp_path, seed):
     rng = random.Random(seed)
     # Some moments fall after the command has ended; a seed whose every moment does would prove nothing.
-    assert sum(random_moment(states, tmp_path, rng) for _ in range(10)) >= 1
+    assert sum(require_survived_at_a_random_moment(states, tmp_path, rng) for _ in range(10)) >= 1
 
 
-def killed_before_each(name: str, states, tmp_path: Path, every: int = 1) -> list[Ended]:
+def require_survived_before_each(name: str, states, tmp_path: Path, every: int = 1) -> list[Ended]:
     """Kill a command before each change of the file system, or some; return how the runs after a kill ended."""
     endings: list[Ended] = []
     while True:
         prepare = functools.partial(killed_before_write, every * len(endings))
-        in_time, again = survive(name, states, tmp_path, lambda line, prepare=prepare: typed(line, tmp_path, prepare))
+        in_time, again = require_survived(
+            name, states, tmp_path, lambda line, prepare=prepare: typed(line, tmp_path, prepare)
+        )
         if not in_time:
             return endings
         endings.append(again)
 
 
 def test_preprocessing_killed_before_each_change_of_the_file_system(states, tmp_path):
-    assert len(killed_before_each("preprocess", states, tmp_path)) >= 12
+    assert len(require_survived_before_each("preprocess", states, tmp_path)) >= 12
 
 
 @pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
 def test_a_batch_killed_between_its_parts_goes_on_from_those_it_has(states, tmp_path, every):
     """Fifty users in five parts; what was done before the kill is not done again."""
-    endings = killed_before_each("recommend", states, tmp_path, every)
+    endings = require_survived_before_each("recommend", states, tmp_path, every)
     assert len(endings) >= 24 // every
     resumed = [json.loads(again.stdout)["resumed"] for again in endings]
     assert set(resumed) >= ({0, 10, 20, 30, 40, 50} if every == 1 else {0})

@@ -97,7 +97,7 @@ def stopped_after(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def tried(name: str, typed: list[str]) -> None:
+def require_documented_end(name: str, typed: list[str]) -> None:
     """Type a line and check how it ends."""
     with stopped_after(SECONDS):
         done = typed_here([*name.split(), *typed, "--workspace", "workspace"])
@@ -130,6 +130,6 @@ def test_whatever_is_typed(place: Path, name: str, examples: int) -> None:
     @settings(max_examples=examples, derandomize=True, **FUZZ)
     @given(lines(COMMANDS[name]))
     def fuzz(typed: list[str]) -> None:
-        tried(name, typed)
+        require_documented_end(name, typed)
 
     fuzz()

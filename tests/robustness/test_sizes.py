@@ -34,7 +34,7 @@ def within_a_gigabyte(check: Callable[[], None]) -> None:
     sys.exit(0)
 
 
-def in_a_gigabyte(check: Callable[[], None], folder: Path) -> None:
+def require_within_a_gigabyte(check: Callable[[], None], folder: Path) -> None:
     """Check something in a child that may take 1 GB."""
     ended = typed([], folder, functools.partial(within_a_gigabyte, check))
     assert ended.exit_code == 0, ended.stderr
@@ -105,7 +105,7 @@ def refused_by(commands: Sequence[list[str]], workspace: Path, path: Path, what:
     assert found[str(path.relative_to(workspace))]["status"] == "damaged", what
 
 
-def refuse_hostile_checkpoints(workspace: Path, every_command: bool) -> None:
+def require_hostile_checkpoints_refused(workspace: Path, every_command: bool) -> None:
     """Let every command, or one after the other, meet a checkpoint that is whole by its checksum and cannot be."""
     path = workspace / "shop/adrec/finetune.safetensors"
     tensors, metadata = load_checkpoint(path)
@@ -127,10 +127,10 @@ EXTENT = pytest.mark.parametrize(
 
 @EXTENT
 def test_checkpoints_that_ask_for_anything(workspace, tmp_path, all_of_it):
-    in_a_gigabyte(functools.partial(refuse_hostile_checkpoints, workspace, all_of_it), tmp_path)
+    require_within_a_gigabyte(functools.partial(require_hostile_checkpoints_refused, workspace, all_of_it), tmp_path)
 
 
-def refuse_hostile_parents(workspace: Path) -> None:
+def require_hostile_parents_refused(workspace: Path) -> None:
     """Let a stage start from a checkpoint that tells impossible options."""
     path = workspace / "shop/adrec/align.safetensors"
     tensors, metadata = load_checkpoint(path)
@@ -143,7 +143,7 @@ def refuse_hostile_parents(workspace: Path) -> None:
 
 
 def test_parents_that_ask_for_anything(workspace, tmp_path):
-    in_a_gigabyte(functools.partial(refuse_hostile_parents, workspace), tmp_path)
+    require_within_a_gigabyte(functools.partial(require_hostile_parents_refused, workspace), tmp_path)
 
 
 @pytest.mark.parametrize("change", [*CHANGES[:3], {"config": CONFIGS[1]}], ids=str)
@@ -233,7 +233,7 @@ def nested(depth: int) -> object:
     return content
 
 
-def refuse_hostile_manifests(workspace: Path, depths: Sequence[int]) -> None:
+def require_hostile_manifests_refused(workspace: Path, depths: Sequence[int]) -> None:
     """Manifests with right checksums, as deep as can be read and more, and with numbers of any size."""
     folder = workspace / "shop"
     manifest = read_manifest(folder)
@@ -262,7 +262,7 @@ def refuse_hostile_manifests(workspace: Path, depths: Sequence[int]) -> None:
 @EXTENT
 def test_manifests_that_ask_for_anything(workspace, tmp_path, all_of_it):
     depths = range(850, 1010) if all_of_it else range(900, 1000, 20)
-    in_a_gigabyte(functools.partial(refuse_hostile_manifests, workspace, depths), tmp_path)
+    require_within_a_gigabyte(functools.partial(require_hostile_manifests_refused, workspace, depths), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def numeric_options(model_name: str) -> Iterator[str]:
                 yield f"{table}.{name}"
 
 
-def refuse_hostile_options(model_name: str, workspace: Path) -> None:
+def require_hostile_options_refused(model_name: str, workspace: Path) -> None:
     """Give every option huge values; what passes must end well, or as a divergence."""
     stage = next(iter(find_stages(model_name)))
     tiny = {"model.hidden_size": 8, "model.heads": 2, f"stages.{stage}.epochs": 1, "model.max_length": 4}
@@ -316,7 +316,7 @@ def refuse_hostile_options(model_name: str, workspace: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("model_name", trained_names())
 def test_options_that_ask_for_anything(workspace, tmp_path, model_name):
-    in_a_gigabyte(functools.partial(refuse_hostile_options, model_name, workspace), tmp_path)
+    require_within_a_gigabyte(functools.partial(require_hostile_options_refused, model_name, workspace), tmp_path)
 
 
 def test_a_toml_file_that_asks_for_anything(workspace, tmp_path):

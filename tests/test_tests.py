@@ -1,0 +1,43 @@
+"""Every test can fail, and one sees where: it asserts itself, or calls what says by its name that it does."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+RAISING = ("raises", "warns", "fail")
+SAYING = ("require_", "_require_", "assert_")
+
+
+def asserts(test: ast.FunctionDef) -> bool:
+    """Return whether a test asserts, calls something called require_..., or runs a process that must end well."""
+    for node in ast.walk(test):
+        if isinstance(node, ast.Assert) or (isinstance(node, ast.keyword) and node.arg == "check"):
+            return True
+        called = ast.unparse(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
+        if called in RAISING or called.startswith(SAYING):
+            return True
+    return False
+
+
+def test_every_test_asserts_or_says_that_what_it_calls_does() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}::{node.name}"
+        for path in sorted(ROOT.rglob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not asserts(node)
+    ]
+    assert found == []
+
+
+def test_one_that_cannot_fail_is_found() -> None:
+    def made(body: str) -> ast.FunctionDef:
+        (test,) = ast.parse(f"def test_it(x):\n    {body}").body
+        assert isinstance(test, ast.FunctionDef)
+        return test
+
+    for body in ("x.run()", "check(x)", "subprocess.run(x)"):
+        assert not asserts(made(body)), body
+    for body in ("assert x", "require_whole(x)", "x.require_whole()", "subprocess.run(x, check=True)"):
+        assert asserts(made(body)), body
