@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from adrec_cli.api import LoadedRecommender as LoadedRecommender
+    from adrec_cli.api import load_plugin as load_plugin
     from adrec_cli.api import load_recommender as load_recommender
 
-__all__ = ["LoadedRecommender", "__version__", "load_recommender"]
+__all__ = ["LoadedRecommender", "__version__", "load_plugin", "load_recommender"]
 
 try:
     __version__ = version("adrec-cli")
@@ -17,7 +18,7 @@ except PackageNotFoundError:
 
 def __getattr__(name: str) -> Any:
     # Only when asked for: it loads PyTorch and Polars, which `adrec --help` does not need.
-    if name in ("LoadedRecommender", "load_recommender"):
+    if name in ("LoadedRecommender", "load_plugin", "load_recommender"):
         from adrec_cli import api
 
         return getattr(api, name)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from adrec_cli.errors import UsageError
+from adrec_cli.loading.plugins import load_plugin
 from adrec_cli.loading.recommender import Recommender, open_recommender
 from adrec_cli.models.base import Sampling
 from adrec_cli.pipeline.recommend import Merging, Recommendation, RecommendedItem, recommend_with
@@ -22,6 +23,7 @@ __all__ = [
     "Recommendation",
     "RecommendedItem",
     "Sampling",
+    "load_plugin",
     "load_recommender",
 ]
 

@@ -21,6 +21,18 @@ _OPPOSITES: Final[Mapping[str, str]] = MappingProxyType({"resume": "--fresh", "i
 """Flags that turn off what their keys turn on, where that is not `--no-` and the key."""
 
 
+_repeated: dict[str, object] = {}
+
+
+def repeat_in_commands(key: str, value: object) -> None:
+    """Have every command line hold an option from now on, as only with it another process finds what this one does.
+
+    Args:
+        key, value: as `command` takes them.
+    """
+    _repeated[key] = value
+
+
 def option(key: str, value: object = None) -> str:
     """Return the mark that stands for an option in a message or a hint.
 
@@ -39,7 +51,7 @@ def command(name: str, /, *arguments: object, **options: object) -> str:
         arguments: what stands before the options.
         options: by key; None leaves one out, True and False turn it on and off, a list repeats it.
     """
-    words = [word for key, value in options.items() for word in shell_words(key, value)]
+    words = [word for key, value in {**_repeated, **options}.items() for word in shell_words(key, value)]
     return shlex.join(["adrec", *name.split(), *map(str, arguments), *words])
 
 

@@ -13,7 +13,7 @@ from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.models.base import Sampling
-from adrec_cli.models.stages import RANKING_LOSSES
+from adrec_cli.models.stages import ranking_losses
 from adrec_cli.pipeline.bench import BenchOptions, bench
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.recommend import recommend
@@ -70,7 +70,7 @@ def test_baselines_give_the_same_bytes_again_and_resumed(model_name):
 
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "own"])
 @pytest.mark.parametrize("optimizer", ["adam", "sparse_adam", "rowwise_adagrad"])
-@pytest.mark.parametrize("loss", [name for name in RANKING_LOSSES if name != "ce"])
+@pytest.mark.parametrize("loss", [name for name in ranking_losses() if name != "ce"])
 def test_drawn_negatives_give_the_same_bytes_again(loss, optimizer, shared):
     options = {"shared_negatives": shared, "negatives": 8, "negatives_power": 0.5, "logq_correction": True}
     config = {"embedding_optimizer": optimizer}

@@ -38,6 +38,7 @@ class CheckpointMetadata:
         adrec_version, torch_version: what wrote it.
         content: of the items: "vectors_sha256" and "encoders_sha256"; {} where the model was trained without, and then
             not written.
+        plugins: what came from outside, by what it is, such as "model": its name, its plugin and the hash of that code.
     """
 
     model: str
@@ -60,10 +61,11 @@ class CheckpointMetadata:
     torch_version: str
     format_version: int = FORMAT_VERSION
     content: dict[str, Any] = field(default_factory=dict)
+    plugins: dict[str, Any] = field(default_factory=dict)
 
 
 _STRINGS = {one.name for one in fields(CheckpointMetadata) if one.type == "str"}
-_LEFT_OUT = {"content": "{}"}
+_LEFT_OUT = {"content": "{}", "plugins": "{}"}
 """Fields that are not written where they have this value; checkpoints of before they were there lack them too."""
 
 
@@ -193,6 +195,8 @@ def _require_types(values: Mapping[str, Any]) -> None:
             raise ValueError(f"{one.name} {str(value)[:40]!r}")
         if str(one.type).startswith("dict") and not isinstance(value, dict):
             raise ValueError(one.name)
+    if not all(isinstance(told, dict) for told in values["plugins"].values()):
+        raise ValueError("plugins")
     _require_metrics(values["metrics"])
     # They become parts of file names.
     for name in ("model", "stage"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
 import json
@@ -10,8 +9,9 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
+from adrec_cli.extending.code import meaning_of
+
 _NUMERIC_PACKAGES = ("data", "diffusion", "layers", "models", "ranking", "training")
-_WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @functools.cache
@@ -23,20 +23,6 @@ def code_sha256() -> str:
             if entry.name.endswith(".py"):
                 digest.update(f"{package}/{entry.name}\n{meaning_of(entry.read_text(encoding='utf-8'))}\n".encode())
     return digest.hexdigest()
-
-
-def meaning_of(source: str) -> str:
-    """Return Python source in one normal form, without what does not run: comments, docstrings, layout.
-
-    Args:
-        source: a whole module.
-    """
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, _WITH_DOCSTRING) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    # Rather than ast.dump, whose form changes with Python's versions.
-    return ast.unparse(tree)
 
 
 def key_of(parts: Mapping[str, Any]) -> str:

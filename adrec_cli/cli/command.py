@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
 import itertools
 import typing
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 import typer
@@ -109,11 +111,21 @@ def typeable(function: Callable[..., None]) -> Callable[..., None]:
         stop = StopRequest()
         with reported(terminal, debug=common.debug), stop.installed():
             require_bounded(typed)
-            function(**values, **grouped, session=Session(terminal, stop))
+            with _plugins_in_use(common.plugin or []):
+                function(**values, **grouped, session=Session(terminal, stop))
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
+
+
+def _plugins_in_use(paths: list[Path]) -> contextlib.AbstractContextManager[None]:
+    if not paths:
+        return contextlib.nullcontext()
+    # Only here: it loads all that can be added to.
+    from adrec_cli.loading.plugins import plugins
+
+    return plugins(paths)
 
 
 def _is_group(kind: Any) -> TypeGuard[type[Any]]:

@@ -13,6 +13,7 @@ from adrec_cli.config import preset_names
 from adrec_cli.models.registry import BASELINE, DEFAULT_MODEL, MODELS, find_model, trained_names
 
 WORKSPACE_VARIABLE = "ADREC_WORKSPACE"
+PLUGINS_VARIABLE = "ADREC_PLUGINS"
 DEFAULT_WORKSPACE = Path("workspace")
 PICTURE_KINDS = ("curves", "embeddings", "spectrum", "slices", "sweeps", "steps")
 

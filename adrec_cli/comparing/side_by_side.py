@@ -13,12 +13,9 @@ from adrec_cli.artifacts.training_log import TrainingCosts
 from adrec_cli.errors import UsageError
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.ranking.bootstrap import Values, bootstrap_intervals
-from adrec_cli.ranking.metrics import CUTOFFS, METRICS, metric_of_users
+from adrec_cli.ranking.metrics import metric_names, metric_of_users
 from adrec_cli.ranking.significance import Difference, differences_to
 from adrec_cli.wording import option
-
-"""The model that others are baselines of."""
-METRIC_NAMES = tuple(f"{name}@{k}" for k in CUTOFFS for name in METRICS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,11 +187,12 @@ def _model(measured: Measured, differences: dict[str, Difference]) -> ComparedMo
     several = len(evaluations) > 1
     metrics, intervals, spread = evaluations[0].metrics, evaluations[0].intervals, {}
     if several:
-        by_name = {name: [one.metrics[name] for one in evaluations] for name in METRIC_NAMES}
+        names = [name for name in metric_names() if all(name in one.metrics for one in evaluations)]
+        by_name = {name: [one.metrics[name] for one in evaluations] for name in names}
         metrics = {name: float(np.mean(values)) for name, values in by_name.items()}
         spread = {name: float(np.std(values, ddof=1)) for name, values in by_name.items()}
-        bounds = bootstrap_intervals(np.column_stack([measured.values(name) for name in METRIC_NAMES]))
-        intervals = dict(zip(METRIC_NAMES, bounds.tolist(), strict=True))
+        bounds = bootstrap_intervals(np.column_stack([measured.values(name) for name in names]))
+        intervals = dict(zip(names, bounds.tolist(), strict=True))
     return ComparedModel(
         name=measured.name,
         model=measured.model,

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,8 @@ from adrec_cli.artifacts.manifest import DATASET_NAME
 from adrec_cli.data.datasets import DatasetSpec
 from adrec_cli.data.own_folders import OWN_DATASETS_VARIABLE, download_folder, former_folder, own_datasets_folder
 from adrec_cli.data.toml_tables import build
-from adrec_cli.errors import InputError, UsageError
+from adrec_cli.errors import AdrecError, InputError, UsageError
+from adrec_cli.extending.open_set import OpenSet
 from adrec_cli.wording import command
 
 _ENDING: Final = ".toml"
@@ -230,7 +232,38 @@ def _files() -> dict[str, Path]:
         # The home of somebody else, as with `sudo -u`, holds nothing of ours.
         with contextlib.suppress(PermissionError):
             paths += own.glob(f"*{_ENDING}")
-    return {path.stem: path for path in (*paths, *dataset_folder().glob(f"*{_ENDING}"))}
+    outside = [path for name in DATASETS if (path := as_path(DATASETS[name])) is not None]
+    return {path.stem: path for path in (*paths, *outside, *dataset_folder().glob(f"*{_ENDING}"))}
+
+
+def as_path(thing: object) -> Path | None:
+    """Return the path that something from outside is; None if it is none."""
+    return Path(thing) if isinstance(thing, (str, PathLike)) else None
+
+
+def require_description(name: str, thing: object) -> None:
+    """Raise unless something is the path of a data set's description that has its name and can be read.
+
+    Raises:
+        UsageError: it is not.
+    """
+    path = as_path(thing)
+    if path is None or path.suffix != _ENDING or path.stem.partition(_BY)[0] != name:
+        raise UsageError(
+            f"data set {name!r} is not the path of {name}{_ENDING}", hint="give the path of its description"
+        )
+    if (dataset_folder() / path.name).is_file():
+        raise UsageError(f"adrec has a data set named {name} already", hint="call it otherwise")
+    try:
+        _build(path, {**_unfilled(_read_toml(path)), "name": name})
+    except AdrecError as error:
+        raise UsageError(error.message, hint=error.hint) from error
+
+
+DATASETS: OpenSet[object] = OpenSet(
+    "data set", {}, group="adrec.datasets", require="adrec_cli.data.named_datasets:require_description"
+)
+"""Paths of descriptions from outside, by name."""
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

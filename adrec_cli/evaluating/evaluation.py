@@ -12,12 +12,12 @@ import torch
 
 from adrec_cli import __version__
 from adrec_cli.artifacts.changing import manifest_before
-from adrec_cli.artifacts.provenance import code_sha256
 from adrec_cli.artifacts.ranks import CANDIDATES, COLD, HISTORY_LENGTH, RANK, TARGET_COUNT, USER_ROW
 from adrec_cli.artifacts.report import Evaluation, read_ranks, read_report, settle_report, write_report
 from adrec_cli.data.forgotten import forgotten_users
 from adrec_cli.data.negatives import count_negatives
 from adrec_cli.errors import ArtifactError
+from adrec_cli.evaluating.code import measuring_code_sha256
 from adrec_cli.evaluating.held_out import HeldOut, checkpoint_scorer, held_out, progress_of
 from adrec_cli.evaluating.options import EvaluationOptions, _negatives_sha256, protocol_of
 from adrec_cli.evaluating.recommended_lists import list_figures
@@ -100,7 +100,7 @@ def _identity(
         "seed": options.seed,
         "adrec_version": __version__,
         "torch_version": torch.__version__,
-        "code_sha256": code_sha256(),
+        "code_sha256": measuring_code_sha256(),
         "path": str(report_path(dataset, checkpoint, protocol)),
     }
 
@@ -163,7 +163,7 @@ def stored_evaluation(dataset: Dataset, checkpoint: Checkpoint | None, options: 
         and stored.negatives_sha256 == _negatives_sha256(options)
         and stored.sampling in ({}, options.sampled)
         and (stored.seed == options.seed or not (stored.sampling or options.negatives))
-        and stored.code_sha256 == code_sha256()
+        and stored.code_sha256 == measuring_code_sha256()
         and (bool(stored.beyond_accuracy) or not options.beyond_accuracy)
     )
     if not fresh:

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, verify_checkpoint
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.content import content_hashes, on_content
 from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.extending.open_set import OpenSet
 from adrec_cli.loading.opening import Checkpoint, Dataset
+from adrec_cli.models.registry import MODELS
+from adrec_cli.models.stages import SAMPLED_LOSSES
+from adrec_cli.ranking.metrics import METRICS
 from adrec_cli.schema import FORMAT_VERSION
+
+
+def plugins_of(experiment: Experiment, stage_name: str) -> dict[str, dict[str, str]]:
+    """Return what of a stage's training comes from outside, by what it is, as its checkpoint says it."""
+    stage = experiment.stages[stage_name]
+    used: list[tuple[OpenSet[Any], str]] = [(MODELS, experiment.model_name)]
+    used += [(SAMPLED_LOSSES, stage.ranking_loss)] if stage.ce_weight else []
+    used += [(METRICS, experiment.training.monitor.partition("@")[0])]
+    origins = {one.what: (name, one.origin_of(name)) for one, name in used}
+    return {what: {"name": name, **origin.to_json()} for what, (name, origin) in origins.items() if origin}
 
 
 def stage_key(dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None) -> str:
     """Return a hash of everything a stage's weights depend on; equal keys mean equal work."""
     experiment = on_content(dataset, experiment)
-    tables = experiment.tables()
+    tables, plugins = experiment.tables(), plugins_of(experiment, stage_name)
     return key_of(
         content_hashes(dataset, experiment)
+        | ({"plugins": plugins} if plugins else {})
         | {
             "format": FORMAT_VERSION,
             "code": code_sha256(),

@@ -13,6 +13,7 @@ from adrec_cli.loading.opening import (
     Checkpoint,
     require_same_weights,
 )
+from adrec_cli.loading.registered import require_trainable
 from adrec_cli.models.registry import find_model
 
 
@@ -47,6 +48,7 @@ def inherited_options(checkpoint: Checkpoint) -> dict[str, Any]:
     Raises:
         ArtifactError: nothing can have been trained with them.
     """
+    require_trainable(checkpoint.path, checkpoint.metadata)
     tables = {"model": checkpoint.metadata.config, **checkpoint.metadata.training}
     try:
         described = compose(checkpoint.metadata.model, inherited=tables).model

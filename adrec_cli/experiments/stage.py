@@ -15,7 +15,7 @@ from adrec_cli.data.batches import CUTS
 from adrec_cli.errors import ArtifactError, Stopped
 from adrec_cli.experiments.content import content_hashes, give_content, on_content, require_same_encoders
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.experiments.keys import stage_key, up_to_date
+from adrec_cli.experiments.keys import plugins_of, stage_key, up_to_date
 from adrec_cli.experiments.memory import require_memory
 from adrec_cli.experiments.stage_files import StageFiles
 from adrec_cli.experiments.validation import monitored_protocol, monitored_scorer, prepare_validation
@@ -247,6 +247,7 @@ def _metadata(
         adrec_version=__version__,
         torch_version=torch.__version__,
         content=content_hashes(dataset, experiment),
+        plugins=plugins_of(experiment, training.name),
     )
 
 

@@ -18,6 +18,7 @@ from adrec_cli.config import build
 from adrec_cli.data.sequences import Sequences, load_items, load_sequences
 from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import ArtifactError, StorageError, UsageError
+from adrec_cli.loading.registered import require_registered
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.models.registry import find_model
@@ -142,6 +143,7 @@ def restore_model(checkpoint: Checkpoint, device: torch.device) -> SequentialRec
         ArtifactError: its configuration or its tensors are not those of the model it names.
     """
     metadata = checkpoint.metadata
+    require_registered(checkpoint.path, metadata)
     try:
         kind = find_model(metadata.model)
         config = build(kind.config_type, metadata.config, where="[model]")

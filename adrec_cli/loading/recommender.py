@@ -21,6 +21,7 @@ from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.current import Found, find_current
 from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
+from adrec_cli.loading.registered import unregistered_in
 from adrec_cli.loading.trained import models_in
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.models.registry import DEFAULT_MODEL, MODELS
@@ -207,9 +208,17 @@ def open_recommender(
     )
 
 
+def _refuse_unregistered(space: Workspace, dataset_name: str | None, model: str) -> None:
+    """Raise if a name is that of a model which is trained here, but not registered."""
+    for name in space.datasets() if dataset_name is None else [dataset_name]:
+        if error := unregistered_in(space.root / name).get(model):
+            raise error
+
+
 def _locate(space: Workspace, dataset_name: str | None, model: str | None, shard: Shard) -> tuple[Found, Dataset]:
     """Find the checkpoint to use and open its dataset."""
     if model is not None and model not in MODELS:
+        _refuse_unregistered(space, dataset_name, model)
         given = space.find_checkpoint(model, dataset_name)
         return Found(path=given), open_dataset(dataset_folder_of(space, given, dataset_name), shard=shard)
     folder = space.dataset_folder(dataset_name)

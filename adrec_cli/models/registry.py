@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from adrec_cli.errors import UsageError, look_up
+from adrec_cli.errors import UsageError
 from adrec_cli.extending.open_set import OpenSet
-from adrec_cli.wording import command
+from adrec_cli.wording import command, option
 
 if TYPE_CHECKING:
     from adrec_cli.models.base import SequentialRecommender
@@ -26,6 +26,8 @@ MODELS: OpenSet[type[SequentialRecommender]] = OpenSet(
         "diffurec": "adrec_cli.models.diffurec:DiffuRec",
         "mostpop": "adrec_cli.models.most_popular:MostPopular",
     },
+    group="adrec.models",
+    require="adrec_cli.models.acceptance:require_model",
 )
 
 DEFAULT_MODEL = "adrec"
@@ -46,7 +48,10 @@ def find_model(name: str) -> type[SequentialRecommender]:
     Raises:
         UsageError: there is none.
     """
-    return look_up(MODELS, name, MODELS.what)
+    if name not in MODELS:
+        added = option("plugin", "FILE")
+        raise UsageError(f"unknown model {name!r}", hint=f"one of: {', '.join(MODELS)}; or one that {added} adds")
+    return MODELS[name]
 
 
 def find_stages(name: str) -> Mapping[str, Stage]:

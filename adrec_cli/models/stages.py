@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.errors import UsageError
+from adrec_cli.extending.open_set import OpenSet
 from adrec_cli.wording import option
 
 SCHEDULES = ("constant", "cosine")
@@ -14,8 +16,17 @@ SAMPLES = ("sequences", "prefixes")
 KEEP = ("best", "last")
 PRECISIONS = ("float32", "medium", "bf16")
 EMBEDDING_OPTIMIZERS = ("adam", "sparse_adam", "rowwise_adagrad")
-# As many as there are functions for, which a test checks: those need torch, and completion reads this.
-RANKING_LOSSES = ("ce", "sampled_softmax", "bce", "gbce", "bpr_max", "top1_max")
+CATALOGUE_LOSS = "ce"
+SAMPLED_LOSSES: OpenSet[Any] = OpenSet(
+    "ranking_loss", "adrec_cli.training.sampled_losses:SAMPLED_LOSSES", group="adrec.losses",
+    require="adrec_cli.training.acceptance:require_loss",
+)  # fmt: skip
+"""Losses over drawn negatives by name."""
+
+
+def ranking_losses() -> tuple[str, ...]:
+    """Return the names of all ranking losses."""
+    return (CATALOGUE_LOSS, *SAMPLED_LOSSES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +102,7 @@ class Stage:
             raise UsageError("pcgrad is between two losses: ce_weight and mse_weight must both be above 0")
         if self.pcgrad and self.contrast_weight:
             raise UsageError("pcgrad is between two losses: contrast_weight adds a third", hint="leave out one of both")
-        require_one_of(self, "ranking_loss", RANKING_LOSSES)
+        require_one_of(self, "ranking_loss", ranking_losses())
         if not 0 <= self.gbce_t <= 1:
             raise UsageError(f"gbce_t must be in [0, 1], got {self.gbce_t}")
         if not self.trains:

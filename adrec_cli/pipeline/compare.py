@@ -12,7 +12,7 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.comparing.contenders import Contender, all_contenders, named_contenders
 from adrec_cli.comparing.costs import training_costs
 from adrec_cli.comparing.seeds import train_with_seeds
-from adrec_cli.comparing.side_by_side import METRIC_NAMES, Measured, ModelComparison, side_by_side
+from adrec_cli.comparing.side_by_side import Measured, ModelComparison, side_by_side
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.evaluating.evaluation import evaluate_opened, stored_evaluation
 from adrec_cli.evaluating.options import EvaluationOptions
@@ -23,6 +23,7 @@ from adrec_cli.loading.opening import Checkpoint, Dataset, open_dataset
 from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import is_sampled
 from adrec_cli.ranking.merging import SINGLE
+from adrec_cli.ranking.metrics import metric_names
 from adrec_cli.sweeping.tried import tried_settings
 from adrec_cli.wording import option
 
@@ -46,8 +47,8 @@ class CompareOptions:
     seeds: int = 0
 
     def __post_init__(self) -> None:
-        if unknown := [name for name in self.metrics if name not in METRIC_NAMES]:
-            raise UsageError(f"unknown metric {unknown[0]!r}", hint=f"one of: {', '.join(METRIC_NAMES)}")
+        if unknown := [name for name in self.metrics if name not in metric_names()]:
+            raise UsageError(f"unknown metric {unknown[0]!r}", hint=f"one of: {', '.join(metric_names())}")
         if not self.metrics:
             raise UsageError("at least one metric must be named", hint=f"for example {option('metrics', 'ndcg@10')}")
         if self.seeds < 0:

@@ -39,6 +39,7 @@ from adrec_cli.forgetting.learnt import Learnt, find_learnt
 from adrec_cli.forgetting.ranks import forget_in_ranks
 from adrec_cli.loading.current import current_checkpoint
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
+from adrec_cli.loading.registered import unregistered_in
 from adrec_cli.models.registry import trained_names
 from adrec_cli.schema import CHECKPOINT_SUFFIX, ITEMS_FILE
 from adrec_cli.wording import command, option
@@ -241,6 +242,9 @@ def _retrain(dataset: Dataset, learnt: list[Learnt], work: Work) -> list[str]:
                 value=metrics["values"].get(metrics["monitor"]), keep=1,
             )  # fmt: skip
         done.append(name)
+    for name, error in unregistered_in(dataset.folder).items():
+        if name in names:
+            raise ArtifactError(f"left as it was: {error.message}", hint=error.hint)
     return done
 
 

@@ -15,6 +15,8 @@ from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import AdrecError, StorageError, UsageError
+from adrec_cli.extending.in_use import loaded_plugins
+from adrec_cli.loading.plugins import load_plugin
 from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.models.registry import MODELS
@@ -235,7 +237,7 @@ def serve_many(
 
     work = functools.partial(
         _work, workspace=workspace, dataset_name=dataset_name, model=model, options=options, on_reload=on_reload,
-        on_log=on_log,
+        on_log=on_log, plugins=tuple(plugin.path.resolve() for plugin in loaded_plugins()),
     )  # fmt: skip
     run_workers(work, sockets, grace=options.grace, log=on_log, on_ready=on_ready)
 
@@ -249,9 +251,12 @@ def _work(
     options: ServeOptions,
     on_reload: OnReload,
     on_log: LogLine,
+    plugins: tuple[Path, ...],
 ) -> None:
-    """Be one of the processes."""
+    """Be one of the processes, which begin without the plugin files that the first one has in use."""
     try:
+        for path in plugins:
+            load_plugin(path)
         server = make_server(
             workspace=workspace, dataset_name=dataset_name, model=model, options=options, on_reload=on_reload,
             on_log=on_log, metrics=ServerMetrics(worker.cells, worker.number),

@@ -20,6 +20,7 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.config import merged
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.keys import plugins_of
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.validation import monitored_protocol
 from adrec_cli.experiments.work import UNATTENDED, Work
@@ -248,6 +249,7 @@ class _Searching:
         return key_of(
             {
                 "code": code_sha256(),
+                **({"plugins": plugins} if (plugins := self._plugins()) else {}),
                 "sequences": self.dataset.manifest.sequences_sha256,
                 "items": self.dataset.manifest.items_sha256,
                 "model": self.base.model_name,
@@ -257,6 +259,10 @@ class _Searching:
                 "pruner": self.tuning.pruner,
             }
         )
+
+    def _plugins(self) -> dict[str, Any]:
+        planned = self.base.planned
+        return {name: used for name in planned if (used := plugins_of(self.base, name))}
 
     def _tell(self, trial: Trial, best: Trial | None) -> None:
         self.work.on_event(

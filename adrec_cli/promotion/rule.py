@@ -10,7 +10,7 @@ from adrec_cli.ranking.metrics import METRICS
 from adrec_cli.wording import option
 
 _RULE = re.compile(
-    r"\s*(?P<metric>[a-z]+)@(?P<k>[1-9]\d{0,4})\s*(?P<operator>>=|>)\s*(?P<against>current|mostpop)\s*"
+    r"\s*(?P<metric>[a-z][a-z0-9_-]*)@(?P<k>[1-9]\d{0,4})\s*(?P<operator>>=|>)\s*(?P<against>current|mostpop)\s*"
     r"(?:(?P<sign>[+-])\s*(?P<number>\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})\s*(?P<percent>%)?\s*)?"
 )
 EXAMPLE = "ndcg@10 >= current - 0.002 and ndcg@10 > mostpop"

@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from adrec_cli.errors import UsageError
+from adrec_cli.extending.open_set import OpenSet
+
 CUTOFFS = (5, 10, 20, 50)
 
 Ranks = npt.NDArray[np.int64]
@@ -31,7 +34,39 @@ def reciprocal_rank(ranks: Ranks, k: int) -> Values:
     return np.where(ranks <= k, 1 / ranks, 0.0)
 
 
-METRICS: dict[str, Callable[[Ranks, int], Values]] = {"hr": hit_rate, "ndcg": ndcg, "mrr": reciprocal_rank}
+Metric = Callable[[Ranks, int], Values]
+"""(ranks, k) -> one value a case, greater for what is better."""
+
+METRICS: OpenSet[Metric] = OpenSet(
+    "metric", {"hr": hit_rate, "ndcg": ndcg, "mrr": reciprocal_rank}, group="adrec.metrics",
+    require="adrec_cli.ranking.metrics:require_metric",
+)  # fmt: skip
+
+
+def require_metric(name: str, thing: object) -> None:
+    """Raise unless something is a metric; it is tried on a few ranks.
+
+    Raises:
+        UsageError: it is no function of this kind, or has no finite value for each case.
+    """
+    if not callable(thing):
+        raise UsageError(f"metric {name!r} is not a function", hint="give the function itself")
+    ranks = np.array([1, 2, 7, 100], dtype=np.int64)
+    try:
+        with np.errstate(all="ignore"):
+            values = np.asarray(thing(ranks, 5), dtype=np.float64)
+        right = values.shape == ranks.shape and bool(np.isfinite(values).all())
+    except Exception as error:
+        raise UsageError(
+            f"metric {name!r} fails on four ranks: {type(error).__name__}: {error}", hint="it takes (ranks, k)"
+        ) from error
+    if not right:
+        raise UsageError(f"metric {name!r} does not give one finite value for each rank", hint="the mean comes last")
+
+
+def metric_names() -> list[str]:
+    """Return the names of all metrics at all cut-offs, such as "ndcg@10"."""
+    return [f"{name}@{k}" for k in CUTOFFS for name in METRICS]
 
 
 class ByUser:

@@ -12,8 +12,9 @@ import numpy as np
 
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
-from adrec_cli.artifacts.provenance import code_sha256, key_of
+from adrec_cli.artifacts.provenance import key_of
 from adrec_cli.errors import AdrecError, ArtifactError
+from adrec_cli.evaluating.code import measuring_code_sha256
 from adrec_cli.evaluating.held_out import checkpoint_scorer, held_out
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.events import OnEvent, ignore
@@ -84,7 +85,7 @@ def _key(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions) -
         {
             "checkpoint": checkpoint.sha256,
             "sequences": dataset.manifest.sequences_sha256,
-            "code": code_sha256(),
+            "code": measuring_code_sha256(),
             "options": asked,
             "negatives": file_sha256(options.negatives_file) if options.negatives_file else "",
         }

@@ -8,11 +8,11 @@ import torch
 
 from adrec_cli.errors import look_up
 from adrec_cli.layers.repeats import HistoryBias
-from adrec_cli.models.stages import Stage
+from adrec_cli.models.stages import SAMPLED_LOSSES, Stage
 from adrec_cli.schema import PAD
 from adrec_cli.training.losses import catalogue_cross_entropy
 from adrec_cli.training.padded_loss import padded_cross_entropy
-from adrec_cli.training.sampled_losses import SAMPLED_LOSSES, negative_scores, target_scores
+from adrec_cli.training.sampled_losses import SampledLoss, negative_scores, target_scores
 
 
 class RankingLoss:
@@ -73,7 +73,7 @@ class RankingLoss:
         if stage.ranking_loss == "sampled_softmax" and stage.logq_correction:
             negative_NK = negative_NK - self._log_expected(negatives)
         counted_N = (targets_N != PAD).to(positive_N.dtype) if padded else None
-        loss = look_up(SAMPLED_LOSSES, stage.ranking_loss, "ranking_loss")
+        loss: SampledLoss = look_up(SAMPLED_LOSSES, stage.ranking_loss, SAMPLED_LOSSES.what)
         return loss(positive_N, negative_NK, counted_N, stage, self.items)
 
     def draw(self, tokens: int, generator: torch.Generator) -> torch.Tensor:

@@ -6,7 +6,8 @@ import ast
 
 import pytest
 
-from adrec_cli.artifacts.provenance import code_sha256, meaning_of
+from adrec_cli.artifacts.provenance import code_sha256
+from adrec_cli.extending.code import meaning_of
 
 SOURCE = '''"""Module."""
 

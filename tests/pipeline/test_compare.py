@@ -17,7 +17,7 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.report import read_ranks, read_report
 from adrec_cli.artifacts.sweep_files import RESULT_COLUMNS, SweepRecord, write_sweep
 from adrec_cli.artifacts.training_log import TrainingCosts, stage_costs
-from adrec_cli.comparing.side_by_side import METRIC_NAMES, of_users, require_comparable
+from adrec_cli.comparing.side_by_side import of_users, require_comparable
 from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, InterruptedRun, LockedError, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
@@ -30,6 +30,7 @@ from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.train import train
 from adrec_cli.pipeline.verify import verify
+from adrec_cli.ranking.metrics import metric_names
 from adrec_cli.ranking.significance import differences_to
 from adrec_cli.runtime import StopRequest
 from adrec_cli.sweeping.trials import Trial, write_trials
@@ -221,7 +222,7 @@ def test_seeds_are_trained_beside_the_model_and_averaged(own):
     assert sasrec.spread["ndcg@10"] == pytest.approx(np.std(single, ddof=1))
     low, high = sasrec.intervals["ndcg@10"]
     assert low < sasrec.metrics["ndcg@10"] < high
-    assert set(sasrec.metrics) == set(METRIC_NAMES)
+    assert set(sasrec.metrics) == set(metric_names())
     assert (by_name["mostpop"].seeds, by_name["mostpop"].spread) == ([], {})
     other = next(model for model in found.models if model.name not in (found.reference, "mostpop"))
     reference = by_name[found.reference]

@@ -15,7 +15,7 @@ from adrec_cli.data.batches import epoch_batches
 from adrec_cli.errors import DivergedError, UsageError
 from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.padded_batch import PaddedBatch, planes_of
-from adrec_cli.models.stages import RANKING_LOSSES
+from adrec_cli.models.stages import ranking_losses
 from adrec_cli.training.events import EpochDone, StepDone
 from adrec_cli.training.loop import StageTraining
 from tests.training.small import small_training
@@ -252,7 +252,7 @@ def test_what_needs_a_look_at_each_step_is_named(options, reason):
     assert queued(**{**options, "stepping": "auto"}).queued is None
 
 
-DRAWN = [loss for loss in RANKING_LOSSES if loss != "ce"]
+DRAWN = [loss for loss in ranking_losses() if loss != "ce"]
 
 
 @pytest.mark.parametrize("options", [{}, {"negatives_power": 0.5, "logq_correction": True}], ids=["uniform", "popular"])

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from adrec_cli.cli import completion
-from adrec_cli.cli.completion import DEFAULT_WORKSPACE, WORKSPACE_VARIABLE
+from adrec_cli.cli.completion import DEFAULT_WORKSPACE, PLUGINS_VARIABLE, WORKSPACE_VARIABLE
 
 _COMMON, _COMPUTING = "Common options", "Computing"
 
@@ -79,6 +79,11 @@ class Common:
         LogFormat,
         option("--log-format", panel=_COMMON, help="Format of messages on stderr: text for people, or JSON lines."),
     ] = LogFormat.TEXT
+    plugin: Annotated[
+        list[Path] | None,
+        option("--plugin", panel=_COMMON, metavar="FILE", envvar=PLUGINS_VARIABLE, dir_okay=False,
+                help="Python file that adds models, losses, metrics or data sets; repeatable."),
+    ] = None  # fmt: skip
     debug: Annotated[bool, option("--debug", panel=_COMMON, help="Show the traceback of an error.")] = False
 
 

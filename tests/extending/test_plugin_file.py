@@ -1,0 +1,182 @@
+"""What a plugin file may be, what it may add, and what of it counts as its code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adrec_cli.errors import AdrecError, UsageError
+from adrec_cli.extending.in_use import loaded_plugins
+from adrec_cli.extending.plugin import read_plugin
+from adrec_cli.loading.plugins import plugins
+from adrec_cli.models.registry import MODELS, find_model, trained_names
+from adrec_cli.models.stages import SAMPLED_LOSSES, ranking_losses
+from adrec_cli.ranking.metrics import METRICS, metric_names, metric_of_users
+from tests.extending.conftest import SOURCE
+
+METRIC = "METRICS = {'first': lambda ranks, k: (ranks == 1).astype(float)}\n"
+LOSS = """
+import torch
+def softplus(positive_N, negative_NK, counted_N, options, items):
+    per_token_N = torch.nn.functional.softplus(negative_NK - positive_N[:, None]).sum(1)
+    return {mean}
+LOSSES = {{"softplus": softplus}}
+"""
+MODEL = SOURCE[: SOURCE.index("MODELS = ")]
+
+
+def write(folder: Path, text: str, name: str = "mine.py") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def refused(folder: Path, text: str) -> str:
+    """Return what is said of a plugin file that is not taken; nothing of it stays in use."""
+    with pytest.raises(UsageError) as raised, plugins([write(folder, text)]):
+        pass
+    assert loaded_plugins() == ()
+    assert raised.value.hint
+    return raised.value.message
+
+
+def test_what_it_adds_is_there_while_it_is_in_use(my_model: Path) -> None:
+    names = (list(MODELS), ranking_losses(), metric_names())
+    with plugins([my_model]):
+        assert (trained_names()[-1], find_model("markov").title) == ("markov", "Markov chain")
+        assert ranking_losses() == (*names[1], "hinge")
+        assert "rbp@20" in metric_names()
+        assert len(MODELS) == len(names[0]) + 1
+        ranks, users = np.array([1, 3, 60]), np.array([0, 0, 1])
+        assert metric_of_users(ranks, users, "rbp@10").tolist() == pytest.approx([(1 + 0.8**2) / 2, 0])
+    assert (list(MODELS), ranking_losses(), metric_names()) == names
+    with pytest.raises(UsageError, match="unknown model 'markov'"):
+        find_model("markov")
+
+
+def test_where_things_come_from(my_model: Path) -> None:
+    with plugins([my_model]):
+        origin = MODELS.origin_of("markov")
+        assert origin is not None
+        assert (origin.name, len(origin.sha256)) == ("my_model.py", 64)
+        assert METRICS.origin_of("rbp") == SAMPLED_LOSSES.origin_of("hinge") == origin
+        assert MODELS.origin_of("sasrec") is MODELS.origin_of("nobody") is METRICS.origin_of("ndcg") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "adds nothing"),
+        ("MODELS = {}", "adds nothing"),
+        ("METRICS = ['first']", "METRICS of plugin mine.py must be a dictionary"),
+        ("METRICS = {1: len}", "METRICS of plugin mine.py must be a dictionary"),
+        ("x = (", "is not Python"),
+        ("raise RuntimeError('no licence')", "fails: RuntimeError: no licence"),
+        ("import nowhere_to_be_found", "fails: ModuleNotFoundError"),
+        ("raise SystemExit(0)", "fails: SystemExit"),
+        ("METRICS = {'ndcg': len}", "adds the metric 'ndcg', which adrec has already"),
+        ("MODELS = {'adrec': int}", "adds the model 'adrec', which adrec has already"),
+        ("METRICS = {'Hit Rate': len}", "'Hit Rate', which is no name"),
+        ("METRICS = {'../first': len}", "'../first', which is no name"),
+        ("METRICS = {'first': 3}", "mine.py: metric 'first' is not a function"),
+        ("METRICS = {'first': lambda ranks: ranks}", "metric 'first' fails on four ranks: TypeError"),
+        ("METRICS = {'first': lambda ranks, k: ranks.mean()}", "does not give one finite value for each rank"),
+        ("METRICS = {'first': lambda ranks, k: ranks / 0.0}", "does not give one finite value for each rank"),
+        ("LOSSES = {'mine': 3}", "loss 'mine' is not a function"),
+        ("LOSSES = {'mine': lambda a, b: a}", "loss 'mine' fails on six tokens"),
+        (LOSS.format(mean="per_token_N.mean()"), "loss 'softplus' counts tokens that counted_N leaves out"),
+        (LOSS.format(mean="per_token_N"), "loss 'softplus' gives no finite number"),
+        (LOSS.format(mean="per_token_N.mean().detach()"), "loss 'softplus' gives no finite number"),
+        (LOSS.format(mean="per_token_N.mean() * torch.nan"), "loss 'softplus' gives no finite number"),
+        ("MODELS = {'mine': 3}", "'mine' is not a subclass of SequentialRecommender"),
+        (f"{MODEL}\nMODELS = {{'chain': Markov}}", "model 'chain' is called 'markov' in its class"),
+        (f"{MODEL}\nclass M(Markov): name = 'reports'\nMODELS = {{'reports': M}}", "model 'reports' is called"),
+        (f"{MODEL}\nclass M(Markov): config_type = 3\nMODELS = {{'markov': M}}", "is not a dataclass"),
+        (f"{MODEL}\nclass M(Markov): stages = {{}}\nMODELS = {{'markov': M}}", "are not a table of Stage"),
+        (f"{MODEL}\nclass M(Markov): outputs = ('x',)\nMODELS = {{'markov': M}}", "trains output 'next_item'"),
+        (
+            f"{MODEL}\nclass M(Markov):\n  def components(self): return {{'all': self}}\nMODELS = {{'markov': M}}",
+            "trains encoder, item_embedding",
+        ),
+        (
+            f"{MODEL}\nclass M(NextItemRecommender): name, title, config_type, stages = "
+            "'m', 'M', MarkovConfig, Markov.stages\nMODELS = {'m': M}",
+            "does not have components, hidden_RLD, initialize",
+        ),
+        (f"{MODEL}\nclass M(NextItemRecommender): name = 'm'\nMODELS = {{'m': M}}", "does not say its title"),
+        ("DATASETS = {'mine': 3}", "is not the path of mine.toml"),
+        ("DATASETS = {'mine': 'other.toml'}", "is not the path of mine.toml"),
+        ("DATASETS = {'demo': 'demo.toml'}", "adrec has a data set named demo already"),
+        ("DATASETS = {'mine': 'nowhere/mine.toml'}", "nowhere/mine.toml"),
+    ],
+)  # fmt: skip
+def test_what_is_not_taken(tmp_path: Path, text: str, said: str) -> None:
+    assert said in refused(tmp_path, text)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere.py", tmp_path):
+        with pytest.raises(UsageError, match="is not there"), plugins([path]):
+            pass
+
+
+def test_two_that_add_the_same_are_refused(tmp_path: Path) -> None:
+    paths = [write(tmp_path, METRIC, "one.py"), write(tmp_path, METRIC.replace("== 1", "<= 1"), "two.py")]
+    with pytest.raises(UsageError, match=r"'first' is added by .*one\.py and by .*two\.py"), plugins(paths):
+        pass
+
+
+def test_the_same_file_twice_is_once(tmp_path: Path) -> None:
+    once = f"import os; os.mkdir({str(tmp_path / 'ran')!r})"
+    path = write(tmp_path, f"{once}\n{METRIC}")
+    with plugins([path, path]), plugins([path]):
+        assert METRICS["first"](np.array([1, 2]), 5).tolist() == [1, 0]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["mine.py", "ran"], "nothing compiled is left behind"
+
+
+def test_what_counts_as_its_code(tmp_path: Path) -> None:
+    def sha256(text: str, name: str = "mine.py") -> str:
+        return read_plugin(write(tmp_path, text, name)).origin.sha256
+
+    first = sha256(METRIC)
+    assert sha256(METRIC, "other.py") == first, "not what the file is called"
+    assert sha256(f'"""About."""\n\n# Why.\n{METRIC}') == first
+    assert sha256(METRIC.replace("== 1", "== 2")) != first
+
+
+def test_modules_beside_it_count_as_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "its_package"
+    package.mkdir()
+    write(package, "", "__init__.py")
+    deep = write(package, "BEST = 1", "deep.py")
+    write(tmp_path, "from its_package.deep import BEST", "its_layers.py")
+    write(tmp_path, "ANYTHING = 1", "its_stranger.py")
+
+    def sha256() -> str:
+        return read_plugin(write(tmp_path, f"from its_layers import BEST\nimport numpy\n{METRIC}")).origin.sha256
+
+    first = sha256()
+    write(tmp_path, "ANYTHING = 2", "its_stranger.py")
+    assert sha256() == first
+    deep.write_text("BEST = 2")
+    assert sha256() != first
+
+
+def test_a_broken_file_leaves_no_module_behind(tmp_path: Path) -> None:
+    refused(tmp_path, "x = 1 / 0")
+    with plugins([write(tmp_path, METRIC)]):
+        assert "first" in METRICS
+
+
+def test_one_that_cannot_be_read_is_an_error_of_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = write(tmp_path, METRIC)
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(AdrecError, match="could not read plugin") as raised, plugins([path]):
+        pass
+    assert raised.value.exit_code == 7
