@@ -134,6 +134,7 @@ def test_what_is_promoted_says_why_and_what_it_was_held_against(shelf):
     assert current.value == metrics["values"][metrics["monitor"]]
     assert done.comparison.difference == pytest.approx(done.comparison.candidate - done.comparison.current)
     assert done.comparison.against == "current"
+    assert (done.comparison.level, done.comparison.resamples) == (0.95, 2000)
     assert len(current.earlier) == 1
     shelf.promote("a", PromotionOptions(tolerance=1.0, keep=2))
     assert len(read_current(shelf.folder).earlier) == 1, "two are kept"

@@ -106,3 +106,11 @@ def test_intervals_of_metrics_cover_the_truth(metric, truth):
         low, high = metric_intervals(drawn, np.arange(400), (int(metric.partition("@")[2]),), seed=seed)[metric]
         covered += low <= expected <= high
     assert covered / 300 == pytest.approx(0.95, abs=0.05)
+
+
+def test_what_is_reported_as_95_percent_is_of_two_thousand_resamples():
+    """More or fewer would give other bounds for the same models."""
+    differences = np.random.default_rng(5).normal(size=50)
+    said = bootstrap_interval(differences, level=0.95, resamples=2000, seed=1)
+    assert bootstrap_interval(differences, seed=1) == said
+    assert bootstrap_interval(differences, resamples=2001, seed=1) != said

@@ -238,6 +238,6 @@ def test_one_sample_is_ranked_alike_whatever_the_merge(histories):
 
 
 def test_nothing_is_asked_of_a_model_that_it_cannot_give(histories):
-    sasrec = MODELS["sasrec"].build(MODELS["sasrec"].config(hidden_size=8, heads=2), ITEMS)
+    sasrec = MODELS["sasrec"](MODELS["sasrec"].config_type(hidden_size=8, heads=2), ITEMS)
     with pytest.raises(UsageError, match="4 samples need a model that samples"):
         asked(sasrec, "next_item", merging=Merging(samples=4))
