@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,11 +12,27 @@ import typer.main
 from adrec_cli.choices import choice, choices_of
 from adrec_cli.cli.app import app
 from adrec_cli.cli.options.common import Computing
+from adrec_cli.cli.options.compare import Comparing, Seeds
 from adrec_cli.cli.options.declared import Declared, declared_parameters
 from adrec_cli.cli.options.preprocess import preprocess_options
+from adrec_cli.cli.options.promotion import Promotion
 from adrec_cli.cli.options.ranking import Candidates, Denoising
+from adrec_cli.cli.options.recommend import Choice
+from adrec_cli.cli.options.sweep import Trying
 from adrec_cli.cli.options.training import Training
+from adrec_cli.cli.options.tune import Searching
+from adrec_cli.cli.serve import RequestLimits
+from adrec_cli.experiments.work import ComputeOptions
+from adrec_cli.models.base import Sampling
+from adrec_cli.pipeline.compare import CompareOptions
 from adrec_cli.pipeline.preprocess import PreprocessOptions
+from adrec_cli.pipeline.serve import ServeOptions
+from adrec_cli.promotion.promote import PromotionOptions
+from adrec_cli.ranking.merging import Merging
+from adrec_cli.recommending.item_choice import ItemChoice
+from adrec_cli.serving.questions import Limits
+from adrec_cli.sweeping.design import Design
+from adrec_cli.sweeping.tune_options import TuneOptions
 from adrec_cli.wording import option
 
 
@@ -95,3 +111,38 @@ def test_negatives_are_a_number_or_a_file(text: str | None, count: int, file: Pa
     options = Candidates(negatives=text).evaluation(Computing(), Denoising(steps="1"), part="test", seed=4)
     assert (options.negatives, options.negatives_file) == (count, file)
     assert (options.sampling.steps, options.sampling.seed, options.seed) == (1, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("flags", "read", "names"),
+    [
+        (Computing, ComputeOptions, {}),
+        (Denoising, Sampling, {"steps": "steps"}),
+        (Denoising, Merging, {}),
+        (Promotion, PromotionOptions, {}),
+        (Comparing, CompareOptions, {}),
+        (Seeds, CompareOptions, {}),
+        (Trying, Design, {}),
+        (Searching, TuneOptions, {"search_seed": "seed"}),
+        (Choice, ItemChoice, {"exclude_items": "excluded"}),
+        (
+            RequestLimits,
+            Limits,
+            {f"max_{field.name}": field.name for field in fields(Limits)},
+        ),
+        (RequestLimits, ServeOptions, {"max_connections": "connections"}),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+def test_flags_that_are_declared_apart_have_the_defaults_of_what_they_become(
+    flags: type[Any], read: type[Any], names: dict[str, str]
+) -> None:
+    """What is parsed from text has its flag in another type; both say the same where nothing is typed."""
+    defaults = {field.name: field.default for field in fields(read) if field.default is not MISSING}
+    shared = {field.name: field for field in fields(flags) if names.get(field.name, field.name) in defaults}
+    assert shared
+    for name, field in shared.items():
+        expected = defaults[names.get(name, name)]
+        if isinstance(expected, tuple):
+            expected = ",".join(expected)
+        assert field.default == expected or (field.default in (None, "") and expected in (None, "")), name

@@ -38,7 +38,7 @@ def test_a_search(adrec: Adrec, shop: Path, tmp_path: Path) -> None:
 
 def test_what_is_wrong_is_told_before_the_first_trial(adrec: Adrec, shop: Path) -> None:
     for search, told in (
-        ("dropout=0.1", "error: --search 'dropout=0.1'"),
+        ("dropout=0.1", "error: --search dropout=0.1"),
         ("drop=0.1..0.2", "error: no option of adrec is called 'drop'"),
         ("dropout=0.1..1.2", "error: model.dropout"),
     ):
