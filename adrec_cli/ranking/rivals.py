@@ -47,6 +47,8 @@ class Rivals:
 
 EVERYTHING = Rivals()
 """The whole catalogue."""
+_KEYS_AT_ONCE = 2**20
+"""Drawn negatives that are looked up at once, 8 MB of them."""
 
 
 def cold_rivals(cases: Cases, train_counts: npt.NDArray[np.int64]) -> Rivals:
@@ -75,20 +77,36 @@ def draw_negatives(sequences: Sequences, cases: Cases, count: int, seed: int) ->
     Raises:
         InputError: a user has interacted with every item.
     """
-    item_count = sequences.item_count
-    owner = np.repeat(np.arange(sequences.users), sequences.lengths)
-    seen = np.unique(owner * (item_count + 1) + sequences.items)
-    per_user = np.bincount(seen // (item_count + 1), minlength=sequences.users)
-    if (per_user[cases.users] >= item_count).any():
+    width = sequences.item_count + 1
+    seen = _seen_keys(sequences, np.unique(cases.users))
+    per_user = np.bincount(seen // width, minlength=sequences.users)
+    if (per_user[cases.users] >= sequences.item_count).any():
         raise InputError("no negatives can be drawn for a user who has interacted with every item")
     random = np.random.default_rng(seed)
-    drawn = random.integers(1, item_count + 1, size=(len(cases), count))
-    while True:
-        keys = cases.users[:, None] * (item_count + 1) + drawn
-        rows, columns = np.nonzero(np.isin(keys, seen, kind=None))
-        if not len(rows):
-            return drawn
-        drawn[rows, columns] = random.integers(1, item_count + 1, size=len(rows))
+    drawn = random.integers(1, width, size=(len(cases), count))
+    flat, step = drawn.reshape(-1), max(1, _KEYS_AT_ONCE // max(count, 1)) * count
+    again = np.arange(0)
+    for begin in range(0, len(flat), max(step, 1)):
+        part = np.arange(begin, min(begin + step, len(flat)))
+        again = np.concatenate([again, part[_contains(seen, cases.users[part // count] * width + flat[part])]])
+    while len(again):
+        flat[again] = random.integers(1, width, size=len(again))
+        again = again[_contains(seen, cases.users[again // count] * width + flat[again])]
+    return drawn
+
+
+def _seen_keys(sequences: Sequences, users: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return user * (V + 1) + item for each item of the users' histories, ascending."""
+    lengths = sequences.lengths[users]
+    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    items = sequences.items[np.repeat(sequences.offsets[users], lengths) + within]
+    return np.unique(np.repeat(users, lengths) * (sequences.item_count + 1) + items)
+
+
+def _contains(keys: npt.NDArray[np.int64], asked: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which of the numbers that are asked for are among ascending ones, of which there is at least one."""
+    found: npt.NDArray[np.bool_] = keys[np.searchsorted(keys, asked).clip(max=len(keys) - 1)] == asked
+    return found
 
 
 def candidate_counts(sequences: Sequences, cases: Cases, rivals: Rivals = EVERYTHING) -> npt.NDArray[np.int64]:
