@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Final
@@ -117,11 +118,17 @@ class StopRequest:
 
     Outside `deferred()` a signal raises `InterruptedRun` where the program stands; inside, the first one is
     only noted in `signal_number`, so that all can be saved, and the second one raises at once.
+
+    Attributes:
+        signal_number: of a signal that was noted.
+        began: when the run did, on `time.monotonic`.
+        trained_steps: optimizer steps of the stages that the run has been through.
     """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
         self._deferred = False
+        self.began, self.trained_steps = time.monotonic(), 0
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -39,6 +40,18 @@ def require_bounded(values: Mapping[str, Any]) -> None:
             raise UsageError(f"{option(name)} must be at least 1, got {value}")
         if isinstance(value, float) and not math.isfinite(value) and name not in _MAY_BE_INFINITE:
             raise UsageError(f"{option(name)} must be a finite number, got {value}")
+
+
+def seconds_in(text: str) -> float:
+    """Return the seconds of a time such as 90, 90s, 50m, 2h or 1d; with no unit they are seconds.
+
+    Raises:
+        UsageError: it is no such time.
+    """
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd]?)", text.strip(), re.ASCII)
+    if found is None or not float(found[1]):
+        raise UsageError(f"{text!r} is no time above 0", hint="write seconds, or 50m, 2h, 1d")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
 
 
 def _shortened(number: int) -> str:

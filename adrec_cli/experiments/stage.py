@@ -12,10 +12,11 @@ import torch
 from adrec_cli import __version__
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, save_checkpoint
 from adrec_cli.data.batches import CUTS
-from adrec_cli.errors import ArtifactError, Stopped
+from adrec_cli.errors import ArtifactError, InterruptedRun, Stopped
 from adrec_cli.experiments.content import content_hashes, give_content, on_content, require_same_encoders
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.keys import plugins_of, stage_key, up_to_date
+from adrec_cli.experiments.limits import RunLimits
 from adrec_cli.experiments.memory import require_memory
 from adrec_cli.experiments.stage_files import StageFiles
 from adrec_cli.experiments.validation import monitored_protocol, monitored_scorer, prepare_validation
@@ -36,7 +37,7 @@ class StageStarted:
 
     Attributes:
         stage, path: which, and the checkpoint it will write.
-        resumed_epoch: epochs already done in an earlier run; None for a fresh start.
+        resumed_epoch, resumed_step: epochs done in an earlier run, and steps of the next; None for a fresh start.
         sequences, tokens: it learns from.
         trained_parameters, parameters: numbers in what is trained, and in all of the model.
         monitor: the metric that decides.
@@ -45,6 +46,7 @@ class StageStarted:
     stage: str
     path: Path
     resumed_epoch: int | None
+    resumed_step: int | None
     sequences: int
     tokens: int
     trained_parameters: int
@@ -90,7 +92,7 @@ def run_stage(
 
     Raises:
         DivergedError: stopped before a step that is not finite; the last saved state and checkpoint stay.
-        InterruptedRun: stopped by a signal after saving the state.
+        InterruptedRun: stopped by a signal or at a limit after saving the state.
     """
     started = time.perf_counter()
     experiment = on_content(dataset, experiment)
@@ -100,13 +102,15 @@ def run_stage(
     if done is not None:
         StageFiles(path, key).forget()
         return StageResult(stage=stage_name, path=path, metadata=done, skipped=True, seconds=0.0)
+    limits = RunLimits(work)
+    limits.require_left(stage_name)
     threads = set_threads(work.options.threads)
     training = _prepare(dataset, experiment, stage_name, parent, work)
     files = StageFiles(path, key)
     resumed = files.restore(training, work.options.resume)
     work.on_event(_started(training, path, resumed=resumed))
     with work.stop.deferred():
-        _train(training, files, work)
+        _train(training, files, limits, work)
         _validate_whole(dataset, training)
         metadata = _metadata(dataset, experiment, training, parent, key, threads)
         save_checkpoint(path, training.model.state_dict(), metadata)
@@ -144,6 +148,7 @@ def _started(training: StageTraining, path: Path, *, resumed: bool) -> StageStar
         stage=training.name,
         path=path,
         resumed_epoch=training.position.epoch if resumed else None,
+        resumed_step=training.position.step if resumed else None,
         sequences=len(training.windows),
         tokens=training.windows.tokens,
         trained_parameters=sum(weight.numel() for weight in training.trained.values()),
@@ -152,26 +157,32 @@ def _started(training: StageTraining, path: Path, *, resumed: bool) -> StageStar
     )
 
 
-def _train(training: StageTraining, files: StageFiles, work: Work) -> None:
-    """Go through the stage's events, saving on the way; a signal ends it with the state saved.
+def _train(training: StageTraining, files: StageFiles, limits: RunLimits, work: Work) -> None:
+    """Go through the stage's events, saving on the way; a signal or a limit ends it with the state saved.
 
     A stage whose last epoch is done is handed over whatever came meanwhile.
     """
+    before = training.position.total_steps
     try:
         with contextlib.closing(training.events()) as events:
             for event in events:
                 if isinstance(event, EpochDone):
                     files.log(event)
-                    files.save_now_and_then(training)
+                files.save_now_and_then(training)
                 work.on_event(event)
                 if not training.finished:
                     work.stop.check()
+                    limits.check(training, training.position.total_steps - before)
     except Stopped as stopped:
         files.save(training)
-        raise work.stop.interrupted(
-            f"{training.name} stopped in epoch {training.position.epoch + 1} and saved",
+        reason = "" if work.stop.signal_number is not None else f": {stopped.message}"
+        raise InterruptedRun(
+            f"{training.name} stopped in epoch {training.position.epoch + 1} and saved{reason}",
+            signal_number=stopped.exit_code - 128,
             hint="run the same command again to go on where it stopped",
         ) from stopped
+    finally:
+        work.stop.trained_steps += training.position.total_steps - before
 
 
 def _validate_whole(dataset: Dataset, training: StageTraining) -> None:

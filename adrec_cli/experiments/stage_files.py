@@ -16,6 +16,9 @@ from adrec_cli.training.loop import StageTraining
 from adrec_cli.wording import option
 
 SAVE_EVERY_SECONDS = 20.0
+"""Least time between two saves of the state."""
+WORK_PER_SAVE = 20
+"""Least time between them, in times of what the last one took: saving takes a twentieth of a training at most."""
 
 
 class StageFiles:
@@ -27,7 +30,7 @@ class StageFiles:
         self.state_path = path.with_name(f"{stem}{STATE_SUFFIX}")
         self.key = key
         self.rows: list[str] = []
-        self.saved_at = time.monotonic()
+        self.saved_at, self.save_took = time.monotonic(), 0.0
 
     def restore(self, training: StageTraining, resume: str) -> bool:
         """Continue from a state of the same run, if there is one and it is wanted."""
@@ -63,14 +66,16 @@ class StageFiles:
         Raises:
             DivergedError: weights are not finite; the state saved before stays.
         """
+        started = time.monotonic()
         training.require_finite()
         tensors, text = training.state()
         save_state(self.state_path, tensors, {**text, "run_key": self.key, "log": "\n".join(self.rows)})
         self.saved_at = time.monotonic()
+        self.save_took = self.saved_at - started
 
     def save_now_and_then(self, training: StageTraining) -> None:
-        """Write the state when the last one is old enough."""
-        if time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
+        """Write the state when the last one is old enough; between any two steps."""
+        if time.monotonic() - self.saved_at >= max(SAVE_EVERY_SECONDS, WORK_PER_SAVE * self.save_took):
             self.save(training)
 
     def forget(self) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from adrec_cli.errors import UsageError
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.runtime import StopRequest
+from adrec_cli.wording import option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +20,21 @@ class ComputeOptions:
         threads: of the CPU; None leaves PyTorch's default.
         resume: "auto" goes on from a matching unfinished state, "require" fails without one, "never" starts anew.
         force: train even when the checkpoint is up to date.
+        max_steps, max_time: steps and seconds of all that is done with one `Work`, after which a training is saved and
+            ends as with SIGTERM; None for no limit.
     """
 
     device: str = "auto"
     threads: int | None = None
     resume: str = "auto"
     force: bool = False
+    max_steps: int | None = None
+    max_time: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_steps", "max_time"):
+            if (most := getattr(self, name)) is not None and most <= 0:
+                raise UsageError(f"{option(name)} must be above 0, got {most:g}")
 
 
 @dataclass(frozen=True, kw_only=True)

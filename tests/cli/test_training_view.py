@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import pytest
@@ -9,7 +10,7 @@ from rich.console import Console
 
 from adrec_cli.cli.show.progress import Bar, Region
 from adrec_cli.cli.show.sparkline import sparkline
-from adrec_cli.cli.show.training_view import TrainingView, duration, epoch_row
+from adrec_cli.cli.show.training_view import TrainingView, duration, epoch_row, validation_advice
 from adrec_cli.training.events import EpochDone, StepDone
 
 ROW = "finetune   7/100  ce 5.1234  mse 0.5000  ndcg@10 0.0466*  10,745 tokens/s  0:12"
@@ -47,7 +48,7 @@ def test_the_view_tells_losses_metric_speed_and_vectors() -> None:
 @pytest.mark.parametrize(
     ("width", "row"),
     [
-        (None, f"{ROW}  rank 112.0  cosine 0.052"),
+        (None, f"{ROW}  validation 16%  rank 112.0  cosine 0.052"),
         (80, ROW),
         (40, "finetune   7/100  ndcg@10 0.0466*"),
         (5, "finetune   7/100"),
@@ -100,3 +101,18 @@ def test_sparkline() -> None:
 @pytest.mark.parametrize(("seconds", "shown"), [(7, "0:07"), (754, "12:34"), (3723, "1:02:03")])
 def test_duration(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"), [(0.0, "0:12  rank"), (0.05, "0:12  rank"), (0.4, "0:12  validation 40%  ")]
+)
+def test_a_row_tells_what_validation_takes(share: float, shown: str) -> None:
+    event = dataclasses.replace(epoch_done(1, 0.1), validation_seconds=12.3 * share)
+    assert shown in epoch_row(event, "ndcg@10", None)
+
+
+@pytest.mark.parametrize(("validation", "advised"), [(500.0, True), (499.0, False), (59.0, False)])
+def test_validation_that_takes_longer_than_training_is_advised_on(validation: float, advised: bool) -> None:
+    seconds = 1000.0 if validation > 100 else 60.0
+    event = dataclasses.replace(epoch_done(1, 0.1), validation_seconds=validation, seconds=seconds)
+    assert ("training.monitor_users" in validation_advice(event)) == advised

@@ -137,11 +137,11 @@ def _typed(arguments: list[str], output: Path, prepare: Prepare) -> None:
     main(arguments)
 
 
-def save_state_every_epoch() -> None:
-    """Let a killed stage go on from its last epoch, as one that takes minutes does."""
+def save_state_every_step() -> None:
+    """Let a killed stage go on from its last step, as one that takes minutes goes on from a late one."""
     from adrec_cli.experiments import stage_files
 
-    stage_files.SAVE_EVERY_SECONDS = 0.0
+    stage_files.SAVE_EVERY_SECONDS, stage_files.WORK_PER_SAVE = 0.0, 0
 
 
 def artifacts(workspace: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import pytest
 from adrec_cli.artifacts.checkpoint import load_checkpoint, save_state
 from adrec_cli.pipeline import recommend_batch
 from tests.conftest import write_interactions
-from tests.robustness.processes import TINY, Ended, Running, artifacts, save_state_every_epoch, typed, typed_here
+from tests.robustness.processes import TINY, Ended, Running, artifacts, save_state_every_step, typed, typed_here
 
 COMMANDS = {
     "preprocess": ["preprocess", "SOURCE"],
@@ -31,7 +31,7 @@ ORDER = list(COMMANDS)
 
 def small_steps() -> None:
     """Let a killed command have something to go on from: an epoch's state, and ten users' recommendations."""
-    save_state_every_epoch()
+    save_state_every_step()
     recommend_batch.CHUNK_USERS = 10
 
 

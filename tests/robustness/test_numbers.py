@@ -8,7 +8,7 @@ import torch
 from adrec_cli.artifacts.checkpoint import load_checkpoint, save_checkpoint
 from adrec_cli.training import loop
 from adrec_cli.training.diagnostics import LossWatch, embedding_health
-from tests.robustness.processes import TINY, artifacts, save_state_every_epoch, typed, typed_here
+from tests.robustness.processes import TINY, artifacts, save_state_every_step, typed, typed_here
 
 BAD = [float("nan"), float("inf"), float("-inf")]
 
@@ -72,7 +72,7 @@ def test_what_is_not_finite_ends_a_stage_in_bfloat16_too(workspace, monkeypatch,
 
 def diverge_at_the_last_step() -> None:
     """Save each epoch, and spoil a weight in the last step."""
-    save_state_every_epoch()
+    save_state_every_step()
     spoil(pytest.MonkeyPatch(), "weight after", 4, float("nan"))
 
 

@@ -21,7 +21,7 @@ from adrec_cli.config import MOST, option_names
 from adrec_cli.experiments.memory import require_memory
 from adrec_cli.models.registry import MODELS, find_stages, trained_names
 from adrec_cli.models.stages import Stage, TrainingConfig
-from tests.robustness.processes import TINY, Running, save_state_every_epoch, typed, typed_here
+from tests.robustness.processes import TINY, Running, save_state_every_step, typed, typed_here
 
 GIGABYTE = 2**30
 
@@ -189,7 +189,7 @@ POSITIONS: list[dict[str, Any]] = [
 def state_of_a_stopped_stage(workspace: Path, folder: Path) -> Path:
     """Stop a training after some epochs and return its state."""
     line = ["pretrain", "shop", *TINY, "--epochs", 4000, "--patience", 0, "--workspace", workspace]
-    running = Running(line, folder, save_state_every_epoch)
+    running = Running(line, folder, save_state_every_step)
     running.until("pretrain    2/4000")
     running.send(15)
     assert running.ended().exit_code == 143
@@ -218,7 +218,8 @@ def test_a_stage_that_is_stopped_before_its_first_step_goes_on(workspace, tmp_pa
     line = ["pretrain", "shop", *TINY, "--seed", 3, "--workspace", workspace]
     monkeypatch.setattr("adrec_cli.runtime.StopRequest.signal_number", 15, raising=False)
     with monkeypatch.context() as stopped:
-        stopped.setattr("adrec_cli.runtime.StopRequest.__init__", lambda self: setattr(self, "_deferred", False))
+        begun = {"_deferred": False, "began": 0.0, "trained_steps": 0}
+        stopped.setattr("adrec_cli.runtime.StopRequest.__init__", lambda self: vars(self).update(begun))
         assert typed_here(line).exit_code == 143
     monkeypatch.undo()
     assert load_state(workspace / "shop/adrec/pretrain.state.safetensors")[1]["position"]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.robustness.processes import TINY, Running, save_state_every_epoch, typed
+from tests.robustness.processes import TINY, Running, save_state_every_step, typed
 
 LONG = [*TINY, "--epochs", "4000", "--patience", "0"]
 CTRL_C = b"\x03"
@@ -75,7 +75,7 @@ def sit_at(path: str, variables: dict[str, str], slow: float = 0.0) -> None:
     opened = os.open(path, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(opened, number)
-    save_state_every_epoch()
+    save_state_every_step()
     if slow:
         from adrec_cli.training import loop
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from adrec_cli.cli import completion
+from adrec_cli.cli.bounds import seconds_in
 from adrec_cli.cli.options.common import Computing, option
 
 if TYPE_CHECKING:
@@ -72,6 +73,16 @@ class Training:
     seed: Annotated[
         int | None, option("--seed", panel=_PANEL, metavar="N", help="Seed of weights, data order, dropout and noise.")
     ] = None
+    max_steps: Annotated[
+        int | None,
+        option("--max-steps", panel=_PANEL, metavar="N",
+                help="Steps of this run; it is saved then, and the same command goes on."),
+    ] = None  # fmt: skip
+    max_time: Annotated[
+        str | None,
+        option("--max-time", panel=_PANEL, metavar="TIME",
+                help="Time of this run, such as 90s, 50m or 2h; it is saved then, and the same command goes on."),
+    ] = None  # fmt: skip
     resume: Annotated[
         bool | None,
         option("--resume/--fresh", panel=_PANEL, help="Require a matching unfinished run, or ignore it."),
@@ -115,7 +126,10 @@ class Training:
         from adrec_cli.experiments.work import ComputeOptions
 
         resume = resume or {None: "auto", True: "require", False: "never"}[self.resume]
-        return ComputeOptions(device=computing.device, threads=computing.threads, resume=resume, force=force)
+        return ComputeOptions(
+            device=computing.device, threads=computing.threads, resume=resume, force=force, max_steps=self.max_steps,
+            max_time=None if self.max_time is None else seconds_in(self.max_time),
+        )  # fmt: skip
 
     def _given(self, *names: str) -> dict[str, Any]:
         return {name: value for name in names if (value := getattr(self, name)) is not None}

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from adrec_cli.artifacts.lock import LockAwaited
 from adrec_cli.cli.show.progress import Progress
 from adrec_cli.cli.show.terminal import Terminal, short
-from adrec_cli.cli.show.training_view import TrainingView, duration, epoch_row
+from adrec_cli.cli.show.training_view import TrainingView, duration, epoch_row, validation_advice
 from adrec_cli.comparing.seeds import SeedStarted
 from adrec_cli.data.inbox import FileLeft, FileRefused, FileTaken
 from adrec_cli.experiments.events import RankingProgress, Warned
@@ -125,7 +125,8 @@ class TrainingProgress(Progress):
             f"trains {event.trained_parameters:,} of {event.parameters:,} parameters"
         )
         if event.resumed_epoch is not None:
-            self.terminal.note(f"{event.stage}: goes on after epoch {event.resumed_epoch} of an unfinished run")
+            within = f", step {event.resumed_step:,} of the next," if event.resumed_step else ""
+            self.terminal.note(f"{event.stage}: goes on after epoch {event.resumed_epoch}{within} of an unfinished run")
 
     def _step(self, event: StepDone) -> None:
         below = self._view.step(event)
@@ -138,6 +139,8 @@ class TrainingProgress(Progress):
         if event.epoch == event.epochs:
             self.clear()
         self.terminal.note(epoch_row(event, self._view.monitor, self.terminal.message_width))
+        if event.epoch == 1 and (advice := validation_advice(event)):
+            self.terminal.note(advice)
 
     def _ranking(self, event: RankingProgress) -> None:
         self.show("ranking", event.done, event.total, f"{event.done:,}/{event.total:,}")

@@ -10,6 +10,8 @@ from adrec_cli.training.events import EpochDone, StepDone
 
 _NEWEST_STEP_WEIGHT = 0.1
 _SPARKS = 24
+_TOLD_SHARE, _LONG_SECONDS = 0.1, 60.0
+"""Share of an epoch, and length, from which the time of validation is told and advised on."""
 _SEPARATOR = "  "
 
 
@@ -75,10 +77,26 @@ def epoch_row(event: EpochDone, monitor: str, width: int | None) -> str:
     if monitor in event.valid:
         parts.append(f"{monitor} {event.valid[monitor]:.4f}{'*' if event.improved else ' '}")
     parts += [f"{event.tokens_per_second:,.0f} tokens/s", duration(event.seconds)]
+    parts += [f"validation {share:.0%}"] if (share := _validation_share(event)) >= _TOLD_SHARE else []
     parts += [f"rank {event.effective_rank:.1f}", f"cosine {event.mean_cosine:.3f}"]
     # The losses give way to the metric where there is room for one of them.
     by_weight = [0, 2, 1, *range(3, len(parts))] if monitor in event.valid else list(range(len(parts)))
     return _SEPARATOR.join(parts[number] for number in sorted(_fitting(parts, by_weight, width)))
+
+
+def _validation_share(event: EpochDone) -> float:
+    """Return which part of an epoch went into validation."""
+    return event.validation_seconds / event.seconds if event.seconds else 0.0
+
+
+def validation_advice(event: EpochDone) -> str:
+    """Return what makes validation cheaper, where it takes longer than the training itself; "" elsewhere."""
+    if event.validation_seconds < max(event.seconds / 2, _LONG_SECONDS):
+        return ""
+    return (
+        f"{event.stage}: validation takes {duration(event.validation_seconds)} of {duration(event.seconds)}; with "
+        "--set training.monitor_users=10000 epochs are validated on so many users, and the model in the end on all"
+    )
 
 
 def _fitting(parts: Sequence[str], order: Sequence[int], width: int | None) -> list[int]:
