@@ -58,8 +58,8 @@ SPELL_FLAGS = {
     "wording.py": "the one rule by which keys become flags: reports print commands too",
     "plots/style.py": "a dashed line",
 }
-# A command that is made of another: the night begins with what `adrec preprocess` does.
-COMMANDS_OF_COMMANDS = {("run", "preprocess")}
+# A command that is made of others: the night begins with what `adrec preprocess` and `adrec encode` do.
+COMMANDS_OF_COMMANDS = {("run", "preprocess"), ("run", "encode")}
 # What says nothing of any one model.
 SHARED_BY_ALL = tuple(f"adrec_cli.models.{name}" for name in ("base", "batch", "padded_batch", "stages"))
 ONLY_IN_CLI = {"typer", "rich", "click"}

@@ -24,6 +24,7 @@ _MOST_TEXT: Final = 2**20
 _MOST_ENCODERS: Final = 64
 _TEXTS: Final = (
     "format_version", "kind", "dataset", "ids_sha256", "encoders", "encoders_sha256", "vectors_sha256",
+    "items_sha256", "files",
 )  # fmt: skip
 _KIND: Final = "item vectors"
 
@@ -54,12 +55,16 @@ class ItemVectors:
     Attributes:
         dataset: its name.
         ids_sha256: of the ids of its items in their order, as `ids_sha256`.
+        items_sha256: of the `items.parquet` they were made from.
+        files: where files of vectors were, by their names.
         encoders: one beside the other.
         vectors_VC: float16, one row an item from index 1 on; no row for padding.
     """
 
     dataset: str
     ids_sha256: str
+    items_sha256: str
+    files: Mapping[str, str]
     encoders: tuple[EncoderRecord, ...]
     vectors_VC: npt.NDArray[np.float16]
 
@@ -79,11 +84,12 @@ class ItemVectorsHeader:
     """What a file of item vectors says of itself.
 
     Attributes:
-        ids_sha256, encoders_sha256, vectors_sha256: as of `ItemVectors`.
+        ids_sha256, items_sha256, encoders_sha256, vectors_sha256: as of `ItemVectors`.
         width: entries of a vector.
     """
 
     ids_sha256: str
+    items_sha256: str
     encoders_sha256: str
     vectors_sha256: str
     width: int
@@ -117,6 +123,8 @@ def write_item_vectors(folder: Path, vectors: ItemVectors) -> Path:
         "encoders": json.dumps([_described(encoder) for encoder in vectors.encoders]),
         "encoders_sha256": vectors.encoders_sha256,
         "vectors_sha256": vectors.vectors_sha256,
+        "items_sha256": vectors.items_sha256,
+        "files": json.dumps(dict(vectors.files), sort_keys=True),
     }
     write_tensors(path, tensors, text)
     return path
@@ -162,6 +170,7 @@ def read_item_vectors_header(folder: Path) -> ItemVectorsHeader:
         _check_text(text)
         return ItemVectorsHeader(
             ids_sha256=text["ids_sha256"],
+            items_sha256=text["items_sha256"],
             encoders_sha256=text["encoders_sha256"],
             vectors_sha256=text["vectors_sha256"],
             width=shape[1],
@@ -201,12 +210,21 @@ def _parsed(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> Ite
     vectors = ItemVectors(
         dataset=text["dataset"],
         ids_sha256=text["ids_sha256"],
+        items_sha256=text["items_sha256"],
+        files=_files(text["files"]),
         encoders=encoders,
         vectors_VC=_checked_vectors(tensors[_VECTORS], sum(encoder.width for encoder in encoders)),
     )
     if (vectors.encoders_sha256, vectors.vectors_sha256) != (text["encoders_sha256"], text["vectors_sha256"]):
         raise ValueError("encoders or vectors are not those of its own checksums")
     return vectors
+
+
+def _files(text: str) -> dict[str, str]:
+    files = json.loads(text)
+    if not isinstance(files, dict) or not all(isinstance(path, str) for path in files.values()):
+        raise ValueError("files are not named")
+    return files
 
 
 def _encoder(number: int, described: Any, tensors: Mapping[str, torch.Tensor]) -> EncoderRecord:

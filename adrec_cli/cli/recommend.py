@@ -55,6 +55,7 @@ def recommend(
         k=k,
         include_seen=include_seen,
         choice=choice.items(),
+        new_items=choice.new_items,
         sampling=denoising.sampling(seed),
         merging=denoising.merging(),
         device=computing.device,
@@ -92,6 +93,10 @@ def _show(terminal: Terminal, found: Recommendations) -> None:
         terminal.note(
             f"{found.dataset} has no promoted {found.model} model; {found.checkpoint} is used (adrec run promotes)"
         )
+    if found.new_items.sha256:
+        terminal.note(f"{found.new_items.added:,} new items may be recommended; {found.new_items.known:,} were known")
+    if silent := found.new_items.silent:
+        terminal.warn(f"of {len(silent):,} new items nothing is known, such as {silent[0]!r}; they are left out")
     if unknown := found.unknown_candidates:
         terminal.warn(f"{len(unknown):,} ids of the item files are unknown, for example {unknown[0]!r}")
     for result in found.results:

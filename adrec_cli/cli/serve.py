@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -130,6 +131,11 @@ def serve(
                      autocompletion=completion.checkpoint_or_model),
     ] = None,
     dataset: DatasetName = None,
+    new_items: Annotated[
+        Path | None,
+        typer.Option("--new-items", metavar="FILE",
+                     help="File of items that came after the training; read again when it changes.", dir_okay=False),
+    ] = None,
     sampled: Sampled,
     limits: RequestLimits,
     computing: Computing,
@@ -150,6 +156,7 @@ def serve(
         grace=grace,
         sampling=sampled.sampling(),
         merging=sampled.merging(),
+        new_items=new_items,
         device=computing.device,
         threads=computing.threads,
     )

@@ -38,7 +38,7 @@ def content_hashes(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
     Raises:
         ArtifactError: as `on_content`.
     """
-    if not _wants_content(experiment):
+    if not wants_content(experiment):
         return {}
     header = _header(dataset)
     return {"vectors_sha256": header.vectors_sha256, "encoders_sha256": header.encoders_sha256}
@@ -50,7 +50,7 @@ def give_content(model: SequentialRecommender, dataset: Dataset, experiment: Exp
     Raises:
         ArtifactError: as `on_content`, or damaged.
     """
-    if not _wants_content(experiment):
+    if not wants_content(experiment):
         return
     _header(dataset)
     vectors_VC = torch.from_numpy(read_item_vectors(dataset.folder).vectors_VC)
@@ -87,7 +87,8 @@ def require_same_encoders(metadata: CheckpointMetadata, dataset: Dataset, experi
         )
 
 
-def _wants_content(experiment: Experiment) -> bool:
+def wants_content(experiment: Experiment) -> bool:
+    """Return whether the model is to be given the content of items."""
     return isinstance(experiment.model, ItemTableConfig) and experiment.model.content != "none"
 
 

@@ -20,6 +20,7 @@ from adrec_cli.data.sequences import Sequences
 from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.current import Found, find_current
+from adrec_cli.loading.new_items import NOTHING_NEW, Known, NewItems, with_items_of_dataset, with_items_of_file
 from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
 from adrec_cli.loading.registered import unregistered_in
 from adrec_cli.loading.trained import models_in
@@ -77,6 +78,7 @@ class Recommender:
         unknown_items: items of the data set that the model does not know.
         device: to compute on.
         recordings: of what the model computes for few histories at a time.
+        new_items: what became of those of a file.
     """
 
     checkpoint: Checkpoint
@@ -91,6 +93,7 @@ class Recommender:
     unknown_items: int
     device: torch.device
     recordings: Recordings | None = None
+    new_items: NewItems = NOTHING_NEW
 
     @functools.cached_property
     def item_index(self) -> IdIndex:
@@ -167,6 +170,7 @@ def open_recommender(
     device: str,
     threads: int | None,
     shard: Shard = WHOLE,
+    new_items: Path | None = None,
 ) -> Recommender:
     """Find a model, check it and make it ready.
 
@@ -178,9 +182,12 @@ def open_recommender(
         model: a model's name, or path or bare name of a checkpoint; None takes what is current.
         device, threads: to compute on.
         shard: the users whose histories are read.
+        new_items: file of items that came after the training; a model with content can recommend them. Those that the
+            data set has got since need no file.
 
     Raises:
-        UsageError: it is not clear which dataset or model is meant.
+        UsageError: it is not clear which dataset or model is meant, or a model without content is told of new items.
+        InputError: the file of new items cannot be read.
         ArtifactError: no model, or one that is damaged or does not belong to the dataset.
     """
     found, dataset = _locate(Workspace(workspace), dataset_name, model, shard)
@@ -188,7 +195,11 @@ def open_recommender(
     checkpoint, items = found.open(dataset)
     set_threads(threads)
     resolved = resolve_device(device)
-    restored = restore_model(checkpoint, resolved)
+    known = Known(model=restore_model(checkpoint, resolved), metadata=checkpoint.metadata, items=items)
+    known, news = with_items_of_dataset(known, dataset), NOTHING_NEW
+    if new_items is not None:
+        known, news = with_items_of_file(known, dataset, new_items)
+    items = known.items
     mapping = index_mapping(dataset.items, items)
     same = len(mapping) == items.height + 1 and bool((mapping == np.arange(len(mapping))).all())
     return Recommender(
@@ -199,12 +210,13 @@ def open_recommender(
         dataset_folder=dataset.folder,
         manifest=dataset.manifest,
         sequences_sha256=dataset.manifest.sequences_sha256,
-        model=restored,
+        model=known.model,
         items=items,
         sequences=dataset.sequences if same else reindexed(dataset.sequences, mapping, items.height),
         unknown_items=int((mapping[1:] == 0).sum()),
         device=resolved,
         recordings=Recordings(resolved),
+        new_items=news,
     )
 
 

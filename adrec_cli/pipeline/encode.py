@@ -9,7 +9,13 @@ from pathlib import Path
 import polars as pl
 
 from adrec_cli.artifacts.dataset import verify_dataset
-from adrec_cli.artifacts.item_vectors import ItemVectors, ids_sha256, read_item_vectors, write_item_vectors
+from adrec_cli.artifacts.item_vectors import (
+    ItemVectors,
+    ids_sha256,
+    read_item_vectors,
+    read_item_vectors_header,
+    write_item_vectors,
+)
 from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.workspace import Workspace
@@ -19,8 +25,8 @@ from adrec_cli.content.records import fitted_encoders, recorded
 from adrec_cli.data.given_vectors import read_given_vectors
 from adrec_cli.data.sequences import load_items
 from adrec_cli.errors import ArtifactError, InputError, UsageError
-from adrec_cli.schema import ITEM_ID
-from adrec_cli.wording import option
+from adrec_cli.schema import ITEM_ID, ITEM_VECTORS_FILE
+from adrec_cli.wording import command, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,40 +114,77 @@ def encode(
         ArtifactError: the data set is missing or damaged.
         LockedError: another run works on it. StorageError: it cannot be written.
     """
-    space = Workspace(workspace)
-    folder = space.dataset_folder(dataset)
+    folder = Workspace(workspace).dataset_folder(dataset)
     with exclusive(folder, "encode", waiting):
-        manifest = read_manifest(folder)
-        items = load_items(verify_dataset(folder, manifest).items)
-        items, warnings = _with_given_vectors(items, options.vectors)
-        assumptions: list[str] = []
-        if options.like is None:
-            fitted = _fitted(items, options, assumptions)
-        else:
-            fitted = fitted_encoders(_vectors_of(space, options.like).encoders)
-            warnings += _missing_columns(fitted, items)
-        vectors_VC = encode_items(fitted, items)
-        vectors = ItemVectors(
-            dataset=manifest.dataset,
-            ids_sha256=ids_sha256(items[ITEM_ID]),
-            encoders=recorded(fitted),
-            vectors_VC=vectors_VC,
-        )
-        path = write_item_vectors(folder, vectors)
+        return encode_locked(folder, options)
+
+
+def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResult:
+    """Write vectors of the items of a data set's folder, whose lock the caller holds; errors as `encode`."""
+    manifest = read_manifest(folder)
+    items = load_items(verify_dataset(folder, manifest).items)
+    before = None if options.like is None else read_item_vectors(folder.parent / options.like)
+    files = {path.name: path.resolve() for path in options.vectors}
+    if before is not None and options.like == folder.name:
+        files = {**_remembered_files(before), **files}
+    items, warnings = _with_given_vectors(items, list(files.values()))
+    assumptions: list[str] = []
+    if before is None:
+        fitted = _fitted(items, options, assumptions)
+    else:
+        fitted = fitted_encoders(before.encoders)
+        warnings += _missing_columns(fitted, items)
+    vectors = ItemVectors(
+        dataset=manifest.dataset,
+        ids_sha256=ids_sha256(items[ITEM_ID]),
+        items_sha256=manifest.items_sha256,
+        files={name: str(path) for name, path in files.items()},
+        encoders=recorded(fitted),
+        vectors_VC=encode_items(fitted, items),
+    )
+    path = write_item_vectors(folder, vectors)
     parts = tuple(
         EncodedColumns(encoder=one.name, columns=one.columns, width=one.width, silent=silent)
-        for one, silent in zip(fitted, silent_items(fitted, vectors_VC), strict=True)
+        for one, silent in zip(fitted, silent_items(fitted, vectors.vectors_VC), strict=True)
     )
     return EncodeResult(
         dataset=manifest.dataset,
         path=path,
         items=items.height,
-        width=vectors_VC.shape[1],
+        width=vectors.vectors_VC.shape[1],
         encoders=parts,
-        silent=int((~vectors_VC.any(axis=1)).sum()),
+        silent=int((~vectors.vectors_VC.any(axis=1)).sum()),
         assumptions=tuple(assumptions),
         warnings=tuple(warnings),
     )
+
+
+def encode_if_stale(folder: Path) -> EncodeResult | None:
+    """Encode items that were not, or that have changed since, the latter as before; None where nothing is to be done.
+
+    The caller holds the folder's lock; errors as `encode`.
+    """
+    if not (folder / ITEM_VECTORS_FILE).is_file():
+        return encode_locked(folder)
+    if read_item_vectors_header(folder).items_sha256 == read_manifest(folder).items_sha256:
+        return None
+    return encode_locked(folder, EncodeOptions(like=folder.name))
+
+
+def _remembered_files(vectors: ItemVectors) -> dict[str, Path]:
+    """Return where the files of vectors were that items were encoded with.
+
+    Raises:
+        InputError: one is no longer there.
+    """
+    files = {name: Path(path) for name, path in vectors.files.items()}
+    for name, path in files.items():
+        if not path.is_file():
+            raise InputError(
+                f"{path}, with vectors of the items of {vectors.dataset!r}, is no longer there",
+                hint=command("encode", vectors.dataset, like=vectors.dataset, vectors=name),
+            )
+    return files
 
 
 def _with_given_vectors(items: pl.DataFrame, files: Sequence[Path]) -> tuple[pl.DataFrame, list[str]]:
@@ -174,10 +217,6 @@ def _fitted(items: pl.DataFrame, options: EncodeOptions, assumptions: list[str])
             hint=f"preprocess with {option('items', 'FILE')}, or give vectors: {option('vectors', 'FILE')}",
         )
     return [fit_encoder(choice.name, choice.columns, items, width=options.width) for choice in choices]
-
-
-def _vectors_of(space: Workspace, name: str) -> ItemVectors:
-    return read_item_vectors(space.dataset_folder(name))
 
 
 def _missing_columns(encoders: Sequence[FittedEncoder], items: pl.DataFrame) -> list[str]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from adrec_cli.data.sequences import item_indices
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.loading.current import current_checkpoint
+from adrec_cli.loading.new_items import NOTHING_NEW, NewItems
 from adrec_cli.loading.recommender import MODEL, Histories, Recommender, open_recommender
 from adrec_cli.ranking.merging import Merging
 from adrec_cli.recommending.options import RecommendOptions
@@ -57,6 +58,7 @@ class Recommendations:
     Attributes:
         promoted: whether the model is the promoted one; otherwise it is the newest finished one.
         unknown_candidates: ids of the files of candidates and excluded items that the model does not know.
+        new_items: what became of those of a file.
     """
 
     dataset: str
@@ -66,6 +68,7 @@ class Recommendations:
     promoted: bool
     results: list[Recommendation]
     unknown_candidates: list[str] = field(default_factory=list)
+    new_items: NewItems = NOTHING_NEW
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,9 @@ def recommend(
         raise UsageError(
             "nobody to recommend to", hint=f"give {option('user', 'ID')} or {option('history', 'id,id,...')}"
         )
-    recommender = open_recommender(workspace, dataset_name, model, device=options.device, threads=options.threads)
+    recommender = open_recommender(
+        workspace, dataset_name, model, device=options.device, threads=options.threads, new_items=options.new_items
+    )
     return Recommendations(
         dataset=recommender.dataset,
         model=recommender.checkpoint.metadata.model,
@@ -112,6 +117,7 @@ def recommend(
         promoted=recommender.promoted,
         results=recommend_with(recommender, users=users, histories=histories, options=options),
         unknown_candidates=options.choice.indices(recommender.items)[1],
+        new_items=recommender.new_items,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import storage_error, write_bytes
+from adrec_cli.artifacts.item_vectors import ids_sha256
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.artifacts.recommendation_file import Parts, Reader, table_writer, unfinished
@@ -20,7 +21,7 @@ from adrec_cli.recommending.audience import Audience, Requests, collect_requests
 from adrec_cli.recommending.batch import Batch
 from adrec_cli.recommending.destination import STDOUT, Destination
 from adrec_cli.recommending.options import RecommendOptions
-from adrec_cli.schema import USER_ID
+from adrec_cli.schema import ITEM_ID, USER_ID
 from adrec_cli.wording import option
 
 CHUNK_USERS = 4096
@@ -105,7 +106,13 @@ def recommend_batch(
     if out != STDOUT:
         destination.require_free((*audience.files(), options.choice.candidates, options.choice.excluded))
     recommender = open_recommender(
-        workspace, dataset_name, model, device=options.device, threads=options.threads, shard=shard
+        workspace,
+        dataset_name,
+        model,
+        device=options.device,
+        threads=options.threads,
+        shard=shard,
+        new_items=options.new_items,
     )
     recommender.check(options.sampling, options.merging)
     candidates, strangers = options.choice.indices(recommender.items)
@@ -169,6 +176,8 @@ def _key(batch: Batch, audience: Audience) -> str:
             "sequences": batch.recommender.sequences_sha256,
             "audience": audience.key(),
             "choice": batch.options.choice.key(),
+            "items": ids_sha256(batch.recommender.items[ITEM_ID]),
+            "new_items": batch.recommender.new_items.sha256,
             "options": [batch.options.k, batch.options.include_seen],
             "sampling": [asdict(batch.options.sampling), asdict(batch.options.merging)],
             "chunk": batch.chunk,

@@ -19,6 +19,7 @@ from adrec_cli.data.plan import planned_name
 from adrec_cli.evaluating.evaluation import evaluate_opened, stored_evaluation
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.chain import train_stages
+from adrec_cli.experiments.content import wants_content
 from adrec_cli.experiments.events import Warned
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.options import ExperimentOptions
@@ -27,6 +28,7 @@ from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.models.stages import TrainingConfig
+from adrec_cli.pipeline.encode import encode_if_stale
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, locked_dataset, preprocess_locked
 from adrec_cli.promotion.against_current import Comparison
 from adrec_cli.promotion.promote import Promotion, PromotionOptions, promote_if_good
@@ -41,7 +43,7 @@ class RunStep:
     """One step of a run.
 
     Attributes:
-        name: preprocess, a stage, evaluate, or promote.
+        name: preprocess, encode, a stage, evaluate, or promote.
         status: "done", "up to date" or "not promoted".
         seconds: of this run.
         detail: one line for people.
@@ -195,6 +197,7 @@ class _Night:
 def _run(night: _Night) -> RunSummary:
     steps: list[RunStep] = []
     prepared = _prepare(night, steps)
+    _encode(night, prepared, steps)
     # What is read here is what is trained and ranked on, whatever becomes of the files.
     dataset = open_dataset(night.folder)
     composed = night.options.experiment.on_dataset(night.model_name, dataset.manifest.dataset)
@@ -222,6 +225,22 @@ def _run(night: _Night) -> RunSummary:
         notes=prepared.notes,
         inbox=prepared.inbox,
     )
+
+
+def _encode(night: _Night, prepared: _Prepared, steps: list[RunStep]) -> None:
+    """Turn what is known of the items into vectors, if the model wants them and they are not those of these items."""
+    if not wants_content(night.options.experiment.on_dataset(night.model_name, night.folder.name)):
+        return
+    night.tell(RunStepStarted(name="encode"))
+    started = time.perf_counter()
+    done = encode_if_stale(night.folder)
+    if done is not None:
+        prepared.notes += done.assumptions
+        prepared.warnings += done.warnings
+        _tell_reading(night, list(done.assumptions), list(done.warnings))
+    detail = "as before" if done is None else f"{done.width} entries; of {done.silent:,} items nothing is known"
+    status, seconds = ("up to date" if done is None else "done"), time.perf_counter() - started
+    steps.append(RunStep(name="encode", status=status, seconds=seconds, detail=detail))
 
 
 @dataclass(kw_only=True)

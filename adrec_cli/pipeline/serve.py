@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.artifacts.workspace import Workspace
@@ -54,6 +55,7 @@ class ServeOptions:
         sampling: of a diffusion model.
         merging: how many samples, and how they become one list.
         poll_seconds: between looks for a newly promoted model.
+        new_items: file of items that came after the training; read again when it changes.
         device, threads: to compute on.
     """
 
@@ -68,6 +70,7 @@ class ServeOptions:
     sampling: Sampling = FAST_SAMPLING
     merging: Merging = SINGLE
     poll_seconds: float = 2.0
+    new_items: Path | None = None
     device: str = "auto"
     threads: int | None = None
 
@@ -115,12 +118,16 @@ def make_server(
     folder = Workspace(workspace).dataset_folder(dataset_name)
 
     def load() -> ServedModel:
-        recommender = open_recommender(workspace, folder.name, model, device=options.device, threads=options.threads)
+        recommender = open_recommender(
+            workspace, folder.name, model, device=options.device, threads=options.threads, new_items=options.new_items
+        )
         return ServedModel(recommender, options.sampling, options.merging)
 
     def changed(served: ServedModel) -> bool:
         recommender = served.recommender
         if read_manifest(folder).sequences_sha256 != recommender.sequences_sha256:
+            return True
+        if options.new_items is not None and _sha256_of(options.new_items) not in ("", recommender.new_items.sha256):
             return True
         if model is not None and model not in MODELS:
             return False  # this very checkpoint was asked for
@@ -265,3 +272,11 @@ def _work(
     except AdrecError as error:
         on_log("error", error.message)
         sys.exit(int(error.exit_code))
+
+
+def _sha256_of(path: Path) -> str:
+    """Return the hash of a file; "" while it is being replaced."""
+    try:
+        return file_sha256(path)
+    except StorageError:
+        return ""

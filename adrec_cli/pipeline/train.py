@@ -10,11 +10,11 @@ from adrec_cli.errors import UsageError
 from adrec_cli.experiments.chain import train_stages
 from adrec_cli.experiments.options import ExperimentOptions, inherited_options
 from adrec_cli.experiments.stage import StageResult, require_model, require_stage, run_stage
+from adrec_cli.experiments.transfer import is_transfer, open_parent
 from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.loading.opening import (
     as_it_is_now,
     dataset_folder_of,
-    open_checkpoint,
     open_dataset,
 )
 from adrec_cli.models.registry import DEFAULT_MODEL
@@ -65,7 +65,9 @@ def train_next_stage(
 ) -> StageResult:
     """Train a later stage from the checkpoint of the one before: `adrec align --from pretrain.safetensors`.
 
-    The options the parent was trained with hold, unless a preset, a TOML file or a flag says otherwise.
+    A model that knows items by their content alone (`model.content = "only"`) may have been trained on another data
+    set, also in this very stage. The options the parent was trained with hold, unless a preset, a TOML file or a flag
+    says otherwise.
 
     Args:
         stage_name: to train.
@@ -79,13 +81,14 @@ def train_next_stage(
     space = Workspace(workspace)
     path = space.find_checkpoint(parent, dataset_name)
     dataset = open_dataset(dataset_folder_of(space, path, dataset_name))
-    checkpoint = open_checkpoint(path, dataset)
+    checkpoint = open_parent(path, dataset)
     require_model(checkpoint, model_name, wanted_by=stage_name)
     composed = experiment.compose(model_name, inherited_options(checkpoint))
-    require_stage(checkpoint, composed.stage_before(stage_name), wanted_by=stage_name)
+    if not (is_transfer(path, dataset) and checkpoint.metadata.stage == stage_name):
+        require_stage(checkpoint, composed.stage_before(stage_name), wanted_by=stage_name)
     with exclusive(dataset.folder / model_name, f"{stage_name} {dataset.manifest.dataset}"):
         dataset = as_it_is_now(dataset)
-        checkpoint = open_checkpoint(path, dataset)
+        checkpoint = open_parent(path, dataset)
         return run_stage(dataset, composed, stage_name, parent=checkpoint, work=work)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import Sampling
@@ -21,6 +22,7 @@ class RecommendOptions:
         k: items a user; fewer come back where fewer are left.
         include_seen: items of the history may come back.
         choice: which items may come back at all.
+        new_items: file of items that came after the training, which may come back too.
         sampling: of a diffusion model.
         merging: how many samples, and how they become one list.
         device, threads: to compute on.
@@ -29,6 +31,7 @@ class RecommendOptions:
     k: int = 10
     include_seen: bool = False
     choice: ItemChoice = field(default_factory=ItemChoice)
+    new_items: Path | None = None
     sampling: Sampling = field(default_factory=Sampling)
     merging: Merging = SINGLE
     device: str = "auto"

@@ -39,6 +39,12 @@ class Choice:
         int, option("--min-count", panel=_ITEMS, metavar="N", help="Minimum number of train events of an item.")
     ] = 0
 
+    new_items: Annotated[
+        Path | None,
+        option("--new-items", panel=_ITEMS, metavar="FILE",
+               help="File of items that came after the training, for models with content.", dir_okay=False),
+    ] = None  # fmt: skip
+
     def items(self) -> ItemChoice:
         """Return the choice as the pipeline takes it."""
         from adrec_cli.recommending.item_choice import ItemChoice

@@ -158,7 +158,7 @@ def recognise_file(path: Path, plan: Plan, scratch: Path) -> Table:
         InputError: it is in no form that is read.
     """
     settings = plan.settings
-    decoded = _decode(path, settings.encoding, scratch, plan.limits)
+    decoded = decode_file(path, settings.encoding, scratch, plan.limits)
     columns = plan.form.columns if plan.form is not None and plan.form.columns else None
     separator, header, sequences = settings.separator, settings.header, False
     if plan.remembered is not None and decoded.container == "text":
@@ -171,7 +171,8 @@ def recognise_file(path: Path, plan: Plan, scratch: Path) -> Table:
     return recognise(decoded, separator=separator, header=header, columns=columns, named=named, sequences=sequences)
 
 
-def _decode(path: Path, encoding: str | None, scratch: Path, limits: ReadLimits) -> Decoded:
+def decode_file(path: Path, encoding: str | None, scratch: Path, limits: ReadLimits) -> Decoded:
+    """Return a file as plain text or a table, whatever it is packed in; errors as `decode`."""
     require_regular_file(path)
     if is_pickle(path):
         target = scratch / f"{len(list(scratch.iterdir()))}-cut.parquet"
@@ -202,7 +203,7 @@ def _recognise_joined(plan: Plan, scratch: Path) -> JoinTable | None:
     settings = plan.settings
     asked = (settings.user_column, settings.item_column, settings.timestamp_column, settings.rating_column)
     named = {column for column in (*asked, *plan.join.keys) if isinstance(column, str) and not column.isdecimal()}
-    table = recognise(_decode(plan.join.path, None, scratch, plan.limits), named=named)
+    table = recognise(decode_file(plan.join.path, None, scratch, plan.limits), named=named)
     return JoinTable(source=plan.join, table=table)
 
 
@@ -237,7 +238,7 @@ def _read_items(plan: Plan, interactions: Interactions, report: ReadReport, scra
     others = [name for role, names in report.columns.items() if role not in ("item", "items") for name in _each(names)]
     events = EventItems(ids=interactions.item_ids, column=_each(own)[0], others=others)
     decoded = as_attribute_table(
-        _decode(plan.item.path, (form and form.encoding) or None, scratch, plan.limits), scratch
+        decode_file(plan.item.path, (form and form.encoding) or None, scratch, plan.limits), scratch
     )
     if form is None:
         table = recognise_items(decoded, columns, events)
