@@ -27,6 +27,7 @@ from tests.conftest import TINY
 from tests.robustness.processes import typed_here
 
 GROUPS = 5
+ONE_THREAD = Work(options=ComputeOptions(threads=1))
 CATEGORIES = EncodeOptions(encoders=("categories=category",))
 QUICK = ["--epochs", 6, "--threads", 1, "--batch-size", 32, "--set", "model.hidden_size=16", "--set", "model.heads=2",
          "--set", "model.max_length=8"]  # fmt: skip
@@ -60,7 +61,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         stage = {"epochs": 25, "learning_rate": 5e-3, "keep": "last"}
         tables = {"model": model, "training": {"batch_size": 32}, "stages": {"train": stage}}
         done = train("shop", model_name="sasrec", workspace=folder / "ws",
-                     experiment=ExperimentOptions(overrides=tables), work=Work(options=ComputeOptions(threads=1)))  # fmt: skip
+                     experiment=ExperimentOptions(overrides=tables), work=ONE_THREAD)  # fmt: skip
         done[-1].path.rename(done[-1].path.with_name(f"{kind}.safetensors"))
     rows = [{"item_id": f"new{n}", "title": f"New {n}", "category": f"g{n}", "colour": "red"} for n in range(GROUPS)]
     rows += [{"item_id": "i3", "title": "", "category": "g3", "colour": ""},
@@ -204,7 +205,7 @@ def test_a_model_of_content_alone_goes_to_another_catalogue(tmp_path: Path) -> N
     encode("one", workspace=tmp_path / "ws", options=CATEGORIES)
     tables = {**TINY, "model": {**TINY["model"], "content": "only"}}
     last = train("one", workspace=tmp_path / "ws", experiment=ExperimentOptions(overrides=tables),
-                 work=Work(options=ComputeOptions(threads=1)))[-1]  # fmt: skip
+                 work=ONE_THREAD)[-1]  # fmt: skip
     going = ["finetune", "--from", last.path, "--dataset", "two", "--workspace", tmp_path / "ws", "--epochs", 1,
              "--threads", 1]  # fmt: skip
     assert "does not exist" in typed_here(going).require_one_error(4)
@@ -225,7 +226,7 @@ def test_a_model_of_content_alone_goes_to_another_catalogue(tmp_path: Path) -> N
     done = typed_here(["recommend", "--history", "x0,x5", "--dataset", "two", "--workspace", tmp_path / "ws", "-k", 3])
     assert done.exit_code == 0, done.stderr
     # A model that has vectors for ids stays at home.
-    sums = train("one", workspace=tmp_path / "ws", work=Work(options=ComputeOptions(threads=1)), experiment=ExperimentOptions(
+    sums = train("one", workspace=tmp_path / "ws", work=ONE_THREAD, experiment=ExperimentOptions(
         overrides={**TINY, "model": {**TINY["model"], "content": "sum"}}))[-1]  # fmt: skip
     with pytest.raises(ArtifactError, match="other items"):
         train_next_stage("finetune", parent=str(sums.path), workspace=tmp_path / "ws", dataset_name="two")
