@@ -5,6 +5,9 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import shlex
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -110,6 +113,47 @@ def test_what_is_no_table_is_named(tmp_path: Path, content: bytes, name: str, hi
         error = refusal(source)
         assert name in error.message
         assert hint in error.hint
+
+
+@pytest.mark.parametrize("before", ["", "# A log\n\n"])
+@pytest.mark.parametrize("drawn", ["|---|:--|---:|", "  | - | - | - |  ", "|---+---+---|"])
+def test_a_table_in_markdown_is_named(tmp_path: Path, before: str, drawn: str) -> None:
+    source = tmp_path / "log.md"
+    source.write_text(f"{before}| user_id | item_id | timestamp |\n{drawn}\n| u | i | {START} |\n")
+    assert f"{source} is a table drawn for people (Markdown)" in refusal(source).message
+
+
+def test_bars_alone_draw_no_table(tmp_path: Path) -> None:
+    source = tmp_path / "log.txt"
+    source.write_text(f"user_id|item_id|timestamp\nu|---|{START}\nu|-|{START + 1}\n")
+    assert read_sequences(run(source, tmp_path / "ws").folder) == {"u": ["---", "-"]}
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
+def test_a_matrix_of_zeros_and_ones_is_named_and_its_hint_works(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix = pl.DataFrame({"user": ["anna", "ben", "cy"], "a": [1, 0, 0], "b": [1, 1, 0], "it's": [0, 1, 0]})
+    source = tmp_path / f"wide.{ending}"
+    if ending == "parquet":
+        matrix.write_parquet(source)
+    else:
+        matrix.write_csv(source, separator="\t" if ending == "tsv" else ",")
+    error = refusal(source)
+    assert "is a matrix with a column per item (a, b, it's), expected a row per interaction" in error.message
+    monkeypatch.chdir(tmp_path)
+    _, code = error.hint.split("python -c ")
+    subprocess.run([sys.executable, "-c", shlex.split(code)[0]], check=True, env={})
+    made = run(tmp_path / "rows.csv", tmp_path / "ws", timestamp_unit="order")
+    assert {user: set(items) for user, items in read_sequences(made.folder).items()} == {
+        "anna": {"a", "b"}, "ben": {"b", "it's"},
+    }  # fmt: skip
+
+
+def test_flags_beside_an_item_make_no_matrix(tmp_path: Path) -> None:
+    source = tmp_path / "log.csv"
+    source.write_text("user_id,item_id,click,buy,like\n1,1,0,1,0\n0,1,1,0,0\n")
+    assert read_sequences(run(source, tmp_path / "ws", timestamp_unit="order").folder) == {"0": ["1"], "1": ["1"]}
 
 
 def test_spreadsheets_are_named(tmp_path: Path) -> None:

@@ -131,6 +131,16 @@ def test_events_in_objects(tmp_path: Path, ending: str) -> None:
     assert read_sequences(single.folder) == {"7": ["a"]}
 
 
+def test_all_objects_in_the_place_of_values_are_told_at_once(tmp_path: Path) -> None:
+    source = tmp_path / "nested.jsonl"
+    source.write_text('{"user": {"name": "x", "id": 7}, "product": {"title": "t", "product_id": "a"}, "ts": 1}\n')
+    error = refusal(source, user_column="user", item_column="product")
+    assert "column 'user' holds objects of name, id and column 'product' holds objects of title," in error.message
+    assert in_shell(error.hint).endswith("--user-column user.id --item-column product.product_id")
+    named = {"user_column": "user.id", "item_column": "product.product_id", "timestamp_unit": "order"}
+    assert read_sequences(run(source, tmp_path / "ws", **named).folder) == {"7": ["a"]}
+
+
 def test_a_row_whose_lists_differ_in_length_is_named(tmp_path: Path) -> None:
     lines = [
         {"user_id": "u", "items": ["a"], "timestamps": [START]},

@@ -49,6 +49,9 @@ _PAGE: Final = re.compile(rb"\s*(<!--.*?-->\s*)?(<!doctype html|<html|<head|<\?x
 _WEB_PAGE: Final = Foreign(
     "a web page or XML, not a table", "open it in a browser: the download asks for a login, or has moved"
 )
+# The line below the names: bars around dashes. Without bars outside it may be a table that bars separate.
+_DRAWN: Final = re.compile(rb"^[ \t]*\|[^\n]*\|[ \t]*\r?\n[ \t]*\|[ \t]*:?-[-:+| \t]*\|[ \t]*\r?$", re.M)
+_MARKDOWN: Final = Foreign("a table drawn for people (Markdown)", _TABLES)
 WORKBOOK: Final = Foreign("an Excel workbook", _SPREADSHEET)
 DOCUMENT: Final = Foreign("an OpenDocument file", "save the sheet as CSV (UTF-8)")
 
@@ -69,6 +72,8 @@ def refuse_foreign(path: Path, head: bytes) -> None:
             raise refused(path, kind)
     if _PAGE.match(bare):
         raise refused(path, _WEB_PAGE)
+    if _DRAWN.search(bare):
+        raise refused(path, _MARKDOWN)
 
 
 def refused(path: Path, kind: Foreign) -> InputError:

@@ -44,8 +44,7 @@ def unfold(
         InputError: what is asked for holds objects, or lists where there can be none.
     """
     columns = offered_columns(table)
-    for role in ROLES:
-        _refuse_objects(table, columns, role, request)
+    _refuse_objects(table, [found for role in ROLES for found in _find_objects(table, columns, role, request)])
     item = _find_items(table, columns, request, cells)
     nested = (item is not None and columns[item].leaf.path) or _asks_for_nested(table, columns, request, wanted)
     if item is None and not nested:
@@ -177,20 +176,39 @@ def _held_out(table: Table, columns: list[OfferedColumn], item: int) -> tuple[in
     return valid, names.index("test")
 
 
-def _refuse_objects(table: Table, columns: Sequence[OfferedColumn], role: Role, request: RoleRequest) -> None:
-    """Refuse a column of objects that is asked for, or that has the role by its name."""
+def _find_objects(
+    table: Table, columns: Sequence[OfferedColumn], role: Role, request: RoleRequest
+) -> list[tuple[Role, OfferedColumn]]:
+    """Return the columns of objects that are asked for in a role, or that have the role by their name."""
     names = [column.name for column in columns]
     asked = [_place(table, columns, one, exact=role in request.exact) for one in request.asked(role, names)]
     if not asked and role != "timestamp":
         asked = [find_known(names[: len(table.columns)], role, ())]
-    for place in asked:
-        if place is not None and columns[place].fields and not columns[place].is_list:
-            name, fields = columns[place].name, columns[place].fields
-            raise InputError(
-                f"{table.path}: column {name!r} holds objects of {', '.join(fields[:10])}, "
-                f"expected one value for the {role}",
-                hint=f"name what lies in them, for example {option(f'{role}_column', f'{name}.{fields[0]}')}",
-            )
+    places = [place for place in asked if place is not None]
+    return [(role, columns[place]) for place in places if columns[place].fields and not columns[place].is_list]
+
+
+def _refuse_objects(table: Table, found: Sequence[tuple[Role, OfferedColumn]]) -> None:
+    """Refuse columns of objects where values are expected, all of them at once."""
+    if not found:
+        return
+    held = " and ".join(
+        f"column {column.name!r} holds objects of {', '.join(column.fields[:10])}" for _, column in found
+    )
+    roles = " and ".join(f"the {role}" for role, _ in found)
+    inner = " ".join(option(f"{role}_column", f"{column.name}.{_likely(column, role)}") for role, column in found)
+    raise InputError(
+        f"{table.path}: {held}, expected one value for {roles}",
+        hint=f"name what lies in them, for example {inner}",
+    )
+
+
+def _likely(column: OfferedColumn, role: Role) -> str:
+    """Return the field of a column of objects that is most likely of a role: by its name, an id, or the first."""
+    known = find_known(column.fields, role, ())
+    if known is not None:
+        return column.fields[known]
+    return "id" if "id" in column.fields and role != "timestamp" else column.fields[0]
 
 
 def _asks_for_nested(

@@ -37,6 +37,7 @@ from adrec_cli.data.reading.recognition import recognise
 from adrec_cli.data.reading.remembered import describe_reading
 from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.where import parse_condition
+from adrec_cli.data.reading.wide_tables import refuse_wide
 from adrec_cli.data.settings import Settings
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
@@ -168,7 +169,10 @@ def recognise_file(path: Path, plan: Plan, scratch: Path) -> Table:
     asked = (settings.user_column, settings.item_column, settings.timestamp_column, settings.rating_column)
     keys = () if plan.join is None else plan.join.keys
     named = {column for column in (*asked, *keys) if isinstance(column, str) and not column.isdecimal()}
-    return recognise(decoded, separator=separator, header=header, columns=columns, named=named, sequences=sequences)
+    table = recognise(decoded, separator=separator, header=header, columns=columns, named=named, sequences=sequences)
+    if (table.header or table.dtypes) and plan.form is None and settings.item_column is None:
+        refuse_wide(table)
+    return table
 
 
 def decode_file(path: Path, encoding: str | None, scratch: Path, limits: ReadLimits) -> Decoded:

@@ -138,11 +138,15 @@ def _short_year(table: Table, positions: Sequence[int]) -> InputError:
 
 
 def _short_year_formats(value: str) -> list[str]:
-    """Return formats for a date with three short numbers, by every order of day, month and year that is in use."""
+    """Return formats for a date with a year of two digits, by every order of day, month and year that is in use."""
     shape = find_shape(value)
     if shape is None:
         raise AssertionError("a date with a short year has a shape")
     pattern = shape.pattern.replace("%.f", ".%f").replace("%#z", "%z")
+    if named := re.search(r"%d(.)(%[bB])\1%y", pattern):
+        before, after = pattern[: named.start()], pattern[named.end() :]
+        parts = ("%d", named[2], "%y")
+        return [before + named[1].join(order) + after for order in (parts, parts[::-1])]
     date = re.match(r"%d(.)%m(, |.)%y", pattern)
     if date is None:
         raise AssertionError("a short year stands behind day and month")

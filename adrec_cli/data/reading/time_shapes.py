@@ -30,7 +30,8 @@ _COMPACT: Final = re.compile(
     rf"\d{{8}}(?:(?P<apart>[T ])(?P<digits>\d{{6}}|\d{{4}})(?P<fraction>\.\d{{1,9}})?{_ZONE})?"
 )
 _DAY_NAME: Final = re.compile(
-    rf"(?P<week>[A-Za-z]+)?(?P<after>,? )?\d{{1,2}}(?P<sign>[-/ ])(?P<month>[A-Za-z]+)(?P=sign)\d{{4}}(?:{_CLOCK})?"
+    rf"(?P<week>[A-Za-z]+)?(?P<after>,? )?\d{{1,2}}(?P<sign>[-/ ])(?P<month>[A-Za-z]+)(?P=sign)"
+    rf"(?P<year>\d{{4}}|\d\d)(?:{_CLOCK})?"
 )
 _NAME_DAY: Final = re.compile(
     rf"(?:(?P<week>[A-Za-z]+)(?P<after>,? ))?(?P<month>[A-Za-z]+) \d{{1,2}}(?P<comma>,)? \d{{4}}(?:{_CLOCK})?"
@@ -95,8 +96,7 @@ def _shapes(value: str) -> Iterator[Shape]:
     if match := _SIGNED.fullmatch(value):
         yield _with_clock(match, "iso", "%Y年%m月%d日")
     if match := _YEAR_LAST.fullmatch(value):
-        family: Family = "day-month" if len(match["year"]) == 4 else "short-year"
-        year = "%Y" if len(match["year"]) == 4 else "%y"
+        family, year = _year(match, "day-month")
         yield _with_clock(match, family, f"%d{match['sign']}%m{match['then']}{year}")
     if match := _COMPACT.fullmatch(value):
         clock = "" if match["digits"] is None else match["apart"] + "%H%M%S"[: len(match["digits"])]
@@ -104,8 +104,9 @@ def _shapes(value: str) -> Iterator[Shape]:
         zone, zoned = _zone(match["zone"])
         yield Shape(family="yyyymmdd", pattern=f"%Y%m%d{clock}{fraction}{zone}", zoned=zoned)
     if (match := _DAY_NAME.fullmatch(value)) and _names(match) and (match["week"] is None) == (match["after"] is None):
-        day = match["sign"].join(("%d", _month(match["month"]), "%Y"))
-        yield _with_clock(match, "month-name", _week(match) + day)
+        family, year = _year(match, "month-name")
+        day = match["sign"].join(("%d", _month(match["month"]), year))
+        yield _with_clock(match, family, _week(match) + day)
     if (match := _NAME_DAY.fullmatch(value)) and _names(match):
         yield _with_clock(match, "month-name", f"{_week(match)}{_month(match['month'])} %d{match['comma'] or ''} %Y")
     if (match := _CTIME.fullmatch(value)) and _names(match):
@@ -130,6 +131,11 @@ def _with_clock(match: re.Match[str], family: Family, date: str) -> Shape:
         before=("", "") if match["minute"] else ("00 ", "%M "),
         decimal_comma=(match["fraction"] or "").startswith(","),
     )
+
+
+def _year(match: re.Match[str], family: Family) -> tuple[Family, str]:
+    """Return the family of a date, which years of two digits decide, and the pattern of its year."""
+    return (family, "%Y") if len(match["year"]) == 4 else ("short-year", "%y")
 
 
 def _zone(text: str | None) -> tuple[str, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -229,6 +230,26 @@ def test_years_of_two_digits_are_refused_with_the_formats_that_fit(tmp_path: Pat
         "2021-12-25T01:00:00+00:00",
         "2021-12-26T01:00:00+00:00",
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "form"),
+    [
+        (["05-Jan-23", "31-dec-22"], "%d-%b-%y"),
+        (["5 January 23 17:05", "32 January 07 01:00"], "%y %B %d %H:%M"),
+        (["05/Jan/23 05:01:02 PM", "32/Jan/07 05:01:02 PM"], "%y/%b/%d %I:%M:%S %p"),
+    ],
+)
+def test_months_by_name_with_years_of_two_digits_name_their_formats(
+    tmp_path: Path, values: list[str], form: str
+) -> None:
+    error = refusal(write_times(tmp_path / "t.csv", values), tmp_path / "ws")
+    assert "two digits" in error.message
+    assert repr(values[0]) in error.message
+    assert f"--timestamp-format {shlex.quote(form)}" in in_shell(error.hint)
+    times = first_times(tmp_path / "t.csv", tmp_path / "ws", timestamp_format=form)
+    assert times == sorted(times)
+    assert len(times) == 2
 
 
 def test_dates_as_whole_numbers_in_parquet(tmp_path: Path) -> None:
