@@ -80,7 +80,8 @@ def test_noise_is_not_learned(noise, name):
 def test_every_loss_over_negatives_learns(workspace, loss):
     own = {"shared_negatives": False, "negatives": 4, "gbce_t": 0.5}
     shared = {"negatives": 16, "negatives_power": 0.5}
-    chosen = options("sasrec", ranking_loss=loss, epochs=25, **(own if loss.endswith("bce") else shared))
+    of_it = own if loss.endswith("bce") else shared
+    chosen = options("sasrec", ranking_loss=loss, epochs=16, learning_rate=0.03, **of_it)
     result = train("tiny", model_name="sasrec", workspace=workspace, experiment=chosen)[0]
     assert result.metadata.training["stages"]["train"]["ranking_loss"] == loss
     assert evaluate("train", workspace=workspace).metrics["ndcg@10"] > 0.5
