@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from adrec_cli.errors import UsageError
 from adrec_cli.loading.plugins import load_plugin
@@ -23,11 +24,34 @@ __all__ = [
     "Recommendation",
     "RecommendedItem",
     "Sampling",
+    "Wanted",
     "load_plugin",
     "load_recommender",
 ]
 
 DEFAULTS = RecommendOptions()
+
+
+class Wanted(TypedDict, total=False):
+    """What `recommend` takes by name; what is left out is as in `RecommendOptions`.
+
+    Attributes:
+        k: at most so many.
+        include_seen: items of the history may come back.
+        choice: which items may come back at all.
+        sampling: of a diffusion model.
+        samples: of a diffusion model, merged into one list.
+        temperature: of the noise; None leaves what `sampling` says.
+        merge: "reciprocal-rank" or "mean-score".
+    """
+
+    k: int
+    include_seen: bool
+    choice: ItemChoice
+    sampling: Sampling
+    samples: int
+    temperature: float | None
+    merge: str
 
 
 class LoadedRecommender:
@@ -57,30 +81,14 @@ class LoadedRecommender:
         return self.recommender.checkpoint.sha256
 
     def recommend(
-        self,
-        *,
-        history: Sequence[str] | None = None,
-        user: str | None = None,
-        k: int = DEFAULTS.k,
-        include_seen: bool = DEFAULTS.include_seen,
-        choice: ItemChoice = DEFAULTS.choice,
-        sampling: Sampling = DEFAULTS.sampling,
-        samples: int = DEFAULTS.merging.samples,
-        temperature: float | None = None,
-        merge: str = DEFAULTS.merging.merge,
+        self, *, history: Sequence[str] | None = None, user: str | None = None, **wanted: Unpack[Wanted]
     ) -> list[RecommendedItem]:
         """Return the best items for somebody's history, or for a user of the data set.
 
         Args:
             history: raw item ids, oldest first; unknown ones are left out, and an empty one gets the popular items.
             user: raw user id.
-            k: at most so many.
-            include_seen: items of the history may come back.
-            choice: which items may come back at all.
-            sampling: of a diffusion model.
-            samples: of a diffusion model, merged into one list.
-            temperature: of the noise; None leaves what `sampling` says.
-            merge: "reciprocal-rank" or "mean-score".
+            wanted: how many, and how, as `Wanted`: k=10, include_seen=False, samples=1 and so on.
 
         Raises:
             UsageError: neither or both of history and user, k out of range, or several samples or a temperature of a
@@ -91,17 +99,10 @@ class LoadedRecommender:
             raise UsageError("give either a history or a user", hint="recommend(history=[...]) or recommend(user=...)")
         if isinstance(history, str):
             raise UsageError("a history is a list of ids, not a text", hint='recommend(history=["17", "42"])')
-        if temperature is not None:
-            sampling = replace(sampling, temperature=temperature)
-        options = RecommendOptions(
-            k=k,
-            include_seen=include_seen,
-            choice=choice,
-            sampling=sampling,
-            merging=Merging(samples=samples, merge=merge),
-        )
         (found,) = self.recommend_many(
-            users=[] if user is None else [user], histories=[] if history is None else [history], options=options
+            users=[] if user is None else [user],
+            histories=[] if history is None else [history],
+            options=_options_of(wanted),
         )
         return found.items
 
@@ -125,6 +126,26 @@ class LoadedRecommender:
         if not users and not histories:
             return []
         return recommend_with(self.recommender, users=users, histories=histories, options=options)
+
+
+def _options_of(wanted: Wanted) -> RecommendOptions:
+    """Return the options that are wanted.
+
+    Raises:
+        TypeError: there is none of that name, as Python says of any argument.
+    """
+    if unknown := wanted.keys() - Wanted.__annotations__.keys():
+        raise TypeError(f"recommend() got an unexpected keyword argument {min(unknown)!r}")
+    sampling, temperature = wanted.get("sampling", DEFAULTS.sampling), wanted.get("temperature")
+    return RecommendOptions(
+        k=wanted.get("k", DEFAULTS.k),
+        include_seen=wanted.get("include_seen", DEFAULTS.include_seen),
+        choice=wanted.get("choice", DEFAULTS.choice),
+        sampling=sampling if temperature is None else replace(sampling, temperature=temperature),
+        merging=Merging(
+            samples=wanted.get("samples", DEFAULTS.merging.samples), merge=wanted.get("merge", DEFAULTS.merging.merge)
+        ),
+    )
 
 
 def load_recommender(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from adrec_cli.data.named_datasets import dataset_names
-from adrec_cli.experiments.experiment import compose, dataset_recipe
+from adrec_cli.experiments.experiment import compose, find_recipe
 from adrec_cli.models.stages import require_compatible
 from tests.benchmarks import accuracy_trials
 from tests.conftest import TINY
@@ -108,7 +108,7 @@ def test_a_trial_whose_time_is_up_is_ranked_by_its_best_weights(workspace, tmp_p
 def test_a_recipe_is_what_was_trained(dataset, model):
     trial = known_trials()[RECIPES[dataset, model]]
     assert (trial["data"], trial["model_name"]) == (dataset, model)
-    recipe = compose(model, inherited=dataset_recipe(dataset, model))
+    recipe = compose(model, inherited=find_recipe(dataset, model))
     assert recipe.tables() == accuracy_trials.experiment_of(trial).tables()
 
 
@@ -119,7 +119,7 @@ def test_data_sets_of_one_family_share_their_recipes(measured):
     models = {model for known, model in RECIPES if known == measured}
     for name in family:
         for model in models:
-            assert dataset_recipe(name, model) == dataset_recipe(measured, model), (name, model)
+            assert find_recipe(name, model) == find_recipe(measured, model), (name, model)
 
 
 def trainings() -> list[dict[str, str]]:

@@ -62,6 +62,8 @@ def test_what_cannot_be_asked(workspace, tmp_path):
     for wrong in ({}, {"user": "u1", "history": []}, {"history": "i1"}, {"user": "u1", "k": 0}):
         with pytest.raises(UsageError):
             loaded.recommend(**wrong)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'top'"):
+        loaded.recommend(user="u1", top=5)
     with pytest.raises(InputError):
         loaded.recommend(user="nobody")
     with pytest.raises(InputError):

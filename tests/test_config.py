@@ -7,7 +7,7 @@ import pytest
 from adrec_cli.config import build, merged, preset_names, read_preset
 from adrec_cli.data.named_datasets import dataset_names, load_dataset_spec
 from adrec_cli.errors import UsageError
-from adrec_cli.experiments.experiment import compose, dataset_recipe, parse_settings
+from adrec_cli.experiments.experiment import compose, find_recipe, parse_settings
 from adrec_cli.models.adrec import ADRecConfig
 
 
@@ -123,6 +123,6 @@ def test_every_preset_is_valid_and_takes_hold(preset):
 @pytest.mark.parametrize("dataset", dataset_names())
 def test_every_recipe_is_valid_and_takes_hold(dataset):
     for model in load_dataset_spec(dataset).recipe:
-        recipe = dataset_recipe(dataset, model)
+        recipe = find_recipe(dataset, model)
         tables = compose(model, inherited=recipe).tables()
         assert merged(tables, recipe) == tables

@@ -15,7 +15,7 @@ from adrec_cli.cli.show.evaluation import describe, show_beyond_accuracy, show_m
 from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
-    from adrec_cli.artifacts.report import Evaluation
+    from adrec_cli.artifacts.evaluation import Evaluation
 
 
 def evaluate(

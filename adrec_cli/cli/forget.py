@@ -36,7 +36,7 @@ def forget(
     """Remove users from the data, former data, ranks and batches; no later file brings them back."""
     from adrec_cli.artifacts.lock import Waiting
     from adrec_cli.cli.show.training_progress import TrainingProgress
-    from adrec_cli.data.request_files import read_ids
+    from adrec_cli.data.audience_files import read_ids
     from adrec_cli.experiments.work import ComputeOptions, Work
     from adrec_cli.pipeline import forget as pipeline
     from adrec_cli.schema import USER_ID

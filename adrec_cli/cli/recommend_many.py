@@ -12,12 +12,12 @@ from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.recommend_batch import BatchSummary
-    from adrec_cli.recommending.audience import Audience
+    from adrec_cli.recommending.audience import AudienceOptions
     from adrec_cli.recommending.options import RecommendOptions
 
 
 def recommend_many(
-    audience: Audience,
+    audience: AudienceOptions,
     many: Many,
     options: RecommendOptions,
     *,
@@ -30,18 +30,21 @@ def recommend_many(
     from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.data.shards import WHOLE, Shard
     from adrec_cli.pipeline.recommend_batch import recommend_batch
+    from adrec_cli.recommending.batch_output import BatchOutput
 
     assert many.out is not None
     with TrainingProgress(session.terminal) as progress:
         summary = recommend_batch(
             audience,
-            out=many.out,
-            format=many.format,
-            safe_csv=many.safe_csv,
+            output=BatchOutput(
+                path=many.out,
+                format=many.format,
+                safe_csv=many.safe_csv,
+                shard=WHOLE if many.shard is None else Shard.parse(many.shard),
+            ),
             workspace=common.workspace,
             dataset_name=dataset,
             model=model,
-            shard=WHOLE if many.shard is None else Shard.parse(many.shard),
             options=options,
             on_event=progress,
         )

@@ -37,7 +37,7 @@ class Contender:
         return self.model != BASELINE
 
 
-def named_contenders(dataset: Dataset, names: Sequence[str], *, may_be_missing: bool) -> list[Contender]:
+def find_contenders(dataset: Dataset, names: Sequence[str], *, may_be_missing: bool) -> list[Contender]:
     """Return the models asked for, in that order.
 
     Args:
@@ -51,10 +51,10 @@ def named_contenders(dataset: Dataset, names: Sequence[str], *, may_be_missing: 
     """
     if twice := next((name for name in names if list(names).count(name) > 1), None):
         raise UsageError(f"{option('models')} names {twice} twice", hint="once is enough")
-    return [_named(dataset, name, may_be_missing=may_be_missing) for name in names]
+    return [_find(dataset, name, may_be_missing=may_be_missing) for name in names]
 
 
-def all_contenders(dataset: Dataset) -> tuple[list[Contender], list[str]]:
+def list_contenders(dataset: Dataset) -> tuple[list[Contender], list[str]]:
     """Return MostPopular, all trained models, and why some are left out.
 
     Raises:
@@ -63,7 +63,7 @@ def all_contenders(dataset: Dataset) -> tuple[list[Contender], list[str]]:
     found, left_out = [Contender(name=BASELINE, model=BASELINE, stage=None, checkpoint=None)], []
     left_out += [f"{model} is left out: {error.message}" for model, error in unregistered_in(dataset.folder).items()]
     for model in models_in(dataset.folder):
-        path = _last_stage(dataset.folder / model, model)
+        path = _find_last_stage(dataset.folder / model, model)
         if path is None:
             continue
         try:
@@ -81,7 +81,7 @@ def all_contenders(dataset: Dataset) -> tuple[list[Contender], list[str]]:
     return found, left_out
 
 
-def _named(dataset: Dataset, name: str, *, may_be_missing: bool) -> Contender:
+def _find(dataset: Dataset, name: str, *, may_be_missing: bool) -> Contender:
     model, slash, stage = name.partition("/")
     if model not in MODELS:
         if found := unregistered_in(dataset.folder).get(model):
@@ -95,7 +95,7 @@ def _named(dataset: Dataset, name: str, *, may_be_missing: bool) -> Contender:
     if model == BASELINE:
         return Contender(name=name, model=model, stage=None, checkpoint=None)
     folder = dataset.folder / model
-    path = folder / f"{stage}{CHECKPOINT_SUFFIX}" if slash else _last_stage(folder, model)
+    path = folder / f"{stage}{CHECKPOINT_SUFFIX}" if slash else _find_last_stage(folder, model)
     if path is None or not path.is_file():
         if not may_be_missing:
             raise ArtifactError(
@@ -112,5 +112,5 @@ def _named(dataset: Dataset, name: str, *, may_be_missing: bool) -> Contender:
     return Contender(name=name, model=model, stage=stage or None, checkpoint=checkpoint)
 
 
-def _last_stage(folder: Path, model: str) -> Path | None:
+def _find_last_stage(folder: Path, model: str) -> Path | None:
     return next(reversed(stage_checkpoints(folder, model)), None)

@@ -10,7 +10,7 @@ from adrec_cli.models.registry import find_model
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 
 
-def training_costs(checkpoint: Checkpoint) -> TrainingCosts | None:
+def sum_training_costs(checkpoint: Checkpoint) -> TrainingCosts | None:
     """Return the costs of a checkpoint's stage and of those before it; None where a log is missing.
 
     A model that went on from another one has only the costs since then.

@@ -14,7 +14,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.experiments.adoption import adopt_stage
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.keys import stage_key
-from adrec_cli.experiments.options import ExperimentOptions, inherited_options
+from adrec_cli.experiments.options import ExperimentOptions, inherit_options
 from adrec_cli.experiments.stage import run_stage
 from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
@@ -54,7 +54,7 @@ def train_with_seeds(
         LockedError: another run works on one of the folders.
         AdrecError: as `run_stage`.
     """
-    base = _experiment(dataset, contender, experiment)
+    base = _choose_experiment(dataset, contender, experiment)
     if contender.stage is not None and contender.stage not in base.planned:
         raise UsageError(f"{contender.name} is not trained with these options", hint=f"stages: {base.planned}")
     first = base.training.seed
@@ -93,15 +93,15 @@ def _train(
     return parent
 
 
-def _experiment(dataset: Dataset, contender: Contender, experiment: ExperimentOptions) -> Experiment:
+def _choose_experiment(dataset: Dataset, contender: Contender, experiment: ExperimentOptions) -> Experiment:
     """Return what is trained: what is asked for, else the options of the model that is there, else the recipe."""
     asked = experiment.preset or experiment.config or experiment.overrides
     if contender.checkpoint is None or asked:
         return experiment.on_dataset(contender.model, dataset.manifest.dataset)
-    return experiment.compose(contender.model, _from_fresh_weights(inherited_options(contender.checkpoint)))
+    return experiment.compose(contender.model, _draw_as_usual(inherit_options(contender.checkpoint)))
 
 
-def _from_fresh_weights(tables: Mapping[str, Any]) -> dict[str, Any]:
+def _draw_as_usual(tables: Mapping[str, Any]) -> dict[str, Any]:
     """Return options whose stages draw weights as usual: those of a model that went on from another draw none."""
     stages = tables["stages"]
     if any(stage["fresh"] for stage in stages.values()):

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.artifacts.ranks import TargetRanks
-from adrec_cli.artifacts.report import Evaluation
 from adrec_cli.artifacts.training_log import TrainingCosts
 from adrec_cli.errors import UsageError
 from adrec_cli.models.registry import DEFAULT_MODEL
@@ -104,7 +104,7 @@ class Measured:
         return values
 
 
-def side_by_side(
+def put_side_by_side(
     dataset_name: str, measured: Sequence[Measured], *, metrics: Sequence[str], against: str | None, left_out: list[str]
 ) -> ModelComparison:
     """Put models side by side, the best one first.
@@ -123,7 +123,7 @@ def side_by_side(
     require_comparable(all_evaluations, [ranks for one in measured for ranks in one.ranks])
     decisive = metrics[0]
     measured = sorted(measured, key=lambda one: -one.values(decisive).mean())
-    reference = _reference(measured, against)
+    reference = _choose_reference(measured, against)
     others = [one for one in measured if one is not reference]
     found: dict[str, dict[str, Difference]] = {one.name: {} for one in measured}
     for metric in metrics if reference else ():
@@ -140,7 +140,7 @@ def side_by_side(
         reference=reference.name if reference else None,
         users=first.users,
         cases=first.cases,
-        models=[_model(one, found[one.name]) for one in measured],
+        models=[_summarize(one, found[one.name]) for one in measured],
         left_out=left_out,
     )
 
@@ -168,7 +168,7 @@ def require_comparable(evaluations: Sequence[Evaluation], ranks: Sequence[Target
         raise UsageError("the models were not evaluated on the same users")
 
 
-def _reference(measured: list[Measured], against: str | None) -> Measured | None:
+def _choose_reference(measured: list[Measured], against: str | None) -> Measured | None:
     """Return what the others are compared with: the one asked for, or the best that is not ours."""
     if against is not None:
         named = [one for one in measured if one.name == against]
@@ -182,7 +182,7 @@ def _reference(measured: list[Measured], against: str | None) -> Measured | None
     return next(iter(baselines or measured[1:]), None)
 
 
-def _model(measured: Measured, differences: dict[str, Difference]) -> ComparedModel:
+def _summarize(measured: Measured, differences: dict[str, Difference]) -> ComparedModel:
     evaluations = measured.evaluations
     several = len(evaluations) > 1
     metrics, intervals, spread = evaluations[0].metrics, evaluations[0].intervals, {}

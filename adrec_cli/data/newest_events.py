@@ -9,12 +9,12 @@ from pathlib import Path
 import polars as pl
 
 from adrec_cli.artifacts.manifest import Manifest
+from adrec_cli.data.audience_files import read_events
 from adrec_cli.data.datasets import Filters
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan, find_join
 from adrec_cli.data.reading.remembered import describe_misfit, recall_reading, said_options
 from adrec_cli.data.reading.source_content import read_source, recognise_file, scratch_folder
-from adrec_cli.data.request_files import read_events
 from adrec_cli.data.settings import settle
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID, USER_ID

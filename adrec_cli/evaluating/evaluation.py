@@ -12,14 +12,14 @@ import torch
 
 from adrec_cli import __version__
 from adrec_cli.artifacts.changing import manifest_before
+from adrec_cli.artifacts.evaluation import Evaluation, read_evaluation, read_ranks, settle_evaluation, write_evaluation
 from adrec_cli.artifacts.ranks import CANDIDATES, COLD, HISTORY_LENGTH, RANK, TARGET_COUNT, USER_ROW
-from adrec_cli.artifacts.report import Evaluation, read_ranks, read_report, settle_report, write_report
 from adrec_cli.data.forgotten import forgotten_users
 from adrec_cli.data.negatives import count_negatives
 from adrec_cli.errors import ArtifactError
 from adrec_cli.evaluating.code import measuring_code_sha256
-from adrec_cli.evaluating.held_out import HeldOut, checkpoint_scorer, held_out, progress_of
-from adrec_cli.evaluating.options import EvaluationOptions, _negatives_sha256, protocol_of
+from adrec_cli.evaluating.held_out import HeldOut, make_scorer, prepare_held_out, tell_progress_to
+from adrec_cli.evaluating.options import EvaluationOptions, hash_negatives, name_protocol
 from adrec_cli.evaluating.recommended_lists import list_figures
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.loading.opening import (
@@ -30,8 +30,8 @@ from adrec_cli.loading.opening import (
 from adrec_cli.models.registry import BASELINE
 from adrec_cli.ranking.bootstrap import metric_intervals
 from adrec_cli.ranking.metrics import metric_table
-from adrec_cli.ranking.protocols import Protocol, repeated_targets
-from adrec_cli.ranking.rivals import candidate_counts
+from adrec_cli.ranking.protocols import Protocol, find_repeats
+from adrec_cli.ranking.rivals import count_candidates
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.slices import slice_table
 from adrec_cli.runtime import resolve_device, set_threads
@@ -44,18 +44,18 @@ def evaluate_opened(
     """Evaluate an opened checkpoint (None: MostPopular) and store the result, with the rank of every target."""
     threads = set_threads(options.threads)
     device = resolve_device(options.device)
-    scorer = _scorer_of(dataset, checkpoint, options, device)
+    scorer = _make_scorer(dataset, checkpoint, options, device)
     model = scorer.model
-    asked = held_out(dataset, options, on_event)
+    asked = prepare_held_out(dataset, options, on_event)
     ranks, seconds = asked.rank(scorer, on_event)
-    table = _rank_table(asked, ranks)
-    repeated = repeated_targets(dataset.sequences, asked.cases)
+    table = _tabulate_ranks(asked, ranks)
+    repeated = find_repeats(dataset.sequences, asked.cases)
     evaluation = Evaluation(
-        **_identity(dataset, checkpoint, options, asked.protocol),
-        **_figures(table, dataset.items[COUNT].to_numpy().astype(np.int64), repeated),
+        **_identify(dataset, checkpoint, options, asked.protocol),
+        **_compute_figures(table, dataset.items[COUNT].to_numpy().astype(np.int64), repeated),
         model=model.name,
         sampling=options.sampled if scorer.output in model.sampled_outputs else {},
-        beyond_accuracy=list_figures(scorer, asked, progress_of(on_event)) if options.beyond_accuracy else {},
+        beyond_accuracy=list_figures(scorer, asked, tell_progress_to(on_event)) if options.beyond_accuracy else {},
         parameters=sum(weight.numel() for weight in model.parameters()),
         seconds=seconds,
         device=device.type,
@@ -65,14 +65,14 @@ def evaluate_opened(
 
 
 def _write(dataset: Dataset, evaluation: Evaluation, ranks: pl.DataFrame) -> Evaluation:
-    """Write a report without the ranks of those who were forgotten meanwhile, however short before.
+    """Write an evaluation without the ranks of those who were forgotten meanwhile, however short before.
 
     `adrec forget` says who leaves before it looks for ranks: it finds these, or is found by the second look.
     """
     stay = _without_forgotten(dataset, ranks)
-    written = write_report(evaluation, stay)
+    written = write_evaluation(evaluation, stay)
     still = _without_forgotten(dataset, stay)
-    return written if still.height == stay.height else write_report(evaluation, still)
+    return written if still.height == stay.height else write_evaluation(evaluation, still)
 
 
 def _without_forgotten(dataset: Dataset, ranks: pl.DataFrame) -> pl.DataFrame:
@@ -82,7 +82,7 @@ def _without_forgotten(dataset: Dataset, ranks: pl.DataFrame) -> pl.DataFrame:
     return ranks.filter(~pl.Series(forgotten_users(ranks[USER_ID], now.forgotten)))
 
 
-def _identity(
+def _identify(
     dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions, protocol: Protocol
 ) -> dict[str, Any]:
     """Return what is ranked, against what, how, and by which code."""
@@ -95,20 +95,20 @@ def _identity(
         "sequences_sha256": dataset.manifest.sequences_sha256,
         "protocol": protocol.code,
         "negatives_source": protocol.negatives_source if protocol.negatives else "",
-        "negatives_sha256": _negatives_sha256(options),
+        "negatives_sha256": hash_negatives(options),
         "mask_seen": options.mask_seen,
         "seed": options.seed,
         "adrec_version": __version__,
         "torch_version": torch.__version__,
         "code_sha256": measuring_code_sha256(),
-        "path": str(report_path(dataset, checkpoint, protocol)),
+        "path": str(evaluation_path(dataset, checkpoint, protocol)),
     }
 
 
-def _figures(
+def _compute_figures(
     table: pl.DataFrame, item_counts: npt.NDArray[np.int64], repeated: npt.NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Return what a report tells of the ranks."""
+    """Return what an evaluation tells of the ranks."""
     ranks, users = table[RANK].to_numpy(), table[USER_ROW].to_numpy()
     target_counts = table[TARGET_COUNT].to_numpy()
     return {
@@ -125,11 +125,11 @@ def _figures(
     }  # fmt: skip
 
 
-def _rank_table(asked: HeldOut, ranks: npt.NDArray[np.int64]) -> pl.DataFrame:
+def _tabulate_ranks(asked: HeldOut, ranks: npt.NDArray[np.int64]) -> pl.DataFrame:
     """Return what is stored of each case."""
     dataset, cases = asked.dataset, asked.cases
     counts = dataset.items[COUNT].to_numpy()[cases.targets - 1]
-    competing = candidate_counts(dataset.sequences, cases, asked.rivals)
+    competing = count_candidates(dataset.sequences, cases, asked.rivals)
     return pl.DataFrame(
         {
             USER_ID: dataset.sequences.user_ids.gather(cases.users),
@@ -146,21 +146,21 @@ def _rank_table(asked: HeldOut, ranks: npt.NDArray[np.int64]) -> pl.DataFrame:
     )
 
 
-def stored_evaluation(dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions) -> Evaluation | None:
+def find_evaluation(dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions) -> Evaluation | None:
     """Return the stored evaluation if it is of the very same checkpoint, data, options and code, its ranks whole."""
     count = count_negatives(options.negatives_file) if options.negatives_file else options.negatives
-    path = report_path(dataset, checkpoint, protocol_of(dataset, options, count))
+    path = evaluation_path(dataset, checkpoint, name_protocol(dataset, options, count))
     try:
-        stored = read_report(path)
+        stored = read_evaluation(path)
         read_ranks(path)
     except ArtifactError:
-        # Missing, damaged, or not a report of this version: it is measured anew and overwritten.
+        # Missing, damaged, or none of this version: it is measured anew and overwritten.
         return None
     fresh = (
         stored.checkpoint_sha256 == (checkpoint.sha256 if checkpoint else "")
         and stored.items_sha256 == dataset.manifest.items_sha256
         and stored.sequences_sha256 == dataset.manifest.sequences_sha256
-        and stored.negatives_sha256 == _negatives_sha256(options)
+        and stored.negatives_sha256 == hash_negatives(options)
         and stored.sampling in ({}, options.sampled)
         and (stored.seed == options.seed or not (stored.sampling or options.negatives))
         and stored.code_sha256 == measuring_code_sha256()
@@ -168,12 +168,12 @@ def stored_evaluation(dataset: Dataset, checkpoint: Checkpoint | None, options: 
     )
     if not fresh:
         return None
-    settle_report(path, stored)
+    settle_evaluation(path, stored)
     return stored
 
 
-def report_path(dataset: Dataset, checkpoint: Checkpoint | None, protocol: Protocol) -> Path:
-    """Return where the report of a model and protocol lies."""
+def evaluation_path(dataset: Dataset, checkpoint: Checkpoint | None, protocol: Protocol) -> Path:
+    """Return where the evaluation of a model and protocol lies."""
     who = BASELINE
     if checkpoint is not None:
         who = f"{checkpoint.metadata.model}-{checkpoint.metadata.stage}"
@@ -182,11 +182,11 @@ def report_path(dataset: Dataset, checkpoint: Checkpoint | None, protocol: Proto
     return dataset.folder / REPORTS_FOLDER / f"{who}-{protocol.code.replace('/', '-')}.json"
 
 
-def _scorer_of(
+def _make_scorer(
     dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions, device: torch.device
 ) -> Scorer:
     if checkpoint is not None:
-        return checkpoint_scorer(checkpoint, options, device)
+        return make_scorer(checkpoint, options, device)
     model = count_popularity(dataset).to(device)
     return Scorer(
         model=model, output=model.outputs[0], sampling=options.sampling, merging=options.merging, device=device

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from adrec_cli.evaluating.options import EvaluationOptions, cases_of, protocol_of, rivals_of
+from adrec_cli.evaluating.options import EvaluationOptions, cases_of, choose_rivals, name_protocol
 from adrec_cli.experiments.events import OnEvent, RankingProgress
 from adrec_cli.loading.opening import Checkpoint, Dataset, restore_model
 from adrec_cli.ranking.protocols import Cases, Protocol
@@ -45,28 +45,28 @@ class HeldOut:
     def rank(self, scorer: Scorer, on_event: OnEvent) -> tuple[npt.NDArray[np.int64], float]:
         """Return the rank of each target, from 1, and the seconds that took; told is `RankingProgress`."""
         started = time.perf_counter()
-        ranks = target_ranks(scorer, self.dataset.sequences, self.cases, self.rivals, progress_of(on_event))
+        ranks = target_ranks(scorer, self.dataset.sequences, self.cases, self.rivals, tell_progress_to(on_event))
         return ranks, time.perf_counter() - started
 
 
-def held_out(dataset: Dataset, options: EvaluationOptions, on_event: OnEvent) -> HeldOut:
+def prepare_held_out(dataset: Dataset, options: EvaluationOptions, on_event: OnEvent) -> HeldOut:
     """Return what an evaluation of a data set ranks.
 
     Args:
         dataset: to rank on.
         options: the part, and whom its targets compete with.
-        on_event: told what `rivals_of` tells.
+        on_event: told what `choose_rivals` tells.
 
     Raises:
         InputError: the part has no event, or negatives do not fit.
     """
     cases = cases_of(dataset, options)
-    rivals = rivals_of(dataset, cases, options, on_event)
+    rivals = choose_rivals(dataset, cases, options, on_event)
     negatives = 0 if options.cold_items else rivals.count
-    return HeldOut(dataset=dataset, cases=cases, rivals=rivals, protocol=protocol_of(dataset, options, negatives))
+    return HeldOut(dataset=dataset, cases=cases, rivals=rivals, protocol=name_protocol(dataset, options, negatives))
 
 
-def checkpoint_scorer(checkpoint: Checkpoint, options: EvaluationOptions, device: torch.device) -> Scorer:
+def make_scorer(checkpoint: Checkpoint, options: EvaluationOptions, device: torch.device) -> Scorer:
     """Return a checkpoint's model on a device, asked as an evaluation asks it.
 
     Raises:
@@ -81,6 +81,6 @@ def checkpoint_scorer(checkpoint: Checkpoint, options: EvaluationOptions, device
     )
 
 
-def progress_of(on_event: OnEvent) -> OnProgress:
+def tell_progress_to(on_event: OnEvent) -> OnProgress:
     """Return a function that tells `RankingProgress`."""
     return lambda done, total: on_event(RankingProgress(done=done, total=total))

@@ -97,7 +97,7 @@ class EvaluationOptions:
         return {**asdict(self.sampling), **asdict(self.merging)}
 
 
-def protocol_of(dataset: Dataset, options: EvaluationOptions, negatives: int) -> Protocol:
+def name_protocol(dataset: Dataset, options: EvaluationOptions, negatives: int) -> Protocol:
     """Return the protocol of options with so many negatives."""
     file = options.negatives_file
     source = f"drawn with seed {options.seed}" if file is None else options.negatives_name or file.name
@@ -117,7 +117,7 @@ def cases_of(dataset: Dataset, options: EvaluationOptions) -> Cases:
     return cold_cases(cases, _train_counts(dataset)) if options.cold_items else cases
 
 
-def rivals_of(dataset: Dataset, cases: Cases, options: EvaluationOptions, on_event: OnEvent = ignore) -> Rivals:
+def choose_rivals(dataset: Dataset, cases: Cases, options: EvaluationOptions, on_event: OnEvent = ignore) -> Rivals:
     """Return whom each target is ranked against: negatives that are read or drawn, or the whole catalogue.
 
     Told is `Warned`, where drawing takes so many items that they repeat.
@@ -148,5 +148,5 @@ def _train_counts(dataset: Dataset) -> npt.NDArray[np.int64]:
     return dataset.items[COUNT].to_numpy().astype(np.int64)
 
 
-def _negatives_sha256(options: EvaluationOptions) -> str:
+def hash_negatives(options: EvaluationOptions) -> str:
     return file_sha256(options.negatives_file) if options.negatives_file else ""

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from adrec_cli.evaluating.held_out import HeldOut
 from adrec_cli.ranking.beyond_accuracy import BeyondAccuracy, category_codes, history_means
-from adrec_cli.ranking.merging import merged_top_k
+from adrec_cli.ranking.merging import merge_top_k
 from adrec_cli.ranking.metrics import CUTOFFS
 from adrec_cli.ranking.ranks import OnProgress
 from adrec_cli.ranking.scorer import Scorer
@@ -32,15 +32,15 @@ def list_figures(scorer: Scorer, asked: HeldOut, on_progress: OnProgress) -> dic
         excluded = [np.empty(0, dtype=np.int64)] * len(numbers)
         if rivals.mask_seen:
             excluded = [sequences.items[cases.starts[n] : cases.ends[n]].astype(np.int64) for n in numbers]
-        best = merged_top_k(samples, scorer.vectors_VD, max(CUTOFFS), excluded, merge=scorer.merging.merge, bias=bias)
-        figures.add(numbers, _padded(best, max(CUTOFFS)))
+        best = merge_top_k(samples, scorer.vectors_VD, max(CUTOFFS), excluded, merge=scorer.merging.merge, bias=bias)
+        figures.add(numbers, _pad(best, max(CUTOFFS)))
         done += len(numbers)
         on_progress(done, len(cases))
     history = history_means(sequences.items, cases.starts, cases.ends, counts_V)
     return figures.table(history, counts_V[cases.targets])
 
 
-def _padded(lists: list[Ranked], width: int) -> npt.NDArray[np.int64]:
+def _pad(lists: list[Ranked], width: int) -> npt.NDArray[np.int64]:
     lists_BK = np.full((len(lists), width), PAD, dtype=np.int64)
     for row, ranked in enumerate(lists):
         lists_BK[row, : len(ranked.items)] = ranked.items

@@ -61,9 +61,9 @@ class Experiment:
     def tables(self) -> dict[str, Any]:
         """Return it as nested tables, in the form `compose` reads."""
         return {
-            "model": _table(self.model),
-            "training": _table(self.training),
-            "stages": {name: _table(stage) for name, stage in self.stages.items()},
+            "model": _as_table(self.model),
+            "training": _as_table(self.training),
+            "stages": {name: _as_table(stage) for name, stage in self.stages.items()},
         }
 
 
@@ -88,7 +88,7 @@ def compose(
         UsageError: an unknown key or preset, or a value out of range.
     """
     from_file = read_toml(config) if config else {}
-    preset = preset or _preset_of(from_file, config)
+    preset = preset or _read_preset_of(from_file, config)
     preset_tables = read_preset(preset) if preset else {}
     layers: list[tuple[str, Mapping[str, Any]]] = [
         ("", inherited or {}),
@@ -116,14 +116,14 @@ def compose(
     )
 
 
-def _preset_of(tables: Mapping[str, Any], path: Path | None) -> str | None:
+def _read_preset_of(tables: Mapping[str, Any], path: Path | None) -> str | None:
     preset = tables.get("preset")
     if preset is not None and not isinstance(preset, str):
         raise UsageError(f"preset of {path} must be a name, got {str(preset)[:100]}")
     return preset
 
 
-def dataset_recipe(dataset_name: str, model_name: str) -> Mapping[str, Any]:
+def find_recipe(dataset_name: str, model_name: str) -> Mapping[str, Any]:
     """Return the options a named dataset recommends for a model; empty where it has none."""
     if dataset_name not in dataset_names():
         return {}
@@ -156,7 +156,7 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     return tables
 
 
-def _table(config: Any) -> dict[str, Any]:
+def _as_table(config: Any) -> dict[str, Any]:
     """Return a configuration as TOML and JSON have it: `lambda` for `lambda_`, lists for tuples."""
     return {
         name.rstrip("_"): list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.errors import ArtifactError, UsageError
-from adrec_cli.experiments.experiment import Experiment, compose, dataset_recipe
+from adrec_cli.experiments.experiment import Experiment, compose, find_recipe
 from adrec_cli.loading.opening import (
     Checkpoint,
     require_same_weights,
@@ -33,7 +33,7 @@ class ExperimentOptions:
 
     def on_dataset(self, model_name: str, dataset_name: str) -> Experiment:
         """Return the experiment that starts a model on a dataset; a preset takes the place of the dataset's recipe."""
-        return self.compose(model_name, {} if self.preset else dataset_recipe(dataset_name, model_name))
+        return self.compose(model_name, {} if self.preset else find_recipe(dataset_name, model_name))
 
     def compose(self, model_name: str, inherited: Mapping[str, Any]) -> Experiment:
         """Return the experiment of a model on top of inherited tables."""
@@ -42,7 +42,7 @@ class ExperimentOptions:
         )
 
 
-def inherited_options(checkpoint: Checkpoint) -> dict[str, Any]:
+def inherit_options(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return the tables of options a checkpoint was trained with, in the form `compose` reads.
 
     Raises:

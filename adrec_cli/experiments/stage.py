@@ -19,7 +19,7 @@ from adrec_cli.experiments.keys import plugins_of, stage_key, up_to_date
 from adrec_cli.experiments.limits import RunLimits
 from adrec_cli.experiments.memory import require_memory
 from adrec_cli.experiments.stage_files import StageFiles
-from adrec_cli.experiments.validation import monitored_protocol, monitored_scorer, prepare_validation
+from adrec_cli.experiments.validation import make_monitored_scorer, name_monitored_protocol, prepare_validation
 from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
@@ -108,11 +108,11 @@ def run_stage(
     training = _prepare(dataset, experiment, stage_name, parent, work)
     files = StageFiles(path, key)
     resumed = files.restore(training, work.options.resume)
-    work.on_event(_started(training, path, resumed=resumed))
+    work.on_event(_describe_start(training, path, resumed=resumed))
     with work.stop.deferred():
         _train(training, files, limits, work)
         _validate_whole(dataset, training)
-        metadata = _metadata(dataset, experiment, training, parent, key, threads)
+        metadata = _describe(dataset, experiment, training, parent, key, threads)
         save_checkpoint(path, training.model.state_dict(), metadata)
         files.finish()
     if work.stop.signal_number is not None:
@@ -128,7 +128,7 @@ def _prepare(
     """Put a stage together: its starting weights, what it learns from, and how it is validated."""
     device = resolve_device(work.options.device)
     require_memory(experiment, dataset.items.height, device)
-    model = _starting_model(dataset, experiment, stage_name, parent).to(device)
+    model = _build_model(dataset, experiment, stage_name, parent).to(device)
     stage, shared = experiment.stages[stage_name], experiment.training
     return StageTraining(
         name=stage_name,
@@ -137,13 +137,17 @@ def _prepare(
         model=model,
         windows=CUTS[shared.samples](dataset.sequences, model.max_length, all_events=shared.windows == "all"),
         validate=prepare_validation(
-            dataset, monitored_scorer(model, stage.output, device), shared, stop=work.stop, users=shared.monitor_users
+            dataset,
+            make_monitored_scorer(model, stage.output, device),
+            shared,
+            stop=work.stop,
+            users=shared.monitor_users,
         ),
         device=device,
     )
 
 
-def _started(training: StageTraining, path: Path, *, resumed: bool) -> StageStarted:
+def _describe_start(training: StageTraining, path: Path, *, resumed: bool) -> StageStarted:
     return StageStarted(
         stage=training.name,
         path=path,
@@ -189,12 +193,12 @@ def _validate_whole(dataset: Dataset, training: StageTraining) -> None:
     """Rank all validation targets with the weights that are handed over, where epochs were monitored on some only."""
     if not training.config.monitor_users:
         return
-    scorer = monitored_scorer(training.model, training.stage.output, training.device)
+    scorer = make_monitored_scorer(training.model, training.stage.output, training.device)
     validate = prepare_validation(dataset, scorer, training.config, stop=StopRequest())
     training.position.best_metrics = dict(validate())
 
 
-def _starting_model(
+def _build_model(
     dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None
 ) -> SequentialRecommender:
     """Build the model with the parent's weights, and fresh ones where the stage asks for them."""
@@ -204,7 +208,7 @@ def _starting_model(
         try:
             model.load_state_dict(parent.tensors)
         except RuntimeError as error:
-            differing = _differing(parent, experiment) or str(error).splitlines()[-1].strip()
+            differing = _name_differences(parent, experiment) or str(error).splitlines()[-1].strip()
             raise ArtifactError(
                 f"{parent.path} does not fit the configuration of {stage_name}: {differing}",
                 hint="leave the network as it was in the stage before, or train that one anew with the same options",
@@ -216,14 +220,14 @@ def _starting_model(
     return model
 
 
-def _differing(parent: Checkpoint, experiment: Experiment) -> str:
+def _name_differences(parent: Checkpoint, experiment: Experiment) -> str:
     """Say which options of the network are not those of the checkpoint."""
     before, now = parent.metadata.config, experiment.tables()["model"]
     changed = [name for name in now if name in before and before[name] != now[name]]
     return "; ".join(f"{name} is {now[name]!r}, was {before[name]!r}" for name in changed)
 
 
-def _metadata(
+def _describe(
     dataset: Dataset,
     experiment: Experiment,
     training: StageTraining,
@@ -232,7 +236,7 @@ def _metadata(
     threads: int,
 ) -> CheckpointMetadata:
     tables = experiment.tables()
-    protocol = monitored_protocol(dataset, experiment.training)
+    protocol = name_monitored_protocol(dataset, experiment.training)
     return CheckpointMetadata(
         model=experiment.model_name,
         stage=training.name,

@@ -18,7 +18,7 @@ from adrec_cli.training.guards import DIVERGED_HINT
 from adrec_cli.training.loop import Validate
 
 
-def monitored_protocol(dataset: Dataset, training: TrainingConfig) -> Protocol:
+def name_monitored_protocol(dataset: Dataset, training: TrainingConfig) -> Protocol:
     """Return the protocol of what training monitors."""
     return Protocol(
         split=dataset.split,
@@ -28,14 +28,14 @@ def monitored_protocol(dataset: Dataset, training: TrainingConfig) -> Protocol:
     )
 
 
-def monitored_rivals(dataset: Dataset, cases: Cases, training: TrainingConfig) -> Rivals:
+def choose_monitored_rivals(dataset: Dataset, cases: Cases, training: TrainingConfig) -> Rivals:
     """Return whom each target competes with as training monitors it."""
     count = training.monitor_negatives
     negatives = draw_negatives(dataset.sequences, cases, count, training.seed) if count else None
     return Rivals(negatives=negatives, mask_seen=training.monitor_mask_seen)
 
 
-def monitored_scorer(model: SequentialRecommender, output: str, device: torch.device) -> Scorer:
+def make_monitored_scorer(model: SequentialRecommender, output: str, device: torch.device) -> Scorer:
     """Return a model on a device, asked by one of its outputs as training monitors it."""
     return Scorer(model=model, output=output, sampling=FAST_SAMPLING, device=device)
 
@@ -56,8 +56,8 @@ def prepare_validation(
     except InputError:
         return dict
     if users:
-        cases = cases.drawn(users, training.seed)
-    rivals = monitored_rivals(dataset, cases, training)
+        cases = cases.draw(users, training.seed)
+    rivals = choose_monitored_rivals(dataset, cases, training)
 
     def validate() -> dict[str, float]:
         try:

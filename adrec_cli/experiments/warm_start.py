@@ -81,12 +81,12 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
         experiment: to run.
     """
     experiment = on_content(dataset, experiment)
-    path = _start_of_same_data(dataset, folder, experiment)
+    path = _find_start(dataset, folder, experiment)
     if path is None:
         return FreshStart()
     try:
         checkpoint, items = open_with_items(path, dataset)
-        if difference := _difference(checkpoint.metadata, dataset, experiment):
+        if difference := _find_difference(checkpoint.metadata, dataset, experiment):
             return FreshStart(reason=f"{path.name} {difference}")
         require_same_encoders(checkpoint.metadata, dataset, experiment)
         outline = find_model(experiment.model_name).outline(experiment.model, items.height)
@@ -96,15 +96,15 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
     mapping = index_mapping(dataset.items, items)
     known = int((mapping > 0).sum())
     return WarmStart(
-        checkpoint=dataclasses.replace(checkpoint, tensors=_turned(dataset, checkpoint, experiment, mapping)),
-        experiment=_nothing_fresh(experiment),
+        checkpoint=dataclasses.replace(checkpoint, tensors=_turn(dataset, checkpoint, experiment, mapping)),
+        experiment=_draw_nothing(experiment),
         known=known,
         new=dataset.items.height - known,
         removed=items.height - known,
     )
 
 
-def _difference(metadata: CheckpointMetadata, dataset: Dataset, experiment: Experiment) -> str:
+def _find_difference(metadata: CheckpointMetadata, dataset: Dataset, experiment: Experiment) -> str:
     """Return what keeps a checkpoint from being started from: another network or split; empty for nothing."""
     split = metadata.metrics["protocol"].partition("/")[0]
     if split != dataset.split:
@@ -120,11 +120,11 @@ def _difference(metadata: CheckpointMetadata, dataset: Dataset, experiment: Expe
     return f"is another network: {', '.join(other)}"
 
 
-def _start_of_same_data(dataset: Dataset, folder: Path, experiment: Experiment) -> Path | None:
+def _find_start(dataset: Dataset, folder: Path, experiment: Experiment) -> Path | None:
     current = read_current(folder)
     if current is None:
         return None
-    trained = _told_by(folder / f"{experiment.planned[0]}{CHECKPOINT_SUFFIX}", dataset, experiment)
+    trained = _read_claims(folder / f"{experiment.planned[0]}{CHECKPOINT_SUFFIX}", dataset, experiment)
     if trained is None:
         return folder / current.checkpoint
     manifest = dataset.manifest
@@ -136,7 +136,7 @@ def _start_of_same_data(dataset: Dataset, folder: Path, experiment: Experiment) 
     return folder / (starts[0] if starts else current).checkpoint
 
 
-def _told_by(path: Path, dataset: Dataset, experiment: Experiment) -> CheckpointMetadata | None:
+def _read_claims(path: Path, dataset: Dataset, experiment: Experiment) -> CheckpointMetadata | None:
     """Return what a checkpoint says of itself, None where that is damaged.
 
     Damaged weights do not matter, as they are made anew: the key of its run tells whether data and parent are right.
@@ -145,7 +145,7 @@ def _told_by(path: Path, dataset: Dataset, experiment: Experiment) -> Checkpoint
         said = read_metadata(path)
         if said.stage in experiment.stages:
             parent = Checkpoint(path=path, sha256=said.parent_sha256, metadata=said, tensors={})
-            keys = (stage_key(dataset, run, said.stage, parent) for run in (experiment, _nothing_fresh(experiment)))
+            keys = (stage_key(dataset, run, said.stage, parent) for run in (experiment, _draw_nothing(experiment)))
             if said.run_key in keys:
                 return said
         return verify_checkpoint(path)
@@ -153,13 +153,13 @@ def _told_by(path: Path, dataset: Dataset, experiment: Experiment) -> Checkpoint
         return None
 
 
-def _nothing_fresh(experiment: Experiment) -> Experiment:
+def _draw_nothing(experiment: Experiment) -> Experiment:
     """Return the experiment with no component drawn anew in any stage."""
     stages = {name: dataclasses.replace(stage, fresh=()) for name, stage in experiment.stages.items()}
     return dataclasses.replace(experiment, stages=stages)
 
 
-def _turned(
+def _turn(
     dataset: Dataset, checkpoint: Checkpoint, experiment: Experiment, mapping: Mapping
 ) -> dict[str, torch.Tensor]:
     """Return weights whose rows of items are in the data set's order, fresh where an item is new."""

@@ -8,16 +8,16 @@ from pathlib import Path
 import polars as pl
 
 from adrec_cli.artifacts.atomic import storage_error
-from adrec_cli.artifacts.literal_paths import literal
-from adrec_cli.artifacts.report import (
+from adrec_cli.artifacts.evaluation import (
     RANKS_NEXT_SUFFIX,
+    list_evaluations,
     ranks_path,
+    read_evaluation,
     read_ranks,
-    read_report,
-    report_files,
-    settle_report,
-    write_report,
+    settle_evaluation,
+    write_evaluation,
 )
+from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import RANKS_SUFFIX, REPORTS_FOLDER, USER_ID
 
@@ -32,19 +32,19 @@ def forget_in_ranks(dataset_folder: Path, users: Set[str]) -> list[Path]:
     """
     changed: list[Path] = []
     needed: set[Path] = set()
-    for report in report_files(dataset_folder):
+    for report in list_evaluations(dataset_folder):
         path = ranks_path(report)
         try:
-            evaluation = read_report(report)
+            evaluation = read_evaluation(report)
             read_ranks(report)
         except ArtifactError:
             continue
-        settle_report(report, evaluation)
+        settle_evaluation(report, evaluation)
         needed.add(path)
         table = pl.read_parquet(literal(path))
         stay = table.filter(~pl.col(USER_ID).is_in(list(users)))
         if stay.height < table.height:
-            write_report(evaluation, stay)
+            write_evaluation(evaluation, stay)
             changed.append(path)
     folder = dataset_folder / REPORTS_FOLDER
     for path in sorted({*folder.glob(f"*{RANKS_SUFFIX}"), *folder.glob(f".*{RANKS_NEXT_SUFFIX}")} - needed):

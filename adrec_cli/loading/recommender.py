@@ -26,7 +26,7 @@ from adrec_cli.loading.registered import unregistered_in
 from adrec_cli.loading.trained import models_in
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.models.registry import DEFAULT_MODEL, MODELS
-from adrec_cli.ranking.merging import SINGLE, Merging, merged_top_k
+from adrec_cli.ranking.merging import SINGLE, Merging, merge_top_k
 from adrec_cli.ranking.recorded import Recordings
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.scores import Ranked
@@ -134,7 +134,7 @@ class Recommender:
         for cases, samples, bias in batches:
             numbers = asked[cases]
             seen = [nothing if include_seen else np.unique(histories.of(number)).astype(np.int64) for number in numbers]
-            best = merged_top_k(samples, vectors_VD, k, seen, candidates, merge=merging.merge, bias=bias)
+            best = merge_top_k(samples, vectors_VD, k, seen, candidates, merge=merging.merge, bias=bias)
             for number, ranked in zip(numbers.tolist(), best, strict=True):
                 results[number], sources[number] = ranked, MODEL
         return [ranked for ranked in results if ranked is not None], sources

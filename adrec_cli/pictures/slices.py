@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adrec_cli.artifacts.report import Evaluation, read_report, report_files
+from adrec_cli.artifacts.evaluation import Evaluation, list_evaluations, read_evaluation
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.models.registry import MODELS, find_model, trained_names
@@ -23,8 +23,8 @@ def slices(dataset: Dataset, options: PictureOptions) -> list[Picture]:
         UsageError: an unknown metric, or matplotlib is not installed.
     """
     by_protocol: dict[str, list[Evaluation]] = {}
-    for path in report_files(dataset.folder):
-        report = read_report(path)
+    for path in list_evaluations(dataset.folder):
+        report = read_evaluation(path)
         if report.sequences_sha256 == dataset.manifest.sequences_sha256 and _is_final(report):
             by_protocol.setdefault(report.protocol, []).append(report)
     if not by_protocol:

@@ -14,7 +14,7 @@ from adrec_cli.loading.opening import Dataset
 from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.sweep import BASE, SweepPoint, draw_sweep
-from adrec_cli.sweeping.results import Summary, summarized
+from adrec_cli.sweeping.results import Summary, summarize_runs
 from adrec_cli.wording import command
 
 
@@ -54,7 +54,7 @@ def sweep_picture(dataset: Dataset, folder: Path, metric: str | None = None) -> 
     table = table.filter(pl.col("metric") == metric)
     if not table.height:
         raise UsageError(f"sweep {record.name} has no metric {metric!r}", hint=f"it was compared by {record.monitor}")
-    summaries = summarized(table)
+    summaries = summarize_runs(table)
     points = _points(summaries, table, record.base_values)
     if not any(point.key for point in points):
         return None

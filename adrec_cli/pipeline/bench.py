@@ -122,25 +122,25 @@ def bench(
         InputError: it has nothing to rank.
     """
     threads, device = set_threads(options.threads), resolve_device(options.device)
-    sequences = _sequences(dataset_name, workspace)
+    sequences = _read_sequences(dataset_name, workspace)
     config = ADRecConfig()
     model = ADRec(config, sequences.item_count)
     for component in model.components():
         model.initialize(component, seeded_generator(0, component))
     model.to(device)
-    cases = held_out_cases(sequences, "test").drawn(options.users, 0)
+    cases = held_out_cases(sequences, "test").draw(options.users, 0)
     on_part("matrix product")
-    rate = _matrix_rate(device)
-    before = _mebibytes_so_far(device)
+    rate = _measure_matrix_rate(device)
+    before = _read_mebibytes(device)
     ranking = []
     for sampling in (FAST_SAMPLING, Sampling()):
         steps = sampling.steps or config.diffusion_steps
         on_part(f"ranking, {steps} reverse step{'s'[: steps > 1]}")
-        ranking.append(_ranking(model, sequences, cases, sampling, rate, device))
-    ranked = _peak_mebibytes(device)
+        ranking.append(_measure_ranking(model, sequences, cases, sampling, rate, device))
+    ranked = _read_peak_mebibytes(device)
     on_part("training")
-    tokens = _training(model, sequences, options.training_seconds, device)
-    trained = _peak_mebibytes(device)
+    tokens = _measure_training(model, sequences, options.training_seconds, device)
+    trained = _read_peak_mebibytes(device)
     return Bench(
         dataset=dataset_name or SYNTHETIC,
         users=sequences.users,
@@ -181,18 +181,18 @@ def step_flops(config: ADRecConfig) -> float:
     return 2 * 12 * config.hidden_size**2 * config.adm_blocks
 
 
-def _sequences(dataset_name: str | None, workspace: Path) -> Sequences:
+def _read_sequences(dataset_name: str | None, workspace: Path) -> Sequences:
     if dataset_name is not None:
         return open_dataset(Workspace(workspace).dataset_folder(dataset_name)).sequences
     return synthetic_sequences(users=_USERS, items=_ITEMS, mean_length=_EVENTS / _USERS)
 
 
-def _finished(device: torch.device) -> None:
+def _wait_for(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
-def _matrix_rate(device: torch.device) -> float:
+def _measure_matrix_rate(device: torch.device) -> float:
     """Return operations a second of a large float32 matrix product, the best of some."""
     generator = seeded_generator(0, "matrix", device=device)
     a, b = (torch.randn(_MATRIX, _MATRIX, generator=generator, device=device) for _ in range(2))
@@ -201,12 +201,12 @@ def _matrix_rate(device: torch.device) -> float:
     for _ in range(12):
         started = time.perf_counter()
         torch.mm(a, b, out=out)
-        _finished(device)
+        _wait_for(device)
         best = min(best, time.perf_counter() - started)
     return 2 * _MATRIX**3 / best
 
 
-def _ranking(
+def _measure_ranking(
     model: ADRec, sequences: Sequences, cases: Cases, sampling: Sampling, rate: float, device: torch.device
 ) -> Ranking:
     scorer = Scorer(model=model, output="x_start", sampling=sampling, device=device)
@@ -216,13 +216,13 @@ def _ranking(
         target_ranks(scorer, sequences, cases)
         return time.perf_counter() - started
 
-    seconds(cases.drawn(256, 0))
+    seconds(cases.draw(256, 0))
     spent = seconds(cases)
     steps = sampling.steps or model.config.diffusion_steps
     lengths = np.minimum(cases.ends - cases.starts, model.max_length)
     needed = ranking_flops(model.config, sequences.item_count, lengths)
     needed += (steps - 1) * len(cases) * step_flops(model.config)
-    alone = [_one_user(scorer, sequences, cases, number % len(cases)) for number in range(_CALLS + 20)]
+    alone = [_time_one_user(scorer, sequences, cases, number % len(cases)) for number in range(_CALLS + 20)]
     p50, p99 = np.percentile(alone[20:], [50, 99])
     return Ranking(
         steps=steps,
@@ -233,7 +233,7 @@ def _ranking(
     )
 
 
-def _one_user(scorer: Scorer, sequences: Sequences, cases: Cases, number: int) -> float:
+def _time_one_user(scorer: Scorer, sequences: Sequences, cases: Cases, number: int) -> float:
     """Return the milliseconds until one user has the best items."""
     one = slice(number, number + 1)
     started = time.perf_counter()
@@ -243,7 +243,7 @@ def _one_user(scorer: Scorer, sequences: Sequences, cases: Cases, number: int) -
     return 1000 * (time.perf_counter() - started)
 
 
-def _training(model: ADRec, sequences: Sequences, limit: float, device: torch.device) -> float:
+def _measure_training(model: ADRec, sequences: Sequences, limit: float, device: torch.device) -> float:
     """Return tokens a second of the stage finetune, the median over its steps."""
     training = StageTraining(
         name="finetune", stage=ADRec.stages["finetune"], config=TrainingConfig(), model=model,
@@ -259,15 +259,15 @@ def _training(model: ADRec, sequences: Sequences, limit: float, device: torch.de
     return float(np.median(rates[_WARMUP_STEPS:] or rates))
 
 
-def _mebibytes_so_far(device: torch.device) -> float | None:
+def _read_mebibytes(device: torch.device) -> float | None:
     """Return what is taken before anything is measured, and have peaks on CUDA count from here."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device) / 2**20
-    return _peak_mebibytes(device)
+    return _read_peak_mebibytes(device)
 
 
-def _peak_mebibytes(device: torch.device) -> float | None:
+def _read_peak_mebibytes(device: torch.device) -> float | None:
     """Return the most memory that was taken so far, on CUDA since it was last asked; None where nothing tells."""
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) / 2**20

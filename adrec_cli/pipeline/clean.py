@@ -12,6 +12,7 @@ from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, storage_error
 from adrec_cli.artifacts.changing import recover_dataset
 from adrec_cli.artifacts.checkpoint import verify_checkpoint, verify_state
 from adrec_cli.artifacts.dataset import NEXT_SUFFIX
+from adrec_cli.artifacts.evaluation import RANKS_NEXT_SUFFIX, evaluation_of, list_evaluations, unsettled_ranks
 from adrec_cli.artifacts.generations import (
     generation_folders,
     generations_under_way,
@@ -21,7 +22,6 @@ from adrec_cli.artifacts.generations import (
 from adrec_cli.artifacts.lock import LOCK_FILE, exclusive
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
-from adrec_cli.artifacts.report import RANKS_NEXT_SUFFIX, report_files, report_of, unsettled_ranks
 from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER
 from adrec_cli.errors import ArtifactError, LockedError
@@ -139,7 +139,7 @@ def _in_folder(folder: Path) -> Iterator[Removable]:
             yield from _removable(path, folder, "a promoted model that is kept no longer")
     yield from _former_data(folder)
     for path in sorted(folder.glob(f"*{RANKS_SUFFIX}")) if folder.name == REPORTS_FOLDER else []:
-        if not report_of(path).is_file():
+        if not evaluation_of(path).is_file():
             yield from _removable(path, folder, "ranks without their report")
 
 
@@ -165,7 +165,7 @@ def _left_by_killed_runs(folder: Path) -> set[Path]:
     left = {path for suffix in _UNFINISHED for path in folder.glob(f".*{suffix}")}
     left |= {*(folder / PROMOTED_FOLDER).glob(f".*{TEMPORARY_SUFFIX}"), *folder.glob(SCRATCH_FOLDER)}
     if folder.name == REPORTS_FOLDER:
-        for report in report_files(folder.parent):
+        for report in list_evaluations(folder.parent):
             with contextlib.suppress(ArtifactError):
                 left.discard(unsettled_ranks(report) or report)
     return left

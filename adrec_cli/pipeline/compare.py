@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adrec_cli.artifacts.report import Evaluation, read_ranks
+from adrec_cli.artifacts.evaluation import Evaluation, read_ranks
 from adrec_cli.artifacts.workspace import Workspace
-from adrec_cli.comparing.contenders import Contender, all_contenders, named_contenders
-from adrec_cli.comparing.costs import training_costs
+from adrec_cli.comparing.contenders import Contender, find_contenders, list_contenders
+from adrec_cli.comparing.costs import sum_training_costs
 from adrec_cli.comparing.seeds import train_with_seeds
-from adrec_cli.comparing.side_by_side import Measured, ModelComparison, side_by_side
+from adrec_cli.comparing.side_by_side import Measured, ModelComparison, put_side_by_side
 from adrec_cli.errors import ArtifactError, UsageError
-from adrec_cli.evaluating.evaluation import evaluate_opened, stored_evaluation
+from adrec_cli.evaluating.evaluation import evaluate_opened, find_evaluation
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.events import OnEvent
 from adrec_cli.experiments.options import ExperimentOptions
@@ -24,7 +24,7 @@ from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import is_sampled
 from adrec_cli.ranking.merging import SINGLE
 from adrec_cli.ranking.metrics import metric_names
-from adrec_cli.sweeping.tried import tried_settings
+from adrec_cli.sweeping.tried import count_tried
 from adrec_cli.wording import option
 
 
@@ -95,17 +95,17 @@ def compare(
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     left_out: list[str] = []
     if options.models:
-        contenders = named_contenders(dataset, options.models, may_be_missing=options.seeds > 0)
+        contenders = find_contenders(dataset, options.models, may_be_missing=options.seeds > 0)
     else:
-        contenders, left_out = all_contenders(dataset)
-    tried, damaged = tried_settings(dataset.folder)
+        contenders, left_out = list_contenders(dataset)
+    tried, damaged = count_tried(dataset.folder)
     left_out += damaged
     measured = []
     for contender in contenders:
         checkpoints: list[Checkpoint | None] = [contender.checkpoint]
         if options.seeds and contender.is_trained:
             checkpoints = [*train_with_seeds(dataset, contender, options.seeds, experiment=experiment, work=work)]
-        found = _measured(dataset, contender, checkpoints, evaluation, options, work.on_event)
+        found = _measure(dataset, contender, checkpoints, evaluation, options, work.on_event)
         if found is None:
             left_out.append(f"{contender.name} is left out: it is not evaluated so, or has changed since")
         else:
@@ -114,12 +114,12 @@ def compare(
         raise ArtifactError(
             "nothing to compare: no model is evaluated so", hint=f"leave out {option('evaluate', False)}"
         )
-    return side_by_side(
+    return put_side_by_side(
         dataset.manifest.dataset, measured, metrics=options.metrics, against=options.against, left_out=left_out
     )
 
 
-def _measured(
+def _measure(
     dataset: Dataset,
     contender: Contender,
     checkpoints: Sequence[Checkpoint | None],
@@ -130,7 +130,7 @@ def _measured(
     """Return a model with what is known of each seed; None where it is not evaluated and is not to be."""
     evaluations = []
     for checkpoint in checkpoints:
-        found = _evaluated(dataset, contender, checkpoint, evaluation, options, on_event)
+        found = _evaluate(dataset, contender, checkpoint, evaluation, options, on_event)
         if found is None:
             return None
         evaluations.append(found)
@@ -139,13 +139,13 @@ def _measured(
         name=contender.name,
         model=contender.model,
         seeds=[checkpoint.metadata.seed for checkpoint in trained],
-        costs=[training_costs(checkpoint) for checkpoint in trained],
+        costs=[sum_training_costs(checkpoint) for checkpoint in trained],
         evaluations=evaluations,
         ranks=[read_ranks(Path(found.path)) for found in evaluations],
     )
 
 
-def _evaluated(
+def _evaluate(
     dataset: Dataset,
     contender: Contender,
     checkpoint: Checkpoint | None,
@@ -156,7 +156,7 @@ def _evaluated(
     """Return the evaluation of a checkpoint, made now unless one is stored; None where that is not wanted."""
     if checkpoint is None or not is_sampled(contender.model, checkpoint.metadata.output):
         evaluation = dataclasses.replace(evaluation, sampling=Sampling(seed=evaluation.seed), merging=SINGLE)
-    stored = stored_evaluation(dataset, checkpoint, evaluation)
+    stored = find_evaluation(dataset, checkpoint, evaluation)
     if stored is not None or not options.evaluate:
         return stored
     on_event(EvaluationStarted(model=contender.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adrec_cli.artifacts.report import Evaluation
+from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.evaluating.evaluation import evaluate_opened
 from adrec_cli.evaluating.options import EvaluationOptions

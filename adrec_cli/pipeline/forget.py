@@ -32,7 +32,7 @@ from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.experiments.chain import train_stages
 from adrec_cli.experiments.events import OnEvent
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.experiments.options import ExperimentOptions, inherited_options
+from adrec_cli.experiments.options import ExperimentOptions, inherit_options
 from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.forgetting.batches import find_batches, foreign_models, forget_in_batch
 from adrec_cli.forgetting.learnt import Learnt, find_learnt
@@ -251,7 +251,7 @@ def _retrain(dataset: Dataset, learnt: list[Learnt], work: Work) -> list[str]:
 def _as_before(path: Path, name: str) -> Experiment:
     """Return the experiment a model was trained with; what a warm start kept begins from fresh weights again."""
     tensors, metadata = load_checkpoint(path)
-    inherited = inherited_options(Checkpoint(path=path, sha256="", metadata=metadata, tensors=tensors))
+    inherited = inherit_options(Checkpoint(path=path, sha256="", metadata=metadata, tensors=tensors))
     composed, usual = ExperimentOptions().compose(name, inherited), ExperimentOptions().compose(name, {})
     stages = {
         stage: config if config.fresh else dataclasses.replace(config, fresh=usual.stages[stage].fresh)

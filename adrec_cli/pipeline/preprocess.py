@@ -141,12 +141,12 @@ def preprocess(
         StorageError: reading or writing failed.
     """
     if options.update is None:
-        lock = functools.partial(locked_dataset, purpose=f"preprocess {source}", waiting=waiting)
+        lock = functools.partial(lock_dataset, purpose=f"preprocess {source}", waiting=waiting)
         return _preprocess(source, workspace, raw, options, force, on_event, lock)
     # Not before it is known to be there: a lock makes its folder.
     read_manifest(options.update)
     # Locked before it is read: of two updates at once neither may lose what the other adds.
-    with locked_dataset(options.update, f"preprocess {source} {option('update', options.update.name)}", waiting):
+    with lock_dataset(options.update, f"preprocess {source} {option('update', options.update.name)}", waiting):
         return preprocess_locked(source, workspace=workspace, raw=raw, options=options, force=force, on_event=on_event)
 
 
@@ -159,12 +159,12 @@ def preprocess_locked(
     force: bool = False,
     on_event: Callable[[object], None] = lambda event: None,
 ) -> PreprocessResult:
-    """Do what `preprocess` does where the caller is in `locked_dataset` already."""
+    """Do what `preprocess` does where the caller is in `lock_dataset` already."""
     return _preprocess(source, workspace, raw, options, force, on_event, lambda folder: contextlib.nullcontext())
 
 
 @contextlib.contextmanager
-def locked_dataset(folder: Path, purpose: str, waiting: Waiting = AT_ONCE) -> Iterator[None]:
+def lock_dataset(folder: Path, purpose: str, waiting: Waiting = AT_ONCE) -> Iterator[None]:
     """Hold the lock of a data set's folder, freed of what a killed run left in it; as `exclusive`."""
     with exclusive(folder, purpose, waiting):
         recover_dataset(folder)

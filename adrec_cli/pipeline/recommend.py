@@ -72,7 +72,7 @@ class Recommendations:
 
 
 @dataclass(frozen=True)
-class _Request:
+class _Person:
     user_id: str | None
     known: npt.NDArray[np.int32]
     unknown: list[str]
@@ -129,12 +129,12 @@ def recommend_with(
     options: RecommendOptions = RecommendOptions(),
 ) -> list[Recommendation]:
     """Recommend with an opened model; arguments and errors as `recommend`."""
-    requests = [_known_user(recommender, user) for user in users]
-    requests += [_given_history(recommender, list(history)) for history in histories]
+    people = [_find_user(recommender, user) for user in users]
+    people += [_read_history(recommender, list(history)) for history in histories]
     candidates, _ = options.choice.indices(recommender.items)
-    ends = np.cumsum([len(request.known) for request in requests], dtype=np.int64)
+    ends = np.cumsum([len(person.known) for person in people], dtype=np.int64)
     starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
-    together = Histories(items=np.concatenate([r.known for r in requests]), starts=starts, ends=ends)
+    together = Histories(items=np.concatenate([person.known for person in people]), starts=starts, ends=ends)
     ranked, sources = recommender.rank(
         together, options.k, include_seen=options.include_seen, sampling=options.sampling, candidates=candidates,
         merging=options.merging,
@@ -142,9 +142,9 @@ def recommend_with(
     ids, titles = recommender.items[ITEM_ID], recommender.items.get_column(TITLE, default=None)
     return [
         Recommendation(
-            user_id=request.user_id,
-            history=ids.gather(request.known - 1).to_list(),
-            unknown_items=request.unknown,
+            user_id=person.user_id,
+            history=ids.gather(person.known - 1).to_list(),
+            unknown_items=person.unknown,
             source=source,
             items=[
                 RecommendedItem(
@@ -156,16 +156,16 @@ def recommend_with(
                 for rank, (item, score) in enumerate(zip(best.items, best.scores, strict=True), start=1)
             ],
         )
-        for request, best, source in zip(requests, ranked, sources, strict=True)
+        for person, best, source in zip(people, ranked, sources, strict=True)
     ]
 
 
-def _known_user(recommender: Recommender, user_id: str) -> _Request:
+def _find_user(recommender: Recommender, user_id: str) -> _Person:
     sequences = recommender.sequences
-    return _Request(user_id, sequences.history(sequences.find(user_id)), [])
+    return _Person(user_id, sequences.history(sequences.find(user_id)), [])
 
 
-def _given_history(recommender: Recommender, item_ids: list[str]) -> _Request:
+def _read_history(recommender: Recommender, item_ids: list[str]) -> _Person:
     indices = item_indices(recommender.item_index, item_ids)
     unknown = [item for item, index in zip(item_ids, indices, strict=True) if index is None]
     known = np.array([index for index in indices if index is not None], dtype=np.int32)
@@ -175,4 +175,4 @@ def _given_history(recommender: Recommender, item_ids: list[str]) -> _Request:
             f"none of the {len(item_ids)} items of the history is known: {', '.join(unknown[:5])}",
             hint=f"ids are those of the source data, for example: {example}",
         )
-    return _Request(None, known, unknown)
+    return _Person(None, known, unknown)

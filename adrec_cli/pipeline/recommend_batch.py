@@ -13,13 +13,13 @@ from adrec_cli.artifacts.item_vectors import ids_sha256
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.artifacts.recommendation_file import Parts, Reader, table_writer, unfinished
-from adrec_cli.data.shards import WHOLE, Shard
+from adrec_cli.data.shards import WHOLE
 from adrec_cli.errors import InterruptedRun, LockedError, UsageError
 from adrec_cli.experiments.events import OnEvent, RankingProgress, ignore
 from adrec_cli.loading.recommender import Recommender, open_recommender
-from adrec_cli.recommending.audience import Audience, Requests, collect_requests
+from adrec_cli.recommending.audience import AudienceOptions, collect_audience
 from adrec_cli.recommending.batch import Batch
-from adrec_cli.recommending.destination import STDOUT, Destination
+from adrec_cli.recommending.batch_output import BatchOutput
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, USER_ID
 from adrec_cli.wording import option
@@ -66,15 +66,12 @@ class BatchSummary:
 
 
 def recommend_batch(
-    audience: Audience,
+    audience: AudienceOptions,
     *,
-    out: Path,
-    format: str | None = None,
-    safe_csv: bool = False,
+    output: BatchOutput,
     workspace: Path,
     dataset_name: str | None = None,
     model: str | None = None,
-    shard: Shard = WHOLE,
     options: RecommendOptions = RecommendOptions(),
     on_event: OnEvent = ignore,
 ) -> BatchSummary:
@@ -84,12 +81,8 @@ def recommend_batch(
 
     Args:
         audience: whom for.
-        out: where to; `-` is stdout, which is written as it comes and cannot be resumed. A folder gets a file for each
-            row group of the data set, or for so many people.
-        format: parquet, jsonl or csv; None takes what the name ends in, and jsonl for stdout.
-        safe_csv: put a quote before texts that a spreadsheet would take for formulas.
+        output: where to, and how.
         workspace, dataset_name, model: as `recommend`.
-        shard: of the data set's users, whose sequences alone are read; all shards together write what one process does.
         options: how many, and how.
         on_event: told `RankingProgress`.
 
@@ -99,11 +92,10 @@ def recommend_batch(
         LockedError: another process writes the same file.
         InterruptedRun: stopped by a signal; what is done stays.
     """
-    destination = Destination.of(out, format, shard)
-    reader = _reader(destination, safe_csv=safe_csv)
-    if shard != WHOLE and not audience.is_data_set:
+    destination = output.find_destination()
+    if output.shard != WHOLE and not audience.is_data_set:
         raise UsageError("a shard is of the data set's users", hint=f"give {option('all')}, and no {option('events')}")
-    if out != STDOUT:
+    if not output.is_stdout:
         destination.require_free((*audience.files(), options.choice.candidates, options.choice.excluded))
     recommender = open_recommender(
         workspace,
@@ -111,49 +103,54 @@ def recommend_batch(
         model,
         device=options.device,
         threads=options.threads,
-        shard=shard,
+        shard=output.shard,
         new_items=options.new_items,
     )
     recommender.check(options.sampling, options.merging)
-    candidates, strangers = options.choice.indices(recommender.items)
-    requests = collect_requests(recommender, audience)
+    candidates, unknown = options.choice.indices(recommender.items)
+    people = collect_audience(recommender, audience)
     batch = Batch(
         recommender=recommender,
-        requests=requests,
+        audience=people,
         options=options,
         destination=destination,
         candidates=candidates,
         chunk=max(1, min(CHUNK_USERS, _CHUNK_ROWS // options.k)),
     )
     started = time.perf_counter()
-    unknown_path, resumed = None, 0
-    if out == STDOUT:
-        rows, without = _stream(batch, reader, on_event)
+    if output.is_stdout:
+        written = _stream(batch, output.reader, on_event)
     else:
         with unfinished(destination.unfinished, _key(batch, audience)) as parts:
-            _require_nobody_left(recommender)
-            resumed = _make_parts(batch, parts, on_event)
-            without = [user for number in range(batch.chunks) for user in batch.left_out(number, parts.users(number))]
-            unknown_path = _list_unknown(destination.unknown, requests, strangers, without)
-            rows = _join(batch, parts, reader)
+            written = _write(batch, parts, output.reader, unknown, on_event)
     return BatchSummary(
         dataset=recommender.dataset,
         model=recommender.checkpoint.metadata.model,
         checkpoint_sha256=recommender.checkpoint.sha256,
         promoted=recommender.promoted,
-        path=None if out == STDOUT else out,
-        unknown_path=unknown_path,
-        files=0 if out == STDOUT else len(batch.files),
-        users=batch.users - len(without),
-        rows=rows,
-        popular=int((requests.histories.ends == requests.histories.starts).sum()),
-        without_list=len(without),
-        unknown_users=len(requests.unknown_users),
-        unknown_items=requests.unknown_items.height + len(strangers),
-        unknown_candidates=len(strangers),
-        resumed=resumed,
+        path=None if output.is_stdout else output.path,
+        unknown_path=written.unknown_path,
+        files=0 if output.is_stdout else len(batch.files),
+        users=batch.users - len(written.without_list),
+        rows=written.rows,
+        popular=int((people.histories.ends == people.histories.starts).sum()),
+        without_list=len(written.without_list),
+        unknown_users=len(people.unknown_users),
+        unknown_items=people.unknown_items.height + len(unknown),
+        unknown_candidates=len(unknown),
+        resumed=written.resumed,
         seconds=time.perf_counter() - started,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    """What writing left; its attributes are those of `BatchSummary`, but for the ids of who got no list."""
+
+    rows: int
+    without_list: list[str]
+    unknown_path: Path | None = None
+    resumed: int = 0
 
 
 def _require_nobody_left(recommender: Recommender) -> None:
@@ -168,7 +165,7 @@ def _require_nobody_left(recommender: Recommender) -> None:
         )
 
 
-def _key(batch: Batch, audience: Audience) -> str:
+def _key(batch: Batch, audience: AudienceOptions) -> str:
     """Return a hash of everything a part depends on."""
     return key_of(
         {
@@ -187,20 +184,13 @@ def _key(batch: Batch, audience: Audience) -> str:
     )
 
 
-def _reader(destination: Destination, *, safe_csv: bool) -> Reader:
-    """Return who reads what is written.
-
-    Raises:
-        UsageError: they cannot.
-    """
-    if safe_csv and destination.format != "csv":
-        raise UsageError(
-            f"only CSV is made safe for spreadsheets, not {destination.format}", hint="leave it out, or write .csv"
-        )
-    shown = destination.path == STDOUT and sys.stdout.isatty()
-    if shown and destination.format == "parquet":
-        raise UsageError("Parquet is nothing to show on a terminal", hint="give the name of a file, or another format")
-    return Reader(spreadsheet=safe_csv, terminal=shown)
+def _write(batch: Batch, parts: Parts, reader: Reader, unknown: list[str], on_event: OnEvent) -> _Written:
+    """Make the parts that are missing, and the files of all of them."""
+    _require_nobody_left(batch.recommender)
+    resumed = _make_parts(batch, parts, on_event)
+    without = [user for number in range(batch.chunks) for user in batch.left_out(number, parts.users(number))]
+    unknown_path = _list_unknown(batch, unknown, without)
+    return _Written(rows=_join(batch, parts, reader), without_list=without, unknown_path=unknown_path, resumed=resumed)
 
 
 def _join(batch: Batch, parts: Parts, reader: Reader) -> int:
@@ -214,18 +204,18 @@ def _join(batch: Batch, parts: Parts, reader: Reader) -> int:
     return rows
 
 
-def _stream(batch: Batch, reader: Reader, on_event: OnEvent) -> tuple[int, list[str]]:
-    """Write to stdout and return how many rows, and who got none."""
+def _stream(batch: Batch, reader: Reader, on_event: OnEvent) -> _Written:
+    """Write to stdout."""
     rows, without = 0, []
     with table_writer(sys.stdout.buffer, batch.destination.format, reader) as write:
         for number in range(batch.chunks):
-            table = batch.ranked(number)
+            table = batch.rank(number)
             write(table)
             rows += table.height
             without += batch.left_out(number, table[USER_ID])
             on_event(RankingProgress(done=batch.bounds(number)[1], total=batch.users))
     sys.stdout.buffer.flush()
-    return rows, without
+    return _Written(rows=rows, without_list=without)
 
 
 def _make_parts(batch: Batch, parts: Parts, on_event: OnEvent) -> int:
@@ -237,7 +227,7 @@ def _make_parts(batch: Batch, parts: Parts, on_event: OnEvent) -> int:
             if parts.has(number):
                 resumed += last - first
             else:
-                parts.write(number, batch.ranked(number))
+                parts.write(number, batch.rank(number))
             on_event(RankingProgress(done=last, total=batch.users))
     except InterruptedRun as error:
         raise InterruptedRun(
@@ -248,12 +238,19 @@ def _make_parts(batch: Batch, parts: Parts, on_event: OnEvent) -> int:
     return resumed
 
 
-def _list_unknown(path: Path, requests: Requests, strangers: list[str], without: list[str]) -> Path | None:
-    """Write who and what is unknown, and who got no list, a JSON object per line; or remove a list."""
-    entries: list[dict[str, object]] = [{"kind": "user", "id": user} for user in requests.unknown_users]
+def _list_unknown(batch: Batch, candidates: list[str], without: list[str]) -> Path | None:
+    """Write who and what is unknown, and who got no list, a JSON object per line; or remove a list.
+
+    Args:
+        batch: whose audience, and where to.
+        candidates: that the model does not know.
+        without: users who got no list.
+    """
+    path, people = batch.destination.unknown, batch.audience
+    entries: list[dict[str, object]] = [{"kind": "user", "id": user} for user in people.unknown_users]
     entries += [{"kind": "user", "id": user, "reason": NOTHING_LEFT} for user in without]
-    entries += [{"kind": "item", "id": item, "events": events} for item, events in requests.unknown_items.rows()]
-    entries += [{"kind": "candidate", "id": item} for item in strangers]
+    entries += [{"kind": "item", "id": item, "events": events} for item, events in people.unknown_items.rows()]
+    entries += [{"kind": "candidate", "id": item} for item in candidates]
     if entries:
         write_bytes(path, "".join(f"{json.dumps(entry, ensure_ascii=False)}\n" for entry in entries).encode())
         return path

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.artifacts.lock import Waiting, exclusive
 from adrec_cli.artifacts.manifest import read_manifest
-from adrec_cli.artifacts.report import Evaluation
 from adrec_cli.data.inbox import Inbox, InboxResult, check_inbox, inbox_dataset, require_dataset, take_files
 from adrec_cli.data.plan import planned_name
-from adrec_cli.evaluating.evaluation import evaluate_opened, stored_evaluation
+from adrec_cli.evaluating.evaluation import evaluate_opened, find_evaluation
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.chain import train_stages
 from adrec_cli.experiments.content import wants_content
@@ -29,7 +29,7 @@ from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.pipeline.encode import encode_if_stale
-from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, locked_dataset, preprocess_locked
+from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, lock_dataset, preprocess_locked
 from adrec_cli.promotion.against_current import Comparison
 from adrec_cli.promotion.promote import Promotion, PromotionOptions, promote_if_good
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE
@@ -184,7 +184,7 @@ class _Night:
             read_manifest(update)
         waiting = Waiting(seconds=self.options.wait, on_event=self.tell)
         purpose = f"run {self.source} {option('model', self.model_name)}"
-        with locked_dataset(self.folder, purpose, waiting), exclusive(self.folder / self.model_name, purpose, waiting):
+        with lock_dataset(self.folder, purpose, waiting), exclusive(self.folder / self.model_name, purpose, waiting):
             yield
 
     def preprocess(self, source: str, options: PreprocessOptions) -> PreprocessResult:
@@ -206,7 +206,7 @@ def _run(night: _Night) -> RunSummary:
     evaluation, evaluation_step = _evaluate(night, dataset, last)
     baseline, _ = _evaluate(night, dataset, None)
     steps.append(evaluation_step)
-    if below := _below_most_popular(evaluation, baseline):
+    if below := _compare_with_most_popular(evaluation, baseline):
         prepared.warnings.append(below)
         night.tell(Warned(message=below))
     night.tell(RunStepStarted(name="promote"))
@@ -302,17 +302,17 @@ def _train(
     """Train the stages, from the current model where that may be; return what was told of the start, and the last."""
     folder = dataset.folder / night.model_name
     begin = FreshStart() if night.options.cold else warm_start(dataset, folder, experiment)
-    start = _told(begin)
+    start = _describe_start(begin)
     night.tell(start)
     warm = begin if isinstance(begin, WarmStart) else None
     stages = train_stages(
         dataset, warm.experiment if warm else experiment, start=warm.checkpoint if warm else None, work=night.work
     )
-    steps += [_stage_step(stage.stage, stage.skipped, stage.seconds, stage.metadata.metrics) for stage in stages]
+    steps += [_describe_stage(stage.stage, stage.skipped, stage.seconds, stage.metadata.metrics) for stage in stages]
     return start, open_checkpoint(folder / f"{experiment.planned[-1]}{CHECKPOINT_SUFFIX}", dataset)
 
 
-def _stage_step(name: str, skipped: bool, seconds: float, metrics: dict[str, Any]) -> RunStep:
+def _describe_stage(name: str, skipped: bool, seconds: float, metrics: dict[str, Any]) -> RunStep:
     value = metrics["values"].get(metrics["monitor"])
     detail = "no validation events" if value is None else f"{metrics['monitor']} {value:.4f} ({metrics['protocol']})"
     return RunStep(name=name, status="up to date" if skipped else "done", seconds=seconds, detail=detail)
@@ -320,7 +320,7 @@ def _stage_step(name: str, skipped: bool, seconds: float, metrics: dict[str, Any
 
 def _evaluate(night: _Night, dataset: Dataset, checkpoint: Checkpoint | None) -> tuple[Evaluation, RunStep]:
     """Evaluate unless the stored evaluation is of the very same checkpoint, data, options and code."""
-    stored = stored_evaluation(dataset, checkpoint, night.options.evaluation)
+    stored = find_evaluation(dataset, checkpoint, night.options.evaluation)
     evaluation = stored or evaluate_opened(dataset, checkpoint, night.options.evaluation, night.tell)
     detail = f"ndcg@10 {evaluation.metrics['ndcg@10']:.4f}, hr@10 {evaluation.metrics['hr@10']:.4f}"
     return evaluation, RunStep(
@@ -331,7 +331,7 @@ def _evaluate(night: _Night, dataset: Dataset, checkpoint: Checkpoint | None) ->
     )
 
 
-def _below_most_popular(measured: Evaluation, baseline: Evaluation) -> str:
+def _compare_with_most_popular(measured: Evaluation, baseline: Evaluation) -> str:
     """Return a warning where the same items for everybody would do better, "" where they do not."""
     below = [name for name in _HEADLINES if measured.metrics[name] < baseline.metrics[name]]
     if not below:
@@ -343,7 +343,7 @@ def _below_most_popular(measured: Evaluation, baseline: Evaluation) -> str:
     )
 
 
-def _told(start: WarmStart | FreshStart) -> StartChosen:
+def _describe_start(start: WarmStart | FreshStart) -> StartChosen:
     if isinstance(start, FreshStart):
         return StartChosen(checkpoint=None, reason=start.reason)
     return StartChosen(checkpoint=start.checkpoint.path.name, known=start.known, new=start.new, removed=start.removed)

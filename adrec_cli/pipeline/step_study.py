@@ -8,7 +8,7 @@ from pathlib import Path
 
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import UsageError
-from adrec_cli.evaluating.held_out import HeldOut, checkpoint_scorer, held_out
+from adrec_cli.evaluating.held_out import HeldOut, make_scorer, prepare_held_out
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.events import OnEvent, RankingProgress, ignore
 from adrec_cli.loading.opening import (
@@ -154,10 +154,12 @@ def _open(
     dataset = open_dataset(dataset_folder_of(space, path, dataset_name))
     checkpoint = open_checkpoint(path, dataset)
     threads, device = set_threads(options.threads), resolve_device(options.device)
-    scorer = checkpoint_scorer(checkpoint, options, device)
+    scorer = make_scorer(checkpoint, options, device)
     if scorer.output not in scorer.model.sampled_outputs:
         raise UsageError(
             f"{scorer.model.name} by its {scorer.output} takes no reverse steps",
             hint="compare steps of a diffusion model, such as adrec after its last stage",
         )
-    return _Opened(checkpoint=checkpoint, scorer=scorer, asked=held_out(dataset, options, on_event), threads=threads)
+    return _Opened(
+        checkpoint=checkpoint, scorer=scorer, asked=prepare_held_out(dataset, options, on_event), threads=threads
+    )

@@ -24,7 +24,7 @@ from adrec_cli.sweeping.command_line import sweep_command
 from adrec_cli.sweeping.design import Run, base_values, plan
 from adrec_cli.sweeping.differences import differences_to_base
 from adrec_cli.sweeping.measuring import measure
-from adrec_cli.sweeping.results import Outcome, Summary, results_table, summarized
+from adrec_cli.sweeping.results import Outcome, Summary, results_table, summarize_runs
 from adrec_cli.sweeping.shared_stages import train_shared_stages
 from adrec_cli.sweeping.sweep_options import SweepOptions
 from adrec_cli.wording import option
@@ -213,7 +213,7 @@ class _Sweeping:
             folder=self.folder,
             results=self.folder / RESULTS_FILE,
             monitor=self.record.monitor,
-            summaries=summarized(results_table(self.outcomes, self.folder)),
+            summaries=summarize_runs(results_table(self.outcomes, self.folder)),
             differences=self.differences,
             failed=self.failed,
             picture=picture,

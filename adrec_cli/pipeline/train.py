@@ -8,7 +8,7 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.chain import train_stages
-from adrec_cli.experiments.options import ExperimentOptions, inherited_options
+from adrec_cli.experiments.options import ExperimentOptions, inherit_options
 from adrec_cli.experiments.stage import StageResult, require_model, require_stage, run_stage
 from adrec_cli.experiments.transfer import is_transfer, open_parent
 from adrec_cli.experiments.work import UNATTENDED, Work
@@ -83,7 +83,7 @@ def train_next_stage(
     dataset = open_dataset(dataset_folder_of(space, path, dataset_name))
     checkpoint = open_parent(path, dataset)
     require_model(checkpoint, model_name, wanted_by=stage_name)
-    composed = experiment.compose(model_name, inherited_options(checkpoint))
+    composed = experiment.compose(model_name, inherit_options(checkpoint))
     if not (is_transfer(path, dataset) and checkpoint.metadata.stage == stage_name):
         require_stage(checkpoint, composed.stage_before(stage_name), wanted_by=stage_name)
     with exclusive(dataset.folder / model_name, f"{stage_name} {dataset.manifest.dataset}"):

@@ -22,7 +22,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.keys import plugins_of
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.validation import monitored_protocol
+from adrec_cli.experiments.validation import name_monitored_protocol
 from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.loading.opening import Dataset, open_dataset
 from adrec_cli.models.registry import DEFAULT_MODEL
@@ -139,7 +139,7 @@ def tune(
         base=base,
         space=search_space(tuning.search, base),
         tuning=tuning,
-        folder=dataset.folder / SWEEPS_FOLDER / _folder_name(tuning, model_name),
+        folder=dataset.folder / SWEEPS_FOLDER / _name_folder(tuning, model_name),
         work=work,
     )
     searching.check_ends()
@@ -148,7 +148,7 @@ def tune(
         return searching.go_through(command)
 
 
-def _folder_name(tuning: TuneOptions, model_name: str) -> str:
+def _name_folder(tuning: TuneOptions, model_name: str) -> str:
     return tuning.name or folder_name(["tune", *(one.key for one in tuning.search)], model_name)
 
 
@@ -181,7 +181,7 @@ class _Searching:
         refused: UsageError | None = None
         for chosen in candidates:
             try:
-                self._composed(chosen)
+                self._compose(chosen)
             except UsageError as error:
                 refused = refused or error
             else:
@@ -199,7 +199,7 @@ class _Searching:
         )
         started, timed_out = time.monotonic(), False
         while len(trials) < self.tuning.trials and not timed_out:
-            trials.append(self._tried(training, trials))
+            trials.append(self._try(training, trials))
             write_trials(path, trials)
             best = best_of(trials)
             self._tell(trials[-1], best)
@@ -212,21 +212,21 @@ class _Searching:
             command=command,
             folder=self.folder,
             metric=self.base.training.monitor,
-            protocol=monitored_protocol(self.dataset, self.base.training).code,
+            protocol=name_monitored_protocol(self.dataset, self.base.training).code,
             trials=trials,
             best=best,
             config=self._write_best(best) if best else None,
             timed_out=timed_out and len(trials) < self.tuning.trials,
         )
 
-    def _tried(self, training: TrialTraining, trials: Sequence[Trial]) -> Trial:
+    def _try(self, training: TrialTraining, trials: Sequence[Trial]) -> Trial:
         number = len(trials) + 1
         proposal = propose(
             self.space, trials, seed=self.tuning.seed, pruner=self.tuning.pruner, max_epochs=training.max_epochs
         )
         self.work.on_event(TrialStarted(number=number, trials=self.tuning.trials, chosen=proposal.chosen))
         try:
-            experiment = self._composed(proposal.chosen)
+            experiment = self._compose(proposal.chosen)
         except UsageError as error:
             return Trial(
                 number=number, chosen=proposal.chosen, state=IMPOSSIBLE, value=None, epochs={}, seconds=0.0,
@@ -234,12 +234,12 @@ class _Searching:
             )  # fmt: skip
         trial = training.run(number, proposal, experiment)
         best = best_of([*trials, trial])
-        training.tidy(self._composed(best.chosen) if best else None, experiment)
+        training.tidy(self._compose(best.chosen) if best else None, experiment)
         if best is trial and trials and (before := best_of(trials)):
-            training.tidy(experiment, self._composed(before.chosen))
+            training.tidy(experiment, self._compose(before.chosen))
         return trial
 
-    def _composed(self, chosen: Mapping[str, Any]) -> Experiment:
+    def _compose(self, chosen: Mapping[str, Any]) -> Experiment:
         tables = merged(self.experiment.overrides, self.space.tables(chosen))
         options = dataclasses.replace(self.experiment, overrides=tables)
         return options.on_dataset(self.base.model_name, self.dataset.manifest.dataset)
@@ -278,13 +278,13 @@ class _Searching:
 
     def _write_best(self, best: Trial) -> Path:
         path = self.folder / BEST_FILE
-        protocol = monitored_protocol(self.dataset, self.base.training).code
+        protocol = name_monitored_protocol(self.dataset, self.base.training).code
         comments = [
             f"{self.base.model_name} on {self.dataset.manifest.dataset}: {self.base.training.monitor} "
             f"{best.value:.4f} ({protocol}), trial {best.number} of {self.folder.name}",
             *(f"searched: {setting}" for setting in as_settings(self.space.tables(best.chosen))),
         ]
-        write_bytes(path, toml_text(self._composed(best.chosen).tables(), comments=comments).encode())
+        write_bytes(path, toml_text(self._compose(best.chosen).tables(), comments=comments).encode())
         return path
 
     def _describe(self, command: str, trials: Path) -> None:
@@ -295,7 +295,7 @@ class _Searching:
             "name": self.folder.name,
             "command": command,
             "monitor": self.base.training.monitor,
-            "protocol": monitored_protocol(self.dataset, self.base.training).code,
+            "protocol": name_monitored_protocol(self.dataset, self.base.training).code,
             "sequences_sha256": self.dataset.manifest.sequences_sha256,
             "base": self.base.tables(),
             "trials": trials.name,

@@ -12,10 +12,10 @@ from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.changing import needs_recovery
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint, verify_checkpoint, verify_state
 from adrec_cli.artifacts.dataset import verify_pending
+from adrec_cli.artifacts.evaluation import list_evaluations, read_evaluation, read_ranks
 from adrec_cli.artifacts.generations import generation_folders, open_generation
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
-from adrec_cli.artifacts.report import read_ranks, read_report, report_files
 from adrec_cli.artifacts.sweep_files import SWEEP_FILE, SWEEPS_FOLDER, read_sweep, sweep_folders
 from adrec_cli.data.leaving_out import find_forgotten
 from adrec_cli.data.own_folders import download_folder, former_folder
@@ -114,7 +114,7 @@ class _Dataset:
         for path in sorted(self.folder.glob(f"*/{CURRENT_FILE}")):
             again = command("run", self.folder.name, model=path.parent.name, force=True)
             yield self._checked(path, lambda path=path: self._current(path), again)
-        for path in report_files(self.folder):
+        for path in list_evaluations(self.folder):
             yield self._checked(path, lambda path=path: self._report(path), "evaluate again")
         yield from self._sweeps()
 
@@ -269,7 +269,7 @@ class _Dataset:
         return WHOLE, f"promotes {current.checkpoint}, {len(current.earlier)} to go back to", ""
 
     def _report(self, path: Path) -> tuple[str, str, str]:
-        report = read_report(path)
+        report = read_evaluation(path)
         read_ranks(path)
         detail = f"{report.model} {report.stage}".strip() + f" on {report.protocol}"
         if self.manifest is not None and report.sequences_sha256 != self.manifest.sequences_sha256:

@@ -11,7 +11,7 @@ import torch
 
 from adrec_cli.data.reindexing import index_mapping, kept_counts, reindexed
 from adrec_cli.errors import InputError
-from adrec_cli.experiments.validation import monitored_protocol, monitored_rivals, monitored_scorer
+from adrec_cli.experiments.validation import choose_monitored_rivals, make_monitored_scorer, name_monitored_protocol
 from adrec_cli.loading.opening import Checkpoint, Dataset, count_popularity, restore_model
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.promotion.rule import CURRENT, MOST_POPULAR
@@ -82,10 +82,10 @@ def hold_against(
         cases = held_out_cases(dataset.sequences, "valid")
     except InputError:
         return None
-    rivals = monitored_rivals(dataset, cases, training)
+    rivals = choose_monitored_rivals(dataset, cases, training)
     if current is None:
         popular = count_popularity(dataset).to(device)
-        popular_scorer = monitored_scorer(popular, popular.outputs[0], device)
+        popular_scorer = make_monitored_scorer(popular, popular.outputs[0], device)
         old_ranks, unknown = target_ranks(popular_scorer, dataset.sequences, cases, rivals), 0
     else:
         old_ranks, unknown = _rank_by(dataset, *current, cases, rivals, device)
@@ -94,7 +94,7 @@ def hold_against(
     low, high = bootstrap_interval(new - old, level=LEVEL, resamples=RESAMPLES, seed=training.seed)
     return Comparison(
         metric=metric,
-        protocol=monitored_protocol(dataset, training).code,
+        protocol=name_monitored_protocol(dataset, training).code,
         candidate=float(new.mean()),
         current=float(old.mean()),
         difference=float((new - old).mean()),
@@ -129,7 +129,7 @@ def _rank_by(
         negatives = np.where(drawn == PAD, mapped.targets[:, None], drawn)
     ranks = np.full(len(cases), dataset.items.height + 1, dtype=np.int64)
     if known.any():
-        scorer = monitored_scorer(restore_model(checkpoint, device), checkpoint.metadata.output, device)
+        scorer = make_monitored_scorer(restore_model(checkpoint, device), checkpoint.metadata.output, device)
         sequences = reindexed(dataset.sequences, mapping, items.height)
         ranks[known] = target_ranks(scorer, sequences, mapped, replace(rivals, negatives=negatives))
     return ranks, int((~known).sum())

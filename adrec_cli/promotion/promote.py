@@ -103,7 +103,7 @@ def promote_if_good(
     judged = _judge(dataset, checkpoint, current, rules, training, device)
     if judged:
         broken = [(rule, one) for rule, one in judged if not rule.allows(one.candidate, one.current)]
-        _report(dataset, checkpoint, judged, promoted=not broken)
+        _store_decision(dataset, checkpoint, judged, promoted=not broken)
         if broken:
             raise _not_good_enough(folder, *broken[0], is_first=current is None)
     promoted = promote(
@@ -186,7 +186,7 @@ def _open_current(dataset: Dataset, checkpoint: Checkpoint, current: Current) ->
         return None
 
 
-def _report(
+def _store_decision(
     dataset: Dataset, checkpoint: Checkpoint, judged: list[tuple[PromotionRule, Comparison]], *, promoted: bool
 ) -> None:
     """Keep the last decision beside the other reports."""

@@ -20,7 +20,7 @@ _CHUNK_ENTRIES = 2**22
 """Pairs of items compared at once."""
 
 
-def recommended_counts(lists_BK: Integers, item_count: int) -> Integers:
+def count_recommended(lists_BK: Integers, item_count: int) -> Integers:
     """Return in how many of the lists each item is, padding (always 0) included."""
     counts: Integers = np.bincount(lists_BK.ravel(), minlength=item_count + 1)
     counts[PAD] = 0
@@ -31,7 +31,7 @@ def coverage(recommended_V: Integers) -> float:
     """Return the share of the catalogue that is in at least one list.
 
     Args:
-        recommended_V: as `recommended_counts`.
+        recommended_V: as `count_recommended`.
     """
     return float((recommended_V[1:] > 0).mean())
 
@@ -40,7 +40,7 @@ def gini(recommended_V: Integers) -> float:
     """Return the Gini index of how often items are recommended: 0 if all equally, (V - 1) / V if always the same one.
 
     Args:
-        recommended_V: as `recommended_counts`; items that are never recommended count.
+        recommended_V: as `count_recommended`; items that are never recommended count.
     """
     ascending = np.sort(recommended_V[1:]).astype(np.float64)
     total, items = float(ascending.sum()), len(ascending)
@@ -156,7 +156,7 @@ class BeyondAccuracy:
         """Take the lists of some cases."""
         for k in self._cutoffs:
             lists = lists_BK[:, :k]
-            self._recommended[k] += recommended_counts(lists, len(self._train_counts_V) - 1)
+            self._recommended[k] += count_recommended(lists, len(self._train_counts_V) - 1)
             self._of_cases[f"novelty@{k}"][numbers] = list_means(lists, self._information_V)
             self._of_cases[f"popularity@{k}"][numbers] = list_means(lists, self._train_counts_V)
             if self._codes_VM is not None:

@@ -82,7 +82,7 @@ def check_sampled(model: SequentialRecommender, output: str, sampling: Sampling,
         )
 
 
-def merged_top_k(
+def merge_top_k(
     representations: Sequence[torch.Tensor],
     vectors_VD: torch.Tensor,
     k: int,
@@ -117,11 +117,11 @@ def merged_top_k(
         lists = [
             top_k(one[begin:end], vectors_VD, depth, excluded[begin:end], candidates, some) for one in representations
         ]
-        results += _fused(lists, k)
+        results += _fuse(lists, k)
     return results
 
 
-def _fused(lists: list[list[Ranked]], k: int) -> list[Ranked]:
+def _fuse(lists: list[list[Ranked]], k: int) -> list[Ranked]:
     """Merge the lists of each row; lists[s][b] is what sample s says of row b."""
     users = len(lists[0])
     lengths = [len(ranked.items) for sample in lists for ranked in sample]

@@ -68,7 +68,7 @@ class Cases:
     def __len__(self) -> int:
         return len(self.users)
 
-    def drawn(self, count: int, seed: int) -> Cases:
+    def draw(self, count: int, seed: int) -> Cases:
         """Return so many of the cases, drawn at random, in their order; all if there are no more."""
         return self.some(np.sort(np.random.default_rng(seed).permutation(len(self))[:count]))
 
@@ -122,7 +122,7 @@ def cold_cases(cases: Cases, train_counts: npt.NDArray[np.int64]) -> Cases:
     return cases.some(chosen)
 
 
-def repeated_targets(sequences: Sequences, cases: Cases) -> npt.NDArray[np.bool_]:
+def find_repeats(sequences: Sequences, cases: Cases) -> npt.NDArray[np.bool_]:
     """Return which cases have a target that stands in their history already."""
     width = sequences.item_count + 1
     owner = np.repeat(np.arange(sequences.users), sequences.lengths)

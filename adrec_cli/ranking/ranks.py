@@ -10,7 +10,7 @@ import torch
 
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.layers.repeats import HistoryBias
-from adrec_cli.ranking.merging import DECIMALS, MIN_CANDIDATES, RANK_OFFSET, merged_top_k
+from adrec_cli.ranking.merging import DECIMALS, MIN_CANDIDATES, RANK_OFFSET, merge_top_k
 from adrec_cli.ranking.metrics import CUTOFFS
 from adrec_cli.ranking.protocols import Cases
 from adrec_cli.ranking.rivals import EVERYTHING, Rivals
@@ -55,7 +55,7 @@ def target_ranks(
         if rivals.negatives is not None:
             ranks[numbers] = among_own(samples, vectors_VD, targets, rivals.negatives[numbers], bias)
         else:
-            seen = rivals.masked(sequences, cases, numbers)
+            seen = rivals.mask(sequences, cases, numbers)
             ranks[numbers] = among_all(samples, vectors_VD, targets, seen, bias)
         done += len(numbers)
         on_progress(done, len(cases))
@@ -113,7 +113,7 @@ def _fuse_all(
 ) -> npt.NDArray[np.int64]:
     """Return the rank of each target among the items of the merged list, equal scores before it; V where it is not."""
     excluded = seen or [np.empty(0, dtype=np.int64)] * len(targets)
-    merged = merged_top_k(samples, vectors_VD, max(MIN_CANDIDATES, *CUTOFFS), excluded, bias=bias)
+    merged = merge_top_k(samples, vectors_VD, max(MIN_CANDIDATES, *CUTOFFS), excluded, bias=bias)
     ranks = np.full(len(targets), len(vectors_VD) - 1, dtype=np.int64)
     for row, (best, target) in enumerate(zip(merged, targets.tolist(), strict=True)):
         (at,) = np.nonzero(best.items == target)

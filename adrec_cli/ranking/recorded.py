@@ -71,7 +71,7 @@ class Recordings:
         rows = len(histories.lengths_B)
         if not (self.padded_only or self.device.type == "cuda") or not model.recordable or rows > _MOST_ROWS:
             return None
-        padded = _padded(histories, model.max_length)
+        padded = _pad(histories, model.max_length)
         key = (tuple(padded.items_BL.shape), output, sampling)
         if key not in self._seen or (key not in self._made and len(self._made) >= _MOST_GRAPHS):
             self._seen.add(key)
@@ -117,7 +117,7 @@ class Recordings:
         return model.represent_from(made.histories, output=output, sampling=sampling, noise=lambda: next(draws))
 
 
-def _padded(histories: HistoryBatch, max_length: int) -> HistoryBatch:
+def _pad(histories: HistoryBatch, max_length: int) -> HistoryBatch:
     """Fill up to a power of two rows, by repeating the last, and to a multiple of 8 positions, at most max_length."""
     rows, length = histories.items_BL.shape
     more_rows = (1 << (rows - 1).bit_length()) - rows

@@ -33,7 +33,7 @@ class Rivals:
         """Return those of the first cases."""
         return self if self.negatives is None else Rivals(negatives=self.negatives[:cases], mask_seen=self.mask_seen)
 
-    def masked(self, sequences: Sequences, cases: Cases, numbers: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    def mask(self, sequences: Sequences, cases: Cases, numbers: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
         """Return the items of the whole catalogue that do not compete in some cases; no list where all do.
 
         The target always does.
@@ -109,7 +109,7 @@ def _contains(keys: npt.NDArray[np.int64], asked: npt.NDArray[np.int64]) -> npt.
     return found
 
 
-def candidate_counts(sequences: Sequences, cases: Cases, rivals: Rivals = EVERYTHING) -> npt.NDArray[np.int64]:
+def count_candidates(sequences: Sequences, cases: Cases, rivals: Rivals = EVERYTHING) -> npt.NDArray[np.int64]:
     """Return how many items each target is ranked among, itself included; it does not compete with itself.
 
     Args:
@@ -120,7 +120,7 @@ def candidate_counts(sequences: Sequences, cases: Cases, rivals: Rivals = EVERYT
     if rivals.negatives is not None:
         competing: npt.NDArray[np.int64] = (rivals.negatives != cases.targets[:, None]).sum(axis=1)
         return competing + 1
-    masked = rivals.masked(sequences, cases, np.arange(len(cases)))
+    masked = rivals.mask(sequences, cases, np.arange(len(cases)))
     counts = np.full(len(cases), sequences.item_count, dtype=np.int64)
     counts[: len(masked)] -= np.array([len(np.unique(items)) for items in masked], dtype=np.int64)
     return counts

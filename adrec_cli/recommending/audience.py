@@ -10,9 +10,9 @@ import numpy.typing as npt
 import polars as pl
 
 from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.data.audience_files import HISTORY, read_histories, read_ids
 from adrec_cli.data.ids import known_form
 from adrec_cli.data.newest_events import read_newest_events
-from adrec_cli.data.request_files import HISTORY, read_histories, read_ids
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.loading.recommender import Histories, Recommender
 from adrec_cli.schema import ITEM_ID, ITEM_INDEX, PAD, USER_ID
@@ -24,7 +24,7 @@ _STRETCH = 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audience:
+class AudienceOptions:
     """Where the people of a batch come from: exactly one of the first three.
 
     Attributes:
@@ -63,7 +63,7 @@ class Audience:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Requests:
+class Audience:
     """People and their histories, in the model's numbers.
 
     Attributes:
@@ -81,28 +81,28 @@ class Requests:
     stretches: tuple[int, ...]
 
 
-def collect_requests(recommender: Recommender, audience: Audience) -> Requests:
-    """Read the files of an audience and put histories and newest events together.
+def collect_audience(recommender: Recommender, options: AudienceOptions) -> Audience:
+    """Read the files that name an audience and put histories and newest events together.
 
     Raises:
         InputError: a file is bad, or nobody and nothing in it is known.
     """
     events = _no_events()
-    if audience.events is not None:
-        events = _known(recommender, read_newest_events(audience.events, recommender.manifest))
-    if audience.is_data_set:
-        return _everybody(recommender)
-    asked, given = _asked(recommender, audience, events)
-    rows = _rows(recommender, asked) if audience.histories is None else np.full(len(asked), -1)
+    if options.events is not None:
+        events = _write_known(recommender, read_newest_events(options.events, recommender.manifest))
+    if options.is_data_set:
+        return _take_everybody(recommender)
+    asked, given = _ask_whom(recommender, options, events)
+    rows = _find_rows(recommender, asked) if options.histories is None else np.full(len(asked), -1)
     numbers = pl.DataFrame({USER_ID: asked, _NUMBER: np.arange(len(asked))})
     newest = pl.concat([given, events]).join(numbers, on=USER_ID, how="inner", maintain_order="left")
     unknown_users: list[str] = []
-    if audience.histories is None:
+    if options.histories is None:
         known = (rows >= 0) | np.isin(np.arange(len(asked)), newest[_NUMBER].to_numpy())
         unknown_users = asked.filter(pl.Series(~known)).to_list()
-    histories, unknown_items = _joined(recommender, rows, newest)
-    strangers = np.isin(asked.to_numpy(), unknown_users) if unknown_users else np.zeros(len(asked), dtype=bool)
-    nobody = not (histories.ends > histories.starts)[~strangers].any()
+    histories, unknown_items = _join_histories(recommender, rows, newest)
+    unknown = np.isin(asked.to_numpy(), unknown_users) if unknown_users else np.zeros(len(asked), dtype=bool)
+    nobody = not (histories.ends > histories.starts)[~unknown].any()
     if nobody and (unknown_users or unknown_items.height):
         example = [*unknown_users, *unknown_items[ITEM_ID].to_list()][0]
         raise InputError(
@@ -110,9 +110,9 @@ def collect_requests(recommender: Recommender, audience: Audience) -> Requests:
             f"for example {example!r}",
             hint="ids are those of the source data",
         )
-    served = Histories(items=histories.items, starts=histories.starts[~strangers], ends=histories.ends[~strangers])
-    return Requests(
-        user_ids=asked.filter(pl.Series(~strangers)),
+    served = Histories(items=histories.items, starts=histories.starts[~unknown], ends=histories.ends[~unknown])
+    return Audience(
+        user_ids=asked.filter(pl.Series(~unknown)),
         histories=served,
         unknown_users=unknown_users,
         unknown_items=unknown_items,
@@ -120,10 +120,10 @@ def collect_requests(recommender: Recommender, audience: Audience) -> Requests:
     )
 
 
-def _everybody(recommender: Recommender) -> Requests:
+def _take_everybody(recommender: Recommender) -> Audience:
     """Return all users of the data set, with their histories as they lie there."""
     sequences = recommender.sequences
-    return Requests(
+    return Audience(
         user_ids=sequences.user_ids.rename(USER_ID),
         histories=Histories(items=sequences.items, starts=sequences.offsets[:-1], ends=sequences.offsets[1:]),
         unknown_users=[],
@@ -132,23 +132,25 @@ def _everybody(recommender: Recommender) -> Requests:
     )
 
 
-def _asked(recommender: Recommender, audience: Audience, events: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+def _ask_whom(
+    recommender: Recommender, options: AudienceOptions, events: pl.DataFrame
+) -> tuple[pl.Series, pl.DataFrame]:
     """Return whom the batch is for, and the events of given histories."""
     known = recommender.sequences.user_ids.rename(USER_ID)
-    if audience.users is not None:
-        return known_form(read_ids(audience.users, USER_ID), known).unique(maintain_order=True), _no_events()
-    if audience.histories is not None:
-        table = read_histories(audience.histories)
+    if options.users is not None:
+        return known_form(read_ids(options.users, USER_ID), known).unique(maintain_order=True), _no_events()
+    if options.histories is not None:
+        table = read_histories(options.histories)
         users = known_form(table[USER_ID], known)
         if users.is_duplicated().any():
             twice = users.filter(users.is_duplicated())[0]
-            raise InputError(f"{audience.histories}: user {twice!r} comes twice", hint="give each user one history")
+            raise InputError(f"{options.histories}: user {twice!r} comes twice", hint="give each user one history")
         given = table.with_columns(users).explode(HISTORY).rename({HISTORY: ITEM_ID}).drop_nulls()
-        return users, _known(recommender, given.select(USER_ID, ITEM_ID))
+        return users, _write_known(recommender, given.select(USER_ID, ITEM_ID))
     return pl.concat([known, events[USER_ID]]).unique(maintain_order=True), _no_events()
 
 
-def _known(recommender: Recommender, events: pl.DataFrame) -> pl.DataFrame:
+def _write_known(recommender: Recommender, events: pl.DataFrame) -> pl.DataFrame:
     """Write the ids of events as the data set and the model write them."""
     users = known_form(events[USER_ID], recommender.sequences.user_ids)
     return pl.DataFrame([users, known_form(events[ITEM_ID], recommender.items[ITEM_ID])])
@@ -158,7 +160,7 @@ def _no_events() -> pl.DataFrame:
     return pl.DataFrame(schema={USER_ID: pl.String, ITEM_ID: pl.String})
 
 
-def _rows(recommender: Recommender, asked: pl.Series) -> npt.NDArray[np.int64]:
+def _find_rows(recommender: Recommender, asked: pl.Series) -> npt.NDArray[np.int64]:
     """Return the row of each user in the data set, -1 where there is none."""
     known = recommender.sequences.user_ids.rename(USER_ID)
     table = pl.DataFrame({USER_ID: known, "row": np.arange(len(known))})
@@ -166,7 +168,7 @@ def _rows(recommender: Recommender, asked: pl.Series) -> npt.NDArray[np.int64]:
     return joined["row"].fill_null(-1).to_numpy()
 
 
-def _joined(
+def _join_histories(
     recommender: Recommender, rows: npt.NDArray[np.int64], newest: pl.DataFrame
 ) -> tuple[Histories, pl.DataFrame]:
     """Put newest events behind the users' own ones; return them with the items the model does not know."""
@@ -175,13 +177,14 @@ def _joined(
     ends = np.where(rows >= 0, sequences.offsets[rows + 1], 0)
     items = recommender.items.select(ITEM_ID, ITEM_INDEX)
     coded = newest.join(items, on=ITEM_ID, how="left", maintain_order="left")
-    strangers = coded.filter(pl.col(ITEM_INDEX).is_null()).group_by(ITEM_ID, maintain_order=True).len(name="events")
+    missing = coded.filter(pl.col(ITEM_INDEX).is_null())
+    unknown_items = missing.group_by(ITEM_ID, maintain_order=True).len(name="events")
     coded = coded.filter(pl.col(ITEM_INDEX).is_not_null())
     own = Histories(items=sequences.items, starts=starts, ends=ends)
-    return _longer(own, coded[_NUMBER].to_numpy(), coded[ITEM_INDEX].to_numpy().astype(np.int32)), strangers
+    return _lengthen(own, coded[_NUMBER].to_numpy(), coded[ITEM_INDEX].to_numpy().astype(np.int32)), unknown_items
 
 
-def _longer(own: Histories, owner: npt.NDArray[np.int64], item: npt.NDArray[np.int32]) -> Histories:
+def _lengthen(own: Histories, owner: npt.NDArray[np.int64], item: npt.NDArray[np.int32]) -> Histories:
     """Put items behind histories; those that get none stay where they are, and are not copied.
 
     Args:

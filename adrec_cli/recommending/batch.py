@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from adrec_cli.loading.recommender import MODEL, POPULAR, Recommender
-from adrec_cli.recommending.audience import Requests
+from adrec_cli.recommending.audience import Audience
 from adrec_cli.recommending.destination import Destination
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, USER_ID
@@ -25,14 +25,14 @@ class Batch:
 
     Attributes:
         recommender, options: as `Recommender.rank` takes them.
-        requests: whom for.
+        audience: whom for.
         destination: where to.
         candidates: items that may come back; None for all.
         chunk: users at most that are ranked at once.
     """
 
     recommender: Recommender
-    requests: Requests
+    audience: Audience
     options: RecommendOptions
     destination: Destination
     candidates: np.ndarray[tuple[int], np.dtype[np.int64]] | None
@@ -40,7 +40,7 @@ class Batch:
 
     @property
     def users(self) -> int:
-        return len(self.requests.user_ids)
+        return len(self.audience.user_ids)
 
     @property
     def chunks(self) -> int:
@@ -62,7 +62,7 @@ class Batch:
 
     @property
     def stretches(self) -> tuple[int, ...]:
-        return self.requests.stretches if self.destination.is_folder else (self.users,)
+        return self.audience.stretches if self.destination.is_folder else (self.users,)
 
     def bounds(self, number: int) -> tuple[int, int]:
         """Return the first user of a chunk and the one behind its last."""
@@ -71,14 +71,14 @@ class Batch:
     def left_out(self, number: int, served: pl.Series) -> list[str]:
         """Return the users of a chunk who are not among those that got a list."""
         first, last = self.bounds(number)
-        asked = self.requests.user_ids[first:last]
+        asked = self.audience.user_ids[first:last]
         return asked.filter(~asked.is_in(served.implode())).to_list()
 
-    def ranked(self, number: int) -> pl.DataFrame:
+    def rank(self, number: int) -> pl.DataFrame:
         """Return the rows of a chunk, as they are written."""
         first, last = self.bounds(number)
         ranked, sources = self.recommender.rank(
-            self.requests.histories.some(first, last),
+            self.audience.histories.some(first, last),
             self.options.k,
             include_seen=self.options.include_seen,
             sampling=self.options.sampling,
@@ -91,7 +91,7 @@ class Batch:
         source = pl.Series(sources, dtype=pl.Enum([MODEL, POPULAR])).gather(pl.Series(user - first))
         return pl.DataFrame(
             {
-                USER_ID: self.requests.user_ids.gather(user),
+                USER_ID: self.audience.user_ids.gather(user),
                 "rank": rank.astype(np.int32),
                 ITEM_ID: self.recommender.items[ITEM_ID].gather(np.concatenate([best.items for best in ranked]) - 1),
                 "score": np.concatenate([best.scores for best in ranked]),

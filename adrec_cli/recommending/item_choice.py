@@ -10,8 +10,8 @@ import numpy.typing as npt
 import polars as pl
 
 from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.data.audience_files import read_ids
 from adrec_cli.data.id_index import IdIndex
-from adrec_cli.data.request_files import read_ids
 from adrec_cli.data.sequences import item_indices
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID
@@ -62,17 +62,17 @@ class ItemChoice:
         unknown: list[str] = []
         for path, wanted in ((self.candidates, True), (self.excluded, False)):
             if path is not None:
-                named, strangers = _named(items, path)
-                if wanted and strangers and not named.any():
+                named, missing = _find_named(items, path)
+                if wanted and missing and not named.any():
                     some = ", ".join(items[ITEM_ID].head(3).to_list())
                     raise InputError(
-                        f"none of the {len(strangers):,} candidates of {path} is known, for example {strangers[0]!r}",
+                        f"none of the {len(missing):,} candidates of {path} is known, for example {missing[0]!r}",
                         hint=f"ids are those of the source data, for example: {some}",
                     )
                 allowed &= named if wanted else ~named
-                unknown += strangers
+                unknown += missing
         if self.categories:
-            allowed &= self._of_categories(items)
+            allowed &= self._belong_to_categories(items)
         if self.min_count:
             allowed &= items[COUNT].to_numpy() >= self.min_count
         if allowed.all():
@@ -83,7 +83,7 @@ class ItemChoice:
             )
         return np.flatnonzero(allowed).astype(np.int64) + 1, unknown
 
-    def _of_categories(self, items: pl.DataFrame) -> npt.NDArray[np.bool_]:
+    def _belong_to_categories(self, items: pl.DataFrame) -> npt.NDArray[np.bool_]:
         if CATEGORY not in items.columns:
             raise InputError(
                 "no categories are known",
@@ -91,17 +91,15 @@ class ItemChoice:
             )
         lists = items[CATEGORY].str.split(CATEGORY_SEPARATOR)
         known = set(lists.explode().drop_nulls().to_list())
-        if strangers := [name for name in self.categories if name not in known]:
+        if missing := [name for name in self.categories if name not in known]:
             some = ", ".join(sorted(known)[:10])
-            raise InputError(
-                f"unknown category {strangers[0]!r}", hint=f"there are: {some}{', ...' * (len(known) > 10)}"
-            )
+            raise InputError(f"unknown category {missing[0]!r}", hint=f"there are: {some}{', ...' * (len(known) > 10)}")
         wanted = pl.Series(list(self.categories), dtype=pl.String)
         chosen = lists.to_frame().select(pl.col(CATEGORY).list.eval(pl.element().is_in(wanted.implode())).list.any())
         return chosen.to_series().fill_null(False).to_numpy()
 
 
-def _named(items: pl.DataFrame, path: Path) -> tuple[npt.NDArray[np.bool_], list[str]]:
+def _find_named(items: pl.DataFrame, path: Path) -> tuple[npt.NDArray[np.bool_], list[str]]:
     ids = read_ids(path, ITEM_ID).to_list()
     indices = item_indices(IdIndex(items[ITEM_ID]), ids)
     named = np.zeros(items.height, dtype=bool)

@@ -9,14 +9,14 @@ from typing import Any
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata, verify_checkpoint
+from adrec_cli.artifacts.evaluation import Evaluation, list_evaluations, read_evaluation
 from adrec_cli.artifacts.promotion import read_current
-from adrec_cli.artifacts.report import Evaluation, read_report, report_files
 from adrec_cli.artifacts.sweep_files import SweepRecord, read_sweep, sweep_folders
 from adrec_cli.errors import AdrecError
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.loading.registered import unregistered_in
 from adrec_cli.loading.trained import models_in, stage_checkpoints
-from adrec_cli.sweeping.results import Summary, summarized
+from adrec_cli.sweeping.results import Summary, summarize_runs
 from adrec_cli.sweeping.trials import Trial
 from adrec_cli.sweeping.tried import read_search, search_files
 
@@ -133,9 +133,9 @@ def _log(path: Path) -> list[dict[str, Any]]:
 
 def _evaluations(dataset: Dataset, left_out: list[str]) -> list[Evaluation]:
     found = []
-    for path in report_files(dataset.folder):
+    for path in list_evaluations(dataset.folder):
         try:
-            evaluation = read_report(path)
+            evaluation = read_evaluation(path)
         except AdrecError as error:
             left_out.append(error.message)
             continue
@@ -157,7 +157,7 @@ def _sweeps(dataset: Dataset, left_out: list[str]) -> list[SweepTold]:
         if record.sequences_sha256 != dataset.manifest.sequences_sha256:
             left_out.append(f"sweep {folder.name} is of other data: run it again")
         elif len(results):
-            found.append(SweepTold(record=record, summaries=summarized(results)))
+            found.append(SweepTold(record=record, summaries=summarize_runs(results)))
     return found
 
 

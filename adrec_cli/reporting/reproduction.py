@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.checkpoint import CheckpointMetadata
+from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.artifacts.manifest import Manifest
-from adrec_cli.artifacts.report import Evaluation
 from adrec_cli.data.datasets import Filters
 from adrec_cli.data.named_datasets import load_dataset_spec, named_source
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.settings import settle
-from adrec_cli.experiments.experiment import compose, dataset_recipe
+from adrec_cli.experiments.experiment import compose, find_recipe
 from adrec_cli.sweeping.command_line import find_unusual_sampling
 from adrec_cli.sweeping.option_keys import as_settings
 from adrec_cli.wording import command
@@ -71,7 +71,7 @@ def train_command(metadata: CheckpointMetadata) -> str:
     """Return the command that trains all stages of a model as the last one's checkpoint says."""
     model, dataset = metadata.model, metadata.dataset
     tables = {"model": metadata.config, **metadata.training}
-    usual = compose(model, inherited=dataset_recipe(dataset, model)).tables()
+    usual = compose(model, inherited=find_recipe(dataset, model)).tables()
     return command(
         "train",
         dataset,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from adrec_cli.artifacts.report import Evaluation, read_ranks
+from adrec_cli.artifacts.evaluation import Evaluation, read_ranks
 from adrec_cli.artifacts.sweep_files import RunDifference
 from adrec_cli.artifacts.training_log import TrainingCosts
-from adrec_cli.comparing.side_by_side import ComparedModel, Measured, ModelComparison, side_by_side
+from adrec_cli.comparing.side_by_side import ComparedModel, Measured, ModelComparison, put_side_by_side
 from adrec_cli.errors import AdrecError
 from adrec_cli.ranking.significance import Difference
 from adrec_cli.reporting.markup import Content, Html, element, joined, paragraph, section, table
@@ -66,7 +66,7 @@ def _protocol(material: Material, group: Sequence[Evaluation]) -> Html:
     drawn = f"Sampled items: {first.negatives_source}." if first.negatives_source else None
     if not measured:
         return joined([headline, paragraph("Nothing that is whole.")])
-    found = side_by_side(first.dataset, measured, metrics=METRICS, against=None, left_out=[])
+    found = put_side_by_side(first.dataset, measured, metrics=METRICS, against=None, left_out=[])
     about = f"{found.users:,} users, {found.cases:,} targets. "
     return joined([headline, paragraph(about, drawn or ""), _models(found), _slices(group), _lists(group)])
 

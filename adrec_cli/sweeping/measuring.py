@@ -15,7 +15,7 @@ from adrec_cli.artifacts.json_files import content_sha256, read_json_object, tak
 from adrec_cli.artifacts.provenance import key_of
 from adrec_cli.errors import AdrecError, ArtifactError
 from adrec_cli.evaluating.code import measuring_code_sha256
-from adrec_cli.evaluating.held_out import checkpoint_scorer, held_out
+from adrec_cli.evaluating.held_out import make_scorer, prepare_held_out
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.loading.opening import Checkpoint, Dataset
@@ -116,8 +116,8 @@ def read_measured(path: Path) -> dict[str, Any]:
 
 def _rank(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions, on_event: OnEvent) -> Measured:
     set_threads(options.threads)
-    asked = held_out(dataset, options, ignore)
-    ranks, seconds = asked.rank(checkpoint_scorer(checkpoint, options, resolve_device(options.device)), on_event)
+    asked = prepare_held_out(dataset, options, ignore)
+    ranks, seconds = asked.rank(make_scorer(checkpoint, options, resolve_device(options.device)), on_event)
     users = asked.cases.users
     values = {f"{name}@{k}": per_user(metric(ranks, k), users) for k in CUTOFFS for name, metric in METRICS.items()}
     intervals = {name: bootstrap_interval(of_users) for name, of_users in values.items()}

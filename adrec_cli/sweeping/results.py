@@ -103,7 +103,7 @@ def results_table(outcomes: Sequence[Outcome], folder: Path) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=RESULT_COLUMNS)
 
 
-def summarized(table: pl.DataFrame) -> list[Summary]:
+def summarize_runs(table: pl.DataFrame) -> list[Summary]:
     """Return every metric of every run over its seeds, in the table's order."""
     summaries = []
     names = ("run", "key", "value", "part", "protocol", "metric")

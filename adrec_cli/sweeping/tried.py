@@ -30,7 +30,7 @@ def read_search(path: Path) -> tuple[dict[str, Any], list[Trial]]:
     return about, read_trials(path.with_name(Path(str(about["trials"])).name))
 
 
-def tried_settings(dataset_folder: Path) -> tuple[Counter[str], list[str]]:
+def count_tried(dataset_folder: Path) -> tuple[Counter[str], list[str]]:
     """Return the number of settings tried of each model, seeds aside, and a message for each record that is damaged."""
     found: Counter[str] = Counter()
     damaged = []

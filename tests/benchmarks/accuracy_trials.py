@@ -28,7 +28,7 @@ from adrec_cli.config import merged
 from adrec_cli.data.batches import CUTS
 from adrec_cli.errors import AdrecError
 from adrec_cli.experiments.experiment import Experiment, compose
-from adrec_cli.experiments.validation import monitored_scorer, prepare_validation
+from adrec_cli.experiments.validation import make_monitored_scorer, prepare_validation
 from adrec_cli.loading.opening import Dataset, open_dataset
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.registry import find_model
@@ -128,7 +128,7 @@ class Trial:
             model=model,
             windows=CUTS[shared.samples](self.dataset.sequences, model.max_length, all_events=shared.windows == "all"),
             validate=prepare_validation(
-                self.dataset, monitored_scorer(model, stage.output, self.device), shared, stop=StopRequest()
+                self.dataset, make_monitored_scorer(model, stage.output, self.device), shared, stop=StopRequest()
             ),
             device=self.device,
             stepping=self.options.stepping,
@@ -153,7 +153,7 @@ class Trial:
         cases = held_out_cases(sequences, "test")
         negatives = draw_negatives(sequences, cases, count, 0) if count else None
         rivals = Rivals(negatives=negatives, mask_seen=mask_seen)
-        ranks = target_ranks(monitored_scorer(model, output, self.device), sequences, cases, rivals)
+        ranks = target_ranks(make_monitored_scorer(model, output, self.device), sequences, cases, rivals)
         table = metric_table(ranks, cases.users)
         return {name: table[name] for name in METRICS}
 

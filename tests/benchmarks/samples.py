@@ -24,7 +24,7 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.loading.opening import Dataset, open_checkpoint, open_dataset, restore_model
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.ranking.bootstrap import bootstrap_interval
-from adrec_cli.ranking.merging import MERGES, Merging, merged_top_k
+from adrec_cli.ranking.merging import MERGES, Merging, merge_top_k
 from adrec_cli.ranking.metrics import hit_rate, ndcg
 from adrec_cli.ranking.protocols import Cases, held_out_cases
 from adrec_cli.ranking.scorer import Scorer
@@ -69,7 +69,7 @@ def lists_of(
     for numbers, representations, bias in scorer.represent(dataset.sequences.items, cases.starts, cases.ends):
         nothing = [np.empty(0, dtype=np.int64)] * len(numbers)
         for count, merge in wanted:
-            best = merged_top_k(representations[:count], vectors_VD, K, nothing, merge=merge, bias=bias)
+            best = merge_top_k(representations[:count], vectors_VD, K, nothing, merge=merge, bias=bias)
             found[count, merge][numbers] = np.stack([ranked.items for ranked in best])
     return found
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adrec_cli.data.audience_files import read_ids
 from adrec_cli.data.ids import MISSING, known_form, normal_id, normal_ids
 from adrec_cli.data.negatives import read_negatives
-from adrec_cli.data.request_files import read_ids
 from adrec_cli.errors import InputError
 from adrec_cli.wording import in_shell
 from tests.data.table_files import START, read_sequences, run

@@ -15,7 +15,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
 from adrec_cli.models.registry import MODELS, find_model, trained_names
 from adrec_cli.models.stages import Stage
-from adrec_cli.ranking.merging import MERGES, Merging, merged_top_k
+from adrec_cli.ranking.merging import MERGES, Merging, merge_top_k
 from adrec_cli.ranking.protocols import held_out_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals
@@ -125,7 +125,7 @@ def test_every_sample_has_the_bias(merge, repeating):
     for numbers, samples, bias in twice.represent(repeating.items, cases.starts, cases.ends):
         nothing = [np.empty(0, dtype=np.int64)] * len(numbers)
         vectors_VD = model.item_vectors_VD().detach()
-        merged = merged_top_k(samples, vectors_VD, 5, nothing, merge=merge, bias=bias)
+        merged = merge_top_k(samples, vectors_VD, 5, nothing, merge=merge, bias=bias)
         alone = top_k(samples[0], vectors_VD, 5, nothing, bias=bias)
         assert [one.items.tolist() for one in merged] == [one.items.tolist() for one in alone]
 

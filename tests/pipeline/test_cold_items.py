@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from adrec_cli.artifacts.evaluation import ranks_path
 from adrec_cli.artifacts.ranks import CANDIDATES
-from adrec_cli.artifacts.report import ranks_path
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.checkpoint import read_metadata
+from adrec_cli.artifacts.evaluation import read_evaluation, read_ranks
 from adrec_cli.artifacts.json_files import content_sha256
 from adrec_cli.artifacts.lock import exclusive
-from adrec_cli.artifacts.report import read_ranks, read_report
 from adrec_cli.artifacts.sweep_files import RESULT_COLUMNS, SweepRecord, write_sweep
 from adrec_cli.artifacts.training_log import TrainingCosts, stage_costs
 from adrec_cli.comparing.side_by_side import of_users, require_comparable
@@ -144,7 +144,7 @@ def test_what_has_changed_is_evaluated_again_or_left_out(own):
 
 def test_figures_of_different_protocols_are_refused(trained):
     def made(**more):
-        return read_report(Path(evaluate("mostpop", workspace=trained, options=EvaluationOptions(**more)).path))
+        return read_evaluation(Path(evaluate("mostpop", workspace=trained, options=EvaluationOptions(**more)).path))
 
     reports = [made(), made(negatives=9), made(negatives=9, seed=1), made(part="valid")]
     full, sampled, other_draw, valid = reports
@@ -202,7 +202,7 @@ def test_seeds_are_trained_beside_the_model_and_averaged(own):
     main_report = evaluate(str(own / "tiny/sasrec/train.safetensors"), workspace=own)
     found, _, events = compared(own, "sasrec", "gru4rec", "mostpop", seeds=3)
     assert files(own / "tiny/sasrec") == before, "the model itself is not touched"
-    assert read_report(Path(main_report.path)) == main_report
+    assert read_evaluation(Path(main_report.path)) == main_report
     folders = [own / f"tiny/sasrec/seed-{seed}" for seed in (7, 8, 9)]
     assert (folders[0] / "train.safetensors").read_bytes() == (own / "tiny/sasrec/train.safetensors").read_bytes()
     started = [event.path.parent for event in events if isinstance(event, StageStarted)]
@@ -216,7 +216,7 @@ def test_seeds_are_trained_beside_the_model_and_averaged(own):
     sasrec = by_name["sasrec"]
     assert of_seed.path in sasrec.reports
     assert sasrec.seeds == [7, 8, 9]
-    single = [read_report(Path(path)).metrics["ndcg@10"] for path in sasrec.reports]
+    single = [read_evaluation(Path(path)).metrics["ndcg@10"] for path in sasrec.reports]
     assert len(set(single)) == 3
     assert sasrec.metrics["ndcg@10"] == pytest.approx(np.mean(single))
     assert sasrec.spread["ndcg@10"] == pytest.approx(np.std(single, ddof=1))

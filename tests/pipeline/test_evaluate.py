@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from adrec_cli.artifacts.report import ranks_path, read_ranks, read_report
-from adrec_cli.evaluating.evaluation import stored_evaluation
+from adrec_cli.artifacts.evaluation import ranks_path, read_evaluation, read_ranks
+from adrec_cli.evaluating.evaluation import find_evaluation
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.models.base import Sampling
@@ -58,35 +58,35 @@ def write_negatives(workspace: Path, path: Path, shift: int = 0) -> None:
 def test_a_stored_evaluation_is_used_only_where_it_holds(workspace, tmp_path):
     dataset = open_dataset(workspace / "tiny")
     drawn = EvaluationOptions(negatives=7)
-    assert stored_evaluation(dataset, None, drawn) is None
+    assert find_evaluation(dataset, None, drawn) is None
     found = evaluate("mostpop", workspace=workspace, options=drawn)
-    assert stored_evaluation(dataset, None, drawn) == found
+    assert find_evaluation(dataset, None, drawn) == found
     for changed in ({"seed": 1}, {"negatives": 8}, {"part": "valid"}):
-        assert stored_evaluation(dataset, None, dataclasses.replace(drawn, **changed)) is None
+        assert find_evaluation(dataset, None, dataclasses.replace(drawn, **changed)) is None
     # MostPopular draws nothing.
-    assert stored_evaluation(dataset, None, dataclasses.replace(drawn, sampling=Sampling(steps=1))) == found
+    assert find_evaluation(dataset, None, dataclasses.replace(drawn, sampling=Sampling(steps=1))) == found
     # As many items, but those of a file: the protocol has the same code, the figures are others.
     write_negatives(workspace, tmp_path / "negatives.parquet")
     from_file = EvaluationOptions(negatives_file=tmp_path / "negatives.parquet")
-    assert stored_evaluation(dataset, None, from_file) is None
+    assert find_evaluation(dataset, None, from_file) is None
     again = evaluate("mostpop", workspace=workspace, options=from_file)
     assert again.protocol == found.protocol
-    assert stored_evaluation(dataset, None, from_file) == again
-    assert stored_evaluation(dataset, None, drawn) is None
+    assert find_evaluation(dataset, None, from_file) == again
+    assert find_evaluation(dataset, None, drawn) is None
     write_negatives(workspace, tmp_path / "negatives.parquet", shift=3)
-    assert stored_evaluation(dataset, None, from_file) is None
+    assert find_evaluation(dataset, None, from_file) is None
 
 
 def test_a_stored_evaluation_without_its_ranks_does_not_hold(workspace):
     dataset = open_dataset(workspace / "tiny")
     found = evaluate("mostpop", workspace=workspace)
     ranks_path(Path(found.path)).write_bytes(b"PAR1")
-    assert stored_evaluation(dataset, None, EvaluationOptions()) is None
+    assert find_evaluation(dataset, None, EvaluationOptions()) is None
     assert evaluate("mostpop", workspace=workspace).ranks_sha256 == found.ranks_sha256
 
 
 def test_the_report_counts_what_its_ranks_say(workspace):
-    found = read_report(Path(evaluate("mostpop", workspace=workspace).path))
+    found = read_evaluation(Path(evaluate("mostpop", workspace=workspace).path))
     ranks = read_ranks(Path(found.path))
     assert found.cold_targets == int(ranks.cold.sum())
     assert found.users == len(np.unique(ranks.users))

@@ -23,7 +23,7 @@ from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, LockedError, NotPromotedError
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.warm_start import _difference
+from adrec_cli.experiments.warm_start import _find_difference
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.preprocess import PreprocessOptions
@@ -226,9 +226,9 @@ def test_a_checkpoint_of_before_an_option_was_there_is_the_same_network(shop):
     metadata = read_metadata(path)
     experiment = compose("adrec", inherited=LEARNING)
     older = {name: value for name, value in metadata.config.items() if name != "repeats"}
-    assert _difference(dataclasses.replace(metadata, config=older), dataset, experiment) == ""
+    assert _find_difference(dataclasses.replace(metadata, config=older), dataset, experiment) == ""
     other = compose("adrec", inherited=merged(LEARNING, {"model": {"repeats": "learned"}}))
-    told = _difference(dataclasses.replace(metadata, config=older), dataset, other)
+    told = _find_difference(dataclasses.replace(metadata, config=older), dataset, other)
     assert told == "is another network: repeats none instead of learned"
 
 

@@ -23,7 +23,9 @@ from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.recommend_batch import recommend_batch
 from adrec_cli.pipeline.train import train
 from adrec_cli.ranking.merging import Merging
-from adrec_cli.recommending.audience import Audience
+from adrec_cli.recommending.audience import AudienceOptions
+from adrec_cli.recommending.batch_output import BatchOutput
+from adrec_cli.recommending.destination import STDOUT
 from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.recommending.options import RecommendOptions
 from tests.conftest import TINY, write_interactions
@@ -53,7 +55,11 @@ def one_by_one(workspace, users, options=OPTIONS):
 def test_all_users_get_what_each_gets_alone(trained, tmp_path):
     seen = []
     summary = recommend_batch(
-        Audience(all_users=True), out=tmp_path / "r.parquet", workspace=trained, options=OPTIONS, on_event=seen.append
+        AudienceOptions(all_users=True),
+        output=BatchOutput(path=tmp_path / "r.parquet"),
+        workspace=trained,
+        options=OPTIONS,
+        on_event=seen.append,
     )
     table = pl.read_parquet(tmp_path / "r.parquet")
     users = pl.read_parquet(trained / "tiny/sequences.parquet")["user_id"].to_list()
@@ -71,8 +77,15 @@ def test_all_users_get_what_each_gets_alone(trained, tmp_path):
 @pytest.mark.parametrize("name", ["r.jsonl", "r.csv"])
 def test_formats_hold_the_same(trained, tmp_path, name, monkeypatch):
     monkeypatch.setattr(batch, "CHUNK_USERS", 50)
-    recommend_batch(Audience(all_users=True), out=tmp_path / "r.parquet", workspace=trained, options=OPTIONS)
-    recommend_batch(Audience(all_users=True), out=tmp_path / name, workspace=trained, options=OPTIONS)
+    recommend_batch(
+        AudienceOptions(all_users=True),
+        output=BatchOutput(path=tmp_path / "r.parquet"),
+        workspace=trained,
+        options=OPTIONS,
+    )
+    recommend_batch(
+        AudienceOptions(all_users=True), output=BatchOutput(path=tmp_path / name), workspace=trained, options=OPTIONS
+    )
     table = pl.read_parquet(tmp_path / "r.parquet")
     other = pl.read_csv(tmp_path / name) if name.endswith("csv") else pl.read_ndjson(tmp_path / name)
     assert other.drop("score").equals(table.drop("score").cast(other.drop("score").schema))
@@ -83,7 +96,12 @@ def test_stdout_gets_json_lines(trained, tmp_path, monkeypatch):
     written = io.TextIOWrapper(io.BytesIO())
     monkeypatch.setattr(sys, "stdout", written)
     (tmp_path / "users.txt").write_text("u1\nu7\n")
-    recommend_batch(Audience(users=tmp_path / "users.txt"), out=batch.STDOUT, workspace=trained, options=OPTIONS)
+    recommend_batch(
+        AudienceOptions(users=tmp_path / "users.txt"),
+        output=BatchOutput(path=STDOUT),
+        workspace=trained,
+        options=OPTIONS,
+    )
     rows = [json.loads(line) for line in written.buffer.getvalue().splitlines()]
     assert [list(row) for row in rows] == [COLUMNS] * 10
     assert [row["user_id"] for row in rows] == ["u1"] * 5 + ["u7"] * 5
@@ -91,22 +109,22 @@ def test_stdout_gets_json_lines(trained, tmp_path, monkeypatch):
 
 def test_an_interrupted_batch_goes_on_and_gives_the_same_file(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(batch, "CHUNK_USERS", 30)
-    run = {"audience": Audience(all_users=True), "workspace": trained, "options": OPTIONS}
-    recommend_batch(**run, out=tmp_path / "whole.csv")
+    run = {"audience": AudienceOptions(all_users=True), "workspace": trained, "options": OPTIONS}
+    recommend_batch(output=BatchOutput(path=tmp_path / "whole.csv"), **run)
 
     def stop_after_two(event):
         if event.done == 60:
             raise InterruptedRun("stopped", signal_number=15)
 
     with pytest.raises(InterruptedRun, match="stopped") as stopped:
-        recommend_batch(**run, out=tmp_path / "r.csv", on_event=stop_after_two)
+        recommend_batch(output=BatchOutput(path=tmp_path / "r.csv"), **run, on_event=stop_after_two)
     assert (stopped.value.exit_code, stopped.value.hint[:20]) == (143, "run the same command")
     assert not (tmp_path / "r.csv").exists()
     damaged = next((tmp_path / ".r.csv.parts").glob("000001-*.parquet"))
     # In the midst of its data: its footer is whole, and it could be read.
     content = damaged.read_bytes()
     damaged.write_bytes(content[:200] + bytes([content[200] ^ 1]) + content[201:])
-    assert recommend_batch(**run, out=tmp_path / "r.csv").resumed == 30
+    assert recommend_batch(output=BatchOutput(path=tmp_path / "r.csv"), **run).resumed == 30
     assert (tmp_path / "r.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "whole.csv"]
 
@@ -117,11 +135,13 @@ def test_parts_of_other_options_do_not_count(trained, tmp_path, monkeypatch):
     def stop(event):
         raise InterruptedRun("stopped", signal_number=2)
 
-    audience = Audience(all_users=True)
+    audience = AudienceOptions(all_users=True)
     with pytest.raises(InterruptedRun):
-        recommend_batch(audience, out=tmp_path / "r.csv", workspace=trained, options=OPTIONS, on_event=stop)
+        recommend_batch(
+            audience, output=BatchOutput(path=tmp_path / "r.csv"), workspace=trained, options=OPTIONS, on_event=stop
+        )
     other = RecommendOptions(k=4, sampling=FAST_SAMPLING)
-    summary = recommend_batch(audience, out=tmp_path / "r.csv", workspace=trained, options=other)
+    summary = recommend_batch(audience, output=BatchOutput(path=tmp_path / "r.csv"), workspace=trained, options=other)
     assert (summary.resumed, summary.rows) == (0, 480)
 
 
@@ -157,7 +177,7 @@ def half_done(out, workspace, options, audience) -> None:
         raise InterruptedRun("stopped", signal_number=2)
 
     with pytest.raises(InterruptedRun):
-        recommend_batch(audience, out=out, workspace=workspace, options=options, on_event=stop)
+        recommend_batch(audience, output=BatchOutput(path=out), workspace=workspace, options=options, on_event=stop)
 
 
 def test_every_option_has_another_value_to_be_tried():
@@ -174,13 +194,15 @@ def test_whatever_changes_a_list_begins_anew_and_nothing_else_does(sorted_shop, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "users.txt").write_text("u1\nu2\nu3\n")
     (tmp_path / "some.txt").write_text("".join(f"i{number}\n" for number in range(20)))
-    audience = Audience(users=tmp_path / "users.txt")
+    audience = AudienceOptions(users=tmp_path / "users.txt")
     for other in OTHER_OPTIONS[name]:
         if isinstance(other.choice.candidates or other.choice.excluded, str):
             named = {n: tmp_path / v for n in ("candidates", "excluded") if (v := getattr(other.choice, n))}
             other = replace(other, choice=replace(other.choice, **named))
         half_done(tmp_path / "r.csv", sorted_shop, FIRST, audience)
-        summary = recommend_batch(audience, out=tmp_path / "r.csv", workspace=sorted_shop, options=other)
+        summary = recommend_batch(
+            audience, output=BatchOutput(path=tmp_path / "r.csv"), workspace=sorted_shop, options=other
+        )
         assert summary.resumed == (2 if name in ("threads", "device") else 0), other
 
 
@@ -192,18 +214,18 @@ def test_other_people_histories_data_and_models_begin_anew(sorted_shop, tmp_path
     users.write_text("u1\nu2\nu3\n")
     events.write_text("user_id,item_id,timestamp\nu1,i2,1700000000\n")
 
-    def resumed(audience: Audience) -> int:
-        return recommend_batch(audience, out=out, workspace=workspace, options=FIRST).resumed
+    def resumed(audience: AudienceOptions) -> int:
+        return recommend_batch(audience, output=BatchOutput(path=out), workspace=workspace, options=FIRST).resumed
 
-    half_done(out, workspace, FIRST, Audience(users=users))
-    assert resumed(Audience(users=users, events=events)) == 0
-    half_done(out, workspace, FIRST, Audience(users=users, events=events))
+    half_done(out, workspace, FIRST, AudienceOptions(users=users))
+    assert resumed(AudienceOptions(users=users, events=events)) == 0
+    half_done(out, workspace, FIRST, AudienceOptions(users=users, events=events))
     events.write_text("user_id,item_id,timestamp\nu1,i3,1700000000\n")
-    assert resumed(Audience(users=users, events=events)) == 0
-    half_done(out, workspace, FIRST, Audience(users=users))
+    assert resumed(AudienceOptions(users=users, events=events)) == 0
+    half_done(out, workspace, FIRST, AudienceOptions(users=users))
     users.write_text("u2\nu1\nu3\n")
-    assert resumed(Audience(users=users)) == 0
-    half_done(out, workspace, FIRST, Audience(users=users))
+    assert resumed(AudienceOptions(users=users)) == 0
+    half_done(out, workspace, FIRST, AudienceOptions(users=users))
     # Two people have changed places: the same items, so that the model still fits, and the same file of users.
     source = tmp_path / "shop.csv"
     write_interactions(source)
@@ -211,27 +233,38 @@ def test_other_people_histories_data_and_models_begin_anew(sorted_shop, tmp_path
     source.write_text(rows)
     items = PreprocessOptions(items=sorted_shop.parent / "items.csv")
     preprocess(str(source), workspace=workspace, options=items)
-    assert resumed(Audience(users=users)) == 0
-    half_done(out, workspace, FIRST, Audience(users=users))
-    assert resumed(Audience(users=users)) == 2, "nothing has changed since"
+    assert resumed(AudienceOptions(users=users)) == 0
+    half_done(out, workspace, FIRST, AudienceOptions(users=users))
+    assert resumed(AudienceOptions(users=users)) == 2, "nothing has changed since"
 
 
 def test_one_process_at_a_time_makes_a_file(trained, tmp_path):
     with exclusive(tmp_path / ".r.csv.parts", "recommend"), pytest.raises(LockedError):
-        recommend_batch(Audience(all_users=True), out=tmp_path / "r.csv", workspace=trained, options=OPTIONS)
+        recommend_batch(
+            AudienceOptions(all_users=True),
+            output=BatchOutput(path=tmp_path / "r.csv"),
+            workspace=trained,
+            options=OPTIONS,
+        )
 
 
 def test_unknown_users_are_listed_and_the_rest_is_served(trained, tmp_path):
     (tmp_path / "users.csv").write_text('user_id,note\nu3,x\n"no,body",y\nu1,z\nu3,again\n')
     summary = recommend_batch(
-        Audience(users=tmp_path / "users.csv"), out=tmp_path / "r.csv", workspace=trained, options=OPTIONS
+        AudienceOptions(users=tmp_path / "users.csv"),
+        output=BatchOutput(path=tmp_path / "r.csv"),
+        workspace=trained,
+        options=OPTIONS,
     )
     assert (summary.users, summary.unknown_users) == (2, 1)
     assert list(ranked_ids(pl.read_csv(tmp_path / "r.csv"))) == ["u3", "u1"]
     assert json.loads((tmp_path / "r.unknown.jsonl").read_text()) == {"kind": "user", "id": "no,body"}
     (tmp_path / "users.csv").write_text("user_id\nu3\n")
     again = recommend_batch(
-        Audience(users=tmp_path / "users.csv"), out=tmp_path / "r.csv", workspace=trained, options=OPTIONS
+        AudienceOptions(users=tmp_path / "users.csv"),
+        output=BatchOutput(path=tmp_path / "r.csv"),
+        workspace=trained,
+        options=OPTIONS,
     )
     assert again.unknown_path is None
     assert not (tmp_path / "r.unknown.jsonl").exists(), "an old list would be taken for today's"
@@ -240,9 +273,9 @@ def test_unknown_users_are_listed_and_the_rest_is_served(trained, tmp_path):
 def test_when_all_are_unknown_nothing_is_written(trained, tmp_path):
     (tmp_path / "users.txt").write_text("nobody\nno one\n")
     (tmp_path / "h.jsonl").write_text('{"user_id": "new", "history": ["x", "y"]}\n')
-    for audience in (Audience(users=tmp_path / "users.txt"), Audience(histories=tmp_path / "h.jsonl")):
+    for audience in (AudienceOptions(users=tmp_path / "users.txt"), AudienceOptions(histories=tmp_path / "h.jsonl")):
         with pytest.raises(InputError, match="nobody is known"):
-            recommend_batch(audience, out=tmp_path / "r.csv", workspace=trained, options=OPTIONS)
+            recommend_batch(audience, output=BatchOutput(path=tmp_path / "r.csv"), workspace=trained, options=OPTIONS)
     assert not (tmp_path / "r.csv").exists()
 
 
@@ -251,7 +284,10 @@ def test_histories_known_unknown_empty_and_long(trained, tmp_path):
     rows = [json.dumps({"user_id": user, "history": history}) for user, history in histories.items()]
     (tmp_path / "h.jsonl").write_text("\n".join(rows))
     summary = recommend_batch(
-        Audience(histories=tmp_path / "h.jsonl"), out=tmp_path / "r.parquet", workspace=trained, options=OPTIONS
+        AudienceOptions(histories=tmp_path / "h.jsonl"),
+        output=BatchOutput(path=tmp_path / "r.parquet"),
+        workspace=trained,
+        options=OPTIONS,
     )
     table = pl.read_parquet(tmp_path / "r.parquet")
     assert (summary.users, summary.popular, summary.unknown_items) == (5, 2, 1)
@@ -271,7 +307,9 @@ def test_newest_events_count_and_bring_new_users(trained, tmp_path):
     (tmp_path / "today.csv").write_text("\n".join(["user_id,item_id,timestamp", *lines]) + "\n")
     events = tmp_path / "today.csv"
     out = tmp_path / "r.parquet"
-    summary = recommend_batch(Audience(all_users=True, events=events), out=out, workspace=trained, options=OPTIONS)
+    summary = recommend_batch(
+        AudienceOptions(all_users=True, events=events), output=BatchOutput(path=out), workspace=trained, options=OPTIONS
+    )
     found = ranked_ids(pl.read_parquet(out))
     assert (summary.users, summary.unknown_items) == (121, 1)
     own = recommend(users=["u1"], workspace=trained, options=OPTIONS).results[0]
@@ -281,8 +319,10 @@ def test_newest_events_count_and_bring_new_users(trained, tmp_path):
     fresh = recommend(histories=[["i3"]], workspace=trained, options=OPTIONS).results[0]
     assert found["new"] == [item.item_id for item in fresh.items]
     (tmp_path / "users.txt").write_text("new\nnobody\n")
-    audience = Audience(users=tmp_path / "users.txt", events=events)
-    assert recommend_batch(audience, out=out, workspace=trained, options=OPTIONS).unknown_users == 1
+    audience = AudienceOptions(users=tmp_path / "users.txt", events=events)
+    assert (
+        recommend_batch(audience, output=BatchOutput(path=out), workspace=trained, options=OPTIONS).unknown_users == 1
+    )
 
 
 def test_which_items_may_come_back(trained, tmp_path):
@@ -291,7 +331,12 @@ def test_which_items_may_come_back(trained, tmp_path):
     (tmp_path / "not.jsonl").write_text('{"item_id": "i2"}\n')
     choice = ItemChoice(candidates=tmp_path / "some.txt", excluded=tmp_path / "not.jsonl", min_count=1)
     options = RecommendOptions(k=10, include_seen=True, choice=choice, sampling=FAST_SAMPLING)
-    summary = recommend_batch(Audience(all_users=True), out=tmp_path / "r.parquet", workspace=trained, options=options)
+    summary = recommend_batch(
+        AudienceOptions(all_users=True),
+        output=BatchOutput(path=tmp_path / "r.parquet"),
+        workspace=trained,
+        options=options,
+    )
     found = ranked_ids(pl.read_parquet(tmp_path / "r.parquet"))
     assert summary.unknown_items == 1
     allowed = {item for item in ("i1", "i3", "i4", "i5", "i6") if counts[item] >= 1}
@@ -330,7 +375,9 @@ def test_only_items_of_a_category_come_back(sorted_shop, tmp_path, asked, remain
     assert len(everything) == 40
     options = replace(options, choice=ItemChoice(categories=asked))
     out = tmp_path / "r.parquet"
-    summary = recommend_batch(Audience(all_users=True), out=out, workspace=sorted_shop, options=options)
+    summary = recommend_batch(
+        AudienceOptions(all_users=True), output=BatchOutput(path=out), workspace=sorted_shop, options=options
+    )
     wanted = [item for item in everything if int(item[1:]) % 5 in remainders and item != "i39"]
     assert ranked_ids(pl.read_parquet(out))["u4"] == wanted
     assert summary.rows == 120 * len(wanted)
@@ -349,11 +396,18 @@ def test_an_unknown_category_is_refused_with_the_known_ones(sorted_shop):
 
 def test_what_cannot_work_is_refused(trained, tmp_path):
     with pytest.raises(UsageError, match="one of all="):
-        Audience()
+        AudienceOptions()
     with pytest.raises(UsageError, match="one of all="):
-        Audience(all_users=True, users=tmp_path / "u")
+        AudienceOptions(all_users=True, users=tmp_path / "u")
     with pytest.raises(UsageError, match="format 'xlsx' is unknown"):
-        recommend_batch(Audience(all_users=True), out=tmp_path / "r.xlsx", workspace=trained)
+        recommend_batch(
+            AudienceOptions(all_users=True), output=BatchOutput(path=tmp_path / "r.xlsx"), workspace=trained
+        )
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):
-        recommend_batch(Audience(all_users=True), out=tmp_path / "file/r.csv", workspace=trained, options=OPTIONS)
+        recommend_batch(
+            AudienceOptions(all_users=True),
+            output=BatchOutput(path=tmp_path / "file/r.csv"),
+            workspace=trained,
+            options=OPTIONS,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,13 @@ from adrec_cli.pipeline import recommend_batch as batch
 from adrec_cli.pipeline.preprocess import preprocess
 from adrec_cli.pipeline.recommend_batch import recommend_batch
 from adrec_cli.pipeline.train import train
-from adrec_cli.recommending.audience import Audience
+from adrec_cli.recommending.audience import AudienceOptions
+from adrec_cli.recommending.batch_output import BatchOutput
+from adrec_cli.recommending.destination import STDOUT
 from adrec_cli.recommending.options import RecommendOptions
 from tests.conftest import write_interactions
 
-EVERYBODY = Audience(all_users=True)
+EVERYBODY = AudienceOptions(all_users=True)
 OPTIONS = RecommendOptions(k=3, sampling=FAST_SAMPLING)
 USERS, GROUP = 120, 25
 
@@ -50,8 +53,8 @@ def written(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_files_of_a_folder_hold_what_one_file_does(shop, tmp_path):
-    recommend_batch(EVERYBODY, out=tmp_path / "r.parquet", workspace=shop, options=OPTIONS)
-    summary = recommend_batch(EVERYBODY, out=tmp_path / "recs", workspace=shop, options=OPTIONS)
+    recommend_batch(EVERYBODY, output=BatchOutput(path=tmp_path / "r.parquet"), workspace=shop, options=OPTIONS)
+    summary = recommend_batch(EVERYBODY, output=BatchOutput(path=tmp_path / "recs"), workspace=shop, options=OPTIONS)
     assert (summary.files, summary.users, summary.rows, summary.path) == (5, USERS, 3 * USERS, tmp_path / "recs")
     assert list(written(tmp_path / "recs")) == [f"part-{number:06}.parquet" for number in range(5)]
     several, one = pl.read_parquet(tmp_path / "recs"), pl.read_parquet(tmp_path / "r.parquet")
@@ -65,12 +68,16 @@ def test_the_files_of_a_folder_hold_what_one_file_does(shop, tmp_path):
 
 @pytest.mark.parametrize("count", [2, 3, 7])
 def test_shards_together_write_what_one_process_does(shop, tmp_path, count):
-    recommend_batch(EVERYBODY, out=tmp_path / "one", format="csv", workspace=shop, options=OPTIONS)
+    recommend_batch(EVERYBODY, output=BatchOutput(path=tmp_path / "one", format="csv"), workspace=shop, options=OPTIONS)
     assert (tmp_path / "one").is_file(), "a format makes it a file"
     (tmp_path / "whole").mkdir()
-    recommend_batch(EVERYBODY, out=tmp_path / "whole", format="csv", workspace=shop, options=OPTIONS)
-    run = {"out": tmp_path / "shared", "format": "csv", "workspace": shop, "options": OPTIONS}
-    done = [recommend_batch(EVERYBODY, **run, shard=Shard(number, count)) for number in range(count)]
+    recommend_batch(
+        EVERYBODY, output=BatchOutput(path=tmp_path / "whole", format="csv"), workspace=shop, options=OPTIONS
+    )
+    shares = [
+        BatchOutput(path=tmp_path / "shared", format="csv", shard=Shard(number, count)) for number in range(count)
+    ]
+    done = [recommend_batch(EVERYBODY, output=share, workspace=shop, options=OPTIONS) for share in shares]
     assert written(tmp_path / "shared") == written(tmp_path / "whole")
     assert [summary.files for summary in done] == [len(range(number, 5, count)) for number in range(count)]
     assert sum(summary.users for summary in done) == USERS
@@ -93,29 +100,29 @@ def test_shards_read_their_own_row_groups(shop, count):
 
 
 def test_an_interrupted_folder_goes_on(shop, tmp_path):
-    run = {"audience": EVERYBODY, "workspace": shop, "options": OPTIONS, "shard": Shard(1, 2)}
-    recommend_batch(**run, out=tmp_path / "whole")
+    run = {"audience": EVERYBODY, "workspace": shop, "options": OPTIONS}
+    recommend_batch(output=BatchOutput(path=tmp_path / "whole", shard=Shard(1, 2)), **run)
 
     def stop(event):
         if event.done == 20:
             raise InterruptedRun("stopped", signal_number=15)
 
     with pytest.raises(InterruptedRun):
-        recommend_batch(**run, out=tmp_path / "recs", on_event=stop)
-    assert recommend_batch(**run, out=tmp_path / "recs").resumed == 20
+        recommend_batch(output=BatchOutput(path=tmp_path / "recs", shard=Shard(1, 2)), **run, on_event=stop)
+    assert recommend_batch(output=BatchOutput(path=tmp_path / "recs", shard=Shard(1, 2)), **run).resumed == 20
     assert written(tmp_path / "recs") == written(tmp_path / "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recs", "whole"]
 
 
 def test_what_a_former_batch_left_goes_and_other_shards_stay(shop, tmp_path):
-    run = {"audience": EVERYBODY, "out": tmp_path / "recs", "workspace": shop, "options": OPTIONS}
-    recommend_batch(**run)
+    run, recs = {"audience": EVERYBODY, "workspace": shop, "options": OPTIONS}, BatchOutput(path=tmp_path / "recs")
+    recommend_batch(output=recs, **run)
     before = written(tmp_path / "recs")
     for name in ("part-000007.parquet", "part-000008.parquet", "part-000001.csv", "part-000002.csv"):
         (tmp_path / "recs" / name).write_text("old")
-    recommend_batch(**run, shard=Shard(1, 2))
+    recommend_batch(output=replace(recs, shard=Shard(1, 2)), **run)
     assert written(tmp_path / "recs").keys() == before.keys() | {"part-000008.parquet", "part-000002.csv"}
-    recommend_batch(**run)
+    recommend_batch(output=recs, **run)
     assert written(tmp_path / "recs") == before
 
 
@@ -124,15 +131,15 @@ def test_a_folder_with_something_else_in_it_is_refused(shop, tmp_path):
     (tmp_path / "mine/holiday.jpg").write_text("")
     for out, message in ((tmp_path / "mine", "holiday.jpg"), (shop / "shop", "is an artifact|is no part")):
         with pytest.raises(UsageError, match=message):
-            recommend_batch(EVERYBODY, out=out, workspace=shop, options=OPTIONS)
+            recommend_batch(EVERYBODY, output=BatchOutput(path=out), workspace=shop, options=OPTIONS)
     assert list(written(tmp_path / "mine")) == ["holiday.jpg"]
 
 
 def test_people_of_a_file_are_written_in_stretches(shop, tmp_path, monkeypatch):
     monkeypatch.setattr("adrec_cli.recommending.audience._STRETCH", 4)
     (tmp_path / "users.txt").write_text("\n".join(f"u{number}" for number in range(1, 11)))
-    audience = Audience(users=tmp_path / "users.txt")
-    recommend_batch(audience, out=tmp_path / "recs", workspace=shop, options=OPTIONS)
+    audience = AudienceOptions(users=tmp_path / "users.txt")
+    recommend_batch(audience, output=BatchOutput(path=tmp_path / "recs"), workspace=shop, options=OPTIONS)
     sizes = [pl.read_parquet(path)["user_id"].n_unique() for path in sorted((tmp_path / "recs").iterdir())]
     assert sizes == [4, 4, 2]
 
@@ -147,17 +154,22 @@ def test_shards_are_of_the_data_set_and_into_a_folder(shop, tmp_path):
     assert (Shard.parse("3/4"), Shard.parse("0/1")) == (Shard(3, 4), WHOLE)
     (tmp_path / "users.txt").write_text("u1")
     with pytest.raises(UsageError, match="the data set's users"):
-        recommend_batch(Audience(users=tmp_path / "users.txt"), out=tmp_path / "r", workspace=shop, shard=Shard(0, 2))
+        recommend_batch(
+            AudienceOptions(users=tmp_path / "users.txt"),
+            output=BatchOutput(path=tmp_path / "r", shard=Shard(0, 2)),
+            workspace=shop,
+        )
     with pytest.raises(UsageError, match="into a folder"):
-        recommend_batch(EVERYBODY, out=batch.STDOUT, workspace=shop, shard=Shard(0, 2))
+        recommend_batch(EVERYBODY, output=BatchOutput(path=STDOUT, shard=Shard(0, 2)), workspace=shop)
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is a file"):
-        recommend_batch(EVERYBODY, out=tmp_path / "file", workspace=shop, shard=Shard(0, 2))
+        recommend_batch(EVERYBODY, output=BatchOutput(path=tmp_path / "file", shard=Shard(0, 2)), workspace=shop)
 
 
 def test_unfinished_parts_of_a_file_are_none_of_a_folder(shop, tmp_path):
     """Their chunks end elsewhere."""
-    run = {"audience": EVERYBODY, "out": tmp_path / "recs", "format": "csv", "workspace": shop, "options": OPTIONS}
+    output = BatchOutput(path=tmp_path / "recs", format="csv")
+    run = {"audience": EVERYBODY, "output": output, "workspace": shop, "options": OPTIONS}
 
     def stop(event):
         if event.done == 30:

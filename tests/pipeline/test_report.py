@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
+from adrec_cli.artifacts.evaluation import list_evaluations, read_evaluation
 from adrec_cli.artifacts.manifest import read_manifest
-from adrec_cli.artifacts.report import read_report, report_files
 from adrec_cli.artifacts.sweep_files import read_sweep
 from adrec_cli.cli.app import app
 from adrec_cli.cli.options.common import Computing
@@ -228,8 +228,8 @@ def test_runs_of_a_sweep_have_their_difference_to_the_base(page, reported):
 
 def test_figures_are_those_of_the_reports(page, reported):
     text = Page(page).text
-    for path in report_files(reported / "tiny"):
-        evaluation = read_report(path)
+    for path in list_evaluations(reported / "tiny"):
+        evaluation = read_evaluation(path)
         assert f"{evaluation.metrics['ndcg@10']:.4f}" in text
         assert evaluation.protocol in text
     manifest = read_manifest(reported / "tiny")
@@ -314,7 +314,7 @@ def test_the_command_of_training_composes_the_same_experiment(reported):
 
 def test_the_command_of_evaluating_has_the_same_protocol(reported):
     path = reported / "tiny/reports/adrec-finetune-loo-sampled-9-test.json"
-    params = given(evaluate_command(read_report(path)))
+    params = given(evaluate_command(read_evaluation(path)))
     assert params["name"] == "workspace/tiny/adrec/finetune.safetensors"
     options = group(Candidates, params).evaluation(
         Computing(), group(Denoising, params), part=params["part"], seed=params["seed"]

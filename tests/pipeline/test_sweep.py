@@ -25,7 +25,7 @@ from adrec_cli.pipeline.sweep import SweepRunDone, sweep
 from adrec_cli.pipeline.train import train, train_first_stage
 from adrec_cli.runtime import StopRequest
 from adrec_cli.sweeping.design import BASE, Design, parse_varied
-from adrec_cli.sweeping.results import seed_interval, summarized
+from adrec_cli.sweeping.results import seed_interval, summarize_runs
 from adrec_cli.sweeping.shared_stages import stage_folder
 from adrec_cli.sweeping.sweep_options import SweepOptions
 from adrec_cli.training.events import StepDone
@@ -255,7 +255,7 @@ def test_a_sweep_is_read_as_it_was_written(workspace):
     found = run_sweep(workspace, "lambda=0.5", "mse_weight=0.3", experiment=options(ONE_STAGE))
     record, table = read_sweep(found.folder)
     assert table.equals(pl.read_parquet(found.results))
-    assert summarized(table) == found.summaries
+    assert summarize_runs(table) == found.summaries
     assert record.base_values == {"lambda": "0.001", "mse_weight": "1.0"}
     assert (record.command, record.monitor) == (found.command, "ndcg@10")
     assert sweep_folders(workspace / "tiny") == [found.folder]

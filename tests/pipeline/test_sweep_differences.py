@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from adrec_cli.artifacts.evaluation import read_ranks
 from adrec_cli.artifacts.json_files import content_sha256
-from adrec_cli.artifacts.report import read_ranks
 from adrec_cli.artifacts.sweep_files import read_sweep
 from adrec_cli.comparing.side_by_side import of_users
 from adrec_cli.config import merged

@@ -12,12 +12,12 @@ from adrec_cli.ranking import beyond_accuracy
 from adrec_cli.ranking.beyond_accuracy import (
     BeyondAccuracy,
     category_codes,
+    count_recommended,
     coverage,
     gini,
     history_means,
     intra_list_diversity,
     list_means,
-    recommended_counts,
     self_information,
 )
 
@@ -27,9 +27,9 @@ LISTS = np.array([[1, 2, 3], [1, 4, 0], [1, 2, 5]])
 
 
 def test_coverage_is_the_share_of_items_in_any_list():
-    assert recommended_counts(LISTS, 5).tolist() == [0, 3, 2, 1, 1, 1]
-    assert coverage(recommended_counts(LISTS, 5)) == 1.0
-    assert coverage(recommended_counts(LISTS[:2], 5)) == 4 / 5
+    assert count_recommended(LISTS, 5).tolist() == [0, 3, 2, 1, 1, 1]
+    assert coverage(count_recommended(LISTS, 5)) == 1.0
+    assert coverage(count_recommended(LISTS[:2], 5)) == 4 / 5
 
 
 def test_gini():

@@ -14,7 +14,7 @@ from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.models.most_popular import MostPopular, MostPopularConfig
 from adrec_cli.models.registry import MODELS
 from adrec_cli.ranking import merging
-from adrec_cli.ranking.merging import Merging, check_sampled, merged_top_k
+from adrec_cli.ranking.merging import Merging, check_sampled, merge_top_k
 from adrec_cli.ranking.protocols import held_out_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals
@@ -50,7 +50,7 @@ def test_both_merges_equal_plain_loops(users, items, k, samples, candidates, chu
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(merging, "MIN_CANDIDATES", candidates)
             patch.setattr(merging, "_CHUNK_ENTRIES", chunk)
-            found = merged_top_k(representations, vectors, k, excluded, merge=merge)
+            found = merge_top_k(representations, vectors, k, excluded, merge=merge)
         expected = reference.merged(representations, vectors, k, left_out, merge=merge, depth=max(candidates, k))
         for row, ranked in zip(expected, found, strict=True):
             if merge == "reciprocal-rank":
@@ -63,7 +63,7 @@ def test_an_item_that_two_samples_put_first_and_last_beats_one_that_both_put_in_
     vectors = torch.tensor([[0.0], [2.0], [1.5], [1.2], [1.1], [1.0]])
     first, second = torch.tensor([[1.0]]), torch.tensor([[-1.0]])
     nothing = [np.empty(0, dtype=np.int64)]
-    (found,) = merged_top_k([first, second], vectors, 5, nothing)
+    (found,) = merge_top_k([first, second], vectors, 5, nothing)
     assert found.items.tolist() == [1, 5, 2, 4, 3]
     assert found.scores[0] == pytest.approx(1 / 61 + 1 / 65)
 

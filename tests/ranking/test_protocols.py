@@ -6,19 +6,19 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrec_cli.ranking.protocols import held_out_cases, repeated_targets
-from adrec_cli.ranking.rivals import Rivals, candidate_counts
+from adrec_cli.ranking.protocols import find_repeats, held_out_cases
+from adrec_cli.ranking.rivals import Rivals, count_candidates
 from tests.ranking.test_scores import made
 
 
 def test_candidates_are_those_that_compete():
     sequences = made([[1, 2, 2, 3], [3, 2, 3, 3]], items=9)
     cases = held_out_cases(sequences, "test")
-    assert candidate_counts(sequences, cases).tolist() == [9, 9]
+    assert count_candidates(sequences, cases).tolist() == [9, 9]
     # The target, 3, always competes, also where it is in the history.
-    assert candidate_counts(sequences, cases, Rivals(mask_seen=True)).tolist() == [7, 8]
+    assert count_candidates(sequences, cases, Rivals(mask_seen=True)).tolist() == [7, 8]
     negatives = np.array([[4, 4, 5, 3], [3, 3, 3, 3]])
-    assert candidate_counts(sequences, cases, Rivals(negatives=negatives)).tolist() == [4, 1]
+    assert count_candidates(sequences, cases, Rivals(negatives=negatives)).tolist() == [4, 1]
 
 
 @settings(max_examples=60, deadline=None)
@@ -27,4 +27,4 @@ def test_a_target_is_a_repeat_if_it_stands_in_its_own_history(histories):
     sequences = made(histories, items=5)
     for part, ahead in (("valid", 2), ("test", 1)):
         expected = [history[-ahead] in history[:-ahead] for history in histories]
-        assert repeated_targets(sequences, held_out_cases(sequences, part)).tolist() == expected
+        assert find_repeats(sequences, held_out_cases(sequences, part)).tolist() == expected

@@ -7,7 +7,7 @@ import torch
 
 from adrec_cli.models.base import FAST_SAMPLING, Sampling, SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch
-from adrec_cli.ranking.recorded import Recordings, _padded
+from adrec_cli.ranking.recorded import Recordings, _pad
 from adrec_cli.runtime import seeded_generator
 from tests.training.small import small_training
 from tests.training.test_queued_steps import Waits
@@ -71,17 +71,17 @@ def test_what_draws_for_itself_or_is_large_is_not_recorded():
 
 
 def test_shapes_are_few():
-    shapes = {tuple(_padded(histories([n] * rows), 50).items_BL.shape) for n in range(1, 51) for rows in (1, 2, 3, 4)}
+    shapes = {tuple(_pad(histories([n] * rows), 50).items_BL.shape) for n in range(1, 51) for rows in (1, 2, 3, 4)}
     assert len(shapes) == 7 * 3
     assert {length for _, length in shapes} == {8, 16, 24, 32, 40, 48, 50}
-    whole = _padded(histories([60]), 50)
+    whole = _pad(histories([60]), 50)
     assert whole.items_BL.shape == (1, 60)
 
 
 @pytest.mark.parametrize("network", VARIANTS.values(), ids=VARIANTS)
 def test_nothing_is_asked_of_the_device(network):
     model, sampling = model_of(**network), Sampling()
-    padded = _padded(histories([4, 7]), 10)
+    padded = _pad(histories([4, 7]), 10)
     draws = model.draw_noise(padded, output="x_start", sampling=sampling, generator=torch.Generator())
     noise = [draws.draw() for _ in range(draws.count)]
     with torch.inference_mode():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adrec_cli.loading.recommender import Histories
-from adrec_cli.recommending.audience import _longer
+from adrec_cli.recommending.audience import _lengthen
 
 lists = st.lists(st.lists(st.integers(1, 9), max_size=4), min_size=1, max_size=6)
 
@@ -24,7 +24,7 @@ def test_histories_with_items_behind_them(before, newest):
     newest = [(owner % len(before), item) for owner, item in newest]
     own = as_histories(before)
     owner = np.array([owner for owner, _ in newest], dtype=np.int64)
-    longer = _longer(own, owner, np.array([item for _, item in newest], dtype=np.int32))
+    longer = _lengthen(own, owner, np.array([item for _, item in newest], dtype=np.int32))
     for owner_, item in newest:
         before[owner_] = [*before[owner_], item]
     assert [longer.of(number).tolist() for number in range(len(before))] == before

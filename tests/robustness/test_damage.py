@@ -15,9 +15,9 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state, save_state
+from adrec_cli.artifacts.evaluation import read_evaluation, read_ranks
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.artifacts.promotion import read_current
-from adrec_cli.artifacts.report import read_ranks, read_report
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import open_checkpoint, open_dataset
 from tests.robustness.processes import TINY, artifacts, typed, typed_here
@@ -72,7 +72,7 @@ def checkpoint_content(path: Path) -> object:
 
 def ranks_content(path: Path) -> object:
     found = read_ranks(path)
-    return read_report(path.with_name(path.name.replace(".ranks.parquet", ".json"))), found.ranks.tolist()
+    return read_evaluation(path.with_name(path.name.replace(".ranks.parquet", ".json"))), found.ranks.tolist()
 
 
 def state_content(path: Path) -> object:

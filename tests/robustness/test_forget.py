@@ -278,7 +278,7 @@ def test_a_batch_that_began_before_is_waited_for(shop):
 def test_an_evaluation_that_had_read_the_data_before_does_not_write_them(shop, monkeypatch, moment):
     from adrec_cli.evaluating import evaluation
 
-    real, done = evaluation.write_report, []
+    real, done = evaluation.write_evaluation, []
 
     def write(told, ranks):
         if moment == "behind":
@@ -287,7 +287,7 @@ def test_an_evaluation_that_had_read_the_data_before_does_not_write_them(shop, m
             done.append(shop.types("forget", "shop", "--user", PERSON).exit_code)
         return written if moment == "behind" else real(told, ranks)
 
-    monkeypatch.setattr(evaluation, "write_report", write)
+    monkeypatch.setattr(evaluation, "write_evaluation", write)
     assert shop.types("evaluate", "mostpop", "--part", "valid", "--threads", 1).exit_code == 0
     assert done == [0]
     assert places_of(shop.workspace, PERSON) == set()

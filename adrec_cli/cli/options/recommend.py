@@ -11,7 +11,7 @@ from adrec_cli.cli.options.common import option
 from adrec_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from adrec_cli.recommending.audience import Audience
+    from adrec_cli.recommending.audience import AudienceOptions
     from adrec_cli.recommending.item_choice import ItemChoice
 
 _ITEMS, _MANY = "Which items", "For many users"
@@ -107,13 +107,13 @@ class Many:
                help="Put a quote before ids in CSV that a spreadsheet would take for formulas."),
     ] = False  # fmt: skip
 
-    def audience(self) -> Audience | None:
+    def audience(self) -> AudienceOptions | None:
         """Return whom the batch is for; None where no batch is asked for.
 
         Raises:
             UsageError: the options do not go together.
         """
-        from adrec_cli.recommending.audience import Audience
+        from adrec_cli.recommending.audience import AudienceOptions
 
         if not (self.all or self.users or self.histories):
             if self.out or self.events or self.format or self.safe_csv or self.shard:
@@ -124,4 +124,4 @@ class Many:
             return None
         if self.out is None:
             raise UsageError("a batch needs a file to write", hint="--out recs.parquet, or --out - for stdout")
-        return Audience(all_users=self.all, users=self.users, histories=self.histories, events=self.events)
+        return AudienceOptions(all_users=self.all, users=self.users, histories=self.histories, events=self.events)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
-    from adrec_cli.artifacts.report import Evaluation
+    from adrec_cli.artifacts.evaluation import Evaluation
 
 _SHOWN = ("ndcg@10", "hr@10")
 """Metrics shown with intervals and by slice."""

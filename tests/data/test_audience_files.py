@@ -7,7 +7,7 @@ import json
 import polars as pl
 import pytest
 
-from adrec_cli.data.request_files import read_events, read_histories, read_ids
+from adrec_cli.data.audience_files import read_events, read_histories, read_ids
 from adrec_cli.errors import InputError
 
 ODD = ["007", "a,b", 'say "hi"', "zwölf\u2028", "line\nbreak", " space "]

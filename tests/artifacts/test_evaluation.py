@@ -10,18 +10,18 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from adrec_cli.artifacts import report as reports
+from adrec_cli.artifacts import evaluation as evaluations
+from adrec_cli.artifacts.evaluation import (
+    Evaluation,
+    list_evaluations,
+    ranks_path,
+    read_evaluation,
+    read_ranks,
+    settle_evaluation,
+    write_evaluation,
+)
 from adrec_cli.artifacts.manifest import content_sha256
 from adrec_cli.artifacts.ranks import rank_file
-from adrec_cli.artifacts.report import (
-    Evaluation,
-    ranks_path,
-    read_ranks,
-    read_report,
-    report_files,
-    settle_report,
-    write_report,
-)
 from adrec_cli.errors import ArtifactError
 
 
@@ -51,8 +51,8 @@ def table(ranks: list[int]) -> pl.DataFrame:
 
 def test_what_was_written_is_read_back(tmp_path):
     path = tmp_path / "reports/sasrec-train-loo-full-test.json"
-    written = write_report(evaluation(path, protocol="loo/full/test"), table([3, 1, 100]))
-    assert read_report(path) == written
+    written = write_evaluation(evaluation(path, protocol="loo/full/test"), table([3, 1, 100]))
+    assert read_evaluation(path) == written
     for place in (path, ranks_path(path)):
         found = read_ranks(place)
         assert found.ranks.tolist() == [3, 1, 100]
@@ -62,23 +62,25 @@ def test_what_was_written_is_read_back(tmp_path):
         assert found.provenance == written.provenance()
         assert found.provenance["protocol"] == "loo/full/test"
     assert [entry.name for entry in sorted(path.parent.iterdir())] == [path.name, ranks_path(path).name]
-    assert report_files(tmp_path) == [path]
+    assert list_evaluations(tmp_path) == [path]
 
 
 def test_the_file_says_what_it_is_to_any_reader_of_parquet(tmp_path):
     path = tmp_path / "a.json"
-    write_report(evaluation(path, checkpoint_sha256="c" * 64), table([1]))
+    write_evaluation(evaluation(path, checkpoint_sha256="c" * 64), table([1]))
     told = json.loads(pl.read_parquet_metadata(ranks_path(path))["adrec"])
     assert told["checkpoint_sha256"] == "c" * 64
     assert "seconds" not in told, "equal work gives equal bytes"
 
 
 def test_a_moved_report_says_where_it_is(tmp_path):
-    written = write_report(evaluation(tmp_path / "a.json"), table([1]))
+    written = write_evaluation(evaluation(tmp_path / "a.json"), table([1]))
     (tmp_path / "there").mkdir()
     for path in (tmp_path / "a.json", tmp_path / "a.ranks.parquet"):
         path.rename(tmp_path / "there" / path.name)
-    assert read_report(tmp_path / "there/a.json") == dataclasses.replace(written, path=str(tmp_path / "there/a.json"))
+    assert read_evaluation(tmp_path / "there/a.json") == dataclasses.replace(
+        written, path=str(tmp_path / "there/a.json")
+    )
 
 
 class Killed(Exception):
@@ -88,7 +90,7 @@ class Killed(Exception):
 @pytest.mark.parametrize("call", range(12))
 def test_killed_at_any_change_a_reader_finds_the_old_two_or_the_new_two(tmp_path, monkeypatch, call):
     path = tmp_path / "a.json"
-    write_report(evaluation(path), table([1, 2]))
+    write_evaluation(evaluation(path), table([1, 2]))
     left = call
 
     def counted(function):
@@ -103,22 +105,22 @@ def test_killed_at_any_change_a_reader_finds_the_old_two_or_the_new_two(tmp_path
 
     with monkeypatch.context() as patched:
         for name in ("replace", "fsync"):
-            patched.setattr(f"os.{name}", counted(getattr(reports.os, name)))
+            patched.setattr(f"os.{name}", counted(getattr(evaluations.os, name)))
         patched.setattr("pathlib.Path.unlink", lambda self, missing_ok=False: None)
         with contextlib.suppress(Killed):
-            write_report(evaluation(path, seed=9), table([5, 6]))
+            write_evaluation(evaluation(path, seed=9), table([5, 6]))
     found = read_ranks(path)
-    assert found.ranks.tolist() == ([5, 6] if read_report(path).seed == 9 else [1, 2])
-    assert found.provenance["seed"] == read_report(path).seed
-    settle_report(path, read_report(path))
+    assert found.ranks.tolist() == ([5, 6] if read_evaluation(path).seed == 9 else [1, 2])
+    assert found.provenance["seed"] == read_evaluation(path).seed
+    settle_evaluation(path, read_evaluation(path))
     assert read_ranks(path).ranks.tolist() == found.ranks.tolist()
     assert not [entry for entry in tmp_path.iterdir() if entry.name.endswith("next")]
 
 
 def test_what_does_not_belong_together_is_refused(tmp_path):
     one, two = tmp_path / "one.json", tmp_path / "two.json"
-    write_report(evaluation(one), table([1]))
-    write_report(evaluation(two), table([2]))
+    write_evaluation(evaluation(one), table([1]))
+    write_evaluation(evaluation(two), table([2]))
     ranks_path(one).write_bytes(ranks_path(two).read_bytes())
     with pytest.raises(ArtifactError, match=r"one\.ranks\.parquet is damaged or of another evaluation"):
         read_ranks(one)
@@ -135,7 +137,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path):
 def test_ranks_that_cannot_be_are_refused_though_their_hash_is_right(tmp_path, changed):
     path = tmp_path / "a.json"
     bad = table([1]).with_columns(pl.Series(name, values, dtype=pl.Int64) for name, values in changed.items())
-    write_report(evaluation(path), bad)
+    write_evaluation(evaluation(path), bad)
     with pytest.raises(ArtifactError, match=r"a\.ranks\.parquet"):
         read_ranks(path)
 
@@ -145,13 +147,13 @@ def test_ranks_that_cannot_be_are_refused_though_their_hash_is_right(tmp_path, c
 )
 def test_a_report_nobody_could_have_written_is_refused(tmp_path, name, value):
     path = tmp_path / "a.json"
-    write_report(evaluation(path), table([1]))
+    write_evaluation(evaluation(path), table([1]))
     content = json.loads(path.read_text())
     del content["report_sha256"]
     content[name] = value
     path.write_text(json.dumps({**content, "report_sha256": content_sha256(content)}))
     with pytest.raises(ArtifactError, match=r"a\.json is damaged"):
-        read_report(path)
+        read_evaluation(path)
 
 
 def test_equal_ranks_give_equal_bytes():

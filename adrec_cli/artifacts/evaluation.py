@@ -1,4 +1,4 @@
-"""Reports of evaluations, each with the ranks of all targets beside it: the two change at once and are checked."""
+"""Evaluations, each with the ranks of all targets beside it: the two change at once and are checked."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Evaluation:
         seconds: wall time of ranking, on `threads` CPU threads of `device`.
         items: in the catalogue; 0 in reports of before it was noted.
         ranks_sha256: of the file with the rank of every target, `ranks_path(path)`.
-        path: of the report, where it was read.
+        path: of its file, where it was read.
     """
 
     dataset: str
@@ -115,30 +115,30 @@ class Evaluation:
         return {name: found[name] for name in names}
 
 
-def ranks_path(report: Path) -> Path:
-    """Return where the ranks of a report lie."""
-    return report.with_name(report.name.removesuffix(REPORT_SUFFIX) + RANKS_SUFFIX)
+def ranks_path(evaluation: Path) -> Path:
+    """Return where the ranks of an evaluation lie."""
+    return evaluation.with_name(evaluation.name.removesuffix(REPORT_SUFFIX) + RANKS_SUFFIX)
 
 
-def report_of(ranks: Path) -> Path:
-    """Return where the report of a file of ranks lies."""
+def evaluation_of(ranks: Path) -> Path:
+    """Return where the evaluation of a file of ranks lies."""
     return ranks.with_name(ranks.name.removesuffix(RANKS_SUFFIX) + REPORT_SUFFIX)
 
 
-def report_files(dataset_folder: Path) -> list[Path]:
+def list_evaluations(dataset_folder: Path) -> list[Path]:
     """Return the reports of evaluations in a dataset's folder, sorted; other reports are left out."""
     found = (dataset_folder / REPORTS_FOLDER).glob(f"*{REPORT_SUFFIX}")
     return sorted(path for path in found if not path.name.endswith(PROMOTION_REPORT_SUFFIX) and path.name[0] != ".")
 
 
-def write_report(evaluation: Evaluation, ranks: pl.DataFrame) -> Evaluation:
-    """Write a report and its ranks; whoever reads finds the old two or the new two.
+def write_evaluation(evaluation: Evaluation, ranks: pl.DataFrame) -> Evaluation:
+    """Write an evaluation and its ranks; whoever reads finds the old two or the new two.
 
-    The ranks are written under a name of their own content first; the new report is the moment of change; then they
+    The ranks are written under a name of their own content first; the new evaluation is the moment of change; then they
     take their place.
 
     Args:
-        evaluation: says where its report goes.
+        evaluation: says where it goes.
         ranks: one row a case, in the columns of `TargetRanks`.
 
     Returns:
@@ -155,12 +155,12 @@ def write_report(evaluation: Evaluation, ranks: pl.DataFrame) -> Evaluation:
     told = asdict(evaluation)
     told["report_sha256"] = content_sha256(told)
     write_bytes(path, (json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
-    settle_report(path, evaluation)
+    settle_evaluation(path, evaluation)
     return evaluation
 
 
-def settle_report(path: Path, evaluation: Evaluation) -> None:
-    """Move the ranks of a report to their place, and remove those of writers that were killed.
+def settle_evaluation(path: Path, evaluation: Evaluation) -> None:
+    """Move the ranks of an evaluation to their place, and remove those of writers that were killed.
 
     Raises:
         StorageError: the file system refused.
@@ -177,17 +177,17 @@ def settle_report(path: Path, evaluation: Evaluation) -> None:
 
 
 def unsettled_ranks(path: Path) -> Path | None:
-    """Return the file in which the ranks of a report still lie under their first name; None where they do not.
+    """Return the file in which the ranks of an evaluation still lie under their first name; None where they do not.
 
     Raises:
-        ArtifactError: the report is damaged.
+        ArtifactError: the evaluation is damaged.
     """
-    first = _next_path(path, read_report(path).ranks_sha256)
+    first = _next_path(path, read_evaluation(path).ranks_sha256)
     return first if first.is_file() else None
 
 
-def read_report(path: Path) -> Evaluation:
-    """Read and check a report, not its ranks.
+def read_evaluation(path: Path) -> Evaluation:
+    """Read and check an evaluation, not its ranks.
 
     Raises:
         ArtifactError: missing, damaged, or of another format version.
@@ -214,40 +214,41 @@ def read_report(path: Path) -> Evaluation:
 
 
 def read_ranks(path: Path) -> TargetRanks:
-    """Read the rank of every target, and the report they belong to.
+    """Read the rank of every target, and the evaluation they belong to.
 
     Args:
-        path: of a report, or of the ranks beside one.
+        path: of an evaluation, or of the ranks beside one.
 
     Raises:
         ArtifactError: either is missing, damaged, of another format version, or they do not belong together.
         StorageError: unreadable.
     """
     if path.name.endswith(RANKS_SUFFIX):
-        path = report_of(path)
+        path = evaluation_of(path)
     while True:
-        evaluation = read_report(path)
+        evaluation = read_evaluation(path)
         sha256 = evaluation.ranks_sha256
         try:
-            # A writer that was killed after the report has left them under their first name.
+            # A writer that was killed after the evaluation has left them under their first name.
             for place in (_next_path(path, sha256), ranks_path(path)):
                 if place.is_file():
                     return parse_ranks(place, sha256)
             raise ArtifactError(f"{ranks_path(path)} does not exist", hint="evaluate again")
         except ArtifactError:
-            if read_report(path) == evaluation:
+            if read_evaluation(path) == evaluation:
                 raise
 
 
-def _next_path(report: Path, ranks_sha256: str) -> Path:
-    return report.with_name(f".{report.name.removesuffix(REPORT_SUFFIX)}.{ranks_sha256[:16]}{RANKS_NEXT_SUFFIX}")
+def _next_path(evaluation: Path, ranks_sha256: str) -> Path:
+    stem = evaluation.name.removesuffix(REPORT_SUFFIX)
+    return evaluation.with_name(f".{stem}.{ranks_sha256[:16]}{RANKS_NEXT_SUFFIX}")
 
 
 _KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float), "bool": bool}
 
 
 def _require_types(content: dict[str, Any]) -> None:
-    """Refuse a report whose checksum is right but whose content nobody could have written.
+    """Refuse an evaluation whose checksum is right but whose content nobody could have written.
 
     Raises:
         ValueError: naming the field.
