@@ -102,7 +102,8 @@ def test_imports_go_one_way(path):
             assert module in SHARED_BY_ALL, f"{path} knows the concrete model {module}"
         if part == "models" and path.stem not in ("registry", "__init__") and part_of(module) == "models":
             shared = tuple(
-                f"adrec_cli.models.{name}" for name in ("base", "batch", "item_table", "next_item", "stages")
+                f"adrec_cli.models.{name}"
+                for name in ("base", "batch", "item_table", "network_config", "next_item", "stages")
             )
             assert module in (*shared, f"adrec_cli.models.{path.stem}_config"), (
                 f"{path} imports another paper: {module}"

@@ -8,25 +8,22 @@ from adrec_cli.config import require_at_least, require_one_of, require_positive,
 from adrec_cli.diffusion.noising import KINDS, PER, TIMESTEP_SAMPLING, Noising
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.errors import UsageError
-from adrec_cli.layers.repeats import REPEATS
-from adrec_cli.models.item_table import ItemTableConfig
+from adrec_cli.models.network_config import NetworkConfig, require_divisible
 
 DENOISERS = ("transformer", "mlp")
 BLOCKS = ("attention", "frequency")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ADRecConfig(ItemTableConfig):
+class ADRecConfig(NetworkConfig):
     """Options of the ADRec network; defaults follow the paper's code.
 
     Attributes:
-        hidden_size: D.
         cam_blocks, adm_blocks: Transformer blocks of the causal attention and the auto-regressive diffusion module.
         block: of CAM and ADM, "attention", or "frequency": mixed with a causal filter of slow and quick, as in BSARec.
         filter_share, filter_components: of "frequency", alpha and c of BSARec.
         denoiser: "transformer", or "mlp": the ADM is one feed-forward network over each token by itself.
         heads: of attention; divides hidden_size.
-        max_length: L, the newest items of a history that are used.
         dropout: of attention weights, feed-forward and residual branches.
         embedding_dropout: of item vectors.
         norm_first: their LayerNorm comes before this dropout, as in the official code's pretraining, not after it.
@@ -45,11 +42,8 @@ class ADRecConfig(ItemTableConfig):
         condition_dropout: share of the sequences that the ADM is trained on without the CAM's output.
         guidance: w of classifier-free guidance at inference, x_start = (1 + w) f(condition) - w f(no condition);
             above 0 only with condition_dropout.
-        repeats: what is added to the scores of items of the history: "none", "learned" by how long ago and how often
-            they stand there, or "never", which puts them behind all others.
     """
 
-    hidden_size: int = 128
     cam_blocks: int = 2
     adm_blocks: int = 2
     block: str = "attention"
@@ -57,8 +51,6 @@ class ADRecConfig(ItemTableConfig):
     filter_components: int = 5
     denoiser: str = "transformer"
     heads: int = 4
-    max_length: int = 50
-    dropout: float = 0.1
     embedding_dropout: float = 0.3
     norm_first: bool = False
     item_dropout: float = 0.0
@@ -74,18 +66,15 @@ class ADRecConfig(ItemTableConfig):
     padding_key: bool = False
     condition_dropout: float = 0.0
     guidance: float = 0.0
-    repeats: str = "none"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(
-            self, 1, "hidden_size", "cam_blocks", "adm_blocks", "heads", "max_length", "diffusion_steps", table="model"
+            self, 1, "cam_blocks", "adm_blocks", "heads", "diffusion_steps", "filter_components", table="model"
         )
-        require_share(self, "dropout", "embedding_dropout", "item_dropout", "condition_dropout", table="model")
-        if self.hidden_size % self.heads or self.hidden_size % 2:
-            raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
+        require_share(self, "embedding_dropout", "item_dropout", "condition_dropout", table="model")
+        require_divisible(self.hidden_size, self.heads, even=True)
         require_positive(self, "initializer_range", "beta_a", "beta_b", table="model")
-        require_at_least(self, 1, "filter_components", table="model")
         if not 0 <= self.filter_share <= 1:
             raise UsageError(f"model.filter_share must be in [0, 1], got {self.filter_share}")
         if self.padding_key and self.block == "frequency":
@@ -96,7 +85,6 @@ class ADRecConfig(ItemTableConfig):
         require_one_of(self, "noise_per", PER, table="model")
         require_one_of(self, "timestep_sampling", TIMESTEP_SAMPLING, table="model")
         require_at_least(self, 0, "guidance", table="model")
-        require_one_of(self, "repeats", REPEATS, table="model")
         self.guidance_scale(None)
         if self.padding_key and self.condition_dropout:
             raise UsageError("model.padding_key does not go with model.condition_dropout", hint="choose one of the two")

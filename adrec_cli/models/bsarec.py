@@ -16,65 +16,48 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
+from adrec_cli.config import require_at_least
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask, packed_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import PositionEmbedding
 from adrec_cli.layers.frequency import FrequencyBlock
-from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import LAYER_NORM_EPS
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
-from adrec_cli.models.item_table import ItemTableConfig
+from adrec_cli.models.network_config import EncoderConfig
 from adrec_cli.models.stages import ALL_AT_ONCE, Stage, TrainingConfig
 from adrec_cli.schema import PAD
 
 
 @dataclass(frozen=True, kw_only=True)
-class BSARecConfig(ItemTableConfig):
+class BSARecConfig(EncoderConfig):
     """Options of the BSARec network; defaults are those of its code for Amazon Beauty.
 
     Attributes:
-        hidden_size: D.
         blocks: of filter, attention and feed-forward network.
-        heads: of attention; divides hidden_size.
-        max_length: L, the newest items of a history that are used.
         dropout: of attention weights and of every branch.
         embedding_dropout: of the sum of item and position vectors, after its LayerNorm.
-        item_dropout: of the item vectors themselves, drawn once a batch, for inputs, targets and negatives alike.
         filter_share: alpha, of the filter beside attention, in [0, 1].
         filter_components: c; the frequencies 0..c // 2 of L positions are slow.
         padding_filtered: rows are filled up with padding in front, whose vectors take part in the filter, as in its
             code: it tells how long a history is, and costs L tokens a sample.
         initializer_range: standard deviation of fresh weights.
-        repeats: what is added to the scores of items of the history: "none", "learned" by how long ago and how often
-            they stand there, or "never", which puts them behind all others.
     """
 
     hidden_size: int = 64
-    blocks: int = 2
     heads: int = 1
-    max_length: int = 50
     dropout: float = 0.5
     embedding_dropout: float = 0.5
-    item_dropout: float = 0.0
     filter_share: float = 0.7
     filter_components: int = 5
     padding_filtered: bool = False
-    initializer_range: float = 0.02
-    repeats: str = "none"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", "filter_components", table="model")
-        require_share(self, "dropout", "embedding_dropout", "item_dropout", table="model")
-        if self.hidden_size % self.heads:
-            raise UsageError(f"model.hidden_size {self.hidden_size} must be divisible by heads {self.heads}")
+        require_at_least(self, 1, "filter_components", table="model")
         if not 0 <= self.filter_share <= 1:
             raise UsageError(f"model.filter_share must be in [0, 1], got {self.filter_share}")
-        require_positive(self, "initializer_range", table="model")
-        require_one_of(self, "repeats", REPEATS, table="model")
 
 
 class BSARec(SequentialRecommender):

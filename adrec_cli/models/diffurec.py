@@ -16,61 +16,47 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
+from adrec_cli.config import require_at_least, require_positive, require_share
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.diffusion.samplers import noise_source, sampler_named
 from adrec_cli.diffusion.timesteps import uniform_timesteps
-from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import CausalSelfAttention, packed_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import TimestepEmbedding
-from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import LAYER_NORM_EPS
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
-from adrec_cli.models.item_table import ItemTableConfig
+from adrec_cli.models.network_config import AttentionConfig
 from adrec_cli.models.stages import Stage, TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiffuRecConfig(ItemTableConfig):
+class DiffuRecConfig(AttentionConfig):
     """Options of DiffuRec; defaults follow its paper and code.
 
     Attributes:
-        hidden_size: D.
         blocks: of the approximator.
-        heads: of attention; divides hidden_size.
-        max_length: L, the newest items of a history that are used.
         dropout: of attention weights, feed-forward and residual branches.
         embedding_dropout: of item vectors before their LayerNorm.
         initializer_range: standard deviation of fresh item vectors.
         diffusion_steps: T.
         noise_schedule: a name in `diffusion.schedules`.
         delta: mean and standard deviation of lambda, the weight of x_t and of the timestep at each position.
-        repeats: what is added to the scores of items of the history: "none", "learned" by how long ago and how often
-            they stand there, or "never", which puts them behind all others.
     """
 
-    hidden_size: int = 128
+    even: ClassVar[bool] = True
     blocks: int = 4
-    heads: int = 4
-    max_length: int = 50
-    dropout: float = 0.1
     embedding_dropout: float = 0.3
     initializer_range: float = 0.02
     diffusion_steps: int = 32
     noise_schedule: str = "trunc_lin"
     delta: float = 1e-3
-    repeats: str = "none"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", "diffusion_steps", table="model")
-        require_share(self, "dropout", "embedding_dropout", table="model")
-        if self.hidden_size % self.heads or self.hidden_size % 2:
-            raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
+        require_at_least(self, 1, "diffusion_steps", table="model")
+        require_share(self, "embedding_dropout", table="model")
         require_positive(self, "initializer_range", "delta", table="model")
-        require_one_of(self, "repeats", REPEATS, table="model")
         GaussianDiffusion.named(self.noise_schedule, self.diffusion_steps)
 
 

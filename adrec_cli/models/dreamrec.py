@@ -22,28 +22,24 @@ from adrec_cli.config import require_at_least, require_one_of, require_positive,
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.diffusion.samplers import Denoiser, guided, noise_source, sampler_named
 from adrec_cli.diffusion.timesteps import uniform_timesteps
-from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import packed_causal_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import PositionEmbedding, TimestepEmbedding
-from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.transformer import CausalTransformer
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
-from adrec_cli.models.item_table import ItemTableConfig
+from adrec_cli.models.network_config import AttentionConfig
 from adrec_cli.models.stages import Stage, TrainingConfig
 
 DENOISERS = ("linear", "mlp")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DreamRecConfig(ItemTableConfig):
+class DreamRecConfig(AttentionConfig):
     """Options of DreamRec; defaults follow its code, but for target_gradient.
 
     Attributes:
-        hidden_size: D.
         blocks, heads: of the Transformer that encodes the history.
-        max_length: L, the newest items of a history that are used.
         dropout: of the encoder and its input.
         initializer_range: standard deviation of fresh item vectors; 1, as they are what noise is added to.
         diffusion_steps: T.
@@ -53,15 +49,12 @@ class DreamRecConfig(ItemTableConfig):
         guidance: w of classifier-free guidance: x_start = (1 + w) f(condition) - w f(no condition).
         target_gradient: the loss moves the target's vector too, as in the code; it falls to nothing then, as all
             vectors draw together. Without, vectors are learned as inputs only and stay apart.
-        repeats: what is added to the scores of items of the history: "none", "learned" by how long ago and how often
-            they stand there, or "never", which puts them behind all others.
     """
 
+    even: ClassVar[bool] = True
     hidden_size: int = 64
     blocks: int = 1
     heads: int = 1
-    max_length: int = 50
-    dropout: float = 0.1
     initializer_range: float = 1.0
     diffusion_steps: int = 200
     noise_schedule: str = "exponential"
@@ -69,18 +62,14 @@ class DreamRecConfig(ItemTableConfig):
     condition_dropout: float = 0.1
     guidance: float = 2.0
     target_gradient: bool = False
-    repeats: str = "none"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", "diffusion_steps", table="model")
-        require_share(self, "dropout", "condition_dropout", table="model")
-        if self.hidden_size % self.heads or self.hidden_size % 2:
-            raise UsageError(f"model.hidden_size {self.hidden_size} must be even and divisible by heads {self.heads}")
+        require_at_least(self, 1, "diffusion_steps", table="model")
+        require_share(self, "condition_dropout", table="model")
         require_positive(self, "initializer_range", table="model")
         require_at_least(self, 0, "guidance", table="model")
         require_one_of(self, "denoiser", DENOISERS, table="model")
-        require_one_of(self, "repeats", REPEATS, table="model")
         GaussianDiffusion.named(self.noise_schedule, self.diffusion_steps)
 
 

@@ -14,52 +14,38 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from adrec_cli.config import require_at_least, require_one_of, require_share
-from adrec_cli.errors import UsageError
+from adrec_cli.config import require_at_least, require_share
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import PositionEmbedding
 from adrec_cli.layers.ligr import LiGRBlock
-from adrec_cli.layers.repeats import REPEATS
-from adrec_cli.models.item_table import ItemTableConfig
+from adrec_cli.models.network_config import AttentionConfig
 from adrec_cli.models.next_item import NextItemRecommender
 from adrec_cli.models.stages import ALL_AT_ONCE, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
-class ESASRecConfig(ItemTableConfig):
+class ESASRecConfig(AttentionConfig):
     """Options of the eSASRec network; defaults are the benchmark's for Amazon Beauty.
 
     Attributes:
-        hidden_size: D.
         blocks: LiGR blocks.
-        heads: of attention; divides hidden_size.
         feed_forward_multiplier: width of the SwiGLU network in units of D.
-        max_length: L, the newest items of a history that are used.
         dropout: of the input, attention weights, feed-forward and gated branches.
         item_dropout: of the item vectors themselves, drawn once a batch, for inputs, targets and negatives alike, as
             RecTools drops entries of all its item vectors (`IdEmbeddingsItemNet`).
-        repeats: what is added to the scores of items of the history: "none", "learned" by how long ago and how often
-            they stand there, or "never", which puts them behind all others.
     """
 
     hidden_size: int = 256
     blocks: int = 1
     heads: int = 1
     feed_forward_multiplier: int = 4
-    max_length: int = 50
     dropout: float = 0.2
     item_dropout: float = 0.2
-    repeats: str = "none"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(
-            self, 1, "hidden_size", "blocks", "heads", "feed_forward_multiplier", "max_length", table="model"
-        )
-        require_share(self, "dropout", "item_dropout", table="model")
-        require_one_of(self, "repeats", REPEATS, table="model")
-        if self.hidden_size % self.heads:
-            raise UsageError(f"model.hidden_size {self.hidden_size} must be divisible by heads {self.heads}")
+        require_at_least(self, 1, "feed_forward_multiplier", table="model")
+        require_share(self, "item_dropout", table="model")
 
 
 class ESASRec(NextItemRecommender):
@@ -77,9 +63,7 @@ class ESASRec(NextItemRecommender):
 
     def __init__(self, config: ESASRecConfig, items: int) -> None:
         super().__init__(config, items)
-        self.max_length = config.max_length
         self.item_dropout = config.item_dropout
-        self.item_embedding = config.item_table(items, config.hidden_size)
         self.position_embedding = PositionEmbedding(config.max_length, config.hidden_size)
         self.blocks = nn.ModuleList(
             LiGRBlock(config.hidden_size, config.heads, config.feed_forward_multiplier, config.dropout)

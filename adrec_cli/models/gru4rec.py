@@ -17,46 +17,37 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
+from adrec_cli.config import require_at_least, require_positive, require_share
 from adrec_cli.layers.dropout import dropout
-from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
-from adrec_cli.models.item_table import ItemTableConfig
+from adrec_cli.models.network_config import NetworkConfig
 from adrec_cli.models.stages import ALL_AT_ONCE, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
-class GRU4RecConfig(ItemTableConfig):
+class GRU4RecConfig(NetworkConfig):
     """Options of the GRU4Rec network.
 
     Attributes:
-        hidden_size: D, of item vectors.
         gru_size: units of each GRU layer; a linear layer brings its output back to D.
         layers: of the GRU.
-        max_length: L, the newest items of a history that are used.
         dropout: of the output of each GRU layer.
         embedding_dropout: of the input.
         initializer_range: standard deviation of fresh item vectors.
-        repeats: what is added to the scores of items of the history: "none", "learned" by how long ago and how often
-            they stand there, or "never", which puts them behind all others.
     """
 
-    hidden_size: int = 128
     gru_size: int = 256
     layers: int = 1
-    max_length: int = 50
     dropout: float = 0.2
     embedding_dropout: float = 0.3
     initializer_range: float = 0.02
-    repeats: str = "none"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 1, "hidden_size", "gru_size", "layers", "max_length", table="model")
-        require_share(self, "dropout", "embedding_dropout", table="model")
+        require_at_least(self, 1, "gru_size", "layers", table="model")
+        require_share(self, "embedding_dropout", table="model")
         require_positive(self, "initializer_range", table="model")
-        require_one_of(self, "repeats", REPEATS, table="model")
 
 
 class GRU4Rec(SequentialRecommender):

@@ -14,52 +14,24 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
-from adrec_cli.errors import UsageError
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import PositionEmbedding
-from adrec_cli.layers.repeats import REPEATS
 from adrec_cli.layers.stu import SequentialTransductionUnit
-from adrec_cli.models.item_table import ItemTableConfig
+from adrec_cli.models.network_config import EncoderConfig
 from adrec_cli.models.next_item import NextItemRecommender
 from adrec_cli.models.stages import ALL_AT_ONCE, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
-class HSTUConfig(ItemTableConfig):
+class HSTUConfig(EncoderConfig):
     """Options of the HSTU network.
 
     Attributes:
-        hidden_size: D.
-        blocks: of the stack.
-        heads: of attention; divides hidden_size.
-        max_length: L, the newest items of a history that are used.
         dropout: of what each unit adds.
-        embedding_dropout: of the sum of item and position vectors.
-        item_dropout: of the item vectors themselves, drawn once a batch, for inputs, targets and negatives alike.
-        initializer_range: standard deviation of fresh item and position vectors.
-        repeats: what is added to the scores of items of the history: "none", "learned" by how long ago and how often
-            they stand there, or "never", which puts them behind all others.
     """
 
-    hidden_size: int = 128
-    blocks: int = 2
-    heads: int = 4
-    max_length: int = 50
     dropout: float = 0.2
     embedding_dropout: float = 0.2
-    item_dropout: float = 0.0
-    initializer_range: float = 0.02
-    repeats: str = "none"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least(self, 1, "hidden_size", "blocks", "heads", "max_length", table="model")
-        require_share(self, "dropout", "embedding_dropout", "item_dropout", table="model")
-        if self.hidden_size % self.heads:
-            raise UsageError(f"model.hidden_size {self.hidden_size} must be divisible by heads {self.heads}")
-        require_positive(self, "initializer_range", table="model")
-        require_one_of(self, "repeats", REPEATS, table="model")
 
 
 class HSTU(NextItemRecommender):
@@ -75,9 +47,7 @@ class HSTU(NextItemRecommender):
 
     def __init__(self, config: HSTUConfig, items: int) -> None:
         super().__init__(config, items)
-        self.max_length = config.max_length
         self.item_dropout = config.item_dropout
-        self.item_embedding = config.item_table(items, config.hidden_size)
         self.position_embedding = PositionEmbedding(config.max_length, config.hidden_size)
         self.blocks = nn.ModuleList(
             SequentialTransductionUnit(config.hidden_size, config.heads, config.max_length, config.dropout)

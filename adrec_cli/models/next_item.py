@@ -9,9 +9,9 @@ from typing import ClassVar
 import torch
 
 from adrec_cli.layers.attention import packed_causal_mask
-from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.network_config import NetworkConfig
 
 
 class NextItemRecommender(SequentialRecommender):
@@ -24,7 +24,12 @@ class NextItemRecommender(SequentialRecommender):
     outputs: ClassVar[tuple[str, ...]] = ("next_item",)
     exported_outputs: ClassVar[tuple[str, ...]] = ("next_item",)
     recordable: ClassVar[bool] = True
-    item_embedding: ItemEmbedding
+    config: NetworkConfig
+
+    def __init__(self, config: NetworkConfig, items: int) -> None:
+        super().__init__(config, items)
+        self.max_length = config.max_length
+        self.item_embedding = config.item_table(items, config.hidden_size)
 
     @abstractmethod
     def hidden_RLD(
