@@ -34,3 +34,7 @@ def export(
         return
     session.terminal.line(f"{done.path} scores as {done.model} does, to {done.difference:.1e}")
     session.terminal.line(f"{done.items_path} has the item of each score")
+    if done.data_path is not None:
+        session.terminal.line(
+            f"{done.data_path} has the weights, which are too large for one file; keep it beside the graph"
+        )

@@ -86,6 +86,8 @@ def _show_figures(terminal: Terminal, found: Inspection) -> None:
         spectra = [sparkline(one.singular_values, _SPECTRUM_BARS, lowest=0) for one in measured]
         rows.append(["spectrum", *spectra])
     names = sorted({model.dataset for model in found.models})
+    if found.about_sample:
+        terminal.note(found.about_sample)
     terminal.table(columns, rows, title=f"Item vectors of {', '.join(names)}", right=columns[1:])
 
 

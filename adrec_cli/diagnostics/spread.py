@@ -7,6 +7,8 @@ import torch
 STANDARDISING_EPSILON = 1e-9
 MAX_PAIRED_ITEMS = 10_000
 """Distances are between all pairs of at most so many items, evenly spaced."""
+MAX_MEASURED_ITEMS = 65_536
+"""Figures are of all items, or of so many, evenly spaced."""
 _ROWS_AT_ONCE = 1024
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 import torch
 
 from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.diagnostics.spread import MAX_MEASURED_ITEMS, evenly_spaced
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.current import current_checkpoint, open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
@@ -27,26 +28,34 @@ class Embedding:
     Attributes:
         checkpoint: it lies in.
         items: one row an item, in the order of the vectors.
-        vectors_ND: without padding.
+        vectors_VD: in the order of the items; row 0 is padding.
     """
 
     checkpoint: Checkpoint
     items: pl.DataFrame
-    vectors_ND: torch.Tensor
+    vectors_VD: torch.Tensor
+
+    @property
+    def vectors_ND(self) -> torch.Tensor:
+        """The vectors without padding."""
+        return self.vectors_VD[1:]
+
+    def sample_ND(self) -> torch.Tensor:
+        """Return the vectors that are measured: all, or as many as tell the same, evenly spaced."""
+        return evenly_spaced(self.vectors_ND, MAX_MEASURED_ITEMS)
 
 
-def open_embeddings(names: Sequence[str], *, workspace: Path, dataset_name: str | None) -> list[Embedding]:
-    """Open the item vectors of models, checked; arguments and errors as `inspect`."""
+def open_embeddings(names: Sequence[str], *, workspace: Path, dataset_name: str | None) -> Iterator[Embedding]:
+    """Yield the item vectors of models, checked, one table after the other; arguments and errors as `inspect`."""
     space = Workspace(workspace)
     datasets: dict[Path, Dataset] = {}
-    embeddings = []
     for path, folder in _located(space, names, dataset_name):
         if folder not in datasets:
             datasets[folder] = open_dataset(folder)
         checkpoint, items = open_with_items(path, datasets[folder])
         vectors_VD = restore_model(checkpoint, torch.device("cpu")).item_vectors_VD().detach()
-        embeddings.append(Embedding(checkpoint=checkpoint, items=items, vectors_ND=vectors_VD[1:]))
-    return embeddings
+        told = replace(checkpoint, tensors={})
+        yield Embedding(checkpoint=told, items=items, vectors_VD=vectors_VD)
 
 
 def isotropic_noise(vectors_ND: torch.Tensor, seed: int) -> torch.Tensor:
@@ -80,15 +89,15 @@ def _located(space: Workspace, names: Sequence[str], dataset_name: str | None) -
     return located
 
 
-def _told_apart(embeddings: list[Embedding]) -> list[str]:
+def told_apart(checkpoints: Sequence[Checkpoint]) -> list[str]:
     """Return the shortest of model, model and stage, or path that no two share."""
     kinds = [
-        [one.checkpoint.metadata.model for one in embeddings],
-        [f"{one.checkpoint.metadata.model} {one.checkpoint.metadata.stage}" for one in embeddings],
-        [str(one.checkpoint.path) for one in embeddings],
+        [one.metadata.model for one in checkpoints],
+        [f"{one.metadata.model} {one.metadata.stage}" for one in checkpoints],
+        [str(one.path) for one in checkpoints],
     ]
     taken = [Counter(kind) for kind in kinds[:2]]
     return [
         next((kind[row] for kind, count in zip(kinds, taken, strict=False) if count[kind[row]] == 1), kinds[2][row])
-        for row in range(len(embeddings))
+        for row in range(len(checkpoints))
     ]

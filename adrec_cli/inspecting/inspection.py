@@ -15,7 +15,8 @@ from adrec_cli.diagnostics.clusters import silhouette
 from adrec_cli.diagnostics.embedding import EmbeddingDiagnostics, diagnose
 from adrec_cli.diagnostics.neighbours import nearest_neighbours
 from adrec_cli.errors import InputError, UsageError
-from adrec_cli.inspecting.embeddings import Embedding, _told_apart, isotropic_noise, open_embeddings
+from adrec_cli.inspecting.embeddings import Embedding, isotropic_noise, open_embeddings, told_apart
+from adrec_cli.loading.opening import Checkpoint
 from adrec_cli.runtime import set_threads
 from adrec_cli.schema import ITEM_ID, TITLE
 from adrec_cli.training.diagnostics import embedding_health
@@ -71,6 +72,7 @@ class InspectedModel:
 
     Attributes:
         name: the model, with as much of its stage and path as tells it from the others.
+        items: it has vectors of; `diagnostics.items` of them are measured.
         warning: what deserves a look; "" if nothing does.
     """
 
@@ -81,6 +83,7 @@ class InspectedModel:
     dataset: str
     checkpoint: str
     checkpoint_sha256: str
+    items: int
     diagnostics: EmbeddingDiagnostics
     warning: str
     neighbourhoods: list[Neighbourhood]
@@ -98,6 +101,12 @@ class Inspection:
     models: list[InspectedModel]
     noise: EmbeddingDiagnostics
     without_silhouette: bool
+
+    @property
+    def about_sample(self) -> str:
+        """Which items the figures are of; "" where they are of all."""
+        sampled = [model for model in self.models if model.diagnostics.items < model.items]
+        return f"figures of {sampled[0].diagnostics.items:,} items, evenly spaced" if sampled else ""
 
 
 def inspect_embeddings(
@@ -120,14 +129,23 @@ def inspect_embeddings(
         InputError: an unknown item, or too few of them.
     """
     set_threads(options.threads)
-    embeddings = open_embeddings(names, workspace=workspace, dataset_name=dataset_name)
-    noise_ND = isotropic_noise(embeddings[0].vectors_ND, options.seed)
-    measured = [_measured(vectors, options) for vectors in [*(one.vectors_ND for one in embeddings), noise_ND]]
-    models = [
-        _inspected(name, embedding, diagnostics, options)
-        for name, embedding, diagnostics in zip(_told_apart(embeddings), embeddings, measured[:-1], strict=True)
-    ]
-    return Inspection(models=models, noise=measured[-1], without_silhouette=not _has_scikit_learn())
+    models: list[InspectedModel] = []
+    checkpoints: list[Checkpoint] = []
+    noise_ND: torch.Tensor | None = None
+    # One after the other, so that one table of items at a time is in memory.
+    for embedding in open_embeddings(names, workspace=workspace, dataset_name=dataset_name):
+        sample_ND = embedding.sample_ND()
+        noise_ND = isotropic_noise(sample_ND, options.seed) if noise_ND is None else noise_ND
+        models.append(_inspected(embedding, _measured(sample_ND, options), options))
+        checkpoints.append(embedding.checkpoint)
+    assert noise_ND is not None, "without any model it raises"
+    return Inspection(
+        models=[
+            dataclasses.replace(model, name=name) for model, name in zip(models, told_apart(checkpoints), strict=True)
+        ],
+        noise=_measured(noise_ND, options),
+        without_silhouette=not _has_scikit_learn(),
+    )
 
 
 def _measured(vectors_ND: torch.Tensor, options: InspectOptions) -> EmbeddingDiagnostics:
@@ -146,26 +164,27 @@ def _has_scikit_learn() -> bool:
     return True
 
 
-def _inspected(
-    name: str, embedding: Embedding, diagnostics: EmbeddingDiagnostics, options: InspectOptions
-) -> InspectedModel:
+def _inspected(embedding: Embedding, diagnostics: EmbeddingDiagnostics, options: InspectOptions) -> InspectedModel:
+    """Return what is found of a model, which is named when all are known."""
     metadata = embedding.checkpoint.metadata
-    padded_VD = torch.nn.functional.pad(embedding.vectors_ND, (0, 0, 1, 0))
     return InspectedModel(
-        name=name,
+        name="",
         model=metadata.model,
         stage=metadata.stage,
         epoch=metadata.epoch,
         dataset=metadata.dataset,
         checkpoint=str(embedding.checkpoint.path),
         checkpoint_sha256=embedding.checkpoint.sha256,
+        items=embedding.items.height,
         diagnostics=diagnostics,
-        warning=embedding_health(padded_VD).warning,
+        warning=embedding_health(embedding.vectors_VD).warning,
         neighbourhoods=_neighbourhoods(embedding, options),
     )
 
 
 def _neighbourhoods(embedding: Embedding, options: InspectOptions) -> list[Neighbourhood]:
+    if not options.item_ids:
+        return []
     found = item_indices(IdIndex(embedding.items[ITEM_ID]), options.item_ids)
     unknown = [item_id for item_id, index in zip(options.item_ids, found, strict=True) if index is None]
     if unknown:

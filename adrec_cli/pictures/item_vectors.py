@@ -9,10 +9,10 @@ import torch
 
 from adrec_cli.diagnostics.embedding import MIN_ITEMS
 from adrec_cli.diagnostics.spectrum import effective_rank, singular_values
-from adrec_cli.diagnostics.spread import evenly_spaced_rows, mean_cosine
+from adrec_cli.diagnostics.spread import MAX_MEASURED_ITEMS, evenly_spaced, evenly_spaced_rows, mean_cosine
 from adrec_cli.errors import ArtifactError
 from adrec_cli.inspecting.embeddings import isotropic_noise
-from adrec_cli.loading.opening import Dataset, open_checkpoint, restore_model
+from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, restore_model
 from adrec_cli.loading.trained import finished_checkpoint
 from adrec_cli.models.registry import find_model, trained_names
 from adrec_cli.pictures.picture import Picture, PictureOptions, display_name, model_colours
@@ -27,10 +27,16 @@ _LARGEST_CATEGORY = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class _Vectors:
-    """Item vectors of a model's last stage, in double precision."""
+    """Item vectors of a model's last stage, in double precision.
+
+    Attributes:
+        vectors_ND: that are measured; all, or evenly spaced ones.
+        drawn_ND: that are drawn.
+    """
 
     name: str
     vectors_ND: torch.Tensor
+    drawn_ND: torch.Tensor
 
 
 def maps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
@@ -40,12 +46,12 @@ def maps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
         ArtifactError: no model that is mapped is trained, or one is damaged.
         UsageError: scikit-learn or matplotlib is not installed.
     """
-    found = _trained(dataset, _mapped())
     rows_N = evenly_spaced_rows(dataset.items.height, options.items)
+    found = _trained(dataset, _mapped(), rows_N)
     if len(rows_N) < _FEWEST_ITEMS:
         raise ArtifactError(f"{len(rows_N)} items are too few for a map", hint=f"{_FEWEST_ITEMS} are needed")
     plane = [
-        EmbeddingMap(name=_described(each), points_N2=project(each.vectors_ND[rows_N].numpy(), seed=options.seed))
+        EmbeddingMap(name=_described(each), points_N2=project(each.drawn_ND.numpy(), seed=options.seed))
         for each in found
     ]
     items = dataset.items[rows_N.numpy()]
@@ -71,7 +77,7 @@ def spectrum(dataset: Dataset, options: PictureOptions) -> list[Picture]:
         ArtifactError: no model is trained, or one is damaged.
         UsageError: matplotlib is not installed.
     """
-    found = _trained(dataset, tuple(trained_names()))
+    found = _trained(dataset, tuple(trained_names()), torch.arange(0))
     if dataset.items.height < MIN_ITEMS:
         raise ArtifactError(f"{dataset.items.height} items are too few for a spectrum", hint=f"{MIN_ITEMS} are needed")
     noise_ND = isotropic_noise(found[0].vectors_ND, options.seed).double()
@@ -79,33 +85,45 @@ def spectrum(dataset: Dataset, options: PictureOptions) -> list[Picture]:
         Spectrum(
             name=each.name,
             singular_values=singular_values(each.vectors_ND).tolist(),
-            items=dataset.items.height,
+            items=len(each.vectors_ND),
             effective_rank=effective_rank(each.vectors_ND),
         )
-        for each in [*found, _Vectors(name=NOISE, vectors_ND=noise_ND)]
+        for each in [*found, _Vectors(name=NOISE, vectors_ND=noise_ND, drawn_ND=noise_ND)]
     ]
     title = f"Directions that item vectors use on {dataset.manifest.dataset}"
-    about = f"{dataset.manifest.dataset}, {dataset.items.height:,} items; each dimension scaled to variance 1"
+    measured, total = len(noise_ND), dataset.items.height
+    of = f"{total:,} items" if measured == total else f"{measured:,} of {total:,} items, evenly spaced"
+    about = f"{dataset.manifest.dataset}, {of}; each dimension scaled to variance 1"
     colours = model_colours(trained_names())
     figure = draw_spectrum(spectra, title=title, about=about, colours=colours)
     return [Picture(name="spectrum", title=title, about=about, figure=figure)]
 
 
-def _trained(dataset: Dataset, models: tuple[str, ...]) -> list[_Vectors]:
-    """Return the item vectors of those models that are trained on this dataset, as their last stage left them."""
+def _trained(dataset: Dataset, models: tuple[str, ...], drawn_N: torch.Tensor) -> list[_Vectors]:
+    """Return the item vectors of those models that are trained on this dataset, as their last stage left them.
+
+    Args:
+        dataset: the models' own.
+        models: by name.
+        drawn_N: rows of the items that are drawn.
+    """
     paths = {model: path for model in models if (path := finished_checkpoint(dataset.folder / model)) is not None}
     if not paths:
         name = dataset.manifest.dataset
         raise ArtifactError(
             f"{name} has none of these models trained: {', '.join(models)}", hint=f"train one: {command('run', name)}"
         )
-    vectors = {
-        model: restore_model(open_checkpoint(path, dataset), torch.device("cpu")).item_vectors_VD().detach()
-        for model, path in paths.items()
-    }
-    return [
-        _Vectors(name=display_name(model), vectors_ND=vectors_VD[1:].double()) for model, vectors_VD in vectors.items()
-    ]
+    return [_vectors(model, open_checkpoint(path, dataset), drawn_N) for model, path in paths.items()]
+
+
+def _vectors(model: str, checkpoint: Checkpoint, drawn_N: torch.Tensor) -> _Vectors:
+    """Return what is measured and drawn of a table of items, which may be large and is not kept."""
+    vectors_ND = restore_model(checkpoint, torch.device("cpu")).item_vectors_VD().detach()[1:]
+    return _Vectors(
+        name=display_name(model),
+        vectors_ND=evenly_spaced(vectors_ND, MAX_MEASURED_ITEMS).double(),
+        drawn_ND=vectors_ND[drawn_N].double(),
+    )
 
 
 def _mapped() -> tuple[str, ...]:

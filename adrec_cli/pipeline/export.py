@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from adrec_cli.schema import ITEM_ID, PAD
 
 TOLERANCE = 1e-4
 SUFFIXES = {".onnx": "onnx", ".pt2": "torch"}
+_MOST_IN_ONE_FILE = 2**31 - 2**24
+"""Bytes of weights that an ONNX file holds, which cannot have 2 GB; larger ones lie in a file beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,7 @@ class Exported:
 
     Attributes:
         path: the graph; items_path: raw ids in the order of its scores, as JSON.
+        data_path: the weights of a graph that are too large to lie in it.
         difference: greatest, between its scores and ours.
     """
 
@@ -41,6 +45,7 @@ class Exported:
     checkpoint_sha256: str
     path: Path
     items_path: Path
+    data_path: Path | None
     difference: float
 
 
@@ -85,22 +90,27 @@ def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model
     if out.suffix not in SUFFIXES:
         raise UsageError(f"{out}: what to write cannot be told from its name", hint="end it in .onnx or .pt2")
     items_path = out.with_name(f"{out.stem}.items.json")
-    for path in (out, items_path):
-        require_free_output(path)
     recommender = open_recommender(workspace, dataset_name, model, device="cpu", threads=None)
     network, output = recommender.model, recommender.checkpoint.metadata.output
     if output not in network.exported_outputs:
         can = [f"{name} ({', '.join(outputs)})" for name in MODELS if (outputs := MODELS[name].exported_outputs)]
         raise UsageError(f"{network.name} ({output}) cannot be exported", hint=f"what can: {', '.join(can)}")
+    data_path = _data_path(out, network, recommender.checkpoint.sha256)
+    for path in (out, items_path, *([data_path] if data_path else [])):
+        require_free_output(path)
     program = _program(network)
-    with replacing(out) as temporary:
-        run = _write_onnx(program, temporary) if out.suffix == ".onnx" else _write_torch(program, temporary)
+    with replacing(out) as temporary, _kept_if_whole(data_path):
+        if out.suffix == ".onnx":
+            run = _write_onnx(program, temporary, data_path.name if data_path else None)
+        else:
+            run = _write_torch(program, temporary)
         difference = _difference(network, output, run)
         if not difference <= TOLERANCE:
             raise ArtifactError(f"the graph's scores differ from ours by {difference:.2g}", hint="report this")
     content = {
         "checkpoint_sha256": recommender.checkpoint.sha256,
         "sha256": file_sha256(out),
+        **({"data": data_path.name, "data_sha256": file_sha256(data_path)} if data_path else {}),
         "max_length": network.max_length,
         "item_ids": [None, *recommender.items[ITEM_ID].to_list()],
     }
@@ -111,8 +121,31 @@ def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model
         checkpoint_sha256=recommender.checkpoint.sha256,
         path=out,
         items_path=items_path,
+        data_path=data_path,
         difference=difference,
     )
+
+
+def _data_path(out: Path, network: SequentialRecommender, sha256: str) -> Path | None:
+    """Return where weights lie that are too large for their graph, named by the checkpoint; None for the others."""
+    size = sum(weight.nbytes for weight in network.state_dict().values())
+    large = out.suffix == ".onnx" and size > _MOST_IN_ONE_FILE
+    return out.with_name(f"{out.stem}.{sha256[:16]}.data") if large else None
+
+
+@contextlib.contextmanager
+def _kept_if_whole(data_path: Path | None) -> Iterator[None]:
+    """Remove weights whose graph was not written; those of an earlier graph stay, which may still be in use."""
+    if data_path is None:
+        yield
+        return
+    before = data_path.exists()
+    try:
+        yield
+    except BaseException:
+        if not before:
+            data_path.unlink(missing_ok=True)
+        raise
 
 
 Run = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -136,10 +169,10 @@ def _write_torch(program: Any, path: Path) -> Run:
     return run
 
 
-def _write_onnx(program: Any, path: Path) -> Run:
+def _write_onnx(program: Any, path: Path, data_name: str | None) -> Run:
     try:
         import onnxruntime
-        import onnxscript  # noqa: F401  # `torch.onnx` needs it
+        import onnxscript
     except ModuleNotFoundError as error:
         raise UsageError(
             "exporting to ONNX needs onnx, onnxruntime and onnxscript", hint="pip install 'adrec-cli[export]'"
@@ -150,7 +183,7 @@ def _write_onnx(program: Any, path: Path) -> Run:
         warnings.simplefilter("ignore")
         made = torch.onnx.export(program, dynamo=True, verbose=False)
     assert made is not None
-    made.save(str(path), external_data=False)
+    onnxscript.ir.save(made.model, str(path), external_data=data_name)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [entry.name for entry in session.get_inputs()]
 

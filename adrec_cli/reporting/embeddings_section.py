@@ -24,6 +24,8 @@ def embeddings_section(inspection: Inspection, pictures: Sequence[Html]) -> Html
     ]
     columns = ["figure", *names, "noise", "meaning"]
     about = "Noise has as many vectors, as wide and as varied as those of the first model, and no structure at all."
+    if inspection.about_sample:
+        about += f" Here are {inspection.about_sample}."
     return section(
         "embeddings",
         "Item vectors",

@@ -11,6 +11,7 @@ import torch
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.diagnostics.embedding import diagnose
+from adrec_cli.diagnostics.spread import evenly_spaced
 from adrec_cli.errors import ArtifactError, InputError
 from adrec_cli.inspecting import inspection
 from adrec_cli.inspecting.inspection import InspectOptions
@@ -69,3 +70,18 @@ def test_a_collapse_is_a_warning(adrec: Adrec, shop: Path, monkeypatch: pytest.M
     assert "mean cosine\t" in done.stdout
     assert "figure\tmeaning" in done.stdout
     assert "meaning" not in adrec("inspect", "finetune", "-w", shop, "--no-explain").stdout
+
+
+def test_of_very_many_items_some_are_measured_and_it_says_so(adrec: Adrec, shop: Path, monkeypatch) -> None:
+    tensors, _ = load_checkpoint(shop / "shop/adrec/finetune.safetensors")
+    vectors_ND = tensors["item_embedding.weight"][1:]
+    whole = adrec("inspect", "finetune", "--json", "-w", shop, "--dataset", "shop")
+    monkeypatch.setattr("adrec_cli.inspecting.embeddings.MAX_MEASURED_ITEMS", 6)
+    done = adrec("inspect", "finetune", "--json", "-w", shop, "--dataset", "shop")
+    (model,) = json.loads(done.stdout)["models"]
+    assert (model["items"], model["diagnostics"]["items"]) == (len(vectors_ND), 6)
+    expected = diagnose(evenly_spaced(vectors_ND, 6)).effective_rank
+    assert model["diagnostics"]["effective_rank"] == pytest.approx(expected)
+    assert json.loads(whole.stdout)["models"][0]["diagnostics"]["items"] == len(vectors_ND)
+    shown = adrec("inspect", "finetune", "-w", shop, "--dataset", "shop")
+    assert "figures of 6 items, evenly spaced" in shown.stdout + shown.stderr

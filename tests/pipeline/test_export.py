@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.config import merged
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.experiments.options import ExperimentOptions
@@ -104,3 +105,25 @@ def test_what_cannot_be_exported(workspace, tmp_path, monkeypatch):
     with pytest.raises(ArtifactError, match="differ from ours"):
         export(tmp_path / "m.pt2", workspace=workspace, model="adrec")
     assert not list(tmp_path.iterdir()), "nothing that is wrong is left"
+
+
+def test_weights_that_are_too_large_for_a_graph_lie_beside_it(workspace, tmp_path, monkeypatch):
+    for name in ("onnx", "onnxscript"):
+        pytest.importorskip(name, reason="the extra export is not installed")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
+    small = export(tmp_path / "small.onnx", workspace=workspace, model="sasrec")
+    monkeypatch.setattr(exporting, "_MOST_IN_ONE_FILE", 1000)
+    done = export(tmp_path / "m.onnx", workspace=workspace, model="sasrec")
+    described = json.loads(done.items_path.read_text())
+    assert done.data_path == tmp_path / f"m.{done.checkpoint_sha256[:16]}.data"
+    assert (described["data"], described["data_sha256"]) == (done.data_path.name, file_sha256(done.data_path))
+    assert done.path.stat().st_size < small.path.stat().st_size
+    inputs = {"items_bl": np.ones((2, described["max_length"]), dtype=np.int64), "lengths_b": np.array([1, 5])}
+    both = [onnxruntime.InferenceSession(str(one.path)).run(None, inputs)[0] for one in (small, done)]
+    assert np.array_equal(*both)
+    names = {"m.items.json", "m.onnx", done.data_path.name}
+    assert {path.name for path in tmp_path.glob("m.*")} == names
+    monkeypatch.setattr(exporting, "TOLERANCE", -1.0)
+    with pytest.raises(ArtifactError, match="differ"):
+        export(tmp_path / "bad.onnx", workspace=workspace, model="sasrec")
+    assert not list(tmp_path.glob("bad*")), "nothing is left of what failed"
