@@ -122,6 +122,10 @@ def _resolve_moments(interactions: Interactions, settings: Settings) -> dict[str
 
 
 def _nothing_left(read: int, removed: list[FilterApplied], settings: Settings) -> InputError:
+    if not read:
+        return InputError(
+            "the source holds no interaction: all its lists are empty", hint=f"look at it with {option('dry_run')}"
+        )
     parts = ", ".join(f"{applied.name} removed {applied.interactions:,}" for applied in removed)
     keys = ("min_rating", "min_user_interactions", "min_item_interactions")
     filters = ", ".join(option(key, value) for key in keys if (value := getattr(settings, key)))

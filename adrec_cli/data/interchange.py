@@ -12,6 +12,8 @@ import polars as pl
 
 from adrec_cli.artifacts.atomic import replacing, write_bytes
 from adrec_cli.artifacts.outputs import require_free_output
+from adrec_cli.data.reading.list_cells import find_cells
+from adrec_cli.data.reading.recognition import SAMPLE_ROWS
 from adrec_cli.errors import InputError
 from adrec_cli.schema import (
     CATEGORY,
@@ -161,6 +163,7 @@ def _write_parts(data: Exchanged, events: pl.DataFrame, out: Path, name: str, *,
                 f"{data.name} has no event in {part}, and a file without rows would not be read again",
                 hint=f"split it so that there are some: {command('preprocess', data.name, split='leave-one-out')}",
             )
+        _refuse_lists(data, part, rows)
     return [
         _write_table(rows, out / name.format(part=part), separator=separator)
         for part, rows in zip(PARTS, parts, strict=True)
@@ -212,6 +215,16 @@ def _refuse_breaks(data: Exchanged) -> None:
                 f"{data.name}: the id {broken[0]!r} has a tab or a line break, which these forms cannot hold",
                 hint=f"{option('to', 's3rec')} writes numbers in place of ids",
             )
+
+
+def _refuse_lists(data: Exchanged, part: str, rows: pl.DataFrame) -> None:
+    """Refuse a part whose items, its second column, would be read as lists: the rows that tell have brackets."""
+    first = rows.to_series(1).head(SAMPLE_ROWS).to_list()
+    if find_cells(first, is_list_name=False, is_asked=False) != "value":
+        raise InputError(
+            f"{data.name}: the items of {part}, {first[0]!r} for one, look like lists, and would be read as such",
+            hint=f"{option('to', 's3rec')} writes numbers in place of ids",
+        )
 
 
 def _require_leave_one_out(data: Exchanged) -> None:

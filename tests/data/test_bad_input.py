@@ -240,3 +240,12 @@ def test_whole_and_fractional_times_may_be_mixed_late_in_a_file(tmp_path: Path) 
     assert read_sequences(folder)["u"][-1] == "last"
     times = pl.read_parquet(folder / "sequences.parquet")["timestamps"][0].to_list()
     assert times[-1] == (START + 99_999) * 10**6 + 500_000
+
+
+@pytest.mark.parametrize("duplicates", ["drop", "keep"])
+def test_a_source_of_empty_lists(tmp_path, duplicates):
+    path = tmp_path / "shop.csv"
+    path.write_text("user_id,item_id,timestamp\nu,[],1500000000\nv,[],1500000060\n")
+    with pytest.raises(InputError, match="all its lists are empty"):
+        preprocess(str(path), workspace=tmp_path / "ws", options=PreprocessOptions(duplicates=duplicates))
+    assert not (tmp_path / "ws" / "shop").exists()

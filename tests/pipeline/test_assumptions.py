@@ -71,3 +71,10 @@ def test_run_says_it_before_it_trains(tmp_path: Path) -> None:
     (read,) = [event for event in events if isinstance(event, SourceRead)]
     assert list(read.notes) == done.notes
     assert done.notes[0].startswith("read as commas between columns, a header; user = user_id")
+
+
+def test_a_manifest_spells_options_as_one_types_them(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "log.csv", [(f" {user} ", item, time) for user, item, time in LOG], "user,item,date")
+    made = run(source, tmp_path / "ws")
+    assert "--keep-blanks" in " ".join(made.manifest.reading["assumed"])
+    assert "‹" not in (made.folder / "manifest.json").read_text(encoding="utf-8")

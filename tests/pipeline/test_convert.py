@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 import tempfile
 from pathlib import Path
@@ -23,11 +24,12 @@ from tests.data.table_files import read_bounds, read_sequences
 from tests.robustness.processes import typed_here
 
 START = 1_500_000_000_000_000
+LIST = re.compile(r"\[.*\]|\(.*\)")
 NO_IDS = {"nan", "null", "none", "<na>", "nat", "\\n", "inf", "-inf"}
 # Each example preprocesses twice, so a failing one is not made smaller.
 quickly = settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate])
 ids = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=6).filter(
-    lambda text: text.lower() not in NO_IDS
+    lambda text: text.lower() not in NO_IDS and not LIST.fullmatch(text)
 )
 moments = st.integers(0, 5).map(lambda n: START + n * 60_000_000) | st.integers(0, 10**12).map(lambda n: START + n)
 histories = st.lists(st.lists(st.tuples(ids, moments), min_size=3, max_size=6), min_size=1, max_size=4)
@@ -153,6 +155,24 @@ def test_what_a_form_cannot_hold_is_refused(tmp_path: Path, form: str) -> None:
     said = "not split by leaving one out" if form == "s3rec" else "no event in valid"
     with pytest.raises(InputError, match=said):
         convert("shop", to=form, out=tmp_path / "out", workspace=tmp_path / "ws")
+
+
+@pytest.mark.parametrize("form", ["csv", "rectools", "recbole"])
+def test_items_that_look_like_lists(tmp_path: Path, form: str) -> None:
+    """A file of such items alone would be read as lists; among others they are items."""
+    events = [(name, START + n * 60_000_000) for n, name in enumerate(["(1)", "b", "c"])]
+    path = str(source(tmp_path, ["u"], [events]))
+    preprocess(path, workspace=tmp_path / "alone", options=PreprocessOptions(name="shop"))
+    with pytest.raises(InputError, match=r"'\(1\)' for one, look like lists"):
+        convert("shop", to=form, out=tmp_path / "out", workspace=tmp_path / "alone")
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+    moved = [("d", START), *events]
+    lists = [moved, [("e", START), *moved]]
+    folder = preprocess(
+        str(source(tmp_path, ["u", "v"], lists)), workspace=tmp_path / "ws", options=PreprocessOptions(name="shop")
+    ).folder
+    again = convert_and_read_back(tmp_path / "ws", "shop", form, tmp_path / "out")
+    assert read_sequences(again) == read_sequences(folder)
 
 
 def test_ids_with_line_breaks(tmp_path: Path) -> None:
