@@ -36,7 +36,7 @@ class Wanted(TypedDict, total=False):
     """What `recommend` takes by name; what is left out is as in `RecommendOptions`.
 
     Attributes:
-        k: at most so many.
+        k: largest number of items.
         include_seen: items of the history may come back.
         choice: which items may come back at all.
         sampling: of a diffusion model.

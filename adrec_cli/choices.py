@@ -12,7 +12,7 @@ _CHOICE: Final = "choice"
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What a user is told of an option.
+    """What a user sees of an option.
 
     Attributes:
         typed: the type of what is typed; a list where it may be given several times.

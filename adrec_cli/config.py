@@ -57,7 +57,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"configuration {path} does not exist", hint=f"check {option('config')}") from error
     except (ValueError, RecursionError) as error:
         # Not TOML, not UTF-8, nested without end, or a number of more digits than Python reads.
-        raise UsageError(f"{path} is not valid TOML: {error}", hint="mend that line") from error
+        raise UsageError(f"{path} is not valid TOML: {error}", hint="fix that line") from error
     except OSError as error:
         raise StorageError(f"could not read {path}: {error.strerror}", hint=f"check {option('config')}") from error
 

@@ -113,7 +113,7 @@ def look_up(table: Mapping[str, T], name: str, what: str) -> T:
         what: the set holds, in the singular, for the message.
 
     Raises:
-        UsageError: it has nothing of that name.
+        UsageError: it has no entry of that name.
     """
     if name not in table:
         raise UsageError(f"unknown {what} {name!r}", hint=f"one of: {', '.join(table)}")

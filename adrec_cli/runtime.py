@@ -25,7 +25,7 @@ MOST_THREADS: Final = 1_024
 def resolve_device(name: str) -> torch.device:
     """Return the device called `name`; "auto" takes CUDA where there is one.
 
-    On CUDA, PyTorch is from then on told to compute everything in the same way each time.
+    On CUDA, PyTorch then uses deterministic algorithms.
 
     Raises:
         UsageError: the name is unknown or the device is not there.

@@ -1,4 +1,4 @@
-"""Names and versions that several parts must agree on; imports nothing of ours."""
+"""Names and versions that several parts must agree on; imports no module of adrec."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ WINGS = {
     "reporting": {"loading", "experiments", "inspecting", "comparing", "sweeping", "pictures"},
 }
 MAY_IMPORT = {
-    # The command line calls the pipeline only; it knows the types of what it is told and what it shows.
+    # The command line calls the pipeline only; it knows the types of what it is called with and what it shows.
     "cli": {"cli", "pipeline", *WINGS, "training", "data", "models", "artifacts", "diagnostics", *FOUNDATION},
     "pipeline": {"pipeline", *WINGS, *MECHANICS, *FOUNDATION},
     **{wing: {wing, *below, *MECHANICS, *FOUNDATION} for wing, below in WINGS.items()},

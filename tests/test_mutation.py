@@ -1,4 +1,4 @@
-"""What `python -m tests.mutation` is told is there, and what it draws is the same every time and can matter."""
+"""What `python -m tests.mutation` is given is there, and what it draws is the same every time and can matter."""
 
 from __future__ import annotations
 

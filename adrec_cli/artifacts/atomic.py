@@ -145,7 +145,7 @@ def _sync(path: Path, mode: int | None = None) -> None:
 
 
 def _require_replaceable(path: Path) -> None:
-    """Refuse to put a file in the place of a device or a pipe, which a rename would do.
+    """Refuse to put a file in place of a device or a pipe, which a rename would do.
 
     Raises:
         StorageError: something that is neither file nor folder is there.

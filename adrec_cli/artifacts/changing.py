@@ -21,12 +21,12 @@ from adrec_cli.errors import ArtifactError
 def change_dataset(folder: Path, manifest: Manifest, *, keep: int | None = None) -> Manifest:
     """Make the files at `next_path` and their manifest the next generation of a data set, and keep the former one.
 
-    What it was told about files and people that left stays. The caller holds the folder's lock.
+    What was recorded about files and forgotten users stays. The caller holds the folder's lock.
 
     Args:
         folder: of the data set.
         manifest: of what it becomes; its number, its former one and `keep_data` are set here.
-        keep: former generations that stay; None goes on with as many as before.
+        keep: former generations that stay; None keeps as many as before.
 
     Returns:
         the manifest as it was written.

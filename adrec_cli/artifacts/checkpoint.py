@@ -22,7 +22,7 @@ _MOST_TEXT = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointMetadata:
-    """What a checkpoint says of itself.
+    """What a checkpoint records.
 
     Attributes:
         model, stage: registered names.
@@ -85,7 +85,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], metadata: C
 
 
 def read_metadata(path: Path) -> CheckpointMetadata:
-    """Read and check what a checkpoint says of itself, without its tensors.
+    """Read and check what a checkpoint records, without its tensors.
 
     Raises:
         ArtifactError: missing, damaged, or of another format version.
@@ -122,7 +122,7 @@ def load_known_checkpoint(
 
 
 def verify_checkpoint(path: Path) -> CheckpointMetadata:
-    """Check all that `load_checkpoint` does and return what a checkpoint says of itself, with no tensor in memory.
+    """Check all that `load_checkpoint` does and return what a checkpoint records, with no tensor in memory.
 
     Raises:
         ArtifactError: as `load_checkpoint`.
@@ -224,5 +224,5 @@ def _check_version(path: Path, text: Mapping[str, str]) -> None:
         raise ArtifactError(f"{path} is not a checkpoint of adrec: it has no format_version", hint="check the name")
     if version != str(FORMAT_VERSION):
         raise ArtifactError(
-            f"{path} has format version {version}, this adrec reads {FORMAT_VERSION}", hint="train anew"
+            f"{path} has format version {version}, this adrec reads {FORMAT_VERSION}", hint="train again"
         )

@@ -117,7 +117,7 @@ def _verified(folder: Path, file_name: str, sha256: str) -> Path:
     found = file_sha256(path) if path.is_file() else None
     if found == sha256:
         return path
-    again = f"make it anew with: {command('preprocess', folder.name, force=True)}"
+    again = f"make it again with: {command('preprocess', folder.name, force=True)}"
     if found is None:
         raise ArtifactError(f"{path} is missing", hint=again)
     raise ArtifactError(

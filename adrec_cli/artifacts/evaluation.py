@@ -25,7 +25,7 @@ RANKS_NEXT_SUFFIX = ".ranks-next"
 FEW_USERS = 100
 """Fewer than this are cautioned about."""
 FEW_ITEMS = 10
-"""So is a cut-off of which the catalogue has not so many times."""
+"""A cut-off is cautioned about where the catalogue has fewer than this many times as many items."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ class Evaluation:
         return "/full/" in self.protocol
 
     def provenance(self) -> dict[str, Any]:
-        """Return what the ranks depend on, as their file says it of itself; equal work gives equal values."""
+        """Return what the ranks depend on, as recorded in their file; equal work gives equal values."""
         found = asdict(self)
         names = ["format_version", "dataset", "model", "stage", "checkpoint_sha256", "items_sha256", "sequences_sha256"]
         names += ["protocol", "negatives_source", "negatives_sha256", "mask_seen", "sampling", "seed"]
@@ -139,7 +139,7 @@ def write_evaluation(evaluation: Evaluation, ranks: pl.DataFrame) -> Evaluation:
 
     Args:
         evaluation: says where it goes.
-        ranks: one row a case, in the columns of `TargetRanks`.
+        ranks: one row per case, in the columns of `TargetRanks`.
 
     Returns:
         the evaluation with the hash of its ranks.

@@ -56,7 +56,7 @@ def open_generation(folder: Path, number: int) -> FormerData:
     if place is None:
         kept = ", ".join(map(str, generation_folders(folder))) or "none"
         raise ArtifactError(
-            f"generation {number} of {folder.name} is not kept; there are: {kept}",
+            f"generation {number} of {folder.name} is not kept; available: {kept}",
             hint=f"keep more of them with {option('keep_data', 'N')}",
         )
     manifest = read_manifest(place)
@@ -86,7 +86,7 @@ def keep_generation(folder: Path) -> None:
 
 @contextlib.contextmanager
 def making_generation(folder: Path, number: int) -> Iterator[Path]:
-    """Yield an empty folder that becomes a generation of a data set, in the place of one that is there.
+    """Yield an empty folder that becomes a generation of a data set, in place of one that is there.
 
     Raises:
         StorageError: the file system refused.

@@ -26,7 +26,7 @@ def harmless_lines(text: str) -> str:
 
 
 def harmless_json(text: str) -> str:
-    """Return JSON that says the same with escapes in the place of what a terminal acts on."""
+    """Return JSON that says the same with escapes in place of what a terminal acts on."""
     return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

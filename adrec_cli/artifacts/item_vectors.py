@@ -58,7 +58,7 @@ class ItemVectors:
         items_sha256: of the `items.parquet` they were made from.
         files: where files of vectors were, by their names.
         encoders: one beside the other.
-        vectors_VC: float16, one row an item from index 1 on; no row for padding.
+        vectors_VC: float16, one row per item from index 1 on; no row for padding.
     """
 
     dataset: str
@@ -81,7 +81,7 @@ class ItemVectors:
 
 @dataclass(frozen=True, kw_only=True)
 class ItemVectorsHeader:
-    """What a file of item vectors says of itself.
+    """What a file of item vectors records.
 
     Attributes:
         ids_sha256, items_sha256, encoders_sha256, vectors_sha256: as of `ItemVectors`.
@@ -153,7 +153,7 @@ def read_item_vectors(folder: Path) -> ItemVectors:
 
 
 def read_item_vectors_header(folder: Path) -> ItemVectorsHeader:
-    """Read what a file of item vectors says of itself; the vectors are not looked at.
+    """Read what a file of item vectors records; the vectors are not looked at.
 
     Raises:
         ArtifactError: missing, damaged, or of another format.

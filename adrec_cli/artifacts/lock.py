@@ -47,7 +47,7 @@ class Waiting:
 
     Attributes:
         seconds: it waits before it gives up; 0 gives up at once, infinity never.
-        on_event: told `LockAwaited` when it begins to wait, and when another has taken the lock before it.
+        on_event: called with `LockAwaited` when it begins to wait, and when another has taken the lock before it.
     """
 
     seconds: float = 0.0
@@ -66,7 +66,7 @@ def exclusive(folder: Path, purpose: str, waiting: Waiting = AT_ONCE) -> Iterato
 
     Args:
         folder: of a dataset or of a dataset's model; made when missing, and removed again if nothing is put into it.
-        purpose: told to whoever finds it locked.
+        purpose: shown to whoever finds it locked.
         waiting: for how long, if another holds it.
 
     Raises:
@@ -141,7 +141,7 @@ def _in_use(folder: Path, who: str, waiting: Waiting) -> LockedError:
 
 
 def _remove_if_unused(folder: Path) -> None:
-    """Remove a folder that was made only to hold its lock; whoever works in it has announced himself there."""
+    """Remove a folder that was made only to hold its lock; a process that works in it is announced there."""
     with contextlib.suppress(OSError):
         if [path.name for path in folder.iterdir()] == [LOCK_FILE]:
             (folder / LOCK_FILE).unlink()
@@ -151,7 +151,7 @@ def _remove_if_unused(folder: Path) -> None:
 def _announce(holder: Path, purpose: str) -> None:
     since = datetime.now(UTC).isoformat(timespec="seconds")
     told = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "purpose": purpose}
-    # Only told to others, so it may be torn or missing; the lock itself is the operating system's.
+    # Only shown to others, so it may be torn or missing; the lock itself is the operating system's.
     with contextlib.suppress(OSError):
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _AS_IT_LIES
         with open(os.open(holder, flags, 0o666), "w") as file:

@@ -80,7 +80,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_FILE
     name = folder.name
     content = read_json_object(path, hint=f"make it with: {command('preprocess', name)}")
-    again = f"make it anew with: {command('preprocess', name, force=True)}"
+    again = f"make it again with: {command('preprocess', name, force=True)}"
     version = content.get("format_version")
     if type(version) is not int or version not in READABLE_VERSIONS:
         raise ArtifactError(f"{path} has format version {version!r}, this adrec reads 1 and 2", hint=again)

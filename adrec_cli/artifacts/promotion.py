@@ -196,7 +196,7 @@ def withdraw(folder: Path) -> Current:
     if not (folder / before.checkpoint).is_file():
         raise ArtifactError(
             f"{folder / before.checkpoint} does not exist",
-            hint=f"train anew: {command('run', folder.parent.name, force=True)}",
+            hint=f"train again: {command('run', folder.parent.name, force=True)}",
         )
     restored = Current(
         **asdict(before),

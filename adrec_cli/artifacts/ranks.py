@@ -39,7 +39,7 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class TargetRanks:
-    """The rank of every target, one entry a case; a user has several in a global-time split.
+    """The rank of every target, one entry per case; a user has several in a global-time split.
 
     Attributes:
         user_ids, item_ids: raw ids of the user and of the target.
@@ -76,7 +76,7 @@ def rank_file(ranks: pl.DataFrame, provenance: Mapping[str, Any]) -> tuple[bytes
     """Return the content of a file of ranks and its SHA-256; the same ranks and provenance give the same bytes.
 
     Args:
-        ranks: one row a case, with `COLUMNS`.
+        ranks: one row per case, with `COLUMNS`.
         provenance: what they depend on.
     """
     table = ranks.select(pl.col(name).cast(kind) for name, kind in COLUMNS.items())

@@ -207,7 +207,7 @@ def _require_own(folder: Path) -> None:
         strangers = [path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name)]
         if strangers:
             raise UsageError(
-                f"{folder} holds {strangers[0]}, which is nothing of adrec's",
+                f"{folder} holds {strangers[0]}, which adrec did not write",
                 hint="move it away, or give the name of another file",
             )
 

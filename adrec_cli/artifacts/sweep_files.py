@@ -97,7 +97,7 @@ class SweepRecord:
 
 
 def write_sweep(folder: Path, record: SweepRecord, results: pl.DataFrame) -> None:
-    """Write both files; a reader in between is told that they do not belong together.
+    """Write both files; a reader in between learns that they do not belong together.
 
     Raises:
         StorageError: the file system refused.

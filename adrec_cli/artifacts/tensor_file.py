@@ -204,11 +204,11 @@ def damaged(path: Path, reason: str) -> ArtifactError:
 
 def not_finite_error(path: Path, name: str) -> ArtifactError:
     """Return the error of a tensor that nothing can be computed with."""
-    return ArtifactError(f"{path}: tensor {name} has values that are not finite", hint="train it anew")
+    return ArtifactError(f"{path}: tensor {name} has values that are not finite", hint="train it again")
 
 
 def _checked_by_library(path: Path) -> tuple[dict[str, str], list[str]]:
-    """Return text and names of a file; nothing of the tensors is read, only mapped."""
+    """Return text and names of a file; the tensors are only mapped, not read."""
     with safe_open(path, framework="pt") as file:
         return dict(file.metadata() or {}), list(file.keys())
 

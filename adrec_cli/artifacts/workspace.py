@@ -46,7 +46,7 @@ class Workspace:
                 )
             name = known[0]
         if name not in known:
-            there = f"; there are: {', '.join(known)}" if known else ""
+            there = f"; available: {', '.join(known)}" if known else ""
             raise ArtifactError(
                 f"dataset {name!r} is not in {self.root}{there}", hint=f"make it with: {command('preprocess', name)}"
             )
@@ -75,7 +75,7 @@ class Workspace:
         found = sorted(self.root.glob(f"{folder}/*/{glob.escape(file_name)}"))
         if not found:
             there = ", ".join(str(path.relative_to(self.root)) for path in self.checkpoints(dataset)) or "none yet"
-            raise ArtifactError(f"no checkpoint {file_name} in {self.root}", hint=f"there are: {there}")
+            raise ArtifactError(f"no checkpoint {file_name} in {self.root}", hint=f"available: {there}")
         if len(found) > 1:
             listed = ", ".join(str(path) for path in found)
             raise UsageError(

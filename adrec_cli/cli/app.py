@@ -187,7 +187,7 @@ def main(arguments: list[str] | None = None) -> None:
         discard_output()
         code = BROKEN_PIPE
     except OSError:
-        # Told already where it first failed, unless that was here.
+        # Reported already where it first failed, unless that was here.
         discard_output()
         code = code or int(ExitCode.STORAGE)
     sys.exit(code)

@@ -28,7 +28,7 @@ def bench(
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
-    """Measure on this machine how quick ADRec trains, ranks and recommends, in less than a minute; writes nothing."""
+    """Measure how fast ADRec trains, ranks and recommends on this machine, in less than a minute; writes nothing."""
     from adrec_cli.pipeline import bench as pipeline
 
     options = pipeline.BenchOptions(users=users, device=computing.device, threads=computing.threads)

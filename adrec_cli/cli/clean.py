@@ -23,7 +23,7 @@ def clean(
     common: Common,
     session: Session,
 ) -> None:
-    """Remove what nothing refers to: left by killed runs, states of finished stages, old promoted models."""
+    """Remove unused files: leftovers of killed runs, states of finished stages, old promoted models."""
     from adrec_cli.pipeline import clean as pipeline
 
     terminal = session.terminal

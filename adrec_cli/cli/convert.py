@@ -18,7 +18,7 @@ def convert(
     *,
     to: Annotated[
         str,
-        typer.Option("--to", metavar="csv|recbole|rectools|s3rec", help="Form of the files.",
+        typer.Option("--to", metavar="csv|recbole|rectools|s3rec", help="Format of the files.",
                      autocompletion=completion.among(["csv", "recbole", "rectools", "s3rec"])),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files.", file_okay=False)],

@@ -63,7 +63,7 @@ def show_dataset(
 
 
 def add_dataset(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="TOML file called as the data set.", dir_okay=False)],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="TOML file named like the data set.", dir_okay=False)],
     *,
     common: Common,
     session: Session,
@@ -94,7 +94,7 @@ def _show(terminal: Terminal, spec: DatasetSpec) -> None:
     if spec.parameter is not None:
         rows.append(("one of", ", ".join(spec.parameter.values)))
     rows += [("files", " + ".join(form.files)) for form in spec.sources]
-    # An item file that comes in the archive of the interactions is told of with it.
+    # An item file in the archive of the interactions is shown with it.
     apart = [one for form in spec.items if not form.members for one in form.published]
     for one in (*(one for form in spec.sources for one in form.published), *apart):
         rows += [("download", url) for url in one.urls]

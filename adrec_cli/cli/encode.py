@@ -33,17 +33,17 @@ def encode(
                      help="Vectors of another program, by item id: .parquet, .npy or .safetensors; may be repeated.",
                      dir_okay=False),
     ] = None,
-    width: Annotated[int, typer.Option("--width", metavar="N", help="Entries that each encoder gives at most.")] = 128,
+    width: Annotated[int, typer.Option("--width", metavar="N", help="Maximum width of each encoder.")] = 128,
     like: Annotated[
         str | None,
-        typer.Option("--like", metavar="DATASET", help="Data set whose encoders are taken as they are.",
+        typer.Option("--like", metavar="DATASET", help="Data set whose fitted encoders to use.",
                      autocompletion=completion.workspace_dataset),
     ] = None,
     wait: Wait = 0.0,
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
-    """Turn what is known of a data set's items (texts, categories, numbers) into vectors for model.content."""
+    """Turn the texts, categories and numbers of a data set's items into vectors for model.content."""
     from adrec_cli.artifacts.lock import Waiting
     from adrec_cli.cli.show.progress import Progress
     from adrec_cli.pipeline import encode as pipeline

@@ -23,10 +23,10 @@ def forget(
     user: Annotated[list[str] | None, typer.Option(metavar="ID", help="User to forget; repeatable.")] = None,
     users: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", dir_okay=False, help="Users to forget: one id a line, or a column user_id."),
+        typer.Option(metavar="FILE", dir_okay=False, help="Users to forget: one id per line, or a column user_id."),
     ] = None,
     retrain: Annotated[
-        bool, typer.Option("--retrain", help="Train the models again that have learnt from anybody who was forgotten.")
+        bool, typer.Option("--retrain", help="Retrain the models that have learned from forgotten users.")
     ] = False,
     wait: Wait = 0.0,
     computing: Computing,
@@ -87,5 +87,5 @@ def _counted(users: int) -> str:
 
 def _learnt(one: Learnt) -> str:
     if one.certain:
-        return "has learnt from users who were forgotten"
-    return "may have learnt from users who were forgotten: what it was trained on is not known any longer"
+        return "has learned from users who were forgotten"
+    return "may have learned from users who were forgotten: what it was trained on is not known any longer"

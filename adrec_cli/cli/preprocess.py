@@ -56,7 +56,7 @@ def _show(terminal: Terminal, result: PreprocessResult) -> None:
     for note in result.notes:
         terminal.note(note)
     if result.skipped:
-        terminal.note(f"{manifest.dataset} is up to date; --force makes it anew")
+        terminal.note(f"{manifest.dataset} is up to date; --force makes it again")
     if terminal.as_json:
         terminal.document(asdict(result))
         return

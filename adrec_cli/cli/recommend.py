@@ -48,7 +48,7 @@ def recommend(
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
-    """Recommend items to known users, to anybody with a history, or to many at once."""
+    """Recommend items to known users, to users with a history, or to many at once."""
     from adrec_cli.pipeline import recommend as pipeline
 
     options = pipeline.RecommendOptions(

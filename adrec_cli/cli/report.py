@@ -28,7 +28,7 @@ def report(
     common: Common,
     session: Session,
 ) -> None:
-    """Write one HTML file about the data, the models, their results, and how to get them again."""
+    """Write one HTML file about the data, the models, their results, and how to reproduce them."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.pipeline import report as pipeline
 

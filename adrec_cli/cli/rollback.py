@@ -22,16 +22,16 @@ def rollback(
     *,
     model: ModelName = DEFAULT_MODEL,
     data: Annotated[
-        bool, typer.Option("--data", help="Go back with the data set instead, to what it was before its last change.")
+        bool, typer.Option("--data", help="Go back to the data set before its last change, instead of the model.")
     ] = False,
     to: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Generation to go to with --data, also forward again.")
+        int | None, typer.Option(metavar="N", min=1, help="Generation to go to with --data, back or forward.")
     ] = None,
     wait: Wait = 0.0,
     common: Common,
     session: Session,
 ) -> None:
-    """Go back to the model that was current before, or to the data set; what was left is not taken again by itself."""
+    """Go back to the previous model or data set; what was left is not taken again automatically."""
     from adrec_cli.artifacts.lock import Waiting
     from adrec_cli.cli.show.progress import Progress
     from adrec_cli.pipeline import rollback as pipeline

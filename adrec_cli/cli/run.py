@@ -112,7 +112,7 @@ def _end_as_told(files: InboxResult) -> None:
     if files.unarchived:
         raise StorageError(
             f"the night is done, but {files.unarchived[0].path} was {files.unarchived[0].reason}",
-            hint="mend that; what is taken is not taken again, and the next night moves it",
+            hint="fix that; what is taken is not taken again, and the next night moves it",
         )
 
 
@@ -121,7 +121,7 @@ def _show(terminal: Terminal, summary: RunSummary) -> None:
         terminal.event("RunStepDone", asdict(step))
     stages = [step.name for step in summary.steps if step.status == "up to date" and step.name != "preprocess"]
     if stages:
-        terminal.note(f"up to date: {', '.join(stages)}; --force trains anew")
+        terminal.note(f"up to date: {', '.join(stages)}; --force trains again")
     if terminal.as_json:
         terminal.document(asdict(summary))
         return

@@ -91,7 +91,7 @@ class RequestLimits:
     client_seconds: Annotated[
         float,
         option("--client-seconds", panel=_PANEL, metavar="SECONDS",
-               help="Time a client has for its headers, for its body, and for taking an answer."),
+               help="Time limit of a client for its headers, its body, and reading an answer."),
     ] = 10.0  # fmt: skip
 
     def limits(self) -> Limits:
@@ -123,7 +123,7 @@ def serve(
     ] = 1,
     grace: Annotated[
         float,
-        typer.Option("--grace", metavar="SECONDS", help="Time for requests under way after SIGTERM or Ctrl-C."),
+        typer.Option("--grace", metavar="SECONDS", help="Time for open requests after SIGTERM or Ctrl-C."),
     ] = 10.0,
     model: Annotated[
         str | None,

@@ -57,7 +57,7 @@ def sweep(
     show_sweep(session.terminal, found)
     if found.failed:
         raise DivergedError(
-            f"{len(found.failed)} of the sweep's runs diverged", hint="the others' results are stored all the same"
+            f"{len(found.failed)} of the sweep's runs diverged", hint="the others' results are stored anyway"
         )
 
 

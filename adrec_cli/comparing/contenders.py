@@ -43,7 +43,7 @@ def find_contenders(dataset: Dataset, names: Sequence[str], *, may_be_missing: b
     Args:
         dataset: they were trained on.
         names: models or MODEL/STAGE.
-        may_be_missing: a model without a checkpoint takes part all the same, as it will be trained.
+        may_be_missing: a model without a checkpoint takes part anyway, as it will be trained.
 
     Raises:
         UsageError: an unknown model or stage, or one that comes twice.

@@ -48,7 +48,7 @@ def train_with_seeds(
         contender: its options are used where there are no others.
         count: of seeds.
         experiment: preset, TOML and flags; with any of them the contender's own options do not count.
-        work: told `SeedStarted`, and what `run_stage` tells.
+        work: called with `SeedStarted` and the events of `run_stage`.
 
     Raises:
         LockedError: another run works on one of the folders.

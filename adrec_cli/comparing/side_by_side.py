@@ -86,7 +86,7 @@ class Measured:
         name: as asked for; model: registered.
         seeds: of the trainings; empty for MostPopular.
         costs: of each training; None where they are not known.
-        evaluations, ranks: one a seed.
+        evaluations, ranks: one per seed.
         tried: settings that sweeps and searches have tried.
     """
 

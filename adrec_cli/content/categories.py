@@ -40,7 +40,7 @@ def width(state: State) -> int:
     """Return how many entries a vector has.
 
     Raises:
-        ValueError: what was learnt does not fit together.
+        ValueError: what was learned does not fit together.
     """
     values = as_texts(state["values"])
     if values != sorted(set(values)):

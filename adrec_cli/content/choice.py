@@ -51,7 +51,7 @@ def parse_choice(text: str, items: pl.DataFrame) -> Choice:
     if not found:
         raise InputError(
             f"no column of the items looks like one for {name}",
-            hint=f"name it: {option('encoder', name)}=COLUMN; there are: {', '.join(content_columns(items)) or 'none'}",
+            hint=f"name it: {option('encoder', name)}=COLUMN; available: {', '.join(content_columns(items)) or 'none'}",
         )
     return Choice(name=name, columns=found)
 

@@ -17,7 +17,7 @@ from adrec_cli.errors import ArtifactError, InputError, UsageError, look_up
 from adrec_cli.wording import command
 
 WIDTH = 128
-"""Entries of a vector that an encoder gives at most unless it is told otherwise."""
+"""Entries of a vector that an encoder gives at most, by default."""
 MOST_WIDTH = 4_096
 
 
@@ -26,9 +26,9 @@ class Encoder:
     """How columns become vectors.
 
     Attributes:
-        fit: (columns, most entries) -> what it has learnt of the catalogue.
-        width: what it has learnt -> entries of a vector. Raises ValueError if it cannot have learnt that.
-        encode: (columns, what it has learnt) -> a vector an item, zeros for an item of which nothing is known.
+        fit: (columns, most entries) -> what it has learned of the catalogue.
+        width: what it has learned -> entries of a vector. Raises ValueError if it cannot have learned that.
+        encode: (columns, what it has learned) -> a vector an item, zeros for an item of which nothing is known.
         arrays: names of what it learns.
         extra: that has to be installed; "" for none.
     """
@@ -66,7 +66,7 @@ ENCODERS: Mapping[str, Encoder] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class FittedEncoder:
-    """An encoder with the columns it reads and what it has learnt of a catalogue.
+    """An encoder with the columns it reads and what it has learned of a catalogue.
 
     Attributes:
         name: in `ENCODERS`.
@@ -92,7 +92,7 @@ class FittedEncoder:
         """Return a vector of length 1 for each item; zeros where its columns say nothing.
 
         Args:
-            items: one row an item. A column that is missing counts as empty.
+            items: one row per item. A column that is missing counts as empty.
 
         Raises:
             UsageError: what the encoder needs is not installed.
@@ -110,7 +110,7 @@ def fit_encoder(name: str, columns: Sequence[str], items: pl.DataFrame, *, width
     Args:
         name: in `ENCODERS`.
         columns: of the items.
-        items: one row an item.
+        items: one row per item.
         width: entries of a vector at most.
 
     Raises:
@@ -136,7 +136,7 @@ def encode_items(encoders: Sequence[FittedEncoder], items: pl.DataFrame) -> npt.
 
     Args:
         encoders: fitted.
-        items: one row an item.
+        items: one row per item.
 
     Raises:
         ArtifactError: an encoder gives values that are not finite.

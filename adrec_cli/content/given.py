@@ -46,7 +46,7 @@ def encode(columns: pl.DataFrame, state: State) -> Matrix:
     if vectors.ndim != 2 or vectors.shape[1] != expected:
         raise InputError(
             f"vectors of {column.name} have {vectors.shape[-1]} entries, expected {expected}",
-            hint="give vectors of the encoder that was used before, or encode anew",
+            hint="give vectors of the encoder that was used before, or encode again",
         )
     encoded[known.to_numpy()] = vectors
     return encoded

@@ -28,7 +28,7 @@ def width(state: State) -> int:
     """Return how many entries a vector has.
 
     Raises:
-        ValueError: what was learnt does not fit together.
+        ValueError: what was learned does not fit together.
     """
     require_shape(state["edges"], (None,), "edges")
     require_shape(state["columns"], state["edges"].shape, "columns")

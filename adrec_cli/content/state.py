@@ -1,4 +1,4 @@
-"""What an encoder has learnt of a catalogue: arrays alone, so that a file of tensors holds it."""
+"""What an encoder has learned of a catalogue: arrays alone, so that a file of tensors holds it."""
 
 from __future__ import annotations
 

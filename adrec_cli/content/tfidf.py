@@ -44,7 +44,7 @@ def width(state: State) -> int:
     """Return how many entries a vector has.
 
     Raises:
-        ValueError: what was learnt does not fit together.
+        ValueError: what was learned does not fit together.
     """
     terms = as_texts(state["terms"])
     if terms != sorted(set(terms)):

@@ -1,4 +1,4 @@
-"""Files that say whom to recommend to, from what history, and among which items: ids, histories, events."""
+"""Files that name the users to recommend to, their histories, and the items to choose from: ids, histories, events."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_ids(path: Path, column: str) -> pl.Series:
         ids = pl.Series(column, [line for line in lines if line.strip()], dtype=pl.String)
         ids = _ids(ids.to_frame(), column, path)
     if ids.is_empty():
-        raise InputError(f"{path} holds no id", hint=f"one id a line, or a column {column}")
+        raise InputError(f"{path} holds no id", hint=f"one id per line, or a column {column}")
     return ids.unique(maintain_order=True)
 
 
@@ -46,7 +46,7 @@ def read_histories(path: Path) -> pl.DataFrame:
     """Read histories as columns `user_id` and `history` (a list of ids, oldest first; perhaps empty).
 
     Args:
-        path: `.jsonl` or `.parquet` with `user_id` and a list `history`; `.csv` or `.tsv` with one event a row, as
+        path: `.jsonl` or `.parquet` with `user_id` and a list `history`; `.csv` or `.tsv` with one event per row, as
             `read_events` takes it.
 
     Raises:
@@ -113,7 +113,7 @@ def _read_table(
     if path.suffix == ".jsonl":
         return _read_json_lines(path, columns, optional)
     if path.suffix not in (".parquet", *_SEPARATORS):
-        raise InputError(f"{path}: what it holds cannot be told from its name", hint=".csv, .tsv, .jsonl or .parquet")
+        raise InputError(f"{path}: its name does not say what it holds", hint=".csv, .tsv, .jsonl or .parquet")
     try:
         with open(path, "rb") as file:
             if path.suffix == ".parquet":
@@ -125,7 +125,7 @@ def _read_table(
     except OSError as error:
         raise storage_error("read", path, error) from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise InputError(f"{path} cannot be read: {(str(error).splitlines() or [''])[0]}", hint="mend it") from error
+        raise InputError(f"{path} cannot be read: {(str(error).splitlines() or [''])[0]}", hint="fix it") from error
     if missing := [name for name in columns if name not in table.columns]:
         raise InputError(
             f"{path} has no column {' and '.join(missing)}; it has: {', '.join(table.columns[:10])}",

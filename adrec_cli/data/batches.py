@@ -68,7 +68,7 @@ def training_windows(sequences: Sequences, max_length: int, *, all_events: bool 
     owner = np.repeat(np.arange(len(ends)), counts)
     number = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
     lengths = np.minimum(inputs[owner] - number * max_length, max_length)
-    # A window's targets end where the newer window's inputs begin: each pair is learnt once.
+    # A window's targets end where the newer window's inputs begin: each pair is learned once.
     starts = ends[owner] - 1 - number * max_length - lengths
     return TrainingWindows(items=sequences.items, starts=starts, lengths=lengths)
 
@@ -112,7 +112,7 @@ def epoch_steps(
     Args:
         windows: to learn from.
         batch_size: windows a step; the last step may have fewer.
-        parts: at most so many batches a step, of about as many windows each.
+        parts: largest number of batches per step, of about as many windows each.
         max_length: L, the length of a row.
         generator: of the order.
         first: steps to leave out, when an interrupted epoch goes on.
@@ -175,7 +175,7 @@ def history_batches(
         items: as `Sequences.items`.
         starts, ends: the events [start, end) of each case's history, at least one.
         max_length: L; only the newest L events are used.
-        batch_tokens: at most so many positions a batch, and at least one case.
+        batch_tokens: largest number of positions per batch; a batch has at least one case.
         most_cases: of a batch; None leaves it to its positions.
     """
     starts = np.maximum(starts, ends - max_length)

@@ -25,7 +25,7 @@ def hold_out_items(interactions: Interactions) -> tuple[Interactions, Bounds, Fi
 
     Of each user the newest event with a held-out item is the target; other events with such items are left out, and so
     is what comes after the target, which a history cannot know. A user without one, or with nothing before it, is
-    training only. Which items are held out is told by a hash of their ids, so that equal catalogues have equal ones.
+    training only. Which items are held out follows from a hash of their ids, so that equal catalogues have equal ones.
 
     Args:
         interactions: sorted by user and time.
@@ -45,7 +45,7 @@ def hold_out_items(interactions: Interactions) -> tuple[Interactions, Bounds, Fi
     before = ~held & ((last[interactions.user] < 0) | (places < last[interactions.user]))
     history = np.bincount(interactions.user[before], minlength=len(last))
     is_target = held & (places == last[interactions.user]) & (history[interactions.user] > 0)
-    # Where nothing comes before it, what comes after is a history to learn from all the same.
+    # Where nothing comes before it, what comes after is a history to learn from anyway.
     alone = (last >= 0) & (history == 0)
     kept = before | is_target | (~held & alone[interactions.user])
     left = interactions.take(kept).compact()

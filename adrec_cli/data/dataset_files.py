@@ -47,7 +47,7 @@ SEQUENCES_SCHEMA = pa.schema(
 )
 SHOWN_USERS, SHOWN_EVENTS = 2, 8
 """What `show_sequences` shows."""
-# A row group holds at most so many events, so that reading one never takes much memory.
+# Largest number of events of a row group, so that reading one never takes much memory.
 _MAX_ROW_GROUP_EVENTS = 16_000_000
 
 

@@ -24,7 +24,7 @@ def with_forgotten(manifest: Manifest, users: Iterable[str], held: Iterable[str]
     Args:
         manifest: to add to.
         users: their raw ids, of which only hashes are kept.
-        held: sha256 of sequences that held them; what was trained on these has learnt from them.
+        held: sha256 of sequences that held them; what was trained on these has learned from them.
         salt: of a data set that has none yet.
     """
     before = manifest.forgotten or {SALT: salt, USERS: [], SEQUENCES: []}

@@ -33,7 +33,7 @@ class GivenVectors:
 
     Attributes:
         name: of the file.
-        column: one vector an item, null where the file has none.
+        column: one vector per item, null where the file has none.
         matched: items that have one.
         strangers: rows of the file whose ids the data set does not know.
     """
@@ -49,7 +49,7 @@ def read_given_vectors(path: Path, item_ids: pl.Series) -> GivenVectors:
 
     Args:
         path: .parquet with a column of ids and one of lists, or columns of numbers; .npy with ids in `NAME.ids.txt`
-            beside it, one a line; .safetensors with one matrix, and ids there too or as a JSON list under "ids" in its
+            beside it, one per line; .safetensors with one matrix, and ids there too or as JSON list under "ids" in its
             metadata.
         item_ids: raw ids of the data set, in its order.
 
@@ -75,7 +75,7 @@ def read_given_vectors(path: Path, item_ids: pl.Series) -> GivenVectors:
     if twice := rows.height - rows[ITEM_ID].n_unique():
         repeated = rows.filter(pl.col(ITEM_ID).is_duplicated())[ITEM_ID][0]
         raise InputError(
-            f"{path}: {twice:,} ids come again, such as {repeated!r}", hint="one vector an item; mend the file"
+            f"{path}: {twice:,} ids are repeated, such as {repeated!r}", hint="one vector per item; fix the file"
         )
     places = item_ids.rename(ITEM_ID).to_frame().join(rows, on=ITEM_ID, how="left", maintain_order="left")["row"]
     matched = len(places) - places.null_count()
@@ -100,7 +100,7 @@ def _check(path: Path, ids: pl.Series, vectors: npt.NDArray[Any]) -> None:
             hint=_FORMS,
         )
     if not len(ids) == len(vectors):
-        raise InputError(f"{path}: {len(ids):,} ids for {len(vectors):,} vectors", hint="one id a row, in their order")
+        raise InputError(f"{path}: {len(ids):,} ids for {len(vectors):,} vectors", hint="give one id per row, in order")
     if not len(ids) or ids.null_count():
         raise InputError(f"{path}: {'an id is missing' if len(ids) else 'it is empty'}", hint="give an id for each row")
     for start in range(0, len(vectors), 65_536):
@@ -160,10 +160,10 @@ def _ids_beside(path: Path) -> pl.Series:
     beside = path.with_name(path.stem + _IDS_SUFFIX)
     if not beside.is_file():
         raise InputError(
-            f"{path} does not say whose its rows are", hint=f"write the id of each row into {beside}, one a line"
+            f"{path} does not say whose its rows are", hint=f"write the id of each row into {beside}, one per line"
         )
     if beside.stat().st_size > _MOST_IDS_BYTES:
-        raise StorageError(f"{beside} is larger than 2 GB", hint="one id a line")
+        raise StorageError(f"{beside} is larger than 2 GB", hint="one id per line")
     return pl.Series(beside.read_bytes().decode().removesuffix("\n").split("\n"), dtype=pl.String)
 
 

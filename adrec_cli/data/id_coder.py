@@ -96,7 +96,7 @@ class IdCoder:
             codes[place] = self._unlike[text]
 
     def _make_room(self, rows: int) -> None:
-        """Make the tables large enough for so many new ids; half of the slots at least stay empty."""
+        """Make the tables large enough for `rows` new ids; at least half of the slots stay empty."""
         most = self._count + rows
         if most > len(self._hashes):
             larger = np.zeros(max(most, 2 * len(self._hashes)), dtype=np.uint64)

@@ -121,7 +121,7 @@ def normal_id(text: str, *, keep_blanks: bool = False) -> str | None:
 
 
 def expected_id(text: str, what: str) -> str:
-    """Return what should stand in the place of a text that is no id.
+    """Return what should stand in place of a text that is no id.
 
     Args:
         text: as it stands.

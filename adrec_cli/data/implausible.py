@@ -39,7 +39,7 @@ def hold_against(existing: Existing | None, new: Interactions, report: ReadRepor
     """Add to the report what is hard to believe about an update.
 
     Args:
-        existing: what is added to; None for a new data set, which nothing is held against.
+        existing: what is added to; None for a new data set, which is compared with nothing.
         new: what is added.
         report: of its reading; gets a sentence with figures for each doubt.
         strict: whether a doubt is an error.

@@ -77,7 +77,7 @@ class FileLeft:
 
 @dataclass(frozen=True, kw_only=True)
 class FileRefused:
-    """A file is bad; nothing of it was taken.
+    """A file is bad; none of it was taken.
 
     Attributes:
         path: of the file.
@@ -176,13 +176,13 @@ def take_files(inbox: Inbox, folder: Path, take: Callable[[Path], object], on_ev
     """Take every file of an inbox that the data set has not taken yet, in the order of their names.
 
     Each is taken in a step of its own, so that whatever ends this, a file is in the data set with the manifest's word
-    for it, or the next night finds it here. A bad one is left and told, and keeps no other from being taken.
+    for it, or the next night finds it here. A bad one is left and reported, and keeps no other from being taken.
 
     Args:
         inbox: with `check_inbox` behind it; the caller holds the data set's lock.
         folder: of the data set, which the first file may make.
         take: adds a file to the data set, whose manifest then names it.
-        on_event: told `FileTaken`, `FileLeft` and `FileRefused`.
+        on_event: called with `FileTaken`, `FileLeft` and `FileRefused`.
 
     Raises:
         AdrecError: what is no fault of a single file; those before it are taken.

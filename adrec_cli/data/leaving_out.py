@@ -48,7 +48,7 @@ def holds_users(folder: Path, manifest: Manifest, users: Set[str]) -> tuple[int,
 
 
 def find_forgotten(folder: Path, manifest: Manifest, forgotten: dict[str, Any]) -> set[str]:
-    """Return the raw ids of users whom a data set holds, or who wait beside it, although they were forgotten.
+    """Return the raw ids of users that a data set holds, or that wait beside it, although they were forgotten.
 
     Args:
         folder: of the data set, or of a former generation.

@@ -152,7 +152,7 @@ def read_dataset_spec(path: Path, value: str | None = None) -> DatasetSpec:
     if value is None or value not in known.values:
         raise UsageError(
             f"{name} has no {parameter} {value!r}" if value else f"{name} is many data sets, one per {parameter}",
-            hint=f"for example {name}:{next(iter(known.values))}; all are told by: {command('datasets show', name)}",
+            hint=f"for example {name}:{next(iter(known.values))}; see them all with: {command('datasets show', name)}",
         )
     texts = {parameter: value, **known.values[value]}
     return replace(_build(path, {**_fill(content, texts), "name": f"{name}-{value}"}), parameter=None)
@@ -229,7 +229,7 @@ def _files() -> dict[str, Path]:
     own = own_datasets_folder()
     paths: list[Path] = []
     if own is not None:
-        # The home of somebody else, as with `sudo -u`, holds nothing of ours.
+        # Another user's home, as with `sudo -u`, holds no data sets of this user.
         with contextlib.suppress(PermissionError):
             paths += own.glob(f"*{_ENDING}")
     outside = [path for name in DATASETS if (path := as_path(DATASETS[name])) is not None]
@@ -272,14 +272,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise storage_error("read", path, error) from error
     except ValueError as error:
-        raise InputError(f"{path}: {error}", hint="mend the TOML file") from error
+        raise InputError(f"{path}: {error}", hint="fix the TOML file") from error
 
 
 def _build(path: Path, content: Mapping[str, Any]) -> DatasetSpec:
     try:
         spec: DatasetSpec = build(DatasetSpec, content)
     except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: {error}", hint="mend the TOML file") from error
+        raise InputError(f"{path}: {error}", hint="fix the TOML file") from error
     return spec
 
 

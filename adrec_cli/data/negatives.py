@@ -1,4 +1,4 @@
-"""Reads negatives in ReChorus's form: one row a user with the target and the items it is ranked against."""
+"""Reads negatives in ReChorus's form: one row per user with the target and the items it is ranked against."""
 
 from __future__ import annotations
 

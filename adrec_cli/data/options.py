@@ -57,7 +57,7 @@ class PreprocessOptions:
     timestamp_unit: TimeUnit | None = choice(
         None,
         str,
-        "Unit of times: s, ms, us, ns, or order for mere positions.",
+        "Unit of times: s, ms, us or ns; order for positions only.",
         metavar="UNIT",
         panel=READING,
         known=("s", "ms", "us", "ns", "order"),
@@ -65,7 +65,7 @@ class PreprocessOptions:
     timestamp_format: str | None = choice(
         None,
         str,
-        "Form of times: strptime's, as '%d.%m.%Y %H:%M', or iso, dmy, mdy, month-name, yyyymmdd, epoch-s.",
+        "Format of times: strptime's, such as '%d.%m.%Y %H:%M', or iso, dmy, mdy, month-name, yyyymmdd, epoch-s.",
         metavar="FORMAT",
         panel=READING,
         known=("iso", "dmy", "mdy", "month-name", "yyyymmdd", "epoch-s", "epoch-ms"),
@@ -73,7 +73,7 @@ class PreprocessOptions:
     timezone: str | None = choice(
         None,
         str,
-        "Zone of times and moments that say none, such as Europe/Berlin; UTC by default.",
+        "Time zone of times that name none, such as Europe/Berlin; UTC by default.",
         metavar="ZONE",
         panel=READING,
     )
@@ -85,15 +85,15 @@ class PreprocessOptions:
     join: Path | None = choice(
         None,
         Path,
-        "File with a row for each order, basket or session, which says whose and when it is.",
+        "File with one row per order, basket or session, which holds its user and time.",
         metavar="FILE",
         panel=READING,
     )
     on: str | None = choice(
-        None, str, "Column both files have; order_id=id if names differ.", metavar="COLUMN", panel=READING
+        None, str, "Column that both files share; order_id=id if the names differ.", metavar="COLUMN", panel=READING
     )
     where: Sequence[str] | None = choice(
-        None, list[str], "Only events that meet it: 'event in view,buy'.", metavar="CONDITION", panel=READING
+        None, list[str], "Condition of the events to keep: 'event in view,buy'.", metavar="CONDITION", panel=READING
     )
     items: Path | None = choice(
         None, Path, "File with titles and categories of the items.", metavar="FILE", panel=READING
@@ -104,7 +104,7 @@ class PreprocessOptions:
     on_bad_row: BadRowPolicy | None = choice(
         None, str, "Unreadable rows; error by default.", metavar="error|skip", panel=READING, known=("error", "skip")
     )
-    keep_blanks: bool | None = choice(None, bool, "Keep blanks around ids, which are taken off else.", panel=READING)
+    keep_blanks: bool | None = choice(None, bool, "Keep blanks around ids [default: removed].", panel=READING)
     max_rows: int | None = choice(
         None, int, "Maximum number of rows of a file [default: what its size allows].", metavar="N", panel=READING
     )
@@ -118,7 +118,7 @@ class PreprocessOptions:
     download_sha256: str | None = choice(
         None,
         str,
-        "SHA-256 of a download whose data set names none; any accepts whatever comes.",
+        "SHA-256 of a download whose data set names none; any skips the check.",
         metavar="HASH|any",
         panel=READING,
         known=("any",),
@@ -131,15 +131,15 @@ class PreprocessOptions:
     min_interactions: int | None = choice(
         None, int, "Iterative k-core of users and items; 0 for none.", metavar="K", panel=CUT
     )
-    min_user_interactions: int | None = choice(None, int, "The k-core's K for users.", metavar="K", panel=CUT)
-    min_item_interactions: int | None = choice(None, int, "The k-core's K for items.", metavar="K", panel=CUT)
+    min_user_interactions: int | None = choice(None, int, "K of the k-core for users.", metavar="K", panel=CUT)
+    min_item_interactions: int | None = choice(None, int, "K of the k-core for items.", metavar="K", panel=CUT)
     duplicates: Duplicates | None = choice(
         None, str, "Events with equal user, item and time.", metavar="drop|keep", panel=CUT, known=("drop", "keep")
     )
     ties: Ties | None = choice(
         None,
         str,
-        "Order among equal times: the source's, or by item.",
+        "Order of events with equal times: the source's, or by item.",
         metavar="source|item",
         panel=CUT,
         known=("source", "item"),

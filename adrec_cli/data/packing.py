@@ -21,7 +21,7 @@ def pack(lengths: npt.NDArray[np.int64], row_length: int) -> tuple[npt.NDArray[n
     """
     order = np.argsort(-lengths, kind="stable")
     rows, starts = np.empty(len(lengths), dtype=np.int64), np.empty(len(lengths), dtype=np.int64)
-    # The rows with so many positions left, the one that was filled last in the end.
+    # Rows by the number of positions left; the one filled last is at the end.
     open_rows: list[list[int]] = [[] for _ in range(row_length + 1)]
     row_count = placed = 0
     counts = np.bincount(lengths, minlength=row_length + 1).tolist()

@@ -12,7 +12,7 @@ A log that comes in nights gives the data set that the whole log gives at once. 
   may change (`ties = item`), and a late repeat must still find what it repeats.
 - Ascending order of items (`ties = item`) is that of numbers while all ids are numbers. If the only ids that are none
   would go, one interaction with such an id waits, as a witness.
-- The split keeps nothing: it is made anew of what is kept.
+- The split keeps nothing: it is made again of what is kept.
 - A source that is split already, and one without times, cannot be added to: nothing waits.
 
 Equal times keep the order in which they came, across nights too. So a waiting interaction knows its position among all
@@ -160,7 +160,7 @@ def read_pending(path: Path) -> Pending:
     Raises:
         ArtifactError: it is not of this format.
     """
-    again = f"make it anew with: {command('preprocess', path.parent.name, force=True)}"
+    again = f"make it again with: {command('preprocess', path.parent.name, force=True)}"
     try:
         table = pq.read_table(path, read_dictionary=[USER_ID, ITEM_ID]).combine_chunks()
     except (pa.ArrowException, OSError) as error:

@@ -33,7 +33,7 @@ class Sequences:
     """The events of all users, one after the other.
 
     Attributes:
-        user_ids: raw ids, one a user.
+        user_ids: raw ids, one per user.
         items: item indices 1..V of all events; user u's are items[offsets[u]:offsets[u + 1]], oldest first.
         offsets: int64, one more than users.
         train_end, valid_end: int64 a user, relative to the user's first event.
@@ -116,7 +116,7 @@ def load_sequences(path: Path, item_count: int, shard: Shard = WHOLE) -> Sequenc
 
 
 def load_items(path: Path) -> pl.DataFrame:
-    """Read `items.parquet`, one row an item in the order of its index; its SHA-256 is known to be right.
+    """Read `items.parquet`, one row per item in the order of its index; its SHA-256 is known to be right.
 
     Raises:
         ArtifactError: missing, damaged or not of this format.
@@ -169,5 +169,5 @@ def _read(path: Path, columns: list[str] | None, shard: Shard = WHOLE) -> pl.Dat
 
 def _damaged(path: Path, reason: str) -> ArtifactError:
     return ArtifactError(
-        f"{path} is damaged: {reason}", hint=f"make it anew with: {command('preprocess', path.parent.name, force=True)}"
+        f"{path} is damaged: {reason}", hint=f"make it again: {command('preprocess', path.parent.name, force=True)}"
     )

@@ -119,7 +119,7 @@ def settle(
         options: as the user gave them.
         form: the files of a named data set that were found, if it is one.
         filters: the default cut of the data set or its variant.
-        inherited: parameters of the data set that is added to; they stand above `form`, and in the place of `filters`.
+        inherited: parameters of the data set that is added to; they stand above `form`, and in place of `filters`.
 
     Raises:
         UsageError: options contradict one another.

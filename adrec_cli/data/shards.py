@@ -36,7 +36,7 @@ class Shard:
         return cls(int(found[1]), int(found[2]))
 
     def of(self, total: int) -> range:
-        """Return which of so many row groups are its own."""
+        """Return which of `total` row groups are its own."""
         return range(self.number, total, self.count)
 
 

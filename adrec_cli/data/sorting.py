@@ -51,7 +51,7 @@ def _sort_with_places(packed: NDArray[np.uint64], place_bits: int) -> NDArray[np
 
     Args:
         packed: keys, which are overwritten.
-        place_bits: that a place takes; keys have so many to spare.
+        place_bits: bits that a place takes; keys have as many to spare.
     """
     packed <<= np.uint64(place_bits)
     packed |= np.arange(len(packed), dtype=np.uint64)

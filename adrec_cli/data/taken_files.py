@@ -144,12 +144,12 @@ def require_not_withdrawn(folder: Path, sources: list[dict[str, Any]]) -> None:
     if again:
         raise InputError(
             f"{', '.join(again)} was withdrawn from {folder.name} by {command('rollback', folder.name, data=True)}",
-            hint=f"mend the file, or take it again as it is with {option('retake')}",
+            hint=f"fix the file, or take it again as it is with {option('retake')}",
         )
 
 
 def without_forgotten(content: SourceContent, folder: Path) -> SourceContent:
-    """Leave out whoever was forgotten in this data set, and say how many events that were."""
+    """Leave out users that were forgotten in this data set, and say how many events that were."""
     manifest = manifest_before(folder)
     if manifest is None:
         return content

@@ -45,7 +45,7 @@ class Existing:
         return self.manifest.statistics.get("first_time") is not None
 
     def settings(self) -> dict[str, Any]:
-        """Return the parameters that say how it was cut, which an update goes on with."""
+        """Return the parameters that say how it was cut, which an update continues with."""
         cut = ("min_rating", "min_user_interactions", "min_item_interactions", "max_length", "ties", "duplicates")
         return {name: self.manifest.parameters.get(name) for name in (*cut, "split", "valid_from", "test_from")}
 
@@ -98,7 +98,7 @@ def _with_pending(folder: Path, manifest: Manifest, kept: Interactions) -> Inter
     except ValueError as error:
         raise ArtifactError(
             f"{path} does not belong to the data set beside it: {error}",
-            hint=f"make it anew with: {command('preprocess', folder.name, force=True)}",
+            hint=f"make it again with: {command('preprocess', folder.name, force=True)}",
         ) from error
 
 

@@ -16,7 +16,7 @@ def silhouette(vectors_ND: torch.Tensor, *, clusters: int, seed: int) -> float |
     """Return the mean silhouette of k-means clusters, between -1 and 1; None where there are no two clusters.
 
     Args:
-        vectors_ND: all items; of more than 2,048 so many are taken, evenly spaced.
+        vectors_ND: all items; at most 2,048 are taken, evenly spaced.
         clusters: k of k-means; fewer where there are fewer items.
         seed: of k-means.
 

@@ -55,7 +55,7 @@ def diagnose(vectors_ND: torch.Tensor) -> EmbeddingDiagnostics:
     """Measure item vectors, all but the silhouette, in double precision.
 
     Args:
-        vectors_ND: one row an item, without padding.
+        vectors_ND: one row per item, without padding.
 
     Raises:
         InputError: fewer than three items.

@@ -6,9 +6,9 @@ import torch
 
 STANDARDISING_EPSILON = 1e-9
 MAX_PAIRED_ITEMS = 10_000
-"""Distances are between all pairs of at most so many items, evenly spaced."""
+"""Largest number of items, evenly spaced, between all pairs of which distances are taken."""
 MAX_MEASURED_ITEMS = 65_536
-"""Figures are of all items, or of so many, evenly spaced."""
+"""Largest number of items, evenly spaced, that figures are of."""
 _ROWS_AT_ONCE = 1024
 
 

@@ -130,7 +130,7 @@ class Noising(nn.Module):
     def sample(
         self, denoiser: Denoiser, noise: Noise, *, steps: int | None, sampler: str = "ddpm", eta: float = 0.0
     ) -> torch.Tensor:
-        """Run the reverse chain in so many steps, by default all.
+        """Run the reverse chain in `steps` steps, by default all.
 
         Args:
             denoiser, noise: as `ddpm`.

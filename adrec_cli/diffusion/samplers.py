@@ -140,7 +140,7 @@ def noise_source(
         shape: of one draw, rows first.
         kind: a key of `NOISES`: "seeded" draws for every row, "common" once for all rows, "zero" is deterministic.
         generator: two sources made from it one after the other draw different noise.
-        keys: returns one number a row; what is drawn for a row then depends on the generator and on its key alone,
+        keys: returns one number per row; what is drawn for a row then depends on the generator and on its key alone,
             whatever the other rows.
         ahead: how many draws there will be where there are keys; they are made some at once, which is quicker.
         dtype: of the draws.
@@ -227,7 +227,7 @@ def _rows(
 
 
 def _draws_together(rows: int, numbers: int, device: torch.device) -> bool:
-    """Tell whether rows that each draw so many numbers at once are quicker drawn together, on the device."""
+    """Return whether rows that each draw this many numbers at once are faster drawn together, on the device."""
     return device.type == "cuda" and rows >= _FEWEST_TOGETHER and numbers % NORMALS_TOGETHER == 0
 
 

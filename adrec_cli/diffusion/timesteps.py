@@ -1,4 +1,4 @@
-"""Which timestep each vector is noised to during training, and how a denoiser is told."""
+"""Which timestep each vector is noised to during training, and how a denoiser receives it."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def find_evaluation(dataset: Dataset, checkpoint: Checkpoint | None, options: Ev
         stored = read_evaluation(path)
         read_ranks(path)
     except ArtifactError:
-        # Missing, damaged, or none of this version: it is measured anew and overwritten.
+        # Missing, damaged, or none of this version: it is measured again and overwritten.
         return None
     fresh = (
         stored.checkpoint_sha256 == (checkpoint.sha256 if checkpoint else "")

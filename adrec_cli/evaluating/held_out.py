@@ -20,7 +20,7 @@ from adrec_cli.ranking.scorer import Scorer
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HeldOut:
-    """What an evaluation ranks: the events of a part, and whom each competes with.
+    """What an evaluation ranks: the events of a part, and the items each competes with.
 
     Attributes:
         dataset: they are of.
@@ -43,7 +43,7 @@ class HeldOut:
         )
 
     def rank(self, scorer: Scorer, on_event: OnEvent) -> tuple[npt.NDArray[np.int64], float]:
-        """Return the rank of each target, from 1, and the seconds that took; told is `RankingProgress`."""
+        """Return the rank of each target, from 1, and the seconds that took; reports `RankingProgress`."""
         started = time.perf_counter()
         ranks = target_ranks(scorer, self.dataset.sequences, self.cases, self.rivals, tell_progress_to(on_event))
         return ranks, time.perf_counter() - started
@@ -54,8 +54,8 @@ def prepare_held_out(dataset: Dataset, options: EvaluationOptions, on_event: OnE
 
     Args:
         dataset: to rank on.
-        options: the part, and whom its targets compete with.
-        on_event: told what `choose_rivals` tells.
+        options: the part, and the items its targets compete with.
+        on_event: called with what `choose_rivals` tells.
 
     Raises:
         InputError: the part has no event, or negatives do not fit.

@@ -26,7 +26,7 @@ from adrec_cli.wording import option
 
 PROTOCOLS = ("all", "cold-items")
 ROOMY = 10
-"""So many times the negatives a catalogue must have that drawing with replacement makes no difference to speak of."""
+"""With this many times more items than negatives, drawing with replacement makes no noticeable difference."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class EvaluationOptions:
 
     Attributes:
         part: "test" or "valid".
-        negatives: 0 ranks against the whole catalogue, else against so many drawn ones.
+        negatives: number drawn to rank against; 0 ranks against the whole catalogue.
         negatives_file: in ReChorus's form, instead of drawing.
         negatives_name: what reports call that file; its own name if "".
         mask_seen: items of the history do not compete; off, as in the paper.
@@ -98,7 +98,7 @@ class EvaluationOptions:
 
 
 def name_protocol(dataset: Dataset, options: EvaluationOptions, negatives: int) -> Protocol:
-    """Return the protocol of options with so many negatives."""
+    """Return the protocol of options with this number of negatives."""
     file = options.negatives_file
     source = f"drawn with seed {options.seed}" if file is None else options.negatives_name or file.name
     return Protocol(
@@ -118,9 +118,9 @@ def cases_of(dataset: Dataset, options: EvaluationOptions) -> Cases:
 
 
 def choose_rivals(dataset: Dataset, cases: Cases, options: EvaluationOptions, on_event: OnEvent = ignore) -> Rivals:
-    """Return whom each target is ranked against: negatives that are read or drawn, or the whole catalogue.
+    """Return the items each target is ranked against: negatives that are read or drawn, or the whole catalogue.
 
-    Told is `Warned`, where drawing takes so many items that they repeat.
+    Reports `Warned` where so many items are drawn that they repeat.
 
     Raises:
         InputError: the file does not fit the cases.

@@ -21,7 +21,7 @@ def list_figures(scorer: Scorer, asked: HeldOut, on_progress: OnProgress) -> dic
     Args:
         scorer: to recommend by.
         asked: the cases, and whether items of the history are recommended.
-        on_progress: told cases done and all cases.
+        on_progress: called with cases done and all cases.
     """
     cases, rivals, sequences, items = asked.cases, asked.rivals, asked.dataset.sequences, asked.dataset.items
     counts_V = np.concatenate([[0], items[COUNT].to_numpy()]).astype(np.int64)

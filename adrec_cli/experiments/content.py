@@ -83,7 +83,7 @@ def require_same_encoders(metadata: CheckpointMetadata, dataset: Dataset, experi
         name = dataset.manifest.dataset
         raise ArtifactError(
             f"the {metadata.stage} checkpoint was trained with other encoders of items than those of {name!r}",
-            hint=f"encode as before: {command('encode', name, like=metadata.dataset)}, or train anew",
+            hint=f"encode as before: {command('encode', name, like=metadata.dataset)}, or train again",
         )
 
 
@@ -93,7 +93,7 @@ def wants_content(experiment: Experiment) -> bool:
 
 
 def _header(dataset: Dataset) -> ItemVectorsHeader:
-    """Return what the content of a data set says of itself.
+    """Return what the content of a data set records.
 
     Raises:
         ArtifactError: there is none, or it is of other items.

@@ -1,4 +1,4 @@
-"""What the steps of a command tell whoever watches."""
+"""Events that the steps of a command report."""
 
 from __future__ import annotations
 

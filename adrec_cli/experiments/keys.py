@@ -50,7 +50,7 @@ def stage_key(dataset: Dataset, experiment: Experiment, stage_name: str, parent:
 
 
 def up_to_date(path: Path, key: str) -> CheckpointMetadata | None:
-    """Return the metadata of a checkpoint that is whole and has this key; a damaged one is made anew."""
+    """Return the metadata of a checkpoint that is whole and has this key; a damaged one is made again."""
     if not path.is_file():
         return None
     try:

@@ -1,4 +1,4 @@
-"""How much a run may train before it is saved and left, to be gone on with later."""
+"""How much a run may train before it is saved and left, to be resumed later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adrec_cli.wording import option
 
 
 class RunLimits:
-    """The most steps and seconds of a run, over all its stages; what is learnt does not depend on them."""
+    """The most steps and seconds of a run, over all its stages; what is learned does not depend on them."""
 
     def __init__(self, work: Work) -> None:
         self._limits = {"max_steps": work.options.max_steps, "max_time": work.options.max_time}
@@ -28,7 +28,7 @@ class RunLimits:
         if self._run.trained_steps and (reached := self._reached()):
             raise Stopped(
                 f"{stage_name} was not begun: {reached} is reached", signal_number=signal.SIGTERM,
-                hint="run the same command again to go on with it",
+                hint="run the same command again to resume it",
             )  # fmt: skip
 
     def check(self, training: StageTraining, steps: int) -> None:

@@ -56,6 +56,6 @@ def inherit_options(checkpoint: Checkpoint) -> dict[str, Any]:
         require_same_weights(checkpoint.tensors, outline.state_dict())
     except (UsageError, ArtifactError) as error:
         raise ArtifactError(
-            f"{checkpoint.path} says of itself what cannot be: {error.message}", hint="train it anew"
+            f"{checkpoint.path} holds metadata that cannot be: {error.message}", hint="train it again"
         ) from error
     return tables

@@ -87,7 +87,7 @@ def run_stage(
         experiment: model, options and stages.
         stage_name: one of the experiment's stages.
         parent: the checkpoint it starts from; None for a first stage.
-        work: told `StageStarted`, `StepDone` and `EpochDone`.
+        work: called with `StageStarted`, `StepDone` and `EpochDone`.
         folder: to write into; None takes the model's.
 
     Raises:
@@ -211,7 +211,7 @@ def _build_model(
             differing = _name_differences(parent, experiment) or str(error).splitlines()[-1].strip()
             raise ArtifactError(
                 f"{parent.path} does not fit the configuration of {stage_name}: {differing}",
-                hint="leave the network as it was in the stage before, or train that one anew with the same options",
+                hint="leave the network as it was in the stage before, or train that one again with the same options",
             ) from error
     give_content(model, dataset, experiment)
     fresh = model.components() if parent is None else experiment.stages[stage_name].fresh

@@ -29,7 +29,7 @@ def name_monitored_protocol(dataset: Dataset, training: TrainingConfig) -> Proto
 
 
 def choose_monitored_rivals(dataset: Dataset, cases: Cases, training: TrainingConfig) -> Rivals:
-    """Return whom each target competes with as training monitors it."""
+    """Return the items each target competes with as training monitors it."""
     count = training.monitor_negatives
     negatives = draw_negatives(dataset.sequences, cases, count, training.seed) if count else None
     return Rivals(negatives=negatives, mask_seen=training.monitor_mask_seen)
@@ -49,7 +49,7 @@ def prepare_validation(
         dataset, scorer: what is ranked, and by what.
         training: its protocol.
         stop: a signal ends the ranking with `Stopped`.
-        users: so many targets, drawn once; 0 ranks all.
+        users: number of targets, drawn once; 0 ranks all.
     """
     try:
         cases = held_out_cases(dataset.sequences, "valid")

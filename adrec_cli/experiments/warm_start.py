@@ -29,7 +29,7 @@ class WarmStart:
 
     Attributes:
         checkpoint: the current model, turned to the data set's items.
-        experiment: of the training, with no component drawn anew.
+        experiment: of the training, with no component drawn again.
         known, new, removed: items that keep their vectors, get fresh ones, and leave.
     """
 
@@ -53,7 +53,7 @@ class FreshStart:
 
 @dataclass(frozen=True, kw_only=True)
 class StartChosen:
-    """Told before training: from which model, and what becomes of the items.
+    """Reported before training: from which model, and what becomes of the items.
 
     Attributes:
         checkpoint: of the model it starts from; None where all weights are fresh.
@@ -137,9 +137,9 @@ def _find_start(dataset: Dataset, folder: Path, experiment: Experiment) -> Path 
 
 
 def _read_claims(path: Path, dataset: Dataset, experiment: Experiment) -> CheckpointMetadata | None:
-    """Return what a checkpoint says of itself, None where that is damaged.
+    """Return what a checkpoint records, None where that is damaged.
 
-    Damaged weights do not matter, as they are made anew: the key of its run tells whether data and parent are right.
+    Damaged weights do not matter, as they are made again: the key of its run tells whether data and parent are right.
     """
     try:
         said = read_metadata(path)
@@ -154,7 +154,7 @@ def _read_claims(path: Path, dataset: Dataset, experiment: Experiment) -> Checkp
 
 
 def _draw_nothing(experiment: Experiment) -> Experiment:
-    """Return the experiment with no component drawn anew in any stage."""
+    """Return the experiment with no component drawn again in any stage."""
     stages = {name: dataclasses.replace(stage, fresh=()) for name, stage in experiment.stages.items()}
     return dataclasses.replace(experiment, stages=stages)
 

@@ -1,4 +1,4 @@
-"""What a training runs with, who may stop it, and who is told of it."""
+"""What a training runs with, what may stop it, and what is called with its events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ComputeOptions:
     Attributes:
         device: "auto", "cpu", "cuda", ...
         threads: of the CPU; None leaves PyTorch's default.
-        resume: "auto" goes on from a matching unfinished state, "require" fails without one, "never" starts anew.
+        resume: "auto" goes on from a matching unfinished state, "require" fails without one, "never" starts again.
         force: train even when the checkpoint is up to date.
         max_steps, max_time: steps and seconds of all that is done with one `Work`, after which a training is saved and
             ends as with SIGTERM; None for no limit.
@@ -44,7 +44,7 @@ class Work:
     Attributes:
         options: what it runs with.
         stop: asked between steps.
-        on_event: told what happens.
+        on_event: called with what happens.
     """
 
     options: ComputeOptions = ComputeOptions()
@@ -53,4 +53,4 @@ class Work:
 
 
 UNATTENDED: Final = Work()
-"""Nobody is told, and nothing is asked to stop but by the signals themselves."""
+"""Report to nobody, and stop for signals only."""

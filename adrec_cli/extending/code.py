@@ -44,7 +44,7 @@ def meaning_of(source: str) -> str:
 
 
 def sha256_of(sources: Mapping[str, str]) -> str:
-    """Return a hash of what modules mean, by the names they are told apart by."""
+    """Return a hash of what modules mean, by their distinguishing names."""
     digest = hashlib.sha256()
     for name in sorted(sources):
         digest.update(f"{name}\n{meaning_of(sources[name])}\n".encode())

@@ -53,7 +53,7 @@ def plugins_in_use(plugins: Sequence[Plugin]) -> Iterator[None]:
 
 
 def use_plugins(plugins: Sequence[Plugin]) -> None:
-    """Use plugins from now on, beside those in use; one that comes again counts once."""
+    """Use plugins from now on, beside those in use; a repeated one counts once."""
     _use_only(tuple({plugin.module.__name__: plugin for plugin in (*_loaded, *plugins)}.values()))
 
 

@@ -140,7 +140,7 @@ def _load_entry(entry: EntryPoint, what: str) -> tuple[object, Origin]:
     except Exception as error:
         raise UsageError(
             f"the {what} {entry.name!r} of {name} cannot be loaded: {type(error).__name__}: {error}",
-            hint=f"mend it, or uninstall it: pip uninstall {name}",
+            hint=f"fix it, or uninstall it: pip uninstall {name}",
         ) from error
 
 

@@ -46,7 +46,7 @@ def _sha256(path: Path, content: bytes) -> str:
         source = content.decode()
         return sha256_of({"": source, **sources_beside(path.resolve(), source)})
     except (SyntaxError, ValueError) as error:
-        raise UsageError(f"plugin {path} is not Python: {error}", hint="mend the file") from error
+        raise UsageError(f"plugin {path} is not Python: {error}", hint="fix the file") from error
 
 
 class _Loader(SourceLoader):
@@ -80,7 +80,7 @@ def _module(path: Path, content: bytes) -> ModuleType:
         del sys.modules[name]
         if not isinstance(error, (Exception, SystemExit)):
             raise
-        raise UsageError(f"plugin {path.name} fails: {type(error).__name__}: {error}", hint="mend the file") from error
+        raise UsageError(f"plugin {path.name} fails: {type(error).__name__}: {error}", hint="fix the file") from error
     return module
 
 

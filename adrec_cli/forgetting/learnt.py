@@ -1,4 +1,4 @@
-"""Which models have learnt from users who left."""
+"""Which models have learned from users who left."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adrec_cli.schema import CHECKPOINT_SUFFIX, STATE_SUFFIX
 
 @dataclass(frozen=True, kw_only=True)
 class Learnt:
-    """A model that has learnt from users who left, or may have.
+    """A model that has learned from users who left, or may have.
 
     Attributes:
         path: of its checkpoint.
@@ -46,7 +46,7 @@ def find_learnt(dataset_folder: Path, held: Set[str], clean: Set[str]) -> list[L
     certain = {path for path, said in known.items() if said.sequences_sha256 in held}
     hashes = {file_sha256(path): path for path in known}
     while True:
-        # A model that started from one that has learnt goes on with what that one knew.
+        # A model that started from one that has learned goes on with what that one knew.
         heirs = {path for path, said in known.items() if hashes.get(said.parent_sha256) in certain} - certain
         if not heirs:
             break

@@ -1,4 +1,4 @@
-"""Item vectors of checkpoints, opened and told apart."""
+"""Item vectors of checkpoints, opened and named."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Embedding:
 
     Attributes:
         checkpoint: it lies in.
-        items: one row an item, in the order of the vectors.
+        items: one row per item, in the order of the vectors.
         vectors_VD: in the order of the items; row 0 is padding.
     """
 

@@ -40,7 +40,7 @@ def spread_over_heads(mask_R1LL: torch.Tensor, heads: int) -> torch.Tensor:
     """Return mask_RHLL, float32 to be added to scores; it is laid out as a batched product reads it.
 
     Args:
-        mask_R1LL: who sees whom, bool, or float to be added.
+        mask_R1LL: which position sees which, bool, or float to be added.
         heads: H.
     """
     rows, _, length, _ = mask_R1LL.shape
@@ -122,7 +122,7 @@ class CausalSelfAttention(nn.Module):
 
         Args:
             hidden_RLD: R rows.
-            mask_R1LL: who sees whom, bool, or float to be added to scores; None means plain causal.
+            mask_R1LL: which position sees which, bool, or float to be added to scores; None means plain causal.
             generator: for dropout of the attention weights; None in evaluation.
         """
         return self.attend(hidden_RLD, mask_R1LL, self.draws(hidden_RLD, generator))

@@ -13,7 +13,7 @@ from adrec_cli.schema import PAD
 
 
 class ItemEmbedding(nn.Module):
-    """One vector an item, shared by inputs, targets and scores; row 0 is padding and stays zero.
+    """One vector per item, shared by inputs, targets and scores; row 0 is padding and stays zero.
 
     Vectors are weights of their own, or computed from the content of items, or both: `content`, one of `CONTENTS`.
 
@@ -95,7 +95,7 @@ class ItemEmbedding(nn.Module):
             self.content.initialize(generator, std)
 
     def _begin(self, content_VC: torch.Tensor, generator: torch.Generator, std: float) -> None:
-        """Put whitened content in the place of the vectors of items of which something is known."""
+        """Put whitened content in place of the vectors of items of which something is known."""
         assert self.weight is not None
         matrix_DC, shift_D = whitening(content_VC[1:], self.shape[1], generator)
         known_V = content_VC.any(dim=1)
@@ -151,7 +151,7 @@ class TimestepEmbedding(nn.Module):
         self.contract = nn.Linear(4 * width, width)
 
     def table_TD(self) -> torch.Tensor:
-        """Return the embedding of every timestep, (T, D): T rows cost less than one a token.
+        """Return the embedding of every timestep, (T, D): T rows cost less than one per token.
 
         While nothing is trained it is computed once.
         """

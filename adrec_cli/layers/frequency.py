@@ -153,7 +153,7 @@ class FrequencyBlock(TransformerBlock):
         return self._feed_forward(self._mix(hidden_RLD, filtered_RLD, attended_RLD), generator)
 
     def compile_transform(self) -> None:
-        """Nothing of a filter is compiled."""
+        """A filter is not compiled."""
 
     def prefill(
         self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None, padding_bias_B: torch.Tensor | None = None

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 _FEW_ROWS = 256
-"""A table of at most so many rows is looked up by a product with zeros and ones on a GPU."""
+"""Largest table, in rows, that a GPU looks up by a product with zeros and ones."""
 
 
 class _SortedLookup(torch.autograd.Function):

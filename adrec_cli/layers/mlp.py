@@ -1,4 +1,4 @@
-"""A network that maps every token by itself, in the place of a Transformer."""
+"""A network that maps every token by itself, in place of a Transformer."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _NEVER = -1e9
 
 
 def padding_bias(counts: torch.Tensor) -> torch.Tensor:
-    """Return what is added to the score of a key that stands for so many, float32; none are as good as masked."""
+    """Return what is added to the score of a key that stands for several, float32; a count of 0 masks it."""
     return torch.where(counts > 0, counts.clamp(min=1).float().log(), _NEVER)
 
 
@@ -31,7 +31,7 @@ def mask_with_padding_key(visible_R1LL: torch.Tensor, bias_RL: torch.Tensor) -> 
 
 
 def causal_mask_with_padding_key(length: int, bias_B: torch.Tensor) -> torch.Tensor:
-    """Return mask_B1LL as `mask_with_padding_key` for histories, of `length` positions with the padding, one a row."""
-    # Not len(), which would make an exported graph one for so many histories.
+    """Return mask_B1LL as `mask_with_padding_key` for histories of `length` positions with the padding, one per row."""
+    # Not len(), which would fix the number of histories in an exported graph.
     causal_LL = torch.ones(length, length, dtype=torch.bool, device=bias_B.device).tril()
     return mask_with_padding_key(causal_LL.expand(bias_B.shape[0], 1, -1, -1), bias_B.unsqueeze(1))

@@ -134,7 +134,7 @@ class CausalTransformer(nn.Module):
         dropout_probability: float,
         block: Callable[[int, int, float], TransformerBlock] = TransformerBlock,
     ) -> None:
-        """Stack so many blocks, each made by `block` from width, heads and dropout."""
+        """Stack `blocks` blocks, each made by `block` from width, heads and dropout."""
         super().__init__()
         self.heads = heads
         self.blocks = nn.ModuleList(block(width, heads, dropout_probability) for _ in range(blocks))

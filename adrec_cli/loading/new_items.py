@@ -52,7 +52,7 @@ class Known:
     Attributes:
         model: restored.
         metadata: of its checkpoint.
-        items: one row an item.
+        items: one row per item.
     """
 
     model: SequentialRecommender

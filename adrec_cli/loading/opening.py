@@ -35,8 +35,8 @@ class Dataset:
 
     Attributes:
         folder: in the workspace.
-        manifest: what it says of itself.
-        items: one row an item.
+        manifest: of the data set.
+        items: one row per item.
         sequences: of all users.
     """
 
@@ -100,7 +100,7 @@ class Checkpoint:
 
     Attributes:
         path, sha256: of the file.
-        metadata: what it says of itself.
+        metadata: of the checkpoint.
         tensors: its weights by name.
     """
 
@@ -131,7 +131,7 @@ def open_checkpoint(path: Path, dataset: Dataset, *, sha256: str | None = None) 
     if metadata.item_count != dataset.items.height:
         raise ArtifactError(
             f"{path} is damaged: it says {metadata.item_count:,} items, its dataset has {dataset.items.height:,}",
-            hint=f"train it anew: {command('train', dataset.manifest.dataset, model=metadata.model)}",
+            hint=f"train it again: {command('train', dataset.manifest.dataset, model=metadata.model)}",
         )
     return Checkpoint(path=path, sha256=sha256, metadata=metadata, tensors=tensors)
 

@@ -114,7 +114,7 @@ class Recommender:
 
         Args:
             histories: in the model's numbers.
-            k: at most so many; fewer where fewer are left.
+            k: largest number of items; fewer where fewer are left.
             include_seen: items of the history may come back.
             sampling: of a diffusion model.
             candidates: item indices, ascending, that alone may come back; None allows all.
@@ -140,7 +140,7 @@ class Recommender:
         return [ranked for ranked in results if ranked is not None], sources
 
     def scorer(self, sampling: Sampling, merging: Merging = SINGLE) -> Scorer:
-        """Return the model, asked with so much noise and so many samples.
+        """Return the model with this much noise and this number of samples.
 
         Raises:
             UsageError: several samples or a temperature of a model that draws nothing.
@@ -174,7 +174,7 @@ def open_recommender(
 ) -> Recommender:
     """Find a model, check it and make it ready.
 
-    A promoted model brings its own items and is used with them, also when the data set has been made anew since.
+    A promoted model brings its own items and is used with them, also when the data set has been made again since.
 
     Args:
         workspace: where datasets are.
@@ -186,7 +186,7 @@ def open_recommender(
             data set has got since need no file.
 
     Raises:
-        UsageError: it is not clear which dataset or model is meant, or a model without content is told of new items.
+        UsageError: it is not clear which dataset or model is meant, or new items are given to a model without content.
         InputError: the file of new items cannot be read.
         ArtifactError: no model, or one that is damaged or does not belong to the dataset.
     """

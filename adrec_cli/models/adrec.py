@@ -170,7 +170,7 @@ class ADRec(SequentialRecommender):
         return "" if self.noising.loss_aware is None else "model.timestep_sampling loss_aware"
 
     def _with_mask(self, batch: PackedBatch) -> tuple[PackedBatch, torch.Tensor]:
-        """Return a batch, with a padding key in front if it is to have one, and who sees whom."""
+        """Return a batch, with a padding key in front if it is to have one, and which position sees which."""
         if not self.config.padding_key:
             return batch, packed_causal_mask(batch.segments_RL)
         counts_RL = self.max_length - F.pad(batch.lengths_RL(), (1, 0), value=self.max_length)
@@ -186,7 +186,7 @@ class ADRec(SequentialRecommender):
         generator: torch.Generator,
         vectors_VD: torch.Tensor | None,
     ) -> TokenOutputs:
-        """Return what the ADM makes of noisy targets, with what its timesteps' losses are to be told to."""
+        """Return what the ADM makes of noisy targets, with what is called with its timesteps' losses."""
         x_start_RLD = self.embedded(batch.targets_RL, vectors_VD, batch.target_order_N)
         t_RL, importance_RL = self.noising.timesteps(batch.segments_RL, batch.sequences, generator)
         noise_RLD = torch.randn(x_start_RLD.shape, generator=generator, device=x_start_RLD.device)

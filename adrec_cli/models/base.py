@@ -40,7 +40,7 @@ class TokenOutputs:
         weights_N: of the denoising loss, as `PackedBatch.sequence_weights_N`, where timesteps are drawn unevenly times
             what makes up for it.
         vectors_VD: the item vectors to compare with in this step, row 0 is padding; None for the model's own.
-        observe: told the squared error of each token, by which the model draws further timesteps; None if it does not.
+        observe: takes the squared error of each token, by which the model draws further timesteps; None if it does not.
         padded: there are tokens that are padding, whose target is 0 and which have no loss.
     """
 

@@ -84,7 +84,7 @@ class _Block(nn.Module):
 
 
 class DiffuRec(SequentialRecommender):
-    """One target a sequence, diffused and spread over the history with an uncertain weight at each position.
+    """One target per sequence, diffused and spread over the history with an uncertain weight at each position.
 
     As attention is not causal, every prefix of a history is a training sequence of its own.
     """

@@ -21,7 +21,7 @@ class MostPopularConfig:
 
 
 class MostPopular(SequentialRecommender):
-    """One number an item, its count of train events; the history is ignored."""
+    """One number per item, its count of train events; the history is ignored."""
 
     name: ClassVar[str] = "mostpop"
     title: ClassVar[str] = "MostPopular"

@@ -1,4 +1,4 @@
-"""Models by name, a line each; what else there is to know of one stands in its file."""
+"""Models by name, one line each; everything else about a model is in its file."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Stage:
             to be drawn, and so estimates the softmax over the whole catalogue.
         gbce_t: calibration of "gbce", from 0 (as "bce") to 1.
         bpr_max_penalty: of the size of the negatives' scores in "bpr_max".
-        epochs: at most so many.
+        epochs: largest number of epochs.
         patience: validations without a better monitored metric after which it stops; 0 runs all epochs.
         keep: "best" hands over the weights with the best monitored metric, "last" those after the last epoch.
         validate_every: epochs between validations.
@@ -135,7 +135,7 @@ class TrainingConfig:
             sample of its own with the items before it, which costs about half a history's length times the tokens.
         windows: "newest" learns from the newest max_length + 1 train events of a user, "all" from every one.
         monitor: the one metric, such as "ndcg@10", that decides which weights are kept and when to stop.
-        monitor_negatives: 0 validates against the whole catalogue, else against so many drawn negatives.
+        monitor_negatives: number drawn to validate against; 0 validates against the whole catalogue.
         monitor_users: validation targets that are ranked after epochs, drawn once; 0 ranks all. The weights kept are
             ranked against all in the end, and that is what their checkpoint says.
         monitor_mask_seen: validates with items of the history out of the competition, as `--mask-seen` reports it.

@@ -45,7 +45,7 @@ class PictureOptions:
 
     Attributes:
         metric: of sweeps, slices and steps; None takes the one that was monitored, or ndcg@10.
-        items: at most so many points on a map of item vectors.
+        items: largest number of points on a map of item vectors.
         seed: of t-SNE and of the noise to compare with.
         steps: files with what `adrec evaluate --steps 1,2,4 --json` printed.
     """

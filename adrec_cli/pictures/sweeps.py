@@ -70,7 +70,7 @@ def sweep_picture(dataset: Dataset, folder: Path, metric: str | None = None) -> 
 
 def _points(summaries: list[Summary], table: pl.DataFrame, base_values: Mapping[str, str]) -> list[SweepPoint]:
     """Return a point a run and part; the base stands once more at its own value of each option that is varied."""
-    # An option with several values at once, one a stage, has no place on a line; a grid has no panel for one option.
+    # An option with several values at once, one per stage, has no place on a line; a grid has no panel for one option.
     keys = {summary.key for summary in summaries}
     own = {key: value for key, value in base_values.items() if key in keys and "," not in value}
     has_base = any(summary.run == BASE for summary in summaries)

@@ -1,1 +1,1 @@
-"""One file a command: read artifact, compute, write artifact."""
+"""One file per command: read artifact, compute, write artifact."""

@@ -115,7 +115,7 @@ def bench(
         dataset_name: a data set of the workspace; None draws one of the shape of Amazon Baby.
         workspace: where data sets are.
         options: on what, and how long.
-        on_part: told what is measured next.
+        on_part: called with the name of what is measured next.
 
     Raises:
         ArtifactError: no such data set, or a damaged one.

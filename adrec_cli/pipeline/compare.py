@@ -35,9 +35,9 @@ class CompareOptions:
     Attributes:
         models: names, or MODEL/STAGE; empty for all that are trained.
         metrics: the first one decides on the order and on the best baseline.
-        against: the model whose difference to the others is told; None for the best baseline.
+        against: the model whose difference to the others is shown; None for the best baseline.
         evaluate: what is not evaluated, or not as it is now; otherwise it is left out.
-        seeds: train every model with so many; 0 takes the models as they are.
+        seeds: number of seeds to train every model with; 0 takes the models as they are.
     """
 
     models: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ def compare(
         options: which models and metrics, and how many seeds.
         evaluation: the protocol; sampling is for the models that do.
         experiment: of trainings with several seeds.
-        work: at these; told `EvaluationStarted`, `SeedStarted` and what training and ranking tell.
+        work: at these; called with `EvaluationStarted`, `SeedStarted` and the events of training and ranking.
 
     Raises:
         AdrecError: a model asked for is missing, or what training and evaluating raise.

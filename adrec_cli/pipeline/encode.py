@@ -57,7 +57,7 @@ class EncodeResult:
         width: entries of a vector.
         encoders: one beside the other.
         silent: items of which nothing is known at all.
-        assumptions: what was chosen without being told.
+        assumptions: what was chosen without being asked for.
         warnings: what deserves a look.
     """
 

@@ -32,7 +32,7 @@ def evaluate(
         workspace: where datasets are.
         dataset_name: None takes the checkpoint's, or the only one.
         options: what to rank and how.
-        on_event: told `RankingProgress`.
+        on_event: called with `RankingProgress`.
 
     Raises:
         ArtifactError: dataset or checkpoint missing, damaged or not matching.

@@ -88,7 +88,7 @@ def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model
         ArtifactError: no model, or a damaged one, or the graph's scores differ from ours.
     """
     if out.suffix not in SUFFIXES:
-        raise UsageError(f"{out}: what to write cannot be told from its name", hint="end it in .onnx or .pt2")
+        raise UsageError(f"{out}: its name does not say what to write", hint="end it in .onnx or .pt2")
     items_path = out.with_name(f"{out.stem}.items.json")
     recommender = open_recommender(workspace, dataset_name, model, device="cpu", threads=None)
     network, output = recommender.model, recommender.checkpoint.metadata.output

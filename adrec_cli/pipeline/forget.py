@@ -1,4 +1,4 @@
-"""`adrec forget`: a person leaves: data, former data, ranks and batches; and which models have learnt from them."""
+"""`adrec forget`: a person leaves: data, former data, ranks and batches; and which models have learned from them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Forgotten:
         generations: numbers of former generations that held them.
         damaged: numbers of former generations that were removed, as nobody could tell who is in them.
         ranks, batches: files that held them, or were removed because nobody could tell.
-        learnt: models that have learnt from them, or may have, and were not trained again.
+        learnt: models that have learned from them, or may have, and were not trained again.
         retrained: models that were trained again.
         sources: names of the files the data set was made from, which adrec does not touch.
     """
@@ -98,9 +98,9 @@ def forget(
         dataset_name: None takes the only one.
         users: raw ids; with `retrain` perhaps none, for those who were forgotten before.
         workspace: where data sets are.
-        retrain: train the models again, from fresh weights, that have learnt from any who were forgotten, or may have.
+        retrain: train the models again, from fresh weights, that have learned from any who were forgotten, or may have.
         waiting: for how long, if another run holds a lock.
-        work: at these trainings; told `ModelRetrained` and what trainings tell.
+        work: at these trainings; called with `ModelRetrained` and the events of trainings.
 
     Raises:
         UsageError: no user is named.

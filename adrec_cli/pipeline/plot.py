@@ -59,7 +59,7 @@ def plot(
         out: folder to write to; None takes the dataset's reports.
         options: what the pictures show.
         threads: of the CPU; None leaves PyTorch's default.
-        on_event: told `PicturesStarted` and `PicturesSkipped`.
+        on_event: called with `PicturesStarted` and `PicturesSkipped`.
 
     Raises:
         UsageError: an unknown kind, the folder is for artifacts only, or matplotlib or scikit-learn is not installed.

@@ -366,7 +366,7 @@ def _write(
     if metadata is not None:
         items, more = join_metadata(items, metadata, content.metadata_source or "the data set's own metadata")
         warnings += more
-    # What has no times cannot be added to, so nothing of it waits.
+    # A data set without times cannot be added to, so none of it waits.
     pending = cut.pending if content.report.timed else None
     written = write_dataset_files(folder, cut.interactions, cut.bounds, items, indices, pending)
     updated = {} if existing is None else {"updated": True}

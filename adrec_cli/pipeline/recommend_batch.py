@@ -77,14 +77,14 @@ def recommend_batch(
 ) -> BatchSummary:
     """Write the best items of many users to a file: user_id, rank, item_id, score, source, model.
 
-    Interrupted, the same command goes on with the users that are missing; the file appears when it is whole.
+    Interrupted, the same command continues with the missing users; the file appears when it is whole.
 
     Args:
-        audience: whom for.
+        audience: the users to recommend to.
         output: where to, and how.
         workspace, dataset_name, model: as `recommend`.
         options: how many, and how.
-        on_event: told `RankingProgress`.
+        on_event: called with `RankingProgress`.
 
     Raises:
         UsageError: the file is somebody else's, or options do not go together.
@@ -233,7 +233,7 @@ def _make_parts(batch: Batch, parts: Parts, on_event: OnEvent) -> int:
         raise InterruptedRun(
             error.message,
             signal_number=int(error.exit_code) - 128,
-            hint="run the same command again to go on with the users that are missing",
+            hint="run the same command again to continue with the missing users",
         ) from error
     return resumed
 

@@ -64,7 +64,7 @@ def report(
         out: file to write; None takes `report.html` in the dataset's reports.
         pictures: draw them, where matplotlib is installed.
         threads: of the CPU; None leaves PyTorch's default.
-        on_event: told which pictures are drawn.
+        on_event: called with the pictures that are drawn.
 
     Raises:
         UsageError: the file is an artifact.

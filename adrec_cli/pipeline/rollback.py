@@ -156,7 +156,7 @@ def _former(folder: Path, before: Manifest | None, to: int | None) -> FormerData
                 hint="a data set keeps what it was from its first change on",
             )
     if before is not None and to == before.generation:
-        raise ArtifactError(f"{folder.name} is at generation {to} already", hint=f"there are: {kept or 'none'}")
+        raise ArtifactError(f"{folder.name} is at generation {to} already", hint=f"available: {kept or 'none'}")
     assert to is not None
     return open_generation(folder, to)
 

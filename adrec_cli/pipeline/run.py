@@ -135,7 +135,7 @@ def run(
         model_name: registered.
         workspace: where artifacts go.
         options: of the steps.
-        work: told `RunStepStarted`, `SourceRead`, `StartChosen`, `LockAwaited` and what the steps tell.
+        work: called with `RunStepStarted`, `SourceRead`, `StartChosen`, `LockAwaited` and the steps' events.
 
     Raises:
         LockedError: another run works on the data set or the model; nothing was changed.
@@ -170,7 +170,7 @@ class _Night:
         return preprocessing.update or self.workspace / planned_name(self.source, preprocessing)
 
     def tell(self, event: object) -> None:
-        """Tell whoever watches."""
+        """Report an event."""
         self.work.on_event(event)
 
     @contextlib.contextmanager
@@ -299,7 +299,7 @@ def _tell_reading(night: _Night, notes: list[str], warnings: list[str]) -> None:
 def _train(
     night: _Night, dataset: Dataset, experiment: Experiment, steps: list[RunStep]
 ) -> tuple[StartChosen, Checkpoint]:
-    """Train the stages, from the current model where that may be; return what was told of the start, and the last."""
+    """Train the stages, if possible from the current model; return what was reported of the start, and the last one."""
     folder = dataset.folder / night.model_name
     begin = FreshStart() if night.options.cold else warm_start(dataset, folder, experiment)
     start = _describe_start(begin)

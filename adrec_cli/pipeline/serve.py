@@ -102,8 +102,8 @@ def make_server(
     Args:
         workspace, dataset_name, model: as `recommend`.
         options: how to serve.
-        on_reload: told the hash of the model that answers, and the error if another one could not be taken.
-        on_log: told a level and a line when something goes wrong.
+        on_reload: called with the hash of the model that answers, and the error if another one could not be taken.
+        on_log: called with a level and a line when something goes wrong.
         metrics: to count in; by default its own.
 
     Raises:
@@ -196,8 +196,8 @@ def serve(
         server: made by `make_server` with the same options.
         listening: from `listen`.
         options: how to serve.
-        on_log: told a level and a line when something goes wrong.
-        on_ready: told once requests are taken.
+        on_log: called with a level and a line when something goes wrong.
+        on_ready: called once requests are taken.
         worker: which of several processes this is; None for the only one.
     """
     from adrec_cli.serving.connections import ConnectionLimits, affordable_connections
@@ -234,7 +234,7 @@ def serve_many(
         options: how to serve.
         sockets: from `listen`, one for each process.
         on_reload, on_log: as `make_server`; handed to the processes, so functions of a module, or partials of one.
-        on_ready: told once all processes take requests.
+        on_ready: called once all processes take requests.
 
     Raises:
         InterruptedRun: stopped by a signal.

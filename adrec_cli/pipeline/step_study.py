@@ -134,7 +134,7 @@ class _Opened:
 
 
 def _row(scorer: Scorer, steps: int, asked: HeldOut, on_event: OnEvent) -> StepRow:
-    """Rank cases with so many steps."""
+    """Rank cases with a number of reverse steps."""
     stepped = replace(scorer, sampling=replace(scorer.sampling, steps=steps))
     ranks, seconds = asked.rank(stepped, on_event)
     return StepRow(

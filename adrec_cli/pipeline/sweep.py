@@ -127,7 +127,7 @@ def sweep(
         workspace: where datasets are.
         options: what is tried, and how it is measured.
         experiment: presets, TOML and flags of the base.
-        work: told `SweepRunStarted`, `SweepRunDone`, and what training and ranking tell.
+        work: called with `SweepRunStarted`, `SweepRunDone` and the events of training and ranking.
 
     Raises:
         UsageError: an unknown or ambiguous option, or a value out of range; nothing was trained.

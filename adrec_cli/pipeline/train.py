@@ -36,7 +36,7 @@ def train_first_stage(
         model_name: registered.
         workspace: where datasets are.
         experiment: presets, TOML and flags.
-        work: device, threads, resuming; told what happens.
+        work: device, threads, resuming; called with what happens.
 
     Raises:
         AdrecError: as `run_stage` and `open_dataset`.

@@ -122,7 +122,7 @@ def tune(
         workspace: where datasets are.
         tuning: what is searched and for how long.
         experiment: presets, TOML and flags of what is not searched.
-        work: told `TrialStarted`, `TrialDone`, and what training tells.
+        work: called with `TrialStarted`, `TrialDone` and the events of training.
 
     Raises:
         UsageError: an unknown or ambiguous option, an end of a range that is impossible, or Optuna is missing.

@@ -227,7 +227,7 @@ class _Dataset:
         if SWEEPS_FOLDER in path.relative_to(self.folder).parts:
             again = "run the sweep again"
         if self.manifest is not None and metadata.sequences_sha256 in self.manifest.forgotten.get("sequences", []):
-            detail += "; it has learnt from users who were forgotten"
+            detail += "; it has learned from users who were forgotten"
             return OUT_OF_DATE, detail, command("forget", self.folder.name, retrain=True)
         if self.manifest is not None and metadata.items_sha256 != self.manifest.items_sha256:
             return OUT_OF_DATE, f"{detail}; the items have changed since", again

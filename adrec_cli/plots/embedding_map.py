@@ -29,7 +29,7 @@ class EmbeddingMap:
 
     Attributes:
         name: of the model, and figures worth a line.
-        points_N2: one row an item.
+        points_N2: one row per item.
     """
 
     name: str

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StepsPoint:
-    """Ranking with so many reverse steps.
+    """Ranking with a number of reverse steps.
 
     Attributes:
         steps: at least 1.

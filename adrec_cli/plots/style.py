@@ -1,6 +1,6 @@
 """How every picture looks, and how it becomes bytes: legible in print and to colour-blind readers, the same every time.
 
-The colours are those of Okabe and Ito 2008, and viridis for quantities. Nothing is told by colour alone.
+The colours are those of Okabe and Ito 2008, and viridis for quantities. Nothing is distinguished by colour alone.
 """
 
 from __future__ import annotations

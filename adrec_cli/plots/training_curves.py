@@ -35,9 +35,9 @@ class StageCurve:
     Attributes:
         stage: name.
         seconds: each epoch took.
-        losses: by name, one value an epoch.
-        metric: monitored, one value an epoch; None where it was not validated.
-        effective_rank: of the item vectors, one value an epoch; None where the log has none.
+        losses: by name, one value per epoch.
+        metric: monitored, one value per epoch; None where it was not validated.
+        effective_rank: of the item vectors, one value per epoch; None where the log has none.
         kept_epoch: whose weights were handed on, from 1; 0 if none yet.
     """
 

@@ -31,7 +31,7 @@ class Comparison:
 
     Attributes:
         metric, protocol: of the values, which are means over users.
-        candidate, current: values; the latter of what it is held against.
+        candidate, current: values; the latter of what it is compared with.
         difference: candidate less current; low and high bound it at the level, by a paired bootstrap over users.
         users: compared on.
         unknown_targets: cases the other model cannot rank, as it does not know the target or anything before it;

@@ -15,7 +15,7 @@ _RULE = re.compile(
 )
 EXAMPLE = "ndcg@10 >= current - 0.002 and ndcg@10 > mostpop"
 CURRENT, MOST_POPULAR = "current", "mostpop"
-"""What a new model is held against: the current model, or the most popular items for everybody."""
+"""What a new model is compared with: the current model, or the most popular items for everybody."""
 
 
 @dataclass(frozen=True, kw_only=True)

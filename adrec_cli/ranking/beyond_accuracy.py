@@ -87,7 +87,7 @@ def category_codes(categories: pl.Series, separator: str = "|") -> Integers:
     """Return codes_VM of each item's categories, padding first: numbers from 1, 0 where an item has no more.
 
     Args:
-        categories: one text an item, in the order of item indices, such as "Comedy|Drama"; null where unknown.
+        categories: one text per item, in the order of item indices, such as "Comedy|Drama"; null where unknown.
         separator: between the categories of an item.
     """
     names = categories.str.split(separator).list.eval(pl.element().filter(pl.element() != "")).list.unique()

@@ -26,7 +26,7 @@ def per_user(values: Values, users: npt.NDArray[np.int64]) -> Values:
 def bootstrap_interval(
     differences: Values, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[float, float]:
-    """Return the percentile interval of the mean of one value a user, such as paired differences.
+    """Return the percentile interval of the mean of one value per user, such as paired differences.
 
     Arguments as `bootstrap_intervals`.
     """
@@ -43,7 +43,7 @@ def metric_intervals(
         ranks, users, cutoffs: as `metric_table`.
         seed: equal seeds give equal intervals.
     """
-    # Beyond the last cut-off all ranks are alike, and with one case a user few different users are left.
+    # Beyond the last cut-off all ranks are alike, and with one case per user few different users are left.
     ranks, counts = np.minimum(ranks, max(cutoffs) + 1), None
     by_user = ByUser(users)
     if len(by_user) == len(users):
@@ -72,7 +72,7 @@ def bootstrap_intervals(
     comes, which has the same distribution as drawing users one by one and costs far less.
 
     Args:
-        values_UM: one row a user, one column a metric.
+        values_UM: one row per user, one column per metric.
         counts: how many users each row stands for; None for one.
         level: of the intervals.
         resamples: drawn.

@@ -31,7 +31,7 @@ MIN_CANDIDATES = 100
 _CHUNK_ENTRIES = 2**22
 """Merged entries held at once."""
 DECIMALS = 12
-"""Sums of the same fractions in another order are equal to so many."""
+"""Decimals to which sums of the same fractions in another order are equal."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ def reciprocal_rank(ranks: Ranks, k: int) -> Values:
 
 
 Metric = Callable[[Ranks, int], Values]
-"""(ranks, k) -> one value a case, greater for what is better."""
+"""(ranks, k) -> one value per case, greater for what is better."""
 
 METRICS: OpenSet[Metric] = OpenSet(
     "metric", {"hr": hit_rate, "ndcg": ndcg, "mrr": reciprocal_rank}, group="adrec.metrics",
@@ -93,7 +93,7 @@ def mean_over_users(values: Values, users: npt.NDArray[np.int64]) -> float:
     """Average over the cases of each user first, then over users; each user counts once.
 
     Args:
-        values: one a case.
+        values: one per case.
         users: whose case it is.
     """
     return float(ByUser(users).means(values).mean())
@@ -114,7 +114,7 @@ def metric_table(ranks: Ranks, users: npt.NDArray[np.int64], cutoffs: Sequence[i
     """Return every metric at every cut-off, as fractions: {"hr@5": ..., "ndcg@5": ..., "mrr@5": ..., ...}.
 
     Args:
-        ranks: 1 for the best, one a case.
+        ranks: 1 for the best, one per case.
         users: whose case it is.
         cutoffs: the k of "@k".
     """

@@ -21,8 +21,8 @@ class Protocol:
     Attributes:
         split: "loo" (leave one out), "time" (global time) or "cold" (items held out whole).
         part: "valid" or "test".
-        negatives: 0 ranks against the whole catalogue, else against so many sampled items.
-        negatives_source: "drawn" or the name of the file they come from; only told.
+        negatives: number sampled to rank against; 0 ranks against the whole catalogue.
+        negatives_source: "drawn" or the name of the file they come from; only recorded.
         mask_seen: items of the history do not compete (the target always does).
         cold_items: targets that never occur in train alone, among such items alone.
     """
@@ -69,7 +69,7 @@ class Cases:
         return len(self.users)
 
     def draw(self, count: int, seed: int) -> Cases:
-        """Return so many of the cases, drawn at random, in their order; all if there are no more."""
+        """Return at most `count` of the cases, drawn at random, in their order."""
         return self.some(np.sort(np.random.default_rng(seed).permutation(len(self))[:count]))
 
     def some(self, chosen: slice | npt.NDArray[np.int64]) -> Cases:
@@ -82,7 +82,7 @@ class Cases:
 def held_out_cases(sequences: Sequences, part: str) -> Cases:
     """Return one case for each event of a part, with everything of the user before it as history.
 
-    Leave-one-out has one event a user; a global-time split may have several, and an event without any history is left
+    Leave-one-out has one event per user; a global-time split may have several, and an event without any history is left
     out, as no sequential model can say anything.
 
     Raises:

@@ -18,7 +18,7 @@ from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.scores import exclude, mean_sample, rows_at_once, score_chunks, scores_of
 
 OnProgress = Callable[[int, int], object]
-"""Told cases done and all cases; what it raises ends the ranking."""
+"""Called with cases done and all cases; what it raises ends the ranking."""
 
 
 def target_ranks(
@@ -37,8 +37,8 @@ def target_ranks(
         scorer: a model and how it is asked.
         sequences: where the histories are.
         cases: to rank.
-        rivals: whom each target competes with.
-        on_progress: told cases done and all cases.
+        rivals: the items each target competes with.
+        on_progress: called with cases done and all cases.
 
     Returns:
         rank of each case, from 1.

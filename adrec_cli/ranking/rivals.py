@@ -1,4 +1,4 @@
-"""Whom the target of each case competes with: the whole catalogue, or some items of its own."""
+"""The items the target of each case competes with: the whole catalogue, or some items of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adrec_cli.ranking.protocols import Cases
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rivals:
-    """Whom the target of each case competes with.
+    """The items the target of each case competes with.
 
     Attributes:
         negatives: (cases, n) item indices, counted as often as they were drawn; None for the whole catalogue.
@@ -115,7 +115,7 @@ def count_candidates(sequences: Sequences, cases: Cases, rivals: Rivals = EVERYT
     Args:
         sequences: of the dataset.
         cases: ranked.
-        rivals: whom each target competes with.
+        rivals: the items each target competes with.
     """
     if rivals.negatives is not None:
         competing: npt.NDArray[np.int64] = (rivals.negatives != cases.targets[:, None]).sum(axis=1)

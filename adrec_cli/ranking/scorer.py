@@ -20,7 +20,7 @@ from adrec_cli.runtime import seeded_generator
 
 _BATCH_TOKENS = {"cpu": 4_096}
 _OTHER_BATCH_TOKENS, _MIN_BATCH_TOKENS, _MOST_CASES = 2**18, 1_024, 2**14
-"""Positions of a batch: on a CPU as many as its caches hold; at least so many with however many samples; and cases."""
+"""Positions of a batch: on a CPU as many as its caches hold; at least so with any number of samples; and cases."""
 
 Representations = tuple[npt.NDArray[np.int64], list[torch.Tensor], HistoryBias | None]
 """Numbers of some cases, representation_BD of their histories in each sample, and their bias."""
@@ -81,7 +81,7 @@ class Scorer:
             moved = histories.to(self.device)
             samples = self._samples(histories, moved)
             if not all(bool(torch.isfinite(representation_BD).all()) for representation_BD in samples):
-                raise ArtifactError(f"{self.model.name} gives values that are not finite", hint="train it anew")
+                raise ArtifactError(f"{self.model.name} gives values that are not finite", hint="train it again")
             yield cases, samples, self.model.history_bias(moved)
 
     def _samples(self, histories: HistoryBatch, moved: HistoryBatch) -> list[torch.Tensor]:

@@ -48,7 +48,7 @@ def scores_of(
 
 
 def rows_at_once(entries: int, device: torch.device) -> int:
-    """Return how many users are computed at once, each of whom takes so many entries.
+    """Return how many users are computed at once, where each takes a number of entries.
 
     Of very many entries it is more than the limit allows, or matrix products would be flat.
     """
@@ -66,7 +66,7 @@ def top_k(
     """Return the best k items of each row, equal scores in ascending item index.
 
     Args:
-        representation_BD: one a user.
+        representation_BD: one per user.
         vectors_VD: of the items; row 0 is padding and never returned.
         k: at most; fewer come back where fewer are left.
         excluded: item indices each user must not get.

@@ -26,7 +26,7 @@ def randomisation_test(differences: Values, *, permutations: int = PERMUTATIONS,
     If it did not matter which model is which, each user's difference could as well have the other sign.
 
     Args:
-        differences: one a user, paired.
+        differences: one per user, paired.
         permutations: drawn; the smallest p-value is 1 / (permutations + 1).
         seed: equal seeds give equal p-values.
 
@@ -58,7 +58,7 @@ def _random_signs(random: np.random.Generator, rows: int, columns: int) -> Value
 
 
 def _sums_of_signs(random: np.random.Generator, rows: int, counts: npt.NDArray[np.int64]) -> Values:
-    """Draw for each column of each row the sum of so many signs, as how many of them are a plus is binomial."""
+    """Draw the sum of `counts` signs for each column of each row: the number of plus signs is binomial."""
     plus = random.binomial(counts, 0.5, size=(rows, len(counts)))
     return (2 * plus - counts).astype(np.float64)
 
@@ -99,7 +99,7 @@ def differences_to(reference: Values, others: Sequence[Values], *, seed: int = 0
     """Return how each model differs from a reference.
 
     Args:
-        reference: one value a user.
+        reference: one value per user.
         others: of each model, the same users in the same order.
         seed: equal seeds give equal intervals and p-values.
     """

@@ -82,7 +82,7 @@ def slice_table(
     """Return definition, users, cases, metrics and intervals of each slice; an empty one has no metrics.
 
     Args:
-        ranks: 1 for the best, one a case.
+        ranks: 1 for the best, one per case.
         users: whose case it is.
         target_counts, history_lengths, item_counts, repeated: as `slices_of`.
     """

@@ -1,4 +1,4 @@
-"""Whom a batch is for: all users, those of a file, or histories of a file, with today's events behind them."""
+"""The audience of a batch: all users, those of a file, or histories of a file, with today's events behind them."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _take_everybody(recommender: Recommender) -> Audience:
 def _ask_whom(
     recommender: Recommender, options: AudienceOptions, events: pl.DataFrame
 ) -> tuple[pl.Series, pl.DataFrame]:
-    """Return whom the batch is for, and the events of given histories."""
+    """Return the audience of the batch, and the events of given histories."""
     known = recommender.sequences.user_ids.rename(USER_ID)
     if options.users is not None:
         return known_form(read_ids(options.users, USER_ID), known).unique(maintain_order=True), _no_events()

@@ -25,7 +25,7 @@ class Batch:
 
     Attributes:
         recommender, options: as `Recommender.rank` takes them.
-        audience: whom for.
+        audience: the users to recommend to.
         destination: where to.
         candidates: items that may come back; None for all.
         chunk: users at most that are ranked at once.

@@ -18,7 +18,7 @@ class BatchOutput:
 
     Attributes:
         path: `-` is stdout, which is written as it comes and cannot be resumed. A folder gets a file for each row group
-            of the data set, or for so many people.
+            of the data set, or for each block of users.
         format: parquet, jsonl or csv; None takes what the name ends in, and jsonl for stdout.
         safe_csv: put a quote before texts that a spreadsheet would take for formulas.
         shard: of the data set's users, whose sequences alone are read; all shards together write what one process does.

@@ -74,7 +74,7 @@ class Destination:
         return self.path / f"part-{number:06}.{self.format}" if self.is_folder else self.path
 
     def require_free(self, inputs: Iterable[Path | None]) -> None:
-        """Refuse to write over an artifact, an input, or in the place of what is nothing of a batch.
+        """Refuse to write over an artifact, an input, or in place of a file that is no part of a batch.
 
         Args:
             inputs: files that are read.

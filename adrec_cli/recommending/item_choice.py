@@ -53,7 +53,7 @@ class ItemChoice:
             items: that the model knows.
 
         Returns:
-            None in the place of indices where every item may come back.
+            None in place of indices where every item may come back.
 
         Raises:
             InputError: a file cannot be read, a category is unknown, or no item is left.
@@ -93,7 +93,7 @@ class ItemChoice:
         known = set(lists.explode().drop_nulls().to_list())
         if missing := [name for name in self.categories if name not in known]:
             some = ", ".join(sorted(known)[:10])
-            raise InputError(f"unknown category {missing[0]!r}", hint=f"there are: {some}{', ...' * (len(known) > 10)}")
+            raise InputError(f"unknown category {missing[0]!r}", hint=f"available: {some}{', ...' * (len(known) > 10)}")
         wanted = pl.Series(list(self.categories), dtype=pl.String)
         chosen = lists.to_frame().select(pl.col(CATEGORY).list.eval(pl.element().is_in(wanted.implode())).list.any())
         return chosen.to_series().fill_null(False).to_numpy()

@@ -1,4 +1,4 @@
-"""Everything a report tells of, read from a dataset's folder and checked; nothing is computed anew or written."""
+"""Everything a report tells of, read from a dataset's folder and checked; nothing is computed again or written."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class StageTold:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepTold:
-    """A sweep: what it says of itself, and its figures over the seeds."""
+    """A sweep: its own records, and its figures over the seeds."""
 
     record: SweepRecord
     summaries: list[Summary]

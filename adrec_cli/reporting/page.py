@@ -43,7 +43,7 @@ def page(material: Material, pictures: Pictures, inspection: Inspection | None) 
             if inspection
             else None,
         ),
-        # Last, as what the others could not read is told there.
+        # Last, as it lists what the others could not read.
         ("reproduction", "Reproduction", reproduction_section(material)),
     ]
     there = [(anchor, title, content) for anchor, title, content in sections if content is not None]

@@ -14,7 +14,7 @@ AnswerAll = Callable[[Sequence[Question]], list[Answer | AdrecError]]
 
 
 class Overloaded(Exception):
-    """So many questions wait that one more had better be sent later."""
+    """The queue is full; one more question should be sent later."""
 
 
 class AnswerFailed(Exception):
@@ -42,7 +42,7 @@ class Batcher:
         """Wait for the answers to the questions of one request; whoever waits no longer cancels it.
 
         Raises:
-            Overloaded: so many wait that there is no room for all of them.
+            Overloaded: the queue has no room for all of them.
         """
         if self.waiting + len(questions) > self._max_waiting:
             raise Overloaded

@@ -53,7 +53,7 @@ class Catalogue:
         """Return the numbers of the chosen items, ascending, and the ids of the question that no item has.
 
         Returns:
-            None in the place of numbers where every item may come back.
+            None in place of numbers where every item may come back.
 
         Raises:
             InputError: a category is unknown, or no item is left.

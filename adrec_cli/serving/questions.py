@@ -29,7 +29,7 @@ class Limits:
         history: items given, also as candidates or to exclude.
         users: of one request.
         batch: questions answered together.
-        waiting: questions in the queue; one more is told to come back.
+        waiting: questions in the queue; one more is refused with "try again later".
     """
 
     body: int = 1_000_000

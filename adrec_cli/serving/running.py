@@ -21,7 +21,7 @@ from adrec_cli.serving.connections import BoundedConnection, ConnectionLimits, m
 from adrec_cli.serving.server import Server
 
 LogLine = Callable[[str, str], None]
-"""Told a level ("warning" or "error") and one line."""
+"""Called with a level ("warning" or "error") and one line."""
 
 LINGER = 0.5
 """Seconds in which an ending server still takes what was sent before anybody could know."""
@@ -107,8 +107,8 @@ def run_server(
         listening: where.
         connections: limits of them.
         grace: seconds that requests under way have after a signal.
-        log: told what goes wrong.
-        on_started: told once requests are taken.
+        log: called with what goes wrong.
+        on_started: called once requests are taken.
     """
     config = uvicorn.Config(
         server.app, http=make_protocol(connections, server.metrics), ws="none", log_config=None, access_log=False,

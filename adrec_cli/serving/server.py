@@ -29,7 +29,7 @@ from adrec_cli.serving.watch import Changed, Load, ModelWatch, OnReload
 from adrec_cli.wording import in_shell, option
 
 _BUFFERED_BODIES = 64
-"""Bodies of the largest size that may be held at once; who comes with more is told to come back."""
+"""Bodies of the largest size that may be held at once; further requests are asked to try again later."""
 _T = TypeVar("_T")
 _CLOSE = {"Connection": "close"}
 
@@ -40,7 +40,7 @@ class Server:
     Attributes:
         watch: the model that answers; a batch under way keeps the one it began with.
         metrics: what it counts.
-        ending: no request is welcome any longer; those that come are answered all the same.
+        ending: no request is welcome any longer; those that come are still answered.
         app: for any ASGI server.
     """
 

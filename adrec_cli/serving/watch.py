@@ -12,7 +12,7 @@ from adrec_cli.serving.served_model import ServedModel
 Load = Callable[[], ServedModel]
 Changed = Callable[[ServedModel], bool]
 OnReload = Callable[[str, str], None]
-"""Told the name of the model that answers, and why another one could not be taken, or nothing."""
+"""Called with the name of the model that answers, and why another one could not be taken, or nothing."""
 
 LONGEST_WAIT = 60.0
 """Seconds between two looks at most, however often they failed."""

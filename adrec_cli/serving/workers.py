@@ -23,7 +23,7 @@ from adrec_cli.wording import option
 
 _END, _RELOAD = b"end", b"reload"
 _MOST_DEATHS, _DEATHS_SECONDS = 5, 60.0
-"""More deaths than this within so many seconds end the server: it cannot serve."""
+"""The server ends when more workers die than this within a number of seconds: it cannot serve."""
 _MARGIN = 5.0
 
 Work = Callable[["Worker"], None]
@@ -47,7 +47,7 @@ class Worker:
     orders: Connection
 
     def follow(self, running: EndingServer) -> None:
-        """Say that requests are taken, and do from then on as told; end when nobody is left to tell."""
+        """Say that requests are taken, then follow orders; end when nobody is left to give them."""
         self.orders.send_bytes(b"ready")
         loop = asyncio.get_running_loop()
 
@@ -93,7 +93,7 @@ class _Crew:
                 orders.send_bytes(order)
 
     def restart_dead(self) -> None:
-        """Start again whoever died.
+        """Restart workers that died.
 
         Raises:
             StorageError: they die all the time.
@@ -165,8 +165,8 @@ def run_workers(
         work: what each does; ends when its `Worker.orders` say so.
         sockets: of one port, each the queue of one process.
         grace: seconds that requests under way have after a signal.
-        log: told what goes wrong.
-        on_ready: told once all take requests.
+        log: called with what goes wrong.
+        on_ready: called once all take requests.
 
     Raises:
         InterruptedRun: stopped by a signal.

@@ -38,7 +38,7 @@ class Measured:
             much another training would give is another question; several seeds answer it.
         users: ranked for.
         ranks: of the target of each case, in the order of `held_out_cases`, for paired tests; behind the last cut-off
-            all are told as the first rank there.
+            all are reported as the first rank there.
         seconds: ranking took.
     """
 
@@ -60,7 +60,7 @@ def measure(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions
         dataset: it was trained on.
         checkpoint: opened, in a sweep's folder.
         options: what to rank and how.
-        on_event: told `RankingProgress`.
+        on_event: called with `RankingProgress`.
 
     Raises:
         AdrecError: nothing to rank, bad negatives, or a model that gives no finite values.

@@ -1,6 +1,6 @@
-"""Optuna as the one who proposes and gives up trials; it stores nothing and says nothing of its own.
+"""Optuna proposes and gives up trials; it stores and prints nothing of its own.
 
-Trials are ours, in `trials.jsonl`. A study in memory is made of them anew for every proposal, with a sampler seeded by
+Trials are ours, in `trials.jsonl`. A study in memory is rebuilt from them for every proposal, with a sampler seeded by
 the number of the trial, so that a search that was stopped proposes what it would have proposed without the stop.
 Optuna's own stores are left out: they pickle (Redis, CMA-ES), or append where a crash may leave half a line.
 """
@@ -21,7 +21,7 @@ _UNPRUNED_TRIALS, _UNPRUNED_EPOCHS, _COMPARED_TRIALS = 5, 3, 3
 
 
 def require_optuna() -> Any:
-    """Return Optuna, told to keep its messages to itself.
+    """Return Optuna with its messages switched off.
 
     Raises:
         UsageError: it is not installed.
@@ -49,7 +49,7 @@ class Proposal:
         self.epochs: dict[int, float] = {}
 
     def report(self, epoch: int, value: float) -> None:
-        """Tell how good it is after so many epochs."""
+        """Report how good it is after a number of epochs."""
         if epoch not in self.epochs:
             self.epochs[epoch] = value
             self._trial.report(value, epoch)

@@ -72,7 +72,7 @@ class Summary:
 
 
 def results_table(outcomes: Sequence[Outcome], folder: Path) -> pl.DataFrame:
-    """Return one row a run, seed, part and metric.
+    """Return one row per run, seed, part and metric.
 
     Args:
         outcomes: in the order of the runs.

@@ -83,7 +83,7 @@ def train_shared_stages(
         experiment: of the run.
         base: of the sweep.
         sweep: its folder, whose lock the caller holds.
-        work: told `StageShared`, and what `run_stage` tells; its `force` trains each stage once all the same.
+        work: called with `StageShared` and the events of `run_stage`; its `force` still trains each stage only once.
         done: folders of the stages this command has made sure of; added to.
 
     Raises:

@@ -80,7 +80,7 @@ def read_trials(path: Path) -> list[Trial]:
 
 
 def write_trials(path: Path, trials: Sequence[Trial]) -> None:
-    """Write all trials, one a line, atomically.
+    """Write all trials, one per line, atomically.
 
     Raises:
         StorageError: the file system refused.

@@ -18,7 +18,7 @@ def search_files(dataset_folder: Path) -> list[Path]:
 
 
 def read_search(path: Path) -> tuple[dict[str, Any], list[Trial]]:
-    """Return what a search says of itself, and its trials.
+    """Return what a search records, and its trials.
 
     Raises:
         ArtifactError: damaged.

@@ -18,7 +18,7 @@ def same_target_contrast(predicted_ND: torch.Tensor, targets_N: torch.Tensor, *,
     mean over p in P of log sum_a exp(s_ia) - s_ip, a running over all other tokens; 0 where no target comes twice.
 
     Args:
-        predicted_ND: one prediction a token.
+        predicted_ND: one prediction per token.
         targets_N: int64 item indices; 0 for padding, which takes no part.
         temperature: above 0.
 
@@ -32,7 +32,7 @@ def same_target_contrast(predicted_ND: torch.Tensor, targets_N: torch.Tensor, *,
     others_NN = real_N & ~itself_NN
     same_NN = (targets_N.unsqueeze(1) == targets_N) & others_NN & real_N.unsqueeze(1)
     scores_NN = (directions_ND @ directions_ND.T / temperature).masked_fill(~others_NN, float("-inf"))
-    # A finite score in the place of one's own keeps a lone token's gradient a number.
+    # A finite score in place of one's own keeps a lone token's gradient a number.
     alone_N1 = ~others_NN.any(dim=1, keepdim=True)
     all_N = scores_NN.masked_fill(alone_N1, 0.0).logsumexp(dim=1)
     partners_N = same_NN.sum(dim=1)

@@ -22,7 +22,7 @@ def require_finite_losses(losses: Mapping[str, float], *, where: str, inputs: Ma
     Args:
         losses: by name.
         where: stage, epoch and step.
-        inputs: what the losses were computed from; their largest magnitudes are told.
+        inputs: what the losses were computed from; their largest magnitudes are reported.
 
     Raises:
         DivergedError: naming the first loss that is not finite.

@@ -111,7 +111,7 @@ class StageTraining:
     def events(self) -> Generator[StepDone | EpochDone | TrainingWarning]:
         """Train until the stage is over, yielding what happened.
 
-        Between any two events the state can be saved and the iteration left, to be gone on with later. Once it has come
+        Between any two events the state can be saved and the iteration left, to be resumed later. Once it has come
         to its end the model holds the weights the stage hands over.
 
         Raises:
@@ -139,7 +139,7 @@ class StageTraining:
         self._hand_over()
 
     def require_finite(self) -> None:
-        """Refuse to go on with weights that the last step made NaN or infinite.
+        """Refuse to continue with weights that the last step made NaN or infinite.
 
         Raises:
             DivergedError: naming the weight.
@@ -202,7 +202,7 @@ class StageTraining:
         )
 
     def _queued_steps(self, queued: QueuedSteps) -> Iterator[StepDone | TrainingWarning]:
-        """Go through what is left of the epoch, a step ahead of what is read and told."""
+        """Go through what is left of the epoch, a step ahead of what is read and reported."""
         planes = ((batch, planes_of(batch, self.model.max_length)) for (batch,) in self._begin_epoch())
         started = time.perf_counter()
         for batch, planes_PRL in made_ahead(planes):
@@ -335,7 +335,7 @@ class StageTraining:
         return look_up(metrics, self.config.monitor, "metric to monitor")
 
     def _averaged_weights(self) -> dict[str, torch.Tensor]:
-        """Return a copy of all weights, the averages in the place of those that are averaged."""
+        """Return a copy of all weights, the averages in place of those that are averaged."""
         weights = {**self.model.state_dict(), **self.average.averages}
         return {name: weight.detach().clone() for name, weight in weights.items()}
 
@@ -388,7 +388,7 @@ class StageTraining:
         except (KeyError, TypeError, ValueError, RuntimeError, RecursionError) as error:
             reason = str(error).splitlines()[0]
             raise ArtifactError(f"the saved state of stage {self.name} does not fit: {reason}",
-                                hint=f"start the stage anew with {option('resume', False)}") from error  # fmt: skip
+                                hint=f"start the stage again with {option('resume', False)}") from error  # fmt: skip
 
 
 def _under(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

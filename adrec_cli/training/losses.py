@@ -40,7 +40,7 @@ class _CatalogueCrossEntropy(torch.autograd.Function):
 
     N x V logits are never stored: a tile of rows and items is scored, turned into exponentials in place, and folded
     into the gradients before the next one overwrites it. The gradient of a prediction is rescaled when a row's sum is
-    known; that of the item vectors needs the sum first, so that where a row takes several tiles they are scored anew.
+    known; that of the item vectors needs the sum first, so that where a row takes several tiles they are scored again.
     """
 
     @staticmethod
@@ -255,7 +255,7 @@ def catalogue_cross_entropy(
     """Return the mean cross-entropy of inner products with every row of vectors_VD from `first` on.
 
     Args:
-        predicted_ND: one prediction a token.
+        predicted_ND: one prediction per token.
         vectors_VD: what competes, and perhaps padding in front.
         targets_N: int64 rows of vectors_VD, from `first` on.
         first: the first row that competes.

@@ -74,14 +74,14 @@ class SparseAdam(RowOptimizer):
 
 
 class RowwiseAdagrad(RowOptimizer):
-    """Adagrad with one number a row, the sum of its mean squared gradients: next to no memory.
+    """Adagrad with one number per row, the sum of its mean squared gradients: hardly any memory.
 
     Source: Duchi et al. 2011; a number a row as in Mudigere et al. 2022, arXiv 2104.05158.
     """
 
     @staticmethod
     def fresh_state(weight: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return one sum a row."""
+        """Return one sum per row."""
         return {"step": torch.zeros(()), "sum": weight.new_zeros(len(weight))}
 
     def _direction(

@@ -74,7 +74,7 @@ def padded_cross_entropy(
     """Return the mean cross-entropy, over the tokens that are no padding, of inner products with every item.
 
     Args:
-        predicted_ND: one prediction a token.
+        predicted_ND: one prediction per token.
         vectors_VD: of the items; row 0 is padding and never competes.
         targets_N: int64 item indices; 0 for padding, which has no loss and no gradient.
         bias: added to the inner products with the items of each token's history.

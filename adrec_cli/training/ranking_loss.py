@@ -51,7 +51,7 @@ class RankingLoss:
         """Return the loss, a scalar.
 
         Args:
-            predicted_ND: one prediction a token.
+            predicted_ND: one prediction per token.
             vectors_VD: of the items; row 0 is padding and never competes.
             targets_N: int64 item indices.
             generator: of the negatives; untouched by "ce".

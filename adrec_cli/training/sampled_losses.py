@@ -185,7 +185,7 @@ def negative_scores(
     """Return negative_NK, the inner products with negatives; minus infinity where a negative is the target.
 
     Args:
-        predicted_ND: one prediction a token.
+        predicted_ND: one prediction per token.
         vectors_VD: of the items.
         negatives: (K,) item indices shared by all tokens, or (N, K), a token's own.
         targets_N: item indices.

@@ -13,7 +13,7 @@ from adrec_cli.errors import StorageError
 
 
 def failing(monkeypatch, times: int, number: int) -> list[int]:
-    """Let the first so many tries to take a lock fail; return a list of all tries."""
+    """Let the first `times` tries to take a lock fail; return a list of all tries."""
     tries, acquire = [], FileLock.acquire
 
     def acquired(self, *args, **kwargs):

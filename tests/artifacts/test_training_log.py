@@ -13,7 +13,7 @@ VALUES = [{"ndcg@10": 0.1}, {"ndcg@10": 0.3}, {"ndcg@10": 0.2}]
 
 
 def written(folder, *, old: int = 0) -> None:
-    """Write a log of three epochs, of which so many do not tell processor time."""
+    """Write a log of three epochs, some of them without processor time."""
     rows = [{"epoch": number + 1, "valid": valid, "seconds": 2.0 + number} for number, valid in enumerate(VALUES)]
     for row in rows[old:]:
         row["processor_seconds"] = 10.0 * row["epoch"]

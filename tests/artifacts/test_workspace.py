@@ -1,4 +1,4 @@
-"""Names of data sets and checkpoints: one is found, none and several are told with what there is."""
+"""Names of data sets and checkpoints: one is found; none and several are errors that list what there is."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ def test_a_name_that_none_has_is_told_with_what_there_is(space):
     with pytest.raises(ArtifactError, match=r"^no checkpoint align\.safetensors in ") as told:
         space.find_checkpoint("align")
     listed = "b[a]r/adrec/finetune.safetensors, shop/adrec/finetune.safetensors, shop/sasrec/train.safetensors"
-    assert told.value.hint == f"there are: {listed}", "no states of trainings"
+    assert told.value.hint == f"available: {listed}", "no states of trainings"
     with pytest.raises(ArtifactError) as told:
         space.find_checkpoint("train", "b[a]r")
-    assert told.value.hint == "there are: b[a]r/adrec/finetune.safetensors"
+    assert told.value.hint == "available: b[a]r/adrec/finetune.safetensors"
     with pytest.raises(ArtifactError, match="dataset 'bar' is not in"):
         space.find_checkpoint("finetune", "bar")
     (space.root / "empty").mkdir()
     (space.root / "empty/manifest.json").write_text("{}")
     with pytest.raises(ArtifactError) as told:
         space.find_checkpoint("train", "empty")
-    assert told.value.hint == "there are: none yet"
+    assert told.value.hint == "available: none yet"
 
 
 def test_all_checkpoints_are_listed_without_states(space):

@@ -73,7 +73,7 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
 
 
 class Trial:
-    """One of the trials under way: what it learns from, until when, and where it is told."""
+    """One of the trials under way: what it learns from, until when, and where it is reported."""
 
     def __init__(self, name: str, trial: Mapping[str, Any], options: argparse.Namespace) -> None:
         self.name, self.options = name, options
@@ -90,7 +90,7 @@ class Trial:
         return time.time() >= self.until
 
     def run(self) -> dict[str, Any]:
-        """Train all stages, as far as time allows, and return what is to be told."""
+        """Train all stages, as far as time allows, and return what is to be reported."""
         experiment, dataset = self.experiment, self.dataset
         model = find_model(experiment.model_name)(experiment.model, dataset.items.height).to(self.device)
         output, best = "", {}
@@ -171,7 +171,7 @@ def unclaimed(names: list[str], out: Path, until: float) -> Iterator[str]:
 
 
 def work(options: argparse.Namespace) -> None:
-    """Train one trial after the other until none is left; a failure is told and ends no other."""
+    """Train one trial after the other until none is left; a failure is reported and ends no other."""
     torch.set_num_threads(options.threads)
     trials = read_trials(options.trials)
     for name in unclaimed(chosen(trials, options), options.out, options.until):
@@ -200,7 +200,7 @@ def chosen(trials: Mapping[str, Any], options: argparse.Namespace) -> list[str]:
 
 
 def table_of(out: Path) -> str:
-    """Return what is known of each trial, a row each, in percent."""
+    """Return what is known of each trial, one row each, in percent."""
     rows = [f"{'trial':34} {'s':>5} {'epochs':14} valid ndcg | test, not masked: {' '.join(METRICS)} | masked"]
     for line in (out / RESULTS).read_text().splitlines() if (out / RESULTS).is_file() else []:
         told = json.loads(line)

@@ -32,7 +32,7 @@ def adrec() -> Adrec:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return an environment for a process of its own, with nothing of adrec's set."""
+    """Return an environment for a process of its own, with no variable of adrec set."""
     return {name: value for name, value in os.environ.items() if not name.startswith("ADREC_")} | more
 
 

@@ -56,7 +56,7 @@ def test_seeds(adrec: Adrec, shop: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "code", "told"),
+    ("flags", "code", "message"),
     [
         (["--models", "sasrec"], 4, "adrec train shop --model sasrec"),
         (["--models", "nothing"], 2, "unknown model 'nothing'"),
@@ -66,10 +66,10 @@ def test_seeds(adrec: Adrec, shop: Path) -> None:
         (["--seeds", "-1"], 2, "must not be negative"),
     ],
 )
-def test_what_is_wrong_is_told(adrec: Adrec, shop: Path, flags: list[str], code: int, told: str) -> None:
+def test_what_is_wrong_is_reported(adrec: Adrec, shop: Path, flags: list[str], code: int, message: str) -> None:
     done = adrec("compare", "shop", "-w", shop, *flags)
     assert (done.exit_code, done.stdout) == (code, "")
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_names_in_a_list_are_completed() -> None:

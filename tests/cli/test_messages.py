@@ -33,8 +33,8 @@ def test_errors_break_at_words_and_hints_do_not(monkeypatch: pytest.MonkeyPatch)
 
 def test_records_leave_out_empty_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal, stream = on_terminal(30, monkeypatch)
-    terminal._draw_records(["status", "repair"], [("whole", ""), ("damaged", "train it anew")])
-    assert stream.getvalue().split() == ["status", "whole", "status", "damaged", "repair", "train", "it", "anew"]
+    terminal._draw_records(["status", "repair"], [("whole", ""), ("damaged", "train it again")])
+    assert stream.getvalue().split() == ["status", "whole", "status", "damaged", "repair", "train", "it", "again"]
 
 
 def test_lines_of_a_result_break_at_words_and_commands_do_not(

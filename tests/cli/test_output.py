@@ -95,7 +95,7 @@ def test_a_skipped_stage_says_how_to_force_it(adrec: Adrec, shop: Path) -> None:
     flags = ["pretrain", "shop", "--workspace", shop, "--epochs", 1, *TINY]
     adrec(*flags)
     again = adrec(*flags)
-    assert "pretrain is up to date; --force trains it anew" in again.stderr
+    assert "pretrain is up to date; --force trains it again" in again.stderr
     assert "up to date" in again.stdout
     assert "up to date" not in adrec(*flags, "--force").stdout
 

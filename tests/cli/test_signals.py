@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: saved, told, and gone on with."""
+"""SIGINT and SIGTERM: saved, reported and resumed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.cli.conftest import TINY, Adrec, environment
 
 
 def interrupted(number: signal.Signals, arguments: list[str]) -> tuple[int, list[str]]:
-    """Run a training until its second epoch is told, send a signal, and return the exit code and stderr."""
+    """Run a training until its second epoch is reported, send a signal, and return the exit code and stderr."""
     command = [sys.executable, "-m", "adrec_cli", *arguments]
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment()

@@ -118,5 +118,5 @@ def test_bad_histories_and_events(tmp_path):
     with pytest.raises(InputError, match="expected text or whole numbers"):
         read_events(tmp_path / "float.parquet")
     (tmp_path / "e.xlsx").write_text("")
-    with pytest.raises(InputError, match="cannot be told from its name"):
+    with pytest.raises(InputError, match="does not say what it holds"):
         read_events(tmp_path / "e.xlsx")

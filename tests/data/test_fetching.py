@@ -38,7 +38,7 @@ def spec(*urls: str, **pin: object) -> DatasetSpec:
 
 
 class Events(list[object]):
-    """Keeps what it is told."""
+    """Keeps what it is called with."""
 
     def of(self, kind: type) -> list[object]:
         return [event for event in self if isinstance(event, kind)]

@@ -16,7 +16,7 @@ from tests.reference import packing as reference
 
 
 def made(lengths: list[int]) -> Sequences:
-    """Sequences whose items are numbered through, so that every event is told from every other."""
+    """Sequences whose items are numbered through, so that every event differs from every other."""
     array = np.array(lengths, dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(array)])
     return Sequences(

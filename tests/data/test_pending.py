@@ -64,7 +64,7 @@ def test_a_damaged_file_stops_updates_and_nothing_else(shop: Path, tmp_path: Pat
     with pytest.raises(ArtifactError, match=r"pending\.parquet is missing"):
         run(write_csv(tmp_path / "night.csv", NIGHT), tmp_path, update=shop)
     again = run(tmp_path / "shop.csv", tmp_path, min_user_interactions=3, min_item_interactions=2)
-    assert not again.skipped, "what is missing is made anew"
+    assert not again.skipped, "what is missing is made again"
     assert {one.status for one in verify(tmp_path).verdicts} == {"whole"}
 
 

@@ -1,4 +1,4 @@
-"""What a training does that is told nothing: everybody's numbers hang on it.
+"""What a training does by default: everybody's numbers hang on it.
 
 Who means to change a default says so in CHANGELOG.md under [Breaking], and records it with
 `python -m tests.experiments.test_defaults`.

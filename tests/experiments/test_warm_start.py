@@ -53,7 +53,7 @@ def nights(tmp_path_factory) -> dict[str, Path]:
 
 
 def another_day(nights, tmp_path: Path, trained: str, split: str) -> Path:
-    """Preprocess anew what one was trained on, by a split of some kind and with two items that are new."""
+    """Preprocess again what one was trained on, by a split of some kind and with two items that are new."""
     shutil.copytree(nights[trained], tmp_path / "shop")
     source = tmp_path / "shop/shop.csv"
     source.write_text(source.read_text().replace(",i0,", ",new,").replace(",i7,", ",another,"))
@@ -97,7 +97,7 @@ def test_known_items_keep_their_vectors_and_new_ones_are_drawn(nights, tmp_path,
     assert not any(torch.equal(vector, row) for vector in fresh for row in [*before, fresh[0]] if vector is not row)
     for weight in set(old.tensors) - {"item_embedding.weight"}:
         assert torch.equal(start.checkpoint.tensors[weight], old.tensors[weight]), weight
-    assert not any(stage.fresh for stage in start.experiment.stages.values()), "nothing that was learned is drawn anew"
+    assert not any(stage.fresh for stage in start.experiment.stages.values()), "nothing that was learned is drawn again"
 
 
 def test_what_differs_in_more_than_items_is_told(nights, tmp_path):

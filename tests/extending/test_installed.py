@@ -1,4 +1,4 @@
-"""A small distribution adds a model, a loss, a metric and a data set; nothing of it runs before it is asked for."""
+"""A small distribution adds a model, a loss, a metric and a data set; none of it runs before it is asked for."""
 
 from __future__ import annotations
 

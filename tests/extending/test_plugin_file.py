@@ -34,7 +34,7 @@ def write(folder: Path, text: str, name: str = "mine.py") -> Path:
 
 
 def refused(folder: Path, text: str) -> str:
-    """Return what is said of a plugin file that is not taken; nothing of it stays in use."""
+    """Return what is said of a plugin file that is not taken; none of it stays in use."""
     with pytest.raises(UsageError) as raised, plugins([write(folder, text)]):
         pass
     assert loaded_plugins() == ()

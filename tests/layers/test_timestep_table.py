@@ -1,4 +1,4 @@
-"""The table of timesteps is computed once while nothing is trained, and anew whenever weights may have changed."""
+"""The table of timesteps is computed once while nothing is trained, and again whenever weights may have changed."""
 
 from __future__ import annotations
 

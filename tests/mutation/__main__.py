@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=CONFIGURATION["sample"], help="mutants of each package")
     parser.add_argument("--seed", type=int, default=CONFIGURATION["seed"], help="of the draw")
     parser.add_argument("--file", help="only mutants of paths that hold this text")
-    parser.add_argument("--results", type=Path, default=Path("mutation"), help="folder of results, one file a package")
+    parser.add_argument("--results", type=Path, default=Path("mutation"), help="folder of results, a file per package")
     given = parser.parse_args()
     given.results.mkdir(parents=True, exist_ok=True)
     with copied(ROOT) as copy:

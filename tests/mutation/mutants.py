@@ -28,7 +28,7 @@ Position = tuple[int, int]
 
 
 class LeaveOutCall(Operator):
-    """Put `pass` in the place of a statement that is a call, and so leave out a step."""
+    """Put `pass` in place of a statement that is a call, and so leave out a step."""
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[Position, Position]]:
         if node.type == "atom_expr" and node.parent.type == "simple_stmt" and node.children[-1].type == "trailer":

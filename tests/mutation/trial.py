@@ -39,7 +39,7 @@ def copied(root: Path) -> Iterator[Path]:
                 shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
             elif source.exists():
                 shutil.copy(source, copy / name)
-        # Compiled once, and told from each other by content: a mistake may leave size and second of a file as they are.
+        # Compiled once, and distinguished by content: a mistake may leave size and second of a file as they are.
         compiler = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "adrec_cli"]
         subprocess.run(compiler, cwd=copy, check=True)
         os.environ.setdefault("ADREC_SHARED", str(root.parent / "shared"))

@@ -50,7 +50,7 @@ def read_times(folder: Path) -> list[list[int]]:
 
 
 def convert_and_read_back(workspace: Path, name: str, form: str, out: Path) -> Path:
-    """Convert, type the command that is told, and return the folder of the data set it makes."""
+    """Convert, type the command that is shown, and return the folder of the data set it makes."""
     told = convert(name, to=form, out=out, workspace=workspace)
     done = typed_here([*shlex.split(told.command)[1:], "--workspace", workspace])
     assert done.exit_code == 0, done.stderr

@@ -118,7 +118,7 @@ def nan_at(row: int) -> Any:
     [
         (IDS, nan_at(5), "'i5' has values that are no finite"),
         (IDS[:-1], np.ones((40, 3)), "39 ids for 40 vectors"),
-        (["i1", *IDS[1:]], np.ones((40, 3)), "come again, such as 'i1'"),
+        (["i1", *IDS[1:]], np.ones((40, 3)), "are repeated, such as 'i1'"),
         ([f"x{n}" for n in range(40)], np.ones((40, 3)), "none of its ids"),
         (IDS, np.ones(40), "expected rows"),
         (IDS, np.ones((40, 5000)), "expected rows"),

@@ -97,7 +97,7 @@ def test_a_graph_adds_the_bias_of_repeats(workspace, tmp_path, model, suffix):
 
 
 def test_what_cannot_be_exported(workspace, tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match="cannot be told"):
+    with pytest.raises(UsageError, match="does not say what to write"):
         export(tmp_path / "m.h5", workspace=workspace, model="adrec")
     with pytest.raises(UsageError, match="cannot be exported"):
         export(tmp_path / "m.pt2", workspace=workspace, model="pretrain")

@@ -185,7 +185,7 @@ def test_between_preprocessing_and_promotion_the_old_model_serves_with_its_own_i
 
 
 def test_rows_follow_raw_ids_whatever_their_numbers(shop):
-    """A data set made anew numbers its items anew; vectors follow the ids, and items that left take theirs along."""
+    """A data set made again numbers its items again; vectors follow the ids, and items that left take theirs along."""
     old, _ = load_checkpoint(shop.model_folder / "finetune.safetensors")
     old_ids = item_ids(shop)
     text = (shop.folder / "shop.csv").read_text().replace(",i0,", ",new,").replace(",i7,", ",another,")
@@ -220,7 +220,7 @@ def test_another_network_starts_from_fresh_weights(shop):
 
 
 def test_a_checkpoint_of_before_an_option_was_there_is_the_same_network(shop):
-    """What is not told has its default."""
+    """What is not given has its default."""
     dataset = open_dataset(shop.workspace / "shop")
     path = shop.model_folder / "finetune.safetensors"
     metadata = read_metadata(path)
@@ -316,7 +316,7 @@ NOISE = merged(LEARNING, {"stages": {name: {"learning_rate": 1e-9} for name in (
 
 
 def test_a_model_below_most_popular_is_warned_of_and_can_be_refused(tmp_path):
-    """Weights that have learnt nothing, where every user ends with the same two items."""
+    """Weights that have learned nothing, where every user ends with the same two items."""
     lines = ["user_id,item_id,timestamp"]
     for user in range(60):
         items = [f"i{(user + step) % 30}" for step in range(5)] + ["hit1", "hit2"][:: 1 if user % 2 else -1] * 2

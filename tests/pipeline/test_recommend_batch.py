@@ -391,7 +391,7 @@ def test_an_unknown_category_is_refused_with_the_known_ones(sorted_shop):
     options = RecommendOptions(choice=ItemChoice(categories=("tea", "coffee")))
     with pytest.raises(InputError, match="unknown category 'coffee'") as refused:
         recommend(users=["u1"], workspace=sorted_shop, options=options)
-    assert refused.value.hint == 'there are: crème, "brûlée", green, greens, tea'
+    assert refused.value.hint == 'available: crème, "brûlée", green, greens, tea'
 
 
 def test_what_cannot_work_is_refused(trained, tmp_path):

@@ -1,4 +1,4 @@
-"""Sweeps: what runs share, that sharing changes no byte, and what is told in the end."""
+"""Sweeps: what runs share, that sharing changes no byte, and what is reported in the end."""
 
 from __future__ import annotations
 

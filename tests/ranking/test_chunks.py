@@ -73,7 +73,7 @@ CUTS = st.tuples(st.integers(1, 5), st.sampled_from([1, 9, 4096]))
 
 
 def cut(patch: pytest.MonkeyPatch, cuts: tuple[int, int]) -> None:
-    """Let so many rows be computed at once, and batches have so many positions."""
+    """Set how many rows are computed at once, and how many positions a batch has."""
     rows, tokens = cuts
     patch.setattr(scores, "_MIN_ROWS", rows)
     patch.setattr(scores, "_CHUNK_ENTRIES", {"cpu": 1})

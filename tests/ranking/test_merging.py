@@ -151,7 +151,7 @@ def histories():
 
 
 def samples_of(model, histories, sampling, samples=1, users=slice(None)):
-    """Representations of some users, in their order, one table a sample."""
+    """Representations of some users, in their order, one table per sample."""
     starts, ends = histories.offsets[:-1][users], histories.offsets[1:][users]
     tables = [torch.zeros(len(starts), 8) for _ in range(samples)]
     scorer = asked(model, model.outputs[-1], sampling=sampling, merging=Merging(samples=samples))

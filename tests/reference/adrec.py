@@ -135,7 +135,7 @@ def sample_last(model: ADRec, items, lengths, noises, steps=None):
     Args:
         items: (B, L) left-aligned histories.
         lengths: their lengths.
-        noises: list of (B, D): the start, then one a step but the last.
+        noises: list of (B, D): the start, then one per step but the last.
         steps: reverse steps.
     """
     diffusion: GaussianDiffusion = model.noising.diffusion.respaced(steps or model.noising.diffusion.steps)

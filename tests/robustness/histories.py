@@ -58,7 +58,7 @@ class Ledger:
 
     Attributes:
         files: events of every file that ever arrived, by name.
-        gone: users of whom nothing may be there.
+        gone: users of which nothing may be there.
         doubtful: users whose `forget` was killed: they are there or not, but not half.
         promoted: whether a model was promoted once; it is never gone again.
     """

@@ -92,7 +92,7 @@ def test_every_call_fails_in_every_way(name, finished, changed, tmp_path, number
 
 @contextlib.contextmanager
 def files_limited_to(size: int) -> Iterator[None]:
-    """Let every write behind so many bytes of a file fail, native ones too."""
+    """Let every write beyond a number of bytes of a file fail, native ones too."""
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
     try:

@@ -1,4 +1,4 @@
-"""A person leaves: nothing of them stays in the workspace, and no later file brings them back."""
+"""A user is forgotten: no trace stays in the workspace, and no later file brings them back."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_only_a_salted_hash_is_recorded(shop, tmp_path):
 
 def test_models_that_have_learnt_are_named_and_trained_again(shop):
     done = shop.types("forget", "shop", "--user", PERSON)
-    assert "adrec/finetune.safetensors has learnt from users who were forgotten" in done.stderr.replace("\n", "")
+    assert "adrec/finetune.safetensors has learned from users who were forgotten" in done.stderr.replace("\n", "")
     assert "promoted" in done.stderr
     before = json.loads((shop.dataset / "adrec/current.json").read_text())
     verdicts = json.loads(shop.types("verify", "--json").stdout)["verdicts"]

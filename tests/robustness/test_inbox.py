@@ -49,16 +49,16 @@ def test_the_first_night_makes_the_data_set_and_each_file_is_taken_once(shop):
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "reason"),
     [([], "holds no file"), (["bad.csv"], "no file of .* could make it: .*bad.csv"), (["cut.csv"], "is left")],
 )
-def test_a_first_night_without_a_usable_file(shop, files, told):
+def test_a_first_night_without_a_usable_file(shop, files, reason):
     if "bad.csv" in files:
         (shop.inbox / "bad.csv").write_text("what,is,this\n1,2,3\n")
     if "cut.csv" in files:
         (shop.inbox / "cut.csv").write_text("user_id,item_id,timestamp\nu1,i1,1600000000")
     message = shop.night().require_one_error(3)
-    assert re.search(f"there is no data set shop in .* yet, and .*{told}", message), message
+    assert re.search(f"there is no data set shop in .* yet, and .*{reason}", message), message
     assert not shop.dataset.exists(), "nothing is left behind"
 
 

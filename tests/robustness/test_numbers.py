@@ -1,4 +1,4 @@
-"""NaN and infinity at chosen steps stop before the step; explosions and collapse are told with their figures."""
+"""NaN and infinity at chosen steps stop before the step; explosions and collapse are reported with their figures."""
 
 from __future__ import annotations
 

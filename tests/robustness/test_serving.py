@@ -1,4 +1,4 @@
-"""A server among bad clients: it ends when told to, reloads, sheds load, and answers those who behave."""
+"""A server among bad clients: it ends when asked to, reloads, sheds load, and answers those who behave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM, SIGHUP: saved within ten seconds, gone on with to the same bytes; a second one ends at once."""
+"""SIGINT, SIGTERM, SIGHUP: saved within ten seconds, resumed to the same bytes; a second one ends at once."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def test_parents_that_ask_for_anything(workspace, tmp_path):
 
 @pytest.mark.parametrize("change", [*CHANGES[:3], {"config": CONFIGS[1]}], ids=str)
 def test_a_promoted_model_that_asks_for_anything(workspace, csv, change):
-    """With its own items beside it, it is checked against them; `run` starts anew rather than from it."""
+    """With its own items beside it, it is checked against them; `run` starts again rather than from it."""
     folder = workspace / "shop/adrec"
     current = json.loads((folder / "current.json").read_text())
     path = folder / current["checkpoint"]
@@ -244,7 +244,7 @@ def require_hostile_manifests_refused(workspace: Path, depths: Sequence[int]) ->
         spoiled = {**manifest.statistics, **dict.fromkeys(numbers, value)}
         write_manifest(folder, Manifest(**{**vars(manifest), "statistics": spoiled}))
         done = typed_here(line)
-        # Counts are told, not counted on: a number that could be one changes nothing.
+        # Counts are reported, not relied on: a number that could be one changes nothing.
         assert done.exit_code == 0 or "manifest.json" in done.require_one_error(4)
     for field in ("sources", "parameters"):
         many: object = [{}] * 200_000 if field == "sources" else {str(number): [] for number in range(100_000)}

@@ -1,4 +1,4 @@
-"""Two at once: one works, one is told to wait; readers see the old until the new is whole."""
+"""Two at once: one works, one is asked to wait; readers see the old until the new is whole."""
 
 from __future__ import annotations
 

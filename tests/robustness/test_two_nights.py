@@ -32,7 +32,7 @@ def training_waits_for(path: Path) -> None:
 
 
 class Training:
-    """A command whose training has begun, and ends when it is told to."""
+    """A command whose training has begun, and ends when it is asked to."""
 
     def __init__(self, shop: Shop, *arguments: object) -> None:
         self._go = shop.folder / "go"

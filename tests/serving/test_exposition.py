@@ -1,4 +1,4 @@
-"""What several processes count is added up, and is told in the text Prometheus reads."""
+"""What several processes count is added up, and is reported in the text Prometheus reads."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Model:
 
 
 class Shelf:
-    """Models to load; an error lies in the place of one that cannot be."""
+    """Models to load; an error lies in place of one that cannot be."""
 
     def __init__(self, *loaded):
         self.loaded, self.told, self.metrics = list(loaded), [], ServerMetrics()

@@ -88,7 +88,7 @@ def test_a_bias_of_items_of_the_history_is_as_if_it_stood_in_the_logits(
 
 @pytest.mark.parametrize(("items", "width", "spread"), [(1000, 128, 0.05), (20_000, 16, 0.3), (20_000, 16, 10.0)])
 def test_catalogue_cross_entropy_in_float32_equals_the_naive_one_in_float64(items, width, spread):
-    """One tile a row, several, and logits so large that the largest is taken off; to 1e-5 of the largest entry."""
+    """One tile per row, several, and logits so large that the largest is taken off; to 1e-5 of the largest entry."""
     generator = torch.Generator().manual_seed(0)
     predicted = torch.randn(100, width, generator=generator)
     vectors = torch.randn(items, width, generator=generator) * spread

@@ -47,7 +47,7 @@ Source = Annotated[
 Wait = Annotated[
     float,
     typer.Option("--wait", metavar="[SECONDS]", min=0.0,
-                 help="Wait for another run that holds the lock, so many seconds or, without a number, until it ends."),
+                 help="Wait for another run that holds the lock, for at most SECONDS or until it ends."),
 ]  # fmt: skip
 Force = Annotated[bool, typer.Option("--force", help="Run again even if the result is up to date.")]
 

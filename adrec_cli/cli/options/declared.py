@@ -1,4 +1,4 @@
-"""Flags of options that a dataclass declares with `adrec_cli.choices.choice`: nothing of them is said again here."""
+"""Flags of options that a dataclass declares with `adrec_cli.choices.choice`: nothing is declared twice."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Declared(Generic[T]):
     values: Mapping[str, Any]
 
     def options(self, **read: Any) -> T:
-        """Return the options; those in `read` in the place of what was typed."""
+        """Return the options; those in `read` in place of what was typed."""
         return self.kind(**{**self.values, **read})
 
 

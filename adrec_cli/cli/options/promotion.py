@@ -20,11 +20,11 @@ class Promotion:
     promote_if: Annotated[
         str | None,
         option("--promote-if", panel=_PANEL, metavar="RULE",
-                help='Such as "ndcg@10 >= current - 0.002" or "hr@20 > current + 1% and ndcg@10 > mostpop".'),
+                help='Rule such as "ndcg@10 >= current - 0.002" or "hr@20 > current + 1% and ndcg@10 > mostpop".'),
     ] = None  # fmt: skip
     tolerance: Annotated[
         float,
-        option("--tolerance", panel=_PANEL, metavar="X", help="Allowed drop of the metric where no rule is given."),
+        option("--tolerance", panel=_PANEL, metavar="X", help="Allowed drop of the metric if there is no rule."),
     ] = 0.0  # fmt: skip
     keep: Annotated[
         int, option("--keep", panel=_PANEL, metavar="N", help="Number of promoted models to keep for adrec rollback.")

@@ -108,7 +108,7 @@ class Denoising:
 
 @dataclass(frozen=True, kw_only=True)
 class Looking:
-    """Where published negatives are looked for, and who is told how they come.
+    """Where published negatives are looked for, and who is called with the progress of their download.
 
     Attributes:
         raw: folder with raw files.

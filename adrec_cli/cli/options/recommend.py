@@ -1,4 +1,4 @@
-"""Options of recommending: whom for, which items, and where to."""
+"""Options of recommending: for which users, which items, and to which file."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Many:
-    """A batch: whom for, and where to."""
+    """A batch: for which users, and to which file."""
 
     all: Annotated[bool, option("--all", panel=_MANY, help="Recommend to all users of the data set.")] = False
     users: Annotated[
@@ -97,7 +97,7 @@ class Many:
     ] = None  # fmt: skip
     format: Annotated[
         str | None,
-        option("--format", panel=_MANY, metavar="NAME", help="Format of --out where its name does not tell.",
+        option("--format", panel=_MANY, metavar="NAME", help="Format of --out if its name does not show it.",
                complete=completion.among(["parquet", "jsonl", "csv"])),
     ] = None  # fmt: skip
 
@@ -108,7 +108,7 @@ class Many:
     ] = False  # fmt: skip
 
     def audience(self) -> AudienceOptions | None:
-        """Return whom the batch is for; None where no batch is asked for.
+        """Return the audience of the batch; None where no batch is asked for.
 
         Raises:
             UsageError: the options do not go together.

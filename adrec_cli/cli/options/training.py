@@ -76,12 +76,12 @@ class Training:
     max_steps: Annotated[
         int | None,
         option("--max-steps", panel=_PANEL, metavar="N",
-                help="Steps of this run; it is saved then, and the same command goes on."),
+                help="Steps of this run; then it is saved, and the same command resumes it."),
     ] = None  # fmt: skip
     max_time: Annotated[
         str | None,
         option("--max-time", panel=_PANEL, metavar="TIME",
-                help="Time of this run, such as 90s, 50m or 2h; it is saved then, and the same command goes on."),
+                help="Time of this run, such as 90s, 50m or 2h; then it is saved, and the same command resumes it."),
     ] = None  # fmt: skip
     resume: Annotated[
         bool | None,

@@ -15,7 +15,7 @@ COSTS = ["training", "CPU", "epochs", "tried", "ms/user", "parameters"]
 
 
 def show_comparison(terminal: Terminal, comparison: ModelComparison, *, markdown: bool) -> None:
-    """Print models, one a row, the best one first."""
+    """Print models, one per row, the best one first."""
     for reason in comparison.left_out:
         terminal.warn(reason)
     if terminal.as_json:

@@ -126,7 +126,7 @@ class Progress:
         elif isinstance(event, FileLeft):
             self.terminal.warn(f"{event.path} is left: {event.reason}")
         elif isinstance(event, FileRefused):
-            self.terminal.warn(f"{event.path} is refused, nothing of it was taken: {event.reason}")
+            self.terminal.warn(f"{event.path} is refused, none of it was taken: {event.reason}")
         elif isinstance(event, UnknownDownload):
             self.terminal.warn(
                 f"{event.name} was taken as it came, nobody has recorded its SHA-256; "

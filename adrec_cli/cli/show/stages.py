@@ -16,7 +16,7 @@ def show_stages(terminal: Terminal, results: Sequence[StageResult]) -> None:
     """Print where the checkpoints of stages are and how good they are."""
     for result in results:
         if result.skipped:
-            terminal.note(f"{result.stage} is up to date; --force trains it anew")
+            terminal.note(f"{result.stage} is up to date; --force trains it again")
     if terminal.as_json:
         terminal.document({"stages": [asdict(result) for result in results]})
         return

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class _Unfailing(io.FileIO):
-    """A stream on which what cannot be told is not told: its terminal may be closed, its reader gone, its disk full."""
+    """A stream that drops what it cannot write: its terminal may be closed, its reader gone, its disk full."""
 
     def write(self, data: Any) -> int:
         try:

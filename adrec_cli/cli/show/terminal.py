@@ -81,7 +81,7 @@ class Terminal:
         return self.err.width if sys.stderr.isatty() else None
 
     def note(self, text: str) -> None:
-        """Say something on stderr, unless told to be quiet."""
+        """Print a line on stderr, unless asked to be quiet."""
         if not self.quiet:
             self._message("info", text)
 
@@ -100,7 +100,7 @@ class Terminal:
             self._message("hint", hint, "bold")
 
     def event(self, name: str, content: Mapping[str, Any]) -> None:
-        """Log what happened for machines; people are told by `note`."""
+        """Log what happened for machines; people read `note`."""
         if self.log_json and not self.quiet:
             self._log({"level": "info", "event": name, **content})
 

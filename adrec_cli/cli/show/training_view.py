@@ -11,7 +11,7 @@ from adrec_cli.training.events import EpochDone, StepDone
 _NEWEST_STEP_WEIGHT = 0.1
 _SPARKS = 24
 _TOLD_SHARE, _LONG_SECONDS = 0.1, 60.0
-"""Share of an epoch, and length, from which the time of validation is told and advised on."""
+"""Share of an epoch, and length, from which the time of validation is shown, with advice."""
 _SEPARATOR = "  "
 
 
@@ -95,7 +95,7 @@ def validation_advice(event: EpochDone) -> str:
         return ""
     return (
         f"{event.stage}: validation takes {duration(event.validation_seconds)} of {duration(event.seconds)}; with "
-        "--set training.monitor_users=10000 epochs are validated on so many users, and the model in the end on all"
+        "--set training.monitor_users=10000 epochs are validated on at most that many users, and the final model on all"
     )
 
 

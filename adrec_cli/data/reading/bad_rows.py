@@ -25,7 +25,7 @@ TOO_MANY_FIELDS: Final = (
 )
 """The hint for a row with more fields than there are columns."""
 _FILES: Final = 20
-"""So many files are named with their bad rows."""
+"""Largest number of files named with their bad rows."""
 _MAX_FIELD: Final = 1 << 27
 
 
@@ -102,7 +102,7 @@ def bad_rows_error(examples: list[BadRow], count: int, *, rows: int | None = Non
     """Return the error for the first of `count` bad rows of `rows`, where that is known."""
     others = f" ({count:,} such rows in all)" if count > 1 else ""
     first = examples[0]
-    hint = first.hint or f"mend the file, or leave such rows out with {option('on_bad_row', 'skip')}"
+    hint = first.hint or f"fix the file, or leave such rows out with {option('on_bad_row', 'skip')}"
     if count == rows:
         hint = first.hint_for_all or first.hint or hint
     return InputError(f"{examples[0]}{others}", hint=hint)

@@ -18,7 +18,7 @@ _COLUMNS: Final = {1: ("user_id",), 2: ("user_id", "timestamp"), 3: ("user_id", 
 
 
 def as_rows(decoded: Decoded, scratch: Path) -> Decoded:
-    """Return the file itself, or a copy with one event a row if it is written in blocks.
+    """Return the file itself, or a copy with one event per row if it is written in blocks.
 
     The line that names an item becomes an empty one, so that the numbers of lines stay right.
 
@@ -47,7 +47,7 @@ def as_rows(decoded: Decoded, scratch: Path) -> Decoded:
                 got = line[:40].decode(errors="replace")
                 raise InputError(
                     f"{decoded.path}, line {number}: expected {', '.join(columns)} under an item, got {got!r}",
-                    hint="mend the file, or fetch it again",
+                    hint="fix the file, or fetch it again",
                 )
     return replace(decoded, plain=target, columns=(*columns, "item_id"))
 

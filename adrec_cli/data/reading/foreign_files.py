@@ -10,7 +10,7 @@ from typing import Final
 from adrec_cli.errors import InputError
 
 HEAD_BYTES: Final = 512
-"""So many first bytes of a file are enough to know it."""
+"""Number of first bytes that are enough to recognise a file."""
 
 _TABLES: Final = "export the table as CSV or Parquet"
 _SPREADSHEET: Final = (

@@ -28,7 +28,7 @@ def has_header(rows: Sequence[Sequence[str]], path: Path, *, named: Collection[s
 
     A header is proven by a name that was asked for, by customary names, by a name of ids (`course_id`), by the row of
     numbers pandas writes above unnamed columns, or by columns of numbers under a row without any. Customary names are
-    values where one comes again below, a header where all of them do.
+    values where one is repeated below, a header where all of them do.
 
     Args:
         rows: the first ones, split into fields; at least one.
@@ -60,7 +60,7 @@ def has_header(rows: Sequence[Sequence[str]], path: Path, *, named: Collection[s
         return False
     shown = ", ".join(first)
     raise InputError(
-        f"{path}, line 1: it cannot be told whether {shown[:80]!r} names the columns or is a row",
+        f"{path}, line 1: it is unclear whether {shown[:80]!r} names the columns or is a row",
         hint=f"say {option('header', True)} or {option('header', False)}",
     )
 

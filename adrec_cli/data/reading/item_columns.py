@@ -137,7 +137,7 @@ def find_item_columns(
         read_ids: returns the values of a column as ids.
 
     Raises:
-        InputError: the column of ids is not there, or cannot be told.
+        InputError: the column of ids is missing or ambiguous.
     """
     item, reason = _find_ids(table, columns, events, read_ids)
     flags = [table.columns.index(name) for name in columns.category_flags if name in table.columns]

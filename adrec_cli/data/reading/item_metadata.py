@@ -125,7 +125,7 @@ def read_item_file(
         keep_blanks: blanks around ids belong to them.
 
     Raises:
-        InputError: its column of item ids is not there or cannot be told, or it cannot be read.
+        InputError: its column of item ids is missing or ambiguous, or it cannot be read.
     """
     if table.layout == "sequences":
         raise InputError(

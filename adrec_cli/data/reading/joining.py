@@ -49,7 +49,7 @@ class JoinTable:
 def join_table(rows: Table, other: JoinTable, report: ReadReport) -> Table:
     """Return the table of events with the columns of the other file behind its own.
 
-    Rows whose key the other file lacks count as blank, and are told.
+    Rows whose key the other file lacks count as blank, and are reported.
 
     Args:
         rows: the recognised events.
@@ -105,7 +105,7 @@ def _check_keys(other: JoinTable, key: int) -> None:
         twice = keys.drop_nulls().group_by("key").len().filter(pl.col("len") > 1).head(1).collect(engine="streaming")
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise InputError(f"{table.path} cannot be read as {table.layout}: {reason}", hint="mend it") from error
+        raise InputError(f"{table.path} cannot be read as {table.layout}: {reason}", hint="fix it") from error
     if twice.height:
         raise InputError(
             f"{table.path}: {table.columns[key]} {twice['key'][0]!r} stands in {twice['len'][0]} rows, expected one",
@@ -114,7 +114,7 @@ def _check_keys(other: JoinTable, key: int) -> None:
 
 
 def _tell_unmatched(joined: Table, joining: Joining, other: JoinTable, report: ReadReport) -> None:
-    """Count the rows that the other file knows nothing of."""
+    """Count the rows whose key the other file lacks."""
     rows = scan(joining.rows, [joining.key]).filter(~pl.col(BLANK))
     keys = rows.select(key=join_key(pl.col(f"c{joining.key}")), row=pl.lit(1)).group_by("key").agg(pl.col("row").sum())
     own = keys.collect(engine="streaming")

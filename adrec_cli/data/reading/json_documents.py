@@ -1,4 +1,4 @@
-"""JSON that is no JSON lines: an array of objects, or objects over several lines, turned into one object a line."""
+"""JSON that is no JSON lines: an array of objects, or objects over several lines, turned into one object per line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BLANK: Final = re.compile(r"\s*")
 
 
 def as_object_lines(decoded: Decoded, scratch: Path) -> Decoded:
-    """Return the file itself, or a copy with one object a line if it is an array of objects or objects over lines.
+    """Return the file itself, or a copy with one object per line if it is an array of objects or objects over lines.
 
     An object stays in the line it begins in, as far as those before it leave room: the numbers of lines stay right.
 
@@ -101,9 +101,9 @@ def _find_array(value: Any, path: str = "") -> str | None:
 
 
 def _single_document(path: Path, array: str) -> InputError:
-    hint = "write its events as an array, or one object a line"
+    hint = "write its events as an array, or one object per line"
     if array:
-        hint = f"write its events one a line: jq -c {shlex.quote(array + '[]')} {shlex.quote(str(path))} > events.jsonl"
+        hint = f"write one event per line: jq -c {shlex.quote(array + '[]')} {shlex.quote(str(path))} > events.jsonl"
     return InputError(f"{path} is one JSON object, expected an object for each event, or an array of them", hint=hint)
 
 
@@ -166,7 +166,7 @@ class _Objects:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
         return InputError(
             f"{self.path}, line {line}: expected a JSON object, got {got!r} ({reason})",
-            hint="mend the file, or fetch it again",
+            hint="fix the file, or fetch it again",
         )
 
     def _pass(self, pattern: re.Pattern[str]) -> None:

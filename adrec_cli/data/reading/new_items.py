@@ -30,7 +30,7 @@ def read_new_items(
         keep_blanks: blanks around an id belong to it.
 
     Raises:
-        InputError: missing, empty, or its column of ids cannot be told.
+        InputError: missing, empty, or its column of ids is ambiguous.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist", hint="give a file with a row for each new item")

@@ -32,7 +32,7 @@ def is_pickle(path: Path) -> bool:
 
 
 def write_cut_as_parquet(path: Path, target: Path) -> None:
-    """Write a pickled cut as a table of one user a row: user_id (from 1), train, val and test, lists of item ids.
+    """Write a pickled cut as a table of one user per row: user_id (from 1), train, val and test, lists of item ids.
 
     Args:
         path: the pickle.

@@ -15,10 +15,10 @@ from adrec_cli.wording import option
 
 MOST_EXPANSION: Final = 500
 ALWAYS_UNPACKED_BYTES: Final = 1 << 30
-"""A compressed file may unpack to so many bytes however small it is, and to `MOST_EXPANSION` times its size."""
+"""Bytes a compressed file may unpack to however small it is; a larger one to `MOST_EXPANSION` times its size."""
 MOST_ROWS_PER_BYTE: Final = 20
 ALWAYS_ROWS: Final = 50_000_000
-"""A columnar file may have so many rows however small it is, and `MOST_ROWS_PER_BYTE` for each of its bytes."""
+"""Rows a columnar file may have however small it is; a larger one `MOST_ROWS_PER_BYTE` for each of its bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -140,7 +140,7 @@ def check_fit(table: Table, remembered: Remembered, *, rating_needed: bool) -> N
         roles = [role for role in remembered.columns if role != "rating" or rating_needed]
         raise InputError(
             f"{table.path} is not written as {remembered.dataset} was read: {misfit}",
-            hint="mend the file, or say which columns take their place: "
+            hint="fix the file, or say which columns take their place: "
             + " ".join(option(f"{role}_column", "COLUMN") for role in roles),
         )
 

@@ -1,4 +1,4 @@
-"""Which column of a table is the user, the item, the time and the rating: all told at once, or one error."""
+"""Which column of a table is the user, the item, the time and the rating: all found at once, or one error."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class RoleRequest:
         timestamp: the same, or a date and a time of day, or year, month and day.
         exact: roles whose column is remembered from an earlier file: a text is a name even if it is a number.
         rating_needed: whether a missing rating column is an error.
-        rows_in_order: whether the order of the rows may be the time though a column could be it.
+        rows_in_order: whether the order of the rows may be the time alalthough a column could be it.
         command: what was typed, without columns, for the hint.
     """
 
@@ -172,7 +172,7 @@ def find_roles(table: Table, request: RoleRequest) -> Roles:
     The order of the rows counts as time only if no column could be it, or if `rows_in_order` says so.
 
     Raises:
-        InputError: columns are missing, have two roles, or could be the time and are not told apart; one error that
+        InputError: columns are missing, have two roles, or are ambiguous as the time; one error that
             names them all, the columns with examples, and what to type.
     """
     search = _Search(table=table, request=request)

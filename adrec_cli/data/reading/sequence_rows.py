@@ -1,4 +1,4 @@
-"""Which columns of a file hold lists, one row a sequence or a basket, and the table of events they become."""
+"""Which columns of a file hold lists, one row per sequence or a basket, and the table of events they become."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ def _with_sample(table: Table, columns: Sequence[OfferedColumn]) -> Table:
     try:
         events = scan(table, places, rows=SAMPLE_ROWS).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        # A row that cannot be read is found, and told, when all are.
+        # A row that cannot be read is found, and reported, when all are.
         return table
     rows = events.head(SAMPLE_ROWS).rows(named=True)
     texts = [tuple(_shown(row.get(f"c{place}")) for place in range(len(columns))) for row in rows]

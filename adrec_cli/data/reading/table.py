@@ -56,7 +56,7 @@ class Table:
 
     @property
     def rows(self) -> Table:
-        """The table as its own file has it: not joined, and one row a record."""
+        """The table as its own file has it: not joined, and one row per record."""
         if self.unfolding is not None:
             return self.unfolding.rows.rows
         return self if self.joining is None else self.joining.rows
@@ -109,7 +109,7 @@ class Unfolding:
     """How a table of rows becomes one of events.
 
     Attributes:
-        rows: the table as it stands, one row a record.
+        rows: the table as it stands, one row per record.
         leaves: one for each column of the table of events.
         item: position of the column of items, whose list says how many events a row has; None if none is a list.
         timestamp: position of the list of times that was found beside it.

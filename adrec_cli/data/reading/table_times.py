@@ -27,7 +27,7 @@ from adrec_cli.errors import InputError
 from adrec_cli.wording import option
 
 _DISTINCT: Final = 10_000
-"""So many different values that do not fit are looked at for another shape."""
+"""Largest number of different values that do not fit and are checked for another shape."""
 
 
 def begin_reading(table: Table, positions: Sequence[int], options: TimeOptions) -> TimeReading:

@@ -34,8 +34,8 @@ class TimeColumns:
     """The columns that could be the time.
 
     Attributes:
-        chosen: position, from 0, of the one that is; None if there is none or it cannot be told.
-        rivals: positions among which it cannot be told; the times of day that belong to dates stand behind them.
+        chosen: position, from 0, of the one that is; None if there is none or several could be.
+        rivals: positions that could be it; the times of day that belong to dates stand behind them.
         unused: positions of others that hold dates, or sound like it.
     """
 
@@ -51,11 +51,11 @@ def find_time_columns(
     *,
     taken: Collection[int] = (),
 ) -> TimeColumns:
-    """Find the column that is the time of the events, or those among which it cannot be told.
+    """Find the column that is the time of the events, or those that could be it.
 
     The rule: a column with a name that can mean nothing else (`timestamp`, `ts`, ...) is the time, whatever else holds
     dates; otherwise the only one with a customary name (`date`, `order_date`, `*_at`, ...). Two of a kind cannot be
-    told apart, and a column that holds dates or sounds like it, but has no customary name, is never taken.
+    distinguished, and a column that holds dates or sounds like it, but has no customary name, is never taken.
 
     Args:
         columns: names in order.

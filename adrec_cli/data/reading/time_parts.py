@@ -71,7 +71,7 @@ def join_sample(rows: Sequence[Sequence[str]], positions: Sequence[int], dtypes:
 
 
 def pair_date_and_clock(table: Table, times: TimeColumns, *, taken: Collection[int]) -> tuple[int, int] | None:
-    """Return the positions of a date and a time of day that together are the time; None where it is told by one column.
+    """Return the positions of a date and a time of day that together are the time; None where one column holds it.
 
     Args:
         table: the recognised file.

@@ -31,7 +31,7 @@ EARLY: Final = parse_moment("1995-01-01", "early")
 
 _UNIT_NAMES: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _ORDERS: Final[dict[DayMonth, str]] = {"dmy": "day before month", "mdy": "month before day"}
-# Of the dates that read one way only, so many must agree: the rest are typing errors, not another form.
+# Share of the dates that read one way only which must agree: the rest are typing errors, not another form.
 _AGREE: Final = 0.9
 
 _DAY: Final = 26 * 3600 * 10**6
@@ -160,7 +160,7 @@ def _hint_of_size(values: NDArray[np.int64] | NDArray[np.float64]) -> str:
     return (
         f"say {option('timestamp_unit', 's')}, "
         f"or {option('timestamp_unit', 'order')} if only their order means something; "
-        f"dates in a form of their own are told by {option('timestamp_format')}, such as '%y%m%d'"
+        f"name a custom date format with {option('timestamp_format')}, such as '%y%m%d'"
     )
 
 

@@ -1,4 +1,4 @@
-"""From rows that hold lists to one row an event: where each column comes from, and the query for it."""
+"""From rows that hold lists to one row per event: where each column comes from, and the query for it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ POSITION: Final = "position"
 PART: Final = "part"
 BLANK: Final = "blank"
 OVERFLOW: Final = "overflow"
-# Empty lists are filtered out before; some versions of polars warn unless they are told what to do with them.
+# Empty lists are filtered out before; some versions of polars warn unless they are given an option for them.
 _EXPLODE: Final[dict[str, Any]] = (
     {"empty_as_null": False} if "empty_as_null" in inspect.signature(pl.LazyFrame.explode).parameters else {}
 )
 
 
 def unfold_rows(rows: pl.LazyFrame, unfolding: Unfolding, positions: Sequence[int]) -> pl.LazyFrame:
-    """Return one row an event.
+    """Return one row per event.
 
     A row whose lists differ in length, or whose list cannot be read, becomes one event without an item that overflows;
     a row with an empty list becomes none.

@@ -113,7 +113,7 @@ def condition_holds(condition: Condition, column: pl.Expr, dtype: pl.DataType) -
     number = text.cast(pl.Float64, strict=False).fill_nan(None)
     kept = compare(number, float(bound))
     if _INTEGER.fullmatch(bound):
-        # Whole numbers beyond 2**53 are not told apart as floats.
+        # Whole numbers beyond 2**53 are equal as floats.
         whole = text.cast(pl.Int64, strict=False)
         kept = pl.when(whole.is_not_null()).then(compare(whole, int(bound))).otherwise(kept)
     return kept.fill_null(False)

@@ -1,4 +1,4 @@
-"""Bad rows: what is told about them, and the hint that is about the fault at hand."""
+"""Bad rows: what is reported about them, and a hint about the fault at hand."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_more_than_twenty_files_are_counted_only() -> None:
         (
             [("u", "a", 5, "soon"), ("u", "b", 5, START)],
             {},
-            "mend the file, or leave such rows out with --on-bad-row skip",
+            "fix the file, or leave such rows out with --on-bad-row skip",
         ),
         ([("", "a", 5, START), ("", "b", 5, START)], {}, "name the right column with --user-column"),
         ([("u", "", 5, START), ("u", "", 5, START)], {}, "name the right column with --item-column"),

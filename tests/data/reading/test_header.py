@@ -50,14 +50,14 @@ def test_customary_names_are_a_header(tmp_path: Path, header: str) -> None:
 def test_text_rows_without_header_are_rows_where_the_first_ones_values_come_again(tmp_path: Path) -> None:
     source = write(tmp_path / "h.csv", [",".join(row) for row in ROWS])
     assert read_sequences(run(source, tmp_path / "ws").folder) == EXPECTED
-    # A customary name that comes again below is a value.
+    # A customary name that is repeated below is a value.
     source = write(tmp_path / "i.csv", ["ann,item", "bob,item", "ann,box"])
     assert read_sequences(run(source, tmp_path / "ws").folder) == {"ann": ["item", "box"], "bob": ["item"]}
 
 
 def test_a_first_row_of_text_that_may_be_either_is_asked_about(tmp_path: Path) -> None:
     source = write(tmp_path / "h.csv", ["wer,was", *(",".join(row) for row in ROWS)])
-    with pytest.raises(InputError, match="line 1: it cannot be told whether 'wer, was' names the columns"):
+    with pytest.raises(InputError, match="line 1: it is unclear whether 'wer, was' names the columns"):
         run(source, tmp_path / "ws")
     with pytest.raises(InputError, match="known to be the user or the item"):
         run(source, tmp_path / "ws", header=True)

@@ -1,4 +1,4 @@
-"""Arrays of objects and objects over several lines are read as one object a line; other documents are refused."""
+"""Arrays of objects and objects over several lines are read as one object per line; other documents are refused."""
 
 from __future__ import annotations
 
