@@ -19,6 +19,7 @@ from adrec_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.recommend import Recommendation, Recommendations
+    from adrec_cli.recommending.explaining import Explanation
 
 
 def recommend(
@@ -33,6 +34,9 @@ def recommend(
     include_seen: Annotated[
         bool, typer.Option("--include-seen/--exclude-seen",
                 help="Whether items of the history may be recommended again.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say of each item which items of the history moved its score most.")
     ] = False,
     model: Annotated[
         str | None,
@@ -56,6 +60,8 @@ def recommend(
         include_seen=include_seen,
         choice=choice.items(),
         new_items=choice.new_items,
+        diversity=choice.diversity(),
+        explain=explain,
         sampling=denoising.sampling(seed),
         merging=denoising.merging(),
         device=computing.device,
@@ -63,6 +69,8 @@ def recommend(
     )
     audience = many.audience()
     if audience is not None:
+        if explain:
+            raise UsageError("--explain is for one or a few people", hint="use --user or --history")
         if user or history:
             raise UsageError("--user and --history are no batch", hint="put them into a file: --users or --histories")
         recommend_many(audience, many, options, model=model, dataset=dataset, common=common, session=session)
@@ -114,6 +122,8 @@ def _show(terminal: Terminal, found: Recommendations) -> None:
         return
     titled = any(item.title is not None for result in found.results for item in result.items)
     columns = ["rank", "item", *(["title"] if titled else []), "score"]
+    explained = any(result.explanations for result in found.results)
+    columns += ["what moved the score most"] * explained
     if terminal.draws:
         for result in found.results:
             terminal.table(columns, _rows(result, titled), title=_who(result), right=["rank", "score"])
@@ -123,10 +133,19 @@ def _show(terminal: Terminal, found: Recommendations) -> None:
 
 
 def _rows(result: Recommendation, titled: bool) -> list[list[str]]:
+    reasons = [[_reason(explanation)] for explanation in result.explanations] or [[] for _ in result.items]
     return [
-        [str(item.rank), item.item_id, *([item.title or ""] if titled else []), f"{item.score:.4f}"]
-        for item in result.items
+        [str(item.rank), item.item_id, *([item.title or ""] if titled else []), f"{item.score:.4f}", *reason]
+        for item, reason in zip(result.items, reasons, strict=True)
     ]
+
+
+def _reason(explanation: Explanation) -> str:
+    """Return the influences on a score, each with what both items share."""
+    shared = [f" ({', '.join(one.shared)})" if one.shared else "" for one in explanation.influences]
+    return "; ".join(
+        f"{one.item_id} {one.influence:+.4f}{both}" for one, both in zip(explanation.influences, shared, strict=True)
+    )
 
 
 def _who(result: Recommendation) -> str:

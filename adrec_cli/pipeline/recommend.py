@@ -15,6 +15,9 @@ from adrec_cli.loading.current import current_checkpoint
 from adrec_cli.loading.new_items import NOTHING_NEW, NewItems
 from adrec_cli.loading.recommender import MODEL, Histories, Recommender, open_recommender
 from adrec_cli.ranking.merging import Merging
+from adrec_cli.ranking.scores import Ranked
+from adrec_cli.recommending.diversity import diverse_lists
+from adrec_cli.recommending.explaining import Explanation, explain
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, TITLE
 from adrec_cli.wording import option
@@ -41,6 +44,7 @@ class Recommendation:
         history: raw ids, oldest first, as used.
         unknown_items: given items that the model does not know; they were left out.
         source: "model", or "popular" where there was no history to ask the model with.
+        explanations: of each item, where they were asked for and the model was.
         items: best first; none where all that may come back are in the history.
     """
 
@@ -49,6 +53,7 @@ class Recommendation:
     unknown_items: list[str]
     items: list[RecommendedItem]
     source: str = MODEL
+    explanations: list[Explanation] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,10 +140,7 @@ def recommend_with(
     ends = np.cumsum([len(person.known) for person in people], dtype=np.int64)
     starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
     together = Histories(items=np.concatenate([person.known for person in people]), starts=starts, ends=ends)
-    ranked, sources = recommender.rank(
-        together, options.k, include_seen=options.include_seen, sampling=options.sampling, candidates=candidates,
-        merging=options.merging,
-    )  # fmt: skip
+    ranked, sources = diverse_lists(recommender, together, options.wanted(candidates))
     ids, titles = recommender.items[ITEM_ID], recommender.items.get_column(TITLE, default=None)
     return [
         Recommendation(
@@ -146,6 +148,7 @@ def recommend_with(
             history=ids.gather(person.known - 1).to_list(),
             unknown_items=person.unknown,
             source=source,
+            explanations=_explained(recommender, person, best, source, options),
             items=[
                 RecommendedItem(
                     rank=rank,
@@ -158,6 +161,14 @@ def recommend_with(
         )
         for person, best, source in zip(people, ranked, sources, strict=True)
     ]
+
+
+def _explained(
+    recommender: Recommender, person: _Person, best: Ranked, source: str, options: RecommendOptions
+) -> list[Explanation]:
+    if not options.explain or source != MODEL:
+        return []
+    return explain(recommender, person.known, best.items, sampling=options.sampling, merging=options.merging)
 
 
 def _find_user(recommender: Recommender, user_id: str) -> _Person:

@@ -175,6 +175,7 @@ def _key(batch: Batch, audience: AudienceOptions) -> str:
             "choice": batch.options.choice.key(),
             "items": ids_sha256(batch.recommender.items[ITEM_ID]),
             "new_items": batch.recommender.new_items.sha256,
+            "diversity": asdict(batch.options.diversity),
             "options": [batch.options.k, batch.options.include_seen],
             "sampling": [asdict(batch.options.sampling), asdict(batch.options.merging)],
             "chunk": batch.chunk,

@@ -12,6 +12,7 @@ import polars as pl
 from adrec_cli.loading.recommender import MODEL, POPULAR, Recommender
 from adrec_cli.recommending.audience import Audience
 from adrec_cli.recommending.destination import Destination
+from adrec_cli.recommending.diversity import diverse_lists
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, USER_ID
 
@@ -77,14 +78,8 @@ class Batch:
     def rank(self, number: int) -> pl.DataFrame:
         """Return the rows of a chunk, as they are written."""
         first, last = self.bounds(number)
-        ranked, sources = self.recommender.rank(
-            self.audience.histories.some(first, last),
-            self.options.k,
-            include_seen=self.options.include_seen,
-            sampling=self.options.sampling,
-            candidates=self.candidates,
-            merging=self.options.merging,
-        )
+        some = self.audience.histories.some(first, last)
+        ranked, sources = diverse_lists(self.recommender, some, self.options.wanted(self.candidates))
         lengths = np.array([len(best.items) for best in ranked])
         user = pl.Series(np.repeat(np.arange(first, last), lengths))
         rank = np.arange(1, lengths.sum() + 1) - np.repeat(np.cumsum(lengths) - lengths, lengths)

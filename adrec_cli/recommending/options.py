@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import Sampling
 from adrec_cli.ranking.merging import SINGLE, Merging
+from adrec_cli.recommending.diversity import AS_SCORED, Diversity, Wanted
 from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.wording import option
 
@@ -23,6 +27,8 @@ class RecommendOptions:
         include_seen: items of the history may come back.
         choice: which items may come back at all.
         new_items: file of items that came after the training, which may come back too.
+        diversity: what lists are to have besides high scores.
+        explain: say of each item what moved its score; of few people, not of a batch.
         sampling: of a diffusion model.
         merging: how many samples, and how they become one list.
         device, threads: to compute on.
@@ -32,10 +38,23 @@ class RecommendOptions:
     include_seen: bool = False
     choice: ItemChoice = field(default_factory=ItemChoice)
     new_items: Path | None = None
+    diversity: Diversity = AS_SCORED
+    explain: bool = False
     sampling: Sampling = field(default_factory=Sampling)
     merging: Merging = SINGLE
     device: str = "auto"
     threads: int | None = None
+
+    def wanted(self, candidates: npt.NDArray[np.int64] | None) -> Wanted:
+        """Return what is asked of a recommender, of these candidates alone; None allows all."""
+        return Wanted(
+            k=self.k,
+            include_seen=self.include_seen,
+            sampling=self.sampling,
+            merging=self.merging,
+            candidates=candidates,
+            diversity=self.diversity,
+        )
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_K:

@@ -14,7 +14,7 @@ import torch
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.item_vectors import read_item_vectors
-from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.errors import ArtifactError, InterruptedRun, UsageError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.recommender import Histories, open_recommender
@@ -22,7 +22,10 @@ from adrec_cli.models.base import FAST_SAMPLING
 from adrec_cli.pipeline.encode import EncodeOptions, encode
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.recommend import RecommendOptions, recommend_with
+from adrec_cli.pipeline.recommend_batch import recommend_batch
 from adrec_cli.pipeline.train import train, train_next_stage
+from adrec_cli.recommending.audience import AudienceOptions
+from adrec_cli.recommending.batch_output import BatchOutput
 from tests.conftest import TINY
 from tests.robustness.processes import typed_here
 
@@ -152,6 +155,29 @@ def test_typed_alone_and_for_everybody(source: Path, tmp_path: Path) -> None:
     done = typed_here(["recommend", "--all", "-k", 15, "--out", out, *common])
     assert done.exit_code == 0, done.stderr
     assert {f"new{n}" for n in range(GROUPS)} <= set(pl.read_parquet(out)["item_id"])
+
+
+def test_a_batch_begins_anew_with_other_new_items(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adrec_cli.pipeline.recommend_batch.CHUNK_USERS", 40)
+    products, out = tmp_path / "products.csv", tmp_path / "recs.csv"
+    shutil.copy(source / "products.csv", products)
+    model = str(source / "ws/shop/sasrec/only.safetensors")
+
+    def batch(new_items: Path | None, **more: Any) -> Any:
+        options = RecommendOptions(k=3, threads=1, new_items=new_items)
+        return recommend_batch(AudienceOptions(all_users=True), output=BatchOutput(path=out), workspace=source / "ws", dataset_name="shop",
+                               model=model, options=options, **more)  # fmt: skip
+
+    def stop(event: object) -> None:
+        raise InterruptedRun("stopped", signal_number=2)
+
+    for change, resumed in ((lambda: None, 40), (lambda: products.write_text(products.read_text()[:-20]), 0)):
+        with pytest.raises(InterruptedRun):
+            batch(products, on_event=stop)
+        change()
+        assert batch(products).resumed == resumed
 
 
 def test_a_night_encodes_what_has_come_and_the_model_before_it_knows_it_already(tmp_path: Path) -> None:

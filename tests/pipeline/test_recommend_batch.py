@@ -26,6 +26,7 @@ from adrec_cli.ranking.merging import Merging
 from adrec_cli.recommending.audience import AudienceOptions
 from adrec_cli.recommending.batch_output import BatchOutput
 from adrec_cli.recommending.destination import STDOUT
+from adrec_cli.recommending.diversity import Diversity
 from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.recommending.options import RecommendOptions
 from tests.conftest import TINY, write_interactions
@@ -164,6 +165,8 @@ OTHER_OPTIONS = {
         replace(FIRST, merging=replace(FIRST.merging, **{name: value})) for name, value in OTHER_MERGING.items()
     ],
     "choice": [replace(FIRST, choice=replace(FIRST.choice, **{name: value})) for name, value in OTHER_CHOICE.items()],
+    "diversity": [replace(FIRST, diversity=one) for one in (Diversity(weight=0.5), Diversity(most=(("category", 1),)))],
+    "explain": [replace(FIRST, explain=True)],
     "threads": [replace(FIRST, threads=1)],
     "device": [replace(FIRST, device="cpu")],
 }
@@ -182,7 +185,8 @@ def half_done(out, workspace, options, audience) -> None:
 
 def test_every_option_has_another_value_to_be_tried():
     """A new option must be added above, and with it to the key of what is resumed."""
-    names = {"options": set(OTHER_OPTIONS), "sampling": set(OTHER_SAMPLING), "merging": set(OTHER_MERGING)}
+    # A file of new items needs a model with content: tests/pipeline/test_new_items.py tries it.
+    names = {"options": {*OTHER_OPTIONS, "new_items"}, "sampling": set(OTHER_SAMPLING), "merging": set(OTHER_MERGING)}
     kinds = {"options": RecommendOptions, "sampling": Sampling, "merging": Merging}
     assert {name: {field.name for field in fields(kind)} for name, kind in kinds.items()} == names
     assert {field.name for field in fields(ItemChoice)} == set(OTHER_CHOICE)
@@ -203,7 +207,7 @@ def test_whatever_changes_a_list_begins_anew_and_nothing_else_does(sorted_shop, 
         summary = recommend_batch(
             audience, output=BatchOutput(path=tmp_path / "r.csv"), workspace=sorted_shop, options=other
         )
-        assert summary.resumed == (2 if name in ("threads", "device") else 0), other
+        assert summary.resumed == (2 if name in ("threads", "device", "explain") else 0), other
 
 
 def test_other_people_histories_data_and_models_begin_anew(sorted_shop, tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from adrec_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from adrec_cli.recommending.audience import AudienceOptions
+    from adrec_cli.recommending.diversity import Diversity
     from adrec_cli.recommending.item_choice import ItemChoice
 
 _ITEMS, _MANY = "Which items", "For many users"
@@ -44,6 +45,23 @@ class Choice:
         option("--new-items", panel=_ITEMS, metavar="FILE",
                help="File of items that came after the training, for models with content.", dir_okay=False),
     ] = None  # fmt: skip
+
+    diversify: Annotated[
+        float,
+        option("--diversify", panel=_ITEMS, metavar="X",
+               help="Weight of unlikeness to items above in the list, from 0 to below 1."),
+    ] = 0.0  # fmt: skip
+    max_per: Annotated[
+        list[str] | None,
+        option("--max-per", panel=_ITEMS, metavar="COLUMN=N",
+               help="Maximum number of items of one value in a list, such as category=3; repeatable."),
+    ] = None  # fmt: skip
+
+    def diversity(self) -> Diversity:
+        """Return what lists are to have besides high scores, as the pipeline takes it."""
+        from adrec_cli.recommending.diversity import Diversity
+
+        return Diversity.parse(self.diversify, self.max_per or ())
 
     def items(self) -> ItemChoice:
         """Return the choice as the pipeline takes it."""

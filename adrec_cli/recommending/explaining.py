@@ -1,0 +1,156 @@
+"""Why an item is in a list: how much its score owes to each item of the history, and what it shares with these."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+
+from adrec_cli.loading.recommender import Recommender
+from adrec_cli.models.base import Sampling
+from adrec_cli.ranking.merging import SINGLE, Merging
+from adrec_cli.ranking.scores import mean_sample, scores_of
+from adrec_cli.recommending.diversity import values_of
+from adrec_cli.schema import BRAND, CATEGORY, ITEM_ID, TITLE
+
+MOST_INFLUENCES: Final = 3
+_SHARED_COLUMNS: Final = (CATEGORY, BRAND)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Influence:
+    """An item of the history and what it does to a score.
+
+    Attributes:
+        item_id, title: of the item; title where it is known.
+        position: in the history, from 1, the oldest.
+        influence: the score less what it would be without this item: how much the item raises it.
+        cosine: of its vector and that of the recommended item, -1 to 1.
+        shared: values of category and brand that both have.
+    """
+
+    item_id: str
+    title: str | None
+    position: int
+    influence: float
+    cosine: float
+    shared: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """What moved the score of a recommended item; influence on a score, not a reason in the world.
+
+    Attributes:
+        item_id: of the recommended item.
+        influences: the items of the history that moved its score most, strongest first.
+        nearest: ids of the items of the catalogue whose vectors are most like its own, most alike first.
+    """
+
+    item_id: str
+    influences: list[Influence]
+    nearest: list[str]
+
+
+def explain(
+    recommender: Recommender,
+    history: npt.NDArray[np.int32],
+    items: npt.NDArray[np.int64],
+    *,
+    sampling: Sampling,
+    merging: Merging = SINGLE,
+) -> list[Explanation]:
+    """Return what moved the score of each item: the history is ranked again without each of its items.
+
+    Of a history that is longer than the model reads, what it reads is looked at. Where a model draws noise, all these
+    histories have the same, or chance would pass for influence. A history of one item has nothing to be compared with,
+    so that nothing is said of its influence.
+
+    Args:
+        recommender: opened.
+        history: in the model's numbers, oldest first.
+        items: recommended.
+        sampling, merging: as they were recommended with.
+    """
+    first = max(0, len(history) - recommender.model.max_length)
+    used = history[first:].astype(np.int64)
+    moved_IL = _moved(recommender, used, items, sampling, merging) if len(used) > 1 else np.zeros((len(items), 0))
+    directions_VD = torch.nn.functional.normalize(recommender.scorer(sampling).vectors_VD.cpu(), dim=1).numpy()
+    names = _Names.of(recommender.items)
+    return [
+        Explanation(
+            item_id=names.ids[item - 1],
+            influences=[
+                names.influence(int(used[place]), item, first + int(place) + 1, float(moved_L[place]), directions_VD)
+                for place in np.argsort(-np.abs(moved_L), kind="stable")[:MOST_INFLUENCES]
+            ],
+            nearest=[names.ids[other - 1] for other in _nearest(directions_VD, item)],
+        )
+        for item, moved_L in zip(items.tolist(), moved_IL, strict=True)
+    ]
+
+
+def _moved(
+    recommender: Recommender,
+    used: npt.NDArray[np.int64],
+    items: npt.NDArray[np.int64],
+    sampling: Sampling,
+    merging: Merging,
+) -> npt.NDArray[np.float64]:
+    """Return by how much each token of a history raises the score of each item, (items, tokens)."""
+    if sampling.noise == "seeded":
+        sampling = dataclasses.replace(sampling, noise="common")
+    scorer = recommender.scorer(sampling, merging)
+    count = len(used)
+    without = [np.delete(used, place) for place in range(count)]
+    together = np.concatenate([used, *without]).astype(np.int32)
+    ends = np.cumsum([count, *([count - 1] * count)])
+    starts = np.concatenate([[0], ends[:-1]])
+    asked = torch.from_numpy(items).to(recommender.device)
+    scores_HI = np.zeros((count + 1, len(items)))
+    for cases, samples, bias in scorer.represent(together, starts, ends):
+        wanted = asked.expand(len(cases), -1)
+        scores_HI[cases] = scores_of(mean_sample(samples), scorer.vectors_VD, wanted, bias).cpu().numpy()
+    moved: npt.NDArray[np.float64] = (scores_HI[0] - scores_HI[1:]).T
+    return moved
+
+
+def _nearest(directions_VD: npt.NDArray[np.float32], item: int) -> list[int]:
+    cosines = directions_VD @ directions_VD[item]
+    cosines[[0, item]] = -np.inf
+    count = min(MOST_INFLUENCES, len(cosines) - 2)
+    nearest: list[int] = np.argsort(-cosines, kind="stable")[:count].tolist()
+    return nearest
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Ids, titles and attributes of a model's items."""
+
+    ids: list[str]
+    titles: list[str | None]
+    attributes: tuple[list[list[str]], ...]
+
+    @classmethod
+    def of(cls, items: pl.DataFrame) -> _Names:
+        titles = items[TITLE].to_list() if TITLE in items.columns else [None] * items.height
+        known = [column for column in _SHARED_COLUMNS if column in items.columns]
+        return cls(items[ITEM_ID].to_list(), titles, tuple(values_of(items, column) for column in known))
+
+    def influence(
+        self, of: int, on: int, position: int, moved: float, directions_VD: npt.NDArray[np.float32]
+    ) -> Influence:
+        shared = [value for values in self.attributes for value in values[of - 1] if value in values[on - 1]]
+        return Influence(
+            item_id=self.ids[of - 1],
+            title=self.titles[of - 1],
+            position=position,
+            influence=moved,
+            cosine=float(directions_VD[of] @ directions_VD[on]),
+            shared=list(dict.fromkeys(shared)),
+        )
