@@ -167,8 +167,11 @@ def test_a_batch_begins_anew_with_other_new_items(
 
     def batch(new_items: Path | None, **more: Any) -> Any:
         options = RecommendOptions(k=3, threads=1, new_items=new_items)
-        return recommend_batch(AudienceOptions(all_users=True), output=BatchOutput(path=out), workspace=source / "ws", dataset_name="shop",
-                               model=model, options=options, **more)  # fmt: skip
+        output = BatchOutput(path=out)
+        return recommend_batch(
+            AudienceOptions(all_users=True), output=output, workspace=source / "ws", dataset_name="shop",
+            model=model, options=options, **more,
+        )  # fmt: skip
 
     def stop(event: object) -> None:
         raise InterruptedRun("stopped", signal_number=2)
