@@ -200,3 +200,24 @@ def test_several_files_are_named_as_a_path_is(trained: Path, tmp_path: Path) -> 
     done = typed("evaluate", "train", "-w", tmp_path / "workspace", "--json", ADREC_PLUGINS=both)
     assert done.exit_code == 0, done.stderr
     assert {"first@10", "rbp@10"} <= json.loads(done.stdout)["metrics"].keys()
+
+
+def test_figures_of_another_metric_under_the_same_name_are_computed_again(trained: Path, tmp_path: Path) -> None:
+    def measured(body: str) -> float:
+        path = tmp_path / "metric.py"
+        path.write_text(f"METRICS = {{'mine': lambda ranks, k: {body}}}\n")
+        flags = ["-w", tmp_path / "workspace", "--plugin", trained / "my_model.py", "--plugin", path, "--json"]
+        compared = json.loads(typed("compare", "tiny", *flags).stdout)
+        return next(model["metrics"]["mine@10"] for model in compared["models"] if model["name"] == "markov")
+
+    shutil.copytree(trained / "workspace", tmp_path / "workspace")
+    assert measured("0.0 * ranks + 0.25") == 0.25
+    assert measured("0.0 * ranks + 0.75") == 0.75
+
+
+def test_without_it_a_comparison_of_all_says_who_is_left_out(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "workspace", tmp_path / "workspace")
+    done = typed("compare", "tiny", "-w", tmp_path / "workspace")
+    assert done.exit_code == ExitCode.ARTIFACT, "nobody else is trained"
+    assert "markov is left out" in done.stderr
+    assert "it is of plugin my_model.py" in done.stderr
