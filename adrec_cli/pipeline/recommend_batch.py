@@ -108,10 +108,9 @@ def recommend_batch(
     )
     recommender.check(options.sampling, options.merging)
     candidates, unknown = options.choice.indices(recommender.items)
-    people = collect_audience(recommender, audience)
     batch = Batch(
         recommender=recommender,
-        audience=people,
+        audience=collect_audience(recommender, audience),
         options=options,
         destination=destination,
         candidates=candidates,
@@ -123,6 +122,23 @@ def recommend_batch(
     else:
         with unfinished(destination.unfinished, _key(batch, audience)) as parts:
             written = _write(batch, parts, output.reader, unknown, on_event)
+    return _summarize(batch, output, written, unknown, time.perf_counter() - started)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    """What writing left; its attributes are those of `BatchSummary`, but for the ids of who got no list."""
+
+    rows: int
+    without_list: list[str]
+    unknown_path: Path | None = None
+    resumed: int = 0
+
+
+def _summarize(
+    batch: Batch, output: BatchOutput, written: _Written, unknown: list[str], seconds: float
+) -> BatchSummary:
+    recommender, people = batch.recommender, batch.audience
     return BatchSummary(
         dataset=recommender.dataset,
         model=recommender.checkpoint.metadata.model,
@@ -139,18 +155,8 @@ def recommend_batch(
         unknown_items=people.unknown_items.height + len(unknown),
         unknown_candidates=len(unknown),
         resumed=written.resumed,
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Written:
-    """What writing left; its attributes are those of `BatchSummary`, but for the ids of who got no list."""
-
-    rows: int
-    without_list: list[str]
-    unknown_path: Path | None = None
-    resumed: int = 0
 
 
 def _require_nobody_left(recommender: Recommender) -> None:
