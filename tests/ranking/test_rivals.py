@@ -35,7 +35,7 @@ def of(lists: list[list[int]]) -> Sequences:
 @given(lists=histories, count=st.integers(0, 6), seed=st.integers(0, 9), some=st.integers(1, 8))
 def test_the_same_are_drawn(at_once, lists, count, seed, some):
     sequences = of(lists)
-    cases = held_out_cases(sequences, "valid").drawn(some, seed)
+    cases = held_out_cases(sequences, "valid").draw(some, seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rivals, "_KEYS_AT_ONCE", at_once)
         found = draw_negatives(sequences, cases, count, seed)

@@ -1,0 +1,179 @@
+"""A large shop from its log to its report on one machine, each step a process of its own.
+
+python -m tests.benchmarks.large_shop                                         # a tenth of the target, some minutes
+python -m tests.benchmarks.large_shop --users 1e6 --items 1e6 --events 3e7    # the target: below 8 GB
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+NAME = "large"
+MOST_GIGABYTES = 8.0
+"""Peak memory of any step of the target."""
+EVALUATED_USERS = 50_000
+_EVENTS_AT_ONCE = 2_000_000
+_MONITORED_USERS = 10_000
+_POPULARITY = 0.8
+"""Exponent of Zipf's law of the items."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a step took.
+
+    Attributes:
+        seconds: by the clock; processor_seconds: of all its threads.
+        gigabytes: peak of its memory, pages of mapped files included.
+    """
+
+    name: str
+    seconds: float
+    processor_seconds: float
+    gigabytes: float
+
+
+def write_log(path: Path, *, users: int, items: int, events: int, seed: int = 0) -> None:
+    """Write events in the order of time: users alike, items by Zipf's law, some millions at a time."""
+    random = np.random.default_rng(seed)
+    weights = np.arange(1, items + 1) ** -_POPULARITY
+    cumulative = np.cumsum(weights / weights.sum())
+    # Numbers say nothing of popularity.
+    name_of = random.permutation(items)
+    schema = pa.schema([("user_id", pa.string()), ("item_id", pa.string()), ("timestamp", pa.int64())])
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for begin in range(0, events, _EVENTS_AT_ONCE):
+            count = min(_EVENTS_AT_ONCE, events - begin)
+            item = name_of[np.searchsorted(cumulative, random.random(count)).clip(max=items - 1)]
+            user = random.integers(0, users, count)
+            columns = [
+                pa.array(np.char.add("u", user.astype(str))),
+                pa.array(np.char.add("i", item.astype(str))),
+                pa.array(1_700_000_000 + np.arange(begin, begin + count) // 4),
+            ]
+            writer.write_table(pa.table(columns, schema=schema))
+
+
+def commands(log: Path, workspace: Path, *, width: int, k: int) -> dict[str, list[str]]:
+    """Return what each step types, by its name."""
+    adrec, place = [sys.executable, "-m", "adrec_cli"], ["--workspace", str(workspace)]
+    settings = {
+        "model.hidden_size": width, "training.embedding_optimizer": "rowwise_adagrad",
+        "training.monitor_users": _MONITORED_USERS, "stages.train.ranking_loss": "sampled_softmax",
+        "stages.train.logq_correction": "true", "stages.train.negatives_power": 0.5,
+    }  # fmt: skip
+    sets = [word for key, value in settings.items() for word in ("--set", f"{key}={_toml(value)}")]
+    model = workspace / NAME / "sasrec/train.safetensors"
+    return {
+        "preprocess": [*adrec, "preprocess", str(log), "--min-interactions", "3", *place],
+        "train": [*adrec, "train", NAME, "--model", "sasrec", "--epochs", "1", *sets, *place],
+        "evaluate": [sys.executable, "-m", "tests.benchmarks.large_shop", "--rank", str(model)],
+        "recommend": [*adrec, "recommend", "--all", "-k", str(k), "--dataset", NAME, "--model", "sasrec",
+                      "--out", str(workspace / "recs"), *place],
+        "verify": [*adrec, "verify", *place],
+        "report": [*adrec, "report", NAME, *place],
+    }  # fmt: skip
+
+
+def rank_some(checkpoint: Path) -> None:
+    """Rank the test targets of some users against the whole catalogue."""
+    import torch
+
+    from adrec_cli.loading.opening import open_checkpoint, open_dataset, restore_model
+    from adrec_cli.models.base import FAST_SAMPLING
+    from adrec_cli.ranking.metrics import metric_table
+    from adrec_cli.ranking.protocols import held_out_cases
+    from adrec_cli.ranking.ranks import target_ranks
+    from adrec_cli.ranking.scorer import Scorer
+
+    dataset = open_dataset(checkpoint.parent.parent)
+    opened = open_checkpoint(checkpoint, dataset)
+    cpu = torch.device("cpu")
+    model = restore_model(opened, cpu)
+    scorer = Scorer(model=model, output=opened.metadata.output, sampling=FAST_SAMPLING, device=cpu)
+    cases = held_out_cases(dataset.sequences, "test").draw(EVALUATED_USERS, seed=0)
+    print(f"ndcg@10 {metric_table(target_ranks(scorer, dataset.sequences, cases), cases.users)['ndcg@10']:.4f}")
+
+
+def measured(name: str, words: Sequence[str]) -> Step:
+    """Run a command and return what it took.
+
+    Raises:
+        RuntimeError: it failed; with what it said last.
+    """
+    started = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(words, stdout=said, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            raise RuntimeError(f"{name} ended with {process.returncode}: {said.read()[-2000:]}")
+    return Step(
+        name=name,
+        seconds=time.perf_counter() - started,
+        processor_seconds=usage.ru_utime + usage.ru_stime,
+        gigabytes=usage.ru_maxrss / 2**20,
+    )
+
+
+def go_through(folder: Path, *, users: int, items: int, events: int, width: int = 64, k: int = 10) -> Iterator[Step]:
+    """Yield what each step took, from a log that is drawn first."""
+    log = folder / f"{NAME}.parquet"
+    write_log(log, users=users, items=items, events=events)
+    for name, words in commands(log, folder / "workspace", width=width, k=k).items():
+        yield measured(name, words)
+
+
+def _toml(value: object) -> str:
+    return json.dumps(value) if isinstance(value, str) and value != "true" else str(value)
+
+
+def _count(text: str) -> int:
+    return int(float(text))
+
+
+def main() -> None:
+    """Print a row for each step, or with --json all of them as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--users", type=_count, default=100_000)
+    parser.add_argument("--items", type=_count, default=100_000)
+    parser.add_argument("--events", type=_count, default=3_000_000)
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--folder", type=Path, help="to work in; a temporary one by default")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rank", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.rank is not None:
+        rank_some(options.rank)
+        return
+    sizes = {name: getattr(options, name) for name in ("users", "items", "events", "width")}
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        steps = []
+        for step in go_through(Path(folder), **sizes):
+            steps.append(step)
+            if not options.json:
+                print(
+                    f"{step.name:12} {step.seconds:8.1f} s {step.processor_seconds:8.1f} processor s "
+                    f"{step.gigabytes:6.2f} GiB",
+                    flush=True,
+                )
+    if options.json:
+        print(json.dumps({**sizes, "steps": [asdict(step) for step in steps]}))
+
+
+if __name__ == "__main__":
+    main()
