@@ -79,13 +79,13 @@ def read_preset(name: str) -> dict[str, Any]:
     return tomllib.loads((resources.files(PRESETS_PACKAGE) / f"{name}.toml").read_text())
 
 
-def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """Return nested tables laid over each other; later layers win key by key."""
     result: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
             below = result.get(key)
-            result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+            result[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return result
 
 
@@ -129,7 +129,7 @@ def build(kind: type[T], table: Mapping[str, Any], *, where: str, base: T | None
     hints = get_type_hints(kind)
     fields = {field.name.rstrip("_"): field.name for field in dataclasses.fields(kind)}
     values = {
-        fields[key]: _bounded(_typed(value, hints[fields[key]], where=place), key, where=place)
+        fields[key]: _bounded(_convert(value, hints[fields[key]], where=place), key, where=place)
         for key, value in table.items()
         for place in [f"{where} {key}".strip()]
     }
@@ -194,7 +194,7 @@ def _refused(config: Any, name: str, must: str, table: str) -> UsageError:
     return UsageError(f"{_full_name(name, table)} {must}, got {getattr(config, name)}")
 
 
-def _typed(value: Any, expected: Any, *, where: str) -> Any:
+def _convert(value: Any, expected: Any, *, where: str) -> Any:
     """Return the value as the field's type; integers pass for floats and lists for tuples, nothing else."""
     if get_origin(expected) is types.UnionType:
         if value is None:
@@ -215,7 +215,7 @@ def _as_float(value: int, where: str) -> float:
     try:
         return float(value)
     except OverflowError as error:
-        raise UsageError(f"{where} must be a finite number, got {_shortened(value)}") from error
+        raise UsageError(f"{where} must be a finite number, got {_shorten(value)}") from error
 
 
 def _bounded(value: Any, key: str, *, where: str) -> Any:
@@ -224,10 +224,10 @@ def _bounded(value: Any, key: str, *, where: str) -> Any:
         raise UsageError(f"{where} must be a finite number, got {value}")
     most = MOST.get(key, _MOST_OF_ANY)
     if isinstance(value, int) and abs(value) > most:
-        raise UsageError(f"{where} must be at most {most:,}, got {_shortened(value)}")
+        raise UsageError(f"{where} must be at most {most:,}, got {_shorten(value)}")
     return value
 
 
-def _shortened(number: int) -> str:
+def _shorten(number: int) -> str:
     """Return a whole number, of which Python would not write out more than some thousand digits."""
     return f"{number:,}" if abs(number) < 10**30 else "a number of more than 30 digits"

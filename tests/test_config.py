@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adrec_cli.config import build, merged, preset_names, read_preset
+from adrec_cli.config import build, merge, preset_names, read_preset
 from adrec_cli.data.named_datasets import dataset_names, load_dataset_spec
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import compose, find_recipe, parse_settings
@@ -108,7 +108,7 @@ def test_malformed_settings_are_refused(setting):
 
 
 def test_merging_is_key_by_key():
-    assert merged({"a": {"x": 1, "y": 2}, "b": 1}, {"a": {"y": 3}, "b": {"z": 1}}) == {
+    assert merge({"a": {"x": 1, "y": 2}, "b": 1}, {"a": {"y": 3}, "b": {"z": 1}}) == {
         "a": {"x": 1, "y": 3},
         "b": {"z": 1},
     }
@@ -117,7 +117,7 @@ def test_merging_is_key_by_key():
 @pytest.mark.parametrize("preset", preset_names())
 def test_every_preset_is_valid_and_takes_hold(preset):
     tables = compose("adrec", preset=preset).tables()
-    assert merged(tables, read_preset(preset)) == tables
+    assert merge(tables, read_preset(preset)) == tables
 
 
 @pytest.mark.parametrize("dataset", dataset_names())
@@ -125,4 +125,4 @@ def test_every_recipe_is_valid_and_takes_hold(dataset):
     for model in load_dataset_spec(dataset).recipe:
         recipe = find_recipe(dataset, model)
         tables = compose(model, inherited=recipe).tables()
-        assert merged(tables, recipe) == tables
+        assert merge(tables, recipe) == tables

@@ -77,7 +77,7 @@ def verify_files(folder: Path, manifest: Manifest) -> dict[str, Path]:
         ArtifactError: a file is missing or its SHA-256 differs.
         StorageError: unreadable.
     """
-    return {name: _verified(folder, name, sha256) for name, sha256 in _expected(manifest)}
+    return {name: _verify(folder, name, sha256) for name, sha256 in _expected(manifest)}
 
 
 def verify_dataset(folder: Path, manifest: Manifest) -> DatasetFiles:
@@ -90,8 +90,8 @@ def verify_dataset(folder: Path, manifest: Manifest) -> DatasetFiles:
         ArtifactError: a file is missing or its SHA-256 differs.
         StorageError: unreadable.
     """
-    sequences = _verified(folder, SEQUENCES_FILE, manifest.sequences_sha256)
-    return DatasetFiles(sequences=sequences, items=_verified(folder, ITEMS_FILE, manifest.items_sha256))
+    sequences = _verify(folder, SEQUENCES_FILE, manifest.sequences_sha256)
+    return DatasetFiles(sequences=sequences, items=_verify(folder, ITEMS_FILE, manifest.items_sha256))
 
 
 def verify_pending(folder: Path, manifest: Manifest) -> Path | None:
@@ -101,7 +101,7 @@ def verify_pending(folder: Path, manifest: Manifest) -> Path | None:
         ArtifactError: the file is missing or its SHA-256 differs.
         StorageError: unreadable.
     """
-    return None if manifest.pending_sha256 is None else _verified(folder, PENDING_FILE, manifest.pending_sha256)
+    return None if manifest.pending_sha256 is None else _verify(folder, PENDING_FILE, manifest.pending_sha256)
 
 
 def file_names(manifest: Manifest) -> list[str]:
@@ -109,7 +109,7 @@ def file_names(manifest: Manifest) -> list[str]:
     return [name for name, _ in _expected(manifest)]
 
 
-def _verified(folder: Path, file_name: str, sha256: str) -> Path:
+def _verify(folder: Path, file_name: str, sha256: str) -> Path:
     path, committed = folder / file_name, _named_by_content(folder, file_name, sha256)
     if _has(committed, sha256):
         return committed

@@ -17,7 +17,7 @@ def harmless(text: str) -> str:
 
     Control characters, line separators, direction marks and undecodable bytes become escapes such as \\x1b.
     """
-    return "".join(_escaped(char) if _acts_on_terminal(char) else char for char in text)
+    return "".join(_escape(char) if _acts_on_terminal(char) else char for char in text)
 
 
 def harmless_lines(text: str) -> str:
@@ -34,5 +34,5 @@ def _acts_on_terminal(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _BIDI_CONTROLS
 
 
-def _escaped(char: str) -> str:
+def _escape(char: str) -> str:
     return char.encode("unicode_escape", "surrogatepass").decode()

@@ -120,7 +120,7 @@ def write_item_vectors(folder: Path, vectors: ItemVectors) -> Path:
         "kind": _KIND,
         "dataset": vectors.dataset,
         "ids_sha256": vectors.ids_sha256,
-        "encoders": json.dumps([_described(encoder) for encoder in vectors.encoders]),
+        "encoders": json.dumps([_describe(encoder) for encoder in vectors.encoders]),
         "encoders_sha256": vectors.encoders_sha256,
         "vectors_sha256": vectors.vectors_sha256,
         "items_sha256": vectors.items_sha256,
@@ -146,7 +146,7 @@ def read_item_vectors(folder: Path) -> ItemVectors:
     except ArtifactError as error:
         raise ArtifactError(error.message, hint=again) from error
     try:
-        vectors = _parsed(tensors, text)
+        vectors = _parse(tensors, text)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} is damaged: {error}", hint=again) from error
     return vectors
@@ -196,7 +196,7 @@ def _check_text(text: Mapping[str, str]) -> None:
             raise ValueError(f"{name} is no SHA-256")
 
 
-def _parsed(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> ItemVectors:
+def _parse(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> ItemVectors:
     """Return what a file says, whose checksum is right.
 
     Raises:
@@ -213,7 +213,7 @@ def _parsed(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> Ite
         items_sha256=text["items_sha256"],
         files=_files(text["files"]),
         encoders=encoders,
-        vectors_VC=_checked_vectors(tensors[_VECTORS], sum(encoder.width for encoder in encoders)),
+        vectors_VC=_check_vectors(tensors[_VECTORS], sum(encoder.width for encoder in encoders)),
     )
     if (vectors.encoders_sha256, vectors.vectors_sha256) != (text["encoders_sha256"], text["vectors_sha256"]):
         raise ValueError("encoders or vectors are not those of its own checksums")
@@ -240,7 +240,7 @@ def _encoder(number: int, described: Any, tensors: Mapping[str, torch.Tensor]) -
     return EncoderRecord(name=name, columns=tuple(columns), width=width, arrays=arrays)
 
 
-def _checked_vectors(vectors: torch.Tensor, width: int) -> npt.NDArray[np.float16]:
+def _check_vectors(vectors: torch.Tensor, width: int) -> npt.NDArray[np.float16]:
     if vectors.dtype != torch.float16 or vectors.dim() != 2 or vectors.shape[1] != width:
         raise ValueError(f"vectors are {vectors.dtype} {tuple(vectors.shape)}, expected float16 of width {width}")
     array: npt.NDArray[np.float16] = vectors.numpy()
@@ -250,7 +250,7 @@ def _checked_vectors(vectors: torch.Tensor, width: int) -> npt.NDArray[np.float1
     return array
 
 
-def _described(encoder: EncoderRecord) -> dict[str, Any]:
+def _describe(encoder: EncoderRecord) -> dict[str, Any]:
     described = asdict(encoder)
     del described["arrays"]
     return described

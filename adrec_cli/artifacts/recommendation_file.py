@@ -79,7 +79,7 @@ def table_writer(file: BinaryIO, format: str, reader: Reader = PROGRAM) -> Itera
             nonlocal first
             text = io.BytesIO()
             if format == "csv":
-                (without_formulas(table) if reader.spreadsheet else table).write_csv(text, include_header=first)
+                (quote_formulas(table) if reader.spreadsheet else table).write_csv(text, include_header=first)
             else:
                 table.write_ndjson(text)
             if reader.terminal:
@@ -107,7 +107,7 @@ def table_writer(file: BinaryIO, format: str, reader: Reader = PROGRAM) -> Itera
             writer.close()
 
 
-def without_formulas(table: pl.DataFrame) -> pl.DataFrame:
+def quote_formulas(table: pl.DataFrame) -> pl.DataFrame:
     """Put a quote before texts that a spreadsheet would compute: those that begin with = + - @, a tab or a return."""
     text = pl.col(pl.String)
     return table.with_columns(pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text).name.keep())

@@ -185,7 +185,7 @@ def open_tensors(path: Path) -> Iterator[TensorFile]:
     try:
         while True:
             with open(path, "rb") as file:
-                text, names = _checked_by_library(path)
+                text, names = _check_by_library(path)
                 if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
                     # Another took its place in between.
                     continue
@@ -207,7 +207,7 @@ def not_finite_error(path: Path, name: str) -> ArtifactError:
     return ArtifactError(f"{path}: tensor {name} has values that are not finite", hint="train it again")
 
 
-def _checked_by_library(path: Path) -> tuple[dict[str, str], list[str]]:
+def _check_by_library(path: Path) -> tuple[dict[str, str], list[str]]:
     """Return text and names of a file; the tensors are only mapped, not read."""
     with safe_open(path, framework="pt") as file:
         return dict(file.metadata() or {}), list(file.keys())

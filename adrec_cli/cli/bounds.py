@@ -35,7 +35,7 @@ def require_bounded(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         most = _MOST.get(name, MOST_COUNT)
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) > most:
-            raise UsageError(f"{option(name)} must be at most {most:,}, got {_shortened(value)}")
+            raise UsageError(f"{option(name)} must be at most {most:,}, got {_shorten(value)}")
         if name == "threads" and value is not None and value < 1:
             raise UsageError(f"{option(name)} must be at least 1, got {value}")
         if isinstance(value, float) and not math.isfinite(value) and name not in _MAY_BE_INFINITE:
@@ -54,5 +54,5 @@ def seconds_in(text: str) -> float:
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
 
 
-def _shortened(number: int) -> str:
+def _shorten(number: int) -> str:
     return f"{number:,}" if abs(number) < 10**30 else "a number of more than 30 digits"

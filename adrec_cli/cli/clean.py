@@ -34,7 +34,7 @@ def clean(
         terminal.note("nothing was removed" if found else "there is nothing to remove")
         result = pipeline.Cleaned(removed=[], in_use=[])
     else:
-        if not (yes or _confirmed(len(found))):
+        if not (yes or _confirm(len(found))):
             raise UsageError("nothing was removed", hint="say --yes to remove without being asked")
         result = pipeline.clean(found)
         for one in result.in_use:
@@ -44,7 +44,7 @@ def clean(
         terminal.document({"found": [asdict(one) for one in found], **asdict(result)})
 
 
-def _confirmed(count: int) -> bool:
+def _confirm(count: int) -> bool:
     return sys.stdin.isatty() and typer.confirm(f"Remove {count}?", err=True)
 
 

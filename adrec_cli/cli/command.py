@@ -94,7 +94,7 @@ def typeable(function: Callable[..., None]) -> Callable[..., None]:
     for parameter in inspect.signature(function).parameters.values():
         kind = hints[parameter.name]
         if parameter.name in groups:
-            parameters += _spelled_out(kind)
+            parameters += _spell_out(kind)
         elif parameter.name in declared:
             parameters += declared_parameters(declared[parameter.name], taken=own)
         elif kind is not Session:
@@ -137,7 +137,7 @@ def _taken(group: type[Any], values: dict[str, Any]) -> Any:
     return group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
 
 
-def _spelled_out(group: type[Any]) -> list[inspect.Parameter]:
+def _spell_out(group: type[Any]) -> list[inspect.Parameter]:
     """Return one parameter for each field of a group of options."""
     hints = typing.get_type_hints(group, include_extras=True)
     return [

@@ -60,7 +60,7 @@ def forget(
 
 def _show(terminal: Terminal, done: Forgotten) -> None:
     if done.users and not (done.interactions or done.pending or done.generations):
-        terminal.warn(f"{done.dataset} held nothing of {_counted(done.users)}; later files will bring nothing in")
+        terminal.warn(f"{done.dataset} held nothing of {_count_users(done.users)}; later files will bring nothing in")
     for number in done.damaged:
         terminal.warn(f"generation {number} was damaged and is removed: nobody could tell who was in it")
     for one in done.learnt:
@@ -73,7 +73,7 @@ def _show(terminal: Terminal, done: Forgotten) -> None:
         terminal.document(asdict(done))
         return
     terminal.line(
-        f"{_counted(done.users)} of {done.dataset} forgotten: {done.interactions:,} interactions, {done.pending:,} "
+        f"{_count_users(done.users)} of {done.dataset} forgotten: {done.interactions:,} interactions, {done.pending:,} "
         f"that waited, {len(done.generations)} former generations, {len(done.ranks)} files of ranks, "
         f"{len(done.batches)} files of recommendations"
     )
@@ -81,7 +81,7 @@ def _show(terminal: Terminal, done: Forgotten) -> None:
         terminal.line(f"trained again: {', '.join(done.retrained)}")
 
 
-def _counted(users: int) -> str:
+def _count_users(users: int) -> str:
     return "1 user" if users == 1 else f"{users:,} users"
 
 

@@ -54,7 +54,7 @@ def plot(
 
     terminal = session.terminal
 
-    def told(event: object) -> None:
+    def show(event: object) -> None:
         if isinstance(event, PicturesStarted):
             terminal.note(f"{event.kind} ...")
         elif isinstance(event, PicturesSkipped):
@@ -62,7 +62,13 @@ def plot(
 
     options = PictureOptions(metric=metric, items=items, seed=seed, steps=tuple(steps or ()))
     plotted = pipeline.plot(
-        dataset, workspace=common.workspace, kinds=only or (), out=out, options=options, threads=threads, on_event=told
+        dataset,
+        workspace=common.workspace,
+        kinds=only or (),
+        out=out,
+        options=options,
+        threads=threads,
+        on_event=show,
     )
     _show(terminal, plotted)
 

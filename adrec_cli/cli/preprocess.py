@@ -75,7 +75,7 @@ def _show_preview(terminal: Terminal, seen: PreprocessPreview) -> None:
         return
     found = [(name.replace("_", " "), _found(value)) for name, value in seen.found.items() if value is not None]
     terminal.table(["found", "value"], found, title="Source")
-    terminal.table(seen.columns, [[_shortened(cell) for cell in row] for row in seen.head], title="First rows")
+    terminal.table(seen.columns, [[_shorten(cell) for cell in row] for row in seen.head], title="First rows")
     _show_sequences(terminal, seen.sequences)
     show_statistics(terminal, seen.dataset, seen.statistics)
     _show_removed(terminal, seen.removed)
@@ -87,10 +87,10 @@ def _show_sequences(terminal: Terminal, sequences: list[dict[str, Any]]) -> None
     rows = []
     for sequence in sequences:
         times = sequence["times"] or [""] * len(sequence["items"])
-        events = [f"{_shortened(item)} ({time})" if time else _shortened(item)
+        events = [f"{_shorten(item)} ({time})" if time else _shorten(item)
                   for item, time in zip(sequence["items"], times, strict=True)]  # fmt: skip
         more = [f"... {sequence['length']} in all"] if sequence["length"] > len(events) else []
-        rows.append([_shortened(sequence["user_id"]), ", ".join([*events, *more])])
+        rows.append([_shorten(sequence["user_id"]), ", ".join([*events, *more])])
     terminal.table(["user", "items in order"], rows, title="First users")
 
 
@@ -104,7 +104,7 @@ def _found(value: object) -> str:
     return str(value)
 
 
-def _shortened(cell: str) -> str:
+def _shorten(cell: str) -> str:
     """Leave of a long text, such as a review, what is needed to know it again."""
     return cell if len(cell) <= CELL_WIDTH else f"{cell[: CELL_WIDTH - 1]}…"
 

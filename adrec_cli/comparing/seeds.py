@@ -9,7 +9,7 @@ from typing import Any
 
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.comparing.contenders import Contender
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.adoption import adopt_stage
 from adrec_cli.experiments.experiment import Experiment
@@ -107,4 +107,4 @@ def _draw_as_usual(tables: Mapping[str, Any]) -> dict[str, Any]:
     if any(stage["fresh"] for stage in stages.values()):
         return dict(tables)
     without = {name: {key: value for key, value in stage.items() if key != "fresh"} for name, stage in stages.items()}
-    return merged({name: table for name, table in tables.items() if name != "stages"}, {"stages": without})
+    return merge({name: table for name, table in tables.items() if name != "stages"}, {"stages": without})

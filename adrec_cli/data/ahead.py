@@ -17,7 +17,7 @@ class _Made:
         self.value, self.over, self.error = value, over, error
 
 
-def made_ahead(values: Iterator[Value], *, count: int = 2) -> Iterator[Value]:
+def make_ahead(values: Iterator[Value], *, count: int = 2) -> Iterator[Value]:
     """Yield what an iterator yields, at most `count` of which are made before they are asked for.
 
     An error is raised where its value would have come. The thread ends with the iteration, also with one that is left.

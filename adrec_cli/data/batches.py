@@ -121,7 +121,7 @@ def epoch_steps(
     for begin in range(first * batch_size, len(windows), batch_size):
         chosen = order[begin : begin + batch_size]
         pieces = np.array_split(chosen, min(parts, len(chosen)))
-        yield [packed_batch(windows, piece, max_length) for piece in pieces]
+        yield [pack_batch(windows, piece, max_length) for piece in pieces]
 
 
 def epoch_batches(
@@ -132,7 +132,7 @@ def epoch_batches(
         yield from batches
 
 
-def packed_batch(windows: TrainingWindows, chosen: npt.NDArray[np.int64], max_length: int) -> PackedBatch:
+def pack_batch(windows: TrainingWindows, chosen: npt.NDArray[np.int64], max_length: int) -> PackedBatch:
     """Pack some windows into one batch; rows are as long as the longest needs, at most max_length."""
     starts, lengths = windows.starts[chosen], windows.lengths[chosen]
     rows, columns = pack(lengths, max_length)
@@ -142,16 +142,16 @@ def packed_batch(windows: TrainingWindows, chosen: npt.NDArray[np.int64], max_le
     at = np.repeat(rows * used + columns, lengths) + position
     source = np.repeat(starts, lengths) + position
 
-    def filled(values: npt.NDArray[np.integer]) -> torch.Tensor:
+    def fill(values: npt.NDArray[np.integer]) -> torch.Tensor:
         flat = np.zeros(shape[0] * shape[1], dtype=np.int64)
         flat[at] = values
         return torch.from_numpy(flat.reshape(shape))
 
     return PackedBatch(
-        inputs_RL=filled(windows.items[source]),
-        targets_RL=filled(windows.items[source + 1]),
-        segments_RL=filled(np.repeat(np.arange(1, len(chosen) + 1), lengths)),
-        positions_RL=filled(position),
+        inputs_RL=fill(windows.items[source]),
+        targets_RL=fill(windows.items[source + 1]),
+        segments_RL=fill(np.repeat(np.arange(1, len(chosen) + 1), lengths)),
+        positions_RL=fill(position),
         sequences=len(chosen),
         prefixes=windows.prefixes,
     )

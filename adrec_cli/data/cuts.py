@@ -60,7 +60,7 @@ def make_cut(interactions: Interactions, settings: Settings, removed: list[Filte
             f"{option('split', 'given')} needs a source that is split: train, valid and test", hint="leave it out"
         )
     if split != "given":
-        interactions = interactions.without_parts()
+        interactions = interactions.drop_parts()
     interactions, removed = sort_in_time(interactions, settings.ties), list(removed)
     if settings.duplicates == "drop":
         interactions, applied = drop_duplicates(interactions)

@@ -18,7 +18,7 @@ SALT, USERS, SEQUENCES = "salt", "users", "sequences"
 _HASH_BYTES = 16
 
 
-def with_forgotten(manifest: Manifest, users: Iterable[str], held: Iterable[str], salt: str) -> Manifest:
+def add_forgotten(manifest: Manifest, users: Iterable[str], held: Iterable[str], salt: str) -> Manifest:
     """Return a manifest that knows of users who left.
 
     Args:

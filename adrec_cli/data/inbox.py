@@ -189,10 +189,10 @@ def take_files(inbox: Inbox, folder: Path, take: Callable[[Path], object], on_ev
     """
     work = _Work(inbox, folder, on_event)
     new = work.find_new()
-    for path in work.settled(new):
+    for path in work.await_settled(new):
         if work.is_taken(new[path].sha256):
             # The same content under another name.
-            work.known(path)
+            work.note_known(path)
             continue
         try:
             take(path)
@@ -202,7 +202,7 @@ def take_files(inbox: Inbox, folder: Path, take: Callable[[Path], object], on_ev
             work.refuse(path, error)
         else:
             # One whose rows the data set has from another file adds nothing.
-            (work.taken if work.is_taken(new[path].sha256) else work.known)(path)
+            (work.note_taken if work.is_taken(new[path].sha256) else work.note_known)(path)
     return work.result
 
 
@@ -238,7 +238,7 @@ class _Work:
                 self.refuse(path, error)
                 continue
             if self.is_taken(sha256):
-                self.known(path)
+                self.note_known(path)
             elif sha256 in withdrawn and not self.inbox.retake:
                 self.leave(path, f"withdrawn by {command('rollback', data=True)}; {option('retake')} takes it again")
             elif path.name.endswith(_UNFINISHED):
@@ -247,7 +247,7 @@ class _Work:
                 new[path] = _Seen(sha256=sha256, look=look)
         return new
 
-    def settled(self, new: dict[Path, _Seen]) -> Iterable[Path]:
+    def await_settled(self, new: dict[Path, _Seen]) -> Iterable[Path]:
         """Yield the files that are written to their end: nothing changes between two looks, and the last line ends."""
         if new:
             time.sleep(SETTLING_SECONDS)
@@ -277,13 +277,13 @@ class _Work:
         self.result.refused.append(refused)
         self.on_event(refused)
 
-    def taken(self, path: Path) -> None:
+    def note_taken(self, path: Path) -> None:
         """Note that a file was taken, and archive it."""
         self.result.taken.append(path)
         self.on_event(FileTaken(path=path))
         self._archive(path)
 
-    def known(self, path: Path) -> None:
+    def note_known(self, path: Path) -> None:
         """Note that a file was taken before, and archive it: an earlier night may not have come to that."""
         self.result.known.append(path)
         self._archive(path)

@@ -38,7 +38,7 @@ class Interactions:
         part = None if self.part is None else self.part[chosen]
         return replace(self, user=self.user[chosen], item=self.item[chosen], time=self.time[chosen], part=part)
 
-    def without_parts(self) -> Interactions:
+    def drop_parts(self) -> Interactions:
         """Return the same interactions as if their source were not split."""
         return replace(self, part=None)
 

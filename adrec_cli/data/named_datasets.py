@@ -86,7 +86,7 @@ def is_named(text: str) -> bool:
     return text in _files() or bool(colon and value and name in parametrised_names())
 
 
-def named_source(dataset: str) -> str | None:
+def find_named_source(dataset: str) -> str | None:
     """Return what is typed for a data set of the workspace if it is a named one: amazon-2023:Books; else None."""
     if dataset in dataset_names():
         return dataset

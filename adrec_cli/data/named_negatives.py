@@ -80,19 +80,19 @@ def _find(
     on_event: Callable[[object], None],
 ) -> Path:
     published = [(form, name) for form in spec.sources for name in names if _is_published(form, name)]
-    for folder in places.given(spec.name):
+    for folder in places.list_own(spec.name):
         for name in names:
             if (folder / name).is_file():
                 return folder / name
     for form, name in published:
-        for folder in places.downloaded():
+        for folder in places.list_downloads():
             path = folder / name
             if path.is_file() and not form.published[form.files.index(name)].fault(path):
                 return path
     if published and fetching.allowed and not fetching.offline:
         form, name = published[0]
         return fetch_named_file(spec, form, name, places.cache, fetching, on_event)
-    looked = ", ".join(str(folder) for folder in (*places.given(spec.name), places.cache))
+    looked = ", ".join(str(folder) for folder in (*places.list_own(spec.name), places.cache))
     raise InputError(
         f"no negatives of {spec.name} found in {looked}, expected {' or '.join(names)}",
         hint=f"name the folder with {option('raw')}, or fetch them with the network",

@@ -35,10 +35,10 @@ def warn_of_placeholder(interactions: Interactions, report: ReadReport) -> list[
     sentence = f"user {user!r} has {most:,} of {len(interactions):,} interactions, others {others:,.1f} on average"
     if isinstance(column, list) or '"' in column + user:
         return [f"{sentence}: does it stand for nobody?"]
-    condition = f"{_quoted(column)} != {_quoted(user)}"
+    condition = f"{_quote(column)} != {_quote(user)}"
     return [f"{sentence}: if it stands for nobody, leave it out with {option('where', condition)}"]
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """Return a column or a value as a condition has it."""
     return text if re.fullmatch(r"[\w.:-]+", text) else f'"{text}"'

@@ -45,11 +45,11 @@ class Places:
     cache: Path
     former: Path | None = None
 
-    def given(self, name: str) -> list[Path]:
+    def list_own(self, name: str) -> list[Path]:
         """Return the folders whose files are the user's own."""
         return [] if self.raw is None else [self.raw / name, self.raw]
 
-    def downloaded(self) -> list[Path]:
+    def list_downloads(self) -> list[Path]:
         """Return the folders of downloads."""
         return [self.cache, *([] if self.former is None else [self.former])]
 
@@ -74,11 +74,11 @@ def find_source(
         raise InputError(
             f"{places.raw} is not a folder", hint=f"give an existing folder with {option('raw')} or ADREC_RAW"
         )
-    for folder in places.given(spec.name):
+    for folder in places.list_own(spec.name):
         for form in spec.sources:
             if paths := _all_files(folder, form.files):
                 return FoundFiles(form=form, paths=paths, notes=_tell_others(form, paths))
-    for folder in places.downloaded():
+    for folder in places.list_downloads():
         for form in spec.sources:
             paths = _all_files(folder, form.files)
             if paths and not any(_faults(form, paths)):
@@ -104,13 +104,13 @@ def find_item_file(
     An item file that comes in the same archive as downloaded interactions is unpacked; one whose checksum is known is
     downloaded where the interactions were.
     """
-    for folder in (source.paths[0].parent, *places.given(spec.name), *places.downloaded()):
+    for folder in (source.paths[0].parent, *places.list_own(spec.name), *places.list_downloads()):
         for form in spec.items:
             paths = _all_files(folder, form.files)
-            if paths and (folder not in places.downloaded() or not any(_faults(form, paths))):
+            if paths and (folder not in places.list_downloads() or not any(_faults(form, paths))):
                 return form, paths[0]
     for form in spec.items:
-        for folder in places.downloaded():
+        for folder in places.list_downloads():
             archive = folder / form.published[0].name if form.members else None
             if archive is not None and archive.is_file():
                 target = folder / form.files[0]
@@ -153,7 +153,7 @@ def _not_here(
     spec: DatasetSpec, places: Places, *, published: SourceFiles | None = None, offline: bool = False
 ) -> InputError:
     """Return the error that says where the files were looked for and how they come here."""
-    looked = ", ".join(str(folder) for folder in [*places.given(spec.name), places.cache][:2])
+    looked = ", ".join(str(folder) for folder in [*places.list_own(spec.name), places.cache][:2])
     wanted = " or ".join(" + ".join(form.files) for form in spec.sources)
     how = f" ({spec.by_hand})" if spec.by_hand else ""
     hint = f"get it from {spec.homepage or 'its makers'}{how} and name its folder with {option('raw')}"

@@ -27,7 +27,7 @@ def index_mapping(source: pl.DataFrame, target: pl.DataFrame) -> Mapping:
     return np.concatenate([np.zeros(1, dtype=np.int32), found])
 
 
-def reindexed(sequences: Sequences, mapping: Mapping, item_count: int) -> Sequences:
+def reindex(sequences: Sequences, mapping: Mapping, item_count: int) -> Sequences:
     """Return the same users with items of another numbering; events of items it does not have are left out.
 
     Args:

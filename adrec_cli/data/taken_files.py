@@ -30,7 +30,7 @@ def add_sources(existing: Existing | None, new: list[dict[str, Any]]) -> list[di
     return existing.manifest.sources + [entry for entry in new if entry.get("sha256") not in known]
 
 
-def without_repeats(
+def leave_out_repeats(
     content: SourceContent, plan: Plan, existing: Existing | None, files: Sequence[SteadyFile]
 ) -> tuple[SourceContent, list[FileRows]]:
     """Leave out files whose rows were taken before, where nothing else would: duplicates are kept, and times tell."""
@@ -148,7 +148,7 @@ def require_not_withdrawn(folder: Path, sources: list[dict[str, Any]]) -> None:
         )
 
 
-def without_forgotten(content: SourceContent, folder: Path) -> SourceContent:
+def leave_out_forgotten_users(content: SourceContent, folder: Path) -> SourceContent:
     """Leave out users that were forgotten in this data set, and say how many events that were."""
     manifest = manifest_before(folder)
     if manifest is None:

@@ -83,13 +83,13 @@ def load_existing(folder: Path) -> Existing:
     train, before_test = (int(sequences[name].to_numpy().sum(dtype=np.int64)) for name in (TRAIN_END, VALID_END))
     return Existing(
         manifest=manifest,
-        interactions=_with_pending(folder, manifest, interactions),
+        interactions=_add_pending(folder, manifest, interactions),
         items=items,
         parts=(train, before_test - train, len(interactions) - before_test),
     )
 
 
-def _with_pending(folder: Path, manifest: Manifest, kept: Interactions) -> Interactions:
+def _add_pending(folder: Path, manifest: Manifest, kept: Interactions) -> Interactions:
     path = verify_pending(folder, manifest)
     if path is None:
         return kept
@@ -129,7 +129,7 @@ def merge(existing: Existing, new: Interactions, *, timed: bool) -> Interactions
     )
 
 
-def continued_indices(existing: Existing, item_ids: pl.Series) -> NDArray[np.int32]:
+def continue_indices(existing: Existing, item_ids: pl.Series) -> NDArray[np.int32]:
     """Return an index for each id: known items keep theirs, new ones follow in ascending order of ids."""
     known = dict(existing.items.select(ITEM_ID, ITEM_INDEX).rows())
     following = existing.items.height
@@ -143,14 +143,14 @@ def continued_indices(existing: Existing, item_ids: pl.Series) -> NDArray[np.int
     return indices
 
 
-def with_vanished(existing: Existing, items: pl.DataFrame) -> pl.DataFrame:
+def add_vanished(existing: Existing, items: pl.DataFrame) -> pl.DataFrame:
     """Add the known items that no event has any longer, with count 0, so that every index stays taken."""
     gone = existing.items.select(ITEM_INDEX, ITEM_ID).join(items, on=ITEM_ID, how="anti")
     gone = gone.with_columns(pl.lit(0, dtype=pl.Int64).alias(COUNT))
     return pl.concat([items, gone]).sort(ITEM_INDEX)
 
 
-def continued_metadata(existing: Existing, new: pl.DataFrame | None) -> pl.DataFrame | None:
+def continue_metadata(existing: Existing, new: pl.DataFrame | None) -> pl.DataFrame | None:
     """Return what is known about items: the new file first, then what the data set had.
 
     Raises:

@@ -69,13 +69,13 @@ def _write(dataset: Dataset, evaluation: Evaluation, ranks: pl.DataFrame) -> Eva
 
     `adrec forget` says who leaves before it looks for ranks: it finds these, or is found by the second look.
     """
-    stay = _without_forgotten(dataset, ranks)
+    stay = _leave_out_forgotten(dataset, ranks)
     written = write_evaluation(evaluation, stay)
-    still = _without_forgotten(dataset, stay)
+    still = _leave_out_forgotten(dataset, stay)
     return written if still.height == stay.height else write_evaluation(evaluation, still)
 
 
-def _without_forgotten(dataset: Dataset, ranks: pl.DataFrame) -> pl.DataFrame:
+def _leave_out_forgotten(dataset: Dataset, ranks: pl.DataFrame) -> pl.DataFrame:
     now = manifest_before(dataset.folder)
     if now is None or now.forgotten == dataset.manifest.forgotten:
         return ranks

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from adrec_cli.config import build, merged, option_names, read_preset, read_toml, require_known
+from adrec_cli.config import build, merge, option_names, read_preset, read_toml, require_known
 from adrec_cli.data.named_datasets import dataset_names, load_dataset_spec
 from adrec_cli.errors import UsageError
 from adrec_cli.models.registry import find_model, find_stages
@@ -101,7 +101,7 @@ def compose(
     config_type = model_type.config_type
     for where, layer in layers:
         _check(layer, config_type, default_stages, where)
-    tables = merged(*(layer for _, layer in layers))
+    tables = merge(*(layer for _, layer in layers))
     stages = {
         name: build(Stage, tables.get("stages", {}).get(name, {}), where=f"[stages.{name}]", base=stage)
         for name, stage in default_stages.items()
@@ -152,7 +152,7 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
             value = text
         for part in reversed(parts):
             value = {part: value}
-        tables = merged(tables, value)
+        tables = merge(tables, value)
     return tables
 
 

@@ -93,7 +93,7 @@ def _rows_of(users: Set[str], foreign: Set[str], columns: Collection[str]) -> pl
     return theirs & ~pl.col(_MODEL).is_in(list(foreign)).fill_null(False) if _MODEL in columns else theirs
 
 
-def _without_in_parquet(path: Path, users: Set[str], foreign: Set[str]) -> bool:
+def _remove_from_parquet(path: Path, users: Set[str], foreign: Set[str]) -> bool:
     columns = pq.read_schema(path).names
     if USER_ID not in columns:
         return False
@@ -107,7 +107,7 @@ def _without_in_parquet(path: Path, users: Set[str], foreign: Set[str]) -> bool:
     return True
 
 
-def _without_in_csv(path: Path, users: Set[str], foreign: Set[str]) -> bool:
+def _remove_from_csv(path: Path, users: Set[str], foreign: Set[str]) -> bool:
     header = pl.read_csv(path, n_rows=0, infer_schema=False).columns
     if USER_ID not in header:
         return False
@@ -120,7 +120,7 @@ def _without_in_csv(path: Path, users: Set[str], foreign: Set[str]) -> bool:
     return True
 
 
-def _without_in_json_lines(path: Path, users: Set[str], foreign: Set[str]) -> bool:
+def _remove_from_json_lines(path: Path, users: Set[str], foreign: Set[str]) -> bool:
     kept, gone = [], 0
     with open(path, encoding="utf-8") as file:
         for line in file:
@@ -146,7 +146,7 @@ def _names_one(line: str, users: Set[str], foreign: Set[str]) -> bool:
 
 
 _WITHOUT: Final = {
-    ".parquet": _without_in_parquet,
-    ".csv": _without_in_csv,
-    ".jsonl": _without_in_json_lines,
+    ".parquet": _remove_from_parquet,
+    ".csv": _remove_from_csv,
+    ".jsonl": _remove_from_json_lines,
 }

@@ -49,7 +49,7 @@ def open_embeddings(names: Sequence[str], *, workspace: Path, dataset_name: str 
     """Yield the item vectors of models, checked, one table after the other; arguments and errors as `inspect`."""
     space = Workspace(workspace)
     datasets: dict[Path, Dataset] = {}
-    for path, folder in _located(space, names, dataset_name):
+    for path, folder in _locate(space, names, dataset_name):
         if folder not in datasets:
             datasets[folder] = open_dataset(folder)
         checkpoint, items = open_with_items(path, datasets[folder])
@@ -64,7 +64,7 @@ def isotropic_noise(vectors_ND: torch.Tensor, seed: int) -> torch.Tensor:
     return torch.randn(vectors_ND.shape, generator=seeded_generator(seed, "isotropic noise")) * deviation
 
 
-def _located(space: Workspace, names: Sequence[str], dataset_name: str | None) -> list[tuple[Path, Path]]:
+def _locate(space: Workspace, names: Sequence[str], dataset_name: str | None) -> list[tuple[Path, Path]]:
     """Return each checkpoint's path and the folder of its dataset."""
     if not names:
         folder = space.dataset_folder(dataset_name)
@@ -89,7 +89,7 @@ def _located(space: Workspace, names: Sequence[str], dataset_name: str | None) -
     return located
 
 
-def told_apart(checkpoints: Sequence[Checkpoint]) -> list[str]:
+def distinguish(checkpoints: Sequence[Checkpoint]) -> list[str]:
     """Return the shortest of model, model and stage, or path that no two share."""
     kinds = [
         [one.metadata.model for one in checkpoints],

@@ -15,7 +15,7 @@ from adrec_cli.diagnostics.clusters import silhouette
 from adrec_cli.diagnostics.embedding import EmbeddingDiagnostics, diagnose
 from adrec_cli.diagnostics.neighbours import nearest_neighbours
 from adrec_cli.errors import InputError, UsageError
-from adrec_cli.inspecting.embeddings import Embedding, isotropic_noise, open_embeddings, told_apart
+from adrec_cli.inspecting.embeddings import Embedding, distinguish, isotropic_noise, open_embeddings
 from adrec_cli.loading.opening import Checkpoint
 from adrec_cli.runtime import set_threads
 from adrec_cli.schema import ITEM_ID, TITLE
@@ -136,19 +136,19 @@ def inspect_embeddings(
     for embedding in open_embeddings(names, workspace=workspace, dataset_name=dataset_name):
         sample_ND = embedding.sample_ND()
         noise_ND = isotropic_noise(sample_ND, options.seed) if noise_ND is None else noise_ND
-        models.append(_inspected(embedding, _measured(sample_ND, options), options))
+        models.append(_inspect(embedding, _measure(sample_ND, options), options))
         checkpoints.append(embedding.checkpoint)
     assert noise_ND is not None, "without any model it raises"
     return Inspection(
         models=[
-            dataclasses.replace(model, name=name) for model, name in zip(models, told_apart(checkpoints), strict=True)
+            dataclasses.replace(model, name=name) for model, name in zip(models, distinguish(checkpoints), strict=True)
         ],
-        noise=_measured(noise_ND, options),
+        noise=_measure(noise_ND, options),
         without_silhouette=not _has_scikit_learn(),
     )
 
 
-def _measured(vectors_ND: torch.Tensor, options: InspectOptions) -> EmbeddingDiagnostics:
+def _measure(vectors_ND: torch.Tensor, options: InspectOptions) -> EmbeddingDiagnostics:
     diagnostics = diagnose(vectors_ND)
     if not _has_scikit_learn():
         return diagnostics
@@ -164,7 +164,7 @@ def _has_scikit_learn() -> bool:
     return True
 
 
-def _inspected(embedding: Embedding, diagnostics: EmbeddingDiagnostics, options: InspectOptions) -> InspectedModel:
+def _inspect(embedding: Embedding, diagnostics: EmbeddingDiagnostics, options: InspectOptions) -> InspectedModel:
     """Return what is found of a model, which is named when all are known."""
     metadata = embedding.checkpoint.metadata
     return InspectedModel(

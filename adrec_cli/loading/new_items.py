@@ -60,7 +60,7 @@ class Known:
     items: pl.DataFrame
 
 
-def with_items_of_file(known: Known, dataset: Dataset, path: Path) -> tuple[Known, NewItems]:
+def add_items_of_file(known: Known, dataset: Dataset, path: Path) -> tuple[Known, NewItems]:
     """Return a model that knows the items of a file too.
 
     Raises:
@@ -76,11 +76,11 @@ def with_items_of_file(known: Known, dataset: Dataset, path: Path) -> tuple[Know
     remembered = dataset.manifest.reading.get("items")
     keep_blanks = bool(dataset.manifest.parameters.get("keep_blanks"))
     table = read_new_items(path, known.items[ITEM_ID], remembered, keep_blanks=keep_blanks)
-    grown, news = _with_items(known, table, _encoders(known, dataset))
+    grown, news = _add_items(known, table, _encoders(known, dataset))
     return grown, NewItems(sha256=file_sha256(path), added=news.added, known=news.known, silent=news.silent)
 
 
-def with_items_of_dataset(known: Known, dataset: Dataset) -> Known:
+def add_items_of_dataset(known: Known, dataset: Dataset) -> Known:
     """Return a model that knows the items which its data set has got since, as far as something is known of them.
 
     A model without content, or whose encoders are no longer there, stays as it is.
@@ -91,7 +91,7 @@ def with_items_of_dataset(known: Known, dataset: Dataset) -> Known:
         encoders = _encoders(known, dataset)
     except ArtifactError:
         return known
-    return _with_items(known, dataset.items, encoders)[0]
+    return _add_items(known, dataset.items, encoders)[0]
 
 
 def _encoders(known: Known, dataset: Dataset) -> list[FittedEncoder]:
@@ -105,7 +105,7 @@ def _encoders(known: Known, dataset: Dataset) -> list[FittedEncoder]:
     return fitted_encoders(vectors.encoders)
 
 
-def _with_items(known: Known, table: pl.DataFrame, encoders: Sequence[FittedEncoder]) -> tuple[Known, NewItems]:
+def _add_items(known: Known, table: pl.DataFrame, encoders: Sequence[FittedEncoder]) -> tuple[Known, NewItems]:
     """Return the model with those items of a table which it does not know and of which something is known."""
     fresh = table.filter(~pl.col(ITEM_ID).is_in(known.items[ITEM_ID].implode()))
     if fresh.is_empty():
@@ -121,7 +121,7 @@ def _with_items(known: Known, table: pl.DataFrame, encoders: Sequence[FittedEnco
     grown = Known(
         model=_grown(known, torch.from_numpy(content_NC), own_ND),
         metadata=known.metadata,
-        items=_appended(known.items, fresh),
+        items=_append(known.items, fresh),
     )
     return grown, news
 
@@ -169,7 +169,7 @@ def _regressed(
     return predicted_ND.float()
 
 
-def _appended(items: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
+def _append(items: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
     """Return the items with more of them behind, without events; columns that only the new ones have are left out."""
     columns = [
         pl.col(name).cast(kind, strict=False) if name in fresh.columns else pl.lit(None, dtype=kind).alias(name)

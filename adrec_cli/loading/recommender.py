@@ -15,12 +15,12 @@ from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.id_index import IdIndex
-from adrec_cli.data.reindexing import index_mapping, reindexed
+from adrec_cli.data.reindexing import index_mapping, reindex
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.current import Found, find_current
-from adrec_cli.loading.new_items import NOTHING_NEW, Known, NewItems, with_items_of_dataset, with_items_of_file
+from adrec_cli.loading.new_items import NOTHING_NEW, Known, NewItems, add_items_of_dataset, add_items_of_file
 from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
 from adrec_cli.loading.registered import unregistered_in
 from adrec_cli.loading.trained import models_in
@@ -196,9 +196,9 @@ def open_recommender(
     set_threads(threads)
     resolved = resolve_device(device)
     known = Known(model=restore_model(checkpoint, resolved), metadata=checkpoint.metadata, items=items)
-    known, news = with_items_of_dataset(known, dataset), NOTHING_NEW
+    known, news = add_items_of_dataset(known, dataset), NOTHING_NEW
     if new_items is not None:
-        known, news = with_items_of_file(known, dataset, new_items)
+        known, news = add_items_of_file(known, dataset, new_items)
     items = known.items
     mapping = index_mapping(dataset.items, items)
     same = len(mapping) == items.height + 1 and bool((mapping == np.arange(len(mapping))).all())
@@ -212,7 +212,7 @@ def open_recommender(
         sequences_sha256=dataset.manifest.sequences_sha256,
         model=known.model,
         items=items,
-        sequences=dataset.sequences if same else reindexed(dataset.sequences, mapping, items.height),
+        sequences=dataset.sequences if same else reindex(dataset.sequences, mapping, items.height),
         unknown_items=int((mapping[1:] == 0).sum()),
         device=resolved,
         recordings=Recordings(resolved),

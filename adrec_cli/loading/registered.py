@@ -33,8 +33,8 @@ def require_registered(path: Path, metadata: CheckpointMetadata) -> None:
     then, now = recorded.get("sha256", ""), origin.sha256 if origin else ""
     if then != now:
         raise ArtifactError(
-            f"{path} was trained with other code of model {metadata.model!r}: {_described(recorded, then)}, "
-            f"here is {_described(origin.to_json() if origin else {}, now)}",
+            f"{path} was trained with other code of model {metadata.model!r}: {_describe(recorded, then)}, "
+            f"here is {_describe(origin.to_json() if origin else {}, now)}",
             hint=f"use that code, or train it again: {command('train', metadata.dataset, model=metadata.model)}",
         )
 
@@ -80,7 +80,7 @@ def unregistered_in(folder: Path) -> dict[str, ArtifactError]:
     return found
 
 
-def _described(recorded: Mapping[str, Any], sha256: str) -> str:
+def _describe(recorded: Mapping[str, Any], sha256: str) -> str:
     return f"{_text(recorded, 'plugin')} {harmless(sha256[:12])}" if recorded else "adrec's own"
 
 

@@ -37,7 +37,7 @@ class PicturesSkipped:
     reason: str
 
 
-def drawn(
+def draw_kinds(
     dataset: Dataset, kinds: Sequence[str], options: PictureOptions, on_event: OnEvent = ignore
 ) -> Iterator[Picture | PicturesSkipped]:
     """Yield the pictures of a dataset, and what there is nothing to draw from; arguments and errors as `plot`.

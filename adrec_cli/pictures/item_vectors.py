@@ -47,11 +47,11 @@ def maps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
         UsageError: scikit-learn or matplotlib is not installed.
     """
     rows_N = evenly_spaced_rows(dataset.items.height, options.items)
-    found = _trained(dataset, _mapped(), rows_N)
+    found = _read_trained(dataset, _find_mapped(), rows_N)
     if len(rows_N) < _FEWEST_ITEMS:
         raise ArtifactError(f"{len(rows_N)} items are too few for a map", hint=f"{_FEWEST_ITEMS} are needed")
     plane = [
-        EmbeddingMap(name=_described(each), points_N2=project(each.drawn_ND.numpy(), seed=options.seed))
+        EmbeddingMap(name=_describe(each), points_N2=project(each.drawn_ND.numpy(), seed=options.seed))
         for each in found
     ]
     items = dataset.items[rows_N.numpy()]
@@ -77,7 +77,7 @@ def spectrum(dataset: Dataset, options: PictureOptions) -> list[Picture]:
         ArtifactError: no model is trained, or one is damaged.
         UsageError: matplotlib is not installed.
     """
-    found = _trained(dataset, tuple(trained_names()), torch.arange(0))
+    found = _read_trained(dataset, tuple(trained_names()), torch.arange(0))
     if dataset.items.height < MIN_ITEMS:
         raise ArtifactError(f"{dataset.items.height} items are too few for a spectrum", hint=f"{MIN_ITEMS} are needed")
     noise_ND = isotropic_noise(found[0].vectors_ND, options.seed).double()
@@ -99,7 +99,7 @@ def spectrum(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     return [Picture(name="spectrum", title=title, about=about, figure=figure)]
 
 
-def _trained(dataset: Dataset, models: tuple[str, ...], drawn_N: torch.Tensor) -> list[_Vectors]:
+def _read_trained(dataset: Dataset, models: tuple[str, ...], drawn_N: torch.Tensor) -> list[_Vectors]:
     """Return the item vectors of those models that are trained on this dataset, as their last stage left them.
 
     Args:
@@ -126,7 +126,7 @@ def _vectors(model: str, checkpoint: Checkpoint, drawn_N: torch.Tensor) -> _Vect
     )
 
 
-def _mapped() -> tuple[str, ...]:
+def _find_mapped() -> tuple[str, ...]:
     """Return the models whose maps stand beside each other, those that diffuse item vectors first."""
     mapped = [name for name in trained_names() if find_model(name).mapped]
     return tuple(sorted(mapped, key=lambda name: not find_model(name).sampled_outputs))
@@ -138,6 +138,6 @@ def _tells(categories: pl.Series) -> bool:
     return len(counts) > 1 and max(counts) <= _LARGEST_CATEGORY * len(categories)
 
 
-def _described(each: _Vectors) -> str:
+def _describe(each: _Vectors) -> str:
     rank, width = effective_rank(each.vectors_ND), each.vectors_ND.shape[1]
     return f"{each.name}\nrank {rank:.0f} of {width}, cosine {mean_cosine(each.vectors_ND):.2f}"

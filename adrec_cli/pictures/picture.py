@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from adrec_cli.errors import UsageError
 from adrec_cli.models.registry import MODELS, find_model
-from adrec_cli.plots.style import rendered
+from adrec_cli.plots.style import render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,11 +32,11 @@ class Picture:
 
     def svg(self) -> bytes:
         """Return it as SVG; equal pictures give equal bytes."""
-        return rendered(self.figure, "svg")
+        return render(self.figure, "svg")
 
     def png(self) -> bytes:
         """Return it as PNG for print."""
-        return rendered(self.figure, "png")
+        return render(self.figure, "png")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -126,11 +126,11 @@ def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResu
     before = None if options.like is None else read_item_vectors(folder.parent / options.like)
     files = {path.name: path.resolve() for path in options.vectors}
     if before is not None and options.like == folder.name:
-        files = {**_remembered_files(before), **files}
-    items, warnings = _with_given_vectors(items, list(files.values()))
+        files = {**_find_remembered_files(before), **files}
+    items, warnings = _add_given_vectors(items, list(files.values()))
     assumptions: list[str] = []
     if before is None:
-        fitted = _fitted(items, options, assumptions)
+        fitted = _fit(items, options, assumptions)
     else:
         fitted = fitted_encoders(before.encoders)
         warnings += _missing_columns(fitted, items)
@@ -171,7 +171,7 @@ def encode_if_stale(folder: Path) -> EncodeResult | None:
     return encode_locked(folder, EncodeOptions(like=folder.name))
 
 
-def _remembered_files(vectors: ItemVectors) -> dict[str, Path]:
+def _find_remembered_files(vectors: ItemVectors) -> dict[str, Path]:
     """Return where the files of vectors were that items were encoded with.
 
     Raises:
@@ -187,7 +187,7 @@ def _remembered_files(vectors: ItemVectors) -> dict[str, Path]:
     return files
 
 
-def _with_given_vectors(items: pl.DataFrame, files: Sequence[Path]) -> tuple[pl.DataFrame, list[str]]:
+def _add_given_vectors(items: pl.DataFrame, files: Sequence[Path]) -> tuple[pl.DataFrame, list[str]]:
     """Return the items with a column for each file of vectors, called as the file, and what was found."""
     warnings = []
     for path in files:
@@ -200,7 +200,7 @@ def _with_given_vectors(items: pl.DataFrame, files: Sequence[Path]) -> tuple[pl.
     return items, warnings
 
 
-def _fitted(items: pl.DataFrame, options: EncodeOptions, assumptions: list[str]) -> list[FittedEncoder]:
+def _fit(items: pl.DataFrame, options: EncodeOptions, assumptions: list[str]) -> list[FittedEncoder]:
     given = [path.name for path in options.vectors]
     known = items.drop(given)
     choices = [parse_choice(text, known) for text in options.encoders]

@@ -25,7 +25,7 @@ from adrec_cli.artifacts.lock import AT_ONCE, LOCK_FILE, Waiting, exclusive, exc
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.artifacts.promotion import promote, read_current
 from adrec_cli.artifacts.workspace import Workspace
-from adrec_cli.data.forgotten import new_salt, with_forgotten
+from adrec_cli.data.forgotten import add_forgotten, new_salt
 from adrec_cli.data.leaving_out import holds_users, write_without
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER
 from adrec_cli.errors import ArtifactError, UsageError
@@ -166,7 +166,7 @@ def _forget(folder: Path, users: Set[str]) -> Forgotten:
     in_former = {number: sum(holds_users(place, one, users)) for number, (place, one) in former.items()}
     held = {one.sequences_sha256 for number, (_, one) in former.items() if in_former[number]}
     held |= {manifest.sequences_sha256} if events else set()
-    told = with_forgotten(manifest, users, held, salt)
+    told = add_forgotten(manifest, users, held, salt)
     if events or waiting:
         told = write_without(folder, told, users, folder)
         commit_dataset(folder, told)

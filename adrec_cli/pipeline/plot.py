@@ -12,7 +12,7 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.loading.opening import open_dataset
-from adrec_cli.pictures.drawing import PicturesSkipped, drawn
+from adrec_cli.pictures.drawing import PicturesSkipped, draw_kinds
 from adrec_cli.pictures.picture import Picture, PictureOptions
 from adrec_cli.runtime import set_threads
 from adrec_cli.schema import REPORTS_FOLDER
@@ -72,7 +72,7 @@ def plot(
     folder = out or dataset.folder / REPORTS_FOLDER
     written: list[PlottedFile] = []
     skipped: list[PicturesSkipped] = []
-    for found in drawn(dataset, kinds, options, on_event):
+    for found in draw_kinds(dataset, kinds, options, on_event):
         if isinstance(found, PicturesSkipped):
             skipped.append(found)
         else:

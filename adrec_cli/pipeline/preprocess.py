@@ -31,20 +31,20 @@ from adrec_cli.data.taken_files import (
     add_sources,
     as_files,
     describe_contents,
+    leave_out_forgotten_users,
+    leave_out_repeats,
     require_not_grown,
     require_not_withdrawn,
     tell_repeats,
-    without_forgotten,
-    without_repeats,
 )
 from adrec_cli.data.update_notes import tell_parts, tell_waiting, warn_of_losses, warn_of_parts
 from adrec_cli.data.updating import (
     Existing,
-    continued_indices,
-    continued_metadata,
+    add_vanished,
+    continue_indices,
+    continue_metadata,
     load_existing,
     merge,
-    with_vanished,
 )
 from adrec_cli.errors import AdrecError, UsageError
 from adrec_cli.wording import option
@@ -184,18 +184,18 @@ def _preprocess(
     existing = _existing(options)
     plan = make_plan(
         source, workspace=workspace, raw=raw, options=options, on_event=on_event,
-        inherited=_inherited(existing), remembered=_remembered(existing),
+        inherited=_inherit(existing), remembered=_recall(existing),
     )  # fmt: skip
     folder = options.update or workspace / plan.dataset
     files, parameters = look_at_sources(plan), plan.settings.parameters()
     sources = add_sources(existing, describe_sources(plan, files))
     untouched = not needs_recovery(folder) and not (folder / SCRATCH_FOLDER).exists()
     if untouched and not force and (manifest := _unchanged(folder, sources, parameters)) is not None:
-        return _skipped(folder, manifest)
+        return _skip(folder, manifest)
     with lock(folder):
         # Looked at again: a killed run may have got so far that only its leftovers were to be removed.
         if not untouched and not force and (manifest := _unchanged(folder, sources, parameters)) is not None:
-            return _skipped(folder, manifest)
+            return _skip(folder, manifest)
         if existing is None and not force:
             require_not_grown(folder, source)
         taking = force or options.retake
@@ -204,20 +204,20 @@ def _preprocess(
             content = read_source(plan, scratch)
         for file in files:
             file.require_unchanged()
-        content, repeats = without_repeats(content, plan, existing, files)
+        content, repeats = leave_out_repeats(content, plan, existing, files)
         hold_against(existing, content.interactions, content.report, strict=options.strict)
         sources = add_sources(existing, describe_contents(plan, files, content, repeats))
         require_not_withdrawn(folder, [] if taking else sources)
         if repeats and not force and (manifest := _unchanged(folder, sources, parameters)) is not None:
-            return _skipped(folder, manifest, tell_repeats(repeats))
-        content = without_forgotten(content, folder)
+            return _skip(folder, manifest, tell_repeats(repeats))
+        content = leave_out_forgotten_users(content, folder)
         cut = _cut(content, plan, existing, on_event)
         return _write(
             folder, plan, content, cut, existing, sources=sources, parameters=parameters, keep=options.keep_data
         )
 
 
-def _skipped(folder: Path, manifest: Manifest, notes: Sequence[str] = ()) -> PreprocessResult:
+def _skip(folder: Path, manifest: Manifest, notes: Sequence[str] = ()) -> PreprocessResult:
     said = [*notes, *manifest.reading.get("assumed", [])]
     return PreprocessResult(folder=folder, manifest=manifest, warnings=[], skipped=True, removed=[], notes=said)
 
@@ -236,15 +236,15 @@ def preview(
     existing = _existing(options)
     ignore: Callable[[object], None] = lambda event: None  # noqa: E731
     plan = make_plan(
-        source, workspace=workspace, raw=raw, options=options, on_event=ignore, inherited=_inherited(existing),
-        remembered=_remembered(existing), fetch=False,
+        source, workspace=workspace, raw=raw, options=options, on_event=ignore, inherited=_inherit(existing),
+        remembered=_recall(existing), fetch=False,
     )  # fmt: skip
     files = look_at_sources(plan)
     with scratch_folder(None) as scratch:
         content = read_source(plan, scratch)
-    content, _ = without_repeats(content, plan, existing, files)
+    content, _ = leave_out_repeats(content, plan, existing, files)
     hold_against(existing, content.interactions, content.report, strict=options.strict)
-    content = without_forgotten(content, options.update or workspace / plan.dataset)
+    content = leave_out_forgotten_users(content, options.update or workspace / plan.dataset)
     cut = _cut(content, plan, existing, ignore)
     numbers = statistics(cut.interactions, timed=content.report.timed)
     return PreprocessPreview(
@@ -289,14 +289,14 @@ def _existing(options: PreprocessOptions) -> Existing | None:
     return load_existing(options.update)
 
 
-def _inherited(existing: Existing | None) -> dict[str, Any] | None:
+def _inherit(existing: Existing | None) -> dict[str, Any] | None:
     """Return what was asked for when the data set that is added to was made: its cut, and how it was read."""
     if existing is None:
         return None
     return {**existing.settings(), **said_options(existing.manifest)}
 
 
-def _remembered(existing: Existing | None) -> Remembered | None:
+def _recall(existing: Existing | None) -> Remembered | None:
     return None if existing is None else recall_reading(existing.manifest)
 
 
@@ -360,9 +360,9 @@ def _write(
         indices = np.arange(1, len(item_ids) + 1, dtype=np.int32)
         items = item_table(cut.interactions, cut.bounds, indices)
     else:
-        indices = continued_indices(existing, item_ids)
-        items = with_vanished(existing, item_table(cut.interactions, cut.bounds, indices))
-        metadata = continued_metadata(existing, metadata)
+        indices = continue_indices(existing, item_ids)
+        items = add_vanished(existing, item_table(cut.interactions, cut.bounds, indices))
+        metadata = continue_metadata(existing, metadata)
     if metadata is not None:
         items, more = join_metadata(items, metadata, content.metadata_source or "the data set's own metadata")
         warnings += more

@@ -12,7 +12,7 @@ from adrec_cli.errors import ArtifactError, InputError
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.inspecting.inspection import Inspection, inspect_embeddings
 from adrec_cli.loading.opening import open_dataset
-from adrec_cli.reporting.material import Material, gathered
+from adrec_cli.reporting.material import Material, gather_material
 from adrec_cli.reporting.page import page
 from adrec_cli.reporting.pictures import Pictures, draw_pictures
 from adrec_cli.runtime import set_threads
@@ -75,9 +75,9 @@ def report(
         require_free_output(out)
     set_threads(threads)
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
-    material = gathered(dataset)
+    material = gather_material(dataset)
     shown = draw_pictures(dataset, on_event) if pictures else Pictures(missing="not asked for")
-    content = page(material, shown, _inspected(material, workspace))
+    content = page(material, shown, _inspect(material, workspace))
     path = out or dataset.folder / REPORTS_FOLDER / REPORT_FILE
     write_bytes(path, content)
     return Reported(
@@ -94,7 +94,7 @@ def report(
     )
 
 
-def _inspected(material: Material, workspace: Path) -> Inspection | None:
+def _inspect(material: Material, workspace: Path) -> Inspection | None:
     """Return the figures of the last stage of each model that is whole; None where there is none."""
     folder = material.dataset.folder
     last = [str(folder / stages[-1].path) for stages in material.models.values() if stages[-1].fits]

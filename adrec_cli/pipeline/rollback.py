@@ -123,13 +123,13 @@ def rollback_data(
         before = manifest_before(folder)
         former = _former(folder, before, to)
         now = go_back(folder, _put_files(folder, former, before), before)
-        models = [] if before is None else _promoted_on(folder, before.sequences_sha256)
+        models = [] if before is None else _find_promoted_on(folder, before.sequences_sha256)
     kept = generation_folders(folder)
     return DataRolledBack(
         dataset=folder.name,
         generation=now.generation,
         statistics=now.statistics,
-        withdrawn=[] if before is None else [str(one.get("name")) for one in _taken_back(before, now)],
+        withdrawn=[] if before is None else [str(one.get("name")) for one in _take_back(before, now)],
         left=before.generation if before is not None and before.generation in kept else None,
         earlier=_ancestors(folder, now),
         models=models,
@@ -190,12 +190,12 @@ def _ancestors(folder: Path, manifest: Manifest) -> list[int]:
     return found
 
 
-def _taken_back(before: Manifest, now: Manifest) -> list[dict[str, Any]]:
+def _take_back(before: Manifest, now: Manifest) -> list[dict[str, Any]]:
     stay = {source.get("sha256") for source in now.sources}
     return [source for source in before.sources if source.get("sha256") not in stay]
 
 
-def _promoted_on(folder: Path, sequences_sha256: str) -> list[str]:
+def _find_promoted_on(folder: Path, sequences_sha256: str) -> list[str]:
     """Return the models whose promoted checkpoint was trained on these sequences."""
     found = []
     for path in sorted(folder.glob(f"*/{CURRENT_FILE}")):

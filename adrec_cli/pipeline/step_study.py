@@ -98,11 +98,11 @@ def study_steps(
     rows, cases = [], len(opened.asked.cases)
     for number, count in enumerate(steps):
 
-        def told(event: object, before: int = number * cases) -> None:
+        def report_progress(event: object, before: int = number * cases) -> None:
             if isinstance(event, RankingProgress):
                 on_event(RankingProgress(done=before + event.done, total=event.total * len(steps)))
 
-        rows.append(_row(opened.scorer, count, opened.asked, told))
+        rows.append(_row(opened.scorer, count, opened.asked, report_progress))
     return StepStudy(
         dataset=opened.asked.dataset.manifest.dataset,
         model=opened.scorer.model.name,

@@ -17,7 +17,7 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
 from adrec_cli.artifacts.workspace import Workspace
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.keys import plugins_of
@@ -240,7 +240,7 @@ class _Searching:
         return trial
 
     def _compose(self, chosen: Mapping[str, Any]) -> Experiment:
-        tables = merged(self.experiment.overrides, self.space.tables(chosen))
+        tables = merge(self.experiment.overrides, self.space.tables(chosen))
         options = dataclasses.replace(self.experiment, overrides=tables)
         return options.on_dataset(self.base.model_name, self.dataset.manifest.dataset)
 

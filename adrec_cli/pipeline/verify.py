@@ -108,14 +108,14 @@ class _Dataset:
         for path in self._found(f"*{CHECKPOINT_SUFFIX}"):
             if path.name.endswith(STATE_SUFFIX):
                 continue
-            yield self._checked(path, lambda path=path: self._checkpoint(path), "remove it and run its stage again")
+            yield self._check(path, lambda path=path: self._checkpoint(path), "remove it and run its stage again")
         for path in self._found(f"*{STATE_SUFFIX}"):
-            yield self._checked(path, lambda path=path: self._state(path), command("clean", workspace=self.workspace))
+            yield self._check(path, lambda path=path: self._state(path), command("clean", workspace=self.workspace))
         for path in sorted(self.folder.glob(f"*/{CURRENT_FILE}")):
             again = command("run", self.folder.name, model=path.parent.name, force=True)
-            yield self._checked(path, lambda path=path: self._current(path), again)
+            yield self._check(path, lambda path=path: self._current(path), again)
         for path in list_evaluations(self.folder):
-            yield self._checked(path, lambda path=path: self._report(path), "evaluate again")
+            yield self._check(path, lambda path=path: self._report(path), "evaluate again")
         yield from self._sweeps()
 
     def _found(self, pattern: str) -> list[Path]:
@@ -126,14 +126,12 @@ class _Dataset:
     def _sweeps(self) -> Iterator[Verdict]:
         again = "remove it and run the sweep again"
         for path in sorted(self.folder.glob(f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/*/measured-*.json")):
-            yield self._checked(
-                path, lambda path=path: (read_measured(path), (WHOLE, "what was measured", ""))[1], again
-            )
+            yield self._check(path, lambda path=path: (read_measured(path), (WHOLE, "what was measured", ""))[1], again)
         for path in sorted(self.folder.glob(f"{SWEEPS_FOLDER}/*/*.jsonl")):
-            yield self._checked(path, lambda path=path: (WHOLE, f"{len(read_trials(path)):,} trials", ""), again)
+            yield self._check(path, lambda path=path: (WHOLE, f"{len(read_trials(path)):,} trials", ""), again)
         for folder in sweep_folders(self.folder):
             path = folder / SWEEP_FILE
-            yield self._checked(path, lambda folder=folder: self._sweep(folder), again)
+            yield self._check(path, lambda folder=folder: self._sweep(folder), again)
 
     def _sweep(self, folder: Path) -> tuple[str, str, str]:
         record, results = read_sweep(folder)
@@ -142,7 +140,7 @@ class _Dataset:
             return OUT_OF_DATE, f"{detail}; the sequences have changed since", record.command
         return WHOLE, detail, ""
 
-    def _checked(self, path: Path, check: object, repair: str, *, always: bool = False) -> Verdict:
+    def _check(self, path: Path, check: object, repair: str, *, always: bool = False) -> Verdict:
         """Return what a check finds; `repair` is what to type if it fails, unless the error says it (or always)."""
         assert callable(check)
         name = str(path.relative_to(self.workspace))
@@ -159,14 +157,14 @@ class _Dataset:
             self.manifest = open_dataset(self.folder).manifest
             counts = self.manifest.statistics
             detail = f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions"
-            detail += self._told()
+            detail += self._describe_rest()
             if needs_recovery(self.folder):
                 return OUT_OF_DATE, f"{detail}; a run was killed here", command("preprocess", self.folder.name)
             return WHOLE, detail, ""
 
-        return self._checked(self.folder / MANIFEST_FILE, check, command("preprocess", self.folder.name, force=True))
+        return self._check(self.folder / MANIFEST_FILE, check, command("preprocess", self.folder.name, force=True))
 
-    def _told(self) -> str:
+    def _describe_rest(self) -> str:
         """Return what else the manifest knows: files that were withdrawn, and how many people were forgotten."""
         assert self.manifest is not None
         withdrawn, forgotten = len(self.manifest.withdrawn), len(self.manifest.forgotten.get("users", []))
@@ -185,7 +183,7 @@ class _Dataset:
             assert path is not None
             return WHOLE, f"{len(read_pending(path)):,} interactions wait for later updates", ""
 
-        yield self._checked(self.folder / PENDING_FILE, check, command("preprocess", self.folder.name, force=True))
+        yield self._check(self.folder / PENDING_FILE, check, command("preprocess", self.folder.name, force=True))
 
     def _generations(self) -> Iterator[Verdict]:
         for number, place in generation_folders(self.folder).items():
@@ -199,7 +197,7 @@ class _Dataset:
                     detail += f"; {left} who were forgotten are still in it, forget them again: {again}" if left else ""
                 return WHOLE, detail, ""
 
-            yield self._checked(place, check, command("clean", workspace=self.workspace), always=True)
+            yield self._check(place, check, command("clean", workspace=self.workspace), always=True)
 
     def _sources(self) -> Iterator[Verdict]:
         for source in self.manifest.sources if self.manifest else []:

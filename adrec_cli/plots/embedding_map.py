@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adrec_cli.errors import UsageError
-from adrec_cli.plots.style import CYCLE, GREY, MARKERS, PALE, drawable, headline, new_figure, shortened, styled
+from adrec_cli.plots.style import CYCLE, GREY, MARKERS, PALE, drawable, headline, new_figure, shorten, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -146,7 +146,7 @@ def _panels(maps: Sequence[EmbeddingMap]) -> tuple[Figure, list[Axes]]:
 def _legend(figure: Figure, names: Sequence[str], about: str, *, has_rest: bool) -> None:
     from matplotlib.lines import Line2D
 
-    looks = [(MARKERS[number], CYCLE[number], shortened(name, _LONGEST_CATEGORY)) for number, name in enumerate(names)]
+    looks = [(MARKERS[number], CYCLE[number], shorten(name, _LONGEST_CATEGORY)) for number, name in enumerate(names)]
     looks += [("o", PALE, "other")] if has_rest else []
     handles = [Line2D([], [], linestyle="", marker=marker, color=colour, label=name) for marker, colour, name in looks]
     legend = figure.legend(

@@ -103,7 +103,7 @@ def new_figure(height: float) -> Figure:
 
 
 @styled
-def rendered(figure: Figure, kind: str) -> bytes:
+def render(figure: Figure, kind: str) -> bytes:
     """Return a figure as the bytes of a file; equal figures give equal bytes.
 
     Args:
@@ -141,6 +141,6 @@ def drawable(text: str, otherwise: str) -> str:
     return text if text and all(ord(char) in _drawable_characters() for char in text) else otherwise
 
 
-def shortened(text: str, length: int) -> str:
+def shorten(text: str, length: int) -> str:
     """Return text cut to a length, an ellipsis included."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from adrec_cli.plots.line_labels import LineEnd, label_lines
 from adrec_cli.plots.metric_interval import MetricInterval
-from adrec_cli.plots.style import BLACK, BLUE, GREY, MARKERS, VERMILLION, headline, new_figure, shortened, styled
+from adrec_cli.plots.style import BLACK, BLUE, GREY, MARKERS, VERMILLION, headline, new_figure, shorten, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,7 +152,7 @@ def _dots(axes: Axes, panel: Sequence[SweepPoint], key: str, metric: str) -> Non
         axes.plot([], [], linestyle="", marker=MARKERS[number], color=_PARTS[part], label=part)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     prefix = f"{key}="
-    axes.set_yticks(range(len(names)), [shortened(name.removeprefix(prefix), 34) for name in names])
+    axes.set_yticks(range(len(names)), [shorten(name.removeprefix(prefix), 34) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.14)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
-from adrec_cli.data.reindexing import index_mapping, kept_counts, reindexed
+from adrec_cli.data.reindexing import index_mapping, kept_counts, reindex
 from adrec_cli.errors import InputError
 from adrec_cli.experiments.validation import choose_monitored_rivals, make_monitored_scorer, name_monitored_protocol
 from adrec_cli.loading.opening import Checkpoint, Dataset, count_popularity, restore_model
@@ -130,6 +130,6 @@ def _rank_by(
     ranks = np.full(len(cases), dataset.items.height + 1, dtype=np.int64)
     if known.any():
         scorer = make_monitored_scorer(restore_model(checkpoint, device), checkpoint.metadata.output, device)
-        sequences = reindexed(dataset.sequences, mapping, items.height)
+        sequences = reindex(dataset.sequences, mapping, items.height)
         ranks[known] = target_ranks(scorer, sequences, mapped, replace(rivals, negatives=negatives))
     return ranks, int((~known).sum())

@@ -82,13 +82,13 @@ def _popular(dataset: Dataset) -> Html:
     items = dataset.items.sort([COUNT, ITEM_ID], descending=[True, False]).head(_SHOWN_ITEMS)
     known = [name for name in (TITLE, CATEGORY) if name in items.columns]
     rows = [
-        [row[ITEM_ID], *(_shortened(row[name]) for name in known), f"{row[COUNT]:,}"]
+        [row[ITEM_ID], *(_shorten(row[name]) for name in known), f"{row[COUNT]:,}"]
         for row in items.iter_rows(named=True)
     ]
     return table(["item", *known, "train events"], rows, right=["train events"])
 
 
-def _shortened(text: object) -> str:
+def _shorten(text: object) -> str:
     told = "" if text is None else str(text)
     return told if len(told) <= _SHOWN_TITLE else told[: _SHOWN_TITLE - 1].rstrip() + "…"
 

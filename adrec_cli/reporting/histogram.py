@@ -29,7 +29,7 @@ class Bins:
     log: bool
 
 
-def binned(values: npt.NDArray[np.integer]) -> Bins:
+def bin_values(values: npt.NDArray[np.integer]) -> Bins:
     """Return bins of whole numbers that are not negative; logarithmic ones where the values reach far."""
     top = int(values.max()) if len(values) else 0
     low = int(values.min()) if len(values) else 0
@@ -52,7 +52,7 @@ def histogram(values: npt.NDArray[np.integer], *, title: str, axis: str) -> Html
         title: what a screen reader says of it.
         axis: what the values are.
     """
-    bins = binned(values)
+    bins = bin_values(values)
     inner_width, inner_height = _WIDTH - _LEFT - 8, _HEIGHT - _BOTTOM - _TOP
     places = _places(bins, inner_width)
     most = max(bins.counts)

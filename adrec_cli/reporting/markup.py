@@ -42,7 +42,7 @@ def element(name: str, /, *content: Content | None, **attributes: str | int | No
     """
     assert _NAME.fullmatch(name), name
     written = "".join(
-        f' {_attribute(key)}="{_escaped(str(value))}"' for key, value in attributes.items() if value is not None
+        f' {_attribute(key)}="{_escape(str(value))}"' for key, value in attributes.items() if value is not None
     )
     if name in _VOID:
         assert not content, name
@@ -52,7 +52,7 @@ def element(name: str, /, *content: Content | None, **attributes: str | int | No
 
 def joined(content: Iterable[Content | None], between: str = "") -> Html:
     """Return pieces one after the other; text among them is escaped."""
-    pieces = (piece.text if isinstance(piece, Html) else _escaped(str(piece)) for piece in content if piece is not None)
+    pieces = (piece.text if isinstance(piece, Html) else _escape(str(piece)) for piece in content if piece is not None)
     return Html(between.join(pieces))
 
 
@@ -124,6 +124,6 @@ def _attribute(key: str) -> str:
     return name
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     shown = _UNSHOWABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", in_shell(text))
     return html.escape(shown, quote=True)

@@ -79,7 +79,7 @@ class Material:
     left_out: list[str]
 
 
-def gathered(dataset: Dataset) -> Material:
+def gather_material(dataset: Dataset) -> Material:
     """Read all artifacts of a dataset; what is damaged is noted and left out.
 
     Raises:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Dataset
-from adrec_cli.pictures.drawing import KINDS, drawn
+from adrec_cli.pictures.drawing import KINDS, draw_kinds
 from adrec_cli.pictures.picture import Picture, PictureOptions
 from adrec_cli.reporting.markup import Html, element
 
@@ -38,7 +38,7 @@ def draw_pictures(dataset: Dataset, on_event: Callable[[object], None]) -> Pictu
     by_kind: dict[str, dict[str, Html]] = {}
     for kind in KINDS:
         try:
-            for found in drawn(dataset, [kind], PictureOptions(), on_event):
+            for found in draw_kinds(dataset, [kind], PictureOptions(), on_event):
                 if isinstance(found, Picture):
                     by_kind.setdefault(kind, {})[found.name] = figure(found, as_points=kind in _POINTS)
         except ArtifactError:

@@ -12,7 +12,7 @@ from adrec_cli.artifacts.checkpoint import CheckpointMetadata
 from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.data.datasets import Filters
-from adrec_cli.data.named_datasets import load_dataset_spec, named_source
+from adrec_cli.data.named_datasets import find_named_source, load_dataset_spec
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.settings import settle
 from adrec_cli.experiments.experiment import compose, find_recipe
@@ -38,7 +38,7 @@ def preprocess_command(manifest: Manifest, *, has_item_file: bool) -> str:
         has_item_file: its items have more than an id and a count.
     """
     given, name = manifest.parameters, manifest.dataset
-    source = named_source(name)
+    source = find_named_source(name)
     filters = Filters()
     if source is not None:
         spec = load_dataset_spec(source)

@@ -10,7 +10,7 @@ from adrec_cli.reporting.material import Material, SearchTold, SweepTold
 from adrec_cli.reporting.pipeline_section import duration
 from adrec_cli.reporting.results_section import difference_cells
 from adrec_cli.sweeping.design import BASE
-from adrec_cli.sweeping.option_keys import shown
+from adrec_cli.sweeping.option_keys import spell
 from adrec_cli.sweeping.results import Summary
 from adrec_cli.sweeping.trials import best_of
 
@@ -91,7 +91,7 @@ def _search(search: SearchTold) -> Html:
             str(trial.number),
             "" if trial.value is None else f"{trial.value:.4f}",
             trial.state,
-            *(f"{value:.4g}" if isinstance(value, float) else shown(value) for value in map(trial.chosen.get, keys)),
+            *(f"{value:.4g}" if isinstance(value, float) else spell(value) for value in map(trial.chosen.get, keys)),
             duration(trial.seconds),
         ]
         for trial in ranked[:_SHOWN_TRIALS]

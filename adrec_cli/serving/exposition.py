@@ -71,7 +71,7 @@ class ServerMetrics:
     def text(self, *, model: str, checkpoint: str, dataset: str) -> str:
         """Return all counters. Source: Prometheus exposition format 0.0.4."""
         labels = ",".join(
-            f'{name}="{_escaped(value)}"'
+            f'{name}="{_escape(value)}"'
             for name, value in (("model", model), ("checkpoint", checkpoint), ("dataset", dataset))
         )
         statuses = [(status, int(self.value(str(status)))) for status in STATUSES]
@@ -103,5 +103,5 @@ def _metric(name: str, kind: str, help: str) -> tuple[str, str]:
     return f"# HELP {name} {help}", f"# TYPE {name} {kind}"
 
 
-def _escaped(value: str) -> str:
+def _escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -10,7 +10,7 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.ranking.merging import SINGLE
-from adrec_cli.sweeping.option_keys import as_settings, shown
+from adrec_cli.sweeping.option_keys import as_settings, spell
 from adrec_cli.sweeping.sweep_options import SweepOptions
 from adrec_cli.sweeping.tune_options import TuneOptions
 from adrec_cli.wording import command
@@ -25,13 +25,13 @@ def sweep_command(dataset: str, model_name: str, options: SweepOptions, experime
         "sweep",
         dataset,
         model=_unless_default(model_name),
-        vary=[f"{varied.key}={','.join(shown(value) for value in varied.values)}" for varied in design.vary],
+        vary=[f"{varied.key}={','.join(spell(value) for value in varied.values)}" for varied in design.vary],
         ablate=list(design.ablate),
         grid=design.grid or None,
         base=design.base and None,
         seeds=design.seeds if design.seeds > 1 else None,
         name=design.name or None,
-        **_trained_with(experiment),
+        **_list_training_options(experiment),
         negatives=evaluation.negatives_file or evaluation.negatives or None,
         mask_seen=evaluation.mask_seen or None,
         test=options.test or None,
@@ -50,7 +50,7 @@ def tune_command(dataset: str, model_name: str, tuning: TuneOptions, experiment:
         pruner=tuning.pruner,
         search_seed=tuning.seed,
         name=tuning.name or None,
-        **_trained_with(experiment),
+        **_list_training_options(experiment),
     )
 
 
@@ -69,7 +69,7 @@ def _unless_default(name: str) -> str | None:
     return None if name == DEFAULT_MODEL else name
 
 
-def _trained_with(experiment: ExperimentOptions) -> dict[str, Any]:
+def _list_training_options(experiment: ExperimentOptions) -> dict[str, Any]:
     return {
         "preset": experiment.preset or None,
         "config": experiment.config,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from adrec_cli.config import build, merged, option_names
+from adrec_cli.config import build, merge, option_names
 from adrec_cli.errors import UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.experiment import Experiment
@@ -18,7 +18,7 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.ranking.merging import Merging
-from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolve_option, shown, value_at
+from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parse_values, resolve_option, spell, value_at
 from adrec_cli.wording import option
 
 BASE = "base"
@@ -149,7 +149,7 @@ def parse_varied(text: str) -> Varied:
             f"{option('vary')} takes KEY=VALUE,VALUE,..., got {text!r}",
             hint=f"for example {option('vary', 'steps=5,10,20,50')}",
         )
-    parsed = parsed_values(values)
+    parsed = parse_values(values)
     unique = [value for position, value in enumerate(parsed) if value not in parsed[:position]]
     if not unique or "" in unique:
         raise UsageError(
@@ -189,10 +189,10 @@ def plan(
     runs = []
     for seed in range(base.training.seed, base.training.seed + design.seeds):
         for change in changes:
-            tables = merged(experiment.overrides, change.tables)
+            tables = merge(experiment.overrides, change.tables)
             of_sampling = tables.pop(SAMPLING, {})
             if design.seeds > 1:
-                tables = merged(tables, {"training": {"seed": seed}})
+                tables = merge(tables, {"training": {"seed": seed}})
             options = dataclasses.replace(experiment, overrides=tables)
             composed = options.on_dataset(model_name, dataset_name)
             runs.append(
@@ -202,8 +202,8 @@ def plan(
                     value=change.value,
                     seed=composed.training.seed,
                     experiment=composed,
-                    sampling=_replaced(evaluation.sampling, of_sampling),
-                    merging=_replaced(evaluation.merging, of_sampling),
+                    sampling=_replace(evaluation.sampling, of_sampling),
+                    merging=_replace(evaluation.merging, of_sampling),
                 )
             )
     return runs
@@ -219,11 +219,11 @@ def base_values(design: Design, base: Experiment, evaluation: EvaluationOptions)
             ranking[path.partition(".")[2]] if path.startswith(f"{SAMPLING}.") else value_at(base, path)
             for path in paths
         ]
-        found[varied.key] = ",".join(dict.fromkeys(shown(value) for value in values))
+        found[varied.key] = ",".join(dict.fromkeys(spell(value) for value in values))
     return found
 
 
-def _replaced(ranking: T, table: Mapping[str, Any]) -> T:
+def _replace(ranking: T, table: Mapping[str, Any]) -> T:
     """Return options of ranking with those keys of the table changed that are theirs."""
     own = {key: value for key, value in table.items() if key in option_names(type(ranking))}
     return build(type(ranking), own, where=f"[{SAMPLING}]", base=ranking)
@@ -236,9 +236,9 @@ def _varied_changes(design: Design, base: Experiment) -> list[_Change]:
     single = [
         [
             _Change(
-                name=f"{varied.key}={shown(value)}",
+                name=f"{varied.key}={spell(value)}",
                 key=varied.key,
-                value=shown(value),
+                value=spell(value),
                 tables=as_tables(paths[varied.key], value),
             )
             for value in varied.values
@@ -254,7 +254,7 @@ def _varied_changes(design: Design, base: Experiment) -> list[_Change]:
             name=",".join(change.name for change in combined),
             key=",".join(change.key for change in combined),
             value=",".join(change.value for change in combined),
-            tables=merged(*(change.tables for change in combined)),
+            tables=merge(*(change.tables for change in combined)),
         )
         for combined in itertools.product(*single)
     ]

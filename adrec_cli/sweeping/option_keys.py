@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from adrec_cli.config import merged, option_names
+from adrec_cli.config import merge, option_names
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.models.base import Sampling
@@ -128,7 +128,7 @@ def as_tables(paths: Iterable[str], value: Any) -> dict[str, Any]:
         nested: Any = value
         for part in reversed(path.split(".")):
             nested = {part: nested}
-        tables = merged(tables, nested)
+        tables = merge(tables, nested)
     return tables
 
 
@@ -139,33 +139,33 @@ def as_settings(tables: Mapping[str, Any], before: str = "") -> list[str]:
         if isinstance(value, Mapping):
             settings += as_settings(value, f"{before}{key}.")
         else:
-            settings.append(f"{before}{key}={shown(value)}")
+            settings.append(f"{before}{key}={spell(value)}")
     return settings
 
 
-def parsed_values(text: str) -> list[Any]:
+def parse_values(text: str) -> list[Any]:
     """Return the values of `5,10,20`: TOML, and bare words as strings."""
     try:
         values: list[Any] = tomllib.loads(f"values = [{text}]")["values"]
     except tomllib.TOMLDecodeError:
-        values = [_parsed(part.strip()) for part in text.split(",")]
+        values = [_parse(part.strip()) for part in text.split(",")]
     return values
 
 
-def shown(value: Any) -> str:
+def spell(value: Any) -> str:
     """Return a value as one types it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (list, tuple)):
-        return f"[{','.join(_quoted(entry) for entry in value)}]"
+        return f"[{','.join(_quote(entry) for entry in value)}]"
     return str(value)
 
 
-def _quoted(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else shown(value)
+def _quote(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else spell(value)
 
 
-def _parsed(text: str) -> Any:
+def _parse(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -80,7 +80,7 @@ def propose(space: SearchSpace, trials: Sequence[Trial], *, seed: int, pruner: s
     )
     distributions = {one.key: _distribution(optuna, one, space) for one in space.searched}
     for trial in trials:
-        study.add_trial(_told(optuna, trial, space, distributions))
+        study.add_trial(_convert_trial(optuna, trial, space, distributions))
     asked = study.ask(distributions)
     return Proposal(asked, {one.key: _chosen(one, asked.params[one.key]) for one in space.searched})
 
@@ -102,7 +102,7 @@ def _chosen(one: Searched, value: Any) -> Any:
     return one.choices[value] if one.choices else value
 
 
-def _told(optuna: Any, trial: Trial, space: SearchSpace, distributions: dict[str, Any]) -> Any:
+def _convert_trial(optuna: Any, trial: Trial, space: SearchSpace, distributions: dict[str, Any]) -> Any:
     """Return one of our trials as Optuna has them."""
     states = optuna.trial.TrialState
     params = {

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parsed_values, resolve_option, shown, value_at
+from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parse_values, resolve_option, spell, value_at
 from adrec_cli.wording import option
 
 _EXAMPLE = f"for example {option('search', 'learning_rate=1e-4..1e-2:log')} or {option('search', 'cam_blocks=1,2,4')}"
@@ -42,7 +42,7 @@ class Searched:
     def typed(self) -> str:
         """What one types for it."""
         if self.choices:
-            return f"{self.key}={','.join(shown(value) for value in self.choices)}"
+            return f"{self.key}={','.join(spell(value) for value in self.choices)}"
         more = (":log" if self.log else "") + (f":step={self.step}" if self.step is not None else "")
         return f"{self.key}={self.low}..{self.high}{more}"
 
@@ -63,7 +63,7 @@ def parse_searched(text: str) -> Searched:
         raise UsageError(f"{option('search')} takes KEY=LOW..HIGH or KEY=VALUE,VALUE, got {text!r}", hint=_EXAMPLE)
     if ".." in values:
         return _parse_range(text, key, values)
-    choices = tuple(parsed_values(values))
+    choices = tuple(parse_values(values))
     if len(choices) < 2 or "" in choices:
         raise UsageError(f"{option('search', text)} leaves nothing to choose", hint=_EXAMPLE)
     return Searched(key=key, choices=choices)
@@ -120,7 +120,7 @@ class SearchSpace:
 
     def tables(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         """Return the tables that choose these values."""
-        return merged(*(as_tables(self.paths[key], _as_option(value)) for key, value in chosen.items()))
+        return merge(*(as_tables(self.paths[key], _as_option(value)) for key, value in chosen.items()))
 
     def reaches(self, path: str) -> Searched | None:
         """Return what is searched at a full name; None where nothing is."""

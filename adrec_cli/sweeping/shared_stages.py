@@ -43,7 +43,7 @@ class StageShared:
     path: Path
 
 
-def pinned(experiment: Experiment, base: Experiment, stage_name: str) -> Experiment:
+def pin_experiment(experiment: Experiment, base: Experiment, stage_name: str) -> Experiment:
     """Return an experiment with everything as in the base that a stage does not depend on.
 
     These are the stages after it, and options of the network on which nothing depends in it nor in those before it.
@@ -62,7 +62,7 @@ def pinned(experiment: Experiment, base: Experiment, stage_name: str) -> Experim
 
 def stage_folder(sweep: Path, experiment: Experiment, base: Experiment, stage_name: str) -> Path:
     """Return where a stage lies in a sweep's folder; equal stages have the same place in every sweep."""
-    tables = pinned(experiment, base, stage_name).tables()
+    tables = pin_experiment(experiment, base, stage_name).tables()
     key = key_of({"model": experiment.model_name, **tables})
     return sweep / STAGES_FOLDER / f"{experiment.model_name}-{stage_name}-{key[:12]}"
 
@@ -93,7 +93,7 @@ def train_shared_stages(
     parent: Checkpoint | None = None
     for name in experiment.planned:
         folder = stage_folder(sweep, experiment, base, name)
-        own = pinned(experiment, base, name)
+        own = pin_experiment(experiment, base, name)
         force = work.options.force and folder not in done
         if not force:
             swept = sorted(dataset.folder.glob(f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/{folder.name}"))

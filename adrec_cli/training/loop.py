@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import torch
 
-from adrec_cli.data.ahead import made_ahead
+from adrec_cli.data.ahead import make_ahead
 from adrec_cli.data.batches import TrainingWindows, epoch_steps
 from adrec_cli.errors import ArtifactError, DivergedError, UsageError, look_up
 from adrec_cli.models.base import SequentialRecommender
@@ -205,7 +205,7 @@ class StageTraining:
         """Go through what is left of the epoch, a step ahead of what is read and reported."""
         planes = ((batch, planes_of(batch, self.model.max_length)) for (batch,) in self._begin_epoch())
         started = time.perf_counter()
-        for batch, planes_PRL in made_ahead(planes):
+        for batch, planes_PRL in make_ahead(planes):
             self._queue(queued, batch, planes_PRL)
             if len(queued) > 1:
                 tokens, loss = self._read(queued)

@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.data.batches import CUTS
 from adrec_cli.errors import AdrecError
 from adrec_cli.experiments.experiment import Experiment, compose
@@ -57,7 +57,7 @@ def read_trials(path: Path) -> dict[str, dict[str, Any]]:
             raise SystemExit(f"{path}: two trials are called {name!r}")
         if trial.pop("only_base", False):
             bases.add(name)
-        found[name] = merged(found[like] if like else {}, trial)
+        found[name] = merge(found[like] if like else {}, trial)
     return {name: trial for name, trial in found.items() if name not in bases}
 
 

@@ -12,9 +12,9 @@ import pytest
 from adrec_cli.data.named_datasets import (
     dataset_names,
     describe_dataset,
+    find_named_source,
     is_named,
     load_dataset_spec,
-    named_source,
     parametrised_names,
 )
 from adrec_cli.errors import UsageError
@@ -195,9 +195,9 @@ def test_a_parameter_has_values(tmp_path: Path) -> None:
         assert "amazon-2023:All_Beauty" in caught.value.hint
     assert is_named("amazon-2023:Books")
     assert not is_named("amazon-2023")
-    assert named_source("amazon-2023-Books") == "amazon-2023:Books"
-    assert named_source("amazon-2023-Bokks") is None
-    assert named_source("grocery") == "grocery"
+    assert find_named_source("amazon-2023-Books") == "amazon-2023:Books"
+    assert find_named_source("amazon-2023-Bokks") is None
+    assert find_named_source("grocery") == "grocery"
 
 
 @pytest.mark.parametrize("name", sorted(parametrised_names()))

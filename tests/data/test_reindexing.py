@@ -7,7 +7,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrec_cli.data.reindexing import index_mapping, reindexed
+from adrec_cli.data.reindexing import index_mapping, reindex
 from adrec_cli.data.sequences import Sequences
 
 
@@ -34,7 +34,7 @@ def test_histories_are_those_of_the_known_items(histories, target, random):
         item_count=6,
     )
     mapping = index_mapping(items(source), items(target))
-    found = reindexed(sequences, mapping, len(target))
+    found = reindex(sequences, mapping, len(target))
     for user, history in enumerate(histories):
         raw = [source[item - 1] for item in history]
         known = [item for item in raw if item in target]

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrec_cli.data.batches import TrainingWindows, packed_batch
+from adrec_cli.data.batches import TrainingWindows, pack_batch
 from adrec_cli.layers.repeats import AGES, BUCKETS, COUNTS, REPEATS, RepeatBias
 
 HISTORIES = st.lists(st.lists(st.integers(1, 5), min_size=2, max_size=40), min_size=1, max_size=6)
@@ -54,7 +54,7 @@ def windows_of(histories: list[list[int]], *, prefixes: bool) -> TrainingWindows
 @given(HISTORIES, st.booleans(), st.sampled_from(["learned", "never"]))
 def test_every_token_has_the_bias_of_its_own_history(histories, prefixes, mode):
     bias = made(mode)
-    batch = packed_batch(windows_of(histories, prefixes=prefixes), np.arange(len(histories)), 45)
+    batch = pack_batch(windows_of(histories, prefixes=prefixes), np.arange(len(histories)), 45)
     found = as_dicts(bias.of_tokens(batch.inputs_RL, batch.segments_RL, batch.learned_RL))
     segments, positions = batch.segments_RL[batch.learned_RL], batch.positions_RL[batch.learned_RL]
     assert len(found) == len(segments) == batch.targets

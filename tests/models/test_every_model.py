@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from adrec_cli.config import build
-from adrec_cli.data.batches import TrainingWindows, packed_batch
+from adrec_cli.data.batches import TrainingWindows, pack_batch
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import PackedBatch, SequentialRecommender
 from adrec_cli.models.registry import MODELS, find_model, trained_names
@@ -58,12 +58,12 @@ def test_sequences_packed_in_any_order_are_told_apart(name, options, monkeypatch
     without_chance(model, monkeypatch)
     data = windows(prefixes=model.needs_prefixes)
     chosen = np.array([5, 2, 7, 0, 3, 6, 1, 4])
-    together = packed_batch(data, chosen, model.max_length)
+    together = pack_batch(data, chosen, model.max_length)
     assert (together.segments_RL[together.real_RL].diff() < 0).any(), "rows stand in the order of numbers"
     assert len(together.inputs_RL) < len(chosen)
     for output in model.outputs:
         for number, said in enumerate(said_of_sequences(model, together, output)):
-            (alone,) = said_of_sequences(model, packed_batch(data, chosen[[number]], model.max_length), output)
+            (alone,) = said_of_sequences(model, pack_batch(data, chosen[[number]], model.max_length), output)
             assert len(said["targets"]) == (1 if data.prefixes else data.lengths[chosen[number]])
             for what, value in said.items():
                 expected = alone[what] / len(chosen) if what == "weights" else alone[what]
@@ -101,7 +101,7 @@ DROPOUTS = [
 def test_every_dropout_drops_on_its_own_and_in_training_alone(name, dropped, monkeypatch):
     """With all others at zero it changes what is learned from; without a generator, and in ranking, nothing."""
     quiet, model = (small_model(name, {dropped: share}) for share in (0.0, 0.5))
-    batch = packed_batch(windows(prefixes=model.needs_prefixes), np.arange(len(LENGTHS)), model.max_length)
+    batch = pack_batch(windows(prefixes=model.needs_prefixes), np.arange(len(LENGTHS)), model.max_length)
     output = model.outputs[-1]
     if dropped != "condition_dropout":
         for one in (quiet, model):
@@ -125,7 +125,7 @@ def test_every_weight_belongs_to_one_component_and_learns(name, options):
     model = small_model(name, options).train()
     held = [id(weight) for component in model.components().values() for weight in component.parameters()]
     assert sorted(held) == sorted(id(weight) for weight in model.parameters())
-    batch = packed_batch(windows(prefixes=model.needs_prefixes), np.arange(len(LENGTHS)), model.max_length)
+    batch = pack_batch(windows(prefixes=model.needs_prefixes), np.arange(len(LENGTHS)), model.max_length)
     for output in model.outputs:
         found = model.token_outputs(batch, output=output, generator=torch.Generator().manual_seed(0))
         scores = found.predicted_ND @ model.item_vectors_VD().T

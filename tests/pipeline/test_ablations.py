@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions
@@ -25,16 +25,16 @@ SKIP = {"stages": {"pretrain": {"skip": True}, "align": {"skip": True}, "finetun
 
 
 def trained(workspace, tables, **options):
-    experiment = ExperimentOptions(overrides=merged(TINY, tables))
+    experiment = ExperimentOptions(overrides=merge(TINY, tables))
     return train("tiny", workspace=workspace, experiment=experiment, work=Work(**options))
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_every_ablation_lies_over_any_experiment(name):
     base = compose("adrec", preset="rechorus").tables()
-    tables = compose("adrec", inherited=merged(base, ABLATIONS[name])).tables()
+    tables = compose("adrec", inherited=merge(base, ABLATIONS[name])).tables()
     assert tables != base
-    assert merged(tables, ABLATIONS[name]) == tables
+    assert merge(tables, ABLATIONS[name]) == tables
 
 
 def test_an_unknown_ablation_is_refused_with_the_known_ones(workspace):
@@ -64,7 +64,7 @@ def test_without_alignment_finetuning_starts_from_pretraining(workspace):
 
 
 def test_stages_one_by_one_keep_to_the_plan(workspace):
-    options = ExperimentOptions(overrides=merged(TINY, ABLATIONS["align"]))
+    options = ExperimentOptions(overrides=merge(TINY, ABLATIONS["align"]))
     first = train_first_stage("tiny", workspace=workspace, experiment=options)
     last = train_next_stage("finetune", parent=str(first.path), workspace=workspace)
     assert last.stage == "finetune"

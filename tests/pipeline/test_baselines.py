@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.errors import InterruptedRun, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
@@ -91,7 +91,7 @@ def test_every_loss_over_negatives_learns(workspace, loss):
 def test_an_interrupted_training_goes_on_to_the_same_bytes(workspace, name):
     short = options(name, epochs=2)
     sampled = ExperimentOptions(
-        overrides=merged(short.overrides, {"stages": {"train": {"ranking_loss": "sampled_softmax", "negatives": 8}}})
+        overrides=merge(short.overrides, {"stages": {"train": {"ranking_loss": "sampled_softmax", "negatives": 8}}})
     )
     whole = train("tiny", model_name=name, workspace=workspace, experiment=sampled)[0].path
     expected = whole.read_bytes()

@@ -18,7 +18,7 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.sweep_files import RESULT_COLUMNS, SweepRecord, write_sweep
 from adrec_cli.artifacts.training_log import TrainingCosts, stage_costs
 from adrec_cli.comparing.side_by_side import of_users, require_comparable
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.errors import ArtifactError, InterruptedRun, LockedError, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
@@ -281,7 +281,7 @@ def test_one_at_a_time_trains_a_seed(own):
 
 def test_a_model_that_went_on_from_another_begins_afresh_with_each_seed(own):
     stages = {name: {"fresh": []} for name in ("pretrain", "align", "finetune")}
-    train("tiny", workspace=own, experiment=ExperimentOptions(overrides=merged(TINY, {"stages": stages})))
+    train("tiny", workspace=own, experiment=ExperimentOptions(overrides=merge(TINY, {"stages": stages})))
     compared(own, "adrec", seeds=1)
     found = read_metadata(own / "tiny/adrec/seed-1/align.safetensors").training["stages"]
     assert found["align"]["fresh"] == ["adm"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import FAST_SAMPLING
@@ -80,7 +80,7 @@ def test_every_graph_that_a_model_offers_scores_as_the_model(tmp_path, name, rep
 
 def test_a_graph_with_a_padding_key_scores_as_we_do(workspace, tmp_path):
     shutil.copytree(workspace, tmp_path / "workspace")
-    padded = merged(TINY, {"model": {"padding_key": True}})
+    padded = merge(TINY, {"model": {"padding_key": True}})
     train("tiny", workspace=tmp_path / "workspace", experiment=ExperimentOptions(overrides=padded))
     assert export(tmp_path / "m.pt2", workspace=tmp_path / "workspace", model="adrec").difference < 1e-4
 
@@ -91,7 +91,7 @@ def test_a_graph_adds_the_bias_of_repeats(workspace, tmp_path, model, suffix):
         for name in ("onnx", "onnxscript", "onnxruntime"):
             pytest.importorskip(name, reason="the extra export is not installed")
     shutil.copytree(workspace, tmp_path / "workspace")
-    tables = merged(TINY if model == "adrec" else SASREC, {"model": {"repeats": "never"}})
+    tables = merge(TINY if model == "adrec" else SASREC, {"model": {"repeats": "never"}})
     train("tiny", model_name=model, workspace=tmp_path / "workspace", experiment=ExperimentOptions(overrides=tables))
     assert export(tmp_path / f"m.{suffix}", workspace=tmp_path / "workspace", model=model).difference < 1e-4
 

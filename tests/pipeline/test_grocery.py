@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.pipeline.evaluate import evaluate
@@ -36,7 +36,7 @@ def test_a_short_run_on_grocery(shared_data, tmp_path):
     rates = {"pretrain": 0.005, "align": 0.001, "finetune": 0.002}
     stages = {name: {"epochs": 1, "learning_rate": rate} for name, rate in rates.items()}
     # The defaults: grocery's recipe is regularised for sixty epochs, and has learned little after three.
-    short = ExperimentOptions(preset="paper", overrides=merged(small, {"stages": stages}))
+    short = ExperimentOptions(preset="paper", overrides=merge(small, {"stages": stages}))
     summary = run("grocery", workspace=tmp_path, options=RunOptions(raw=shared_data, experiment=short))
     assert summary.warnings == []
     assert (summary.evaluation.users, summary.evaluation.protocol) == (14_681, "loo/full/test")

@@ -19,7 +19,7 @@ import torch
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint, read_metadata
 from adrec_cli.artifacts.promotion import read_current
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.errors import ArtifactError, LockedError, NotPromotedError
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions
@@ -34,7 +34,7 @@ from adrec_cli.promotion.promote import PromotionOptions
 from adrec_cli.promotion.rule import parse_promotion_rules
 from tests.conftest import TINY
 
-LEARNING = merged(
+LEARNING = merge(
     TINY,
     {
         "stages": {
@@ -192,7 +192,7 @@ def test_rows_follow_raw_ids_whatever_their_numbers(shop):
     (shop.folder / "shop.csv").write_text(text)
     still = {"stages": {name: {"epochs": 1, "learning_rate": 1e-12} for name in ("pretrain", "align", "finetune")}}
     summary = shop.night(
-        "shop.csv", learning=merged(LEARNING, still, {"training": {"weight_decay": 0.0}}),
+        "shop.csv", learning=merge(LEARNING, still, {"training": {"weight_decay": 0.0}}),
         promotion=PromotionOptions(tolerance=1.0), anew=True,
     )  # fmt: skip
     assert (summary.start.known, summary.start.new, summary.start.removed) == (38, 2, 2)
@@ -211,7 +211,7 @@ def item_ids(shop: Shop) -> list[str]:
 
 def test_another_network_starts_from_fresh_weights(shop):
     shop.sells("tuesday.csv", range(50, 130), day=1)
-    bigger = merged(LEARNING, {"model": {"hidden_size": 24}})
+    bigger = merge(LEARNING, {"model": {"hidden_size": 24}})
     start = shop.night("tuesday.csv", learning=bigger).start
     assert start.checkpoint is None
     assert start.reason.endswith("is another network: hidden_size 16 instead of 24")
@@ -227,7 +227,7 @@ def test_a_checkpoint_of_before_an_option_was_there_is_the_same_network(shop):
     experiment = compose("adrec", inherited=LEARNING)
     older = {name: value for name, value in metadata.config.items() if name != "repeats"}
     assert _find_difference(dataclasses.replace(metadata, config=older), dataset, experiment) == ""
-    other = compose("adrec", inherited=merged(LEARNING, {"model": {"repeats": "learned"}}))
+    other = compose("adrec", inherited=merge(LEARNING, {"model": {"repeats": "learned"}}))
     told = _find_difference(dataclasses.replace(metadata, config=older), dataset, other)
     assert told == "is another network: repeats none instead of learned"
 
@@ -312,7 +312,7 @@ def test_force_promotes_what_was_withdrawn(shop):
     assert shop.serves() == second, "the same start, data and seed give the same bytes"
 
 
-NOISE = merged(LEARNING, {"stages": {name: {"learning_rate": 1e-9} for name in ("pretrain", "align", "finetune")}})
+NOISE = merge(LEARNING, {"stages": {name: {"learning_rate": 1e-9} for name in ("pretrain", "align", "finetune")}})
 
 
 def test_a_model_below_most_popular_is_warned_of_and_can_be_refused(tmp_path):
@@ -337,7 +337,7 @@ def test_a_model_below_most_popular_is_warned_of_and_can_be_refused(tmp_path):
     assert any("below MostPopular" in getattr(event, "message", "") for event in told)
     summary = run(source, workspace=workspace, options=RunOptions(experiment=options))
     assert any("below MostPopular" in warning for warning in summary.warnings)
-    other = ExperimentOptions(overrides=merged(NOISE, {"training": {"seed": 5}}))
+    other = ExperimentOptions(overrides=merge(NOISE, {"training": {"seed": 5}}))
     with pytest.raises(NotPromotedError, match="the rule is ndcg@10 > mostpop"):
         run(source, workspace=workspace, options=RunOptions(experiment=other, promotion=rules))
     report = json.loads((workspace / "shop/reports/adrec-promotion.json").read_text())

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.lock import exclusive
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.errors import InputError, InterruptedRun, LockedError, StorageError, UsageError
 from adrec_cli.experiments.events import RankingProgress
 from adrec_cli.experiments.options import ExperimentOptions
@@ -365,7 +365,7 @@ def sorted_shop(tmp_path_factory):
     table.write_csv(folder / "items.csv")
     options = PreprocessOptions(items=folder / "items.csv")
     preprocess(str(folder / "shop.csv"), workspace=folder / "workspace", options=options)
-    short = merged(TINY, {"stages": {name: {"epochs": 1} for name in ("pretrain", "align", "finetune")}})
+    short = merge(TINY, {"stages": {name: {"epochs": 1} for name in ("pretrain", "align", "finetune")}})
     train("shop", workspace=folder / "workspace", experiment=ExperimentOptions(overrides=short))
     return folder / "workspace"
 

@@ -22,7 +22,7 @@ from adrec_cli.cli.options.common import Computing
 from adrec_cli.cli.options.preprocess import Columns, Cut, preprocess_options
 from adrec_cli.cli.options.ranking import Candidates, Denoising
 from adrec_cli.cli.options.training import Training
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
@@ -31,7 +31,7 @@ from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.report import report
 from adrec_cli.pipeline.sweep import sweep
 from adrec_cli.pipeline.train import train
-from adrec_cli.reporting.histogram import binned, histogram
+from adrec_cli.reporting.histogram import bin_values, histogram
 from adrec_cli.reporting.markup import Html, element, joined, table
 from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command
 from adrec_cli.sweeping.design import Design, parse_varied
@@ -45,7 +45,7 @@ HOSTILE = (
     "\u202egnp.exe & co\x00\x1b[31m",
     "{{7*7}} ${7*7} &lt;b&gt;",
 )
-QUICK = merged(TINY, {"stages": {"pretrain": {"epochs": 1}, "align": {"epochs": 1}, "finetune": {"epochs": 1}}})
+QUICK = merge(TINY, {"stages": {"pretrain": {"epochs": 1}, "align": {"epochs": 1}, "finetune": {"epochs": 1}}})
 EXPERIMENT = ExperimentOptions(overrides=QUICK)
 
 
@@ -142,7 +142,7 @@ def test_tables_tell_a_narrow_screen_the_columns():
 )
 def test_every_value_is_in_a_bin(values):
     values = np.array(values, dtype=np.int64)
-    bins = binned(values)
+    bins = bin_values(values)
     assert sum(bins.counts) == len(values)
     assert bins.edges == sorted(set(bins.edges))
     assert len(bins.edges) == len(bins.counts) + 1
@@ -155,9 +155,9 @@ def test_every_value_is_in_a_bin(values):
 
 
 def test_bins_by_hand():
-    bins = binned(np.array([1, 1, 2, 4]))
+    bins = bin_values(np.array([1, 1, 2, 4]))
     assert (bins.edges, bins.counts, bins.log) == ([1, 2, 3, 4, 5], [2, 1, 0, 1], False)
-    assert binned(np.array([1, 1, 1, 1000])).log
+    assert bin_values(np.array([1, 1, 1, 1000])).log
 
 
 # The page

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.checkpoint import read_metadata
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.errors import ArtifactError, InputError, NotPromotedError, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
@@ -65,12 +65,12 @@ def test_a_worse_model_is_not_promoted(ran):
     workspace, source = ran
     current = (workspace / "shop/adrec/current.json").read_bytes()
     bad = ExperimentOptions(
-        overrides=merged(
+        overrides=merge(
             TINY,
             {"stages": {name: {"epochs": 1, "learning_rate": 1e-9} for name in ("pretrain", "align", "finetune")}},
         )
     )
-    better = ExperimentOptions(overrides=merged(TINY, {"stages": {"pretrain": {"epochs": 20, "learning_rate": 0.01}}}))
+    better = ExperimentOptions(overrides=merge(TINY, {"stages": {"pretrain": {"epochs": 20, "learning_rate": 0.01}}}))
     run(str(source), workspace=workspace, options=RunOptions(experiment=better, promotion=ANY))
     current = (workspace / "shop/adrec/current.json").read_bytes()
     with pytest.raises(NotPromotedError, match=r"ndcg@10 is .* the current one's"):
@@ -82,7 +82,7 @@ def test_a_worse_model_is_not_promoted(ran):
 def test_what_is_monitored_may_leave_seen_items_out(ran):
     """Training, `evaluate --part valid --mask-seen` and the comparison before promotion tell the same figure."""
     workspace, source = ran
-    masked = ExperimentOptions(overrides=merged(TINY, {"training": {"monitor_mask_seen": True}}))
+    masked = ExperimentOptions(overrides=merge(TINY, {"training": {"monitor_mask_seen": True}}))
     summary = run(str(source), workspace=workspace, options=RunOptions(experiment=masked, promotion=ANY))
     metrics = read_metadata(workspace / "shop/adrec/finetune.safetensors").metrics
     monitored = metrics["values"]["ndcg@10"]

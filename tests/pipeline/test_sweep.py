@@ -13,7 +13,7 @@ import pytest
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.sweep_files import read_sweep, sweep_folders
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.errors import ArtifactError, InterruptedRun, LockedError, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
@@ -31,13 +31,13 @@ from adrec_cli.sweeping.sweep_options import SweepOptions
 from adrec_cli.training.events import StepDone
 from tests.conftest import TINY
 
-QUICK = merged(TINY, {"stages": {"pretrain": {"epochs": 2}, "align": {"epochs": 1}, "finetune": {"epochs": 2}}})
+QUICK = merge(TINY, {"stages": {"pretrain": {"epochs": 2}, "align": {"epochs": 1}, "finetune": {"epochs": 2}}})
 ONE_STAGE = {"stages": {"pretrain": {"skip": True}, "align": {"skip": True}, "finetune": {"epochs": 1}}}
 STAGES_OF = ("pretrain", "align", "finetune")
 
 
 def options(*tables):
-    return ExperimentOptions(overrides=merged(QUICK, *tables))
+    return ExperimentOptions(overrides=merge(QUICK, *tables))
 
 
 def run_sweep(workspace, *vary, events=None, **more):

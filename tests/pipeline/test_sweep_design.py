@@ -13,7 +13,7 @@ from adrec_cli.cli.options.common import Computing
 from adrec_cli.cli.options.ranking import Candidates, Denoising
 from adrec_cli.cli.options.sweep import Trying
 from adrec_cli.cli.options.training import Training
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.errors import UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.experiment import compose, parse_settings
@@ -23,16 +23,16 @@ from adrec_cli.models.registry import trained_names
 from adrec_cli.ranking.merging import Merging
 from adrec_cli.sweeping.command_line import sweep_command
 from adrec_cli.sweeping.design import BASE, Design, Varied, parse_varied, plan
-from adrec_cli.sweeping.option_keys import as_settings, parsed_values, resolve_option
+from adrec_cli.sweeping.option_keys import as_settings, parse_values, resolve_option
 from adrec_cli.sweeping.sweep_options import SweepOptions
 from tests.conftest import TINY
 
-QUICK = merged(TINY, {"stages": {"pretrain": {"epochs": 2}, "align": {"epochs": 1}, "finetune": {"epochs": 2}}})
+QUICK = merge(TINY, {"stages": {"pretrain": {"epochs": 2}, "align": {"epochs": 1}, "finetune": {"epochs": 2}}})
 STAGES_OF = ("pretrain", "align", "finetune")
 
 
 def options(*tables):
-    return ExperimentOptions(overrides=merged(QUICK, *tables))
+    return ExperimentOptions(overrides=merge(QUICK, *tables))
 
 
 # Names
@@ -86,7 +86,7 @@ def test_names_that_mean_nothing_or_too_much(model, name, message, hint):
     ],
 )
 def test_values(text, values):
-    assert parsed_values(text) == values
+    assert parse_values(text) == values
 
 
 @pytest.mark.parametrize("text", ["lambda", "lambda=", "=1,2", "lambda=1,,2"])

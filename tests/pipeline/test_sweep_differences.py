@@ -14,7 +14,7 @@ from adrec_cli.artifacts.evaluation import read_ranks
 from adrec_cli.artifacts.json_files import content_sha256
 from adrec_cli.artifacts.sweep_files import read_sweep
 from adrec_cli.comparing.side_by_side import of_users
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.errors import ArtifactError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
@@ -27,7 +27,7 @@ from adrec_cli.sweeping.sweep_options import SweepOptions
 from tests.conftest import TINY
 
 QUICK = ExperimentOptions(
-    overrides=merged(TINY, {"stages": {"pretrain": {"skip": True}, "align": {"skip": True}, "finetune": {"epochs": 1}}})
+    overrides=merge(TINY, {"stages": {"pretrain": {"skip": True}, "align": {"skip": True}, "finetune": {"epochs": 1}}})
 )
 USERS = {"valid": np.array([0, 0, 1, 2])}
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint, read_metadata, save_checkpoint
-from adrec_cli.config import merged
+from adrec_cli.config import merge
 from adrec_cli.errors import ArtifactError, DivergedError, InterruptedRun, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments import validation
@@ -26,7 +26,7 @@ from tests.conftest import TINY, write_interactions
 
 TINY_EXPERIMENT = ExperimentOptions(overrides=TINY)
 LEARNING = ExperimentOptions(
-    overrides=merged(
+    overrides=merge(
         TINY,
         {
             "training": {"batch_size": 16},
@@ -71,7 +71,7 @@ def test_a_second_time_everything_is_up_to_date_until_something_changes(workspac
     trained(workspace)
     before = {path: path.read_bytes() for path in workspace.rglob("*.safetensors")}
     assert all(result.skipped for result in trained(workspace))
-    changed = ExperimentOptions(overrides=merged(TINY, {"stages": {"finetune": {"mse_weight": 0.5}}}))
+    changed = ExperimentOptions(overrides=merge(TINY, {"stages": {"finetune": {"mse_weight": 0.5}}}))
     results = train("tiny", workspace=workspace, experiment=changed)
     assert [result.skipped for result in results] == [True, True, False]
     assert trained(workspace, options=ComputeOptions(force=True))[0].skipped is False
@@ -129,7 +129,7 @@ def test_a_stop_after_the_last_epoch_hands_over_the_best_weights(workspace, tmp_
     """They are not those of the last epoch, which learns far too fast."""
     shutil.copytree(workspace, tmp_path / "whole")
     wild = {"epochs": 3, "learning_rate": 0.5, "patience": 0}
-    experiment = ExperimentOptions(overrides=merged(TINY, {"stages": {"pretrain": wild}}))
+    experiment = ExperimentOptions(overrides=merge(TINY, {"stages": {"pretrain": wild}}))
     whole = train_first_stage("tiny", workspace=tmp_path / "whole", experiment=experiment)
     assert whole.metadata.epoch < 3
     stop = StopRequest()
@@ -152,7 +152,7 @@ def test_a_state_of_other_options_is_not_resumed(workspace):
 
     with pytest.raises(InterruptedRun):
         trained(workspace, stop=stop, on_event=interrupt)
-    other = ExperimentOptions(overrides=merged(TINY, {"training": {"seed": 2}}))
+    other = ExperimentOptions(overrides=merge(TINY, {"training": {"seed": 2}}))
     with pytest.raises(ArtifactError, match="other data, options or code"):
         train_first_stage(
             "tiny", workspace=workspace, experiment=other, work=Work(options=ComputeOptions(resume="require"))
@@ -208,7 +208,7 @@ def test_a_network_of_another_size_is_refused_in_later_stages(workspace):
 def test_divergence_stops_with_exit_code_6_and_keeps_the_last_checkpoint(workspace):
     done = train_first_stage("tiny", workspace=workspace, experiment=TINY_EXPERIMENT)
     before = done.path.read_bytes()
-    wild = ExperimentOptions(overrides=merged(TINY, {"stages": {"pretrain": {"learning_rate": 1e30}}}))
+    wild = ExperimentOptions(overrides=merge(TINY, {"stages": {"pretrain": {"learning_rate": 1e30}}}))
     with pytest.raises(DivergedError, match=r"pretrain epoch 1 step \d: (loss ce|the gradient)") as stopped:
         train_first_stage("tiny", workspace=workspace, experiment=wild)
     assert stopped.value.exit_code == 6
@@ -253,7 +253,7 @@ def test_noise_is_not_learned(tmp_path):
 
 
 def test_epochs_may_be_monitored_on_some_users_and_the_checkpoint_says_what_all_do(workspace):
-    few = ExperimentOptions(overrides=merged(TINY, {"training": {"monitor_users": 7}}))
+    few = ExperimentOptions(overrides=merge(TINY, {"training": {"monitor_users": 7}}))
     told: list[EpochDone] = []
     done = train(
         "tiny",

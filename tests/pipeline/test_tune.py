@@ -15,7 +15,7 @@ from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.cli.app import app
 from adrec_cli.cli.options.training import Training
 from adrec_cli.cli.options.tune import Searching, parse_seconds
-from adrec_cli.config import merged, read_toml
+from adrec_cli.config import merge, read_toml
 from adrec_cli.errors import ArtifactError, InterruptedRun, UsageError
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions
@@ -36,7 +36,7 @@ from tests.conftest import TINY
 
 pytest.importorskip("optuna")
 
-QUICK = merged(TINY, {"stages": {"pretrain": {"epochs": 2}, "align": {"epochs": 1}, "finetune": {"epochs": 2}}})
+QUICK = merge(TINY, {"stages": {"pretrain": {"epochs": 2}, "align": {"epochs": 1}, "finetune": {"epochs": 2}}})
 SASREC = {
     "model": {"hidden_size": 8, "max_length": 10},
     "training": {"batch_size": 64},

@@ -19,7 +19,7 @@ from adrec_cli.plots.line_labels import spread
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.slices import SliceRow, draw_slices
 from adrec_cli.plots.spectrum import Spectrum, draw_spectrum
-from adrec_cli.plots.style import CYCLE, MARKERS, drawable, rendered, shortened
+from adrec_cli.plots.style import CYCLE, MARKERS, drawable, render, shorten
 from adrec_cli.plots.sweep import SweepPoint, draw_sweep
 from adrec_cli.plots.training_curves import StageCurve, draw_training_curves
 
@@ -99,11 +99,11 @@ PICTURES = [curves, spectra, categories, popularity, slices, a_sweep]
 @pytest.mark.parametrize("draw", PICTURES, ids=lambda draw: draw.__name__)
 def test_pictures_are_the_same_every_time_and_nothing_is_cut_off(draw) -> None:
     figure = draw()
-    svg = rendered(figure, "svg")
-    assert svg == rendered(draw(), "svg")
+    svg = render(figure, "svg")
+    assert svg == render(draw(), "svg")
     assert b"<dc:date>" not in svg
     if draw in (spectra, categories):
-        assert rendered(figure, "png") == rendered(draw(), "png")
+        assert render(figure, "png") == render(draw(), "png")
     assert figure.get_size_inches()[0] == 8
     assert any(ABOUT in text.get_text() for text in figure.findobj(Text))
     boxes = {str(part): part.get_tightbbox(figure.canvas.get_renderer()) for part in figure.get_children()}
@@ -117,9 +117,9 @@ def test_pictures_are_the_same_every_time_and_nothing_is_cut_off(draw) -> None:
 def test_users_settings_do_not_matter() -> None:
     import matplotlib
 
-    before = rendered(spectra(), "png")
+    before = render(spectra(), "png")
     with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9, "savefig.dpi": 33}):
-        assert rendered(spectra(), "png") == before
+        assert render(spectra(), "png") == before
 
 
 def test_names_of_lines_keep_apart_and_in_order() -> None:
@@ -142,7 +142,7 @@ def test_every_category_has_a_shape_of_its_own() -> None:
 def test_letters_the_font_lacks_are_replaced() -> None:
     assert drawable("Café", "category 1") == "Café"
     assert drawable("冒険", "category 2") == "category 2"
-    assert shortened("abcdef", 4) == "abc…"
+    assert shorten("abcdef", 4) == "abc…"
 
 
 def test_tsne_repeats_and_keeps_neighbours() -> None:

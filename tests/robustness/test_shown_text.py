@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adrec_cli.artifacts.harmless_text import harmless, harmless_json, harmless_lines
-from adrec_cli.artifacts.recommendation_file import without_formulas
+from adrec_cli.artifacts.recommendation_file import quote_formulas
 from tests.robustness.processes import TINY, Ended, Running, typed, typed_here
 
 EVIL = ["=cmd|calc!A0", "x\u009b31mRED", "y\x1b[31mESC", "\u202eevil", "+1", "-2", "@sum", "z"]
@@ -116,7 +116,7 @@ def test_a_spreadsheet_computes_nothing(evil: Path, tmp_path: Path) -> None:
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
 def test_only_what_a_spreadsheet_computes_is_changed(texts: list[str]) -> None:
     table = pl.DataFrame({"id": texts, "score": [-1.0] * len(texts)})
-    safe = without_formulas(table)
+    safe = quote_formulas(table)
     expected = [f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and text else text for text in texts]
     assert safe["id"].to_list() == expected
     assert safe["score"].equals(table["score"])

@@ -95,7 +95,7 @@ class Training:
             model_name: whose stages flags are for.
             stage_names: only these; None for all.
         """
-        from adrec_cli.config import merged
+        from adrec_cli.config import merge
         from adrec_cli.experiments.experiment import parse_settings
         from adrec_cli.experiments.options import ExperimentOptions
         from adrec_cli.models.registry import find_stages
@@ -111,7 +111,7 @@ class Training:
             "stages": stages,
         }
         flags = {name: table for name, table in tables.items() if table}
-        overrides = merged(parse_settings(self.set or []), flags)
+        overrides = merge(parse_settings(self.set or []), flags)
         return ExperimentOptions(preset=self.preset, config=self.config, overrides=overrides)
 
     def _stage_table(self, stage: Stage, *, alone: bool) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def show_slices(terminal: Terminal, evaluation: Evaluation) -> None:
     """Print the metrics of each slice with their intervals, and what the slices are."""
     columns = ["slice", "targets", *(name.upper() for name in _SHOWN)]
     rows = [
-        [name, f"{part['cases']:,}", *(_with_interval(part["metrics"], part["intervals"], metric) for metric in _SHOWN)]
+        [name, f"{part['cases']:,}", *(_add_interval(part["metrics"], part["intervals"], metric) for metric in _SHOWN)]
         for name, part in evaluation.slices.items()
     ]
     terminal.table(columns, rows, title="By slice, with 95% intervals", right=columns[1:])
@@ -49,7 +49,7 @@ def show_beyond_accuracy(terminal: Terminal, evaluation: Evaluation) -> None:
         terminal.line("no categories are known, so nothing is said about diversity")
 
 
-def _with_interval(metrics: Mapping[str, float], intervals: Mapping[str, list[float]], name: str) -> str:
+def _add_interval(metrics: Mapping[str, float], intervals: Mapping[str, list[float]], name: str) -> str:
     if name not in metrics:
         return "-"
     low, high = intervals[name]
@@ -70,7 +70,7 @@ def describe(evaluation: Evaluation) -> list[str]:
         others = f"; without them NDCG@10 {without['ndcg@10']:.4f}" if without else ""
         cold = f", {evaluation.cold_targets:,} of them without a train event{others}"
     intervals = ", ".join(
-        f"{name.upper()} {_with_interval(evaluation.metrics, evaluation.intervals, name)}" for name in _SHOWN
+        f"{name.upper()} {_add_interval(evaluation.metrics, evaluation.intervals, name)}" for name in _SHOWN
     )
     lines = [
         f"protocol {evaluation.protocol}; {seen}",

@@ -20,7 +20,7 @@ _NARROWEST_COLUMN = 12
 """Cells that the widest column of a table must have left before the table is worth drawing."""
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     """Return a message with its middle left out if it is longer than anybody reads: what was typed may be anything."""
     if len(text) <= _LONGEST_MESSAGE:
         return text
@@ -91,7 +91,7 @@ class Terminal:
 
     def error(self, text: str, hint: str = "") -> None:
         """Say on stderr what went wrong, in one line, and what to do."""
-        text, hint = shortened(in_shell(text)), shortened(in_shell(hint))
+        text, hint = shorten(in_shell(text)), shorten(in_shell(hint))
         if self.log_json:
             self._log({"level": "error", "message": text, "hint": hint})
             return
@@ -120,13 +120,13 @@ class Terminal:
     def _log(self, content: Mapping[str, Any]) -> None:
         # Escaped to ASCII, so that no terminal acts on it and no encoding matters.
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **content}
-        print(json.dumps(_spelled(line), default=_json_value), file=sys.stderr)
+        print(json.dumps(_spell(line), default=_json_value), file=sys.stderr)
 
     def document(self, content: Mapping[str, Any]) -> None:
         """Print the one JSON document of the command."""
         # An encoding without all characters would turn them into escapes that JSON does not know.
         ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-        text = json.dumps(_spelled(content), indent=2, ensure_ascii=ascii_only, allow_nan=False, default=_json_value)
+        text = json.dumps(_spell(content), indent=2, ensure_ascii=ascii_only, allow_nan=False, default=_json_value)
         print(harmless_json(text))
 
     def line(self, text: str = "") -> None:
@@ -236,13 +236,13 @@ def _shown(text: str) -> str:
     return harmless(in_shell(text))
 
 
-def _spelled(content: Any) -> Any:
+def _spell(content: Any) -> Any:
     """Return what becomes JSON with the options in its texts spelled as they are typed."""
     if isinstance(content, str):
         return in_shell(content)
     if isinstance(content, Mapping):
-        return {key: _spelled(value) for key, value in content.items()}
-    return [_spelled(value) for value in content] if isinstance(content, (list, tuple)) else content
+        return {key: _spell(value) for key, value in content.items()}
+    return [_spell(value) for value in content] if isinstance(content, (list, tuple)) else content
 
 
 def _json_value(value: object) -> object:

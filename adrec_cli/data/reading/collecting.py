@@ -106,7 +106,7 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     try:
         return _normalise(_read_events(table, roles, options), options, report)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        clean = _without_malformed(table, options, report, scratch, error)
+        clean = _drop_malformed(table, options, report, scratch, error)
         try:
             return _normalise(_read_events(clean, roles, options), options, report)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as second:
@@ -120,14 +120,14 @@ def _join(table: Table, options: ReadOptions, report: ReadReport, scratch: Path)
     try:
         return join_table(table, options.join, report)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        clean = _without_malformed(table, options, report, scratch, error)
+        clean = _drop_malformed(table, options, report, scratch, error)
         try:
             return join_table(clean, options.join, report)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as second:
             raise _unreadable(table, second) from second
 
 
-def _without_malformed(
+def _drop_malformed(
     table: Table, options: ReadOptions, report: ReadReport, scratch: Path, error: BaseException
 ) -> Table:
     """Return a copy of a table without its malformed records, which are counted or raised."""

@@ -61,7 +61,7 @@ class MetadataColumns:
     keep: Sequence[str] | None = None
     before: Mapping[str, str] = field(default_factory=dict)
 
-    def completed(self, remembered: Mapping[str, Any] | None) -> MetadataColumns:
+    def complete(self, remembered: Mapping[str, Any] | None) -> MetadataColumns:
         """Return the same with what a manifest remembers of the item file before."""
         return self if remembered is None else replace(self, before=remembered.get("columns", {}))
 

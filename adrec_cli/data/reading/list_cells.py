@@ -92,12 +92,12 @@ def _parse_words(text: str) -> list[str | None] | None:
         # NumPy leaves out the middle of a long list.
         if found is None or found[1] == "...":
             return None
-        entries.append(_unquoted(found[1]))
+        entries.append(_unquote(found[1]))
         place = found.end()
     return entries
 
 
-def _unquoted(word: str) -> str | None:
+def _unquote(word: str) -> str | None:
     if word[0] not in "'\"":
         return None if word in ("None", "null", "nan") else word
     try:

@@ -34,7 +34,7 @@ def read_new_items(
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist", hint="give a file with a row for each new item")
-    columns, events = MetadataColumns().completed(remembered), EventItems(ids=known)
+    columns, events = MetadataColumns().complete(remembered), EventItems(ids=known)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         decoded = as_attribute_table(decode_file(path, None, scratch, ReadLimits()), scratch)

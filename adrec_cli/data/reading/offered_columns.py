@@ -50,7 +50,7 @@ class OfferedColumn:
         return self.name.rpartition(".")[2] if self.leaf.path else self.name
 
 
-def offered_columns(table: Table) -> list[OfferedColumn]:
+def offer_columns(table: Table) -> list[OfferedColumn]:
     """Return the columns of a file, and behind them those within the objects that it holds."""
     if table.layout == "sequences":
         return [

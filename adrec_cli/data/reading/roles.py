@@ -263,7 +263,7 @@ def find_known(columns: Sequence[str], role: Role, taken: Collection[int]) -> in
 
 
 def _untold_time(table: Table, rivals: Sequence[int]) -> str:
-    shown = " and ".join(_described(table, position) for position in rivals)
+    shown = " and ".join(_describe(table, position) for position in rivals)
     if len(rivals) == 1:
         return f"{shown} could be the time, but its name does not say so"
     return f"{shown} could each be the time"
@@ -272,7 +272,7 @@ def _untold_time(table: Table, rivals: Sequence[int]) -> str:
 def _role_error(search: _Search) -> InputError:
     """Return the one error with all problems, the columns with examples, and the command that tells them apart."""
     table, rivals = search.table, search.times.rivals
-    listing = ", ".join(_described(table, position) for position in range(len(table.columns))[:_SHOWN_COLUMNS])
+    listing = ", ".join(_describe(table, position) for position in range(len(table.columns))[:_SHOWN_COLUMNS])
     more = ", ..." if len(table.columns) > _SHOWN_COLUMNS else ""
     message = f"{table.path}: {'; '.join(search.problems)}; its columns: {listing}{more}"
     guessed, further = dict(search.found), list(search.further)
@@ -291,14 +291,14 @@ def _role_error(search: _Search) -> InputError:
         guessed[role] = guess
     placed = {role: (guessed[role], *(further if role == "timestamp" else ())) for role in ROLES if role in guessed}
     columns = [
-        word for role, positions in placed.items() for word in shell_words(f"{role}_column", _spelled(table, positions))
+        word for role, positions in placed.items() for word in shell_words(f"{role}_column", _spell(table, positions))
     ]
     typed = f"{search.request.command} {shlex.join(columns)}".strip()
     order = f"; or, if the rows stand in order: {option('timestamp_unit', 'order')}" if untold else ""
     return InputError(message, hint=f"say which is which, for example: {typed}{order}")
 
 
-def _spelled(table: Table, positions: Sequence[int]) -> str:
+def _spell(table: Table, positions: Sequence[int]) -> str:
     """Return columns as they are typed: by name where a name can mean only it, else by position."""
     named = table.header or table.layout in ("jsonl", "parquet", "arrow")
     typed = []
@@ -310,13 +310,13 @@ def _spelled(table: Table, positions: Sequence[int]) -> str:
     return ",".join(typed)
 
 
-def _described(table: Table, position: int) -> str:
+def _describe(table: Table, position: int) -> str:
     """Return a column with its first values."""
     values = [row[position] for row in table.sample if len(row) > position and row[position].strip()]
     examples = list(dict.fromkeys(values))[:_EXAMPLES]
-    shown = ", ".join(repr(_shortened(value)) for value in examples)
+    shown = ", ".join(repr(_shorten(value)) for value in examples)
     return f"{table.columns[position]} ({shown})" if shown else f"{table.columns[position]} (empty)"
 
 
-def _shortened(value: str) -> str:
+def _shorten(value: str) -> str:
     return value if len(value) <= _SHOWN_WIDTH else f"{value[: _SHOWN_WIDTH - 1]}…"

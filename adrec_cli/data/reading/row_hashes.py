@@ -30,8 +30,8 @@ def content_sha256(interactions: Interactions, rows: slice, *, left_out: int = 0
         rows: of one file.
         left_out: how many more it has that were read and not wanted, such as those rated too low.
     """
-    user, user_ids = _mixed_ids(interactions.user[rows], interactions.user_ids, salt=1)
-    item, item_ids = _mixed_ids(interactions.item[rows], interactions.item_ids, salt=2)
+    user, user_ids = _mix_ids(interactions.user[rows], interactions.user_ids, salt=1)
+    item, item_ids = _mix_ids(interactions.item[rows], interactions.item_ids, salt=2)
     time = interactions.time[rows]
     part = None if interactions.part is None else interactions.part[rows]
     users, items = interactions.user[rows], interactions.item[rows]
@@ -54,7 +54,7 @@ def content_sha256(interactions: Interactions, rows: slice, *, left_out: int = 0
     return digest.hexdigest()
 
 
-def _mixed_ids(codes: npt.NDArray[np.int32], ids: pl.Series, *, salt: int) -> tuple[npt.NDArray[np.uint64], pl.Series]:
+def _mix_ids(codes: npt.NDArray[np.int32], ids: pl.Series, *, salt: int) -> tuple[npt.NDArray[np.uint64], pl.Series]:
     """Return 64 mixed bits for each id, by its rank among the ids that occur, and these in order of code points."""
     used = np.unique(codes) if len(codes) < len(ids) else np.flatnonzero(np.bincount(codes, minlength=len(ids)))
     occurring = ids.gather(used)

@@ -11,7 +11,7 @@ import polars as pl
 
 from adrec_cli.data.reading.column_names import ROLES, Role, known_column, time_name
 from adrec_cli.data.reading.list_cells import Cells, find_cells
-from adrec_cli.data.reading.offered_columns import OfferedColumn, event_type, offered_columns, sample_records
+from adrec_cli.data.reading.offered_columns import OfferedColumn, event_type, offer_columns, sample_records
 from adrec_cli.data.reading.recognition import SAMPLE_ROWS
 from adrec_cli.data.reading.roles import Column, RoleRequest, find_known
 from adrec_cli.data.reading.scanning import scan
@@ -43,7 +43,7 @@ def unfold(
     Raises:
         InputError: what is asked for holds objects, or lists where there can be none.
     """
-    columns = offered_columns(table)
+    columns = offer_columns(table)
     _refuse_objects(table, [found for role in ROLES for found in _find_objects(table, columns, role, request)])
     item = _find_items(table, columns, request, cells)
     nested = (item is not None and columns[item].leaf.path) or _asks_for_nested(table, columns, request, wanted)
@@ -67,11 +67,11 @@ def unfold(
         types=_types(table, shown, held_out),
     )
     events = replace(table, columns=tuple(column.name for column in shown), unfolding=unfolding)
-    events = _with_sample(events, shown)
-    return events, _with_places(request, item, timestamp)
+    events = _add_sample(events, shown)
+    return events, _add_places(request, item, timestamp)
 
 
-def _with_places(request: RoleRequest, item: int | None, timestamp: int | None) -> RoleRequest:
+def _add_places(request: RoleRequest, item: int | None, timestamp: int | None) -> RoleRequest:
     """Return the request with the columns of the lists that were found."""
     if item is not None:
         request = replace(request, item=item + 1, exact=tuple(role for role in request.exact if role != "item"))
@@ -246,7 +246,7 @@ def _types(table: Table, columns: Sequence[OfferedColumn], held_out: tuple[int, 
     return {table.columns[place]: whole[place] for place in sorted(read)}
 
 
-def _with_sample(table: Table, columns: Sequence[OfferedColumn]) -> Table:
+def _add_sample(table: Table, columns: Sequence[OfferedColumn]) -> Table:
     """Return a table of events with the types of its columns and its first events as text."""
     dtypes = tuple(event_type(column) for column in columns) if table.dtypes else ()
     table = replace(table, dtypes=dtypes, sample=())

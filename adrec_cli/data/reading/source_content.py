@@ -237,7 +237,7 @@ def _read_items(plan: Plan, interactions: Interactions, report: ReadReport, scra
         return None
     form, columns = plan.item.form, plan.item.columns
     if plan.remembered is not None:
-        columns = columns.completed(plan.remembered.get("items"))
+        columns = columns.complete(plan.remembered.get("items"))
     own = report.columns.get("item") or report.columns.get("items") or ""
     others = [name for role, names in report.columns.items() if role not in ("item", "items") for name in _each(names)]
     events = EventItems(ids=interactions.item_ids, column=_each(own)[0], others=others)

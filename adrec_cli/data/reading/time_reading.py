@@ -72,7 +72,7 @@ class TimeReading:
             return None
         found = (find_shape(value) for value in failed)
         more = [shape for shape in dict.fromkeys(found) if shape is not None and shape.family == self.family]
-        shapes = _without_needless((*self.shapes, *more))
+        shapes = _drop_needless((*self.shapes, *more))
         return replace(self, shapes=shapes) if shapes != self.shapes else None
 
 
@@ -106,7 +106,7 @@ def find_reading(sample: Sequence[str], *, unit: TimeUnit | None = None, form: s
         # Nothing fits yet; the format's own family may still fit later rows.
         return TimeReading(kind="text", family=NAMED_FORMATS[str(form)][0][0], forced=True)
     order: DayMonth | None = "dmy" if form == "dmy" else "mdy" if form == "mdy" else None
-    own = _without_needless(tuple(dict.fromkeys(shape for shape in shapes if shape.family == family)))
+    own = _drop_needless(tuple(dict.fromkeys(shape for shape in shapes if shape.family == family)))
     return TimeReading(kind="text", family=family, shapes=own, order=order, forced=form is not None)
 
 
@@ -162,7 +162,7 @@ def _is_fraction(value: str) -> bool:
     return not whole and (_FLOAT.fullmatch(value) is not None or _DECIMAL_COMMA.fullmatch(value) is not None)
 
 
-def _without_needless(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+def _drop_needless(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
     """Leave out shapes whose values another shape reads too: whole seconds where fractions may stand."""
     fractional = {shape.pattern for shape in shapes if "%.f" in shape.pattern and not shape.decimal_comma}
     return tuple(

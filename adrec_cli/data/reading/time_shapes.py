@@ -92,12 +92,12 @@ def is_calendar_date(value: str) -> bool:
 
 def _shapes(value: str) -> Iterator[Shape]:
     if match := _YEAR_FIRST.fullmatch(value):
-        yield _with_clock(match, "iso", match["sign"].join(("%Y", "%m", "%d")))
+        yield _add_clock(match, "iso", match["sign"].join(("%Y", "%m", "%d")))
     if match := _SIGNED.fullmatch(value):
-        yield _with_clock(match, "iso", "%Y年%m月%d日")
+        yield _add_clock(match, "iso", "%Y年%m月%d日")
     if match := _YEAR_LAST.fullmatch(value):
         family, year = _year(match, "day-month")
-        yield _with_clock(match, family, f"%d{match['sign']}%m{match['then']}{year}")
+        yield _add_clock(match, family, f"%d{match['sign']}%m{match['then']}{year}")
     if match := _COMPACT.fullmatch(value):
         clock = "" if match["digits"] is None else match["apart"] + "%H%M%S"[: len(match["digits"])]
         fraction = "%.f" if match["fraction"] else ""
@@ -106,15 +106,15 @@ def _shapes(value: str) -> Iterator[Shape]:
     if (match := _DAY_NAME.fullmatch(value)) and _names(match) and (match["week"] is None) == (match["after"] is None):
         family, year = _year(match, "month-name")
         day = match["sign"].join(("%d", _month(match["month"]), year))
-        yield _with_clock(match, family, _week(match) + day)
+        yield _add_clock(match, family, _week(match) + day)
     if (match := _NAME_DAY.fullmatch(value)) and _names(match):
-        yield _with_clock(match, "month-name", f"{_week(match)}{_month(match['month'])} %d{match['comma'] or ''} %Y")
+        yield _add_clock(match, "month-name", f"{_week(match)}{_month(match['month'])} %d{match['comma'] or ''} %Y")
     if (match := _CTIME.fullmatch(value)) and _names(match):
-        shape = _with_clock(match, "month-name", f"{_week(match)}{_month(match['month'])} %d")
+        shape = _add_clock(match, "month-name", f"{_week(match)}{_month(match['month'])} %d")
         yield replace(shape, pattern=shape.pattern + " %Y")
 
 
-def _with_clock(match: re.Match[str], family: Family, date: str) -> Shape:
+def _add_clock(match: re.Match[str], family: Family, date: str) -> Shape:
     """Return the shape of a date with the time of day that the match found behind it, if any."""
     if match["hour"] is None:
         return Shape(family=family, pattern=date)

@@ -1,0 +1,55 @@
+"""Functions begin with a verb: they never bear the name of their result, as in `measured = _measured(...)`."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "adrec_cli"
+
+VERBS = {"add", "bed", "embed", "feed", "need", "shed", "seed", "speed", "sha256", "read", "spread"}
+"""Words that look like participles and are none."""
+
+PARTICIPLES = re.compile(
+    r"\w+ed$|told$|untold$|made$|said$|taken$|forgotten$|known$|left$|met$|held$|lost$|kept$|found$|spent$|learnt$|drawn$"
+    r"|shown$|built$|torn$|chosen$|written$|given$|broken$|driven$|with$|without$"
+)
+
+# Decorators, terms of the field (padded, seeded), and names that are still to be changed: add none.
+_ALLOWED = """
+_annotated _averaged_weights _bounded _chosen _computed _computed_TD _continued_fraction _damaged _delimited_records
+_denoised _drawn_width _expected _found _given _held_out _imported _joined _kept _kept_if_whole _learnt
+_left_by_killed_runs _loaded _locked _looked_through _looked_up _mixed _monitored _named _named_by_content _padded
+_published _queued_steps _reached _recorded _refused _regressed _seeded _shown _spent _stored _strided _taken
+_trained _turned_back _unchanged _unfilled _untold_time _used _varied_changes _with_low _with_mask _without
+_without_empty_rows _without_some_conditions allowed asked attended_by changed compared_models damaged
+declared_parameters deferred described drawn dropped_item_vectors_VD embedded expected_id expected_of
+finished_checkpoint fitted_encoders followed_by forgotten_users found guided held_out_cases installed
+installed_origin interrupted joined joined_texts kept kept_counts known known_column known_form learnt_items left
+left_out loaded_plugins locked logged named named_dataset normalized packed_causal_mask packed_mask
+padded_cross_entropy parametrised_names planned_name recorded refused reloaded remembered reported respaced
+said_options sampled_softmax seeded_generator shown_p spelled standardised started styled trained_names unfinished
+unregistered_error unregistered_in unsettled_ranks varied_option warmed with_bare_values with_padding_first
+with_padding_key with_rows without
+"""
+ALLOWED = frozenset(_ALLOWED.split())
+
+
+def participles() -> list[str]:
+    """Return package/module.py:function of all functions, but properties, whose first word is a participle."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef) or any("property" in ast.unparse(d) for d in node.decorator_list):
+                continue
+            word = node.name.strip("_").split("_")[0]
+            if PARTICIPLES.match(word) and word not in VERBS:
+                found.append(f"{path.relative_to(PACKAGE).as_posix()}:{node.name}")
+    return found
+
+
+def test_no_function_bears_the_name_of_its_result() -> None:
+    assert len(participles()) > 10, "the constructors that are allowed are found"
+    added = sorted(name for name in participles() if name.split(":")[1] not in ALLOWED)
+    assert not added, f"begin with a verb: {', '.join(added)}"
