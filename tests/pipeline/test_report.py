@@ -19,7 +19,8 @@ from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.sweep_files import read_sweep
 from adrec_cli.cli.app import app
 from adrec_cli.cli.options.common import Computing
-from adrec_cli.cli.options.preprocess import Columns, Cut, preprocess_options
+from adrec_cli.cli.options.declared import Declared
+from adrec_cli.cli.options.preprocess import preprocess_options
 from adrec_cli.cli.options.ranking import Candidates, Denoising
 from adrec_cli.cli.options.training import Training
 from adrec_cli.config import merge
@@ -296,8 +297,9 @@ def test_the_command_of_preprocessing_makes_the_same_data(reported, tmp_path):
     manifest = read_manifest(reported / "tiny")
     params = given(preprocess_command(manifest, has_item_file=True))
     assert (params["source"], str(params["items"])) == ("tiny.csv", "titles.csv")
-    columns = dataclasses.replace(group(Columns, params), items=reported.parent / "titles.csv")
-    options = preprocess_options(columns, group(Cut, params), tmp_path, max_length=params["max_length"])
+    names = [field.name for field in dataclasses.fields(PreprocessOptions)]
+    typed = {name: params[name] for name in names if name in params} | {"items": reported.parent / "titles.csv"}
+    options = preprocess_options(Declared(PreprocessOptions, typed), tmp_path)
     made = preprocess(str(reported.parent / "tiny.csv"), workspace=tmp_path, options=options)
     assert made.manifest == manifest
 
