@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
@@ -105,6 +105,23 @@ def exclusive_with_all_inside(folder: Path, purpose: str, waiting: Waiting = AT_
         yield
 
 
+def find_holder(folder: Path) -> str:
+    """Return who holds the lock of a folder, "" where nobody does; the lock itself is not touched.
+
+    A holder on another machine is believed; one on this machine must still run.
+    """
+    told = _told(folder / _HOLDER_FILE)
+    try:
+        if told["host"] == socket.gethostname():
+            os.kill(int(told["pid"]), 0)
+        return _describe(folder / _HOLDER_FILE)
+    except PermissionError:
+        # Of another user, and running.
+        return _describe(folder / _HOLDER_FILE)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return ""
+
+
 def _acquire(lock: FileLock, folder: Path, waiting: Waiting) -> None:
     deadline = time.monotonic() + waiting.seconds
     told, vanished = "", 0
@@ -160,8 +177,16 @@ def _announce(holder: Path, purpose: str) -> None:
 
 def _describe(holder: Path) -> str:
     try:
-        with open(os.open(holder, os.O_RDONLY | _AS_IT_LIES)) as file:
-            told = json.loads(file.read(_LONGEST_HOLDER))
+        told = _told(holder)
         return f"`adrec {told['purpose']}` (process {told['pid']} on {told['host']}, since {told['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return "another run"
+
+
+def _told(holder: Path) -> Any:
+    """Return what the holder of a lock has told of itself; {} where nothing can be read."""
+    try:
+        with open(os.open(holder, os.O_RDONLY | _AS_IT_LIES)) as file:
+            return json.loads(file.read(_LONGEST_HOLDER))
+    except (OSError, ValueError):
+        return {}

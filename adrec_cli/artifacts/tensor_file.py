@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from adrec_cli.artifacts.atomic import replacing, storage_error
+from adrec_cli.artifacts.tensor_text import damaged
 from adrec_cli.diagnostics.finite import all_finite
 from adrec_cli.errors import ArtifactError
 
@@ -195,11 +196,6 @@ def open_tensors(path: Path) -> Iterator[TensorFile]:
         raise damaged(path, str(error).split("\n")[0]) from error
     except OSError as error:
         raise storage_error("read", path, error) from error
-
-
-def damaged(path: Path, reason: str) -> ArtifactError:
-    """Return the error of a file that is not whole."""
-    return ArtifactError(f"{path} is damaged: {reason}", hint="remove it and run its stage again")
 
 
 def not_finite_error(path: Path, name: str) -> ArtifactError:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from adrec_cli.artifacts.checkpoint import CheckpointMetadata
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from adrec_cli.cli.bench import bench
 from adrec_cli.cli.clean import clean
 from adrec_cli.cli.command import add_command, typeable
 from adrec_cli.cli.compare import compare
+from adrec_cli.cli.config import config
 from adrec_cli.cli.convert import convert
 from adrec_cli.cli.datasets import add_dataset, list_datasets, show_dataset
 from adrec_cli.cli.encode import encode
@@ -31,6 +32,7 @@ from adrec_cli.cli.rollback import rollback
 from adrec_cli.cli.run import run
 from adrec_cli.cli.serve import serve
 from adrec_cli.cli.show.streams import prepare_streams
+from adrec_cli.cli.status import status
 from adrec_cli.cli.sweep import sweep
 from adrec_cli.cli.train import train
 from adrec_cli.cli.tune import tune
@@ -106,6 +108,10 @@ add_command(
     examples=["adrec train grocery", "adrec train grocery --preset report", "adrec train grocery --config my.toml"],
 )  # fmt: skip
 add_command(
+    app, config, panel=TRAINING,
+    examples=["adrec config model.dropout", "adrec config stages.align", "adrec config --model sasrec --json"],
+)  # fmt: skip
+add_command(
     app, sweep, panel=TRAINING,
     examples=[
         "adrec sweep grocery --vary steps=5,10,20,50",
@@ -165,6 +171,7 @@ add_command(
 add_command(
     app, plot, panel=SEEING, examples=["adrec plot grocery", "adrec plot grocery --only curves --only spectrum"]
 )
+add_command(app, status, panel=ALL, examples=["adrec status", "adrec status --workspace shops --json"])
 add_command(app, verify, panel=KEEPING, examples=["adrec verify", "adrec verify workspace --raw downloads --json"])
 add_command(
     app, forget, panel=KEEPING,

@@ -75,6 +75,15 @@ def varied_option(ctx: typer.Context, incomplete: str) -> list[str]:
     return _starting((f"{name}=" for name in names), incomplete)
 
 
+def option_key(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the full name of an option, or the end of one."""
+    from adrec_cli.pipeline.config import config
+
+    model = ctx.params.get("model") or DEFAULT_MODEL
+    keys = [one.key for one in config(model_name=model)] if model in trained_names() else []
+    return _starting(dict.fromkeys([*keys, *(key.rpartition(".")[2] for key in keys)]), incomplete)
+
+
 def ablation(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of an ablation."""
     model = ctx.params.get("model") or DEFAULT_MODEL

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adrec_cli.artifacts.checkpoint import CheckpointMetadata
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.item_vectors import ItemVectorsHeader, ids_sha256, read_item_vectors, read_item_vectors_header
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.experiment import Experiment

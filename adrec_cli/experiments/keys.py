@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from adrec_cli.artifacts.checkpoint import CheckpointMetadata, verify_checkpoint
+from adrec_cli.artifacts.checkpoint import verify_checkpoint
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.content import content_hashes, on_content

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from adrec_cli import __version__
-from adrec_cli.artifacts.checkpoint import CheckpointMetadata, save_checkpoint
+from adrec_cli.artifacts.checkpoint import save_checkpoint
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.data.batches import CUTS
 from adrec_cli.errors import ArtifactError, InterruptedRun, Stopped
 from adrec_cli.experiments.content import content_hashes, give_content, on_content, require_same_encoders

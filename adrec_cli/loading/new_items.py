@@ -12,7 +12,7 @@ import polars as pl
 import torch
 
 from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.artifacts.checkpoint import CheckpointMetadata
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.item_vectors import read_item_vectors
 from adrec_cli.content.encoders import FittedEncoder, encode_items
 from adrec_cli.content.records import fitted_encoders

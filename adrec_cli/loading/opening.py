@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 import torch
 
-from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_known_checkpoint
+from adrec_cli.artifacts.checkpoint import load_known_checkpoint
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.dataset import DatasetFiles, verify_dataset
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.artifacts.workspace import Workspace

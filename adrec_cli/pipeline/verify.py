@@ -10,7 +10,8 @@ import torch
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.changing import needs_recovery
-from adrec_cli.artifacts.checkpoint import CheckpointMetadata, load_checkpoint, verify_checkpoint, verify_state
+from adrec_cli.artifacts.checkpoint import load_checkpoint, verify_checkpoint, verify_state
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.dataset import verify_pending
 from adrec_cli.artifacts.evaluation import list_evaluations, read_evaluation, read_ranks
 from adrec_cli.artifacts.generations import generation_folders, open_generation

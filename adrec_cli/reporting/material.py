@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.artifacts.checkpoint import CheckpointMetadata, verify_checkpoint
+from adrec_cli.artifacts.checkpoint import verify_checkpoint
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.evaluation import Evaluation, list_evaluations, read_evaluation
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.artifacts.sweep_files import SweepRecord, read_sweep, sweep_folders

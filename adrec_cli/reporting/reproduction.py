@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from adrec_cli.artifacts.checkpoint import CheckpointMetadata
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.data.datasets import Filters

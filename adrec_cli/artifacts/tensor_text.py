@@ -1,0 +1,48 @@
+"""The text in the header of a safetensors file, read without its tensors and without PyTorch."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from pathlib import Path
+
+from adrec_cli.artifacts.atomic import storage_error
+from adrec_cli.errors import ArtifactError
+
+_LENGTH_BYTES = 8
+_MOST_HEADER = 100_000_000
+"""Bytes of a header; the format allows no more."""
+
+
+def read_text(path: Path) -> dict[str, str]:
+    """Read what a file of tensors says of itself; of the tensors, only that the file is as long as they need.
+
+    Raises:
+        ArtifactError: missing or damaged.
+        StorageError: unreadable.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist", hint="train it first, or check the name")
+    try:
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(_LENGTH_BYTES))
+            if length > _MOST_HEADER:
+                raise ValueError("its header is too long")
+            header = json.loads(file.read(length))
+            text = header.pop("__metadata__", {})
+            needed = max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
+            if os.fstat(file.fileno()).st_size != _LENGTH_BYTES + length + needed:
+                raise ValueError("it is not as long as its header says")
+        if not all(isinstance(value, str) for value in text.values()):
+            raise ValueError("its header holds what is no text")
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise damaged(path, str(error).split("\n")[0]) from error
+    except OSError as error:
+        raise storage_error("read", path, error) from error
+    return dict(text)
+
+
+def damaged(path: Path, reason: str) -> ArtifactError:
+    """Return the error of a file that is not whole."""
+    return ArtifactError(f"{path} is damaged: {reason}", hint="remove it and run its stage again")

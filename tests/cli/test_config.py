@@ -1,0 +1,107 @@
+"""`adrec config`: every option is there with what it means, and its range is the one that is enforced."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from adrec_cli.errors import UsageError
+from adrec_cli.experiments.described_options import choose_options, describe_options
+from adrec_cli.experiments.experiment import compose, parse_settings
+from adrec_cli.models.registry import trained_names
+from adrec_cli.sweeping.option_keys import option_paths
+from tests.cli.conftest import Adrec
+
+
+def shown(adrec: Adrec, *arguments: str) -> dict[str, dict[str, Any]]:
+    done = adrec("config", *arguments, "--json")
+    assert done.exit_code == 0, done.stderr
+    return {one["key"]: one for one in json.loads(done.stdout)["options"]}
+
+
+@pytest.mark.parametrize("model", trained_names())
+def test_every_option_has_a_meaning_and_a_range(model: str) -> None:
+    experiment = compose(model)
+    options = describe_options(experiment)
+    keys = {one.key for one in options}
+    general = {re.sub(r"^stages\.\w+\.", "stages.*.", path) for path in option_paths(experiment)}
+    assert {re.sub(r"^stages\.\w+\.", "stages.*.", key) for key in keys} == general
+    assert len(options) == len(keys)
+    for one in options:
+        assert one.meaning, one.key
+        assert one.range, one.key
+
+
+@pytest.mark.parametrize("model", trained_names())
+def test_bounds_that_are_told_are_those_that_hold(model: str) -> None:
+    """What lies below a bound is refused; a value that an option of names lists is never an unknown one."""
+    checked = 0
+    for one in describe_options(compose(model)):
+        if one.key.startswith("sampling.") or "*" in one.key:
+            continue
+        if least := re.search(r"at least (\d+)", one.range):
+            with pytest.raises(UsageError):
+                compose(model, overrides=parse_settings([f"{one.key}={int(least[1]) - 1}"]))
+            checked += 1
+        if most := re.search(r"at most ([\d,]+)", one.range):
+            with pytest.raises(UsageError, match="at most"):
+                compose(model, overrides=parse_settings([f"{one.key}={int(most[1].replace(',', '')) + 1}"]))
+            checked += 1
+    assert checked > 10
+
+
+def test_defaults_are_those_of_the_model(adrec: Adrec) -> None:
+    assert shown(adrec, "model.diffusion_steps")["model.diffusion_steps"]["default"] == 32
+    assert shown(adrec, "lambda")["model.lambda"]["default"] == 0.001
+    assert shown(adrec, "blocks", "--model", "sasrec")["model.blocks"]["default"] == compose("sasrec").model.blocks
+    found = shown(adrec, "epochs")
+    assert {key: one["default"] for key, one in found.items()} == {
+        "stages.pretrain.epochs": 100, "stages.align.epochs": 5, "stages.finetune.epochs": 100,
+    }  # fmt: skip
+    schedule = shown(adrec, "model.noise_schedule")["model.noise_schedule"]
+    assert "trunc_lin" in schedule["range"].split(", ")
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("stages.align.patience", ["stages.align.patience"]),
+        ("stages.align.learning_rate", ["stages.*.learning_rate"]),
+        ("stages.*.learning-rate", ["stages.*.learning_rate"]),
+        ("seed", ["training.seed", "sampling.seed"]),
+    ],
+)
+def test_a_key_is_found_by_its_names(adrec: Adrec, key: str, expected: list[str]) -> None:
+    assert list(shown(adrec, key)) == expected
+
+
+def test_a_table_shows_what_is_in_it(adrec: Adrec) -> None:
+    assert {key.partition(".")[0] for key in shown(adrec, "training")} == {"training"}
+    of_stage = shown(adrec, "stages.align")
+    assert {"stages.align.epochs", "stages.*.negatives"} <= set(of_stage)
+    assert not any(key.startswith("stages.pretrain") for key in of_stage)
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [("dropuot", "model.dropout"), ("stages.alien.epochs", "stages.align.epochs"), ("qqq", "tables")],
+)
+def test_an_unknown_key_suggests_near_ones(adrec: Adrec, key: str, near: str) -> None:
+    done = adrec("config", key)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert near in done.stderr
+    with pytest.raises(UsageError):
+        choose_options(describe_options(compose("adrec")), key, "adrec")
+
+
+def test_lines_through_a_pipe(adrec: Adrec) -> None:
+    lines = adrec("config", "model.dropout").stdout.splitlines()
+    assert lines[0].split("\t") == ["option", "default", "range", "meaning"]
+    assert lines[1].split("\t")[:3] == ["model.dropout", "0.1", "number, in [0, 1)"]
+
+
+def test_a_model_that_is_not_trained_has_no_options(adrec: Adrec) -> None:
+    assert adrec("config", "--model", "mostpop").exit_code == 2
