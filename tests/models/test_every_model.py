@@ -12,7 +12,7 @@ import torch
 from adrec_cli.config import build
 from adrec_cli.data.batches import TrainingWindows, pack_batch
 from adrec_cli.errors import UsageError
-from adrec_cli.models.base import PackedBatch, SequentialRecommender
+from adrec_cli.models.base import FAST_SAMPLING, HistoryBatch, PackedBatch, SequentialRecommender
 from adrec_cli.models.registry import MODELS, find_model, trained_names
 from adrec_cli.runtime import seeded_generator
 from tests.variants import EVERY_MODEL, every_model, small_model
@@ -170,3 +170,37 @@ def test_no_option_takes_what_means_nothing(name, option, kind):
     for value in refused[:1] if option in MAY_BE_NOTHING else refused:
         with pytest.raises(UsageError, match=option.replace("_", ".")):
             build(find_model(name).config_type, {option: value}, where="[model]")
+
+
+@every_model
+def test_one_component_is_drawn_and_no_other(name, options):
+    """A stage that begins with fresh parts keeps what was learned of the others."""
+    model = small_model(name, options)
+    for component, part in model.components().items():
+        before = {weight_name: weight.clone() for weight_name, weight in model.named_parameters()}
+        own = {id(weight) for weight in part.parameters()}
+        model.initialize(component, seeded_generator(9, component))
+        for weight_name, weight in model.named_parameters():
+            assert torch.equal(weight, before[weight_name]) is (id(weight) not in own), (component, weight_name)
+
+
+@pytest.mark.parametrize("name", [name for name in trained_names() if "position" in str(small_model(name, {}))])
+def test_positions_are_added_to_what_stands_there(name):
+    """What all position vectors have in common might as well be in all item vectors."""
+    more = torch.randn(16, generator=torch.Generator().manual_seed(8))
+    plain, placed, moved = (small_model(name, {}) for _ in range(3))
+    with torch.no_grad():
+        placed.position_embedding.weight += more
+        moved.item_vectors_VD()[1:] += more
+    batch = HistoryBatch(items_BL=torch.tensor([[3, 1, 4], [5, 9, 2]]), lengths_B=torch.tensor([3, 3]))
+    asked = {"output": plain.outputs[-1], "sampling": FAST_SAMPLING, "generator": torch.Generator()}
+    first, second, third = (model.represent(batch, **asked) for model in (plain, placed, moved))
+    torch.testing.assert_close(second, third, **CLOSE)
+    assert (first - second).abs().max() > 1e-3
+
+
+def test_what_cannot_be_computed_padded_says_so():
+    assert small_model("adrec", {}).why_not_padded() == ""
+    assert "loss_aware" in small_model("adrec", {"timestep_sampling": "loss_aware"}).why_not_padded()
+    assert small_model("sasrec", {}).why_not_padded() == ""
+    assert small_model("diffurec", {}).why_not_padded() == "model diffurec"

@@ -160,3 +160,8 @@ def test_nobody_is_ranked_with_dropout():
         model = LastItem().train(training)
         target_ranks(asked(model, ""), sequences, held_out_cases(sequences, "test"))
         assert model.modes == [False]
+
+
+def test_where_nothing_may_come_back_nothing_does():
+    found = top_k(torch.ones(2, WIDTH), torch.ones(ITEMS + 1, WIDTH), 3, [np.arange(0)] * 2, np.arange(0))
+    assert [len(one.items) for one in found] == [len(one.scores) for one in found] == [0, 0]
