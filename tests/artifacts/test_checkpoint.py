@@ -101,7 +101,7 @@ def test_the_checksum_holds_names_types_shapes_and_text(tmp_path, change):
         *[
             (name, value)
             for name in ("epoch", "step", "item_count", "seed", "threads")
-            for value in (-1, 2**63, True, 1.0)
+            for value in (-1, 2**63, 2**64, True, 1.0)
         ],
         *[(name, value) for name in ("model", "stage") for value in ("", "../x", "adrec\n", "a" * 41, "A")],
         ("config", [1]),

@@ -59,3 +59,6 @@ def test_every_name_is_one_of_a_closed_set(kind):
             for value in ("nonsense", ""):
                 with pytest.raises(UsageError, match=option):
                     composed(kind, option, value)
+                if kind is TrainingConfig:
+                    with pytest.raises(UsageError, match=option):
+                        TrainingConfig(**{option: value})
