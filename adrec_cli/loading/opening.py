@@ -154,7 +154,7 @@ def restore_model(checkpoint: Checkpoint, device: torch.device) -> SequentialRec
         # Before anything is allocated: a small file may ask for any size.
         require_same_weights(checkpoint.tensors, outline.state_dict())
         model = kind(config, metadata.item_count)
-        # Assigned: a table of items is never there twice, and what `build` reserves for it is never touched.
+        # Assigned, so that from here on a table of items is there once: the model's fresh one is given up.
         model.load_state_dict(checkpoint.tensors, assign=True)
         model.to(device)
     except (UsageError, ArtifactError, RuntimeError) as error:
