@@ -42,8 +42,10 @@ def reported(terminal: Terminal, *, debug: bool) -> Iterator[None]:
 def _report(terminal: Terminal, error: BaseException) -> int:
     """Show an error and return its exit code."""
     if isinstance(error, AdrecError):
-        interrupted = isinstance(error, InterruptedRun)
-        terminal.error(error.message, error.hint or (_GO_ON if interrupted else ""))
+        if isinstance(error, InterruptedRun):
+            terminal.stopped(error.message, error.hint or _GO_ON)
+        else:
+            terminal.error(error.message, error.hint)
         return int(error.exit_code)
     if _is_out_of_memory(error):
         terminal.error("out of memory", "train with a smaller --batch-size, or stop other programs, then run again")

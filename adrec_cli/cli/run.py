@@ -18,12 +18,14 @@ from adrec_cli.cli.show.evaluation import describe
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import InputError, StorageError, UsageError
 from adrec_cli.models.registry import DEFAULT_MODEL
+from adrec_cli.wording import command
 
 if TYPE_CHECKING:
     from adrec_cli.data.inbox import InboxResult
     from adrec_cli.pipeline.run import RunSummary
 
 _NIGHT: Final = "A night's files"
+_DEMO: Final = "demo"
 
 
 def run(
@@ -92,6 +94,8 @@ def run(
             work=Work(options=training.compute_options(computing, force=force), stop=session.stop, on_event=progress),
         )
     _show(session.terminal, summary)
+    if summary.dataset == _DEMO and not session.terminal.as_json:
+        _explain_demo(session.terminal, summary, common)
     if summary.inbox is not None:
         _end_as_told(summary.inbox)
 
@@ -114,6 +118,20 @@ def _end_as_told(files: InboxResult) -> None:
             f"the night is done, but {files.unarchived[0].path} was {files.unarchived[0].reason}",
             hint="fix that; what is taken is not taken again, and the next night moves it",
         )
+
+
+def _explain_demo(terminal: Terminal, summary: RunSummary, common: Common) -> None:
+    """Say what the figures of a first run mean, and what to type next."""
+    ours, popular = summary.evaluation.metrics.get("hr@10"), summary.baseline.metrics.get("hr@10")
+    if ours is not None and popular is not None:
+        terminal.line()
+        terminal.line(
+            f"For {ours:.0%} of users the next item is among ten recommended; "
+            f"with the ten most popular items, for {popular:.0%}."
+        )
+    named = common.name_workspace()
+    terminal.command(f"  {command('recommend', dataset=_DEMO, user='u0001', workspace=named)}  # ten items for a user")
+    terminal.command(f"  {command('report', _DEMO, workspace=named)}  # all of it as a page with pictures")
 
 
 def _show(terminal: Terminal, summary: RunSummary) -> None:

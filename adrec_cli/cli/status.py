@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.completion import DEFAULT_WORKSPACE, WORKSPACE_VARIABLE
 from adrec_cli.cli.options.common import Common
 from adrec_cli.cli.show.terminal import Terminal
 
@@ -21,8 +18,7 @@ def status(*, common: Common, session: Session) -> None:
     """Show what is in the workspace, what is current, out of date or unfinished, and what to type next."""
     from adrec_cli.pipeline import status as pipeline
 
-    by_itself = Path(os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE)
-    found = pipeline.status(common.workspace, named=None if common.workspace == by_itself else common.workspace)
+    found = pipeline.status(common.workspace, named=common.name_workspace())
     if session.terminal.as_json:
         session.terminal.document(asdict(found))
         return

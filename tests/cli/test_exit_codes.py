@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -101,8 +102,6 @@ def test_what_nobody_foresaw_is_one_line(adrec: Adrec, shop: Path, monkeypatch: 
     [
         (MemoryError(), 1, "out of memory"),
         (OSError(28, "No space left on device", "/somewhere"), 7, "/somewhere: No space left"),
-        (InterruptedRun("stopped by SIGINT", signal_number=2), 130, "stopped by SIGINT"),
-        (InterruptedRun("stopped by SIGTERM", signal_number=15), 143, "stopped by SIGTERM"),
     ],
 )
 def test_what_comes_from_outside(
@@ -133,3 +132,20 @@ def test_a_closed_pipe_is_quiet() -> None:
     os.close(writer)
     assert done.stderr == b""
     assert done.returncode == 141
+
+
+@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
+def test_what_was_asked_to_stop_is_no_error(
+    adrec: Adrec, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    def stop(*_: object) -> None:
+        raise InterruptedRun("pretrain stopped in epoch 3 and saved", signal_number=number)
+
+    monkeypatch.setattr(datasets_command, "Workspace", stop)
+    done = adrec("datasets", "--quiet")
+    assert done.exit_code == code
+    first, second = done.stderr.splitlines()
+    assert first == "pretrain stopped in epoch 3 and saved"
+    assert second == "hint: nothing is left half-written; run the same command again"
+    told = json.loads(adrec("datasets", "--log-format", "json").stderr)
+    assert (told["level"], told["message"]) == ("info", first)

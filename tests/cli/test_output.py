@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,7 @@ def test_training_tells_one_row_an_epoch(adrec: Adrec, shop: Path) -> None:
     epochs = [line for line in done.stderr.splitlines() if "ndcg@10" in line]
     assert [line.split()[:2] for line in epochs] == [["pretrain", "1/2"], ["pretrain", "2/2"]]
     assert "*" in epochs[0]
+    assert done.stderr.count("a row per epoch: ") == 1
     assert adrec("pretrain", "shop", "--workspace", shop, "--epochs", 3, *TINY, "--quiet").stderr == ""
 
 
@@ -188,3 +190,25 @@ def test_evaluate_shows_slices_and_what_lists_are_like(adrec: Adrec, shop: Path)
         "evaluate", "mostpop", "--dataset", "shop", "--workspace", shop, "--beyond-accuracy", "--negatives", 9
     )
     assert (refused.exit_code, "leave out --negatives" in refused.stderr) == (2, True)
+
+
+def test_a_training_of_several_stages_explains_its_rows_once(adrec: Adrec, shop: Path) -> None:
+    done = adrec("train", "shop", "--workspace", shop, "--epochs", 1, "--seed", 6, *TINY)
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.count("trains ") == 3
+    assert done.stderr.count("a row per epoch: ") == 1
+
+
+def test_the_demo_ends_with_what_its_figures_mean_and_two_commands(adrec: Adrec, tmp_path: Path) -> None:
+    flags = ["run", "demo", "-w", tmp_path, "--model", "sasrec", "--epochs", 1, *TINY]
+    done = adrec(*flags)
+    assert done.exit_code == 0, done.stderr
+    meaning, first, second = done.stdout.splitlines()[-3:]
+    figures = json.loads(adrec(*flags, "--json").stdout)
+    ours, popular = (figures[of]["metrics"]["hr@10"] for of in ("evaluation", "baseline"))
+    assert f"For {ours:.0%} of users" in meaning
+    assert f"for {popular:.0%}" in meaning
+    for line in (first, second):
+        typed = shlex.split(line, comments=True)
+        again = adrec(*typed[1:])
+        assert again.exit_code == 0, again.stderr

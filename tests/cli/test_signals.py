@@ -32,9 +32,9 @@ def test_an_interrupted_stage_is_saved_and_the_same_command_goes_on(adrec: Adrec
     command = ["pretrain", "shop", *workspace, "--epochs", "100000", "--patience", "0", *TINY]
     code, lines = interrupted(signal.SIGINT, command)
     assert code == 130
-    assert lines[-2].startswith("error: pretrain stopped in epoch ")
+    assert lines[-2].startswith("pretrain stopped in epoch ")
     assert lines[-1] == "hint: run the same command again to go on where it stopped"
-    stopped_in = int(lines[-2].split()[5])
+    stopped_in = int(lines[-2].split()[4])
 
     code, lines = interrupted(signal.SIGTERM, command)
     assert code == 143

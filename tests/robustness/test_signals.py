@@ -27,7 +27,7 @@ def test_a_signal_saves_within_ten_seconds(workspace, tmp_path, number):
     running.send(number)
     ended = running.ended()
     assert time.perf_counter() - sent < 10
-    assert ended.require_one_error(CODES[number]).startswith("error: pretrain stopped in epoch ")
+    assert ended.require_one_error(CODES[number]).startswith("pretrain stopped in epoch ")
     assert (workspace / "shop/adrec/pretrain.state.safetensors").exists()
     again = Running(line, tmp_path, nothing)
     again.until("of an unfinished run")

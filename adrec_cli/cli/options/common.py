@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -85,6 +86,11 @@ class Common:
                 help="Python file that adds models, losses, metrics or data sets; repeatable."),
     ] = None  # fmt: skip
     debug: Annotated[bool, option("--debug", panel=_COMMON, help="Show the traceback of an error.")] = False
+
+    def name_workspace(self) -> Path | None:
+        """Return the workspace where a command must name it to find it; None where it finds it by itself."""
+        by_itself = Path(os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE)
+        return None if self.workspace == by_itself else self.workspace
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,6 +99,15 @@ class Terminal:
         if hint:
             self._message("hint", hint, "bold")
 
+    def stopped(self, text: str, hint: str) -> None:
+        """Say on stderr that a run ended because it was asked to, which is no error, and how to go on."""
+        text, hint = shorten(in_shell(text)), shorten(in_shell(hint))
+        if self.log_json:
+            self._log({"level": "info", "message": text, "hint": hint})
+            return
+        self._message("info", text)
+        self._message("hint", hint, "bold")
+
     def event(self, name: str, content: Mapping[str, Any]) -> None:
         """Log what happened for machines; people read `note`."""
         if self.log_json and not self.quiet:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from adrec_cli.artifacts.lock import LockAwaited
 from adrec_cli.cli.show.progress import Progress
 from adrec_cli.cli.show.terminal import Terminal, short
-from adrec_cli.cli.show.training_view import TrainingView, duration, epoch_row, validation_advice
+from adrec_cli.cli.show.training_view import EPOCH_LEGEND, TrainingView, duration, epoch_row, validation_advice
 from adrec_cli.comparing.seeds import SeedStarted
 from adrec_cli.data.inbox import FileLeft, FileRefused, FileTaken
 from adrec_cli.experiments.events import RankingProgress, Warned
@@ -44,6 +44,7 @@ class TrainingProgress(Progress):
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(terminal)
         self._view = TrainingView()
+        self._legend_told = False
 
     def __call__(self, event: object) -> None:
         """Show one event."""
@@ -127,6 +128,9 @@ class TrainingProgress(Progress):
         if event.resumed_epoch is not None:
             within = f", step {event.resumed_step:,} of the next," if event.resumed_step else ""
             self.terminal.note(f"{event.stage}: goes on after epoch {event.resumed_epoch}{within} of an unfinished run")
+        if not self._legend_told and not self.terminal.log_json:
+            self._legend_told = True
+            self.terminal.note(EPOCH_LEGEND)
 
     def _step(self, event: StepDone) -> None:
         below = self._view.step(event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from adrec_cli.cli.show.sparkline import sparkline
 from adrec_cli.training.events import EpochDone, StepDone
@@ -13,6 +14,10 @@ _SPARKS = 24
 _TOLD_SHARE, _LONG_SECONDS = 0.1, 60.0
 """Share of an epoch, and length, from which the time of validation is shown, with advice."""
 _SEPARATOR = "  "
+EPOCH_LEGEND: Final = (
+    "a row per epoch: losses (ce, mse, ...), validation (* best so far), speed, time; "
+    "rank and cosine of the item vectors warn of collapse, where rank falls and cosine nears 1"
+)
 
 
 class TrainingView:
