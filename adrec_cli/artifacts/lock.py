@@ -184,7 +184,7 @@ def _describe(holder: Path) -> str:
 
 
 def _told(holder: Path) -> Any:
-    """Return what the holder of a lock has told of itself; {} where nothing can be read."""
+    """Return what the holder of a lock has recorded of itself; {} where nothing can be read."""
     try:
         with open(os.open(holder, os.O_RDONLY | _AS_IT_LIES)) as file:
             return json.loads(file.read(_LONGEST_HOLDER))

@@ -16,7 +16,7 @@ _MOST_HEADER = 100_000_000
 
 
 def read_text(path: Path) -> dict[str, str]:
-    """Read what a file of tensors says of itself; of the tensors, only that the file is as long as they need.
+    """Read the metadata of a file of tensors; of the tensors, only that the file is as long as they need.
 
     Raises:
         ArtifactError: missing or damaged.

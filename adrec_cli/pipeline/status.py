@@ -245,7 +245,7 @@ def _model(folder: Path, manifest: Manifest | None, named: Path | None) -> Model
         stages, missing = _stages(folder, trained)
         state, detail, why = _judge(stages, missing, [metadata for _, metadata in trained], manifest)
     except AdrecError as error:
-        state, detail, why = DAMAGED, error.message, "it says what is damaged and what mends it"
+        state, detail, why = DAMAGED, error.message, "it says what is damaged and how to fix it"
         again = command("verify", named or folder.parents[1])
     if manifest is not None and detail == _FORGOTTEN:
         again = command("forget", folder.parent.name, retrain=True, workspace=named)
@@ -339,7 +339,7 @@ def _promoted(folder: Path, current: Current) -> PromotedStatus:
 
 
 def _next_steps(datasets: Iterable[DatasetStatus], named: Path | None) -> Iterator[NextStep]:
-    """Yield what to type: what mends, then what goes on, then what can be done with what is there."""
+    """Yield what to type: what fixes, then what goes on, then what can be done with what is there."""
     datasets = list(datasets)
     for one in datasets:
         if one.state == DAMAGED:

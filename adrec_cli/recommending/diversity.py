@@ -1,4 +1,4 @@
-"""Lists with less of the same: maximal marginal relevance, and at most so many items of a category."""
+"""Lists with less of the same: maximal marginal relevance, and at most N items of a category."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from adrec_cli.recommending.item_choice import CATEGORY_SEPARATOR
 from adrec_cli.wording import option
 
 _POOL: Final = 10
-"""So many times as many items as are asked for are looked at, and 100 at least."""
+"""Candidates per item asked for; at least 100 are looked at."""
 _LEAST_POOL: Final = 100
 
 

@@ -95,7 +95,7 @@ def test_what_another_run_holds(adrec: Adrec, workspace: Path) -> None:
     assert model["state"] == "in use"
     assert "adrec train shop" in model["detail"]
     assert only_model(told(adrec, workspace))["state"] == "up to date"
-    # What a run that was killed says of itself is no lock.
+    # The record of a run that was killed is no lock.
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
     holder = {"pid": int(ended.stdout), "host": socket.gethostname(), "since": "then", "purpose": "train"}
     (workspace / "shop/adrec/.lock.holder.json").write_text(json.dumps(holder))

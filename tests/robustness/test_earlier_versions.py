@@ -1,4 +1,4 @@
-"""What adrec 0.1.0 wrote is read, answered from and gone on with: a workspace of its making, kept beside this."""
+"""What adrec 0.1.0 wrote is read, answered from and resumed: a workspace of its making, kept beside this."""
 
 from __future__ import annotations
 
