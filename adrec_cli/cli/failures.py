@@ -43,7 +43,7 @@ def _report(terminal: Terminal, error: BaseException) -> int:
     """Show an error and return its exit code."""
     if isinstance(error, AdrecError):
         if isinstance(error, InterruptedRun):
-            terminal.stopped(error.message, error.hint or _GO_ON)
+            terminal.say_stopped(error.message, error.hint or _GO_ON)
         else:
             terminal.error(error.message, error.hint)
         return int(error.exit_code)

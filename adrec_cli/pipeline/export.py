@@ -104,7 +104,7 @@ def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model
             run = _write_onnx(program, temporary, data_path.name if data_path else None)
         else:
             run = _write_torch(program, temporary)
-        difference = _difference(network, output, run)
+        difference = _measure_difference(network, output, run)
         if not difference <= TOLERANCE:
             raise ArtifactError(f"the graph's scores differ from ours by {difference:.2g}", hint="report this")
     content = {
@@ -194,7 +194,7 @@ def _write_onnx(program: Any, path: Path, data_name: str | None) -> Run:
     return run
 
 
-def _difference(network: SequentialRecommender, output: str, run: Run) -> float:
+def _measure_difference(network: SequentialRecommender, output: str, run: Run) -> float:
     """Return the greatest difference between a graph's scores and those `recommend` ranks by."""
     greatest = 0.0
     for count in (1, 2, 64):

@@ -75,7 +75,7 @@ def test_every_graph_that_a_model_offers_scores_as_the_model(tmp_path, name, rep
     model = small_model(name, {"repeats": repeats})
     run = exporting._write_torch(exporting._program(model), tmp_path / "m.pt2")
     for output in model.exported_outputs:
-        assert exporting._find_difference(model, output, run) < 1e-4
+        assert exporting._measure_difference(model, output, run) < 1e-4
 
 
 def test_a_graph_with_a_padding_key_scores_as_we_do(workspace, tmp_path):

@@ -99,7 +99,7 @@ class Terminal:
         if hint:
             self._message("hint", hint, "bold")
 
-    def stopped(self, text: str, hint: str) -> None:
+    def say_stopped(self, text: str, hint: str) -> None:
         """Say on stderr that a run ended because it was asked to, which is no error, and how to go on."""
         text, hint = shorten(in_shell(text)), shorten(in_shell(hint))
         if self.log_json:
