@@ -1,0 +1,54 @@
+"""When a training warns, and that it counts time from where an epoch began."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+
+import pytest
+
+from adrec_cli.training.diagnostics import EmbeddingHealth
+from adrec_cli.training.epoch_times import EpochTimes, EpochWatch
+from tests.training.small import small_training
+
+HEALTHY = EmbeddingHealth(
+    effective_rank=20.0, mean_cosine=0.1, embedding_variance=1.0, singular_value_entropy=1.0, isotropy=0.5, full_rank=64
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({}, ""),
+        ({"mean_cosine": 0.9}, ""),
+        ({"mean_cosine": 0.901}, "mean cosine 0.901"),
+        ({"effective_rank": 3.2}, ""),
+        ({"effective_rank": 3.1}, "effective rank 3.10 of 64"),
+        ({"effective_rank": 1.5, "full_rank": 10}, ""),
+        ({"effective_rank": 1.4, "full_rank": 10}, "effective rank 1.40 of 10"),
+        ({"effective_rank": 1.4, "full_rank": 3}, "effective rank 1.40 of 3"),
+        ({"effective_rank": 1.0, "full_rank": 2}, ""),
+    ],
+)
+def test_collapse_is_warned_of_from_where_it_says(changes, warned):
+    warning = dataclasses.replace(HEALTHY, **changes).warning
+    assert warned in warning
+    assert bool(warning) == bool(warned)
+
+
+def test_an_epoch_is_timed_from_its_beginning(monkeypatch):
+    clock, processor = itertools.count(100.0, 10.0), itertools.count(7.0, 3.0)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(time, "process_time", lambda: next(processor))
+    watch = EpochWatch()
+    watch.end_training()
+    assert watch.train_seconds == 10.0
+    assert watch.times() == EpochTimes(seconds=20.0, validation_seconds=10.0, processor_seconds=3.0)
+
+
+def test_a_notice_belongs_to_the_epoch_that_begins():
+    run = small_training("sasrec")
+    run.notice = "recorded steps are left out"
+    first = next(iter(run.events()))
+    assert (first.epoch, first.message) == (1, "train epoch 1: recorded steps are left out")
