@@ -140,7 +140,11 @@ def item_indices(items: IdIndex, item_ids: Sequence[str]) -> list[int | None]:
 
 
 def _row_groups(path: Path, shard: Shard) -> tuple[int, ...]:
-    metadata = pq.read_metadata(path)
+    try:
+        metadata = pq.read_metadata(path)
+    except (pa.ArrowException, OSError) as error:
+        # Where a writer has moved it meanwhile, whoever opens the dataset opens it again.
+        raise _damaged(path, str(error).splitlines()[0]) from error
     return tuple(metadata.row_group(number).num_rows for number in shard.of(metadata.num_row_groups))
 
 

@@ -238,7 +238,7 @@ def test_several_samples_repeat_whoever_else_asks(workspace):
 @pytest.mark.parametrize(
     ("sampling", "said"),
     [
-        (Sampling(steps=1000, noise="zero"), "steps must be between"),
+        (Sampling(steps=1000, noise="zero"), "steps= must be between"),
         (Sampling(steps=1, noise="zero", guidance=2.0), "guidance needs a model"),
     ],
 )

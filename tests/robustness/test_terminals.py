@@ -121,14 +121,14 @@ def test_no_colour(terminal, workspace, tmp_path):
     terminal.until("━")
     os.write(terminal.master, CTRL_C)
     assert coloured.ended().exit_code == 130
-    terminal.until("error")
+    terminal.until("stopped in epoch")
     assert COLOUR.search(terminal.shown)
     plain = Terminal(40)
     running = started(plain, workspace, tmp_path, slow=0.05, NO_COLOR="1")
     plain.until("━")
     os.write(plain.master, CTRL_C)
     assert running.ended().exit_code == 130
-    plain.until("error")
+    plain.until("stopped in epoch")
     assert not COLOUR.search(plain.shown)
 
 
