@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import time
 
 import pytest
 
 from adrec_cli.training.diagnostics import EmbeddingHealth
 from adrec_cli.training.epoch_times import EpochTimes, EpochWatch
+from adrec_cli.training.events import EpochDone, StepDone
 from tests.training.small import small_training
 
 HEALTHY = EmbeddingHealth(
@@ -52,3 +54,39 @@ def test_a_notice_belongs_to_the_epoch_that_begins():
     run.notice = "recorded steps are left out"
     first = next(iter(run.events()))
     assert (first.epoch, first.message) == (1, "train epoch 1: recorded steps are left out")
+
+
+@pytest.mark.parametrize("stepping", ["immediate", "queued"])
+def test_losses_told_are_means_over_the_targets_of_the_epoch(stepping):
+    """At every step of those so far, each weighted by its targets."""
+    run = small_training("sasrec", stepping=stepping, epochs=1)
+    total, targets, seen, last = 0.0, 0, [], {}
+    count_step = run._count_step
+
+    def counted(values, tokens):
+        nonlocal total, targets
+        total, targets = total + values["ce"] * tokens, targets + tokens
+        seen.append(total / targets)
+        count_step(values, tokens)
+
+    run._count_step = counted
+    told = []
+    for event in run.events():
+        if isinstance(event, StepDone):
+            told.append(event.losses["ce"])
+        elif isinstance(event, EpochDone):
+            last = event.losses
+    assert told == pytest.approx(seen)
+    assert last["ce"] == pytest.approx(seen[-1])
+    assert 1 < last["ce"] < 5, "no sum: forty items are guessed at 3.7"
+
+
+@pytest.mark.parametrize("stepping", ["immediate", "queued"])
+def test_every_stepping_follows_the_schedule_of_the_learning_rate(stepping):
+    run = small_training("sasrec", stepping=stepping, epochs=4, learning_rate=0.01, learning_rate_schedule="cosine")
+    rates = []
+    for event in run.events():
+        if isinstance(event, EpochDone):
+            rates += [float(group["lr"]) for group in run.optimizer.param_groups]
+    expected = [0.005 * (1 + math.cos(math.pi * epoch / 4)) for epoch in range(4)]
+    assert rates == pytest.approx(expected)
