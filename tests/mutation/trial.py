@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ _COPIED = ("adrec_cli", "tests", "datasets", "pyproject.toml", "README.md", "CHA
 _QUIET = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", "--hypothesis-seed=0")
 _NO_SUCH_TEST = 4
 _TOO_LONG = 124
+_MOST_MEMORY = 6 * 2**30
 OUTCOMES = {0: "survived", _TOO_LONG: "timeout"}
 """What an exit status of pytest means; every other one is "killed"."""
 
@@ -123,6 +125,8 @@ def _run_in(copy: Path, run: Callable[[], int], log: Path) -> int:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    # A mistake in a size would take all memory, and this process with it.
+    resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
     os.chdir(copy)
     temporary = copy.parent / "tmp"
     for leftover in (temporary, copy / ".hypothesis"):
