@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import subprocess
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+_KINDS = (".py", ".md")
 
 _UNIT = "(user|row|line|item|event|epoch|command|record|case|metric|package|run|seed|step|stage|token|sample)"
 PLAIN = {
@@ -47,11 +47,12 @@ def prose(code: str) -> Iterator[tuple[int, str]]:
 
 def every_text() -> Iterator[tuple[str, int, str]]:
     """Yield file, line number and text of all comments, strings and pages in which a pattern may be found."""
-    listed = subprocess.run(["git", "ls-files", "*.py", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True)
+    folders = [ROOT / name for name in ("adrec_cli", "tests", "datasets")]
+    paths = [*ROOT.glob("*.md"), *(path for folder in folders for path in folder.rglob("*") if path.suffix in _KINDS)]
     suspect = re.compile("|".join(pattern for pattern, _ in PLAIN.values()), re.I)
-    for name in listed.stdout.split():
-        path = ROOT / name
-        if name in ALLOWED or not path.exists() or not suspect.search(text := path.read_text(encoding="utf-8")):
+    for path in sorted(paths):
+        name = path.relative_to(ROOT).as_posix()
+        if name in ALLOWED or not suspect.search(text := path.read_text(encoding="utf-8")):
             continue
         lines = prose(text) if name.endswith(".py") else enumerate(text.splitlines(), 1)
         yield from ((name, number, line) for number, line in lines)

@@ -184,6 +184,7 @@ def test_a_batch_begins_anew_with_other_new_items(
 
 
 def test_a_night_encodes_what_has_come_and_the_model_before_it_knows_it_already(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="the extra text is not installed")
     events, file = write_groups(tmp_path, 50)
     run = ["run", "--model", "sasrec", "--workspace", tmp_path / "ws", *QUICK, "--set", "model.content=sum"]
     done = typed_here([*run, events, "--items", file, "--json"])
