@@ -70,7 +70,7 @@ def choose_options(options: Sequence[DescribedOption], key: str, model_name: str
         if found and not (stage and stages and wanted.split(".")[1] not in stages):
             return found
     names = {name: one.key for one in options for name in (one.key, one.key.rpartition(".")[2])}
-    near = dict.fromkeys(names[name] for name in difflib.get_close_matches(wanted, names, n=3, cutoff=0.5))
+    near = dict.fromkeys(names[name] for name in difflib.get_close_matches(wanted, names, n=3))
     guess = f"did you mean: {', '.join(near)}?" if near else "one of the tables: model, training, stages, sampling"
     raise UsageError(f"no option of {model_name} is called {key!r}", hint=guess)
 

@@ -15,6 +15,7 @@ from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.dataset import verify_pending
 from adrec_cli.artifacts.evaluation import list_evaluations, read_evaluation, read_ranks
 from adrec_cli.artifacts.generations import generation_folders, open_generation
+from adrec_cli.artifacts.item_vectors import read_item_vectors
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.sweep_files import SWEEP_FILE, SWEEPS_FOLDER, read_sweep, sweep_folders
@@ -27,6 +28,7 @@ from adrec_cli.loading.opening import Checkpoint, open_dataset, restore_model
 from adrec_cli.schema import (
     CHECKPOINT_SUFFIX,
     CURRENT_FILE,
+    ITEM_VECTORS_FILE,
     ITEMS_FILE,
     MANIFEST_FILE,
     PENDING_FILE,
@@ -106,6 +108,7 @@ class _Dataset:
         yield from self._pending()
         yield from self._generations()
         yield from self._sources()
+        yield from self._vectors()
         for path in self._found(f"*{CHECKPOINT_SUFFIX}"):
             if path.name.endswith(STATE_SUFFIX):
                 continue
@@ -185,6 +188,19 @@ class _Dataset:
             return WHOLE, f"{len(read_pending(path)):,} interactions wait for later updates", ""
 
         yield self._check(self.folder / PENDING_FILE, check, command("preprocess", self.folder.name, force=True))
+
+    def _vectors(self) -> Iterator[Verdict]:
+        again = command("encode", self.folder.name)
+
+        def check() -> tuple[str, str, str]:
+            vectors = read_item_vectors(self.folder)
+            detail = "vectors of {:,} items, {:,} entries each".format(*vectors.vectors_VC.shape)
+            if self.manifest is not None and vectors.items_sha256 != self.manifest.items_sha256:
+                return OUT_OF_DATE, f"{detail}; the items have changed since", again
+            return WHOLE, detail, ""
+
+        if (self.folder / ITEM_VECTORS_FILE).exists():
+            yield self._check(self.folder / ITEM_VECTORS_FILE, check, again, always=True)
 
     def _generations(self) -> Iterator[Verdict]:
         for number, place in generation_folders(self.folder).items():

@@ -65,7 +65,7 @@ def resolve_option(name: str, experiment: Experiment) -> tuple[str, ...]:
         everywhere = [f"stages.*.{key}"] if several == _of_stages(key, experiment) else []
         raise UsageError(f"{name!r} may mean several options", hint=f"one of: {', '.join([*several, *everywhere])}")
     short = {path.rpartition(".")[2]: path for path in known}
-    near = difflib.get_close_matches(name, [*known, *short, *_ALIASES], n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, [*known, *short, *_ALIASES], n=3)
     guess = f"did you mean: {', '.join(near)}?" if near else f"for example: {', '.join(list(short)[:12])}"
     raise UsageError(f"no option of {experiment.model_name} is called {name!r}", hint=guess)
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from adrec_cli.artifacts.item_vectors import ids_sha256, read_item_vectors, write_item_vectors
+from adrec_cli.artifacts.item_vectors import ids_sha256, read_item_vectors, read_item_vectors_header, write_item_vectors
 from adrec_cli.content.records import fitted_encoders
 from adrec_cli.errors import AdrecError, ArtifactError, InputError, UsageError
 from adrec_cli.pipeline.encode import EncodeOptions, encode
@@ -207,3 +208,42 @@ def test_another_data_set_is_encoded_alike(shop: Path, tmp_path: Path) -> None:
     assert (ours.vectors_VC.any(axis=1)).all()
     with pytest.raises(UsageError, match="taken as they are"):
         EncodeOptions(like="shop", encoders=("categories",))
+
+
+@pytest.mark.parametrize("kind", ["no vectors", "one dimension", "of a checkpoint", "empty", "text"])
+def test_a_file_of_something_else_is_named_by_all_who_read_it(kind: str, shop: Path) -> None:
+    encode(workspace=shop, options=CATEGORIES)
+    folder = shop / "shop"
+    path = folder / "items.vectors.safetensors"
+    assert verdict_of(path.name, shop, exit_code=0)["status"] == "whole"
+    with safe_open(path, "np") as file:
+        text, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if kind == "no vectors":
+        save_file({name: one for name, one in tensors.items() if name != "vectors"} | {"x": np.zeros(1)}, path, text)
+    elif kind == "one dimension":
+        save_file({name: one.ravel() for name, one in tensors.items()}, path, text)
+    elif kind == "of a checkpoint":
+        save_file(tensors, path, {"format_version": "1", "model": "sasrec"})
+    else:
+        path.write_bytes(b"" if kind == "empty" else b"item_id,vector\n")
+    for read in (read_item_vectors, read_item_vectors_header):
+        with pytest.raises(ArtifactError):
+            read(folder)
+    found = verdict_of(path.name, shop, exit_code=4)
+    assert found["status"] == "damaged"
+    assert found["repair"] == "adrec encode shop"
+
+
+def test_vectors_of_other_items_are_out_of_date(shop: Path, tmp_path: Path) -> None:
+    encode(workspace=shop, options=CATEGORIES)
+    write_interactions(tmp_path / "more.csv", users=50, seed=7)
+    preprocess(str(tmp_path / "more.csv"), workspace=shop, options=PreprocessOptions(update=shop / "shop"))
+    assert verdict_of("items.vectors.safetensors", shop, exit_code=0)["status"] == "out of date"
+
+
+def verdict_of(name: str, workspace: Path, exit_code: int) -> dict[str, str]:
+    """Return what `adrec verify` says of a file."""
+    done = typed_here(["verify", "--workspace", workspace, "--json"])
+    assert done.exit_code == exit_code, done.stderr
+    found: dict[str, str] = next(one for one in json.loads(done.stdout)["verdicts"] if one["path"].endswith(name))
+    return found
