@@ -121,6 +121,17 @@ def make_plan(
         plan = _plan_named(spec, found, item, options, inherited)
         join, notes = find_join(options.join, plan.settings, remembered, plan.paths)
         return replace(plan, remembered=remembered, command=typed, join=join, notes=(*plan.notes, *notes))
+    return _plan_files(source, options, inherited, remembered, typed)
+
+
+def _plan_files(
+    source: str,
+    options: PreprocessOptions,
+    inherited: Mapping[str, Any] | None,
+    remembered: Remembered | None,
+    typed: str,
+) -> Plan:
+    """Plan files of the user's own, as `make_plan`; `typed` is the command that reads them."""
     if options.items_column is not None and options.items is None:
         raise UsageError(
             f"{option('items_column')} names a column of the item file",

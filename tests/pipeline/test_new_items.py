@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -260,3 +261,39 @@ def test_a_model_of_content_alone_goes_to_another_catalogue(tmp_path: Path) -> N
         overrides={**TINY, "model": {**TINY["model"], "content": "sum"}}))[-1]  # fmt: skip
     with pytest.raises(ArtifactError, match="other items"):
         train_next_stage("finetune", parent=str(sums.path), workspace=tmp_path / "ws", dataset_name="two")
+
+
+def test_a_server_takes_them_when_they_change_and_keeps_them_when_they_cannot_be_read(
+    shop: Path, source: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("starlette", reason="the extra serve is not installed")
+    pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+    from adrec_cli.pipeline.serve import ServeOptions, make_server
+
+    products, told = tmp_path / "products.csv", []
+    lines = (source / "products.csv").read_text().splitlines(keepends=True)
+    products.write_text("".join(lines[:2]))
+    server = make_server(
+        workspace=shop, dataset_name="shop", model=str(shop / "shop/sasrec/sum.safetensors"),
+        options=ServeOptions(threads=1, device="cpu", new_items=products), on_reload=lambda *said: told.append(said),
+    )  # fmt: skip
+
+    def recommended() -> set[str]:
+        histories = [[f"i{group + GROUPS * n}" for n in range(4)] for group in range(GROUPS)]
+        found = recommend_with(server.model.recommender, histories=histories, options=RecommendOptions(k=9, threads=1))
+        return {item.item_id for one in found for item in one.items if item.item_id.startswith("new")}
+
+    assert recommended() == {"new0"}
+    asyncio.run(server.watch.look())
+    assert not told, "nothing has changed"
+    products.write_text("".join(lines))
+    asyncio.run(server.watch.look())
+    assert recommended() == {f"new{n}" for n in range(GROUPS)}
+    products.write_text("no table\n")
+    asyncio.run(server.watch.look())
+    assert server.watch.stale
+    assert recommended() == {f"new{n}" for n in range(GROUPS)}
+    products.unlink()
+    asyncio.run(server.watch.look())
+    assert not server.watch.stale
+    assert [bool(error) for _, error in told] == [False, True]
