@@ -27,7 +27,7 @@ _trained _turned_back _unchanged _unfilled _untold_time _used _varied_changes _w
 _without_empty_rows _without_some_conditions allowed asked attended_by changed compared_models damaged
 declared_parameters deferred described drawn dropped_item_vectors_VD embedded expected_id expected_of
 finished_checkpoint fitted_encoders followed_by forgotten_users found guided held_out_cases installed
-installed_origin interrupted joined joined_texts kept kept_counts known known_column known_form learnt_items left
+installed_origin interrupted joined joined_texts kept kept_counts known known_column known_form left
 left_out loaded_plugins locked logged named named_dataset normalized packed_causal_mask packed_mask
 padded_cross_entropy parametrised_names planned_name recorded refused reloaded remembered reported respaced
 said_options sampled_softmax seeded_generator shown_p spelled standardised started styled trained_names unfinished

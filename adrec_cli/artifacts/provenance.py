@@ -15,10 +15,14 @@ _NUMERIC_PACKAGES = ("data", "diffusion", "layers", "models", "ranking", "traini
 
 
 @functools.cache
-def code_sha256() -> str:
-    """Return a hash of the code that decides a training's numbers: of what it means, not of how it is written."""
+def code_sha256(*more: str) -> str:
+    """Return a hash of the code that decides a training's numbers: of what it means, not of how it is written.
+
+    Args:
+        more: packages of adrec besides, for what depends on them too.
+    """
     digest = hashlib.sha256()
-    for package in _NUMERIC_PACKAGES:
+    for package in (*_NUMERIC_PACKAGES, *more):
         for entry in sorted(resources.files(f"adrec_cli.{package}").iterdir(), key=lambda entry: entry.name):
             if entry.name.endswith(".py"):
                 digest.update(f"{package}/{entry.name}\n{meaning_of(entry.read_text(encoding='utf-8'))}\n".encode())

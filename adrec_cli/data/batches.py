@@ -73,6 +73,15 @@ def training_windows(sequences: Sequences, max_length: int, *, all_events: bool 
     return TrainingWindows(items=sequences.items, starts=starts, lengths=lengths)
 
 
+def find_trained_items(sequences: Sequences) -> torch.Tensor:
+    """Return bool (V,), padding in front: which items occur in events of train, whatever windows are cut of them."""
+    places = np.arange(len(sequences.items)) - np.repeat(sequences.offsets[:-1], sequences.lengths)
+    items = sequences.items[places < np.repeat(sequences.train_end, sequences.lengths)]
+    trained_V = torch.zeros(sequences.item_count + 1, dtype=torch.bool)
+    trained_V[torch.from_numpy(np.unique(items).astype(np.int64))] = True
+    return trained_V
+
+
 def prefix_windows(sequences: Sequences, max_length: int, *, all_events: bool = False) -> TrainingWindows:
     """Give every train event after a user's first a window of its own: the events before it, the newest max_length.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import numpy as np
 import torch
 
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.item_vectors import ItemVectorsHeader, ids_sha256, read_item_vectors, read_item_vectors_header
+from adrec_cli.data.batches import find_trained_items
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.loading.opening import Dataset
@@ -55,19 +55,7 @@ def give_content(model: SequentialRecommender, dataset: Dataset, experiment: Exp
     _header(dataset)
     vectors_VC = torch.from_numpy(read_item_vectors(dataset.folder).vectors_VC)
     padded_VC = torch.cat([torch.zeros(1, vectors_VC.shape[1], dtype=vectors_VC.dtype), vectors_VC])
-    model.give_content(padded_VC, learnt_items(dataset, all_events=experiment.training.windows == "all"))
-
-
-def learnt_items(dataset: Dataset, *, all_events: bool) -> torch.Tensor:
-    """Return which items, padding in front, occur in the events of train, or in all of them."""
-    sequences = dataset.sequences
-    items = sequences.items
-    if not all_events:
-        places = np.arange(len(items)) - np.repeat(sequences.offsets[:-1], sequences.lengths)
-        items = items[places < np.repeat(sequences.train_end, sequences.lengths)]
-    learnt_V = torch.zeros(sequences.item_count + 1, dtype=torch.bool)
-    learnt_V[torch.from_numpy(np.unique(items).astype(np.int64))] = True
-    return learnt_V
+    model.give_content(padded_VC, find_trained_items(dataset.sequences))
 
 
 def require_same_encoders(metadata: CheckpointMetadata, dataset: Dataset, experiment: Experiment) -> None:

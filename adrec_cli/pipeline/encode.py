@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,11 @@ class EncodeOptions:
             raise UsageError(
                 "encoders of another data set are taken as they are", hint=f"leave out {option('encoder')}"
             )
+        if self.like is not None and self.width != WIDTH:
+            raise UsageError("encoders of another data set have their own widths", hint=f"leave out {option('width')}")
+        twice = [name for name, count in Counter(path.name for path in self.vectors).items() if count > 1]
+        if twice:
+            raise UsageError(f"two files of vectors are called {twice[0]!r}", hint="rename one of them")
 
 
 _DEFAULT = EncodeOptions()
@@ -133,6 +139,7 @@ def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResu
         fitted = _fit(items, options, assumptions)
     else:
         fitted = fitted_encoders(before.encoders)
+        _require_read(options.vectors, fitted)
         warnings += _missing_columns(fitted, items)
     vectors = ItemVectors(
         dataset=manifest.dataset,
@@ -217,6 +224,17 @@ def _fit(items: pl.DataFrame, options: EncodeOptions, assumptions: list[str]) ->
             hint=f"preprocess with {option('items', 'FILE')}, or give vectors: {option('vectors', 'FILE')}",
         )
     return [fit_encoder(choice.name, choice.columns, items, width=options.width) for choice in choices]
+
+
+def _require_read(vectors: Sequence[Path], encoders: Sequence[FittedEncoder]) -> None:
+    """Refuse files of vectors that encoders made elsewhere do not read."""
+    known = {column for encoder in encoders for column in encoder.columns}
+    for path in vectors:
+        if path.name not in known:
+            raise UsageError(
+                f"the encoders that are taken as they are read no file of vectors called {path.name!r}",
+                hint=f"leave it out, or leave out {option('like')} to make encoders that do",
+            )
 
 
 def _missing_columns(encoders: Sequence[FittedEncoder], items: pl.DataFrame) -> list[str]:

@@ -96,7 +96,7 @@ def recommend_batch(
     if output.shard != WHOLE and not audience.is_data_set:
         raise UsageError("a shard is of the data set's users", hint=f"give {option('all')}, and no {option('events')}")
     if not output.is_stdout:
-        destination.require_free((*audience.files(), options.choice.candidates, options.choice.excluded))
+        destination.require_free((*audience.files(), *options.files()))
     recommender = open_recommender(
         workspace,
         dataset_name,
@@ -179,14 +179,14 @@ def _key(batch: Batch, audience: AudienceOptions) -> str:
             "sequences": batch.recommender.sequences_sha256,
             "audience": audience.key(),
             "choice": batch.options.choice.key(),
-            "items": ids_sha256(batch.recommender.items[ITEM_ID]),
+            "items": [ids_sha256(batch.recommender.items[ITEM_ID]), batch.recommender.manifest.items_sha256],
             "new_items": batch.recommender.new_items.sha256,
             "diversity": asdict(batch.options.diversity),
             "options": [batch.options.k, batch.options.include_seen],
             "sampling": [asdict(batch.options.sampling), asdict(batch.options.merging)],
             "chunk": batch.chunk,
             **({"stretches": batch.stretches} if batch.destination.is_folder else {}),
-            "code": code_sha256(),
+            "code": code_sha256("content", "loading", "recommending"),
         }
     )
 

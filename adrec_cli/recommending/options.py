@@ -45,6 +45,11 @@ class RecommendOptions:
     device: str = "auto"
     threads: int | None = None
 
+    def files(self) -> list[Path]:
+        """Return the files that are read."""
+        files = (self.choice.candidates, self.choice.excluded, self.new_items)
+        return [path for path in files if path is not None]
+
     def wanted(self, candidates: npt.NDArray[np.int64] | None) -> Wanted:
         """Return what is asked of a recommender, of these candidates alone; None allows all."""
         return Wanted(

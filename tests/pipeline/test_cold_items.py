@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.evaluation import ranks_path
 from adrec_cli.artifacts.ranks import CANDIDATES
 from adrec_cli.errors import InputError, UsageError
@@ -103,3 +104,17 @@ def test_it_cannot_be_added_to(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "day.csv").write_text("user_id,item_id,timestamp\nu1,i3,1700000000\n")
     done = typed_here(["preprocess", tmp_path / "day.csv", "--update", "shop", "--workspace", shop])
     assert "holds out items" in done.require_one_error(2)
+
+
+@pytest.mark.parametrize("windows", ["newest", "all"])
+def test_items_of_valid_and_test_alone_are_never_taken_for_learnt(shop: Path, windows: str) -> None:
+    """They would keep a random vector of their own, and compete with what is learned."""
+    model = {"content": "sum", "hidden_size": 16, "heads": 2, "max_length": 8}
+    tables = {"model": model, "training": {"windows": windows}, "stages": {"train": {"epochs": 1}}}
+    done = train("shop", model_name="sasrec", workspace=shop, experiment=ExperimentOptions(overrides=tables),
+                 work=Work(options=ComputeOptions(threads=1)))  # fmt: skip
+    tensors, _ = load_checkpoint(done[-1].path)
+    (learnt,) = [one for name, one in tensors.items() if name.endswith("learnt_V")]
+    counts = open_dataset(shop / "shop").items["count"].to_numpy()
+    assert (learnt[1:].numpy() == (counts > 0)).all()
+    done[-1].path.unlink()

@@ -241,6 +241,19 @@ def test_vectors_of_other_items_are_out_of_date(shop: Path, tmp_path: Path) -> N
     assert verdict_of("items.vectors.safetensors", shop, exit_code=0)["status"] == "out of date"
 
 
+def test_files_that_would_not_be_read_or_be_read_twice_are_refused(shop: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write_vectors(tmp_path / folder / "clip.npy", IDS, np.eye(len(IDS)))
+    with pytest.raises(UsageError, match=r"two files of vectors are called 'clip\.npy'"):
+        EncodeOptions(vectors=(tmp_path / "a/clip.npy", tmp_path / "b/clip.npy"))
+    encode(workspace=shop, options=CATEGORIES)
+    with pytest.raises(UsageError, match=r"read no file of vectors called 'clip\.npy'"):
+        encode(workspace=shop, options=EncodeOptions(like="shop", vectors=(tmp_path / "a/clip.npy",)))
+    with pytest.raises(UsageError, match="widths"):
+        EncodeOptions(like="shop", width=3)
+
+
 def verdict_of(name: str, workspace: Path, exit_code: int) -> dict[str, str]:
     """Return what `adrec verify` says of a file."""
     done = typed_here(["verify", "--workspace", workspace, "--json"])

@@ -27,6 +27,7 @@ from adrec_cli.pipeline.recommend_batch import recommend_batch
 from adrec_cli.pipeline.train import train, train_next_stage
 from adrec_cli.recommending.audience import AudienceOptions
 from adrec_cli.recommending.batch_output import BatchOutput
+from adrec_cli.recommending.item_choice import ItemChoice
 from tests.conftest import TINY
 from tests.robustness.processes import typed_here
 
@@ -297,3 +298,17 @@ def test_a_server_takes_them_when_they_change_and_keeps_them_when_they_cannot_be
     asyncio.run(server.watch.look())
     assert not server.watch.stale
     assert [bool(error) for _, error in told] == [False, True]
+
+
+def test_no_file_that_is_read_is_written_over(shop: Path, source: Path, tmp_path: Path) -> None:
+    ids = tmp_path / "ids.csv"
+    ids.write_text("item_id\ni1\ni2\n")
+    products = Path(shutil.copy(source / "products.csv", tmp_path))
+    for read in ({"new_items": products}, {"choice": ItemChoice(candidates=ids)}, {"choice": ItemChoice(excluded=ids)}):
+        options = RecommendOptions(threads=1, **read)
+        (path,) = options.files()
+        before = path.read_bytes()
+        with pytest.raises(UsageError):
+            recommend_batch(AudienceOptions(all_users=True), output=BatchOutput(path=path), workspace=shop,
+                            model=str(shop / "shop/sasrec/sum.safetensors"), options=options)  # fmt: skip
+        assert path.read_bytes() == before
