@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -251,9 +251,7 @@ def _check_vectors(vectors: torch.Tensor, width: int) -> npt.NDArray[np.float16]
 
 
 def _describe(encoder: EncoderRecord) -> dict[str, Any]:
-    described = asdict(encoder)
-    del described["arrays"]
-    return described
+    return {"name": encoder.name, "columns": encoder.columns, "width": encoder.width}
 
 
 def _encoders_sha256(encoders: Iterable[EncoderRecord]) -> str:

@@ -57,8 +57,8 @@ def text_array(ids: pl.Series) -> pa.StringArray:
     begins, content = text_bytes(ids)
     if begins[-1] > np.iinfo(np.int32).max:
         raise InputError(
-            f"the ids have {begins[-1]:,} bytes, expected at most {np.iinfo(np.int32).max:,} in one column",
-            hint="give shorter ids, such as numbers",
+            f"column {ids.name!r} has {begins[-1]:,} bytes of text, expected at most {np.iinfo(np.int32).max:,}",
+            hint="give shorter texts; ids may be numbers",
         )
     return pa.StringArray.from_buffers(len(ids), pa.py_buffer(begins.astype(np.int32)), pa.py_buffer(content))
 

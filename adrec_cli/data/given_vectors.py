@@ -121,11 +121,11 @@ def _read_parquet(path: Path) -> tuple[pl.Series, npt.NDArray[Any]]:
     rest = table.drop(name)
     listed = [column for column in rest.columns if isinstance(rest.schema[column], (pl.List, pl.Array))]
     if len(listed) == 1:
-        column = rest[listed[0]]
-        widths = column.cast(pl.List(pl.Float64)).list.len()
+        column = rest[listed[0]].cast(pl.List(pl.Float32))
+        widths = column.list.len()
         if column.null_count() or widths.n_unique() != 1:
             raise ValueError(f"vectors of {listed[0]!r} have different widths, or some are missing")
-        flat = column.explode().cast(pl.Float32)
+        flat = column.explode()
         if flat.null_count():
             raise ValueError(f"vectors of {listed[0]!r} have gaps")
         return table[name], flat.to_numpy().reshape(table.height, -1)

@@ -58,6 +58,8 @@ def find_forgotten(folder: Path, manifest: Manifest, forgotten: dict[str, Any]) 
     Raises:
         ArtifactError: a file is damaged.
     """
+    if not forgotten:
+        return set()
     files = verify_files(folder, manifest)
     held = [pl.read_parquet(literal(files[SEQUENCES_FILE]), columns=[USER_ID])[USER_ID]]
     if PENDING_FILE in files:

@@ -66,7 +66,7 @@ class RoleRequest:
         timestamp: the same, or a date and a time of day, or year, month and day.
         exact: roles whose column is remembered from an earlier file: a text is a name even if it is a number.
         rating_needed: whether a missing rating column is an error.
-        rows_in_order: whether the order of the rows may be the time alalthough a column could be it.
+        rows_in_order: whether the order of the rows may be the time although a column could be it.
         command: what was typed, without columns, for the hint.
     """
 
