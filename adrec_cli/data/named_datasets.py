@@ -70,8 +70,12 @@ def dataset_folder() -> Path:
 
 
 def dataset_names() -> list[str]:
-    """Return the names of all data sets adrec knows, sorted, without those that have a parameter."""
-    return sorted(name for name in _files() if _BY not in name)
+    """Return the names of all data sets adrec knows, sorted, without those that have a parameter.
+
+    Those of packages that cannot be loaded are among them, so that asking for one by name says why.
+    """
+    files, broken = _look_everywhere()
+    return sorted({name for name in files if _BY not in name} | broken.keys())
 
 
 def parametrised_names() -> dict[str, str]:
@@ -83,7 +87,8 @@ def parametrised_names() -> dict[str, str]:
 def is_named(text: str) -> bool:
     """Return whether a text names a data set, perhaps with a value behind a colon."""
     name, colon, value = text.partition(":")
-    return text in _files() or bool(colon and value and name in parametrised_names())
+    files, broken = _look_everywhere()
+    return text in files or name in broken or bool(colon and value and name in parametrised_names())
 
 
 def find_named_source(dataset: str) -> str | None:
@@ -92,8 +97,10 @@ def find_named_source(dataset: str) -> str | None:
         return dataset
     for name in parametrised_names():
         value = dataset.removeprefix(f"{name}-")
+        if value == dataset:
+            continue
         parameter = describe_dataset(name).parameter
-        if value != dataset and parameter is not None and value in parameter.values:
+        if parameter is not None and value in parameter.values:
             return f"{name}:{value}"
     return None
 
@@ -102,10 +109,13 @@ def load_dataset_spec(name: str) -> DatasetSpec:
     """Read the description of a named data set.
 
     Raises:
-        UsageError: there is none of that name, or its parameter has no such value.
+        UsageError: there is none of that name, its parameter has no such value, or the package that adds it is broken.
         InputError: its TOML is damaged or has an unknown key.
     """
     base, _, value = name.partition(":")
+    _, broken = _look_everywhere()
+    if base in broken:
+        raise broken[base]
     parameters = parametrised_names()
     if base in parameters:
         return read_dataset_spec(_files()[f"{base}{_BY}{parameters[base]}"], value)
@@ -159,13 +169,13 @@ def read_dataset_spec(path: Path, value: str | None = None) -> DatasetSpec:
 
 
 def list_named(workspace: Path) -> tuple[list[ListedDataset], list[str]]:
-    """Return all named data sets, and a line about each whose description is damaged."""
+    """Return all named data sets, and a line about each whose description is damaged or cannot be loaded."""
     listed, damaged = [], []
     parameters = parametrised_names()
     for name in sorted([*dataset_names(), *parameters]):
         try:
             spec = describe_dataset(name)
-        except InputError as error:
+        except AdrecError as error:
             damaged.append(error.message)
             continue
         form = next((form for form in spec.sources if form.published), None)
@@ -226,14 +236,28 @@ def _how(spec: DatasetSpec, workspace: Path) -> str:
 
 def _files() -> dict[str, Path]:
     """Return the TOML files by their stems; what adrec comes with goes before the user's own."""
+    return _look_everywhere()[0]
+
+
+def _look_everywhere() -> tuple[dict[str, Path], dict[str, UsageError]]:
+    """Return the TOML files by their stems, and why those that packages add cannot be used, by name.
+
+    What adrec comes with goes before what packages add, and that before the user's own.
+    """
     own = own_datasets_folder()
     paths: list[Path] = []
     if own is not None:
         # Another user's home, as with `sudo -u`, holds no data sets of this user.
         with contextlib.suppress(PermissionError):
             paths += own.glob(f"*{_ENDING}")
-    outside = [path for name in DATASETS if (path := as_path(DATASETS[name])) is not None]
-    return {path.stem: path for path in (*paths, *outside, *dataset_folder().glob(f"*{_ENDING}"))}
+    shipped = {path.stem: path for path in dataset_folder().glob(f"*{_ENDING}")}
+    usable, broken = DATASETS.load_all()
+    paths += [path for thing in usable.values() if (path := as_path(thing)) is not None]
+    # A package may not take a name of adrec's, nor break it; the user's own gives no other meaning to a broken one.
+    for stem in shipped:
+        broken.pop(stem.partition(_BY)[0], None)
+    others = {path.stem: path for path in paths if path.stem.partition(_BY)[0] not in broken}
+    return {**others, **shipped}, broken
 
 
 def as_path(thing: object) -> Path | None:

@@ -76,6 +76,17 @@ class OpenSet(Mapping[str, T], Generic[T]):
         named = [name for plugin in loaded_plugins() for name in plugin.table(self.table)]
         return list(dict.fromkeys([*named, *(entry.name for entry in installed(self.group))]))
 
+    def load_all(self) -> tuple[dict[str, T], dict[str, UsageError]]:
+        """Return what can be used, by name, and why the rest cannot: one broken package hides no other's."""
+        usable: dict[str, T] = {}
+        broken: dict[str, UsageError] = {}
+        for name in self:
+            try:
+                usable[name] = self[name]
+            except UsageError as error:
+                broken[name] = error
+        return usable, broken
+
     def origin_of(self, name: str) -> Origin | None:
         """Return where a thing comes from; None if it is adrec's own, or nowhere."""
         if name in self.own or name not in self:
@@ -137,7 +148,7 @@ def _load_entry(entry: EntryPoint, what: str) -> tuple[object, Origin]:
     name = _distribution(entry)
     try:
         return entry.load(), installed_origin(name, entry.module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"the {what} {entry.name!r} of {name} cannot be loaded: {type(error).__name__}: {error}",
             hint=f"fix it, or uninstall it: pip uninstall {name}",

@@ -93,7 +93,8 @@ def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model
     recommender = open_recommender(workspace, dataset_name, model, device="cpu", threads=None)
     network, output = recommender.model, recommender.checkpoint.metadata.output
     if output not in network.exported_outputs:
-        can = [f"{name} ({', '.join(outputs)})" for name in MODELS if (outputs := MODELS[name].exported_outputs)]
+        usable, _ = MODELS.load_all()
+        can = [f"{name} ({', '.join(outputs)})" for name, one in usable.items() if (outputs := one.exported_outputs)]
         raise UsageError(f"{network.name} ({output}) cannot be exported", hint=f"what can: {', '.join(can)}")
     data_path = _data_path(out, network, recommender.checkpoint.sha256)
     for path in (out, items_path, *([data_path] if data_path else [])):

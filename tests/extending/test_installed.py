@@ -105,3 +105,79 @@ def test_one_that_is_broken_says_which_to_uninstall(tmp_path: Path) -> None:
     code = "from adrec_cli.models.registry import find_model; find_model('sasrec')"
     env = environment(PYTHONPATH=str(folder))
     assert subprocess.run([sys.executable, "-c", code], env=env, timeout=120).returncode == 0, "others are there"
+
+
+def describing(*datasets: str) -> str:
+    """Return Python that prints the names of data sets, whether each asked for is one, and what loading it says."""
+    return f"""
+import json
+from adrec_cli.data.named_datasets import dataset_names, find_named_source, is_named, list_named, load_dataset_spec
+from adrec_cli.errors import AdrecError
+from pathlib import Path
+def loaded(name):
+    try:
+        return load_dataset_spec(name).title
+    except AdrecError as error:
+        return error.message
+listed, damaged = list_named(Path("nowhere"))
+asked = {{name: [is_named(name), find_named_source(name), loaded(name)] for name in {datasets!r}}}
+print(json.dumps([dataset_names(), asked, [one.name for one in listed], damaged]))
+"""
+
+
+BROKEN_SETS = {
+    "does not import": ("raise OSError('no')", "cannot be loaded: OSError: no"),
+    "ends the process": ("import sys; sys.exit(3)", "cannot be loaded: SystemExit: 3"),
+    "has no such thing": ("", "cannot be loaded: AttributeError"),
+    "is no path": ("SET = 3", "is not the path of broken.toml"),
+    "is another's path": ("SET = 'other.toml'", "is not the path of broken.toml"),
+    "is missing": ("SET = 'nowhere/broken.toml'", "nowhere/broken.toml"),
+    "is damaged": (
+        "from pathlib import Path\nSET = Path(__file__).with_name('broken.toml')\nSET.write_text('title =')",
+        "Invalid value",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN_SETS)
+def test_a_broken_data_set_stops_only_who_asks_for_it(tmp_path: Path, fault: str) -> None:
+    source, said = BROKEN_SETS[fault]
+    groups = "[adrec.datasets]\nbroken = broken_package:SET\nwhole = broken_package.whole:SET\ndemo = gone:SET\n"
+    files = {
+        "broken_package.py": source,
+        "whole_package.py": "from pathlib import Path\nSET = Path(__file__).with_name('whole.toml')",
+        "whole.toml": SHOP,
+    }
+    folder = install(tmp_path / "at", "broken_package", files, groups.replace("broken_package.whole", "whole_package"))
+    env = environment(PYTHONPATH=str(folder), ADREC_DATASETS=str(tmp_path / "none"))
+    code = describing("shop", "demo", "whole", "broken", "broken:x")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=120)
+    assert done.returncode == 0, done.stderr
+    names, asked, listed, damaged = json.loads(done.stdout)
+    assert {"demo", "whole", "broken"} <= set(names)
+    assert asked["shop"][:2] == [False, None]
+    assert asked["demo"][0], "no package breaks what adrec comes with"
+    assert "cannot be loaded" not in asked["demo"][2]
+    assert asked["whole"] == [True, "whole", "A shop of one's own"]
+    assert said in asked["broken"][2]
+    assert said in asked["broken:x"][2]
+    assert asked["broken"][0], "it is never taken for a file"
+    assert {"demo", "whole"} <= set(listed)
+    assert "broken" not in listed
+    assert [said in line for line in damaged] == [True]
+
+
+def test_a_file_is_preprocessed_and_listed_beside_a_broken_package(tmp_path: Path, tiny_source: Path) -> None:
+    folder = install(
+        tmp_path / "at", "broken_package", {"broken_package.py": "raise OSError('no')"},
+        "[adrec.datasets]\nbroken = broken_package:SET\n",
+    )  # fmt: skip
+    csv = tmp_path / "mine.csv"
+    csv.write_bytes((tiny_source.parent / "tiny.csv").read_bytes())
+    workspace = {"ADREC_WORKSPACE": str(tmp_path / "workspace")}
+    made = typed(folder, "preprocess", csv, "-q", **workspace)
+    assert made.returncode == 0, made.stderr
+    assert typed(folder, "datasets", **workspace).returncode == 0
+    asked = typed(folder, "preprocess", "broken", **workspace)
+    assert asked.returncode == 2
+    assert "pip uninstall broken_package" in asked.stderr
