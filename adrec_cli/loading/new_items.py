@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +13,9 @@ import torch
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.item_vectors import read_item_vectors
-from adrec_cli.content.encoders import FittedEncoder, encode_items
-from adrec_cli.content.records import fitted_encoders
 from adrec_cli.data.reading.new_items import read_new_items
 from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.loading.item_content import StoredContent, match_stored_content
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.registry import find_model
@@ -76,7 +74,8 @@ def add_items_of_file(known: Known, dataset: Dataset, path: Path) -> tuple[Known
     remembered = dataset.manifest.reading.get("items")
     keep_blanks = bool(dataset.manifest.parameters.get("keep_blanks"))
     table = read_new_items(path, known.items[ITEM_ID], remembered, keep_blanks=keep_blanks)
-    grown, news = _add_items(known, table, _encoders(known, dataset))
+    # What the data set knew nothing of, a file may tell.
+    grown, news = _add_items(known, table, _read_content(known, dataset).that_speaks())
     return grown, NewItems(sha256=file_sha256(path), added=news.added, known=news.known, silent=news.silent)
 
 
@@ -88,13 +87,13 @@ def add_items_of_dataset(known: Known, dataset: Dataset) -> Known:
     if not known.metadata.content or dataset.items[ITEM_ID].is_in(known.items[ITEM_ID].implode()).all():
         return known
     try:
-        encoders = _encoders(known, dataset)
+        content = _read_content(known, dataset)
     except ArtifactError:
         return known
-    return _add_items(known, dataset.items, encoders)[0]
+    return _add_items(known, dataset.items, content)[0]
 
 
-def _encoders(known: Known, dataset: Dataset) -> list[FittedEncoder]:
+def _read_content(known: Known, dataset: Dataset) -> StoredContent:
     vectors = read_item_vectors(dataset.folder)
     if vectors.encoders_sha256 != known.metadata.content.get("encoders_sha256"):
         name = dataset.manifest.dataset
@@ -102,22 +101,22 @@ def _encoders(known: Known, dataset: Dataset) -> list[FittedEncoder]:
             f"the items of {name!r} were encoded otherwise since the {known.metadata.model} model was trained",
             hint=f"train it on them: {command('run', name, model=known.metadata.model)}",
         )
-    return fitted_encoders(vectors.encoders)
+    return match_stored_content(vectors, dataset, known.items[ITEM_ID])
 
 
-def _add_items(known: Known, table: pl.DataFrame, encoders: Sequence[FittedEncoder]) -> tuple[Known, NewItems]:
+def _add_items(known: Known, table: pl.DataFrame, content: StoredContent) -> tuple[Known, NewItems]:
     """Return the model with those items of a table which it does not know and of which something is known."""
     fresh = table.filter(~pl.col(ITEM_ID).is_in(known.items[ITEM_ID].implode()))
     if fresh.is_empty():
         return known, NewItems(known=table.height)
-    content_NC = encode_items(encoders, fresh)
+    content_NC = content.of(fresh)
     speaks_N = content_NC.any(axis=1)
     silent = tuple(fresh.filter(pl.Series(~speaks_N))[ITEM_ID].to_list())
     fresh, content_NC = fresh.filter(pl.Series(speaks_N)), content_NC[speaks_N]
     news = NewItems(added=fresh.height, known=table.height - fresh.height - len(silent), silent=silent)
     if fresh.is_empty():
         return known, news
-    own_ND = _regressed(known, encoders, content_NC)
+    own_ND = _regressed(known, content, content_NC)
     grown = Known(
         model=_grown(known, torch.from_numpy(content_NC), own_ND),
         metadata=known.metadata,
@@ -147,20 +146,27 @@ def _grown(known: Known, content_NC: torch.Tensor, own_ND: torch.Tensor | None) 
     return grown.to(device).eval()
 
 
-def _regressed(
-    known: Known, encoders: Sequence[FittedEncoder], content_NC: npt.NDArray[np.float16]
-) -> torch.Tensor | None:
-    """Return what a ridge regression from content to vectors of their own says of new items; None without such vectors.
+def _regressed(known: Known, content: StoredContent, content_NC: npt.NDArray[np.float16]) -> torch.Tensor | None:
+    """Return what a ridge regression from content to vectors of their own says of new items.
 
-    What training put into the vectors of items with events would be missing from new ones, which then had lower scores.
+    None where there are no such vectors, or no content of items with events to learn from. What training put into the
+    vectors of items with events would be missing from new ones, which then had lower scores.
     """
-    own = next((table.weight for table in known.model.item_tables() if table.weight is not None), None)
-    if own is None:
+    table = next((table for table in known.model.item_tables() if table.weight is not None), None)
+    if table is None:
         return None
-    vectors_VD = own.detach().cpu()[1:].double()
-    content_VC = torch.from_numpy(encode_items(encoders, known.items)).double()
-    learnt = torch.from_numpy(known.items[COUNT].to_numpy() > 0) & content_VC.any(dim=1)
-    inputs, targets = content_VC[learnt], vectors_VD[learnt]
+    assert table.weight is not None
+    bought = known.items[COUNT] > 0
+    bought_V = torch.from_numpy(bought.to_numpy())
+    targets = table.weight.detach().cpu()[1:][bought_V].double()
+    if table.content is None:
+        inputs = torch.from_numpy(content.of(known.items.filter(bought))).double()
+    else:
+        inputs = table.content.content_VC.cpu()[1:][bought_V].double()
+    speaks = inputs.any(dim=1)
+    inputs, targets = inputs[speaks], targets[speaks]
+    if not len(inputs):
+        return None
     mean_C, mean_D = inputs.mean(dim=0), targets.mean(dim=0)
     centred = inputs - mean_C
     products = centred.T @ centred + _RIDGE * torch.eye(centred.shape[1], dtype=torch.float64)

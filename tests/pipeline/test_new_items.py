@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,55 @@ def test_files_of_vectors_are_found_again_or_asked_for(tmp_path: Path) -> None:
     done = typed_here(again)
     assert "is no longer there" in done.require_one_error(3)
     assert "--vectors clip.parquet" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["init", "sum"])
+def test_given_vectors_of_items_that_came_since_are_those_that_are_stored(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are in no column of the items, so that nothing but what is stored can say them."""
+    events, file = write_groups(tmp_path, 50)
+    vectors, rng = tmp_path / "clip.parquet", np.random.default_rng(0)
+    given = rng.normal(size=(60, 8))
+    pl.DataFrame({"item_id": [f"i{n}" for n in range(60)], "vector": given.tolist()}).write_parquet(vectors)
+    preprocess(str(events), workspace=tmp_path / "ws", options=PreprocessOptions(items=file))
+    encode("shop", workspace=tmp_path / "ws", options=replace(CATEGORIES, vectors=(vectors,)))
+    done = typed_here(["run", events, "--items", file, "--model", "sasrec", "--workspace", tmp_path / "ws", *QUICK,
+                       "--set", f"model.content={kind}"])  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    later = tmp_path / "later"
+    later.mkdir()
+    events, file = write_groups(later, 60, seed=1)
+    preprocess(
+        str(events), workspace=tmp_path / "ws", options=PreprocessOptions(items=file, update=tmp_path / "ws/shop")
+    )
+    # Until they are encoded, columns alone tell of new items; those that were there before keep what is stored.
+    before = open_recommender(tmp_path / "ws", "shop", "sasrec", device="cpu", threads=1)
+    assert before.items["item_id"].to_list()[50:] == before.items.filter(pl.col("count") == 0)["item_id"].to_list()
+    encode("shop", workspace=tmp_path / "ws", options=EncodeOptions(like="shop"))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("all that is asked for is stored")
+
+    monkeypatch.setattr("adrec_cli.loading.item_content.encode_items", refuse)
+    recommender = open_recommender(tmp_path / "ws", "shop", "sasrec", device="cpu", threads=1)
+    assert recommender.items.height == 60
+    stored = read_item_vectors(tmp_path / "ws/shop").vectors_VC
+    ids = pl.read_parquet(tmp_path / "ws/shop/items.parquet")["item_id"].to_list()
+    expected = torch.from_numpy(stored[[ids.index(one) for one in recommender.items["item_id"]]])
+    assert expected[50:, -8:].any(dim=1).all(), "the vectors of the file are there"
+    table = recommender.model.item_embedding
+    if kind == "sum":
+        assert torch.equal(table.content.content_VC[1:], expected)
+    own = table.weight.detach()[1:].double()
+    # Plain ridge regression, with a constant that is not shrunk.
+    inputs, wanted = expected[:50].double(), own[:50]
+    centred = inputs - inputs.mean(dim=0)
+    tied = torch.cat([centred, torch.eye(centred.shape[1], dtype=torch.float64)])
+    answers = torch.cat([wanted - wanted.mean(dim=0), torch.zeros(centred.shape[1], own.shape[1], dtype=torch.float64)])
+    solved = torch.linalg.lstsq(tied, answers).solution
+    predicted = (expected[50:].double() - inputs.mean(dim=0)) @ solved + wanted.mean(dim=0)
+    torch.testing.assert_close(own[50:], predicted, atol=1e-5, rtol=1e-4)
 
 
 def test_a_model_of_content_alone_goes_to_another_catalogue(tmp_path: Path) -> None:
