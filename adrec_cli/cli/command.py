@@ -119,7 +119,7 @@ def typeable(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _plugins_in_use(paths: list[Path]) -> contextlib.AbstractContextManager[None]:
+def _plugins_in_use(paths: list[Path]) -> contextlib.AbstractContextManager[object]:
     if not paths:
         return contextlib.nullcontext()
     # Only here: it loads all that can be added to.

@@ -67,6 +67,8 @@ def installed_origin(distribution: str, module: str) -> Origin:
 def sources_beside(path: Path, source: str) -> dict[str, str]:
     """Return the modules in a file's own folder that it imports, and those that they import there, by name.
 
+    They are looked for in the folder itself: whether Python finds them there may depend on what the file does first.
+
     Args:
         path: of the file.
         source: its text.
@@ -75,26 +77,37 @@ def sources_beside(path: Path, source: str) -> dict[str, str]:
     waiting = [source]
     while waiting:
         for name in _imported(waiting.pop()):
-            if name != "adrec_cli" and not any(key.startswith(f"{name}/") for key in found):
-                there = {key: text for key, text in _sources(name).items() if _lies_in(name, path.parent)}
+            module = name.partition(".")[0]
+            if module != "adrec_cli" and not any(key.startswith(f"{module}/") for key in found):
+                home = _home_beside(path, name)
+                there = {} if home is None else _sources_at(module, home)
                 found |= there
                 waiting += there.values()
     return found
 
 
 def _imported(source: str) -> set[str]:
-    """Return the first parts of the names of all modules that a source imports."""
+    """Return the full names of all that a source imports: of "from a.b import c" it is a.b.c."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.partition(".")[0])
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-def _lies_in(module: str, folder: Path) -> bool:
-    return any(file.parent == folder for file in (_home(module),) if file is not None)
+def _home_beside(path: Path, name: str) -> Path | None:
+    """Return the file or the folder beside a file that an import of a name would take, in Python's order; else None."""
+    module, _, below = name.partition(".")
+    folder, file = path.parent / module, path.parent / f"{module}.py"
+    if (folder / "__init__.py").is_file():
+        return folder
+    if file.is_file():
+        return file if file != path else None
+    # A folder without __init__.py may be one of data that is called as an installed package is, such as wandb/.
+    part = folder / below.partition(".")[0]
+    return folder if below and (part.with_name(f"{part.name}.py").is_file() or part.is_dir()) else None
 
 
 def _home(module: str) -> Path | None:
@@ -111,8 +124,11 @@ def _home(module: str) -> Path | None:
 def _sources(module: str) -> dict[str, str]:
     """Return the Python files of a module or package by their names; none of a namespace package."""
     home = _home(module)
-    if home is None:
-        return {}
+    return {} if home is None else _sources_at(module, home)
+
+
+def _sources_at(module: str, home: Path) -> dict[str, str]:
+    """Return the Python files of a module by their names; home is its file or the folder of its package."""
     files: Iterable[Path] = sorted(home.rglob("*.py")) if home.is_dir() else [home] if home.suffix == ".py" else []
     return {
         f"{module}/{file.relative_to(home).as_posix() if home.is_dir() else file.name}": file.read_text(

@@ -47,6 +47,10 @@ def _sha256(path: Path, content: bytes) -> str:
         return sha256_of({"": source, **sources_beside(path.resolve(), source)})
     except (SyntaxError, ValueError) as error:
         raise UsageError(f"plugin {path} is not Python: {error}", hint="fix the file") from error
+    except OSError as error:
+        raise StorageError(
+            f"could not read {error.filename}, which plugin {path} imports: {error.strerror}", hint="check the path"
+        ) from error
 
 
 class _Loader(SourceLoader):

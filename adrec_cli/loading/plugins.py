@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.data.named_datasets import DATASETS
-from adrec_cli.extending.in_use import plugins_in_use, use_plugins
+from adrec_cli.extending.in_use import Plugin, plugins_in_use, use_plugins
 from adrec_cli.extending.open_set import OpenSet
 from adrec_cli.extending.plugin import read_plugin
 from adrec_cli.models.registry import MODELS
@@ -20,8 +20,8 @@ SETS: tuple[OpenSet[Any], ...] = (MODELS, SAMPLED_LOSSES, METRICS, DATASETS)
 
 
 @contextlib.contextmanager
-def plugins(paths: Sequence[Path]) -> Iterator[None]:
-    """Use what plugin files add, for a while.
+def plugins(paths: Sequence[Path]) -> Iterator[tuple[Plugin, ...]]:
+    """Use what plugin files add, for a while; yields them as they were read and tried.
 
     Args:
         paths: of Python files that the user has named.
@@ -29,16 +29,16 @@ def plugins(paths: Sequence[Path]) -> Iterator[None]:
     Raises:
         UsageError: one is missing, fails, or adds what cannot be used.
     """
-    read = [read_plugin(path) for path in paths]
+    read = tuple(read_plugin(path) for path in paths)
     with plugins_in_use(read):
         for plugin in read:
             for one in SETS:
                 one.require_usable(plugin)
-        yield
+        yield read
 
 
 def load_plugin(path: str | Path) -> None:
     """Use what a plugin file adds from now on; arguments and errors as `plugins`."""
-    with plugins([Path(path)]):
+    with plugins([Path(path)]) as tried:
         pass
-    use_plugins([read_plugin(Path(path))])
+    use_plugins(tried)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from adrec_cli.errors import AdrecError, UsageError
 from adrec_cli.extending.in_use import loaded_plugins
 from adrec_cli.extending.plugin import read_plugin
-from adrec_cli.loading.plugins import plugins
+from adrec_cli.loading.plugins import load_plugin, plugins
 from adrec_cli.models.registry import MODELS, find_model, trained_names
 from adrec_cli.models.stages import SAMPLED_LOSSES, ranking_losses
 from adrec_cli.ranking.metrics import METRICS, metric_names, metric_of_users
@@ -163,6 +164,91 @@ def test_modules_beside_it_count_as_its_code(tmp_path: Path, monkeypatch: pytest
     assert sha256() == first
     deep.write_text("BEST = 2")
     assert sha256() != first
+
+
+BESIDE = "import sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path(__file__).parent))\n"
+LAYOUTS = {
+    "a module": ("import own_module", "own_module.py"),
+    "a package": ("from own_package.deep import BEST", "own_package/deep.py", "own_package/__init__.py"),
+    "a folder": ("from own_folder import deep", "own_folder/deep.py"),
+    "a folder in a folder": ("import own_tree.inner.deep", "own_tree/inner/deep.py"),
+    "what a module imports": ("import own_first", "own_second.py", "own_first.py"),
+    "what a function imports": ("def late():\n    import own_late", "own_late.py"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
+def test_modules_count_that_python_finds_only_once_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: tuple[str, ...]
+) -> None:
+    """A plugin that puts its own folder on `sys.path` has the same hash before and after."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    imports, deepest, *above = layout
+
+    def plugin(name: str, best: int) -> Path:
+        for file, text in [(deepest, f"BEST = {best}"), *((file, "import own_second") for file in above)]:
+            (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+            write(tmp_path / name, text if "__init__" not in file else "", file)
+        return write(tmp_path / name, f"{BESIDE}{imports}\n{METRIC}")
+
+    first, other, copy = (plugin(name, best) for name, best in [("first", 1), ("other", 2), ("copy", 1)])
+    sha256 = read_plugin(first).origin.sha256
+    assert read_plugin(first).origin.sha256 == sha256, "its folder is now on sys.path"
+    assert read_plugin(other).origin.sha256 != sha256
+    assert read_plugin(copy).origin.sha256 == sha256
+
+
+def test_folders_that_are_only_called_like_what_it_imports_do_not_count(tmp_path: Path) -> None:
+    path = write(tmp_path, f"import numpy\nfrom torch import nn\n{METRIC}")
+    first = read_plugin(path).origin.sha256
+    for name in ("numpy", "torch"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, "RUN = 1", "saved.py")
+    assert read_plugin(path).origin.sha256 == first
+
+
+def test_what_is_used_is_what_was_tried(tmp_path: Path) -> None:
+    """Though the file is another one by the time it has been tried."""
+    changes_itself = f"""
+from pathlib import Path
+def first(ranks, k):
+    Path({str(tmp_path / "mine.py")!r}).write_text("METRICS = {{'first': 3}}")
+    return (ranks == 1).astype(float)
+METRICS = {{'first': first}}
+"""
+    path = write(tmp_path, changes_itself)
+    load_plugin(path)
+    assert METRICS["first"](np.array([1, 2]), 5).tolist() == [1, 0]
+    assert path.read_text() != changes_itself
+    with plugins(
+        [
+            write(
+                tmp_path,
+                LOSS.format(
+                    mean="per_token_N.mean() if counted_N is None else "
+                    "(per_token_N * counted_N).sum() / counted_N.sum()"
+                ),
+            )
+        ]
+    ) as tried:
+        assert loaded_plugins()[-1:] == tried
+
+
+def test_a_module_beside_it_that_cannot_be_read_is_an_error_of_storage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, **_: object) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    write(tmp_path, "BEST = 1", "own_secret.py")
+    path = write(tmp_path, f"import own_secret\n{METRIC}")
+    monkeypatch.setattr(Path, "read_text", fail)
+    with (
+        pytest.raises(AdrecError, match=r"own_secret\.py, which plugin .*mine\.py imports: Perm") as raised,
+        plugins([path]),
+    ):
+        pass
+    assert raised.value.exit_code == 7
 
 
 def test_a_broken_file_leaves_no_module_behind(tmp_path: Path) -> None:
