@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "ranking": {"ranking", "data", "models", "layers", *FOUNDATION},
     "artifacts": {"artifacts", "diagnostics", *FOUNDATION},
     "data": {"data", "artifacts", "models", *FOUNDATION},
-    "content": {"content", "artifacts", *BARE},
+    "content": {"content", "data", "artifacts", *BARE},
     "models": {"models", "layers", "diffusion", *FOUNDATION},
     "layers": {"layers", "diffusion", *BARE},
     "diagnostics": {"diagnostics", *BARE},

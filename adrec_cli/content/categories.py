@@ -6,11 +6,10 @@ import numpy as np
 import polars as pl
 
 from adrec_cli.content.state import Matrix, State, as_bytes, as_texts, require_shape
+from adrec_cli.data.cell_values import split_values
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
 
-SEPARATOR = "|"
-"""Between the values of one cell, as adrec writes lists of categories."""
 MOST_VALUES = 4_096
 _ROWS_AT_ONCE = 8_192
 
@@ -88,15 +87,9 @@ def _item_values(columns: pl.DataFrame) -> pl.DataFrame:
     """Return `row` and `value` of all values, each once an item; a value's column belongs to it."""
     found = [pl.DataFrame(schema={"row": pl.Int64, "value": pl.String})]
     for name in columns.columns:
-        listed = _as_lists(columns[name]).alias("value").to_frame().with_row_index("row")
+        listed = split_values(columns[name]).alias("value").to_frame().with_row_index("row")
         listed = listed.explode("value").drop_nulls().with_columns(pl.col("row").cast(pl.Int64))
         value = pl.col("value").str.normalize("NFKC").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
         listed = listed.with_columns(value).filter(value.str.len_chars() > 0)
         found.append(listed.with_columns((pl.lit(f"{name}=".replace("\n", " ")) + pl.col("value")).alias("value")))
     return pl.concat(found).unique().sort(["row", "value"])
-
-
-def _as_lists(column: pl.Series) -> pl.Series:
-    if isinstance(column.dtype, (pl.List, pl.Array)):
-        return column.cast(pl.List(pl.String), strict=False)
-    return column.cast(pl.String, strict=False).str.split(SEPARATOR)

@@ -12,6 +12,7 @@ import polars as pl
 
 from adrec_cli.artifacts.atomic import replacing, write_bytes
 from adrec_cli.artifacts.outputs import require_free_output
+from adrec_cli.data.cell_values import split_values
 from adrec_cli.data.reading.list_cells import find_cells
 from adrec_cli.data.reading.recognition import SAMPLE_ROWS
 from adrec_cli.errors import InputError
@@ -200,8 +201,7 @@ def _attributes(items: pl.DataFrame) -> dict[str, list[int]]:
     column = "attributes" if "attributes" in items.columns else CATEGORY
     if column not in items.columns:
         return {str(index): [] for index in items[ITEM_INDEX]}
-    named = pl.col(column) if isinstance(items.schema[column], pl.List) else pl.col(column).str.split("|")
-    rows = items.select(pl.col(ITEM_INDEX), named.cast(pl.List(pl.String)).fill_null([]).alias("names")).rows()
+    rows = list(zip(items[ITEM_INDEX], split_values(items[column]).to_list(), strict=True))
     numbers = {name: number for number, name in enumerate(dict.fromkeys(n for _, names in rows for n in names), 1)}
     return {str(index): [numbers[name] for name in names] for index, names in rows}
 

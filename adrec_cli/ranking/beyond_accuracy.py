@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from adrec_cli.data.cell_values import split_values
 from adrec_cli.schema import PAD
 
 Integers = npt.NDArray[np.int64]
@@ -83,15 +84,13 @@ def history_means(items: npt.NDArray[np.int32], starts: Integers, ends: Integers
     return means
 
 
-def category_codes(categories: pl.Series, separator: str = "|") -> Integers:
+def category_codes(categories: pl.Series) -> Integers:
     """Return codes_VM of each item's categories, padding first: numbers from 1, 0 where an item has no more.
 
     Args:
-        categories: one text per item, in the order of item indices, such as "Comedy|Drama"; null where unknown.
-        separator: between the categories of an item.
+        categories: one cell per item, in the order of item indices, as `split_values` takes; null where unknown.
     """
-    names = categories.str.split(separator).list.eval(pl.element().filter(pl.element() != "")).list.unique()
-    names = names.fill_null([])
+    names = split_values(categories).list.unique()
     lengths = names.list.len()
     owner = np.repeat(np.arange(1, len(names) + 1), lengths.to_numpy())
     codes = names.filter(lengths > 0).explode().rank("dense").to_numpy()

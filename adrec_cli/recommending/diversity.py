@@ -11,12 +11,12 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
+from adrec_cli.data.cell_values import split_values
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.loading.recommender import Histories, Recommender
 from adrec_cli.models.base import Sampling
 from adrec_cli.ranking.merging import SINGLE, Merging
 from adrec_cli.ranking.scores import Ranked
-from adrec_cli.recommending.item_choice import CATEGORY_SEPARATOR
 from adrec_cli.wording import option
 
 _POOL: Final = 10
@@ -179,10 +179,5 @@ def values_of(items: pl.DataFrame, column: str) -> list[list[str]]:
     """
     if column not in items.columns:
         raise InputError(f"items have no column {column!r}", hint=f"they have: {', '.join(map(repr, items.columns))}")
-    cells = items[column]
-    if isinstance(cells.dtype, pl.List):
-        return [[str(value) for value in cell or [] if value is not None] for cell in cells.to_list()]
-    texts = cells.cast(pl.String).to_list()
-    return [
-        [value.strip() for value in text.split(CATEGORY_SEPARATOR) if value.strip()] if text else [] for text in texts
-    ]
+    values: list[list[str]] = split_values(items[column]).to_list()
+    return values

@@ -11,13 +11,12 @@ import polars as pl
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.data.audience_files import read_ids
+from adrec_cli.data.cell_values import split_values
 from adrec_cli.data.id_index import IdIndex
 from adrec_cli.data.sequences import item_indices
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID
 from adrec_cli.wording import command, option
-
-CATEGORY_SEPARATOR = "|"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +88,7 @@ class ItemChoice:
                 "no categories are known",
                 hint=f"give an item file with them: {command('preprocess', 'SOURCE', items='FILE')}",
             )
-        lists = items[CATEGORY].str.split(CATEGORY_SEPARATOR)
+        lists = split_values(items[CATEGORY])
         known = set(lists.explode().drop_nulls().to_list())
         if missing := [name for name in self.categories if name not in known]:
             some = ", ".join(sorted(known)[:10])

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from adrec_cli.data.cell_values import split_values
 from adrec_cli.data.ids import normal_forms
 from adrec_cli.errors import InputError
-from adrec_cli.recommending.item_choice import CATEGORY_SEPARATOR
 from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID
 
 
@@ -92,8 +92,6 @@ class Catalogue:
 def _numbers_by_category(items: pl.DataFrame) -> dict[str, npt.NDArray[np.int64]]:
     if CATEGORY not in items.columns:
         return {}
-    numbered = items.select(
-        pl.col(CATEGORY).str.split(CATEGORY_SEPARATOR).alias(CATEGORY), number=pl.int_range(1, items.height + 1)
-    )
+    numbered = items.select(split_values(items[CATEGORY]), number=pl.int_range(1, items.height + 1))
     pairs = numbered.explode(CATEGORY).drop_nulls(CATEGORY).group_by(CATEGORY).agg("number")
     return {name: np.array(numbers, dtype=np.int64) for name, numbers in pairs.iter_rows()}
