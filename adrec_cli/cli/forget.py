@@ -11,6 +11,7 @@ import typer
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Wait
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.errors import AdrecError, ExitCode
 
 if TYPE_CHECKING:
     from adrec_cli.forgetting.learnt import Learnt
@@ -42,20 +43,41 @@ def forget(
     from adrec_cli.schema import USER_ID
 
     named = {one.strip() for one in user or []} | (set() if users is None else set(read_ids(users, USER_ID).to_list()))
-    with TrainingProgress(session.terminal) as progress:
-        done = pipeline.forget(
-            dataset,
-            named,
-            workspace=common.workspace,
-            retrain=retrain,
-            waiting=Waiting(seconds=wait, on_event=progress),
-            work=Work(
-                options=ComputeOptions(device=computing.device, threads=computing.threads),
-                stop=session.stop,
-                on_event=progress,
-            ),
-        )
+    accounts: list[pipeline.Forgotten] = []
+
+    def on_event(event: object) -> None:
+        accounts.extend([event] if isinstance(event, pipeline.Forgotten) else [])
+        progress(event)
+
+    options = ComputeOptions(device=computing.device, threads=computing.threads)
+    try:
+        with TrainingProgress(session.terminal) as progress:
+            done = pipeline.forget(
+                dataset,
+                named,
+                workspace=common.workspace,
+                retrain=retrain,
+                waiting=Waiting(seconds=wait, on_event=progress),
+                work=Work(options=options, stop=session.stop, on_event=on_event),
+            )
+    except BaseException:
+        # A training was stopped, or failed as none should: who is gone is gone, and it is said.
+        for account in accounts:
+            _show(session.terminal, account)
+        raise
     _show(session.terminal, done)
+    if done.not_retrained:
+        raise _not_retrained_error(done)
+
+
+def _not_retrained_error(done: Forgotten) -> AdrecError:
+    """Return the error of models that could not be trained again, with the code and the hint of the first."""
+    first = done.not_retrained[0]
+    error = AdrecError(
+        f"not trained again: {'; '.join(f'{one.name}: {one.reason}' for one in done.not_retrained)}", hint=first.hint
+    )
+    error.exit_code = ExitCode(first.exit_code)
+    return error
 
 
 def _show(terminal: Terminal, done: Forgotten) -> None:

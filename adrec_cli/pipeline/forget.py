@@ -28,7 +28,7 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.forgotten import add_forgotten, new_salt
 from adrec_cli.data.leaving_out import holds_users, write_without
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER
-from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.errors import AdrecError, ArtifactError, InterruptedRun, UsageError
 from adrec_cli.experiments.chain import train_stages
 from adrec_cli.experiments.events import OnEvent
 from adrec_cli.experiments.experiment import Experiment
@@ -46,6 +46,22 @@ from adrec_cli.wording import command, option
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotRetrained:
+    """A model that has learned from them, or may have, and could not be trained again.
+
+    Attributes:
+        name: of the model.
+        reason, hint: why, and what to type.
+        exit_code: of the error that it was.
+    """
+
+    name: str
+    reason: str
+    hint: str
+    exit_code: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Forgotten:
     """What was done.
 
@@ -58,6 +74,7 @@ class Forgotten:
         ranks, batches: files that held them, or were removed because nobody could tell.
         learnt: models that have learned from them, or may have, and were not trained again.
         retrained: models that were trained again.
+        not_retrained: models that should have been and could not.
         sources: names of the files the data set was made from, which adrec does not touch.
     """
 
@@ -71,6 +88,7 @@ class Forgotten:
     batches: list[Path]
     learnt: list[Learnt]
     retrained: list[str]
+    not_retrained: list[NotRetrained]
     sources: list[str]
 
 
@@ -100,13 +118,15 @@ def forget(
         workspace: where data sets are.
         retrain: train the models again, from fresh weights, that have learned from any who were forgotten, or may have.
         waiting: for how long, if another run holds a lock.
-        work: at these trainings; called with `ModelRetrained` and the events of trainings.
+        work: at these trainings; called with what was done so far (`Forgotten`) before the first one, with
+            `ModelRetrained` and the events of trainings.
 
     Raises:
         UsageError: no user is named.
         InputError: nobody would be left.
         ArtifactError: the data set is damaged.
         LockedError: a run is under way; nothing was changed.
+        InterruptedRun: a training was stopped; users were forgotten before.
     """
     if not users and not retrain:
         raise UsageError("nobody is named", hint=f"{command('forget', 'shop', user=42)}, or {option('users', 'FILE')}")
@@ -117,10 +137,11 @@ def forget(
         done = _forget(folder, users)
         written = _forget_in_batches(workspace, folder, users, batches, work.on_event)
         done = dataclasses.replace(done, batches=written, learnt=_learnt(folder))
-        retrained = []
         if retrain:
-            retrained = _retrain(open_dataset(folder), done.learnt, work)
-            done = dataclasses.replace(done, learnt=_learnt(folder), retrained=retrained)
+            # A training may take hours and be stopped: who is gone by then is known before.
+            work.on_event(done)
+            retrained, failed = _retrain(open_dataset(folder), done.learnt, work)
+            done = dataclasses.replace(done, learnt=_learnt(folder), retrained=retrained, not_retrained=failed)
     return done
 
 
@@ -196,6 +217,7 @@ def _forget(folder: Path, users: Set[str]) -> Forgotten:
         batches=[],
         learnt=[],
         retrained=[],
+        not_retrained=[],
         sources=[str(source.get("name")) for source in told.sources],
     )
 
@@ -221,31 +243,52 @@ def _learnt(folder: Path) -> list[Learnt]:
     return find_learnt(folder, set(manifest.forgotten.get("sequences", [])), clean)
 
 
-def _retrain(dataset: Dataset, learnt: list[Learnt], work: Work) -> list[str]:
-    """Train models again from fresh weights and promote those that were; no earlier generation of theirs stays."""
+def _retrain(dataset: Dataset, learnt: list[Learnt], work: Work) -> tuple[list[str], list[NotRetrained]]:
+    """Train models again that have learned, and return which were, and which could not be and why.
+
+    Raises:
+        InterruptedRun: a training was stopped.
+    """
     names = {one.path.relative_to(dataset.folder).parts[0] for one in learnt}
     done: list[str] = []
+    failed: list[NotRetrained] = []
     for name in sorted(names & set(trained_names())):
-        folder = dataset.folder / name
-        path = current_checkpoint(folder)
-        if path is None:
-            continue
-        work.on_event(ModelRetrained(name=name))
-        composed = _as_before(path, name)
-        train_stages(dataset, composed, work=work)
-        last = open_checkpoint(folder / f"{composed.planned[-1]}{CHECKPOINT_SUFFIX}", dataset)
-        if read_current(folder) is not None:
-            metrics = last.metadata.metrics
-            promote(
-                folder, last.path, last.sha256, items=dataset.folder / ITEMS_FILE,
-                items_sha256=dataset.manifest.items_sha256, protocol=metrics["protocol"], metric=metrics["monitor"],
-                value=metrics["values"].get(metrics["monitor"]), keep=1,
-            )  # fmt: skip
-        done.append(name)
-    for name, error in unregistered_in(dataset.folder).items():
-        if name in names:
-            raise ArtifactError(f"left as it was: {error.message}", hint=error.hint)
-    return done
+        try:
+            done += [name] if _retrain_model(dataset, name, work) else []
+        except InterruptedRun:
+            raise
+        except AdrecError as error:
+            failed.append(_not_retrained(name, error))
+    failed += [_not_retrained(name, error) for name, error in unregistered_in(dataset.folder).items() if name in names]
+    return done, failed
+
+
+def _not_retrained(name: str, error: AdrecError) -> NotRetrained:
+    return NotRetrained(name=name, reason=error.message, hint=error.hint, exit_code=int(error.exit_code))
+
+
+def _retrain_model(dataset: Dataset, name: str, work: Work) -> bool:
+    """Train a model again from fresh weights and promote it if it was; no earlier generation of it stays.
+
+    Returns:
+        False where it has no checkpoint of its own.
+    """
+    folder = dataset.folder / name
+    path = current_checkpoint(folder)
+    if path is None:
+        return False
+    work.on_event(ModelRetrained(name=name))
+    composed = _as_before(path, name)
+    train_stages(dataset, composed, work=work)
+    last = open_checkpoint(folder / f"{composed.planned[-1]}{CHECKPOINT_SUFFIX}", dataset)
+    if read_current(folder) is not None:
+        metrics = last.metadata.metrics
+        promote(
+            folder, last.path, last.sha256, items=dataset.folder / ITEMS_FILE,
+            items_sha256=dataset.manifest.items_sha256, protocol=metrics["protocol"], metric=metrics["monitor"],
+            value=metrics["values"].get(metrics["monitor"]), keep=1,
+        )  # fmt: skip
+    return True
 
 
 def _as_before(path: Path, name: str) -> Experiment:

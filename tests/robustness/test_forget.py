@@ -16,7 +16,9 @@ from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.data import inbox as inbox_files
 from adrec_cli.data.pending import read_pending
+from adrec_cli.errors import DivergedError, Stopped, StorageError, UsageError
 from adrec_cli.pipeline import forget as pipeline
+from tests.extending.conftest import SOURCE
 from tests.robustness.people import places_of
 from tests.robustness.processes import typed, typed_here
 from tests.robustness.shop import NIGHT, Shop, events_of, write_events
@@ -140,6 +142,47 @@ def test_models_that_have_learnt_are_named_and_trained_again(shop):
     assert said.config["hidden_size"] == 8, "with the options it had"
     assert said.sequences_sha256 == shop.manifest()["sequences_sha256"]
     assert shop.types("verify").exit_code == 0
+
+
+def test_a_model_of_a_plugin_that_is_gone_is_named_after_the_account(shop):
+    plugin = shop.folder / "my_model.py"
+    plugin.write_text(SOURCE)
+    line = ["--model", "markov", "--plugin", plugin, "--epochs", 1, "--threads", 1, "--set", "model.hidden_size=8"]
+    assert shop.types("train", "shop", *line).exit_code == 0
+    done = shop.types("forget", "shop", "--user", PERSON, "--retrain", "--threads", 1, "--json")
+    assert "markov: " in done.require_one_error(4)
+    assert "--plugin my_model.py" in done.stderr
+    account = json.loads(done.stdout)
+    assert account["interactions"] > 0
+    assert account["retrained"] == ["adrec"]
+    assert [(one["name"], one["exit_code"]) for one in account["not_retrained"]] == [("markov", 4)]
+    assert places_of(shop.workspace, PERSON) == set()
+    done = shop.types("forget", "shop", "--retrain", "--threads", 1, "--plugin", plugin)
+    assert done.exit_code == 0, done.stderr
+    assert "trained again: markov" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DivergedError("not finite"), 6),
+        (UsageError("the metric 'x' of y cannot be loaded"), 2),
+        (StorageError("no space"), 7),
+        (Stopped("stopped", signal_number=15, hint="again"), 143),
+        (KeyboardInterrupt(), 130),
+        (ZeroDivisionError("a bug"), 1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_however_a_training_ends_who_is_gone_is_said(shop, monkeypatch, error, code):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(pipeline, "train_stages", fail)
+    done = shop.types("forget", "shop", "--user", PERSON, "--retrain", "--threads", 1)
+    assert done.exit_code == code, done.stderr
+    assert done.stdout.count("1 user of shop forgotten: ") == 1
+    assert places_of(shop.workspace, PERSON) == set()
 
 
 def test_the_same_id_in_another_data_set_is_another_person(shop):
