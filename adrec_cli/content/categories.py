@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from adrec_cli.content.state import Matrix, State, as_bytes, as_texts, require_shape
+from adrec_cli.content.state import Matrix, State, as_bytes, as_texts, count_components
 from adrec_cli.data.cell_values import split_values
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
@@ -36,17 +36,8 @@ def fit(columns: pl.DataFrame, most: int) -> State:
 
 
 def width(state: State) -> int:
-    """Return how many entries a vector has.
-
-    Raises:
-        ValueError: what was learned does not fit together.
-    """
-    values = as_texts(state["values"])
-    if values != sorted(set(values)):
-        raise ValueError("values are not in order")
-    require_shape(state["weights"], (len(values),), "weights")
-    require_shape(state["components"], (None, len(values)), "components")
-    return len(state["components"])
+    """Return how many entries a vector has; errors as `count_components`."""
+    return count_components(state, "values", "weights")
 
 
 def encode(columns: pl.DataFrame, state: State) -> Matrix:

@@ -50,3 +50,21 @@ def require_shape(array: npt.NDArray[Any], shape: tuple[int | None, ...], what: 
     """
     if array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
         raise ValueError(f"{what} has shape {array.shape}, expected {shape}")
+
+
+def count_components(state: State, names: str, weights: str) -> int:
+    """Return how many entries a vector has that components make of weighted names.
+
+    Args:
+        state: with ascending names, a weight each, and "components" (entries, names).
+        names, weights: what they are called.
+
+    Raises:
+        ValueError: what was learned does not fit together.
+    """
+    known = as_texts(state[names])
+    if known != sorted(set(known)):
+        raise ValueError(f"{names} are not in order")
+    require_shape(state[weights], (len(known),), weights)
+    require_shape(state["components"], (None, len(known)), "components")
+    return len(state["components"])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from adrec_cli.content.state import Matrix, State, as_bytes, as_texts, require_shape
+from adrec_cli.content.state import Matrix, State, as_bytes, as_texts, count_components
 from adrec_cli.content.texts import joined_texts, words_and_runs
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.wording import option
@@ -41,17 +41,8 @@ def fit(columns: pl.DataFrame, most: int) -> State:
 
 
 def width(state: State) -> int:
-    """Return how many entries a vector has.
-
-    Raises:
-        ValueError: what was learned does not fit together.
-    """
-    terms = as_texts(state["terms"])
-    if terms != sorted(set(terms)):
-        raise ValueError("terms are not in order")
-    require_shape(state["idf"], (len(terms),), "idf")
-    require_shape(state["components"], (None, len(terms)), "components")
-    return len(state["components"])
+    """Return how many entries a vector has; errors as `count_components`."""
+    return count_components(state, "terms", "idf")
 
 
 def encode(columns: pl.DataFrame, state: State) -> Matrix:
