@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,6 +49,21 @@ class EncoderRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VectorsFile:
+    """A file of vectors as it was when items were encoded with it.
+
+    Attributes:
+        path: where it was.
+        sha256: of the file; "" where that was not written down.
+        ids_sha256: of the file of its ids beside it; "" where there was none.
+    """
+
+    path: str
+    sha256: str = ""
+    ids_sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ItemVectors:
     """The content of a data set's items.
 
@@ -56,7 +71,7 @@ class ItemVectors:
         dataset: its name.
         ids_sha256: of the ids of its items in their order, as `ids_sha256`.
         items_sha256: of the `items.parquet` they were made from.
-        files: where files of vectors were, by their names.
+        files: of vectors, by their names.
         encoders: one beside the other.
         vectors_VC: float16, one row per item from index 1 on; no row for padding.
     """
@@ -64,7 +79,7 @@ class ItemVectors:
     dataset: str
     ids_sha256: str
     items_sha256: str
-    files: Mapping[str, str]
+    files: Mapping[str, VectorsFile]
     encoders: tuple[EncoderRecord, ...]
     vectors_VC: npt.NDArray[np.float16]
 
@@ -84,7 +99,7 @@ class ItemVectorsHeader:
     """What a file of item vectors records.
 
     Attributes:
-        ids_sha256, items_sha256, encoders_sha256, vectors_sha256: as of `ItemVectors`.
+        ids_sha256, items_sha256, encoders_sha256, vectors_sha256, files: as of `ItemVectors`.
         width: entries of a vector.
     """
 
@@ -92,6 +107,7 @@ class ItemVectorsHeader:
     items_sha256: str
     encoders_sha256: str
     vectors_sha256: str
+    files: Mapping[str, VectorsFile]
     width: int
 
 
@@ -124,7 +140,7 @@ def write_item_vectors(folder: Path, vectors: ItemVectors) -> Path:
         "encoders_sha256": vectors.encoders_sha256,
         "vectors_sha256": vectors.vectors_sha256,
         "items_sha256": vectors.items_sha256,
-        "files": json.dumps(dict(vectors.files), sort_keys=True),
+        "files": json.dumps({name: asdict(file) for name, file in vectors.files.items()}, sort_keys=True),
     }
     write_tensors(path, tensors, text)
     return path
@@ -173,9 +189,10 @@ def read_item_vectors_header(folder: Path) -> ItemVectorsHeader:
             items_sha256=text["items_sha256"],
             encoders_sha256=text["encoders_sha256"],
             vectors_sha256=text["vectors_sha256"],
+            files=_files(text["files"]),
             width=shape[1],
         )
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} is damaged: {error}", hint=again) from error
 
 
@@ -220,10 +237,19 @@ def _parse(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> Item
     return vectors
 
 
-def _files(text: str) -> dict[str, str]:
-    files = json.loads(text)
-    if not isinstance(files, dict) or not all(isinstance(path, str) for path in files.values()):
+def _files(text: str) -> dict[str, VectorsFile]:
+    described = json.loads(text)
+    if not isinstance(described, dict):
         raise ValueError("files are not named")
+    # adrec 0.2.0 wrote a path alone.
+    files = {
+        name: VectorsFile(path=one) if isinstance(one, str) else VectorsFile(**one) for name, one in described.items()
+    }
+    for file in files.values():
+        if not all(isinstance(value, str) for value in (file.path, file.sha256, file.ids_sha256)):
+            raise ValueError("files are not described")
+        if not all(re.fullmatch("([0-9a-f]{64})?", value) for value in (file.sha256, file.ids_sha256)):
+            raise ValueError("the hash of a file is no SHA-256")
     return files
 
 

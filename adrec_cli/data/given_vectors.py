@@ -13,7 +13,8 @@ import numpy.typing as npt
 import polars as pl
 from safetensors import SafetensorError, safe_open
 
-from adrec_cli.artifacts.atomic import storage_error
+from adrec_cli.artifacts.atomic import file_sha256, storage_error
+from adrec_cli.artifacts.item_vectors import VectorsFile
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.ids import known_form
@@ -88,6 +89,34 @@ def read_given_vectors(path: Path, item_ids: pl.Series) -> GivenVectors:
     return GivenVectors(name=path.name, column=column, matched=matched, strangers=len(ids) - matched)
 
 
+def record_file(path: Path) -> VectorsFile:
+    """Return where a file of vectors is, and the hashes of it and of the ids beside it.
+
+    Raises:
+        StorageError: unreadable.
+    """
+    ids = _ids_file(path)
+    return VectorsFile(path=str(path), sha256=file_sha256(path), ids_sha256=file_sha256(ids) if ids.is_file() else "")
+
+
+def find_changed_files(files: Mapping[str, VectorsFile]) -> list[str]:
+    """Return the names of files that are no longer as they were; those that are gone are not among them.
+
+    One whose hash was not written down counts as changed, unless another is gone: it cannot be known.
+
+    Raises:
+        StorageError: unreadable.
+    """
+    here = {name: file for name, file in files.items() if Path(file.path).is_file()}
+    known = {name: file for name, file in here.items() if file.sha256}
+    changed = [name for name, file in known.items() if _has_changed(file, record_file(Path(file.path)))]
+    return changed + [name for name in here if name not in known and len(here) == len(files)]
+
+
+def _has_changed(before: VectorsFile, now: VectorsFile) -> bool:
+    return before.sha256 != now.sha256 or (now.ids_sha256 not in ("", before.ids_sha256))
+
+
 def _check(path: Path, ids: pl.Series, vectors: npt.NDArray[Any]) -> None:
     """Raise unless there is one vector of finite numbers for each id.
 
@@ -157,7 +186,7 @@ def _read_safetensors(path: Path) -> tuple[pl.Series, npt.NDArray[Any]]:
 
 
 def _ids_beside(path: Path) -> pl.Series:
-    beside = path.with_name(path.stem + _IDS_SUFFIX)
+    beside = _ids_file(path)
     if not beside.is_file():
         raise InputError(
             f"{path} does not say whose its rows are", hint=f"write the id of each row into {beside}, one per line"
@@ -165,6 +194,10 @@ def _ids_beside(path: Path) -> pl.Series:
     if beside.stat().st_size > _MOST_IDS_BYTES:
         raise StorageError(f"{beside} is larger than 2 GB", hint="one id per line")
     return pl.Series(beside.read_bytes().decode().removesuffix("\n").split("\n"), dtype=pl.String)
+
+
+def _ids_file(path: Path) -> Path:
+    return path.with_name(path.stem + _IDS_SUFFIX)
 
 
 _FORMS: Final = "give .parquet (item_id and a list), .npy with NAME.ids.txt beside it, or .safetensors"

@@ -23,7 +23,7 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.content.choice import Choice, choose_encoders, content_columns, parse_choice
 from adrec_cli.content.encoders import WIDTH, FittedEncoder, encode_items, fit_encoder, silent_items
 from adrec_cli.content.records import fitted_encoders, recorded
-from adrec_cli.data.given_vectors import read_given_vectors
+from adrec_cli.data.given_vectors import find_changed_files, read_given_vectors, record_file
 from adrec_cli.data.sequences import load_items
 from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.schema import ITEM_ID, ITEM_VECTORS_FILE
@@ -133,6 +133,8 @@ def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResu
     files = {path.name: path.resolve() for path in options.vectors}
     if before is not None and options.like == folder.name:
         files = {**_find_remembered_files(before), **files}
+    # Before they are read: what is written meanwhile is then encoded the next time.
+    recorded_files = {name: record_file(path) for name, path in files.items() if path.is_file()}
     items, warnings = _add_given_vectors(items, list(files.values()))
     assumptions: list[str] = []
     if before is None:
@@ -145,7 +147,7 @@ def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResu
         dataset=manifest.dataset,
         ids_sha256=ids_sha256(items[ITEM_ID]),
         items_sha256=manifest.items_sha256,
-        files={name: str(path) for name, path in files.items()},
+        files=recorded_files,
         encoders=recorded(fitted),
         vectors_VC=encode_items(fitted, items),
     )
@@ -169,11 +171,13 @@ def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResu
 def encode_if_stale(folder: Path) -> EncodeResult | None:
     """Encode items that were not, or that have changed since, the latter as before; None where nothing is to be done.
 
-    The caller holds the folder's lock; errors as `encode`.
+    A file of vectors that was written again is a change too; one that is gone is not. The caller holds the folder's
+    lock; errors as `encode`.
     """
     if not (folder / ITEM_VECTORS_FILE).is_file():
         return encode_locked(folder)
-    if read_item_vectors_header(folder).items_sha256 == read_manifest(folder).items_sha256:
+    header = read_item_vectors_header(folder)
+    if header.items_sha256 == read_manifest(folder).items_sha256 and not find_changed_files(header.files):
         return None
     return encode_locked(folder, EncodeOptions(like=folder.name))
 
@@ -184,7 +188,7 @@ def _find_remembered_files(vectors: ItemVectors) -> dict[str, Path]:
     Raises:
         InputError: one is no longer there.
     """
-    files = {name: Path(path) for name, path in vectors.files.items()}
+    files = {name: Path(file.path) for name, file in vectors.files.items()}
     for name, path in files.items():
         if not path.is_file():
             raise InputError(

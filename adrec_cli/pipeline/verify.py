@@ -19,6 +19,7 @@ from adrec_cli.artifacts.item_vectors import read_item_vectors
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.sweep_files import SWEEP_FILE, SWEEPS_FOLDER, read_sweep, sweep_folders
+from adrec_cli.data.given_vectors import find_changed_files
 from adrec_cli.data.leaving_out import find_forgotten
 from adrec_cli.data.own_folders import download_folder, former_folder
 from adrec_cli.data.pending import read_pending
@@ -190,13 +191,15 @@ class _Dataset:
         yield self._check(self.folder / PENDING_FILE, check, command("preprocess", self.folder.name, force=True))
 
     def _vectors(self) -> Iterator[Verdict]:
-        again = command("encode", self.folder.name)
+        again, like = command("encode", self.folder.name), command("encode", self.folder.name, like=self.folder.name)
 
         def check() -> tuple[str, str, str]:
             vectors = read_item_vectors(self.folder)
             detail = "vectors of {:,} items, {:,} entries each".format(*vectors.vectors_VC.shape)
             if self.manifest is not None and vectors.items_sha256 != self.manifest.items_sha256:
-                return OUT_OF_DATE, f"{detail}; the items have changed since", again
+                return OUT_OF_DATE, f"{detail}; the items have changed since", like
+            if changed := find_changed_files(vectors.files):
+                return OUT_OF_DATE, f"{detail}; {', '.join(changed)} may have changed since", like
             return WHOLE, detail, ""
 
         if (self.folder / ITEM_VECTORS_FILE).exists():

@@ -16,9 +16,10 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from adrec_cli.artifacts.item_vectors import ids_sha256, read_item_vectors, read_item_vectors_header, write_item_vectors
+from adrec_cli.artifacts.tensor_file import open_tensors, write_tensors
 from adrec_cli.content.records import fitted_encoders
 from adrec_cli.errors import AdrecError, ArtifactError, InputError, UsageError
-from adrec_cli.pipeline.encode import EncodeOptions, encode
+from adrec_cli.pipeline.encode import EncodeOptions, encode, encode_if_stale
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from tests.conftest import write_interactions
 from tests.robustness.processes import typed_here
@@ -252,6 +253,73 @@ def test_files_that_would_not_be_read_or_be_read_twice_are_refused(shop: Path, t
         encode(workspace=shop, options=EncodeOptions(like="shop", vectors=(tmp_path / "a/clip.npy",)))
     with pytest.raises(UsageError, match="widths"):
         EncodeOptions(like="shop", width=3)
+
+
+def rewrite_files_as_paths(folder: Path) -> None:
+    """Write of each file of vectors its path alone, as adrec 0.2.0 did."""
+    path = folder / "items.vectors.safetensors"
+    with open_tensors(path) as file:
+        tensors, text = file.load()[0], dict(file.text)
+    text["files"] = json.dumps({name: one["path"] for name, one in json.loads(text["files"]).items()})
+    write_tensors(path, tensors, text)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".npy", ".safetensors"])
+def test_a_file_of_vectors_that_was_written_again_is_encoded_again(suffix: str, shop: Path, tmp_path: Path) -> None:
+    rng, folder = np.random.default_rng(4), shop / "shop"
+    path = write_vectors(tmp_path / f"clip{suffix}", IDS, rng.normal(size=(40, 6)))
+    encode(workspace=shop, options=EncodeOptions(vectors=(path,), encoders=("categories",)))
+    assert encode_if_stale(folder) is None
+    write_vectors(path, IDS, rng.normal(size=(40, 6)))
+    assert verdict_of("items.vectors.safetensors", shop, exit_code=0)["repair"] == "adrec encode shop --like shop"
+    assert encode_if_stale(folder) is not None
+    again = read_item_vectors(folder)
+    encode(workspace=shop, options=EncodeOptions(vectors=(path,), encoders=("categories",)))
+    assert np.array_equal(again.vectors_VC, read_item_vectors(folder).vectors_VC)
+    assert verdict_of("items.vectors.safetensors", shop, exit_code=0)["status"] == "whole"
+    assert encode_if_stale(folder) is None
+    path.unlink()
+    assert encode_if_stale(folder) is None, "there is nothing to encode again"
+
+
+def test_other_ids_beside_a_file_of_vectors_are_a_change(shop: Path, tmp_path: Path) -> None:
+    folder = shop / "shop"
+    path = write_vectors(tmp_path / "clip.npy", IDS, np.eye(40))
+    encode(workspace=shop, options=EncodeOptions(vectors=(path,)))
+    before = read_item_vectors(folder).vectors_VC
+    write_vectors(path, IDS[::-1], np.eye(40))
+    assert encode_if_stale(folder) is not None
+    assert not np.array_equal(read_item_vectors(folder).vectors_VC, before)
+    (tmp_path / "clip.ids.txt").unlink()
+    assert encode_if_stale(folder) is None
+
+
+def test_where_hashes_of_files_were_not_written_they_are_encoded_once_more(shop: Path, tmp_path: Path) -> None:
+    folder = shop / "shop"
+    paths = tuple(write_vectors(tmp_path / f"{name}.npy", IDS, np.eye(40)) for name in ("clip", "text"))
+    encode(workspace=shop, options=EncodeOptions(vectors=paths))
+    whole = read_item_vectors(folder)
+    rewrite_files_as_paths(folder)
+    assert [file.sha256 for file in read_item_vectors_header(folder).files.values()] == ["", ""]
+    assert encode_if_stale(folder) is not None
+    again = read_item_vectors(folder)
+    assert (again.files, again.vectors_sha256) == (whole.files, whole.vectors_sha256)
+    assert encode_if_stale(folder) is None
+    rewrite_files_as_paths(folder)
+    paths[1].unlink()
+    assert encode_if_stale(folder) is None, "nothing says that anything has changed, and it cannot be encoded"
+
+
+@pytest.mark.parametrize("files", [[], {"a": 1}, {"a": {"path": 1}}, {"a": {"path": "a", "sha256": "x"}}, {"a": {}},
+                                   {"a": {"path": "a", "size": 1}}])  # fmt: skip
+def test_files_that_nobody_can_have_written_are_refused(files: Any, shop: Path) -> None:
+    path = encode(workspace=shop, options=CATEGORIES).path
+    with open_tensors(path) as file:
+        tensors, text = file.load()[0], dict(file.text)
+    write_tensors(path, tensors, text | {"files": json.dumps(files)})
+    for read in (read_item_vectors, read_item_vectors_header):
+        with pytest.raises(ArtifactError, match="damaged"):
+            read(shop / "shop")
 
 
 def verdict_of(name: str, workspace: Path, exit_code: int) -> dict[str, str]:
