@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
@@ -22,6 +23,9 @@ from adrec_cli.wording import option
 LOCK_FILE: Final = ".lock"
 _HOLDER_FILE: Final = ".lock.holder.json"
 _LOOK_AGAIN_SECONDS: Final = 0.2
+_LOOKED_AT_SECONDS: Final = 0.02
+_MOST_LOOKS: Final = 5
+"""How often, and after how long, a lock is tried again that perhaps somebody only looks at, as `find_holder` does."""
 _MOST_VANISHED: Final = 100
 _LONGEST_HOLDER: Final = 10_000
 # A link or a pipe that somebody laid there is neither followed nor waited for.
@@ -78,9 +82,9 @@ def exclusive(folder: Path, purpose: str, waiting: Waiting = AT_ONCE) -> Iterato
     made = not folder.is_dir()
     _acquire(lock, folder, waiting)
     try:
+        _announce(holder, purpose)
         with contextlib.suppress(OSError):
             remove_temporaries(folder)
-        _announce(holder, purpose)
         yield
     finally:
         with contextlib.suppress(OSError):
@@ -106,20 +110,28 @@ def exclusive_with_all_inside(folder: Path, purpose: str, waiting: Waiting = AT_
 
 
 def find_holder(folder: Path) -> str:
-    """Return who holds the lock of a folder, "" where nobody does; the lock itself is not touched.
+    """Return who holds the lock of a folder, "" where nobody does, or nobody can tell.
 
-    A holder on another machine is believed; one on this machine must still run.
+    Only the lock itself is believed: what a holder wrote of itself outlives it, and its number becomes another's.
     """
-    told = _told(folder / _HOLDER_FILE)
+    return _describe(folder / _HOLDER_FILE) if _is_held(folder / LOCK_FILE) else ""
+
+
+def _is_held(lock: Path) -> bool:
     try:
-        if told["host"] == socket.gethostname():
-            os.kill(int(told["pid"]), 0)
-        return _describe(folder / _HOLDER_FILE)
-    except PermissionError:
-        # Of another user, and running.
-        return _describe(folder / _HOLDER_FILE)
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
-        return ""
+        descriptor = os.open(lock, os.O_RDONLY | _AS_IT_LIES)
+    except OSError:
+        return False
+    try:
+        # Shared, so that those who look do not see each other; let go at once, and `_try` asks again.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _acquire(lock: FileLock, folder: Path, waiting: Waiting) -> None:
@@ -128,7 +140,7 @@ def _acquire(lock: FileLock, folder: Path, waiting: Waiting) -> None:
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+            _try(lock)
         except Timeout as error:
             who = _describe(folder / _HOLDER_FILE)
             left = deadline - time.monotonic()
@@ -147,6 +159,21 @@ def _acquire(lock: FileLock, folder: Path, waiting: Waiting) -> None:
             if (folder / LOCK_FILE).exists():
                 return
             lock.release()
+
+
+def _try(lock: FileLock) -> None:
+    """Take a lock, whoever looks at it meanwhile.
+
+    Raises:
+        Timeout: another holds it.
+        OSError: the file system refused.
+    """
+    for _ in range(_MOST_LOOKS):
+        with contextlib.suppress(Timeout):
+            lock.acquire()
+            return
+        time.sleep(_LOOKED_AT_SECONDS)
+    lock.acquire()
 
 
 def _in_use(folder: Path, who: str, waiting: Waiting) -> LockedError:
@@ -168,18 +195,23 @@ def _remove_if_unused(folder: Path) -> None:
 def _announce(holder: Path, purpose: str) -> None:
     since = datetime.now(UTC).isoformat(timespec="seconds")
     told = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "purpose": purpose}
-    # Only shown to others, so it may be torn or missing; the lock itself is the operating system's.
+    # Only shown to others, so it may be torn or missing, but never that of an earlier holder, whoever it belonged to.
     with contextlib.suppress(OSError):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _AS_IT_LIES
+        holder.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _AS_IT_LIES
         with open(os.open(holder, flags, 0o666), "w") as file:
             file.write(json.dumps(told))
 
 
 def _describe(holder: Path) -> str:
+    """Return who holds a lock that is held, "another run" where nobody knows."""
     try:
         told = _told(holder)
+        if told["host"] == socket.gethostname():
+            with contextlib.suppress(PermissionError):
+                os.kill(int(told["pid"]), 0)
         return f"`adrec {told['purpose']}` (process {told['pid']} on {told['host']}, since {told['since']})"
-    except (KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return "another run"
 
 
@@ -188,5 +220,5 @@ def _told(holder: Path) -> Any:
     try:
         with open(os.open(holder, os.O_RDONLY | _AS_IT_LIES)) as file:
             return json.loads(file.read(_LONGEST_HOLDER))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}

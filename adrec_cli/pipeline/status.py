@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -239,8 +240,7 @@ def _model(folder: Path, manifest: Manifest | None, named: Path | None) -> Model
     missing: list[str] = []
     promoted = None
     try:
-        current = read_current(folder)
-        promoted = None if current is None else _promoted(folder, current)
+        promoted = _promoted(folder)
         trained = _trained(folder)
         stages, missing = _stages(folder, trained)
         state, detail, why = _judge(stages, missing, [metadata for _, metadata in trained], manifest)
@@ -281,20 +281,36 @@ def _judge(
 
 def _trained(folder: Path) -> list[tuple[Path, CheckpointMetadata]]:
     """Return the checkpoints of a model's stages, the oldest one first."""
-    paths = [path for path in folder.glob(f"*{CHECKPOINT_SUFFIX}") if not path.name.endswith(STATE_SUFFIX)]
-    return [(path, parse_metadata(path, read_text(path))) for path in sorted(paths, key=_age)]
+    paths = (path for path in folder.glob(f"*{CHECKPOINT_SUFFIX}") if not path.name.endswith(STATE_SUFFIX))
+    return [(path, parse_metadata(path, text)) for path, text in _read_by_age(paths)]
 
 
-def _age(path: Path) -> tuple[int, str]:
-    return path.stat().st_mtime_ns, path.name
+def _read_by_age(paths: Iterable[Path]) -> list[tuple[Path, dict[str, str]]]:
+    """Return the text in the headers of files, the oldest one first, without those that a run removes meanwhile.
+
+    Raises:
+        ArtifactError: one is damaged.
+        StorageError: one is unreadable.
+    """
+    found: list[tuple[int, Path, dict[str, str]]] = []
+    for path in paths:
+        try:
+            text = read_text(path)
+            found.append((path.stat().st_mtime_ns, path, text))
+        except FileNotFoundError:
+            continue
+        except AdrecError:
+            if os.path.lexists(path):
+                raise
+    return [(path, text) for _, path, text in sorted(found, key=lambda one: one[:2])]
 
 
 def _stages(folder: Path, trained: list[tuple[Path, CheckpointMetadata]]) -> tuple[list[StageStatus], list[str]]:
     """Return the stages that were trained or begun, and the names of those that nobody has begun."""
     found = {metadata.stage: _finished(path, metadata) for path, metadata in trained}
     keys = {metadata.stage: metadata.run_key for _, metadata in trained}
-    for path in sorted(folder.glob(f"*{STATE_SUFFIX}"), key=_age):
-        text, name = read_text(path), path.name.removesuffix(STATE_SUFFIX)
+    for path, text in _read_by_age(folder.glob(f"*{STATE_SUFFIX}")):
+        name = path.name.removesuffix(STATE_SUFFIX)
         # The state of a stage that is done says nothing: a run was killed before it could remove it.
         if text.get("run_key") != keys.get(name):
             found.pop(name, None)
@@ -324,14 +340,22 @@ def _epochs_done(position: str) -> int:
         return 0
 
 
-def _promoted(folder: Path, current: Current) -> PromotedStatus:
+def _promoted(folder: Path) -> PromotedStatus | None:
     """Return what is promoted.
 
     Raises:
         ArtifactError: its file is gone.
     """
-    if not (folder / current.checkpoint).is_file():
-        raise ArtifactError(f"{folder / current.checkpoint}, which is promoted, does not exist")
+    current = read_current(folder)
+    while current is not None and not (folder / current.checkpoint).is_file():
+        before, current = current, read_current(folder)
+        # A run that has promoted another one meanwhile may have removed it.
+        if current == before:
+            raise ArtifactError(f"{folder / before.checkpoint}, which is promoted, does not exist")
+    return None if current is None else _describe(current)
+
+
+def _describe(current: Current) -> PromotedStatus:
     return PromotedStatus(
         **{name: getattr(current, name) for name in ("checkpoint", "metric", "value", "protocol", "promoted_at")},
         earlier=len(current.earlier),

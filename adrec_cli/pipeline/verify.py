@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import torch
 
@@ -23,7 +25,7 @@ from adrec_cli.data.given_vectors import find_changed_files
 from adrec_cli.data.leaving_out import find_forgotten
 from adrec_cli.data.own_folders import download_folder, former_folder
 from adrec_cli.data.pending import read_pending
-from adrec_cli.errors import AdrecError, ArtifactError
+from adrec_cli.errors import AdrecError, ArtifactError, StorageError
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.loading.opening import Checkpoint, open_dataset, restore_model
 from adrec_cli.schema import (
@@ -43,6 +45,8 @@ from adrec_cli.sweeping.trials import read_trials
 from adrec_cli.wording import command
 
 WHOLE, OUT_OF_DATE, DAMAGED = "whole", "out of date", "damaged"
+_MOST_LOOKS: Final = 5
+"""How often one artifact is checked that is replaced each time while it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +109,7 @@ class _Dataset:
         self._hashes: set[str] | None = None
 
     def verdicts(self) -> Iterator[Verdict]:
-        yield self._data()
+        yield from self._data()
         yield from self._pending()
         yield from self._generations()
         yield from self._sources()
@@ -113,14 +117,16 @@ class _Dataset:
         for path in self._found(f"*{CHECKPOINT_SUFFIX}"):
             if path.name.endswith(STATE_SUFFIX):
                 continue
-            yield self._check(path, lambda path=path: self._checkpoint(path), "remove it and run its stage again")
+            yield from self._check(path, lambda path=path: self._checkpoint(path), "remove it and run its stage again")
         for path in self._found(f"*{STATE_SUFFIX}"):
-            yield self._check(path, lambda path=path: self._state(path), command("clean", workspace=self.workspace))
+            yield from self._check(
+                path, lambda path=path: self._state(path), command("clean", workspace=self.workspace)
+            )
         for path in sorted(self.folder.glob(f"*/{CURRENT_FILE}")):
             again = command("run", self.folder.name, model=path.parent.name, force=True)
-            yield self._check(path, lambda path=path: self._current(path), again)
+            yield from self._check(path, lambda path=path: self._current(path), again)
         for path in list_evaluations(self.folder):
-            yield self._check(path, lambda path=path: self._report(path), "evaluate again")
+            yield from self._check(path, lambda path=path: self._report(path), "evaluate again")
         yield from self._sweeps()
 
     def _found(self, pattern: str) -> list[Path]:
@@ -131,12 +137,14 @@ class _Dataset:
     def _sweeps(self) -> Iterator[Verdict]:
         again = "remove it and run the sweep again"
         for path in sorted(self.folder.glob(f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/*/measured-*.json")):
-            yield self._check(path, lambda path=path: (read_measured(path), (WHOLE, "what was measured", ""))[1], again)
+            yield from self._check(
+                path, lambda path=path: (read_measured(path), (WHOLE, "what was measured", ""))[1], again
+            )
         for path in sorted(self.folder.glob(f"{SWEEPS_FOLDER}/*/*.jsonl")):
-            yield self._check(path, lambda path=path: (WHOLE, f"{len(read_trials(path)):,} trials", ""), again)
+            yield from self._check(path, lambda path=path: (WHOLE, f"{len(read_trials(path)):,} trials", ""), again)
         for folder in sweep_folders(self.folder):
             path = folder / SWEEP_FILE
-            yield self._check(path, lambda folder=folder: self._sweep(folder), again)
+            yield from self._check(path, lambda folder=folder: self._sweep(folder), again)
 
     def _sweep(self, folder: Path) -> tuple[str, str, str]:
         record, results = read_sweep(folder)
@@ -145,19 +153,29 @@ class _Dataset:
             return OUT_OF_DATE, f"{detail}; the sequences have changed since", record.command
         return WHOLE, detail, ""
 
-    def _check(self, path: Path, check: object, repair: str, *, always: bool = False) -> Verdict:
-        """Return what a check finds; `repair` is what to type if it fails, unless the error says it (or always)."""
+    def _check(self, path: Path, check: object, repair: str, *, always: bool = False) -> Iterator[Verdict]:
+        """Yield what a check finds; `repair` is what to type if it fails, unless the error says it (or always).
+
+        Nothing is locked: what a run changes meanwhile is checked again, and what it removes is not there.
+        """
         assert callable(check)
         name = str(path.relative_to(self.workspace))
-        try:
-            status, detail, remedy = check()
-        except AdrecError as error:
-            return Verdict(
-                path=name, status=DAMAGED, detail=error.message, repair=repair if always else error.hint or repair
-            )
-        return Verdict(path=name, status=status, detail=detail, repair=remedy)
+        for left in reversed(range(_MOST_LOOKS)):
+            before = _look(path)
+            try:
+                status, detail, remedy = check()
+            except AdrecError as error:
+                now = _look(path)
+                if left and now != before:
+                    if now is None:
+                        return
+                    continue
+                status, detail = DAMAGED, error.message
+                remedy = repair if always else error.hint or repair
+            yield Verdict(path=name, status=status, detail=detail, repair=remedy)
+            return
 
-    def _data(self) -> Verdict:
+    def _data(self) -> Iterator[Verdict]:
         def check() -> tuple[str, str, str]:
             self.manifest = open_dataset(self.folder).manifest
             counts = self.manifest.statistics
@@ -188,7 +206,7 @@ class _Dataset:
             assert path is not None
             return WHOLE, f"{len(read_pending(path)):,} interactions wait for later updates", ""
 
-        yield self._check(self.folder / PENDING_FILE, check, command("preprocess", self.folder.name, force=True))
+        yield from self._check(self.folder / PENDING_FILE, check, command("preprocess", self.folder.name, force=True))
 
     def _vectors(self) -> Iterator[Verdict]:
         again, like = command("encode", self.folder.name), command("encode", self.folder.name, like=self.folder.name)
@@ -203,7 +221,7 @@ class _Dataset:
             return WHOLE, detail, ""
 
         if (self.folder / ITEM_VECTORS_FILE).exists():
-            yield self._check(self.folder / ITEM_VECTORS_FILE, check, again, always=True)
+            yield from self._check(self.folder / ITEM_VECTORS_FILE, check, again, always=True)
 
     def _generations(self) -> Iterator[Verdict]:
         for number, place in generation_folders(self.folder).items():
@@ -217,7 +235,7 @@ class _Dataset:
                     detail += f"; {left} who were forgotten are still in it, forget them again: {again}" if left else ""
                 return WHOLE, detail, ""
 
-            yield self._check(place, check, command("clean", workspace=self.workspace), always=True)
+            yield from self._check(place, check, command("clean", workspace=self.workspace), always=True)
 
     def _sources(self) -> Iterator[Verdict]:
         for source in self.manifest.sources if self.manifest else []:
@@ -264,7 +282,11 @@ class _Dataset:
                 *self._found(f"*{CHECKPOINT_SUFFIX}"),
                 *self.folder.glob(f"*/{PROMOTED_FOLDER}/*{CHECKPOINT_SUFFIX}"),
             ]
-            self._hashes = {file_sha256(path) for path in known}
+            self._hashes = set()
+            for path in known:
+                # One that cannot be read has a verdict of its own, and a run may remove one meanwhile.
+                with contextlib.suppress(StorageError):
+                    self._hashes.add(file_sha256(path))
         return metadata.parent_sha256 in self._hashes
 
     def _state(self, path: Path) -> tuple[str, str, str]:
@@ -293,6 +315,15 @@ class _Dataset:
         if self.manifest is not None and report.sequences_sha256 != self.manifest.sequences_sha256:
             return OUT_OF_DATE, f"{detail}; the sequences have changed since", "evaluate again"
         return WHOLE, detail, ""
+
+
+def _look(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when a file is replaced; None where none is."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _starts_its_model(metadata: CheckpointMetadata) -> bool:

@@ -1,15 +1,21 @@
-"""A lock whose folder vanishes under it is taken again, and not for ever."""
+"""A lock whose folder vanishes under it is taken again, and not for ever; only who holds it is said to hold it."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
 
 import pytest
 from filelock import FileLock
 
 from adrec_cli.artifacts import lock
-from adrec_cli.artifacts.lock import exclusive
-from adrec_cli.errors import StorageError
+from adrec_cli.artifacts.lock import exclusive, find_holder
+from adrec_cli.errors import LockedError, StorageError
 
 
 def failing(monkeypatch, times: int, number: int) -> list[int]:
@@ -48,3 +54,100 @@ def test_any_other_refusal_is_told_at_once(tmp_path, monkeypatch, number):
     with pytest.raises(StorageError, match="could not lock"), exclusive(tmp_path / "shop", "test"):
         pass
     assert len(tries) == 1
+
+
+HERE = socket.gethostname()
+RECORDS = {
+    "another host": {"pid": 1, "host": "elsewhere", "since": "then", "purpose": "run shop"},
+    "the number of another process": {
+        "pid": os.getppid(),
+        "host": HERE,
+        "since": "then",
+        "purpose": "run shop",
+    },
+    "this very process": {"pid": os.getpid(), "host": HERE, "since": "then", "purpose": "run shop"},
+    "nobody": {"pid": 2**22 + 1, "host": HERE, "since": "then", "purpose": "run shop"},
+    "a number that is none": {"pid": "x", "host": HERE, "since": "then", "purpose": "run shop"},
+    "no record": [[]],
+}
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+def test_the_record_of_a_holder_is_no_lock(tmp_path, record):
+    (tmp_path / ".lock.holder.json").write_text(json.dumps(record))
+    assert find_holder(tmp_path) == ""
+    (tmp_path / ".lock").touch()
+    assert find_holder(tmp_path) == ""
+    with exclusive(tmp_path, "train shop"):
+        assert find_holder(tmp_path).startswith(f"`adrec train shop` (process {os.getpid()} on {HERE}")
+
+
+@pytest.mark.parametrize("record", [RECORDS["nobody"], RECORDS["a number that is none"], RECORDS["no record"]])
+def test_who_holds_a_lock_is_not_told_by_the_record_of_another(tmp_path, record):
+    with exclusive(tmp_path, "train shop"):
+        (tmp_path / ".lock.holder.json").write_text(json.dumps(record))
+        assert find_holder(tmp_path) == "another run"
+
+
+def test_a_record_that_cannot_be_written_leaves_none_of_an_earlier_holder(tmp_path, monkeypatch):
+    (tmp_path / ".lock.holder.json").write_text(json.dumps(RECORDS["another host"]))
+    (tmp_path / ".lock.holder.json").chmod(0o444)
+    opened = os.open
+
+    def full(path, flags, *mode):
+        if flags & os.O_CREAT and str(path).endswith(".holder.json"):
+            raise OSError(errno.ENOSPC, "full")
+        return opened(path, flags, *mode)
+
+    monkeypatch.setattr(lock.os, "open", full)
+    with exclusive(tmp_path, "train shop"):
+        monkeypatch.undo()
+        assert find_holder(tmp_path) == "another run"
+
+
+def test_a_lock_behind_a_link_or_a_pipe_is_held_by_nobody(tmp_path):
+    with exclusive(tmp_path / "other", "train shop"):
+        (tmp_path / ".lock").symlink_to(tmp_path / "other/.lock")
+        assert find_holder(tmp_path) == ""
+        (tmp_path / ".lock").unlink()
+        os.mkfifo(tmp_path / ".lock")
+        assert find_holder(tmp_path) == ""
+
+
+def test_whoever_looks_keeps_nobody_from_the_lock(tmp_path):
+    """Threads that look all the time: every try succeeds at once, and lookers do not take each other for holders."""
+    with exclusive(tmp_path, "test"):
+        (tmp_path / "kept").touch()
+    ended, seen = threading.Event(), []
+
+    def look():
+        while not ended.is_set():
+            seen.append(find_holder(tmp_path))
+            time.sleep(0.001)
+
+    lookers = [threading.Thread(target=look) for _ in range(3)]
+    for looker in lookers:
+        looker.start()
+    try:
+        for _ in range(50):
+            with exclusive(tmp_path, "test"):
+                pass
+    finally:
+        ended.set()
+        for looker in lookers:
+            looker.join()
+    assert len(seen) > 50
+    assert all(who == "" or who == "another run" or who.startswith("`adrec test`") for who in seen)
+
+
+def test_a_lock_that_is_looked_at_is_tried_again(tmp_path):
+    """As long as a look can take; whoever holds it that way for good is not waited for."""
+    (tmp_path / ".lock").touch()
+    with open(tmp_path / ".lock") as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+        threading.Timer(0.03, fcntl.flock, (looked_at, fcntl.LOCK_UN)).start()
+        with exclusive(tmp_path, "test"):
+            pass
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+        with pytest.raises(LockedError, match="another run"), exclusive(tmp_path, "test"):
+            pass

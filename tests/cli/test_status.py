@@ -14,8 +14,12 @@ from typing import Any
 import pytest
 import typer.main
 
+from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.manifest import read_manifest
+from adrec_cli.artifacts.promotion import Current, promote
 from adrec_cli.cli.app import app
+from adrec_cli.pipeline import status
 from tests.cli.conftest import TINY, Adrec, environment, write_shop
 from tests.cli.test_startup import HEAVY, SPY
 
@@ -100,6 +104,72 @@ def test_what_another_run_holds(adrec: Adrec, workspace: Path) -> None:
     holder = {"pid": int(ended.stdout), "host": socket.gethostname(), "since": "then", "purpose": "train"}
     (workspace / "shop/adrec/.lock.holder.json").write_text(json.dumps(holder))
     assert only_model(told(adrec, workspace))["state"] == "up to date"
+
+
+@pytest.mark.parametrize("moment", ["listed", "opened", "read"])
+@pytest.mark.parametrize("name", ["align.safetensors", "pretrain.state.safetensors"])
+def test_a_file_that_a_run_removes_meanwhile_is_not_there(
+    adrec: Adrec, workspace: Path, monkeypatch: pytest.MonkeyPatch, moment: str, name: str
+) -> None:
+    folder = workspace / "shop/adrec"
+    if "state" in name:
+        shutil.copyfile(folder / "align.safetensors", folder / name)
+    removed = folder / name
+    listed, read = Path.glob, status.read_text
+
+    def glob(self: Path, pattern: str) -> list[Path]:
+        found = list(listed(self, pattern))
+        if moment == "listed" and removed in found and self == folder:
+            removed.unlink(missing_ok=True)
+        return found
+
+    def read_text(path: Path) -> dict[str, str]:
+        if path == removed and moment == "opened":
+            path.unlink()
+        text = read(path)
+        if path == removed and moment == "read":
+            path.unlink()
+        return text
+
+    monkeypatch.setattr(Path, "glob", glob)
+    monkeypatch.setattr(status, "read_text", read_text)
+    (model,) = status.status(workspace).datasets[0].models
+    assert not removed.exists()
+    assert (model.state, model.missing) == (("up to date", []) if "state" in name else ("unfinished", ["align"]))
+
+
+def test_a_model_that_is_promoted_meanwhile_is_the_promoted_one(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was current when `current.json` was read has been removed by the time it is looked for."""
+    folder = workspace / "shop/adrec"
+    manifest = read_manifest(folder.parent)
+
+    def promote_stage(name: str) -> str:
+        checkpoint = folder / f"{name}.safetensors"
+        promote(
+            folder, checkpoint, file_sha256(checkpoint), items=folder.parent / "items.parquet",
+            items_sha256=manifest.items_sha256, protocol="full", metric="ndcg@10", value=0.1, keep=1,
+        )  # fmt: skip
+        return file_sha256(checkpoint)
+
+    promote_stage("align")
+    read, shas = status.read_current, []
+
+    def read_current(folder: Path) -> Current | None:
+        current = read(folder)
+        if not shas:
+            shas.append(promote_stage("finetune"))
+        return current
+
+    monkeypatch.setattr(status, "read_current", read_current)
+    (model,) = status.status(workspace).datasets[0].models
+    assert model.state == "up to date"
+    assert model.promoted is not None
+    assert model.promoted.checkpoint == f"promoted/{shas[0][:16]}.safetensors"
+    (folder / model.promoted.checkpoint).unlink()
+    (model,) = status.status(workspace).datasets[0].models
+    assert (model.state, model.promoted) == ("damaged", None)
 
 
 @pytest.mark.parametrize("name", ["shop/manifest.json", "shop/adrec/align.safetensors"])

@@ -11,6 +11,8 @@ import torch
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint, save_checkpoint, save_state
 from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.errors import ArtifactError
+from adrec_cli.pipeline import verify
 from adrec_cli.pipeline.clean import _removable
 from tests.conftest import write_interactions
 from tests.robustness.processes import TINY, artifacts, typed_here
@@ -245,3 +247,47 @@ def test_what_another_run_removes_meanwhile_is_passed_over(tmp_path):
     assert list(_removable(gone, tmp_path, "kept no longer")) == []
     (found,) = _removable(here, tmp_path, "kept no longer")
     assert (found.path, found.size) == (here, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "expected"),
+    [
+        ("current.json", "replace", ["whole"]),
+        ("pretrain.safetensors", "replace", ["whole"]),
+        ("pretrain.safetensors", "remove", []),
+        ("pretrain.safetensors", "damage", ["damaged"]),
+    ],
+)
+def test_what_a_run_changes_meanwhile_is_checked_again(workspace, monkeypatch, name, change, expected):
+    """The first check of the file fails as it does on what is half there; the file has changed by then, or not."""
+    path = workspace / "shop/adrec" / name
+    whole, tries = path.read_bytes(), []
+
+    def failing_once(check):
+        def checked(self, inner):
+            if inner == path and not tries:
+                tries.append(change)
+                path.unlink()
+                if change != "remove":
+                    path.write_bytes(whole if change == "replace" else b"")
+                raise ArtifactError(f"{inner} cannot be")
+            return check(self, inner)
+
+        return checked
+
+    for method in ("_current", "_checkpoint"):
+        monkeypatch.setattr(verify._Dataset, method, failing_once(getattr(verify._Dataset, method)))
+    found = [one.status for one in verify.verify(workspace).verdicts if one.path == f"shop/adrec/{name}"]
+    assert (found, len(tries)) == (expected, 1)
+
+
+def test_what_fails_and_does_not_change_is_damaged_at_once(workspace, monkeypatch):
+    tries = []
+
+    def check(self, path):
+        tries.append(path)
+        raise ArtifactError("it cannot be")
+
+    monkeypatch.setattr(verify._Dataset, "_current", check)
+    damaged = [(one.path, one.detail) for one in verify.verify(workspace).damaged]
+    assert (damaged, len(tries)) == ([("shop/adrec/current.json", "it cannot be")], 1)
