@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from adrec_cli.artifacts.checkpoint import load_known_checkpoint, read_metadata
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.item_vectors import read_item_vectors_header
 from adrec_cli.config import build
-from adrec_cli.errors import ArtifactError
-from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
+from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, require_same_weights
+from adrec_cli.loading.registered import require_registered
 from adrec_cli.models.registry import find_model
 from adrec_cli.wording import command
 
@@ -39,22 +42,43 @@ def open_for_transfer(path: Path, dataset: Dataset) -> Checkpoint:
     """Open such a checkpoint with room for the items of a data set, whose content takes the place of the old ones'.
 
     Raises:
-        ArtifactError: missing, damaged, or the items of the data set were encoded otherwise.
+        ArtifactError: missing, damaged, of a model that is not here or has weights for each item besides their content,
+            or the items of the data set were encoded otherwise.
     """
     found, metadata, sha256 = load_known_checkpoint(path)
+    require_registered(path, metadata)
     name = dataset.manifest.dataset
     if read_item_vectors_header(dataset.folder).encoders_sha256 != metadata.content.get("encoders_sha256"):
         raise ArtifactError(
             f"{path} was trained with other encoders of items than those of {name!r}",
             hint=f"encode alike: {command('encode', name, like=metadata.dataset)}",
         )
-    model_type = find_model(metadata.model)
-    config = build(model_type.config_type, metadata.config, where="[model]")
-    expected = model_type.outline(config, dataset.items.height).state_dict()
-    tensors = {
-        name: weight if weight.shape == expected[name].shape else torch.zeros(expected[name].shape, dtype=weight.dtype)
-        for name, weight in found.items()
-        if name in expected
-    }
+    try:
+        tensors = _make_room(found, metadata, dataset.items.height)
+    except (UsageError, ArtifactError) as error:
+        raise ArtifactError(
+            f"{path} cannot go to the items of {name!r}: {error.message}",
+            hint=f"train on them: {command('train', name, model=metadata.model)}",
+        ) from error
     told = dataclasses.replace(metadata, item_count=dataset.items.height)
     return Checkpoint(path=path, sha256=sha256, metadata=told, tensors=tensors)
+
+
+def _make_room(
+    found: Mapping[str, torch.Tensor], metadata: CheckpointMetadata, item_count: int
+) -> dict[str, torch.Tensor]:
+    """Return the weights of a checkpoint with empty content of other items in place of its own.
+
+    Raises:
+        UsageError: its configuration cannot be.
+        ArtifactError: a weight is not that of its model, or has another shape for this number of items.
+    """
+    model_type = find_model(metadata.model)
+    config = build(model_type.config_type, metadata.config, where="[model]")
+    require_same_weights(found, model_type.outline(config, metadata.item_count).state_dict())
+    outline = model_type.outline(config, item_count)
+    expected = outline.state_dict()
+    empty = {name: torch.zeros_like(expected[name], device="cpu") for name in outline.content_weights()}
+    tensors = {**found, **empty}
+    require_same_weights(tensors, expected)
+    return tensors

@@ -18,6 +18,7 @@ from torch import nn
 
 from adrec_cli.diffusion.samplers import NOISES, SAMPLERS, Noise
 from adrec_cli.errors import UsageError, look_up
+from adrec_cli.layers.content import ItemContent
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.layers.repeats import HistoryBias, RepeatBias
@@ -291,6 +292,17 @@ class SequentialRecommender(nn.Module, ABC):
         """Take the content of all items, as `ItemEmbedding.give_content`; a model without item vectors needs none."""
         for table in self.item_tables():
             table.give_content(content_VC, learnt_V)
+
+    def content_weights(self) -> list[str]:
+        """Return the names of the weights that `give_content` fills, of which there is a row per item."""
+        # A module that stands in two places has both names among the weights.
+        parts = self.named_modules(remove_duplicate=False)
+        return [
+            f"{name}.{weight}"
+            for name, part in parts
+            if isinstance(part, ItemContent)
+            for weight in ("content_VC", "learnt_V")
+        ]
 
     def competing_items(self) -> torch.Tensor | None:
         """Return padding and the items that targets compete with in training, ascending; None for all.
