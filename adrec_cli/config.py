@@ -129,7 +129,7 @@ def build(kind: type[T], table: Mapping[str, Any], *, where: str, base: T | None
     hints = get_type_hints(kind)
     fields = {field.name.rstrip("_"): field.name for field in dataclasses.fields(kind)}
     values = {
-        fields[key]: _bounded(_convert(value, hints[fields[key]], where=place), key, where=place)
+        fields[key]: _check_bounds(_convert(value, hints[fields[key]], where=place), key, where=place)
         for key, value in table.items()
         for place in [f"{where} {key}".strip()]
     }
@@ -154,21 +154,21 @@ def require_at_least(config: Any, least: float, *names: str, table: str = "") ->
         # The other way round, so that NaN is refused too.
         if not getattr(config, name) >= least:
             must = "must not be negative" if least == 0 else f"must be at least {least}"
-            raise _refused(config, name, must, table)
+            raise _range_error(config, name, must, table)
 
 
 def require_positive(config: Any, *names: str, table: str = "") -> None:
     """Raise unless each of these options is above 0; arguments and error as `require_at_least`."""
     for name in names:
         if not getattr(config, name) > 0:
-            raise _refused(config, name, "must be positive", table)
+            raise _range_error(config, name, "must be positive", table)
 
 
 def require_share(config: Any, *names: str, table: str = "") -> None:
     """Raise unless each of these options is in [0, 1); arguments and error as `require_at_least`."""
     for name in names:
         if not 0 <= getattr(config, name) < 1:
-            raise _refused(config, name, "must be in [0, 1)", table)
+            raise _range_error(config, name, "must be in [0, 1)", table)
 
 
 def require_one_of(config: Any, name: str, known: Collection[str], *, table: str = "") -> None:
@@ -190,7 +190,7 @@ def _full_name(name: str, table: str) -> str:
     return f"{table}.{name.rstrip('_')}" if table else name.rstrip("_")
 
 
-def _refused(config: Any, name: str, must: str, table: str) -> UsageError:
+def _range_error(config: Any, name: str, must: str, table: str) -> UsageError:
     return UsageError(f"{_full_name(name, table)} {must}, got {getattr(config, name)}")
 
 
@@ -218,7 +218,7 @@ def _as_float(value: int, where: str) -> float:
         raise UsageError(f"{where} must be a finite number, got {_shorten(value)}") from error
 
 
-def _bounded(value: Any, key: str, *, where: str) -> Any:
+def _check_bounds(value: Any, key: str, *, where: str) -> Any:
     """Return the value unless it is a number that is not finite or larger than anybody means."""
     if isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"{where} must be a finite number, got {value}")

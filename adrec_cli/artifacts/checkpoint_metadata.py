@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from adrec_cli.artifacts.tensor_text import damaged
+from adrec_cli.artifacts.tensor_text import damage_error
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION
 
@@ -87,7 +87,7 @@ def parse_metadata(path: Path, text: Mapping[str, str] | None) -> CheckpointMeta
         _require_types(values)
         return CheckpointMetadata(**values)
     except (KeyError, ValueError, RecursionError) as error:
-        raise damaged(path, f"metadata {error} missing or unreadable") from error
+        raise damage_error(path, f"metadata {error} missing or unreadable") from error
 
 
 def _require_types(values: Mapping[str, Any]) -> None:

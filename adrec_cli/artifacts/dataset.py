@@ -48,8 +48,8 @@ def commit_dataset(folder: Path, manifest: Manifest) -> None:
         StorageError: the file system refused; what a reader finds is all old or all new.
     """
     try:
-        for file_name, sha256 in _expected(manifest):
-            os.replace(next_path(folder, file_name), _named_by_content(folder, file_name, sha256))
+        for file_name, sha256 in _list_hashed_files(manifest):
+            os.replace(next_path(folder, file_name), _name_by_content(folder, file_name, sha256))
         sync_folder(folder)
         write_manifest(folder, manifest)
         _settle(folder, manifest)
@@ -77,7 +77,7 @@ def verify_files(folder: Path, manifest: Manifest) -> dict[str, Path]:
         ArtifactError: a file is missing or its SHA-256 differs.
         StorageError: unreadable.
     """
-    return {name: _verify(folder, name, sha256) for name, sha256 in _expected(manifest)}
+    return {name: _verify(folder, name, sha256) for name, sha256 in _list_hashed_files(manifest)}
 
 
 def verify_dataset(folder: Path, manifest: Manifest) -> DatasetFiles:
@@ -106,11 +106,11 @@ def verify_pending(folder: Path, manifest: Manifest) -> Path | None:
 
 def file_names(manifest: Manifest) -> list[str]:
     """Return the names of the Parquet files that a manifest describes."""
-    return [name for name, _ in _expected(manifest)]
+    return [name for name, _ in _list_hashed_files(manifest)]
 
 
 def _verify(folder: Path, file_name: str, sha256: str) -> Path:
-    path, committed = folder / file_name, _named_by_content(folder, file_name, sha256)
+    path, committed = folder / file_name, _name_by_content(folder, file_name, sha256)
     if _has(committed, sha256):
         return committed
     # Looked at second: a writer may just have moved the one to the other.
@@ -135,8 +135,8 @@ def _has(path: Path, sha256: str) -> bool:
 
 def _settle(folder: Path, manifest: Manifest) -> None:
     """Move committed files to their places."""
-    for file_name, sha256 in _expected(manifest):
-        committed = _named_by_content(folder, file_name, sha256)
+    for file_name, sha256 in _list_hashed_files(manifest):
+        committed = _name_by_content(folder, file_name, sha256)
         if committed.is_file() and file_sha256(committed) == sha256:
             os.replace(committed, folder / file_name)
     if manifest.pending_sha256 is None:
@@ -144,10 +144,10 @@ def _settle(folder: Path, manifest: Manifest) -> None:
     sync_folder(folder)
 
 
-def _expected(manifest: Manifest) -> tuple[tuple[str, str], ...]:
+def _list_hashed_files(manifest: Manifest) -> tuple[tuple[str, str], ...]:
     files = ((SEQUENCES_FILE, manifest.sequences_sha256), (ITEMS_FILE, manifest.items_sha256))
     return files if manifest.pending_sha256 is None else (*files, (PENDING_FILE, manifest.pending_sha256))
 
 
-def _named_by_content(folder: Path, file_name: str, sha256: str) -> Path:
+def _name_by_content(folder: Path, file_name: str, sha256: str) -> Path:
     return folder / f".{file_name}.{sha256[:16]}{NEXT_SUFFIX}"

@@ -176,7 +176,7 @@ def settle_evaluation(path: Path, evaluation: Evaluation) -> None:
         raise storage_error("write", path, error) from error
 
 
-def unsettled_ranks(path: Path) -> Path | None:
+def find_unsettled_ranks(path: Path) -> Path | None:
     """Return the file in which the ranks of an evaluation still lie under their first name; None where they do not.
 
     Raises:

@@ -206,7 +206,7 @@ def _announce(holder: Path, purpose: str) -> None:
 def _describe(holder: Path) -> str:
     """Return who holds a lock that is held, "another run" where nobody knows."""
     try:
-        told = _told(holder)
+        told = _read_holder(holder)
         if told["host"] == socket.gethostname():
             with contextlib.suppress(PermissionError):
                 os.kill(int(told["pid"]), 0)
@@ -215,7 +215,7 @@ def _describe(holder: Path) -> str:
         return "another run"
 
 
-def _told(holder: Path) -> Any:
+def _read_holder(holder: Path) -> Any:
     """Return what the holder of a lock has recorded of itself; {} where nothing can be read."""
     try:
         with open(os.open(holder, os.O_RDONLY | _AS_IT_LIES)) as file:

@@ -103,7 +103,7 @@ def parse_ranks(path: Path, sha256: str) -> TargetRanks:
         raise storage_error("read", path, error) from error
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        raise _damaged(path, f"sha256 {found[:12]}, its report says {sha256[:12]}")
+        raise _damage_error(path, f"sha256 {found[:12]}, its report says {sha256[:12]}")
     try:
         provenance = json.loads((pq.read_schema(io.BytesIO(content)).metadata or {})[_METADATA_KEY])
         table = pl.read_parquet(content)
@@ -114,10 +114,10 @@ def parse_ranks(path: Path, sha256: str) -> TargetRanks:
         if sum(table.null_count().row(0)):
             raise ValueError("it has missing values")
     except (pl.exceptions.PolarsError, OSError, KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, str(error).split("\n")[0]) from error
+        raise _damage_error(path, str(error).split("\n")[0]) from error
     integers = {name: table[name].to_numpy().astype(np.int64) for name, kind in COLUMNS.items() if kind.is_integer()}
     if (integers[RANK] < 1).any() or (integers[RANK] > integers[CANDIDATES]).any():
-        raise _damaged(path, "a rank lies outside its candidates")
+        raise _damage_error(path, "a rank lies outside its candidates")
     return TargetRanks(
         user_ids=table[USER_ID],
         item_ids=table[ITEM_ID],
@@ -131,5 +131,5 @@ def parse_ranks(path: Path, sha256: str) -> TargetRanks:
     )
 
 
-def _damaged(path: Path, reason: str) -> ArtifactError:
+def _damage_error(path: Path, reason: str) -> ArtifactError:
     return ArtifactError(f"{path} is damaged or of another evaluation: {reason}", hint="evaluate again")

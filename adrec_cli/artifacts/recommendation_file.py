@@ -160,7 +160,7 @@ def _part_name(number: int, sha256: str) -> str:
 
 
 @contextlib.contextmanager
-def unfinished(out: Path, key: str) -> Iterator[Parts]:
+def open_parts(out: Path, key: str) -> Iterator[Parts]:
     """Hold the folder of parts of a file while open, and remove it when all went well.
 
     Args:

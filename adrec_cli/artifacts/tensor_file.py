@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from adrec_cli.artifacts.atomic import replacing, storage_error
-from adrec_cli.artifacts.tensor_text import damaged
+from adrec_cli.artifacts.tensor_text import damage_error
 from adrec_cli.diagnostics.finite import all_finite
 from adrec_cli.errors import ArtifactError
 
@@ -49,7 +49,7 @@ class Stored:
     begin: int
     end: int
 
-    def described(self, name: str) -> bytes:
+    def describe(self, name: str) -> bytes:
         """Return what the checksum holds besides its bytes."""
         return f"{name} {self.dtype} {self.shape}".encode()
 
@@ -71,7 +71,7 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], text: Mapping
             begin = len(header_bytes) + begins[name]
             stored = Stored(whole.dtype, tuple(whole.shape), begin, begin + whole.nbytes)
             content = _bytes_of(whole)
-            digest.update(stored.described(name))
+            digest.update(stored.describe(name))
             digest.update(content)
             file.seek(stored.begin)
             file.write(content)
@@ -123,7 +123,7 @@ class TensorFile:
         if sha256 is None:
             digest = _text_digest(self.text)
             for name, tensor in tensors.items():
-                digest.update(self.stored[name].described(name))
+                digest.update(self.stored[name].describe(name))
                 digest.update(_bytes_of(tensor))
             self._require(digest.hexdigest(), self._checksum)
         else:
@@ -142,7 +142,7 @@ class TensorFile:
         digest = _text_digest(self.text)
         not_finite = []
         for name, stored in sorted(self.stored.items()):
-            digest.update(stored.described(name))
+            digest.update(stored.describe(name))
             for chunk in self._chunks(stored):
                 digest.update(chunk)
                 if finite and name not in not_finite and not all_finite(torch.frombuffer(chunk, dtype=stored.dtype)):
@@ -166,11 +166,11 @@ class TensorFile:
     def _fill(self, content: memoryview, begin: int) -> None:
         self._file.seek(begin)
         if self._file.readinto(content) != len(content):  # type: ignore[attr-defined]
-            raise damaged(self.path, "it became shorter while it was read")
+            raise damage_error(self.path, "it became shorter while it was read")
 
     def _require(self, found: str, expected: str) -> None:
         if found != expected:
-            raise damaged(self.path, "its content does not match its own checksum")
+            raise damage_error(self.path, "its content does not match its own checksum")
 
 
 @contextlib.contextmanager
@@ -190,10 +190,10 @@ def open_tensors(path: Path) -> Iterator[TensorFile]:
                 if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
                     # Another took its place in between.
                     continue
-                yield TensorFile(path, file, text, _stored(file, names))
+                yield TensorFile(path, file, text, _locate_tensors(file, names))
                 return
     except (SafetensorError, RuntimeError, ValueError, TypeError, AttributeError, OverflowError, KeyError) as error:
-        raise damaged(path, str(error).split("\n")[0]) from error
+        raise damage_error(path, str(error).split("\n")[0]) from error
     except OSError as error:
         raise storage_error("read", path, error) from error
 
@@ -209,7 +209,7 @@ def _check_by_library(path: Path) -> tuple[dict[str, str], list[str]]:
         return dict(file.metadata() or {}), list(file.keys())
 
 
-def _stored(file: IO[bytes], names: list[str]) -> dict[str, Stored]:
+def _locate_tensors(file: IO[bytes], names: list[str]) -> dict[str, Stored]:
     """Return where the tensors lie.
 
     Raises:

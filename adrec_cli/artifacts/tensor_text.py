@@ -37,12 +37,12 @@ def read_text(path: Path) -> dict[str, str]:
         if not all(isinstance(value, str) for value in text.values()):
             raise ValueError("its header holds what is no text")
     except (struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise damaged(path, str(error).split("\n")[0]) from error
+        raise damage_error(path, str(error).split("\n")[0]) from error
     except OSError as error:
         raise storage_error("read", path, error) from error
     return dict(text)
 
 
-def damaged(path: Path, reason: str) -> ArtifactError:
+def damage_error(path: Path, reason: str) -> ArtifactError:
     """Return the error of a file that is not whole."""
     return ArtifactError(f"{path} is damaged: {reason}", hint="remove it and run its stage again")

@@ -17,9 +17,9 @@ from typer.core import TyperCommand
 
 from adrec_cli.choices import choices_of
 from adrec_cli.cli.bounds import require_bounded
-from adrec_cli.cli.failures import reported
+from adrec_cli.cli.failures import report_failures
 from adrec_cli.cli.options.common import Common, LogFormat
-from adrec_cli.cli.options.declared import Declared, declared_parameters
+from adrec_cli.cli.options.declared import Declared, declare_parameters
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.runtime import StopRequest
 
@@ -63,10 +63,10 @@ class _Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse arguments after giving such options the value they stand for."""
-        return super().parse_args(ctx, with_bare_values(args))
+        return super().parse_args(ctx, fill_bare_values(args))
 
 
-def with_bare_values(arguments: Sequence[str]) -> list[str]:
+def fill_bare_values(arguments: Sequence[str]) -> list[str]:
     """Return arguments in which an option of `BARE_VALUES` has the value it means where no number follows it."""
     given = []
     for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
@@ -96,20 +96,20 @@ def typeable(function: Callable[..., None]) -> Callable[..., None]:
         if parameter.name in groups:
             parameters += _spell_out(kind)
         elif parameter.name in declared:
-            parameters += declared_parameters(declared[parameter.name], taken=own)
+            parameters += declare_parameters(declared[parameter.name], taken=own)
         elif kind is not Session:
             parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
 
     @functools.wraps(function)
     def command(**values: Any) -> None:
         typed = dict(values)
-        grouped = {name: _taken(kind, values) for name, kind in groups.items()}
+        grouped = {name: _build_group(kind, values) for name, kind in groups.items()}
         for name, kind in declared.items():
             grouped[name] = Declared(kind, {key: values.pop(key) for key, *_ in choices_of(kind) if key not in own})
         common: Common = grouped["common"]
         terminal = Terminal(as_json=common.json, quiet=common.quiet, log_json=common.log_format is LogFormat.JSON)
         stop = StopRequest()
-        with reported(terminal, debug=common.debug), stop.installed():
+        with report_failures(terminal, debug=common.debug), stop.installed():
             require_bounded(typed)
             with _plugins_in_use(common.plugin or []):
                 function(**values, **grouped, session=Session(terminal, stop))
@@ -132,7 +132,7 @@ def _is_group(kind: Any) -> TypeGuard[type[Any]]:
     return isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind is not Session
 
 
-def _taken(group: type[Any], values: dict[str, Any]) -> Any:
+def _build_group(group: type[Any], values: dict[str, Any]) -> Any:
     """Take a group's fields out of the values Typer hands over and build the group."""
     return group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
 

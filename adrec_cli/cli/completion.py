@@ -36,7 +36,7 @@ def preset(incomplete: str) -> list[str]:
     return _starting(preset_names(), incomplete)
 
 
-def named_dataset(incomplete: str) -> list[str]:
+def dataset_name(incomplete: str) -> list[str]:
     """Complete the name of a data set that adrec knows."""
     # Not at the top: it loads Polars.
     from adrec_cli.data.named_datasets import dataset_names, describe_dataset, parametrised_names
@@ -65,7 +65,7 @@ def checkpoint_or_model(ctx: typer.Context, incomplete: str) -> list[str]:
     return [*model_names(incomplete), *checkpoint(ctx, incomplete)]
 
 
-def varied_option(ctx: typer.Context, incomplete: str) -> list[str]:
+def option_to_vary(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of an option that can be varied."""
     from adrec_cli.experiments.experiment import compose
     from adrec_cli.sweeping.option_keys import option_names_typed
@@ -95,7 +95,7 @@ def evaluable(ctx: typer.Context, incomplete: str) -> list[str]:
     return [*checkpoint(ctx, incomplete), *_starting([BASELINE], incomplete)]
 
 
-def compared_models(incomplete: str) -> list[str]:
+def models_to_compare(incomplete: str) -> list[str]:
     """Complete the last name of a list of models that are compared."""
     before, comma, last = incomplete.rpartition(",")
     taken = before.split(",")

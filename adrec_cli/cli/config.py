@@ -35,11 +35,11 @@ def config(
     if session.terminal.as_json:
         session.terminal.document({"model": model, "options": [asdict(one) for one in found]})
         return
-    rows = [(one.key, _shown(one.default), one.range, one.meaning) for one in found]
+    rows = [(one.key, _spell_default(one.default), one.range, one.meaning) for one in found]
     session.terminal.table(["option", "default", "range", "meaning"], rows, title=f"Options of {model}")
 
 
-def _shown(value: Any) -> str:
+def _spell_default(value: Any) -> str:
     """Return a default as a configuration file has it."""
     if value is None:
         return "-"

@@ -46,7 +46,7 @@ def list_datasets(ctx: typer.Context, *, common: Common, session: Session) -> No
 
 def show_dataset(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Name of the data set.", autocompletion=completion.named_dataset)
+        str, typer.Argument(metavar="NAME", help="Name of the data set.", autocompletion=completion.dataset_name)
     ],
     *,
     common: Common,
@@ -106,14 +106,14 @@ def _show(terminal: Terminal, spec: DatasetSpec) -> None:
     terminal.table(["about", spec.name], rows)
     cuts = [("default", spec.filters, spec.expected), *((n, v.filters, v.expected) for n, v in spec.variants.items())]
     chosen = [
-        (name, ", ".join(f"{key} {_shown(value)}" for key, value in asdict(filters).items() if value is not None)
+        (name, ", ".join(f"{key} {_format_value(value)}" for key, value in asdict(filters).items() if value is not None)
          or "none", *_counts(expected), expected.source, "yes" if expected.checked else "no")
         for name, filters, expected in cuts
     ]  # fmt: skip
     terminal.table(["cut", "filters", "users", "items", "interactions", "expected by", "checked"], chosen)
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     return "; ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 

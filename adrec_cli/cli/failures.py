@@ -23,7 +23,7 @@ _GO_ON = "nothing is left half-written; run the same command again"
 
 
 @contextlib.contextmanager
-def reported(terminal: Terminal, *, debug: bool) -> Iterator[None]:
+def report_failures(terminal: Terminal, *, debug: bool) -> Iterator[None]:
     """Turn what is raised inside into a message and `typer.Exit` with its exit code."""
     try:
         yield

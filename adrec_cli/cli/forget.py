@@ -86,7 +86,7 @@ def _show(terminal: Terminal, done: Forgotten) -> None:
     for number in done.damaged:
         terminal.warn(f"generation {number} was damaged and is removed: nobody could tell who was in it")
     for one in done.learnt:
-        terminal.warn(f"{one.path} {_learnt(one)}")
+        terminal.warn(f"{one.path} {_describe_learnt(one)}")
     if done.learnt:
         terminal.note(f"to train models again from fresh weights: adrec forget {done.dataset} --retrain")
     if done.users:
@@ -107,7 +107,7 @@ def _count_users(users: int) -> str:
     return "1 user" if users == 1 else f"{users:,} users"
 
 
-def _learnt(one: Learnt) -> str:
+def _describe_learnt(one: Learnt) -> str:
     if one.certain:
         return "has learned from users who were forgotten"
     return "may have learned from users who were forgotten: what it was trained on is not known any longer"

@@ -73,7 +73,7 @@ def _show_preview(terminal: Terminal, seen: PreprocessPreview) -> None:
     if terminal.as_json:
         terminal.document(asdict(seen))
         return
-    found = [(name.replace("_", " "), _found(value)) for name, value in seen.found.items() if value is not None]
+    found = [(name.replace("_", " "), _format_found(value)) for name, value in seen.found.items() if value is not None]
     terminal.table(["found", "value"], found, title="Source")
     terminal.table(seen.columns, [[_shorten(cell) for cell in row] for row in seen.head], title="First rows")
     _show_sequences(terminal, seen.sequences)
@@ -94,9 +94,9 @@ def _show_sequences(terminal: Terminal, sequences: list[dict[str, Any]]) -> None
     terminal.table(["user", "items in order"], rows, title="First users")
 
 
-def _found(value: object) -> str:
+def _format_found(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} = {_found(entry)}" for name, entry in value.items() if entry is not None)
+        return ", ".join(f"{name} = {_format_found(entry)}" for name, entry in value.items() if entry is not None)
     if isinstance(value, list):
         return ",".join(map(str, value))
     if isinstance(value, bool):

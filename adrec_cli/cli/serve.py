@@ -161,10 +161,10 @@ def serve(
         threads=computing.threads,
     )
     # Methods of the terminal, so that they can be handed to processes.
-    told = _Told(session.terminal)
+    reporter = _Reporter(session.terminal)
     server = pipeline.make_server(
-        workspace=common.workspace, dataset_name=dataset, model=model, options=options, on_reload=told.reloaded,
-        on_log=told.logged,
+        workspace=common.workspace, dataset_name=dataset, model=model, options=options,
+        on_reload=reporter.report_reload, on_log=reporter.report_problem,
     )  # fmt: skip
     sockets = pipeline.listen(options)
     address = f"http://{f'[{host}]' if ':' in host else host}:{sockets[0].getsockname()[1]}"
@@ -174,29 +174,29 @@ def serve(
         session.terminal.note(line)
 
     if workers == 1:
-        pipeline.serve(server, sockets[0], options, on_log=told.logged, on_ready=say_ready)
+        pipeline.serve(server, sockets[0], options, on_log=reporter.report_problem, on_ready=say_ready)
         return
     # Made only to see that it can be; each process makes its own.
     del server
     pipeline.serve_many(
         workspace=common.workspace, dataset_name=dataset, model=model, options=options, sockets=sockets,
-        on_reload=told.reloaded, on_log=told.logged, on_ready=say_ready,
+        on_reload=reporter.report_reload, on_log=reporter.report_problem, on_ready=say_ready,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Reporter:
     """Says on a terminal what a server tells."""
 
     terminal: Terminal
 
-    def reloaded(self, name: str, error: str) -> None:
+    def report_reload(self, name: str, error: str) -> None:
         if error:
             self.terminal.warn(f"{name} goes on answering, as the promoted model cannot be taken: {error}")
         else:
             self.terminal.note(f"{name} answers from now on")
 
-    def logged(self, level: str, text: str) -> None:
+    def report_problem(self, level: str, text: str) -> None:
         if level == "error":
             self.terminal.error(text)
         else:

@@ -54,7 +54,7 @@ def _dataset_row(one: DatasetStatus) -> list[str]:
         *(f"{count:,}" for count in (one.users, one.items, one.interactions)),
         one.last_event[:10],
         _ago(one.made_at),
-        _with_detail(one.state, one.detail),
+        _append_detail(one.state, one.detail),
     ]
 
 
@@ -66,10 +66,10 @@ def _model_row(one: DatasetStatus, model: ModelStatus) -> list[str]:
     promoted = ""
     if (best := model.promoted) is not None:
         promoted = f"{best.metric} {_figure(best.value)} ({best.protocol}), {_ago(best.promoted_at)}"
-    return [one.name, model.name, stages, validation, promoted or "no", _with_detail(model.state, model.detail)]
+    return [one.name, model.name, stages, validation, promoted or "no", _append_detail(model.state, model.detail)]
 
 
-def _with_detail(state: str, detail: str) -> str:
+def _append_detail(state: str, detail: str) -> str:
     return f"{state}: {detail}" if detail else state
 
 

@@ -10,7 +10,7 @@ from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, For
 from adrec_cli.cli.options.ranking import Candidates, Denoising, Looking
 from adrec_cli.cli.options.sweep import Trying
 from adrec_cli.cli.options.training import Training
-from adrec_cli.cli.show.compare import shown_p
+from adrec_cli.cli.show.compare import format_p
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import DivergedError
 from adrec_cli.models.registry import DEFAULT_MODEL
@@ -85,7 +85,7 @@ def _show_part(terminal: Terminal, sweep: Sweep, part: str) -> None:
     rows = []
     for run in dict.fromkeys(run for run, _ in table):
         main, difference = table[run, sweep.monitor], differences.get(run)
-        told = (f"{difference.value:+.4f}", shown_p(difference.p_holm)) if difference else ("", "")
+        told = (f"{difference.value:+.4f}", format_p(difference.p_holm)) if difference else ("", "")
         rows.append(
             (
                 run,

@@ -101,7 +101,7 @@ class FittedEncoder:
         absent = [pl.lit(None).alias(column) for column in self.columns if column not in items.columns]
         table = items.with_columns(absent).select(self.columns)
         with one_thread():
-            return normalized(ENCODERS[self.name].encode(table, self.state))
+            return normalize(ENCODERS[self.name].encode(table, self.state))
 
 
 def fit_encoder(name: str, columns: Sequence[str], items: pl.DataFrame, *, width: int = WIDTH) -> FittedEncoder:
@@ -156,7 +156,7 @@ def silent_items(encoders: Sequence[FittedEncoder], vectors_VC: npt.NDArray[np.f
     return [int((~block.any(axis=1)).sum()) for block in np.split(vectors_VC, ends[:-1], axis=1)]
 
 
-def normalized(vectors_VC: Matrix) -> npt.NDArray[np.float32]:
+def normalize(vectors_VC: Matrix) -> npt.NDArray[np.float32]:
     """Return vectors scaled to length 1; zeros stay zeros."""
     vectors_VC = vectors_VC.astype(np.float64)
     # Scaled by the largest entry first, so that no square overflows.

@@ -10,14 +10,14 @@ from adrec_cli.errors import AdrecError, ArtifactError
 from adrec_cli.wording import command
 
 
-def recorded(encoders: Sequence[FittedEncoder]) -> tuple[EncoderRecord, ...]:
+def record_encoders(encoders: Sequence[FittedEncoder]) -> tuple[EncoderRecord, ...]:
     """Return encoders as they are written."""
     return tuple(
         EncoderRecord(name=one.name, columns=one.columns, width=one.width, arrays=one.state) for one in encoders
     )
 
 
-def fitted_encoders(records: Sequence[EncoderRecord]) -> list[FittedEncoder]:
+def restore_encoders(records: Sequence[EncoderRecord]) -> list[FittedEncoder]:
     """Return encoders as they were fitted.
 
     Raises:

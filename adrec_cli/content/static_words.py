@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from adrec_cli.content.state import Matrix, State, require_shape
-from adrec_cli.content.texts import joined_texts
+from adrec_cli.content.texts import join_texts
 from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.wording import command, option
 
@@ -28,7 +28,7 @@ def fit(columns: pl.DataFrame, most: int) -> State:
     Raises:
         InputError: there is no text. UsageError: wordllama is not installed.
     """
-    if not any(joined_texts(columns)):
+    if not any(join_texts(columns)):
         raise InputError(
             f"no item has a text in {', '.join(columns.columns)}",
             hint=f"name other columns: {option('encoder')} wordllama=title",
@@ -61,7 +61,7 @@ def encode(columns: pl.DataFrame, state: State) -> Matrix:
             hint=f"encode again, and train on what comes out: {command('encode')}",
         )
     model, cut = _model(), int(state["cut"][0])
-    texts = joined_texts(columns)
+    texts = join_texts(columns)
     encoded = np.zeros((len(texts), cut), dtype=np.float32)
     for start in range(0, len(texts), _AT_ONCE):
         pieces = model.tokenizer.encode_batch(texts[start : start + _AT_ONCE], add_special_tokens=False)

@@ -24,7 +24,7 @@ class _Separators(dict[int, int]):
 _SEPARATORS = _Separators()
 
 
-def joined_texts(columns: pl.DataFrame) -> list[str]:
+def join_texts(columns: pl.DataFrame) -> list[str]:
     """Return what columns say of each item as one text, "" where they say nothing; lists are read entry by entry."""
     parts = [_as_text(columns[name]).fill_null("") for name in columns.columns]
     joined = columns.select(pl.concat_str([pl.lit(part) for part in parts], separator="\n").alias("text"))

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from adrec_cli.content.state import Matrix, State, as_bytes, as_texts, count_components
-from adrec_cli.content.texts import joined_texts, words_and_runs
+from adrec_cli.content.texts import join_texts, words_and_runs
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.wording import option
 
@@ -27,7 +27,7 @@ def fit(columns: pl.DataFrame, most: int) -> State:
     Raises:
         InputError: there is no text. UsageError: scikit-learn is not installed.
     """
-    texts = [text for text in joined_texts(columns) if text]
+    texts = [text for text in join_texts(columns) if text]
     terms, idf = _rare_terms(texts, columns.columns)
     weighted = _vectorizer(terms, idf).transform(texts)
     kept = min(most, len(terms), len(texts))
@@ -49,7 +49,7 @@ def encode(columns: pl.DataFrame, state: State) -> Matrix:
     """Return a vector for each text; zeros where no term is known."""
     if columns.is_empty():
         return np.zeros((0, len(state["components"])))
-    weighted = _vectorizer(as_texts(state["terms"]), state["idf"]).transform(joined_texts(columns))
+    weighted = _vectorizer(as_texts(state["terms"]), state["idf"]).transform(join_texts(columns))
     encoded: Matrix = weighted @ state["components"].T.astype(np.float64)
     return encoded
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from adrec_cli.artifacts.item_vectors import ItemVectors, ids_sha256
 from adrec_cli.content.encoders import FittedEncoder, encode_items
-from adrec_cli.content.records import fitted_encoders
+from adrec_cli.content.records import restore_encoders
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.schema import ITEM_ID
 
@@ -71,7 +71,7 @@ def match_stored_content(vectors: ItemVectors, dataset: Dataset, known_ids: pl.S
     """
     ids = _find_ids(vectors, dataset, known_ids)
     return StoredContent(
-        encoders=fitted_encoders(vectors.encoders),
+        encoders=restore_encoders(vectors.encoders),
         ids=pl.Series(ITEM_ID, [], dtype=pl.String) if ids is None else ids,
         vectors_VC=vectors.vectors_VC[:0] if ids is None else vectors.vectors_VC,
     )

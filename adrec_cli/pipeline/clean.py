@@ -12,7 +12,7 @@ from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, storage_error
 from adrec_cli.artifacts.changing import recover_dataset
 from adrec_cli.artifacts.checkpoint import verify_checkpoint, verify_state
 from adrec_cli.artifacts.dataset import NEXT_SUFFIX
-from adrec_cli.artifacts.evaluation import RANKS_NEXT_SUFFIX, evaluation_of, list_evaluations, unsettled_ranks
+from adrec_cli.artifacts.evaluation import RANKS_NEXT_SUFFIX, evaluation_of, find_unsettled_ranks, list_evaluations
 from adrec_cli.artifacts.generations import (
     generation_folders,
     generations_under_way,
@@ -167,7 +167,7 @@ def _left_by_killed_runs(folder: Path) -> set[Path]:
     if folder.name == REPORTS_FOLDER:
         for report in list_evaluations(folder.parent):
             with contextlib.suppress(ArtifactError):
-                left.discard(unsettled_ranks(report) or report)
+                left.discard(find_unsettled_ranks(report) or report)
     return left
 
 

@@ -12,7 +12,7 @@ from adrec_cli.artifacts.atomic import storage_error, write_bytes
 from adrec_cli.artifacts.item_vectors import ids_sha256
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.provenance import code_sha256, key_of
-from adrec_cli.artifacts.recommendation_file import Parts, Reader, table_writer, unfinished
+from adrec_cli.artifacts.recommendation_file import Parts, Reader, open_parts, table_writer
 from adrec_cli.data.shards import WHOLE
 from adrec_cli.errors import InterruptedRun, LockedError, UsageError
 from adrec_cli.experiments.events import OnEvent, RankingProgress, ignore
@@ -120,7 +120,7 @@ def recommend_batch(
     if output.is_stdout:
         written = _stream(batch, output.reader, on_event)
     else:
-        with unfinished(destination.unfinished, _key(batch, audience)) as parts:
+        with open_parts(destination.unfinished, _key(batch, audience)) as parts:
             written = _write(batch, parts, output.reader, unknown, on_event)
     return _summarize(batch, output, written, unknown, time.perf_counter() - started)
 

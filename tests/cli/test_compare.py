@@ -73,9 +73,9 @@ def test_what_is_wrong_is_reported(adrec: Adrec, shop: Path, flags: list[str], c
 
 
 def test_names_in_a_list_are_completed() -> None:
-    assert completion.compared_models("adrec,s") == ["adrec,sasrec"]
-    assert completion.compared_models("mo") == ["mostpop"]
-    assert "sasrec,sasrec" not in completion.compared_models("sasrec,")
+    assert completion.models_to_compare("adrec,s") == ["adrec,sasrec"]
+    assert completion.models_to_compare("mo") == ["mostpop"]
+    assert "sasrec,sasrec" not in completion.models_to_compare("sasrec,")
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_the_view_tells_losses_metric_speed_and_vectors() -> None:
     assert told["ndcg@10"] == "▁█▅ 0.0200, best 0.0300 in epoch 2"
     assert told["speed"].startswith("9,000 tokens/s, 0:")
     assert told["vectors"] == "effective rank 112.0, mean cosine 0.052"
-    assert view.left(step_done(4, 29)) == "validating"
+    assert view.format_time_left(step_done(4, 29)) == "validating"
 
 
 @pytest.mark.parametrize(

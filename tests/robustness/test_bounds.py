@@ -88,7 +88,7 @@ def test_a_tolerance_is_finite(tolerance: float, workspace: Path) -> None:
      BaseException("called `Result::unwrap()` on an `Err` value: ThreadPoolBuildError { kind: IOError }")],
 )  # fmt: skip
 def test_a_pool_that_cannot_start_says_what_to_lower(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as ended, failures.reported(Terminal(), debug=False):
+    with pytest.raises(typer.Exit) as ended, failures.report_failures(Terminal(), debug=False):
         raise error
     assert ended.value.exit_code == 7
     assert "lower --threads" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.lock import LockAwaited, Waiting, exclusive
-from adrec_cli.cli.command import with_bare_values
+from adrec_cli.cli.command import fill_bare_values
 from adrec_cli.errors import LockedError
 from tests.robustness.processes import TINY, Running, artifacts
 from tests.robustness.shop import NIGHT, Shop, events_of, write_events
@@ -121,7 +121,7 @@ def test_waiting_has_an_end(tmp_path):
     ],
 )
 def test_seconds_may_be_left_out(typed, read):
-    assert with_bare_values(typed) == read
+    assert fill_bare_values(typed) == read
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_taken(shop, tmp_path, monkeypatch):

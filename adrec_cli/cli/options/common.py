@@ -43,7 +43,7 @@ ModelName = Annotated[
 Source = Annotated[
     str,
     typer.Argument(metavar="SOURCE", help="Named data set, or the path of a file, a folder or a quoted glob.",
-                   autocompletion=completion.named_dataset),
+                   autocompletion=completion.dataset_name),
 ]  # fmt: skip
 Wait = Annotated[
     float,

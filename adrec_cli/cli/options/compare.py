@@ -24,7 +24,7 @@ class Comparing:
         str,
         option("--models", panel=_PANEL, metavar="NAME,...",
                help="Models, or MODEL/STAGE such as adrec/pretrain [default: all that are trained, and mostpop].",
-               complete=completion.compared_models),
+               complete=completion.models_to_compare),
     ] = ""  # fmt: skip
     metrics: Annotated[
         str,
@@ -36,7 +36,7 @@ class Comparing:
         str | None,
         option("--against", panel=_PANEL, metavar="NAME",
                help="Model to compare the others with [default: the best one other than adrec].",
-               complete=completion.compared_models),
+               complete=completion.models_to_compare),
     ] = None  # fmt: skip
     evaluate: Annotated[
         bool,

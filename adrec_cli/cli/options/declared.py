@@ -37,18 +37,18 @@ class Declared(Generic[T]):
         return self.kind(**{**self.values, **read})
 
 
-def declared_parameters(kind: type[Any], taken: Collection[str]) -> list[inspect.Parameter]:
+def declare_parameters(kind: type[Any], taken: Collection[str]) -> list[inspect.Parameter]:
     """Return one parameter for each option of a dataclass, but for names that are taken by a command's own."""
     return [
         inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=_annotated(name, default, described)
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=_annotate(name, default, described)
         )
         for name, default, described in choices_of(kind)
         if name not in taken
     ]
 
 
-def _annotated(name: str, default: Any, described: Choice) -> Any:
+def _annotate(name: str, default: Any, described: Choice) -> Any:
     spelled = f"{flag(name)}/{shell_words(name, False)[0]}" if described.can_be_off else flag(name)
     complete: Complete | None = completion.among(described.known) if described.known else None
     more = {"dir_okay": False} if described.typed is Path else {}

@@ -22,7 +22,7 @@ class Trying:
         list[str] | None,
         option("--vary", panel=_PANEL, metavar="KEY=VALUE,...",
                 help="Option and the values to try, such as lambda or stages.align.epochs; repeatable.",
-                complete=completion.varied_option),
+                complete=completion.option_to_vary),
     ] = None  # fmt: skip
     ablate: Annotated[
         list[str] | None,

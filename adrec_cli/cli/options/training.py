@@ -106,8 +106,8 @@ class Training:
             name: table for name in names if (table := self._stage_table(model_stages[name], alone=len(names) == 1))
         }
         tables = {
-            "model": self._given("max_length"),
-            "training": self._given("monitor", "batch_size", "precision", "compile", "seed"),
+            "model": self._collect_given("max_length"),
+            "training": self._collect_given("monitor", "batch_size", "precision", "compile", "seed"),
             "stages": stages,
         }
         flags = {name: table for name, table in tables.items() if table}
@@ -115,7 +115,7 @@ class Training:
         return ExperimentOptions(preset=self.preset, config=self.config, overrides=overrides)
 
     def _stage_table(self, stage: Stage, *, alone: bool) -> dict[str, Any]:
-        table = self._given("epochs", "patience", "learning_rate", "mse_weight")
+        table = self._collect_given("epochs", "patience", "learning_rate", "mse_weight")
         # Over several stages the weight is for those that have the loss; a lone stage is taken at its word.
         if not alone and not stage.mse_weight:
             table.pop("mse_weight", None)
@@ -131,5 +131,5 @@ class Training:
             max_time=None if self.max_time is None else seconds_in(self.max_time),
         )  # fmt: skip
 
-    def _given(self, *names: str) -> dict[str, Any]:
+    def _collect_given(self, *names: str) -> dict[str, Any]:
         return {name: value for name in names if (value := getattr(self, name)) is not None}

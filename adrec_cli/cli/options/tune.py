@@ -26,7 +26,7 @@ class Searching:
         option("--search", panel=_PANEL, metavar="KEY=LOW..HIGH",
                 help="Range or values of an option to search: 1e-4..1e-2:log, 0.1..0.6:step=0.1, 1..4, or "
                      "32,64,128; repeatable.",
-                complete=completion.varied_option),
+                complete=completion.option_to_vary),
     ] = None  # fmt: skip
     trials: Annotated[
         int,

@@ -80,10 +80,10 @@ def _test(model: ComparedModel, metric: str, *, interval: bool) -> list[str]:
     if found is None:
         return ["", ""]
     bounds = f" [{found.low:+.4f}, {found.high:+.4f}]" if interval else ""
-    return [_short(f"{found.value:+.4f}{bounds}"), _short(shown_p(found.p_holm))]
+    return [_short(f"{found.value:+.4f}{bounds}"), _short(format_p(found.p_holm))]
 
 
-def shown_p(p: float) -> str:
+def format_p(p: float) -> str:
     """Return a p-value as tables have it."""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 

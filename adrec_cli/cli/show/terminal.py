@@ -119,12 +119,12 @@ class Terminal:
             return
         label = "" if level == "info" else f"{level}: "
         if not sys.stderr.isatty():
-            print(f"{label}{_shown(text)}", file=sys.stderr)
+            print(f"{label}{_clean_text(text)}", file=sys.stderr)
             return
         from rich.text import Text
 
         # A hint may be a command to copy: it is left to the terminal to break. Everything else is broken at words.
-        self.err.print(Text.assemble((label, style), _shown(text), overflow="fold"), soft_wrap=level == "hint")
+        self.err.print(Text.assemble((label, style), _clean_text(text), overflow="fold"), soft_wrap=level == "hint")
 
     def _log(self, content: Mapping[str, Any]) -> None:
         # Escaped to ASCII, so that no terminal acts on it and no encoding matters.
@@ -141,11 +141,11 @@ class Terminal:
     def line(self, text: str = "") -> None:
         """Print one line of the result; a terminal breaks it at words."""
         if not self.draws:
-            print(_shown(text))
+            print(_clean_text(text))
             return
         from rich.text import Text
 
-        self.out.print(Text(_shown(text), overflow="fold"))
+        self.out.print(Text(_clean_text(text), overflow="fold"))
 
     def command(self, text: str) -> None:
         """Print a command line of the result, whole, so that it can be copied."""
@@ -171,7 +171,7 @@ class Terminal:
             right: names of the columns with numbers.
             optional: names of the columns that a terminal too narrow for all leaves out, in this order.
         """
-        lines = [[_shown(cell) for cell in row] for row in rows]
+        lines = [[_clean_text(cell) for cell in row] for row in rows]
         if self.draws:
             columns, lines = self._fitting(columns, lines, list(optional))
             self._draw(columns, lines, title=title, right=right)
@@ -188,7 +188,7 @@ class Terminal:
         """Leave out optional columns, one after the other, until the others fit."""
         from rich.cells import cell_len
 
-        while optional and _drawn_width(max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)) > (
+        while optional and _measure_width(max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)) > (
             self.out.width
         ):
             at = list(columns).index(optional.pop(0))
@@ -205,7 +205,7 @@ class Terminal:
         widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
         widest = widths.index(max(widths))
         # The widest one takes what the others leave.
-        room = self.out.width - _drawn_width(widths) + widths[widest]
+        room = self.out.width - _measure_width(widths) + widths[widest]
         if title:
             self.out.print(Text(harmless(title), style="bold"), soft_wrap=True)
         if room < min(widths[widest], _NARROWEST_COLUMN):
@@ -235,12 +235,12 @@ class Terminal:
             self.out.print()
 
 
-def _drawn_width(widths: Iterable[int]) -> int:
+def _measure_width(widths: Iterable[int]) -> int:
     """Return the cells a table takes: every column has two spaces around it and one before, the last one more."""
     return sum(3 + width for width in widths) + 1
 
 
-def _shown(text: str) -> str:
+def _clean_text(text: str) -> str:
     """Return a message with its options spelled as they are typed, and nothing in it that a terminal acts on."""
     return harmless(in_shell(text))
 

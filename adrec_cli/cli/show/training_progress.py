@@ -134,7 +134,7 @@ class TrainingProgress(Progress):
 
     def _step(self, event: StepDone) -> None:
         below = self._view.step(event)
-        detail = f"{event.step}/{event.steps}  {self._view.left(event)}"
+        detail = f"{event.step}/{event.steps}  {self._view.format_time_left(event)}"
         self.show(f"{event.stage} {event.epoch}/{event.epochs}", event.step, event.steps, detail, below)
 
     def _epoch(self, event: EpochDone) -> None:

@@ -50,7 +50,7 @@ class TrainingView:
             lines.append(("vectors", self._vectors))
         return lines
 
-    def left(self, event: StepDone) -> str:
+    def format_time_left(self, event: StepDone) -> str:
         """Return how long the epoch will still take."""
         if event.step == event.steps:
             return "validating"
