@@ -19,16 +19,13 @@ PARTICIPLES = re.compile(
 # Decorators, terms of the field (padded, seeded), and names that are still to be changed: add none.
 _ALLOWED = """
 _explained _changed_at _finished _promoted ranked _moved wanted _averaged_weights _chosen _computed _computed_TD
-_continued_fraction _damaged _delimited_records _denoised _found _held_out _imported _joined _kept _kept_if_whole
-_learnt _left_by_killed_runs _loaded _locked _looked_through _looked_up _mixed _monitored _named _padded _published
-_queued_steps _reached _recorded _refused _regressed _seeded _shown _spent _strided _taken _trained _turned_back
-_unchanged _unfilled _untold_time _used _varied_changes _with_low _with_mask _without _without_empty_rows
-_without_some_conditions allowed asked attended_by changed damaged deferred drawn dropped_item_vectors_VD embedded
-expected_id expected_of finished_checkpoint followed_by forgotten_users found guided held_out_cases installed
-installed_origin interrupted joined kept kept_counts known known_column known_form left_out loaded_plugins locked
-named packed_causal_mask packed_mask padded_cross_entropy parametrised_names planned_name refused remembered respaced
-said_options sampled_softmax seeded_generator spelled standardised started styled trained_names unregistered_error
-unregistered_in warmed with_padding_first with_padding_key with_rows without
+_continued_fraction _damaged _denoised _found _imported _joined _kept_if_whole _learnt _left_by_killed_runs _loaded
+_locked _looked_up _mixed _monitored _padded _queued_steps _reached _recorded _regressed _seeded _spent _strided
+_trained _turned_back _unchanged _varied_changes _with_low _with_mask _without _without_empty_rows
+_without_some_conditions allowed attended_by changed deferred drawn dropped_item_vectors_VD embedded
+finished_checkpoint guided held_out_cases installed installed_origin interrupted joined kept left_out loaded_plugins
+locked named packed_causal_mask packed_mask padded_cross_entropy remembered respaced sampled_softmax seeded_generator
+started styled trained_names unregistered_error unregistered_in warmed with_padding_first with_padding_key
 """
 ALLOWED = frozenset(_ALLOWED.split())
 

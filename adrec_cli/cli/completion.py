@@ -39,11 +39,11 @@ def preset(incomplete: str) -> list[str]:
 def dataset_name(incomplete: str) -> list[str]:
     """Complete the name of a data set that adrec knows."""
     # Not at the top: it loads Polars.
-    from adrec_cli.data.named_datasets import dataset_names, describe_dataset, parametrised_names
+    from adrec_cli.data.named_datasets import dataset_names, describe_dataset, list_parametrized
 
-    names = [*dataset_names(), *(f"{name}:" for name in parametrised_names())]
+    names = [*dataset_names(), *(f"{name}:" for name in list_parametrized())]
     base, colon, _ = incomplete.partition(":")
-    if colon and base in parametrised_names() and (parameter := describe_dataset(base).parameter) is not None:
+    if colon and base in list_parametrized() and (parameter := describe_dataset(base).parameter) is not None:
         names = [f"{base}:{value}" for value in parameter.values]
     return _starting(names, incomplete)
 

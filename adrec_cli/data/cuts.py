@@ -36,7 +36,7 @@ class Cut:
     pending: Pending | None = None
     moments: dict[str, int] = field(default_factory=dict)
 
-    def found(self) -> dict[str, str]:
+    def describe(self) -> dict[str, str]:
         """Return how it was split, for the manifest: what was chosen, and the moments in UTC."""
         return {"split": self.split, **{name: moment_text(moment) for name, moment in self.moments.items()}}
 

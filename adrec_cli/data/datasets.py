@@ -60,7 +60,7 @@ class SourceFiles:
     @property
     def published(self) -> tuple[Download, ...]:
         """Return what is downloaded: a file each, or the archive of `members`; nothing where it is fetched by hand."""
-        return _published(self)
+        return _list_downloads(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class ItemFile:
     @property
     def published(self) -> tuple[Download, ...]:
         """Return what is downloaded: the file, or the archive it is a member of."""
-        return _published(self)
+        return _list_downloads(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,5 +229,5 @@ def _check_published(form: SourceFiles | ItemFile, where: str) -> None:
     _check(len(published) in (0, wanted), f"{where} names {len(published)} downloads, expected {wanted}")
 
 
-def _published(form: SourceFiles | ItemFile) -> tuple[Download, ...]:
+def _list_downloads(form: SourceFiles | ItemFile) -> tuple[Download, ...]:
     return form.downloads or ((Download(urls=(form.url,), sha256=form.sha256),) if form.url else ())

@@ -103,8 +103,8 @@ def k_core(interactions: Interactions, *, min_user: int, min_item: int) -> tuple
     applied = FilterApplied(
         name="min_interactions",
         interactions=len(interactions) - len(core),
-        users=_used(interactions.user_counts()) - _used(users),
-        items=_used(interactions.item_counts()) - _used(items),
+        users=_count_used(interactions.user_counts()) - _count_used(users),
+        items=_count_used(interactions.item_counts()) - _count_used(items),
         rounds=rounds,
     )
     return core, applied
@@ -121,17 +121,17 @@ def keep_newest(interactions: Interactions, max_length: int) -> tuple[Interactio
     last = np.cumsum(counts)
     from_end = last[interactions.user] - np.arange(len(interactions))
     keep = from_end <= max_length
-    items = _used(interactions.item_counts())
+    items = _count_used(interactions.item_counts())
     kept = interactions if keep.all() else interactions.take(keep)
     applied = FilterApplied(
         name="max_length",
         interactions=len(interactions) - len(kept),
-        items=items - _used(kept.item_counts()),
+        items=items - _count_used(kept.item_counts()),
     )
     return kept, applied
 
 
-def _used(counts: NDArray[np.int64]) -> int:
+def _count_used(counts: NDArray[np.int64]) -> int:
     return int(np.count_nonzero(counts))
 
 

@@ -49,7 +49,7 @@ def leave_out_forgotten(interactions: Interactions, forgotten: dict[str, Any]) -
         interactions: as read.
         forgotten: of the manifest.
     """
-    gone = forgotten_users(interactions.user_ids, forgotten)
+    gone = mask_forgotten(interactions.user_ids, forgotten)
     theirs = gone[interactions.user]
     if not theirs.any():
         return interactions, []
@@ -57,7 +57,7 @@ def leave_out_forgotten(interactions: Interactions, forgotten: dict[str, Any]) -
     return interactions.take(~theirs).compact(), [line]
 
 
-def forgotten_users(user_ids: pl.Series, forgotten: dict[str, Any]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def mask_forgotten(user_ids: pl.Series, forgotten: dict[str, Any]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Return for each id whether its user was forgotten."""
     if not forgotten:
         return np.zeros(len(user_ids), dtype=np.bool_)

@@ -17,7 +17,7 @@ from adrec_cli.artifacts.atomic import file_sha256, storage_error
 from adrec_cli.artifacts.item_vectors import VectorsFile
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.regular_files import require_regular_file
-from adrec_cli.data.ids import known_form
+from adrec_cli.data.ids import spell_as_known
 from adrec_cli.errors import InputError, StorageError
 from adrec_cli.schema import ITEM_ID
 from adrec_cli.wording import option
@@ -72,7 +72,7 @@ def read_given_vectors(path: Path, item_ids: pl.Series) -> GivenVectors:
         reason = (str(error).strip().splitlines() or ["not of its form"])[0]
         raise InputError(f"{path} cannot be read: {reason}", hint=_FORMS) from error
     _check(path, ids, vectors)
-    rows = pl.DataFrame({ITEM_ID: known_form(ids.cast(pl.String), item_ids), "row": np.arange(len(ids))})
+    rows = pl.DataFrame({ITEM_ID: spell_as_known(ids.cast(pl.String), item_ids), "row": np.arange(len(ids))})
     if twice := rows.height - rows[ITEM_ID].n_unique():
         repeated = rows.filter(pl.col(ITEM_ID).is_duplicated())[ITEM_ID][0]
         raise InputError(

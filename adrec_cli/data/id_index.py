@@ -30,7 +30,7 @@ class IdIndex:
     def rows(self, asked: Sequence[str]) -> list[int | None]:
         """Return the row of each id: as it stands, else in normal form; None where it is known in neither."""
         texts = as_ids(asked)
-        look = self._looked_up if self._was_asked or len(texts) > _FEW else self._looked_through
+        look = self._search if self._was_asked or len(texts) > _FEW else self._scan
         self._was_asked = True
         found = look(texts)
         strangers = np.flatnonzero(found < 0)
@@ -38,14 +38,14 @@ class IdIndex:
             found[strangers] = look(as_ids(normal_forms(texts.gather(strangers).to_list())))
         return [int(row) if row >= 0 else None for row in found]
 
-    def _looked_through(self, texts: pl.Series) -> npt.NDArray[np.int64]:
+    def _scan(self, texts: pl.Series) -> npt.NDArray[np.int64]:
         """Return rows of ids as they stand, -1 where there is none; all ids are gone through."""
         rows = self._ids.is_in(texts.implode()).arg_true()
         row_of = dict(zip(self._ids.gather(rows).to_list(), rows.to_list(), strict=True))
         return np.array([row_of.get(text, -1) for text in texts.to_list()], dtype=np.int64)
 
-    def _looked_up(self, texts: pl.Series) -> npt.NDArray[np.int64]:
-        """Return what `_looked_through` does, from the sorted hashes."""
+    def _search(self, texts: pl.Series) -> npt.NDArray[np.int64]:
+        """Return what `_scan` does, from the sorted hashes."""
         hashes, rows = self._by_hash
         wanted = texts.hash().to_numpy()
         found = np.full(len(texts), -1, dtype=np.int64)

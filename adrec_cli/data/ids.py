@@ -120,7 +120,7 @@ def normal_id(text: str, *, keep_blanks: bool = False) -> str | None:
     return str(normal[0]) if normal[0] is not None else None
 
 
-def expected_id(text: str, what: str) -> str:
+def describe_expected_id(text: str, what: str) -> str:
     """Return what should stand in place of a text that is no id.
 
     Args:
@@ -140,7 +140,7 @@ def normal_forms(texts: Sequence[str]) -> list[str]:
     return ids.select(pl.coalesce(normal_text(pl.col("id")), pl.col("id"))).to_series().to_list()
 
 
-def known_form(asked: pl.Series, known: pl.Series) -> pl.Series:
+def spell_as_known(asked: pl.Series, known: pl.Series) -> pl.Series:
     """Return the ids that somebody asks for as a data set writes them: as they stand where it knows them so.
 
     Args:

@@ -20,7 +20,7 @@ from adrec_cli.artifacts.generations import link_or_copy
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.data.dataset_files import SEQUENCES_SCHEMA, count_statistics, write_items
-from adrec_cli.data.forgotten import forgotten_users
+from adrec_cli.data.forgotten import mask_forgotten
 from adrec_cli.data.pending import Pending, read_pending, write_pending
 from adrec_cli.errors import InputError
 from adrec_cli.schema import COUNT, ITEMS, ITEMS_FILE, PENDING_FILE, SEQUENCES_FILE, TIMESTAMPS, TRAIN_END, USER_ID
@@ -64,7 +64,7 @@ def find_forgotten(folder: Path, manifest: Manifest, forgotten: dict[str, Any]) 
     held = [pl.read_parquet(literal(files[SEQUENCES_FILE]), columns=[USER_ID])[USER_ID]]
     if PENDING_FILE in files:
         held.append(read_pending(files[PENDING_FILE]).interactions.user_ids.cast(pl.String))
-    return {user for ids in held for user in ids.filter(pl.Series(forgotten_users(ids, forgotten)))}
+    return {user for ids in held for user in ids.filter(pl.Series(mask_forgotten(ids, forgotten)))}
 
 
 def write_without(folder: Path, manifest: Manifest, users: Set[str], into: Path) -> Manifest:

@@ -78,7 +78,7 @@ def dataset_names() -> list[str]:
     return sorted({name for name in files if _BY not in name} | broken.keys())
 
 
-def parametrised_names() -> dict[str, str]:
+def list_parametrized() -> dict[str, str]:
     """Return the names that take a value behind a colon, and what the value is: {"amazon-2023": "category"}."""
     found = [name.partition(_BY) for name in _files() if _BY in name]
     return {name: parameter for name, _, parameter in sorted(found)}
@@ -88,14 +88,14 @@ def is_named(text: str) -> bool:
     """Return whether a text names a data set, perhaps with a value behind a colon."""
     name, colon, value = text.partition(":")
     files, broken = _look_everywhere()
-    return text in files or name in broken or bool(colon and value and name in parametrised_names())
+    return text in files or name in broken or bool(colon and value and name in list_parametrized())
 
 
 def find_named_source(dataset: str) -> str | None:
     """Return what is typed for a data set of the workspace if it is a named one: amazon-2023:Books; else None."""
     if dataset in dataset_names():
         return dataset
-    for name in parametrised_names():
+    for name in list_parametrized():
         value = dataset.removeprefix(f"{name}-")
         if value == dataset:
             continue
@@ -116,7 +116,7 @@ def load_dataset_spec(name: str) -> DatasetSpec:
     _, broken = _look_everywhere()
     if base in broken:
         raise broken[base]
-    parameters = parametrised_names()
+    parameters = list_parametrized()
     if base in parameters:
         return read_dataset_spec(_files()[f"{base}{_BY}{parameters[base]}"], value)
     if name not in dataset_names():
@@ -133,11 +133,11 @@ def describe_dataset(name: str) -> DatasetSpec:
     Raises:
         as `load_dataset_spec`.
     """
-    parameters = parametrised_names()
+    parameters = list_parametrized()
     if name not in parameters:
         return load_dataset_spec(name)
     content = _read_toml(_files()[f"{name}{_BY}{parameters[name]}"])
-    return _build(_files()[f"{name}{_BY}{parameters[name]}"], {**_unfilled(content), "name": name})
+    return _build(_files()[f"{name}{_BY}{parameters[name]}"], {**_blank_checksums(content), "name": name})
 
 
 def read_dataset_spec(path: Path, value: str | None = None) -> DatasetSpec:
@@ -156,7 +156,7 @@ def read_dataset_spec(path: Path, value: str | None = None) -> DatasetSpec:
     name, by, parameter = path.stem.partition(_BY)
     if not by:
         return _build(path, {**content, "name": name})
-    known = _build(path, {**_unfilled(content), "name": name}).parameter
+    known = _build(path, {**_blank_checksums(content), "name": name}).parameter
     if known is None:
         raise InputError(f"{path}: there is no [parameter]", hint=f"say which values {parameter} has")
     if value is None or value not in known.values:
@@ -171,7 +171,7 @@ def read_dataset_spec(path: Path, value: str | None = None) -> DatasetSpec:
 def list_named(workspace: Path) -> tuple[list[ListedDataset], list[str]]:
     """Return all named data sets, and a line about each whose description is damaged or cannot be loaded."""
     listed, damaged = [], []
-    parameters = parametrised_names()
+    parameters = list_parametrized()
     for name in sorted([*dataset_names(), *parameters]):
         try:
             spec = describe_dataset(name)
@@ -211,7 +211,7 @@ def add_own_dataset(path: Path) -> AddedDataset:
     if name in shipped:
         raise UsageError(f"adrec has a data set named {name} already", hint=f"call it otherwise: my-{name}{_ENDING}")
     content = _read_toml(path)
-    _build(path, {**_unfilled(content), "name": name})
+    _build(path, {**_blank_checksums(content), "name": name})
     folder = own_datasets_folder()
     if folder is None:
         raise UsageError("there is no home folder to keep it in", hint=f"name a folder with {OWN_DATASETS_VARIABLE}")
@@ -279,7 +279,7 @@ def require_description(name: str, thing: object) -> None:
     if (dataset_folder() / path.name).is_file():
         raise UsageError(f"adrec has a data set named {name} already", hint="call it otherwise")
     try:
-        _build(path, {**_unfilled(_read_toml(path)), "name": name})
+        _build(path, {**_blank_checksums(_read_toml(path)), "name": name})
     except AdrecError as error:
         raise UsageError(error.message, hint=error.hint) from error
 
@@ -318,6 +318,6 @@ def _fill(value: Any, texts: Mapping[str, str]) -> Any:
     return value
 
 
-def _unfilled(content: dict[str, Any]) -> dict[str, Any]:
+def _blank_checksums(content: dict[str, Any]) -> dict[str, Any]:
     """Return TOML whose checksums are open as one that has none, so that it can be shown."""
     return _fill(content, dict.fromkeys(("sha256", "git_blob", "md5"), ""))  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.regular_files import require_regular_file
-from adrec_cli.data.ids import known_form
+from adrec_cli.data.ids import spell_as_known
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID, ITEM_INDEX, NEGATIVES, USER_ID
 from adrec_cli.wording import option
@@ -71,9 +71,9 @@ def count_negatives(path: Path) -> int:
 def _in_known_form(table: pl.DataFrame, users: pl.Series, items: pl.Series) -> pl.DataFrame:
     """Write the ids of the file as the data set writes them."""
     distinct = pl.concat([table[ITEM_ID], table[NEGATIVES].explode()]).drop_nulls().unique()
-    forms = known_form(distinct, items)
+    forms = spell_as_known(distinct, items)
     listed = pl.col(NEGATIVES).list.eval(pl.element().replace(distinct, forms))
-    return table.with_columns(known_form(table[USER_ID], users), pl.col(ITEM_ID).replace(distinct, forms), listed)
+    return table.with_columns(spell_as_known(table[USER_ID], users), pl.col(ITEM_ID).replace(distinct, forms), listed)
 
 
 def _index(index_of: dict[str, int], item: str, path: Path, user_id: str) -> int:

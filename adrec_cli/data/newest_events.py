@@ -13,7 +13,7 @@ from adrec_cli.data.audience_files import read_events
 from adrec_cli.data.datasets import Filters
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan, find_join
-from adrec_cli.data.reading.remembered import describe_misfit, recall_reading, said_options
+from adrec_cli.data.reading.remembered import describe_misfit, recall_options, recall_reading
 from adrec_cli.data.reading.source_content import read_source, recognise_file, scratch_folder
 from adrec_cli.data.settings import settle
 from adrec_cli.errors import InputError
@@ -34,7 +34,7 @@ def read_newest_events(path: Path, manifest: Manifest) -> pl.DataFrame:
     remembered = recall_reading(manifest)
     if not {"user", "item"} <= remembered.columns.keys():
         return read_events(path)
-    settings = settle(PreprocessOptions(), None, Filters(), said_options(manifest))
+    settings = settle(PreprocessOptions(), None, Filters(), recall_options(manifest))
     plan = Plan(
         dataset=manifest.dataset, spec=None, form=None, paths=(path,), parts=None, item=None, settings=settings,
         expected=None, remembered=remembered,

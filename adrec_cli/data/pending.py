@@ -78,7 +78,7 @@ def hold_back(full: Interactions, core: Interactions, newest: Interactions, *, c
         counting: whether there is a k-core, for which everything still counts.
         ties: "source" or "item".
     """
-    kept = _kept(full, core, newest)
+    kept = _find_kept(full, core, newest)
     if counting:
         places = np.flatnonzero(~kept)
         numbers = places
@@ -185,7 +185,7 @@ def read_pending(path: Path) -> Pending:
     return Pending(interactions=interactions, position=table[POSITION].to_numpy())
 
 
-def _kept(full: Interactions, core: Interactions, newest: Interactions) -> npt.NDArray[np.bool_]:
+def _find_kept(full: Interactions, core: Interactions, newest: Interactions) -> npt.NDArray[np.bool_]:
     """Return which interactions are among the newest of the core."""
     core_counts = core.user_counts()
     kept: npt.NDArray[np.bool_] = (core_counts > 0)[full.user] & (core.item_counts() > 0)[full.item]

@@ -114,7 +114,7 @@ def make_plan(
         InputError: files are missing. UsageError: options are wrong. StorageError: downloads cannot be kept.
     """
     typed = spell_command(source, options)
-    remembered = None if remembered is None else remembered.without(vars(options))
+    remembered = None if remembered is None else remembered.drop(vars(options))
     if is_named(source):
         spec = load_dataset_spec(source)
         found, item = _find_named(spec, places_of(spec, raw, workspace), options, fetch, on_event)
@@ -224,7 +224,7 @@ def find_join(
     return JoinSource(path=beside, on=settings.on), (note,)
 
 
-def planned_name(source: str, options: PreprocessOptions) -> str:
+def choose_name(source: str, options: PreprocessOptions) -> str:
     """Return the name of the data set that a source is made into, before anything is looked for or downloaded.
 
     Raises:

@@ -36,7 +36,7 @@ def reindex(sequences: Sequences, mapping: Mapping, item_count: int) -> Sequence
         item_count: V of the target.
     """
     items = mapping[sequences.items]
-    kept_before = kept_counts(items)
+    kept_before = count_kept(items)
     offsets = kept_before[sequences.offsets]
     starts = sequences.offsets[:-1]
     return replace(
@@ -49,6 +49,6 @@ def reindex(sequences: Sequences, mapping: Mapping, item_count: int) -> Sequence
     )
 
 
-def kept_counts(items: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+def count_kept(items: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     """Return how many of the first n events have an item, for n = 0 to all."""
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(items != PAD, dtype=np.int64)])

@@ -109,9 +109,9 @@ def load_sequences(path: Path, item_count: int, shard: Shard = WHOLE) -> Sequenc
         (sequences.train_end >= 0) & (sequences.train_end <= sequences.valid_end) & (sequences.valid_end <= lengths)
     )
     if len(items) != sequences.offsets[-1] or not ends_in_order.all():
-        raise _damaged(path, "split positions lie outside the sequences")
+        raise _damage_error(path, "split positions lie outside the sequences")
     if len(items) and not (items.min() >= 1 and items.max() <= item_count):
-        raise _damaged(path, f"item indices lie outside 1..{item_count}")
+        raise _damage_error(path, f"item indices lie outside 1..{item_count}")
     return sequences
 
 
@@ -123,9 +123,9 @@ def load_items(path: Path) -> pl.DataFrame:
     """
     items = _read(path, None)
     if ITEM_INDEX not in items.columns or ITEM_ID not in items.columns:
-        raise _damaged(path, f"columns {ITEM_INDEX} and {ITEM_ID} are expected, found {', '.join(items.columns)}")
+        raise _damage_error(path, f"columns {ITEM_INDEX} and {ITEM_ID} are expected, found {', '.join(items.columns)}")
     if not (items[ITEM_INDEX].to_numpy() == np.arange(1, items.height + 1)).all():
-        raise _damaged(path, f"{ITEM_INDEX} is not 1..{items.height}")
+        raise _damage_error(path, f"{ITEM_INDEX} is not 1..{items.height}")
     return items
 
 
@@ -144,7 +144,7 @@ def _row_groups(path: Path, shard: Shard) -> tuple[int, ...]:
         metadata = pq.read_metadata(path)
     except (pa.ArrowException, OSError) as error:
         # Where a writer has moved it meanwhile, whoever opens the dataset opens it again.
-        raise _damaged(path, str(error).splitlines()[0]) from error
+        raise _damage_error(path, str(error).splitlines()[0]) from error
     return tuple(metadata.row_group(number).num_rows for number in shard.of(metadata.num_row_groups))
 
 
@@ -165,13 +165,13 @@ def _read(path: Path, columns: list[str] | None, shard: Shard = WHOLE) -> pl.Dat
         else:
             table = _read_shard(path, columns, shard)
     except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
-        raise _damaged(path, str(error).splitlines()[0]) from error
+        raise _damage_error(path, str(error).splitlines()[0]) from error
     if columns and any(table[column].null_count() for column in columns):
-        raise _damaged(path, "it has missing values")
+        raise _damage_error(path, "it has missing values")
     return table
 
 
-def _damaged(path: Path, reason: str) -> ArtifactError:
+def _damage_error(path: Path, reason: str) -> ArtifactError:
     return ArtifactError(
         f"{path} is damaged: {reason}", hint=f"make it again: {command('preprocess', path.parent.name, force=True)}"
     )

@@ -6,14 +6,14 @@ import math
 
 import torch
 
-from adrec_cli.diagnostics.spread import standardised
+from adrec_cli.diagnostics.spread import standardize
 
 _SMALLEST_DETERMINANT = 1e-9
 
 
 def singular_values(vectors_ND: torch.Tensor) -> torch.Tensor:
-    """Return the singular values of the standardised vectors, largest first."""
-    singular_D: torch.Tensor = torch.linalg.svdvals(standardised(vectors_ND))
+    """Return the singular values of the standardized vectors, largest first."""
+    singular_D: torch.Tensor = torch.linalg.svdvals(standardize(vectors_ND))
     return singular_D
 
 
@@ -39,25 +39,25 @@ def effective_rank(vectors_ND: torch.Tensor) -> float:
 
 
 def isotropy(vectors_ND: torch.Tensor) -> float:
-    """Return the smallest eigenvalue of the standardised vectors' covariance over its largest; 1 is a ball."""
-    eigenvalues_D = torch.linalg.eigvalsh(covariance(standardised(vectors_ND)))
+    """Return the smallest eigenvalue of the standardized vectors' covariance over its largest; 1 is a ball."""
+    eigenvalues_D = torch.linalg.eigvalsh(covariance(standardize(vectors_ND)))
     return float(eigenvalues_D[0].clamp(min=0) / (eigenvalues_D[-1] + _SMALLEST_DETERMINANT))
 
 
 def kl_to_gaussian(vectors_ND: torch.Tensor) -> float:
-    """Return the divergence, in nats, of a Gaussian with the standardised vectors' covariance from a standard one.
+    """Return the divergence, in nats, of a Gaussian with the standardized vectors' covariance from a standard one.
 
     The determinant counts as at least 1e-9, as in the official code, so that the result cannot exceed about 10.4: what
     has collapsed in many dimensions looks no worse than what has in few. `kl_to_gaussian_unbounded` tells them apart.
     """
-    covariance_DD = covariance(standardised(vectors_ND))
+    covariance_DD = covariance(standardize(vectors_ND))
     floored = math.log(float(torch.linalg.det(covariance_DD)) + _SMALLEST_DETERMINANT)
     return 0.5 * (float(covariance_DD.trace()) - len(covariance_DD) - floored)
 
 
 def kl_to_gaussian_unbounded(vectors_ND: torch.Tensor) -> float | None:
     """Return the same without a floor; None where it is infinite, as with fewer items than dimensions."""
-    covariance_DD = covariance(standardised(vectors_ND))
+    covariance_DD = covariance(standardize(vectors_ND))
     eigenvalues_D = torch.linalg.eigvalsh(covariance_DD)
     # What rounding leaves of an eigenvalue that is zero.
     if eigenvalues_D[0] <= len(eigenvalues_D) * torch.finfo(eigenvalues_D.dtype).eps * eigenvalues_D[-1]:

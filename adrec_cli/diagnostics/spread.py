@@ -53,7 +53,7 @@ def evenly_spaced_rows(total: int, count: int) -> torch.Tensor:
     return torch.arange(count) * total // count
 
 
-def standardised(vectors_ND: torch.Tensor) -> torch.Tensor:
+def standardize(vectors_ND: torch.Tensor) -> torch.Tensor:
     """Return the vectors with mean 0 and standard deviation 1 in every dimension; a constant one becomes 0."""
     deviation_D = vectors_ND.std(dim=0, correction=0) + STANDARDISING_EPSILON
     return (vectors_ND - vectors_ND.mean(dim=0)) / deviation_D

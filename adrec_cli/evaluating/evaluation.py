@@ -14,7 +14,7 @@ from adrec_cli import __version__
 from adrec_cli.artifacts.changing import manifest_before
 from adrec_cli.artifacts.evaluation import Evaluation, read_evaluation, read_ranks, settle_evaluation, write_evaluation
 from adrec_cli.artifacts.ranks import CANDIDATES, COLD, HISTORY_LENGTH, RANK, TARGET_COUNT, USER_ROW
-from adrec_cli.data.forgotten import forgotten_users
+from adrec_cli.data.forgotten import mask_forgotten
 from adrec_cli.data.negatives import count_negatives
 from adrec_cli.errors import ArtifactError
 from adrec_cli.evaluating.code import measuring_code_sha256
@@ -79,7 +79,7 @@ def _leave_out_forgotten(dataset: Dataset, ranks: pl.DataFrame) -> pl.DataFrame:
     now = manifest_before(dataset.folder)
     if now is None or now.forgotten == dataset.manifest.forgotten:
         return ranks
-    return ranks.filter(~pl.Series(forgotten_users(ranks[USER_ID], now.forgotten)))
+    return ranks.filter(~pl.Series(mask_forgotten(ranks[USER_ID], now.forgotten)))
 
 
 def _identify(

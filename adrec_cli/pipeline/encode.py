@@ -22,7 +22,7 @@ from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.content.choice import Choice, choose_encoders, content_columns, parse_choice
 from adrec_cli.content.encoders import WIDTH, FittedEncoder, encode_items, fit_encoder, silent_items
-from adrec_cli.content.records import fitted_encoders, recorded
+from adrec_cli.content.records import record_encoders, restore_encoders
 from adrec_cli.data.given_vectors import find_changed_files, read_given_vectors, record_file
 from adrec_cli.data.sequences import load_items
 from adrec_cli.errors import ArtifactError, InputError, UsageError
@@ -140,7 +140,7 @@ def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResu
     if before is None:
         fitted = _fit(items, options, assumptions)
     else:
-        fitted = fitted_encoders(before.encoders)
+        fitted = restore_encoders(before.encoders)
         _require_read(options.vectors, fitted)
         warnings += _missing_columns(fitted, items)
     vectors = ItemVectors(
@@ -148,7 +148,7 @@ def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResu
         ids_sha256=ids_sha256(items[ITEM_ID]),
         items_sha256=manifest.items_sha256,
         files=recorded_files,
-        encoders=recorded(fitted),
+        encoders=record_encoders(fitted),
         vectors_VC=encode_items(fitted, items),
     )
     path = write_item_vectors(folder, vectors)

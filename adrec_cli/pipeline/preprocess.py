@@ -25,7 +25,7 @@ from adrec_cli.data.implausible import hold_against
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_plan
 from adrec_cli.data.reading.item_metadata import join_metadata, require_match
-from adrec_cli.data.reading.remembered import Remembered, recall_reading, said_options
+from adrec_cli.data.reading.remembered import Remembered, recall_options, recall_reading
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
 from adrec_cli.data.taken_files import (
     add_sources,
@@ -251,7 +251,7 @@ def preview(
         dataset=plan.dataset if existing is None else existing.manifest.dataset,
         sources=describe_sources(plan, files),
         parameters=plan.settings.parameters(),
-        found={**content.found, **cut.found()},
+        found={**content.found, **cut.describe()},
         columns=content.columns,
         head=content.head,
         statistics=numbers,
@@ -293,7 +293,7 @@ def _inherit(existing: Existing | None) -> dict[str, Any] | None:
     """Return what was asked for when the data set that is added to was made: its cut, and how it was read."""
     if existing is None:
         return None
-    return {**existing.settings(), **said_options(existing.manifest)}
+    return {**existing.settings(), **recall_options(existing.manifest)}
 
 
 def _recall(existing: Existing | None) -> Remembered | None:
@@ -325,7 +325,7 @@ def _cut(content: SourceContent, plan: Plan, existing: Existing | None, on_event
         )
     if existing is not None:
         interactions = merge(existing, interactions, timed=content.report.timed)
-    cut = make_cut(interactions, plan.settings, content.left_out(plan.settings))
+    cut = make_cut(interactions, plan.settings, content.count_left_out(plan.settings))
     if content.items is not None:
         ids = cut.interactions.item_ids if existing is None else content.interactions.item_ids
         require_match(content.items, ids, known=None if existing is None else cut.interactions.item_ids)
@@ -373,7 +373,7 @@ def _write(
     manifest = Manifest(
         dataset=plan.dataset if existing is None else existing.manifest.dataset,
         sources=sources,
-        parameters={**parameters, "found": {**content.found, **cut.found()}, **updated},
+        parameters={**parameters, "found": {**content.found, **cut.describe()}, **updated},
         statistics=statistics(cut.interactions, timed=content.report.timed),
         sequences_sha256=written.sequences_sha256,
         items_sha256=written.items_sha256,

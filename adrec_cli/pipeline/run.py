@@ -15,7 +15,7 @@ from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.artifacts.lock import Waiting, exclusive
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.data.inbox import Inbox, InboxResult, check_inbox, inbox_dataset, require_dataset, take_files
-from adrec_cli.data.plan import planned_name
+from adrec_cli.data.plan import choose_name
 from adrec_cli.evaluating.evaluation import evaluate_opened, find_evaluation
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.chain import train_stages
@@ -167,7 +167,7 @@ class _Night:
         preprocessing = self.options.preprocessing
         if self.options.inbox is not None:
             return self.workspace / inbox_dataset(self.source, preprocessing, self.workspace)
-        return preprocessing.update or self.workspace / planned_name(self.source, preprocessing)
+        return preprocessing.update or self.workspace / choose_name(self.source, preprocessing)
 
     def tell(self, event: object) -> None:
         """Report an event."""

@@ -23,7 +23,7 @@ class Spectrum:
 
     Attributes:
         name: of the model, or `NOISE`.
-        singular_values: of the standardised vectors, largest first.
+        singular_values: of the standardized vectors, largest first.
         items: V.
         effective_rank: of the vectors as they are; 1 to the width.
     """

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
-from adrec_cli.data.reindexing import index_mapping, kept_counts, reindex
+from adrec_cli.data.reindexing import count_kept, index_mapping, reindex
 from adrec_cli.errors import InputError
 from adrec_cli.experiments.validation import choose_monitored_rivals, make_monitored_scorer, name_monitored_protocol
 from adrec_cli.loading.opening import Checkpoint, Dataset, count_popularity, restore_model
@@ -118,7 +118,7 @@ def _rank_by(
 ) -> tuple[npt.NDArray[np.int64], int]:
     """Return the rank of each target among the items a model knows, and how many targets it cannot rank at all."""
     mapping = index_mapping(dataset.items, items)
-    kept_before = kept_counts(mapping[dataset.sequences.items])
+    kept_before = count_kept(mapping[dataset.sequences.items])
     starts, ends, targets = kept_before[cases.starts], kept_before[cases.ends], mapping[cases.targets].astype(np.int64)
     known = (ends > starts) & (targets != PAD)
     mapped = Cases(users=cases.users[known], starts=starts[known], ends=ends[known], targets=targets[known])

@@ -11,7 +11,7 @@ import polars as pl
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.data.audience_files import HISTORY, read_histories, read_ids
-from adrec_cli.data.ids import known_form
+from adrec_cli.data.ids import spell_as_known
 from adrec_cli.data.newest_events import read_newest_events
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.loading.recommender import Histories, Recommender
@@ -138,10 +138,10 @@ def _ask_whom(
     """Return the audience of the batch, and the events of given histories."""
     known = recommender.sequences.user_ids.rename(USER_ID)
     if options.users is not None:
-        return known_form(read_ids(options.users, USER_ID), known).unique(maintain_order=True), _no_events()
+        return spell_as_known(read_ids(options.users, USER_ID), known).unique(maintain_order=True), _no_events()
     if options.histories is not None:
         table = read_histories(options.histories)
-        users = known_form(table[USER_ID], known)
+        users = spell_as_known(table[USER_ID], known)
         if users.is_duplicated().any():
             twice = users.filter(users.is_duplicated())[0]
             raise InputError(f"{options.histories}: user {twice!r} comes twice", hint="give each user one history")
@@ -152,8 +152,8 @@ def _ask_whom(
 
 def _write_known(recommender: Recommender, events: pl.DataFrame) -> pl.DataFrame:
     """Write the ids of events as the data set and the model write them."""
-    users = known_form(events[USER_ID], recommender.sequences.user_ids)
-    return pl.DataFrame([users, known_form(events[ITEM_ID], recommender.items[ITEM_ID])])
+    users = spell_as_known(events[USER_ID], recommender.sequences.user_ids)
+    return pl.DataFrame([users, spell_as_known(events[ITEM_ID], recommender.items[ITEM_ID])])
 
 
 def _no_events() -> pl.DataFrame:

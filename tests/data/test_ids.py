@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adrec_cli.data.audience_files import read_ids
-from adrec_cli.data.ids import MISSING, known_form, normal_id, normal_ids
+from adrec_cli.data.ids import MISSING, normal_id, normal_ids, spell_as_known
 from adrec_cli.data.negatives import read_negatives
 from adrec_cli.errors import InputError
 from adrec_cli.wording import in_shell
@@ -40,7 +40,7 @@ def test_a_column_and_one_id_get_the_form_that_the_plain_version_says(texts: lis
 @given(st.lists(TEXTS, min_size=1), st.lists(TEXTS))
 def test_ids_that_are_asked_for_stay_where_they_are_known_as_they_stand(asked: list[str], known: list[str]) -> None:
     expected = [text if text in known or plain(text) is None else plain(text) for text in asked]
-    assert known_form(pl.Series(asked), pl.Series(known, dtype=pl.String)).to_list() == expected
+    assert spell_as_known(pl.Series(asked), pl.Series(known, dtype=pl.String)).to_list() == expected
 
 
 @pytest.mark.parametrize("text", [*MISSING, " a", "a ", "\t1", "7.0", "-7.00", "[]", "[1]", "{}", "1.5e+17", "\u3000x"])

@@ -14,8 +14,8 @@ from adrec_cli.data.named_datasets import (
     describe_dataset,
     find_named_source,
     is_named,
+    list_parametrized,
     load_dataset_spec,
-    parametrised_names,
 )
 from adrec_cli.errors import UsageError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
@@ -121,7 +121,7 @@ AMAZON_2014 = {"baby", "beauty", "sports", "toys", "video-games"}
 
 
 def test_every_named_set_is_proven() -> None:
-    known = {*dataset_names(), *parametrised_names()}
+    known = {*dataset_names(), *list_parametrized()}
     tested = {one.name.partition(":")[0] for one in NAMED}
     assert known == tested | PROVEN_ELSEWHERE | AMAZON_2014 | {"lastfm", "lastfm-1k"}
 
@@ -184,7 +184,7 @@ def test_real_files_of_amazon_2018(shared_data: Path, tmp_path: Path) -> None:
 
 
 def test_a_parameter_has_values(tmp_path: Path) -> None:
-    assert parametrised_names()["amazon-2023"] == "category"
+    assert list_parametrized()["amazon-2023"] == "category"
     assert "amazon-2023" not in dataset_names()
     assert load_dataset_spec("amazon-2023:Books").sources[0].published[0].urls[0].endswith("/Books.csv.gz")
     assert len(load_dataset_spec("amazon-2023:Books").sources[0].published[0].sha256) == 64
@@ -200,7 +200,7 @@ def test_a_parameter_has_values(tmp_path: Path) -> None:
     assert find_named_source("grocery") == "grocery"
 
 
-@pytest.mark.parametrize("name", sorted(parametrised_names()))
+@pytest.mark.parametrize("name", sorted(list_parametrized()))
 def test_every_value_of_a_parameter_is_whole(name: str) -> None:
     spec = describe_dataset(name)
     assert spec.parameter is not None

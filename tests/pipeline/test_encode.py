@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from adrec_cli.artifacts.item_vectors import ids_sha256, read_item_vectors, read_item_vectors_header, write_item_vectors
 from adrec_cli.artifacts.tensor_file import open_tensors, write_tensors
-from adrec_cli.content.records import fitted_encoders
+from adrec_cli.content.records import restore_encoders
 from adrec_cli.errors import AdrecError, ArtifactError, InputError, UsageError
 from adrec_cli.pipeline.encode import EncodeOptions, encode, encode_if_stale
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
@@ -54,7 +54,7 @@ def test_the_same_items_give_the_same_bytes_and_what_is_written_is_read(shop: Pa
     assert done.silent == 1
     assert not vectors.vectors_VC[items["item_id"].to_list().index("i7")].any()
     # What was fitted makes the same of the same items.
-    again = np.concatenate([one.encode(items) for one in fitted_encoders(vectors.encoders)], axis=1)
+    again = np.concatenate([one.encode(items) for one in restore_encoders(vectors.encoders)], axis=1)
     assert np.array_equal(again.astype(np.float16), vectors.vectors_VC)
 
 
@@ -176,7 +176,7 @@ def test_vectors_that_nobody_can_have_written_are_refused(shop: Path) -> None:
             read_item_vectors(folder)
         assert "adrec encode shop" in caught.value.hint
     with pytest.raises(ArtifactError, match="encoder 'categories'"):
-        fitted_encoders([replace(record, arrays={})])
+        restore_encoders([replace(record, arrays={})])
 
 
 def test_any_changed_byte_is_refused_or_changes_nothing(shop: Path) -> None:

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
-from adrec_cli.data.reading.foreign_files import DOCUMENT, WORKBOOK, refused
+from adrec_cli.data.reading.foreign_files import DOCUMENT, WORKBOOK, foreign_error
 from adrec_cli.errors import InputError
 
 _NO_TABLES: Final = (".md", ".pdf", ".html", ".htm", ".png", ".jpg", ".gif", ".doc", ".docx", ".py", ".ipynb")
@@ -27,11 +27,11 @@ def find_table(path: Path) -> str:
         with zipfile.ZipFile(path) as archive:
             names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
     except DAMAGE as error:
-        raise damaged(path, error) from error
+        raise damage_error(path, error) from error
     if any(name.startswith(("xl/", "word/", "ppt/")) for name in names):
-        raise refused(path, WORKBOOK)
+        raise foreign_error(path, WORKBOOK)
     if "mimetype" in names and "content.xml" in names:
-        raise refused(path, DOCUMENT)
+        raise foreign_error(path, DOCUMENT)
     tables = [name for name in names if _may_be_table(name)]
     if len(tables) == 1:
         return tables[0]
@@ -51,10 +51,10 @@ def open_table(path: Path, member: str) -> IO[bytes]:
         with zipfile.ZipFile(path) as archive:
             return archive.open(member)
     except DAMAGE as error:
-        raise damaged(path, error) from error
+        raise damage_error(path, error) from error
 
 
-def damaged(path: Path, error: BaseException) -> InputError:
+def damage_error(path: Path, error: BaseException) -> InputError:
     """Return the error for an archive that cannot be unpacked."""
     return InputError(f"{path} is a zip archive that cannot be unpacked: {error}", hint="fetch it again, or unpack it")
 

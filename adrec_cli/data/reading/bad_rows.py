@@ -132,7 +132,7 @@ def read_records(table: Table) -> Iterator[tuple[int, list[str], str]]:
         lists = [name for name, dtype in table.unfolding.types.items() if isinstance(dtype, pl.List)]
     table = table.rows
     if table.layout == "delimited":
-        yield from _delimited_records(table)
+        yield from _read_delimited(table)
         return
     with open(table.decoded.plain, encoding="utf-8", errors="replace", newline="\n") as file:
         for line, text in enumerate(file, start=1):
@@ -184,10 +184,10 @@ def drop_malformed(table: Table, scratch: Path) -> tuple[Table, list[BadRow], in
             lines.append(line)
     decoded = replace(table.decoded, plain=target)
     clean = replace(rows, decoded=decoded, header=False, blank_lines=0, record_lines=lines)
-    return table.with_rows(clean), examples, count
+    return table.replace_rows(clean), examples, count
 
 
-def _delimited_records(table: Table) -> Iterator[tuple[int, list[str], str]]:
+def _read_delimited(table: Table) -> Iterator[tuple[int, list[str], str]]:
     csv.field_size_limit(_MAX_FIELD)
     width = len(table.columns)
     with open(table.decoded.plain, encoding="utf-8", errors="replace", newline="") as file:

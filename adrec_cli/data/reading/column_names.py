@@ -54,7 +54,7 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.strip().lower().split(":")[0])
 
 
-def known_column(name: str) -> tuple[Role, int] | None:
+def look_up_column(name: str) -> tuple[Role, int] | None:
     """Return the role a customary column name stands for and its rank among the names for that role."""
     plain = _id_last(name)
     for role, names in _KNOWN.items():

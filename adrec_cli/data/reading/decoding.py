@@ -150,11 +150,11 @@ def _decompress(path: Path, packed: Path, target: Path, compression: str, limits
                 if done > most:
                     raise limits.unpacks_too_much(path)
     except (*DAMAGE, lzma.LZMAError, gzip.BadGzipFile, pa.ArrowException, ValueError) as error:
-        raise _damaged(path, compression, done, error) from error
+        raise _damage_error(path, compression, done, error) from error
     except OSError as error:
         # pyarrow reports broken zstd frames as OSError without an errno, as bz2 does its streams.
         if error.errno is None:
-            raise _damaged(path, compression, done, error) from error
+            raise _damage_error(path, compression, done, error) from error
         raise unreadable(path, error) from error
 
 
@@ -184,7 +184,7 @@ _OPENERS: Final[dict[str, Callable[[Path], IO[bytes]]]] = {
 }  # fmt: skip
 
 
-def _damaged(path: Path, compression: str, done: int, error: Exception) -> InputError:
+def _damage_error(path: Path, compression: str, done: int, error: Exception) -> InputError:
     return InputError(
         f"{path} is a damaged or truncated {compression} file: readable up to byte {done} of its content ({error})",
         hint="fetch or make the file again",

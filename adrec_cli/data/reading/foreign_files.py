@@ -69,14 +69,14 @@ def refuse_foreign(path: Path, head: bytes) -> None:
     bare = head.removeprefix(b"\xef\xbb\xbf")
     for offset, magic, kind in MAGICS:
         if head[offset : offset + len(magic)] == magic:
-            raise refused(path, kind)
+            raise foreign_error(path, kind)
     if _PAGE.match(bare):
-        raise refused(path, _WEB_PAGE)
+        raise foreign_error(path, _WEB_PAGE)
     if _DRAWN.search(bare):
-        raise refused(path, _MARKDOWN)
+        raise foreign_error(path, _MARKDOWN)
 
 
-def refused(path: Path, kind: Foreign) -> InputError:
+def foreign_error(path: Path, kind: Foreign) -> InputError:
     """Return the error that names what a file is."""
     return InputError(f"{path} is {kind.name}", hint=kind.hint.replace("FILE", str(path)))
 

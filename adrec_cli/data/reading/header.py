@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
-from adrec_cli.data.reading.column_names import known_column, names_an_id
+from adrec_cli.data.reading.column_names import look_up_column, names_an_id
 from adrec_cli.data.reading.time_columns import column_content
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
@@ -42,7 +42,7 @@ def has_header(rows: Sequence[Sequence[str]], path: Path, *, named: Collection[s
     if set(named) & set(first) or _is_pandas_numbering(first) or (names_columns(first) and _comes_again(first, later)):
         return True
     again = [any(len(row) > place and row[place].strip() == cell for row in later) for place, cell in enumerate(first)]
-    known = sum(known_column(cell) is not None and not again[place] for place, cell in enumerate(first))
+    known = sum(look_up_column(cell) is not None and not again[place] for place, cell in enumerate(first))
     numbers = any(_NUMBER.fullmatch(cell) for cell in first)
     if known >= 2 or (known == 1 and not numbers):
         return True
@@ -67,7 +67,7 @@ def has_header(rows: Sequence[Sequence[str]], path: Path, *, named: Collection[s
 
 def names_columns(row: Sequence[str]) -> bool:
     """Return whether a row holds so many customary names of columns that it is no row of data."""
-    return sum(known_column(cell) is not None for cell in row) >= 2 and not any(map(_NUMBER.fullmatch, row))
+    return sum(look_up_column(cell) is not None for cell in row) >= 2 and not any(map(_NUMBER.fullmatch, row))
 
 
 def assume_names(rows: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[str]]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from adrec_cli.data.reading.column_names import known_column
+from adrec_cli.data.reading.column_names import look_up_column
 from adrec_cli.data.reading.decoding import Decoded
 from adrec_cli.data.reading.recognition import recognise
 from adrec_cli.data.reading.roles import Column, resolve_column
@@ -180,12 +180,12 @@ def _find_ids(
 ) -> tuple[int, str]:
     asked, before = columns.item, columns.before
     if asked is not None:
-        return _named(table, asked), "as named"
+        return _require_column(table, asked), "as named"
     if before.get(ITEM_ID) in table.columns:
         return table.columns.index(before[ITEM_ID]), "as in the item file before"
     if events.column in table.columns:
         return table.columns.index(events.column), "called as in the events"
-    known = [(known_column(name), place) for place, name in enumerate(table.columns)]
+    known = [(look_up_column(name), place) for place, name in enumerate(table.columns)]
     ranked = sorted((entry[1], place) for entry, place in known if entry is not None and entry[0] == "item")
     if ranked:
         # `product` may be what it is called, not its id: what matches comes first.
@@ -203,7 +203,7 @@ def _find_ids(
     )
 
 
-def _named(table: Table, asked: Column) -> int:
+def _require_column(table: Table, asked: Column) -> int:
     position = resolve_column(table.columns, asked)
     if position is None:
         raise InputError(
@@ -215,7 +215,7 @@ def _named(table: Table, asked: Column) -> int:
 
 def _find(table: Table, asked: Column | None, names: Sequence[str], taken: Collection[int]) -> int | None:
     if asked is not None:
-        return _named(table, asked)
+        return _require_column(table, asked)
     free = {place: name for place, name in enumerate(table.columns) if place not in taken and name}
     return next((place for one in names for place, name in free.items() if one in (name, _plain(name))), None)
 
@@ -229,12 +229,12 @@ def _stands_out(table: Table, ids: pl.Series) -> bool:
 
 
 def _is_of_events(name: str, events: EventItems) -> bool:
-    known = known_column(name)
+    known = look_up_column(name)
     return name in events.others or (known is not None and known[0] in _OF_EVENTS)
 
 
 def _is_customary(name: str) -> bool:
-    return known_column(name) is not None or any(_plain(name) in names for names in _NAMES.values())
+    return look_up_column(name) is not None or any(_plain(name) in names for names in _NAMES.values())
 
 
 def _plain(name: str) -> str:

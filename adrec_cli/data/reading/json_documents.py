@@ -158,9 +158,9 @@ class _Objects:
             except (ValueError, RecursionError) as error:
                 reached = error.pos - self.place if isinstance(error, json.JSONDecodeError) else 0
                 if len(self.text) - self.place > MOST_CHARACTERS or not self._read():
-                    raise self._damaged(error, self.place + reached) from error
+                    raise self._damage_error(error, self.place + reached) from error
 
-    def _damaged(self, error: Exception, at: int) -> InputError:
+    def _damage_error(self, error: Exception, at: int) -> InputError:
         line = self.line + self.text.count("\n", self.place, at)
         got = self.text[at : at + 40].split("\n")[0]
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"

@@ -150,7 +150,7 @@ def read_plain_pickle(path: Path) -> Any:
     except OSError as error:
         raise unreadable(path, error) from error
     if len(content) > MOST_BYTES:
-        raise _refused(path, f"it has more than {MOST_BYTES:,} bytes")
+        raise _pickle_error(path, f"it has more than {MOST_BYTES:,} bytes")
     machine, position = _Machine(), 0
     try:
         for opcode, argument, at in pickletools.genops(content):
@@ -161,8 +161,8 @@ def read_plain_pickle(path: Path) -> Any:
                 raise ValueError(f"opcode {opcode.name}, which builds more than lists of numbers")
             _OPCODES[opcode.name](machine, argument)
     except (ValueError, OverflowError, MemoryError, RecursionError) as error:
-        raise _refused(path, f"byte {position:,}: {error}") from error
-    raise _refused(path, "it does not end")
+        raise _pickle_error(path, f"byte {position:,}: {error}") from error
+    raise _pickle_error(path, "it does not end")
 
 
 def _take_result(machine: _Machine, content: bytes, position: int) -> Any:
@@ -173,7 +173,7 @@ def _take_result(machine: _Machine, content: bytes, position: int) -> Any:
     return machine.pop()
 
 
-def _refused(path: Path, reason: str) -> InputError:
+def _pickle_error(path: Path, reason: str) -> InputError:
     return InputError(
         f"{path} is a pickle, of which adrec reads dicts and lists of numbers alone: {reason}",
         hint="convert it where it was made, to CSV, JSON lines or Parquet",

@@ -13,7 +13,7 @@ from typing import Final, Literal
 import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
-from adrec_cli.data.reading.column_names import known_column
+from adrec_cli.data.reading.column_names import look_up_column
 from adrec_cli.data.reading.decoding import Decoded
 from adrec_cli.data.reading.header import assume_names, has_header
 from adrec_cli.data.reading.preamble import split_preamble
@@ -260,7 +260,7 @@ def _may_be_sequences(lines: list[str], separator: str) -> bool:
         return all(_SEQUENCE.fullmatch(line) for line in filled)
     rows = [line.split(separator) for line in filled]
     bare = all(len(row) > 1 and all(_BARE_ID.fullmatch(field.strip()) for field in row) for row in rows)
-    return bare and not any(known_column(field) for field in rows[0])
+    return bare and not any(look_up_column(field) for field in rows[0])
 
 
 def _holds_sequences(lines: list[str], separator: str) -> bool:

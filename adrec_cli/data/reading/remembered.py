@@ -54,7 +54,7 @@ class Remembered:
         """Return what was found or said for an option of reading; None if nothing was."""
         return self.reading.get(option)
 
-    def without(self, options: Mapping[str, Any]) -> Remembered:
+    def drop(self, options: Mapping[str, Any]) -> Remembered:
         """Return the same without what `options` (those of the command, None where not given) say."""
         given = {name for name in READING_OPTIONS if options.get(name) is not None}
         fallen = given | {also for name in given for also in _AS_ONE.get(name, ())}
@@ -62,7 +62,7 @@ class Remembered:
         kept = {role: column for role, column in self.columns.items() if f"{role}_column" not in given}
         return replace(self, reading={**reading, "columns": kept})
 
-    def followed_by(self, reading: Mapping[str, Any]) -> dict[str, Any]:
+    def merge(self, reading: Mapping[str, Any]) -> dict[str, Any]:
         """Return what to remember after one more file: what it says, and for the rest what was remembered before."""
         said = {key: value for key, value in reading.items() if value is not None}
         return {**self.reading, **said, "columns": {**self.columns, **reading["columns"]}}
@@ -99,11 +99,11 @@ def describe_reading(
     named = table.header or table.layout in _NAMED_LAYOUTS
     positions = {name: position for position, name in enumerate(table.columns, start=1)}
 
-    def spelled(name: str) -> Column:
+    def spell(name: str) -> Column:
         return name if named or name not in positions else positions[name]
 
     read = {
-        _OWN_NAMES.get(role, role): spelled(name) if isinstance(name, str) else [spelled(part) for part in name]
+        _OWN_NAMES.get(role, role): spell(name) if isinstance(name, str) else [spell(part) for part in name]
         for role, name in columns.items()
     }
     options = {name: said.get(name) for name in READING_OPTIONS if not name.endswith("_column")}
@@ -119,7 +119,7 @@ def describe_reading(
     }
 
 
-def said_options(manifest: Manifest) -> dict[str, Any]:
+def recall_options(manifest: Manifest) -> dict[str, Any]:
     """Return what was asked for about the reading of a data set, its item file included; None where nothing was."""
     return {name: manifest.parameters.get(name) for name in (*READING_OPTIONS, "items_column", "min_rating")}
 

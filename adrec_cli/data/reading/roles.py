@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from adrec_cli.data.reading.column_names import ROLES, Role, known_column
+from adrec_cli.data.reading.column_names import ROLES, Role, look_up_column
 from adrec_cli.data.reading.role_guesses import guess_column
 from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.time_columns import TimeColumns, find_time_columns
@@ -79,7 +79,7 @@ class RoleRequest:
     rows_in_order: bool = False
     command: str = ""
 
-    def asked(self, role: Role, columns: Sequence[str]) -> tuple[Column, ...]:
+    def find_asked(self, role: Role, columns: Sequence[str]) -> tuple[Column, ...]:
         """Return the columns of a table that were asked for: none, one, or for the time several."""
         column: TimeColumn | None = getattr(self, role)
         if role == "timestamp" and isinstance(column, str) and "," in column and column not in columns:
@@ -112,7 +112,7 @@ class _Search:
     def take_asked(self) -> None:
         """Give roles the columns that were asked for."""
         for role in ROLES:
-            for asked in self.request.asked(role, self.table.columns):
+            for asked in self.request.find_asked(role, self.table.columns):
                 self._take(role, asked)
         if len(self.further) > 2:
             self.problems.append(
@@ -127,7 +127,7 @@ class _Search:
             count = columns.count(asked) if isinstance(asked, str) else 0
             several = f"{count} columns" if count else "no column"
             self.problems.append(f"it has {several} {asked!r} for the {role}")
-        elif position in self._taken():
+        elif position in self._list_taken():
             self.problems.append(f"column {columns[position]!r} has two roles")
         elif role in self.found:
             self.further.append(position)
@@ -138,9 +138,9 @@ class _Search:
         """Give roles that nobody asked for, but for the time, columns with customary names."""
         unknown: list[Role] = []
         for role in ROLES:
-            if role == "timestamp" or self.request.asked(role, self.table.columns):
+            if role == "timestamp" or self.request.find_asked(role, self.table.columns):
                 continue
-            position = find_known(self.table.columns, role, self._taken())
+            position = find_known(self.table.columns, role, self._list_taken())
             if position is not None:
                 self.found[role] = position
             elif role != "rating" or self.request.rating_needed:
@@ -160,9 +160,9 @@ class _Search:
         elif self.times.chosen is not None:
             self.found["timestamp"] = self.times.chosen
         elif self.times.rivals and not self.request.rows_in_order:
-            self.problems.append(_untold_time(table, self.times.rivals))
+            self.problems.append(_describe_rivals(table, self.times.rivals))
 
-    def _taken(self) -> tuple[int, ...]:
+    def _list_taken(self) -> tuple[int, ...]:
         return (*self.found.values(), *self.further)
 
 
@@ -257,12 +257,12 @@ def find_known(columns: Sequence[str], role: Role, taken: Collection[int]) -> in
         role: that is looked for.
         taken: positions that have a role already.
     """
-    known = [(known_column(name), position) for position, name in enumerate(columns) if position not in taken]
+    known = [(look_up_column(name), position) for position, name in enumerate(columns) if position not in taken]
     ranked = sorted((entry[1], position) for entry, position in known if entry is not None and entry[0] == role)
     return ranked[0][1] if ranked else None
 
 
-def _untold_time(table: Table, rivals: Sequence[int]) -> str:
+def _describe_rivals(table: Table, rivals: Sequence[int]) -> str:
     shown = " and ".join(_describe(table, position) for position in rivals)
     if len(rivals) == 1:
         return f"{shown} could be the time, but its name does not say so"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adrec_cli.data.ids import expected_id
+from adrec_cli.data.ids import describe_expected_id
 from adrec_cli.data.reading import scanning
 from adrec_cli.data.reading.bad_rows import TOO_MANY_FIELDS, BadRow, record_place
 from adrec_cli.data.reading.collecting import CollectedTable
@@ -13,7 +13,7 @@ from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.scanning import OVERFLOW, scan
 from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.table_times import show_time
-from adrec_cli.data.reading.time_formats import expected_of
+from adrec_cli.data.reading.time_formats import describe_format
 from adrec_cli.data.reading.times import find_unit
 from adrec_cli.data.reading.unfolding import RECORD
 from adrec_cli.wording import option
@@ -39,9 +39,9 @@ def describe_bad_row(one: CollectedTable, row: int, options: ReadOptions, report
         return BadRow(path=table.path, place=place, column="", expected=expected, got="more", hint=TOO_MANY_FIELDS)
     values = {position: "" if raw[f"c{position}"] is None else str(raw[f"c{position}"]) for position in positions}
     if one.frame["user"][row] is None:
-        role, position, expected = "user", roles.user, expected_id(values[roles.user], "a user")
+        role, position, expected = "user", roles.user, describe_expected_id(values[roles.user], "a user")
     elif one.frame["item"][row] is None:
-        role, position, expected = "item", roles.item, expected_id(values[roles.item], "an item")
+        role, position, expected = "item", roles.item, describe_expected_id(values[roles.item], "an item")
     elif roles.rating is not None and options.min_rating is not None and not _is_rating(values[roles.rating], one):
         role, position, expected = "rating", roles.rating, "a number"
     else:
@@ -64,7 +64,7 @@ def _describe_time(one: CollectedTable, place: str, got: str, options: ReadOptio
     number = one.reading.kind in ("integer", "float")
     expected = f"a time like the others, {report.time}"
     if said.form is not None:
-        expected = expected_of(said.form)
+        expected = describe_format(said.form)
     elif number and not _is_number(plain):
         expected = "a number"
     hint = (

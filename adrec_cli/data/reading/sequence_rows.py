@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from adrec_cli.data.reading.column_names import ROLES, Role, known_column, time_name
+from adrec_cli.data.reading.column_names import ROLES, Role, look_up_column, time_name
 from adrec_cli.data.reading.list_cells import Cells, find_cells
 from adrec_cli.data.reading.offered_columns import OfferedColumn, event_type, offer_columns, sample_records
 from adrec_cli.data.reading.recognition import SAMPLE_ROWS
@@ -49,7 +49,7 @@ def unfold(
     nested = (item is not None and columns[item].leaf.path) or _asks_for_nested(table, columns, request, wanted)
     if item is None and not nested:
         return table, request
-    held_out = None if item is None else _held_out(table, columns, item)
+    held_out = None if item is None else _find_held_out(table, columns, item)
     timestamp = None if item is None or held_out is not None else _find_times(table, columns, item, request)
     lists = {place for place in (item, timestamp) if place is not None}
     if item is not None and columns[item].leaf.cells in ("value", "list"):
@@ -90,11 +90,11 @@ def _find_items(table: Table, columns: list[OfferedColumn], request: RoleRequest
         return None if place is None or not _hold_lists(table, columns, place, cells, asked=True) else place
     single = [column for column in columns[: len(table.columns)] if not column.is_list and not column.fields]
     # A list beside a column of single items is a feature (a history, say), not the sequence.
-    if any((known_column(column.name) or ("",))[0] == "item" for column in single if not _brackets(table, column)):
+    if any((look_up_column(column.name) or ("",))[0] == "item" for column in single if not _brackets(table, column)):
         return None
     names = [_plain(column.own_name) for column in columns]
     listed = [names.index(name) for name in _ITEM_LISTS if name in names]
-    known = [place for place, one in enumerate(columns) if (known_column(one.own_name) or ("",))[0] == "item"]
+    known = [place for place, one in enumerate(columns) if (look_up_column(one.own_name) or ("",))[0] == "item"]
     return next((place for place in (*listed, *known) if _hold_lists(table, columns, place, cells, asked=False)), None)
 
 
@@ -113,7 +113,7 @@ def _hold_lists(table: Table, columns: list[OfferedColumn], place: int, cells: C
 
 def _find_times(table: Table, columns: list[OfferedColumn], item: int, request: RoleRequest) -> int | None:
     """Return the place of the list of times beside a list of items, None if there is none."""
-    asked = request.asked("timestamp", [column.name for column in columns])
+    asked = request.find_asked("timestamp", [column.name for column in columns])
     if asked:
         places = [_place(table, columns, one, exact="timestamp" in request.exact) for one in asked]
         # Of several columns each is a part of the time, and none a list of times.
@@ -163,7 +163,7 @@ def _at(record: Mapping[str, Any], table: Table, column: OfferedColumn) -> list[
     return value if isinstance(value, list) else None
 
 
-def _held_out(table: Table, columns: list[OfferedColumn], item: int) -> tuple[int, int] | None:
+def _find_held_out(table: Table, columns: list[OfferedColumn], item: int) -> tuple[int, int] | None:
     names = [_plain(column.name) for column in columns]
     valid = next((names.index(name) for name in _VALID if name in names), None)
     if names[item] != "train" or valid is None or "test" not in names:
@@ -181,7 +181,7 @@ def _find_objects(
 ) -> list[tuple[Role, OfferedColumn]]:
     """Return the columns of objects that are asked for in a role, or that have the role by their name."""
     names = [column.name for column in columns]
-    asked = [_place(table, columns, one, exact=role in request.exact) for one in request.asked(role, names)]
+    asked = [_place(table, columns, one, exact=role in request.exact) for one in request.find_asked(role, names)]
     if not asked and role != "timestamp":
         asked = [find_known(names[: len(table.columns)], role, ())]
     places = [place for place in asked if place is not None]
@@ -220,7 +220,7 @@ def _asks_for_nested(
 
 def _columns_of(request: RoleRequest, columns: Sequence[OfferedColumn]) -> list[Column]:
     names = [column.name for column in columns]
-    return [column for role in ROLES for column in request.asked(role, names)]
+    return [column for role in ROLES for column in request.find_asked(role, names)]
 
 
 def _place(table: Table, columns: Sequence[OfferedColumn], asked: Column, *, exact: bool) -> int | None:
@@ -258,11 +258,11 @@ def _add_sample(table: Table, columns: Sequence[OfferedColumn]) -> Table:
         # A row that cannot be read is found, and reported, when all are.
         return table
     rows = events.head(SAMPLE_ROWS).rows(named=True)
-    texts = [tuple(_shown(row.get(f"c{place}")) for place in range(len(columns))) for row in rows]
+    texts = [tuple(_format_value(row.get(f"c{place}")) for place in range(len(columns))) for row in rows]
     return replace(table, sample=tuple(texts))
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     return "" if value is None else str(value)
 
 

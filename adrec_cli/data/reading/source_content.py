@@ -72,7 +72,7 @@ class SourceContent:
     head: tuple[tuple[str, ...], ...] = ()
     columns: tuple[str, ...] = ()
 
-    def left_out(self, settings: Settings) -> list[FilterApplied]:
+    def count_left_out(self, settings: Settings) -> list[FilterApplied]:
         """Return what reading has left out already."""
         bad = self.report.bad_rows.count
         applied = [FilterApplied(name="bad_rows", interactions=bad)] if bad else []
@@ -260,7 +260,7 @@ def _each(names: str | list[str]) -> list[str]:
 def _reading(plan: Plan, table: Table, report: ReadReport, items: ItemFile | None) -> dict[str, Any]:
     reading = describe_reading(table, report.columns, plan.settings.parameters(), report.found, report.lines())
     reading["items"] = None if items is None else items.reading()
-    return reading if plan.remembered is None else plan.remembered.followed_by(reading)
+    return reading if plan.remembered is None else plan.remembered.merge(reading)
 
 
 def _findings(tables: list[Table], report: ReadReport) -> dict[str, Any]:

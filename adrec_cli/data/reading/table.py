@@ -61,10 +61,10 @@ class Table:
             return self.unfolding.rows.rows
         return self if self.joining is None else self.joining.rows
 
-    def with_rows(self, rows: Table) -> Table:
+    def replace_rows(self, rows: Table) -> Table:
         """Return the same table over another copy of its own file."""
         if self.unfolding is not None:
-            under = self.unfolding.rows.with_rows(rows)
+            under = self.unfolding.rows.replace_rows(rows)
             return replace(self, decoded=rows.decoded, unfolding=replace(self.unfolding, rows=under))
         if self.joining is not None:
             return replace(self, decoded=rows.decoded, joining=replace(self.joining, rows=rows))

@@ -42,7 +42,7 @@ def check_format(text: str) -> None:
         compile_format(text)
 
 
-def expected_of(text: str) -> str:
+def describe_format(text: str) -> str:
     """Return what a format expects, in words with an example."""
     if text in NAMED_FORMATS:
         return NAMED_FORMATS[text][1]
@@ -95,14 +95,14 @@ def _translate(text: str, hint: str) -> str:
     # Python's %f is digits behind a point, which the pattern has to hold together.
     text = re.sub(r"%S[.,]%f", "%S%.f", text)
 
-    def known(match: re.Match[str]) -> str:
+    def translate_directive(match: re.Match[str]) -> str:
         if match[0] == "%.f":
             return match[0]
         if match[1] not in _DIRECTIVES:
             raise UsageError(f"{option('timestamp_format')}: {match[0]!r} is unknown here", hint=hint)
         return _DIRECTIVES[match[1]]
 
-    return re.sub(r"%\.f|%-?(.?)", known, text)
+    return re.sub(r"%\.f|%-?(.?)", translate_directive, text)
 
 
 def _works(shape: Shape, value: str) -> bool:

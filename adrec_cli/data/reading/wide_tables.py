@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Final
 
-from adrec_cli.data.reading.column_names import known_column
+from adrec_cli.data.reading.column_names import look_up_column
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
 
@@ -21,7 +21,7 @@ def refuse_wide(table: Table) -> None:
         InputError: it is such a matrix.
     """
     names = table.columns[1:]
-    if len(names) < _FEWEST_ITEMS or len(table.sample) < 2 or any(known_column(name) for name in names):
+    if len(names) < _FEWEST_ITEMS or len(table.sample) < 2 or any(look_up_column(name) for name in names):
         return
     cells = {cell.strip() for row in table.sample for cell in row[1:]}
     if not cells <= _CELLS or not cells & {"1", "1.0"}:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrec_cli.data.reading.column_names import known_column
+from adrec_cli.data.reading.column_names import look_up_column
 from adrec_cli.data.reading.time_columns import column_content, find_time_columns
 from adrec_cli.errors import InputError
 from adrec_cli.wording import in_shell
@@ -182,7 +182,7 @@ def test_what_a_column_holds(values: list[str], content: str) -> None:
     "name", ["update", "format", "lifetime", "Metadata", "cat", "candidate", "watch_time", "timezone"]
 )
 def test_names_that_only_sound_like_a_time(name: str) -> None:
-    assert known_column(name) is None
+    assert look_up_column(name) is None
     assert find_time_columns([name], [["3"], ["4"]]) == find_time_columns([], [])
 
 
