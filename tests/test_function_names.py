@@ -18,14 +18,10 @@ PARTICIPLES = re.compile(
 
 # Decorators, terms of the field (padded, seeded), and names that are still to be changed: add none.
 _ALLOWED = """
-_explained _changed_at _finished _promoted ranked _moved wanted _averaged_weights _chosen _computed _computed_TD
-_continued_fraction _damaged _denoised _found _imported _joined _kept_if_whole _learnt _left_by_killed_runs _loaded
-_locked _looked_up _mixed _monitored _padded _queued_steps _reached _recorded _regressed _seeded _spent _strided
-_trained _turned_back _unchanged _varied_changes _with_low _with_mask _without _without_empty_rows
-_without_some_conditions allowed attended_by changed deferred drawn dropped_item_vectors_VD embedded
-finished_checkpoint guided held_out_cases installed installed_origin interrupted joined kept left_out loaded_plugins
-locked named packed_causal_mask packed_mask padded_cross_entropy remembered respaced sampled_softmax seeded_generator
-started styled trained_names unregistered_error unregistered_in warmed with_padding_first with_padding_key
+_explained _changed_at _finished _promoted ranked _moved wanted _averaged_weights _chosen _damaged _found _joined
+_kept_if_whole _learnt _left_by_killed_runs _locked _monitored _queued_steps _recorded _spent _trained _unchanged
+_varied_changes _without_empty_rows allowed changed deferred drawn held_out_cases installed interrupted joined kept
+left_out locked padded_cross_entropy sampled_softmax seeded_generator started styled
 """
 ALLOWED = frozenset(_ALLOWED.split())
 

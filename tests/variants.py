@@ -10,7 +10,7 @@ import torch
 
 from adrec_cli.config import build
 from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.models.registry import find_model, trained_names
+from adrec_cli.models.registry import find_model, list_trainable
 from adrec_cli.runtime import seeded_generator
 
 VARIANTS = {
@@ -42,15 +42,17 @@ SIZES = {
 }  # fmt: skip
 EVERY_MODEL: dict[str, tuple[str, dict[str, Any]]] = {
     **{f"adrec {name}": ("adrec", options) for name, options in VARIANTS.items()},
-    **{name: (name, {}) for name in trained_names() if name != "adrec"},
-    **{f"{name} repeats": (name, {"repeats": "learned"}) for name in trained_names() if name != "adrec"},
+    **{name: (name, {}) for name in list_trainable() if name != "adrec"},
+    **{f"{name} repeats": (name, {"repeats": "learned"}) for name in list_trainable() if name != "adrec"},
     "bsarec padding": ("bsarec", {"padding_filtered": True}),
     "dreamrec mlp": ("dreamrec", {"denoiser": "mlp", "target_gradient": True}),
     "sasrec item dropout": ("sasrec", {"item_dropout": 0.3}),
     "adrec content": ("adrec", {"content": "adapter", "content_width": 7}),
     "adrec content and padding key": ("adrec", {"content": "only", "content_width": 7, "padding_key": True}),
     **{
-        f"{name} content": (name, {"content": "sum", "content_width": 7}) for name in trained_names() if name != "adrec"
+        f"{name} content": (name, {"content": "sum", "content_width": 7})
+        for name in list_trainable()
+        if name != "adrec"
     },
     "sasrec content and item dropout": ("sasrec", {"content": "only", "content_width": 7, "item_dropout": 0.3}),
 }

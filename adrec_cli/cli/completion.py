@@ -10,7 +10,7 @@ import typer
 
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.config import preset_names
-from adrec_cli.models.registry import BASELINE, DEFAULT_MODEL, MODELS, find_model, trained_names
+from adrec_cli.models.registry import BASELINE, DEFAULT_MODEL, MODELS, find_model, list_trainable
 
 WORKSPACE_VARIABLE = "ADREC_WORKSPACE"
 PLUGINS_VARIABLE = "ADREC_PLUGINS"
@@ -28,7 +28,7 @@ def among(names: Iterable[str]) -> Complete:
 
 def model_names(incomplete: str) -> list[str]:
     """Complete the name of a model that can be trained."""
-    return _starting(trained_names(), incomplete)
+    return _starting(list_trainable(), incomplete)
 
 
 def preset(incomplete: str) -> list[str]:
@@ -71,7 +71,7 @@ def option_to_vary(ctx: typer.Context, incomplete: str) -> list[str]:
     from adrec_cli.sweeping.option_keys import option_names_typed
 
     model = ctx.params.get("model") or DEFAULT_MODEL
-    names = option_names_typed(compose(model)) if model in trained_names() else []
+    names = option_names_typed(compose(model)) if model in list_trainable() else []
     return _starting((f"{name}=" for name in names), incomplete)
 
 
@@ -80,7 +80,7 @@ def option_key(ctx: typer.Context, incomplete: str) -> list[str]:
     from adrec_cli.pipeline.config import config
 
     model = ctx.params.get("model") or DEFAULT_MODEL
-    keys = [one.key for one in config(model_name=model)] if model in trained_names() else []
+    keys = [one.key for one in config(model_name=model)] if model in list_trainable() else []
     return _starting(dict.fromkeys([*keys, *(key.rpartition(".")[2] for key in keys)]), incomplete)
 
 
@@ -99,7 +99,7 @@ def models_to_compare(incomplete: str) -> list[str]:
     """Complete the last name of a list of models that are compared."""
     before, comma, last = incomplete.rpartition(",")
     taken = before.split(",")
-    return [f"{before}{comma}{name}" for name in _starting([*trained_names(), BASELINE], last) if name not in taken]
+    return [f"{before}{comma}{name}" for name in _starting([*list_trainable(), BASELINE], last) if name not in taken]
 
 
 def _workspace(ctx: typer.Context) -> Workspace:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
-from adrec_cli.loading.registered import unregistered_in
+from adrec_cli.loading.registered import find_unregistered
 from adrec_cli.loading.trained import models_in, stage_checkpoints
-from adrec_cli.models.registry import BASELINE, MODELS, find_model, trained_names
+from adrec_cli.models.registry import BASELINE, MODELS, find_model, list_trainable
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.wording import command, option
 
@@ -61,7 +61,7 @@ def list_contenders(dataset: Dataset) -> tuple[list[Contender], list[str]]:
         ArtifactError: no model is there at all.
     """
     found, left_out = [Contender(name=BASELINE, model=BASELINE, stage=None, checkpoint=None)], []
-    left_out += [f"{model} is left out: {error.message}" for model, error in unregistered_in(dataset.folder).items()]
+    left_out += [f"{model} is left out: {error.message}" for model, error in find_unregistered(dataset.folder).items()]
     for model in models_in(dataset.folder):
         path = _find_last_stage(dataset.folder / model, model)
         if path is None:
@@ -84,9 +84,9 @@ def list_contenders(dataset: Dataset) -> tuple[list[Contender], list[str]]:
 def _find(dataset: Dataset, name: str, *, may_be_missing: bool) -> Contender:
     model, slash, stage = name.partition("/")
     if model not in MODELS:
-        if found := unregistered_in(dataset.folder).get(model):
+        if found := find_unregistered(dataset.folder).get(model):
             raise found
-        known = [BASELINE, *trained_names()]
+        known = [BASELINE, *list_trainable()]
         raise UsageError(
             f"unknown model {model!r} in {option('models')}", hint=f"one of: {', '.join(known)}; or MODEL/STAGE"
         )

@@ -26,7 +26,7 @@ def beta_cdf(x: torch.Tensor, a: float, b: float) -> torch.Tensor:
     p = torch.where(mirrored, torch.full_like(x, b), torch.full_like(x, a))
     q = a + b - p
     log_front = p * y.log() + q * torch.log1p(-y) - (math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b))
-    value = log_front.exp() * _continued_fraction(y, p, q) / p
+    value = log_front.exp() * _evaluate_continued_fraction(y, p, q) / p
     return torch.where(mirrored, 1 - value, value)
 
 
@@ -53,7 +53,7 @@ def beta_quantile(probability: torch.Tensor, a: float, b: float) -> torch.Tensor
     return x
 
 
-def _continued_fraction(x: torch.Tensor, p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+def _evaluate_continued_fraction(x: torch.Tensor, p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     def away_from_zero(value: torch.Tensor) -> torch.Tensor:
         return torch.where(value.abs() < _TINY, _TINY, value)
 

@@ -35,7 +35,7 @@ def geodesic_q_sample(
         noise: standard normal, like x_start.
     """
     start = on_sphere(x_start)
-    return diffusion.q_sample(start, t, on_sphere(_without(noise, start)))
+    return diffusion.q_sample(start, t, on_sphere(_project_out(noise, start)))
 
 
 def geodesic_ddpm(denoiser: Denoiser, diffusion: GaussianDiffusion, noise: Noise) -> torch.Tensor:
@@ -53,22 +53,22 @@ def geodesic_ddpm(denoiser: Denoiser, diffusion: GaussianDiffusion, noise: Noise
     for step in reversed(range(diffusion.steps)):
         x_start = denoiser(x_t, diffusion.numbers.timesteps[step])
         if step > 0:
-            x_t = _turned_back(diffusion, on_sphere(x_start), x_t, step, noise())
+            x_t = _turn_back(diffusion, on_sphere(x_start), x_t, step, noise())
     return x_start
 
 
-def _turned_back(
+def _turn_back(
     diffusion: GaussianDiffusion, start: torch.Tensor, x_t: torch.Tensor, step: int, noise: torch.Tensor
 ) -> torch.Tensor:
     """Draw x_{t-1}: at its own angle from x_start, between where x_t lies and a fresh direction."""
     fresh_share = diffusion.betas_T[step] / (1 - diffusion.alphas_cumprod_T[step])
-    away = on_sphere(_without(x_t, start))
-    fresh = on_sphere(_without(_without(noise, start), away))
+    away = on_sphere(_project_out(x_t, start))
+    fresh = on_sphere(_project_out(_project_out(noise, start), away))
     direction = (1 - fresh_share).sqrt().item() * away + fresh_share.sqrt().item() * fresh
     alpha_bar = diffusion.alphas_cumprod_T[step - 1]
     return alpha_bar.sqrt().item() * start + (1 - alpha_bar).sqrt().item() * direction
 
 
-def _without(x: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+def _project_out(x: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
     """Return what of x is at right angles to a direction of length 1 (or 0)."""
     return x - (x * direction).sum(-1, keepdim=True) * direction

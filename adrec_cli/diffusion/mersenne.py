@@ -42,7 +42,7 @@ def normals(seeds_B: torch.Tensor, count: int) -> Iterator[torch.Tensor]:
 
 def _uniforms(seeds_B: torch.Tensor) -> Iterator[torch.Tensor]:
     """Yield uniform_WB of each generator, a state's worth of W = 624 at a time."""
-    state_WB = _seeded(seeds_B)
+    state_WB = _seed_state(seeds_B)
     while True:
         _advance(state_WB)
         word_WB = state_WB ^ (state_WB >> 11)
@@ -52,7 +52,7 @@ def _uniforms(seeds_B: torch.Tensor) -> Iterator[torch.Tensor]:
         yield (word_WB & 0xFFFFFF).float().mul_(2.0**-24)
 
 
-def _seeded(seeds_B: torch.Tensor) -> torch.Tensor:
+def _seed_state(seeds_B: torch.Tensor) -> torch.Tensor:
     """Return state_WB, int64 of 32 bits each, that seeds lead to."""
     state_WB = torch.empty(_WORDS, len(seeds_B), dtype=torch.int64, device=seeds_B.device)
     torch.bitwise_and(seeds_B, _MASK, out=state_WB[0])

@@ -138,7 +138,7 @@ class Noising(nn.Module):
             sampler, eta: as `sampler_named`.
 
         Raises:
-            UsageError: as `GaussianDiffusion.respaced`, or geodesic noise has no such sampler.
+            UsageError: as `GaussianDiffusion.respace`, or geodesic noise has no such sampler.
         """
         run = self.process.sampler(sampler, eta)
-        return run(denoiser, self.diffusion.respaced(steps or self.diffusion.steps), noise)
+        return run(denoiser, self.diffusion.respace(steps or self.diffusion.steps), noise)

@@ -58,7 +58,9 @@ class GaussianDiffusion:
         return len(self.betas_T)
 
     @classmethod
-    def named(cls, schedule: str, steps: int, *, beta_a: float = 0.3, beta_b: float = 10.0) -> GaussianDiffusion:
+    def from_schedule(
+        cls, schedule: str, steps: int, *, beta_a: float = 0.3, beta_b: float = 10.0
+    ) -> GaussianDiffusion:
         """Return the process of a named schedule; arguments as `betas_for`.
 
         Raises:
@@ -91,7 +93,7 @@ class GaussianDiffusion:
             sample_std_T=variance_T.sqrt().float(),
         )
 
-    def respaced(self, steps: int) -> GaussianDiffusion:
+    def respace(self, steps: int) -> GaussianDiffusion:
         """Return a process of `steps` steps over the same noise levels, evenly strided, ending at the noisiest.
 
         Source: Nichol and Dhariwal 2021, section 4.
@@ -107,10 +109,10 @@ class GaussianDiffusion:
         if steps == self.steps:
             return self
         if steps not in self._fewer:
-            self._fewer[steps] = self._strided(steps)
+            self._fewer[steps] = self._stride(steps)
         return self._fewer[steps]
 
-    def _strided(self, steps: int) -> GaussianDiffusion:
+    def _stride(self, steps: int) -> GaussianDiffusion:
         # round(T * (i + 1) / steps) - 1: strided from the end, so that the chain starts at the noisiest level.
         kept = torch.tensor([round(self.steps * (i + 1) / steps) - 1 for i in range(steps)])
         alphas_cumprod = self.alphas_cumprod_T[kept]

@@ -107,7 +107,7 @@ SAMPLERS: Mapping[str, Callable[[float, torch.Tensor | None], Sampler]] = Mappin
 """(eta, std_T) -> the sampler of a name; each takes of the two what it knows."""
 
 
-def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Denoiser:
+def guide(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Denoiser:
     """Return a denoiser under classifier-free guidance: (1 + w) conditional - w unconditional.
 
     Args:
@@ -173,9 +173,9 @@ class _Draws:
     def normal(self, shape: tuple[int, ...]) -> torch.Tensor:
         """Draw from the common generator, expanded to what is wanted."""
         normal = torch.randn(shape, generator=self.generator, device=self.generator.device, dtype=self.dtype)
-        return self.warmed(normal).to(self.device).expand(self.shape)
+        return self.scale(normal).to(self.device).expand(self.shape)
 
-    def warmed(self, normal: torch.Tensor) -> torch.Tensor:
+    def scale(self, normal: torch.Tensor) -> torch.Tensor:
         return normal if self.temperature == 1 else self.temperature * normal
 
 
@@ -183,7 +183,7 @@ def _draw_for_every_row(draws: _Draws) -> Noise:
     if draws.keys is None:
         return lambda: draws.normal(draws.shape)
     rows = _rows(draws.shape, draws.keys(), draws.generator, ahead=draws.ahead, dtype=draws.dtype, device=draws.device)
-    return lambda: draws.warmed(next(rows))
+    return lambda: draws.scale(next(rows))
 
 
 def _draw_once_for_all_rows(draws: _Draws) -> Noise:
@@ -212,7 +212,7 @@ def _rows(
 ) -> Iterator[torch.Tensor]:
     """Draw each row from a generator of its own, seeded by its key and by one number of the common generator."""
     base = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
-    seeds = [_mixed(base ^ key) for key in keys]
+    seeds = [_mix(base ^ key) for key in keys]
     width, at_once = math.prod(shape[1:]), min(ahead, _MOST_AHEAD)
     if _draws_together(len(seeds), at_once * width, device) and dtype == torch.float32:
         for drawn in normals(torch.tensor(seeds, device=device), at_once * width):
@@ -231,7 +231,7 @@ def _draws_together(rows: int, numbers: int, device: torch.device) -> bool:
     return device.type == "cuda" and rows >= _FEWEST_TOGETHER and numbers % NORMALS_TOGETHER == 0
 
 
-def _mixed(number: int) -> int:
+def _mix(number: int) -> int:
     """Return 63 bits that depend on the lower 64 of `number`. Source: Steele et al. 2014, SplitMix64."""
     number &= _64_BITS
     number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 & _64_BITS

@@ -25,7 +25,7 @@ class RunLimits:
         Raises:
             Stopped: saying what was not begun.
         """
-        if self._run.trained_steps and (reached := self._reached()):
+        if self._run.trained_steps and (reached := self._find_reached()):
             raise Stopped(
                 f"{stage_name} was not begun: {reached} is reached", signal_number=signal.SIGTERM,
                 hint="run the same command again to resume it",
@@ -42,10 +42,10 @@ class RunLimits:
             Stopped: a limit is reached.
         """
         epoch_is_over = training.position.step == training.steps
-        if not epoch_is_over and (reached := self._reached(steps)):
+        if not epoch_is_over and (reached := self._find_reached(steps)):
             raise Stopped(f"{reached} is reached", signal_number=signal.SIGTERM)
 
-    def _reached(self, steps: int = 0) -> str:
+    def _find_reached(self, steps: int = 0) -> str:
         """Return the limit that is reached; "" for none."""
         done = {
             "max_steps": self._run.trained_steps + steps,

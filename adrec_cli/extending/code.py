@@ -51,7 +51,7 @@ def sha256_of(sources: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def installed_origin(distribution: str, module: str) -> Origin:
+def find_installed_origin(distribution: str, module: str) -> Origin:
     """Return the origin of a module that is installed: all code of the package it belongs to counts.
 
     Args:
@@ -76,7 +76,7 @@ def sources_beside(path: Path, source: str) -> dict[str, str]:
     found: dict[str, str] = {}
     waiting = [source]
     while waiting:
-        for name in _imported(waiting.pop()):
+        for name in _list_imports(waiting.pop()):
             module = name.partition(".")[0]
             if module != "adrec_cli" and not any(key.startswith(f"{module}/") for key in found):
                 home = _home_beside(path, name)
@@ -86,7 +86,7 @@ def sources_beside(path: Path, source: str) -> dict[str, str]:
     return found
 
 
-def _imported(source: str) -> set[str]:
+def _list_imports(source: str) -> set[str]:
     """Return the full names of all that a source imports: of "from a.b import c" it is a.b.c."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):

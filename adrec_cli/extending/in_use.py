@@ -36,7 +36,7 @@ class Plugin:
 _loaded: tuple[Plugin, ...] = ()
 
 
-def loaded_plugins() -> tuple[Plugin, ...]:
+def list_loaded_plugins() -> tuple[Plugin, ...]:
     """Return the plugin files that are in use."""
     return _loaded
 

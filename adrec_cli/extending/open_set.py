@@ -10,8 +10,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Final, Generic, TypeVar, cast
 
 from adrec_cli.errors import UsageError
-from adrec_cli.extending.code import Origin, installed_origin
-from adrec_cli.extending.in_use import Plugin, loaded_plugins
+from adrec_cli.extending.code import Origin, find_installed_origin
+from adrec_cli.extending.in_use import Plugin, list_loaded_plugins
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class OpenSet(Mapping[str, T], Generic[T]):
     @functools.cached_property
     def own(self) -> Mapping[str, T | str]:
         """What adrec comes with."""
-        return cast(Mapping[str, T | str], _loaded(self._given)) if isinstance(self._given, str) else self._given
+        return cast(Mapping[str, T | str], _load(self._given)) if isinstance(self._given, str) else self._given
 
     def __getitem__(self, name: str) -> T:
         """Return a thing, loaded.
@@ -58,7 +58,7 @@ class OpenSet(Mapping[str, T], Generic[T]):
         """
         if name in self.own:
             found = self.own[name]
-            return cast(T, _loaded(found)) if isinstance(found, str) else found
+            return cast(T, _load(found)) if isinstance(found, str) else found
         return cast(T, self._from_outside(name)[0])
 
     def __contains__(self, name: object) -> bool:
@@ -73,8 +73,8 @@ class OpenSet(Mapping[str, T], Generic[T]):
 
     def names_from_outside(self) -> list[str]:
         """Return what plugins and installed distributions add, without loading any of it."""
-        named = [name for plugin in loaded_plugins() for name in plugin.table(self.table)]
-        return list(dict.fromkeys([*named, *(entry.name for entry in installed(self.group))]))
+        named = [name for plugin in list_loaded_plugins() for name in plugin.table(self.table)]
+        return list(dict.fromkeys([*named, *(entry.name for entry in list_entry_points(self.group))]))
 
     def load_all(self) -> tuple[dict[str, T], dict[str, UsageError]]:
         """Return what can be used, by name, and why the rest cannot: one broken package hides no other's."""
@@ -108,8 +108,8 @@ class OpenSet(Mapping[str, T], Generic[T]):
 
     def _from_outside(self, name: str) -> tuple[object, Origin]:
         """Return a thing that is not adrec's own, and where it comes from."""
-        plugins = [plugin for plugin in loaded_plugins() if name in plugin.table(self.table)]
-        entries = [entry for entry in installed(self.group) if entry.name == name]
+        plugins = [plugin for plugin in list_loaded_plugins() if name in plugin.table(self.table)]
+        entries = [entry for entry in list_entry_points(self.group) if entry.name == name]
         if not plugins and not entries:
             raise KeyError(name)
         if len(plugins) + len(entries) > 1:
@@ -132,13 +132,13 @@ class OpenSet(Mapping[str, T], Generic[T]):
                 f"{origin.name} adds a {self.what} {name!r}, which is no name", hint="letters, digits, '-' and '_'"
             )
         try:
-            cast(Callable[[str, object], None], _loaded(self._require))(name, thing)
+            cast(Callable[[str, object], None], _load(self._require))(name, thing)
         except UsageError as error:
             raise UsageError(f"{origin.name}: {error.message}", hint=error.hint) from error
 
 
 @functools.cache
-def installed(group: str) -> tuple[EntryPoint, ...]:
+def list_entry_points(group: str) -> tuple[EntryPoint, ...]:
     """Return the entry points of a group, sorted by name, without loading any of them."""
     return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
 
@@ -147,7 +147,7 @@ def installed(group: str) -> tuple[EntryPoint, ...]:
 def _load_entry(entry: EntryPoint, what: str) -> tuple[object, Origin]:
     name = _distribution(entry)
     try:
-        return entry.load(), installed_origin(name, entry.module)
+        return entry.load(), find_installed_origin(name, entry.module)
     except (Exception, SystemExit) as error:
         raise UsageError(
             f"the {what} {entry.name!r} of {name} cannot be loaded: {type(error).__name__}: {error}",
@@ -159,7 +159,7 @@ def _distribution(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist is not None else entry.module
 
 
-def _loaded(place: str) -> object:
+def _load(place: str) -> object:
     """Return what a text such as "package.module:name" stands for."""
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)

@@ -13,16 +13,16 @@ from adrec_cli.layers.dropout import Drawn, draws, drop
 from adrec_cli.layers.padding_key import causal_mask_with_padding_key
 
 
-def packed_mask(segments_RL: torch.Tensor) -> torch.Tensor:
+def make_packed_mask(segments_RL: torch.Tensor) -> torch.Tensor:
     """Return mask_R1LL, bool: True where query and key belong to the same sequence, whichever comes first.
 
     Args:
-        segments_RL: as `packed_causal_mask`.
+        segments_RL: as `make_packed_causal_mask`.
     """
     return (segments_RL.unsqueeze(2) == segments_RL.unsqueeze(1)).unsqueeze(1)
 
 
-def packed_causal_mask(segments_RL: torch.Tensor) -> torch.Tensor:
+def make_packed_causal_mask(segments_RL: torch.Tensor) -> torch.Tensor:
     """Return which key a query may see when several sequences share a row.
 
     Args:
@@ -33,7 +33,7 @@ def packed_causal_mask(segments_RL: torch.Tensor) -> torch.Tensor:
     """
     length = segments_RL.shape[1]
     causal_LL = torch.ones(length, length, dtype=torch.bool, device=segments_RL.device).tril()
-    return packed_mask(segments_RL) & causal_LL
+    return make_packed_mask(segments_RL) & causal_LL
 
 
 def spread_over_heads(mask_R1LL: torch.Tensor, heads: int) -> torch.Tensor:
@@ -86,7 +86,7 @@ class KeyValueCache:
         )
         return cls(keys_SBHd=keys_SBHd, values_SBHd=values_SBHd, padding_SB1=padding_SB1, padding_bias_B=padding_bias_B)
 
-    def attended_by(self, query_BHd: torch.Tensor) -> torch.Tensor:
+    def attend(self, query_BHd: torch.Tensor) -> torch.Tensor:
         """Return attended_BHd, what the new token takes from its history and itself."""
         if len(self.keys_SBHd) >= _FEW_SLOTS and self.padding_bias_B is None:
             keys_BHSd, values_BHSd = self.keys_SBHd.permute(1, 2, 0, 3), self.values_SBHd.permute(1, 2, 0, 3)
@@ -195,7 +195,7 @@ class CausalSelfAttention(nn.Module):
         )
         cache.keys_SBHd[-1] = key_BHd
         cache.values_SBHd[-1] = value_BHd
-        merged: torch.Tensor = self.out(cache.attended_by(query_BHd).flatten(1).unsqueeze(1))
+        merged: torch.Tensor = self.out(cache.attend(query_BHd).flatten(1).unsqueeze(1))
         return merged
 
     def _project(self, hidden_RLD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

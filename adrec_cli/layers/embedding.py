@@ -47,11 +47,11 @@ class ItemEmbedding(nn.Module):
         """
         if vectors_VD is None and self.content is not None:
             if torch.is_grad_enabled():
-                return self._computed(items, order_N)
+                return self._compute(items, order_N)
             vectors_VD = self.vectors_VD()
         vectors_VD = self.weight if vectors_VD is None else vectors_VD
         assert vectors_VD is not None
-        return self._looked_up(items, vectors_VD, order_N)
+        return self._look_up(items, vectors_VD, order_N)
 
     def vectors_VD(self) -> torch.Tensor:
         """Return the vectors of all items; those that are computed are kept while nothing is trained."""
@@ -59,10 +59,10 @@ class ItemEmbedding(nn.Module):
             assert self.weight is not None
             return self.weight
         if torch.is_grad_enabled():
-            return self._computed(None, None)
+            return self._compute(None, None)
         made_from = tuple((one.data_ptr(), one._version) for one in (*self.parameters(), *self.buffers()))
         if self._kept is None or self._kept[0] != made_from:
-            self._kept = (made_from, self._computed(None, None))
+            self._kept = (made_from, self._compute(None, None))
         return self._kept[1]
 
     def train(self, mode: bool = True) -> ItemEmbedding:
@@ -101,19 +101,19 @@ class ItemEmbedding(nn.Module):
         known_V = content_VC.any(dim=1)
         self.weight[known_V] = (content_VC[known_V].float() @ matrix_DC.T + shift_D) * std
 
-    def _computed(self, items: torch.Tensor | None, order_N: torch.Tensor | None) -> torch.Tensor:
+    def _compute(self, items: torch.Tensor | None, order_N: torch.Tensor | None) -> torch.Tensor:
         """Return the vectors of items, of all for None, from content and, of those that were learnt, their own."""
         assert self.content is not None
         vectors: torch.Tensor = self.content(items)
         if self.weight is not None:
             learnt = self.content.learnt_V if items is None else self.content.learnt_V[items]
-            own = self.weight if items is None else self._looked_up(items, self.weight, order_N)
+            own = self.weight if items is None else self._look_up(items, self.weight, order_N)
             # An item without events has weights that nothing but chance or its being a negative has formed.
             vectors = vectors + own.masked_fill(~learnt.unsqueeze(-1), 0.0)
         padding = torch.arange(len(vectors), device=vectors.device) == PAD if items is None else items == PAD
         return vectors.masked_fill(padding.unsqueeze(-1), 0.0)
 
-    def _looked_up(self, items: torch.Tensor, vectors_VD: torch.Tensor, order_N: torch.Tensor | None) -> torch.Tensor:
+    def _look_up(self, items: torch.Tensor, vectors_VD: torch.Tensor, order_N: torch.Tensor | None) -> torch.Tensor:
         if order_N is not None:
             return lookup_sorted(items, vectors_VD, order_N)
         return F.embedding(items, vectors_VD, padding_idx=PAD, sparse=self.sparse)
@@ -156,10 +156,10 @@ class TimestepEmbedding(nn.Module):
         While nothing is trained it is computed once.
         """
         if self.training or torch.is_grad_enabled():
-            return self._computed_TD()
+            return self._compute_TD()
         made_from = tuple((weight.data_ptr(), weight._version) for weight in self.parameters())
         if self._kept is None or self._kept[0] != made_from:
-            self._kept = (made_from, self._computed_TD())
+            self._kept = (made_from, self._compute_TD())
         return self._kept[1]
 
     def train(self, mode: bool = True) -> TimestepEmbedding:
@@ -167,7 +167,7 @@ class TimestepEmbedding(nn.Module):
         self._kept = None
         return super().train(mode)
 
-    def _computed_TD(self) -> torch.Tensor:
+    def _compute_TD(self) -> torch.Tensor:
         t = torch.arange(self.steps, device=self.expand.weight.device) * (1000.0 / self.steps)
         embedded: torch.Tensor = self.contract(F.silu(self.expand(sinusoidal_embedding(t, self.width))))
         return embedded

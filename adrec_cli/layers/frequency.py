@@ -65,9 +65,9 @@ class FrequencyFilter(nn.Module):
         # Farther apart are only positions of different sequences, which do not count for each other.
         kernel = self._kernel()[distance_LL.clamp(max=len(self._kernel()) - 1)]
         weights = kernel if visible_RLL is None else torch.where(visible_RLL, kernel, 0.0)
-        return self._mixed(hidden_RLD, weights.to(hidden_RLD.dtype) @ hidden_RLD)
+        return self._mix(hidden_RLD, weights.to(hidden_RLD.dtype) @ hidden_RLD)
 
-    def remembered(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None) -> torch.Tensor:
+    def sum_low(self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None) -> torch.Tensor:
         """Return low_B1D, what left-aligned histories give to the low part of the position after each."""
         columns_L = torch.arange(hidden_BLD.shape[1], device=hidden_BLD.device)
         if lengths_B is None:
@@ -79,7 +79,7 @@ class FrequencyFilter(nn.Module):
 
     def extend(self, token_B1D: torch.Tensor, low_B1D: torch.Tensor) -> torch.Tensor:
         """Filter one new token after histories that gave low_B1D."""
-        return self._mixed(token_B1D, low_B1D + self._kernel()[0] * token_B1D)
+        return self._mix(token_B1D, low_B1D + self._kernel()[0] * token_B1D)
 
     def initialize(self, generator: torch.Generator) -> None:
         """Draw fresh weights from N(0, 1)."""
@@ -88,7 +88,7 @@ class FrequencyFilter(nn.Module):
     def _kernel(self) -> torch.Tensor:
         return self.get_buffer("kernel_L")
 
-    def _mixed(self, hidden: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
+    def _mix(self, hidden: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
         return low + self.beta_D.square() * (hidden - low)
 
 
@@ -97,7 +97,7 @@ class FilteredCache(KeyValueCache):
     """A history as a block with a filter remembers it.
 
     Attributes:
-        low_B1D: as `FrequencyFilter.remembered`.
+        low_B1D: as `FrequencyFilter.sum_low`.
     """
 
     low_B1D: torch.Tensor | None = None
@@ -162,14 +162,14 @@ class FrequencyBlock(TransformerBlock):
         attended_BLD, cache = self.attention.prefill(hidden_BLD, lengths_B, padding_bias_B)
         filtered_BLD = self.filter(hidden_BLD, _causal(hidden_BLD))
         output_BLD = self._feed_forward(self._mix(hidden_BLD, filtered_BLD, attended_BLD), None)
-        return output_BLD, self._with_low(cache, hidden_BLD, lengths_B)
+        return output_BLD, self._add_low(cache, hidden_BLD, lengths_B)
 
     def remember(
         self, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None, padding_bias_B: torch.Tensor | None = None
     ) -> KeyValueCache:
         """Keep what a new token needs; arguments as `prefill`."""
         cache = super().remember(hidden_BLD, lengths_B, padding_bias_B)
-        return self._with_low(cache, hidden_BLD, lengths_B)
+        return self._add_low(cache, hidden_BLD, lengths_B)
 
     def extend(self, token_B1D: torch.Tensor, cache: KeyValueCache) -> torch.Tensor:
         """Transform one new token after a cached history."""
@@ -182,15 +182,13 @@ class FrequencyBlock(TransformerBlock):
         """Draw fresh weights of the filter."""
         self.filter.initialize(generator)
 
-    def _with_low(
-        self, cache: KeyValueCache, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None
-    ) -> KeyValueCache:
+    def _add_low(self, cache: KeyValueCache, hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None) -> KeyValueCache:
         return FilteredCache(
             keys_SBHd=cache.keys_SBHd,
             values_SBHd=cache.values_SBHd,
             padding_SB1=cache.padding_SB1,
             padding_bias_B=cache.padding_bias_B,
-            low_B1D=self.filter.remembered(hidden_BLD, lengths_B),
+            low_B1D=self.filter.sum_low(hidden_BLD, lengths_B),
         )
 
     def _mix(self, hidden: torch.Tensor, filtered: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:

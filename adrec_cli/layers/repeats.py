@@ -95,7 +95,7 @@ class RepeatBias(nn.Module):
             self.register_buffer("weight", torch.full((BUCKETS, 1), _NEVER / _GAIN), persistent=False)
 
     @classmethod
-    def named(cls, repeats: str) -> RepeatBias | None:
+    def from_name(cls, repeats: str) -> RepeatBias | None:
         """Return what one of `REPEATS` means; None where scores are inner products alone."""
         return None if repeats == "none" else cls(learned=repeats == "learned")
 

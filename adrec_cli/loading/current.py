@@ -13,7 +13,7 @@ from adrec_cli.artifacts.promotion import items_beside, read_current
 from adrec_cli.data.sequences import load_items
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
-from adrec_cli.loading.trained import finished_checkpoint
+from adrec_cli.loading.trained import find_finished_checkpoint
 from adrec_cli.schema import CURRENT_FILE
 from adrec_cli.wording import command
 
@@ -114,5 +114,5 @@ def find_current(folder: Path) -> Found | None:
                 f"{command('rollback')}",
             )
         return Found(path=promoted, sha256=current.sha256)
-    finished = finished_checkpoint(folder)
+    finished = find_finished_checkpoint(folder)
     return None if finished is None else Found(path=finished)

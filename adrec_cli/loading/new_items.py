@@ -116,7 +116,7 @@ def _add_items(known: Known, table: pl.DataFrame, content: StoredContent) -> tup
     news = NewItems(added=fresh.height, known=table.height - fresh.height - len(silent), silent=silent)
     if fresh.is_empty():
         return known, news
-    own_ND = _regressed(known, content, content_NC)
+    own_ND = _regress(known, content, content_NC)
     grown = Known(
         model=_grown(known, torch.from_numpy(content_NC), own_ND),
         metadata=known.metadata,
@@ -146,7 +146,7 @@ def _grown(known: Known, content_NC: torch.Tensor, own_ND: torch.Tensor | None) 
     return grown.to(device).eval()
 
 
-def _regressed(known: Known, content: StoredContent, content_NC: npt.NDArray[np.float16]) -> torch.Tensor | None:
+def _regress(known: Known, content: StoredContent, content_NC: npt.NDArray[np.float16]) -> torch.Tensor | None:
     """Return what a ridge regression from content to vectors of their own says of new items.
 
     None where there are no such vectors, or no content of items with events to learn from. What training put into the

@@ -22,7 +22,7 @@ from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.current import Found, find_current
 from adrec_cli.loading.new_items import NOTHING_NEW, Known, NewItems, add_items_of_dataset, add_items_of_file
 from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
-from adrec_cli.loading.registered import unregistered_in
+from adrec_cli.loading.registered import find_unregistered
 from adrec_cli.loading.trained import models_in
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.models.registry import DEFAULT_MODEL, MODELS
@@ -223,7 +223,7 @@ def open_recommender(
 def _refuse_unregistered(space: Workspace, dataset_name: str | None, model: str) -> None:
     """Raise if a name is that of a model which is trained here, but not registered."""
     for name in space.datasets() if dataset_name is None else [dataset_name]:
-        if error := unregistered_in(space.root / name).get(model):
+        if error := find_unregistered(space.root / name).get(model):
             raise error
 
 

@@ -29,7 +29,7 @@ def require_registered(path: Path, metadata: CheckpointMetadata) -> None:
     """
     recorded = metadata.plugins.get(MODELS.what, {})
     if metadata.model not in MODELS:
-        raise unregistered_error(path, metadata)
+        raise registration_error(path, metadata)
     origin = MODELS.origin_of(metadata.model)
     then, now = recorded.get("sha256", ""), origin.sha256 if origin else ""
     if then != now:
@@ -57,7 +57,7 @@ def require_trainable(path: Path, metadata: CheckpointMetadata) -> None:
             )
 
 
-def unregistered_error(path: Path, metadata: CheckpointMetadata) -> ArtifactError:
+def registration_error(path: Path, metadata: CheckpointMetadata) -> ArtifactError:
     """Return the error for a checkpoint whose model nobody here knows."""
     recorded = metadata.plugins.get(MODELS.what, {})
     of_plugin = f"; it is of plugin {_text(recorded, 'plugin')}" if recorded else ""
@@ -66,7 +66,7 @@ def unregistered_error(path: Path, metadata: CheckpointMetadata) -> ArtifactErro
     )
 
 
-def unregistered_in(folder: Path) -> dict[str, ArtifactError]:
+def find_unregistered(folder: Path) -> dict[str, ArtifactError]:
     """Return why models of a data set's folder cannot be used, by the names of those that are not registered."""
     found: dict[str, ArtifactError] = {}
     for path in sorted(folder.glob(f"*/*{CHECKPOINT_SUFFIX}")):
@@ -77,7 +77,7 @@ def unregistered_in(folder: Path) -> dict[str, ArtifactError]:
             except AdrecError:
                 continue
             if metadata.model == name:
-                found[name] = unregistered_error(path, metadata)
+                found[name] = registration_error(path, metadata)
     return found
 
 

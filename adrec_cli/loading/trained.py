@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adrec_cli.models.registry import MODELS, find_model, trained_names
+from adrec_cli.models.registry import MODELS, find_model, list_trainable
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 
 
 def models_in(folder: Path) -> list[str]:
     """Return the registered models that have a folder in a data set's, in the order of the registry."""
-    return [name for name in trained_names() if (folder / name).is_dir()]
+    return [name for name in list_trainable() if (folder / name).is_dir()]
 
 
 def stage_checkpoints(folder: Path, model: str) -> list[Path]:
@@ -24,7 +24,7 @@ def stage_checkpoints(folder: Path, model: str) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def finished_checkpoint(folder: Path) -> Path | None:
+def find_finished_checkpoint(folder: Path) -> Path | None:
     """Return the checkpoint of a model's last stage; None where that is not there, or the folder is of no model."""
     stages = list(find_model(folder.name).stages) if folder.name in MODELS else []
     path = folder / f"{stages[-1]}{CHECKPOINT_SUFFIX}" if stages else folder

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from adrec_cli.diffusion.samplers import Denoiser, Noise, guided, noise_source
+from adrec_cli.diffusion.samplers import Denoiser, Noise, guide, noise_source
 from adrec_cli.errors import UsageError
-from adrec_cli.layers.attention import packed_causal_mask
+from adrec_cli.layers.attention import make_packed_causal_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import TimestepEmbedding
 from adrec_cli.layers.frequency import FrequencyBlock
@@ -149,13 +149,13 @@ class ADRec(SequentialRecommender):
 
         Source: ADRec eq. 2-9, algorithm 1.
         """
-        batch, mask_R1LL = self._with_mask(batch)
-        vectors_VD = self.dropped_item_vectors_VD(generator)
+        batch, mask_R1LL = self._mask(batch)
+        vectors_VD = self.drop_item_vectors_VD(generator)
         condition_RLD = self._condition(batch.inputs_RL, mask_R1LL, generator, vectors_VD, batch.input_order_N)
         if output == "x_start":
             if generator is None:
                 raise ValueError("x_start of a training batch needs a generator for timesteps and noise")
-            return self._denoised(batch, condition_RLD, mask_R1LL, generator, vectors_VD)
+            return self._denoise_targets(batch, condition_RLD, mask_R1LL, generator, vectors_VD)
         return TokenOutputs(
             predicted_ND=batch.of_tokens(condition_RLD),
             x_start_ND=None,
@@ -169,16 +169,16 @@ class ADRec(SequentialRecommender):
         """Say what keeps a `PaddedBatch` from being computed without asking the device; "" if nothing."""
         return "" if self.noising.loss_aware is None else "model.timestep_sampling loss_aware"
 
-    def _with_mask(self, batch: PackedBatch) -> tuple[PackedBatch, torch.Tensor]:
+    def _mask(self, batch: PackedBatch) -> tuple[PackedBatch, torch.Tensor]:
         """Return a batch, with a padding key in front if it is to have one, and which position sees which."""
         if not self.config.padding_key:
-            return batch, packed_causal_mask(batch.segments_RL)
+            return batch, make_packed_causal_mask(batch.segments_RL)
         counts_RL = self.max_length - F.pad(batch.lengths_RL(), (1, 0), value=self.max_length)
-        batch = batch.with_padding_first()
-        visible_R1LL = packed_causal_mask(batch.segments_RL)
+        batch = batch.prepend_padding()
+        visible_R1LL = make_packed_causal_mask(batch.segments_RL)
         return batch, mask_with_padding_key(visible_R1LL, padding_bias(counts_RL))
 
-    def _denoised(
+    def _denoise_targets(
         self,
         batch: PackedBatch,
         condition_RLD: torch.Tensor,
@@ -187,10 +187,10 @@ class ADRec(SequentialRecommender):
         vectors_VD: torch.Tensor | None,
     ) -> TokenOutputs:
         """Return what the ADM makes of noisy targets, with what is called with its timesteps' losses."""
-        x_start_RLD = self.embedded(batch.targets_RL, vectors_VD, batch.target_order_N)
+        x_start_RLD = self.embed(batch.targets_RL, vectors_VD, batch.target_order_N)
         t_RL, importance_RL = self.noising.timesteps(batch.segments_RL, batch.sequences, generator)
         noise_RLD = torch.randn(x_start_RLD.shape, generator=generator, device=x_start_RLD.device)
-        condition_RLD = self._without_some_conditions(batch, condition_RLD, generator)
+        condition_RLD = self._drop_conditions(batch, condition_RLD, generator)
         noisy_RL = batch.learned_RL if batch.prefixes else None
         predicted_RLD = self._denoise(condition_RLD, x_start_RLD, t_RL, noise_RLD, mask_R1LL, generator, noisy_RL)
         weights_N = batch.sequence_weights_N()
@@ -238,7 +238,7 @@ class ADRec(SequentialRecommender):
         if self.config.noise == "geodesic" and sampling.temperature not in (0, 1):
             raise UsageError("geodesic noise has a direction and no size: temperature must be 1 or 0")
         if self.config.padding_key:
-            histories = histories.with_padding_first()
+            histories = histories.prepend_padding()
         steps = sampling.steps or self.config.diffusion_steps
         draw = noise_source(
             (len(histories.lengths_B), 1, self.config.hidden_size), kind=sampling.noise, generator=generator,
@@ -249,29 +249,27 @@ class ADRec(SequentialRecommender):
     @torch.no_grad()
     def represent_from(self, histories: HistoryBatch, *, output: str, sampling: Sampling, noise: Noise) -> torch.Tensor:
         """Return representation_BD from noise that was drawn; other arguments as `represent`."""
-        histories, padding_bias_B, mask_B1LL = self.with_padding_key(histories)
+        histories, padding_bias_B, mask_B1LL = self.add_padding_key(histories)
         lengths_B = histories.padded_lengths_B
         if output == "condition":
-            embedded_BLD = self.input_norm(self.embedded(histories.items_BL))
+            embedded_BLD = self.input_norm(self.embed(histories.items_BL))
             return self.cam.newest(embedded_BLD, lengths_B, padding_bias_B).squeeze(1)
         condition_BLD = self._condition(histories.items_BL, mask_B1LL, None)
         last_B1D = newest_position(condition_BLD, lengths_B)
         denoiser = self._last_token_denoiser(condition_BLD, last_B1D, histories, padding_bias_B)
         if guidance := self.config.guidance_scale(sampling.guidance):
             nothing_BLD, nothing_B1D = torch.zeros_like(condition_BLD), torch.zeros_like(last_B1D)
-            denoiser = guided(denoiser, self._last_token_denoiser(nothing_BLD, nothing_B1D, histories), guidance)
+            denoiser = guide(denoiser, self._last_token_denoiser(nothing_BLD, nothing_B1D, histories), guidance)
         return self.noising.sample(
             denoiser, noise, steps=sampling.steps, sampler=sampling.sampler, eta=sampling.eta
         ).squeeze(1)
 
-    def with_padding_key(
-        self, histories: HistoryBatch
-    ) -> tuple[HistoryBatch, torch.Tensor | None, torch.Tensor | None]:
+    def add_padding_key(self, histories: HistoryBatch) -> tuple[HistoryBatch, torch.Tensor | None, torch.Tensor | None]:
         """Return histories, with a padding key in front if there is to be one, with its bias_B and mask_B1LL."""
         if not self.config.padding_key:
             return histories, None, None
         bias_B = padding_bias(self.max_length - histories.lengths_B)
-        histories = histories.with_padding_first()
+        histories = histories.prepend_padding()
         return histories, bias_B, causal_mask_with_padding_key(histories.items_BL.shape[1], bias_B)
 
     def _last_token_denoiser(
@@ -296,7 +294,7 @@ class ADRec(SequentialRecommender):
 
     def export_constants(self) -> Mapping[str, torch.Tensor]:
         """Return times_2D: the embeddings of no noise and of the one step, rather than the schedule they come from."""
-        step = int(self.noising.diffusion.respaced(1).timesteps_T[0])
+        step = int(self.noising.diffusion.respace(1).timesteps_T[0])
         return {"times_2D": self.timestep_embedding.table_TD().detach()[[0, step]].clone()}
 
     def export_hidden_BLD(
@@ -304,11 +302,11 @@ class ADRec(SequentialRecommender):
     ) -> torch.Tensor:
         """Denoise the position after each history in one step from zero noise, all positions in one pass."""
         targets_BL = torch.cat([items_BL[:, 1:], torch.full_like(items_BL[:, :1], PAD)], dim=1)
-        histories, _, mask_B1LL = self.with_padding_key(HistoryBatch(items_BL=items_BL, lengths_B=lengths_B))
+        histories, _, mask_B1LL = self.add_padding_key(HistoryBatch(items_BL=items_BL, lengths_B=lengths_B))
         items_BL, lengths_B = histories.items_BL, histories.lengths_B
         if self.config.padding_key:
             targets_BL = F.pad(targets_BL, (1, 0))
-        condition_BLD: torch.Tensor = self.cam(self.input_norm(self.embedded(items_BL)), mask_B1LL, None)
+        condition_BLD: torch.Tensor = self.cam(self.input_norm(self.embed(items_BL)), mask_B1LL, None)
         clean_D, noisy_D = constants["times_2D"].unbind(0)
         newest_BL1 = (torch.arange(items_BL.shape[1]) == (lengths_B - 1)[:, None]).unsqueeze(2)
         clean_BLD = self.clean_vectors(targets_BL) + clean_D
@@ -321,9 +319,9 @@ class ADRec(SequentialRecommender):
 
     def clean_vectors(self, items: torch.Tensor) -> torch.Tensor:
         """Return the vectors (..., D) of known items as the denoiser sees them without noise."""
-        return self.noising.clean(self.embedded(items))
+        return self.noising.clean(self.embed(items))
 
-    def embedded(
+    def embed(
         self, items_RL: torch.Tensor, vectors_VD: torch.Tensor | None = None, order_N: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Return the vectors of items, with the padding's in the first position where it is a key.
@@ -341,7 +339,7 @@ class ADRec(SequentialRecommender):
         """Return the item vectors; row 0 is padding."""
         return self.item_embedding.vectors_VD()
 
-    def _without_some_conditions(
+    def _drop_conditions(
         self, batch: PackedBatch, condition_RLD: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor:
         """Replace the condition of some whole sequences by zeros. Source: the ADRec code, `cfg_scale`."""
@@ -360,7 +358,7 @@ class ADRec(SequentialRecommender):
         order_N: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return condition_RLD = CAM(LayerNorm(Dropout(E[items]))). Source: ADRec eq. 2."""
-        embedded, share = self.embedded(items_RL, vectors_VD, order_N), self.config.embedding_dropout
+        embedded, share = self.embed(items_RL, vectors_VD, order_N), self.config.embedding_dropout
         if self.config.norm_first:
             embedded = dropout(self.input_norm(embedded), share, generator)
         else:

@@ -92,7 +92,7 @@ class ADRecConfig(NetworkConfig):
 
     def noising(self) -> Noising:
         """Return how targets are made noisy."""
-        diffusion = GaussianDiffusion.named(
+        diffusion = GaussianDiffusion.from_schedule(
             self.noise_schedule, self.diffusion_steps, beta_a=self.beta_a, beta_b=self.beta_b
         )
         return Noising(diffusion, kind=self.noise, per=self.noise_per, timestep_sampling=self.timestep_sampling)

@@ -162,7 +162,7 @@ class SequentialRecommender(nn.Module, ABC):
         """
         super().__init__()
         self.config = config
-        self.repeats = RepeatBias.named(getattr(config, "repeats", "none"))
+        self.repeats = RepeatBias.from_name(getattr(config, "repeats", "none"))
 
     @classmethod
     def outline(cls, config: Any, items: int) -> SequentialRecommender:
@@ -254,7 +254,7 @@ class SequentialRecommender(nn.Module, ABC):
             return None
         return self.repeats.of_histories(histories.items_BL, histories.lengths_B)
 
-    def dropped_item_vectors_VD(self, generator: torch.Generator | None) -> torch.Tensor | None:
+    def drop_item_vectors_VD(self, generator: torch.Generator | None) -> torch.Tensor | None:
         """Return what `item_dropout` leaves of the item vectors for one batch; None where it leaves everything.
 
         Source: dropout of the whole table, for inputs, targets and negatives alike, as RecTools has it, the code that

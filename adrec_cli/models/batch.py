@@ -74,7 +74,7 @@ class PackedBatch:
         """Return how many tokens the sequence of each token has; of padding, how much padding there is."""
         return torch.bincount(self.segments_RL.flatten(), minlength=self.sequences + 1)[self.segments_RL]
 
-    def with_padding_first(self) -> PackedBatch:
+    def prepend_padding(self) -> PackedBatch:
         """Return the batch with one more position, padding, at the beginning of each row."""
         return replace(
             self,
@@ -125,7 +125,7 @@ class HistoryBatch:
         keys: list[int] = (self.items_BL * powers_L).sum(dim=1).tolist()
         return keys
 
-    def with_padding_first(self) -> HistoryBatch:
+    def prepend_padding(self) -> HistoryBatch:
         """Return the histories with padding in front, which counts as one of their positions."""
         return replace(self, items_BL=F.pad(self.items_BL, (1, 0)), lengths_B=self.lengths_B + 1)
 

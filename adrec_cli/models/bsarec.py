@@ -18,7 +18,7 @@ from torch import nn
 
 from adrec_cli.config import require_at_least
 from adrec_cli.errors import UsageError
-from adrec_cli.layers.attention import packed_causal_mask, packed_mask
+from adrec_cli.layers.attention import make_packed_causal_mask, make_packed_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import PositionEmbedding
 from adrec_cli.layers.frequency import FrequencyBlock
@@ -126,16 +126,16 @@ class BSARec(SequentialRecommender):
         """Return "next_item" for the last token of every prefix; a generator means training."""
         if not batch.prefixes:
             raise ValueError("BSARec learns the last target of a sequence alone")
-        vectors_VD = self.dropped_item_vectors_VD(generator)
+        vectors_VD = self.drop_item_vectors_VD(generator)
         if self.config.padding_filtered:
-            hidden_BLD = self._padded(self._rows(batch), vectors_VD, generator)
+            hidden_BLD = self._encode_padded(self._rows(batch), vectors_VD, generator)
             predicted_ND = hidden_BLD[batch.segments_RL[batch.learned_RL] - 1, -1]
         else:
             hidden_RLD = self._hidden(
                 batch.inputs_RL,
                 batch.remaining_RL(),
-                packed_causal_mask(batch.segments_RL),
-                packed_mask(batch.segments_RL).squeeze(1),
+                make_packed_causal_mask(batch.segments_RL),
+                make_packed_mask(batch.segments_RL).squeeze(1),
                 vectors_VD,
                 generator,
                 batch.input_order_N,
@@ -166,7 +166,7 @@ class BSARec(SequentialRecommender):
             columns_L = torch.arange(self.max_length, device=items_BL.device)
             from_BL = columns_L - (self.max_length - lengths_B.unsqueeze(1))
             shifted_BL = torch.where(from_BL >= 0, items_BL.gather(1, from_BL.clamp(min=0)), PAD)
-            return self._padded(shifted_BL, None, None)[:, -1]
+            return self._encode_padded(shifted_BL, None, None)[:, -1]
         real_BL = columns_L < lengths_B.unsqueeze(1)
         filtered_BLL = real_BL.unsqueeze(1).expand(-1, len(columns_L), -1)
         hidden_BLD = self._hidden(items_BL, histories.remaining_BL(), None, filtered_BLL, None, None)
@@ -184,7 +184,7 @@ class BSARec(SequentialRecommender):
         items_BL[batch.segments_RL[real_RL] - 1, columns_N] = batch.inputs_RL[real_RL]
         return items_BL
 
-    def _padded(
+    def _encode_padded(
         self, items_BL: torch.Tensor, vectors_VD: torch.Tensor | None, generator: torch.Generator | None
     ) -> torch.Tensor:
         """Return hidden_BLD of rows with padding in front; padding sees padding before it, and no item sees any."""
@@ -192,7 +192,7 @@ class BSARec(SequentialRecommender):
         segments_BL = (items_BL != PAD).long()
         remaining_BL = (self.max_length - 1 - columns_L).expand_as(items_BL)
         every_1LL = torch.ones(1, self.max_length, self.max_length, dtype=torch.bool, device=items_BL.device)
-        mask_B1LL = packed_causal_mask(segments_BL)
+        mask_B1LL = make_packed_causal_mask(segments_BL)
         return self._hidden(items_BL, remaining_BL, mask_B1LL, every_1LL, vectors_VD, generator)
 
     def _hidden(

@@ -20,7 +20,7 @@ from adrec_cli.config import require_at_least, require_positive, require_share
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.diffusion.samplers import noise_source, sampler_named
 from adrec_cli.diffusion.timesteps import uniform_timesteps
-from adrec_cli.layers.attention import CausalSelfAttention, packed_mask
+from adrec_cli.layers.attention import CausalSelfAttention, make_packed_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import TimestepEmbedding
 from adrec_cli.layers.transformer import LAYER_NORM_EPS
@@ -57,7 +57,7 @@ class DiffuRecConfig(AttentionConfig):
         require_at_least(self, 1, "diffusion_steps", table="model")
         require_share(self, "embedding_dropout", table="model")
         require_positive(self, "initializer_range", "delta", table="model")
-        GaussianDiffusion.named(self.noise_schedule, self.diffusion_steps)
+        GaussianDiffusion.from_schedule(self.noise_schedule, self.diffusion_steps)
 
 
 class _Block(nn.Module):
@@ -112,7 +112,7 @@ class DiffuRec(SequentialRecommender):
     def __init__(self, config: DiffuRecConfig, items: int) -> None:
         super().__init__(config, items)
         self.max_length = config.max_length
-        self.diffusion = GaussianDiffusion.named(config.noise_schedule, config.diffusion_steps)
+        self.diffusion = GaussianDiffusion.from_schedule(config.noise_schedule, config.diffusion_steps)
         width = config.hidden_size
         self.item_embedding = config.item_table(items, width)
         self.input_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
@@ -168,7 +168,7 @@ class DiffuRec(SequentialRecommender):
             self._history(batch.inputs_RL, generator),
             spread_RLD,
             self.config.delta * (1 + lambda_RLD),
-            packed_mask(batch.segments_RL),
+            make_packed_mask(batch.segments_RL),
             generator,
         )
         return TokenOutputs(
@@ -205,7 +205,7 @@ class DiffuRec(SequentialRecommender):
             return hidden_BLD[users, histories.lengths_B - 1]
 
         shape = (len(users), history_BLD.shape[2])
-        diffusion = self.diffusion.respaced(sampling.steps or self.diffusion.steps)
+        diffusion = self.diffusion.respace(sampling.steps or self.diffusion.steps)
         noise = noise_source(
             shape, kind=sampling.noise, generator=generator, temperature=sampling.temperature,
             keys=histories.keys, ahead=diffusion.steps, device=history_BLD.device,

@@ -20,9 +20,9 @@ from torch import nn
 
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.diffusion.process import GaussianDiffusion
-from adrec_cli.diffusion.samplers import Denoiser, guided, noise_source, sampler_named
+from adrec_cli.diffusion.samplers import Denoiser, guide, noise_source, sampler_named
 from adrec_cli.diffusion.timesteps import uniform_timesteps
-from adrec_cli.layers.attention import packed_causal_mask
+from adrec_cli.layers.attention import make_packed_causal_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import PositionEmbedding, TimestepEmbedding
 from adrec_cli.layers.transformer import CausalTransformer
@@ -70,7 +70,7 @@ class DreamRecConfig(AttentionConfig):
         require_positive(self, "initializer_range", table="model")
         require_at_least(self, 0, "guidance", table="model")
         require_one_of(self, "denoiser", DENOISERS, table="model")
-        GaussianDiffusion.named(self.noise_schedule, self.diffusion_steps)
+        GaussianDiffusion.from_schedule(self.noise_schedule, self.diffusion_steps)
 
 
 class DreamRec(SequentialRecommender):
@@ -102,7 +102,7 @@ class DreamRec(SequentialRecommender):
     def __init__(self, config: DreamRecConfig, items: int) -> None:
         super().__init__(config, items)
         self.max_length = config.max_length
-        self.diffusion = GaussianDiffusion.named(config.noise_schedule, config.diffusion_steps)
+        self.diffusion = GaussianDiffusion.from_schedule(config.noise_schedule, config.diffusion_steps)
         width = config.hidden_size
         self.item_embedding = config.item_table(items, width)
         self.position_embedding = PositionEmbedding(config.max_length, width)
@@ -159,7 +159,7 @@ class DreamRec(SequentialRecommender):
             raise ValueError("x_start of a training batch needs a generator for timesteps and noise")
         learned_RL = batch.learned_RL
         condition_RLD = self._condition(
-            batch.inputs_RL, batch.positions_RL, packed_causal_mask(batch.segments_RL), generator
+            batch.inputs_RL, batch.positions_RL, make_packed_causal_mask(batch.segments_RL), generator
         )
         condition_ND = condition_RLD[learned_RL]
         tokens, device = len(condition_ND), condition_ND.device
@@ -195,8 +195,8 @@ class DreamRec(SequentialRecommender):
             return lambda x_t_BD, t: self._denoise(x_t_BD, condition_BD, times_TD[t].expand_as(x_t_BD))
 
         w = self.config.guidance if sampling.guidance is None else sampling.guidance
-        denoiser = guided(under(condition_BD), under(self.no_condition_D.expand_as(condition_BD)), w)
-        diffusion = self.diffusion.respaced(sampling.steps or self.diffusion.steps)
+        denoiser = guide(under(condition_BD), under(self.no_condition_D.expand_as(condition_BD)), w)
+        diffusion = self.diffusion.respace(sampling.steps or self.diffusion.steps)
         noise = noise_source(
             tuple(condition_BD.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature,
             keys=histories.keys, ahead=diffusion.steps, device=condition_BD.device,

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 
-from adrec_cli.layers.attention import packed_causal_mask
+from adrec_cli.layers.attention import make_packed_causal_mask
 from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
 from adrec_cli.models.network_config import NetworkConfig
@@ -50,10 +50,10 @@ class NextItemRecommender(SequentialRecommender):
 
     def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
         """Return "next_item" for every token of a packed batch whose target is learned; a generator means training."""
-        vectors_VD = self.dropped_item_vectors_VD(generator)
+        vectors_VD = self.drop_item_vectors_VD(generator)
         embedded_RLD = self.item_embedding(batch.inputs_RL, vectors_VD, batch.input_order_N)
         hidden_RLD = self.hidden_RLD(
-            embedded_RLD, batch.remaining_RL(), packed_causal_mask(batch.segments_RL), generator
+            embedded_RLD, batch.remaining_RL(), make_packed_causal_mask(batch.segments_RL), generator
         )
         return TokenOutputs(
             predicted_ND=batch.of_tokens(hidden_RLD),

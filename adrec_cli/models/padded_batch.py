@@ -67,7 +67,7 @@ class PaddedBatch(PackedBatch):
         """Return how many tokens of its sequence come after each token; 0 for the newest and for padding."""
         return self.lengths - 1 - self.positions_RL
 
-    def with_padding_first(self) -> PaddedBatch:
+    def prepend_padding(self) -> PaddedBatch:
         """Return the batch with one more position, padding, at the beginning of each row."""
         rows, length = self.inputs_RL.shape
         first_R = torch.arange(rows, device=self.inputs_RL.device) * (length + 1)

@@ -37,7 +37,7 @@ BASELINE = "mostpop"
 """The one that is counted, not trained: it needs no checkpoint."""
 
 
-def trained_names() -> list[str]:
+def list_trainable() -> list[str]:
     """Return the names of the models that can be trained; none of them is loaded."""
     return [name for name in MODELS if name != BASELINE]
 
@@ -64,7 +64,7 @@ def find_stages(name: str) -> Mapping[str, Stage]:
     if not stages:
         raise UsageError(
             f"model {name!r} is counted, not trained",
-            hint=f"{command('evaluate', name)}; of those that are trained: {', '.join(trained_names())}",
+            hint=f"{command('evaluate', name)}; of those that are trained: {', '.join(list_trainable())}",
         )
     return stages
 

@@ -13,8 +13,8 @@ from adrec_cli.diagnostics.spread import MAX_MEASURED_ITEMS, evenly_spaced, even
 from adrec_cli.errors import ArtifactError
 from adrec_cli.inspecting.embeddings import isotropic_noise
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, restore_model
-from adrec_cli.loading.trained import finished_checkpoint
-from adrec_cli.models.registry import find_model, trained_names
+from adrec_cli.loading.trained import find_finished_checkpoint
+from adrec_cli.models.registry import find_model, list_trainable
 from adrec_cli.pictures.picture import Picture, PictureOptions, display_name, model_colours
 from adrec_cli.plots.embedding_map import EmbeddingMap, draw_by_category, draw_by_popularity, project
 from adrec_cli.plots.spectrum import NOISE, Spectrum, draw_spectrum
@@ -77,7 +77,7 @@ def spectrum(dataset: Dataset, options: PictureOptions) -> list[Picture]:
         ArtifactError: no model is trained, or one is damaged.
         UsageError: matplotlib is not installed.
     """
-    found = _read_trained(dataset, tuple(trained_names()), torch.arange(0))
+    found = _read_trained(dataset, tuple(list_trainable()), torch.arange(0))
     if dataset.items.height < MIN_ITEMS:
         raise ArtifactError(f"{dataset.items.height} items are too few for a spectrum", hint=f"{MIN_ITEMS} are needed")
     noise_ND = isotropic_noise(found[0].vectors_ND, options.seed).double()
@@ -94,7 +94,7 @@ def spectrum(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     measured, total = len(noise_ND), dataset.items.height
     of = f"{total:,} items" if measured == total else f"{measured:,} of {total:,} items, evenly spaced"
     about = f"{dataset.manifest.dataset}, {of}; each dimension scaled to variance 1"
-    colours = model_colours(trained_names())
+    colours = model_colours(list_trainable())
     figure = draw_spectrum(spectra, title=title, about=about, colours=colours)
     return [Picture(name="spectrum", title=title, about=about, figure=figure)]
 
@@ -107,7 +107,7 @@ def _read_trained(dataset: Dataset, models: tuple[str, ...], drawn_N: torch.Tens
         models: by name.
         drawn_N: rows of the items that are drawn.
     """
-    paths = {model: path for model in models if (path := finished_checkpoint(dataset.folder / model)) is not None}
+    paths = {model: path for model in models if (path := find_finished_checkpoint(dataset.folder / model)) is not None}
     if not paths:
         name = dataset.manifest.dataset
         raise ArtifactError(
@@ -128,7 +128,7 @@ def _vectors(model: str, checkpoint: Checkpoint, drawn_N: torch.Tensor) -> _Vect
 
 def _find_mapped() -> tuple[str, ...]:
     """Return the models whose maps stand beside each other, those that diffuse item vectors first."""
-    mapped = [name for name in trained_names() if find_model(name).mapped]
+    mapped = [name for name in list_trainable() if find_model(name).mapped]
     return tuple(sorted(mapped, key=lambda name: not find_model(name).sampled_outputs))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from adrec_cli.artifacts.evaluation import Evaluation, list_evaluations, read_evaluation
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Dataset
-from adrec_cli.models.registry import MODELS, find_model, trained_names
+from adrec_cli.models.registry import MODELS, find_model, list_trainable
 from adrec_cli.pictures.picture import Picture, PictureOptions, display_name, model_colours
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.slices import SliceRow, draw_slices
@@ -43,7 +43,7 @@ def _is_final(report: Evaluation) -> bool:
 
 
 def _picture(dataset: Dataset, reports: list[Evaluation], metric: str) -> Picture:
-    order = [*trained_names(), ""]
+    order = [*list_trainable(), ""]
     reports = sorted(reports, key=lambda one: order.index(one.model) if one.model in order else len(order))
     if metric not in reports[0].metrics:
         raise UsageError(f"unknown metric {metric!r}", hint=f"one of: {', '.join(reports[0].metrics)}")

@@ -39,8 +39,8 @@ from adrec_cli.forgetting.learnt import Learnt, find_learnt
 from adrec_cli.forgetting.ranks import forget_in_ranks
 from adrec_cli.loading.current import current_checkpoint
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
-from adrec_cli.loading.registered import unregistered_in
-from adrec_cli.models.registry import trained_names
+from adrec_cli.loading.registered import find_unregistered
+from adrec_cli.models.registry import list_trainable
 from adrec_cli.schema import CHECKPOINT_SUFFIX, ITEMS_FILE
 from adrec_cli.wording import command, option
 
@@ -156,7 +156,7 @@ def _locked(workspace: Path, folder: Path, waiting: Waiting) -> Iterator[set[Pat
             if folder not in path.parents or not (path / LOCK_FILE).exists():
                 held.enter_context(exclusive(path, purpose, waiting))
         # A training that starts meanwhile would begin with the data as they were.
-        for name in trained_names():
+        for name in list_trainable():
             if not (folder / name / LOCK_FILE).exists():
                 held.enter_context(exclusive(folder / name, purpose, waiting))
         yield batches
@@ -252,14 +252,16 @@ def _retrain(dataset: Dataset, learnt: list[Learnt], work: Work) -> tuple[list[s
     names = {one.path.relative_to(dataset.folder).parts[0] for one in learnt}
     done: list[str] = []
     failed: list[NotRetrained] = []
-    for name in sorted(names & set(trained_names())):
+    for name in sorted(names & set(list_trainable())):
         try:
             done += [name] if _retrain_model(dataset, name, work) else []
         except InterruptedRun:
             raise
         except AdrecError as error:
             failed.append(_not_retrained(name, error))
-    failed += [_not_retrained(name, error) for name, error in unregistered_in(dataset.folder).items() if name in names]
+    failed += [
+        _not_retrained(name, error) for name, error in find_unregistered(dataset.folder).items() if name in names
+    ]
     return done, failed
 
 

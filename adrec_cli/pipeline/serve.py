@@ -16,7 +16,7 @@ from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import AdrecError, StorageError, UsageError
-from adrec_cli.extending.in_use import loaded_plugins
+from adrec_cli.extending.in_use import list_loaded_plugins
 from adrec_cli.loading.plugins import load_plugin
 from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
@@ -244,7 +244,7 @@ def serve_many(
 
     work = functools.partial(
         _work, workspace=workspace, dataset_name=dataset_name, model=model, options=options, on_reload=on_reload,
-        on_log=on_log, plugins=tuple(plugin.path.resolve() for plugin in loaded_plugins()),
+        on_log=on_log, plugins=tuple(plugin.path.resolve() for plugin in list_loaded_plugins()),
     )  # fmt: skip
     run_workers(work, sockets, grace=options.grace, log=on_log, on_ready=on_ready)
 

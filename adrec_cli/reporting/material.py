@@ -15,7 +15,7 @@ from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.artifacts.sweep_files import SweepRecord, read_sweep, sweep_folders
 from adrec_cli.errors import AdrecError
 from adrec_cli.loading.opening import Dataset
-from adrec_cli.loading.registered import unregistered_in
+from adrec_cli.loading.registered import find_unregistered
 from adrec_cli.loading.trained import models_in, stage_checkpoints
 from adrec_cli.sweeping.results import Summary, summarize_runs
 from adrec_cli.sweeping.trials import Trial
@@ -88,7 +88,7 @@ def gather_material(dataset: Dataset) -> Material:
     """
     left_out: list[str] = []
     models = {}
-    left_out += [error.message for error in unregistered_in(dataset.folder).values()]
+    left_out += [error.message for error in find_unregistered(dataset.folder).values()]
     for model in models_in(dataset.folder):
         told = [_stage(dataset, model, path, left_out) for path in stage_checkpoints(dataset.folder / model, model)]
         if there := [stage for stage in told if stage is not None]:

@@ -11,7 +11,7 @@ import pytest
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.described_options import choose_options, describe_options
 from adrec_cli.experiments.experiment import compose, parse_settings
-from adrec_cli.models.registry import trained_names
+from adrec_cli.models.registry import list_trainable
 from adrec_cli.sweeping.option_keys import option_paths
 from tests.cli.conftest import Adrec
 
@@ -22,7 +22,7 @@ def shown(adrec: Adrec, *arguments: str) -> dict[str, dict[str, Any]]:
     return {one["key"]: one for one in json.loads(done.stdout)["options"]}
 
 
-@pytest.mark.parametrize("model", trained_names())
+@pytest.mark.parametrize("model", list_trainable())
 def test_every_option_has_a_meaning_and_a_range(model: str) -> None:
     experiment = compose(model)
     options = describe_options(experiment)
@@ -35,7 +35,7 @@ def test_every_option_has_a_meaning_and_a_range(model: str) -> None:
         assert one.range, one.key
 
 
-@pytest.mark.parametrize("model", trained_names())
+@pytest.mark.parametrize("model", list_trainable())
 def test_bounds_that_are_told_are_those_that_hold(model: str) -> None:
     """What lies below a bound is refused; a value that an option of names lists is never an unknown one."""
     checked = 0

@@ -21,7 +21,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def run_sampler(name: str) -> torch.Tensor:
-    diffusion = GaussianDiffusion.named("cosine", STEPS)
+    diffusion = GaussianDiffusion.from_schedule("cosine", STEPS)
     noise = noise_source((50, 3), kind="seeded", generator=seeded())
     return sampler_named(name)(lambda x_t, t: 0.5 * x_t, diffusion, noise)
 
@@ -31,7 +31,7 @@ def draw_noise(name: str) -> torch.Tensor:
 
 
 def noisy(kind: str = "gaussian", per: str = "token", timestep_sampling: str = "uniform") -> Noising:
-    diffusion = GaussianDiffusion.named("cosine", STEPS)
+    diffusion = GaussianDiffusion.from_schedule("cosine", STEPS)
     return Noising(diffusion, kind=kind, per=per, timestep_sampling=timestep_sampling)
 
 

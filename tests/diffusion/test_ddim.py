@@ -60,7 +60,7 @@ def test_two_steps_with_half_the_noise_by_hand() -> None:
 @pytest.mark.parametrize("schedule", ["trunc_lin", "cosine", "linear"])
 @pytest.mark.parametrize("steps", [1, 2, 7, 32])
 def test_with_all_the_noise_it_is_the_ancestral_sampler_of_the_posterior_variance(schedule: str, steps: int) -> None:
-    diffusion = GaussianDiffusion.named(schedule, 32).respaced(steps)
+    diffusion = GaussianDiffusion.from_schedule(schedule, 32).respace(steps)
     implicit = ddim(linear_denoiser, diffusion, draws(3), eta=1.0)
     ancestral = ddpm(linear_denoiser, diffusion, draws(3), std_T=diffusion.posterior_variance_T.sqrt())
     torch.testing.assert_close(implicit, ancestral, atol=1e-5, rtol=1e-5)
@@ -73,13 +73,13 @@ def test_without_noise_only_the_start_is_random() -> None:
         calls.append(1)
         return torch.ones(3)
 
-    ddim(linear_denoiser, GaussianDiffusion.named("trunc_lin", 16), noise)
+    ddim(linear_denoiser, GaussianDiffusion.from_schedule("trunc_lin", 16), noise)
     assert len(calls) == 1
 
 
 def test_a_deterministic_chain_keeps_the_variance_of_a_gaussian() -> None:
     """For x_start ~ N(0, s^2) the best denoiser is linear; many implicit steps map N(0, 1) to N(0, s^2)."""
-    diffusion = GaussianDiffusion.named("linear", 1000)
+    diffusion = GaussianDiffusion.from_schedule("linear", 1000)
     variance = 0.25
 
     def best(x_t: torch.Tensor, t: int) -> torch.Tensor:
@@ -91,7 +91,7 @@ def test_a_deterministic_chain_keeps_the_variance_of_a_gaussian() -> None:
 
 
 def test_one_step_returns_the_prediction() -> None:
-    diffusion = GaussianDiffusion.named("trunc_lin", 32).respaced(1)
+    diffusion = GaussianDiffusion.from_schedule("trunc_lin", 32).respace(1)
     torch.testing.assert_close(
         ddim(lambda x_t, t: torch.full_like(x_t, 5.0), diffusion, draws(0)), torch.full((500,), 5.0)
     )

@@ -11,7 +11,7 @@ from adrec_cli.diffusion.geodesic import geodesic_ddpm, geodesic_q_sample, on_sp
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.diffusion.samplers import noise_source
 
-DIFFUSION = GaussianDiffusion.named("cosine", 12)
+DIFFUSION = GaussianDiffusion.from_schedule("cosine", 12)
 WIDTH = 6
 
 
@@ -41,7 +41,7 @@ def test_the_direction_of_the_turn_is_uniform():
 @pytest.mark.parametrize("steps", [12, 5])
 def test_with_the_truth_at_hand_the_chain_passes_through_the_levels_of_the_forward_process(steps):
     """Every x_t between lies on the sphere at its own angle, in a direction with the forward process's covariance."""
-    diffusion = DIFFUSION.respaced(steps)
+    diffusion = DIFFUSION.respace(steps)
     truth = torch.zeros(40_000, WIDTH)
     truth[:, 0] = 5.0
     seen = []
@@ -81,7 +81,7 @@ def test_one_step_returns_the_prediction_and_no_noise_begins_at_the_centre():
     zero = noise_source((3, WIDTH), kind="zero", generator=torch.Generator())
     starts = []
     predicted = normal(3, WIDTH)
-    sample = geodesic_ddpm(lambda x_t, t: starts.append(x_t) or predicted, DIFFUSION.respaced(1), zero)
+    sample = geodesic_ddpm(lambda x_t, t: starts.append(x_t) or predicted, DIFFUSION.respace(1), zero)
     assert sample is predicted
     assert not starts[0].any()
     assert torch.isfinite(geodesic_ddpm(lambda x_t, t: predicted + x_t, DIFFUSION, zero)).all()

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrec_cli.diffusion.mersenne import _seeded, _uniforms, normals
+from adrec_cli.diffusion.mersenne import _seed_state, _uniforms, normals
 from adrec_cli.diffusion.samplers import noise_source
 
 
@@ -27,7 +27,7 @@ def test_words_are_exact_over_several_states():
     uniform = torch.cat([block for block, _ in zip(_uniforms(torch.tensor([seed])), range(3), strict=False)])[:, 0]
     expected = torch.rand(3 * 624, generator=torch.Generator().manual_seed(seed))
     assert torch.equal(uniform, expected)
-    assert int(_seeded(torch.tensor([5489]))[0, 0]) == 5489
+    assert int(_seed_state(torch.tensor([5489]))[0, 0]) == 5489
 
 
 @pytest.mark.parametrize("steps", [1, 4, 8, 32])

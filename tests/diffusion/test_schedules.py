@@ -26,7 +26,7 @@ def test_every_recorded_schedule_and_posterior(golden):
             with pytest.raises(UsageError, match="not valid"):
                 betas_for(name, int(steps))
             continue
-        diffusion = GaussianDiffusion.named(name, int(steps))
+        diffusion = GaussianDiffusion.from_schedule(name, int(steps))
         for field in ("betas", "alphas_cumprod"):
             expected = torch.tensor(values[field], dtype=torch.float64)
             torch.testing.assert_close(getattr(diffusion, f"{field}_T"), expected, atol=1e-12, rtol=1e-9)
@@ -66,9 +66,9 @@ def test_piecewise_linear_falls_over_ten_steps_and_rises_over_the_others():
 def test_beta_spreads_noise_levels_as_a_beta_distribution():
     """Beta(1, 1) is uniform, so that alphas_cumprod fall evenly; Beta(a, 1) has the quantiles p^(1/a)."""
     left = 1 - torch.arange(1, 32, dtype=torch.float64) / 32
-    even = GaussianDiffusion.named("beta", 32, beta_a=1.0, beta_b=1.0).alphas_cumprod_T
+    even = GaussianDiffusion.from_schedule("beta", 32, beta_a=1.0, beta_b=1.0).alphas_cumprod_T
     torch.testing.assert_close(even[:-1], left)
-    powers = GaussianDiffusion.named("beta", 32, beta_a=0.5, beta_b=1.0).alphas_cumprod_T
+    powers = GaussianDiffusion.from_schedule("beta", 32, beta_a=0.5, beta_b=1.0).alphas_cumprod_T
     torch.testing.assert_close(powers[:-1], left**2)
     assert betas_for("beta", 32)[-1] == pytest.approx(0.999), "the last quantile is 0, and no beta is 1"
 
@@ -97,14 +97,14 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_noise_only_grows(name):
-    diffusion = GaussianDiffusion.named(name, 32)
+    diffusion = GaussianDiffusion.from_schedule(name, 32)
     assert bool((diffusion.alphas_cumprod_T.diff() < 0).all())
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 31, 32])
 def test_respacing_keeps_noise_levels_and_ends_at_the_noisiest(steps):
-    diffusion = GaussianDiffusion.named("trunc_lin", 32)
-    spaced = diffusion.respaced(steps)
+    diffusion = GaussianDiffusion.from_schedule("trunc_lin", 32)
+    spaced = diffusion.respace(steps)
     assert spaced.steps == steps
     assert int(spaced.timesteps_T[-1]) == 31
     torch.testing.assert_close(spaced.alphas_cumprod_T, diffusion.alphas_cumprod_T[spaced.timesteps_T])
@@ -113,12 +113,12 @@ def test_respacing_keeps_noise_levels_and_ends_at_the_noisiest(steps):
 @pytest.mark.parametrize("steps", [0, 33])
 def test_respacing_beyond_the_process_is_refused(steps):
     with pytest.raises(UsageError, match="between 1 and 32"):
-        GaussianDiffusion.named("trunc_lin", 32).respaced(steps)
+        GaussianDiffusion.from_schedule("trunc_lin", 32).respace(steps)
 
 
 def test_the_posterior_is_bayes_rule():
     """Coefficients from the product of two Gaussians: q(x_t | x_{t-1}) q(x_{t-1} | x_start)."""
-    diffusion = GaussianDiffusion.named("cosine", 10)
+    diffusion = GaussianDiffusion.from_schedule("cosine", 10)
     for t in range(1, 10):
         beta, before = diffusion.betas_T[t], diffusion.alphas_cumprod_T[t - 1]
         precision = (1 - beta) / beta + 1 / (1 - before)
@@ -132,7 +132,7 @@ def test_the_posterior_is_bayes_rule():
 
 
 def test_q_sample_has_the_mean_and_variance_of_the_forward_process():
-    diffusion = GaussianDiffusion.named("trunc_lin", 32)
+    diffusion = GaussianDiffusion.from_schedule("trunc_lin", 32)
     x_start = torch.full((200_000, 1), 2.0)
     t = torch.full((200_000,), 7)
     noise = torch.randn(x_start.shape, generator=torch.Generator().manual_seed(0))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from adrec_cli.experiments.experiment import compose
-from adrec_cli.models.registry import trained_names
+from adrec_cli.models.registry import list_trainable
 
 RECORDED = Path(__file__).with_name("defaults.json")
 
@@ -21,7 +21,7 @@ def defaults(name: str) -> dict:
     return json.loads(json.dumps(compose(name).tables()))
 
 
-@pytest.mark.parametrize("name", trained_names())
+@pytest.mark.parametrize("name", list_trainable())
 def test_defaults_are_those_recorded(name):
     """An option that was not there when they were recorded changes nothing by being there."""
     found, recorded = defaults(name), json.loads(RECORDED.read_text())[name]
@@ -33,4 +33,4 @@ def test_defaults_are_those_recorded(name):
 
 
 if __name__ == "__main__":
-    RECORDED.write_text(json.dumps({name: defaults(name) for name in trained_names()}, indent=1) + "\n")
+    RECORDED.write_text(json.dumps({name: defaults(name) for name in list_trainable()}, indent=1) + "\n")

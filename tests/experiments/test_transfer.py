@@ -15,7 +15,7 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.transfer import open_for_transfer
 from adrec_cli.loading.opening import Dataset, open_dataset, restore_model
 from adrec_cli.loading.plugins import plugins
-from adrec_cli.models.registry import find_model, trained_names
+from adrec_cli.models.registry import find_model, list_trainable
 from adrec_cli.pipeline.encode import EncodeOptions, encode
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.train import train, train_next_stage
@@ -147,7 +147,7 @@ def test_without_its_plugin_or_with_other_code_it_is_refused(
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in trained_names() if "content" in find_model(name).config_type.__dataclass_fields__]
+    "name", [name for name in list_trainable() if "content" in find_model(name).config_type.__dataclass_fields__]
 )
 def test_every_model_of_adrec_goes_with_all_its_weights(
     markov: tuple[Path, Path], two: Dataset, tmp_path: Path, name: str

@@ -24,7 +24,7 @@ PAGE = EVERYTHING["adrec_cli/extending/README.md"]
 @pytest.fixture(autouse=True)
 def _no_plugin_stays() -> Iterator[None]:
     """Leave no plugin in use behind."""
-    before = plugins.loaded_plugins()
+    before = plugins.list_loaded_plugins()
     yield
     plugins._use_only(before)
 

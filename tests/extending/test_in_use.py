@@ -14,7 +14,7 @@ from adrec_cli.artifacts.checkpoint import read_metadata
 from adrec_cli.cli.app import app
 from adrec_cli.errors import ArtifactError, ExitCode
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.extending.in_use import loaded_plugins
+from adrec_cli.extending.in_use import list_loaded_plugins
 from adrec_cli.loading.plugins import load_plugin, plugins
 from adrec_cli.pipeline.train import train
 from tests.extending.conftest import SOURCE
@@ -101,7 +101,7 @@ def test_every_command_takes_it(trained: Path, tmp_path: Path, command: list[obj
         assert "rbp@10" in told
     if command[0] in ("compare", "report"):
         assert "left out" not in done.stderr
-    assert loaded_plugins() == (), "for this command only"
+    assert list_loaded_plugins() == (), "for this command only"
 
 
 def test_it_is_drawn_under_its_own_title(trained: Path, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_python_uses_it_from_then_on(trained: Path) -> None:
         load_recommender(trained / "workspace", model="markov")
     load_plugin(trained / "my_model.py")
     load_plugin(trained / "my_model.py")
-    assert len(loaded_plugins()) == 1
+    assert len(list_loaded_plugins()) == 1
     assert len(load_recommender(trained / "workspace", model="markov").recommend(history=["i1"], k=3)) == 3
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from adrec_cli.errors import AdrecError, UsageError
-from adrec_cli.extending.in_use import loaded_plugins
+from adrec_cli.extending.in_use import list_loaded_plugins
 from adrec_cli.extending.plugin import read_plugin
 from adrec_cli.loading.plugins import load_plugin, plugins
-from adrec_cli.models.registry import MODELS, find_model, trained_names
+from adrec_cli.models.registry import MODELS, find_model, list_trainable
 from adrec_cli.models.stages import SAMPLED_LOSSES, ranking_losses
 from adrec_cli.ranking.metrics import METRICS, metric_names, metric_of_users
 from tests.extending.conftest import SOURCE
@@ -38,7 +38,7 @@ def refused(folder: Path, text: str) -> str:
     """Return what is said of a plugin file that is not taken; none of it stays in use."""
     with pytest.raises(UsageError) as raised, plugins([write(folder, text)]):
         pass
-    assert loaded_plugins() == ()
+    assert list_loaded_plugins() == ()
     assert raised.value.hint
     return raised.value.message
 
@@ -46,7 +46,7 @@ def refused(folder: Path, text: str) -> str:
 def test_what_it_adds_is_there_while_it_is_in_use(my_model: Path) -> None:
     names = (list(MODELS), ranking_losses(), metric_names())
     with plugins([my_model]):
-        assert (trained_names()[-1], find_model("markov").title) == ("markov", "Markov chain")
+        assert (list_trainable()[-1], find_model("markov").title) == ("markov", "Markov chain")
         assert ranking_losses() == (*names[1], "hinge")
         assert "rbp@20" in metric_names()
         assert len(MODELS) == len(names[0]) + 1
@@ -231,7 +231,7 @@ METRICS = {{'first': first}}
             )
         ]
     ) as tried:
-        assert loaded_plugins()[-1:] == tried
+        assert list_loaded_plugins()[-1:] == tried
 
 
 def test_a_module_beside_it_that_cannot_be_read_is_an_error_of_storage(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from adrec_cli.layers.attention import CausalSelfAttention, packed_causal_mask, packed_mask
+from adrec_cli.layers.attention import CausalSelfAttention, make_packed_causal_mask, make_packed_mask
 from adrec_cli.layers.padding_key import causal_mask_with_padding_key
 
 WIDTH, HEADS, ROWS, LENGTH = 12, 3, 4, 7
@@ -26,8 +26,8 @@ def float_mask() -> torch.Tensor:
 
 MASKS = {
     "none": lambda: None,
-    "packed and causal": lambda: packed_causal_mask(segments()),
-    "packed, both ways": lambda: packed_mask(segments()),
+    "packed and causal": lambda: make_packed_causal_mask(segments()),
+    "packed, both ways": lambda: make_packed_mask(segments()),
     "float": float_mask,
     "padding key": lambda: causal_mask_with_padding_key(LENGTH, torch.tensor([0.0, 1.5, -30.0, -2.0])),
 }
@@ -101,7 +101,7 @@ def test_one_sequence_of_a_row_never_sees_another(drawn):
         before, changed = hidden(), hidden()
         changed[segments_RL == number] += 1.0
         outputs = [
-            layer(rows, packed_causal_mask(segments_RL), torch.Generator().manual_seed(5) if drawn else None)
+            layer(rows, make_packed_causal_mask(segments_RL), torch.Generator().manual_seed(5) if drawn else None)
             for rows in (before, changed)
         ]
         others = segments_RL != number

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from adrec_cli.layers.attention import CausalSelfAttention, packed_causal_mask, spread_over_heads
+from adrec_cli.layers.attention import CausalSelfAttention, make_packed_causal_mask, spread_over_heads
 from adrec_cli.layers.dropout import draws
 from adrec_cli.layers.padding_key import mask_with_padding_key
 
 
 def masks() -> dict[str, torch.Tensor]:
     segments_RL = torch.tensor([[1, 1, 2, 2, 2, 0], [3, 3, 3, 3, 0, 0]])
-    packed = packed_causal_mask(segments_RL)
+    packed = make_packed_causal_mask(segments_RL)
     bias_RL = torch.randn(2, 6, generator=torch.Generator().manual_seed(1))
     return {"packed": packed, "spread": spread_over_heads(packed, 4), "key": mask_with_padding_key(packed, bias_RL)}
 

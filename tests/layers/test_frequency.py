@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrec_cli.layers.attention import packed_causal_mask, packed_mask, spread_over_heads
+from adrec_cli.layers.attention import make_packed_causal_mask, make_packed_mask, spread_over_heads
 from adrec_cli.layers.frequency import FrequencyBlock, FrequencyFilter
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-4}
@@ -37,12 +37,12 @@ def test_each_packed_sequence_is_filtered_as_a_row_of_its_own(lengths, length, c
     hidden = torch.randn(1, columns, 4, generator=generator)
     if columns > length:
         return  # A row is never longer than what is transformed.
-    found = layer(hidden, packed_mask(segments).squeeze(1))
+    found = layer(hidden, make_packed_mask(segments).squeeze(1))
     for number, count in enumerate(lengths, start=1):
         mine = segments[0] == number
         expected = transformed(hidden[0, mine], length, components, layer.beta_D)
         torch.testing.assert_close(found[0, mine], expected, **CLOSE)
-        causal = layer(hidden, packed_causal_mask(segments).squeeze(1))[0, mine]
+        causal = layer(hidden, make_packed_causal_mask(segments).squeeze(1))[0, mine]
         for at in range(count):
             prefix = transformed(hidden[0, mine][: at + 1], length, components, layer.beta_D)
             torch.testing.assert_close(causal[at], prefix[-1], **CLOSE)
@@ -74,7 +74,10 @@ def test_a_mask_to_be_added_shows_the_filter_what_a_mask_of_booleans_does():
     generator = torch.Generator().manual_seed(3)
     for weight in block.parameters():
         weight.data = torch.randn(weight.shape, generator=generator)
-    hidden, mask = torch.randn(1, 6, 4, generator=generator), packed_causal_mask(torch.tensor([[1, 1, 1, 2, 2, 0]]))
+    hidden, mask = (
+        torch.randn(1, 6, 4, generator=generator),
+        make_packed_causal_mask(torch.tensor([[1, 1, 1, 2, 2, 0]])),
+    )
     expected = block(hidden, mask, None)
     torch.testing.assert_close(block(hidden, spread_over_heads(mask, 2), None), expected, **CLOSE)
     assert (block(hidden, None, None) - expected).abs().max() > 1e-3

@@ -15,7 +15,7 @@ HISTORIES = st.lists(st.lists(st.integers(1, 5), min_size=2, max_size=40), min_s
 
 
 def made(mode: str = "learned") -> RepeatBias:
-    bias = RepeatBias.named(mode)
+    bias = RepeatBias.from_name(mode)
     assert bias is not None
     if mode == "learned":
         bias.weight.data = torch.randn(BUCKETS, 1, generator=torch.Generator().manual_seed(1))
@@ -98,7 +98,7 @@ def test_scores_that_leave_items_out_get_the_bias_of_the_others():
 
 def test_nothing_is_added_at_the_start_and_never_stays_what_it_is():
     assert set(REPEATS) == {"none", "learned", "never"}
-    assert RepeatBias.named("none") is None
+    assert RepeatBias.from_name("none") is None
     fresh, never = RepeatBias(learned=True), made("never")
     history = torch.tensor([[1, 2]]), torch.tensor([2])
     assert not fresh.of_histories(*history).values_NS.any()

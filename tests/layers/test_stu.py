@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from adrec_cli.layers.attention import packed_causal_mask
+from adrec_cli.layers.attention import make_packed_causal_mask
 from adrec_cli.layers.stu import SequentialTransductionUnit
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-4}
@@ -33,7 +33,7 @@ def by_hand(unit: SequentialTransductionUnit, sequence_LD: torch.Tensor) -> torc
 def test_each_packed_sequence_is_transformed_as_by_hand():
     unit, hidden = made(), torch.randn(1, 9, 8, generator=torch.Generator().manual_seed(2))
     segments = torch.tensor([[1, 1, 1, 1, 2, 2, 2, 0, 0]])
-    found = unit(hidden, packed_causal_mask(segments), None)
+    found = unit(hidden, make_packed_causal_mask(segments), None)
     for mine in (slice(0, 4), slice(4, 7)):
         torch.testing.assert_close(found[0, mine], by_hand(unit, hidden[0, mine]), **CLOSE)
     torch.testing.assert_close(unit(hidden, None, None)[0], by_hand(unit, hidden[0]), **CLOSE)

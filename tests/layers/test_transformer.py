@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from adrec_cli.layers.attention import packed_causal_mask
+from adrec_cli.layers.attention import make_packed_causal_mask
 from adrec_cli.layers.dropout import drop
 from adrec_cli.layers.transformer import CausalTransformer, TransformerBlock
 
@@ -56,7 +56,7 @@ def test_a_stack_is_causal_and_packed(drawn):
     torch.manual_seed(0)
     stack = CausalTransformer(width=WIDTH, blocks=2, heads=HEADS, dropout_probability=P)
     stack.initialize(torch.Generator().manual_seed(4))
-    mask_R1LL = packed_causal_mask(torch.tensor([[1, 1, 1, 2, 2], [3, 3, 3, 3, 3], [4, 5, 5, 5, 0]]))
+    mask_R1LL = make_packed_causal_mask(torch.tensor([[1, 1, 1, 2, 2], [3, 3, 3, 3, 3], [4, 5, 5, 5, 0]]))
 
     def run(rows: torch.Tensor) -> torch.Tensor:
         return stack(rows, mask_R1LL, torch.Generator().manual_seed(6) if drawn else None)

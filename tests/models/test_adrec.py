@@ -133,12 +133,12 @@ def _rows(*rows: list[list[int]], length: int) -> PackedBatch:
 
 def _denoised(model: ADRec, batch: PackedBatch, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
     """The ADM's output at every position of a batch, under given noise."""
-    batch, mask = model._with_mask(batch)
+    batch, mask = model._mask(batch)
     more = batch.inputs_RL.shape[1] - t.shape[1]
     condition = model._condition(batch.inputs_RL, mask, None)
     noise, t = F.pad(noise, (0, 0, more, 0)), F.pad(t, (more, 0))
     noisy = batch.learned_RL if batch.prefixes else None
-    return model._denoise(condition, model.embedded(batch.targets_RL), t, noise, mask, None, noisy)[:, more:]
+    return model._denoise(condition, model.embed(batch.targets_RL), t, noise, mask, None, noisy)[:, more:]
 
 
 @variants

@@ -12,7 +12,7 @@ from adrec_cli.config import build
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
-from adrec_cli.models.registry import MODELS, find_model, find_stages, trained_names
+from adrec_cli.models.registry import MODELS, find_model, find_stages, list_trainable
 from adrec_cli.runtime import seeded_generator
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.ranking_loss import RankingLoss
@@ -30,7 +30,7 @@ SMALL = {
     "delta": 0.5,
     "layers": 2,
 }
-NAMES = [name for name in trained_names() if name != "adrec"]
+NAMES = [name for name in list_trainable() if name != "adrec"]
 EVERY_POSITION = [name for name in NAMES if not MODELS[name].needs_prefixes]
 DIFFUSION = ["dreamrec", "diffurec"]
 ZERO = Sampling(noise="zero")

@@ -13,7 +13,7 @@ from adrec_cli.config import build
 from adrec_cli.data.batches import TrainingWindows, pack_batch
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import FAST_SAMPLING, HistoryBatch, PackedBatch, SequentialRecommender
-from adrec_cli.models.registry import MODELS, find_model, trained_names
+from adrec_cli.models.registry import MODELS, find_model, list_trainable
 from adrec_cli.runtime import seeded_generator
 from tests.variants import EVERY_MODEL, every_model, small_model
 
@@ -91,7 +91,7 @@ def test_fresh_weights_owe_nothing_to_what_was_there(name, options):
 
 DROPOUTS = [
     (name, field)
-    for name in trained_names()
+    for name in list_trainable()
     for field in find_model(name).config_type.__dataclass_fields__
     if field.endswith("dropout")
 ]
@@ -115,8 +115,8 @@ def test_every_dropout_drops_on_its_own_and_in_training_alone(name, dropped, mon
 
 
 def test_every_model_is_tried():
-    assert {name for name, _ in EVERY_MODEL.values()} == set(trained_names()) == set(MODELS) - {"mostpop"}
-    assert all(dataclasses.is_dataclass(find_model(name).config_type) for name in trained_names())
+    assert {name for name, _ in EVERY_MODEL.values()} == set(list_trainable()) == set(MODELS) - {"mostpop"}
+    assert all(dataclasses.is_dataclass(find_model(name).config_type) for name in list_trainable())
 
 
 @every_model
@@ -137,7 +137,7 @@ def test_every_weight_belongs_to_one_component_and_learns(name, options):
     assert still <= {"no_condition_D"}
 
 
-@pytest.mark.parametrize("name", trained_names())
+@pytest.mark.parametrize("name", list_trainable())
 def test_fresh_weights_are_drawn_around_zero_as_wide_as_is_said(name):
     model = small_model(name, {"hidden_size": 64}, items=3000)
     for component in model.components():
@@ -155,7 +155,7 @@ def test_fresh_weights_are_drawn_around_zero_as_wide_as_is_said(name):
 
 OPTIONS = [
     (name, field.rstrip("_"), kind.type)
-    for name in trained_names()
+    for name in list_trainable()
     for field, kind in find_model(name).config_type.__dataclass_fields__.items()
     if kind.type in ("str", "int", "float")
 ]
@@ -184,7 +184,7 @@ def test_one_component_is_drawn_and_no_other(name, options):
             assert torch.equal(weight, before[weight_name]) is (id(weight) not in own), (component, weight_name)
 
 
-@pytest.mark.parametrize("name", [name for name in trained_names() if "position" in str(small_model(name, {}))])
+@pytest.mark.parametrize("name", [name for name in list_trainable() if "position" in str(small_model(name, {}))])
 def test_positions_are_added_to_what_stands_there(name):
     """What all position vectors have in common might as well be in all item vectors."""
     more = torch.randn(16, generator=torch.Generator().manual_seed(8))

@@ -27,7 +27,7 @@ def test_tokens_keep_their_weights_lengths_and_order(lengths, max_length, more):
     for name in ("lengths_RL", "remaining_RL"):
         assert torch.equal(getattr(padded, name)()[padded.real_RL], getattr(batch, name)()[batch.real_RL])
     assert torch.equal(padded.of_tokens(padded.targets_RL)[real], batch.of_tokens(batch.targets_RL))
-    for one in (padded, padded.with_padding_first()):
+    for one in (padded, padded.prepend_padding()):
         for items_RL, order_N in ((one.inputs_RL, one.input_order_N), (one.targets_RL, one.target_order_N)):
             assert bool((items_RL.flatten()[order_N].diff() >= 0).all())
             assert torch.equal(order_N.sort().values, torch.arange(items_RL.numel()))

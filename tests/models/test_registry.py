@@ -11,7 +11,7 @@ from adrec_cli.config import build
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.models.registry import BASELINE, DEFAULT_MODEL, MODELS, find_model, find_stages, trained_names
+from adrec_cli.models.registry import BASELINE, DEFAULT_MODEL, MODELS, find_model, find_stages, list_trainable
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -21,7 +21,7 @@ def test_a_line_names_the_class_that_has_its_name(name: str) -> None:
     assert (model.name, model.title.lower()) == (name, {"mostpop": "mostpopular"}.get(name, name))
 
 
-@pytest.mark.parametrize("name", trained_names())
+@pytest.mark.parametrize("name", list_trainable())
 def test_stages_train_and_rank_by_what_the_model_has(name: str) -> None:
     model = find_model(name)
     outline = model.outline(build(model.config_type, {}, where="[model]"), 5)
@@ -37,7 +37,7 @@ def test_stages_train_and_rank_by_what_the_model_has(name: str) -> None:
 
 def test_all_but_the_baseline_are_trained() -> None:
     assert [name for name in MODELS if not MODELS[name].stages] == [BASELINE]
-    assert trained_names() == [name for name in MODELS if MODELS[name].stages]
+    assert list_trainable() == [name for name in MODELS if MODELS[name].stages]
     assert next(iter(MODELS)) == DEFAULT_MODEL
 
 

@@ -13,7 +13,7 @@ from adrec_cli.data.batches import CUTS, epoch_batches
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
-from adrec_cli.models.registry import MODELS, find_model, trained_names
+from adrec_cli.models.registry import MODELS, find_model, list_trainable
 from adrec_cli.models.stages import Stage
 from adrec_cli.ranking.merging import MERGES, Merging, merge_top_k
 from adrec_cli.ranking.protocols import held_out_cases
@@ -218,7 +218,7 @@ def test_what_cannot_learn_repeats_says_so():
 
 
 def test_what_sees_later_items_learns_from_prefixes_alone():
-    for name in trained_names():
+    for name in list_trainable():
         if MODELS[name].needs_prefixes:
             assert find_model(name).default_training.samples == "prefixes"
             with pytest.raises(UsageError, match="learns from prefixes alone") as told:

@@ -12,7 +12,7 @@ from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import Work
 from adrec_cli.models.base import Sampling
-from adrec_cli.models.registry import trained_names
+from adrec_cli.models.registry import list_trainable
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.recommend import recommend
@@ -23,7 +23,7 @@ from adrec_cli.runtime import StopRequest
 from adrec_cli.training.events import StepDone
 from tests.conftest import write_interactions
 
-NAMES = [name for name in trained_names() if name != "adrec"]
+NAMES = [name for name in list_trainable() if name != "adrec"]
 NETWORKS = {
     "hstu": {"heads": 2},
     "bsarec": {"blocks": 1, "dropout": 0.1, "embedding_dropout": 0.1},

@@ -19,7 +19,7 @@ from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.experiment import compose, parse_settings
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.base import Sampling
-from adrec_cli.models.registry import trained_names
+from adrec_cli.models.registry import list_trainable
 from adrec_cli.ranking.merging import Merging
 from adrec_cli.sweeping.command_line import sweep_command
 from adrec_cli.sweeping.design import BASE, Design, Varied, parse_varied, plan
@@ -156,7 +156,7 @@ def test_designs_that_cannot_be(vary, more, message):
         planned(*vary, **more)
 
 
-@pytest.mark.parametrize("model", trained_names())
+@pytest.mark.parametrize("model", list_trainable())
 def test_a_long_name_and_strange_keys_make_a_folder(model):
     keys = [f"stages.train.option_{number}" for number in range(9)] + ["a/../b"]
     name = Design(vary=tuple(Varied(key=key, values=(1,)) for key in keys)).folder_name(model)

@@ -21,7 +21,7 @@ from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import StageStarted
 from adrec_cli.experiments.work import Work
-from adrec_cli.models.registry import find_stages, trained_names
+from adrec_cli.models.registry import find_stages, list_trainable
 from adrec_cli.pipeline.train import train
 from adrec_cli.pipeline.tune import TrialDone, tune
 from adrec_cli.runtime import StopRequest
@@ -184,7 +184,7 @@ def test_damaged_trials_are_noticed(tmp_path, damage):
         read_trials(path)
 
 
-@pytest.mark.parametrize("model", trained_names())
+@pytest.mark.parametrize("model", list_trainable())
 def test_options_as_toml_compose_to_the_same(model, tmp_path):
     experiment = compose(model)
     path = tmp_path / "options.toml"

@@ -138,7 +138,7 @@ def sample_last(model: ADRec, items, lengths, noises, steps=None):
         noises: list of (B, D): the start, then one per step but the last.
         steps: reverse steps.
     """
-    diffusion: GaussianDiffusion = model.noising.diffusion.respaced(steps or model.noising.diffusion.steps)
+    diffusion: GaussianDiffusion = model.noising.diffusion.respace(steps or model.noising.diffusion.steps)
     c = condition(model, items, lengths)
     rows = torch.arange(len(lengths))
     last = torch.tensor(lengths) - 1

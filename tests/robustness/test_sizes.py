@@ -19,7 +19,7 @@ from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state, save_che
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.config import MOST, option_names
 from adrec_cli.experiments.memory import require_memory
-from adrec_cli.models.registry import MODELS, find_stages, trained_names
+from adrec_cli.models.registry import MODELS, find_stages, list_trainable
 from adrec_cli.models.stages import Stage, TrainingConfig
 from tests.robustness.processes import TINY, Running, save_state_every_step, typed, typed_here
 
@@ -315,7 +315,7 @@ def require_hostile_options_refused(model_name: str, workspace: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model_name", trained_names())
+@pytest.mark.parametrize("model_name", list_trainable())
 def test_options_that_ask_for_anything(workspace, tmp_path, model_name):
     require_within_a_gigabyte(functools.partial(require_hostile_options_refused, model_name, workspace), tmp_path)
 
