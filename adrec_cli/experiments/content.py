@@ -8,14 +8,13 @@ from typing import Any
 import torch
 
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
-from adrec_cli.artifacts.item_vectors import ItemVectorsHeader, ids_sha256, read_item_vectors, read_item_vectors_header
+from adrec_cli.artifacts.item_vectors import ItemVectorsHeader, read_item_vectors, read_item_vectors_header
 from adrec_cli.data.batches import find_trained_items
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.item_table import ItemTableConfig
-from adrec_cli.schema import ITEM_ID
 from adrec_cli.wording import command
 
 
@@ -87,7 +86,7 @@ def _header(dataset: Dataset) -> ItemVectorsHeader:
         ArtifactError: there is none, or it is of other items.
     """
     header = read_item_vectors_header(dataset.folder)
-    if header.ids_sha256 != ids_sha256(dataset.items[ITEM_ID]):
+    if header.ids_sha256 != dataset.ids_sha256:
         name = dataset.manifest.dataset
         raise ArtifactError(
             f"the item vectors of {name!r} are of other items than it has now",

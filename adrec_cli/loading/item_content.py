@@ -82,5 +82,6 @@ def _find_ids(vectors: ItemVectors, dataset: Dataset, known_ids: pl.Series) -> p
     # Hashing all ids takes longer than all else: what was encoded since the items changed last is of these.
     if vectors.items_sha256 == dataset.manifest.items_sha256:
         return dataset.items[ITEM_ID]
-    candidates = (dataset.items[ITEM_ID], known_ids)
-    return next((ids for ids in candidates if vectors.ids_sha256 == ids_sha256(ids)), None)
+    if vectors.ids_sha256 == dataset.ids_sha256:
+        return dataset.items[ITEM_ID]
+    return known_ids if vectors.ids_sha256 == ids_sha256(known_ids) else None

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
-from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.item_vectors import read_item_vectors
 from adrec_cli.data.reading.new_items import read_new_items
@@ -73,10 +72,10 @@ def add_items_of_file(known: Known, dataset: Dataset, path: Path) -> tuple[Known
         )
     remembered = dataset.manifest.reading.get("items")
     keep_blanks = bool(dataset.manifest.parameters.get("keep_blanks"))
-    table = read_new_items(path, known.items[ITEM_ID], remembered, keep_blanks=keep_blanks)
+    table, sha256 = read_new_items(path, known.items[ITEM_ID], remembered, keep_blanks=keep_blanks)
     # What the data set knew nothing of, a file may tell.
     grown, news = _add_items(known, table, _read_content(known, dataset).that_speaks())
-    return grown, NewItems(sha256=file_sha256(path), added=news.added, known=news.known, silent=news.silent)
+    return grown, NewItems(sha256=sha256, added=news.added, known=news.known, silent=news.silent)
 
 
 def add_items_of_dataset(known: Known, dataset: Dataset) -> Known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from adrec_cli.artifacts.checkpoint import load_known_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.dataset import DatasetFiles, verify_dataset
+from adrec_cli.artifacts.item_vectors import ids_sha256
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.config import build
@@ -23,7 +25,7 @@ from adrec_cli.loading.registered import require_registered
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.models.registry import find_model
-from adrec_cli.schema import COUNT
+from adrec_cli.schema import COUNT, ITEM_ID
 from adrec_cli.wording import command
 
 _SPLIT_CODES = {"time": "time", "cold-items": "cold"}
@@ -45,6 +47,11 @@ class Dataset:
     manifest: Manifest
     items: pl.DataFrame
     sequences: Sequences
+
+    @functools.cached_property
+    def ids_sha256(self) -> str:
+        """Hash of the ids of its items in their order, which takes long for many."""
+        return ids_sha256(self.items[ITEM_ID])
 
     @property
     def split(self) -> str:

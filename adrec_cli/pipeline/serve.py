@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.artifacts.workspace import Workspace
@@ -27,6 +26,7 @@ from adrec_cli.serving.hosts import AllowedHosts
 from adrec_cli.serving.questions import Limits
 from adrec_cli.serving.served_model import ServedModel
 from adrec_cli.serving.watch import OnReload
+from adrec_cli.serving.watched_file import WatchedFile
 from adrec_cli.wording import option
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ def make_server(
         raise UsageError("serving needs starlette and uvicorn", hint="pip install 'adrec-cli[serve]'") from error
     # Looked up once: a data set that appears later must not make it unclear which one is served.
     folder = Workspace(workspace).dataset_folder(dataset_name)
+    new_items = None if options.new_items is None else WatchedFile(options.new_items)
 
     def load() -> ServedModel:
         recommender = open_recommender(
@@ -127,7 +128,7 @@ def make_server(
         recommender = served.recommender
         if read_manifest(folder).sequences_sha256 != recommender.sequences_sha256:
             return True
-        if options.new_items is not None and _sha256_of(options.new_items) not in ("", recommender.new_items.sha256):
+        if new_items is not None and new_items.sha256() not in ("", recommender.new_items.sha256):
             return True
         if model is not None and model not in MODELS:
             return False  # this very checkpoint was asked for
@@ -272,11 +273,3 @@ def _work(
     except AdrecError as error:
         on_log("error", error.message)
         sys.exit(int(error.exit_code))
-
-
-def _sha256_of(path: Path) -> str:
-    """Return the hash of a file; "" while it is being replaced."""
-    try:
-        return file_sha256(path)
-    except StorageError:
-        return ""

@@ -14,14 +14,15 @@ from adrec_cli.data.reading.item_columns import EventItems, MetadataColumns, rec
 from adrec_cli.data.reading.item_metadata import read_item_file
 from adrec_cli.data.reading.read_limits import ReadLimits
 from adrec_cli.data.reading.source_content import decode_file
+from adrec_cli.data.reading.steady_files import look_at
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID
 
 
 def read_new_items(
     path: Path, known: pl.Series, remembered: Mapping[str, Any] | None, *, keep_blanks: bool
-) -> pl.DataFrame:
-    """Read `item_id` and what a file says of each item; of ids that come twice the first row counts.
+) -> tuple[pl.DataFrame, str]:
+    """Return `item_id` and what a file says of each item, and its hash; of ids that come twice the first row counts.
 
     Args:
         path: of the file, in any form that an item file may have.
@@ -31,9 +32,11 @@ def read_new_items(
 
     Raises:
         InputError: missing, empty, or its column of ids is ambiguous.
+        GrowingFileError: it changed while it was read.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist", hint="give a file with a row for each new item")
+    file = look_at(path)
     columns, events = MetadataColumns().complete(remembered), EventItems(ids=known)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -41,4 +44,5 @@ def read_new_items(
         items = read_item_file(
             recognise_items(decoded, columns, events), columns, events, scratch=scratch, keep_blanks=keep_blanks
         )
-    return items.metadata.unique(ITEM_ID, keep="first", maintain_order=True)
+    file.require_unchanged()
+    return items.metadata.unique(ITEM_ID, keep="first", maintain_order=True), file.sha256

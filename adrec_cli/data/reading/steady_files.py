@@ -39,6 +39,14 @@ class SteadyFile:
         """Bytes."""
         return self.stamp[0]
 
+    def look_again(self) -> SteadyFile:
+        """Return the file as it is now, which is hashed only where it may have changed.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        return look_at(self.path) if self.fresh or _stamp(self.path) != self.stamp else self
+
     def require_unchanged(self) -> None:
         """Look again, after the file was read.
 
