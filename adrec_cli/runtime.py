@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
+from adrec_cli.choices import choice
 from adrec_cli.errors import InterruptedRun, Stopped, UsageError
 from adrec_cli.wording import option
 
@@ -20,6 +21,29 @@ if TYPE_CHECKING:
 
 MOST_THREADS: Final = 1_024
 """More would take a machine's processes before they bring anything."""
+
+
+COMPUTING: Final = "Computing"
+
+
+def device_choice() -> str:
+    """Return the field of a dataclass of options that holds what to compute on."""
+    return choice(
+        "auto",
+        str,
+        "Device to compute on: auto, cpu, cuda, cuda:1, ...",
+        metavar="NAME",
+        panel=COMPUTING,
+        known=("auto", "cpu", "cuda"),
+    )
+
+
+def threads_choice(panel: str = COMPUTING) -> int | None:
+    """Return the field of a dataclass of options that holds the number of CPU threads; None leaves PyTorch's."""
+    return choice(
+        None, int, "Number of CPU threads [default: PyTorch's choice].", metavar="N", panel=panel, least=1,
+        most=MOST_THREADS,
+    )  # fmt: skip
 
 
 def resolve_device(name: str) -> torch.device:

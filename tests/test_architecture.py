@@ -61,7 +61,7 @@ SPELL_FLAGS = {
 # A command that is made of others: the night begins with what `adrec preprocess` and `adrec encode` do.
 COMMANDS_OF_COMMANDS = {("run", "preprocess"), ("run", "encode")}
 # What says nothing of any one model.
-SHARED_BY_ALL = tuple(f"adrec_cli.models.{name}" for name in ("base", "batch", "padded_batch", "stages"))
+SHARED_BY_ALL = tuple(f"adrec_cli.models.{name}" for name in ("base", "batch", "padded_batch", "sampling", "stages"))
 ONLY_IN_CLI = {"typer", "rich", "click"}
 NEVER = {"pickle", "shelve", "marshal", "dill", "joblib", "cloudpickle"}
 
@@ -103,7 +103,7 @@ def test_imports_go_one_way(path):
         if part == "models" and path.stem not in ("registry", "__init__") and part_of(module) == "models":
             shared = tuple(
                 f"adrec_cli.models.{name}"
-                for name in ("base", "batch", "item_table", "network_config", "next_item", "stages")
+                for name in ("base", "batch", "item_table", "network_config", "next_item", "sampling", "stages")
             )
             assert module in (*shared, f"adrec_cli.models.{path.stem}_config"), (
                 f"{path} imports another paper: {module}"

@@ -8,18 +8,17 @@ import functools
 import inspect
 import itertools
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 import typer
 from typer.core import TyperCommand
 
-from adrec_cli.choices import choices_of
 from adrec_cli.cli.bounds import require_bounded
 from adrec_cli.cli.failures import report_failures
 from adrec_cli.cli.options.common import Common, LogFormat
-from adrec_cli.cli.options.declared import Declared, declare_parameters
+from adrec_cli.cli.options.declared import declare_parameters, find_asked
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.runtime import StopRequest
 
@@ -84,35 +83,34 @@ def _is_number(text: str) -> bool:
 
 
 def typeable(function: Callable[..., None]) -> Callable[..., None]:
-    """Return the function as Typer can take it: groups spelled out, signals handled, errors reported."""
+    """Return the function as Typer can take it: groups spelled out, signals handled, errors report_failures."""
     hints = typing.get_type_hints(function, include_extras=True)
-    groups = {name: kind for name, kind in hints.items() if _is_group(kind)}
-    declared = {name: typing.get_args(kind)[0] for name, kind in hints.items() if typing.get_origin(kind) is Declared}
-    own = {name for name in hints if name not in declared}
-    own |= {field.name for kind in groups.values() for field in dataclasses.fields(kind)}
+    asked = {name: found for name, kind in hints.items() if (found := find_asked(kind)) is not None}
+    groups = {name: kind for name, kind in hints.items() if name not in asked and _is_group(kind)}
+    offered = {parameter.name: parameter for parameter in declare_parameters(asked.values())}
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(function).parameters.values():
         kind = hints[parameter.name]
         if parameter.name in groups:
             parameters += _spell_out(kind)
-        elif parameter.name in declared:
-            parameters += declare_parameters(declared[parameter.name], taken=own)
+        elif parameter.name in asked:
+            # What two declare alike stands where the first of them does.
+            parameters += [offered.pop(key) for key, *_ in asked[parameter.name].choices() if key in offered]
         elif kind is not Session:
             parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
 
     @functools.wraps(function)
     def command(**values: Any) -> None:
-        typed = dict(values)
         grouped = {name: _build_group(kind, values) for name, kind in groups.items()}
-        for name, kind in declared.items():
-            grouped[name] = Declared(kind, {key: values.pop(key) for key, *_ in choices_of(kind) if key not in own})
+        own = {name: value for name, value in values.items() if name in hints.keys() - asked.keys() - groups.keys()}
         common: Common = grouped["common"]
         terminal = Terminal(as_json=common.json, quiet=common.quiet, log_json=common.log_format is LogFormat.JSON)
         stop = StopRequest()
         with report_failures(terminal, debug=common.debug), stop.installed():
-            require_bounded(typed)
+            require_bounded(values)
             with _plugins_in_use(common.plugin or []):
-                function(**values, **grouped, session=Session(terminal, stop))
+                built = {name: one.take(values) for name, one in asked.items()}
+                function(**own, **grouped, **built, session=Session(terminal, stop))
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -132,9 +130,9 @@ def _is_group(kind: Any) -> TypeGuard[type[Any]]:
     return isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind is not Session
 
 
-def _build_group(group: type[Any], values: dict[str, Any]) -> Any:
-    """Take a group's fields out of the values Typer hands over and build the group."""
-    return group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
+def _build_group(group: type[Any], values: Mapping[str, Any]) -> Any:
+    """Return a group with its fields of what was typed."""
+    return group(**{field.name: values[field.name] for field in dataclasses.fields(group)})
 
 
 def _spell_out(group: type[Any]) -> list[inspect.Parameter]:

@@ -10,6 +10,7 @@ import typer
 
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, Computing, Force, ModelName, Raw, Source, Wait
+from adrec_cli.cli.options.declared import Offer
 from adrec_cli.cli.options.preprocess import Preprocessing, preprocess_options
 from adrec_cli.cli.options.promotion import Promotion
 from adrec_cli.cli.options.ranking import Candidates, Denoising, Looking
@@ -33,7 +34,7 @@ def run(
     *,
     model: ModelName = DEFAULT_MODEL,
     raw: Raw = None,
-    preprocessing: Preprocessing,
+    preprocessing: Annotated[Preprocessing, Offer(without=("max_length",))],
     training: Training,
     candidates: Candidates,
     denoising: Denoising,

@@ -19,8 +19,9 @@ from adrec_cli.data.negatives import count_negatives
 from adrec_cli.errors import ArtifactError
 from adrec_cli.evaluating.code import measuring_code_sha256
 from adrec_cli.evaluating.held_out import HeldOut, make_scorer, prepare_held_out, tell_progress_to
-from adrec_cli.evaluating.options import EvaluationOptions, hash_negatives, name_protocol
+from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.evaluating.recommended_lists import list_figures
+from adrec_cli.evaluating.rivals import hash_negatives, name_protocol
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.loading.opening import (
     Checkpoint,

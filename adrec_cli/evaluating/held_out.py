@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from adrec_cli.evaluating.options import EvaluationOptions, cases_of, choose_rivals, name_protocol
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.evaluating.rivals import cases_of, choose_rivals, name_protocol
 from adrec_cli.experiments.events import OnEvent, RankingProgress
 from adrec_cli.loading.opening import Checkpoint, Dataset, restore_model
 from adrec_cli.ranking.protocols import Cases, Protocol

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.config import require_one_of
-from adrec_cli.data.negatives import read_negatives
+from adrec_cli.choices import choice, embed, require_allowed
 from adrec_cli.errors import UsageError
-from adrec_cli.experiments.events import OnEvent, Warned, ignore
-from adrec_cli.loading.opening import (
-    Dataset,
-)
-from adrec_cli.models.base import Sampling
-from adrec_cli.ranking.merging import SINGLE, Merging
-from adrec_cli.ranking.protocols import Cases, Protocol, cold_cases, held_out_cases
-from adrec_cli.ranking.rivals import Rivals, cold_rivals, draw_negatives
-from adrec_cli.schema import COUNT
+from adrec_cli.models.sampling import RANKING, Sampling
+from adrec_cli.ranking.samples import SINGLE, Merging
+from adrec_cli.runtime import device_choice, threads_choice
 from adrec_cli.wording import option
-
-PROTOCOLS = ("all", "cold-items")
-ROOMY = 10
-"""With this many times more items than negatives, drawing with replacement makes no noticeable difference."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +24,7 @@ class EvaluationOptions:
         negatives_file: in ReChorus's form, instead of drawing.
         negatives_name: what reports call that file; its own name if "".
         mask_seen: items of the history do not compete; off, as in the paper.
-        protocol: one of `PROTOCOLS`: "all" targets, or "cold-items", those that never occur in train among themselves.
+        protocol: "all" targets, or "cold-items", those that never occur in train among themselves.
         sampling: of a diffusion model.
         merging: how many samples, and how they become one list.
         beyond_accuracy: also look at the lists of recommendations, which takes about as long again.
@@ -47,18 +32,40 @@ class EvaluationOptions:
         device, threads: to compute on.
     """
 
-    part: str = "test"
-    negatives: int = 0
+    part: str = choice(
+        "test", str, "Held-out items to rank: valid or test.", metavar="test|valid", known=("test", "valid"), usual=True
+    )
+    negatives: int = choice(
+        0,
+        str,
+        "Rank against N drawn items, those of a file in ReChorus's form, or published ones, such as grocery:test "
+        "[default: the whole catalogue].",
+        read=int,
+        metavar="N|FILE|NAME:PART",
+        panel=RANKING,
+        usual=True,
+    )
     negatives_file: Path | None = None
     negatives_name: str = ""
-    mask_seen: bool = False
-    protocol: str = "all"
-    sampling: Sampling = field(default_factory=Sampling)
-    merging: Merging = SINGLE
-    beyond_accuracy: bool = False
-    seed: int = 0
-    device: str = "auto"
-    threads: int | None = None
+    mask_seen: bool = choice(
+        False, bool, "Exclude items of the history from ranking; the paper does not.", panel=RANKING, usual=True
+    )
+    protocol: str = choice(
+        "all",
+        str,
+        "Targets that are ranked: all, or those that never occur in train, among such items alone.",
+        panel=RANKING,
+        known=("all", "cold-items"),
+        closed=True,
+    )
+    sampling: Sampling = embed(Sampling())
+    merging: Merging = embed(SINGLE)
+    beyond_accuracy: bool = choice(
+        False, bool, "Report coverage, Gini, novelty, popularity and diversity of the lists too.", usual=True
+    )
+    seed: int = choice(0, int, "Seed of drawn items and of sampling noise.", metavar="N", usual=True)
+    device: str = device_choice()
+    threads: int | None = threads_choice()
 
     def __post_init__(self) -> None:
         if self.negatives and self.negatives_file:
@@ -74,7 +81,7 @@ class EvaluationOptions:
                 f"{option('mask_seen')} belongs to ranking against all items; drawn negatives are unseen already",
                 hint=f"leave out {option('mask_seen')}, or leave out {option('negatives')} to rank against all",
             )
-        require_one_of(self, "protocol", PROTOCOLS)
+        require_allowed(self)
         if self.cold_items and (self.negatives or self.negatives_file or self.mask_seen or self.beyond_accuracy):
             raise UsageError(
                 f"{option('protocol', 'cold-items')} ranks items that never occur in train among themselves alone",
@@ -95,58 +102,3 @@ class EvaluationOptions:
     def sampled(self) -> dict[str, Any]:
         """How vectors come about, as reports tell it."""
         return {**asdict(self.sampling), **asdict(self.merging)}
-
-
-def name_protocol(dataset: Dataset, options: EvaluationOptions, negatives: int) -> Protocol:
-    """Return the protocol of options with this number of negatives."""
-    file = options.negatives_file
-    source = f"drawn with seed {options.seed}" if file is None else options.negatives_name or file.name
-    return Protocol(
-        split=dataset.split, part=options.part, negatives=negatives, negatives_source=source,
-        mask_seen=options.mask_seen, cold_items=options.cold_items,
-    )  # fmt: skip
-
-
-def cases_of(dataset: Dataset, options: EvaluationOptions) -> Cases:
-    """Return the held-out events that are ranked.
-
-    Raises:
-        InputError: there is none.
-    """
-    cases = held_out_cases(dataset.sequences, options.part)
-    return cold_cases(cases, _train_counts(dataset)) if options.cold_items else cases
-
-
-def choose_rivals(dataset: Dataset, cases: Cases, options: EvaluationOptions, on_event: OnEvent = ignore) -> Rivals:
-    """Return the items each target is ranked against: negatives that are read or drawn, or the whole catalogue.
-
-    Reports `Warned` where so many items are drawn that they repeat.
-
-    Raises:
-        InputError: the file does not fit the cases.
-    """
-    if options.cold_items:
-        return cold_rivals(cases, _train_counts(dataset))
-    if options.negatives_file is not None:
-        user_ids = dataset.sequences.user_ids.gather(cases.users).to_list()
-        read = read_negatives(options.negatives_file, user_ids=user_ids, targets=cases.targets, items=dataset.items)
-        return Rivals(negatives=read)
-    if not options.negatives:
-        return Rivals(mask_seen=options.mask_seen)
-    if dataset.items.height < ROOMY * options.negatives:
-        on_event(
-            Warned(
-                message=f"{options.negatives:,} negatives are drawn with replacement from {dataset.items.height:,} "
-                "items: some are drawn twice, and fewer compete; "
-                f"leave out {option('negatives')} to rank against all items"
-            )
-        )
-    return Rivals(negatives=draw_negatives(dataset.sequences, cases, options.negatives, options.seed))
-
-
-def _train_counts(dataset: Dataset) -> npt.NDArray[np.int64]:
-    return dataset.items[COUNT].to_numpy().astype(np.int64)
-
-
-def hash_negatives(options: EvaluationOptions) -> str:
-    return file_sha256(options.negatives_file) if options.negatives_file else ""

@@ -6,7 +6,6 @@ batch, D width, V items with padding (column 0), K top-k, T diffusion steps, H h
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,14 +15,16 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from adrec_cli.diffusion.samplers import NOISES, SAMPLERS, Noise
-from adrec_cli.errors import UsageError, look_up
+from adrec_cli.diffusion.samplers import Noise
+from adrec_cli.errors import UsageError
 from adrec_cli.layers.content import ItemContent
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.layers.repeats import HistoryBias, RepeatBias
 from adrec_cli.layers.transformer import TransformerBlock
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.sampling import FAST_SAMPLING as FAST_SAMPLING
+from adrec_cli.models.sampling import Sampling as Sampling
 from adrec_cli.models.stages import Stage, TrainingConfig
 from adrec_cli.runtime import require_compiler
 from adrec_cli.schema import PAD
@@ -55,44 +56,6 @@ class TokenOutputs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How a diffusion model samples at inference; models without diffusion ignore it.
-
-    Attributes:
-        steps: reverse steps; None means as many as the model was trained with.
-        noise: "seeded" (drawn for each history, whoever else is asked for), "common" (one draw for all, which is
-            quicker) or "zero".
-        seed: of the noise.
-        temperature: standard deviation of the noise, at the start and at every step; 0 is no noise.
-        sampler: "ddpm" or "ddim".
-        eta: of ddim, in [0, 1]: the share of the posterior's noise that each step adds.
-        guidance: scale w of classifier-free guidance; None means the model's own, 0 none.
-    """
-
-    steps: int | None = None
-    noise: str = "seeded"
-    seed: int = 0
-    temperature: float = 1.0
-    sampler: str = "ddpm"
-    eta: float = 0.0
-    guidance: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.steps is not None and self.steps < 1:
-            raise UsageError(f"steps must be at least 1, got {self.steps}")
-        look_up(NOISES, self.noise, "noise")
-        look_up(SAMPLERS, self.sampler, "sampler")
-        if not 0 <= self.eta <= 1:
-            raise UsageError(f"eta must be between 0 and 1, got {self.eta}")
-        if self.eta and self.sampler != "ddim":
-            raise UsageError("eta belongs to the sampler ddim", hint=option("sampler", "ddim"))
-        if not 0 <= self.temperature < math.inf:
-            raise UsageError(f"temperature must be a finite number, at least 0, got {self.temperature}")
-        if self.guidance is not None and not self.guidance >= 0:
-            raise UsageError(f"guidance must not be negative, got {self.guidance}")
-
-
-@dataclass(frozen=True, kw_only=True)
 class DrawnNoise:
     """What a sampler needs of chance for some histories.
 
@@ -103,10 +66,6 @@ class DrawnNoise:
 
     draw: Noise
     count: int
-
-
-FAST_SAMPLING = Sampling(steps=1, noise="zero")
-"""One deterministic step; what validation during training uses."""
 
 
 class SequentialRecommender(nn.Module, ABC):

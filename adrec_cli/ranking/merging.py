@@ -6,9 +6,7 @@ which lets an item in that a single sample puts on top, or by the mean score.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +15,13 @@ import torch
 from adrec_cli.errors import UsageError, look_up
 from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.models.base import Sampling, SequentialRecommender
+from adrec_cli.ranking.samples import MERGES as MERGES
+from adrec_cli.ranking.samples import RECIPROCAL_RANK
+from adrec_cli.ranking.samples import SINGLE as SINGLE
+from adrec_cli.ranking.samples import Merging as Merging
 from adrec_cli.ranking.scores import Ranked, mean_sample, top_k
 from adrec_cli.wording import option
 
-RECIPROCAL_RANK, MEAN_SCORE = "reciprocal-rank", "mean-score"
-MERGES: Mapping[str, bool] = MappingProxyType({RECIPROCAL_RANK: False, MEAN_SCORE: True})
-"""How samples become one list -> whether scores are averaged and ranked once; otherwise lists are fused."""
-MAX_SAMPLES = 256
 RANK_OFFSET = 60
 """The constant of reciprocal rank fusion, which keeps the first ranks of one list from outweighing all others."""
 MIN_CANDIDATES = 100
@@ -32,33 +30,6 @@ _CHUNK_ENTRIES = 2**22
 """Merged entries held at once."""
 DECIMALS = 12
 """Decimals to which sums of the same fractions in another order are equal."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Merging:
-    """How many samples each history gets, and how they become one list.
-
-    Attributes:
-        samples: 1..256; 1 merges nothing.
-        merge: "reciprocal-rank" or "mean-score".
-    """
-
-    samples: int = 1
-    merge: str = RECIPROCAL_RANK
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.samples <= MAX_SAMPLES:
-            raise UsageError(f"samples must be between 1 and {MAX_SAMPLES}, got {self.samples}")
-        look_up(MERGES, self.merge, "merge")
-
-    @property
-    def ranks_once(self) -> bool:
-        """Whether there is one score for each item, rather than several lists to fuse."""
-        return self.samples == 1 or MERGES[self.merge]
-
-
-SINGLE = Merging()
-"""One sample, ranked as it is."""
 
 
 def check_sampled(model: SequentialRecommender, output: str, sampling: Sampling, merging: Merging) -> None:

@@ -13,7 +13,7 @@ from adrec_cli.choices import choice, choices_of
 from adrec_cli.cli.app import app
 from adrec_cli.cli.options.common import Computing
 from adrec_cli.cli.options.compare import Comparing, Seeds
-from adrec_cli.cli.options.declared import Declared, declare_parameters
+from adrec_cli.cli.options.declared import Asked, Declared, Offer, declare_parameters
 from adrec_cli.cli.options.preprocess import preprocess_options
 from adrec_cli.cli.options.promotion import Promotion
 from adrec_cli.cli.options.ranking import Candidates, Denoising
@@ -57,7 +57,7 @@ def test_what_is_declared_becomes_a_flag_with_all_that_is_said_of_it() -> None:
         size: int | None = choice(None, int, f"Size of {option('join')}.", metavar="N", environment="SIZE")
         taken: str = choice("x", str, "Left to the command.")
 
-    on, size = declare_parameters(Kind, taken={"taken"})
+    on, size = declare_parameters([Asked(Kind, Offer(without=("taken",)), built=True)])
     (on_type, on_flag), (size_type, size_flag) = get_args(on.annotation), get_args(size.annotation)
     assert (on.name, on.default, on_type, on_flag.default) == ("on", False, bool, "--on/--no-on")
     assert (on_flag.help, on_flag.rich_help_panel) == ("Turn it on.", "Panel")
