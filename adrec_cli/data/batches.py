@@ -12,7 +12,7 @@ import torch
 
 from adrec_cli.data.packing import pack
 from adrec_cli.data.sequences import Sequences
-from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.batch import Elsewhere, HistoryBatch, PackedBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,9 @@ def epoch_steps(
     max_length: int,
     generator: torch.Generator,
     first: int = 0,
-) -> Iterator[list[PackedBatch]]:
+    turn: int = 0,
+    turns: int = 1,
+) -> Iterator[list[PackedBatch | Elsewhere]]:
     """Yield the packed batches of each step of an epoch over shuffled windows.
 
     Args:
@@ -125,20 +127,30 @@ def epoch_steps(
         max_length: L, the length of a row.
         generator: of the order.
         first: steps to leave out, when an interrupted epoch goes on.
+        turn, turns: number of this process, and of all; the batches that others compute are not packed.
     """
     order = torch.randperm(len(windows), generator=generator).numpy()
     for begin in range(first * batch_size, len(windows), batch_size):
         chosen = order[begin : begin + batch_size]
         pieces = np.array_split(chosen, min(parts, len(chosen)))
-        yield [pack_batch(windows, piece, max_length) for piece in pieces]
+        yield [
+            pack_batch(windows, piece, max_length) if number % turns == turn else _elsewhere(windows, piece)
+            for number, piece in enumerate(pieces)
+        ]
+
+
+def _elsewhere(windows: TrainingWindows, chosen: npt.NDArray[np.int64]) -> Elsewhere:
+    targets = len(chosen) if windows.prefixes else int(windows.lengths[chosen].sum())
+    return Elsewhere(targets=targets, sequences=len(chosen))
 
 
 def epoch_batches(
     windows: TrainingWindows, *, batch_size: int, max_length: int, generator: torch.Generator
 ) -> Iterator[PackedBatch]:
     """Yield a packed batch a step; arguments as `epoch_steps`."""
-    for batches in epoch_steps(windows, batch_size=batch_size, max_length=max_length, generator=generator):
-        yield from batches
+    for (batch,) in epoch_steps(windows, batch_size=batch_size, max_length=max_length, generator=generator):
+        assert isinstance(batch, PackedBatch)
+        yield batch
 
 
 def pack_batch(windows: TrainingWindows, chosen: npt.NDArray[np.int64], max_length: int) -> PackedBatch:

@@ -186,7 +186,7 @@ class ADRec(SequentialRecommender):
         generator: torch.Generator,
         vectors_VD: torch.Tensor | None,
     ) -> TokenOutputs:
-        """Return what the ADM makes of noisy targets, with what is called with its timesteps' losses."""
+        """Return what the ADM makes of noisy targets."""
         x_start_RLD = self.embed(batch.targets_RL, vectors_VD, batch.target_order_N)
         t_RL, importance_RL = self.noising.timesteps(batch.segments_RL, batch.sequences, generator)
         noise_RLD = torch.randn(x_start_RLD.shape, generator=generator, device=x_start_RLD.device)
@@ -194,19 +194,24 @@ class ADRec(SequentialRecommender):
         noisy_RL = batch.learned_RL if batch.prefixes else None
         predicted_RLD = self._denoise(condition_RLD, x_start_RLD, t_RL, noise_RLD, mask_R1LL, generator, noisy_RL)
         weights_N = batch.sequence_weights_N()
-        observe: Callable[[torch.Tensor], None] | None = None
+        observed_N: torch.Tensor | None = None
         if self.noising.loss_aware is not None and importance_RL is not None:
             weights_N = weights_N * batch.of_tokens(importance_RL)
-            observe = partial(self.noising.loss_aware.observe, batch.of_tokens(t_RL))
+            observed_N = batch.of_tokens(t_RL)
         return TokenOutputs(
             predicted_ND=batch.of_tokens(predicted_RLD),
             x_start_ND=batch.of_tokens(x_start_RLD),
             targets_N=batch.targets_of_tokens(),
             weights_N=weights_N,
             vectors_VD=vectors_VD,
-            observe=observe,
+            timesteps_N=observed_N,
             padded=batch.padded,
         )
+
+    def observe(self, timesteps_N: torch.Tensor, errors_N: torch.Tensor) -> None:
+        """Remember the squared errors of a step's tokens, of loss-aware timesteps."""
+        assert self.noising.loss_aware is not None
+        self.noising.loss_aware.observe(timesteps_N, errors_N)
 
     @torch.no_grad()
     def represent(

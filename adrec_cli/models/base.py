@@ -7,7 +7,7 @@ batch, D width, V items with padding (column 0), K top-k, T diffusion steps, H h
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -42,7 +42,7 @@ class TokenOutputs:
         weights_N: of the denoising loss, as `PackedBatch.sequence_weights_N`, where timesteps are drawn unevenly times
             what makes up for it.
         vectors_VD: the item vectors to compare with in this step, row 0 is padding; None for the model's own.
-        observe: takes the squared error of each token, by which the model draws further timesteps; None if it does not.
+        timesteps_N: int64, of tokens whose squared errors the model wants to `observe`; None if it does not.
         padded: there are tokens that are padding, whose target is 0 and which have no loss.
     """
 
@@ -51,7 +51,7 @@ class TokenOutputs:
     targets_N: torch.Tensor
     weights_N: torch.Tensor
     vectors_VD: torch.Tensor | None = None
-    observe: Callable[[torch.Tensor], None] | None = None
+    timesteps_N: torch.Tensor | None = None
     padded: bool = False
 
 
@@ -144,6 +144,13 @@ class SequentialRecommender(nn.Module, ABC):
     @abstractmethod
     def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
         """Return one of the model's `outputs` for every real token; a generator means training."""
+
+    def observe(self, timesteps_N: torch.Tensor, errors_N: torch.Tensor) -> None:
+        """Remember the squared errors of a step's tokens at their timesteps, by which further ones are drawn.
+
+        Only of models whose outputs have `timesteps_N`.
+        """
+        raise NotImplementedError(f"{self.name} draws no timesteps by their losses")
 
     @abstractmethod
     def represent(

@@ -101,6 +101,22 @@ class PackedBatch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """A batch of a step that another process computes: what its share in the step depends on.
+
+    Attributes:
+        targets, sequences: as those of `PackedBatch`.
+    """
+
+    targets: int
+    sequences: int
+
+    def to(self, device: torch.device) -> Elsewhere:
+        """Return it as it is: it is on no device."""
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
 class HistoryBatch:
     """Histories of users of similar length, left-aligned.
 

@@ -14,7 +14,7 @@ from adrec_cli.data.ahead import make_ahead
 from adrec_cli.data.batches import TrainingWindows, epoch_steps
 from adrec_cli.errors import ArtifactError, DivergedError, UsageError, look_up
 from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.models.batch import PackedBatch
+from adrec_cli.models.batch import Elsewhere, PackedBatch
 from adrec_cli.models.padded_batch import planes_of
 from adrec_cli.models.stages import Stage, TrainingConfig, require_compatible
 from adrec_cli.runtime import seed_for, seeded_generator
@@ -27,7 +27,7 @@ from adrec_cli.training.freezing import freeze_all_but
 from adrec_cli.training.guards import DIVERGED_HINT, require_finite_gradients, require_finite_weights
 from adrec_cli.training.learnable import require_learnable, require_table
 from adrec_cli.training.objective import Objective
-from adrec_cli.training.optimizers import StageOptimizer, coalesce_gradients
+from adrec_cli.training.optimizers import StageOptimizer
 from adrec_cli.training.position import Position
 from adrec_cli.training.queued_steps import QueuedSteps, choose_stepping
 from adrec_cli.training.ranking_loss import RankingLoss
@@ -174,7 +174,7 @@ class StageTraining:
             tokens, loss = self._step(*(batch.to(self.device) for batch in batches))
             yield from self._tell_step(loss, tokens / (time.perf_counter() - started))
 
-    def _begin_epoch(self) -> Iterator[list[PackedBatch]]:
+    def _begin_epoch(self) -> Iterator[list[PackedBatch | Elsewhere]]:
         """Make the model ready for what is left of the epoch, and return its batches."""
         self.optimizer.set_learning_rate(self._learning_rate)
         self.model.train()
@@ -203,7 +203,8 @@ class StageTraining:
 
     def _queued_steps(self, queued: QueuedSteps) -> Iterator[StepDone | TrainingWarning]:
         """Go through what is left of the epoch, a step ahead of what is read and reported."""
-        planes = ((batch, planes_of(batch, self.model.max_length)) for (batch,) in self._begin_epoch())
+        whole = (batch for batches in self._begin_epoch() for batch in batches if isinstance(batch, PackedBatch))
+        planes = ((batch, planes_of(batch, self.model.max_length)) for batch in whole)
         started = time.perf_counter()
         for batch, planes_PRL in make_ahead(planes):
             self._queue(queued, batch, planes_PRL)
@@ -246,13 +247,12 @@ class StageTraining:
         require_finite_gradients(self.trained.items(), where=where)
         raise DivergedError(f"{where}: a loss or a gradient is not finite", hint=DIVERGED_HINT)
 
-    def _step(self, *batches: PackedBatch) -> tuple[int, float]:
+    def _step(self, *batches: PackedBatch | Elsewhere) -> tuple[int, float]:
         """Learn from the batches of a step; return their targets and the loss that was lowered."""
         position = self.position
         where = f"{self.name} epoch {position.epoch + 1} step {position.step + 1}"
         self.optimizer.zero_grad()
         values, targets = self.objective.backward(batches, self._generators(len(batches)), self.trained, where=where)
-        coalesce_gradients(self.trained.values())
         require_finite_gradients(self.trained.items(), where=where)
         self.optimizer.step()
         self._decay_frozen_embedding()

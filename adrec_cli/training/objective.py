@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
 
 import torch
 
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import SequentialRecommender, TokenOutputs
-from adrec_cli.models.batch import PackedBatch
+from adrec_cli.models.batch import Elsewhere, PackedBatch
 from adrec_cli.models.stages import Stage
 from adrec_cli.training.competition import Competition, Rivals
 from adrec_cli.training.contrast import same_target_contrast
+from adrec_cli.training.gradient_sum import GradientSum
 from adrec_cli.training.gradient_surgery import pcgrad_backward
 from adrec_cli.training.guards import require_finite_losses
 from adrec_cli.training.losses import denoising_errors
+from adrec_cli.training.processes import ALONE, Processes
 from adrec_cli.training.ranking_loss import RankingLoss
 
 _AUTOCAST_DTYPES = {"float32": None, "medium": None, "bf16": torch.bfloat16}
@@ -34,10 +39,48 @@ def _products_of(precision: str) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
+@dataclass
+class _Step:
+    """A step whose parts are computed.
+
+    Attributes:
+        batches, generators, trained, where: as `Objective.backward` has them.
+        seen: timesteps and squared errors of the tokens of the newest part, where the model wants to observe them.
+    """
+
+    batches: Sequence[PackedBatch | Elsewhere]
+    generators: Sequence[torch.Generator]
+    trained: Mapping[str, torch.nn.Parameter]
+    where: str
+    seen: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    @cached_property
+    def targets(self) -> int:
+        """How many targets all parts have."""
+        return sum(batch.targets for batch in self.batches)
+
+    @cached_property
+    def sequences(self) -> int:
+        """How many sequences all parts have."""
+        return sum(batch.sequences for batch in self.batches)
+
+
+def _names(parts: Sequence[Mapping[str, Any]], kind: str) -> frozenset[str]:
+    """Return the parameters that have a kind of gradient in any part."""
+    return frozenset(name for part in parts for name in part[kind])
+
+
 class Objective:
     """What a stage's options say is to be lowered, for one model."""
 
-    def __init__(self, stage: Stage, model: SequentialRecommender, ranking_loss: RankingLoss, precision: str) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        model: SequentialRecommender,
+        ranking_loss: RankingLoss,
+        precision: str,
+        processes: Processes = ALONE,
+    ) -> None:
         """Take what all steps share.
 
         Args:
@@ -45,7 +88,9 @@ class Objective:
             model: under training.
             ranking_loss: of the stage.
             precision: of the network's matrix products, one of `stages.PRECISIONS`; losses are float32 whatever it is.
+            processes: that compute the parts of a step.
         """
+        self.processes = processes
         self.stage, self.model, self.ranking_loss = stage, model, ranking_loss
         self.precision, self.autocast_dtype = precision, _AUTOCAST_DTYPES[precision]
         self.competition = Competition.of(model)
@@ -53,41 +98,77 @@ class Objective:
 
     def backward(
         self,
-        batches: Sequence[PackedBatch],
+        batches: Sequence[PackedBatch | Elsewhere],
         generators: Sequence[torch.Generator],
         trained: Mapping[str, torch.nn.Parameter],
         *,
         where: str,
     ) -> tuple[dict[str, float], int]:
-        """Add the gradients of a step to the parameters, one batch after the other.
+        """Give the parameters the gradient of a step that is computed in parts, a batch each.
 
-        Together they are the gradient of one large batch: the ranking loss is a mean over all its targets, the
-        denoising loss one over all its sequences.
+        It is the gradient of one large batch: the ranking loss is a mean over all its targets, the denoising loss one
+        over all its sequences. Each process computes one part of a round, and all add up the same in the same order.
 
         Args:
             batches: of the step.
             generators: of each batch's dropout, timesteps, noise and negatives.
-            trained: parameters by name.
+            trained: parameters by name, without gradients.
             where: stage, epoch and step.
 
         Returns:
             The losses by name, without their weights, and the targets they are means over.
 
         Raises:
-            DivergedError: a loss is not finite.
+            DivergedError: a loss is not finite, in any of the processes.
         """
-        examples = [batch.targets for batch in batches]
-        sequences = sum(batch.sequences for batch in batches)
+        processes, step = self.processes, _Step(batches, generators, trained, where)
+        gradients = GradientSum(trained, processes)
         values: dict[str, float] = {}
-        for batch, generator, count in zip(batches, generators, examples, strict=True):
-            of_targets = count / sum(examples)
-            share = {self.stage.ranking_loss: of_targets, "mse": batch.sequences / sequences, "contrast": of_targets}
-            with _products_of(self.precision):
-                losses, found = self._losses(batch, generator, where)
-                self._add_gradients([self.weights[name] * share[name] * loss for name, loss in losses.items()], trained)
-            for name, value in found.items():
-                values[name] = values.get(name, 0.0) + share[name] * value
-        return values, sum(examples)
+        seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for begin in range(0, len(batches), processes.count):
+            step.seen = None
+            told = processes.gather(partial(self._compute_part, step, begin + processes.rank))
+            parts = [one for one in told if one]
+            for name, value in (pair for part in parts for pair in part["values"].items()):
+                values[name] = values.get(name, 0.0) + value
+            gradients.take(len(parts), sparse=_names(parts, "sparse"), dense=_names(parts, "dense"))
+            if parts[0]["seen"]:
+                seen += self._seen_by_all(step)[: len(parts)]
+        gradients.finish()
+        # Only now: what a part draws must not depend on which others its process has computed before it.
+        for timesteps_N, errors_N in seen:
+            self.model.observe(timesteps_N, errors_N)
+        return values, step.targets
+
+    def _compute_part(self, step: _Step, number: int) -> dict[str, Any]:
+        """Leave the gradient of a part at the parameters and tell of it; there may be fewer parts than processes."""
+        if number >= len(step.batches):
+            return {}
+        batch, generator = step.batches[number], step.generators[number]
+        assert isinstance(batch, PackedBatch)
+        of_targets = batch.targets / step.targets
+        share = {
+            self.stage.ranking_loss: of_targets, "mse": batch.sequences / step.sequences, "contrast": of_targets
+        }  # fmt: skip
+        with _products_of(self.precision):
+            losses, found, step.seen = self._losses(batch, generator, step.where)
+            self._add_gradients(
+                [self.weights[name] * share[name] * loss for name, loss in losses.items()], step.trained
+            )
+        gradients = {name: weight.grad for name, weight in step.trained.items() if weight.grad is not None}
+        return {
+            "values": {name: share[name] * value for name, value in found.items()},
+            "sparse": [name for name, gradient in gradients.items() if gradient.is_sparse],
+            "dense": [name for name, gradient in gradients.items() if not gradient.is_sparse],
+            "seen": step.seen is not None,
+        }
+
+    def _seen_by_all(self, step: _Step) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return timesteps and squared errors of the tokens of each process's part."""
+        device = next(iter(step.trained.values())).device
+        nothing = torch.empty(0, dtype=torch.int64, device=device), torch.empty(0, device=device)
+        timesteps_N, errors_N = step.seen or nothing
+        return list(zip(self.processes.gather_rows(timesteps_N), self.processes.gather_rows(errors_N), strict=True))
 
     def backward_unseen(
         self, batch: PackedBatch, generator: torch.Generator, trained: Mapping[str, torch.nn.Parameter]
@@ -103,7 +184,7 @@ class Objective:
         """
         with _products_of(self.precision):
             outputs = self._outputs(batch, generator)
-            losses = self._losses_of(batch, outputs, self._vectors_VD(outputs), generator)
+            losses, _ = self._losses_of(batch, outputs, self._vectors_VD(outputs), generator)
             self._add_gradients([self.weights[name] * loss for name, loss in losses.items()], trained)
         return losses
 
@@ -115,25 +196,27 @@ class Objective:
 
     def _losses(
         self, batch: PackedBatch, generator: torch.Generator, where: str
-    ) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
-        """Return a batch's losses by name, and their values, which are finite."""
+    ) -> tuple[dict[str, torch.Tensor], dict[str, float], tuple[torch.Tensor, torch.Tensor] | None]:
+        """Return a batch's losses by name, their values, which are finite, and what the model wants to observe."""
         outputs = self._outputs(batch, generator)
         vectors_VD = self._vectors_VD(outputs)
-        losses = self._losses_of(batch, outputs, vectors_VD, generator)
+        losses, errors_N = self._losses_of(batch, outputs, vectors_VD, generator)
         values = {name: loss.item() for name, loss in losses.items()}
         require_finite_losses(
             values, where=where, inputs={"predicted": outputs.predicted_ND, "item vectors": vectors_VD}
         )
-        return losses, values
+        if outputs.timesteps_N is None or errors_N is None:
+            return losses, values, None
+        return losses, values, (outputs.timesteps_N, errors_N.detach())
 
     def _vectors_VD(self, outputs: TokenOutputs) -> torch.Tensor:
         return self.model.item_vectors_VD() if outputs.vectors_VD is None else outputs.vectors_VD
 
     def _losses_of(
         self, batch: PackedBatch, outputs: TokenOutputs, vectors_VD: torch.Tensor, generator: torch.Generator
-    ) -> dict[str, torch.Tensor]:
-        """Return the losses of a batch's outputs by name."""
-        stage = self.stage
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor | None]:
+        """Return the losses of a batch's outputs by name, and each token's squared error where it is one of them."""
+        stage, errors_N = self.stage, None
         losses: dict[str, torch.Tensor] = {}
         if stage.ce_weight:
             rivals = Rivals(vectors_VD=vectors_VD, targets_N=outputs.targets_N, bias=self.model.token_bias(batch))
@@ -147,13 +230,11 @@ class Objective:
             x_start_ND = outputs.x_start_ND if stage.mse_target_gradient else outputs.x_start_ND.detach()
             errors_N = denoising_errors(outputs.predicted_ND, x_start_ND)
             losses["mse"] = errors_N @ outputs.weights_N
-            if outputs.observe is not None:
-                outputs.observe(errors_N)
         if stage.contrast_weight:
             losses["contrast"] = same_target_contrast(
                 outputs.predicted_ND, outputs.targets_N, temperature=stage.contrast_temperature
             )
-        return losses
+        return losses, errors_N
 
     def _outputs(self, batch: PackedBatch, generator: torch.Generator) -> TokenOutputs:
         """Return the network's outputs in float32, computed in the precision that was asked for."""
@@ -167,6 +248,6 @@ class Objective:
             targets_N=outputs.targets_N,
             weights_N=outputs.weights_N,
             vectors_VD=outputs.vectors_VD,
-            observe=outputs.observe,
+            timesteps_N=outputs.timesteps_N,
             padded=outputs.padded,
         )

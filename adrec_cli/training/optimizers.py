@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -221,10 +221,3 @@ def _adam_state(weight: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return tensors of the shapes Adam's have, without their memory."""
     like = torch.empty_like(weight, device="meta")
     return {"step": torch.empty((), device="meta"), "exp_avg": like, "exp_avg_sq": like}
-
-
-def coalesce_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
-    """Add up the rows that a sparse gradient holds several times."""
-    for parameter in parameters:
-        if parameter.grad is not None and parameter.grad.is_sparse:
-            parameter.grad = parameter.grad.coalesce()

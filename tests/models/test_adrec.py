@@ -260,7 +260,7 @@ def test_loss_aware_timesteps_weigh_the_denoising_loss_and_learn_from_it():
     outputs = model.token_outputs(batch, output="x_start", generator=torch.Generator().manual_seed(0))
     # At first all are equally likely, and weigh the same.
     torch.testing.assert_close(outputs.weights_N, batch.sequence_weights_N())
-    outputs.observe(torch.arange(200.0))
+    model.observe(outputs.timesteps_N, torch.arange(200.0))
     assert bool((model.noising.loss_aware.seen_T == 10).all())
     outputs = model.token_outputs(batch, output="x_start", generator=torch.Generator().manual_seed(0))
     importance_N = outputs.weights_N / batch.sequence_weights_N()

@@ -1,0 +1,74 @@
+"""The processes a training is computed by: this one alone, or several that a launcher started together.
+
+What is written against `Processes` runs in one process as in several. None of them adds up anything in an order of its
+own: numbers are moved from one to the other as they are, and each process adds the same ones in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+
+class Processes:
+    """One process alone, which several are written like.
+
+    Attributes:
+        rank: of this process, from 0; the first one reads and writes files and talks to people.
+        count: of all processes.
+        here: of those on this machine.
+    """
+
+    rank: int = 0
+    count: int = 1
+    here: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the first one."""
+        return self.rank == 0
+
+    def gather(self, compute: Callable[[], Any]) -> list[Any]:
+        """Compute something in every process and return what came of it in each, in the order of ranks.
+
+        Args:
+            compute: returns what JSON can hold.
+
+        Raises:
+            AdrecError: raised by `compute` in any of them; all raise that of the lowest rank.
+        """
+        return [compute()]
+
+    def agree(self, compute: Callable[[], T]) -> T:
+        """Compute something in every process and return what came of it in this one; errors as `gather`."""
+        return compute()
+
+    def gather_rows(self, rows: torch.Tensor) -> list[torch.Tensor]:
+        """Return the rows (U, ...) of every process, of each as many as it has, in the order of ranks."""
+        return [rows]
+
+    def add_up(self, counts: torch.Tensor) -> torch.Tensor:
+        """Return the sum of integers over all processes."""
+        return counts
+
+    def share(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Give tensors the values that the first process has in them."""
+
+    def deal(self, values_N: torch.Tensor) -> torch.Tensor:
+        """Hand each process its stretch of the values of all; return those of this one's, (count, stretch).
+
+        Stretches are equally long; the last ones end in zeros where N is no multiple of their number.
+        """
+        return values_N.unsqueeze(0)
+
+    def collect(self, stretch: torch.Tensor) -> torch.Tensor:
+        """Return the stretches of all processes in a row."""
+        return stretch
+
+
+ALONE: Final = Processes()
+"""One process, as `adrec` runs unless something starts several."""
