@@ -111,7 +111,7 @@ def require_compiler() -> None:
         ) from error
 
 
-def seeded_generator(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+def make_generator(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator whose stream depends on `seed` and on what it is for, and on nothing else.
 
     A training step draws from `seeded_generator(seed, stage, epoch, step)`, so that a resumed run needs
@@ -128,7 +128,7 @@ def seeded_generator(seed: int, *purpose: str | int, device: torch.device | str 
 
 
 def seed_for(seed: int, *purpose: str | int) -> int:
-    """Return the seed of the stream that `seeded_generator` gives for a purpose."""
+    """Return the seed of the stream that `make_generator` gives for a purpose."""
     digest = hashlib.sha256("/".join(map(str, (seed, *purpose))).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
@@ -140,7 +140,7 @@ _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(s
 class StopRequest:
     """SIGINT, SIGTERM and SIGHUP as something a training can ask about between two steps, with `check`.
 
-    Outside `deferred()` a signal raises `InterruptedRun` where the program stands; inside, the first one is
+    Outside `defer()` a signal raises `InterruptedRun` where the program stands; inside, the first one is
     only noted in `signal_number`, so that all can be saved, and the second one raises at once.
 
     Attributes:
@@ -155,7 +155,7 @@ class StopRequest:
         self.began, self.trained_steps = time.monotonic(), 0
 
     @contextlib.contextmanager
-    def deferred(self) -> Iterator[None]:
+    def defer(self) -> Iterator[None]:
         """While open, the first signal is noted instead of raised."""
         self._deferred = True
         try:
@@ -164,7 +164,7 @@ class StopRequest:
             self._deferred = False
 
     @contextlib.contextmanager
-    def installed(self) -> Iterator[StopRequest]:
+    def install(self) -> Iterator[StopRequest]:
         """Handle the signals while open, and give the old handlers back afterwards.
 
         What whoever started the process has it ignore, as `nohup` does with SIGHUP, stays ignored.
@@ -181,13 +181,13 @@ class StopRequest:
         """Raise if a signal was noted.
 
         Raises:
-            Stopped: to be turned into the error that `interrupted` returns, once all is saved.
+            Stopped: to be turned into the error that `to_error` returns, once all is saved.
         """
         if self.signal_number is not None:
             number = signal.Signals(self.signal_number)
             raise Stopped(f"stopped by {number.name}", signal_number=number)
 
-    def interrupted(self, message: str, *, hint: str = "") -> InterruptedRun:
+    def to_error(self, message: str, *, hint: str = "") -> InterruptedRun:
         """Return the error that ends a run which has saved what it could."""
         return InterruptedRun(message, signal_number=self.signal_number or signal.SIGINT, hint=hint)
 
@@ -195,4 +195,4 @@ class StopRequest:
         first = self.signal_number is None
         self.signal_number = number
         if not (self._deferred and first):
-            raise self.interrupted(f"stopped by {signal.Signals(number).name}")
+            raise self.to_error(f"stopped by {signal.Signals(number).name}")

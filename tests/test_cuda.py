@@ -18,14 +18,14 @@ from adrec_cli.pipeline.bench import BenchOptions, bench
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.train import train
-from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.recorded import Recordings
 from adrec_cli.ranking.rivals import Rivals
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.scores import top_k
 from adrec_cli.recommending.options import RecommendOptions
-from adrec_cli.runtime import resolve_device, seeded_generator
+from adrec_cli.runtime import make_generator, resolve_device
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.losses import catalogue_cross_entropy
 from tests.conftest import TINY
@@ -173,7 +173,7 @@ def test_gradients_are_those_of_a_cpu(model_name):
 @pytest.mark.parametrize("scale", [0.01, 3.0])
 def test_cross_entropy_and_its_gradients_are_exact(items, scale):
     resolve_device("cuda")
-    generator = seeded_generator(0, "cross-entropy", items)
+    generator = make_generator(0, "cross-entropy", items)
     predicted_ND, vectors_VD = torch.randn(1500, 32, generator=generator), torch.randn(items, 32, generator=generator)
     targets_N = torch.randint(1, items, (1500,), generator=generator)
     found = [(scale * tensor).cuda().requires_grad_() for tensor in (predicted_ND, vectors_VD)]
@@ -203,7 +203,7 @@ def test_ranks_and_best_items_are_those_of_a_cpu(network, sampling):
     if network.get("noise") == "geodesic" and sampling.sampler == "ddim":
         pytest.skip("geodesic noise has no such sampler")
     data = of_lengths([1, 2, 3, 5, 8, 12, 19] * 20)
-    cases = held_out_cases(data, "test")
+    cases = select_cases(data, "test")
     found, best = {}, {}
     for device in ("cuda", "cpu"):
         model = training(device=device, network=network).model

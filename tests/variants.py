@@ -11,7 +11,7 @@ import torch
 from adrec_cli.config import build
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.registry import find_model, list_trainable
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.runtime import make_generator
 
 VARIANTS = {
     "default": {},
@@ -79,7 +79,7 @@ def small_model(
     if width := options.get("content_width"):
         model.give_content(some_content(items, width), torch.ones(items + 1, dtype=torch.bool))
     for component in model.components():
-        model.initialize(component, seeded_generator(5, component))
+        model.initialize(component, make_generator(5, component))
     generator = torch.Generator().manual_seed(6)
     with torch.no_grad():
         for weight in model.parameters():

@@ -106,7 +106,7 @@ def typeable(function: Callable[..., None]) -> Callable[..., None]:
         common: Common = grouped["common"]
         terminal = Terminal(as_json=common.json, quiet=common.quiet, log_json=common.log_format is LogFormat.JSON)
         stop = StopRequest()
-        with report_failures(terminal, debug=common.debug), stop.installed():
+        with report_failures(terminal, debug=common.debug), stop.install():
             require_bounded(values)
             with _plugins_in_use(common.plugin or []):
                 built = {name: one.take(values) for name, one in asked.items()}

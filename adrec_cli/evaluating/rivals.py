@@ -12,7 +12,7 @@ from adrec_cli.data.negatives import read_negatives
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.events import OnEvent, Warned, ignore
 from adrec_cli.loading.opening import Dataset
-from adrec_cli.ranking.protocols import Cases, Protocol, cold_cases, held_out_cases
+from adrec_cli.ranking.protocols import Cases, Protocol, cold_cases, select_cases
 from adrec_cli.ranking.rivals import Rivals, cold_rivals, draw_negatives
 from adrec_cli.schema import COUNT
 from adrec_cli.wording import option
@@ -37,7 +37,7 @@ def cases_of(dataset: Dataset, options: EvaluationOptions) -> Cases:
     Raises:
         InputError: there is none.
     """
-    cases = held_out_cases(dataset.sequences, options.part)
+    cases = select_cases(dataset.sequences, options.part)
     return cold_cases(cases, _train_counts(dataset)) if options.cold_items else cases
 
 

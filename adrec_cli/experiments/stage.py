@@ -25,7 +25,7 @@ from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
 from adrec_cli.models.registry import find_model
-from adrec_cli.runtime import StopRequest, resolve_device, seeded_generator, set_threads
+from adrec_cli.runtime import StopRequest, make_generator, resolve_device, set_threads
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.training.events import EpochDone
 from adrec_cli.training.loop import StageTraining
@@ -110,14 +110,14 @@ def run_stage(
     files = StageFiles(path, key)
     resumed = files.restore(training, work.options.resume)
     work.on_event(_describe_start(training, path, resumed=resumed))
-    with work.stop.deferred():
+    with work.stop.defer():
         _train(training, files, limits, work)
         _validate_whole(dataset, training)
         metadata = _describe(dataset, experiment, training, parent, key, threads)
         save_checkpoint(path, training.model.state_dict(), metadata)
         files.finish()
     if work.stop.signal_number is not None:
-        raise work.stop.interrupted(f"{stage_name} is finished and saved; what follows was not begun")
+        raise work.stop.to_error(f"{stage_name} is finished and saved; what follows was not begun")
     return StageResult(
         stage=stage_name, path=path, metadata=metadata, skipped=False, seconds=time.perf_counter() - started
     )
@@ -217,7 +217,7 @@ def _build_model(
     give_content(model, dataset, experiment)
     fresh = model.components() if parent is None else experiment.stages[stage_name].fresh
     for component in fresh:
-        model.initialize(component, seeded_generator(experiment.training.seed, "init", component))
+        model.initialize(component, make_generator(experiment.training.seed, "init", component))
     return model
 
 

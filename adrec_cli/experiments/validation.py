@@ -9,7 +9,7 @@ from adrec_cli.loading.opening import Dataset
 from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.ranking.metrics import metric_table
-from adrec_cli.ranking.protocols import Cases, Protocol, held_out_cases
+from adrec_cli.ranking.protocols import Cases, Protocol, select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals, draw_negatives
 from adrec_cli.ranking.scorer import Scorer
@@ -52,7 +52,7 @@ def prepare_validation(
         users: number of targets, drawn once; 0 ranks all.
     """
     try:
-        cases = held_out_cases(dataset.sequences, "valid")
+        cases = select_cases(dataset.sequences, "valid")
     except InputError:
         return dict
     if users:

@@ -20,7 +20,7 @@ from adrec_cli.experiments.keys import stage_key
 from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset, require_same_weights
 from adrec_cli.models.registry import find_model
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.runtime import make_generator
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 
 
@@ -168,7 +168,7 @@ def _turn(
     fresh = model_type(experiment.model, len(mapping) - 1)
     give_content(fresh, dataset, experiment)
     for component in fresh.components():
-        fresh.initialize(component, seeded_generator(experiment.training.seed, "init", component))
+        fresh.initialize(component, make_generator(experiment.training.seed, "init", component))
     one, two = (model_type(experiment.model, items).state_dict() for items in (1, 2))
     known = torch.from_numpy(mapping > 0)
     source = torch.from_numpy(mapping[mapping > 0].astype(np.int64))

@@ -17,7 +17,7 @@ from adrec_cli.loading.current import current_checkpoint, open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
 from adrec_cli.loading.trained import models_in
 from adrec_cli.models.registry import MODELS
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.runtime import make_generator
 from adrec_cli.wording import command
 
 
@@ -61,7 +61,7 @@ def open_embeddings(names: Sequence[str], *, workspace: Path, dataset_name: str 
 def isotropic_noise(vectors_ND: torch.Tensor, seed: int) -> torch.Tensor:
     """Return Gaussian vectors, as many, as wide and on average as varied as those given."""
     deviation = float(vectors_ND.double().var(dim=0, correction=0).mean().sqrt())
-    return torch.randn(vectors_ND.shape, generator=seeded_generator(seed, "isotropic noise")) * deviation
+    return torch.randn(vectors_ND.shape, generator=make_generator(seed, "isotropic noise")) * deviation
 
 
 def _locate(space: Workspace, names: Sequence[str], dataset_name: str | None) -> list[tuple[Path, Path]]:

@@ -21,11 +21,11 @@ from adrec_cli.models.adrec import ADRec
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.models.stages import TrainingConfig
-from adrec_cli.ranking.protocols import Cases, held_out_cases
+from adrec_cli.ranking.protocols import Cases, select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.scores import top_k
-from adrec_cli.runtime import resolve_device, seeded_generator, set_threads
+from adrec_cli.runtime import make_generator, resolve_device, set_threads
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.loop import StageTraining
 
@@ -126,9 +126,9 @@ def bench(
     config = ADRecConfig()
     model = ADRec(config, sequences.item_count)
     for component in model.components():
-        model.initialize(component, seeded_generator(0, component))
+        model.initialize(component, make_generator(0, component))
     model.to(device)
-    cases = held_out_cases(sequences, "test").draw(options.users, 0)
+    cases = select_cases(sequences, "test").draw(options.users, 0)
     on_part("matrix product")
     rate = _measure_matrix_rate(device)
     before = _read_mebibytes(device)
@@ -194,7 +194,7 @@ def _wait_for(device: torch.device) -> None:
 
 def _measure_matrix_rate(device: torch.device) -> float:
     """Return operations a second of a large float32 matrix product, the best of some."""
-    generator = seeded_generator(0, "matrix", device=device)
+    generator = make_generator(0, "matrix", device=device)
     a, b = (torch.randn(_MATRIX, _MATRIX, generator=generator, device=device) for _ in range(2))
     out = torch.empty_like(a)
     best = float("inf")

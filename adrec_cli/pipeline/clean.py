@@ -124,10 +124,10 @@ def clean(found: list[Removable]) -> Cleaned:
 def _in_folder(folder: Path) -> Iterator[Removable]:
     """Find what can go in the folder of a data set, of a model, of reports, or of a sweep with its stages."""
     for place in (folder, *_visible(folder / STAGES_FOLDER)):
-        for path in sorted(_left_by_killed_runs(place)):
+        for path in sorted(_find_left_by_killed_runs(place)):
             yield from _removable(path, folder, "left by a run that was killed")
         for path in sorted(place.glob(f"*{STATE_SUFFIX}")):
-            if reason := _spent(path):
+            if reason := _explain_spent(path):
                 yield from _removable(path, folder, reason)
     if _is_left_over(folder / PENDING_FILE):
         yield from _removable(folder / PENDING_FILE, folder, "the data set beside it holds nothing back")
@@ -160,7 +160,7 @@ def _former_data(folder: Path) -> Iterator[Removable]:
             yield from _removable(path, folder, "a former data set, damaged")
 
 
-def _left_by_killed_runs(folder: Path) -> set[Path]:
+def _find_left_by_killed_runs(folder: Path) -> set[Path]:
     """Return temporaries, and files on their way to their place that no report still needs there."""
     left = {path for suffix in _UNFINISHED for path in folder.glob(f".*{suffix}")}
     left |= {*(folder / PROMOTED_FOLDER).glob(f".*{TEMPORARY_SUFFIX}"), *folder.glob(SCRATCH_FOLDER)}
@@ -181,7 +181,7 @@ def _is_left_over(pending: Path) -> bool:
         return False
 
 
-def _spent(state: Path) -> str:
+def _explain_spent(state: Path) -> str:
     """Return why a state can go; "" while its stage can go on from it."""
     checkpoint = state.with_name(state.name.removesuffix(STATE_SUFFIX) + CHECKPOINT_SUFFIX)
     try:

@@ -100,7 +100,7 @@ def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model
     for path in (out, items_path, *([data_path] if data_path else [])):
         require_free_output(path)
     program = _program(network)
-    with replacing(out) as temporary, _kept_if_whole(data_path):
+    with replacing(out) as temporary, _remove_unless_whole(data_path):
         if out.suffix == ".onnx":
             run = _write_onnx(program, temporary, data_path.name if data_path else None)
         else:
@@ -135,7 +135,7 @@ def _data_path(out: Path, network: SequentialRecommender, sha256: str) -> Path |
 
 
 @contextlib.contextmanager
-def _kept_if_whole(data_path: Path | None) -> Iterator[None]:
+def _remove_unless_whole(data_path: Path | None) -> Iterator[None]:
     """Remove weights whose graph was not written; those of an earlier graph stay, which may still be in use."""
     if data_path is None:
         yield

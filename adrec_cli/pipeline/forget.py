@@ -131,22 +131,22 @@ def forget(
     if not users and not retrain:
         raise UsageError("nobody is named", hint=f"{command('forget', 'shop', user=42)}, or {option('users', 'FILE')}")
     folder = Workspace(workspace).dataset_folder(dataset_name)
-    with _locked(workspace, folder, waiting) as batches:
+    with _hold_locks(workspace, folder, waiting) as batches:
         recover_dataset(folder)
         shutil.rmtree(folder / SCRATCH_FOLDER, ignore_errors=True)
         done = _forget(folder, users)
         written = _forget_in_batches(workspace, folder, users, batches, work.on_event)
-        done = dataclasses.replace(done, batches=written, learnt=_learnt(folder))
+        done = dataclasses.replace(done, batches=written, learnt=_find_learnt(folder))
         if retrain:
             # A training may take hours and be stopped: who is gone by then is known before.
             work.on_event(done)
             retrained, failed = _retrain(open_dataset(folder), done.learnt, work)
-            done = dataclasses.replace(done, learnt=_learnt(folder), retrained=retrained, not_retrained=failed)
+            done = dataclasses.replace(done, learnt=_find_learnt(folder), retrained=retrained, not_retrained=failed)
     return done
 
 
 @contextlib.contextmanager
-def _locked(workspace: Path, folder: Path, waiting: Waiting) -> Iterator[set[Path]]:
+def _hold_locks(workspace: Path, folder: Path, waiting: Waiting) -> Iterator[set[Path]]:
     """Hold every lock under which something is written that holds a user; yield the folders of unfinished batches."""
     purpose = f"forget {folder.name}"
     with contextlib.ExitStack() as held:
@@ -236,7 +236,7 @@ def _former(folder: Path) -> tuple[dict[int, tuple[Path, Manifest]], list[int]]:
     return whole, damaged
 
 
-def _learnt(folder: Path) -> list[Learnt]:
+def _find_learnt(folder: Path) -> list[Learnt]:
     manifest = read_manifest(folder)
     whole, _ = _former(folder)
     clean = {manifest.sequences_sha256, *(one.sequences_sha256 for _, one in whole.values())}

@@ -190,11 +190,11 @@ def _preprocess(
     files, parameters = look_at_sources(plan), plan.settings.parameters()
     sources = add_sources(existing, describe_sources(plan, files))
     untouched = not needs_recovery(folder) and not (folder / SCRATCH_FOLDER).exists()
-    if untouched and not force and (manifest := _unchanged(folder, sources, parameters)) is not None:
+    if untouched and not force and (manifest := _read_unchanged(folder, sources, parameters)) is not None:
         return _skip(folder, manifest)
     with lock(folder):
         # Looked at again: a killed run may have got so far that only its leftovers were to be removed.
-        if not untouched and not force and (manifest := _unchanged(folder, sources, parameters)) is not None:
+        if not untouched and not force and (manifest := _read_unchanged(folder, sources, parameters)) is not None:
             return _skip(folder, manifest)
         if existing is None and not force:
             require_not_grown(folder, source)
@@ -208,7 +208,7 @@ def _preprocess(
         hold_against(existing, content.interactions, content.report, strict=options.strict)
         sources = add_sources(existing, describe_contents(plan, files, content, repeats))
         require_not_withdrawn(folder, [] if taking else sources)
-        if repeats and not force and (manifest := _unchanged(folder, sources, parameters)) is not None:
+        if repeats and not force and (manifest := _read_unchanged(folder, sources, parameters)) is not None:
             return _skip(folder, manifest, tell_repeats(repeats))
         content = leave_out_forgotten_users(content, folder)
         cut = _cut(content, plan, existing, on_event)
@@ -300,7 +300,7 @@ def _recall(existing: Existing | None) -> Remembered | None:
     return None if existing is None else recall_reading(existing.manifest)
 
 
-def _unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dict[str, Any]) -> Manifest | None:
+def _read_unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dict[str, Any]) -> Manifest | None:
     """Return the manifest of a data set that is whole and made from the same by the same version."""
     try:
         manifest = read_manifest(folder)

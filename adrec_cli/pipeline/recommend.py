@@ -140,7 +140,7 @@ def recommend_with(
     ends = np.cumsum([len(person.known) for person in people], dtype=np.int64)
     starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
     together = Histories(items=np.concatenate([person.known for person in people]), starts=starts, ends=ends)
-    ranked, sources = diverse_lists(recommender, together, options.wanted(candidates))
+    ranked, sources = diverse_lists(recommender, together, options.restrict_to(candidates))
     ids, titles = recommender.items[ITEM_ID], recommender.items.get_column(TITLE, default=None)
     return [
         Recommendation(
@@ -148,7 +148,7 @@ def recommend_with(
             history=ids.gather(person.known - 1).to_list(),
             unknown_items=person.unknown,
             source=source,
-            explanations=_explained(recommender, person, best, source, options),
+            explanations=_explain(recommender, person, best, source, options),
             items=[
                 RecommendedItem(
                     rank=rank,
@@ -163,7 +163,7 @@ def recommend_with(
     ]
 
 
-def _explained(
+def _explain(
     recommender: Recommender, person: _Person, best: Ranked, source: str, options: RecommendOptions
 ) -> list[Explanation]:
     if not options.explain or source != MODEL:

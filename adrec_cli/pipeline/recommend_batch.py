@@ -195,7 +195,7 @@ def _write(batch: Batch, parts: Parts, reader: Reader, unknown: list[str], on_ev
     """Make the parts that are missing, and the files of all of them."""
     _require_nobody_left(batch.recommender)
     resumed = _make_parts(batch, parts, on_event)
-    without = [user for number in range(batch.chunks) for user in batch.left_out(number, parts.users(number))]
+    without = [user for number in range(batch.chunks) for user in batch.find_left_out(number, parts.users(number))]
     unknown_path = _list_unknown(batch, unknown, without)
     return _Written(rows=_join(batch, parts, reader), without_list=without, unknown_path=unknown_path, resumed=resumed)
 
@@ -219,7 +219,7 @@ def _stream(batch: Batch, reader: Reader, on_event: OnEvent) -> _Written:
             table = batch.rank(number)
             write(table)
             rows += table.height
-            without += batch.left_out(number, table[USER_ID])
+            without += batch.find_left_out(number, table[USER_ID])
             on_event(RankingProgress(done=batch.bounds(number)[1], total=batch.users))
     sys.stdout.buffer.flush()
     return _Written(rows=rows, without_list=without)

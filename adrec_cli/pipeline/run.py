@@ -143,7 +143,7 @@ def run(
         AdrecError: as the steps; whatever was finished stays and is not done again.
     """
     night = _Night(source=source, model_name=model_name, workspace=workspace, options=options, work=work)
-    with night.locked():
+    with night.hold_locks():
         return _run(night)
 
 
@@ -174,7 +174,7 @@ class _Night:
         self.work.on_event(event)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def hold_locks(self) -> Iterator[None]:
         """Hold the locks of the data set and of the model, before anything is changed and until all is done."""
         inbox, update = self.options.inbox, self.options.preprocessing.update
         if inbox is not None:

@@ -124,7 +124,7 @@ def make_server(
         )
         return ServedModel(recommender, options.sampling, options.merging)
 
-    def changed(served: ServedModel) -> bool:
+    def has_changed(served: ServedModel) -> bool:
         recommender = served.recommender
         if read_manifest(folder).sequences_sha256 != recommender.sequences_sha256:
             return True
@@ -136,7 +136,7 @@ def make_server(
         return current is not None and current.sha256 != recommender.checkpoint.sha256
 
     return Server(
-        load, changed, limits=options.limits, poll_seconds=options.poll_seconds,
+        load, has_changed, limits=options.limits, poll_seconds=options.poll_seconds,
         client_seconds=options.client_seconds, hosts=AllowedHosts(options.allowed_hosts, options.host),
         metrics=metrics, on_reload=on_reload, on_failure=functools.partial(on_log, "error"),
     )  # fmt: skip
@@ -208,13 +208,13 @@ def serve(
     if connections < options.connections:
         on_log("warning", f"{connections:,} connections at most: the system allows no more descriptors (ulimit -n)")
 
-    def started(running: EndingServer) -> None:
+    def announce(running: EndingServer) -> None:
         if worker is not None:
             worker.follow(running)
         on_ready()
 
     limits = ConnectionLimits(connections=connections, seconds=options.client_seconds)
-    run_server(server, listening, connections=limits, grace=options.grace, log=on_log, on_started=started)
+    run_server(server, listening, connections=limits, grace=options.grace, log=on_log, on_started=announce)
 
 
 def serve_many(

@@ -205,7 +205,7 @@ def _first_steps(named: Path | None) -> list[NextStep]:
 
 def _dataset(folder: Path, named: Path | None) -> DatasetStatus:
     holder = find_holder(folder)
-    made_at = _changed_at(folder / MANIFEST_FILE)
+    made_at = _format_change_time(folder / MANIFEST_FILE)
     try:
         manifest = read_manifest(folder)
     except AdrecError as error:
@@ -240,8 +240,8 @@ def _model(folder: Path, manifest: Manifest | None, named: Path | None) -> Model
     missing: list[str] = []
     promoted = None
     try:
-        promoted = _promoted(folder)
-        trained = _trained(folder)
+        promoted = _describe_promoted(folder)
+        trained = _list_checkpoints(folder)
         stages, missing = _stages(folder, trained)
         state, detail, why = _judge(stages, missing, [metadata for _, metadata in trained], manifest)
     except AdrecError as error:
@@ -279,7 +279,7 @@ def _judge(
     return UP_TO_DATE, "", ""
 
 
-def _trained(folder: Path) -> list[tuple[Path, CheckpointMetadata]]:
+def _list_checkpoints(folder: Path) -> list[tuple[Path, CheckpointMetadata]]:
     """Return the checkpoints of a model's stages, the oldest one first."""
     paths = (path for path in folder.glob(f"*{CHECKPOINT_SUFFIX}") if not path.name.endswith(STATE_SUFFIX))
     return [(path, parse_metadata(path, text)) for path, text in _read_by_age(paths)]
@@ -307,7 +307,7 @@ def _read_by_age(paths: Iterable[Path]) -> list[tuple[Path, dict[str, str]]]:
 
 def _stages(folder: Path, trained: list[tuple[Path, CheckpointMetadata]]) -> tuple[list[StageStatus], list[str]]:
     """Return the stages that were trained or begun, and the names of those that nobody has begun."""
-    found = {metadata.stage: _finished(path, metadata) for path, metadata in trained}
+    found = {metadata.stage: _describe_finished(path, metadata) for path, metadata in trained}
     keys = {metadata.stage: metadata.run_key for _, metadata in trained}
     for path, text in _read_by_age(folder.glob(f"*{STATE_SUFFIX}")):
         name = path.name.removesuffix(STATE_SUFFIX)
@@ -320,7 +320,7 @@ def _stages(folder: Path, trained: list[tuple[Path, CheckpointMetadata]]) -> tup
     return list(found.values()), missing
 
 
-def _finished(path: Path, metadata: CheckpointMetadata) -> StageStatus:
+def _describe_finished(path: Path, metadata: CheckpointMetadata) -> StageStatus:
     monitor = metadata.metrics["monitor"]
     return StageStatus(
         name=metadata.stage,
@@ -329,7 +329,7 @@ def _finished(path: Path, metadata: CheckpointMetadata) -> StageStatus:
         metric=monitor,
         value=metadata.metrics["values"].get(monitor),
         protocol=metadata.metrics["protocol"],
-        trained_at=_changed_at(path),
+        trained_at=_format_change_time(path),
     )
 
 
@@ -340,7 +340,7 @@ def _epochs_done(position: str) -> int:
         return 0
 
 
-def _promoted(folder: Path) -> PromotedStatus | None:
+def _describe_promoted(folder: Path) -> PromotedStatus | None:
     """Return what is promoted.
 
     Raises:
@@ -389,7 +389,7 @@ def _next_steps(datasets: Iterable[DatasetStatus], named: Path | None) -> Iterat
         )
 
 
-def _changed_at(path: Path) -> str:
+def _format_change_time(path: Path) -> str:
     try:
         return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
     except OSError:

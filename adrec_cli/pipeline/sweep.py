@@ -18,7 +18,7 @@ from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.loading.opening import Dataset, open_dataset
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.pictures.sweeps import sweep_picture
-from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.sweeping.ablations import find_ablations
 from adrec_cli.sweeping.command_line import sweep_command
 from adrec_cli.sweeping.design import Run, base_values, plan
@@ -199,7 +199,7 @@ class _Sweeping:
             told = self._go_through_one(run)
             self._write()
             self.work.on_event(told)
-        users = {part: held_out_cases(self.dataset.sequences, part).users for part in self.options.parts}
+        users = {part: select_cases(self.dataset.sequences, part).users for part in self.options.parts}
         self.differences.extend(differences_to_base(self.outcomes, users, self.record.monitor))
         self._write()
 

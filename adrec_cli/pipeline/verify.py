@@ -114,11 +114,11 @@ class _Dataset:
         yield from self._generations()
         yield from self._sources()
         yield from self._vectors()
-        for path in self._found(f"*{CHECKPOINT_SUFFIX}"):
+        for path in self._find(f"*{CHECKPOINT_SUFFIX}"):
             if path.name.endswith(STATE_SUFFIX):
                 continue
             yield from self._check(path, lambda path=path: self._checkpoint(path), "remove it and run its stage again")
-        for path in self._found(f"*{STATE_SUFFIX}"):
+        for path in self._find(f"*{STATE_SUFFIX}"):
             yield from self._check(
                 path, lambda path=path: self._state(path), command("clean", workspace=self.workspace)
             )
@@ -129,7 +129,7 @@ class _Dataset:
             yield from self._check(path, lambda path=path: self._report(path), "evaluate again")
         yield from self._sweeps()
 
-    def _found(self, pattern: str) -> list[Path]:
+    def _find(self, pattern: str) -> list[Path]:
         """Return files in the folders of models, of their further seeds, and of the stages of sweeps, sorted."""
         places = ("*", f"*/{SEED_FOLDER}*", f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/*")
         return sorted(path for place in places for path in self.folder.glob(f"{place}/{pattern}"))
@@ -279,7 +279,7 @@ class _Dataset:
         """Whether the checkpoint it started from is there: beside it, in a sweep, or promoted."""
         if self._hashes is None:
             known = [
-                *self._found(f"*{CHECKPOINT_SUFFIX}"),
+                *self._find(f"*{CHECKPOINT_SUFFIX}"),
                 *self.folder.glob(f"*/{PROMOTED_FOLDER}/*{CHECKPOINT_SUFFIX}"),
             ]
             self._hashes = set()

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adrec_cli.errors import UsageError
-from adrec_cli.plots.style import CYCLE, GREY, MARKERS, PALE, drawable, headline, new_figure, shorten, styled
+from adrec_cli.plots.style import CYCLE, GREY, MARKERS, PALE, apply_style, drawable, headline, new_figure, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +59,7 @@ def project(vectors_ND: npt.NDArray[Any], *, seed: int) -> Points:
     return points
 
 
-@styled
+@apply_style
 def draw_by_category(
     maps: Sequence[EmbeddingMap], categories: Sequence[str | None], *, title: str, about: str
 ) -> Figure:
@@ -90,7 +90,7 @@ def draw_by_category(
     return figure
 
 
-@styled
+@apply_style
 def draw_by_popularity(
     maps: Sequence[EmbeddingMap], counts: npt.NDArray[np.int64], *, title: str, about: str
 ) -> Figure:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adrec_cli.plots.metric_interval import MetricInterval
-from adrec_cli.plots.style import GROUND, MARKERS, NO_COLOURS, headline, model_colour, new_figure, styled
+from adrec_cli.plots.style import GROUND, MARKERS, NO_COLOURS, apply_style, headline, model_colour, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +30,7 @@ class SliceRow:
     models: Mapping[str, MetricInterval]
 
 
-@styled
+@apply_style
 def draw_slices(
     rows: Sequence[SliceRow], *, metric: str, title: str, about: str, colours: Mapping[str, str] = NO_COLOURS
 ) -> Figure:

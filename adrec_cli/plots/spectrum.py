@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adrec_cli.plots.line_labels import LineEnd, label_lines
-from adrec_cli.plots.style import DASHES, GREY, NO_COLOURS, headline, model_colour, new_figure, styled
+from adrec_cli.plots.style import DASHES, GREY, NO_COLOURS, apply_style, headline, model_colour, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +34,7 @@ class Spectrum:
     effective_rank: float
 
 
-@styled
+@apply_style
 def draw_spectrum(
     spectra: Sequence[Spectrum], *, title: str, about: str, colours: Mapping[str, str] = NO_COLOURS
 ) -> Figure:

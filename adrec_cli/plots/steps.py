@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adrec_cli.plots.metric_interval import MetricInterval
-from adrec_cli.plots.style import BLUE, GREEN, headline, new_figure, styled
+from adrec_cli.plots.style import BLUE, GREEN, apply_style, headline, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ class StepsPoint:
     milliseconds: float
 
 
-@styled
+@apply_style
 def draw_steps(points: Sequence[StepsPoint], *, metric: str, title: str, about: str) -> Figure:
     """Draw the metric over the number of steps on the left, and what ranking a target costs on the right.
 

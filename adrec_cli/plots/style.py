@@ -59,14 +59,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def styled(draw: Callable[P, R]) -> Callable[P, R]:
+def apply_style(draw: Callable[P, R]) -> Callable[P, R]:
     """Make a function draw in the style of all pictures; a figure it returns has its layout settled.
 
     The function raises `UsageError` where matplotlib is not installed.
     """
 
     @functools.wraps(draw)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             import matplotlib
         except ModuleNotFoundError as error:
@@ -79,7 +79,7 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
             _settle(result)
             return result
 
-    return drawn
+    return wrapper
 
 
 def _settle(result: object) -> None:
@@ -102,7 +102,7 @@ def new_figure(height: float) -> Figure:
     return figure
 
 
-@styled
+@apply_style
 def render(figure: Figure, kind: str) -> bytes:
     """Return a figure as the bytes of a file; equal figures give equal bytes.
 

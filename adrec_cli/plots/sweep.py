@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from adrec_cli.plots.line_labels import LineEnd, label_lines
 from adrec_cli.plots.metric_interval import MetricInterval
-from adrec_cli.plots.style import BLACK, BLUE, GREY, MARKERS, VERMILLION, headline, new_figure, shorten, styled
+from adrec_cli.plots.style import BLACK, BLUE, GREY, MARKERS, VERMILLION, apply_style, headline, new_figure, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,7 @@ class SweepPoint:
     seeds: Sequence[float]
 
 
-@styled
+@apply_style
 def draw_sweep(points: Sequence[SweepPoint], *, metric: str, title: str, about: str) -> Figure:
     """Draw a panel for each key.
 

@@ -15,9 +15,9 @@ from adrec_cli.plots.style import (
     ORANGE,
     PURPLE,
     VERMILLION,
+    apply_style,
     headline,
     new_figure,
-    styled,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class StageCurve:
         assert len(lengths) == 1, "every epoch has every value"
 
 
-@styled
+@apply_style
 def draw_training_curves(curves: Sequence[StageCurve], *, title: str, about: str, monitor: str) -> Figure:
     """Draw one panel for each loss, one for the metric and one for the effective rank.
 

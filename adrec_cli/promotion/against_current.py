@@ -17,7 +17,7 @@ from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.promotion.rule import CURRENT, MOST_POPULAR
 from adrec_cli.ranking.bootstrap import bootstrap_interval
 from adrec_cli.ranking.metrics import metric_of_users
-from adrec_cli.ranking.protocols import Cases, held_out_cases
+from adrec_cli.ranking.protocols import Cases, select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals
 from adrec_cli.schema import PAD
@@ -79,7 +79,7 @@ def hold_against(
         device: to compute on.
     """
     try:
-        cases = held_out_cases(dataset.sequences, "valid")
+        cases = select_cases(dataset.sequences, "valid")
     except InputError:
         return None
     rivals = choose_monitored_rivals(dataset, cases, training)

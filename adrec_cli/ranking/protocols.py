@@ -79,7 +79,7 @@ class Cases:
         )
 
 
-def held_out_cases(sequences: Sequences, part: str) -> Cases:
+def select_cases(sequences: Sequences, part: str) -> Cases:
     """Return one case for each event of a part, with everything of the user before it as history.
 
     Leave-one-out has one event per user; a global-time split may have several, and an event without any history is left

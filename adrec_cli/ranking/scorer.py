@@ -16,7 +16,7 @@ from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch
 from adrec_cli.ranking.merging import SINGLE, Merging, check_sampled
 from adrec_cli.ranking.recorded import Recordings
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.runtime import make_generator
 
 _BATCH_TOKENS = {"cpu": 4_096}
 _OTHER_BATCH_TOKENS, _MIN_BATCH_TOKENS, _MOST_CASES = 2**18, 1_024, 2**14
@@ -87,7 +87,7 @@ class Scorer:
     def _samples(self, histories: HistoryBatch, moved: HistoryBatch) -> list[torch.Tensor]:
         """Return representation_BD of each sample of a batch, given on the CPU and on the device."""
         # The same for every batch and device: nobody's noise depends on who else is in it, or where it is computed.
-        generator = seeded_generator(self.sampling.seed, "sampling", self.sampling.noise)
+        generator = make_generator(self.sampling.seed, "sampling", self.sampling.noise)
         recorded = self.recordings or Recordings(torch.device("cpu"))
         samples = []
         for _ in range(self.merging.samples):

@@ -69,7 +69,7 @@ class Batch:
         """Return the first user of a chunk and the one behind its last."""
         return self.firsts[number], (*self.firsts, self.users)[number + 1]
 
-    def left_out(self, number: int, served: pl.Series) -> list[str]:
+    def find_left_out(self, number: int, served: pl.Series) -> list[str]:
         """Return the users of a chunk who are not among those that got a list."""
         first, last = self.bounds(number)
         asked = self.audience.user_ids[first:last]
@@ -79,7 +79,7 @@ class Batch:
         """Return the rows of a chunk, as they are written."""
         first, last = self.bounds(number)
         some = self.audience.histories.some(first, last)
-        ranked, sources = diverse_lists(self.recommender, some, self.options.wanted(self.candidates))
+        ranked, sources = diverse_lists(self.recommender, some, self.options.restrict_to(self.candidates))
         lengths = np.array([len(best.items) for best in ranked])
         user = pl.Series(np.repeat(np.arange(first, last), lengths))
         rank = np.arange(1, lengths.sum() + 1) - np.repeat(np.cumsum(lengths) - lengths, lengths)

@@ -95,23 +95,23 @@ def diverse_lists(recommender: Recommender, histories: Histories, wanted: Wanted
         UsageError: as `Recommender.rank`.
     """
 
-    def ranked(some: Histories, count: int) -> tuple[list[Ranked], list[str]]:
+    def rank(some: Histories, count: int) -> tuple[list[Ranked], list[str]]:
         return recommender.rank(
             some, count, include_seen=wanted.include_seen, sampling=wanted.sampling, candidates=wanted.candidates,
             merging=wanted.merging,
         )  # fmt: skip
 
     if not wanted.diversity.asked:
-        return ranked(histories, wanted.k)
+        return rank(histories, wanted.k)
     rules = _Rules.of(recommender, wanted.diversity)
     everything = recommender.items.height
     pool = min(everything, max(_LEAST_POOL, _POOL * wanted.k))
-    pools, sources = ranked(histories, pool)
+    pools, sources = rank(histories, pool)
     lists = [rules.choose(best, wanted.k) for best in pools]
     for number, (best, chosen) in enumerate(zip(pools, lists, strict=True)):
         # A few values may have filled the pool.
         if len(chosen.items) < wanted.k and len(best.items) == pool < everything:
-            (whole,), _ = ranked(histories.some(number, number + 1), everything)
+            (whole,), _ = rank(histories.some(number, number + 1), everything)
             lists[number] = rules.choose(whole, wanted.k)
     return lists, sources
 

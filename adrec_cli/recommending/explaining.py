@@ -79,7 +79,9 @@ def explain(
     """
     first = max(0, len(history) - recommender.model.max_length)
     used = history[first:].astype(np.int64)
-    moved_IL = _moved(recommender, used, items, sampling, merging) if len(used) > 1 else np.zeros((len(items), 0))
+    moved_IL = (
+        _measure_moves(recommender, used, items, sampling, merging) if len(used) > 1 else np.zeros((len(items), 0))
+    )
     directions_VD = torch.nn.functional.normalize(recommender.scorer(sampling).vectors_VD.cpu(), dim=1).numpy()
     names = _Names.of(recommender.items)
     return [
@@ -95,7 +97,7 @@ def explain(
     ]
 
 
-def _moved(
+def _measure_moves(
     recommender: Recommender,
     used: npt.NDArray[np.int64],
     items: npt.NDArray[np.int64],

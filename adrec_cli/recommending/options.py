@@ -50,7 +50,7 @@ class RecommendOptions:
         files = (self.choice.candidates, self.choice.excluded, self.new_items)
         return [path for path in files if path is not None]
 
-    def wanted(self, candidates: npt.NDArray[np.int64] | None) -> Wanted:
+    def restrict_to(self, candidates: npt.NDArray[np.int64] | None) -> Wanted:
         """Return what is asked of a recommender, of these candidates alone; None allows all."""
         return Wanted(
             k=self.k,

@@ -47,10 +47,10 @@ def element(name: str, /, *content: Content | None, **attributes: str | int | No
     if name in _VOID:
         assert not content, name
         return Html(f"<{name}{written}>")
-    return Html(f"<{name}{written}>{joined(content).text}</{name}>")
+    return Html(f"<{name}{written}>{join(content).text}</{name}>")
 
 
-def joined(content: Iterable[Content | None], between: str = "") -> Html:
+def join(content: Iterable[Content | None], between: str = "") -> Html:
     """Return pieces one after the other; text among them is escaped."""
     pieces = (piece.text if isinstance(piece, Html) else _escape(str(piece)) for piece in content if piece is not None)
     return Html(between.join(pieces))
@@ -96,10 +96,10 @@ def facts(entries: Iterable[tuple[str, Content]]) -> Html:
 def commands(lines: Iterable[str]) -> Html:
     """Return lines to be typed; none is broken within a word."""
     shown = [
-        element("span", joined([element("span", word, class_="word") for word in line.split(" ")], " "), class_="line")
+        element("span", join([element("span", word, class_="word") for word in line.split(" ")], " "), class_="line")
         for line in lines
     ]
-    return element("pre", element("code", joined(shown, "\n")))
+    return element("pre", element("code", join(shown, "\n")))
 
 
 def paragraph(*content: Content) -> Html:

@@ -10,7 +10,7 @@ from importlib import resources
 from adrec_cli.inspecting.inspection import Inspection
 from adrec_cli.reporting.data_section import data_section
 from adrec_cli.reporting.embeddings_section import embeddings_section
-from adrec_cli.reporting.markup import Html, element, joined, paragraph
+from adrec_cli.reporting.markup import Html, element, join, paragraph
 from adrec_cli.reporting.material import Material
 from adrec_cli.reporting.pictures import Pictures
 from adrec_cli.reporting.pipeline_section import pipeline_section
@@ -93,4 +93,4 @@ def _lead(material: Material) -> Sequence[Html]:
                 element("code", best.protocol), ").",
             )
         )  # fmt: skip
-    return [joined(lines)]
+    return [join(lines)]

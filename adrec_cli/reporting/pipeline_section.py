@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adrec_cli.loading.opening import Dataset
-from adrec_cli.reporting.markup import Content, Html, element, joined, paragraph, section, sha, table
+from adrec_cli.reporting.markup import Content, Html, element, join, paragraph, section, sha, table
 from adrec_cli.reporting.material import Material, StageTold
 from adrec_cli.wording import command
 
@@ -60,7 +60,7 @@ def _parent(parent_sha256: str, stages: Sequence[StageTold]) -> Content:
     if not parent_sha256:
         return "fresh weights"
     name = next((one.metadata.stage for one in stages if one.sha256 == parent_sha256), "")
-    return joined([f"{name} " if name else "", sha(parent_sha256)])
+    return join([f"{name} " if name else "", sha(parent_sha256)])
 
 
 def _state(stage: StageTold) -> Content:

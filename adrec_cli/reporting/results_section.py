@@ -11,7 +11,7 @@ from adrec_cli.artifacts.training_log import TrainingCosts
 from adrec_cli.comparing.side_by_side import ComparedModel, Measured, ModelComparison, put_side_by_side
 from adrec_cli.errors import AdrecError
 from adrec_cli.ranking.significance import Difference
-from adrec_cli.reporting.markup import Content, Html, element, joined, paragraph, section, table
+from adrec_cli.reporting.markup import Content, Html, element, join, paragraph, section, table
 from adrec_cli.reporting.material import Material
 from adrec_cli.reporting.pipeline_section import duration
 from adrec_cli.wording import command
@@ -59,23 +59,23 @@ def _protocol(material: Material, group: Sequence[Evaluation]) -> Html:
             material.left_out.append(error.message)
             continue
         measured.append(
-            Measured(name=_name(one), model=one.model, seeds=[one.seed], costs=[_trained(material, one)],
+            Measured(name=_name(one), model=one.model, seeds=[one.seed], costs=[_find_costs(material, one)],
                      evaluations=[one], ranks=[ranks])
         )  # fmt: skip
     headline = element("h3", element("code", first.protocol))
     drawn = f"Sampled items: {first.negatives_source}." if first.negatives_source else None
     if not measured:
-        return joined([headline, paragraph("Nothing that is whole.")])
+        return join([headline, paragraph("Nothing that is whole.")])
     found = put_side_by_side(first.dataset, measured, metrics=METRICS, against=None, left_out=[])
     about = f"{found.users:,} users, {found.cases:,} targets. "
-    return joined([headline, paragraph(about, drawn or ""), _models(found), _slices(group), _lists(group)])
+    return join([headline, paragraph(about, drawn or ""), _models(found), _slices(group), _lists(group)])
 
 
 def _name(evaluation: Evaluation) -> str:
     return f"{evaluation.model} {evaluation.stage}".strip() if evaluation.stage != "train" else evaluation.model
 
 
-def _trained(material: Material, evaluation: Evaluation) -> TrainingCosts | None:
+def _find_costs(material: Material, evaluation: Evaluation) -> TrainingCosts | None:
     """Return what a model's stages took up to the one evaluated, where that is the one there is now."""
     total = TrainingCosts(epochs=0, seconds=0.0, processor_seconds=None)
     for stage in material.models.get(evaluation.model, []):
@@ -106,7 +106,7 @@ def _value(model: ComparedModel, metric: str, *, best: float, interval: bool) ->
     value = model.metrics[metric]
     low, high = model.intervals[metric]
     bounds = element("span", f" [{low:.4f}, {high:.4f}]", class_="interval") if interval else None
-    return joined([element("span", f"{value:.4f}", class_="best" if value == best else None), bounds])
+    return join([element("span", f"{value:.4f}", class_="best" if value == best else None), bounds])
 
 
 def difference_cells(found: Difference | RunDifference | None) -> list[Content]:
@@ -118,7 +118,7 @@ def difference_cells(found: Difference | RunDifference | None) -> list[Content]:
         kind = "good" if found.value > 0 else "bad"
     bounds = element("span", f" [{found.low:+.4f}, {found.high:+.4f}]", class_="interval")
     p = "<.001" if found.p_holm < 0.001 else f"{found.p_holm:.3f}"
-    return [joined([element("span", f"{found.value:+.4f}", class_=kind), bounds]), p]
+    return [join([element("span", f"{found.value:+.4f}", class_=kind), bounds]), p]
 
 
 def _slices(group: Sequence[Evaluation]) -> Html | None:
@@ -132,7 +132,7 @@ def _slices(group: Sequence[Evaluation]) -> Html | None:
         if value is None:
             return ""
         low, high = part["intervals"][METRICS[0]]
-        return joined([f"{value:.4f}", element("span", f" [{low:.4f}, {high:.4f}]", class_="interval")])
+        return join([f"{value:.4f}", element("span", f" [{low:.4f}, {high:.4f}]", class_="interval")])
 
     definitions = {name: part["definition"] for one in group for name, part in one.slices.items()}
     about = facts_line(definitions)

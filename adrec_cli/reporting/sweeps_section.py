@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from adrec_cli.artifacts.sweep_files import SweepRecord
-from adrec_cli.reporting.markup import Content, Html, commands, element, joined, paragraph, section, table
+from adrec_cli.reporting.markup import Content, Html, commands, element, join, paragraph, section, table
 from adrec_cli.reporting.material import Material, SearchTold, SweepTold
 from adrec_cli.reporting.pipeline_section import duration
 from adrec_cli.reporting.results_section import difference_cells
@@ -44,7 +44,7 @@ def _sweep(sweep: SweepTold, picture: Html | None) -> Html:
         paragraph(element("span", f"{run.get('run')} has no result: {run.get('error')}", class_="bad"))
         for run in record.failed
     ]
-    return joined(
+    return join(
         [
             element("h3", record.name),
             paragraph(about),
@@ -77,7 +77,7 @@ def _runs(summaries: list[Summary], record: SweepRecord) -> Html:
 def _value(summary: Summary, *, best: float, interval: bool) -> Html:
     value = element("span", f"{summary.mean:.4f}", class_="best" if summary.mean == best else None)
     bounds = f" [{summary.lower:.4f}, {summary.upper:.4f}]"
-    return joined([value, element("span", bounds, class_="interval") if interval else None])
+    return join([value, element("span", bounds, class_="interval") if interval else None])
 
 
 def _search(search: SearchTold) -> Html:
@@ -101,7 +101,7 @@ def _search(search: SearchTold) -> Html:
     told += f"; the best, trial {best.number}, has {metric} {best.value:.4f}." if best else "."
     columns = ["trial", metric, "state", *keys, "trained"]
     right = ["trial", metric, *keys, "trained"]
-    return joined(
+    return join(
         [
             element("h3", str(about.get("name"))),
             paragraph(told, " Values are of the epoch kept, on validation, so the best of many is a little too good."),

@@ -49,7 +49,7 @@ class Catalogue:
         forms = dict(zip(strangers, normal_forms(strangers), strict=True)) if strangers else {}
         return [self._index.get(forms.get(item, item), 0) for item in ids]
 
-    def allowed(self, choice: Choice) -> tuple[npt.NDArray[np.int64] | None, list[str]]:
+    def find_allowed(self, choice: Choice) -> tuple[npt.NDArray[np.int64] | None, list[str]]:
         """Return the numbers of the chosen items, ascending, and the ids of the question that no item has.
 
         Returns:

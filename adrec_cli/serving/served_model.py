@@ -97,13 +97,13 @@ class ServedModel:
             together.setdefault((question.include_seen, question.choice), {})[number] = known
         for (include_seen, choice), known_of in together.items():
             try:
-                candidates, strangers = self._catalogue.allowed(choice)
+                candidates, strangers = self._catalogue.find_allowed(choice)
             except InputError as error:
                 answers |= dict.fromkeys(known_of, error)
                 continue
             most = max(questions[number].k for number in known_of)
             ranked, sources = self.recommender.rank(
-                _joined([history for history, _ in known_of.values()]), most, include_seen=include_seen,
+                _join([history for history, _ in known_of.values()]), most, include_seen=include_seen,
                 sampling=self._sampling, merging=self._merging, candidates=candidates,
             )  # fmt: skip
             for (number, (_, unknown)), best, source in zip(known_of.items(), ranked, sources, strict=True):
@@ -140,7 +140,7 @@ class ServedModel:
         return Answer(items=items, source=source or MODEL, unknown_items=unknown, model=self.name)
 
 
-def _joined(histories: Sequence[npt.NDArray[np.int32]]) -> Histories:
+def _join(histories: Sequence[npt.NDArray[np.int32]]) -> Histories:
     ends = np.cumsum([len(history) for history in histories], dtype=np.int64)
     starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
     return Histories(items=np.concatenate(histories), starts=starts, ends=ends)

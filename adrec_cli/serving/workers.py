@@ -135,7 +135,7 @@ class _Signals:
         self.reload = False
 
     @contextlib.contextmanager
-    def installed(self) -> Iterator[None]:
+    def install(self) -> Iterator[None]:
         before = {
             number: signal.signal(number, self._handle) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         }
@@ -175,7 +175,7 @@ def run_workers(
     cells = multiprocessing.get_context("spawn").RawArray("d", WIDTH * len(sockets))
     crew = _Crew(work, sockets, cells, log)
     signals = _Signals(crew)
-    with signals.installed():
+    with signals.install():
         try:
             for number in range(len(sockets)):
                 crew.start(number)

@@ -184,7 +184,7 @@ def plan(
             known = ", ".join(ablations) or f"none for {model_name}"
             raise UsageError(f"unknown ablation {name!r}", hint=f"one of: {known}")
     changes = [_Change()] if design.has_base else []
-    changes += _varied_changes(design, base)
+    changes += _list_changes(design, base)
     changes += [_Change(name=name, key=ABLATION, value=name, tables=ablations[name]) for name in design.ablate]
     runs = []
     for seed in range(base.training.seed, base.training.seed + design.seeds):
@@ -229,7 +229,7 @@ def _replace(ranking: T, table: Mapping[str, Any]) -> T:
     return build(type(ranking), own, where=f"[{SAMPLING}]", base=ranking)
 
 
-def _varied_changes(design: Design, base: Experiment) -> list[_Change]:
+def _list_changes(design: Design, base: Experiment) -> list[_Change]:
     paths = {varied.key: resolve_option(varied.key, base) for varied in design.vary}
     if design.seeds > 1 and ("training.seed",) in paths.values():
         raise UsageError("seeds are varied twice", hint=f"either {option('vary', 'seed=...')} or {option('seeds')}")

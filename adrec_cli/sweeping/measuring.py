@@ -37,7 +37,7 @@ class Measured:
         lower, upper: bounds of each metric's 95% interval, a bootstrap over users: what other users might give. How
             much another training would give is another question; several seeds answer it.
         users: ranked for.
-        ranks: of the target of each case, in the order of `held_out_cases`, for paired tests; behind the last cut-off
+        ranks: of the target of each case, in the order of `select_cases`, for paired tests; behind the last cut-off
             all are reported as the first rank there.
         seconds: ranking took.
     """

@@ -82,7 +82,7 @@ def propose(space: SearchSpace, trials: Sequence[Trial], *, seed: int, pruner: s
     for trial in trials:
         study.add_trial(_convert_trial(optuna, trial, space, distributions))
     asked = study.ask(distributions)
-    return Proposal(asked, {one.key: _chosen(one, asked.params[one.key]) for one in space.searched})
+    return Proposal(asked, {one.key: _decode(one, asked.params[one.key]) for one in space.searched})
 
 
 def _seed_of(seed: int, number: int) -> int:
@@ -98,7 +98,7 @@ def _distribution(optuna: Any, one: Searched, space: SearchSpace) -> Any:
     return optuna.distributions.FloatDistribution(one.low, one.high, log=one.log, step=one.step)
 
 
-def _chosen(one: Searched, value: Any) -> Any:
+def _decode(one: Searched, value: Any) -> Any:
     return one.choices[value] if one.choices else value
 
 

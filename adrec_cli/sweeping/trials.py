@@ -62,7 +62,7 @@ def read_trials(path: Path) -> list[Trial]:
     except OSError as error:
         raise storage_error("read", path, error) from error
     except UnicodeDecodeError as error:
-        raise _damaged(path) from error
+        raise _damage_error(path) from error
     trials = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -74,7 +74,7 @@ def read_trials(path: Path) -> list[Trial]:
             if trial.number != number:
                 raise ValueError(f"trial {trial.number} in line {number}")
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise _damaged(path) from error
+            raise _damage_error(path) from error
         trials.append(Trial(**{**asdict(trial), "epochs": epochs}))
     return trials
 
@@ -95,5 +95,5 @@ def _line(trial: Trial) -> str:
     return json.dumps(content)
 
 
-def _damaged(path: Path) -> ArtifactError:
+def _damage_error(path: Path) -> ArtifactError:
     return ArtifactError(f"{path} is damaged", hint="remove it, and search again")

@@ -31,17 +31,17 @@ class WeightAverage:
         """Fold the weights after an optimizer step, counted from 1, into the average."""
         if not self.averages:
             return
-        keep = self.kept(step)
+        keep = self.compute_decay(step)
         trained: list[torch.Tensor] = [self.trained[name] for name in self.averages]
         torch._foreach_lerp_(list(self.averages.values()), trained, 1 - keep)
 
-    def kept(self, step: int) -> float:
+    def compute_decay(self, step: int) -> float:
         """Return the share of the average that is kept after an optimizer step, counted from 1."""
         return min(self.decay, (1 + step) / (10 + step))
 
     @torch.no_grad()
     def update_by(self, share: torch.Tensor) -> None:
-        """Fold the weights into the average by a share that the device knows, 1 - `kept`; 0 leaves every byte."""
+        """Fold the weights into the average by a share on the device, 1 - `compute_decay`; 0 leaves every byte."""
         if not self.averages:
             return
         averages = list(self.averages.values())

@@ -17,7 +17,7 @@ from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import Elsewhere, PackedBatch
 from adrec_cli.models.padded_batch import planes_of
 from adrec_cli.models.stages import Stage, TrainingConfig, require_compatible
-from adrec_cli.runtime import seed_for, seeded_generator
+from adrec_cli.runtime import make_generator, seed_for
 from adrec_cli.schema import PAD
 from adrec_cli.training.averaging import WeightAverage
 from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch, embedding_health
@@ -124,7 +124,7 @@ class StageTraining:
         while not self.finished:
             watch = EpochWatch()
             tokens_before = self.position.tokens
-            yield from self._steps() if self.queued is None else self._queued_steps(self.queued)
+            yield from self._steps() if self.queued is None else self._run_queued(self.queued)
             self.require_finite()
             watch.end_training()
             due = (self.position.epoch + 1) % self.stage.validate_every == 0 or self._is_last_epoch
@@ -183,7 +183,7 @@ class StageTraining:
             batch_size=self.config.batch_size,
             parts=self.config.accumulate,
             max_length=self.model.max_length,
-            generator=seeded_generator(self.config.seed, self.name, "order", self.position.epoch),
+            generator=make_generator(self.config.seed, self.name, "order", self.position.epoch),
             first=self.position.step,
         )
 
@@ -201,7 +201,7 @@ class StageTraining:
             tokens_per_second=rate,
         )
 
-    def _queued_steps(self, queued: QueuedSteps) -> Iterator[StepDone | TrainingWarning]:
+    def _run_queued(self, queued: QueuedSteps) -> Iterator[StepDone | TrainingWarning]:
         """Go through what is left of the epoch, a step ahead of what is read and reported."""
         whole = (batch for batches in self._begin_epoch() for batch in batches if isinstance(batch, PackedBatch))
         planes = ((batch, planes_of(batch, self.model.max_length)) for batch in whole)
@@ -219,7 +219,7 @@ class StageTraining:
     def _queue(self, queued: QueuedSteps, batch: PackedBatch, planes_PRL: torch.Tensor) -> None:
         position, ahead = self.position, len(queued)
         seed = seed_for(self.config.seed, self.name, "step", position.epoch, position.step + ahead)
-        kept = self.average.kept(position.total_steps + ahead + 1)
+        kept = self.average.compute_decay(position.total_steps + ahead + 1)
         queued.queue(batch, planes_PRL, seed=seed, kept=kept)
 
     def _read(self, queued: QueuedSteps) -> tuple[int, float]:
@@ -272,7 +272,7 @@ class StageTraining:
         """Return a generator for each batch of the step; the first one's does not depend on how many there are."""
         purpose = (self.name, "step", self.position.epoch, self.position.step)
         parts = [purpose, *((*purpose, part) for part in range(1, count))]
-        return [seeded_generator(self.config.seed, *part, device=self.device) for part in parts]
+        return [make_generator(self.config.seed, *part, device=self.device) for part in parts]
 
     def _decay_frozen_embedding(self) -> None:
         if self.stage.embedding_decay:
@@ -296,7 +296,7 @@ class StageTraining:
     ) -> EpochDone:
         position = self.position
         position.epoch += 1
-        value = self._monitored(metrics)
+        value = self._find_monitored(metrics)
         improved = value is not None and value > position.best_value
         # Without any validation the newest weights are the ones kept.
         if improved or self.stage.keep == "last" or (value is None and not self.best):
@@ -307,7 +307,7 @@ class StageTraining:
             position.best_value = value
             position.stale_validations = 0
             if self.stage.keep == "best":
-                self.best = self._averaged_weights()
+                self.best = self._copy_weights()
         elif value is not None:
             position.stale_validations += 1
         event = EpochDone(
@@ -329,18 +329,18 @@ class StageTraining:
         position.step, position.tokens, position.sums = 0, 0, {}
         return event
 
-    def _monitored(self, metrics: Mapping[str, float]) -> float | None:
+    def _find_monitored(self, metrics: Mapping[str, float]) -> float | None:
         if not metrics:
             return None
         return look_up(metrics, self.config.monitor, "metric to monitor")
 
-    def _averaged_weights(self) -> dict[str, torch.Tensor]:
+    def _copy_weights(self) -> dict[str, torch.Tensor]:
         """Return a copy of all weights, the averages in place of those that are averaged."""
         weights = {**self.model.state_dict(), **self.average.averages}
         return {name: weight.detach().clone() for name, weight in weights.items()}
 
     def _hand_over(self) -> None:
-        self.model.load_state_dict(self.best or self._averaged_weights())
+        self.model.load_state_dict(self.best or self._copy_weights())
         with torch.no_grad():
             self.model.item_vectors_VD()[PAD].zero_()
 

@@ -168,7 +168,7 @@ class _Sweep:
         begin = 0
         for tile in self.tiles:
             logits = self._logits(hidden_RD, tile, bias, begin)
-            target_R1 += _found(logits, targets_R - begin)
+            target_R1 += _pick_logits(logits, targets_R - begin)
             if not self.plain:
                 before_R1, largest_R1 = largest_R1, torch.maximum(largest_R1, logits.amax(dim=1, keepdim=True))
                 shrunk_R1 = (before_R1 - largest_R1).exp_()
@@ -237,7 +237,7 @@ def _logits_are_small(predicted_ND: torch.Tensor, items_VD: torch.Tensor, bias_N
     return bool(largest <= _LARGEST_PLAIN_LOGIT)
 
 
-def _found(logits_RV: torch.Tensor, columns_R: torch.Tensor) -> torch.Tensor:
+def _pick_logits(logits_RV: torch.Tensor, columns_R: torch.Tensor) -> torch.Tensor:
     """Return the logit (R, 1) in each row's column, 0 where there is no such column."""
     inside_R = (columns_R >= 0) & (columns_R < logits_RV.shape[1])
     columns_R1 = columns_R.clamp(0, logits_RV.shape[1] - 1).unsqueeze(1)

@@ -200,11 +200,11 @@ class QueuedSteps:
                 staged=[torch.empty(planes_PRL.shape, dtype=torch.int64, pin_memory=pin) for _ in range(_AT_ONCE)],
             )
             if self.record and len(self._shapes) < _MOST_GRAPHS:
-                shape.graph = self._recorded(shape.batch)
+                shape.graph = self._record(shape.batch)
             self._shapes[key] = shape
         return self._shapes[key]
 
-    def _recorded(self, batch: PaddedBatch) -> torch.cuda.CUDAGraph:
+    def _record(self, batch: PaddedBatch) -> torch.cuda.CUDAGraph:
         """Record a step over tensors as they lie in memory; nothing is learned meanwhile."""
         assert self._stream is not None
         skip = self.skip.clone()

@@ -91,7 +91,7 @@ def bpr_max(
 
     Source: GRU4Rec (Hidasi, Karatzoglou 2018, arXiv 1706.03847), eq. 10.
     """
-    negative_NK, alone_N = _without_empty_rows(negative_NK)
+    negative_NK, alone_N = _zero_empty_rows(negative_NK)
     weights_NK = negative_NK.softmax(dim=1)
     margin_NK = positive_N.unsqueeze(1) - negative_NK
     # log(s sigma) as a sum of logarithms, so that neither underflows.
@@ -107,7 +107,7 @@ def top1_max(
 
     Source: GRU4Rec (Hidasi, Karatzoglou 2018, arXiv 1706.03847), eq. 8.
     """
-    negative_NK, alone_N = _without_empty_rows(negative_NK)
+    negative_NK, alone_N = _zero_empty_rows(negative_NK)
     weights_NK = negative_NK.softmax(dim=1)
     beaten_NK = torch.sigmoid(negative_NK - positive_N.unsqueeze(1))
     per_token_N = (weights_NK * (beaten_NK + torch.sigmoid(_finite(negative_NK).square()))).sum(dim=1)
@@ -156,7 +156,7 @@ SAMPLED_LOSSES: Mapping[str, SampledLoss] = MappingProxyType(
 """Losses over drawn negatives by the name a stage has for them."""
 
 
-def _without_empty_rows(negative_NK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _zero_empty_rows(negative_NK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Zero the rows in which every negative is the target, as no softmax is over nothing, and say which they are."""
     alone_N = (negative_NK == float("-inf")).all(dim=1)
     return negative_NK.masked_fill(alone_N.unsqueeze(1), 0.0), alone_N

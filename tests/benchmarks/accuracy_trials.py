@@ -33,10 +33,10 @@ from adrec_cli.loading.opening import Dataset, open_dataset
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.registry import find_model
 from adrec_cli.ranking.metrics import metric_table
-from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals, draw_negatives
-from adrec_cli.runtime import StopRequest, resolve_device, seeded_generator
+from adrec_cli.runtime import StopRequest, make_generator, resolve_device
 from adrec_cli.training.events import EpochDone
 from adrec_cli.training.loop import StageTraining
 
@@ -100,7 +100,7 @@ class Trial:
             fresh = model.components() if number == 0 else experiment.stages[stage].fresh
             for component in fresh:
                 # On the CPU, so that every device starts alike.
-                generator = seeded_generator(experiment.training.seed, "init", component)
+                generator = make_generator(experiment.training.seed, "init", component)
                 model.to("cpu").initialize(component, generator)
             model.to(self.device)
             output, best = experiment.stages[stage].output, self._stage(model, stage)
@@ -150,7 +150,7 @@ class Trial:
     def _ranked(self, model: SequentialRecommender, output: str, *, mask_seen: bool) -> dict[str, float]:
         """Rank the test targets, against drawn negatives where validation does."""
         count, sequences = self.experiment.training.monitor_negatives, self.dataset.sequences
-        cases = held_out_cases(sequences, "test")
+        cases = select_cases(sequences, "test")
         negatives = draw_negatives(sequences, cases, count, 0) if count else None
         rivals = Rivals(negatives=negatives, mask_seen=mask_seen)
         ranks = target_ranks(make_monitored_scorer(model, output, self.device), sequences, cases, rivals)

@@ -20,7 +20,7 @@ from adrec_cli.data.batches import TrainingWindows
 from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.registry import find_stages
 from adrec_cli.models.stages import TrainingConfig
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.runtime import make_generator
 from adrec_cli.training.events import EpochDone, StepDone
 from adrec_cli.training.loop import StageTraining
 
@@ -42,7 +42,7 @@ def measure(options: argparse.Namespace) -> None:
     windows = random_windows(options.users[0], options.length[0], options.items[0], full=options.full)
     model = ADRec(ADRecConfig(hidden_size=options.width, max_length=options.length[0]), options.items[0])
     for component in model.components():
-        model.initialize(component, seeded_generator(0, component))
+        model.initialize(component, make_generator(0, component))
     stage = dataclasses.replace(
         find_stages("adrec")["finetune"], ranking_loss=options.loss, negatives=256, epochs=1, patience=0
     )

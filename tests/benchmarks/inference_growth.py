@@ -18,7 +18,7 @@ import torch
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
-from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.scorer import Scorer
 from tests.benchmarks.speed import CPU, made
@@ -40,7 +40,7 @@ def row(*, users: int, items: int, length: int, samplings: list[Sampling]) -> No
     """Measure and print one row."""
     sequences = full_histories(users=users, items=items, length=length)
     model = made(ADRecConfig(max_length=length), items).eval()
-    cases = held_out_cases(sequences, "test")
+    cases = select_cases(sequences, "test")
     times = []
     for sampling in samplings:
         started = time.process_time(), time.perf_counter()

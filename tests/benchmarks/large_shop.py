@@ -95,7 +95,7 @@ def rank_some(checkpoint: Path) -> None:
     from adrec_cli.loading.opening import open_checkpoint, open_dataset, restore_model
     from adrec_cli.models.base import FAST_SAMPLING
     from adrec_cli.ranking.metrics import metric_table
-    from adrec_cli.ranking.protocols import held_out_cases
+    from adrec_cli.ranking.protocols import select_cases
     from adrec_cli.ranking.ranks import target_ranks
     from adrec_cli.ranking.scorer import Scorer
 
@@ -104,7 +104,7 @@ def rank_some(checkpoint: Path) -> None:
     cpu = torch.device("cpu")
     model = restore_model(opened, cpu)
     scorer = Scorer(model=model, output=opened.metadata.output, sampling=FAST_SAMPLING, device=cpu)
-    cases = held_out_cases(dataset.sequences, "test").draw(EVALUATED_USERS, seed=0)
+    cases = select_cases(dataset.sequences, "test").draw(EVALUATED_USERS, seed=0)
     print(f"ndcg@10 {metric_table(target_ranks(scorer, dataset.sequences, cases), cases.users)['ndcg@10']:.4f}")
 
 

@@ -24,7 +24,7 @@ from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import find_stages
 from adrec_cli.models.stages import TrainingConfig
-from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.training.loop import StageTraining
@@ -74,7 +74,7 @@ def reference_training(sequences: Sequences, config: ADRecConfig) -> Callable[[]
 
 def ours_evaluation(sequences: Sequences, config: ADRecConfig) -> Callable[[], None]:
     """All users at all steps."""
-    model, cases = made(config, sequences.item_count).eval(), held_out_cases(sequences, "test")
+    model, cases = made(config, sequences.item_count).eval(), select_cases(sequences, "test")
 
     def run() -> None:
         target_ranks(Scorer(model=model, output="x_start", sampling=Sampling(), device=CPU), sequences, cases)
@@ -85,7 +85,7 @@ def ours_evaluation(sequences: Sequences, config: ADRecConfig) -> Callable[[], N
 def reference_evaluation(sequences: Sequences, config: ADRecConfig) -> Callable[[], None]:
     """One batch of 512 padded users; two reverse steps suffice, as each takes the same memory."""
     config = ADRecConfig(diffusion_steps=2, noise_schedule="cosine")
-    model, cases = made(config, sequences.item_count).eval(), held_out_cases(sequences, "test")
+    model, cases = made(config, sequences.item_count).eval(), select_cases(sequences, "test")
     histories = np.zeros((BATCH, config.max_length), dtype=np.int64)
     for row in range(BATCH):
         history = sequences.items[cases.starts[row] : cases.ends[row]][-config.max_length :]

@@ -26,7 +26,7 @@ from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.ranking.bootstrap import bootstrap_interval
 from adrec_cli.ranking.merging import MERGES, Merging, merge_top_k
 from adrec_cli.ranking.metrics import hit_rate, ndcg
-from adrec_cli.ranking.protocols import Cases, held_out_cases
+from adrec_cli.ranking.protocols import Cases, select_cases
 from adrec_cli.ranking.scorer import Scorer
 
 K = 10
@@ -120,7 +120,7 @@ def main() -> None:
     dataset = open_dataset(space.dataset_folder(arguments.dataset))
     checkpoint = open_checkpoint(space.find_checkpoint(arguments.checkpoint, arguments.dataset), dataset)
     model, output = restore_model(checkpoint, torch.device("cpu")), checkpoint.metadata.output
-    cases = held_out_cases(dataset.sequences, "test")
+    cases = select_cases(dataset.sequences, "test")
     some = np.random.default_rng(arguments.seed).permutation(len(cases))[: arguments.users]
     cases = Cases(
         users=cases.users[some], starts=cases.starts[some], ends=cases.ends[some], targets=cases.targets[some]

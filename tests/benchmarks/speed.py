@@ -21,10 +21,10 @@ from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.models.registry import find_stages
 from adrec_cli.models.stages import TrainingConfig
-from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.scorer import Scorer
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.runtime import make_generator
 from adrec_cli.training.loop import StageTraining
 from tests.reference import padded
 
@@ -98,7 +98,7 @@ def training_rates(sequences: Sequences, config: ADRecConfig) -> tuple[float, fl
 def evaluation_seconds(sequences: Sequences, config: ADRecConfig, users: int) -> tuple[float, float, float]:
     """Seconds for all users, ours at all steps and at one, and the reference extrapolated from `users` of them."""
     model = made(config, sequences.item_count).eval()
-    cases = held_out_cases(sequences, "test")
+    cases = select_cases(sequences, "test")
 
     def ours(sampling: Sampling) -> float:
         started = time.perf_counter()
@@ -121,7 +121,7 @@ def made(config: ADRecConfig, items: int) -> ADRec:
     """A model with fresh weights."""
     model = ADRec(config, items)
     for component in model.components():
-        model.initialize(component, seeded_generator(0, component))
+        model.initialize(component, make_generator(0, component))
     return model
 
 

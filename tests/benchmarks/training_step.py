@@ -17,7 +17,7 @@ from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.registry import find_stages
 from adrec_cli.models.stages import TrainingConfig
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.runtime import make_generator
 from adrec_cli.training.loop import StageTraining
 from tests.benchmarks.speed import read
 
@@ -49,7 +49,7 @@ def main() -> None:
     def training(**changes: object) -> StageTraining:
         model = ADRec(config, sequences.item_count)
         for component in model.components():
-            model.initialize(component, seeded_generator(0, component))
+            model.initialize(component, make_generator(0, component))
         return StageTraining(
             name="finetune", stage=find_stages("adrec")["finetune"], config=TrainingConfig(**changes),
             model=model.train(), windows=windows, validate=dict, device=torch.device("cpu"),
@@ -57,7 +57,7 @@ def main() -> None:
 
     started = time.process_time()
     batches = list(
-        epoch_batches(windows, batch_size=512, max_length=config.max_length, generator=seeded_generator(0, "order"))
+        epoch_batches(windows, batch_size=512, max_length=config.max_length, generator=make_generator(0, "order"))
     )
     packing = (time.process_time() - started) / len(batches)
     runs = {name: training(**changes) for name, changes in KINDS.items()}

@@ -22,7 +22,7 @@ from adrec_cli.models.adrec import ADRec
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.registry import find_stages
 from adrec_cli.models.stages import TrainingConfig
-from adrec_cli.runtime import resolve_device, seeded_generator
+from adrec_cli.runtime import make_generator, resolve_device
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.loop import StageTraining
 
@@ -34,7 +34,7 @@ def training(folder: Path, device: torch.device) -> StageTraining:
     sequences = open_dataset(folder).sequences
     model = ADRec(ADRecConfig(max_length=200), sequences.item_count)
     for component in model.components():
-        model.initialize(component, seeded_generator(0, component))
+        model.initialize(component, make_generator(0, component))
     return StageTraining(
         name="finetune", stage=find_stages("adrec")["finetune"], config=TrainingConfig(batch_size=32),
         model=model.to(device), windows=training_windows(sequences, 200), validate=dict, device=device,

@@ -37,7 +37,7 @@ def test_whoever_reads_categories_finds_the_same(column: pl.Series) -> None:
     for name, found in (("a", [1]), ("b", [1]), ("c", [2])):
         for allowed, _ in (
             ItemChoice(categories=(name,)).indices(items),
-            Catalogue(items).allowed(Choice(categories=(name,))),
+            Catalogue(items).find_allowed(Choice(categories=(name,))),
         ):
             assert allowed is not None
             assert allowed.tolist() == found

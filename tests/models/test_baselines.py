@@ -13,7 +13,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
 from adrec_cli.models.registry import MODELS, find_model, find_stages, list_trainable
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.runtime import make_generator
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.ranking_loss import RankingLoss
 from tests.reference.official_weights import load_sasrec
@@ -43,7 +43,7 @@ def made(name: str, **changes) -> SequentialRecommender:
     options = {key: value for key, value in {**SMALL, **NO_DROPOUT}.items() if key in known}
     model = entry(build(entry.config_type, {**options, **changes}, where="[model]"), ITEMS)
     for component in model.components():
-        model.initialize(component, seeded_generator(5, component))
+        model.initialize(component, make_generator(5, component))
     generator = torch.Generator().manual_seed(6)
     for weight in model.parameters():
         if weight.dim() > 1:

@@ -14,7 +14,7 @@ from adrec_cli.data.batches import TrainingWindows, pack_batch
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import FAST_SAMPLING, HistoryBatch, PackedBatch, SequentialRecommender
 from adrec_cli.models.registry import MODELS, find_model, list_trainable
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.runtime import make_generator
 from tests.variants import EVERY_MODEL, every_model, small_model
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
@@ -79,7 +79,7 @@ def test_fresh_weights_owe_nothing_to_what_was_there(name, options):
         for weight in model.parameters():
             weight.data.fill_(before)
         for component in model.components():
-            model.initialize(component, seeded_generator(5, component))
+            model.initialize(component, make_generator(5, component))
         made.append(dict(model.named_parameters()))
     for weight_name, weight in made[0].items():
         assert torch.equal(weight, made[1][weight_name]), weight_name
@@ -141,7 +141,7 @@ def test_every_weight_belongs_to_one_component_and_learns(name, options):
 def test_fresh_weights_are_drawn_around_zero_as_wide_as_is_said(name):
     model = small_model(name, {"hidden_size": 64}, items=3000)
     for component in model.components():
-        model.initialize(component, seeded_generator(1, component))
+        model.initialize(component, make_generator(1, component))
     said = getattr(model.config, "initializer_range", None)
     for weight_name, weight in model.named_parameters():
         if weight.numel() < 50 or not weight.any() or (weight == 1).all():
@@ -179,7 +179,7 @@ def test_one_component_is_drawn_and_no_other(name, options):
     for component, part in model.components().items():
         before = {weight_name: weight.clone() for weight_name, weight in model.named_parameters()}
         own = {id(weight) for weight in part.parameters()}
-        model.initialize(component, seeded_generator(9, component))
+        model.initialize(component, make_generator(9, component))
         for weight_name, weight in model.named_parameters():
             assert torch.equal(weight, before[weight_name]) is (id(weight) not in own), (component, weight_name)
 

@@ -50,7 +50,7 @@ def test_an_unknown_model_and_one_that_is_not_trained_are_told_apart() -> None:
 
 def test_names_cost_no_model() -> None:
     code = (
-        "import sys; from adrec_cli.models.registry import MODELS, trained_names; trained_names(); 'adrec' in MODELS;"
+        "import sys; from adrec_cli.models.registry import MODELS, list_trainable; list_trainable(); 'adrec' in MODELS;"
         "sys.exit(int('torch' in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

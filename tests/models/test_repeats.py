@@ -16,11 +16,11 @@ from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
 from adrec_cli.models.registry import MODELS, find_model, list_trainable
 from adrec_cli.models.stages import Stage
 from adrec_cli.ranking.merging import MERGES, Merging, merge_top_k
-from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals
 from adrec_cli.ranking.scores import top_k
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.runtime import make_generator
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.ranking_loss import RankingLoss
 from adrec_cli.wording import in_shell
@@ -42,9 +42,9 @@ def made(name: str, mode: str = "learned") -> SequentialRecommender:
     quiet = {key: 0.0 for key in entry.config_type.__dataclass_fields__ if "dropout" in key}
     model = entry(build(entry.config_type, {**known, **quiet, "repeats": mode}, where="[model]"), ITEMS)
     for component in model.components():
-        model.initialize(component, seeded_generator(5, component))
+        model.initialize(component, make_generator(5, component))
     if mode == "learned":
-        model.repeats.weight.data = torch.randn(model.repeats.weight.shape, generator=seeded_generator(6)) / 5
+        model.repeats.weight.data = torch.randn(model.repeats.weight.shape, generator=make_generator(6)) / 5
     return model.eval()
 
 
@@ -69,7 +69,7 @@ def repeating() -> Sequences:
 
 def scores_by_hand(model: SequentialRecommender, data: Sequences, output: str) -> tuple[np.ndarray, list[list[int]]]:
     """All scores (users, V) of the test cases, padding in column 0, and the histories they come from."""
-    cases = held_out_cases(data, "test")
+    cases = select_cases(data, "test")
     scores = np.full((len(cases), ITEMS + 1), -np.inf, dtype=np.float32)
     scorer = asked(model, output, sampling=FAST_SAMPLING)
     for numbers, (vectors_BD,), _ in scorer.represent(data.items, cases.starts, cases.ends):
@@ -84,7 +84,7 @@ def scores_by_hand(model: SequentialRecommender, data: Sequences, output: str) -
 @pytest.mark.parametrize(("name", "output"), OUTPUTS)
 @pytest.mark.parametrize("mode", ["learned", "never"])
 def test_ranks_and_lists_are_those_of_scores_by_hand(name, output, mode, repeating):
-    model, cases = made(name, mode), held_out_cases(repeating, "test")
+    model, cases = made(name, mode), select_cases(repeating, "test")
     scores, histories = scores_by_hand(model, repeating, output)
     negatives = np.random.default_rng(1).integers(1, ITEMS + 1, size=(len(cases), 6))
     scorer = asked(model, output, sampling=FAST_SAMPLING)
@@ -111,7 +111,7 @@ def test_ranks_and_lists_are_those_of_scores_by_hand(name, output, mode, repeati
 @pytest.mark.parametrize("merge", MERGES)
 def test_every_sample_has_the_bias(merge, repeating):
     """Samples of no noise are all alike, so that merging them is ranking one."""
-    model, cases = made("adrec"), held_out_cases(repeating, "test")
+    model, cases = made("adrec"), select_cases(repeating, "test")
     single = target_ranks(asked(model, "x_start", sampling=FAST_SAMPLING), repeating, cases)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("adrec_cli.ranking.scorer.check_sampled", lambda *_: None)

@@ -33,7 +33,7 @@ from adrec_cli.pipeline.report import report
 from adrec_cli.pipeline.sweep import sweep
 from adrec_cli.pipeline.train import train
 from adrec_cli.reporting.histogram import bin_values, histogram
-from adrec_cli.reporting.markup import Html, element, joined, table
+from adrec_cli.reporting.markup import Html, element, join, table
 from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command
 from adrec_cli.sweeping.design import Design, parse_varied
 from adrec_cli.sweeping.sweep_options import SweepOptions
@@ -117,7 +117,7 @@ def test_text_is_escaped_and_markup_is_not():
     assert element("p", "<b>", element("b", '"&'), title="a\"<'").text == (
         '<p title="a&quot;&lt;&#x27;">&lt;b&gt;<b>&quot;&amp;</b></p>'
     )
-    assert joined(["<", None, Html("<br>")], ", ").text == "&lt;, <br>"
+    assert join(["<", None, Html("<br>")], ", ").text == "&lt;, <br>"
     assert element("p", "a\x00\x1b\u202e\ud800\n").text == "<p>a\\u0000\\u001b\\u202e\\ud800\n</p>"
 
 

@@ -284,8 +284,8 @@ def test_no_test_item_is_looked_at(workspace, monkeypatch):
     from adrec_cli.experiments import validation
 
     looked_at = []
-    real = validation.held_out_cases
-    monkeypatch.setattr(validation, "held_out_cases", lambda *a: looked_at.append(a[1]) or real(*a))
+    real = validation.select_cases
+    monkeypatch.setattr(validation, "select_cases", lambda *a: looked_at.append(a[1]) or real(*a))
     run_tune(workspace, "learning_rate=1e-4..1e-2:log", model="sasrec", trials=1)
     assert set(looked_at) == {"valid"}
 

@@ -13,7 +13,7 @@ from adrec_cli.layers.repeats import BUCKETS, RepeatBias
 from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.ranking import scorer, scores
 from adrec_cli.ranking.merging import Merging
-from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals, draw_negatives
 from adrec_cli.ranking.scores import top_k
@@ -85,7 +85,7 @@ def cut(patch: pytest.MonkeyPatch, cuts: tuple[int, int]) -> None:
 @given(HISTORIES, CUTS, st.booleans(), st.booleans(), st.booleans())
 def test_ranks_are_those_by_hand(rows, cuts, biased, mask_seen, sampled):
     model, sequences = LastItem(biased=biased), made(rows, ITEMS)
-    cases = held_out_cases(sequences, "test")
+    cases = select_cases(sequences, "test")
     sampled = sampled and all(len(set(row)) < ITEMS for row in rows)
     negatives = draw_negatives(sequences, cases, 5, seed=1) if sampled else None
     with pytest.MonkeyPatch.context() as patch:
@@ -104,7 +104,7 @@ def test_ranks_are_those_by_hand(rows, cuts, biased, mask_seen, sampled):
 @given(HISTORIES, CUTS, st.booleans(), st.integers(1, ITEMS), st.sets(st.integers(1, ITEMS), min_size=1))
 def test_the_best_are_those_by_hand(rows, cuts, biased, k, allowed):
     model, sequences = LastItem(biased=biased), made(rows, ITEMS)
-    cases = held_out_cases(sequences, "test")
+    cases = select_cases(sequences, "test")
     candidates = np.array(sorted(allowed)) if len(allowed) < ITEMS else None
     best = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -125,7 +125,7 @@ def test_the_best_are_those_by_hand(rows, cuts, biased, k, allowed):
 def test_whoever_is_told_of_progress_can_stop(samples, monkeypatch):
     cut(monkeypatch, (1, 4))
     sequences = made([[1, 2, 3, 4]] * 10, ITEMS)
-    cases = held_out_cases(sequences, "test")
+    cases = select_cases(sequences, "test")
     several = asked(LastItem(), "", merging=Merging(samples=samples))
     told = []
     assert target_ranks(several, sequences, cases, on_progress=lambda *at: told.append(at)).all()
@@ -147,7 +147,7 @@ def test_whoever_is_told_of_progress_can_stop(samples, monkeypatch):
 def test_a_value_that_is_not_finite_is_found_in_every_batch_and_sample(broken, monkeypatch):
     cut(monkeypatch, (1, 1))
     sequences = made([[1, 2, 3], [4, 5, 6]], ITEMS)
-    cases = held_out_cases(sequences, "test")
+    cases = select_cases(sequences, "test")
     model = LastItem(broken=(broken,))
     with pytest.raises(ArtifactError, match="not finite"):
         list(asked(model, "", merging=Merging(samples=3)).represent(sequences.items, cases.starts, cases.ends))
@@ -158,7 +158,7 @@ def test_nobody_is_ranked_with_dropout():
     sequences = made([[1, 2, 3]], ITEMS)
     for training in (True, False):
         model = LastItem().train(training)
-        target_ranks(asked(model, ""), sequences, held_out_cases(sequences, "test"))
+        target_ranks(asked(model, ""), sequences, select_cases(sequences, "test"))
         assert model.modes == [False]
 
 

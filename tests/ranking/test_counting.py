@@ -12,7 +12,7 @@ from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.pipeline.preprocess import preprocess
 from adrec_cli.ranking.bootstrap import metric_intervals
 from adrec_cli.ranking.metrics import metric_table
-from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals, draw_negatives
 from tests.ranking.test_scores import asked, made
@@ -45,7 +45,7 @@ def test_rechorus_counting_on_its_own_negatives(shared_data, tmp_path, part):
     preprocess("grocery", workspace=tmp_path, raw=shared_data)
     dataset = open_dataset(tmp_path / "grocery")
     items, sequences = dataset.items, dataset.sequences
-    cases = held_out_cases(sequences, "valid" if part == "dev" else "test")
+    cases = select_cases(sequences, "valid" if part == "dev" else "test")
     negatives = read_negatives(
         path, user_ids=sequences.user_ids.gather(cases.users).to_list(), targets=cases.targets, items=items
     )
@@ -65,7 +65,7 @@ def random_world():
     rng = np.random.default_rng(3)
     sequences = made([rng.choice(np.arange(1, ITEMS + 1), size=4, replace=False).tolist() for _ in range(3000)], ITEMS)
     table = torch.rand(ITEMS + 1, ITEMS + 1, generator=torch.Generator().manual_seed(4))
-    return sequences, held_out_cases(sequences, "test"), ByHistory.from_counts(torch.zeros(ITEMS + 1)).use(table)
+    return sequences, select_cases(sequences, "test"), ByHistory.from_counts(torch.zeros(ITEMS + 1)).use(table)
 
 
 def test_a_random_scorer_hits_k_of_all_candidates(random_world):
@@ -83,7 +83,7 @@ def test_a_scorer_that_sees_the_answer_gets_one(random_world):
     # Every history ends with an item of its own, so the table may hold the answer.
     histories = [[*sequences.history(user)[:1].tolist(), user + 1, 1 + (7 * user) % ITEMS] for user in range(ITEMS)]
     known = made(histories, ITEMS)
-    cases = held_out_cases(known, "test")
+    cases = select_cases(known, "test")
     answers = torch.zeros(ITEMS + 1, ITEMS + 1)
     answers[[history[1] for history in histories], [history[2] for history in histories]] = 1.0
     for options in ({}, {"negatives": draw_negatives(known, cases, 99, seed=1)}, {"mask_seen": True}):

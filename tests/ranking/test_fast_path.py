@@ -13,7 +13,7 @@ from adrec_cli.data.batches import history_batches
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.base import Sampling
 from adrec_cli.ranking import scorer, scores
-from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from tests.models.test_adrec import made
 from tests.ranking.test_scores import asked
@@ -58,7 +58,7 @@ def test_ranks_equal_those_of_full_sequences_and_sorting(lengths, steps, batch_t
         patch.setattr(scores, "_MIN_ROWS", rows)
         patch.setattr(scores, "_CHUNK_ENTRIES", {"cpu": 1})
         stepped = asked(model, "x_start", sampling=Sampling(steps=steps, noise="zero"))
-        ranks = target_ranks(stepped, sequences, held_out_cases(sequences, "test"))
+        ranks = target_ranks(stepped, sequences, select_cases(sequences, "test"))
     assert ranks.tolist() == reference_ranks(model, sequences, steps)
 
 

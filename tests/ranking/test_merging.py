@@ -15,10 +15,10 @@ from adrec_cli.models.most_popular import MostPopular, MostPopularConfig
 from adrec_cli.models.registry import MODELS
 from adrec_cli.ranking import merging
 from adrec_cli.ranking.merging import Merging, check_sampled, merge_top_k
-from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.runtime import make_generator
 from tests.ranking.test_scores import asked, made
 from tests.reference import merging as reference
 
@@ -92,7 +92,7 @@ def test_ranks_of_targets_equal_plain_loops(merge, mask_seen):
     generator = torch.Generator().manual_seed(3)
     rng = np.random.default_rng(3)
     sequences = made([rng.integers(1, ITEMS + 1, size=rng.integers(3, 9)).tolist() for _ in range(50)], items=ITEMS)
-    cases = held_out_cases(sequences, "test")
+    cases = select_cases(sequences, "test")
     vectors = torch.randn(ITEMS + 1, 4, generator=generator)
     tables = [torch.randn(ITEMS + 1, 4, generator=generator) for _ in range(3)]
     scorer = asked(Listed(tables, vectors), merging=Merging(samples=3, merge=merge))
@@ -118,7 +118,7 @@ def test_ranks_among_negatives_are_merged_among_them():
             asked(Listed(tables, vectors), merging=Merging(samples=2)),
             Rivals(negatives=np.array([negatives])),
         )
-        return target_ranks(scorer, sequences, held_out_cases(sequences, "test"), rivals).tolist()
+        return target_ranks(scorer, sequences, select_cases(sequences, "test"), rivals).tolist()
 
     # Item 3 comes second and first, item 4 first and third, item 5 third and second.
     assert rank([4, 5]) == [1]
@@ -131,7 +131,7 @@ def test_a_target_that_no_sample_brings_in_is_last():
     sequences = made([[1, 2, 3]], items=200)
     vectors = torch.arange(201.0).unsqueeze(1)
     model = Listed([torch.ones(201, 1), torch.full((201, 1), 2.0)], vectors)
-    ranks = target_ranks(asked(model, merging=Merging(samples=2)), sequences, held_out_cases(sequences, "test"))
+    ranks = target_ranks(asked(model, merging=Merging(samples=2)), sequences, select_cases(sequences, "test"))
     assert ranks.tolist() == [200]
 
 
@@ -167,7 +167,7 @@ def test_one_sample_is_what_the_model_gives_by_the_seed(name, histories):
     (cases, batch), *rest = history_batches(
         histories.items, histories.offsets[:-1], histories.offsets[1:], max_length=model.max_length, batch_tokens=4096
     )
-    generator = seeded_generator(5, "sampling", "seeded")
+    generator = make_generator(5, "sampling", "seeded")
     expected = model.represent(batch, output=model.outputs[-1], sampling=Sampling(seed=5), generator=generator)
     assert not rest
     assert torch.equal(samples_of(model, histories, Sampling(seed=5))[0][cases], expected)
@@ -229,7 +229,7 @@ def test_a_temperature_is_a_finite_number(temperature):
 
 
 def test_one_sample_is_ranked_alike_whatever_the_merge(histories):
-    model, cases = tiny("adrec"), held_out_cases(histories, "test")
+    model, cases = tiny("adrec"), select_cases(histories, "test")
     ranks = [
         target_ranks(asked(model, "x_start", sampling=Sampling(seed=4), merging=Merging(merge=merge)), histories, cases)
         for merge in merging.MERGES

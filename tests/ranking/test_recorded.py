@@ -8,7 +8,7 @@ import torch
 from adrec_cli.models.base import FAST_SAMPLING, Sampling, SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch
 from adrec_cli.ranking.recorded import Recordings, _pad
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.runtime import make_generator
 from tests.training.small import small_training
 from tests.training.test_queued_steps import Waits
 from tests.variants import VARIANTS
@@ -37,8 +37,8 @@ def both_ways(model, batch, output, sampling) -> tuple[torch.Tensor, torch.Tenso
     """The model's own, and the second answer of recordings, as the first is the model's own too."""
     recordings, options = Recordings(CPU, padded_only=True), {"output": output, "sampling": sampling}
     with torch.inference_mode():
-        own = model.represent(batch, **options, generator=seeded_generator(0, "sampling"))
-        found = [recordings.represent(model, batch, **options, generator=seeded_generator(0, "sampling")) for _ in "12"]
+        own = model.represent(batch, **options, generator=make_generator(0, "sampling"))
+        found = [recordings.represent(model, batch, **options, generator=make_generator(0, "sampling")) for _ in "12"]
     assert found[0] is None
     return found[1], own
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.ranking import rivals
-from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.rivals import draw_negatives
 from tests.reference.negatives import drawn_negatives
 
@@ -35,7 +35,7 @@ def of(lists: list[list[int]]) -> Sequences:
 @given(lists=histories, count=st.integers(0, 6), seed=st.integers(0, 9), some=st.integers(1, 8))
 def test_the_same_are_drawn(at_once, lists, count, seed, some):
     sequences = of(lists)
-    cases = held_out_cases(sequences, "valid").draw(some, seed)
+    cases = select_cases(sequences, "valid").draw(some, seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rivals, "_KEYS_AT_ONCE", at_once)
         found = draw_negatives(sequences, cases, count, seed)

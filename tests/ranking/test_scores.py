@@ -16,7 +16,7 @@ from adrec_cli.errors import InputError
 from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.ranking import scores
-from adrec_cli.ranking.protocols import Protocol, held_out_cases
+from adrec_cli.ranking.protocols import Protocol, select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals, draw_negatives
 from adrec_cli.ranking.scorer import Scorer
@@ -45,7 +45,7 @@ def asked(model: SequentialRecommender, output: str = "popularity", **options: A
 
 def ranked(counts: list[float], sequences: Sequences, **options):
     model = MostPopular.from_counts(torch.tensor([0.0, *counts]))
-    return target_ranks(asked(model), sequences, held_out_cases(sequences, "test"), Rivals(**options))
+    return target_ranks(asked(model), sequences, select_cases(sequences, "test"), Rivals(**options))
 
 
 def test_ties_count_against_the_target_and_padding_never_ranks():
@@ -119,7 +119,7 @@ def test_scores_of_own_items_are_inner_products_in_pieces_of_any_size(monkeypatc
 
 def test_drawn_negatives_are_unseen_and_repeatable():
     sequences = made([[1, 2, 3, 4], [5, 6, 7], [1, 9, 3]], items=9)
-    cases = held_out_cases(sequences, "test")
+    cases = select_cases(sequences, "test")
     negatives = draw_negatives(sequences, cases, 99, seed=3)
     for user, drawn in zip(cases.users, negatives, strict=True):
         assert not set(drawn.tolist()) & set(sequences.history(user).tolist())
@@ -131,19 +131,19 @@ def test_drawn_negatives_are_unseen_and_repeatable():
 def test_no_negatives_for_someone_who_has_everything():
     sequences = made([[1, 2, 3]], items=3)
     with pytest.raises(InputError, match="every item"):
-        draw_negatives(sequences, held_out_cases(sequences, "test"), 5, seed=0)
+        draw_negatives(sequences, select_cases(sequences, "test"), 5, seed=0)
 
 
 def test_cases_of_leave_one_out_and_of_a_global_time_split():
     sequences = made([[1, 2, 3, 4], [5, 6]], items=9)
-    valid, test = held_out_cases(sequences, "valid"), held_out_cases(sequences, "test")
+    valid, test = select_cases(sequences, "valid"), select_cases(sequences, "test")
     assert (valid.users.tolist(), valid.targets.tolist(), valid.ends.tolist()) == ([0], [3], [2])
     assert (test.users.tolist(), test.targets.tolist(), test.ends.tolist()) == ([0], [4], [3])
     timed = Sequences(
         user_ids=pl.Series(["a", "b"]), items=np.array([1, 2, 3, 4, 5, 6], dtype=np.int32),
         offsets=np.array([0, 4, 6]), train_end=np.array([1, 0]), valid_end=np.array([2, 0]), item_count=6,
     )  # fmt: skip
-    test = held_out_cases(timed, "test")
+    test = select_cases(timed, "test")
     # User b's first event has no history and is left out.
     assert (test.users.tolist(), test.targets.tolist()) == ([0, 0, 1], [3, 4, 6])
 
@@ -158,7 +158,7 @@ def test_a_random_model_hits_k_of_v_and_one_that_knows_hits_always():
     rng = np.random.default_rng(0)
     histories = [rng.integers(1, 101, size=3).tolist() for _ in range(4000)]
     sequences = made(histories, items=100)
-    cases = held_out_cases(sequences, "test")
+    cases = select_cases(sequences, "test")
 
     class Random(MostPopular):
         def represent(self, batch, *, output, sampling, generator):

@@ -46,15 +46,15 @@ def test_a_question_chooses_as_a_batch_does(tmp_path: Path, candidates, exclude,
         indices, unknown = batch.indices(ITEMS)
     except InputError:
         with pytest.raises(InputError):
-            Catalogue(ITEMS).allowed(choice)
+            Catalogue(ITEMS).find_allowed(choice)
         return
-    found, strangers = Catalogue(ITEMS).allowed(choice)
+    found, strangers = Catalogue(ITEMS).find_allowed(choice)
     assert (None if found is None else found.tolist()) == (None if indices is None else indices.tolist())
     assert sorted(set(strangers)) == sorted(set(unknown))
 
 
 def test_a_category_that_nobody_knows() -> None:
     with pytest.raises(InputError, match="unknown category 'coffee'"):
-        Catalogue(ITEMS).allowed(Choice(categories=("coffee",)))
+        Catalogue(ITEMS).find_allowed(Choice(categories=("coffee",)))
     with pytest.raises(InputError, match="unknown category"):
-        Catalogue(ITEMS.drop("category")).allowed(Choice(categories=("tea",)))
+        Catalogue(ITEMS.drop("category")).find_allowed(Choice(categories=("tea",)))

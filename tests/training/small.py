@@ -11,7 +11,7 @@ import torch
 from adrec_cli.data.batches import CUTS
 from adrec_cli.models.registry import find_model, find_stages
 from adrec_cli.models.stages import TrainingConfig
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.runtime import make_generator
 from adrec_cli.training.loop import StageTraining
 from tests.training.test_loop import CPU, sequences
 
@@ -42,7 +42,7 @@ def small_training(
     model = entry(entry.config_type(**known), data.item_count)
     config = {"batch_size": 16, "seed": 3, "samples": find_model(model_name).default_training.samples, **config}
     for component in model.components():
-        model.initialize(component, seeded_generator(0, component))
+        model.initialize(component, make_generator(0, component))
     return StageTraining(
         name=stage, stage=dataclasses.replace(find_stages(model_name)[stage], **{"epochs": 2, **changes}),
         config=TrainingConfig(**config), model=model.to(device), stepping=stepping,

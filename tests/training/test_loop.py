@@ -18,7 +18,7 @@ from adrec_cli.errors import DivergedError, UsageError
 from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.registry import find_stages
 from adrec_cli.models.stages import TrainingConfig
-from adrec_cli.runtime import seeded_generator
+from adrec_cli.runtime import make_generator
 from adrec_cli.training.events import EpochDone, StepDone
 from adrec_cli.training.loop import StageTraining
 from tests.variants import variants
@@ -57,7 +57,7 @@ def training(
     if model is None:
         model = ADRec(ADRecConfig(hidden_size=16, max_length=10, diffusion_steps=4), data.item_count)
         for component in model.components():
-            model.initialize(component, seeded_generator(0, component))
+            model.initialize(component, make_generator(0, component))
     return StageTraining(
         name=stage_name,
         stage=dataclasses.replace(find_stages("adrec")[stage_name], **{"epochs": 3, **changes}),
@@ -181,7 +181,7 @@ def test_an_interrupted_stage_resumes_to_the_same_bytes(stage, stop_after):
 def small(**options) -> ADRec:
     model = ADRec(ADRecConfig(hidden_size=16, max_length=10, diffusion_steps=4, **options), sequences().item_count)
     for component in model.components():
-        model.initialize(component, seeded_generator(0, component))
+        model.initialize(component, make_generator(0, component))
     return model
 
 

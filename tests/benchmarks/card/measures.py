@@ -15,7 +15,7 @@ from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.base import FAST_SAMPLING, Sampling, SequentialRecommender
 from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.padded_batch import planes_of
-from adrec_cli.ranking.protocols import Cases, held_out_cases
+from adrec_cli.ranking.protocols import Cases, select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.recorded import Recordings
 from adrec_cli.ranking.scorer import Scorer
@@ -196,7 +196,7 @@ def measure_profile(setting: Setting) -> Iterator[str]:
 
 def ranking_seconds(setting: Setting, model: SequentialRecommender, data: Sequences, sampling: Sampling) -> float:
     """Of all test targets, the second time."""
-    cases = held_out_cases(data, "test")
+    cases = select_cases(data, "test")
     scorer = Scorer(model=model, output="x_start", sampling=sampling, device=setting.device)
     spent = 0.0
     for _ in range(3):
@@ -241,7 +241,7 @@ def one_user(
 def measure_serving(setting: Setting) -> Iterator[str]:
     """Of one user at a time, without and with recordings, which must say the same."""
     data, found = setting.baby(), {}
-    cases, calls = held_out_cases(data, "test"), 5 if setting.tiny else 300
+    cases, calls = select_cases(data, "test"), 5 if setting.tiny else 300
     model = fresh_model("adrec", data.item_count, setting.device, **({"hidden_size": 16} if setting.tiny else {}))
     for name, sampling in (("one step", FAST_SAMPLING), ("32 steps", Sampling())):
         recordings = Recordings(setting.device, padded_only=setting.device.type != "cuda")

@@ -19,7 +19,7 @@ from adrec_cli.data.synthetic import synthetic_sequences
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.registry import find_model, find_stages
 from adrec_cli.models.stages import TrainingConfig
-from adrec_cli.runtime import resolve_device, seeded_generator
+from adrec_cli.runtime import make_generator, resolve_device
 from adrec_cli.training.loop import StageTraining
 
 USERS, ITEMS, EVENTS = 11_761, 4_731, 92_823
@@ -93,7 +93,7 @@ def fresh_model(name: str, items: int, device: torch.device, **network: Any) -> 
     entry = find_model(name)
     model = entry(entry.config_type(**network), items)
     for component in model.components():
-        model.initialize(component, seeded_generator(0, component))
+        model.initialize(component, make_generator(0, component))
     return model.to(device)
 
 

@@ -11,7 +11,7 @@ from adrec_cli.diffusion.mersenne import normals
 from adrec_cli.layers.lookup import lookup_sorted, multiply_lookup
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.models.padded_batch import PaddedBatch, planes_of
-from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.recorded import Recordings
 from adrec_cli.training.padded_loss import padded_cross_entropy
 from tests.benchmarks.card.checks import CASES, small, weights_after
@@ -106,7 +106,7 @@ def parts_of_a_step(setting: Setting) -> dict[str, tuple[Callable[[], object], t
 def serve(setting: Setting) -> Iterator[str]:
     """One user after the other, whose histories have few lengths, so that they are recorded."""
     data = drawn(60, 50, 8.0)
-    model, cases = fresh_model("adrec", data.item_count, setting.device, hidden_size=32), held_out_cases(data, "test")
+    model, cases = fresh_model("adrec", data.item_count, setting.device, hidden_size=32), select_cases(data, "test")
     recordings = Recordings(setting.device, padded_only=setting.device.type != "cuda")
     for sampling in (FAST_SAMPLING, Sampling(steps=4)):
         errors = [recorded_error(setting, model, data, cases, sampling, n, recordings) for n in range(60)]
