@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import TypeVar
 
-from adrec_cli.wording import in_python
-
 T = TypeVar("T")
 
 
@@ -31,8 +29,7 @@ class AdrecError(Exception):
     """An error a user can act on: one line that says what is wrong, and a hint.
 
     Attributes:
-        message, hint: with options named by key, as `adrec_cli.wording.option` does; `str` spells those of the message
-            as Python does, the command line spells both.
+        message, hint: what is wrong, and what to type; options in them are named by `adrec_cli.wording.option`.
     """
 
     exit_code: ExitCode = ExitCode.USAGE
@@ -41,9 +38,6 @@ class AdrecError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
-
-    def __str__(self) -> str:
-        return in_python(self.message)
 
 
 class UsageError(AdrecError):

@@ -1,19 +1,20 @@
-"""Options and commands in messages: named by key where the message is made, spelled where it is shown.
+"""Options and commands in messages: named by key where the message is made, spelled for whoever began it all.
 
-Who raises an error writes `option("timestamp_unit", "order")`, since a caller may be the command line or Python. The
-text then holds a mark, which a terminal or a report shows as `--timestamp-unit order`, and Python as
-`timestamp_unit='order'`. A test holds every key and every command named so against the command line itself.
+Who raises an error writes `option("timestamp_unit", "order")`, since a caller may be the command line or Python. Once a
+command was typed that is `--timestamp-unit order`, and in any other program `timestamp_unit='order'`, whether it is
+shown, handed back or written into a file. A test holds every key and every command named so against the command line
+itself, and lets no message be made before it is known who reads it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-_MARK: Final = re.compile("‹option:([a-z][a-z0-9_]*)(?:=((?:[^›]|››)*))?›")
 _PLACEHOLDER: Final = re.compile(r"[A-Z]+|-?\d+(\.\d+)?|True|False|None")
 _IRREGULAR: Final[Mapping[str, str]] = MappingProxyType({"k": "-k", "parent": "--from"})
 """Flags that are not called as their keys."""
@@ -22,6 +23,23 @@ _OPPOSITES: Final[Mapping[str, str]] = MappingProxyType({"resume": "--fresh", "i
 
 
 _repeated: dict[str, object] = {}
+_typed = False
+
+
+@contextlib.contextmanager
+def speak_shell(typed: bool = True) -> Iterator[None]:
+    """Spell options as the command line does while open, in all threads: a command was typed."""
+    global _typed
+    before, _typed = _typed, typed
+    try:
+        yield
+    finally:
+        _typed = before
+
+
+def speaks_shell() -> bool:
+    """Whether options are spelled as on the command line; a process it starts does not know by itself."""
+    return _typed
 
 
 def repeat_in_commands(key: str, value: object) -> None:
@@ -34,13 +52,15 @@ def repeat_in_commands(key: str, value: object) -> None:
 
 
 def option(key: str, value: object = None) -> str:
-    """Return the mark that stands for an option in a message or a hint.
+    """Return how an option is given, for a message or a hint: to a command, or to a function of Python.
 
     Args:
         key: of the option: its name in Python.
         value: to give it; True and False turn it on and off, and capitals, such as FILE, stand for a value.
     """
-    return f"‹option:{key}›" if value is None else f"‹option:{key}={str(value).replace('›', '››')}›"
+    if not _typed:
+        return f"{key}={_in_python(value)}"
+    return flag(key) if value is None else shlex.join(shell_words(key, value))
 
 
 def command(name: str, /, *arguments: object, **options: object) -> str:
@@ -71,28 +91,7 @@ def flag(key: str) -> str:
     return _IRREGULAR.get(key, f"--{key.replace('_', '-')}")
 
 
-def in_shell(text: str) -> str:
-    """Return a message with its options spelled as on the command line."""
-    return _MARK.sub(_shell_option, text) if "‹" in text else text
-
-
-def in_python(text: str) -> str:
-    """Return a message with its options spelled as keyword arguments."""
-    return _MARK.sub(_python_option, text) if "‹" in text else text
-
-
-def _shell_option(found: re.Match[str]) -> str:
-    key, value = found[1], _value(found)
+def _in_python(value: object) -> str:
     if value is None:
-        return flag(key)
-    return shlex.join(shell_words(key, {"True": True, "False": False}.get(value, value)))
-
-
-def _python_option(found: re.Match[str]) -> str:
-    value = _value(found)
-    shown = "" if value is None else value if _PLACEHOLDER.fullmatch(value) else repr(value)
-    return f"{found[1]}={shown}"
-
-
-def _value(found: re.Match[str]) -> str | None:
-    return None if found[2] is None else found[2].replace("››", "›")
+        return ""
+    return str(value) if _PLACEHOLDER.fullmatch(str(value)) else repr(str(value))

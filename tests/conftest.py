@@ -6,6 +6,7 @@ import functools
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import typer.main
 
 from adrec_cli.cli.app import app
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
+from adrec_cli.wording import speak_shell
 from tests import examples  # noqa: F401 - how often properties are tried
 
 # The models of tests are tiny: a second thread costs more than it brings, and test processes run side by side.
@@ -54,6 +56,13 @@ def _shared_folder(name: str) -> Path:
 
 # No test meets the descriptions of data sets that whoever runs it has added.
 os.environ["ADREC_DATASETS"] = os.devnull
+
+
+@pytest.fixture(scope="module", name="in_shell")
+def _in_shell() -> Iterator[None]:
+    """Spell options in messages as after a command, for tests that read what a user would type."""
+    with speak_shell():
+        yield
 
 
 @pytest.fixture(autouse=True)

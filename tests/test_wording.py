@@ -1,8 +1,12 @@
-"""Messages name options by key: every key and every command named so is one of the command line, spelled as there."""
+"""Messages name options by key: every key and every command named so is one of the command line, spelled as there.
+
+They are spelled when they are made, so that none leaves the package otherwise, wherever it goes.
+"""
 
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import shlex
 from collections.abc import Iterator
@@ -13,10 +17,16 @@ import pytest
 import typer.main
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from adrec_cli.artifacts.lock import exclusive, find_holder
 from adrec_cli.cli.app import app
+from adrec_cli.data import inbox
+from adrec_cli.data.inbox import Inbox, take_files
+from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.errors import UsageError
-from adrec_cli.wording import command, flag, in_python, in_shell, option, shell_words
+from adrec_cli.pipeline.preprocess import preprocess, preprocess_locked
+from adrec_cli.wording import command, flag, option, shell_words, speak_shell, speaks_shell
 from tests.test_architecture import strings_below_the_command_line
 
 PACKAGE = Path(__file__).resolve().parents[1] / "adrec_cli"
@@ -61,7 +71,7 @@ def pattern(node: ast.expr) -> str:
     return re.escape(str(constant(node))) if constant(node) is not None else ""
 
 
-NAMED = [(place, call) for place, call in calls_of("option") if pattern(call.args[0])]
+NAMED = [(place, call) for name in ("option", "flag") for place, call in calls_of(name) if pattern(call.args[0])]
 TYPED = [(place, call) for place, call in calls_of("command") if constant(call.args[0]) is not None]
 
 
@@ -125,40 +135,114 @@ def test_hints_are_named_at_all() -> None:
     assert len(TYPED) > 50
 
 
+def test_no_message_is_made_before_it_is_known_who_is_told() -> None:
+    """What a module makes when it is loaded is spelled for Python, whoever reads it later."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if PACKAGE / "cli" in path.parents:
+            continue
+        for node in outside_of_functions(ast.parse(path.read_text())):
+            assert not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "option"), (
+                f"{path.relative_to(PACKAGE)}:{node.lineno}"
+            )
+
+
+def outside_of_functions(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is computed when a module is loaded: all but bodies of functions."""
+    for inner in ast.iter_child_nodes(node):
+        if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for default in (*inner.args.defaults, *filter(None, inner.args.kw_defaults), *inner.decorator_list):
+                yield from (default, *outside_of_functions(default))
+        elif not isinstance(inner, ast.Lambda):
+            yield inner
+            yield from outside_of_functions(inner)
+
+
 @pytest.mark.parametrize(
-    ("marked", "shell", "python"),
+    ("key", "value", "shell", "python"),
     [
-        (option("timestamp_unit"), "--timestamp-unit", "timestamp_unit="),
-        (option("timestamp_unit", "order"), "--timestamp-unit order", "timestamp_unit='order'"),
-        (option("where", "event = view"), "--where 'event = view'", "where='event = view'"),
-        (option("join", "FILE"), "--join FILE", "join=FILE"),
-        (option("k", 5), "-k 5", "k=5"),
-        (option("header", False), "--no-header", "header=False"),
-        (option("resume", False), "--fresh", "resume=False"),
-        (option("yes", True), "--yes", "yes=True"),
-        (option("parent"), "--from", "parent="),
-        ("nothing is ‹marked› here", "nothing is ‹marked› here", "nothing is ‹marked› here"),
+        ("timestamp_unit", None, "--timestamp-unit", "timestamp_unit="),
+        ("timestamp_unit", "order", "--timestamp-unit order", "timestamp_unit='order'"),
+        ("where", "event = view", "--where 'event = view'", "where='event = view'"),
+        ("join", "FILE", "--join FILE", "join=FILE"),
+        ("k", 5, "-k 5", "k=5"),
+        ("header", False, "--no-header", "header=False"),
+        ("resume", False, "--fresh", "resume=False"),
+        ("yes", True, "--yes", "yes=True"),
+        ("parent", None, "--from", "parent="),
     ],
 )
-def test_an_option_is_spelled_for_whom_it_is_shown_to(marked: str, shell: str, python: str) -> None:
-    assert in_shell(f"say {marked}, or not") == f"say {shell}, or not"
-    assert in_python(f"say {marked}, or not") == f"say {python}, or not"
+def test_an_option_is_spelled_for_whoever_began(key: str, value: object, shell: str, python: str) -> None:
+    assert option(key, value) == python
+    with speak_shell():
+        assert option(key, value) == shell
+        with speak_shell(False):
+            assert option(key, value) == python
+        assert speaks_shell()
+    assert option(key, value) == python
+    assert not speaks_shell()
 
 
-@given(st.text(), st.text(), st.text())
-def test_any_value_comes_through_the_shell_as_it_is(before: str, value: str, after: str) -> None:
-    marked = f"{before} {option('where', value)} {after}"
-    shown = "True" if value in ("True", "False") else value
-    if value not in ("True", "False"):
-        assert in_shell(marked) == f"{in_shell(before)} {shlex.join(['--where', shown])} {in_shell(after)}"
-        assert shlex.split(in_shell(option("where", value))) == ["--where", value]
+@given(st.text())
+def test_any_value_comes_through_the_shell_as_it_is(value: str) -> None:
+    with speak_shell():
+        assert shlex.split(option("where", value)) == ["--where", value]
 
 
-def test_an_error_is_spelled_for_python_and_keeps_the_keys() -> None:
+@given(st.text())
+def test_any_value_comes_through_python_as_it_is(value: str) -> None:
+    said = option("where", value)
+    assert said == f"where={value}" or ast.literal_eval(said.removeprefix("where=")) == value
+
+
+def test_nothing_stands_for_an_option_until_it_is_shown() -> None:
+    """No mark that somebody must replace on each way out, and would forget on one."""
+    assert not [
+        path for path in PACKAGE.rglob("*.py") if "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}" in path.read_text()
+    ]
+
+
+def test_an_error_is_spelled_where_it_is_raised() -> None:
     error = UsageError(f"{option('split', 'time')} needs {option('valid_from')}", hint=f"add {option('valid_from')}")
-    assert str(error) == "split='time' needs valid_from="
-    assert in_shell(error.message) == "--split time needs --valid-from"
-    assert in_shell(error.hint) == "add --valid-from"
+    assert (str(error), error.message, error.hint) == ("split='time' needs valid_from=",) * 2 + ("add valid_from=",)
+
+
+@pytest.mark.parametrize(
+    ("typed", "bad_row", "named", "unit"),
+    [
+        (True, "--on-bad-row skip", "--model adrec", "--timestamp-unit"),
+        (False, "on_bad_row='skip'", "model='adrec'", "timestamp_unit="),
+    ],
+    ids=["command", "python"],
+)
+def test_texts_are_spelled_wherever_they_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: bool, bad_row: str, named: str, unit: str
+) -> None:
+    """Into results, events, and files that others read, such as the lock's and the manifest."""
+    monkeypatch.setattr(inbox, "SETTLING_SECONDS", 0.0)
+    lines = ["user_id,item_id,timestamp", *(f"u{n % 9},i{n % 5},{1638406800 + n}" for n in range(90))]
+    source, bad = tmp_path / "shop.csv", tmp_path / "incoming/bad.csv"
+    bad.parent.mkdir()
+    source.write_text("\n".join([*lines, ""]))
+    bad.write_text("\n".join([*lines, "u1,i1,never", ""]))
+    told: list[Any] = []
+    with speak_shell(typed):
+        made = preprocess(str(source), workspace=tmp_path, options=PreprocessOptions(timestamp_unit="ms"))
+        update = PreprocessOptions(update=made.folder)
+        take = functools.partial(preprocess_locked, workspace=tmp_path, raw=None, options=update, on_event=told.append)
+        with exclusive(made.folder, f"run shop {option('model', 'adrec')}"):
+            holder = find_holder(made.folder)
+            taken = take_files(Inbox(folder=bad.parent), made.folder, lambda path: take(str(path)), told.append)
+    (refused,) = taken.refused
+    assert refused in told
+    assert any(f"is {unit} right?" in text for text in made.warnings)
+    assert bad_row in refused.hint
+    assert named in holder
+
+
+def test_a_command_that_fails_leaves_python_as_it_was(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["recommend", "--user", "x", "--samples", "0", "--workspace", str(tmp_path)])
+    assert done.exit_code != 0
+    assert not speaks_shell()
 
 
 def test_a_command_is_typed_whole() -> None:

@@ -38,6 +38,7 @@ from adrec_cli.cli.train import train
 from adrec_cli.cli.tune import tune
 from adrec_cli.cli.verify import verify
 from adrec_cli.errors import ExitCode
+from adrec_cli.wording import speak_shell
 
 ALL, DATA, TRAINING, USING = "Everything at once", "Data", "Training", "Using a model"
 SEEING, KEEPING = "Seeing what a model does", "Keeping the workspace"
@@ -202,7 +203,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _exit_code(arguments: list[str] | None) -> int:
     try:
-        return int(app(args=arguments, prog_name="adrec", standalone_mode=False) or 0)
+        with speak_shell():
+            return int(app(args=arguments, prog_name="adrec", standalone_mode=False) or 0)
     except BrokenPipeError:
         discard_output()
         return BROKEN_PIPE

@@ -21,6 +21,7 @@ from adrec_cli.cli.options.common import Common, LogFormat
 from adrec_cli.cli.options.declared import declare_parameters, find_asked
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.runtime import StopRequest
+from adrec_cli.wording import speak_shell
 
 BARE_VALUES: Final = {"--wait": "inf"}
 """What an option whose value may be left out means without it."""
@@ -106,7 +107,7 @@ def typeable(function: Callable[..., None]) -> Callable[..., None]:
         common: Common = grouped["common"]
         terminal = Terminal(as_json=common.json, quiet=common.quiet, log_json=common.log_format is LogFormat.JSON)
         stop = StopRequest()
-        with report_failures(terminal, debug=common.debug), stop.install():
+        with speak_shell(), report_failures(terminal, debug=common.debug), stop.install():
             require_bounded(values)
             with _plugins_in_use(common.plugin or []):
                 built = {name: one.take(values) for name, one in asked.items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from adrec_cli.choices import choice
-from adrec_cli.wording import command, option
+from adrec_cli.wording import command, flag
 
 if TYPE_CHECKING:
     from adrec_cli.data.filters import Duplicates, Ties
@@ -99,7 +99,7 @@ class PreprocessOptions:
         None, Path, "File with titles and categories of the items.", metavar="FILE", panel=READING
     )
     items_column: Column | None = choice(
-        None, str, f"Column of the ids in {option('items')}.", metavar="COLUMN", panel=READING
+        None, str, f"Column of the ids in {flag('items')}.", metavar="COLUMN", panel=READING
     )
     on_bad_row: BadRowPolicy | None = choice(
         None, str, "Unreadable rows; error by default.", metavar="error|skip", panel=READING, known=("error", "skip")

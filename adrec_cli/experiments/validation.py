@@ -14,7 +14,7 @@ from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals, draw_negatives
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.runtime import StopRequest
-from adrec_cli.training.guards import DIVERGED_HINT
+from adrec_cli.training.guards import advise_on_divergence
 from adrec_cli.training.loop import Validate
 
 
@@ -64,7 +64,7 @@ def prepare_validation(
             ranks = target_ranks(scorer, dataset.sequences, cases, rivals, lambda done, total: stop.check())
         except ArtifactError as error:
             # Weights may be finite and what they give not.
-            raise DivergedError(f"validation: {error.message}", hint=DIVERGED_HINT) from error
+            raise DivergedError(f"validation: {error.message}", hint=advise_on_divergence()) from error
         return metric_table(ranks, cases.users)
 
     return validate

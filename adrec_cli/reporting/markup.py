@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from adrec_cli.wording import in_shell
-
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _VOID = frozenset({"meta", "img", "br", "rect", "line"})
 # What no HTML parser lets through unharmed, and marks that turn the direction of the text around them.
@@ -125,5 +123,5 @@ def _attribute(key: str) -> str:
 
 
 def _escape(text: str) -> str:
-    shown = _UNSHOWABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", in_shell(text))
+    shown = _UNSHOWABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     return html.escape(shown, quote=True)

@@ -26,7 +26,7 @@ from adrec_cli.serving.hosts import AllowedHosts
 from adrec_cli.serving.questions import Asked, Limits, parse_questions
 from adrec_cli.serving.served_model import Answer, Question, ServedModel
 from adrec_cli.serving.watch import Changed, Load, ModelWatch, OnReload
-from adrec_cli.wording import in_shell, option
+from adrec_cli.wording import option
 
 _BUFFERED_BODIES = 64
 """Bodies of the largest size that may be held at once; further requests are asked to try again later."""
@@ -230,7 +230,7 @@ def _together(asked: Asked, answers: Sequence[Answer | AdrecError]) -> Response:
     results = [
         {
             "user": question.user,
-            **({"error": in_shell(answer.message)} if isinstance(answer, AdrecError) else asdict(answer)),
+            **({"error": answer.message} if isinstance(answer, AdrecError) else asdict(answer)),
         }
         for question, answer in zip(asked.questions, answers, strict=True)
     ]
@@ -243,7 +243,7 @@ def _json(status: int, content: dict[str, Any]) -> Response:
 
 
 def _error(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
-    return Response(json.dumps({"error": in_shell(text)}), status, headers, media_type="application/json")
+    return Response(json.dumps({"error": text}), status, headers, media_type="application/json")
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -19,7 +19,7 @@ from typing import Any
 from adrec_cli.errors import InterruptedRun, StorageError
 from adrec_cli.serving.exposition import WIDTH
 from adrec_cli.serving.running import LINGER, EndingServer, LogLine
-from adrec_cli.wording import option
+from adrec_cli.wording import option, speak_shell, speaks_shell
 
 _END, _RELOAD = b"end", b"reload"
 _MOST_DEATHS, _DEATHS_SECONDS = 5, 60.0
@@ -81,7 +81,7 @@ class _Crew:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         worker = Worker(number, self.sockets[number], self.cells, theirs)
-        process = context.Process(target=_work, args=(self.work, worker), daemon=True)
+        process = context.Process(target=_work, args=(self.work, worker, speaks_shell()), daemon=True)
         process.start()
         # Only the child holds its end now, so that either side sees the other one die.
         theirs.close()
@@ -207,9 +207,10 @@ def _oversee(crew: _Crew, signals: _Signals, on_ready: Callable[[], None]) -> No
             crew.tell(_RELOAD)
 
 
-def _work(work: Work, worker: Worker) -> None:
+def _work(work: Work, worker: Worker, typed: bool) -> None:
     # Of a group of its own: Ctrl-C goes to the process that started it, which says what to do.
     os.setpgid(0, 0)
     # Until it can end in good order it just ends.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    work(worker)
+    with speak_shell(typed):
+        work(worker)

@@ -14,7 +14,6 @@ from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parse_values, resolve_option, spell, value_at
 from adrec_cli.wording import option
 
-_EXAMPLE = f"for example {option('search', 'learning_rate=1e-4..1e-2:log')} or {option('search', 'cam_blocks=1,2,4')}"
 _NOT_SEARCHED = ("training.monitor", "training.monitor_negatives", "training.monitor_mask_seen", "training.seed")
 """Options that change what is measured, or only the luck; the best of them would say nothing."""
 
@@ -60,12 +59,14 @@ def parse_searched(text: str) -> Searched:
     """
     key, equals, values = (part.strip() for part in text.partition("="))
     if not key or not equals or not values:
-        raise UsageError(f"{option('search')} takes KEY=LOW..HIGH or KEY=VALUE,VALUE, got {text!r}", hint=_EXAMPLE)
+        raise UsageError(
+            f"{option('search')} takes KEY=LOW..HIGH or KEY=VALUE,VALUE, got {text!r}", hint=_give_examples()
+        )
     if ".." in values:
         return _parse_range(text, key, values)
     choices = tuple(parse_values(values))
     if len(choices) < 2 or "" in choices:
-        raise UsageError(f"{option('search', text)} leaves nothing to choose", hint=_EXAMPLE)
+        raise UsageError(f"{option('search', text)} leaves nothing to choose", hint=_give_examples())
     return Searched(key=key, choices=choices)
 
 
@@ -75,22 +76,22 @@ def _parse_range(text: str, key: str, values: str) -> Searched:
         ends = [_number(part) for part in bounds.split("..")]
         steps = [_number(word.removeprefix("step=")) for word in words if word.startswith("step=")]
     except ValueError as error:
-        raise UsageError(f"{option('search', text)}: {error}", hint=_EXAMPLE) from error
+        raise UsageError(f"{option('search', text)}: {error}", hint=_give_examples()) from error
     unknown = [word for word in words if word != "log" and not word.startswith("step=")]
     if len(ends) != 2 or unknown or len(steps) > 1 or len(words) > 2:
         raise UsageError(
-            f"{option('search', text)} is no range: LOW..HIGH, LOW..HIGH:log or LOW..HIGH:step=X", hint=_EXAMPLE
+            f"{option('search', text)} is no range: LOW..HIGH, LOW..HIGH:log or LOW..HIGH:step=X", hint=_give_examples()
         )
     low, high = ends
     log, step = "log" in words, steps[0] if steps else None
     if not low < high:
-        raise UsageError(f"{option('search', text)}: {low} is not below {high}", hint=_EXAMPLE)
+        raise UsageError(f"{option('search', text)}: {low} is not below {high}", hint=_give_examples())
     if log and (low <= 0 or step is not None):
         raise UsageError(
-            f"{option('search', text)}: a range over logarithms begins above 0 and has no step", hint=_EXAMPLE
+            f"{option('search', text)}: a range over logarithms begins above 0 and has no step", hint=_give_examples()
         )
     if step is not None and step <= 0:
-        raise UsageError(f"{option('search', text)}: the step must be positive", hint=_EXAMPLE)
+        raise UsageError(f"{option('search', text)}: the step must be positive", hint=_give_examples())
     return Searched(key=key, low=low, high=high, log=log, step=step)
 
 
@@ -138,7 +139,7 @@ def search_space(searched: Sequence[Searched], base: Experiment) -> SearchSpace:
         UsageError: an unknown, ambiguous or repeated key, or one that must not be searched.
     """
     if not searched:
-        raise UsageError("nothing to search", hint=_EXAMPLE)
+        raise UsageError("nothing to search", hint=_give_examples())
     paths = {one.key: resolve_option(one.key, base) for one in searched}
     taken: set[str] = set()
     for one in searched:
@@ -163,3 +164,7 @@ def search_space(searched: Sequence[Searched], base: Experiment) -> SearchSpace:
         if wants_whole:
             whole.add(one.key)
     return SearchSpace(searched=tuple(searched), paths=paths, whole=frozenset(whole))
+
+
+def _give_examples() -> str:
+    return f"for example {option('search', 'learning_rate=1e-4..1e-2:log')} or {option('search', 'cam_blocks=1,2,4')}"

@@ -11,9 +11,10 @@ from adrec_cli.diagnostics.finite import all_finite
 from adrec_cli.errors import DivergedError
 from adrec_cli.wording import option
 
-DIVERGED_HINT = (
-    f"lower the learning rate ({option('learning_rate')}), check the data, or resume from the last saved state"
-)
+
+def advise_on_divergence() -> str:
+    """Return the hint for a training whose numbers are not finite."""
+    return f"lower the learning rate ({option('learning_rate')}), check the data, or resume from the last saved state"
 
 
 def require_finite_losses(losses: Mapping[str, float], *, where: str, inputs: Mapping[str, torch.Tensor]) -> None:
@@ -30,7 +31,7 @@ def require_finite_losses(losses: Mapping[str, float], *, where: str, inputs: Ma
     for name, value in losses.items():
         if not math.isfinite(value):
             raise DivergedError(
-                f"{where}: loss {name} is {value}; largest inputs: {_largest(inputs)}", hint=DIVERGED_HINT
+                f"{where}: loss {name} is {value}; largest inputs: {_largest(inputs)}", hint=advise_on_divergence()
             )
 
 
@@ -57,7 +58,7 @@ def require_finite_gradients(parameters: Iterable[tuple[str, torch.nn.Parameter]
             bad = int((~torch.isfinite(gradient)).sum())
             raise DivergedError(
                 f"{where}: the gradient of {name} is not finite ({bad:,} of {gradient.numel():,} entries, norm {norm})",
-                hint=DIVERGED_HINT,
+                hint=advise_on_divergence(),
             )
 
 
@@ -75,7 +76,8 @@ def require_finite_weights(weights: Iterable[tuple[str, torch.Tensor]], *, where
         if not all_finite(weight):
             bad = int((~torch.isfinite(weight)).sum())
             raise DivergedError(
-                f"{where}: weight {name} is not finite ({bad:,} of {weight.numel():,} entries)", hint=DIVERGED_HINT
+                f"{where}: weight {name} is not finite ({bad:,} of {weight.numel():,} entries)",
+                hint=advise_on_divergence(),
             )
 
 

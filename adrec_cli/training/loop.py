@@ -24,7 +24,7 @@ from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch, embedding
 from adrec_cli.training.epoch_times import EpochTimes, EpochWatch
 from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
 from adrec_cli.training.freezing import freeze_all_but
-from adrec_cli.training.guards import DIVERGED_HINT, require_finite_gradients, require_finite_weights
+from adrec_cli.training.guards import advise_on_divergence, require_finite_gradients, require_finite_weights
 from adrec_cli.training.learnable import require_learnable, require_table
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.optimizers import StageOptimizer
@@ -245,7 +245,7 @@ class StageTraining:
         self.optimizer.zero_grad()
         self.objective.backward([batch.to(self.device)], self._generators(1), self.trained, where=where)
         require_finite_gradients(self.trained.items(), where=where)
-        raise DivergedError(f"{where}: a loss or a gradient is not finite", hint=DIVERGED_HINT)
+        raise DivergedError(f"{where}: a loss or a gradient is not finite", hint=advise_on_divergence())
 
     def _step(self, *batches: PackedBatch | Elsewhere) -> tuple[int, float]:
         """Learn from the batches of a step; return their targets and the loss that was lowered."""

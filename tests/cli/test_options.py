@@ -33,7 +33,7 @@ from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.serving.questions import Limits
 from adrec_cli.sweeping.design import Design
 from adrec_cli.sweeping.tune_options import TuneOptions
-from adrec_cli.wording import option
+from adrec_cli.wording import flag
 
 
 def parameters_of(command: str) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def test_what_is_declared_becomes_a_flag_with_all_that_is_said_of_it() -> None:
     @dataclass(frozen=True, kw_only=True)
     class Kind:
         on: bool = choice(False, bool, "Turn it on.", panel="Panel", can_be_off=True)
-        size: int | None = choice(None, int, f"Size of {option('join')}.", metavar="N", environment="SIZE")
+        size: int | None = choice(None, int, f"Size of {flag('join')}.", metavar="N", environment="SIZE")
         taken: str = choice("x", str, "Left to the command.")
 
     on, size = declare_parameters([Asked(Kind, Offer(without=("taken",)), built=True)])

@@ -12,8 +12,9 @@ import pytest
 
 from adrec_cli.errors import ExitCode, InputError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, preprocess
-from adrec_cli.wording import in_shell
 from tests.data.table_files import START, history, read_sequences, write_csv
+
+pytestmark = pytest.mark.usefixtures("in_shell")
 
 HEADER = "user_id,item_id,timestamp\n"
 GOOD = [("u", f"i{n}", START + n) for n in range(6)]
@@ -209,10 +210,10 @@ def test_the_hint_where_nothing_is_left_is_about_what_left_it_out(tmp_path: Path
     bad = text_file(tmp_path, HEADER + "u,a,x\nu,b,y\n")
     with pytest.raises(InputError) as caught:
         run(bad, tmp_path / "ws", on_bad_row="skip", min_interactions=1)
-    assert "--on-bad-row error" in in_shell(caught.value.hint)
+    assert "--on-bad-row error" in caught.value.hint
     with pytest.raises(InputError) as caught:
         run(write_csv(tmp_path / "g.csv", GOOD), tmp_path / "ws", min_interactions=9)
-    assert "lower the filters: --min-user-interactions 9, --min-item-interactions 9" in in_shell(caught.value.hint)
+    assert "lower the filters: --min-user-interactions 9, --min-item-interactions 9" in caught.value.hint
 
 
 def test_only_five_examples_are_shown(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from adrec_cli.data.fetching import Fetching
 from adrec_cli.data.pins import Pin
 from adrec_cli.data.raw_files import FoundFiles, Places, find_source
 from adrec_cli.errors import InputError
-from adrec_cli.wording import in_shell
+
+pytestmark = pytest.mark.usefixtures("in_shell")
 
 CONTENT = bytes(range(256)) * 20_000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -110,7 +111,7 @@ def test_no_network_is_one_clear_line(tmp_path: Path, server: str) -> None:
         with pytest.raises(InputError) as caught:
             download(url, tmp_path / "f", expected=Expectation(), on_event=ignore)
         assert caught.value.message.startswith(f"could not fetch {url}: ")
-        assert "--raw" in in_shell(caught.value.hint)
+        assert "--raw" in caught.value.hint
 
 
 def test_archives_are_unpacked_by_member(tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from adrec_cli.data.fetching import AddressFailed, DamagedCopy, DownloadBegins, 
 from adrec_cli.data.pins import Download, Pin
 from adrec_cli.data.raw_files import FoundFiles, Places, find_source
 from adrec_cli.errors import AdrecError, InputError, UsageError
-from adrec_cli.wording import in_shell
 from tests.data.publishing import Publisher, publisher, serving
+
+pytestmark = pytest.mark.usefixtures("in_shell")
 
 __all__ = ["publisher"]
 
@@ -183,7 +184,7 @@ def test_offline_and_preview_ask_nobody(publisher: Publisher, tmp_path: Path) ->
     publisher.files[FIRST] = CONTENT
     with pytest.raises(InputError) as caught:
         find(spec(), tmp_path / "cache", offline=True)
-    assert in_shell(caught.value.hint) == f"leave --offline out to download {FIRST}"
+    assert caught.value.hint == f"leave --offline out to download {FIRST}"
     with pytest.raises(InputError) as caught:
         find(spec(), tmp_path / "cache", allowed=False)
     assert "adrec preprocess shop" in caught.value.hint
@@ -202,7 +203,7 @@ def test_nothing_large_comes_unasked(
     shop = spec(FIRST, sha256=PIN.sha256, bytes=len(CONTENT) if fault == "said" else None)
     with pytest.raises(UsageError, match="MB") as caught:
         find(shop, tmp_path)
-    assert "--yes" in in_shell(caught.value.hint)
+    assert "--yes" in caught.value.hint
     if fault == "said":
         assert "first.example (licence: MIT)" in caught.value.message
         assert publisher.asked == []

@@ -16,9 +16,10 @@ from adrec_cli.data.audience_files import read_ids
 from adrec_cli.data.ids import MISSING, normal_id, normal_ids, spell_as_known
 from adrec_cli.data.negatives import read_negatives
 from adrec_cli.errors import InputError
-from adrec_cli.wording import in_shell
 from tests.data.table_files import START, read_sequences, run
 from tests.reference.preprocessing import normal_id as plain
+
+pytestmark = pytest.mark.usefixtures("in_shell")
 
 TEXTS = st.one_of(
     st.sampled_from([" a", "1.0", "1", "1.50", "-3.00", "1e5", "1.2e+17", "NA", "None", "nan", "", " ", "[]", "[x]"]),
@@ -55,7 +56,7 @@ def test_blanks_are_taken_off_and_counted_or_kept(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     made = run(tmp_path / "t.csv", tmp_path / "ws")
     assert read_sequences(made.folder) == {"u": ["a", "b", "c"]}
-    assert "blanks around the user id of 1 rows were taken off; --keep-blanks keeps them" in map(in_shell, made.notes)
+    assert "blanks around the user id of 1 rows were taken off; --keep-blanks keeps them" in made.notes
     kept = run(tmp_path / "t.csv", tmp_path / "ws", name="kept", keep_blanks=True)
     assert read_sequences(kept.folder) == {" u ": ["a"], "u": [" b", "c"]}
 

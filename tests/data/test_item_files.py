@@ -9,8 +9,9 @@ import pytest
 
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.pipeline.preprocess import PreprocessResult, preprocess
-from adrec_cli.wording import in_shell
 from tests.data.table_files import START, history, run, write_csv
+
+pytestmark = pytest.mark.usefixtures("in_shell")
 
 ROWS = history("anna", ["a", "b", "c"]) + history("ben", ["b", "é"])
 
@@ -115,8 +116,8 @@ def test_a_named_column_proves_the_header_and_comes_first(tmp_path: Path) -> Non
     assert items_of(read_with(tmp_path, "Nummer,Ware\na,Apple\nb,Bread\n", items_column="1"))["a"] == ("Apple",)
     with pytest.raises(InputError, match="no column 'Nummern', it has: sku, Nummer, Ware") as refused:
         read_with(tmp_path, text, items_column="Nummern")
-    assert "--items-column" in in_shell(refused.value.hint)
-    with pytest.raises(UsageError, match="items_column= names a column of the item file"):
+    assert "--items-column" in refused.value.hint
+    with pytest.raises(UsageError, match="--items-column names a column of the item file"):
         run(tmp_path / "shop.csv", tmp_path, items_column="Nummer", **COLUMNS)
 
 
@@ -152,7 +153,7 @@ def test_columns_of_events_never_come_in(tmp_path: Path) -> None:
 def test_a_file_of_other_items_is_refused(tmp_path: Path, text: str, message: str, hint: str) -> None:
     with pytest.raises(InputError, match=message) as refused:
         read_with(tmp_path, text)
-    assert hint in in_shell(refused.value.hint)
+    assert hint in refused.value.hint
     assert "'a', 'b', 'c'" in refused.value.message
     assert not (tmp_path / "shop/manifest.json").exists()
 

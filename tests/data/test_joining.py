@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from adrec_cli.data.newest_events import read_newest_events
 from adrec_cli.errors import InputError, UsageError
-from adrec_cli.wording import in_shell
 from tests.data.table_files import START, read_sequences, run
 from tests.examples import tries
+
+pytestmark = pytest.mark.usefixtures("in_shell")
 
 ORDERS = [("o1", "ann", START + 9), ("o2", "ann", START), ("o3", "ben", START + 5)]
 PRODUCTS = [("o1", "c"), ("o1", "d"), ("o2", "a"), ("o2", "b"), ("o3", "a")]
@@ -81,7 +82,7 @@ def test_what_cannot_be_joined_is_refused(tmp_path: Path) -> None:
     products, orders = files(tmp_path)
     with pytest.raises(UsageError, match="needs the column both files have"):
         run(products, tmp_path / "ws", join=orders)
-    with pytest.raises(UsageError, match="on= says what join="):
+    with pytest.raises(UsageError, match="--on says what --join is"):
         run(products, tmp_path / "ws", on="order_id")
     with pytest.raises(InputError, match=r"orders.csv has no column 'x' to join on, it has: order_id, user_id"):
         run(products, tmp_path / "ws", join=orders, on="order_id=x")
@@ -125,7 +126,7 @@ def test_an_update_and_todays_events_are_joined_again_or_say_what_is_missing(tmp
         InputError, match=r"was read with orders.csv joined to its events, which is not beside"
     ) as caught:
         run(night, tmp_path / "ws", update=folder)
-    assert "--join FILE" in in_shell(caught.value.hint)
+    assert "--join FILE" in caught.value.hint
     newest = write(tmp_path / "night" / "orders.csv", [("o4", "ben", START + 20)], names)
     made = run(night, tmp_path / "ws", update=folder)
     assert any("as orders.csv was before" in note for note in made.notes)

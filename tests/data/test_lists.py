@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from adrec_cli.data.reading.list_cells import find_cells, parse_list
 from adrec_cli.errors import InputError
-from adrec_cli.wording import in_shell
 from tests.data.table_files import START, read_bounds, read_sequences, run
+
+pytestmark = pytest.mark.usefixtures("in_shell")
 
 ROWS: list[tuple[str, list[str], list[int]]] = [
     ("u1", ["b", "a", "c"], [START + 2, START + 1, START + 3]),
@@ -124,7 +125,7 @@ def test_events_in_objects(tmp_path: Path, ending: str) -> None:
     assert made.manifest.reading["columns"] == {"user": "session", "item": "events.aid", "timestamp": "events.ts"}
     error = refusal(source, item_column="events")
     assert "column 'events' holds objects of aid, ts, type, expected one value for the item" in error.message
-    assert "--item-column events.aid" in in_shell(error.hint)
+    assert "--item-column events.aid" in error.hint
     (tmp_path / "user.jsonl").write_text('{"user": {"id": 7, "name": "x"}, "item_id": "a"}\n')
     assert "holds objects of id, name" in refusal(tmp_path / "user.jsonl", user_column="user").message
     single = run(tmp_path / "user.jsonl", tmp_path / "ws", user_column="user.id")
@@ -136,7 +137,7 @@ def test_all_objects_in_the_place_of_values_are_told_at_once(tmp_path: Path) -> 
     source.write_text('{"user": {"name": "x", "id": 7}, "product": {"title": "t", "product_id": "a"}, "ts": 1}\n')
     error = refusal(source, user_column="user", item_column="product")
     assert "column 'user' holds objects of name, id and column 'product' holds objects of title," in error.message
-    assert in_shell(error.hint).endswith("--user-column user.id --item-column product.product_id")
+    assert error.hint.endswith("--user-column user.id --item-column product.product_id")
     named = {"user_column": "user.id", "item_column": "product.product_id", "timestamp_unit": "order"}
     assert read_sequences(run(source, tmp_path / "ws", **named).folder) == {"7": ["a"]}
 

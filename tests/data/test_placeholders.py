@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from adrec_cli.wording import in_shell
 from tests.data.table_files import history, read_sequences, run, write_csv
+
+pytestmark = pytest.mark.usefixtures("in_shell")
 
 PEOPLE = [event for number in range(40) for event in history(f"u{number}", ["a", "b", "c"])]
 
@@ -23,7 +24,7 @@ def test_the_condition_of_the_warning_leaves_the_crowd_out(tmp_path: Path, user:
     source = write_csv(tmp_path / "log.csv", rows)
     [warning] = run(source, tmp_path / "ws").warnings
     assert warning.startswith(f"user {user!r} has 300 of 420 interactions, others 3.0 on average")
-    condition = shlex.split(in_shell(warning).split("--where ")[1])
+    condition = shlex.split(warning.split("--where ")[1])
     made = run(source, tmp_path / "ws", name="people", where=tuple(condition))
     assert set(read_sequences(made.folder)) == {f"u{number}" for number in range(40)}
     assert not made.warnings

@@ -23,11 +23,12 @@ from adrec_cli.ranking.scores import top_k
 from adrec_cli.runtime import make_generator
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.ranking_loss import RankingLoss
-from adrec_cli.wording import in_shell
 from tests.layers.test_repeats import by_hand
 from tests.ranking.test_scores import asked
 from tests.training.small import small_training
 from tests.training.test_loop import finished
+
+pytestmark = pytest.mark.usefixtures("in_shell")
 
 ITEMS = 12
 NAMES = [name for name in MODELS if "repeats" in find_model(name).config_type.__dataclass_fields__]
@@ -223,4 +224,4 @@ def test_what_sees_later_items_learns_from_prefixes_alone():
             assert find_model(name).default_training.samples == "prefixes"
             with pytest.raises(UsageError, match="learns from prefixes alone") as told:
                 small_training(name, config={"samples": "sequences"})
-            assert in_shell(told.value.hint) == "--set training.samples=prefixes"
+            assert told.value.hint == "--set training.samples=prefixes"

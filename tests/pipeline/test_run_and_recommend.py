@@ -20,8 +20,9 @@ from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.run import RunOptions, run
 from adrec_cli.promotion.promote import PromotionOptions
 from adrec_cli.recommending.options import RecommendOptions
-from adrec_cli.wording import in_shell
 from tests.conftest import TINY, write_interactions
+
+pytestmark = pytest.mark.usefixtures("in_shell")
 
 EXPERIMENT = ExperimentOptions(overrides=TINY)
 ANY = PromotionOptions(tolerance=1.0)
@@ -176,7 +177,7 @@ def test_who_cannot_be_served_is_told_how(ran):
     workspace, _ = ran
     with pytest.raises(InputError, match="unknown user 'nobody'") as refused:
         recommend(workspace=workspace, users=["nobody"])
-    assert "--history" in in_shell(refused.value.hint)
+    assert "--history" in refused.value.hint
     with pytest.raises(InputError, match="none of the 2 items"):
         recommend(workspace=workspace, histories=[["x", "y"]])
     with pytest.raises(UsageError, match="nobody to recommend to"):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 from adrec_cli.choices import Choice, build_options, choices_of
 from adrec_cli.cli import completion
 from adrec_cli.cli.options.common import option
-from adrec_cli.wording import flag, in_shell, shell_words
+from adrec_cli.wording import flag, shell_words
 
 T = TypeVar("T")
 
@@ -123,7 +123,7 @@ def _annotate(key: str, default: Any, described: Choice) -> Any:
         *_ALSO.get(key, ()),
         panel=described.panel or None,
         metavar=described.metavar or ("|".join(described.known) if described.closed else None),
-        help=in_shell(described.help),
+        help=described.help,
         complete=_COMPLETIONS.get(key, completion.among(described.known) if described.known else None),
         envvar=described.environment,
         **(_MAY_BE[described.place] if paths else {}),

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from adrec_cli.artifacts.harmless_text import harmless, harmless_json
-from adrec_cli.wording import in_shell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,7 +90,7 @@ class Terminal:
 
     def error(self, text: str, hint: str = "") -> None:
         """Say on stderr what went wrong, in one line, and what to do."""
-        text, hint = shorten(in_shell(text)), shorten(in_shell(hint))
+        text, hint = shorten(text), shorten(hint)
         if self.log_json:
             self._log({"level": "error", "message": text, "hint": hint})
             return
@@ -101,7 +100,7 @@ class Terminal:
 
     def say_stopped(self, text: str, hint: str) -> None:
         """Say on stderr that a run ended because it was asked to, which is no error, and how to go on."""
-        text, hint = shorten(in_shell(text)), shorten(in_shell(hint))
+        text, hint = shorten(text), shorten(hint)
         if self.log_json:
             self._log({"level": "info", "message": text, "hint": hint})
             return
@@ -119,33 +118,33 @@ class Terminal:
             return
         label = "" if level == "info" else f"{level}: "
         if not sys.stderr.isatty():
-            print(f"{label}{_clean_text(text)}", file=sys.stderr)
+            print(f"{label}{harmless(text)}", file=sys.stderr)
             return
         from rich.text import Text
 
         # A hint may be a command to copy: it is left to the terminal to break. Everything else is broken at words.
-        self.err.print(Text.assemble((label, style), _clean_text(text), overflow="fold"), soft_wrap=level == "hint")
+        self.err.print(Text.assemble((label, style), harmless(text), overflow="fold"), soft_wrap=level == "hint")
 
     def _log(self, content: Mapping[str, Any]) -> None:
         # Escaped to ASCII, so that no terminal acts on it and no encoding matters.
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **content}
-        print(json.dumps(_spell(line), default=_json_value), file=sys.stderr)
+        print(json.dumps(line, default=_json_value), file=sys.stderr)
 
     def document(self, content: Mapping[str, Any]) -> None:
         """Print the one JSON document of the command."""
         # An encoding without all characters would turn them into escapes that JSON does not know.
         ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-        text = json.dumps(_spell(content), indent=2, ensure_ascii=ascii_only, allow_nan=False, default=_json_value)
+        text = json.dumps(content, indent=2, ensure_ascii=ascii_only, allow_nan=False, default=_json_value)
         print(harmless_json(text))
 
     def line(self, text: str = "") -> None:
         """Print one line of the result; a terminal breaks it at words."""
         if not self.draws:
-            print(_clean_text(text))
+            print(harmless(text))
             return
         from rich.text import Text
 
-        self.out.print(Text(_clean_text(text), overflow="fold"))
+        self.out.print(Text(harmless(text), overflow="fold"))
 
     def command(self, text: str) -> None:
         """Print a command line of the result, whole, so that it can be copied."""
@@ -171,7 +170,7 @@ class Terminal:
             right: names of the columns with numbers.
             optional: names of the columns that a terminal too narrow for all leaves out, in this order.
         """
-        lines = [[_clean_text(cell) for cell in row] for row in rows]
+        lines = [[harmless(cell) for cell in row] for row in rows]
         if self.draws:
             columns, lines = self._fitting(columns, lines, list(optional))
             self._draw(columns, lines, title=title, right=right)
@@ -238,20 +237,6 @@ class Terminal:
 def _measure_width(widths: Iterable[int]) -> int:
     """Return the cells a table takes: every column has two spaces around it and one before, the last one more."""
     return sum(3 + width for width in widths) + 1
-
-
-def _clean_text(text: str) -> str:
-    """Return a message with its options spelled as they are typed, and nothing in it that a terminal acts on."""
-    return harmless(in_shell(text))
-
-
-def _spell(content: Any) -> Any:
-    """Return what becomes JSON with the options in its texts spelled as they are typed."""
-    if isinstance(content, str):
-        return in_shell(content)
-    if isinstance(content, Mapping):
-        return {key: _spell(value) for key, value in content.items()}
-    return [_spell(value) for value in content] if isinstance(content, (list, tuple)) else content
 
 
 def _json_value(value: object) -> object:

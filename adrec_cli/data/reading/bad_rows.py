@@ -19,14 +19,17 @@ from adrec_cli.wording import option
 
 BadRowPolicy = Literal["error", "skip"]
 EXAMPLES: Final = 5
-TOO_MANY_FIELDS: Final = (
-    "put quotes around fields that hold the separator, such as numbers with a decimal comma, "
-    f"or say {option('on_bad_row', 'skip')}"
-)
-"""The hint for a row with more fields than there are columns."""
 _FILES: Final = 20
 """Largest number of files named with their bad rows."""
 _MAX_FIELD: Final = 1 << 27
+
+
+def advise_on_fields() -> str:
+    """Return the hint for a row with more fields than there are columns."""
+    return (
+        "put quotes around fields that hold the separator, such as numbers with a decimal comma, "
+        f"or say {option('on_bad_row', 'skip')}"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +171,7 @@ def drop_malformed(table: Table, scratch: Path) -> tuple[Table, list[BadRow], in
                 if len(examples) < EXAMPLES:
                     expected, got = problem.split("\n", 1)
                     place = f"line {line}"
-                    hint = TOO_MANY_FIELDS if expected.endswith("fields") else ""
+                    hint = advise_on_fields() if expected.endswith("fields") else ""
                     row = BadRow(path=table.path, place=place, column="", expected=expected, got=got, hint=hint)
                     examples.append(row)
                 continue

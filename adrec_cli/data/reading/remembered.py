@@ -11,7 +11,7 @@ from adrec_cli.data.reading.header import names_columns
 from adrec_cli.data.reading.roles import ROLES, Column, Role, TimeColumn
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
-from adrec_cli.wording import in_shell, option
+from adrec_cli.wording import option
 
 READING_OPTIONS: Final = (
     "user_column", "item_column", "timestamp_column", "rating_column", "header", "separator", "encoding",
@@ -115,7 +115,7 @@ def describe_reading(
         "header": table.header,
         "separator": table.separator or None,
         **found,
-        "assumed": [in_shell(text) for text in assumed],
+        "assumed": list(assumed),
     }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from adrec_cli.data.ids import describe_expected_id
 from adrec_cli.data.reading import scanning
-from adrec_cli.data.reading.bad_rows import TOO_MANY_FIELDS, BadRow, record_place
+from adrec_cli.data.reading.bad_rows import BadRow, advise_on_fields, record_place
 from adrec_cli.data.reading.collecting import CollectedTable
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import ReadReport
@@ -36,7 +36,7 @@ def describe_bad_row(one: CollectedTable, row: int, options: ReadOptions, report
         )
     if raw[OVERFLOW]:
         expected = f"{len(table.columns)} fields"
-        return BadRow(path=table.path, place=place, column="", expected=expected, got="more", hint=TOO_MANY_FIELDS)
+        return BadRow(path=table.path, place=place, column="", expected=expected, got="more", hint=advise_on_fields())
     values = {position: "" if raw[f"c{position}"] is None else str(raw[f"c{position}"]) for position in positions}
     if one.frame["user"][row] is None:
         role, position, expected = "user", roles.user, describe_expected_id(values[roles.user], "a user")

@@ -24,7 +24,6 @@ _FORM: Final = re.compile(
 _INTEGER: Final = re.compile(r"[+-]?\d{1,18}")
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
-_HINT: Final = f"for example {option('where', 'event in view,purchase')} or " + option("where", '"event type" = view')
 _EXAMPLES: Final = 5
 
 _ORDERS: Final[dict[str, Callable[[Any, Any], pl.Expr]]] = {
@@ -62,12 +61,14 @@ def parse_condition(text: str) -> Condition:
     """
     found = _FORM.fullmatch(text)
     if found is None:
-        raise UsageError(f"{option('where', text)} is no condition: expected COLUMN OPERATOR VALUE", hint=_HINT)
+        raise UsageError(
+            f"{option('where', text)} is no condition: expected COLUMN OPERATOR VALUE", hint=_give_examples()
+        )
     operator = " ".join(found["operator"].lower().split())
     column = found["double"] or found["single"] or found["bare"].strip()
     values = _values(found["values"].strip(), several=operator.endswith("in"))
     if not values or (found["bare"] and re.match("[=!<>]", found["values"].strip())):
-        raise UsageError(f"{option('where', text)} names no value after {operator!r}", hint=_HINT)
+        raise UsageError(f"{option('where', text)} names no value after {operator!r}", hint=_give_examples())
     return Condition(text=text, column=column, operator=operator, values=values)
 
 
@@ -153,3 +154,7 @@ def _values(text: str, *, several: bool) -> tuple[str, ...]:
     quote = "'" if "'" in text and '"' not in text else '"'
     split = next(csv.reader([text], quotechar=quote, skipinitialspace=True), [])
     return tuple(value.strip() for value in split if value.strip())
+
+
+def _give_examples() -> str:
+    return f"for example {option('where', 'event in view,purchase')} or " + option("where", '"event type" = view')

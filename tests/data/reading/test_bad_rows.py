@@ -8,8 +8,9 @@ import pytest
 
 from adrec_cli.data.reading.bad_rows import BadRow, BadRows
 from adrec_cli.errors import InputError
-from adrec_cli.wording import in_shell
 from tests.data.table_files import START, read_sequences, run, write_csv
+
+pytestmark = pytest.mark.usefixtures("in_shell")
 
 HEADER = "user_id,item_id,rating,timestamp"
 
@@ -69,14 +70,14 @@ def test_the_hint_is_about_the_fault(
     tmp_path: Path, rows: list[tuple[object, ...]], options: dict[str, object], hint: str
 ) -> None:
     error = refusal(write_csv(tmp_path / "t.csv", rows, HEADER), tmp_path / "ws", **options)
-    assert hint in in_shell(error.hint)
+    assert hint in error.hint
 
 
 def test_only_bad_rows_leave_nothing_and_no_filter_is_blamed(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "t.csv", [("u", "a", 5, "soon")], HEADER)
     error = refusal(source, tmp_path / "ws", on_bad_row="skip")
     assert "bad_rows removed 1" in error.message
-    assert "--on-bad-row error" in in_shell(error.hint)
+    assert "--on-bad-row error" in error.hint
 
 
 def test_ratings_with_a_decimal_comma_are_numbers(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from adrec_cli.data.reading.column_names import look_up_column
 from adrec_cli.data.reading.time_columns import column_content, find_time_columns
 from adrec_cli.errors import InputError
-from adrec_cli.wording import in_shell
 from tests.data.table_files import START, read_sequences, run
 from tests.examples import tries
+
+pytestmark = pytest.mark.usefixtures("in_shell")
 
 EVENTS = [("u0", "it3", 1), ("u0", "it1", 2), ("u1", "it1", 3), ("u0", "it4", 4), ("u1", "it2", 5)]
 IN_ORDER = {"u0": ["it3", "it1", "it4"], "u1": ["it1", "it2"]}
@@ -207,8 +208,8 @@ def test_the_suggested_command_names_likely_columns_and_works(
     (tmp_path / "log.csv").write_text("\n".join([header, *rows.split("|")]) + "\n")
     with pytest.raises(InputError) as caught:
         run(tmp_path / "log.csv", tmp_path / "ws")
-    assert typed in in_shell(caught.value.hint)
-    words = shlex.split(in_shell(caught.value.hint).split("adrec preprocess ")[1].split(";")[0])
+    assert typed in caught.value.hint
+    words = shlex.split(caught.value.hint.split("adrec preprocess ")[1].split(";")[0])
     named = {flag[2:].replace("-", "_"): column for flag, column in zip(words[1::2], words[2::2], strict=True)}
     assert run(tmp_path / "log.csv", tmp_path / "ws", **named).manifest.statistics["users"] == 2
 
@@ -250,7 +251,7 @@ def test_dates_that_nothing_names_are_never_passed_over(
     (tmp_path / "log.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(InputError, match="could be the time") as caught:
         run(tmp_path / "log.csv", tmp_path / "ws")
-    assert typed in in_shell(caught.value.hint)
+    assert typed in caught.value.hint
     made = run(tmp_path / "log.csv", tmp_path / "ws", timestamp_column=shlex.split(typed)[1])
     assert read_sequences(made.folder) == {"u": ["a", "b"]}
     assert made.manifest.statistics["first_time"] == "2023-04-09T00:00:00Z"
@@ -266,7 +267,7 @@ def test_numbers_that_are_no_times_are_told_by_their_size(
     (tmp_path / "log.csv").write_text(f"user_id,item_id,{name}\nu,b,{values[0]}\nu,a,{values[1]}\n")
     with pytest.raises(InputError, match="fit no unit") as caught:
         run(tmp_path / "log.csv", tmp_path / "ws", timestamp_column=name)
-    assert hint in in_shell(caught.value.hint)
+    assert hint in caught.value.hint
 
 
 def test_an_object_under_a_customary_name_is_named_with_what_lies_in_it(tmp_path: Path) -> None:
@@ -274,6 +275,6 @@ def test_an_object_under_a_customary_name_is_named_with_what_lies_in_it(tmp_path
     (tmp_path / "log.jsonl").write_text("\n".join(lines) + "\n")
     with pytest.raises(InputError, match=r"column 'user_id' holds objects of \$oid") as caught:
         run(tmp_path / "log.jsonl", tmp_path / "ws")
-    _, column = shlex.split(in_shell(caught.value.hint).split("for example ")[1])
+    _, column = shlex.split(caught.value.hint.split("for example ")[1])
     made = run(tmp_path / "log.jsonl", tmp_path / "ws", user_column=column)
     assert read_sequences(made.folder) == {"x1": ["a"], "x2": ["a"]}
