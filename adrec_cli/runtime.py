@@ -114,7 +114,7 @@ def require_compiler() -> None:
 def make_generator(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator whose stream depends on `seed` and on what it is for, and on nothing else.
 
-    A training step draws from `seeded_generator(seed, stage, epoch, step)`, so that a resumed run needs
+    A training step draws from `make_generator(seed, stage, epoch, step)`, so that a resumed run needs
     no stored random state to draw the same numbers.
 
     Args:

@@ -103,7 +103,7 @@ def parse_ranks(path: Path, sha256: str) -> TargetRanks:
         raise storage_error("read", path, error) from error
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        raise _damage_error(path, f"sha256 {found[:12]}, its report says {sha256[:12]}")
+        raise _damage_error(path, f"sha256 {found[:12]}, its evaluation says {sha256[:12]}")
     try:
         provenance = json.loads((pq.read_schema(io.BytesIO(content)).metadata or {})[_METADATA_KEY])
         table = pl.read_parquet(content)

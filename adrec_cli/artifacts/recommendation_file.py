@@ -204,10 +204,10 @@ def _require_own(folder: Path) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise UsageError(f"{folder} is no folder of parts", hint="move it away, or give the name of another file")
     if folder.is_dir() and not _KEY.fullmatch(_key_in(folder)):
-        strangers = [path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name)]
-        if strangers:
+        foreign = [path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name)]
+        if foreign:
             raise UsageError(
-                f"{folder} holds {strangers[0]}, which adrec did not write",
+                f"{folder} holds {foreign[0]}, which adrec did not write",
                 hint="move it away, or give the name of another file",
             )
 

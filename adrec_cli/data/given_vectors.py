@@ -36,13 +36,13 @@ class GivenVectors:
         name: of the file.
         column: one vector per item, null where the file has none.
         matched: items that have one.
-        strangers: rows of the file whose ids the data set does not know.
+        unmatched: rows of the file whose ids the data set does not know.
     """
 
     name: str
     column: pl.Series
     matched: int
-    strangers: int
+    unmatched: int
 
 
 def read_given_vectors(path: Path, item_ids: pl.Series) -> GivenVectors:
@@ -86,7 +86,7 @@ def read_given_vectors(path: Path, item_ids: pl.Series) -> GivenVectors:
             hint="write the ids as the data set has them",
         )
     column = pl.Series(path.name, [None if row is None else vectors[row] for row in places.to_list()], dtype=pl.Object)
-    return GivenVectors(name=path.name, column=column, matched=matched, strangers=len(ids) - matched)
+    return GivenVectors(name=path.name, column=column, matched=matched, unmatched=len(ids) - matched)
 
 
 def record_file(path: Path) -> VectorsFile:

@@ -33,9 +33,9 @@ class IdIndex:
         look = self._search if self._was_asked or len(texts) > _FEW else self._scan
         self._was_asked = True
         found = look(texts)
-        strangers = np.flatnonzero(found < 0)
-        if len(strangers):
-            found[strangers] = look(as_ids(normal_forms(texts.gather(strangers).to_list())))
+        unknown = np.flatnonzero(found < 0)
+        if len(unknown):
+            found[unknown] = look(as_ids(normal_forms(texts.gather(unknown).to_list())))
         return [int(row) if row >= 0 else None for row in found]
 
     def _scan(self, texts: pl.Series) -> npt.NDArray[np.int64]:

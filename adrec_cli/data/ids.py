@@ -148,8 +148,8 @@ def spell_as_known(asked: pl.Series, known: pl.Series) -> pl.Series:
         known: the ids of the data set, which may have kept blanks.
     """
     distinct = asked.unique().drop_nulls()
-    strangers = distinct.filter(~distinct.is_in(known.implode()))
-    return asked.replace(strangers, pl.Series(normal_forms(strangers.to_list()), dtype=pl.String))
+    unknown = distinct.filter(~distinct.is_in(known.implode()))
+    return asked.replace(unknown, pl.Series(normal_forms(unknown.to_list()), dtype=pl.String))
 
 
 def json_id(value: Any) -> str | None:

@@ -20,7 +20,7 @@ class Pin:
     Attributes:
         sha256: of its bytes; "" where nobody has recorded it.
         git_blob: git's id of the content, the SHA-1 of "blob SIZE", a zero byte and the bytes; "" where not known.
-        md5: of its bytes, where its makers publish only that; it tells damage, and https is what keeps strangers out.
+        md5: of its bytes, where its makers publish only that; it tells damage, and https keeps others from changing it.
         bytes: its size; None where not known.
     """
 

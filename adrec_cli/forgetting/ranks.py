@@ -25,21 +25,21 @@ from adrec_cli.schema import RANKS_SUFFIX, REPORTS_FOLDER, USER_ID
 def forget_in_ranks(dataset_folder: Path, users: Set[str]) -> list[Path]:
     """Rewrite every file of ranks that holds some users without them, and return these files.
 
-    One that is damaged, or that no report needs any longer, is removed: nobody can tell who is in it.
+    One that is damaged, or that no evaluation needs any longer, is removed: nobody can tell who is in it.
 
     Raises:
         StorageError: the file system refused.
     """
     changed: list[Path] = []
     needed: set[Path] = set()
-    for report in list_evaluations(dataset_folder):
-        path = ranks_path(report)
+    for written in list_evaluations(dataset_folder):
+        path = ranks_path(written)
         try:
-            evaluation = read_evaluation(report)
-            read_ranks(report)
+            evaluation = read_evaluation(written)
+            read_ranks(written)
         except ArtifactError:
             continue
-        settle_evaluation(report, evaluation)
+        settle_evaluation(written, evaluation)
         needed.add(path)
         table = pl.read_parquet(literal(path))
         stay = table.filter(~pl.col(USER_ID).is_in(list(users)))

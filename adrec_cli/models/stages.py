@@ -1,4 +1,4 @@
-"""Stages as data: what each trains, on which losses, for how long. A variant is a row changed, not code."""
+"""Stages as data: what each trains, on which losses, for how long. To train otherwise is to change a row, not code."""
 
 from __future__ import annotations
 

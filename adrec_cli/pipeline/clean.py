@@ -140,7 +140,7 @@ def _in_folder(folder: Path) -> Iterator[Removable]:
     yield from _former_data(folder)
     for path in sorted(folder.glob(f"*{RANKS_SUFFIX}")) if folder.name == REPORTS_FOLDER else []:
         if not evaluation_of(path).is_file():
-            yield from _removable(path, folder, "ranks without their report")
+            yield from _removable(path, folder, "ranks without their evaluation")
 
 
 def _former_data(folder: Path) -> Iterator[Removable]:
@@ -161,13 +161,13 @@ def _former_data(folder: Path) -> Iterator[Removable]:
 
 
 def _find_left_by_killed_runs(folder: Path) -> set[Path]:
-    """Return temporaries, and files on their way to their place that no report still needs there."""
+    """Return temporaries, and files on their way to their place that no evaluation still needs there."""
     left = {path for suffix in _UNFINISHED for path in folder.glob(f".*{suffix}")}
     left |= {*(folder / PROMOTED_FOLDER).glob(f".*{TEMPORARY_SUFFIX}"), *folder.glob(SCRATCH_FOLDER)}
     if folder.name == REPORTS_FOLDER:
-        for report in list_evaluations(folder.parent):
+        for evaluation in list_evaluations(folder.parent):
             with contextlib.suppress(ArtifactError):
-                left.discard(find_unsettled_ranks(report) or report)
+                left.discard(find_unsettled_ranks(evaluation) or evaluation)
     return left
 
 

@@ -206,8 +206,8 @@ def _add_given_vectors(items: pl.DataFrame, files: Sequence[Path]) -> tuple[pl.D
         if given.name in items.columns:
             raise UsageError(f"two sources of content are called {given.name!r}", hint="rename the file")
         items = items.with_columns(given.column)
-        if given.strangers:
-            warnings.append(f"{path}: {given.strangers:,} of its ids are not items here")
+        if given.unmatched:
+            warnings.append(f"{path}: {given.unmatched:,} of its ids are not items here")
     return items, warnings
 
 

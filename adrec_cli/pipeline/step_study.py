@@ -80,7 +80,7 @@ def study_steps(
     options: EvaluationOptions = EvaluationOptions(),
     on_event: OnEvent = ignore,
 ) -> StepStudy:
-    """Evaluate a checkpoint once for each number of reverse steps; no report is stored.
+    """Evaluate a checkpoint once for each number of reverse steps; no evaluation is stored.
 
     Args:
         name: path or bare name of a checkpoint of a model that samples.

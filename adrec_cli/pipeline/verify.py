@@ -126,7 +126,7 @@ class _Dataset:
             again = command("run", self.folder.name, model=path.parent.name, force=True)
             yield from self._check(path, lambda path=path: self._current(path), again)
         for path in list_evaluations(self.folder):
-            yield from self._check(path, lambda path=path: self._report(path), "evaluate again")
+            yield from self._check(path, lambda path=path: self._verify_evaluation(path), "evaluate again")
         yield from self._sweeps()
 
     def _find(self, pattern: str) -> list[Path]:
@@ -308,11 +308,11 @@ class _Dataset:
                 raise ArtifactError(f"{items} is damaged: it is not what {promoted.name} was trained with")
         return WHOLE, f"promotes {current.checkpoint}, {len(current.earlier)} to go back to", ""
 
-    def _report(self, path: Path) -> tuple[str, str, str]:
-        report = read_evaluation(path)
+    def _verify_evaluation(self, path: Path) -> tuple[str, str, str]:
+        evaluation = read_evaluation(path)
         read_ranks(path)
-        detail = f"{report.model} {report.stage}".strip() + f" on {report.protocol}"
-        if self.manifest is not None and report.sequences_sha256 != self.manifest.sequences_sha256:
+        detail = f"{evaluation.model} {evaluation.stage}".strip() + f" on {evaluation.protocol}"
+        if self.manifest is not None and evaluation.sequences_sha256 != self.manifest.sequences_sha256:
             return OUT_OF_DATE, f"{detail}; the sequences have changed since", "evaluate again"
         return WHOLE, detail, ""
 

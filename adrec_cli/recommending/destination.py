@@ -105,9 +105,9 @@ class Destination:
         if not self.path.is_dir():
             raise UsageError(f"{self.path} is a file, not a folder", hint="give the name of another folder")
         names = sorted(path.name for path in self.path.iterdir())
-        if strangers := [name for name in names if not (_PART.fullmatch(name) or _TEMPORARY.fullmatch(name))]:
+        if foreign := [name for name in names if not (_PART.fullmatch(name) or _TEMPORARY.fullmatch(name))]:
             raise UsageError(
-                f"{self.path} holds {strangers[0]}, which is no part of a batch", hint="give the name of another folder"
+                f"{self.path} holds {foreign[0]}, which is no part of a batch", hint="give the name of another folder"
             )
 
     def _beside(self, ending: str) -> Path:

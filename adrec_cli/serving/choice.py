@@ -45,8 +45,8 @@ class Catalogue:
 
     def numbers(self, ids: Sequence[str]) -> list[int]:
         """Return the item number from 1 of each raw id, 0 where it is unknown in any form."""
-        strangers = [item for item in ids if item not in self._index]
-        forms = dict(zip(strangers, normal_forms(strangers), strict=True)) if strangers else {}
+        unknown = [item for item in ids if item not in self._index]
+        forms = dict(zip(unknown, normal_forms(unknown), strict=True)) if unknown else {}
         return [self._index.get(forms.get(item, item), 0) for item in ids]
 
     def find_allowed(self, choice: Choice) -> tuple[npt.NDArray[np.int64] | None, list[str]]:
@@ -65,11 +65,10 @@ class Catalogue:
                 named = np.zeros(len(allowed), dtype=bool)
                 numbers = self.numbers(ids)
                 named[[number - 1 for number in numbers if number]] = True
-                strangers = [item for item, number in zip(ids, numbers, strict=True) if not number]
                 if wanted and not named.any():
                     raise InputError("none of the candidates is known", hint="ids are those of the source data")
                 allowed &= named if wanted else ~named
-                unknown += strangers
+                unknown += [item for item, number in zip(ids, numbers, strict=True) if not number]
         if choice.categories:
             allowed &= self._in_categories(choice.categories)
         if choice.min_count:

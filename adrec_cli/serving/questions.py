@@ -84,8 +84,8 @@ def _parse_object(body: bytes) -> dict[str, Any]:
         raise ValueError("the body is no JSON") from error
     if not isinstance(content, dict):
         raise ValueError("the body must be a JSON object")
-    if strangers := [key for key in content if key not in KEYS]:
-        raise ValueError(f"unknown key {strangers[0][:40]!r}; known: {', '.join(KEYS)}")
+    if unknown := [key for key in content if key not in KEYS]:
+        raise ValueError(f"unknown key {unknown[0][:40]!r}; known: {', '.join(KEYS)}")
     return content
 
 

@@ -97,7 +97,7 @@ class ServedModel:
             together.setdefault((question.include_seen, question.choice), {})[number] = known
         for (include_seen, choice), known_of in together.items():
             try:
-                candidates, strangers = self._catalogue.find_allowed(choice)
+                candidates, unknown_items = self._catalogue.find_allowed(choice)
             except InputError as error:
                 answers |= dict.fromkeys(known_of, error)
                 continue
@@ -107,7 +107,7 @@ class ServedModel:
                 sampling=self._sampling, merging=self._merging, candidates=candidates,
             )  # fmt: skip
             for (number, (_, unknown)), best, source in zip(known_of.items(), ranked, sources, strict=True):
-                answers[number] = self._answer(best, questions[number].k, source, unknown + strangers)
+                answers[number] = self._answer(best, questions[number].k, source, unknown + unknown_items)
         return [answers[number] for number in range(len(questions))]
 
     def _history(self, question: Question) -> _Known:

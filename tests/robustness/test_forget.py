@@ -54,9 +54,9 @@ def made(tmp_path_factory):
     for name in BATCHES:
         done = shop.types("recommend", "--all", "-k", 3, "--out", shop.workspace / name, "--threads", 1)
         assert done.exit_code == 0, done.stderr
-    strangers = folder / "users.txt"
-    strangers.write_text(f"u1\n{PERSON}-x\n")
-    shop.types("recommend", "--users", strangers, "-k", 3, "--out", shop.workspace / "some.csv", "--threads", 1)
+    namesake = folder / "users.txt"
+    namesake.write_text(f"u1\n{PERSON}-x\n")
+    shop.types("recommend", "--users", namesake, "-k", 3, "--out", shop.workspace / "some.csv", "--threads", 1)
     inbox_files.SETTLING_SECONDS = settling
     return shop
 

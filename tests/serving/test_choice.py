@@ -48,9 +48,9 @@ def test_a_question_chooses_as_a_batch_does(tmp_path: Path, candidates, exclude,
         with pytest.raises(InputError):
             Catalogue(ITEMS).find_allowed(choice)
         return
-    found, strangers = Catalogue(ITEMS).find_allowed(choice)
+    found, missed = Catalogue(ITEMS).find_allowed(choice)
     assert (None if found is None else found.tolist()) == (None if indices is None else indices.tolist())
-    assert sorted(set(strangers)) == sorted(set(unknown))
+    assert sorted(set(missed)) == sorted(set(unknown))
 
 
 def test_a_category_that_nobody_knows() -> None:

@@ -39,7 +39,10 @@ class Trying:
     seeds: Annotated[
         int,
         option(
-            "--seeds", panel=_PANEL, metavar="N", help="Number of trainings of each variant; intervals are over them."
+            "--seeds",
+            panel=_PANEL,
+            metavar="N",
+            help="Number of trainings per run, each with its own seed; intervals are over them.",
         ),
     ] = 1
     name: Annotated[
@@ -52,7 +55,7 @@ class Trying:
     test: Annotated[
         bool,
         option("--test", panel=_PANEL,
-                help="Rank the test items as well. Choose among variants by validation, or nothing is left to "
+                help="Rank the test items as well. Choose among runs by validation, or nothing is left to "
                      "test on."),
     ] = False  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""How the report of an evaluation is shown: metrics, slices, what lists are like, and what the figures depend on."""
+"""How an evaluation is shown: metrics, slices, what lists are like, and what the figures depend on."""
 
 from __future__ import annotations
 

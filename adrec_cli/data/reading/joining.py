@@ -120,11 +120,11 @@ def _tell_unmatched(joined: Table, joining: Joining, other: JoinTable, report: R
     own = keys.collect(engine="streaming")
     foreign = scan(joining.other, [joining.other_key]).select(key=join_key(pl.col(f"c{joining.other_key}")))
     known = foreign.drop_nulls().collect(engine="streaming")
-    strangers = own.join(known, on="key", how="anti").sort("key")
-    if strangers.is_empty():
+    unmatched = own.join(known, on="key", how="anti").sort("key")
+    if unmatched.is_empty():
         return
-    name, total, lost = joined.columns[joining.key], int(own["row"].sum()), int(strangers["row"].sum())
-    examples = ", ".join(repr(key) for key in strangers["key"].drop_nulls()[:_EXAMPLES]) or "an empty one"
+    name, total, lost = joined.columns[joining.key], int(own["row"].sum()), int(unmatched["row"].sum())
+    examples = ", ".join(repr(key) for key in unmatched["key"].drop_nulls()[:_EXAMPLES]) or "an empty one"
     if lost == total:
         theirs = ", ".join(repr(key) for key in known["key"][:_EXAMPLES])
         raise InputError(
