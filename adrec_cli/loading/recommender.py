@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.id_index import IdIndex
+from adrec_cli.data.item_values import ItemValues
 from adrec_cli.data.reindexing import index_mapping, reindex
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.data.shards import WHOLE, Shard
@@ -99,6 +101,17 @@ class Recommender:
     def item_index(self) -> IdIndex:
         """Where the ids of the items are."""
         return IdIndex(self.items[ITEM_ID])
+
+    @functools.cached_property
+    def values_of(self) -> Callable[[str], ItemValues]:
+        """What splits a column of the items, each once; no such column is an `InputError`."""
+        return functools.cache(functools.partial(ItemValues.split, self.items))
+
+    @functools.cached_property
+    def lengths_V(self) -> torch.Tensor:
+        """Of the item vectors, on the device."""
+        lengths_V: torch.Tensor = torch.linalg.vector_norm(self.scorer(Sampling()).vectors_VD, dim=1)
+        return lengths_V
 
     def rank(
         self,

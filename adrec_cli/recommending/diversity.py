@@ -8,11 +8,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import torch
 
-from adrec_cli.data.cell_values import split_values
-from adrec_cli.errors import InputError, UsageError
+from adrec_cli.data.item_values import ItemValues
+from adrec_cli.errors import UsageError
 from adrec_cli.loading.recommender import Histories, Recommender
 from adrec_cli.models.base import Sampling
 from adrec_cli.ranking.merging import SINGLE, Merging
@@ -118,18 +117,16 @@ def diverse_lists(recommender: Recommender, histories: Histories, wanted: Wanted
 
 @dataclass(frozen=True)
 class _Rules:
-    """A wanted diversity over a model's items: directions_VD of their vectors, and the values of capped columns."""
+    """A wanted diversity over a model's items: their vectors_VD, and how often each value of a column may come."""
 
     weight: float
-    directions_VD: npt.NDArray[np.float32]
-    caps: tuple[tuple[list[list[str]], int], ...]
+    vectors_VD: torch.Tensor
+    caps: tuple[tuple[ItemValues, int], ...]
 
     @classmethod
     def of(cls, recommender: Recommender, diversity: Diversity) -> _Rules:
-        vectors_VD = recommender.scorer(Sampling()).vectors_VD.cpu()
-        directions_VD = torch.nn.functional.normalize(vectors_VD, dim=1).numpy()
-        caps = tuple((values_of(recommender.items, column), most) for column, most in diversity.most)
-        return cls(diversity.weight, directions_VD, caps)
+        caps = tuple((recommender.values_of(column), most) for column, most in diversity.most)
+        return cls(diversity.weight, recommender.scorer(Sampling()).vectors_VD, caps)
 
     def choose(self, pool: Ranked, k: int) -> Ranked:
         """Return k items of a pool, one after the other: the best by score and unlikeness that no cap forbids.
@@ -142,42 +139,42 @@ class _Rules:
         scores = pool.scores.astype(np.float64)
         span = float(np.ptp(scores)) if len(scores) else 0.0
         relevance = (scores - scores.min(initial=np.inf)) / span if span else np.zeros(len(scores))
+        directions_ND = self._directions(pool.items) if self.weight else None
         likeness = np.full(len(scores), -1.0)
         left = np.ones(len(scores), dtype=bool)
-        counts: list[dict[str, int]] = [{} for _ in self.caps]
+        caps = [_Cap(*values.of(pool.items), most) for values, most in self.caps]
         chosen: list[int] = []
         while len(chosen) < k and left.any():
             worth = (1 - self.weight) * relevance - self.weight * (likeness if chosen else 0.0)
             # Equal ones in the order of the scores, which the first of the largest is.
             best = int(np.argmax(np.where(left, worth, -np.inf)))
-            left[best] = False
-            if not self._allow(int(pool.items[best]), counts):
-                continue
             chosen.append(best)
-            if self.weight:
-                cosines = self.directions_VD[pool.items] @ self.directions_VD[pool.items[best]]
-                likeness = np.maximum(likeness, cosines)
+            left[best] = False
+            for cap in caps:
+                left[cap.take(best)] = False
+            if directions_ND is not None:
+                likeness = np.maximum(likeness, directions_ND @ directions_ND[best])
         return Ranked(items=pool.items[chosen], scores=pool.scores[chosen])
 
-    def _allow(self, item: int, counts: list[dict[str, int]]) -> bool:
-        """Count an item, unless a value of it has come as often as it may."""
-        of_item = [values[item - 1] for values, _ in self.caps]
-        pairs = list(zip(of_item, self.caps, counts, strict=True))
-        if any(count.get(value, 0) >= most for values, (_, most), count in pairs for value in values):
-            return False
-        for values, _, count in pairs:
-            for value in values:
-                count[value] = count.get(value, 0) + 1
-        return True
+    def _directions(self, items: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        vectors_ND = self.vectors_VD[torch.from_numpy(items).to(self.vectors_VD.device)]
+        directions_ND: npt.NDArray[np.float32] = torch.nn.functional.normalize(vectors_ND, dim=1).cpu().numpy()
+        return directions_ND
 
 
-def values_of(items: pl.DataFrame, column: str) -> list[list[str]]:
-    """Return the values of each item in a column, which "|" separates; none where nothing is said.
+class _Cap:
+    """How often each value has come among the chosen items of a pool."""
 
-    Raises:
-        InputError: there is no such column.
-    """
-    if column not in items.columns:
-        raise InputError(f"items have no column {column!r}", hint=f"they have: {', '.join(map(repr, items.columns))}")
-    values: list[list[str]] = split_values(items[column]).to_list()
-    return values
+    def __init__(self, places: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64], most: int) -> None:
+        """Take values by place in the pool, as `ItemValues.of`, and how often each may come."""
+        self._places, self._most = places, most
+        values, self._numbers = np.unique(numbers, return_inverse=True)
+        self._counts = np.zeros(len(values), dtype=np.int64)
+
+    def take(self, place: int) -> npt.NDArray[np.int64]:
+        """Count the values of an item; return the places of all items that may not come any longer."""
+        own = self._numbers[slice(*np.searchsorted(self._places, [place, place + 1]))]
+        self._counts[own] += 1
+        if (self._counts[own] < self._most).all():
+            return np.empty(0, dtype=np.int64)
+        return self._places[(self._counts >= self._most)[self._numbers]]

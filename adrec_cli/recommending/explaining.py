@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,15 +12,17 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
+from adrec_cli.data.item_values import ItemValues
 from adrec_cli.loading.recommender import Recommender
 from adrec_cli.models.base import Sampling
 from adrec_cli.ranking.merging import SINGLE, Merging
 from adrec_cli.ranking.scores import mean_sample, scores_of
-from adrec_cli.recommending.diversity import values_of
 from adrec_cli.schema import BRAND, CATEGORY, ITEM_ID, TITLE
 
 MOST_INFLUENCES: Final = 3
 _SHARED_COLUMNS: Final = (CATEGORY, BRAND)
+_LEAST_LENGTH: Final = 1e-12
+"""Of a vector, so that one of zeros has no direction rather than none that is a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,19 +85,21 @@ def explain(
     moved_IL = (
         _measure_moves(recommender, used, items, sampling, merging) if len(used) > 1 else np.zeros((len(items), 0))
     )
-    directions_VD = torch.nn.functional.normalize(recommender.scorer(sampling).vectors_VD.cpu(), dim=1).numpy()
-    names = _Names.of(recommender.items)
+    known = _Known.of(recommender)
     return [
         Explanation(
-            item_id=names.ids[item - 1],
+            item_id=known.ids[item - 1],
             influences=[
-                names.influence(int(used[place]), item, first + int(place) + 1, float(moved_L[place]), directions_VD)
+                known.influence(
+                    int(used[place]), item, position=first + int(place) + 1, moved=float(moved_L[place]),
+                    cosine=float(cosines_V[int(used[place])]),
+                )
                 for place in np.argsort(-np.abs(moved_L), kind="stable")[:MOST_INFLUENCES]
             ],
-            nearest=[names.ids[other - 1] for other in _nearest(directions_VD, item)],
+            nearest=known.ids.gather(_find_nearest(cosines_V, item) - 1).to_list(),
         )
-        for item, moved_L in zip(items.tolist(), moved_IL, strict=True)
-    ]
+        for item, moved_L, cosines_V in zip(items.tolist(), moved_IL, _measure_cosines(recommender, items), strict=True)
+    ]  # fmt: skip
 
 
 def _measure_moves(
@@ -122,37 +127,48 @@ def _measure_moves(
     return moved
 
 
-def _nearest(directions_VD: npt.NDArray[np.float32], item: int) -> list[int]:
-    cosines = directions_VD @ directions_VD[item]
-    cosines[[0, item]] = -np.inf
-    count = min(MOST_INFLUENCES, len(cosines) - 2)
-    nearest: list[int] = np.argsort(-cosines, kind="stable")[:count].tolist()
+def _measure_cosines(recommender: Recommender, items: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield for each item the cosines of its vector and those of all items and padding."""
+    vectors_VD = recommender.scorer(Sampling()).vectors_VD
+    lengths_V = recommender.lengths_V.clamp(min=_LEAST_LENGTH)
+    for item in items.tolist():
+        yield (vectors_VD @ (vectors_VD[item] / lengths_V[item]) / lengths_V).cpu().numpy()
+
+
+def _find_nearest(cosines_V: npt.NDArray[np.float32], item: int) -> npt.NDArray[np.int64]:
+    """Return the items whose cosines are largest, other than the item itself; equal ones in ascending index."""
+    others_V = cosines_V.copy()
+    others_V[[0, item]] = -np.inf
+    count = min(MOST_INFLUENCES, len(others_V) - 2)
+    if not count:
+        return np.empty(0, dtype=np.int64)
+    near = np.flatnonzero(others_V >= np.partition(others_V, -count)[-count])
+    nearest: npt.NDArray[np.int64] = near[np.argsort(-others_V[near], kind="stable")[:count]]
     return nearest
 
 
 @dataclass(frozen=True)
-class _Names:
+class _Known:
     """Ids, titles and attributes of a model's items."""
 
-    ids: list[str]
-    titles: list[str | None]
-    attributes: tuple[list[list[str]], ...]
+    ids: pl.Series
+    titles: pl.Series | None
+    attributes: tuple[ItemValues, ...]
 
     @classmethod
-    def of(cls, items: pl.DataFrame) -> _Names:
-        titles = items[TITLE].to_list() if TITLE in items.columns else [None] * items.height
-        known = [column for column in _SHARED_COLUMNS if column in items.columns]
-        return cls(items[ITEM_ID].to_list(), titles, tuple(values_of(items, column) for column in known))
+    def of(cls, recommender: Recommender) -> _Known:
+        items = recommender.items
+        columns = [column for column in _SHARED_COLUMNS if column in items.columns]
+        titles = items.get_column(TITLE, default=None)
+        return cls(items[ITEM_ID], titles, tuple(recommender.values_of(column) for column in columns))
 
-    def influence(
-        self, of: int, on: int, position: int, moved: float, directions_VD: npt.NDArray[np.float32]
-    ) -> Influence:
-        shared = [value for values in self.attributes for value in values[of - 1] if value in values[on - 1]]
+    def influence(self, of: int, on: int, *, position: int, moved: float, cosine: float) -> Influence:
+        shared = [value for values in self.attributes for value in values.names_of(of) if value in values.names_of(on)]
         return Influence(
             item_id=self.ids[of - 1],
-            title=self.titles[of - 1],
+            title=None if self.titles is None else self.titles[of - 1],
             position=position,
             influence=moved,
-            cosine=float(directions_VD[of] @ directions_VD[on]),
+            cosine=cosine,
             shared=list(dict.fromkeys(shared)),
         )

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from adrec_cli.content import categories
 from adrec_cli.data.cell_values import split_values
+from adrec_cli.data.item_values import ItemValues
 from adrec_cli.ranking.beyond_accuracy import category_codes
-from adrec_cli.recommending.diversity import values_of
 from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID
 from adrec_cli.serving.choice import Catalogue, Choice
@@ -26,7 +26,10 @@ def test_texts_and_lists_have_the_same_values(rows: list[list[str] | None]) -> N
     lists = pl.Series(CATEGORY, rows, dtype=pl.List(pl.String))
     for column in (texts, lists):
         assert split_values(column).to_list() == expected
-        assert values_of(column.to_frame(), CATEGORY) == expected
+        values = ItemValues.split(column.to_frame(), CATEGORY)
+        assert [values.names_of(item) for item in range(1, len(rows) + 1)] == [
+            list(dict.fromkeys(row)) for row in expected
+        ]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from adrec_cli.data.cell_values import split_values
+from adrec_cli.data.item_values import ItemValues
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
@@ -20,8 +25,9 @@ from adrec_cli.models.batch import HistoryBatch
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.recommend import RecommendOptions, recommend_with
 from adrec_cli.pipeline.train import train
-from adrec_cli.recommending.diversity import Diversity, Wanted, diverse_lists, values_of
-from adrec_cli.recommending.explaining import explain
+from adrec_cli.ranking.scores import Ranked
+from adrec_cli.recommending.diversity import Diversity, Wanted, _Rules, diverse_lists
+from adrec_cli.recommending.explaining import MOST_INFLUENCES, _find_nearest, explain
 from tests.conftest import TINY, write_interactions
 from tests.robustness.processes import typed_here
 
@@ -94,8 +100,57 @@ def test_without_a_wish_lists_are_as_scored(sasrec: Recommender) -> None:
         assert [best.items.tolist() for best in lists(sasrec, wish)] == [best.items.tolist() for best in pools]
 
 
+@settings(max_examples=60)
+@given(
+    st.sampled_from([0.0, 0.4, 0.9]),
+    st.lists(st.integers(1, ITEMS), min_size=1, max_size=ITEMS, unique=True),
+    st.integers(1, 3),
+    st.integers(1, 12),
+)
+def test_caps_and_marginal_relevance_together_are_the_plain_ones(
+    sasrec: Recommender, weight: float, items: list[int], most: int, k: int
+) -> None:
+    pool = Ranked(items=np.array(items), scores=np.linspace(3, 1, len(items), dtype=np.float32))
+    wish = Diversity(weight=weight, most=(("category", most), ("brand", most + 1)))
+    columns = [split_values(sasrec.items[name]).to_list() for name in ("category", "brand")]
+    vectors = sasrec.model.item_vectors_VD().detach()
+    chosen: list[int] = []
+
+    def may_come(item: int) -> bool:
+        return all(
+            sum(value in values[other - 1] for other in chosen) < cap
+            for values, (_, cap) in zip(columns, wish.most, strict=True)
+            for value in values[item - 1]
+        )
+
+    while len(chosen) < k:
+        worth = {}
+        for item, score in zip(items, pool.scores.tolist(), strict=True):
+            if item not in chosen and may_come(item):
+                likeness = [torch.cosine_similarity(vectors[item], vectors[one], dim=0).item() for one in chosen]
+                worth[item] = (1 - weight) * (score - 1) / 2 - weight * max(likeness, default=0.0)
+        if not worth:
+            break
+        chosen.append(max(worth, key=lambda item: worth[item]))
+    assert _Rules.of(sasrec, wish).choose(pool, k).items.tolist() == chosen
+
+
+def test_what_belongs_to_the_catalogue_is_made_once(sasrec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    recommender = dataclasses.replace(sasrec)
+    split: list[str] = []
+    split_column = ItemValues.split
+    monkeypatch.setattr(ItemValues, "split", lambda items, column: split.append(column) or split_column(items, column))
+    for _ in range(2):
+        lists(recommender, Diversity(weight=0.3, most=(("category", 2),)))
+        explain(recommender, np.array([3, 5], dtype=np.int32), np.array([9]), sampling=FAST_SAMPLING)
+    assert sorted(split) == ["brand", "category"]
+    assert recommender.lengths_V is recommender.lengths_V
+    lengths = sasrec.model.item_vectors_VD().detach().norm(dim=1)
+    assert torch.equal(recommender.lengths_V, lengths)
+
+
 def test_of_each_value_there_are_at_most_so_many(sasrec: Recommender) -> None:
-    values = values_of(sasrec.items, "category")
+    values = split_values(sasrec.items["category"]).to_list()
     pools, _ = sasrec.rank(of([1, 2, 3], [7, 8, 9, 10]), ITEMS, include_seen=False, sampling=FAST_SAMPLING)
     for found, pool in zip(lists(sasrec, Diversity(most=(("category", 2),))), pools, strict=True):
         expected: list[int] = []
@@ -166,6 +221,15 @@ def test_influence_is_the_score_less_that_without_the_item(name: str, workspace:
         cosines[[0, item]] = -2
         best = cosines.argsort(descending=True)[:3] - 1
         assert explained.nearest == recommender.items["item_id"].gather(best.numpy()).to_list()
+
+
+@pytest.mark.parametrize("values", [[0, 1], [0, 1, 1], [0, 1, 2, 2, 2, 1, 2, 2], [0, *range(8, 0, -1)], [0] * 6])
+def test_the_nearest_are_those_of_a_whole_sort(values: list[float]) -> None:
+    cosines = np.array(values, dtype=np.float32)
+    for item in range(1, len(values)):
+        others = [other for other in range(1, len(values)) if other != item]
+        nearest = sorted(others, key=lambda other: -cosines[other])[:MOST_INFLUENCES]
+        assert _find_nearest(cosines, item).tolist() == nearest
 
 
 def test_drawn_noise_is_no_influence(workspace: Path) -> None:
