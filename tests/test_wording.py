@@ -27,7 +27,7 @@ from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.errors import UsageError
 from adrec_cli.pipeline.preprocess import preprocess, preprocess_locked
 from adrec_cli.wording import command, flag, option, shell_words, speak_shell, speaks_shell
-from tests.test_architecture import strings_below_the_command_line
+from tests.test_architecture import parsed, strings_below_the_command_line
 
 PACKAGE = Path(__file__).resolve().parents[1] / "adrec_cli"
 ROOT = typer.main.get_command(app)
@@ -48,15 +48,16 @@ for _name, _command in COMMANDS.items():
             OPTIONS.setdefault(_parameter.name, []).append((_name, _parameter))
 
 
-def calls_of(function: str) -> list[tuple[str, ast.Call]]:
-    """Return every call of `option` or `command` below the command line, with where it stands."""
-    found = []
+def calls_of(*functions: str) -> dict[str, list[tuple[str, ast.Call]]]:
+    """Return every call of each function below the command line, with where it stands."""
+    found: dict[str, list[tuple[str, ast.Call]]] = {function: [] for function in functions}
     for path in sorted(PACKAGE.rglob("*.py")):
-        if PACKAGE / "cli" in path.parents:
+        source = path.read_text()
+        if PACKAGE / "cli" in path.parents or not any(f"{function}(" in source for function in functions):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function:
-                found.append((f"{path.relative_to(PACKAGE)}:{node.lineno}", node))
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
+                found[node.func.id].append((f"{path.relative_to(PACKAGE)}:{node.lineno}", node))
     return found
 
 
@@ -71,8 +72,9 @@ def pattern(node: ast.expr) -> str:
     return re.escape(str(constant(node))) if constant(node) is not None else ""
 
 
-NAMED = [(place, call) for name in ("option", "flag") for place, call in calls_of(name) if pattern(call.args[0])]
-TYPED = [(place, call) for place, call in calls_of("command") if constant(call.args[0]) is not None]
+_CALLS = calls_of("option", "flag", "command")
+NAMED = [(place, call) for name in ("option", "flag") for place, call in _CALLS[name] if pattern(call.args[0])]
+TYPED = [(place, call) for place, call in _CALLS["command"] if constant(call.args[0]) is not None]
 
 
 def test_every_option_is_spelled_by_the_rule() -> None:

@@ -85,6 +85,9 @@ def items_of(result: PreprocessResult) -> dict[str, tuple[object, ...]]:
         # Another column has a customary name, but the events' own name comes first.
         ("asin,sku,title\nx,a,Apple\ny,b,Bread\nz,c,Cheese\n", "called as in the events"),
         ("title,item_id\nApple,a\nBread,b\nCheese,c\n", "found by its name"),
+        # Two customary names: the one whose values match, wherever it stands and however it ranks.
+        ("item_id,asin,title\nx,a,Apple\ny,b,Bread\nz,c,Cheese\n", "found by its name"),
+        ("asin,item_id,title\nx,a,Apple\ny,b,Bread\nz,c,Cheese\n", "found by its name"),
         ("code,title\na,Apple\nb,Bread\nc,Cheese\n", "the only column whose values match"),
         ("title,code\nApple,a\nBread,b\nCheese,c\n", "the only column whose values match"),
         ("﻿name;code\r\nApple;a\r\nBread;b\r\nCheese;c\r\n", "the only column whose values match"),

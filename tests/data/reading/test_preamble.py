@@ -61,3 +61,10 @@ def test_a_hash_inside_the_table_is_an_id(tmp_path):
 def test_a_file_of_comments_alone_has_no_rows(tmp_path):
     with pytest.raises(InputError):
         read(tmp_path, "# nothing\n# at all\n")
+
+
+@pytest.mark.parametrize("before", ["# exported on Monday\n", "sep=,\n"])
+def test_a_separator_that_is_given_goes_before_what_is_said_or_found(tmp_path, before):
+    text = before + "user_id|item_id|timestamp\n" + "ann|a,b,c,d|1700000000\nann|e,f,g,h|1700000001\n"
+    found, _ = read(tmp_path, text, separator="|")
+    assert found == {"ann": ["a,b,c,d", "e,f,g,h"]}

@@ -163,6 +163,7 @@ def test_a_number_is_a_position_also_where_a_header_holds_numbers(tmp_path: Path
         (["12/02/2021 01:00:00 AM"], "dates"),
         (["20211202T010000Z"], "dates"),
         (["20211202"], "dates"),
+        (["20211202 0100"], "numbers"),
         (["Tue Apr 03 18:00:09 +0000 2012"], "dates"),
         (["2014-12-06 02", ""], "dates"),
         (["10:15", "9:15:02 PM"], "clock"),

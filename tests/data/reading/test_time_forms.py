@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from adrec_cli.data.reading.time_reading import find_reading
 from adrec_cli.errors import AdrecError, InputError, UsageError
 from tests.data.table_files import read_sequences, run, write_csv
 
@@ -405,3 +406,37 @@ def test_a_unit_that_cannot_be_right_is_said(tmp_path: Path) -> None:
     assert "by their size these are no milliseconds but seconds: is --timestamp-unit right?" in result.warnings
     error = refusal(write_times(tmp_path / "m.csv", [1638406800000]), tmp_path / "ws", timestamp_unit="s")
     assert error.hint == "by their size these are no s: say --timestamp-unit ms"
+
+
+WRITTEN = {
+    "iso": "2021-12-31 23:59:59",
+    "dmy": "31.12.2021 23:59",
+    "mdy": "12/31/2021 11:59 PM",
+    "month-name": "Fri Dec 31 23:59:59 +0000 2021",
+    "yyyymmdd": "20211231T235959Z",
+    "%d|%m|%Y": "31|12|2021",
+}
+
+
+@pytest.mark.parametrize(("form", "value"), WRITTEN.items())
+def test_a_reading_is_forced_where_its_format_was_said_and_nowhere_else(form: str, value: str) -> None:
+    assert find_reading([value], form=form).forced
+    assert find_reading(["not yet"], form=form).forced
+    assert not find_reading([value]).forced
+    assert not find_reading(["1638406800"]).forced
+    assert find_reading(["1638406800"], unit="s").forced
+    assert find_reading(["20211231"], form="yyyymmdd").forced
+
+
+@pytest.mark.parametrize("parquet", [False, True])
+@pytest.mark.parametrize("zoned", [False, True])
+def test_what_is_said_of_zones_is_so_in_any_file(tmp_path: Path, parquet: bool, zoned: bool) -> None:
+    if parquet:
+        time = pl.Series("timestamp", [datetime(2021, 12, 2, 2)]).dt.replace_time_zone("UTC" if zoned else None)
+        source = tmp_path / "t.parquet"
+        pl.DataFrame({"user_id": ["u"], "item_id": ["a"], "timestamp": time}).write_parquet(source)
+    else:
+        source = write_times(tmp_path / "t.csv", ["2021-12-02 02:00" + ("Z" if zoned else "")])
+    said = " ".join(run(source, tmp_path / "ws").notes)
+    assert ("each says its zone" in said) == zoned
+    assert ("those without a zone are taken as UTC" in said) != zoned
