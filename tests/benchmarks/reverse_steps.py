@@ -25,7 +25,7 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.loading.opening import open_checkpoint, open_dataset, restore_model
 from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.ranking.metrics import metric_of_users, metric_table
-from adrec_cli.ranking.protocols import held_out_cases
+from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.significance import differences_to
@@ -47,7 +47,7 @@ def study(options: argparse.Namespace) -> list[dict[str, str]]:
     """Rank all targets in every way, and return a row of each, that of the reference first."""
     space, device = Workspace(options.workspace), torch.device("cpu")
     dataset = open_dataset(space.dataset_folder(options.dataset))
-    cases = held_out_cases(dataset.sequences, options.part)
+    cases = select_cases(dataset.sequences, options.part)
     rows, values = [], []
     own = [REFERENCE, *(sampling for sampling in samplings(options) if sampling != REFERENCE)]
     asked = [(options.checkpoint, options.name or Path(options.checkpoint).stem, sampling) for sampling in own]
