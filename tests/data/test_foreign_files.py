@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import bz2
+import contextlib
 import gzip
+import io
+import json
 import lzma
 import shlex
 import subprocess
@@ -12,12 +16,15 @@ import zipfile
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from adrec_cli.data.reading import decoding, read_limits
-from adrec_cli.errors import InputError
+from adrec_cli.data.reading.melting import write_rows
+from adrec_cli.errors import AdrecError, InputError, UsageError
 from tests.data.table_files import START, history, read_sequences, run, write_csv
 
+ROOT = Path(__file__).parents[2]
 ROWS = history("anna", ["a", "b", "c"]) + history("ben", ["b", "é"])
 EXPECTED = {"anna": ["a", "b", "c"], "ben": ["b", "é"]}
 
@@ -29,9 +36,9 @@ def archive(path: Path, members: dict[str, bytes]) -> Path:
     return path
 
 
-def refusal(source: Path) -> InputError:
+def refusal(source: Path, **options: object) -> InputError:
     with pytest.raises(InputError) as caught:
-        run(source, source.parent / "ws")
+        run(source, source.parent / "ws", **options)
     assert "\n" not in caught.value.message
     assert caught.value.hint
     return caught.value
@@ -129,25 +136,140 @@ def test_bars_alone_draw_no_table(tmp_path: Path) -> None:
     assert read_sequences(run(source, tmp_path / "ws").folder) == {"u": ["---", "-"]}
 
 
-@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
-def test_a_matrix_of_zeros_and_ones_is_named_and_its_hint_works(
-    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    matrix = pl.DataFrame({"user": ["anna", "ben", "cy"], "a": [1, 0, 0], "b": [1, 1, 0], "it's": [0, 1, 0]})
-    source = tmp_path / f"wide.{ending}"
-    if ending == "parquet":
-        matrix.write_parquet(source)
-    else:
-        matrix.write_csv(source, separator="\t" if ending == "tsv" else ",")
+USERS, ITEMS = ["anna", "ben", "cy"], ["a", "b", "it's"]
+MET = [[1, 1, 0], [0, 1, 1], [0, 0, 0]]
+MATRIX = pl.DataFrame({"user": USERS} | {item: [row[at] for row in MET] for at, item in enumerate(ITEMS)})
+TEXT = MATRIX.write_csv()
+OBJECTS = [{"user": user} | dict(zip(ITEMS, row, strict=True)) for user, row in zip(USERS, MET, strict=True)]
+SPARSE = [{name: met for name, met in one.items() if met} for one in OBJECTS]
+
+
+def in_zip(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("wide it's.csv", content)
+    return packed.getvalue()
+
+
+def in_table(frame: pl.DataFrame, form: str) -> bytes:
+    packed = io.BytesIO()
+    getattr(frame, f"write_{form}")(packed)
+    return packed.getvalue()
+
+
+WIDE = {
+    "wide.csv": TEXT.encode(),
+    "it's wide.csv": TEXT.encode(),
+    "bom.csv": TEXT.encode("utf-8-sig"),
+    "carriage.csv": TEXT.replace("\n", "\r").encode(),
+    "windows.csv": TEXT.replace("\n", "\r\n").encode(),
+    "wide.tsv": TEXT.replace(",", "\t").encode(),
+    "semicolons.csv": TEXT.replace(",", ";").encode(),
+    "colons.dat": TEXT.replace(",", "::").encode(),
+    "named.csv": b"sep=,\n# of a shop\n\n" + TEXT.encode(),
+    "blanks.csv": TEXT.replace(",", " , ").encode(),
+    "floats.csv": in_table(MATRIX.cast(dict.fromkeys(ITEMS, pl.Float64)), "csv"),
+    "wide.csv.gz": gzip.compress(TEXT.encode()),
+    "wide.csv.bz2": bz2.compress(TEXT.encode()),
+    "wide.csv.xz": lzma.compress(TEXT.encode()),
+    "wide.csv.zst": pa.compress(TEXT.encode(), "zstd", asbytes=True),
+    "wide.zip": in_zip(TEXT.encode()),
+    "utf16.csv": TEXT.encode("utf-16"),
+    "utf16.csv.bz2": bz2.compress(TEXT.encode("utf-16")),
+    "wide.parquet": in_table(MATRIX, "parquet"),
+    "wide.arrow": in_table(MATRIX, "ipc"),
+    "bool.parquet": in_table(MATRIX.with_columns(pl.col(ITEMS).cast(pl.Boolean)), "parquet"),
+    "bool.csv": in_table(MATRIX.with_columns(pl.col(ITEMS).cast(pl.Boolean)), "csv").title(),
+    "wide.jsonl": "\n".join(map(json.dumps, OBJECTS)).encode(),
+    "sparse.jsonl": "\n".join(map(json.dumps, SPARSE)).encode(),
+    "sparse.jsonl.xz": lzma.compress("\n".join(map(json.dumps, SPARSE)).encode()),
+    "wide.json": json.dumps(OBJECTS, indent=1).encode(),
+    "turned.jsonl": "\n".join(json.dumps(dict(reversed(one.items()))) for one in OBJECTS).encode(),
+    "literal.json": "\n".join(map(str, OBJECTS)).encode(),
+}
+"""The same matrix in every form that is read."""
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_matrix_of_zeros_and_ones_is_named_and_its_hint_works(tmp_path: Path, name: str) -> None:
+    source = tmp_path / name
+    source.write_bytes(WIDE[name])
     error = refusal(source)
-    assert "is a matrix with a column per item (a, b, it's), expected a row per interaction" in error.message
-    monkeypatch.chdir(tmp_path)
-    _, code = error.hint.split("python -c ")
-    subprocess.run([sys.executable, "-c", shlex.split(code)[0]], check=True, env={})
-    made = run(tmp_path / "rows.csv", tmp_path / "ws", timestamp_unit="order")
-    assert {user: set(items) for user, items in read_sequences(made.folder).items()} == {
-        "anna": {"a", "b"}, "ben": {"b", "it's"},
-    }  # fmt: skip
+    assert f"{source} is a matrix with a column per item (" in error.message
+    assert "), expected a row per interaction" in error.message
+    assert all(item in error.message for item in ITEMS) or name == "bool.csv"
+    rows = run_hint(error, tmp_path, typed=name == "it's wide.csv")
+    made = run(rows, tmp_path / "ws", timestamp_unit="order")
+    found = {user.lower(): {item.lower() for item in items} for user, items in read_sequences(made.folder).items()}
+    assert found == {"anna": {"a", "b"}, "ben": {"b", "it's"}}
+
+
+def run_hint(error: AdrecError, folder: Path, *, typed: bool = False) -> Path:
+    """Run the command of a hint, which ends it, in a folder, and return the file that it writes there."""
+    _, line = error.hint.split("write a row per 1: ")
+    words = shlex.split(line)
+    assert words[:2] == [sys.executable, "-c"]
+    if typed:
+        subprocess.run(words, check=True, cwd=folder, env={"PYTHONPATH": str(ROOT)})
+    else:
+        (call,) = [node for node in ast.walk(ast.parse(words[2])) if isinstance(node, ast.Call)]
+        values = [ast.literal_eval(value) for value in call.args]
+        with contextlib.chdir(folder):
+            write_rows(*values, **{one.arg or "": ast.literal_eval(one.value) for one in call.keywords})
+    return folder / "rows.csv"
+
+
+def test_a_matrix_is_written_as_it_was_asked_to_be_read(tmp_path: Path) -> None:
+    source = tmp_path / "wide.csv"
+    source.write_bytes(TEXT.replace("anna", "Ännä").replace(",", "^").encode("cp037"))
+    rows = run_hint(refusal(source, encoding="cp037", separator="^"), tmp_path)
+    assert rows.read_text(encoding="utf-8").splitlines()[:2] == ["user_id,item_id", "Ännä,a"]
+
+
+def test_items_that_only_later_objects_name_are_written_too(tmp_path: Path) -> None:
+    source = tmp_path / "wide.jsonl"
+    lines = [{"user": f"u{n}", "a": 1, "b": 1, "c": 1} for n in range(2_000)] + [{"user": "last", "late": 1}]
+    source.write_text("\n".join(map(json.dumps, lines)))
+    rows = run_hint(refusal(source), tmp_path).read_text().splitlines()
+    assert "last,late" in rows
+    assert len(rows) == 1 + 3 * 2_000 + 1
+
+
+def test_rows_are_written_over_no_file_and_from_no_other_table(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("precious")
+    (tmp_path / "log.csv").write_text("user_id,item_id\nu,i\nv,j\n")
+    with pytest.raises(UsageError, match="is there already"):
+        write_rows(str(tmp_path / "log.csv"), str(tmp_path / "rows.csv"))
+    with pytest.raises(InputError, match="no matrix"):
+        write_rows(str(tmp_path / "log.csv"), str(tmp_path / "new.csv"))
+    assert (tmp_path / "rows.csv").read_text() == "precious"
+    assert not (tmp_path / "new.csv").exists()
+
+
+def test_users_called_zero_and_one_stand_first(tmp_path: Path) -> None:
+    (tmp_path / "wide.csv").write_text("who,a,b,c\n0,1,1,0\n1,0,1,1\n")
+    rows = run_hint(refusal(tmp_path / "wide.csv"), tmp_path).read_text().splitlines()
+    assert set(rows) == {"user_id,item_id", "0,a", "0,b", "1,b", "1,c"}
+
+
+@pytest.mark.parametrize(
+    "text", ["who,what,a,b,c\nu,x,1,1,0\nv,y,0,1,1\n", "who,a,b,c\nu,1,1,0\n", "who,a,b\nu,1,1\nv,1,0\n"]
+)
+def test_what_may_be_rows_of_events_is_no_matrix(tmp_path: Path, text: str) -> None:
+    (tmp_path / "log.csv").write_text(text)
+    assert "matrix" not in refusal(tmp_path / "log.csv").message
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [{"user_id": "u", "item_id": "i", "a": 0, "b": 1, "c": 1}, {"user_id": "v", "item_id": "j", "a": 0, "b": 1}],
+        [{"user": "u", "clicked": 1, "sku": 0, "b": 1, "c": 1}, {"user": "v", "clicked": 1, "sku": 1, "b": 0, "c": 0}],
+    ],
+)
+def test_objects_that_name_an_item_are_no_matrix(tmp_path: Path, lines: list[dict[str, object]]) -> None:
+    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    run(tmp_path / "log.jsonl", tmp_path / "ws", timestamp_unit="order")
 
 
 def test_flags_beside_an_item_make_no_matrix(tmp_path: Path) -> None:

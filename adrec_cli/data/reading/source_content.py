@@ -170,8 +170,9 @@ def recognise_file(path: Path, plan: Plan, scratch: Path) -> Table:
     keys = () if plan.join is None else plan.join.keys
     named = {column for column in (*asked, *keys) if isinstance(column, str) and not column.isdecimal()}
     table = recognise(decoded, separator=separator, header=header, columns=columns, named=named, sequences=sequences)
-    if (table.header or table.dtypes) and plan.form is None and settings.item_column is None:
-        refuse_wide(table)
+    named_columns = table.header or table.dtypes or table.layout == "jsonl"
+    if named_columns and plan.form is None and settings.item_column is None:
+        refuse_wide(table, encoding=settings.encoding, separator=settings.separator)
     return table
 
 
