@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, storage_error
 from adrec_cli.artifacts.dataset import NEXT_SUFFIX, commit_dataset, settle_files
@@ -77,12 +78,17 @@ def go_back(folder: Path, former: Manifest, before: Manifest | None) -> Manifest
     """
     if before is None:
         return replace_dataset(folder, former)
-    stay = {source.get("sha256") for source in former.sources}
-    gone = [source for source in before.sources if "sha256" in source and source["sha256"] not in stay]
+    gone = find_gone_sources(before, former)
     known = {source.get("sha256") for source in gone}
     gone = [source for source in still_withdrawn(before, former) if source.get("sha256") not in known] + gone
     manifest = dataclasses.replace(former, withdrawn=gone, forgotten=before.forgotten, keep_data=before.keep_data)
     return replace_dataset(folder, manifest)
+
+
+def find_gone_sources(before: Manifest, now: Manifest) -> list[dict[str, Any]]:
+    """Return the sources of a data set that are not among those it has now."""
+    stay = {source.get("sha256") for source in now.sources}
+    return [source for source in before.sources if "sha256" in source and source["sha256"] not in stay]
 
 
 def manifest_before(folder: Path) -> Manifest | None:

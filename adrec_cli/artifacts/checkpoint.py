@@ -30,16 +30,6 @@ def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], metadata: C
     write_tensors(path, tensors, text)
 
 
-def read_metadata(path: Path) -> CheckpointMetadata:
-    """Read and check what a checkpoint records, without its tensors.
-
-    Raises:
-        ArtifactError: missing, damaged, or of another format version.
-    """
-    with open_tensors(path) as file:
-        return parse_metadata(path, file.text)
-
-
 def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], CheckpointMetadata]:
     """Read a checkpoint whole, verifying its content hash and that every weight is finite.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from adrec_cli.artifacts.tensor_text import damage_error
+from adrec_cli.artifacts.tensor_text import damage_error, read_text
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION
 
@@ -66,6 +66,16 @@ STRINGS = {one.name for one in fields(CheckpointMetadata) if one.type == "str"}
 
 LEFT_OUT = {"content": "{}", "plugins": "{}"}
 """Fields that are not written where they have this value; checkpoints of before they were there lack them too."""
+
+
+def read_metadata(path: Path) -> CheckpointMetadata:
+    """Read and check what a checkpoint records, without its tensors.
+
+    Raises:
+        ArtifactError: missing, damaged, or of another format version.
+        StorageError: unreadable.
+    """
+    return parse_metadata(path, read_text(path))
 
 
 def parse_metadata(path: Path, text: Mapping[str, str] | None) -> CheckpointMetadata:

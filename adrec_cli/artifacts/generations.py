@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,10 +29,12 @@ class FormerData:
     Attributes:
         folder: with its files.
         manifest: what it is.
+        files: where each is, by its name; checked, as `verify_files`.
     """
 
     folder: Path
     manifest: Manifest
+    files: Mapping[str, Path]
 
 
 def generation_folders(folder: Path) -> dict[int, Path]:
@@ -62,8 +64,7 @@ def open_generation(folder: Path, number: int) -> FormerData:
     manifest = read_manifest(place)
     if manifest.generation != number:
         raise ArtifactError(f"{place} holds generation {manifest.generation}", hint=command("clean"))
-    verify_files(place, manifest)
-    return FormerData(folder=place, manifest=manifest)
+    return FormerData(folder=place, manifest=manifest, files=verify_files(place, manifest))
 
 
 def keep_generation(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.artifacts.checkpoint import read_metadata
+from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.artifacts.training_log import TrainingCosts, stage_costs
 from adrec_cli.loading.opening import Checkpoint
 from adrec_cli.models.registry import find_model

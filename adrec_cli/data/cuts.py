@@ -110,11 +110,9 @@ def _split(interactions: Interactions, split: Split, moments: dict[str, int]) ->
 
 def _resolve_moments(interactions: Interactions, settings: Settings) -> dict[str, int]:
     """Return where validation and test begin, in microseconds; relative moments lie before the newest event kept."""
-    if settings.valid_from is None or settings.test_from is None:
-        raise UsageError(
-            f"{option('split', 'time')} needs {option('valid_from')} and {option('test_from')}",
-            hint="for example 2014-01-01, or -14d",
-        )
+    # Settings of a split by time have both.
+    assert settings.valid_from is not None
+    assert settings.test_from is not None
     newest = int(interactions.time.max())
     check_order(settings.valid_from, settings.test_from, newest)
     moments = {"valid_from": settings.valid_from, "test_from": settings.test_from}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.artifacts.dataset import next_file, next_path, verify_files
+from adrec_cli.artifacts.dataset import next_file, next_path
 from adrec_cli.artifacts.generations import link_or_copy
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.manifest import Manifest
@@ -26,18 +26,13 @@ from adrec_cli.errors import InputError
 from adrec_cli.schema import COUNT, ITEMS, ITEMS_FILE, PENDING_FILE, SEQUENCES_FILE, TIMESTAMPS, TRAIN_END, USER_ID
 
 
-def holds_users(folder: Path, manifest: Manifest, users: Set[str]) -> tuple[int, int]:
+def holds_users(files: Mapping[str, Path], users: Set[str]) -> tuple[int, int]:
     """Return how many events of some users a data set holds, and how many of theirs wait beside it.
 
     Args:
-        folder: of the data set, or of a former generation.
-        manifest: of it.
+        files: of the data set, or of a former generation, by their names; checked, as `verify_files`.
         users: raw ids.
-
-    Raises:
-        ArtifactError: a file is damaged.
     """
-    files = verify_files(folder, manifest)
     lengths = pl.col(ITEMS).list.len().sum()
     kept = pl.scan_parquet(literal(files[SEQUENCES_FILE])).filter(pl.col(USER_ID).is_in(list(users))).select(lengths)
     waiting = 0
@@ -47,44 +42,39 @@ def holds_users(folder: Path, manifest: Manifest, users: Set[str]) -> tuple[int,
     return int(kept.collect().item() or 0), waiting
 
 
-def find_forgotten(folder: Path, manifest: Manifest, forgotten: dict[str, Any]) -> set[str]:
+def find_forgotten(files: Mapping[str, Path], forgotten: dict[str, Any]) -> set[str]:
     """Return the raw ids of users that a data set holds, or that wait beside it, although they were forgotten.
 
     Args:
-        folder: of the data set, or of a former generation.
-        manifest: of it.
+        files: as `holds_users`.
         forgotten: of the newest manifest.
-
-    Raises:
-        ArtifactError: a file is damaged.
     """
     if not forgotten:
         return set()
-    files = verify_files(folder, manifest)
     held = [pl.read_parquet(literal(files[SEQUENCES_FILE]), columns=[USER_ID])[USER_ID]]
     if PENDING_FILE in files:
         held.append(read_pending(files[PENDING_FILE]).interactions.user_ids.cast(pl.String))
     return {user for ids in held for user in ids.filter(pl.Series(mask_forgotten(ids, forgotten)))}
 
 
-def write_without(folder: Path, manifest: Manifest, users: Set[str], into: Path) -> Manifest:
+def write_without(files: Mapping[str, Path], manifest: Manifest, users: Set[str], into: Path) -> Manifest:
     """Write the files of a data set without some users at `next_path` of a folder, and return their manifest.
 
     Args:
-        folder: of the data set, or of a former generation.
-        manifest: of it.
+        files: as `holds_users`.
+        manifest: of the data set, or of the former generation.
         users: raw ids; not all that it holds.
         into: the same folder or another one.
 
     Raises:
         InputError: nobody would be left.
-        ArtifactError: a file is damaged. StorageError: the file system refused.
+        StorageError: the file system refused.
     """
-    files = verify_files(folder, manifest)
     items = pl.read_parquet(literal(files[ITEMS_FILE]))
     with next_file(into, SEQUENCES_FILE) as path:
         counted = _copy_sequences(files[SEQUENCES_FILE], path, users, items.height)
         if not counted.users:
+            folder = files[SEQUENCES_FILE].parent
             raise InputError(
                 f"{folder} would hold nobody any longer", hint=f"remove the data set instead: rm -r {folder}"
             )

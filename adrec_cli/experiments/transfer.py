@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from adrec_cli.artifacts.checkpoint import load_known_checkpoint, read_metadata
-from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
+from adrec_cli.artifacts.checkpoint import load_known_checkpoint
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.artifacts.item_vectors import read_item_vectors_header
 from adrec_cli.config import build
 from adrec_cli.errors import ArtifactError, UsageError

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from adrec_cli.artifacts.checkpoint import read_metadata, verify_checkpoint
-from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
+from adrec_cli.artifacts.checkpoint import verify_checkpoint
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.data.reindexing import Mapping, index_mapping
 from adrec_cli.errors import ArtifactError

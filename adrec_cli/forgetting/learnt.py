@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.artifacts.checkpoint import read_metadata
-from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, STATE_SUFFIX
 

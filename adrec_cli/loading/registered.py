@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adrec_cli.artifacts.checkpoint import read_metadata
-from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.artifacts.harmless_text import harmless
 from adrec_cli.errors import AdrecError, ArtifactError
 from adrec_cli.extending.open_set import OpenSet

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.atomic import storage_error
-from adrec_cli.artifacts.checkpoint import read_metadata
-from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.loading.trained import models_in

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from adrec_cli.artifacts.changing import recover_dataset
 from adrec_cli.artifacts.checkpoint import load_checkpoint
-from adrec_cli.artifacts.dataset import commit_dataset, file_names, next_path
+from adrec_cli.artifacts.dataset import commit_dataset, file_names, next_path, verify_files
 from adrec_cli.artifacts.generations import (
+    FormerData,
     generation_folders,
     link_or_copy,
     making_generation,
@@ -22,7 +23,7 @@ from adrec_cli.artifacts.generations import (
     remove_generation,
 )
 from adrec_cli.artifacts.lock import AT_ONCE, LOCK_FILE, Waiting, exclusive, exclusive_with_all_inside
-from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
+from adrec_cli.artifacts.manifest import read_manifest, write_manifest
 from adrec_cli.artifacts.promotion import promote, read_current
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.forgotten import add_forgotten, new_salt
@@ -183,28 +184,29 @@ def _forget(folder: Path, users: Set[str]) -> Forgotten:
     manifest = read_manifest(folder)
     former, damaged = _former(folder)
     salt = str(manifest.forgotten.get("salt") or new_salt())
-    events, waiting = holds_users(folder, manifest, users)
-    in_former = {number: sum(holds_users(place, one, users)) for number, (place, one) in former.items()}
-    held = {one.sequences_sha256 for number, (_, one) in former.items() if in_former[number]}
+    files = verify_files(folder, manifest)
+    events, waiting = holds_users(files, users)
+    in_former = {number: sum(holds_users(one.files, users)) for number, one in former.items()}
+    held = {one.manifest.sequences_sha256 for number, one in former.items() if in_former[number]}
     held |= {manifest.sequences_sha256} if events else set()
     told = add_forgotten(manifest, users, held, salt)
     if events or waiting:
-        told = write_without(folder, told, users, folder)
+        told = write_without(files, told, users, folder)
         commit_dataset(folder, told)
     else:
         write_manifest(folder, told)
     for number in damaged:
         remove_generation(folder, number)
-    for number, (place, one) in former.items():
+    for number, one in former.items():
         with making_generation(folder, number) as making:
-            changed = dataclasses.replace(one, forgotten=told.forgotten)
+            changed = dataclasses.replace(one.manifest, forgotten=told.forgotten)
             if in_former[number]:
-                changed = write_without(place, changed, users, making)
+                changed = write_without(one.files, changed, users, making)
                 for name in file_names(changed):
                     os.replace(next_path(making, name), making / name)
             else:
-                for name in file_names(changed):
-                    link_or_copy(place / name, making / name)
+                for name, path in one.files.items():
+                    link_or_copy(path, making / name)
             write_manifest(making, changed)
     return Forgotten(
         dataset=folder.name,
@@ -222,24 +224,22 @@ def _forget(folder: Path, users: Set[str]) -> Forgotten:
     )
 
 
-def _former(folder: Path) -> tuple[dict[int, tuple[Path, Manifest]], list[int]]:
+def _former(folder: Path) -> tuple[dict[int, FormerData], list[int]]:
     """Return the former generations that are whole, by number, and the numbers of those that are damaged."""
-    whole: dict[int, tuple[Path, Manifest]] = {}
+    whole: dict[int, FormerData] = {}
     damaged: list[int] = []
     for number in generation_folders(folder):
         try:
-            found = open_generation(folder, number)
+            whole[number] = open_generation(folder, number)
         except ArtifactError:
             damaged.append(number)
-        else:
-            whole[number] = (found.folder, found.manifest)
     return whole, damaged
 
 
 def _find_learnt(folder: Path) -> list[Learnt]:
     manifest = read_manifest(folder)
     whole, _ = _former(folder)
-    clean = {manifest.sequences_sha256, *(one.sequences_sha256 for _, one in whole.values())}
+    clean = {manifest.sequences_sha256, *(one.manifest.sequences_sha256 for one in whole.values())}
     return find_learnt(folder, set(manifest.forgotten.get("sequences", [])), clean)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.atomic import storage_error
-from adrec_cli.artifacts.changing import go_back, manifest_before, recover_dataset
-from adrec_cli.artifacts.checkpoint import read_metadata
-from adrec_cli.artifacts.dataset import next_path, verify_files
+from adrec_cli.artifacts.changing import find_gone_sources, go_back, manifest_before, recover_dataset
+from adrec_cli.artifacts.checkpoint_metadata import read_metadata
+from adrec_cli.artifacts.dataset import next_path
 from adrec_cli.artifacts.generations import FormerData, generation_folders, link_or_copy, open_generation
 from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive, exclusive_with_all_inside
 from adrec_cli.artifacts.manifest import Manifest
@@ -129,7 +129,7 @@ def rollback_data(
         dataset=folder.name,
         generation=now.generation,
         statistics=now.statistics,
-        withdrawn=[] if before is None else [str(one.get("name")) for one in _take_back(before, now)],
+        withdrawn=[] if before is None else [str(one.get("name")) for one in find_gone_sources(before, now)],
         left=before.generation if before is not None and before.generation in kept else None,
         earlier=_ancestors(folder, now),
         models=models,
@@ -166,12 +166,12 @@ def _put_files(folder: Path, former: FormerData, before: Manifest | None) -> Man
 
     A `forget` that was killed has recorded who left, and may not have come to this generation.
     """
-    left = set() if before is None else find_forgotten(former.folder, former.manifest, before.forgotten)
+    left = set() if before is None else find_forgotten(former.files, before.forgotten)
     if left:
-        return write_without(former.folder, former.manifest, left, folder)
+        return write_without(former.files, former.manifest, left, folder)
     try:
-        for name in verify_files(former.folder, former.manifest):
-            link_or_copy(former.folder / name, next_path(folder, name))
+        for name, path in former.files.items():
+            link_or_copy(path, next_path(folder, name))
     except OSError as error:
         raise storage_error("write", folder, error) from error
     return former.manifest
@@ -188,11 +188,6 @@ def _ancestors(folder: Path, manifest: Manifest) -> list[int]:
         except ArtifactError:
             break
     return found
-
-
-def _take_back(before: Manifest, now: Manifest) -> list[dict[str, Any]]:
-    stay = {source.get("sha256") for source in now.sources}
-    return [source for source in before.sources if source.get("sha256") not in stay]
 
 
 def _find_promoted_on(folder: Path, sequences_sha256: str) -> list[str]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, parse_metadata
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.artifacts.lock import find_holder
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.artifacts.promotion import Current, read_current
@@ -24,6 +24,8 @@ from adrec_cli.errors import AdrecError, ArtifactError
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE, STATE_SUFFIX
 from adrec_cli.wording import command, option
+
+T = TypeVar("T")
 
 UP_TO_DATE: Final = "up to date"
 UNFINISHED: Final = "unfinished"
@@ -282,34 +284,34 @@ def _judge(
 def _list_checkpoints(folder: Path) -> list[tuple[Path, CheckpointMetadata]]:
     """Return the checkpoints of a model's stages, the oldest one first."""
     paths = (path for path in folder.glob(f"*{CHECKPOINT_SUFFIX}") if not path.name.endswith(STATE_SUFFIX))
-    return [(path, parse_metadata(path, text)) for path, text in _read_by_age(paths)]
+    return _read_by_age(paths, read_metadata)
 
 
-def _read_by_age(paths: Iterable[Path]) -> list[tuple[Path, dict[str, str]]]:
-    """Return the text in the headers of files, the oldest one first, without those that a run removes meanwhile.
+def _read_by_age(paths: Iterable[Path], read: Callable[[Path], T]) -> list[tuple[Path, T]]:
+    """Return what is read of files, the oldest one first, without those that a run removes meanwhile.
 
     Raises:
         ArtifactError: one is damaged.
         StorageError: one is unreadable.
     """
-    found: list[tuple[int, Path, dict[str, str]]] = []
+    found: list[tuple[int, Path, T]] = []
     for path in paths:
         try:
-            text = read_text(path)
-            found.append((path.stat().st_mtime_ns, path, text))
+            told = read(path)
+            found.append((path.stat().st_mtime_ns, path, told))
         except FileNotFoundError:
             continue
         except AdrecError:
             if os.path.lexists(path):
                 raise
-    return [(path, text) for _, path, text in sorted(found, key=lambda one: one[:2])]
+    return [(path, told) for _, path, told in sorted(found, key=lambda one: one[:2])]
 
 
 def _stages(folder: Path, trained: list[tuple[Path, CheckpointMetadata]]) -> tuple[list[StageStatus], list[str]]:
     """Return the stages that were trained or begun, and the names of those that nobody has begun."""
     found = {metadata.stage: _describe_finished(path, metadata) for path, metadata in trained}
     keys = {metadata.stage: metadata.run_key for _, metadata in trained}
-    for path, text in _read_by_age(folder.glob(f"*{STATE_SUFFIX}")):
+    for path, text in _read_by_age(folder.glob(f"*{STATE_SUFFIX}"), read_text):
         name = path.name.removesuffix(STATE_SUFFIX)
         # The state of a stage that is done says nothing: a run was killed before it could remove it.
         if text.get("run_key") != keys.get(name):

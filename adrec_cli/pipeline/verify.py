@@ -230,7 +230,7 @@ class _Dataset:
                 former = open_generation(self.folder, number)
                 detail = f"a former data set of {former.manifest.statistics['interactions']:,} interactions"
                 if self.manifest is not None and self.manifest.forgotten:
-                    left = len(find_forgotten(former.folder, former.manifest, self.manifest.forgotten))
+                    left = len(find_forgotten(former.files, self.manifest.forgotten))
                     again = command("forget", self.folder.name, user="ID")
                     detail += f"; {left} who were forgotten are still in it, forget them again: {again}" if left else ""
                 return WHOLE, detail, ""

@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state, read_metadata, save_checkpoint, save_state
-from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
+from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state, save_checkpoint, save_state
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.errors import ArtifactError
 
 METADATA = CheckpointMetadata(

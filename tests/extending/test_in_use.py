@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from adrec_cli.artifacts.checkpoint import read_metadata
+from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.cli.app import app
 from adrec_cli.errors import ArtifactError, ExitCode
 from adrec_cli.experiments.options import ExperimentOptions

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from adrec_cli.artifacts.checkpoint import read_metadata
+from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.artifacts.evaluation import read_evaluation, read_ranks
 from adrec_cli.artifacts.json_files import content_sha256
 from adrec_cli.artifacts.lock import exclusive

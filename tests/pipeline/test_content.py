@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 import torch
 
-from adrec_cli.artifacts.checkpoint import load_checkpoint, read_metadata
+from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.artifacts.item_vectors import read_item_vectors
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.experiments.options import ExperimentOptions

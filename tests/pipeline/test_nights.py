@@ -17,7 +17,8 @@ import polars as pl
 import pytest
 import torch
 
-from adrec_cli.artifacts.checkpoint import load_checkpoint, read_metadata
+from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.config import merge
 from adrec_cli.errors import ArtifactError, LockedError, NotPromotedError

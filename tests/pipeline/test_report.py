@@ -305,7 +305,7 @@ def test_the_command_of_preprocessing_makes_the_same_data(reported, tmp_path):
 
 
 def test_the_command_of_training_composes_the_same_experiment(reported):
-    from adrec_cli.artifacts.checkpoint import read_metadata
+    from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 
     metadata = read_metadata(reported / "tiny/adrec/finetune.safetensors")
     params = given(train_command(metadata))

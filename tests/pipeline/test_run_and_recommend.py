@@ -8,7 +8,7 @@ import shutil
 import polars as pl
 import pytest
 
-from adrec_cli.artifacts.checkpoint import read_metadata
+from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.config import merge
 from adrec_cli.errors import ArtifactError, InputError, NotPromotedError, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions

@@ -8,7 +8,8 @@ import shutil
 import pytest
 import torch
 
-from adrec_cli.artifacts.checkpoint import load_checkpoint, read_metadata, save_checkpoint
+from adrec_cli.artifacts.checkpoint import load_checkpoint, save_checkpoint
+from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.config import merge
 from adrec_cli.errors import ArtifactError, DivergedError, InterruptedRun, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions

@@ -11,9 +11,11 @@ from collections import Counter
 
 import pytest
 
-from adrec_cli.artifacts import generations
+from adrec_cli.artifacts import dataset, generations
+from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.data import inbox as inbox_files
 from adrec_cli.loading.opening import open_dataset
+from adrec_cli.pipeline.rollback import rollback_data
 from tests.robustness.processes import artifacts, typed
 from tests.robustness.shop import NIGHT, Shop, events_of, write_events
 from tests.robustness.test_kill import killed_before_write
@@ -51,6 +53,21 @@ def test_every_change_keeps_the_former_one_and_three_stay(shop):
         assert shop.holds() == was[number]
         assert open_dataset(shop.dataset).manifest.generation == number
     assert "not kept" in shop.types("rollback", "shop", "--data").require_one_error(4)
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_going_back_hashes_each_file_of_a_generation_once(shop, monkeypatch, forgotten):
+    updates(shop, 1)
+    if forgotten:
+        # So that those who may be in the generation are looked for, too.
+        assert shop.types("forget", "shop", "--user", "u3").exit_code == 0
+    hashed = []
+    monkeypatch.setattr(dataset, "file_sha256", lambda path: hashed.append(path) or file_sha256(path))
+    rollback_data("shop", workspace=shop.workspace)
+    assert sorted(path.name for path in hashed if path.parent.name == "000001") == [
+        "items.parquet",
+        "sequences.parquet",
+    ]
 
 
 @pytest.mark.parametrize("keep", [0, 1, 2])
