@@ -113,63 +113,76 @@ def _copy_of(sha256: str) -> Path:
     return Path(PROMOTED_FOLDER) / f"{sha256[:16]}{CHECKPOINT_SUFFIX}"
 
 
-def promote(
-    folder: Path,
-    checkpoint: Path,
-    sha256: str,
-    *,
-    items: Path,
-    items_sha256: str,
-    protocol: str,
-    metric: str,
-    value: float | None,
-    keep: int = KEEP,
-) -> Current:
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What is to be promoted, and why.
+
+    Attributes:
+        checkpoint, sha256: to copy.
+        items, items_sha256: the `items.parquet` it was trained with, so that it can be used when that one has changed.
+        protocol, metric, value: what speaks for it; None where that metric was not measured.
+    """
+
+    checkpoint: Path
+    sha256: str
+    items: Path
+    items_sha256: str
+    protocol: str
+    metric: str
+    value: float | None
+
+
+def promote(folder: Path, candidate: Candidate, *, keep: int = KEEP) -> Current:
     """Make a copy of a checkpoint and of its items current; `current.json` changes last and at once.
 
     Args:
         folder: of the model.
-        checkpoint, sha256: to copy.
-        items, items_sha256: the `items.parquet` it was trained with, so that it can be used when that one has changed.
-        protocol, metric, value: why.
+        candidate: to promote.
         keep: generations that stay, this one included.
 
     Raises:
         ArtifactError: the items are no longer those the checkpoint was trained with.
         StorageError: the file system refused; what was current still is.
     """
-    relative = _copy_of(sha256)
-    with replacing(items_beside(folder / relative)) as temporary:
-        shutil.copyfile(items, temporary)
-        if file_sha256(temporary) != items_sha256:
-            raise ArtifactError(
-                f"{items} changed while {checkpoint.name} was made from it", hint="run the same command again"
-            )
-    with replacing(folder / relative) as temporary:
-        shutil.copyfile(checkpoint, temporary)
+    new = _copy_in(folder, candidate)
     before = read_current(folder)
-    earlier = [] if before is None else [_generation(before), *before.earlier]
-    new = Generation(
-        checkpoint=str(relative),
-        sha256=sha256,
-        protocol=protocol,
-        metric=metric,
-        value=value,
-        promoted_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    kept = [generation for generation in earlier if generation.sha256 != sha256][: keep - 1]
-    current = Current(
-        **asdict(new),
-        earlier=kept,
-        left=[
-            one for one in (before.left if before else []) if one.sha256 != sha256 and _stays(one, [new, *kept], keep)
-        ],
-        withdrawn=[other for other in (before.withdrawn if before else []) if other != sha256],
-    )
+    current = Current(**asdict(new)) if before is None else _follow(before, new, keep)
     _write(folder, current)
     if before is not None:
         _remove_dropped(folder, before, current)
     return current
+
+
+def _copy_in(folder: Path, candidate: Candidate) -> Generation:
+    relative = _copy_of(candidate.sha256)
+    with replacing(items_beside(folder / relative)) as temporary:
+        shutil.copyfile(candidate.items, temporary)
+        if file_sha256(temporary) != candidate.items_sha256:
+            raise ArtifactError(
+                f"{candidate.items} changed while {candidate.checkpoint.name} was made from it",
+                hint="run the same command again",
+            )
+    with replacing(folder / relative) as temporary:
+        shutil.copyfile(candidate.checkpoint, temporary)
+    return Generation(
+        checkpoint=str(relative),
+        sha256=candidate.sha256,
+        protocol=candidate.protocol,
+        metric=candidate.metric,
+        value=candidate.value,
+        promoted_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _follow(before: Current, new: Generation, keep: int) -> Current:
+    """Return what is current once a generation takes the place of the one before."""
+    earlier = [one for one in (_generation(before), *before.earlier) if one.sha256 != new.sha256][: keep - 1]
+    return Current(
+        **asdict(new),
+        earlier=earlier,
+        left=[one for one in before.left if one.sha256 != new.sha256 and _stays(one, [new, *earlier], keep)],
+        withdrawn=[other for other in before.withdrawn if other != new.sha256],
+    )
 
 
 def _stays(left: Generation, kept: list[Generation], keep: int) -> bool:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 import typer
-from typer.core import TyperCommand
+from rich.markup import escape
+from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from adrec_cli.cli.bounds import require_bounded
 from adrec_cli.cli.failures import report_failures
@@ -60,6 +61,13 @@ def add_command(
 
 class _Command(TyperCommand):
     """A command some of whose options may stand without their value."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        for param in self.params:
+            if isinstance(param, (TyperOption, TyperArgument)) and param.help:
+                # Rich would take "[default: all]" for a style, and leave it out.
+                param.help = escape(param.help)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse arguments after giving such options the value they stand for."""

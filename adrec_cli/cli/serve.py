@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -162,10 +163,11 @@ def serve(
     )
     # Methods of the terminal, so that they can be handed to processes.
     reporter = _Reporter(session.terminal)
-    server = pipeline.make_server(
-        workspace=common.workspace, dataset_name=dataset, model=model, options=options,
+    make = functools.partial(
+        pipeline.make_server, workspace=common.workspace, dataset_name=dataset, model=model, options=options,
         on_reload=reporter.report_reload, on_log=reporter.report_problem,
     )  # fmt: skip
+    server = make()
     sockets = pipeline.listen(options)
     address = f"http://{f'[{host}]' if ':' in host else host}:{sockets[0].getsockname()[1]}"
     line = f"{server.model.name} answers at {address}/recommend, see {address}/openapi.json; Ctrl-C ends"
@@ -178,10 +180,7 @@ def serve(
         return
     # Made only to see that it can be; each process makes its own.
     del server
-    pipeline.serve_many(
-        workspace=common.workspace, dataset_name=dataset, model=model, options=options, sockets=sockets,
-        on_reload=reporter.report_reload, on_log=reporter.report_problem, on_ready=say_ready,
-    )  # fmt: skip
+    pipeline.serve_many(make, sockets, options, on_log=reporter.report_problem, on_ready=say_ready)
 
 
 @dataclass(frozen=True)

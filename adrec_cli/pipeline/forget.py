@@ -42,7 +42,8 @@ from adrec_cli.loading.current import current_checkpoint
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
 from adrec_cli.loading.registered import find_unregistered
 from adrec_cli.models.registry import list_trainable
-from adrec_cli.schema import CHECKPOINT_SUFFIX, ITEMS_FILE
+from adrec_cli.promotion.promote import make_candidate
+from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.wording import command, option
 
 
@@ -284,12 +285,7 @@ def _retrain_model(dataset: Dataset, name: str, work: Work) -> bool:
     train_stages(dataset, composed, work=work)
     last = open_checkpoint(folder / f"{composed.planned[-1]}{CHECKPOINT_SUFFIX}", dataset)
     if read_current(folder) is not None:
-        metrics = last.metadata.metrics
-        promote(
-            folder, last.path, last.sha256, items=dataset.folder / ITEMS_FILE,
-            items_sha256=dataset.manifest.items_sha256, protocol=metrics["protocol"], metric=metrics["monitor"],
-            value=metrics["values"].get(metrics["monitor"]), keep=1,
-        )  # fmt: skip
+        promote(folder, make_candidate(dataset, last), keep=1)
     return True
 
 

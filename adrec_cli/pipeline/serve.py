@@ -111,7 +111,7 @@ def make_server(
         ArtifactError: no model, or one that is damaged or does not belong to the dataset.
     """
     try:
-        from adrec_cli.serving.server import Server
+        from adrec_cli.serving.server import Server, ServerSettings
     except ModuleNotFoundError as error:
         raise UsageError("serving needs starlette and uvicorn", hint="pip install 'adrec-cli[serve]'") from error
     # Looked up once: a data set that appears later must not make it unclear which one is served.
@@ -135,11 +135,15 @@ def make_server(
         current = read_current(folder / recommender.checkpoint.metadata.model)
         return current is not None and current.sha256 != recommender.checkpoint.sha256
 
+    settings = ServerSettings(
+        limits=options.limits,
+        hosts=AllowedHosts(options.allowed_hosts, options.host),
+        poll_seconds=options.poll_seconds,
+        client_seconds=options.client_seconds,
+    )
     return Server(
-        load, has_changed, limits=options.limits, poll_seconds=options.poll_seconds,
-        client_seconds=options.client_seconds, hosts=AllowedHosts(options.allowed_hosts, options.host),
-        metrics=metrics, on_reload=on_reload, on_failure=functools.partial(on_log, "error"),
-    )  # fmt: skip
+        load, has_changed, settings, metrics=metrics, on_reload=on_reload, on_failure=functools.partial(on_log, "error")
+    )
 
 
 def listen(options: ServeOptions) -> list[socket.socket]:
@@ -218,23 +222,21 @@ def serve(
 
 
 def serve_many(
-    *,
-    workspace: Path,
-    dataset_name: str | None = None,
-    model: str | None = None,
-    options: ServeOptions,
+    make: Callable[..., Server],
     sockets: list[socket.socket],
-    on_reload: OnReload,
+    options: ServeOptions,
+    *,
     on_log: LogLine,
     on_ready: Callable[[], None],
 ) -> None:
     """Serve with several processes until a signal comes.
 
     Args:
-        workspace, dataset_name, model: as `make_server`, which has shown that they can be served.
-        options: how to serve.
+        make: `make_server` with its arguments but `metrics`, tried before; handed to the processes, so what it holds
+            is functions and methods that can be pickled.
         sockets: from `listen`, one for each process.
-        on_reload, on_log: as `make_server`; handed to the processes, so functions of a module, or partials of one.
+        options: how to serve, as `make` has them.
+        on_log: called with a level and a line when something goes wrong; handed to the processes too.
         on_ready: called once all processes take requests.
 
     Raises:
@@ -243,32 +245,19 @@ def serve_many(
     """
     from adrec_cli.serving.workers import run_workers
 
-    work = functools.partial(
-        _work, workspace=workspace, dataset_name=dataset_name, model=model, options=options, on_reload=on_reload,
-        on_log=on_log, plugins=tuple(plugin.path.resolve() for plugin in list_loaded_plugins()),
-    )  # fmt: skip
+    plugins = tuple(plugin.path.resolve() for plugin in list_loaded_plugins())
+    work = functools.partial(_work, make=make, options=options, on_log=on_log, plugins=plugins)
     run_workers(work, sockets, grace=options.grace, log=on_log, on_ready=on_ready)
 
 
 def _work(
-    worker: Worker,
-    *,
-    workspace: Path,
-    dataset_name: str | None,
-    model: str | None,
-    options: ServeOptions,
-    on_reload: OnReload,
-    on_log: LogLine,
-    plugins: tuple[Path, ...],
+    worker: Worker, *, make: Callable[..., Server], options: ServeOptions, on_log: LogLine, plugins: tuple[Path, ...]
 ) -> None:
     """Be one of the processes, which begin without the plugin files that the first one has in use."""
     try:
         for path in plugins:
             load_plugin(path)
-        server = make_server(
-            workspace=workspace, dataset_name=dataset_name, model=model, options=options, on_reload=on_reload,
-            on_log=on_log, metrics=ServerMetrics(worker.cells, worker.number),
-        )  # fmt: skip
+        server = make(metrics=ServerMetrics(worker.cells, worker.number))
         serve(server, worker.listening, options, on_log=on_log, worker=worker)
     except AdrecError as error:
         on_log("error", error.message)

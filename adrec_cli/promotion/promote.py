@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
-from adrec_cli.artifacts.promotion import KEEP, Current, items_beside, promote, read_current
+from adrec_cli.artifacts.promotion import KEEP, Candidate, Current, items_beside, promote, read_current
 from adrec_cli.errors import ArtifactError, NotPromotedError, UsageError
 from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset
@@ -97,8 +97,7 @@ def promote_if_good(
         return Promotion(done=False, checkpoint=current.checkpoint)
     if current is not None and checkpoint.sha256 in current.withdrawn and not again:
         raise _withdrawn(folder)
-    metrics = checkpoint.metadata.metrics
-    monitor = metrics["monitor"]
+    monitor = checkpoint.metadata.metrics["monitor"]
     rules = options.rules or (PromotionRule(metric=monitor, offset=-options.tolerance),)
     judged = _judge(dataset, checkpoint, current, rules, training, device)
     if judged:
@@ -106,18 +105,22 @@ def promote_if_good(
         _store_decision(dataset, checkpoint, judged, promoted=not broken)
         if broken:
             raise _not_good_enough(folder, *broken[0], is_first=current is None)
-    promoted = promote(
-        folder,
-        checkpoint.path,
-        checkpoint.sha256,
+    promoted = promote(folder, make_candidate(dataset, checkpoint), keep=options.keep)
+    return Promotion(done=True, checkpoint=promoted.checkpoint, comparisons=tuple(one for _, one in judged))
+
+
+def make_candidate(dataset: Dataset, checkpoint: Checkpoint) -> Candidate:
+    """Return a checkpoint of a data set as a candidate for promotion, with its own metric as what speaks for it."""
+    metrics = checkpoint.metadata.metrics
+    return Candidate(
+        checkpoint=checkpoint.path,
+        sha256=checkpoint.sha256,
         items=dataset.folder / ITEMS_FILE,
         items_sha256=dataset.manifest.items_sha256,
         protocol=metrics["protocol"],
-        metric=monitor,
-        value=metrics["values"].get(monitor),
-        keep=options.keep,
+        metric=metrics["monitor"],
+        value=metrics["values"].get(metrics["monitor"]),
     )
-    return Promotion(done=True, checkpoint=promoted.checkpoint, comparisons=tuple(one for _, one in judged))
 
 
 def _is_whole(folder: Path, current: Current, dataset: Dataset) -> bool:

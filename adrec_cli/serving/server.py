@@ -7,7 +7,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -34,6 +34,23 @@ _T = TypeVar("_T")
 _CLOSE = {"Connection": "close"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """What a server accepts, and for how long it waits.
+
+    Attributes:
+        limits: of a request, of a batch and of the queue.
+        hosts: names by which requests may call it.
+        poll_seconds: between two looks for a newly promoted model.
+        client_seconds: for a client to send its body.
+    """
+
+    limits: Limits
+    hosts: AllowedHosts
+    poll_seconds: float
+    client_seconds: float
+
+
 class Server:
     """A model that is asked over HTTP and exchanged while requests come in.
 
@@ -48,25 +65,25 @@ class Server:
         self,
         load: Load,
         changed: Changed,
+        settings: ServerSettings,
         *,
-        limits: Limits,
-        poll_seconds: float,
-        client_seconds: float = 10.0,
-        hosts: AllowedHosts | None = None,
         metrics: ServerMetrics | None = None,
         on_reload: OnReload = lambda model, error: None,
         on_failure: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.metrics = metrics or ServerMetrics()
         self.watch = ModelWatch(
-            load, changed, poll_seconds=poll_seconds, metrics=self.metrics, on_reload=on_reload
+            load, changed, poll_seconds=settings.poll_seconds, metrics=self.metrics, on_reload=on_reload
         )  # fmt: skip
         self.ending = False
-        self._limits, self._client_seconds, self._on_failure = limits, client_seconds, on_failure
+        self._settings, self._on_failure = settings, on_failure
         self._buffered = 0
-        self._description = json.dumps(openapi(limits))
+        self._description = json.dumps(openapi(settings.limits))
         self._batcher = Batcher(
-            self._answer, max_batch=limits.batch, max_waiting=limits.waiting, on_batch=self.metrics.batch
+            self._answer,
+            max_batch=settings.limits.batch,
+            max_waiting=settings.limits.waiting,
+            on_batch=self.metrics.batch,
         )
         self.app = Starlette(
             routes=[
@@ -76,7 +93,7 @@ class Server:
                 Route("/metrics", self._expose),
                 Route("/openapi.json", self._describe),
             ],
-            middleware=[Middleware(_OnlyByName, hosts=hosts or AllowedHosts((), "localhost"))],
+            middleware=[Middleware(_OnlyByName, hosts=settings.hosts)],
             exception_handlers={HTTPException: _refuse},
             lifespan=self._running,
         )
@@ -120,7 +137,7 @@ class Server:
         if isinstance(body, Response):
             return body
         try:
-            asked = parse_questions(body, self._limits)
+            asked = parse_questions(body, self._settings.limits)
         except ValueError as error:
             return _error(400, str(error))
         try:
@@ -135,16 +152,16 @@ class Server:
         """Read no more, and for no longer, than is allowed, whatever the headers say; or say what is too much."""
         body = bytearray()
         try:
-            async with asyncio.timeout(self._client_seconds):
+            async with asyncio.timeout(self._settings.client_seconds):
                 async for chunk in request.stream():
                     body += chunk
                     self._buffered += len(chunk)
-                    if len(body) > self._limits.body:
-                        return _error(413, f"the body is larger than {self._limits.body} bytes", _CLOSE)
-                    if self._buffered > _BUFFERED_BODIES * self._limits.body:
+                    if len(body) > self._settings.limits.body:
+                        return _error(413, f"the body is larger than {self._settings.limits.body} bytes", _CLOSE)
+                    if self._buffered > _BUFFERED_BODIES * self._settings.limits.body:
                         return _error(503, "too many requests are arriving", _CLOSE | {"Retry-After": "1"})
         except TimeoutError:
-            return _error(408, f"the body took longer than {self._client_seconds:g} seconds", _CLOSE)
+            return _error(408, f"the body took longer than {self._settings.client_seconds:g} seconds", _CLOSE)
         finally:
             self._buffered -= len(body)
         return bytes(body)

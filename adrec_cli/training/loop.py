@@ -79,24 +79,13 @@ class StageTraining:
         self.position = Position()
         self.steps = -(-len(windows) // config.batch_size)
         self.trained = freeze_all_but(model, stage.trains, stage=name)
-        counts = windows.target_counts(len(model.item_vectors_VD()) - 1)
         stepping, self.notice = choose_stepping(stepping, name, stage, config, model, device)
         skip = None if stepping == "immediate" else torch.zeros((), device=device)
-        self.optimizer = StageOptimizer(
-            self.trained,
-            model.item_vectors_VD(),
-            embedding_optimizer=config.embedding_optimizer,
-            learning_rate=stage.learning_rate,
-            embedding_learning_rate=config.embedding_learning_rate,
-            weight_decay=config.weight_decay,
-            skip=skip,
-        )
+        self.optimizer = self._make_optimizer(skip)
         model.give_sparse_item_gradients(self.optimizer.steps_rows)
         if config.compile:
             model.compile_blocks()
-        competing = model.competing_items()
-        target_counts_V = torch.from_numpy(counts if competing is None else counts[competing.cpu().numpy()]).double()
-        ranking_loss = RankingLoss(stage, target_counts_V, sparse=self.optimizer.steps_rows)
+        ranking_loss = RankingLoss.from_windows(stage, model, windows, sparse=self.optimizer.steps_rows)
         self.objective = Objective(stage, model, ranking_loss, config.precision)
         self.average = WeightAverage(stage.average_decay, self.trained)
         self.best: dict[str, torch.Tensor] = {}
@@ -107,6 +96,17 @@ class StageTraining:
                 self.objective, self.optimizer, self.average, self.trained,
                 skip=skip, item_decay=1 - self._decay_factor, record=stepping == "recorded",
             )  # fmt: skip
+
+    def _make_optimizer(self, skip: torch.Tensor | None) -> StageOptimizer:
+        return StageOptimizer(
+            self.trained,
+            self.model.item_vectors_VD(),
+            embedding_optimizer=self.config.embedding_optimizer,
+            learning_rate=self.stage.learning_rate,
+            embedding_learning_rate=self.config.embedding_learning_rate,
+            weight_decay=self.config.weight_decay,
+            skip=skip,
+        )
 
     def events(self) -> Generator[StepDone | EpochDone | TrainingWarning]:
         """Train until the stage is over, yielding what happened.

@@ -6,8 +6,10 @@ import math
 
 import torch
 
+from adrec_cli.data.batches import TrainingWindows
 from adrec_cli.errors import look_up
 from adrec_cli.layers.repeats import HistoryBias
+from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.stages import SAMPLED_LOSSES, Stage
 from adrec_cli.schema import PAD
 from adrec_cli.training.losses import catalogue_cross_entropy
@@ -37,6 +39,22 @@ class RankingLoss:
         share_V = share_V / share_V.sum()
         self.cumulative_V = share_V.cumsum(0)
         self.log_share_V = share_V.log().float()
+
+    @classmethod
+    def from_windows(
+        cls, stage: Stage, model: SequentialRecommender, windows: TrainingWindows, *, sparse: bool
+    ) -> RankingLoss:
+        """Return the loss of a stage that trains a model, which counts the targets among its competing items.
+
+        Args:
+            stage, sparse: as `__init__`.
+            model: that is trained.
+            windows: it learns from.
+        """
+        counts = windows.target_counts(len(model.item_vectors_VD()) - 1)
+        competing = model.competing_items()
+        target_counts_V = torch.from_numpy(counts if competing is None else counts[competing.cpu().numpy()]).double()
+        return cls(stage, target_counts_V, sparse=sparse)
 
     def __call__(
         self,

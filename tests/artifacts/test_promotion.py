@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adrec_cli.artifacts import promotion
-from adrec_cli.artifacts.promotion import promote, read_current, withdraw
+from adrec_cli.artifacts.promotion import Candidate, promote, read_current, withdraw
 
 
 class Shelf:
@@ -32,10 +32,11 @@ class Shelf:
         self.day += 1
         path = self.folder / f"{name}.safetensors"
         path.write_bytes(name.encode())
-        promote(
-            self.folder, path, hashlib.sha256(name.encode()).hexdigest(), items=self.items,
-            items_sha256=hashlib.sha256(b"items").hexdigest(), protocol="", metric="", value=None, keep=keep,
+        candidate = Candidate(
+            checkpoint=path, sha256=hashlib.sha256(name.encode()).hexdigest(), items=self.items,
+            items_sha256=hashlib.sha256(b"items").hexdigest(), protocol="", metric="", value=None,
         )  # fmt: skip
+        promote(self.folder, candidate, keep=keep)
 
     @property
     def there(self) -> set[str]:

@@ -17,7 +17,7 @@ import typer.main
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.manifest import read_manifest
-from adrec_cli.artifacts.promotion import Current, promote
+from adrec_cli.artifacts.promotion import Candidate, Current, promote
 from adrec_cli.cli.app import app
 from adrec_cli.pipeline import status
 from tests.cli.conftest import TINY, Adrec, environment, write_shop
@@ -147,10 +147,11 @@ def test_a_model_that_is_promoted_meanwhile_is_the_promoted_one(
 
     def promote_stage(name: str) -> str:
         checkpoint = folder / f"{name}.safetensors"
-        promote(
-            folder, checkpoint, file_sha256(checkpoint), items=folder.parent / "items.parquet",
-            items_sha256=manifest.items_sha256, protocol="full", metric="ndcg@10", value=0.1, keep=1,
+        candidate = Candidate(
+            checkpoint=checkpoint, sha256=file_sha256(checkpoint), items=folder.parent / "items.parquet",
+            items_sha256=manifest.items_sha256, protocol="full", metric="ndcg@10", value=0.1,
         )  # fmt: skip
+        promote(folder, candidate, keep=1)
         return file_sha256(checkpoint)
 
     promote_stage("align")
