@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +46,30 @@ def threads_choice(panel: str = COMPUTING) -> int | None:
         None, int, "Number of CPU threads [default: PyTorch's choice].", metavar="N", panel=panel, least=1,
         most=MOST_THREADS,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launched:
+    """Which of the processes this is that a launcher has started together.
+
+    Attributes:
+        rank, count: from 0, and of all.
+        local_rank, here: the same of those on this machine.
+    """
+
+    rank: int
+    count: int
+    local_rank: int
+    here: int
+
+
+def find_launched() -> Launched | None:
+    """Return which process this is, by the variables that torchrun sets; None where it is the only one."""
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    if not all(os.environ.get(name, "").isdecimal() for name in names) or "MASTER_ADDR" not in os.environ:
+        return None
+    rank, count, local_rank, here = (int(os.environ[name]) for name in names)
+    return Launched(rank=rank, count=count, local_rank=local_rank, here=here) if count > 1 else None
 
 
 def resolve_device(name: str) -> torch.device:
@@ -134,7 +160,7 @@ def seed_for(seed: int, *purpose: str | int) -> int:
 
 
 # Where a terminal cannot hang up there is no SIGHUP.
-_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
 class StopRequest:
@@ -146,6 +172,8 @@ class StopRequest:
     Attributes:
         signal_number: of a signal that was noted.
         began: when the run did, on `time.monotonic`.
+        echo_seconds: within which a second signal is the first one once more, as where a launcher passes on what a
+            terminal has sent to all already.
         trained_steps: optimizer steps of the stages that the run has been through.
     """
 
@@ -153,6 +181,7 @@ class StopRequest:
         self.signal_number: int | None = None
         self._deferred = False
         self.began, self.trained_steps = time.monotonic(), 0
+        self.echo_seconds, self._noted = 0.0, -math.inf
 
     @contextlib.contextmanager
     def defer(self) -> Iterator[None]:
@@ -169,7 +198,7 @@ class StopRequest:
 
         What whoever started the process has it ignore, as `nohup` does with SIGHUP, stays ignored.
         """
-        numbers = [number for number in _ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        numbers = [number for number in ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self._handle) for number in numbers}
         try:
             yield self
@@ -192,6 +221,9 @@ class StopRequest:
         return InterruptedRun(message, signal_number=self.signal_number or signal.SIGINT, hint=hint)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if time.monotonic() - self._noted < self.echo_seconds:
+            return
+        self._noted = time.monotonic()
         first = self.signal_number is None
         self.signal_number = number
         if not (self._deferred and first):

@@ -23,6 +23,7 @@ from adrec_cli.cli.failures import BROKEN_PIPE, discard_output, report_usage
 from adrec_cli.cli.finetune import finetune
 from adrec_cli.cli.forget import forget
 from adrec_cli.cli.inspect import inspect
+from adrec_cli.cli.launching import end_now
 from adrec_cli.cli.plot import plot
 from adrec_cli.cli.preprocess import preprocess
 from adrec_cli.cli.pretrain import pretrain
@@ -38,6 +39,7 @@ from adrec_cli.cli.train import train
 from adrec_cli.cli.tune import tune
 from adrec_cli.cli.verify import verify
 from adrec_cli.errors import ExitCode
+from adrec_cli.runtime import find_launched
 from adrec_cli.wording import speak_shell
 
 ALL, DATA, TRAINING, USING = "Everything at once", "Data", "Training", "Using a model"
@@ -198,6 +200,8 @@ def main(arguments: list[str] | None = None) -> None:
         # Reported already where it first failed, unless that was here.
         discard_output()
         code = code or int(ExitCode.STORAGE)
+    if find_launched() is not None:
+        end_now(code)
     sys.exit(code)
 
 

@@ -9,8 +9,9 @@ import inspect
 import itertools
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import typer
 from rich.markup import escape
@@ -18,12 +19,19 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from adrec_cli.cli.bounds import require_bounded
 from adrec_cli.cli.failures import report_failures
-from adrec_cli.cli.options.common import Common, LogFormat
+from adrec_cli.cli.launching import launch, share_out
+from adrec_cli.cli.options.common import Common, LogFormat, Sharing
 from adrec_cli.cli.options.declared import declare_parameters, find_asked
 from adrec_cli.cli.show.terminal import Terminal
-from adrec_cli.runtime import StopRequest
+from adrec_cli.runtime import StopRequest, find_launched
+from adrec_cli.training.processes import ALONE, Processes
 from adrec_cli.wording import speak_shell
 
+if TYPE_CHECKING:
+    from adrec_cli.experiments.work import ComputeOptions, Work
+
+_TYPED: Final[ContextVar[Sequence[str]]] = ContextVar("typed", default=())
+"""The arguments of the command that is run, for the processes that are to run it too."""
 BARE_VALUES: Final = {"--wait": "inf"}
 """What an option whose value may be left out means without it."""
 
@@ -35,10 +43,18 @@ class Session:
     Attributes:
         terminal: to show results on.
         stop: signals that have arrived.
+        processes: that share the work, of which this is the first.
     """
 
     terminal: Terminal
     stop: StopRequest
+    processes: Processes = ALONE
+
+    def work(self, options: ComputeOptions, on_event: Callable[[object], None]) -> Work:
+        """Return how a command works at something."""
+        from adrec_cli.experiments.work import Work
+
+        return Work(options=options, stop=self.stop, on_event=on_event, processes=self.processes)
 
 
 def add_command(
@@ -71,6 +87,7 @@ class _Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse arguments after giving such options the value they stand for."""
+        _TYPED.set([*ctx.command_path.split()[1:], *args])
         return super().parse_args(ctx, fill_bare_values(args))
 
 
@@ -117,9 +134,13 @@ def typeable(function: Callable[..., None]) -> Callable[..., None]:
         stop = StopRequest()
         with speak_shell(), report_failures(terminal, debug=common.debug), stop.install():
             require_bounded(values)
-            with _plugins_in_use(common.plugin or []):
+            devices = values.get("devices")
+            if devices is not None and devices > 1 and find_launched() is None:
+                raise typer.Exit(launch(_TYPED.get(), devices))
+            sharing = any(kind is Sharing for kind in groups.values())
+            with _plugins_in_use(common.plugin or []), share_out(stop, devices, sharing=sharing) as processes:
                 built = {name: one.take(values) for name, one in asked.items()}
-                function(**own, **grouped, **built, session=Session(terminal, stop))
+                function(**own, **grouped, **built, session=Session(terminal, stop, processes))
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

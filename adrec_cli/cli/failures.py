@@ -13,6 +13,7 @@ import typer
 
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import AdrecError, ExitCode, InterruptedRun
+from adrec_cli.runtime import find_launched
 
 BUG = 1
 """Exit code of an error nobody foresaw, and of exhausted memory."""
@@ -40,7 +41,9 @@ def report_failures(terminal: Terminal, *, debug: bool) -> Iterator[None]:
 
 
 def _report(terminal: Terminal, error: BaseException) -> int:
-    """Show an error and return its exit code."""
+    """Show an error and return its exit code; of several processes the first one shows what all of them have."""
+    if isinstance(error, AdrecError) and not _speaks():
+        return int(error.exit_code)
     if isinstance(error, AdrecError):
         if isinstance(error, InterruptedRun):
             terminal.say_stopped(error.message, error.hint or _GO_ON)
@@ -65,6 +68,11 @@ def _report(terminal: Terminal, error: BaseException) -> int:
         f"{type(error).__name__}: {message}", "this is a bug; run again with --debug and report what it says"
     )
     return BUG
+
+
+def _speaks() -> bool:
+    launched = find_launched()
+    return launched is None or launched.rank == 0
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
@@ -96,7 +104,7 @@ def report_usage(error: Exception) -> int:
         raise error
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "adrec"
-    if message := describe().strip():
+    if (message := describe().strip()) and _speaks():
         Terminal().error(message.replace("\n", " "), f"see: {command} --help")
     return int(exit_code)
 

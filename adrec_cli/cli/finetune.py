@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, DatasetName, Force, parent_option
+from adrec_cli.cli.options.common import Common, Computing, DatasetName, Force, Sharing, parent_option
 from adrec_cli.cli.options.training import Training
 from adrec_cli.cli.show.stages import show_stages
 
@@ -17,12 +17,12 @@ def finetune(
     training: Training,
     force: Force = False,
     computing: Computing,
+    sharing: Sharing,
     common: Common,
     session: Session,
 ) -> None:
     """Train ADRec's stage 3: everything together."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
-    from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline.train import train_next_stage
 
     with TrainingProgress(session.terminal) as progress:
@@ -32,6 +32,6 @@ def finetune(
             workspace=common.workspace,
             dataset_name=dataset,
             experiment=training.experiment("adrec", ["finetune"]),
-            work=Work(options=training.compute_options(computing, force=force), stop=session.stop, on_event=progress),
+            work=session.work(training.compute_options(computing, force=force), progress),
         )
     show_stages(session.terminal, [result])

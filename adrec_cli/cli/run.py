@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, Force, ModelName, Raw, Source, Wait
+from adrec_cli.cli.options.common import Common, Computing, Force, ModelName, Raw, Sharing, Source, Wait
 from adrec_cli.cli.options.declared import Offer
 from adrec_cli.cli.options.preprocess import Preprocessing, preprocess_options
 from adrec_cli.cli.options.promotion import Promotion
@@ -60,13 +60,13 @@ def run(
     wait: Wait = 0.0,
     force: Force = False,
     computing: Computing,
+    sharing: Sharing,
     common: Common,
     session: Session,
 ) -> None:
     """Preprocess, train, evaluate and promote: whatever is not up to date. The command for cron."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.data.inbox import Inbox
-    from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline import run as pipeline
 
     if archive is not None and inbox is None:
@@ -92,7 +92,7 @@ def run(
                 inbox=files,
                 wait=wait,
             ),
-            work=Work(options=training.compute_options(computing, force=force), stop=session.stop, on_event=progress),
+            work=session.work(training.compute_options(computing, force=force), progress),
         )
     _show(session.terminal, summary)
     if summary.dataset == _DEMO and not session.terminal.as_json:

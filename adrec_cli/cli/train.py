@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Force, ModelName
+from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Force, ModelName, Sharing
 from adrec_cli.cli.options.training import Training
 from adrec_cli.cli.show.stages import show_stages
 from adrec_cli.models.registry import DEFAULT_MODEL
@@ -16,12 +16,12 @@ def train(
     training: Training,
     force: Force = False,
     computing: Computing,
+    sharing: Sharing,
     common: Common,
     session: Session,
 ) -> None:
     """Train all stages of a model in a row; what is up to date is skipped."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
-    from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline import train as pipeline
 
     with TrainingProgress(session.terminal) as progress:
@@ -30,6 +30,6 @@ def train(
             model_name=model,
             workspace=common.workspace,
             experiment=training.experiment(model),
-            work=Work(options=training.compute_options(computing, force=force), stop=session.stop, on_event=progress),
+            work=session.work(training.compute_options(computing, force=force), progress),
         )
     show_stages(session.terminal, results)

@@ -31,6 +31,11 @@ def plugins_of(experiment: Experiment, stage_name: str) -> dict[str, dict[str, s
 
 def stage_key(dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None) -> str:
     """Return a hash of everything a stage's weights depend on; equal keys mean equal work."""
+    return stage_key_from(dataset, experiment, stage_name, parent.sha256 if parent else "")
+
+
+def stage_key_from(dataset: Dataset, experiment: Experiment, stage_name: str, parent_sha256: str) -> str:
+    """Return `stage_key` for a parent of which the hash is known, "" where there is none."""
     experiment = on_content(dataset, experiment)
     tables, plugins = experiment.tables(), plugins_of(experiment, stage_name)
     return key_of(
@@ -45,7 +50,7 @@ def stage_key(dataset: Dataset, experiment: Experiment, stage_name: str, parent:
             "stage": {stage_name: tables["stages"][stage_name]},
             "sequences": dataset.manifest.sequences_sha256,
             "items": dataset.manifest.items_sha256,
-            "parent": parent.sha256 if parent else "",
+            "parent": parent_sha256,
         }
     )
 

@@ -18,13 +18,14 @@ _COPIES_OF_ITEM_VECTORS = {"adam": _COPIES, "sparse_adam": 3, "rowwise_adagrad":
 """Where only rows are stepped, a gradient is of those; the one moment a row of Adagrad weighs nothing."""
 
 
-def require_memory(experiment: Experiment, items: int, device: torch.device) -> None:
+def require_memory(experiment: Experiment, items: int, device: torch.device, processes: int = 1) -> None:
     """Raise if the weights of an experiment cannot fit, so that a slip in a size ends with a line rather than a crash.
 
     Args:
         experiment: whose network is to be trained.
         items: V.
         device: to train on; elsewhere than on the CPU only the weights must fit here.
+        processes: of this machine, each of which has them.
 
     Raises:
         UsageError: telling how much is needed and how much there is.
@@ -33,11 +34,12 @@ def require_memory(experiment: Experiment, items: int, device: torch.device) -> 
     weights = sum(weight.numel() for weight in outline.parameters())
     vectors = sum(table.weight.numel() for table in outline.item_tables() if table.weight is not None)
     copies = (weights - vectors) * _COPIES + vectors * _COPIES_OF_ITEM_VECTORS[experiment.training.embedding_optimizer]
-    needed = 4 * (copies if device.type == "cpu" else weights)
+    needed = 4 * (copies if device.type == "cpu" else weights) * processes
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
+        several = f" in {processes} processes" if processes > 1 else ""
         raise UsageError(
-            f"a network of {weights:,} parameters takes {needed / 2**30:,.0f} GiB at least, "
+            f"a network of {weights:,} parameters{several} takes {needed / 2**30:,.0f} GiB at least, "
             f"this machine has {there / 2**30:,.0f} GiB",
             hint=f"make it smaller: {option('set', 'model.hidden_size=128')}",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,20 +13,19 @@ import torch
 from adrec_cli import __version__
 from adrec_cli.artifacts.checkpoint import save_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
-from adrec_cli.data.batches import CUTS
 from adrec_cli.errors import ArtifactError, InterruptedRun, Stopped
-from adrec_cli.experiments.content import content_hashes, give_content, on_content, require_same_encoders
+from adrec_cli.experiments.content import content_hashes, on_content
 from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.following import StageOrder, agree_after
 from adrec_cli.experiments.keys import plugins_of, stage_key, up_to_date
 from adrec_cli.experiments.limits import RunLimits
-from adrec_cli.experiments.memory import require_memory
+from adrec_cli.experiments.preparing import prepare_training, restore_everywhere
 from adrec_cli.experiments.stage_files import StageFiles
 from adrec_cli.experiments.validation import make_monitored_scorer, name_monitored_protocol, prepare_validation
 from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset
-from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
-from adrec_cli.models.registry import find_model
-from adrec_cli.runtime import StopRequest, make_generator, resolve_device, set_threads
+from adrec_cli.models.base import FAST_SAMPLING
+from adrec_cli.runtime import StopRequest, set_threads
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.training.events import EpochDone
 from adrec_cli.training.loop import StageTraining
@@ -106,9 +106,13 @@ def run_stage(
     limits = RunLimits(work)
     limits.require_left(stage_name)
     threads = set_threads(work.options.threads)
-    training = _prepare(dataset, experiment, stage_name, parent, work)
+    order = StageOrder.of(dataset, experiment, stage_name, parent, key=key, device=work.options.device, threads=threads)
+    order.send(work.processes)
+    training = prepare_training(dataset, experiment, stage_name, parent, work)
     files = StageFiles(path, key)
-    resumed = files.restore(training, work.options.resume)
+    resumed = restore_everywhere(
+        training, work.processes, functools.partial(files.restore, training, work.options.resume)
+    )
     work.on_event(_describe_start(training, path, resumed=resumed))
     with work.stop.defer():
         _train(training, files, limits, work)
@@ -120,31 +124,6 @@ def run_stage(
         raise work.stop.to_error(f"{stage_name} is finished and saved; what follows was not begun")
     return StageResult(
         stage=stage_name, path=path, metadata=metadata, skipped=False, seconds=time.perf_counter() - started
-    )
-
-
-def _prepare(
-    dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None, work: Work
-) -> StageTraining:
-    """Put a stage together: its starting weights, what it learns from, and how it is validated."""
-    device = resolve_device(work.options.device)
-    require_memory(experiment, dataset.items.height, device)
-    model = _build_model(dataset, experiment, stage_name, parent).to(device)
-    stage, shared = experiment.stages[stage_name], experiment.training
-    return StageTraining(
-        name=stage_name,
-        stage=stage,
-        config=shared,
-        model=model,
-        windows=CUTS[shared.samples](dataset.sequences, model.max_length, all_events=shared.windows == "all"),
-        validate=prepare_validation(
-            dataset,
-            make_monitored_scorer(model, stage.output, device),
-            shared,
-            stop=work.stop,
-            users=shared.monitor_users,
-        ),
-        device=device,
     )
 
 
@@ -168,16 +147,20 @@ def _train(training: StageTraining, files: StageFiles, limits: RunLimits, work: 
     A stage whose last epoch is done is handed over whatever came meanwhile.
     """
     before = training.position.total_steps
+
+    def go_on(event: object) -> None:
+        if isinstance(event, EpochDone):
+            files.log(event)
+        files.save_now_and_then(training)
+        work.on_event(event)
+        if not training.finished:
+            work.stop.check()
+            limits.check(training, training.position.total_steps - before)
+
     try:
         with contextlib.closing(training.events()) as events:
             for event in events:
-                if isinstance(event, EpochDone):
-                    files.log(event)
-                files.save_now_and_then(training)
-                work.on_event(event)
-                if not training.finished:
-                    work.stop.check()
-                    limits.check(training, training.position.total_steps - before)
+                agree_after(event, work.processes, functools.partial(go_on, event))
     except Stopped as stopped:
         files.save(training)
         reason = "" if work.stop.signal_number is not None else f": {stopped.message}"
@@ -197,35 +180,6 @@ def _validate_whole(dataset: Dataset, training: StageTraining) -> None:
     scorer = make_monitored_scorer(training.model, training.stage.output, training.device)
     validate = prepare_validation(dataset, scorer, training.config, stop=StopRequest())
     training.position.best_metrics = dict(validate())
-
-
-def _build_model(
-    dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None
-) -> SequentialRecommender:
-    """Build the model with the parent's weights, and fresh ones where the stage asks for them."""
-    model = find_model(experiment.model_name)(experiment.model, dataset.items.height)
-    if parent is not None:
-        require_same_encoders(parent.metadata, dataset, experiment)
-        try:
-            model.load_state_dict(parent.tensors)
-        except RuntimeError as error:
-            differing = _name_differences(parent, experiment) or str(error).splitlines()[-1].strip()
-            raise ArtifactError(
-                f"{parent.path} does not fit the configuration of {stage_name}: {differing}",
-                hint="leave the network as it was in the stage before, or train that one again with the same options",
-            ) from error
-    give_content(model, dataset, experiment)
-    fresh = model.components() if parent is None else experiment.stages[stage_name].fresh
-    for component in fresh:
-        model.initialize(component, make_generator(experiment.training.seed, "init", component))
-    return model
-
-
-def _name_differences(parent: Checkpoint, experiment: Experiment) -> str:
-    """Say which options of the network are not those of the checkpoint."""
-    before, now = parent.metadata.config, experiment.tables()["model"]
-    changed = [name for name in now if name in before and before[name] != now[name]]
-    return "; ".join(f"{name} is {now[name]!r}, was {before[name]!r}" for name in changed)
 
 
 def _describe(

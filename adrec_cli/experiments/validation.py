@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from adrec_cli.errors import ArtifactError, DivergedError, InputError
@@ -16,6 +18,7 @@ from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.runtime import StopRequest
 from adrec_cli.training.guards import advise_on_divergence
 from adrec_cli.training.loop import Validate
+from adrec_cli.training.processes import ALONE, Processes
 
 
 def name_monitored_protocol(dataset: Dataset, training: TrainingConfig) -> Protocol:
@@ -41,7 +44,13 @@ def make_monitored_scorer(model: SequentialRecommender, output: str, device: tor
 
 
 def prepare_validation(
-    dataset: Dataset, scorer: Scorer, training: TrainingConfig, *, stop: StopRequest, users: int = 0
+    dataset: Dataset,
+    scorer: Scorer,
+    training: TrainingConfig,
+    *,
+    stop: StopRequest,
+    users: int = 0,
+    processes: Processes = ALONE,
 ) -> Validate:
     """Return a function that ranks the validation targets as training monitors them; without any it returns {}.
 
@@ -50,6 +59,7 @@ def prepare_validation(
         training: its protocol.
         stop: a signal ends the ranking with `Stopped`.
         users: number of targets, drawn once; 0 ranks all.
+        processes: that rank them together.
     """
     try:
         cases = select_cases(dataset.sequences, "valid")
@@ -59,12 +69,18 @@ def prepare_validation(
         cases = cases.draw(users, training.seed)
     rivals = choose_monitored_rivals(dataset, cases, training)
 
-    def validate() -> dict[str, float]:
+    def rank_own() -> npt.NDArray[np.int64]:
         try:
-            ranks = target_ranks(scorer, dataset.sequences, cases, rivals, lambda done, total: stop.check())
+            return target_ranks(
+                scorer, dataset.sequences, cases, rivals, lambda done, total: stop.check(),
+                turn=processes.rank, turns=processes.count,
+            )  # fmt: skip
         except ArtifactError as error:
             # Weights may be finite and what they give not.
             raise DivergedError(f"validation: {error.message}", hint=advise_on_divergence()) from error
+
+    def validate() -> dict[str, float]:
+        ranks = processes.add_up(torch.from_numpy(processes.agree(rank_own))).numpy()
         return metric_table(ranks, cases.users)
 
     return validate

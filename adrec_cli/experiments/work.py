@@ -8,6 +8,7 @@ from typing import Final
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.runtime import StopRequest
+from adrec_cli.training.processes import ALONE, Processes
 from adrec_cli.wording import option
 
 
@@ -45,11 +46,13 @@ class Work:
         options: what it runs with.
         stop: asked between steps.
         on_event: called with what happens.
+        processes: that compute it together.
     """
 
     options: ComputeOptions = ComputeOptions()
     stop: StopRequest = field(default_factory=StopRequest)
     on_event: OnEvent = ignore
+    processes: Processes = ALONE
 
 
 UNATTENDED: Final = Work()

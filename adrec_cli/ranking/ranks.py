@@ -27,6 +27,9 @@ def target_ranks(
     cases: Cases,
     rivals: Rivals = EVERYTHING,
     on_progress: OnProgress = lambda done, total: None,
+    *,
+    turn: int = 0,
+    turns: int = 1,
 ) -> npt.NDArray[np.int64]:
     """Rank the target of each case; an item with the same score counts as better (ties against the target).
 
@@ -39,9 +42,10 @@ def target_ranks(
         cases: to rank.
         rivals: the items each target competes with.
         on_progress: called with cases done and all cases.
+        turn, turns: number of this process, and of all that rank these cases together, by whole batches.
 
     Returns:
-        rank of each case, from 1.
+        rank of each case, from 1; 0 where it is another process's.
 
     Raises:
         ArtifactError: the model gives values that are not finite.
@@ -50,7 +54,7 @@ def target_ranks(
     ranks = np.zeros(len(cases), dtype=np.int64)
     vectors_VD = scorer.vectors_VD
     done = 0
-    for numbers, samples, bias in scorer.represent(sequences.items, cases.starts, cases.ends):
+    for numbers, samples, bias in scorer.represent(sequences.items, cases.starts, cases.ends, turn=turn, turns=turns):
         targets = cases.targets[numbers]
         if rivals.negatives is not None:
             ranks[numbers] = among_own(samples, vectors_VD, targets, rivals.negatives[numbers], bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -60,12 +61,19 @@ class Scorer:
 
     @torch.inference_mode()
     def represent(
-        self, items: npt.NDArray[np.int32], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+        self,
+        items: npt.NDArray[np.int32],
+        starts: npt.NDArray[np.int64],
+        ends: npt.NDArray[np.int64],
+        *,
+        turn: int = 0,
+        turns: int = 1,
     ) -> Iterator[Representations]:
         """Yield the representations of histories, batched by length.
 
         Args:
             items, starts, ends: as `history_batches`.
+            turn, turns: of `turns` batches in a row the one that is represented; batches are the same whatever it is.
 
         Raises:
             ArtifactError: the model gives values that are not finite.
@@ -77,7 +85,7 @@ class Scorer:
             items, starts, ends, max_length=self.model.max_length,
             batch_tokens=max(_MIN_BATCH_TOKENS, limit // self.merging.samples), most_cases=_MOST_CASES,
         )  # fmt: skip
-        for cases, histories in batches:
+        for cases, histories in itertools.islice(batches, turn, None, turns):
             moved = histories.to(self.device)
             samples = self._samples(histories, moved)
             if not all(bool(torch.isfinite(representation_BD).all()) for representation_BD in samples):

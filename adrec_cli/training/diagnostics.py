@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 
@@ -38,6 +38,10 @@ class EmbeddingHealth:
     singular_value_entropy: float
     isotropy: float
     full_rank: int
+
+    def figures(self) -> dict[str, float]:
+        """Return what an epoch's row tells of it."""
+        return {name: value for name, value in asdict(self).items() if name != "full_rank"}
 
     @property
     def warning(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
 
@@ -9,6 +10,7 @@ import torch
 
 from adrec_cli.diagnostics.finite import all_finite
 from adrec_cli.errors import DivergedError
+from adrec_cli.training.processes import Processes
 from adrec_cli.wording import option
 
 
@@ -79,6 +81,30 @@ def require_finite_weights(weights: Iterable[tuple[str, torch.Tensor]], *, where
                 f"{where}: weight {name} is not finite ({bad:,} of {weight.numel():,} entries)",
                 hint=advise_on_divergence(),
             )
+
+
+def require_same_weights(weights: Mapping[str, torch.Tensor], processes: Processes, *, where: str) -> None:
+    """Raise unless all processes that train together have the same weights to the byte.
+
+    Raises:
+        DivergedError: naming a process whose weights are others than the first one's.
+    """
+    if processes.count == 1:
+        return
+    digests = processes.gather(lambda: _digest(weights))
+    for rank, digest in enumerate(digests):
+        if digest != digests[0]:
+            raise DivergedError(
+                f"{where}: process {rank} has come to other weights than process 0: their machines compute differently",
+                hint="train on machines of one kind",
+            )
+
+
+def _digest(weights: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for weight in weights.values():
+        digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _largest(inputs: Mapping[str, torch.Tensor]) -> str:

@@ -24,14 +24,20 @@ from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch, embedding
 from adrec_cli.training.epoch_times import EpochTimes, EpochWatch
 from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
 from adrec_cli.training.freezing import freeze_all_but
-from adrec_cli.training.guards import advise_on_divergence, require_finite_gradients, require_finite_weights
+from adrec_cli.training.guards import (
+    advise_on_divergence,
+    require_finite_gradients,
+    require_finite_weights,
+    require_same_weights,
+)
 from adrec_cli.training.learnable import require_learnable, require_table
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.optimizers import StageOptimizer
 from adrec_cli.training.position import Position
+from adrec_cli.training.processes import ALONE, Processes
 from adrec_cli.training.queued_steps import QueuedSteps, choose_stepping
 from adrec_cli.training.ranking_loss import RankingLoss
-from adrec_cli.training.restoring import require_like
+from adrec_cli.training.restoring import require_like, take_under
 from adrec_cli.wording import option
 
 _OPTIMIZER = "adam/"
@@ -55,6 +61,7 @@ class StageTraining:
         validate: Validate,
         device: torch.device,
         stepping: str = "auto",
+        processes: Processes = ALONE,
     ) -> None:
         """Put a stage together.
 
@@ -65,6 +72,7 @@ class StageTraining:
             validate: asked after epochs.
             device: to compute on.
             stepping: one of `STEPPING`; "auto" records steps on CUDA where it can.
+            processes: that compute the parts of a step; all of them go through the same events.
 
         Raises:
             UsageError: there is nothing to learn from, or options do not go together.
@@ -76,6 +84,7 @@ class StageTraining:
         require_table(name, stage, config, model)
         self.name, self.stage, self.config = name, stage, config
         self.model, self.windows, self.validate, self.device = model, windows, validate, device
+        self.processes = processes
         self.position = Position()
         self.steps = -(-len(windows) // config.batch_size)
         self.trained = freeze_all_but(model, stage.trains, stage=name)
@@ -86,7 +95,7 @@ class StageTraining:
         if config.compile:
             model.compile_blocks()
         ranking_loss = RankingLoss.from_windows(stage, model, windows, sparse=self.optimizer.steps_rows)
-        self.objective = Objective(stage, model, ranking_loss, config.precision)
+        self.objective = Objective(stage, model, ranking_loss, config.precision, processes)
         self.average = WeightAverage(stage.average_decay, self.trained)
         self.best: dict[str, torch.Tensor] = {}
         self.watch = LossWatch()
@@ -126,6 +135,7 @@ class StageTraining:
             tokens_before = self.position.tokens
             yield from self._steps() if self.queued is None else self._run_queued(self.queued)
             self.require_finite()
+            require_same_weights(self.model.state_dict(), self.processes, where=self._place)
             watch.end_training()
             due = (self.position.epoch + 1) % self.stage.validate_every == 0 or self._is_last_epoch
             with self.average.in_place():
@@ -145,8 +155,11 @@ class StageTraining:
             DivergedError: naming the weight.
         """
         self._read_all()
-        where = f"{self.name} epoch {self.position.epoch + 1} after step {self.position.step}"
-        require_finite_weights(self.model.state_dict().items(), where=where)
+        require_finite_weights(self.model.state_dict().items(), where=self._place)
+
+    @property
+    def _place(self) -> str:
+        return f"{self.name} epoch {self.position.epoch + 1} after step {self.position.step}"
 
     @property
     def finished(self) -> bool:
@@ -180,12 +193,11 @@ class StageTraining:
         self.model.train()
         return epoch_steps(
             self.windows,
-            batch_size=self.config.batch_size,
-            parts=self.config.accumulate,
-            max_length=self.model.max_length,
+            batch_size=self.config.batch_size, parts=self.config.accumulate, max_length=self.model.max_length,
             generator=make_generator(self.config.seed, self.name, "order", self.position.epoch),
             first=self.position.step,
-        )
+            turn=self.processes.rank, turns=self.processes.count,
+        )  # fmt: skip
 
     def _tell_step(self, loss: float, rate: float) -> Iterator[StepDone | TrainingWarning]:
         """Tell of the newest step."""
@@ -320,11 +332,7 @@ class StageTraining:
             learning_rate=self.optimizer.learning_rate,
             tokens_per_second=rate,
             **asdict(took),
-            effective_rank=health.effective_rank,
-            mean_cosine=health.mean_cosine,
-            embedding_variance=health.embedding_variance,
-            singular_value_entropy=health.singular_value_entropy,
-            isotropy=health.isotropy,
+            **health.figures(),
         )
         position.step, position.tokens, position.sums = 0, 0, {}
         return event
@@ -371,15 +379,15 @@ class StageTraining:
         """
         try:
             position = Position.from_json(text["position"])
-            weights, best = self.model.state_dict(), _under(tensors, "best/")
-            require_like(_under(tensors, "weight/"), weights, what="weight")
+            weights, best = self.model.state_dict(), take_under(tensors, "best/")
+            require_like(take_under(tensors, "weight/"), weights, what="weight")
             if best:
                 require_like(best, weights, what="best weight")
-            self.optimizer.restore(_under(tensors, _OPTIMIZER))
+            self.optimizer.restore(take_under(tensors, _OPTIMIZER))
             if self.queued is not None:
                 self.queued.forget()
             self.position = position
-            self.model.load_state_dict(_under(tensors, "weight/"))
+            self.model.load_state_dict(take_under(tensors, "weight/"))
             self.best = {name: weight.to(self.device) for name, weight in best.items()}
             for name, buffer in self._passing_buffers().items():
                 buffer.copy_(tensors[f"buffer/{name}"])
@@ -389,7 +397,3 @@ class StageTraining:
             reason = str(error).splitlines()[0]
             raise ArtifactError(f"the saved state of stage {self.name} does not fit: {reason}",
                                 hint=f"start the stage again with {option('resume', False)}") from error  # fmt: skip
-
-
-def _under(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

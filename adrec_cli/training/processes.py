@@ -7,9 +7,10 @@ own: numbers are moved from one to the other as they are, and each process adds 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 T = TypeVar("T")
 
@@ -31,6 +32,13 @@ class Processes:
     def first(self) -> bool:
         """Whether this process is the first one."""
         return self.rank == 0
+
+    def choose_device(self, name: str) -> str:
+        """Return the device that this process computes on where all were asked to use one of this name."""
+        return name
+
+    def send_order(self, order: dict[str, Any]) -> None:
+        """Have the other processes begin with something that all of them do together."""
 
     def gather(self, compute: Callable[[], Any]) -> list[Any]:
         """Compute something in every process and return what came of it in each, in the order of ranks.

@@ -21,3 +21,8 @@ def require_like(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch
     for name in (*expected, *found):
         if name not in found or name not in expected or found[name].shape != expected[name].shape:
             raise ValueError(f"{what} {name[:100]!r} is missing, unknown or of another shape")
+
+
+def take_under(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Return the tensors whose names begin with a prefix, by what follows it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

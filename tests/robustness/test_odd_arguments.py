@@ -70,8 +70,8 @@ def lines(draw: st.DrawFn, command: Any) -> list[str]:
     """What might be typed behind a command: some of its options and arguments with any values."""
     words: list[str] = []
     value = st.sampled_from(PLAIN) | st.sampled_from(ODD) | st.text(st.characters(exclude_characters="\0"), max_size=12)
-    # Where it works is fixed: nothing may be written elsewhere.
-    known = [one for one in command.params if not {"--workspace", "--help", "--debug"} & {*one.opts}]
+    # Where it works is fixed: nothing may be written elsewhere, and by no other process.
+    known = [one for one in command.params if not {"--workspace", "--help", "--debug", "--devices"} & {*one.opts}]
     for parameter in draw(st.lists(st.sampled_from(known), max_size=5)) if known else []:
         typed = draw(value)
         if parameter.param_type_name == "argument":

@@ -106,3 +106,15 @@ class Computing:
         int | None,
         option("--threads", panel=_COMPUTING, metavar="N", help="Number of CPU threads [default: PyTorch's choice]."),
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharing:
+    """How many processes compute it, of a command that several can share."""
+
+    devices: Annotated[
+        int | None,
+        option("--devices", panel=_COMPUTING, metavar="N", min=1,
+                help="Processes on this machine that share each training step, every one with a GPU of its own where "
+                     "there are GPUs."),
+    ] = None  # fmt: skip

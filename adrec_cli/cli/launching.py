@@ -1,0 +1,174 @@
+"""Several processes for one command: started by `--devices`, or by torchrun, and what each of them does then."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import typer
+
+from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.errors import AdrecError, ExitCode, UsageError
+from adrec_cli.runtime import ENDING_SIGNALS, StopRequest, find_launched
+from adrec_cli.training.processes import ALONE, Processes
+from adrec_cli.wording import option
+
+if TYPE_CHECKING:
+    from adrec_cli.training.several_processes import SeveralProcesses
+
+_LOOK_AGAIN_SECONDS: Final = 0.1
+_ASKED_AFTER, _KILLED_AFTER = 15.0, 25.0
+"""Seconds that processes have to end by themselves once one has failed, and until they are ended."""
+_ECHO_SECONDS: Final = 2.0
+_LOOPBACK: Final = "lo"
+
+
+@contextlib.contextmanager
+def share_out(stop: StopRequest, devices: int | None, *, sharing: bool) -> Iterator[Processes]:
+    """Share a command among the processes that a launcher has started; only the first one has anything to do inside.
+
+    Args:
+        stop: of the command; the same signal may come from a terminal and from the launcher.
+        devices: processes that the command line asks for.
+        sharing: the command has something to share.
+
+    Raises:
+        UsageError: several were started for nothing, or others than asked for.
+    """
+    launched = find_launched()
+    if launched is None:
+        yield ALONE
+        return
+    if not sharing:
+        raise UsageError(
+            f"this command is the work of one process, and {launched.count} were started",
+            hint="run it without torchrun; pretrain, align, finetune, train and run can share a training",
+        )
+    if devices is not None and devices != launched.here:
+        raise UsageError(
+            f"{launched.here} processes were started on this machine, {option('devices', devices)} asks for others",
+            hint=f"leave out {option('devices')} with torchrun",
+        )
+    from adrec_cli.experiments.following import follow
+    from adrec_cli.experiments.work import Work
+    from adrec_cli.training.several_processes import SeveralProcesses
+
+    stop.echo_seconds = _ECHO_SECONDS
+    processes = SeveralProcesses(launched)
+    with _leaving(processes):
+        if not processes.first:
+            follow(Work(stop=stop, processes=processes), processes)
+            raise typer.Exit(processes.exit_code)
+        yield processes
+
+
+@contextlib.contextmanager
+def _leaving(processes: SeveralProcesses) -> Iterator[None]:
+    """Tell the other processes how the command has ended."""
+    code = int(ExitCode.OK)
+    try:
+        yield
+    except BaseException as error:
+        code = int(error.exit_code) if isinstance(error, AdrecError | typer.Exit) else 1
+        raise
+    finally:
+        processes.leave(code)
+
+
+def end_now(code: int) -> NoReturn:
+    """End this process without taking connections down, which fails, and aborts, where another one has gone first."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+def launch(arguments: Sequence[str], count: int) -> int:
+    """Run a command line in several processes of this machine, and return the exit code of the first.
+
+    A process that fails or is killed takes the others with it, and signals are passed on to all.
+
+    Args:
+        arguments: of `adrec`.
+        count: of processes.
+
+    Raises:
+        UsageError: there is nothing they could run on.
+    """
+    cores = os.cpu_count() or 1
+    if count > cores:
+        raise UsageError(
+            f"{count:,} processes on a machine with {cores} cores", hint=f"{option('devices', cores)}, or fewer"
+        )
+    shared = _variables_of_all(count)
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-m", "adrec_cli", *arguments],
+            env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdin=None if rank == 0 else subprocess.DEVNULL,
+        )
+        for rank in range(count)
+    ]
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        _signal(children, number)
+
+    before = {number: signal.signal(number, pass_on) for number in ENDING_SIGNALS}
+    try:
+        return _wait_for(children)
+    finally:
+        _signal(children, signal.SIGKILL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _variables_of_all(count: int) -> dict[str, str]:
+    """Return the environment of all processes, with the variables that torchrun sets."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    variables = {
+        **os.environ, "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }  # fmt: skip
+    variables.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    if _LOOPBACK in (name for _, name in socket.if_nameindex()):
+        # All are on this machine, whose name may lead nowhere.
+        variables.setdefault("GLOO_SOCKET_IFNAME", _LOOPBACK)
+    return variables
+
+
+def _wait_for(children: Sequence[subprocess.Popen[bytes]]) -> int:
+    """Wait for all processes; once one has failed the others have half a minute."""
+    failed_at: float | None = None
+    while any(child.poll() is None for child in children):
+        if failed_at is None and any(child.returncode for child in children):
+            failed_at = time.monotonic()
+        if failed_at is not None:
+            waited = time.monotonic() - failed_at
+            if waited > _ASKED_AFTER:
+                _signal(children, signal.SIGTERM if waited < _KILLED_AFTER else signal.SIGKILL)
+        time.sleep(_LOOK_AGAIN_SECONDS)
+    for rank, child in enumerate(children):
+        if child.returncode < 0:
+            name = signal.Signals(-child.returncode).name
+            Terminal().error(
+                f"process {rank} of {len(children)} was ended by {name}",
+                "run the same command again: it goes on from what was saved last",
+            )
+    code = children[0].returncode
+    return int(code) if code >= 0 else 128 - int(code)
+
+
+def _signal(children: Sequence[subprocess.Popen[bytes]], number: int) -> None:
+    for child in children:
+        if child.poll() is None:
+            child.send_signal(number)

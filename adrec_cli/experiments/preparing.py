@@ -1,0 +1,139 @@
+"""A stage put together, in one process or in several alike: its starting weights, its data, how it is validated."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import torch
+
+from adrec_cli.data.batches import CUTS
+from adrec_cli.errors import ArtifactError
+from adrec_cli.experiments.content import give_content, require_same_encoders
+from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.memory import require_memory
+from adrec_cli.experiments.validation import make_monitored_scorer, prepare_validation
+from adrec_cli.experiments.work import Work
+from adrec_cli.loading.opening import Checkpoint, Dataset
+from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.models.registry import find_model
+from adrec_cli.runtime import make_generator, resolve_device
+from adrec_cli.training.loop import StageTraining
+from adrec_cli.training.processes import Processes
+
+_DTYPES = {str(one): one for one in (torch.float32, torch.float16, torch.int64, torch.bool)}
+"""What a state is made of."""
+
+
+def prepare_training(
+    dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None, work: Work
+) -> StageTraining:
+    """Put a stage together; all processes begin with the weights of the first one.
+
+    Args:
+        dataset, experiment, stage_name: what is trained.
+        parent: the checkpoint it starts from; None for fresh weights, and in processes that are not the first.
+        work: whose processes all call this function.
+
+    Raises:
+        AdrecError: in any of the processes; all of them raise it.
+    """
+    processes = work.processes
+
+    def build() -> tuple[SequentialRecommender, torch.device]:
+        device = resolve_device(processes.choose_device(work.options.device))
+        require_memory(experiment, dataset.items.height, device, processes.here)
+        return _build_model(dataset, experiment, stage_name, parent).to(device), device
+
+    model, device = processes.agree(build)
+    processes.share(model.state_dict().values())
+    return processes.agree(functools.partial(_put_together, dataset, experiment, stage_name, model, device, work))
+
+
+def _put_together(
+    dataset: Dataset,
+    experiment: Experiment,
+    stage_name: str,
+    model: SequentialRecommender,
+    device: torch.device,
+    work: Work,
+) -> StageTraining:
+    stage, shared = experiment.stages[stage_name], experiment.training
+    scorer = make_monitored_scorer(model, stage.output, device)
+    return StageTraining(
+        name=stage_name,
+        stage=stage,
+        config=shared,
+        model=model,
+        windows=CUTS[shared.samples](dataset.sequences, model.max_length, all_events=shared.windows == "all"),
+        validate=prepare_validation(
+            dataset, scorer, shared, stop=work.stop, users=shared.monitor_users, processes=work.processes
+        ),
+        device=device,
+        processes=work.processes,
+    )
+
+
+def restore_everywhere(training: StageTraining, processes: Processes, restore: Callable[[], bool]) -> bool:
+    """Have all processes continue where the first one does.
+
+    Args:
+        training: put together in each process.
+        processes: that train.
+        restore: reads a saved state and says whether there was one; only the first process calls it.
+
+    Returns:
+        Whether the first process had a state.
+
+    Raises:
+        AdrecError: raised by `restore`; all processes raise it.
+    """
+    resumed, *_ = processes.gather(restore if processes.first else lambda: False)
+    if resumed and processes.count > 1:
+        _share_state(training, processes)
+    return bool(resumed)
+
+
+def _share_state(training: StageTraining, processes: Processes) -> None:
+    """Give the other processes the state of the first one."""
+    tensors, text = training.state() if processes.first else ({}, {})
+    described = {name: [list(tensor.shape), str(tensor.dtype)] for name, tensor in tensors.items()}
+    (outline, text), *_ = processes.gather(lambda: [described, text])
+    sent = {
+        name: tensors[name].to(training.device)
+        if processes.first
+        else torch.empty(shape, dtype=_DTYPES[dtype], device=training.device)
+        for name, (shape, dtype) in outline.items()
+    }
+    processes.share(sent.values())
+    if not processes.first:
+        training.restore(sent, text)
+
+
+def _build_model(
+    dataset: Dataset, experiment: Experiment, stage_name: str, parent: Checkpoint | None
+) -> SequentialRecommender:
+    """Build the model with the parent's weights, and fresh ones where the stage asks for them."""
+    model = find_model(experiment.model_name)(experiment.model, dataset.items.height)
+    if parent is not None:
+        require_same_encoders(parent.metadata, dataset, experiment)
+        try:
+            model.load_state_dict(parent.tensors)
+        except RuntimeError as error:
+            differing = _name_differences(parent, experiment) or str(error).splitlines()[-1].strip()
+            raise ArtifactError(
+                f"{parent.path} does not fit the configuration of {stage_name}: {differing}",
+                hint="leave the network as it was in the stage before, or train that one again with the same options",
+            ) from error
+    give_content(model, dataset, experiment)
+    fresh = model.components() if parent is None else experiment.stages[stage_name].fresh
+    for component in fresh:
+        model.initialize(component, make_generator(experiment.training.seed, "init", component))
+    return model
+
+
+def _name_differences(parent: Checkpoint, experiment: Experiment) -> str:
+    """Say which options of the network are not those of the checkpoint."""
+    before, now = parent.metadata.config, experiment.tables()["model"]
+    changed = [name for name in now if name in before and before[name] != now[name]]
+    return "; ".join(f"{name} is {now[name]!r}, was {before[name]!r}" for name in changed)

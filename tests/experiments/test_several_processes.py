@@ -1,0 +1,174 @@
+"""Several processes that share a training: the bytes of one, and an end together however it comes."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.robustness.processes import artifacts, save_state_every_step, typed
+from tests.robustness.several import (
+    begun,
+    fail_to_save,
+    slow_down_steps,
+    spoil_losses,
+    step_otherwise,
+    typed_by,
+)
+
+SMALL = [
+    "--set", "model.hidden_size=8", "--set", "model.max_length=8", "--epochs", "2", "--threads", "1",
+]  # fmt: skip
+PARTS = ["--set", "training.accumulate=6", "--batch-size", "48"]
+ONE_BLOCK = [
+    "--set", "model.heads=2", "--set", "model.diffusion_steps=4", "--set", "model.cam_blocks=1",
+    "--set", "model.adm_blocks=1",
+]  # fmt: skip
+ROWS = ["--set", "training.embedding_optimizer=rowwise_adagrad", "--set", "stages.train.ranking_loss=sampled_softmax"]
+CASES = {
+    "adrec": ONE_BLOCK,
+    "sasrec": ["--model", "sasrec"],
+    "rows": ["--model", "sasrec", *ROWS],
+    "own negatives": [
+        "--model", "sasrec", "--set", "training.embedding_optimizer=sparse_adam", "--set",
+        "stages.train.ranking_loss=gbce", "--set", "stages.train.shared_negatives=false",
+        "--set", "stages.train.negatives=8",
+    ],
+    "losses by timestep": [*ONE_BLOCK, "--set", "model.timestep_sampling=loss_aware"],
+    "averages": [
+        *ONE_BLOCK, "--set", "stages.finetune.average_decay=0.9", "--set", "training.monitor_users=50",
+    ],
+    "prefixes": ["--model", "diffurec"],
+}  # fmt: skip
+
+
+def train(workspace: Path, *more: str, case: str = "rows") -> list[object]:
+    return ["train", "tiny", "-w", workspace, *SMALL, *PARTS, *CASES[case], *more]
+
+
+def two(workspace: Path, name: str) -> Path:
+    """Another workspace with the same data."""
+    return Path(shutil.copytree(workspace, workspace.with_name(name)))
+
+
+def require_same(found: Path, expected: Path) -> None:
+    found, expected = artifacts(found), artifacts(expected)
+    assert found.keys() == expected.keys()
+    assert any(name.endswith("safetensors") for name in found)
+    for name, content in expected.items():
+        assert found[name] == content, name
+
+
+def codes(ended) -> list[int]:
+    return [one.exit_code for one in ended]
+
+
+@pytest.mark.parametrize(
+    ("case", "count"),
+    [
+        ("adrec", 2),
+        ("rows", 3),
+        *(pytest.param(case, count, marks=pytest.mark.slow) for case in CASES for count in (2, 3, 6)),
+    ],
+)
+def test_they_write_the_bytes_of_one_process(workspace, tmp_path, case, count):
+    """Checkpoints, and rows of the log but for times; 39 windows of the last step make 6 parts of unequal tokens."""
+    alone = two(workspace, "alone")
+    assert typed(train(alone, case=case), tmp_path).exit_code == 0
+    ended = typed_by(count, train(workspace, case=case), tmp_path)
+    assert codes(ended) == [0] * count, ended[0].stderr
+    assert [bool(one.stdout or one.stderr) for one in ended] == [True] + [False] * (count - 1)
+    require_same(workspace, alone)
+
+
+def test_a_training_goes_on_with_another_number_of_processes(workspace, tmp_path):
+    alone = two(workspace, "alone")
+    assert typed(train(alone), tmp_path).exit_code == 0
+    for count, steps in ((2, 1), (3, 2), (1, 1)):
+        limited = train(workspace, "--max-steps", str(steps))
+        ended = typed_by(count, limited, tmp_path) if count > 1 else [typed(limited, tmp_path)]
+        assert codes(ended) == [143] * count
+    assert codes(typed_by(2, train(workspace), tmp_path)) == [0, 0]
+    require_same(workspace, alone)
+
+
+@pytest.mark.parametrize("signalled", [(0, 1), pytest.param((1,), marks=pytest.mark.slow)])
+def test_a_signal_ends_all_of_them_and_what_was_done_is_saved(workspace, tmp_path, signalled):
+    alone = two(workspace, "alone")
+    assert typed(train(alone), tmp_path).exit_code == 0
+    together = begun(2, train(workspace), tmp_path, all_=slow_down_steps)
+    together.running[0].until("train 1/2")
+    for rank in signalled:
+        together.running[rank].send(signal.SIGTERM)
+        # As a launcher does that passes on what a terminal has sent already.
+        together.running[rank].send(signal.SIGTERM)
+    ended = together.ended()
+    assert codes(ended) == [143, 143]
+    assert "stopped in epoch" in ended[0].require_one_error(143)
+    assert (workspace / "tiny" / "sasrec" / "train.state.safetensors").exists()
+    assert codes(typed_by(2, train(workspace), tmp_path)) == [0, 0]
+    require_same(workspace, alone)
+
+
+@pytest.mark.parametrize("killed", [1, pytest.param(0, marks=pytest.mark.slow)])
+def test_one_that_is_killed_takes_the_others_with_it_and_the_next_run_goes_on(workspace, tmp_path, killed):
+    alone = two(workspace, "alone")
+    assert typed(train(alone), tmp_path).exit_code == 0
+
+    together = begun(3, train(workspace), tmp_path, {0: save_state_every_step}, all_=slow_down_steps)
+    together.running[0].until("train 1/2")
+    began = time.monotonic()
+    together.running[killed].send(signal.SIGKILL)
+    ended = together.ended()
+    assert time.monotonic() - began < 30
+    assert [code for rank, code in enumerate(codes(ended)) if rank != killed] == [143, 143]
+    assert ended[killed].exit_code == -signal.SIGKILL
+    if killed:
+        assert "cannot reach another one" in ended[0].require_one_error(143)
+    again = typed(train(workspace), tmp_path)
+    assert again.exit_code == 0
+    assert "goes on after epoch 1" in again.stderr
+    require_same(workspace, alone)
+
+
+@pytest.mark.parametrize("rank", [1, pytest.param(0, marks=pytest.mark.slow)])
+def test_a_loss_of_one_that_is_not_finite_ends_all(workspace, tmp_path, rank):
+    ended = typed_by(2, train(workspace), tmp_path, {rank: spoil_losses})
+    assert codes(ended) == [6, 6]
+    assert "loss sampled_softmax is nan" in ended[0].require_one_error(6)
+    assert not ended[1].stderr
+    assert not list(workspace.rglob("*.state.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("prepare", "code", "message"),
+    [
+        pytest.param({1: step_otherwise}, 6, "process 1 has come to other weights than process 0"),
+        pytest.param({0: fail_to_save}, 7, "no space left", marks=pytest.mark.slow),
+    ],
+)
+def test_what_goes_wrong_in_one_ends_all(workspace, tmp_path, prepare, code, message):
+    ended = typed_by(2, train(workspace), tmp_path, prepare)
+    assert codes(ended) == [code, code]
+    assert message in ended[0].require_one_error(code)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "tiny", *SMALL], 2, "2 processes cannot share the parts of a step evenly"),
+        (["train", "nowhere", *SMALL], 4, "nowhere"),
+        (["train", "tiny", "--devices", "3"], 2, "2 processes were started on this machine"),
+        (["train", "tiny", "--no-such-option"], 2, "No such option"),
+        (["status"], 2, "the work of one process"),
+    ],
+)
+def test_what_cannot_begin_is_said_once(workspace, tmp_path, arguments, code, message):
+    ended = typed_by(2, [*arguments, "-w", workspace] if "--no-such-option" not in arguments else arguments, tmp_path)
+    assert codes(ended) == [code, code]
+    assert message in ended[0].require_one_error(code)
+    assert not ended[1].stderr
