@@ -38,7 +38,7 @@ FAMILIES = {"adrec-beauty": "adrec-*", "amazon-beauty": "*-s3rec|amazon-*"}
 
 
 def known_trials() -> dict[str, dict]:
-    lists = (accuracy_trials.TRIALS, accuracy_trials.TRIALS.with_name("accuracy_recipes.toml"))
+    lists = [accuracy_trials.TRIALS.with_name(f"accuracy_{name}.toml") for name in ("trials", "recipes", "cpu")]
     return {name: trial for path in lists for name, trial in accuracy_trials.read_trials(path).items()}
 
 
@@ -132,6 +132,7 @@ def test_every_training_is_of_a_known_trial():
     for one in trainings():
         trial = trials[one["trial"]]
         assert (one["data"], one["model"]) == (trial["data"], trial["model_name"]), one["trial"]
+        assert one["machine"] == ("CPU" if one["run"] == "cpu" else "H100")
 
 
 def page_rows() -> list[tuple[str, str, str, list[str]]]:
