@@ -24,6 +24,10 @@ from tests.robustness.processes import TINY, artifacts, typed, typed_here
 
 Content = Callable[[], object]
 
+SOME_OR_ALL = pytest.mark.parametrize(
+    "all_of_it", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["some bytes", "all bytes"]
+)
+
 
 def damaged(content: bytes, positions: range | list[int], lengths: range | list[int]):
     """Yield the content with each of these bytes changed, and cut at each of these lengths."""
@@ -81,11 +85,13 @@ def state_content(path: Path) -> object:
 
 
 @pytest.mark.parametrize("name", ["sequences.parquet", "items.parquet", "manifest.json"])
-def test_every_byte_of_a_data_set(workspace, name):
+@SOME_OR_ALL
+def test_bytes_of_a_data_set(workspace, name, all_of_it):
     path = workspace / "shop" / name
     size = path.stat().st_size
-    tried = require_refused_or_right(path, lambda: dataset_content(path.parent), range(size), range(size))
-    assert tried == 2 * size
+    positions = range(size) if all_of_it else sampled(size, 250)
+    tried = require_refused_or_right(path, lambda: dataset_content(path.parent), positions, positions)
+    assert tried == 2 * len(positions) >= 500
 
 
 @pytest.mark.parametrize("suffix", [".json", ".ranks.parquet"])
@@ -96,9 +102,7 @@ def test_bytes_of_reports_and_ranks(workspace, suffix):
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "state"])
-@pytest.mark.parametrize(
-    "all_of_it", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["some bytes", "all bytes"]
-)
+@SOME_OR_ALL
 def test_bytes_of_checkpoints_and_states(workspace, name, all_of_it):
     path = workspace / "shop/adrec/finetune.safetensors"
     read: Content = functools.partial(checkpoint_content, path)
