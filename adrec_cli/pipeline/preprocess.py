@@ -10,21 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from adrec_cli import __version__
 from adrec_cli.artifacts.changing import change_dataset, needs_recovery, recover_dataset
 from adrec_cli.artifacts.dataset import verify_files
 from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.data.cuts import Cut, make_cut
-from adrec_cli.data.dataset_files import item_table, show_sequences, statistics, write_dataset_files
-from adrec_cli.data.datasets import Expected
+from adrec_cli.data.dataset_files import show_sequences, write_dataset_files
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.implausible import hold_against
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_plan
-from adrec_cli.data.reading.item_metadata import join_metadata, require_match
+from adrec_cli.data.prepared import Prepared
+from adrec_cli.data.reading.item_metadata import require_match
 from adrec_cli.data.reading.remembered import Remembered, recall_options, recall_reading
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
 from adrec_cli.data.taken_files import (
@@ -37,12 +35,8 @@ from adrec_cli.data.taken_files import (
     require_not_withdrawn,
     tell_repeats,
 )
-from adrec_cli.data.update_notes import tell_parts, tell_waiting, warn_of_losses, warn_of_parts
 from adrec_cli.data.updating import (
     Existing,
-    add_vanished,
-    continue_indices,
-    continue_metadata,
     load_existing,
     merge,
 )
@@ -211,10 +205,8 @@ def _preprocess(
         if repeats and not force and (manifest := _read_unchanged(folder, sources, parameters)) is not None:
             return _skip(folder, manifest, tell_repeats(repeats))
         content = leave_out_forgotten_users(content, folder)
-        cut = _cut(content, plan, existing, on_event)
-        return _write(
-            folder, plan, content, cut, existing, sources=sources, parameters=parameters, keep=options.keep_data
-        )
+        made = Prepared(plan=plan, existing=existing, content=content, cut=_cut(content, plan, existing, on_event))
+        return _write(folder, made, sources=sources, parameters=parameters, keep=options.keep_data)
 
 
 def _skip(folder: Path, manifest: Manifest, notes: Sequence[str] = ()) -> PreprocessResult:
@@ -246,37 +238,21 @@ def preview(
     hold_against(existing, content.interactions, content.report, strict=options.strict)
     content = leave_out_forgotten_users(content, options.update or workspace / plan.dataset)
     cut = _cut(content, plan, existing, ignore)
-    numbers = statistics(cut.interactions, timed=content.report.timed)
+    made = Prepared(plan=plan, existing=existing, content=content, cut=cut)
     return PreprocessPreview(
-        dataset=plan.dataset if existing is None else existing.manifest.dataset,
+        dataset=made.dataset,
         sources=describe_sources(plan, files),
         parameters=plan.settings.parameters(),
-        found={**content.found, **cut.describe()},
+        found=made.found,
         columns=content.columns,
         head=content.head,
-        statistics=numbers,
+        statistics=made.statistics,
         reading=content.reading,
         sequences=show_sequences(cut.interactions, content.interactions.user_ids, timed=content.report.timed),
-        warnings=[
-            *content.report.warnings(),
-            *_warn_of_update(existing, cut, plan),
-            *compare_with_expected(numbers, plan.expected),
-        ],
+        warnings=[*content.report.warnings(), *made.collect_warnings()],
         removed=cut.removed,
-        notes=[*plan.notes, *content.report.lines(), *_tell_cut(existing, cut)],
+        notes=made.collect_notes(),
     )
-
-
-def compare_with_expected(numbers: dict[str, Any], expected: Expected | None) -> list[str]:
-    """Return a warning for each count that differs from the published one."""
-    if expected is None:
-        return []
-    source = expected.source + ("" if expected.checked else "; never checked by adrec's own tests")
-    return [
-        f"{name}: {numbers[name]:,}, expected {wanted:,} ({source})"
-        for name in ("users", "items", "interactions")
-        if (wanted := getattr(expected, name)) is not None and numbers[name] != wanted
-    ]
 
 
 def _existing(options: PreprocessOptions) -> Existing | None:
@@ -334,47 +310,20 @@ def _cut(content: SourceContent, plan: Plan, existing: Existing | None, on_event
     return cut
 
 
-def _tell_cut(existing: Existing | None, cut: Cut) -> list[str]:
-    return ([] if existing is None else [tell_parts(existing, cut)]) + tell_waiting(cut)
-
-
-def _warn_of_update(existing: Existing | None, cut: Cut, plan: Plan) -> list[str]:
-    if existing is None:
-        return []
-    return warn_of_losses(existing, plan.settings) + warn_of_parts(existing, cut)
-
-
 def _write(
-    folder: Path,
-    plan: Plan,
-    content: SourceContent,
-    cut: Cut,
-    existing: Existing | None,
-    *,
-    sources: list[dict[str, Any]],
-    parameters: dict[str, Any],
-    keep: int | None,
+    folder: Path, made: Prepared, *, sources: list[dict[str, Any]], parameters: dict[str, Any], keep: int | None
 ) -> PreprocessResult:
-    item_ids, metadata, warnings = cut.interactions.item_ids, content.metadata, content.report.warnings()
-    if existing is None:
-        indices = np.arange(1, len(item_ids) + 1, dtype=np.int32)
-        items = item_table(cut.interactions, cut.bounds, indices)
-    else:
-        indices = continue_indices(existing, item_ids)
-        items = add_vanished(existing, item_table(cut.interactions, cut.bounds, indices))
-        metadata = continue_metadata(existing, metadata)
-    if metadata is not None:
-        items, more = join_metadata(items, metadata, content.metadata_source or "the data set's own metadata")
-        warnings += more
+    content, cut = made.content, made.cut
+    items, indices, warnings = made.make_items()
     # A data set without times cannot be added to, so none of it waits.
     pending = cut.pending if content.report.timed else None
     written = write_dataset_files(folder, cut.interactions, cut.bounds, items, indices, pending)
-    updated = {} if existing is None else {"updated": True}
+    updated = {} if made.existing is None else {"updated": True}
     manifest = Manifest(
-        dataset=plan.dataset if existing is None else existing.manifest.dataset,
+        dataset=made.dataset,
         sources=sources,
-        parameters={**parameters, "found": {**content.found, **cut.describe()}, **updated},
-        statistics=statistics(cut.interactions, timed=content.report.timed),
+        parameters={**parameters, "found": made.found, **updated},
+        statistics=made.statistics,
         sequences_sha256=written.sequences_sha256,
         items_sha256=written.items_sha256,
         pending_sha256=written.pending_sha256,
@@ -385,12 +334,8 @@ def _write(
     return PreprocessResult(
         folder=folder,
         manifest=manifest,
-        warnings=[
-            *warnings,
-            *_warn_of_update(existing, cut, plan),
-            *compare_with_expected(manifest.statistics, plan.expected),
-        ],
+        warnings=[*content.report.warnings(), *warnings, *made.collect_warnings()],
         skipped=False,
         removed=cut.removed,
-        notes=[*plan.notes, *content.report.lines(), *_tell_cut(existing, cut)],
+        notes=made.collect_notes(),
     )

@@ -269,7 +269,8 @@ def test_what_may_be_rows_of_events_is_no_matrix(tmp_path: Path, text: str) -> N
 )
 def test_objects_that_name_an_item_are_no_matrix(tmp_path: Path, lines: list[dict[str, object]]) -> None:
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    run(tmp_path / "log.jsonl", tmp_path / "ws", timestamp_unit="order")
+    made = run(tmp_path / "log.jsonl", tmp_path / "ws", timestamp_unit="order")
+    assert made.manifest.statistics["interactions"] == 2, "an event per line"
 
 
 def test_flags_beside_an_item_make_no_matrix(tmp_path: Path) -> None:

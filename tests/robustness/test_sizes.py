@@ -91,7 +91,7 @@ USES = (
 )
 
 
-def refused_by(commands: Sequence[list[str]], workspace: Path, path: Path, what: object) -> None:
+def require_refusal(commands: Sequence[list[str]], workspace: Path, path: Path, what: object) -> None:
     """Check that every command refuses a file by name, and that `verify` finds it."""
     places = {"PATH": str(path), "OUT": str(workspace / "recs.jsonl"), "OUT.onnx": str(workspace / "m.onnx")}
     for command in commands:
@@ -117,7 +117,7 @@ def require_hostile_checkpoints_refused(workspace: Path, every_command: bool) ->
         hostile.append((spoiled, {}))
     for number, (spoiled, change) in enumerate(hostile):
         save_checkpoint(path, spoiled, dataclasses.replace(metadata, **change))
-        refused_by(USES if every_command else [USES[number % len(USES)]], workspace, path, (number, change))
+        require_refusal(USES if every_command else [USES[number % len(USES)]], workspace, path, (number, change))
 
 
 EXTENT = pytest.mark.parametrize(

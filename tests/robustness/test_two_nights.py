@@ -44,7 +44,7 @@ class Training:
             assert time.monotonic() < deadline, self.running.stderr
             time.sleep(0.02)
 
-    def ends(self) -> None:
+    def require_end(self) -> None:
         self._go.touch()
         ended = self.running.ended()
         assert ended.exit_code == 0, ended.stderr
@@ -72,7 +72,7 @@ def test_the_second_night_changes_nothing_and_the_first_is_promoted(shop, tmp_pa
         assert f"process {first.running.process.pid}" in said
     assert shop.types("rollback", "shop", "--data").exit_code == 5
     assert data_set(shop) == before
-    first.ends()
+    first.require_end()
     assert shop.types("run", days[1], *NIGHT, "--update", "shop").exit_code == 0
     assert len(shop.holds()) == 3 * 160
 
@@ -83,7 +83,7 @@ def test_a_training_goes_on_with_the_data_it_began_with(shop, tmp_path):
     began = shop.manifest()["sequences_sha256"]
     training = Training(shop, "train", "shop")
     assert shop.types("preprocess", day, "--update", "shop").exit_code == 0
-    training.ends()
+    training.require_end()
     _, said = load_checkpoint(shop.dataset / "adrec/finetune.safetensors")
     assert said.sequences_sha256 == began != shop.manifest()["sequences_sha256"]
 
@@ -94,7 +94,7 @@ def test_a_night_that_waits_says_for_whom_and_then_works(shop, tmp_path):
     line = ["run", day, *TINY, "--tolerance", 1, "--update", "shop", "--wait", "--workspace", shop.workspace]
     second = Running(line, tmp_path, int)
     second.until("waiting for `adrec pretrain shop` (process")
-    first.ends()
+    first.require_end()
     assert second.ended().exit_code == 0
     assert len(shop.holds()) == 2 * 160
 

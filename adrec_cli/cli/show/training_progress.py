@@ -51,6 +51,10 @@ class TrainingProgress(Progress):
         if self.terminal.log_json and isinstance(event, _LOGGED):
             self.terminal.event(type(event).__name__, asdict(event))
             return
+        if step := _name_step(event):
+            self.clear()
+            self.terminal.note(step)
+            return
         match event:
             case StepDone():
                 self._step(event)
@@ -69,32 +73,12 @@ class TrainingProgress(Progress):
                 )
             case StartChosen() if event.reason:
                 self.terminal.warn(f"all weights are fresh: {event.reason}")
-            case EvaluationStarted():
-                self.clear()
-                self.terminal.note(f"evaluate {event.model} ...")
-            case SeedStarted():
-                self.clear()
-                self.terminal.note(f"{event.model} with seed {event.seed} ...")
-            case ModelRetrained():
-                self.clear()
-                self.terminal.note(f"{event.name} is trained again, from fresh weights ...")
-            case RunStepStarted():
-                self.clear()
-                self.terminal.note(f"{event.name} ...")
             case SourceRead():
                 self.clear()
                 for note in event.notes:
                     self.terminal.note(note)
-            case SweepRunStarted():
-                self.clear()
-                seed = f", seed {event.seed}" if event.seeds > 1 else ""
-                self.terminal.note(f"run {event.number}/{event.total}: {event.run}{seed}")
             case StageShared():
                 self.terminal.note(f"{event.stage}: shared, trained already")
-            case TrialStarted():
-                self.clear()
-                chosen = "  ".join(f"{key} {short(value)}" for key, value in event.chosen.items())
-                self.terminal.note(f"trial {event.number}/{event.trials}: {chosen}")
             case TrialDone():
                 self._trial_done(event)
             case SweepRunDone():
@@ -150,3 +134,23 @@ class TrainingProgress(Progress):
         self.show("ranking", event.done, event.total, f"{event.done:,}/{event.total:,}")
         if event.done >= event.total:
             self.clear()
+
+
+def _name_step(event: object) -> str:
+    """Return the line that says which step of a longer command begins; "" for any other event."""
+    match event:
+        case EvaluationStarted():
+            return f"evaluate {event.model} ..."
+        case SeedStarted():
+            return f"{event.model} with seed {event.seed} ..."
+        case ModelRetrained():
+            return f"{event.name} is trained again, from fresh weights ..."
+        case RunStepStarted():
+            return f"{event.name} ..."
+        case SweepRunStarted():
+            seed = f", seed {event.seed}" if event.seeds > 1 else ""
+            return f"run {event.number}/{event.total}: {event.run}{seed}"
+        case TrialStarted():
+            chosen = "  ".join(f"{key} {short(value)}" for key, value in event.chosen.items())
+            return f"trial {event.number}/{event.trials}: {chosen}"
+    return ""
