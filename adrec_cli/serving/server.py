@@ -236,7 +236,12 @@ class _OnlyByName:
 
 
 def _alone(answer: Answer | AdrecError) -> Response:
-    return _error(404, answer.message) if isinstance(answer, AdrecError) else _json(200, asdict(answer))
+    return _error(404, answer.message) if isinstance(answer, AdrecError) else _json(200, _describe(answer))
+
+
+def _describe(answer: Answer) -> dict[str, Any]:
+    """Return what a client gets; explanations only where it asked for them."""
+    return {name: value for name, value in asdict(answer).items() if value is not None}
 
 
 def _together(asked: Asked, answers: Sequence[Answer | AdrecError]) -> Response:
@@ -247,7 +252,7 @@ def _together(asked: Asked, answers: Sequence[Answer | AdrecError]) -> Response:
     results = [
         {
             "user": question.user,
-            **({"error": answer.message} if isinstance(answer, AdrecError) else asdict(answer)),
+            **({"error": answer.message} if isinstance(answer, AdrecError) else _describe(answer)),
         }
         for question, answer in zip(asked.questions, answers, strict=True)
     ]

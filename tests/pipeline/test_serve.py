@@ -108,6 +108,18 @@ def test_it_answers_what_the_command_does(running, workspace):
     assert len(seen) == len(running.ask(history=["i1"], k=100)[1]["items"]) + 1
 
 
+def test_it_says_why_where_that_is_asked(running):
+    assert "explanations" not in running.ask(user="u1", k=3)[1]
+    status, found = running.ask(user="u1", k=3, explain=True, diversify=0.4, max_per={"item_id": 1})
+    assert status == 200
+    assert [one["item_id"] for one in found["explanations"]] == [item["item_id"] for item in found["items"]]
+    assert {"item_id", "influence", "position", "shared", "cosine", "title"} == set(
+        found["explanations"][0]["influences"][0]
+    )
+    assert running.ask(user="u1", max_per={"nothing": 1})[0] == 404
+    assert running.ask(users=["u1"], explain=True)[0] == 400
+
+
 def test_requests_at_once_get_each_its_own(running):
     questions = [{"user": f"u{n}", "k": n % 7 + 1, "include_seen": n % 3 == 0} for n in range(60)]
     questions += [{"history": [f"i{n}", "i1"], "k": 3} for n in range(30)] + [{"user": "nobody"}] * 5
