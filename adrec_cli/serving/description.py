@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from adrec_cli import __version__
-from adrec_cli.serving.questions import Limits, default_k
+from adrec_cli.serving.options import Limits
+from adrec_cli.serving.questions import default_k
 
 _AN_ID = {"type": ["string", "integer"]}
 _NOTHING = {"type": "null"}

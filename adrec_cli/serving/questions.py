@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adrec_cli.errors import UsageError
-from adrec_cli.recommending.diversity import Diversity
+from adrec_cli.recommending.options import Diversity
 from adrec_cli.serving.choice import Choice
+from adrec_cli.serving.options import Limits
 from adrec_cli.serving.served_model import Question
 
 _WHOM = ("user", "users", "history")
@@ -18,35 +18,6 @@ KEYS = (
 _MOST_EVENTS = 2**53
 """Whole numbers above are not the same in every JSON."""
 _MOST_EXPLAINED = 100
-_HIGHEST = {
-    "body": 2**30, "k": 1_000_000, "history": 10_000_000, "users": 100_000, "batch": 1_000_000, "waiting": 1_000_000,
-}  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a request may ask for.
-
-    Attributes:
-        body: bytes.
-        k: items.
-        history: items given, also as candidates or to exclude.
-        users: of one request.
-        batch: questions answered together.
-        waiting: questions in the queue; one more is refused with "try again later".
-    """
-
-    body: int = 1_000_000
-    k: int = 1_000
-    history: int = 10_000
-    users: int = 100
-    batch: int = 64
-    waiting: int = 1_024
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not 1 <= value <= _HIGHEST[name]:
-                raise UsageError(f"the limit of {name} must be between 1 and {_HIGHEST[name]:,}, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,9 @@ from adrec_cli.loading.recommender import MODEL, Histories, Recommender
 from adrec_cli.models.base import Sampling
 from adrec_cli.ranking.merging import SINGLE, Merging
 from adrec_cli.ranking.scores import Ranked
-from adrec_cli.recommending.diversity import AS_SCORED, Diversity, Wanted, diverse_lists
+from adrec_cli.recommending.diversity import diverse_lists
 from adrec_cli.recommending.explaining import Explanation, explain
+from adrec_cli.recommending.options import AS_SCORED, Diversity, Wanted
 from adrec_cli.schema import ITEM_ID, TITLE
 from adrec_cli.serving.choice import ALL_ITEMS, Catalogue, Choice
 

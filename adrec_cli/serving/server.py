@@ -23,7 +23,8 @@ from adrec_cli.serving.batcher import AnswerFailed, Batcher, Overloaded
 from adrec_cli.serving.description import openapi
 from adrec_cli.serving.exposition import ServerMetrics
 from adrec_cli.serving.hosts import AllowedHosts
-from adrec_cli.serving.questions import Asked, Limits, parse_questions
+from adrec_cli.serving.options import Limits
+from adrec_cli.serving.questions import Asked, parse_questions
 from adrec_cli.serving.served_model import Answer, Question, ServedModel
 from adrec_cli.serving.watch import Changed, Load, ModelWatch, OnReload
 from adrec_cli.wording import option

@@ -20,11 +20,12 @@ from adrec_cli.models.base import FAST_SAMPLING, Sampling  # noqa: E402
 from adrec_cli.pipeline.recommend import recommend  # noqa: E402
 from adrec_cli.pipeline.rollback import rollback  # noqa: E402
 from adrec_cli.pipeline.run import RunOptions, run  # noqa: E402
-from adrec_cli.pipeline.serve import ServeOptions, make_server  # noqa: E402
-from adrec_cli.promotion.promote import PromotionOptions  # noqa: E402
+from adrec_cli.pipeline.serve import make_server  # noqa: E402
+from adrec_cli.promotion.options import PromotionOptions  # noqa: E402
 from adrec_cli.ranking.merging import Merging  # noqa: E402
 from adrec_cli.recommending.options import RecommendOptions  # noqa: E402
-from adrec_cli.serving.questions import Limits, parse_questions  # noqa: E402
+from adrec_cli.serving.options import Limits, ServeOptions  # noqa: E402
+from adrec_cli.serving.questions import parse_questions  # noqa: E402
 from adrec_cli.serving.served_model import Question  # noqa: E402
 from tests.conftest import TINY, write_interactions  # noqa: E402
 

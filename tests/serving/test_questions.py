@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adrec_cli.errors import UsageError
-from adrec_cli.recommending.diversity import AS_SCORED, Diversity
+from adrec_cli.recommending.options import AS_SCORED, Diversity
 from adrec_cli.serving.choice import ALL_ITEMS, Choice
 from adrec_cli.serving.description import openapi
-from adrec_cli.serving.questions import KEYS, Asked, Limits, parse_questions
+from adrec_cli.serving.options import Limits
+from adrec_cli.serving.questions import KEYS, Asked, parse_questions
 
 
 def parse(**content: object) -> Asked:

@@ -17,8 +17,7 @@ from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.recommend import recommend_with
 from adrec_cli.pipeline.train import train
 from adrec_cli.recommending import diversity
-from adrec_cli.recommending.diversity import Diversity
-from adrec_cli.recommending.options import RecommendOptions
+from adrec_cli.recommending.options import Diversity, RecommendOptions
 from adrec_cli.serving.served_model import Answer, Question, ServedModel
 from tests.conftest import write_interactions
 
