@@ -52,7 +52,7 @@ def run(
             metavar="DIR",
             file_okay=False,
             rich_help_panel=_NIGHT,
-            help="Take every new file in it, once each; SOURCE is the name of the data set.",
+            help="Folder whose new files are taken, once each; SOURCE is then the name of the data set.",
         ),
     ] = None,
     archive: Annotated[
@@ -61,7 +61,7 @@ def run(
             metavar="DIR",
             file_okay=False,
             rich_help_panel=_NIGHT,
-            help="Move files of the inbox here once they are taken.",
+            help="Folder to move files of the inbox to once they are taken.",
         ),
     ] = None,
     wait: Wait = 0.0,

@@ -27,7 +27,7 @@ def serve(
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
-    """Answer requests over HTTP, and take a newly promoted model without dropping one."""
+    """Serve recommendations over HTTP; a newly promoted model takes over without a dropped request."""
     from adrec_cli.pipeline import serve as pipeline
 
     # Methods of the terminal, so that they can be handed to processes.

@@ -29,7 +29,7 @@ class EncodeOptions:
     encoders: tuple[str, ...] = choice(
         (),
         list[str],
-        "Encoder and the columns it reads: tfidf, wordllama, categories or numbers; may be repeated "
+        "Encoder and the columns it reads: tfidf, wordllama, categories or numbers; repeatable "
         "[default: by what the columns hold].",
         key="encoder",
         metavar="NAME[=COLUMNS]",
@@ -38,11 +38,11 @@ class EncodeOptions:
     vectors: tuple[Path, ...] = choice(
         (),
         list[Path],
-        "Vectors of another program, by item id: .parquet, .npy or .safetensors; may be repeated.",
+        "Vectors of another program, by item id: .parquet, .npy or .safetensors; repeatable.",
         metavar="FILE",
     )
     width: int = choice(WIDTH, int, "Maximum width of each encoder.", metavar="N")
-    like: str | None = choice(None, str, "Data set whose fitted encoders to use.", metavar="DATASET")
+    like: str | None = choice(None, str, "Data set to take the fitted encoders from.", metavar="DATASET")
 
     def __post_init__(self) -> None:
         if self.like is not None and self.encoders:

@@ -83,7 +83,11 @@ class TrainingOptions:
         None, int, "Maximum number of epochs of each stage.", metavar="N", panel=TRAINING, usual=True
     )
     patience: int | None = choice(
-        None, int, "Validations without improvement before training stops; 0 for never.", metavar="N", panel=TRAINING
+        None,
+        int,
+        "Number of validations without improvement before training stops; 0 for never.",
+        metavar="N",
+        panel=TRAINING,
     )
     monitor: str | None = choice(
         None, str, "Validation metric that decides, such as ndcg@10.", metavar="METRIC", panel=TRAINING

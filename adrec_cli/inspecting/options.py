@@ -23,7 +23,7 @@ class InspectOptions:
     item_ids: tuple[str, ...] = choice(
         (), list[str], "Item whose nearest neighbours to show; repeatable.", key="item", metavar="ID"
     )
-    k: int = choice(10, int, "Number of neighbours of each item.", metavar="K", least=1)
+    k: int = choice(10, int, "Number of neighbours per item.", metavar="K", least=1)
     clusters: int = choice(
         10, int, "Number of clusters of k-means, for the silhouette.", metavar="N", least=2, most=100_000
     )

@@ -89,7 +89,7 @@ class BatchOutput:
 
     path: Path = choose(
         Path,
-        "Output file: .parquet, .jsonl or .csv; a name without ending is a folder of Parquet files; - for stdout.",
+        "Output file: .parquet, .jsonl or .csv; a name without a suffix is a folder of Parquet files; - for stdout.",
         key="out",
         metavar="FILE",
         panel=MANY,

@@ -32,10 +32,10 @@ class ItemChoice:
     """
 
     candidates: Path | None = choice(
-        None, Path, "File of the only items to recommend.", metavar="FILE", panel=ITEMS, usual=True
+        None, Path, "File of item ids to choose from.", metavar="FILE", panel=ITEMS, usual=True
     )
     excluded: Path | None = choice(
-        None, Path, "File of items not to recommend.", key="exclude_items", metavar="FILE", panel=ITEMS
+        None, Path, "File of item ids to leave out.", key="exclude_items", metavar="FILE", panel=ITEMS
     )
     categories: tuple[str, ...] = choice(
         (),

@@ -50,7 +50,7 @@ class Diversity:
     weight: float = _choice(
         0.0,
         float,
-        "Weight of unlikeness to items above in the list, from 0 to below 1.",
+        "Weight of dissimilarity to the items above in the list, from 0 to below 1.",
         key="diversify",
         metavar="X",
         panel=ITEMS,
@@ -58,7 +58,7 @@ class Diversity:
     most: tuple[tuple[str, int], ...] = _choice(
         (),
         list[str],
-        "Maximum number of items of one value in a list, such as category=3; repeatable.",
+        "Maximum number of items per list that share a value, such as category=3; repeatable.",
         key="max_per",
         read=_read_caps,
         metavar="COLUMN=N",
@@ -122,7 +122,7 @@ class RecommendOptions:
         False, bool, "Whether items of the history may be recommended again.", can_be_off=True, usual=True
     )
     explain: bool = _choice(
-        False, bool, "Say of each item which items of the history moved its score most.", usual=True
+        False, bool, "Show for each item which items of the history moved its score most.", usual=True
     )
     choice: ItemChoice = embed(ItemChoice())
     new_items: Path | None = _choice(

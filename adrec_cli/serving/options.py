@@ -83,7 +83,7 @@ class Limits:
     waiting: int = choice(
         1_024,
         int,
-        "Maximum number of waiting questions; one more is answered with 503.",
+        "Maximum number of waiting questions; further ones are answered with 503.",
         key="max_waiting",
         metavar="N",
         panel=LIMITS,
@@ -148,7 +148,7 @@ class ServeOptions:
     connections: int = choice(
         1_000,
         int,
-        "Maximum number of connections of a process; one more is answered with 503.",
+        "Maximum number of connections per process; further ones are answered with 503.",
         key="max_connections",
         metavar="N",
         panel=LIMITS,

@@ -65,7 +65,7 @@ class TuneOptions:
     trials: int = choice(
         30,
         int,
-        "Total number of trials, including those of earlier runs.",
+        "Number of trials in total, those of earlier runs included.",
         metavar="N",
         panel=SEARCH,
         least=1,

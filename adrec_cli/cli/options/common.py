@@ -101,6 +101,6 @@ class Sharing:
     devices: Annotated[
         int | None,
         option("--devices", panel=COMPUTING, metavar="N", min=1,
-                help="Processes on this machine that share each training step, every one with a GPU of its own where "
-                     "there are GPUs."),
+                help="Number of processes on this machine that share each training step, each "
+                "with its own GPU if there are any."),
     ] = None  # fmt: skip
