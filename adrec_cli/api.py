@@ -10,7 +10,7 @@ from typing import TypedDict, Unpack
 from adrec_cli.errors import UsageError
 from adrec_cli.loading.plugins import load_plugin
 from adrec_cli.loading.recommender import Recommender, open_recommender
-from adrec_cli.models.base import Sampling
+from adrec_cli.models.sampling import Sampling
 from adrec_cli.pipeline.recommend import Merging, Recommendation, RecommendedItem, recommend_with
 from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.recommending.options import RecommendOptions

@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from adrec_cli.artifacts.checkpoint_metadata import LEFT_OUT, STRINGS, CheckpointMetadata, check_version, parse_metadata
-from adrec_cli.artifacts.tensor_file import not_finite_error, open_tensors, write_tensors
-from adrec_cli.diagnostics.finite import all_finite
+from adrec_cli.artifacts.tensor_file import StoredTensors, not_finite_error, open_tensors, write_tensors
 from adrec_cli.schema import FORMAT_VERSION
+
+if TYPE_CHECKING:
+    import torch
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], metadata: CheckpointMetadata) -> None:
@@ -36,13 +37,12 @@ def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], CheckpointMeta
     Raises:
         ArtifactError: missing, damaged, of another format version, or with NaN or infinite weights.
     """
-    return load_known_checkpoint(path)[:2]
+    tensors, metadata, _ = load_known_checkpoint(path)
+    return dict(tensors), metadata
 
 
-def load_known_checkpoint(
-    path: Path, *, sha256: str | None = None
-) -> tuple[dict[str, torch.Tensor], CheckpointMetadata, str]:
-    """Read a checkpoint as `load_checkpoint`; return the SHA-256 of its file too.
+def load_known_checkpoint(path: Path, *, sha256: str | None = None) -> tuple[StoredTensors, CheckpointMetadata, str]:
+    """Read a checkpoint as `load_checkpoint`, without making tensors of it yet; return the SHA-256 of its file too.
 
     Args:
         path: of the checkpoint.
@@ -51,9 +51,8 @@ def load_known_checkpoint(
     with open_tensors(path) as file:
         tensors, found = file.load(sha256=sha256)
         metadata = parse_metadata(path, file.text)
-    for name, tensor in tensors.items():
-        if not all_finite(tensor):
-            raise not_finite_error(path, name)
+    for name in tensors.not_finite():
+        raise not_finite_error(path, name)
     return tensors, metadata, found
 
 
@@ -87,7 +86,7 @@ def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     with open_tensors(path) as file:
         tensors, _ = file.load()
     check_version(path, file.text)
-    return tensors, file.text
+    return dict(tensors), file.text
 
 
 def verify_state(path: Path) -> dict[str, str]:

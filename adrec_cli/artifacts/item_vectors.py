@@ -8,16 +8,18 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from adrec_cli.artifacts.tensor_file import open_tensors, write_tensors
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION, ITEM_VECTORS_FILE
 from adrec_cli.wording import command
+
+if TYPE_CHECKING:
+    import torch
 
 _VECTORS: Final = "vectors"
 _MOST_TEXT: Final = 2**20
@@ -126,6 +128,8 @@ def write_item_vectors(folder: Path, vectors: ItemVectors) -> Path:
     Raises:
         StorageError: the file system refused.
     """
+    import torch
+
     path = folder / ITEM_VECTORS_FILE
     tensors = {_VECTORS: torch.from_numpy(np.ascontiguousarray(vectors.vectors_VC))}
     for number, encoder in enumerate(vectors.encoders):
@@ -267,6 +271,8 @@ def _encoder(number: int, described: Any, tensors: Mapping[str, torch.Tensor]) -
 
 
 def _check_vectors(vectors: torch.Tensor, width: int) -> npt.NDArray[np.float16]:
+    import torch
+
     if vectors.dtype != torch.float16 or vectors.dim() != 2 or vectors.shape[1] != width:
         raise ValueError(f"vectors are {vectors.dtype} {tuple(vectors.shape)}, expected float16 of width {width}")
     array: npt.NDArray[np.float16] = vectors.numpy()

@@ -11,28 +11,38 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from adrec_cli.artifacts.atomic import replacing, storage_error
 from adrec_cli.artifacts.tensor_text import damage_error
-from adrec_cli.diagnostics.finite import all_finite
 from adrec_cli.errors import ArtifactError
 
+if TYPE_CHECKING:
+    import torch
+
 _DTYPES = {
-    "U64": torch.uint64, "I64": torch.int64, "F64": torch.float64, "C64": torch.complex64, "F32": torch.float32,
-    "U32": torch.uint32, "I32": torch.int32, "BF16": torch.bfloat16, "F16": torch.float16, "U16": torch.uint16,
-    "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+    "U64": ("uint64", 8), "I64": ("int64", 8), "F64": ("float64", 8), "C64": ("complex64", 8), "F32": ("float32", 4),
+    "U32": ("uint32", 4), "I32": ("int32", 4), "BF16": ("bfloat16", 2), "F16": ("float16", 2), "U16": ("uint16", 2),
+    "I16": ("int16", 2), "I8": ("int8", 1), "U8": ("uint8", 1), "BOOL": ("bool", 1),
 }  # fmt: skip
-"""Types by the name in a header, in the order of their tensors in a file, which is that of the library."""
-_CODES = {dtype: code for code, dtype in _DTYPES.items()}
-_ORDER = {dtype: number for number, dtype in enumerate(_DTYPES.values())}
+"""PyTorch's name and the bytes of a number by the name in a header, in the order of their tensors in a file, which is
+that of the library."""
+_CODES = {f"torch.{name}": code for code, (name, _) in _DTYPES.items()}
+_ORDER = {name: number for number, name in enumerate(_CODES)}
+_FLOATING = ("float64", "float32", "float16", "bfloat16")
+_BFLOAT16_EXPONENT = 0x7F80
+_ALIGNMENT = 64
+"""Bytes; of what PyTorch allocates, so that no product depends on where its numbers came from."""
 _CONTENT_KEY = "content_sha256"
 _LENGTH_BYTES = 8
 _CHUNK_BYTES = 2**23
 """Held at once where tensors are only looked at."""
+
+Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -40,18 +50,18 @@ class Stored:
     """Where a tensor lies in a file.
 
     Attributes:
-        dtype, shape: of the tensor.
+        dtype: PyTorch's name of the type, such as "float32"; shape: of the tensor.
         begin, end: of its bytes, counted from the file's beginning.
     """
 
-    dtype: torch.dtype
+    dtype: str
     shape: tuple[int, ...]
     begin: int
     end: int
 
     def describe(self, name: str) -> bytes:
         """Return what the checksum holds besides its bytes."""
-        return f"{name} {self.dtype} {self.shape}".encode()
+        return f"{name} torch.{self.dtype} {self.shape}".encode()
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> None:
@@ -69,7 +79,8 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], text: Mapping
         for name, tensor in sorted(tensors.items()):
             whole = tensor.detach().cpu().contiguous()
             begin = len(header_bytes) + begins[name]
-            stored = Stored(whole.dtype, tuple(whole.shape), begin, begin + whole.nbytes)
+            dtype = str(whole.dtype).removeprefix("torch.")
+            stored = Stored(dtype, tuple(whole.shape), begin, begin + whole.nbytes)
             content = _bytes_of(whole)
             digest.update(stored.describe(name))
             digest.update(content)
@@ -83,14 +94,40 @@ def _layout(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> tup
     """Return where each tensor begins behind the header, and the header with its length before it."""
     header: dict[str, object] = {"__metadata__": dict(sorted(text.items()))}
     begins, end = {}, 0
-    for name, tensor in sorted(tensors.items(), key=lambda entry: (_ORDER[entry[1].dtype], entry[0])):
+    for name, tensor in sorted(tensors.items(), key=lambda entry: (_ORDER[str(entry[1].dtype)], entry[0])):
         begins[name], end = end, end + tensor.nbytes
         header[name] = {
-            "dtype": _CODES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begins[name], end],
+            "dtype": _CODES[str(tensor.dtype)], "shape": list(tensor.shape), "data_offsets": [begins[name], end],
         }  # fmt: skip
     encoded = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     encoded += b" " * (-len(encoded) % 8)
     return begins, struct.pack("<Q", len(encoded)) + encoded
+
+
+class StoredTensors(Mapping[str, "torch.Tensor"]):
+    """What was read of a file, whose tensors are made where they are looked up: only that needs PyTorch."""
+
+    def __init__(self, content: Mapping[str, Bytes], stored: Mapping[str, Stored]) -> None:
+        self._content, self._stored = content, stored
+        self._made: dict[str, torch.Tensor] = {}
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        import torch
+
+        if name not in self._made:
+            values, stored = torch.from_numpy(self._content[name]), self._stored[name]
+            self._made[name] = values.view(getattr(torch, stored.dtype)).reshape(stored.shape)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._content)
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def not_finite(self) -> list[str]:
+        """Return the names of tensors with a value that is NaN or infinite."""
+        return [name for name, values in self._content.items() if not _all_finite(values, self._stored[name].dtype)]
 
 
 class TensorFile:
@@ -103,7 +140,7 @@ class TensorFile:
         self._checksum = text.get(_CONTENT_KEY, "")
         self._header_end = min((one.begin for one in stored.values()), default=os.fstat(file.fileno()).st_size)
 
-    def load(self, *, sha256: str | None = None) -> tuple[dict[str, torch.Tensor], str]:
+    def load(self, *, sha256: str | None = None) -> tuple[StoredTensors, str]:
         """Read all tensors into memory of their own, which a later change of the file does not reach.
 
         Args:
@@ -115,20 +152,20 @@ class TensorFile:
         Raises:
             ArtifactError: the content is not what its checksum says.
         """
-        tensors = {name: self._read(stored) for name, stored in sorted(self.stored.items())}
+        content = {name: self._read(stored) for name, stored in sorted(self.stored.items())}
         self._file.seek(0)
         whole = hashlib.sha256(self._file.read(self._header_end))
-        for name in sorted(tensors, key=lambda name: self.stored[name].begin):
-            whole.update(_bytes_of(tensors[name]))
+        for name in sorted(content, key=lambda name: self.stored[name].begin):
+            whole.update(content[name].data)
         if sha256 is None:
             digest = _text_digest(self.text)
-            for name, tensor in tensors.items():
+            for name, values in content.items():
                 digest.update(self.stored[name].describe(name))
-                digest.update(_bytes_of(tensor))
+                digest.update(values.data)
             self._require(digest.hexdigest(), self._checksum)
         else:
             self._require(whole.hexdigest(), sha256)
-        return tensors, whole.hexdigest()
+        return StoredTensors(content, self.stored), whole.hexdigest()
 
     def verify(self, *, finite: bool) -> None:
         """Check the content against its checksum, some megabytes at a time.
@@ -145,16 +182,17 @@ class TensorFile:
             digest.update(stored.describe(name))
             for chunk in self._chunks(stored):
                 digest.update(chunk)
-                if finite and name not in not_finite and not all_finite(torch.frombuffer(chunk, dtype=stored.dtype)):
+                values = np.frombuffer(chunk, dtype=np.uint8)
+                if finite and name not in not_finite and not _all_finite(values, stored.dtype):
                     not_finite.append(name)
         self._require(digest.hexdigest(), self._checksum)
         for name in not_finite:
             raise not_finite_error(self.path, name)
 
-    def _read(self, stored: Stored) -> torch.Tensor:
-        tensor = torch.empty(stored.shape, dtype=stored.dtype)
-        self._fill(_bytes_of(tensor), stored.begin)
-        return tensor
+    def _read(self, stored: Stored) -> Bytes:
+        content = _allocate(stored.end - stored.begin)
+        self._fill(content.data, stored.begin)
+        return content
 
     def _chunks(self, stored: Stored) -> Iterator[memoryview]:
         buffer = memoryview(bytearray(min(_CHUNK_BYTES, stored.end - stored.begin)))
@@ -205,7 +243,7 @@ def not_finite_error(path: Path, name: str) -> ArtifactError:
 
 def _check_by_library(path: Path) -> tuple[dict[str, str], list[str]]:
     """Return text and names of a file; the tensors are only mapped, not read."""
-    with safe_open(path, framework="pt") as file:
+    with safe_open(path, framework="np") as file:
         return dict(file.metadata() or {}), list(file.keys())
 
 
@@ -223,8 +261,9 @@ def _locate_tensors(file: IO[bytes], names: list[str]) -> dict[str, Stored]:
         dtype, shape, (begin, end) = (header[name][key] for key in ("dtype", "shape", "data_offsets"))
         if dtype not in _DTYPES:
             raise ValueError(f"tensor {name[:100]!r} is of type {dtype}")
-        stored[name] = Stored(_DTYPES[dtype], tuple(shape), first + begin, first + end)
-        if end - begin != prod(shape) * _DTYPES[dtype].itemsize or not first <= first + begin <= first + end <= size:
+        torch_name, itemsize = _DTYPES[dtype]
+        stored[name] = Stored(torch_name, tuple(shape), first + begin, first + end)
+        if end - begin != prod(shape) * itemsize or not first <= first + begin <= first + end <= size:
             raise ValueError(f"tensor {name[:100]!r} lies outside the file")
     return stored
 
@@ -233,6 +272,31 @@ def _text_digest(text: Mapping[str, str]) -> hashlib._Hash:
     return hashlib.sha256(json.dumps(dict(sorted(text.items()))).encode())
 
 
+def _allocate(size: int) -> Bytes:
+    """Return bytes that begin where PyTorch's would."""
+    whole = np.empty(size + _ALIGNMENT, dtype=np.uint8)
+    begin = -whole.ctypes.data % _ALIGNMENT
+    return whole[begin : begin + size]
+
+
+def _all_finite(values: Bytes, dtype: str) -> bool:
+    """Return whether no number is NaN or infinite; of a type that has neither, none is.
+
+    Args:
+        values: bytes of numbers.
+        dtype: PyTorch's name of their type.
+    """
+    if dtype not in _FLOATING or not len(values):
+        return True
+    if dtype == "bfloat16":
+        return not bool((values.view(np.uint16) & _BFLOAT16_EXPONENT == _BFLOAT16_EXPONENT).any())
+    numbers = values.view(dtype)
+    # Both carry a NaN through, and one of them is infinite if a value is.
+    return bool(np.isfinite([numbers.min(), numbers.max()]).all())
+
+
 def _bytes_of(tensor: torch.Tensor) -> memoryview:
     """Return the bytes of a contiguous tensor on the CPU, not copied."""
+    import torch
+
     return tensor.reshape(-1).view(torch.uint8).numpy().data

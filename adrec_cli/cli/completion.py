@@ -10,7 +10,7 @@ import typer
 
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.config import preset_names
-from adrec_cli.models.registry import BASELINE, DEFAULT_MODEL, MODELS, find_model, list_trainable
+from adrec_cli.models.registry import BASELINE, DEFAULT_MODEL, MODELS, find_facts, list_trainable
 
 WORKSPACE_VARIABLE = "ADREC_WORKSPACE"
 PLUGINS_VARIABLE = "ADREC_PLUGINS"
@@ -87,7 +87,7 @@ def option_key(ctx: typer.Context, incomplete: str) -> list[str]:
 def ablation(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of an ablation."""
     model = ctx.params.get("model") or DEFAULT_MODEL
-    return _starting(find_model(model).ablations if model in MODELS else (), incomplete)
+    return _starting(find_facts(model).ablations if model in MODELS else (), incomplete)
 
 
 def evaluable(ctx: typer.Context, incomplete: str) -> list[str]:

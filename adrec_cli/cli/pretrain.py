@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, DatasetArgument, Sharing
+from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Force, Sharing
+from adrec_cli.cli.options.training import Training
 from adrec_cli.cli.show.stages import show_stages
-from adrec_cli.experiments.options import TrainingOptions
 
 
 def pretrain(
     dataset: DatasetArgument = None,
     *,
-    training: TrainingOptions,
+    training: Training,
+    force: Force = False,
+    computing: Computing,
     sharing: Sharing,
     common: Common,
     session: Session,
@@ -25,6 +27,6 @@ def pretrain(
             dataset,
             workspace=common.workspace,
             experiment=training.experiment("adrec", ["pretrain"]),
-            work=session.work(training.compute, progress),
+            work=session.work(training.compute_options(computing, force=force), progress),
         )
     show_stages(session.terminal, [result])

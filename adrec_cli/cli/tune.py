@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName
-from adrec_cli.cli.options.declared import Offer
+from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, ModelName
+from adrec_cli.cli.options.training import Training
+from adrec_cli.cli.options.tune import Searching
 from adrec_cli.cli.show.terminal import Terminal, short
 from adrec_cli.errors import DivergedError
-from adrec_cli.experiments.options import TrainingOptions
 from adrec_cli.models.registry import DEFAULT_MODEL
-from adrec_cli.sweeping.tune_options import TuneOptions
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.tune import Search
@@ -25,8 +24,9 @@ def tune(
     dataset: DatasetArgument = None,
     *,
     model: ModelName = DEFAULT_MODEL,
-    searching: TuneOptions,
-    training: Annotated[TrainingOptions, Offer(without=("force", "resume"))],
+    searching: Searching,
+    training: Training,
+    computing: Computing,
     common: Common,
     session: Session,
 ) -> None:
@@ -40,9 +40,13 @@ def tune(
             dataset,
             model_name=model,
             workspace=common.workspace,
-            tuning=searching,
+            tuning=searching.tuning(fresh=training.resume is False),
             experiment=training.experiment(model),
-            work=Work(options=training.compute, stop=session.stop, on_event=progress),
+            work=Work(
+                options=training.compute_options(computing, force=False, resume="auto"),
+                stop=session.stop,
+                on_event=progress,
+            ),
         )
     _show(session.terminal, found)
     if found.best is None:

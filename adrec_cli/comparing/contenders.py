@@ -10,7 +10,7 @@ from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
 from adrec_cli.loading.registered import find_unregistered
 from adrec_cli.loading.trained import models_in, stage_checkpoints
-from adrec_cli.models.registry import BASELINE, MODELS, find_model, list_trainable
+from adrec_cli.models.registry import BASELINE, MODELS, find_facts, list_trainable
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.wording import command, option
 
@@ -90,7 +90,7 @@ def _find(dataset: Dataset, name: str, *, may_be_missing: bool) -> Contender:
         raise UsageError(
             f"unknown model {model!r} in {option('models')}", hint=f"one of: {', '.join(known)}; or MODEL/STAGE"
         )
-    if slash and stage not in (stages := find_model(model).stages):
+    if slash and stage not in (stages := find_facts(model).stages):
         raise UsageError(f"{model} has no stage {stage!r}", hint=f"one of: {', '.join(stages) or 'none'}")
     if model == BASELINE:
         return Contender(name=name, model=model, stage=None, checkpoint=None)

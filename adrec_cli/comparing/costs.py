@@ -6,7 +6,7 @@ from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.artifacts.training_log import TrainingCosts, stage_costs
 from adrec_cli.loading.opening import Checkpoint
-from adrec_cli.models.registry import find_model
+from adrec_cli.models.registry import find_facts
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 
 
@@ -22,7 +22,7 @@ def sum_training_costs(checkpoint: Checkpoint) -> TrainingCosts | None:
         if costs is None:
             return None
         total = total.plus(costs)
-        stages = list(find_model(metadata.model).stages)
+        stages = list(find_facts(metadata.model).stages)
         earlier = [path.with_name(f"{name}{CHECKPOINT_SUFFIX}") for name in stages[: stages.index(metadata.stage)]]
         if not (metadata.parent_sha256 and earlier):
             return total

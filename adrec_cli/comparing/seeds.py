@@ -12,23 +12,15 @@ from adrec_cli.comparing.contenders import Contender
 from adrec_cli.config import merge
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.adoption import adopt_stage
+from adrec_cli.experiments.events import SeedStarted
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.experiments.inheritance import inherit_options
 from adrec_cli.experiments.keys import stage_key
-from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.options import ExperimentOptions, inherit_options
 from adrec_cli.experiments.stage import run_stage
 from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
 from adrec_cli.schema import SEED_FOLDER
 from adrec_cli.wording import option
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SeedStarted:
-    """A model is trained, or found trained, with a seed."""
-
-    model: str
-    seed: int
 
 
 def train_with_seeds(

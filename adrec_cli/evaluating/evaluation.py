@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,23 +11,21 @@ import torch
 
 from adrec_cli import __version__
 from adrec_cli.artifacts.changing import manifest_before
-from adrec_cli.artifacts.evaluation import Evaluation, read_evaluation, read_ranks, settle_evaluation, write_evaluation
+from adrec_cli.artifacts.evaluation import Evaluation, write_evaluation
 from adrec_cli.artifacts.ranks import CANDIDATES, COLD, HISTORY_LENGTH, RANK, TARGET_COUNT, USER_ROW
 from adrec_cli.data.forgotten import mask_forgotten
-from adrec_cli.data.negatives import count_negatives
-from adrec_cli.errors import ArtifactError
 from adrec_cli.evaluating.code import measuring_code_sha256
 from adrec_cli.evaluating.held_out import HeldOut, make_scorer, prepare_held_out, tell_progress_to
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.evaluating.recommended_lists import list_figures
-from adrec_cli.evaluating.rivals import hash_negatives, name_protocol
+from adrec_cli.evaluating.rivals import hash_negatives
+from adrec_cli.evaluating.stored import evaluation_path
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.loading.opening import (
     Checkpoint,
     Dataset,
     count_popularity,
 )
-from adrec_cli.models.registry import BASELINE
 from adrec_cli.ranking.bootstrap import metric_intervals
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import Protocol, find_repeats
@@ -36,7 +33,7 @@ from adrec_cli.ranking.rivals import count_candidates
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.slices import slice_table
 from adrec_cli.runtime import resolve_device, set_threads
-from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, REPORTS_FOLDER, SEED_FOLDER, USER_ID
+from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, USER_ID
 
 
 def evaluate_opened(
@@ -145,42 +142,6 @@ def _tabulate_ranks(asked: HeldOut, ranks: npt.NDArray[np.int64]) -> pl.DataFram
             COLD: counts == 0,
         }
     )
-
-
-def find_evaluation(dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions) -> Evaluation | None:
-    """Return the stored evaluation if it is of the very same checkpoint, data, options and code, its ranks whole."""
-    count = count_negatives(options.negatives_file) if options.negatives_file else options.negatives
-    path = evaluation_path(dataset, checkpoint, name_protocol(dataset, options, count))
-    try:
-        stored = read_evaluation(path)
-        read_ranks(path)
-    except ArtifactError:
-        # Missing, damaged, or none of this version: it is measured again and overwritten.
-        return None
-    fresh = (
-        stored.checkpoint_sha256 == (checkpoint.sha256 if checkpoint else "")
-        and stored.items_sha256 == dataset.manifest.items_sha256
-        and stored.sequences_sha256 == dataset.manifest.sequences_sha256
-        and stored.negatives_sha256 == hash_negatives(options)
-        and stored.sampling in ({}, options.sampled)
-        and (stored.seed == options.seed or not (stored.sampling or options.negatives))
-        and stored.code_sha256 == measuring_code_sha256()
-        and (bool(stored.beyond_accuracy) or not options.beyond_accuracy)
-    )
-    if not fresh:
-        return None
-    settle_evaluation(path, stored)
-    return stored
-
-
-def evaluation_path(dataset: Dataset, checkpoint: Checkpoint | None, protocol: Protocol) -> Path:
-    """Return where the evaluation of a model and protocol lies."""
-    who = BASELINE
-    if checkpoint is not None:
-        who = f"{checkpoint.metadata.model}-{checkpoint.metadata.stage}"
-        folder = checkpoint.path.resolve().parent.name
-        who += f"-{folder}" if folder.startswith(SEED_FOLDER) else ""
-    return dataset.folder / REPORTS_FOLDER / f"{who}-{protocol.code.replace('/', '-')}.json"
 
 
 def _make_scorer(

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.evaluating.rivals import cases_of, choose_rivals, name_protocol
 from adrec_cli.experiments.events import OnEvent, RankingProgress
 from adrec_cli.loading.opening import Checkpoint, Dataset, restore_model
 from adrec_cli.ranking.protocols import Cases, Protocol
-from adrec_cli.ranking.ranks import OnProgress, target_ranks
 from adrec_cli.ranking.rivals import Rivals
-from adrec_cli.ranking.scorer import Scorer
+
+if TYPE_CHECKING:
+    import torch
+
+    from adrec_cli.ranking.ranks import OnProgress
+    from adrec_cli.ranking.scorer import Scorer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,6 +49,8 @@ class HeldOut:
 
     def rank(self, scorer: Scorer, on_event: OnEvent) -> tuple[npt.NDArray[np.int64], float]:
         """Return the rank of each target, from 1, and the seconds that took; reports `RankingProgress`."""
+        from adrec_cli.ranking.ranks import target_ranks
+
         started = time.perf_counter()
         ranks = target_ranks(scorer, self.dataset.sequences, self.cases, self.rivals, tell_progress_to(on_event))
         return ranks, time.perf_counter() - started
@@ -73,6 +79,8 @@ def make_scorer(checkpoint: Checkpoint, options: EvaluationOptions, device: torc
     Raises:
         UsageError: several samples, or a temperature, of a model that draws nothing.
     """
+    from adrec_cli.ranking.scorer import Scorer
+
     return Scorer(
         model=restore_model(checkpoint, device),
         output=checkpoint.metadata.output,

@@ -9,9 +9,9 @@ from adrec_cli.evaluating.held_out import HeldOut
 from adrec_cli.ranking.beyond_accuracy import BeyondAccuracy, category_codes, history_means
 from adrec_cli.ranking.merging import merge_top_k
 from adrec_cli.ranking.metrics import CUTOFFS
+from adrec_cli.ranking.ranked import Ranked
 from adrec_cli.ranking.ranks import OnProgress
 from adrec_cli.ranking.scorer import Scorer
-from adrec_cli.ranking.scores import Ranked
 from adrec_cli.schema import CATEGORY, COUNT, PAD
 
 

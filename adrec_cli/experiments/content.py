@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.item_vectors import ItemVectorsHeader, read_item_vectors, read_item_vectors_header
-from adrec_cli.data.batches import find_trained_items
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.loading.opening import Dataset
-from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.item_table import ItemTableConfig
 from adrec_cli.wording import command
+
+if TYPE_CHECKING:
+    from adrec_cli.models.base import SequentialRecommender
 
 
 def on_content(dataset: Dataset, experiment: Experiment) -> Experiment:
@@ -51,6 +50,10 @@ def give_content(model: SequentialRecommender, dataset: Dataset, experiment: Exp
     """
     if not wants_content(experiment):
         return
+    import torch
+
+    from adrec_cli.data.batches import find_trained_items
+
     _header(dataset)
     vectors_VC = torch.from_numpy(read_item_vectors(dataset.folder).vectors_VC)
     padded_VC = torch.cat([torch.zeros(1, vectors_VC.shape[1], dtype=vectors_VC.dtype), vectors_VC])

@@ -13,9 +13,9 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 from adrec_cli.config import MOST, build, option_names
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.models.base import Sampling
-from adrec_cli.models.registry import find_model
-from adrec_cli.ranking.merging import Merging
+from adrec_cli.models.registry import find_facts
+from adrec_cli.models.sampling import Sampling
+from adrec_cli.ranking.samples import Merging
 
 SAMPLING: Final = "sampling"
 _EVERY_STAGE: Final = "stages.*"
@@ -45,7 +45,7 @@ def describe_options(experiment: Experiment) -> list[DescribedOption]:
     """Return all options of an experiment, those of the model first."""
     found = _of_table("model", experiment.model) + _of_table("training", experiment.training)
     found += _of_stages(experiment)
-    if find_model(experiment.model_name).sampled_outputs:
+    if find_facts(experiment.model_name).sampled_outputs:
         found += _of_table(SAMPLING, Sampling()) + _of_table(SAMPLING, Merging())
     return found
 

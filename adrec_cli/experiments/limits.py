@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import signal
 import time
+from typing import TYPE_CHECKING
 
 from adrec_cli.errors import Stopped
 from adrec_cli.experiments.work import Work
-from adrec_cli.training.loop import StageTraining
 from adrec_cli.wording import option
+
+if TYPE_CHECKING:
+    from adrec_cli.training.loop import StageTraining
 
 
 class RunLimits:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-
-import torch
+from typing import TYPE_CHECKING
 
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.models.registry import find_model
 from adrec_cli.wording import option
+
+if TYPE_CHECKING:
+    import torch
 
 _COPIES = 4
 """What training keeps of each weight: itself, its gradient and two moments of Adam."""

@@ -6,14 +6,17 @@ import contextlib
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adrec_cli.artifacts.atomic import storage_error, write_bytes
 from adrec_cli.artifacts.checkpoint import load_state, save_state, verify_state
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, STATE_SUFFIX
 from adrec_cli.training.events import EpochDone, log_row
-from adrec_cli.training.loop import StageTraining
 from adrec_cli.wording import option
+
+if TYPE_CHECKING:
+    from adrec_cli.training.loop import StageTraining
 
 SAVE_EVERY_SECONDS = 20.0
 """Least time between two saves of the state."""

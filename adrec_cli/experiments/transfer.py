@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from adrec_cli.artifacts.checkpoint import load_known_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
@@ -17,6 +16,9 @@ from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, requ
 from adrec_cli.loading.registered import require_registered
 from adrec_cli.models.registry import find_model
 from adrec_cli.wording import command
+
+if TYPE_CHECKING:
+    import torch
 
 
 def is_transfer(path: Path, dataset: Dataset) -> bool:
@@ -73,6 +75,8 @@ def _make_room(
         UsageError: its configuration cannot be.
         ArtifactError: a weight is not that of its model, or has another shape for this number of items.
     """
+    import torch
+
     model_type = find_model(metadata.model)
     config = build(model_type.config_type, metadata.config, where="[model]")
     require_same_weights(found, model_type.outline(config, metadata.item_count).state_dict())

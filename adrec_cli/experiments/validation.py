@@ -8,7 +8,8 @@ import torch
 
 from adrec_cli.errors import ArtifactError, DivergedError, InputError
 from adrec_cli.loading.opening import Dataset
-from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
+from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import Cases, Protocol, select_cases

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from adrec_cli.artifacts.checkpoint import verify_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.artifacts.promotion import read_current
-from adrec_cli.data.reindexing import Mapping, index_mapping
+from adrec_cli.data.reindexing import Mapping as IndexMapping
+from adrec_cli.data.reindexing import index_mapping
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.content import give_content, on_content, require_same_encoders
 from adrec_cli.experiments.experiment import Experiment, compose
@@ -22,6 +25,9 @@ from adrec_cli.loading.opening import Checkpoint, Dataset, require_same_weights
 from adrec_cli.models.registry import find_model
 from adrec_cli.runtime import make_generator
 from adrec_cli.schema import CHECKPOINT_SUFFIX
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,23 +58,6 @@ class FreshStart:
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class StartChosen:
-    """Reported before training: from which model, and what becomes of the items.
-
-    Attributes:
-        checkpoint: of the model it starts from; None where all weights are fresh.
-        known, new, removed: as in `WarmStart`.
-        reason: why weights are fresh although there is a current model that might have been started from.
-    """
-
-    checkpoint: str | None
-    known: int = 0
-    new: int = 0
-    removed: int = 0
-    reason: str = ""
-
-
 def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmStart | FreshStart:
     """Return what a training on this data set starts from.
 
@@ -82,22 +71,25 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
         experiment: to run.
     """
     experiment = on_content(dataset, experiment)
-    path = _find_start(dataset, folder, experiment)
-    if path is None:
+    found = _find_start(dataset, folder, experiment)
+    if found is None:
         return FreshStart()
+    path = found.path
     try:
         checkpoint, items = open_with_items(path, dataset)
         if difference := _find_difference(checkpoint.metadata, dataset, experiment):
             return FreshStart(reason=f"{path.name} {difference}")
         require_same_encoders(checkpoint.metadata, dataset, experiment)
-        outline = find_model(experiment.model_name).outline(experiment.model, items.height)
-        require_same_weights(checkpoint.tensors, outline.state_dict())
+        if not found.fits:
+            outline = find_model(experiment.model_name).outline(experiment.model, items.height)
+            require_same_weights(checkpoint.tensors, outline.state_dict())
     except ArtifactError as error:
         return FreshStart(reason=error.message)
     mapping = index_mapping(dataset.items, items)
     known = int((mapping > 0).sum())
+    turned = _TurnedTensors(functools.partial(_turn, dataset, checkpoint, experiment, mapping))
     return WarmStart(
-        checkpoint=dataclasses.replace(checkpoint, tensors=_turn(dataset, checkpoint, experiment, mapping)),
+        checkpoint=dataclasses.replace(checkpoint, tensors=turned),
         experiment=_draw_nothing(experiment),
         known=known,
         new=dataset.items.height - known,
@@ -121,24 +113,38 @@ def _find_difference(metadata: CheckpointMetadata, dataset: Dataset, experiment:
     return f"is another network: {', '.join(other)}"
 
 
-def _find_start(dataset: Dataset, folder: Path, experiment: Experiment) -> Path | None:
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """A checkpoint to start from.
+
+    Attributes:
+        path: of its file.
+        fits: this very network was trained from it before, so that its weights are those of the network.
+    """
+
+    path: Path
+    fits: bool = False
+
+
+def _find_start(dataset: Dataset, folder: Path, experiment: Experiment) -> _Start | None:
     current = read_current(folder)
     if current is None:
         return None
-    trained = _read_claims(folder / f"{experiment.planned[0]}{CHECKPOINT_SUFFIX}", dataset, experiment)
+    newest = _Start(path=folder / current.checkpoint)
+    trained, is_this_run = _read_claims(folder / f"{experiment.planned[0]}{CHECKPOINT_SUFFIX}", dataset, experiment)
     if trained is None:
-        return folder / current.checkpoint
+        return newest
     manifest = dataset.manifest
     if (trained.sequences_sha256, trained.items_sha256) != (manifest.sequences_sha256, manifest.items_sha256):
-        return folder / current.checkpoint
+        return newest
     if not trained.parent_sha256:
         return None
     starts = [other for other in (current, *current.earlier) if other.sha256 == trained.parent_sha256]
-    return folder / (starts[0] if starts else current).checkpoint
+    return _Start(path=folder / starts[0].checkpoint, fits=is_this_run) if starts else newest
 
 
-def _read_claims(path: Path, dataset: Dataset, experiment: Experiment) -> CheckpointMetadata | None:
-    """Return what a checkpoint records, None where that is damaged.
+def _read_claims(path: Path, dataset: Dataset, experiment: Experiment) -> tuple[CheckpointMetadata | None, bool]:
+    """Return what a checkpoint records, None where that is damaged, and whether this experiment made it on this data.
 
     Damaged weights do not matter, as they are made again: the key of its run tells whether data and parent are right.
     """
@@ -148,10 +154,10 @@ def _read_claims(path: Path, dataset: Dataset, experiment: Experiment) -> Checkp
             parent = Checkpoint(path=path, sha256=said.parent_sha256, metadata=said, tensors={})
             keys = (stage_key(dataset, run, said.stage, parent) for run in (experiment, _draw_nothing(experiment)))
             if said.run_key in keys:
-                return said
-        return verify_checkpoint(path)
+                return said, True
+        return verify_checkpoint(path), False
     except ArtifactError:
-        return None
+        return None, False
 
 
 def _draw_nothing(experiment: Experiment) -> Experiment:
@@ -160,10 +166,32 @@ def _draw_nothing(experiment: Experiment) -> Experiment:
     return dataclasses.replace(experiment, stages=stages)
 
 
+class _TurnedTensors(Mapping[str, "torch.Tensor"]):
+    """The weights of a start, which are made where a stage begins with them: one that is up to date needs none."""
+
+    def __init__(self, turn: Callable[[], dict[str, torch.Tensor]]) -> None:
+        self._turn = turn
+
+    @functools.cached_property
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        return self._turn()
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
 def _turn(
-    dataset: Dataset, checkpoint: Checkpoint, experiment: Experiment, mapping: Mapping
+    dataset: Dataset, checkpoint: Checkpoint, experiment: Experiment, mapping: IndexMapping
 ) -> dict[str, torch.Tensor]:
     """Return weights whose rows of items are in the data set's order, fresh where an item is new."""
+    import torch
+
     model_type = find_model(experiment.model_name)
     fresh = model_type(experiment.model, len(mapping) - 1)
     give_content(fresh, dataset, experiment)

@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-CONTENTS = ("none", "init", "sum", "adapter", "only")
-COMPUTED = ("sum", "adapter", "only")
 """Kinds whose item vectors are computed from content at every step; those of "init" only begin with it."""
 
 _ROWS_AT_ONCE = 65_536

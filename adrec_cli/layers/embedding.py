@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from adrec_cli.diffusion.timesteps import sinusoidal_embedding
-from adrec_cli.layers.content import COMPUTED, ItemContent, whitening
+from adrec_cli.layers.content import ItemContent, whitening
 from adrec_cli.layers.lookup import lookup_of_few, lookup_sorted
+from adrec_cli.layers.names import COMPUTED
 from adrec_cli.schema import PAD
 
 

@@ -16,8 +16,6 @@ from torch import nn
 from adrec_cli.layers.lookup import lookup_of_few
 from adrec_cli.schema import PAD
 
-REPEATS = ("none", "learned", "never")
-
 AGES = (1, 2, 4, 8, 16, 32)
 """Where buckets of age begin, in items since an item stood last; the newest item of a history has age 0."""
 COUNTS = (2, 3)

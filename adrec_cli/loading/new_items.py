@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import torch
 
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.item_vectors import read_item_vectors
@@ -16,10 +16,14 @@ from adrec_cli.data.reading.new_items import read_new_items
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.item_content import StoredContent, match_stored_content
 from adrec_cli.loading.opening import Dataset
-from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.registry import find_model
 from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX
 from adrec_cli.wording import command, option
+
+if TYPE_CHECKING:
+    import torch
+
+    from adrec_cli.models.base import SequentialRecommender
 
 _RIDGE = 1.0
 """What keeps a regression on content from following single items; rows of content have length 1 an encoder."""
@@ -115,6 +119,8 @@ def _add_items(known: Known, table: pl.DataFrame, content: StoredContent) -> tup
     news = NewItems(added=fresh.height, known=table.height - fresh.height - len(silent), silent=silent)
     if fresh.is_empty():
         return known, news
+    import torch
+
     own_ND = _regress(known, content, content_NC)
     grown = Known(
         model=_grown(known, torch.from_numpy(content_NC), own_ND),
@@ -154,6 +160,8 @@ def _regress(known: Known, content: StoredContent, content_NC: npt.NDArray[np.fl
     table = next((table for table in known.model.item_tables() if table.weight is not None), None)
     if table is None:
         return None
+    import torch
+
     assert table.weight is not None
     bought = known.items[COUNT] > 0
     bought_V = torch.from_numpy(bought.to_numpy())

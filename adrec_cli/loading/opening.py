@@ -6,10 +6,10 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-import torch
 
 from adrec_cli.artifacts.checkpoint import load_known_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
@@ -22,11 +22,15 @@ from adrec_cli.data.sequences import Sequences, load_items, load_sequences
 from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import ArtifactError, StorageError, UsageError
 from adrec_cli.loading.registered import require_registered
-from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.models.registry import find_model
 from adrec_cli.schema import COUNT, ITEM_ID
 from adrec_cli.wording import command
+
+if TYPE_CHECKING:
+    import torch
+
+    from adrec_cli.models.base import SequentialRecommender
+    from adrec_cli.models.most_popular import MostPopular
 
 _SPLIT_CODES = {"time": "time", "cold-items": "cold"}
 """Splits by their names in `preprocess`; all others leave one out."""
@@ -115,7 +119,7 @@ class Checkpoint:
     path: Path
     sha256: str
     metadata: CheckpointMetadata
-    tensors: dict[str, torch.Tensor]
+    tensors: Mapping[str, torch.Tensor]
 
 
 def open_checkpoint(path: Path, dataset: Dataset, *, sha256: str | None = None) -> Checkpoint:
@@ -172,6 +176,10 @@ def restore_model(checkpoint: Checkpoint, device: torch.device) -> SequentialRec
 
 def count_popularity(dataset: Dataset) -> MostPopular:
     """Return the model that recommends everybody what has most train events."""
+    import torch
+
+    from adrec_cli.models.most_popular import MostPopular
+
     return MostPopular.from_counts(torch.from_numpy(np.concatenate([[0], dataset.items[COUNT].to_numpy()])))
 
 

@@ -6,11 +6,11 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import torch
 
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER
@@ -26,15 +26,20 @@ from adrec_cli.loading.new_items import NOTHING_NEW, Known, NewItems, add_items_
 from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
 from adrec_cli.loading.registered import find_unregistered
 from adrec_cli.loading.trained import models_in
-from adrec_cli.models.base import Sampling, SequentialRecommender
 from adrec_cli.models.registry import DEFAULT_MODEL, MODELS
-from adrec_cli.ranking.merging import SINGLE, Merging, merge_top_k
-from adrec_cli.ranking.recorded import Recordings
-from adrec_cli.ranking.scorer import Scorer
-from adrec_cli.ranking.scores import Ranked
+from adrec_cli.models.sampling import Sampling
+from adrec_cli.ranking.ranked import Ranked
+from adrec_cli.ranking.samples import SINGLE, Merging
 from adrec_cli.runtime import resolve_device, set_threads
 from adrec_cli.schema import COUNT, CURRENT_FILE, ITEM_ID
 from adrec_cli.wording import command, option
+
+if TYPE_CHECKING:
+    import torch
+
+    from adrec_cli.models.base import SequentialRecommender
+    from adrec_cli.ranking.recorded import Recordings
+    from adrec_cli.ranking.scorer import Scorer
 
 MODEL, POPULAR = "model", "popular"
 """Where a list comes from: the model, or the counts of train events where there is no history to ask the model with."""
@@ -136,6 +141,8 @@ class Recommender:
         Raises:
             UsageError: several samples or a temperature of a model that draws nothing.
         """
+        from adrec_cli.ranking.merging import merge_top_k
+
         scorer = self.scorer(sampling, merging)
         asked = np.flatnonzero(histories.ends > histories.starts)
         popular = self._popular(k, candidates) if len(asked) < len(histories) else None
@@ -158,6 +165,8 @@ class Recommender:
         Raises:
             UsageError: several samples or a temperature of a model that draws nothing.
         """
+        from adrec_cli.ranking.scorer import Scorer
+
         return Scorer(
             model=self.model, output=self.checkpoint.metadata.output, sampling=sampling, merging=merging,
             device=self.device, recordings=self.recordings,
@@ -206,6 +215,9 @@ def open_recommender(
     found, dataset = _locate(Workspace(workspace), dataset_name, model, shard)
     path = found.path
     checkpoint, items = found.open(dataset)
+    # Not before all of it is there: it loads PyTorch.
+    from adrec_cli.ranking.recorded import Recordings
+
     set_threads(threads)
     resolved = resolve_device(device)
     known = Known(model=restore_model(checkpoint, resolved), metadata=checkpoint.metadata, items=items)

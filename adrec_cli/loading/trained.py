@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adrec_cli.models.registry import MODELS, find_model, list_trainable
+from adrec_cli.models.registry import MODELS, find_facts, list_trainable
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 
 
@@ -20,12 +20,12 @@ def stage_checkpoints(folder: Path, model: str) -> list[Path]:
         folder: of the model.
         model: its name.
     """
-    paths = [folder / f"{stage}{CHECKPOINT_SUFFIX}" for stage in find_model(model).stages]
+    paths = [folder / f"{stage}{CHECKPOINT_SUFFIX}" for stage in find_facts(model).stages]
     return [path for path in paths if path.is_file()]
 
 
 def find_finished_checkpoint(folder: Path) -> Path | None:
     """Return the checkpoint of a model's last stage; None where that is not there, or the folder is of no model."""
-    stages = list(find_model(folder.name).stages) if folder.name in MODELS else []
+    stages = list(find_facts(folder.name).stages) if folder.name in MODELS else []
     path = folder / f"{stages[-1]}{CHECKPOINT_SUFFIX}" if stages else folder
     return path if path.is_file() else None

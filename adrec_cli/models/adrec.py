@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import MappingProxyType
-from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -25,63 +23,20 @@ from adrec_cli.layers.lookup import lookup_of_few
 from adrec_cli.layers.mlp import TokenMLP
 from adrec_cli.layers.padding_key import causal_mask_with_padding_key, mask_with_padding_key, padding_bias
 from adrec_cli.layers.transformer import LAYER_NORM_EPS, CausalTransformer, TransformerBlock, newest_position
-from adrec_cli.models.adrec_config import ADRecConfig
-from adrec_cli.models.base import DrawnNoise, Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.adrec_config import ADRecConfig, ADRecFacts
+from adrec_cli.models.base import DrawnNoise, SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
-from adrec_cli.models.stages import Stage
+from adrec_cli.models.sampling import Sampling
 from adrec_cli.schema import PAD
 
 
-class ADRec(SequentialRecommender):
+class ADRec(ADRecFacts, SequentialRecommender):
     """The causal attention module (CAM) and the auto-regressive diffusion module (ADM) over shared item vectors.
 
     Two outputs can be trained and ranked by: "condition", what the CAM says (stage pretrain), and "x_start", what the
     ADM denoises to (stages align and finetune).
     """
 
-    name: ClassVar[str] = "adrec"
-    title: ClassVar[str] = "ADRec"
-    colour: ClassVar[str] = "#0072B2"
-    config_type: ClassVar[type[Any]] = ADRecConfig
-    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType(
-        {
-            "pretrain": Stage(output="condition", trains=("item_embedding", "cam"), fresh=("item_embedding", "cam")),
-            "align": Stage(
-                output="x_start",
-                trains=("cam", "adm"),
-                fresh=("adm",),
-                mse_weight=1.0,
-                epochs=5,
-                patience=0,
-                keep="last",
-            ),
-            "finetune": Stage(output="x_start", trains=("item_embedding", "cam", "adm"), mse_weight=1.0),
-        }
-    )
-    # Source: the ablations of the ADRec paper, section 5.
-    ablations: ClassVar[Mapping[str, str | Mapping[str, Any]]] = MappingProxyType(
-        {
-            "three-stage": "no-three-stage",
-            "pretrain": "no-pretrain",
-            "align": "no-align",
-            "carried-cam": "fresh-cam",
-            "mse": "no-mse",
-            "token-level": "per-sequence",
-            "transformer-denoiser": "mlp-denoiser",
-        }
-    )
-    outputs: ClassVar[tuple[str, ...]] = ("condition", "x_start")
-    sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
-    exported_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
-    recordable: ClassVar[bool] = True
-    unread_options: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType(
-        {
-            "condition": frozenset(
-                {"diffusion_steps", "noise_schedule", "beta_a", "beta_b", "noise", "noise_per", "timestep_sampling"}
-                | {"lambda_", "condition_dropout", "guidance"}
-            )
-        }
-    )
     config: ADRecConfig
 
     def __init__(self, config: ADRecConfig, items: int) -> None:

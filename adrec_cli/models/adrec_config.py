@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
-from adrec_cli.diffusion.noising import KINDS, PER, TIMESTEP_SAMPLING, Noising
-from adrec_cli.diffusion.process import GaussianDiffusion
+from adrec_cli.diffusion.names import KINDS, PER, TIMESTEP_SAMPLING, require_schedule
 from adrec_cli.errors import UsageError
+from adrec_cli.models.facts import ModelFacts
 from adrec_cli.models.network_config import NetworkConfig, require_divisible
+from adrec_cli.models.stages import Stage
+
+if TYPE_CHECKING:
+    from adrec_cli.diffusion.noising import Noising
 
 DENOISERS = ("transformer", "mlp")
 BLOCKS = ("attention", "frequency")
@@ -88,10 +95,13 @@ class ADRecConfig(NetworkConfig):
         self.guidance_scale(None)
         if self.padding_key and self.condition_dropout:
             raise UsageError("model.padding_key does not go with model.condition_dropout", hint="choose one of the two")
-        self.noising()
+        require_schedule(self.noise_schedule, self.diffusion_steps, beta_a=self.beta_a, beta_b=self.beta_b)
 
     def noising(self) -> Noising:
         """Return how targets are made noisy."""
+        from adrec_cli.diffusion.noising import Noising
+        from adrec_cli.diffusion.process import GaussianDiffusion
+
         diffusion = GaussianDiffusion.from_schedule(
             self.noise_schedule, self.diffusion_steps, beta_a=self.beta_a, beta_b=self.beta_b
         )
@@ -110,3 +120,51 @@ class ADRecConfig(NetworkConfig):
                 hint="for example condition_dropout = 0.1",
             )
         return scale
+
+
+class ADRecFacts(ModelFacts):
+    """What is known of ADRec without its network."""
+
+    name: ClassVar[str] = "adrec"
+    title: ClassVar[str] = "ADRec"
+    colour: ClassVar[str] = "#0072B2"
+    config_type: ClassVar[type[Any]] = ADRecConfig
+    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType(
+        {
+            "pretrain": Stage(output="condition", trains=("item_embedding", "cam"), fresh=("item_embedding", "cam")),
+            "align": Stage(
+                output="x_start",
+                trains=("cam", "adm"),
+                fresh=("adm",),
+                mse_weight=1.0,
+                epochs=5,
+                patience=0,
+                keep="last",
+            ),
+            "finetune": Stage(output="x_start", trains=("item_embedding", "cam", "adm"), mse_weight=1.0),
+        }
+    )
+    # Source: the ablations of the ADRec paper, section 5.
+    ablations: ClassVar[Mapping[str, str | Mapping[str, Any]]] = MappingProxyType(
+        {
+            "three-stage": "no-three-stage",
+            "pretrain": "no-pretrain",
+            "align": "no-align",
+            "carried-cam": "fresh-cam",
+            "mse": "no-mse",
+            "token-level": "per-sequence",
+            "transformer-denoiser": "mlp-denoiser",
+        }
+    )
+    outputs: ClassVar[tuple[str, ...]] = ("condition", "x_start")
+    sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
+    exported_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
+    recordable: ClassVar[bool] = True
+    unread_options: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType(
+        {
+            "condition": frozenset(
+                {"diffusion_steps", "noise_schedule", "beta_a", "beta_b", "noise", "noise_per", "timestep_sampling"}
+                | {"lambda_", "condition_dropout", "guidance"}
+            )
+        }
+    )

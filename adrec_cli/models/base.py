@@ -9,8 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,9 +22,8 @@ from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.layers.repeats import HistoryBias, RepeatBias
 from adrec_cli.layers.transformer import TransformerBlock
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
-from adrec_cli.models.sampling import FAST_SAMPLING as FAST_SAMPLING
-from adrec_cli.models.sampling import Sampling as Sampling
-from adrec_cli.models.stages import Stage, TrainingConfig
+from adrec_cli.models.facts import ModelFacts
+from adrec_cli.models.sampling import Sampling
 from adrec_cli.runtime import require_compiler
 from adrec_cli.schema import PAD
 from adrec_cli.wording import option
@@ -68,46 +66,16 @@ class DrawnNoise:
     count: int
 
 
-class SequentialRecommender(nn.Module, ABC):
+class SequentialRecommender(ModelFacts, nn.Module, ABC):
     """A model that turns histories into vectors whose inner product with item vectors is the score.
 
     Attributes:
-        name: registered.
-        title: as its paper writes it.
-        config_type: the dataclass of its options.
-        stages: of its training, in the order they run in, each from the one before; none where nothing is trained.
-        default_training: the options that its stages share, unless its user has others.
-        ablations: what can be taken away from it, by name: a preset that does so, or tables of options.
-        colour: in all pictures, such as "#0072B2"; "" for one of those that are left.
-        mapped: its item vectors are among those that maps show beside each other.
-        outputs: what can be trained and ranked by.
-        sampled_outputs: those that come out of a reverse diffusion, which `Sampling` steers.
         max_length: L, the newest items of a history that are used.
         item_dropout: of entries of the item vectors, drawn once a batch, so that an item lacks the same entries as an
             input, as a target and as a negative.
         repeats: what is added to the scores of items of the history; None for nothing.
-        needs_prefixes: a position may see later ones, so that only the last target of a sequence can be learned, and
-            every prefix of a history is a sample of its own.
-        exported_outputs: those that `export_hidden_BLD` computes.
-        recordable: `represent_from` asks the device nothing, so that it can be recorded as a CUDA graph.
-        unread_options: by output, options of the configuration on which nothing depends that is computed for this
-            output: no fresh weight, no gradient, no score. Runs that differ in them alone share a stage.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    config_type: ClassVar[type[Any]]
-    stages: ClassVar[Mapping[str, Stage]]
-    default_training: ClassVar[TrainingConfig] = TrainingConfig()
-    ablations: ClassVar[Mapping[str, str | Mapping[str, Any]]] = MappingProxyType({})
-    colour: ClassVar[str] = ""
-    mapped: ClassVar[bool] = True
-    outputs: ClassVar[tuple[str, ...]]
-    sampled_outputs: ClassVar[tuple[str, ...]] = ()
-    needs_prefixes: ClassVar[bool] = False
-    unread_options: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType({})
-    exported_outputs: ClassVar[tuple[str, ...]] = ()
-    recordable: ClassVar[bool] = False
     max_length: int
     item_dropout: float = 0.0
     repeats: RepeatBias | None

@@ -8,15 +8,11 @@ padding is no key either (in that code it is masked as a query only).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from adrec_cli.config import require_at_least, require_positive, require_share
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.diffusion.samplers import noise_source, sampler_named
 from adrec_cli.diffusion.timesteps import uniform_timesteps
@@ -24,40 +20,10 @@ from adrec_cli.layers.attention import CausalSelfAttention, make_packed_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import TimestepEmbedding
 from adrec_cli.layers.transformer import LAYER_NORM_EPS
-from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.base import SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
-from adrec_cli.models.network_config import AttentionConfig
-from adrec_cli.models.stages import Stage, TrainingConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class DiffuRecConfig(AttentionConfig):
-    """Options of DiffuRec; defaults follow its paper and code.
-
-    Attributes:
-        blocks: of the approximator.
-        dropout: of attention weights, feed-forward and residual branches.
-        embedding_dropout: of item vectors before their LayerNorm.
-        initializer_range: standard deviation of fresh item vectors.
-        diffusion_steps: T.
-        noise_schedule: a name in `diffusion.schedules`.
-        delta: mean and standard deviation of lambda, the weight of x_t and of the timestep at each position.
-    """
-
-    even: ClassVar[bool] = True
-    blocks: int = 4
-    embedding_dropout: float = 0.3
-    initializer_range: float = 0.02
-    diffusion_steps: int = 32
-    noise_schedule: str = "trunc_lin"
-    delta: float = 1e-3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least(self, 1, "diffusion_steps", table="model")
-        require_share(self, "embedding_dropout", table="model")
-        require_positive(self, "initializer_range", "delta", table="model")
-        GaussianDiffusion.from_schedule(self.noise_schedule, self.diffusion_steps)
+from adrec_cli.models.diffurec_config import DiffuRecConfig, DiffuRecFacts
+from adrec_cli.models.sampling import Sampling
 
 
 class _Block(nn.Module):
@@ -83,30 +49,12 @@ class _Block(nn.Module):
         return dropout(hidden_RLD + dropout(update, p, generator), p, generator)
 
 
-class DiffuRec(SequentialRecommender):
+class DiffuRec(DiffuRecFacts, SequentialRecommender):
     """One target per sequence, diffused and spread over the history with an uncertain weight at each position.
 
     As attention is not causal, every prefix of a history is a training sequence of its own.
     """
 
-    name: ClassVar[str] = "diffurec"
-    title: ClassVar[str] = "DiffuRec"
-    colour: ClassVar[str] = "#E69F00"
-    config_type: ClassVar[type[Any]] = DiffuRecConfig
-    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType(
-        {
-            "train": Stage(
-                output="x_start",
-                trains=("item_embedding", "approximator"),
-                fresh=("item_embedding", "approximator"),
-                patience=20,
-            )
-        }
-    )
-    default_training: ClassVar[TrainingConfig] = TrainingConfig(samples="prefixes")
-    outputs: ClassVar[tuple[str, ...]] = ("x_start",)
-    sampled_outputs: ClassVar[tuple[str, ...]] = ("x_start",)
-    needs_prefixes: ClassVar[bool] = True
     config: DiffuRecConfig
 
     def __init__(self, config: DiffuRecConfig, items: int) -> None:

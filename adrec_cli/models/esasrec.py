@@ -7,58 +7,20 @@ arXiv 2508.06450, and its benchmark's RecTools layers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
-from adrec_cli.config import require_at_least, require_share
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import PositionEmbedding
 from adrec_cli.layers.ligr import LiGRBlock
-from adrec_cli.models.network_config import AttentionConfig
+from adrec_cli.models.esasrec_config import ESASRecConfig, ESASRecFacts
 from adrec_cli.models.next_item import NextItemRecommender
-from adrec_cli.models.stages import ALL_AT_ONCE, Stage
 
 
-@dataclass(frozen=True, kw_only=True)
-class ESASRecConfig(AttentionConfig):
-    """Options of the eSASRec network; defaults are the benchmark's for Amazon Beauty.
-
-    Attributes:
-        blocks: LiGR blocks.
-        feed_forward_multiplier: width of the SwiGLU network in units of D.
-        dropout: of the input, attention weights, feed-forward and gated branches.
-        item_dropout: of the item vectors themselves, drawn once a batch, for inputs, targets and negatives alike, as
-            RecTools drops entries of all its item vectors (`IdEmbeddingsItemNet`).
-    """
-
-    hidden_size: int = 256
-    blocks: int = 1
-    heads: int = 1
-    feed_forward_multiplier: int = 4
-    dropout: float = 0.2
-    item_dropout: float = 0.2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least(self, 1, "feed_forward_multiplier", table="model")
-        require_share(self, "item_dropout", table="model")
-
-
-class ESASRec(NextItemRecommender):
+class ESASRec(ESASRecFacts, NextItemRecommender):
     """Item vectors with learned positions, counted from the newest item, through LiGR blocks; no norm at either end."""
 
-    name: ClassVar[str] = "esasrec"
-    title: ClassVar[str] = "eSASRec"
-    colour: ClassVar[str] = "#56B4E9"
-    mapped: ClassVar[bool] = False
-    config_type: ClassVar[type[Any]] = ESASRecConfig
-    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType(
-        {"train": replace(ALL_AT_ONCE, ranking_loss="sampled_softmax")}
-    )
     config: ESASRecConfig
 
     def __init__(self, config: ESASRecConfig, items: int) -> None:

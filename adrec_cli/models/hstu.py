@@ -7,9 +7,6 @@ Recommendations", ICML 2024, arXiv 2402.17152, and RecTools' layers. Difference:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -17,32 +14,13 @@ from torch import nn
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import PositionEmbedding
 from adrec_cli.layers.stu import SequentialTransductionUnit
-from adrec_cli.models.network_config import EncoderConfig
+from adrec_cli.models.hstu_config import HSTUConfig, HSTUFacts
 from adrec_cli.models.next_item import NextItemRecommender
-from adrec_cli.models.stages import ALL_AT_ONCE, Stage
 
 
-@dataclass(frozen=True, kw_only=True)
-class HSTUConfig(EncoderConfig):
-    """Options of the HSTU network.
-
-    Attributes:
-        dropout: of what each unit adds.
-    """
-
-    dropout: float = 0.2
-    embedding_dropout: float = 0.2
-
-
-class HSTU(NextItemRecommender):
+class HSTU(HSTUFacts, NextItemRecommender):
     """Item vectors with learned positions, counted from the newest item, through units and a LayerNorm."""
 
-    name: ClassVar[str] = "hstu"
-    title: ClassVar[str] = "HSTU"
-    colour: ClassVar[str] = "#8C564B"
-    mapped: ClassVar[bool] = False
-    config_type: ClassVar[type[Any]] = HSTUConfig
-    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType({"train": ALL_AT_ONCE})
     config: HSTUConfig
 
     def __init__(self, config: HSTUConfig, items: int) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from adrec_cli.config import require_at_least, require_one_of
 from adrec_cli.errors import UsageError
-from adrec_cli.layers.content import COMPUTED, CONTENTS
-from adrec_cli.layers.embedding import ItemEmbedding
+from adrec_cli.layers.names import COMPUTED, CONTENTS
+
+if TYPE_CHECKING:
+    from adrec_cli.layers.embedding import ItemEmbedding
 
 MOST_CONTENT = 16_384
 
@@ -40,4 +43,6 @@ class ItemTableConfig:
 
     def item_table(self, items: int, width: int) -> ItemEmbedding:
         """Return the vectors of V items of D entries."""
+        from adrec_cli.layers.embedding import ItemEmbedding
+
         return ItemEmbedding(items, width, content=self.content, content_width=self.content_width)

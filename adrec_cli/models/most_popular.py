@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
-from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.base import SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
-from adrec_cli.models.stages import Stage
+from adrec_cli.models.most_popular_config import MostPopularConfig, MostPopularFacts
+from adrec_cli.models.sampling import Sampling
 
 
-@dataclass(frozen=True, kw_only=True)
-class MostPopularConfig:
-    """MostPopular has no options."""
-
-
-class MostPopular(SequentialRecommender):
+class MostPopular(MostPopularFacts, SequentialRecommender):
     """One number per item, its count of train events; the history is ignored."""
 
-    name: ClassVar[str] = "mostpop"
-    title: ClassVar[str] = "MostPopular"
-    colour: ClassVar[str] = "#6E6E6E"
-    config_type: ClassVar[type[Any]] = MostPopularConfig
-    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType({})
-    outputs: ClassVar[tuple[str, ...]] = ("popularity",)
     max_length = 1
     config: MostPopularConfig
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.errors import UsageError
-from adrec_cli.layers.repeats import REPEATS
+from adrec_cli.layers.names import REPEATS
 from adrec_cli.models.item_table import ItemTableConfig
 
 

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
 
 import torch
 
 from adrec_cli.layers.attention import make_packed_causal_mask
-from adrec_cli.models.base import Sampling, SequentialRecommender, TokenOutputs
+from adrec_cli.models.base import SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.facts import NextItemFacts
 from adrec_cli.models.network_config import NetworkConfig
+from adrec_cli.models.sampling import Sampling
 
 
-class NextItemRecommender(SequentialRecommender):
+class NextItemRecommender(NextItemFacts, SequentialRecommender):
     """A model whose hidden vector at a position, which sees nothing later, is compared with the next item's vector.
 
     Attributes:
         item_embedding: shared by inputs and scores.
     """
 
-    outputs: ClassVar[tuple[str, ...]] = ("next_item",)
-    exported_outputs: ClassVar[tuple[str, ...]] = ("next_item",)
-    recordable: ClassVar[bool] = True
     config: NetworkConfig
 
     def __init__(self, config: NetworkConfig, items: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from adrec_cli.errors import UsageError
@@ -11,6 +13,7 @@ from adrec_cli.wording import command, option
 
 if TYPE_CHECKING:
     from adrec_cli.models.base import SequentialRecommender
+    from adrec_cli.models.facts import ModelFacts
     from adrec_cli.models.stages import Stage
 
 MODELS: OpenSet[type[SequentialRecommender]] = OpenSet(
@@ -48,10 +51,31 @@ def find_model(name: str) -> type[SequentialRecommender]:
     Raises:
         UsageError: there is none.
     """
+    _require_registered(name)
+    return MODELS[name]
+
+
+def find_facts(name: str) -> type[ModelFacts]:
+    """Return what is known of a registered model without its network, and so without loading PyTorch.
+
+    A model of adrec's own, `sasrec:SASRec`, may have it beside it as `sasrec_config:SASRecFacts`; others say it in
+    their class.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    _require_registered(name)
+    module, _, network = str(MODELS.own.get(name, "")).partition(":")
+    if not module or find_spec(f"{module}_config") is None:
+        return MODELS[name]
+    facts: type[ModelFacts] = getattr(import_module(f"{module}_config"), f"{network}Facts")
+    return facts
+
+
+def _require_registered(name: str) -> None:
     if name not in MODELS:
         added = option("plugin", "FILE")
         raise UsageError(f"unknown model {name!r}", hint=f"one of: {', '.join(MODELS)}; or one that {added} adds")
-    return MODELS[name]
 
 
 def find_stages(name: str) -> Mapping[str, Stage]:
@@ -60,7 +84,7 @@ def find_stages(name: str) -> Mapping[str, Stage]:
     Raises:
         UsageError: there is no such model, or it is not trained.
     """
-    stages = find_model(name).stages
+    stages = find_facts(name).stages
     if not stages:
         raise UsageError(
             f"model {name!r} is counted, not trained",
@@ -71,4 +95,4 @@ def find_stages(name: str) -> Mapping[str, Stage]:
 
 def is_sampled(name: str, output: str) -> bool:
     """Return whether an output of a model comes out of a reverse diffusion, so that `Sampling` has a say."""
-    return output in find_model(name).sampled_outputs
+    return output in find_facts(name).sampled_outputs

@@ -8,9 +8,6 @@ over the catalogue instead of one negative ("SASRec+"): Klenitskiy, Vasilev, Rec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -18,34 +15,17 @@ from torch import nn
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import PositionEmbedding
 from adrec_cli.layers.transformer import CausalTransformer
-from adrec_cli.models.network_config import EncoderConfig
 from adrec_cli.models.next_item import NextItemRecommender
-from adrec_cli.models.stages import ALL_AT_ONCE, Stage
+from adrec_cli.models.sasrec_config import SASRecConfig, SASRecFacts
 
 
-@dataclass(frozen=True, kw_only=True)
-class SASRecConfig(EncoderConfig):
-    """Options of the SASRec network; defaults are those of SASRec+ in the ADRec code.
-
-    Attributes:
-        dropout: of attention weights, feed-forward and residual branches.
-        embedding_dropout: of the sum of item and position vectors, before their LayerNorm.
-        item_dropout: as RecTools has it.
-    """
-
-
-class SASRec(NextItemRecommender):
+class SASRec(SASRecFacts, NextItemRecommender):
     """Item vectors with learned positions, through post-norm causal Transformer blocks.
 
     Positions are counted from the newest item, as in the published code, which pads on the left: the newest has
     position L - 1, whatever the length of its history.
     """
 
-    name: ClassVar[str] = "sasrec"
-    title: ClassVar[str] = "SASRec"
-    colour: ClassVar[str] = "#D55E00"
-    config_type: ClassVar[type[Any]] = SASRecConfig
-    stages: ClassVar[Mapping[str, Stage]] = MappingProxyType({"train": ALL_AT_ONCE})
     config: SASRecConfig
 
     def __init__(self, config: SASRecConfig, items: int) -> None:

@@ -18,7 +18,15 @@ PRECISIONS = ("float32", "medium", "bf16")
 EMBEDDING_OPTIMIZERS = ("adam", "sparse_adam", "rowwise_adagrad")
 CATALOGUE_LOSS = "ce"
 SAMPLED_LOSSES: OpenSet[Any] = OpenSet(
-    "ranking_loss", "adrec_cli.training.sampled_losses:SAMPLED_LOSSES", group="adrec.losses",
+    "ranking_loss",
+    {
+        "sampled_softmax": "adrec_cli.training.sampled_losses:apply_sampled_softmax",
+        "bce": "adrec_cli.training.sampled_losses:apply_bce",
+        "gbce": "adrec_cli.training.sampled_losses:apply_gbce",
+        "bpr_max": "adrec_cli.training.sampled_losses:apply_bpr_max",
+        "top1_max": "adrec_cli.training.sampled_losses:apply_top1_max",
+    },
+    group="adrec.losses",
     require="adrec_cli.training.acceptance:require_loss",
 )  # fmt: skip
 """Losses over drawn negatives by name."""

@@ -11,10 +11,9 @@ from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_met
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.loading.trained import models_in
-from adrec_cli.models.registry import find_model
+from adrec_cli.models.registry import find_facts
 from adrec_cli.models.stages import TrainingConfig
-from adrec_cli.pictures.options import PictureOptions
-from adrec_cli.pictures.picture import Picture, display_name
+from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
 from adrec_cli.plots.training_curves import StageCurve, draw_training_curves
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.wording import command, option
@@ -39,7 +38,7 @@ def curves(dataset: Dataset, _options: PictureOptions) -> list[Picture]:
 
 def _logs(folder: Path) -> list[Path]:
     """Return the logs of a model's stages that are there, in the order the stages run in."""
-    paths = [folder / f"{stage}{LOG_SUFFIX}" for stage in find_model(folder.name).stages]
+    paths = [folder / f"{stage}{LOG_SUFFIX}" for stage in find_facts(folder.name).stages]
     return [path for path in paths if path.is_file()]
 
 

@@ -14,9 +14,8 @@ from adrec_cli.errors import ArtifactError
 from adrec_cli.inspecting.embeddings import isotropic_noise
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, restore_model
 from adrec_cli.loading.trained import find_finished_checkpoint
-from adrec_cli.models.registry import find_model, list_trainable
-from adrec_cli.pictures.options import PictureOptions
-from adrec_cli.pictures.picture import Picture, display_name, model_colours
+from adrec_cli.models.registry import find_facts, list_trainable
+from adrec_cli.pictures.picture import Picture, PictureOptions, display_name, model_colours
 from adrec_cli.plots.embedding_map import EmbeddingMap, draw_by_category, draw_by_popularity, project
 from adrec_cli.plots.spectrum import NOISE, Spectrum, draw_spectrum
 from adrec_cli.schema import CATEGORY, COUNT
@@ -129,8 +128,8 @@ def _vectors(model: str, checkpoint: Checkpoint, drawn_N: torch.Tensor) -> _Vect
 
 def _find_mapped() -> tuple[str, ...]:
     """Return the models whose maps stand beside each other, those that diffuse item vectors first."""
-    mapped = [name for name in list_trainable() if find_model(name).mapped]
-    return tuple(sorted(mapped, key=lambda name: not find_model(name).sampled_outputs))
+    mapped = [name for name in list_trainable() if find_facts(name).mapped]
+    return tuple(sorted(mapped, key=lambda name: not find_facts(name).sampled_outputs))
 
 
 def _tells(categories: pl.Series) -> bool:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from adrec_cli.artifacts.evaluation import Evaluation, list_evaluations, read_evaluation
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Dataset
-from adrec_cli.models.registry import MODELS, find_model, list_trainable
-from adrec_cli.pictures.options import PictureOptions
-from adrec_cli.pictures.picture import Picture, display_name, model_colours
+from adrec_cli.models.registry import MODELS, find_facts, list_trainable
+from adrec_cli.pictures.picture import Picture, PictureOptions, display_name, model_colours
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.slices import SliceRow, draw_slices
 from adrec_cli.wording import command
@@ -39,7 +38,7 @@ def slices(dataset: Dataset, options: PictureOptions) -> list[Picture]:
 
 def _is_final(evaluation: Evaluation) -> bool:
     """Return whether an evaluation is of a model's last stage."""
-    stages = find_model(evaluation.model).stages if evaluation.model in MODELS else {}
+    stages = find_facts(evaluation.model).stages if evaluation.model in MODELS else {}
     return evaluation.stage in ("", *list(stages)[-1:])
 
 

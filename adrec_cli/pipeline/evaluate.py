@@ -6,7 +6,6 @@ from pathlib import Path
 
 from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.artifacts.workspace import Workspace
-from adrec_cli.evaluating.evaluation import evaluate_opened
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.loading.opening import (
@@ -40,8 +39,12 @@ def evaluate(
     """
     space = Workspace(workspace)
     if name == BASELINE:
-        dataset = open_dataset(space.dataset_folder(dataset_name))
-        return evaluate_opened(dataset, None, options, on_event)
-    path = space.find_checkpoint(name, dataset_name)
-    dataset = open_dataset(dataset_folder_of(space, path, dataset_name))
-    return evaluate_opened(dataset, open_checkpoint(path, dataset), options, on_event)
+        dataset, checkpoint = open_dataset(space.dataset_folder(dataset_name)), None
+    else:
+        path = space.find_checkpoint(name, dataset_name)
+        dataset = open_dataset(dataset_folder_of(space, path, dataset_name))
+        checkpoint = open_checkpoint(path, dataset)
+    # Not before all of it is there: it loads PyTorch.
+    from adrec_cli.evaluating.evaluation import evaluate_opened
+
+    return evaluate_opened(dataset, checkpoint, options, on_event)

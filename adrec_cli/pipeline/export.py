@@ -19,9 +19,10 @@ from adrec_cli.artifacts.atomic import file_sha256, replacing, write_bytes
 from adrec_cli.artifacts.outputs import require_free_output
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.recommender import open_recommender
-from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
+from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch
 from adrec_cli.models.registry import MODELS
+from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.schema import ITEM_ID, PAD
 
 TOLERANCE = 1e-4

@@ -31,10 +31,9 @@ from adrec_cli.data.leaving_out import holds_users, write_without
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER
 from adrec_cli.errors import AdrecError, ArtifactError, InterruptedRun, UsageError
 from adrec_cli.experiments.chain import train_stages
-from adrec_cli.experiments.events import OnEvent
+from adrec_cli.experiments.events import ModelRetrained, OnEvent
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.experiments.inheritance import inherit_options
-from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.options import ExperimentOptions, inherit_options
 from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.forgetting.batches import find_batches, foreign_models, forget_in_batch
 from adrec_cli.forgetting.learnt import Learnt, find_learnt
@@ -93,13 +92,6 @@ class Forgotten:
     retrained: list[str]
     not_retrained: list[NotRetrained]
     sources: list[str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelRetrained:
-    """A model begins to be trained again."""
-
-    name: str
 
 
 def forget(

@@ -14,8 +14,8 @@ from adrec_cli.errors import InputError, UsageError
 from adrec_cli.loading.current import current_checkpoint
 from adrec_cli.loading.new_items import NOTHING_NEW, NewItems
 from adrec_cli.loading.recommender import MODEL, Histories, Recommender, open_recommender
-from adrec_cli.ranking.merging import Merging
-from adrec_cli.ranking.scores import Ranked
+from adrec_cli.ranking.ranked import Ranked
+from adrec_cli.ranking.samples import Merging
 from adrec_cli.recommending.diversity import diverse_lists
 from adrec_cli.recommending.explaining import Explanation, explain
 from adrec_cli.recommending.options import RecommendOptions

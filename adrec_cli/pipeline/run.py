@@ -16,23 +16,22 @@ from adrec_cli.artifacts.lock import Waiting, exclusive
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.data.inbox import Inbox, InboxResult, check_inbox, inbox_dataset, require_dataset, take_files
 from adrec_cli.data.plan import choose_name
-from adrec_cli.evaluating.evaluation import evaluate_opened, find_evaluation
 from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.evaluating.stored import find_evaluation
 from adrec_cli.experiments.chain import train_stages
 from adrec_cli.experiments.content import wants_content
-from adrec_cli.experiments.events import Warned
+from adrec_cli.experiments.events import RunStepStarted, SourceRead, StartChosen, Warned
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.warm_start import FreshStart, StartChosen, WarmStart, warm_start
+from adrec_cli.experiments.warm_start import FreshStart, WarmStart, warm_start
 from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.pipeline.encode import encode_if_stale
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, lock_dataset, preprocess_locked
-from adrec_cli.promotion.against_current import Comparison
-from adrec_cli.promotion.options import PromotionOptions
-from adrec_cli.promotion.promote import Promotion, promote_if_good
+from adrec_cli.promotion.comparison import Comparison
+from adrec_cli.promotion.promote import Promotion, PromotionOptions, promote_if_good
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE
 from adrec_cli.wording import option
 
@@ -82,20 +81,6 @@ class RunSummary:
     warnings: list[str]
     notes: list[str]
     inbox: InboxResult | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceRead:
-    """The source is read; `notes` say how, and what was assumed."""
-
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunStepStarted:
-    """A step begins."""
-
-    name: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -321,8 +306,11 @@ def _describe_stage(name: str, skipped: bool, seconds: float, metrics: dict[str,
 
 def _evaluate(night: _Night, dataset: Dataset, checkpoint: Checkpoint | None) -> tuple[Evaluation, RunStep]:
     """Evaluate unless the stored evaluation is of the very same checkpoint, data, options and code."""
-    stored = find_evaluation(dataset, checkpoint, night.options.evaluation)
-    evaluation = stored or evaluate_opened(dataset, checkpoint, night.options.evaluation, night.tell)
+    stored = evaluation = find_evaluation(dataset, checkpoint, night.options.evaluation)
+    if evaluation is None:
+        from adrec_cli.evaluating.evaluation import evaluate_opened
+
+        evaluation = evaluate_opened(dataset, checkpoint, night.options.evaluation, night.tell)
     detail = f"ndcg@10 {evaluation.metrics['ndcg@10']:.4f}, hr@10 {evaluation.metrics['hr@10']:.4f}"
     return evaluation, RunStep(
         name="evaluate",

@@ -23,6 +23,7 @@ from adrec_cli.sweeping.ablations import find_ablations
 from adrec_cli.sweeping.command_line import sweep_command
 from adrec_cli.sweeping.design import Run, base_values, plan
 from adrec_cli.sweeping.differences import differences_to_base
+from adrec_cli.sweeping.events import SweepRunDone, SweepRunStarted
 from adrec_cli.sweeping.measuring import measure
 from adrec_cli.sweeping.results import Outcome, Summary, results_table, summarize_runs
 from adrec_cli.sweeping.shared_stages import train_shared_stages
@@ -30,42 +31,6 @@ from adrec_cli.sweeping.sweep_options import SweepOptions
 from adrec_cli.wording import option
 
 PICTURE_FILE = "sweep.svg"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepRunStarted:
-    """A run of a sweep begins.
-
-    Attributes:
-        run, seed: which.
-        seeds: of each run.
-        number, total: of it among all runs, from 1.
-    """
-
-    run: str
-    seed: int
-    seeds: int
-    number: int
-    total: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepRunDone:
-    """A run of a sweep is over.
-
-    Attributes:
-        run, seed: which.
-        metric, value: how good it is on validation; None if it diverged.
-        seconds: its epochs took, shared stages included.
-        error: why it has no value; "" if it has one.
-    """
-
-    run: str
-    seed: int
-    metric: str
-    value: float | None
-    seconds: float
-    error: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

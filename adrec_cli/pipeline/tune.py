@@ -28,7 +28,8 @@ from adrec_cli.loading.opening import Dataset, open_dataset
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.schema import FORMAT_VERSION
 from adrec_cli.sweeping.command_line import tune_command
-from adrec_cli.sweeping.names import folder_name
+from adrec_cli.sweeping.design import folder_name
+from adrec_cli.sweeping.events import TrialDone, TrialStarted
 from adrec_cli.sweeping.option_keys import as_settings
 from adrec_cli.sweeping.optuna_study import propose, require_optuna
 from adrec_cli.sweeping.search_space import SearchSpace, search_space
@@ -41,37 +42,6 @@ from adrec_cli.wording import option
 SEARCH_FILE, BEST_FILE = "search.json", "best.toml"
 _MOST_ENDS = 64
 """Combinations of other options tried before an end is called impossible."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialStarted:
-    """A trial begins.
-
-    Attributes:
-        number, trials: of it among all, from 1.
-        chosen: value of each searched key.
-    """
-
-    number: int
-    trials: int
-    chosen: dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialDone:
-    """A trial is over.
-
-    Attributes:
-        trial: how it went.
-        metric: of its value.
-        best: number of the best trial so far; None where none is done.
-        best_value: of that trial.
-    """
-
-    trial: Trial
-    metric: str
-    best: int | None
-    best_value: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import torch
-
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.changing import needs_recovery
 from adrec_cli.artifacts.checkpoint import load_checkpoint, verify_checkpoint, verify_state
@@ -256,6 +254,9 @@ class _Dataset:
                     break
 
     def _checkpoint(self, path: Path) -> tuple[str, str, str]:
+        # Whether the network has these weights is what PyTorch is for here.
+        import torch
+
         tensors, metadata = load_checkpoint(path)
         restore_model(Checkpoint(path=path, sha256="", metadata=metadata, tensors=tensors), torch.device("cpu"))
         detail = f"{metadata.model} {metadata.stage}, epoch {metadata.epoch}, {len(tensors)} tensors, all finite"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from adrec_cli.errors import InputError
 from adrec_cli.experiments.validation import choose_monitored_rivals, make_monitored_scorer, name_monitored_protocol
 from adrec_cli.loading.opening import Checkpoint, Dataset, count_popularity, restore_model
 from adrec_cli.models.stages import TrainingConfig
+from adrec_cli.promotion.comparison import Comparison
 from adrec_cli.promotion.rule import CURRENT, MOST_POPULAR
 from adrec_cli.ranking.bootstrap import bootstrap_interval
 from adrec_cli.ranking.metrics import metric_of_users
@@ -23,40 +24,6 @@ from adrec_cli.ranking.rivals import Rivals
 from adrec_cli.schema import PAD
 
 LEVEL, RESAMPLES = 0.95, 2000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Two models on the same targets.
-
-    Attributes:
-        metric, protocol: of the values, which are means over users.
-        candidate, current: values; the latter of what it is compared with.
-        difference: candidate less current; low and high bound it at the level, by a paired bootstrap over users.
-        users: compared on.
-        unknown_targets: cases the other model cannot rank, as it does not know the target or anything before it;
-            they count as missed.
-        against: the current model, or MostPopular.
-    """
-
-    metric: str
-    protocol: str
-    candidate: float
-    current: float
-    difference: float
-    low: float
-    high: float
-    level: float
-    resamples: int
-    users: int
-    unknown_targets: int
-    against: str = CURRENT
-
-    def __str__(self) -> str:
-        return (
-            f"{self.metric} {self.candidate:.4f}, {self.against} {self.current:.4f}, difference {self.difference:+.4f} "
-            f"[{self.low:+.4f}, {self.high:+.4f}] on {self.users:,} users ({self.protocol})"
-        )
 
 
 def hold_against(

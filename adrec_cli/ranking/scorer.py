@@ -13,10 +13,12 @@ import torch
 from adrec_cli.data.batches import history_batches
 from adrec_cli.errors import ArtifactError
 from adrec_cli.layers.repeats import HistoryBias
-from adrec_cli.models.base import Sampling, SequentialRecommender
+from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch
-from adrec_cli.ranking.merging import SINGLE, Merging, check_sampled
+from adrec_cli.models.sampling import Sampling
+from adrec_cli.ranking.merging import check_sampled
 from adrec_cli.ranking.recorded import Recordings
+from adrec_cli.ranking.samples import SINGLE, Merging
 from adrec_cli.runtime import make_generator
 
 _BATCH_TOKENS = {"cpu": 4_096}

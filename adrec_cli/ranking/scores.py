@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from adrec_cli.layers.repeats import HistoryBias, add_at
+from adrec_cli.ranking.ranked import Ranked
 
 _CHUNK_ENTRIES = {"cpu": 2**21}
 _OTHER_CHUNK_ENTRIES, _MIN_ROWS = 2**26, 64
@@ -18,18 +18,6 @@ _FEW_SCORES = 2**18
 """Scores of users together that are brought over from a GPU, so that the best are found here."""
 _MANY_COLUMNS, _BLOCK = 2**13, 64
 """Columns from which the best are looked for in blocks, and columns of a block."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ranked:
-    """The best items of one user, best first.
-
-    Attributes:
-        items: item indices; scores: theirs.
-    """
-
-    items: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float32]
 
 
 def mean_sample(representations: Sequence[torch.Tensor]) -> torch.Tensor:

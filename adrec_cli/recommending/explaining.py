@@ -10,13 +10,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import torch
 
 from adrec_cli.data.item_values import ItemValues
 from adrec_cli.loading.recommender import Recommender
-from adrec_cli.models.base import Sampling
-from adrec_cli.ranking.merging import SINGLE, Merging
-from adrec_cli.ranking.scores import mean_sample, scores_of
+from adrec_cli.models.sampling import Sampling
+from adrec_cli.ranking.samples import SINGLE, Merging
 from adrec_cli.schema import BRAND, CATEGORY, ITEM_ID, TITLE
 
 MOST_INFLUENCES: Final = 3
@@ -118,6 +116,10 @@ def _measure_moves(
     together = np.concatenate([used, *without]).astype(np.int32)
     ends = np.cumsum([count, *([count - 1] * count)])
     starts = np.concatenate([[0], ends[:-1]])
+    import torch
+
+    from adrec_cli.ranking.scores import mean_sample, scores_of
+
     asked = torch.from_numpy(items).to(recommender.device)
     scores_HI = np.zeros((count + 1, len(items)))
     for cases, samples, bias in scorer.represent(together, starts, ends):

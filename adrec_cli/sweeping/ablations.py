@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adrec_cli.config import read_preset
-from adrec_cli.models.registry import find_model
+from adrec_cli.models.registry import find_facts
 
 
 def find_ablations(model_name: str) -> dict[str, Mapping[str, Any]]:
@@ -15,5 +15,5 @@ def find_ablations(model_name: str) -> dict[str, Mapping[str, Any]]:
     Raises:
         UsageError: there is no such model.
     """
-    ablations = find_model(model_name).ablations
+    ablations = find_facts(model_name).ablations
     return {name: read_preset(said) if isinstance(said, str) else said for name, said in ablations.items()}

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import DEFAULT_MODEL
-from adrec_cli.ranking.merging import SINGLE
+from adrec_cli.models.sampling import Sampling
+from adrec_cli.ranking.samples import SINGLE
 from adrec_cli.sweeping.option_keys import as_settings, spell
 from adrec_cli.sweeping.sweep_options import SweepOptions
 from adrec_cli.sweeping.tune_options import TuneOptions

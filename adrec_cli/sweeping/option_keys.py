@@ -11,10 +11,10 @@ from typing import Any, Final
 from adrec_cli.config import merge, option_names
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.models.base import Sampling
-from adrec_cli.models.registry import find_model
+from adrec_cli.models.registry import find_facts
+from adrec_cli.models.sampling import Sampling
 from adrec_cli.models.stages import Stage
-from adrec_cli.ranking.merging import Merging
+from adrec_cli.ranking.samples import Merging
 
 SAMPLING = "sampling"
 """The table of options that only ranking reads: a run that varies them trains nothing of its own."""
@@ -29,7 +29,7 @@ def option_paths(experiment: Experiment) -> list[str]:
     tables = experiment.tables()
     paths = [f"{table}.{key}" for table in ("model", "training") for key in tables[table]]
     paths += [f"stages.{stage}.{key}" for stage, table in tables["stages"].items() for key in table]
-    if find_model(experiment.model_name).sampled_outputs:
+    if find_facts(experiment.model_name).sampled_outputs:
         paths += [f"{SAMPLING}.{key}" for key in (*option_names(Sampling), *option_names(Merging))]
     return paths
 

@@ -14,7 +14,8 @@ from adrec_cli.experiments.keys import stage_key
 from adrec_cli.experiments.stage import run_stage
 from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
-from adrec_cli.models.registry import find_model
+from adrec_cli.models.registry import find_facts
+from adrec_cli.sweeping.events import StageShared
 
 STAGES_FOLDER = "stages"
 
@@ -35,14 +36,6 @@ class TrainedStage:
     seconds: float
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StageShared:
-    """A stage of a run was there already."""
-
-    stage: str
-    path: Path
-
-
 def pin_experiment(experiment: Experiment, base: Experiment, stage_name: str) -> Experiment:
     """Return an experiment with everything as in the base that a stage does not depend on.
 
@@ -51,7 +44,7 @@ def pin_experiment(experiment: Experiment, base: Experiment, stage_name: str) ->
     """
     names = list(experiment.stages)
     so_far = names[: names.index(stage_name) + 1]
-    model_type = find_model(experiment.model_name)
+    model_type = find_facts(experiment.model_name)
     unread = frozenset.intersection(
         *(model_type.unread_options.get(experiment.stages[name].output, frozenset()) for name in so_far)
     )

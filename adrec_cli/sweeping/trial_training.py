@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adrec_cli.errors import DivergedError
+from adrec_cli.experiments.events import StageStarted
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.experiments.stage import StageStarted
 from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Dataset
+from adrec_cli.sweeping.events import StageShared
 from adrec_cli.sweeping.optuna_study import Proposal
 from adrec_cli.sweeping.search_space import SearchSpace
-from adrec_cli.sweeping.shared_stages import StageShared, stage_folder, train_shared_stages
+from adrec_cli.sweeping.shared_stages import stage_folder, train_shared_stages
 from adrec_cli.sweeping.trials import DIVERGED, DONE, PRUNED, Trial
 from adrec_cli.training.events import EpochDone
 

@@ -5,8 +5,7 @@ Scores of negatives that are the target itself are minus infinity: they compete 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
@@ -134,26 +133,45 @@ class SampledLossOptions(Protocol):
 SampledLoss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None, SampledLossOptions, int], torch.Tensor]
 """(positive_N, negative_NK, counted_N, options, number of items V) -> the loss, a scalar."""
 
-SAMPLED_LOSSES: Mapping[str, SampledLoss] = MappingProxyType(
-    {
-        "sampled_softmax": lambda positive_N, negative_NK, counted_N, options, items: sampled_softmax(
-            positive_N, negative_NK, counted_N=counted_N
-        ),
-        "bce": lambda positive_N, negative_NK, counted_N, options, items: bce(
-            positive_N, negative_NK, counted_N=counted_N
-        ),
-        "gbce": lambda positive_N, negative_NK, counted_N, options, items: gbce(
-            positive_N, negative_NK, beta=gbce_beta(options.negatives, items, options.gbce_t), counted_N=counted_N
-        ),
-        "bpr_max": lambda positive_N, negative_NK, counted_N, options, items: bpr_max(
-            positive_N, negative_NK, penalty=options.bpr_max_penalty, counted_N=counted_N
-        ),
-        "top1_max": lambda positive_N, negative_NK, counted_N, options, items: top1_max(
-            positive_N, negative_NK, counted_N=counted_N
-        ),
-    }
-)
-"""Losses over drawn negatives by the name a stage has for them."""
+
+def apply_sampled_softmax(
+    positive_N: torch.Tensor, negative_NK: torch.Tensor, counted_N: torch.Tensor | None,
+    options: SampledLossOptions, items: int,
+) -> torch.Tensor:  # fmt: skip
+    """Return `sampled_softmax` as a stage's options ask for it."""
+    return sampled_softmax(positive_N, negative_NK, counted_N=counted_N)
+
+
+def apply_bce(
+    positive_N: torch.Tensor, negative_NK: torch.Tensor, counted_N: torch.Tensor | None,
+    options: SampledLossOptions, items: int,
+) -> torch.Tensor:  # fmt: skip
+    """Return `bce` as a stage's options ask for it."""
+    return bce(positive_N, negative_NK, counted_N=counted_N)
+
+
+def apply_gbce(
+    positive_N: torch.Tensor, negative_NK: torch.Tensor, counted_N: torch.Tensor | None,
+    options: SampledLossOptions, items: int,
+) -> torch.Tensor:  # fmt: skip
+    """Return `gbce` as a stage's options ask for it."""
+    return gbce(positive_N, negative_NK, beta=gbce_beta(options.negatives, items, options.gbce_t), counted_N=counted_N)
+
+
+def apply_bpr_max(
+    positive_N: torch.Tensor, negative_NK: torch.Tensor, counted_N: torch.Tensor | None,
+    options: SampledLossOptions, items: int,
+) -> torch.Tensor:  # fmt: skip
+    """Return `bpr_max` as a stage's options ask for it."""
+    return bpr_max(positive_N, negative_NK, penalty=options.bpr_max_penalty, counted_N=counted_N)
+
+
+def apply_top1_max(
+    positive_N: torch.Tensor, negative_NK: torch.Tensor, counted_N: torch.Tensor | None,
+    options: SampledLossOptions, items: int,
+) -> torch.Tensor:  # fmt: skip
+    """Return `top1_max` as a stage's options ask for it."""
+    return top1_max(positive_N, negative_NK, counted_N=counted_N)
 
 
 def _zero_empty_rows(negative_NK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -100,6 +100,30 @@ def test_what_is_not_finite_is_found_in_any_chunk(tmp_path, monkeypatch, bad, dt
                 file.verify(finite=True)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_tensors_lie_where_pytorch_would_put_them(tmp_path, dtype, shape):
+    """A product's last bits may depend on where its numbers begin."""
+    write_tensors(tmp_path / "t", {"a": torch.ones(shape, dtype=dtype), "b": torch.ones(5)}, {})
+    with open_tensors(tmp_path / "t") as file:
+        loaded, _ = file.load()
+    assert loaded["a"].dtype == dtype
+    assert loaded["a"].shape == shape
+    assert all(tensor.data_ptr() % 64 == 0 for tensor in loaded.values())
+    assert loaded["a"] is loaded["a"]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_what_was_loaded_says_what_of_it_is_not_finite(tmp_path, bad, dtype):
+    values = torch.zeros(9, dtype=dtype)
+    values[4] = bad
+    largest = torch.full((3,), torch.finfo(dtype).max, dtype=dtype)
+    write_tensors(tmp_path / "t", {"good": largest, "bad": values, "whole": torch.ones(2, dtype=torch.int64)}, {})
+    with open_tensors(tmp_path / "t") as file:
+        assert file.load()[0].not_finite() == ["bad"]
+
+
 def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 

@@ -17,7 +17,7 @@ import torch
 
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.adrec_config import ADRecConfig
-from adrec_cli.models.base import FAST_SAMPLING, Sampling
+from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.scorer import Scorer

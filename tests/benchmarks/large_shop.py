@@ -93,7 +93,7 @@ def rank_some(checkpoint: Path) -> None:
     import torch
 
     from adrec_cli.loading.opening import open_checkpoint, open_dataset, restore_model
-    from adrec_cli.models.base import FAST_SAMPLING
+    from adrec_cli.models.sampling import FAST_SAMPLING
     from adrec_cli.ranking.metrics import metric_table
     from adrec_cli.ranking.protocols import select_cases
     from adrec_cli.ranking.ranks import target_ranks

@@ -21,8 +21,8 @@ import torch
 from adrec_cli.data.batches import epoch_batches, training_windows
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.adrec_config import ADRecConfig
-from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import find_stages
+from adrec_cli.models.sampling import Sampling
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks

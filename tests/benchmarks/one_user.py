@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from adrec_cli import load_recommender
-from adrec_cli.models.base import FAST_SAMPLING, Sampling
+from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 
 
 def latencies(folder: str, *, calls: int, steps: int | None, threads: int | None) -> np.ndarray:

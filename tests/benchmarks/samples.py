@@ -22,11 +22,13 @@ import torch
 
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.loading.opening import Dataset, open_checkpoint, open_dataset, restore_model
-from adrec_cli.models.base import Sampling, SequentialRecommender
+from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking.bootstrap import bootstrap_interval
-from adrec_cli.ranking.merging import MERGES, Merging, merge_top_k
+from adrec_cli.ranking.merging import merge_top_k
 from adrec_cli.ranking.metrics import hit_rate, ndcg
 from adrec_cli.ranking.protocols import Cases, select_cases
+from adrec_cli.ranking.samples import MERGES, Merging
 from adrec_cli.ranking.scorer import Scorer
 
 K = 10

@@ -18,8 +18,8 @@ import torch
 from adrec_cli.data.batches import epoch_batches, training_windows
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.adrec import ADRec, ADRecConfig
-from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.models.registry import find_stages
+from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks

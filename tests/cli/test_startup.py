@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Adrec, environment
+from tests.cli.conftest import TINY, Adrec, environment
 
 HEAVY = ("torch", "polars", "numpy", "pyarrow", "safetensors")
 SPY = """
@@ -75,3 +76,79 @@ def test_every_command_has_help_with_examples(adrec: Adrec, command: str) -> Non
 
 def test_version(adrec: Adrec) -> None:
     assert adrec("--version").stdout.startswith("adrec ")
+
+
+NO_TORCH = """
+import sys
+from pathlib import Path
+from importlib.machinery import ModuleSpec
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        return ModuleSpec(name, self) if name.partition(".")[0] == "torch" else None
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        raise AssertionError(f"{module.__name__} is imported")
+
+sys.meta_path.insert(0, Refuse())
+from adrec_cli.cli.app import main
+main(sys.argv[1:])
+"""
+"""A program that cannot import PyTorch, though it finds it."""
+
+
+@pytest.fixture(scope="module")
+def finished(shop: Path, adrec: Adrec, csv: Path) -> Path:
+    """A workspace in which everything that `run` does is done."""
+    done = adrec("run", csv, "--workspace", shop, "--model", "sasrec", "--epochs", 1, *TINY)
+    assert done.exit_code == 0, done.stderr
+    done = adrec("run", csv, "--workspace", shop, "--epochs", 1, *TINY)
+    assert done.exit_code == 0, done.stderr
+    return shop
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [
+        ("run CSV --epochs 1 TINY", 0, "up to date"),
+        ("run CSV --model sasrec --epochs 1 TINY", 0, "up to date"),
+        ("train shop --epochs 1 TINY", 0, "up to date"),
+        ("pretrain shop --epochs 1 TINY", 0, "up to date"),
+        ("train shop --set model.heads=3", 2, "must be"),
+        ("train shop --set model.noise_schedule=none", 2, "unknown noise schedule"),
+        ("run CSV --promote-if nonsense", 2, "is not understood"),
+        ("run nothing.csv", 3, "nothing"),
+        ("train nothing", 4, "nothing"),
+        ("evaluate nothing", 4, "nothing"),
+        ("evaluate mostpop --dataset nothing", 4, "nothing"),
+        ("evaluate finetune --sampler euler", 2, "unknown sampler"),
+        ("recommend --user 1 --dataset nothing", 4, "nothing"),
+        ("recommend --user 1 --model nothing", 4, "nothing"),
+        ("recommend --user 1 --bla", 2, "--bla"),
+        ("recommend", 2, "--user"),
+        ("status", 0, "shop"),
+        ("datasets", 0, "demo"),
+        ("datasets show demo", 0, "demo"),
+        ("config", 0, "dropout"),
+        ("config --model sasrec model", 0, "dropout"),
+        ("clean --dry-run", 0, ""),
+        ("rollback shop", 4, ""),
+        ("convert shop --to csv --out TMP/out", 0, ""),
+    ],
+)
+def test_what_computes_nothing_does_without_pytorch(finished, csv, tmp_path, typed, code, said):
+    words = typed.replace("CSV", str(csv)).replace("TMP", str(tmp_path)).split()
+    arguments = [part for word in words for part in (TINY if word == "TINY" else [word])]
+    command = [sys.executable, "-c", NO_TORCH, *arguments]
+    env = environment(ADREC_WORKSPACE=str(finished))
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
+    assert "AssertionError" not in done.stderr
+    assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done.stderr
+
+
+def test_the_program_without_pytorch_notices_its_import(finished):
+    command = [sys.executable, "-c", NO_TORCH, "evaluate", "mostpop", "--dataset", "shop"]
+    env = environment(ADREC_WORKSPACE=str(finished))
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
+    assert "torch is imported" in done.stderr

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
 
+from adrec_cli.diffusion import names
 from adrec_cli.diffusion.noising import KINDS, PER, TIMESTEP_SAMPLING, Noising
 from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.diffusion.samplers import NOISES, SAMPLERS, noise_source, sampler_named
@@ -93,3 +95,32 @@ def test_geodesic_noise_is_taken_away_by_its_own_sampler_alone(sampler):
     assert noisy("geodesic").sample(denoise, noise, steps=3).shape == (2, 3)
     with pytest.raises(UsageError, match=sampler):
         noisy("geodesic").sample(denoise, noise, steps=3, sampler=sampler)
+
+
+@pytest.mark.parametrize("known", ["KINDS", "PER", "TIMESTEP_SAMPLING", "SCHEDULES"])
+def test_names_that_are_checked_without_pytorch_are_those_of_the_set(known):
+    assert list(getattr(names, known)) == list(globals()[known])
+
+
+def refusal_of(check: Callable[[], object]) -> tuple[str, str] | None:
+    try:
+        check()
+    except UsageError as error:
+        return error.message, error.hint
+    return None
+
+
+@pytest.mark.parametrize("schedule", [*SCHEDULES, "none"])
+@pytest.mark.parametrize("steps", [*range(-1, 40), 200, 1_000])
+def test_a_schedule_is_refused_without_its_betas_as_with_them(schedule, steps):
+    def betas() -> object:
+        return betas_for(schedule, steps)
+
+    assert refusal_of(lambda: names.require_schedule(schedule, steps)) == refusal_of(betas)
+
+
+@pytest.mark.parametrize("schedule", names.ALWAYS_VALID)
+@pytest.mark.parametrize("steps", [1, 2, 3, 21, 22, 999, 20_000])
+def test_schedules_that_are_not_computed_to_be_checked_are_valid(schedule, steps):
+    betas_T = betas_for(schedule, steps)
+    assert bool(((betas_T > 0) & (betas_T < 1)).all())

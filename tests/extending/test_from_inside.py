@@ -35,7 +35,11 @@ def test_a_file_and_a_line_each(tmp_path: Path, tiny_source: Path) -> None:
     )
     # A loss: a function, a line.
     insert(package / "training/sampled_losses.py", "class SampledLossOptions", FUNCTIONS["hinge"])
-    insert(package / "training/sampled_losses.py", '        "sampled_softmax": lambda', '        "hinge": hinge,\n')
+    insert(
+        package / "models/stages.py",
+        '        "sampled_softmax":',
+        '        "hinge": "adrec_cli.training.sampled_losses:hinge",\n',
+    )
     # A metric: a function, its name.
     insert(package / "ranking/metrics.py", "Metric = Callable", FUNCTIONS["rank_biased"])
     insert(package / "ranking/metrics.py", '"mrr": reciprocal_rank', '"rbp": rank_biased, ')

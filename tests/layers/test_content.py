@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from adrec_cli.layers.content import COMPUTED, whitening
+from adrec_cli.layers.content import whitening
 from adrec_cli.layers.embedding import ItemEmbedding
+from adrec_cli.layers.names import COMPUTED
 from tests.variants import some_content
 
 ITEMS, WIDTH, CONTENT = 30, 8, 6

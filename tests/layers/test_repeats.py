@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.data.batches import TrainingWindows, pack_batch
-from adrec_cli.layers.repeats import AGES, BUCKETS, COUNTS, REPEATS, RepeatBias
+from adrec_cli.layers.names import REPEATS
+from adrec_cli.layers.repeats import AGES, BUCKETS, COUNTS, RepeatBias
 
 HISTORIES = st.lists(st.lists(st.integers(1, 5), min_size=2, max_size=40), min_size=1, max_size=6)
 

@@ -13,8 +13,8 @@ from adrec_cli.errors import UsageError
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.models import adrec
 from adrec_cli.models.adrec import ADRec, ADRecConfig
-from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
+from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.pipeline.export import Scorer
 from tests.reference import adrec as reference
 from tests.variants import variants

@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 
 from adrec_cli.diffusion.samplers import ddpm
 from adrec_cli.models import adrec
-from adrec_cli.models.base import Sampling
 from adrec_cli.models.batch import HistoryBatch
+from adrec_cli.models.sampling import Sampling
 from tests.reference.official_weights import load_adrec, load_backbone
 
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}

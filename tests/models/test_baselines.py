@@ -10,9 +10,10 @@ from safetensors.torch import load_file
 
 from adrec_cli.config import build
 from adrec_cli.errors import UsageError
-from adrec_cli.models.base import Sampling, SequentialRecommender
+from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
 from adrec_cli.models.registry import MODELS, find_model, find_stages, list_trainable
+from adrec_cli.models.sampling import Sampling
 from adrec_cli.runtime import make_generator
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.ranking_loss import RankingLoss

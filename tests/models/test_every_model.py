@@ -12,8 +12,9 @@ import torch
 from adrec_cli.config import build
 from adrec_cli.data.batches import TrainingWindows, pack_batch
 from adrec_cli.errors import UsageError
-from adrec_cli.models.base import FAST_SAMPLING, HistoryBatch, PackedBatch, SequentialRecommender
+from adrec_cli.models.base import HistoryBatch, PackedBatch, SequentialRecommender
 from adrec_cli.models.registry import MODELS, find_model, list_trainable
+from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.runtime import make_generator
 from tests.variants import EVERY_MODEL, every_model, small_model
 

@@ -6,12 +6,22 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from adrec_cli.config import build
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.models.registry import BASELINE, DEFAULT_MODEL, MODELS, find_model, find_stages, list_trainable
+from adrec_cli.models.facts import ModelFacts
+from adrec_cli.models.registry import (
+    BASELINE,
+    DEFAULT_MODEL,
+    MODELS,
+    find_facts,
+    find_model,
+    find_stages,
+    list_trainable,
+)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -54,3 +64,13 @@ def test_names_cost_no_model() -> None:
         "sys.exit(int('torch' in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", list(MODELS.own))
+def test_what_is_known_without_a_network_is_what_its_class_says(name):
+    facts, model = find_facts(name), find_model(name)
+    assert issubclass(model, facts)
+    assert not issubclass(facts, torch.nn.Module)
+    said = list(vars(ModelFacts)["__annotations__"])
+    assert said
+    assert all(getattr(facts, fact) is getattr(model, fact) for fact in said)

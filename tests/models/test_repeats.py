@@ -12,13 +12,15 @@ from adrec_cli.config import build
 from adrec_cli.data.batches import CUTS, epoch_batches
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import UsageError
-from adrec_cli.models.base import FAST_SAMPLING, SequentialRecommender
+from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.registry import MODELS, find_model, list_trainable
+from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.models.stages import Stage
-from adrec_cli.ranking.merging import MERGES, Merging, merge_top_k
+from adrec_cli.ranking.merging import merge_top_k
 from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals
+from adrec_cli.ranking.samples import MERGES, Merging
 from adrec_cli.ranking.scores import top_k
 from adrec_cli.runtime import make_generator
 from adrec_cli.training.objective import Objective

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from adrec_cli.artifacts.manifest import read_manifest
+from adrec_cli.experiments.events import SourceRead
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import Work
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preview
-from adrec_cli.pipeline.run import RunOptions, SourceRead
+from adrec_cli.pipeline.run import RunOptions
 from adrec_cli.pipeline.run import run as run_all
 from tests.conftest import TINY, write_interactions
 from tests.data.table_files import run, write_csv

@@ -11,8 +11,8 @@ from adrec_cli.errors import InterruptedRun, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import Work
-from adrec_cli.models.base import Sampling
 from adrec_cli.models.registry import list_trainable
+from adrec_cli.models.sampling import Sampling
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.recommend import recommend

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.evaluation import ranks_path, read_evaluation, read_ranks
-from adrec_cli.evaluating.evaluation import find_evaluation
 from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.evaluating.stored import find_evaluation
 from adrec_cli.loading.opening import open_dataset
-from adrec_cli.models.base import Sampling
+from adrec_cli.models.sampling import Sampling
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.ranking.metrics import metric_table

@@ -12,8 +12,8 @@ from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.config import merge
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.models.base import FAST_SAMPLING
 from adrec_cli.models.registry import MODELS
+from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.pipeline import export as exporting
 from adrec_cli.pipeline.export import export
 from adrec_cli.pipeline.recommend import recommend

@@ -22,6 +22,7 @@ from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.config import merge
 from adrec_cli.errors import ArtifactError, LockedError, NotPromotedError
+from adrec_cli.experiments.events import RunStepStarted
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.warm_start import _find_difference
@@ -30,8 +31,8 @@ from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.preprocess import PreprocessOptions
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.rollback import rollback
-from adrec_cli.pipeline.run import RunOptions, RunStepStarted, run
-from adrec_cli.promotion.options import PromotionOptions
+from adrec_cli.pipeline.run import RunOptions, run
+from adrec_cli.promotion.promote import PromotionOptions
 from adrec_cli.promotion.rule import parse_promotion_rules
 from tests.conftest import TINY
 

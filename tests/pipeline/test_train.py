@@ -14,10 +14,10 @@ from adrec_cli.config import merge
 from adrec_cli.errors import ArtifactError, DivergedError, InterruptedRun, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments import validation
+from adrec_cli.experiments.events import StageStarted
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.stage import StageStarted
 from adrec_cli.experiments.work import ComputeOptions, Work
-from adrec_cli.models.base import FAST_SAMPLING
+from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.train import train, train_first_stage, train_next_stage

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from adrec_cli.config import read_seconds
+from adrec_cli.cli.bounds import seconds_in
 from adrec_cli.errors import InterruptedRun, UsageError
 from adrec_cli.experiments import stage_files
+from adrec_cli.experiments.events import StageStarted
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.experiments.stage import StageStarted
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.pipeline.train import train
 from adrec_cli.runtime import StopRequest
@@ -152,7 +152,7 @@ def test_limits_below_one_are_refused(options):
 
 
 def test_times_as_they_are_typed():
-    assert [read_seconds(text) for text in ("90", "90s", "1.5m", "2h", "1d")] == [90, 90, 90, 7200, 86_400]
+    assert [seconds_in(text) for text in ("90", "90s", "1.5m", "2h", "1d")] == [90, 90, 90, 7200, 86_400]
     for text in ("", "0", "0h", "-1", "1 h", "1w", "1h30m", "nan", "1e3", "٣"):
         with pytest.raises(UsageError, match="is no time"):
-            read_seconds(text)
+            seconds_in(text)

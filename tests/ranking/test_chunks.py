@@ -12,10 +12,10 @@ from adrec_cli.errors import ArtifactError, Stopped
 from adrec_cli.layers.repeats import BUCKETS, RepeatBias
 from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.ranking import scorer, scores
-from adrec_cli.ranking.merging import Merging
 from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals, draw_negatives
+from adrec_cli.ranking.samples import Merging
 from adrec_cli.ranking.scores import top_k
 from tests.layers.test_repeats import by_hand
 from tests.ranking.test_scores import asked, made

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adrec_cli.data.batches import history_batches
 from adrec_cli.data.sequences import Sequences
-from adrec_cli.models.base import Sampling
+from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking import scorer, scores
 from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from adrec_cli.data.batches import history_batches
 from adrec_cli.errors import UsageError
-from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.models.most_popular import MostPopular, MostPopularConfig
 from adrec_cli.models.registry import MODELS
+from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.ranking import merging
-from adrec_cli.ranking.merging import Merging, check_sampled, merge_top_k
+from adrec_cli.ranking.merging import check_sampled, merge_top_k
 from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals
+from adrec_cli.ranking.samples import Merging
 from adrec_cli.runtime import make_generator
 from tests.ranking.test_scores import asked, made
 from tests.reference import merging as reference

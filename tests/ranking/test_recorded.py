@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from adrec_cli.models.base import FAST_SAMPLING, Sampling, SequentialRecommender
+from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch
+from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.ranking.recorded import Recordings, _pad
 from adrec_cli.runtime import make_generator
 from tests.training.small import small_training

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import InputError
-from adrec_cli.models.base import Sampling, SequentialRecommender
+from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.most_popular import MostPopular
+from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking import scores
 from adrec_cli.ranking.protocols import Protocol, select_cases
 from adrec_cli.ranking.ranks import target_ranks

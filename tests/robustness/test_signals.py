@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from adrec_cli.experiments import stage
+from adrec_cli.experiments import stage_training as stage
 from tests.robustness.processes import TINY, Running, artifacts, nothing, typed, typed_here
 
 LONG = [*TINY, "--epochs", "4000", "--patience", "0"]

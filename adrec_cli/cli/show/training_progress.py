@@ -8,17 +8,19 @@ from adrec_cli.artifacts.lock import LockAwaited
 from adrec_cli.cli.show.progress import Progress
 from adrec_cli.cli.show.terminal import Terminal, short
 from adrec_cli.cli.show.training_view import EPOCH_LEGEND, TrainingView, duration, epoch_row, validation_advice
-from adrec_cli.comparing.seeds import SeedStarted
 from adrec_cli.data.inbox import FileLeft, FileRefused, FileTaken
-from adrec_cli.experiments.events import RankingProgress, Warned
-from adrec_cli.experiments.stage import StageStarted
-from adrec_cli.experiments.warm_start import StartChosen
-from adrec_cli.pipeline.compare import EvaluationStarted
-from adrec_cli.pipeline.forget import ModelRetrained
-from adrec_cli.pipeline.run import RunStepStarted, SourceRead
-from adrec_cli.pipeline.sweep import SweepRunDone, SweepRunStarted
-from adrec_cli.pipeline.tune import TrialDone, TrialStarted
-from adrec_cli.sweeping.shared_stages import StageShared
+from adrec_cli.experiments.events import (
+    EvaluationStarted,
+    ModelRetrained,
+    RankingProgress,
+    RunStepStarted,
+    SeedStarted,
+    SourceRead,
+    StageStarted,
+    StartChosen,
+    Warned,
+)
+from adrec_cli.sweeping.events import StageShared, SweepRunDone, SweepRunStarted, TrialDone, TrialStarted
 from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
 
 _LOGGED = (

@@ -12,9 +12,10 @@ import torch
 
 from adrec_cli.data.batches import epoch_batches
 from adrec_cli.data.sequences import Sequences
-from adrec_cli.models.base import FAST_SAMPLING, Sampling, SequentialRecommender
+from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.padded_batch import planes_of
+from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.ranking.protocols import Cases, select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.recorded import Recordings

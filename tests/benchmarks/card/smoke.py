@@ -9,8 +9,8 @@ import torch
 
 from adrec_cli.diffusion.mersenne import normals
 from adrec_cli.layers.lookup import lookup_sorted, multiply_lookup
-from adrec_cli.models.base import FAST_SAMPLING, Sampling
 from adrec_cli.models.padded_batch import PaddedBatch, planes_of
+from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.recorded import Recordings
 from adrec_cli.training.padded_loss import padded_cross_entropy
