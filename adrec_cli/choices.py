@@ -88,6 +88,15 @@ def choice(default: T, typed: Any, help: str, **more: Any) -> T:
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def choose(typed: Any, help: str, **more: Any) -> Any:
+    """Return a field that has no default, so that whoever types nothing must say in another way what it is.
+
+    Args:
+        typed, help, more: as in `choice`.
+    """
+    return dataclasses.field(metadata={_CHOICE: Choice(typed=typed, help=help, **more)})
+
+
 def embed(default: T, *, without: Sequence[str] = (), panel: str | None = None) -> T:
     """Return a field that holds other options, which the command line then offers too.
 
@@ -195,9 +204,12 @@ def _read(value: Any, described: Choice) -> Any:
 def _default_as_typed(entry: dataclasses.Field[Any], default: Any) -> Any:
     """Return what the command line has where nothing is typed, of a field whose default may be another than its own."""
     described: Choice = entry.metadata[_CHOICE]
+    if default is dataclasses.MISSING:
+        return described.shown
     if described.read is None and not described.repeats:
         return default
-    return described.shown if default == entry.default else str(default)
+    is_own = default == entry.default or entry.default is dataclasses.MISSING
+    return described.shown if is_own else str(default)
 
 
 def _key_of(entry: dataclasses.Field[Any]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import tomllib
 import types
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -87,6 +88,43 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
             below = result.get(key)
             result[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return result
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+    """Turn `model.lambda=0.01` or `stages.align.epochs=3` into tables; values are TOML, bare words are strings.
+
+    Raises:
+        UsageError: not of the form KEY=VALUE.
+    """
+    tables: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        parts = key.strip().split(".")
+        if not equals or len(parts) < 2 or not all(parts):
+            raise UsageError(
+                f"{option('set')} takes TABLE.KEY=VALUE, got {setting!r}",
+                hint=f"for example: {option('set', 'stages.finetune.mse_weight=0.7')}",
+            )
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except (ValueError, RecursionError):
+            value = text
+        for part in reversed(parts):
+            value = {part: value}
+        tables = merge(tables, value)
+    return tables
+
+
+def read_seconds(text: str) -> float:
+    """Return the seconds of a time such as 90, 90s, 50m, 2h or 1d; with no unit they are seconds.
+
+    Raises:
+        UsageError: it is no such time.
+    """
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd]?)", text.strip(), re.ASCII)
+    if found is None or not float(found[1]):
+        raise UsageError(f"{text!r} is no time above 0", hint="write seconds, or 50m, 2h, 1d")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
 
 
 def require_known(table: Mapping[str, Any], known: list[str], *, where: str) -> None:

@@ -38,14 +38,14 @@ WINGS = {
 }
 MAY_IMPORT = {
     # The command line calls the pipeline only; it knows the types of what it is called with and what it shows.
-    "cli": {"cli", "pipeline", *WINGS, "training", "data", "models", "artifacts", "diagnostics", *FOUNDATION},
+    "cli": {"cli", "pipeline", *WINGS, *(MECHANICS - {"ranking"}), *FOUNDATION},
     "pipeline": {"pipeline", *WINGS, *MECHANICS, *FOUNDATION},
     **{wing: {wing, *below, *MECHANICS, *FOUNDATION} for wing, below in WINGS.items()},
     "training": {"training", "data", "models", "diagnostics", "layers", *FOUNDATION},
     "ranking": {"ranking", "data", "models", "layers", *FOUNDATION},
     "artifacts": {"artifacts", "diagnostics", *FOUNDATION},
     "data": {"data", "artifacts", "models", *FOUNDATION},
-    "content": {"content", "data", "artifacts", *BARE},
+    "content": {"content", "data", "artifacts", "choices", *BARE},
     "models": {"models", "layers", "diffusion", *FOUNDATION},
     "layers": {"layers", "diffusion", *BARE},
     "diagnostics": {"diagnostics", *BARE},

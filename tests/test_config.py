@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from adrec_cli.config import build, merge, preset_names, read_preset
+from adrec_cli.config import build, merge, parse_settings, preset_names, read_preset
 from adrec_cli.data.named_datasets import dataset_names, load_dataset_spec
 from adrec_cli.errors import UsageError
-from adrec_cli.experiments.experiment import compose, find_recipe, parse_settings
+from adrec_cli.experiments.experiment import compose, find_recipe
 from adrec_cli.models.adrec import ADRecConfig
 
 

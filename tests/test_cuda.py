@@ -10,11 +10,12 @@ from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.diffusion.samplers import noise_source
 from adrec_cli.errors import DivergedError
 from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.bench_options import BenchOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.models.stages import ranking_losses
-from adrec_cli.pipeline.bench import BenchOptions, bench
+from adrec_cli.pipeline.bench import bench
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.train import train

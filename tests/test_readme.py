@@ -14,9 +14,10 @@ import pytest
 import typer.main
 
 from adrec_cli.cli.app import app
+from adrec_cli.config import parse_settings
 from adrec_cli.diffusion.schedules import SCHEDULES
 from adrec_cli.errors import ExitCode
-from adrec_cli.experiments.experiment import compose, parse_settings
+from adrec_cli.experiments.experiment import compose
 from adrec_cli.models.adrec import ADRec
 
 ROOT = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ import pytest
 from adrec_cli.config import merge
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.models.base import FAST_SAMPLING, Sampling
+from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.train import train
 from tests.benchmarks import reverse_steps

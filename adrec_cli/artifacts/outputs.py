@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from adrec_cli.errors import UsageError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, ITEMS_FILE, MANIFEST_FILE, PENDING_FILE, REPORTS_FOLDER, SEQUENCES_FILE
@@ -13,6 +14,9 @@ from adrec_cli.schema import CHECKPOINT_SUFFIX, ITEMS_FILE, MANIFEST_FILE, PENDI
 _OF_DATASET = {SEQUENCES_FILE, ITEMS_FILE, PENDING_FILE, MANIFEST_FILE}
 _OF_REPORTS = {".json", ".jsonl", ".parquet"}
 _HINT = "give the name of another file"
+
+STDOUT: Final = Path("-")
+"""What stands for standard output in place of a file."""
 
 
 def require_free_output(out: Path, *, inputs: Iterable[Path | None] = ()) -> None:

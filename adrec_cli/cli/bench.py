@@ -9,8 +9,9 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing
+from adrec_cli.cli.options.common import Common
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.experiments.bench_options import BenchOptions
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.bench import Bench
@@ -22,16 +23,14 @@ def bench(
         typer.Option("--dataset", metavar="NAME", help="Data set in the workspace [default: a generated one].",
                      autocompletion=completion.workspace_dataset),
     ] = None,
-    users: Annotated[int, typer.Option("--users", metavar="N", help="Maximum number of users to rank.")] = 4096,
     *,
-    computing: Computing,
+    options: BenchOptions,
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
     """Measure how fast ADRec trains, ranks and recommends on this machine, in less than a minute; writes nothing."""
     from adrec_cli.pipeline import bench as pipeline
 
-    options = pipeline.BenchOptions(users=users, device=computing.device, threads=computing.threads)
     measured = pipeline.bench(
         dataset, workspace=common.workspace, options=options, on_part=lambda part: session.terminal.note(f"{part} ...")
     )

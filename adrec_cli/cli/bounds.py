@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,8 +14,7 @@ from adrec_cli.wording import option
 MOST_COUNT: Final = 2**31 - 1
 _MOST: Final[Mapping[str, int]] = MappingProxyType(
     {
-        "threads": MOST_THREADS, "keep": 10_000, "keep_data": 10_000, "seeds": 10_000, "trials": 1_000_000,
-        "clusters": 100_000, "seed": 2**63 - 1, "search_seed": 2**31 - 1, "max_rows": 2**62, "max_bytes": 2**62,
+        "threads": MOST_THREADS, "keep_data": 10_000, "seed": 2**63 - 1, "max_rows": 2**62, "max_bytes": 2**62,
     }
 )  # fmt: skip
 """Of options by their names in Python; of all others `MOST_COUNT`."""
@@ -40,18 +38,6 @@ def require_bounded(values: Mapping[str, Any]) -> None:
             raise UsageError(f"{option(name)} must be at least 1, got {value}")
         if isinstance(value, float) and not math.isfinite(value) and name not in _MAY_BE_INFINITE:
             raise UsageError(f"{option(name)} must be a finite number, got {value}")
-
-
-def seconds_in(text: str) -> float:
-    """Return the seconds of a time such as 90, 90s, 50m, 2h or 1d; with no unit they are seconds.
-
-    Raises:
-        UsageError: it is no such time.
-    """
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd]?)", text.strip(), re.ASCII)
-    if found is None or not float(found[1]):
-        raise UsageError(f"{text!r} is no time above 0", hint="write seconds, or 50m, 2h, 1d")
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
 
 
 def _shorten(number: int) -> str:

@@ -68,7 +68,7 @@ def add_dataset(
     common: Common,
     session: Session,
 ) -> None:
-    """Make a TOML file of your own a named data set, in every workspace."""
+    """Add a TOML file of your own as a named data set, for every workspace."""
     from adrec_cli.data.named_datasets import add_own_dataset
 
     added = add_own_dataset(path)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument, Wait
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.content.options import EncodeOptions
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.encode import EncodeResult
@@ -20,37 +17,16 @@ if TYPE_CHECKING:
 def encode(
     dataset: DatasetArgument = None,
     *,
-    encoder: Annotated[
-        list[str] | None,
-        typer.Option("--encoder", metavar="NAME[=COLUMNS]",
-                     help="Encoder and the columns it reads: tfidf, wordllama, categories or numbers; may be repeated "
-                     "[default: by what the columns hold].",
-                     autocompletion=completion.among(["tfidf", "wordllama", "categories", "numbers"])),
-    ] = None,
-    vectors: Annotated[
-        list[Path] | None,
-        typer.Option("--vectors", metavar="FILE",
-                     help="Vectors of another program, by item id: .parquet, .npy or .safetensors; may be repeated.",
-                     dir_okay=False),
-    ] = None,
-    width: Annotated[int, typer.Option("--width", metavar="N", help="Maximum width of each encoder.")] = 128,
-    like: Annotated[
-        str | None,
-        typer.Option("--like", metavar="DATASET", help="Data set whose fitted encoders to use.",
-                     autocompletion=completion.workspace_dataset),
-    ] = None,
+    options: EncodeOptions,
     wait: Wait = 0.0,
     common: Common,
     session: Session,
-) -> None:  # fmt: skip
+) -> None:
     """Turn the texts, categories and numbers of a data set's items into vectors for model.content."""
     from adrec_cli.artifacts.lock import Waiting
     from adrec_cli.cli.show.progress import Progress
     from adrec_cli.pipeline import encode as pipeline
 
-    options = pipeline.EncodeOptions(
-        encoders=tuple(encoder or ()), vectors=tuple(vectors or ()), width=width, like=like
-    )
     with Progress(session.terminal) as progress:
         waiting = Waiting(seconds=wait, on_event=progress)
         done = pipeline.encode(dataset, workspace=common.workspace, options=options, waiting=waiting)

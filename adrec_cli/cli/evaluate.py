@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, DatasetName, Raw
-from adrec_cli.cli.options.ranking import Candidates, Denoising, Looking
+from adrec_cli.cli.options.common import Common, DatasetName, Raw
+from adrec_cli.cli.options.evaluation import Evaluating, Looking, build_evaluation
 from adrec_cli.cli.show.evaluation import describe, show_beyond_accuracy, show_metrics, show_slices
+from adrec_cli.cli.show.step_study import show_step_study
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.models.sampling import parse_step_counts
 
 if TYPE_CHECKING:
     from adrec_cli.artifacts.evaluation import Evaluation
@@ -26,24 +28,12 @@ def evaluate(
     ],
     *,
     dataset: DatasetName = None,
-    part: Annotated[
-        str,
-        typer.Option(metavar="test|valid",
-                help="Held-out items to rank: valid or test.", autocompletion=completion.among(["test", "valid"])),
-    ] = "test",
-    candidates: Candidates,
+    evaluating: Evaluating,
     raw: Raw = None,
-    denoising: Denoising,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of drawn items and of sampling noise.")] = 0,
     slices: Annotated[
         bool, typer.Option("--slices",
                 help="Report slices too: head and tail items, long and short histories, cold targets.")
     ] = False,
-    beyond_accuracy: Annotated[
-        bool, typer.Option("--beyond-accuracy",
-                help="Report coverage, Gini, novelty, popularity and diversity of the lists too.")
-    ] = False,
-    computing: Computing,
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
@@ -53,31 +43,28 @@ def evaluate(
     """
     from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.pipeline import evaluate as pipeline
+    from adrec_cli.pipeline.step_study import study_steps
 
-    counts = denoising.step_counts()
-    if len(counts) > 1:
-        from adrec_cli.cli.show.step_study import show_step_study
-        from adrec_cli.pipeline.step_study import study_steps
-
-        with TrainingProgress(session.terminal) as progress:
-            looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
-            options = candidates.evaluation(
-                computing, replace(denoising, steps=None), part=part, seed=seed, looking=looking
-            )  # fmt: skip
+    counts = [] if evaluating.values["steps"] is None else parse_step_counts(evaluating.values["steps"])
+    with TrainingProgress(session.terminal) as progress:
+        looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
+        if len(counts) > 1:
+            options = build_evaluation(evaluating.leave_out("steps"), looking, beyond_accuracy=False)
             study = study_steps(
                 name, counts, workspace=common.workspace, dataset_name=dataset, options=options, on_event=progress
             )
+        else:
+            evaluation = pipeline.evaluate(
+                name,
+                workspace=common.workspace,
+                dataset_name=dataset,
+                options=build_evaluation(evaluating, looking),
+                on_event=progress,
+            )
+    if len(counts) > 1:
         show_step_study(session.terminal, study)
-        return
-    with TrainingProgress(session.terminal) as progress:
-        looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
-        options = candidates.evaluation(
-            computing, denoising, part=part, seed=seed, beyond_accuracy=beyond_accuracy, looking=looking
-        )  # fmt: skip
-        evaluation = pipeline.evaluate(
-            name, workspace=common.workspace, dataset_name=dataset, options=options, on_event=progress
-        )
-    _show(session.terminal, evaluation, slices=slices)
+    else:
+        _show(session.terminal, evaluation, slices=slices)
 
 
 def _show(terminal: Terminal, evaluation: Evaluation, *, slices: bool) -> None:

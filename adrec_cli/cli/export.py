@@ -25,7 +25,7 @@ def export(
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
-    """Write ADRec at one step, or SASRec, as a graph from histories to scores, compared with ours."""
+    """Write ADRec at one step, or SASRec, as a graph from histories to scores, checked against PyTorch's."""
     from adrec_cli.pipeline import export as pipeline
 
     done = pipeline.export(out, workspace=common.workspace, dataset_name=dataset, model=model)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, DatasetName, Force, Sharing, parent_option
-from adrec_cli.cli.options.training import Training
+from adrec_cli.cli.options.common import Common, DatasetName, Sharing, parent_option
 from adrec_cli.cli.show.stages import show_stages
+from adrec_cli.experiments.options import TrainingOptions
 
 
 def finetune(
     *,
     parent: Annotated[str, parent_option("align")] = "align.safetensors",
     dataset: DatasetName = None,
-    training: Training,
-    force: Force = False,
-    computing: Computing,
+    training: TrainingOptions,
     sharing: Sharing,
     common: Common,
     session: Session,
@@ -32,6 +30,6 @@ def finetune(
             workspace=common.workspace,
             dataset_name=dataset,
             experiment=training.experiment("adrec", ["finetune"]),
-            work=session.work(training.compute_options(computing, force=force), progress),
+            work=session.work(training.compute, progress),
         )
     show_stages(session.terminal, [result])

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Wait
+from adrec_cli.cli.options.common import Common, DatasetArgument, Wait
+from adrec_cli.cli.options.declared import Offer
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import AdrecError, ExitCode
+from adrec_cli.experiments.work import ComputeOptions
 
 if TYPE_CHECKING:
     from adrec_cli.forgetting.learnt import Learnt
@@ -30,7 +32,7 @@ def forget(
         bool, typer.Option("--retrain", help="Retrain the models that have learned from forgotten users.")
     ] = False,
     wait: Wait = 0.0,
-    computing: Computing,
+    compute: Annotated[ComputeOptions, Offer(without=("resume", "force", "max_steps", "max_time"))],
     common: Common,
     session: Session,
 ) -> None:
@@ -38,7 +40,7 @@ def forget(
     from adrec_cli.artifacts.lock import Waiting
     from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.data.audience_files import read_ids
-    from adrec_cli.experiments.work import ComputeOptions, Work
+    from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline import forget as pipeline
     from adrec_cli.schema import USER_ID
 
@@ -49,7 +51,6 @@ def forget(
         accounts.extend([event] if isinstance(event, pipeline.Forgotten) else [])
         progress(event)
 
-    options = ComputeOptions(device=computing.device, threads=computing.threads)
     try:
         with TrainingProgress(session.terminal) as progress:
             done = pipeline.forget(
@@ -58,7 +59,7 @@ def forget(
                 workspace=common.workspace,
                 retrain=retrain,
                 waiting=Waiting(seconds=wait, on_event=progress),
-                work=Work(options=options, stop=session.stop, on_event=on_event),
+                work=Work(options=compute, stop=session.stop, on_event=on_event),
             )
     except BaseException:
         # A training was stopped, or failed as none should: who is gone is gone, and it is said.

@@ -12,6 +12,7 @@ from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetName
 from adrec_cli.cli.show.sparkline import sparkline
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.inspecting.options import InspectOptions
 
 if TYPE_CHECKING:
     from adrec_cli.inspecting.inspection import Inspection
@@ -34,25 +35,15 @@ def inspect(
                        show_default=False, autocompletion=completion.checkpoint_or_model),
     ] = None,
     *,
-    item: Annotated[
-        list[str] | None, typer.Option("--item", metavar="ID",
-                help="Item whose nearest neighbours to show; repeatable.")
-    ] = None,
-    k: Annotated[int, typer.Option("-k", "--top", metavar="K", help="Number of neighbours of each item.")] = 10,
-    clusters: Annotated[int, typer.Option(metavar="N", help="Number of clusters of k-means, for the silhouette.")] = 10,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of k-means and of the noise.")] = 0,
+    options: InspectOptions,
     explain: Annotated[bool, typer.Option("--explain/--no-explain", help="Explain what each figure means.")] = True,
-    threads: Annotated[int | None, typer.Option(metavar="N",
-            help="Number of CPU threads [default: PyTorch's choice].")] = None,
     dataset: DatasetName = None,
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
     """Show whether item vectors collapse: their figures for several models, side by side with noise."""
-    from adrec_cli.inspecting.inspection import InspectOptions
     from adrec_cli.pipeline import inspect as pipeline
 
-    options = InspectOptions(item_ids=tuple(item or ()), k=k, clusters=clusters, seed=seed, threads=threads)
     found = pipeline.inspect(names or [], workspace=common.workspace, dataset_name=dataset, options=options)
     _show(session.terminal, found, explain=explain)
 

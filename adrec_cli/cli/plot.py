@@ -12,6 +12,7 @@ from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.pictures.options import PictureOptions
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.plot import Plotted
@@ -30,18 +31,7 @@ def plot(
                 help="Folder to write to [default: the data set's reports].",
                                   file_okay=False)
     ] = None,
-    metric: Annotated[
-        str | None, typer.Option(metavar="METRIC",
-                help="Metric of sweeps, slices and steps [default: ndcg@10 or the monitored one].")
-    ] = None,
-    steps: Annotated[
-        list[Path] | None,
-        typer.Option("--steps", metavar="FILE", dir_okay=False,
-                     help="Output of evaluate --steps 1,2,4 --json; repeatable."),
-    ] = None,
-    items: Annotated[int, typer.Option(metavar="N", min=8,
-            help="Maximum number of points on a map of item vectors.")] = 2000,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of t-SNE and of the noise.")] = 0,
+    options: PictureOptions,
     threads: Annotated[int | None, typer.Option(metavar="N",
             help="Number of CPU threads [default: PyTorch's choice].")] = None,
     common: Common,
@@ -49,7 +39,6 @@ def plot(
 ) -> None:  # fmt: skip
     """Draw training, item vectors, slices and sweeps: whatever the data set has, as PNG and SVG."""
     from adrec_cli.pictures.drawing import PicturesSkipped, PicturesStarted
-    from adrec_cli.pictures.picture import PictureOptions
     from adrec_cli.pipeline import plot as pipeline
 
     terminal = session.terminal
@@ -60,7 +49,6 @@ def plot(
         elif isinstance(event, PicturesSkipped):
             terminal.note(f"no picture of {event.kind}: {event.reason}")
 
-    options = PictureOptions(metric=metric, items=items, seed=seed, steps=tuple(steps or ()))
     plotted = pipeline.plot(
         dataset,
         workspace=common.workspace,

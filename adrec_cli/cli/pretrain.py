@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Force, Sharing
-from adrec_cli.cli.options.training import Training
+from adrec_cli.cli.options.common import Common, DatasetArgument, Sharing
 from adrec_cli.cli.show.stages import show_stages
+from adrec_cli.experiments.options import TrainingOptions
 
 
 def pretrain(
     dataset: DatasetArgument = None,
     *,
-    training: Training,
-    force: Force = False,
-    computing: Computing,
+    training: TrainingOptions,
     sharing: Sharing,
     common: Common,
     session: Session,
@@ -27,6 +25,6 @@ def pretrain(
             dataset,
             workspace=common.workspace,
             experiment=training.experiment("adrec", ["pretrain"]),
-            work=session.work(training.compute_options(computing, force=force), progress),
+            work=session.work(training.compute, progress),
         )
     show_stages(session.terminal, [result])

@@ -10,12 +10,13 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, DatasetName
-from adrec_cli.cli.options.ranking import Denoising
-from adrec_cli.cli.options.recommend import Choice, Many
+from adrec_cli.cli.options.common import Common, DatasetName
+from adrec_cli.cli.options.declared import Declared
 from adrec_cli.cli.recommend_many import recommend_many
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import UsageError
+from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
+from adrec_cli.recommending.options import RecommendOptions
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.recommend import Recommendation, Recommendations
@@ -30,50 +31,29 @@ def recommend(
         list[str] | None,
         typer.Option("--history", metavar='"ID,ID,..."', help="Item ids of an unknown user, oldest first; repeatable."),
     ] = None,
-    k: Annotated[int, typer.Option("-k", "--top", metavar="K", help="Number of items per user.")] = 10,
-    include_seen: Annotated[
-        bool, typer.Option("--include-seen/--exclude-seen",
-                help="Whether items of the history may be recommended again.")
-    ] = False,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Say of each item which items of the history moved its score most.")
-    ] = False,
+    options: RecommendOptions,
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="NAME", help="Model or checkpoint [default: the promoted one].",
                      autocompletion=completion.checkpoint_or_model),
     ] = None,
     dataset: DatasetName = None,
-    choice: Choice,
-    many: Many,
-    denoising: Denoising,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sampling noise.")] = 0,
-    computing: Computing,
+    audience: Declared[AudienceOptions],
+    output: Declared[BatchOutput],
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
     """Recommend items to known users, to users with a history, or to many at once."""
     from adrec_cli.pipeline import recommend as pipeline
 
-    options = pipeline.RecommendOptions(
-        k=k,
-        include_seen=include_seen,
-        choice=choice.items(),
-        new_items=choice.new_items,
-        diversity=choice.diversity(),
-        explain=explain,
-        sampling=denoising.sampling(seed),
-        merging=denoising.merging(),
-        device=computing.device,
-        threads=computing.threads,
-    )
-    audience = many.audience()
-    if audience is not None:
-        if explain:
+    if _asks_for_batch(audience, output):
+        if options.explain:
             raise UsageError("--explain is for one or a few people", hint="use --user or --history")
         if user or history:
             raise UsageError("--user and --history are no batch", hint="put them into a file: --users or --histories")
-        recommend_many(audience, many, options, model=model, dataset=dataset, common=common, session=session)
+        recommend_many(
+            audience.options(), output.options(), options, model=model, dataset=dataset, common=common, session=session
+        )
         return
     found = pipeline.recommend(
         users=user or [],
@@ -84,6 +64,24 @@ def recommend(
         options=options,
     )
     _show(session.terminal, found)
+
+
+def _asks_for_batch(audience: Declared[AudienceOptions], output: Declared[BatchOutput]) -> bool:
+    """Return whether a batch is asked for.
+
+    Raises:
+        UsageError: its options do not go together.
+    """
+    asked = {key for key, value in {**audience.values, **output.values}.items() if value}
+    batch = bool(asked & {"all", "users", "histories"})
+    if asked and not batch:
+        raise UsageError(
+            "--out, --events, --shard, --format and --safe-csv belong to a batch",
+            hint="add --all, --users FILE or --histories FILE",
+        )
+    if batch and "out" not in asked:
+        raise UsageError("a batch needs a file to write", hint="--out recs.parquet, or --out - for stdout")
+    return batch
 
 
 def _item_ids(text: str) -> list[str]:

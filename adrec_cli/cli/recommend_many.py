@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common
-from adrec_cli.cli.options.recommend import Many
 from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.recommend_batch import BatchSummary
-    from adrec_cli.recommending.audience import AudienceOptions
+    from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
     from adrec_cli.recommending.options import RecommendOptions
 
 
 def recommend_many(
     audience: AudienceOptions,
-    many: Many,
+    output: BatchOutput,
     options: RecommendOptions,
     *,
     model: str | None,
@@ -28,20 +27,12 @@ def recommend_many(
 ) -> None:
     """Write the recommendations of a batch and say what was written."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
-    from adrec_cli.data.shards import WHOLE, Shard
     from adrec_cli.pipeline.recommend_batch import recommend_batch
-    from adrec_cli.recommending.batch_output import BatchOutput
 
-    assert many.out is not None
     with TrainingProgress(session.terminal) as progress:
         summary = recommend_batch(
             audience,
-            output=BatchOutput(
-                path=many.out,
-                format=many.format,
-                safe_csv=many.safe_csv,
-                shard=WHOLE if many.shard is None else Shard.parse(many.shard),
-            ),
+            output=output,
             workspace=common.workspace,
             dataset_name=dataset,
             model=model,

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, Force, ModelName, Raw, Sharing, Source, Wait
+from adrec_cli.cli.options.common import Common, ModelName, Raw, Sharing, Source, Wait
 from adrec_cli.cli.options.declared import Offer
+from adrec_cli.cli.options.evaluation import Evaluating, Looking, build_evaluation
 from adrec_cli.cli.options.preprocess import Preprocessing, preprocess_options
-from adrec_cli.cli.options.promotion import Promotion
-from adrec_cli.cli.options.ranking import Candidates, Denoising, Looking
-from adrec_cli.cli.options.training import Training
 from adrec_cli.cli.show.evaluation import describe
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import InputError, StorageError, UsageError
+from adrec_cli.experiments.options import TrainingOptions
 from adrec_cli.models.registry import DEFAULT_MODEL
+from adrec_cli.promotion.options import CURRENT_MODEL, PromotionOptions
 from adrec_cli.wording import command
 
 if TYPE_CHECKING:
@@ -35,17 +35,24 @@ def run(
     model: ModelName = DEFAULT_MODEL,
     raw: Raw = None,
     preprocessing: Annotated[Preprocessing, Offer(without=("max_length",))],
-    training: Training,
-    candidates: Candidates,
-    denoising: Denoising,
-    promotion: Promotion,
+    training: TrainingOptions,
+    evaluating: Annotated[Evaluating, Offer(without=("part", "seed", "beyond_accuracy"))],
+    promotion: PromotionOptions,
+    cold: Annotated[
+        bool,
+        typer.Option(
+            "--cold",
+            rich_help_panel=CURRENT_MODEL,
+            help="Train from fresh weights rather than from the current model.",
+        ),
+    ] = False,
     inbox: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
             file_okay=False,
             rich_help_panel=_NIGHT,
-            help="Take every new file in it, once each; SOURCE is the name of the data set.",
+            help="Folder whose new files are taken, once each; SOURCE is then the name of the data set.",
         ),
     ] = None,
     archive: Annotated[
@@ -54,12 +61,10 @@ def run(
             metavar="DIR",
             file_okay=False,
             rich_help_panel=_NIGHT,
-            help="Move files of the inbox here once they are taken.",
+            help="Folder to move files of the inbox to once they are taken.",
         ),
     ] = None,
     wait: Wait = 0.0,
-    force: Force = False,
-    computing: Computing,
     sharing: Sharing,
     common: Common,
     session: Session,
@@ -86,13 +91,13 @@ def run(
                 raw=raw,
                 preprocessing=reading,
                 experiment=training.experiment(model),
-                evaluation=candidates.evaluation(computing, denoising, part="test", seed=0, looking=looking),
-                promotion=promotion.options(),
-                cold=promotion.cold,
+                evaluation=build_evaluation(evaluating, looking),
+                promotion=promotion,
+                cold=cold,
                 inbox=files,
                 wait=wait,
             ),
-            work=session.work(training.compute_options(computing, force=force), progress),
+            work=session.work(training.compute, progress),
         )
     _show(session.terminal, summary)
     if summary.dataset == _DEMO and not session.terminal.as_json:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Force, ModelName, Raw
-from adrec_cli.cli.options.ranking import Candidates, Denoising, Looking
-from adrec_cli.cli.options.sweep import Trying
-from adrec_cli.cli.options.training import Training
+from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName, Raw
+from adrec_cli.cli.options.declared import Declared, Offer
+from adrec_cli.cli.options.evaluation import Evaluating, Looking, build_evaluation
 from adrec_cli.cli.show.compare import format_p
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import DivergedError
+from adrec_cli.experiments.options import TrainingOptions
 from adrec_cli.models.registry import DEFAULT_MODEL
+from adrec_cli.sweeping.sweep_options import Design, SweepOptions
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.sweep import Sweep
@@ -23,13 +24,11 @@ def sweep(
     dataset: DatasetArgument = None,
     *,
     model: ModelName = DEFAULT_MODEL,
-    trying: Trying,
-    training: Training,
-    candidates: Candidates,
+    design: Design,
+    sweeping: Declared[SweepOptions],
+    training: TrainingOptions,
+    evaluating: Annotated[Evaluating, Offer(without=("part", "seed", "beyond_accuracy"))],
     raw: Raw = None,
-    denoising: Denoising,
-    force: Force = False,
-    computing: Computing,
     common: Common,
     session: Session,
 ) -> None:
@@ -37,7 +36,6 @@ def sweep(
     from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline import sweep as pipeline
-    from adrec_cli.sweeping.sweep_options import SweepOptions
 
     with TrainingProgress(session.terminal) as progress:
         looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
@@ -45,14 +43,9 @@ def sweep(
             dataset,
             model_name=model,
             workspace=common.workspace,
-            options=SweepOptions(
-                design=trying.design(),
-                evaluation=candidates.evaluation(computing, denoising, part="valid", seed=0, looking=looking),
-                test=trying.test,
-                picture=trying.picture,
-            ),
+            options=sweeping.options(design=design, evaluation=build_evaluation(evaluating, looking, part="valid")),
             experiment=training.experiment(model),
-            work=Work(options=training.compute_options(computing, force=force), stop=session.stop, on_event=progress),
+            work=Work(options=training.compute, stop=session.stop, on_event=progress),
         )
     show_sweep(session.terminal, found)
     if found.failed:

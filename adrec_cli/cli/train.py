@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, Force, ModelName, Sharing
-from adrec_cli.cli.options.training import Training
+from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName, Sharing
 from adrec_cli.cli.show.stages import show_stages
+from adrec_cli.experiments.options import TrainingOptions
 from adrec_cli.models.registry import DEFAULT_MODEL
 
 
@@ -13,9 +13,7 @@ def train(
     dataset: DatasetArgument = None,
     *,
     model: ModelName = DEFAULT_MODEL,
-    training: Training,
-    force: Force = False,
-    computing: Computing,
+    training: TrainingOptions,
     sharing: Sharing,
     common: Common,
     session: Session,
@@ -30,6 +28,6 @@ def train(
             model_name=model,
             workspace=common.workspace,
             experiment=training.experiment(model),
-            work=session.work(training.compute_options(computing, force=force), progress),
+            work=session.work(training.compute, progress),
         )
     show_stages(session.terminal, results)

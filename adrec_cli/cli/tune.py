@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Computing, DatasetArgument, ModelName
-from adrec_cli.cli.options.training import Training
-from adrec_cli.cli.options.tune import Searching
+from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName
+from adrec_cli.cli.options.declared import Offer
 from adrec_cli.cli.show.terminal import Terminal, short
 from adrec_cli.errors import DivergedError
+from adrec_cli.experiments.options import TrainingOptions
 from adrec_cli.models.registry import DEFAULT_MODEL
+from adrec_cli.sweeping.tune_options import TuneOptions
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.tune import Search
@@ -24,9 +25,8 @@ def tune(
     dataset: DatasetArgument = None,
     *,
     model: ModelName = DEFAULT_MODEL,
-    searching: Searching,
-    training: Training,
-    computing: Computing,
+    searching: TuneOptions,
+    training: Annotated[TrainingOptions, Offer(without=("force", "resume"))],
     common: Common,
     session: Session,
 ) -> None:
@@ -40,13 +40,9 @@ def tune(
             dataset,
             model_name=model,
             workspace=common.workspace,
-            tuning=searching.tuning(fresh=training.resume is False),
+            tuning=searching,
             experiment=training.experiment(model),
-            work=Work(
-                options=training.compute_options(computing, force=False, resume="auto"),
-                stop=session.stop,
-                on_event=progress,
-            ),
+            work=Work(options=training.compute, stop=session.stop, on_event=progress),
         )
     _show(session.terminal, found)
     if found.best is None:

@@ -14,8 +14,9 @@ from adrec_cli.errors import UsageError
 from adrec_cli.experiments.adoption import adopt_stage
 from adrec_cli.experiments.events import SeedStarted
 from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.inheritance import inherit_options
 from adrec_cli.experiments.keys import stage_key
-from adrec_cli.experiments.options import ExperimentOptions, inherit_options
+from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import run_stage
 from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint

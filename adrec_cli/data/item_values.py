@@ -39,7 +39,7 @@ class ItemValues:
         """
         if column not in items.columns:
             has = ", ".join(map(repr, items.columns))
-            raise InputError(f"items have no column {column!r}", hint=f"they have: {has}")
+            raise InputError(f"items have no column {column[:100]!r}", hint=f"they have: {has}")
         lists = split_values(items[column]).list.unique(maintain_order=True)
         values = lists.explode(empty_as_null=False)
         names = values.unique(maintain_order=True).to_list()

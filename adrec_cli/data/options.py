@@ -39,20 +39,20 @@ class PreprocessOptions:
     """
 
     user_column: Column | None = choice(
-        None, str, "Column by name, or by position from 1.", metavar="COLUMN", panel=READING
+        None, str, "Column of the users, by name or by position from 1.", metavar="COLUMN", panel=READING
     )
     item_column: Column | None = choice(
-        None, str, "Column by name, or by position from 1.", metavar="COLUMN", panel=READING
+        None, str, "Column of the items, by name or by position from 1.", metavar="COLUMN", panel=READING
     )
     timestamp_column: Column | None = choice(
         None,
         str,
-        "Column by name, or by position from 1; several as date,time or year,month,day.",
+        "Column of the times, by name or by position from 1; several as date,time or year,month,day.",
         metavar="COLUMN",
         panel=READING,
     )
     rating_column: Column | None = choice(
-        None, str, "Column by name, or by position from 1.", metavar="COLUMN", panel=READING
+        None, str, "Column of the ratings, by name or by position from 1.", metavar="COLUMN", panel=READING
     )
     timestamp_unit: TimeUnit | None = choice(
         None,
@@ -73,7 +73,7 @@ class PreprocessOptions:
     timezone: str | None = choice(
         None,
         str,
-        "Time zone of times that name none, such as Europe/Berlin; UTC by default.",
+        "Time zone of times that name none, such as Europe/Berlin [default: UTC].",
         metavar="ZONE",
         panel=READING,
     )
@@ -96,13 +96,18 @@ class PreprocessOptions:
         None, list[str], "Condition of the events to keep: 'event in view,buy'.", metavar="CONDITION", panel=READING
     )
     items: Path | None = choice(
-        None, Path, "File with titles and categories of the items.", metavar="FILE", panel=READING
+        None, Path, "File with the items' titles, categories and other metadata.", metavar="FILE", panel=READING
     )
     items_column: Column | None = choice(
         None, str, f"Column of the ids in {flag('items')}.", metavar="COLUMN", panel=READING
     )
     on_bad_row: BadRowPolicy | None = choice(
-        None, str, "Unreadable rows; error by default.", metavar="error|skip", panel=READING, known=("error", "skip")
+        None,
+        str,
+        "Whether an unreadable row is an error or skipped [default: error].",
+        metavar="error|skip",
+        panel=READING,
+        known=("error", "skip"),
     )
     keep_blanks: bool | None = choice(None, bool, "Keep blanks around ids [default: removed].", panel=READING)
     max_rows: int | None = choice(
@@ -111,7 +116,7 @@ class PreprocessOptions:
     max_bytes: int | None = choice(
         None,
         int,
-        "Maximum size a compressed file unpacks to [default: 500 times its size, at least 1 GiB].",
+        "Maximum unpacked size of a compressed file, in bytes [default: 500 times its size, at least 1 GiB].",
         metavar="N",
         panel=READING,
     )
@@ -123,18 +128,33 @@ class PreprocessOptions:
         panel=READING,
         known=("any",),
     )
-    yes: bool = choice(False, bool, "Download a data set of more than 100 MB.", panel=READING)
+    yes: bool = choice(False, bool, "Agree to a download of more than 100 MB.", panel=READING)
     offline: bool = choice(False, bool, "Download nothing.", panel=READING, environment="ADREC_OFFLINE")
     name: str | None = choice(None, str, "Name of the data set in the workspace [default: the source's].", panel=CUT)
     variant: str | None = choice(None, str, "Another published cut of a named data set.", metavar="NAME", panel=CUT)
-    min_rating: float | None = choice(None, float, "Leave out interactions rated lower.", metavar="X", panel=CUT)
-    min_interactions: int | None = choice(
-        None, int, "Iterative k-core of users and items; 0 for none.", metavar="K", panel=CUT
+    min_rating: float | None = choice(
+        None, float, "Minimum rating; interactions rated lower are left out.", metavar="X", panel=CUT
     )
-    min_user_interactions: int | None = choice(None, int, "K of the k-core for users.", metavar="K", panel=CUT)
-    min_item_interactions: int | None = choice(None, int, "K of the k-core for items.", metavar="K", panel=CUT)
+    min_interactions: int | None = choice(
+        None,
+        int,
+        "Minimum number of interactions per user and item (iterative k-core); 0 for none.",
+        metavar="K",
+        panel=CUT,
+    )
+    min_user_interactions: int | None = choice(
+        None, int, "Minimum number of interactions per user (k-core).", metavar="K", panel=CUT
+    )
+    min_item_interactions: int | None = choice(
+        None, int, "Minimum number of interactions per item (k-core).", metavar="K", panel=CUT
+    )
     duplicates: Duplicates | None = choice(
-        None, str, "Events with equal user, item and time.", metavar="drop|keep", panel=CUT, known=("drop", "keep")
+        None,
+        str,
+        "Whether to drop or keep repeated events: equal user, item and time.",
+        metavar="drop|keep",
+        panel=CUT,
+        known=("drop", "keep"),
     )
     ties: Ties | None = choice(
         None,
@@ -155,28 +175,26 @@ class PreprocessOptions:
     valid_from: str | None = choice(
         None,
         str,
-        "Moment at which validation begins (split time), or -14d for 14 days before the newest event.",
+        "Start of validation (split time), or -14d for 14 days before the newest event.",
         metavar="DATE",
         panel=CUT,
     )
     test_from: str | None = choice(
         None,
         str,
-        "Moment at which test begins (split time), or -7d for 7 days before the newest event.",
+        "Start of test (split time), or -7d for 7 days before the newest event.",
         metavar="DATE",
         panel=CUT,
     )
-    strict: bool = choice(False, bool, "Refuse an update that is not plausible, rather than warn of it.", panel=CUT)
+    strict: bool = choice(False, bool, "Refuse an implausible update instead of warning about it.", panel=CUT)
     update: Path | None = choice(
         None, str, "Add the source to this data set; its items keep their numbers.", metavar="DATASET", panel=CUT
     )
-    retake: bool = choice(
-        False, bool, f"Take files again that {command('rollback', data=True)} has withdrawn.", panel=CUT
-    )
+    retake: bool = choice(False, bool, f"Take files again that {command('rollback', data=True)} withdrew.", panel=CUT)
     keep_data: int | None = choice(
         None,
         int,
-        f"Former generations of the data set kept, for {command('rollback', data=True)}; at first 3, then as before.",
+        f"Number of former generations to keep for {command('rollback', data=True)} [default: 3, later as before].",
         metavar="N",
         panel=CUT,
     )

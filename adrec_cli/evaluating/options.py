@@ -53,7 +53,7 @@ class EvaluationOptions:
     protocol: str = choice(
         "all",
         str,
-        "Targets that are ranked: all, or those that never occur in train, among such items alone.",
+        "Targets to rank: all, or only items that never occur in train, among such items alone.",
         panel=RANKING,
         known=("all", "cold-items"),
         closed=True,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from adrec_cli.data.named_datasets import dataset_names, load_dataset_spec
 from adrec_cli.errors import UsageError
 from adrec_cli.models.registry import find_facts, find_stages
 from adrec_cli.models.stages import Stage, TrainingConfig, require_compatible
-from adrec_cli.wording import command, option
+from adrec_cli.wording import command
 
 _TABLES = ["preset", "model", "training", "stages"]
 
@@ -129,31 +128,6 @@ def find_recipe(dataset_name: str, model_name: str) -> Mapping[str, Any]:
         return {}
     recipe: Mapping[str, Any] = load_dataset_spec(dataset_name).recipe.get(model_name, {})
     return recipe
-
-
-def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """Turn `model.lambda=0.01` or `stages.align.epochs=3` into tables; values are TOML, bare words are strings.
-
-    Raises:
-        UsageError: not of the form KEY=VALUE.
-    """
-    tables: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        parts = key.strip().split(".")
-        if not equals or len(parts) < 2 or not all(parts):
-            raise UsageError(
-                f"{option('set')} takes TABLE.KEY=VALUE, got {setting!r}",
-                hint=f"for example: {option('set', 'stages.finetune.mse_weight=0.7')}",
-            )
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except (ValueError, RecursionError):
-            value = text
-        for part in reversed(parts):
-            value = {part: value}
-        tables = merge(tables, value)
-    return tables
 
 
 def _as_table(config: Any) -> dict[str, Any]:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from adrec_cli.choices import choice
+from adrec_cli.config import read_seconds
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.events import OnEvent, ignore
-from adrec_cli.runtime import StopRequest
+from adrec_cli.runtime import StopRequest, device_choice, threads_choice
 from adrec_cli.training.processes import ALONE, Processes
 from adrec_cli.wording import option
+
+TRAINING: Final = "Training"
+"""The panel of the help that lists what training can be given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +30,32 @@ class ComputeOptions:
             ends as with SIGTERM; None for no limit.
     """
 
-    device: str = "auto"
-    threads: int | None = None
-    resume: str = "auto"
-    force: bool = False
-    max_steps: int | None = None
-    max_time: float | None = None
+    max_steps: int | None = choice(
+        None,
+        int,
+        "Steps of this run; then it is saved, and the same command resumes it.",
+        metavar="N",
+        panel=TRAINING,
+    )
+    max_time: float | None = choice(
+        None,
+        str,
+        "Time of this run, such as 90s, 50m or 2h; then it is saved, and the same command resumes it.",
+        read=read_seconds,
+        metavar="TIME",
+        panel=TRAINING,
+    )
+    resume: str = choice(
+        "auto",
+        bool,
+        "Require a matching unfinished run, or ignore it.",
+        read={True: "require", False: "never"}.__getitem__,
+        panel=TRAINING,
+        can_be_off=True,
+    )
+    force: bool = choice(False, bool, "Run again even if the result is up to date.", usual=True)
+    device: str = device_choice()
+    threads: int | None = threads_choice()
 
     def __post_init__(self) -> None:
         for name in ("max_steps", "max_time"):

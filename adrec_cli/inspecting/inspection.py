@@ -14,37 +14,13 @@ from adrec_cli.data.sequences import item_indices
 from adrec_cli.diagnostics.clusters import silhouette
 from adrec_cli.diagnostics.embedding import EmbeddingDiagnostics, diagnose
 from adrec_cli.diagnostics.neighbours import nearest_neighbours
-from adrec_cli.errors import InputError, UsageError
+from adrec_cli.errors import InputError
 from adrec_cli.inspecting.embeddings import Embedding, distinguish, isotropic_noise, open_embeddings
+from adrec_cli.inspecting.options import InspectOptions as InspectOptions
 from adrec_cli.loading.opening import Checkpoint
 from adrec_cli.runtime import set_threads
 from adrec_cli.schema import ITEM_ID, TITLE
 from adrec_cli.training.diagnostics import embedding_health
-
-
-@dataclass(frozen=True, kw_only=True)
-class InspectOptions:
-    """What to look at.
-
-    Attributes:
-        item_ids: raw ids whose nearest neighbours are asked for.
-        k: neighbours of each.
-        clusters: k of k-means, for the silhouette.
-        seed: of k-means and of the noise to compare with.
-        threads: of the CPU; None leaves PyTorch's default.
-    """
-
-    item_ids: tuple[str, ...] = ()
-    k: int = 10
-    clusters: int = 10
-    seed: int = 0
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.k < 1:
-            raise UsageError(f"k must be at least 1, got {self.k}")
-        if self.clusters < 2:
-            raise UsageError(f"clusters must be at least 2, got {self.clusters}")
 
 
 @dataclass(frozen=True, kw_only=True)

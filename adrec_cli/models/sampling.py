@@ -14,6 +14,25 @@ RANKING: Final = "Ranking"
 """The panel of the help that lists what ranking can be given."""
 
 
+def parse_step_counts(text: str) -> list[int]:
+    """Return the numbers of reverse steps in a text such as 1,2,4.
+
+    Raises:
+        UsageError: one is no number.
+    """
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise UsageError(f"{option('steps', text)} is no number", hint="for example 4, or for evaluate 1,2,4,8")
+    return [int(part) for part in parts]
+
+
+def _read_steps(text: str) -> int:
+    count, *more = parse_step_counts(text)
+    if more:
+        raise UsageError(f"one number of steps at a time, got {text}", hint="evaluate compares several")
+    return count
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
     """How a diffusion model samples at inference; models without diffusion ignore it.
@@ -30,7 +49,13 @@ class Sampling:
     """
 
     steps: int | None = choice(
-        None, int, "Number of reverse steps [default: as many as trained].", metavar="N", panel=RANKING, usual=True
+        None,
+        str,
+        "Number of reverse steps [default: as many as trained].",
+        read=_read_steps,
+        metavar="N",
+        panel=RANKING,
+        usual=True,
     )
     noise: str = choice(
         "seeded",

@@ -13,7 +13,8 @@ from adrec_cli.loading.opening import Dataset
 from adrec_cli.loading.trained import models_in
 from adrec_cli.models.registry import find_facts
 from adrec_cli.models.stages import TrainingConfig
-from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
+from adrec_cli.pictures.options import PictureOptions
+from adrec_cli.pictures.picture import Picture, display_name
 from adrec_cli.plots.training_curves import StageCurve, draw_training_curves
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.wording import command, option

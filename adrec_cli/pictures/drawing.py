@@ -11,7 +11,8 @@ from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.pictures.curves import curves
 from adrec_cli.pictures.item_vectors import maps, spectrum
-from adrec_cli.pictures.picture import Picture, PictureOptions
+from adrec_cli.pictures.options import PictureOptions
+from adrec_cli.pictures.picture import Picture
 from adrec_cli.pictures.slices import slices
 from adrec_cli.pictures.steps import steps
 from adrec_cli.pictures.sweeps import sweeps

@@ -15,7 +15,8 @@ from adrec_cli.inspecting.embeddings import isotropic_noise
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, restore_model
 from adrec_cli.loading.trained import find_finished_checkpoint
 from adrec_cli.models.registry import find_facts, list_trainable
-from adrec_cli.pictures.picture import Picture, PictureOptions, display_name, model_colours
+from adrec_cli.pictures.options import PictureOptions
+from adrec_cli.pictures.picture import Picture, display_name, model_colours
 from adrec_cli.plots.embedding_map import EmbeddingMap, draw_by_category, draw_by_popularity, project
 from adrec_cli.plots.spectrum import NOISE, Spectrum, draw_spectrum
 from adrec_cli.schema import CATEGORY, COUNT

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adrec_cli.errors import UsageError
 from adrec_cli.models.registry import MODELS, find_facts
+from adrec_cli.pictures.options import PictureOptions as PictureOptions
 from adrec_cli.plots.style import render
 
 if TYPE_CHECKING:
@@ -37,27 +36,6 @@ class Picture:
     def png(self) -> bytes:
         """Return it as PNG for print."""
         return render(self.figure, "png")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PictureOptions:
-    """What pictures show.
-
-    Attributes:
-        metric: of sweeps, slices and steps; None takes the one that was monitored, or ndcg@10.
-        items: largest number of points on a map of item vectors.
-        seed: of t-SNE and of the noise to compare with.
-        steps: files with what `adrec evaluate --steps 1,2,4 --json` printed.
-    """
-
-    metric: str | None = None
-    items: int = 2000
-    seed: int = 0
-    steps: tuple[Path, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.items < 1:
-            raise UsageError(f"items must be at least 1, got {self.items}")
 
 
 def display_name(model: str) -> str:

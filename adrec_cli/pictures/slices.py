@@ -6,7 +6,8 @@ from adrec_cli.artifacts.evaluation import Evaluation, list_evaluations, read_ev
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.models.registry import MODELS, find_facts, list_trainable
-from adrec_cli.pictures.picture import Picture, PictureOptions, display_name, model_colours
+from adrec_cli.pictures.options import PictureOptions
+from adrec_cli.pictures.picture import Picture, display_name, model_colours
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.slices import SliceRow, draw_slices
 from adrec_cli.wording import command

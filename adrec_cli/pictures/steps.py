@@ -8,7 +8,8 @@ from typing import Any
 
 from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.loading.opening import Dataset
-from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
+from adrec_cli.pictures.options import PictureOptions
+from adrec_cli.pictures.picture import Picture, display_name
 from adrec_cli.pictures.slices import DEFAULT_METRIC
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.steps import StepsPoint, draw_steps

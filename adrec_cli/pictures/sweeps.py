@@ -11,7 +11,8 @@ import polars as pl
 from adrec_cli.artifacts.sweep_files import read_sweep, sweep_folders
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Dataset
-from adrec_cli.pictures.picture import Picture, PictureOptions, display_name
+from adrec_cli.pictures.options import PictureOptions
+from adrec_cli.pictures.picture import Picture, display_name
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.sweep import BASE, SweepPoint, draw_sweep
 from adrec_cli.sweeping.results import Summary, summarize_runs

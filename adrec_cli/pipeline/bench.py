@@ -15,7 +15,7 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.batches import training_windows
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.data.synthetic import synthetic_sequences
-from adrec_cli.errors import UsageError
+from adrec_cli.experiments.bench_options import BenchOptions
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.models.adrec import ADRec
 from adrec_cli.models.adrec_config import ADRecConfig
@@ -32,29 +32,9 @@ from adrec_cli.training.loop import StageTraining
 SYNTHETIC = "synthetic"
 _USERS, _ITEMS, _EVENTS = 11_761, 4_731, 92_823
 """The shape of the paper's Amazon Baby."""
-_RANKED, _TRAINING_SECONDS, _CALLS, _K = 4_096, 10.0, 200, 10
+_CALLS, _K = 200, 10
 _MATRIX = 2_048
 _WARMUP_STEPS = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class BenchOptions:
-    """What to measure on.
-
-    Attributes:
-        users: targets ranked at most.
-        training_seconds: how long to train.
-        device, threads: to compute on.
-    """
-
-    users: int = _RANKED
-    training_seconds: float = _TRAINING_SECONDS
-    device: str = "auto"
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.users < 1:
-            raise UsageError(f"users must be at least 1, got {self.users}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from adrec_cli.artifacts.evaluation import Evaluation, read_ranks
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.comparing.contenders import Contender, find_contenders, list_contenders
 from adrec_cli.comparing.costs import sum_training_costs
+from adrec_cli.comparing.options import CompareOptions as CompareOptions
 from adrec_cli.comparing.seeds import train_with_seeds
 from adrec_cli.comparing.side_by_side import Measured, ModelComparison, put_side_by_side
 from adrec_cli.errors import ArtifactError, UsageError
@@ -22,41 +22,9 @@ from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_dataset
 from adrec_cli.models.registry import is_sampled
 from adrec_cli.models.sampling import Sampling
-from adrec_cli.ranking.metrics import metric_names
 from adrec_cli.ranking.samples import SINGLE
 from adrec_cli.sweeping.tried import count_tried
 from adrec_cli.wording import option
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompareOptions:
-    """Which models are compared, and in what.
-
-    Attributes:
-        models: names, or MODEL/STAGE; empty for all that are trained.
-        metrics: the first one decides on the order and on the best baseline.
-        against: the model whose difference to the others is shown; None for the best baseline.
-        evaluate: what is not evaluated, or not as it is now; otherwise it is left out.
-        seeds: number of seeds to train every model with; 0 takes the models as they are.
-    """
-
-    models: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ("ndcg@10", "hr@10")
-    against: str | None = None
-    evaluate: bool = True
-    seeds: int = 0
-
-    def __post_init__(self) -> None:
-        if unknown := [name for name in self.metrics if name not in metric_names()]:
-            raise UsageError(f"unknown metric {unknown[0]!r}", hint=f"one of: {', '.join(metric_names())}")
-        if not self.metrics:
-            raise UsageError("at least one metric must be named", hint=f"for example {option('metrics', 'ndcg@10')}")
-        if self.seeds < 0:
-            raise UsageError(f"{option('seeds')} must not be negative, got {self.seeds}")
-        if self.against is not None and self.models and self.against not in self.models:
-            raise UsageError(
-                f"{option('against', self.against)} is not among {option('models')}", hint="name it there too"
-            )
 
 
 def compare(

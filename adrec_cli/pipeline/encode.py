@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,8 @@ from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.content.choice import Choice, choose_encoders, content_columns, parse_choice
-from adrec_cli.content.encoders import WIDTH, FittedEncoder, encode_items, fit_encoder, silent_items
+from adrec_cli.content.encoders import FittedEncoder, encode_items, fit_encoder, silent_items
+from adrec_cli.content.options import EncodeOptions as EncodeOptions
 from adrec_cli.content.records import record_encoders, restore_encoders
 from adrec_cli.data.given_vectors import find_changed_files, read_given_vectors, record_file
 from adrec_cli.data.sequences import load_items
@@ -70,34 +70,6 @@ class EncodeResult:
     silent: int
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncodeOptions:
-    """How items become vectors.
-
-    Attributes:
-        encoders: such as "tfidf=title,description"; () chooses by what the columns hold, unless vectors are given.
-        vectors: files with vectors of another program.
-        width: entries that each encoder gives at most.
-        like: another data set, whose encoders are taken as they are, so that a model trained there fits.
-    """
-
-    encoders: tuple[str, ...] = ()
-    vectors: tuple[Path, ...] = ()
-    width: int = WIDTH
-    like: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.like is not None and self.encoders:
-            raise UsageError(
-                "encoders of another data set are taken as they are", hint=f"leave out {option('encoder')}"
-            )
-        if self.like is not None and self.width != WIDTH:
-            raise UsageError("encoders of another data set have their own widths", hint=f"leave out {option('width')}")
-        twice = [name for name, count in Counter(path.name for path in self.vectors).items() if count > 1]
-        if twice:
-            raise UsageError(f"two files of vectors are called {twice[0]!r}", hint="rename one of them")
 
 
 _DEFAULT = EncodeOptions()

@@ -33,7 +33,8 @@ from adrec_cli.errors import AdrecError, ArtifactError, InterruptedRun, UsageErr
 from adrec_cli.experiments.chain import train_stages
 from adrec_cli.experiments.events import ModelRetrained, OnEvent
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.experiments.options import ExperimentOptions, inherit_options
+from adrec_cli.experiments.inheritance import inherit_options
+from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.forgetting.batches import find_batches, foreign_models, forget_in_batch
 from adrec_cli.forgetting.learnt import Learnt, find_learnt

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from adrec_cli.inspecting.inspection import Inspection, InspectOptions, inspect_embeddings
+from adrec_cli.inspecting.inspection import Inspection, inspect_embeddings
+from adrec_cli.inspecting.options import InspectOptions
 
 
 def inspect(

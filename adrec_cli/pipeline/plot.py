@@ -13,7 +13,8 @@ from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pictures.drawing import PicturesSkipped, draw_kinds
-from adrec_cli.pictures.picture import Picture, PictureOptions
+from adrec_cli.pictures.options import PictureOptions
+from adrec_cli.pictures.picture import Picture
 from adrec_cli.runtime import set_threads
 from adrec_cli.schema import REPORTS_FOLDER
 from adrec_cli.wording import command

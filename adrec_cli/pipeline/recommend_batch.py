@@ -17,9 +17,9 @@ from adrec_cli.data.shards import WHOLE
 from adrec_cli.errors import InterruptedRun, LockedError, UsageError
 from adrec_cli.experiments.events import OnEvent, RankingProgress, ignore
 from adrec_cli.loading.recommender import Recommender, open_recommender
-from adrec_cli.recommending.audience import AudienceOptions, collect_audience
+from adrec_cli.recommending.audience import collect_audience
 from adrec_cli.recommending.batch import Batch
-from adrec_cli.recommending.batch_output import BatchOutput
+from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, USER_ID
 from adrec_cli.wording import option

@@ -31,7 +31,8 @@ from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.pipeline.encode import encode_if_stale
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, lock_dataset, preprocess_locked
 from adrec_cli.promotion.comparison import Comparison
-from adrec_cli.promotion.promote import Promotion, PromotionOptions, promote_if_good
+from adrec_cli.promotion.options import PromotionOptions
+from adrec_cli.promotion.promote import Promotion, promote_if_good
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE
 from adrec_cli.wording import option
 

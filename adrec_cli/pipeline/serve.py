@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import math
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +17,9 @@ from adrec_cli.extending.in_use import list_loaded_plugins
 from adrec_cli.loading.plugins import load_plugin
 from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.models.registry import MODELS
-from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
-from adrec_cli.ranking.samples import SINGLE, Merging
 from adrec_cli.serving.exposition import ServerMetrics
 from adrec_cli.serving.hosts import AllowedHosts
-from adrec_cli.serving.questions import Limits
+from adrec_cli.serving.options import ServeOptions
 from adrec_cli.serving.served_model import ServedModel
 from adrec_cli.serving.watch import OnReload
 from adrec_cli.serving.watched_file import WatchedFile
@@ -34,57 +30,7 @@ if TYPE_CHECKING:
     from adrec_cli.serving.server import Server
     from adrec_cli.serving.workers import Worker
 
-_LONGEST = 86_400.0
-_MOST_CONNECTIONS = 100_000
-_MOST_WORKERS = 256
 _BACKLOG = 2048
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServeOptions:
-    """How to serve.
-
-    Attributes:
-        host, port: to listen on.
-        workers: processes that share the port, each with the model in memory.
-        allowed_hosts: further names by which requests may call the server.
-        limits: of requests.
-        connections: at once, in each process.
-        client_seconds: a client may take for its headers, for its body, and for taking an answer.
-        grace: seconds that requests under way have once a signal to end has come.
-        sampling: of a diffusion model.
-        merging: how many samples, and how they become one list.
-        poll_seconds: between looks for a newly promoted model.
-        new_items: file of items that came after the training; read again when it changes.
-        device, threads: to compute on.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-    workers: int = 1
-    allowed_hosts: tuple[str, ...] = ()
-    limits: Limits = field(default_factory=Limits)
-    connections: int = 1_000
-    client_seconds: float = 10.0
-    grace: float = 10.0
-    sampling: Sampling = FAST_SAMPLING
-    merging: Merging = SINGLE
-    poll_seconds: float = 2.0
-    new_items: Path | None = None
-    device: str = "auto"
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65_535:
-            raise UsageError(f"{option('port')} must be between 0 and 65535, got {self.port}")
-        for key, value, least, most in (
-            ("workers", self.workers, 1, _MOST_WORKERS),
-            ("max_connections", self.connections, 1, _MOST_CONNECTIONS),
-            ("client_seconds", self.client_seconds, 0.001, _LONGEST),
-            ("grace", self.grace, 0, _LONGEST),
-        ):
-            if not (math.isfinite(value) and least <= value <= most):
-                raise UsageError(f"{option(key)} must be between {least:g} and {most:,.10g}, got {value}")
 
 
 def make_server(
@@ -122,7 +68,7 @@ def make_server(
         recommender = open_recommender(
             workspace, folder.name, model, device=options.device, threads=options.threads, new_items=options.new_items
         )
-        return ServedModel(recommender, options.sampling, options.merging)
+        return ServedModel(recommender, options.drawn, options.merging)
 
     def has_changed(served: ServedModel) -> bool:
         recommender = served.recommender

@@ -8,7 +8,8 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.chain import train_stages
-from adrec_cli.experiments.options import ExperimentOptions, inherit_options
+from adrec_cli.experiments.inheritance import inherit_options
+from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import StageResult, require_model, require_stage, run_stage
 from adrec_cli.experiments.transfer import is_transfer, open_parent
 from adrec_cli.experiments.work import UNATTENDED, Work

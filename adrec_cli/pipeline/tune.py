@@ -28,8 +28,8 @@ from adrec_cli.loading.opening import Dataset, open_dataset
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.schema import FORMAT_VERSION
 from adrec_cli.sweeping.command_line import tune_command
-from adrec_cli.sweeping.design import folder_name
 from adrec_cli.sweeping.events import TrialDone, TrialStarted
+from adrec_cli.sweeping.names import folder_name
 from adrec_cli.sweeping.option_keys import as_settings
 from adrec_cli.sweeping.optuna_study import propose, require_optuna
 from adrec_cli.sweeping.search_space import SearchSpace, search_space

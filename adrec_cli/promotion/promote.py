@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import polars as pl
 
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
-from adrec_cli.artifacts.promotion import KEEP, Candidate, Current, items_beside, promote, read_current
-from adrec_cli.errors import ArtifactError, NotPromotedError, UsageError
+from adrec_cli.artifacts.promotion import Candidate, Current, items_beside, promote, read_current
+from adrec_cli.errors import ArtifactError, NotPromotedError
 from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.promotion.comparison import Comparison
+from adrec_cli.promotion.options import PromotionOptions as PromotionOptions
 from adrec_cli.promotion.rule import CURRENT, PromotionRule
 from adrec_cli.runtime import resolve_device
 from adrec_cli.schema import CURRENT_FILE, ITEMS_FILE, PROMOTION_REPORT_SUFFIX, REPORTS_FOLDER
 from adrec_cli.wording import command, option
-
-
-@dataclass(frozen=True, kw_only=True)
-class PromotionOptions:
-    """When a new model is promoted, and what stays of old ones.
-
-    Attributes:
-        rules: all to be met; none demands the monitored metric to be at least the current model's, less the tolerance.
-        tolerance: used where there is no rule.
-        keep: generations kept, the current one included; at least 2, so that one can go back.
-    """
-
-    rules: tuple[PromotionRule, ...] = ()
-    tolerance: float = 0.0
-    keep: int = KEEP
-
-    def __post_init__(self) -> None:
-        if self.rules and self.tolerance:
-            raise UsageError(
-                "a rule has its own tolerance", hint=f"give {option('promote_if')} or {option('tolerance')}, not both"
-            )
-        if not math.isfinite(self.tolerance):
-            raise UsageError(f"{option('tolerance')} must be a finite number, got {self.tolerance}")
-        if self.keep < 2:
-            raise UsageError(
-                f"{option('keep')} must be at least 2, got {self.keep}", hint="the one before is what to go back to"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,63 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.data.audience_files import HISTORY, read_histories, read_ids
 from adrec_cli.data.ids import spell_as_known
 from adrec_cli.data.newest_events import read_newest_events
-from adrec_cli.errors import InputError, UsageError
+from adrec_cli.errors import InputError
 from adrec_cli.loading.recommender import Histories, Recommender
+from adrec_cli.recommending.batch_options import AudienceOptions
 from adrec_cli.schema import ITEM_ID, ITEM_INDEX, PAD, USER_ID
-from adrec_cli.wording import option
 
 _NUMBER = "number"
 _STRETCH = 65_536
 """People of a file, where they are not those of a row group."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AudienceOptions:
-    """Where the people of a batch come from: exactly one of the first three.
-
-    Attributes:
-        all_users: everybody in the data set, and everybody in the events.
-        users: a file of user ids.
-        histories: a file of histories, which take the place of those in the data set.
-        events: a file of newest events, put behind the histories.
-    """
-
-    all_users: bool = False
-    users: Path | None = None
-    histories: Path | None = None
-    events: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.all_users + (self.users is not None) + (self.histories is not None) != 1:
-            raise UsageError(
-                f"a batch is for one of {option('all')}, {option('users', 'FILE')} and {option('histories', 'FILE')}",
-                hint="give one of them",
-            )
-
-    @property
-    def is_data_set(self) -> bool:
-        """Whether it is the users of the data set, in its order and with the histories they have there."""
-        return self.all_users and self.events is None
-
-    def files(self) -> list[Path]:
-        """Return the files that are read."""
-        return [path for path in (self.users, self.histories, self.events) if path is not None]
-
-    def key(self) -> dict[str, str | bool]:
-        """Return what decides the audience, with the content of the files."""
-        files = {"users": self.users, "histories": self.histories, "events": self.events}
-        hashes = {name: file_sha256(path) for name, path in files.items() if path is not None and path.is_file()}
-        return {"all_users": self.all_users, **hashes}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from adrec_cli.artifacts.outputs import require_free_output
+from adrec_cli.artifacts.outputs import STDOUT, require_free_output
 from adrec_cli.artifacts.recommendation_file import format_of
 from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import option
 
-STDOUT = Path("-")
 _KINDS = ("user", "item", "candidate")
 _LONGEST_ENTRY = 1_000_000
 _TEMPORARY = re.compile(r"\.part-.+\.\d+\.tmp")

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from adrec_cli.data.item_values import ItemValues
-from adrec_cli.errors import UsageError
 from adrec_cli.loading.recommender import Histories, Recommender
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking.ranked import Ranked
-from adrec_cli.ranking.samples import SINGLE, Merging
-from adrec_cli.wording import option
+from adrec_cli.recommending.options import Diversity, Wanted
 
 if TYPE_CHECKING:
     import torch
@@ -23,69 +20,6 @@ if TYPE_CHECKING:
 _POOL: Final = 10
 """Candidates per item asked for; at least 100 are looked at."""
 _LEAST_POOL: Final = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Diversity:
-    """What lists are to have besides high scores.
-
-    Attributes:
-        weight: of unlikeness against the score, in [0, 1); 0 leaves lists as they are.
-        most: by column of the items, of how many items of one value a list may have at most.
-    """
-
-    weight: float = 0.0
-    most: tuple[tuple[str, int], ...] = field(default_factory=tuple)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.weight < 1:
-            raise UsageError(f"{option('diversify')} must be in [0, 1), got {self.weight}")
-        for column, count in self.most:
-            if count < 1:
-                raise UsageError(
-                    f"{option('max_per')} {column}={count}: at least 1 of each", hint="for example category=3"
-                )
-
-    @classmethod
-    def parse(cls, weight: float, most: Sequence[str]) -> Diversity:
-        """Read `category=3`.
-
-        Raises:
-            UsageError: not of this form, or out of bounds.
-        """
-        pairs = []
-        for text in most:
-            column, sign, count = text.rpartition("=")
-            if not sign or not column or not count.isdecimal():
-                raise UsageError(f"{option('max_per')} {text!r} is no COLUMN=N", hint="for example category=3")
-            pairs.append((column, int(count)))
-        return cls(weight=weight, most=tuple(pairs))
-
-    @property
-    def asked(self) -> bool:
-        """Whether lists are to be other than the best scores."""
-        return bool(self.weight or self.most)
-
-
-AS_SCORED: Final = Diversity()
-"""The best scores, whatever they are of."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What is asked of a recommender, for all histories alike.
-
-    Attributes:
-        k, include_seen, sampling, merging, candidates: as `Recommender.rank`.
-        diversity: of the lists.
-    """
-
-    k: int
-    include_seen: bool
-    sampling: Sampling
-    merging: Merging = SINGLE
-    candidates: npt.NDArray[np.int64] | None = None
-    diversity: Diversity = AS_SCORED
 
 
 def diverse_lists(recommender: Recommender, histories: Histories, wanted: Wanted) -> tuple[list[Ranked], list[str]]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
-import polars as pl
+from typing import TYPE_CHECKING, Final
 
 from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.data.audience_files import read_ids
-from adrec_cli.data.cell_values import split_values
-from adrec_cli.data.id_index import IdIndex
-from adrec_cli.data.sequences import item_indices
-from adrec_cli.errors import InputError, UsageError
-from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID
-from adrec_cli.wording import command, option
+from adrec_cli.choices import choice
+from adrec_cli.errors import UsageError
+from adrec_cli.wording import option
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import polars as pl
+
+ITEMS: Final = "Which items"
+"""The panel of the help that lists what items are recommended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +31,22 @@ class ItemChoice:
         min_count: train events an item needs.
     """
 
-    candidates: Path | None = None
-    excluded: Path | None = None
-    categories: tuple[str, ...] = ()
-    min_count: int = 0
+    candidates: Path | None = choice(
+        None, Path, "File of item ids to choose from.", metavar="FILE", panel=ITEMS, usual=True
+    )
+    excluded: Path | None = choice(
+        None, Path, "File of item ids to leave out.", key="exclude_items", metavar="FILE", panel=ITEMS
+    )
+    categories: tuple[str, ...] = choice(
+        (),
+        list[str],
+        "Category to recommend from; repeatable.",
+        key="category",
+        metavar="NAME",
+        panel=ITEMS,
+        usual=True,
+    )
+    min_count: int = choice(0, int, "Minimum number of train events of an item.", metavar="N", panel=ITEMS)
 
     def __post_init__(self) -> None:
         if self.min_count < 0:
@@ -57,50 +70,7 @@ class ItemChoice:
         Raises:
             InputError: a file cannot be read, a category is unknown, or no item is left.
         """
-        allowed = np.ones(items.height, dtype=bool)
-        unknown: list[str] = []
-        for path, wanted in ((self.candidates, True), (self.excluded, False)):
-            if path is not None:
-                named, missing = _find_named(items, path)
-                if wanted and missing and not named.any():
-                    some = ", ".join(items[ITEM_ID].head(3).to_list())
-                    raise InputError(
-                        f"none of the {len(missing):,} candidates of {path} is known, for example {missing[0]!r}",
-                        hint=f"ids are those of the source data, for example: {some}",
-                    )
-                allowed &= named if wanted else ~named
-                unknown += missing
-        if self.categories:
-            allowed &= self._belong_to_categories(items)
-        if self.min_count:
-            allowed &= items[COUNT].to_numpy() >= self.min_count
-        if allowed.all():
-            return None, unknown
-        if not allowed.any():
-            raise InputError(
-                "no item is left that may be recommended", hint=f"relax the candidates, or {option('min_count')}"
-            )
-        return np.flatnonzero(allowed).astype(np.int64) + 1, unknown
+        # Not at the top: the help of the command line reads options without Polars.
+        from adrec_cli.recommending.allowed_items import choose_items
 
-    def _belong_to_categories(self, items: pl.DataFrame) -> npt.NDArray[np.bool_]:
-        if CATEGORY not in items.columns:
-            raise InputError(
-                "no categories are known",
-                hint=f"give an item file with them: {command('preprocess', 'SOURCE', items='FILE')}",
-            )
-        lists = split_values(items[CATEGORY])
-        known = set(lists.explode().drop_nulls().to_list())
-        if missing := [name for name in self.categories if name not in known]:
-            some = ", ".join(sorted(known)[:10])
-            raise InputError(f"unknown category {missing[0]!r}", hint=f"available: {some}{', ...' * (len(known) > 10)}")
-        wanted = pl.Series(list(self.categories), dtype=pl.String)
-        chosen = lists.to_frame().select(pl.col(CATEGORY).list.eval(pl.element().is_in(wanted.implode())).list.any())
-        return chosen.to_series().fill_null(False).to_numpy()
-
-
-def _find_named(items: pl.DataFrame, path: Path) -> tuple[npt.NDArray[np.bool_], list[str]]:
-    ids = read_ids(path, ITEM_ID).to_list()
-    indices = item_indices(IdIndex(items[ITEM_ID]), ids)
-    named = np.zeros(items.height, dtype=bool)
-    named[np.array([index for index in indices if index is not None], dtype=np.int64) - 1] = True
-    return named, [item for item, index in zip(ids, indices, strict=True) if index is None]
+        return choose_items(items, **vars(self))

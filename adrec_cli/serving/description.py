@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from adrec_cli import __version__
-from adrec_cli.serving.questions import Limits, default_k
+from adrec_cli.serving.options import Limits
+from adrec_cli.serving.questions import default_k
 
 _AN_ID = {"type": ["string", "integer"]}
 _NOTHING = {"type": "null"}
@@ -78,6 +79,23 @@ def _request(limits: Limits) -> dict[str, Any]:
                 "description": "only items of one of these categories",
                 "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, _NOTHING],
             },
+            "diversify": _or_nothing(
+                {
+                    "type": "number",
+                    "minimum": 0,
+                    "exclusiveMaximum": 1,
+                    "default": 0,
+                    "description": "weight of unlikeness against the score",
+                }
+            ),
+            "max_per": _or_nothing(
+                {
+                    "type": "object",
+                    "additionalProperties": {"type": "integer", "minimum": 1},
+                    "description": "items of one value of a column at most, by column",
+                }
+            ),
+            "explain": {"type": "boolean", "default": False, "description": "what moved each score; not with users"},
             "min_count": _or_nothing({"type": "integer", "minimum": 0, "description": "train events an item needs"}),
         },
     }
@@ -106,6 +124,31 @@ def _answer() -> dict[str, Any]:
             "source": {"enum": ["model", "popular"]},
             "unknown_items": {"type": "array", "items": {"type": "string"}},
             "model": {"type": "string"},
+            "explanations": {"type": "array", "items": _explanation(), "description": "where they were asked for"},
+        },
+    }
+
+
+def _explanation() -> dict[str, Any]:
+    influence = {
+        "type": "object",
+        "required": ["item_id", "title", "position", "influence", "cosine", "shared"],
+        "properties": {
+            "item_id": {"type": "string"},
+            "title": {"type": ["string", "null"]},
+            "position": {"type": "integer", "description": "in the history, from 1, the oldest"},
+            "influence": {"type": "number", "description": "by how much the item raises the score"},
+            "cosine": {"type": "number", "description": "of its vector and that of the recommended item"},
+            "shared": {"type": "array", "items": {"type": "string"}, "description": "category and brand of both"},
+        },
+    }
+    return {
+        "type": "object",
+        "required": ["item_id", "influences", "nearest"],
+        "properties": {
+            "item_id": {"type": "string"},
+            "influences": {"type": "array", "items": influence, "description": "strongest first"},
+            "nearest": {"type": "array", "items": {"type": "string"}, "description": "most alike first"},
         },
     }
 

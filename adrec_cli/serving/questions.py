@@ -6,43 +6,18 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adrec_cli.errors import UsageError
+from adrec_cli.recommending.options import Diversity
 from adrec_cli.serving.choice import Choice
+from adrec_cli.serving.options import Limits
 from adrec_cli.serving.served_model import Question
 
 _WHOM = ("user", "users", "history")
-KEYS = (*_WHOM, "k", "include_seen", "candidates", "exclude", "category", "min_count")
+KEYS = (
+    *_WHOM, "k", "include_seen", "candidates", "exclude", "category", "min_count", "diversify", "max_per", "explain",
+)  # fmt: skip
 _MOST_EVENTS = 2**53
 """Whole numbers above are not the same in every JSON."""
-_HIGHEST = {
-    "body": 2**30, "k": 1_000_000, "history": 10_000_000, "users": 100_000, "batch": 1_000_000, "waiting": 1_000_000,
-}  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a request may ask for.
-
-    Attributes:
-        body: bytes.
-        k: items.
-        history: items given, also as candidates or to exclude.
-        users: of one request.
-        batch: questions answered together.
-        waiting: questions in the queue; one more is refused with "try again later".
-    """
-
-    body: int = 1_000_000
-    k: int = 1_000
-    history: int = 10_000
-    users: int = 100
-    batch: int = 64
-    waiting: int = 1_024
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not 1 <= value <= _HIGHEST[name]:
-                raise UsageError(f"the limit of {name} must be between 1 and {_HIGHEST[name]:,}, got {value}")
+_MOST_EXPLAINED = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +38,21 @@ def parse_questions(body: bytes, limits: Limits) -> Asked:
     whom = [key for key in _WHOM if content.get(key) is not None]
     if len(whom) != 1:
         raise ValueError("give one of user, users and history")
+    k, explain = _parse_k(content, limits), _parse_flag(content, "explain")
+    if explain and k > _MOST_EXPLAINED:
+        raise ValueError(f"k must be at most {_MOST_EXPLAINED} with explain")
     question = Question(
-        user=None, history=None, k=_parse_k(content, limits), include_seen=_parse_seen(content),
-        choice=_parse_choice(content, limits),
+        user=None, history=None, k=k, include_seen=_parse_flag(content, "include_seen"),
+        choice=_parse_choice(content, limits), diversity=_parse_diversity(content),
+        explain=explain,
     )  # fmt: skip
     if whom == ["user"]:
         return Asked(questions=(replace(question, user=_parse_id(content["user"], "user")),))
     if whom == ["history"]:
         return Asked(questions=(replace(question, history=_parse_ids(content, "history", limits.history)),))
+    if question.explain:
+        # Nobody else is answered while so much is computed.
+        raise ValueError("explain is for one user or history: every item of a history is taken away once")
     users = _parse_ids(content, "users", min(limits.users, limits.waiting))
     if not users:
         raise ValueError("users must name somebody")
@@ -96,11 +78,25 @@ def _parse_k(content: dict[str, Any], limits: Limits) -> int:
     return k
 
 
-def _parse_seen(content: dict[str, Any]) -> bool:
-    include_seen = content.get("include_seen", False)
-    if not isinstance(include_seen, bool):
-        raise ValueError("include_seen must be true or false")
-    return include_seen
+def _parse_flag(content: dict[str, Any], name: str) -> bool:
+    value = content.get(name, False)
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false")
+    return value
+
+
+def _parse_diversity(content: dict[str, Any]) -> Diversity:
+    weight = content.get("diversify")
+    weight = 0 if weight is None else weight
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < 1:
+        raise ValueError("diversify must be a number from 0 to below 1")
+    most = content.get("max_per")
+    most = {} if most is None else most
+    counts = {name: _whole(count) for name, count in most.items()} if isinstance(most, dict) else {"": None}
+    pairs = [(name, count) for name, count in counts.items() if count is not None and 1 <= count <= _MOST_EVENTS]
+    if len(pairs) < len(counts):
+        raise ValueError('max_per must name columns and whole numbers, 1 or more, such as {"category": 3}')
+    return Diversity(weight=float(weight), most=tuple(sorted(pairs)))
 
 
 def _parse_choice(content: dict[str, Any], limits: Limits) -> Choice:

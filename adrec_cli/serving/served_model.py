@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,21 @@ from adrec_cli.loading.recommender import MODEL, Histories, Recommender
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking.ranked import Ranked
 from adrec_cli.ranking.samples import SINGLE, Merging
+from adrec_cli.recommending.diversity import diverse_lists
+from adrec_cli.recommending.explaining import Explanation, explain
+from adrec_cli.recommending.options import AS_SCORED, Diversity, Wanted
 from adrec_cli.schema import ITEM_ID, TITLE
 from adrec_cli.serving.choice import ALL_ITEMS, Catalogue, Choice
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What questions share that are answered in one pass; length of their lists where it matters."""
+
+    include_seen: bool
+    choice: Choice
+    diversity: Diversity
+    length: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +41,8 @@ class Question:
         k: items at most.
         include_seen: items of the history may come back.
         choice: which items may come back at all.
+        diversity: what the list is to have besides high scores.
+        explain: say of each item what moved its score.
     """
 
     user: str | None
@@ -35,6 +50,15 @@ class Question:
     k: int
     include_seen: bool = False
     choice: Choice = ALL_ITEMS
+    diversity: Diversity = AS_SCORED
+    explain: bool = False
+
+    @property
+    def kind(self) -> _Kind:
+        """What it shares with the questions that are answered in the same pass."""
+        # Which items a diverse list is chosen from depends on its length: it is never the beginning of a longer one.
+        length = self.k if self.diversity.asked else None
+        return _Kind(self.include_seen, self.choice, self.diversity, length)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +70,14 @@ class Answer:
         source: "model", or "popular" where there was no history to ask the model with.
         unknown_items: of the history, the candidates and what is excluded: no item has such an id.
         model: the first 16 characters of the checkpoint's hash.
+        explanations: of each item, where they were asked for; none where there was no history to ask the model with.
     """
 
     items: list[dict[str, str | int | float | None]]
     source: str
     unknown_items: list[str]
     model: str
+    explanations: list[Explanation] | None = None
 
 
 _Known = tuple[npt.NDArray[np.int32], list[str]]
@@ -87,27 +113,32 @@ class ServedModel:
     def answer(self, questions: Sequence[Question]) -> list[Answer | AdrecError]:
         """Answer questions together; one that cannot be answered gets its error and spoils no other."""
         answers: dict[int, Answer | AdrecError] = {}
-        together: dict[tuple[bool, Choice], dict[int, _Known]] = {}
+        together: dict[_Kind, dict[int, _Known]] = {}
         for number, question in enumerate(questions):
             try:
                 known = self._history(question)
             except InputError as error:
                 answers[number] = error
                 continue
-            together.setdefault((question.include_seen, question.choice), {})[number] = known
-        for (include_seen, choice), known_of in together.items():
+            together.setdefault(question.kind, {})[number] = known
+        for kind, known_of in together.items():
+            most = max(questions[number].k for number in known_of)
             try:
-                candidates, unknown_items = self._catalogue.find_allowed(choice)
+                candidates, unknown_items = self._catalogue.find_allowed(kind.choice)
+                wanted = Wanted(
+                    k=most, include_seen=kind.include_seen, sampling=self._sampling, merging=self._merging,
+                    candidates=candidates, diversity=kind.diversity,
+                )  # fmt: skip
+                histories = _join([history for history, _ in known_of.values()])
+                ranked, sources = diverse_lists(self.recommender, histories, wanted)
             except InputError as error:
                 answers |= dict.fromkeys(known_of, error)
                 continue
-            most = max(questions[number].k for number in known_of)
-            ranked, sources = self.recommender.rank(
-                _join([history for history, _ in known_of.values()]), most, include_seen=include_seen,
-                sampling=self._sampling, merging=self._merging, candidates=candidates,
-            )  # fmt: skip
-            for (number, (_, unknown)), best, source in zip(known_of.items(), ranked, sources, strict=True):
-                answers[number] = self._answer(best, questions[number].k, source, unknown + unknown_items)
+            for (number, (history, unknown)), best, source in zip(known_of.items(), ranked, sources, strict=True):
+                answer = self._answer(best, questions[number].k, source, unknown + unknown_items)
+                if questions[number].explain:
+                    answer = replace(answer, explanations=self._explain(history, best, questions[number].k, source))
+                answers[number] = answer
         return [answers[number] for number in range(len(questions))]
 
     def _history(self, question: Question) -> _Known:
@@ -124,6 +155,13 @@ class ServedModel:
         if asked and len(unknown) == len(asked):
             raise InputError("none of the items of the history is known", hint="ids are those of the source data")
         return np.array([index for index in indices if index], dtype=np.int32), unknown
+
+    def _explain(self, history: npt.NDArray[np.int32], best: Ranked, k: int, source: str) -> list[Explanation]:
+        if source != MODEL:
+            return []
+        return explain(
+            self.recommender, history, best.items[:k], sampling=self._sampling, merging=self._merging
+        )  # fmt: skip
 
     def _answer(self, best: Ranked, k: int, source: str, unknown: list[str]) -> Answer:
         items: list[dict[str, str | int | float | None]] = [

@@ -23,7 +23,8 @@ from adrec_cli.serving.batcher import AnswerFailed, Batcher, Overloaded
 from adrec_cli.serving.description import openapi
 from adrec_cli.serving.exposition import ServerMetrics
 from adrec_cli.serving.hosts import AllowedHosts
-from adrec_cli.serving.questions import Asked, Limits, parse_questions
+from adrec_cli.serving.options import Limits
+from adrec_cli.serving.questions import Asked, parse_questions
 from adrec_cli.serving.served_model import Answer, Question, ServedModel
 from adrec_cli.serving.watch import Changed, Load, ModelWatch, OnReload
 from adrec_cli.wording import option
@@ -236,7 +237,12 @@ class _OnlyByName:
 
 
 def _alone(answer: Answer | AdrecError) -> Response:
-    return _error(404, answer.message) if isinstance(answer, AdrecError) else _json(200, asdict(answer))
+    return _error(404, answer.message) if isinstance(answer, AdrecError) else _json(200, _describe(answer))
+
+
+def _describe(answer: Answer) -> dict[str, Any]:
+    """Return what a client gets; explanations only where it asked for them."""
+    return {name: value for name, value in asdict(answer).items() if value is not None}
 
 
 def _together(asked: Asked, answers: Sequence[Answer | AdrecError]) -> Response:
@@ -247,7 +253,7 @@ def _together(asked: Asked, answers: Sequence[Answer | AdrecError]) -> Response:
     results = [
         {
             "user": question.user,
-            **({"error": answer.message} if isinstance(answer, AdrecError) else asdict(answer)),
+            **({"error": answer.message} if isinstance(answer, AdrecError) else _describe(answer)),
         }
         for question, answer in zip(asked.questions, answers, strict=True)
     ]

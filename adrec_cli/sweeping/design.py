@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -15,95 +13,17 @@ from adrec_cli.errors import UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking.samples import Merging
-from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parse_values, resolve_option, spell, value_at
+from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, resolve_option, spell, value_at
+from adrec_cli.sweeping.sweep_options import Design
 from adrec_cli.wording import option
 
 BASE = "base"
 ABLATION = "ablation"
 """What stands as key of a run that is an ablation."""
 
-_LONGEST_NAME = 60
-
 T = TypeVar("T", Sampling, Merging)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Varied:
-    """An option and the values it takes.
-
-    Attributes:
-        key: as typed, such as lambda.
-        values: at least one.
-    """
-
-    key: str
-    values: tuple[Any, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Design:
-    """What a sweep tries.
-
-    Attributes:
-        vary: options, one at a time around the base.
-        ablate: names of ablations, one at a time.
-        grid: all combinations of the varied options instead of one at a time.
-        base: the unchanged options are a run too; a grid without ablations has none.
-        seeds: of each run: the experiment's own, and those that follow it.
-        name: of the sweep's folder; "" makes one of what is tried.
-    """
-
-    vary: tuple[Varied, ...] = ()
-    ablate: tuple[str, ...] = ()
-    grid: bool = False
-    base: bool = True
-    seeds: int = 1
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.vary and not self.ablate:
-            raise UsageError(
-                "a sweep needs something to try", hint=f"for example {option('vary', 'lambda=0.001,0.01,0.1')}"
-            )
-        if self.seeds < 1:
-            raise UsageError(f"{option('seeds')} must be at least 1, got {self.seeds}")
-        require_folder_name(self.name)
-        keys = [varied.key for varied in self.vary] + list(self.ablate)
-        for key in keys:
-            if keys.count(key) > 1:
-                raise UsageError(f"{key!r} is given twice", hint=f"give all its values in one {option('vary')}")
-
-    @property
-    def has_base(self) -> bool:
-        """Whether the unchanged options are one of the runs."""
-        return self.base and (not self.grid or bool(self.ablate))
-
-    def folder_name(self, model_name: str) -> str:
-        """Return the name of the sweep's folder: the one given, or one made of what is tried."""
-        tried = [*(varied.key for varied in self.vary), *self.ablate, *(["grid"] if self.grid else [])]
-        return self.name or folder_name(tried, model_name)
-
-
-def folder_name(tried: Sequence[str], model_name: str) -> str:
-    """Return a name for the folder of a sweep or a search, made of what is tried."""
-    parts = [*([] if model_name == DEFAULT_MODEL else [model_name]), *tried]
-    name = re.sub(r"[^A-Za-z0-9._+-]", "-", "+".join(parts))
-    if len(name) > _LONGEST_NAME:
-        name = f"{name[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    return name
-
-
-def require_folder_name(name: str) -> None:
-    """Refuse a name that is given and cannot be a folder's.
-
-    Raises:
-        UsageError: it has other characters, or begins with a dot.
-    """
-    if name and not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,99}", name):
-        raise UsageError(f"{option('name', name)} is no name of a folder", hint="letters, digits and . _ + -")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,27 +55,6 @@ class _Change:
     key: str = ""
     value: str = ""
     tables: Mapping[str, Any] = field(default_factory=dict)
-
-
-def parse_varied(text: str) -> Varied:
-    """Return what `lambda=0.001,0.01` means.
-
-    Raises:
-        UsageError: not of the form KEY=VALUE,VALUE.
-    """
-    key, equals, values = (part.strip() for part in text.partition("="))
-    if not key or not equals or not values:
-        raise UsageError(
-            f"{option('vary')} takes KEY=VALUE,VALUE,..., got {text!r}",
-            hint=f"for example {option('vary', 'steps=5,10,20,50')}",
-        )
-    parsed = parse_values(values)
-    unique = [value for position, value in enumerate(parsed) if value not in parsed[:position]]
-    if not unique or "" in unique:
-        raise UsageError(
-            f"{option('vary', text)} has an empty value", hint=f"for example {option('vary', 'steps=5,10,20,50')}"
-        )
-    return Varied(key=key, values=tuple(unique))
 
 
 def plan(

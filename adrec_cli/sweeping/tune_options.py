@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+import operator
+import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
+from adrec_cli.choices import choice, require_allowed
 from adrec_cli.errors import UsageError
-from adrec_cli.sweeping.design import require_folder_name
-from adrec_cli.sweeping.optuna_study import PRUNERS
-from adrec_cli.sweeping.search_space import Searched
+from adrec_cli.experiments.work import TRAINING
+from adrec_cli.sweeping.names import require_folder_name
 from adrec_cli.wording import option
+
+if TYPE_CHECKING:
+    from adrec_cli.sweeping.search_space import Searched
+
+SEARCH: Final = "Search"
+"""The panel of the help that lists what is searched."""
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def parse_seconds(text: str) -> float:
+    """Return the seconds of `90`, `90s`, `30m`, `1.5h` or `1h30m`.
+
+    Raises:
+        UsageError: not of that form.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text.strip():
+        raise UsageError(f"{option('timeout')} {text!r} is no time", hint="for example 90s, 30m or 8h")
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def _read_searched(texts: list[str]) -> tuple[Searched, ...]:
+    # Not at the top: it loads Polars.
+    from adrec_cli.sweeping.search_space import parse_searched
+
+    return tuple(parse_searched(text) for text in texts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,19 +54,55 @@ class TuneOptions:
         fresh: forget the trials of an earlier run.
     """
 
-    search: tuple[Searched, ...]
-    trials: int = 30
-    timeout: float | None = None
-    pruner: str = "median"
-    seed: int = 0
-    name: str = ""
-    fresh: bool = False
+    search: tuple[Searched, ...] = choice(
+        (),
+        list[str],
+        "Range or values of an option to search: 1e-4..1e-2:log, 0.1..0.6:step=0.1, 1..4, or 32,64,128; repeatable.",
+        read=_read_searched,
+        metavar="KEY=LOW..HIGH",
+        panel=SEARCH,
+    )
+    trials: int = choice(
+        30,
+        int,
+        "Number of trials in total, those of earlier runs included.",
+        metavar="N",
+        panel=SEARCH,
+        least=1,
+        most=1_000_000,
+    )
+    timeout: float | None = choice(
+        None,
+        str,
+        "Start no new trial after this time: 90s, 30m or 8h.",
+        read=parse_seconds,
+        metavar="TIME",
+        panel=SEARCH,
+    )
+    pruner: str = choice(
+        "median",
+        str,
+        "Rule that stops trials clearly worse than others at the same point.",
+        panel=SEARCH,
+        known=("median", "hyperband", "none"),
+        closed=True,
+    )
+    seed: int = choice(0, int, "Seed of the proposals.", key="search_seed", metavar="N", panel=SEARCH, most=2**31 - 1)
+    name: str = choice(
+        "", str, "Name of the search [default: made from what is searched].", metavar="NAME", panel=SEARCH
+    )
+    fresh: bool = choice(
+        False,
+        bool,
+        "Require a matching unfinished run, or ignore it.",
+        key="resume",
+        read=operator.not_,
+        panel=TRAINING,
+        can_be_off=True,
+    )
 
     def __post_init__(self) -> None:
-        if self.trials < 1:
-            raise UsageError(f"{option('trials')} must be at least 1, got {self.trials}")
+        require_allowed(self)
         if self.timeout is not None and self.timeout <= 0:
             raise UsageError(f"{option('timeout')} must be positive, got {self.timeout}")
         require_folder_name(self.name)
-        if self.pruner not in PRUNERS:
-            raise UsageError(f"unknown pruner {self.pruner!r}", hint=f"one of: {', '.join(PRUNERS)}")

@@ -23,7 +23,7 @@ import torch
 
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.loading.opening import open_checkpoint, open_dataset, restore_model
-from adrec_cli.models.base import FAST_SAMPLING, Sampling
+from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.ranking.metrics import metric_of_users, metric_table
 from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks

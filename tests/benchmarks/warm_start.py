@@ -21,7 +21,7 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.pipeline.preprocess import PreprocessOptions
 from adrec_cli.pipeline.run import RunOptions, RunSummary, run
-from adrec_cli.promotion.promote import PromotionOptions
+from adrec_cli.promotion.options import PromotionOptions
 
 STAGES = ("pretrain", "align", "finetune")
 SMALL = {"model": {"hidden_size": 64}, "stages": {name: {"patience": 3} for name in STAGES}}

@@ -63,7 +63,7 @@ def test_seeds(adrec: Adrec, shop: Path) -> None:
         (["--metrics", "auc@3"], 2, "unknown metric 'auc@3'"),
         (["--preset", "paper"], 2, "are for --seeds"),
         (["--models", "adrec", "--against", "sasrec"], 2, "not among --models"),
-        (["--seeds", "-1"], 2, "must not be negative"),
+        (["--seeds", "-1"], 2, "--seeds must be between 0 and 10,000, got -1"),
     ],
 )
 def test_what_is_wrong_is_reported(adrec: Adrec, shop: Path, flags: list[str], code: int, message: str) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from adrec_cli.config import parse_settings
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.described_options import choose_options, describe_options
-from adrec_cli.experiments.experiment import compose, parse_settings
+from adrec_cli.experiments.experiment import compose
 from adrec_cli.models.registry import list_trainable
 from adrec_cli.sweeping.option_keys import option_paths
 from tests.cli.conftest import Adrec

@@ -14,7 +14,7 @@ from adrec_cli.diagnostics.embedding import diagnose
 from adrec_cli.diagnostics.spread import evenly_spaced
 from adrec_cli.errors import ArtifactError, InputError
 from adrec_cli.inspecting import inspection
-from adrec_cli.inspecting.inspection import InspectOptions
+from adrec_cli.inspecting.options import InspectOptions
 from adrec_cli.pipeline.inspect import inspect
 from adrec_cli.training.diagnostics import embedding_health
 from tests.cli.conftest import Adrec

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
+from types import SimpleNamespace
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import typer.main
 
-from adrec_cli.choices import choice, choices_of
+from adrec_cli.choices import Choice, build_options, choice, choices_of, embed, require_allowed
 from adrec_cli.cli.app import app
-from adrec_cli.cli.options.common import Computing
-from adrec_cli.cli.options.compare import Comparing, Seeds
 from adrec_cli.cli.options.declared import Asked, Declared, Offer, declare_parameters
+from adrec_cli.cli.options.evaluation import Looking, build_evaluation
 from adrec_cli.cli.options.preprocess import preprocess_options
-from adrec_cli.cli.options.promotion import Promotion
-from adrec_cli.cli.options.ranking import Candidates, Denoising
-from adrec_cli.cli.options.recommend import Choice
-from adrec_cli.cli.options.sweep import Trying
-from adrec_cli.cli.options.training import Training
-from adrec_cli.cli.options.tune import Searching
-from adrec_cli.cli.serve import RequestLimits
+from adrec_cli.comparing.options import CompareOptions
+from adrec_cli.config import parse_settings
+from adrec_cli.content.encoders import ENCODERS
+from adrec_cli.content.options import EncodeOptions
+from adrec_cli.diffusion.samplers import NOISES, SAMPLERS
+from adrec_cli.errors import UsageError
+from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.bench_options import BenchOptions
+from adrec_cli.experiments.options import ExperimentOptions, TrainingOptions
 from adrec_cli.experiments.work import ComputeOptions
-from adrec_cli.models.sampling import Sampling
-from adrec_cli.pipeline.compare import CompareOptions
+from adrec_cli.inspecting.options import InspectOptions
+from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
+from adrec_cli.pictures.options import PictureOptions
 from adrec_cli.pipeline.preprocess import PreprocessOptions
-from adrec_cli.pipeline.serve import ServeOptions
-from adrec_cli.promotion.promote import PromotionOptions
+from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.ranking.samples import Merging
+from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
 from adrec_cli.recommending.item_choice import ItemChoice
-from adrec_cli.serving.questions import Limits
-from adrec_cli.sweeping.design import Design
+from adrec_cli.recommending.options import Diversity, RecommendOptions
+from adrec_cli.serving.options import Limits, ServeOptions
+from adrec_cli.sweeping.optuna_study import PRUNERS
+from adrec_cli.sweeping.sweep_options import Design, SweepOptions
 from adrec_cli.sweeping.tune_options import TuneOptions
 from adrec_cli.wording import flag
 
@@ -75,7 +82,8 @@ def test_the_dataset_to_update_is_looked_for_in_the_workspace() -> None:
 
 
 def test_flags_of_one_stage_are_for_that_stage() -> None:
-    training = Training(epochs=3, mse_weight=0.5, batch_size=8, max_length=9, set=["model.lambda=0.1"])
+    sources = ExperimentOptions(overrides=parse_settings(["model.lambda=0.1"]))
+    training = TrainingOptions(epochs=3, mse_weight=0.5, batch_size=8, max_length=9, sources=sources)
     assert training.experiment("adrec", ["align"]).overrides == {
         "model": {"lambda": 0.1, "max_length": 9},
         "training": {"batch_size": 8},
@@ -84,7 +92,7 @@ def test_flags_of_one_stage_are_for_that_stage() -> None:
 
 
 def test_flags_of_a_whole_training_are_for_all_stages_and_the_weight_for_those_with_that_loss() -> None:
-    stages = Training(epochs=3, mse_weight=0.5).experiment("adrec").overrides["stages"]
+    stages = TrainingOptions(epochs=3, mse_weight=0.5).experiment("adrec").overrides["stages"]
     assert stages == {
         "pretrain": {"epochs": 3},
         "align": {"epochs": 3, "mse_weight": 0.5},
@@ -93,14 +101,16 @@ def test_flags_of_a_whole_training_are_for_all_stages_and_the_weight_for_those_w
 
 
 def test_a_flag_lies_over_set() -> None:
-    training = Training(epochs=3, set=["stages.pretrain.epochs=9", "stages.pretrain.patience=2"])
+    settings = ["stages.pretrain.epochs=9", "stages.pretrain.patience=2"]
+    training = build_options(TrainingOptions, {"epochs": 3, "set": settings})
     overrides = training.experiment("adrec", ["pretrain"]).overrides
     assert overrides == {"stages": {"pretrain": {"epochs": 3, "patience": 2}}}
 
 
 @pytest.mark.parametrize(("flag", "resume"), [(None, "auto"), (True, "require"), (False, "never")])
 def test_resuming(flag: bool | None, resume: str) -> None:
-    assert Training(resume=flag).compute_options(Computing(), force=False).resume == resume
+    assert build_options(ComputeOptions, {"resume": flag}).resume == resume
+    assert build_options(TuneOptions, {"resume": flag}).fresh is (flag is False)
 
 
 @pytest.mark.parametrize(
@@ -108,41 +118,131 @@ def test_resuming(flag: bool | None, resume: str) -> None:
     [(None, 0, None), ("99", 99, None), ("dev/test.csv", 0, Path("dev/test.csv")), ("0", 0, None)],
 )
 def test_negatives_are_a_number_or_a_file(text: str | None, count: int, file: Path | None) -> None:
-    options = Candidates(negatives=text).evaluation(Computing(), Denoising(steps="1"), part="test", seed=4)
+    typed = Declared(EvaluationOptions, {"negatives": text, "steps": "1", "seed": 4, "part": "test"})
+    options = build_evaluation(typed, Looking())
     assert (options.negatives, options.negatives_file) == (count, file)
     assert (options.sampling.steps, options.sampling.seed, options.seed) == (1, 4, 4)
 
 
+DECLARED = [
+    AudienceOptions, BatchOutput, BenchOptions, CompareOptions, ComputeOptions, Design, Diversity, EncodeOptions,
+    EvaluationOptions, ExperimentOptions, InspectOptions, ItemChoice, Limits, Merging, PictureOptions, PromotionOptions,
+    RecommendOptions, Sampling, ServeOptions, SweepOptions, TrainingOptions, TuneOptions,
+]  # fmt: skip
+
+
+def own_choices(kind: type[Any]) -> Iterator[tuple[Any, Choice]]:
+    for entry in fields(kind):
+        if (described := entry.metadata.get("choice")) is not None:
+            yield entry, described
+
+
+@pytest.mark.parametrize("kind", DECLARED, ids=lambda kind: kind.__name__)
+def test_what_is_typed_is_what_the_field_holds_or_is_read_into_it(kind: type[Any]) -> None:
+    """The annotation of a field and the type of its flag are two; that they agree is said here alone."""
+    checked = 0
+    for entry, described in own_choices(kind):
+        checked += 1
+        if described.read is not None:
+            if described.shown is not None:
+                assert described.read(described.shown) == entry.default, entry.name
+            continue
+        held = get_type_hints(
+            SimpleNamespace(__annotations__={entry.name: entry.type}), vars(sys.modules[kind.__module__])
+        )
+        plain = {one for one in (get_args(held[entry.name]) or (held[entry.name],)) if one is not type(None)}
+        if described.repeats:
+            assert held[entry.name] == tuple[get_args(described.typed)[0], ...], entry.name
+        else:
+            assert plain == {described.typed}, entry.name
+            assert entry.default in (None, MISSING) or isinstance(entry.default, described.typed), entry.name
+    assert checked
+
+
 @pytest.mark.parametrize(
-    ("flags", "read", "names"),
+    ("kind", "key", "names"),
     [
-        (Computing, ComputeOptions, {}),
-        (Denoising, Sampling, {"steps": "steps"}),
-        (Denoising, Merging, {}),
-        (Promotion, PromotionOptions, {}),
-        (Comparing, CompareOptions, {}),
-        (Seeds, CompareOptions, {}),
-        (Trying, Design, {}),
-        (Searching, TuneOptions, {"search_seed": "seed"}),
-        (Choice, ItemChoice, {"exclude_items": "excluded"}),
-        (
-            RequestLimits,
-            Limits,
-            {f"max_{field.name}": field.name for field in fields(Limits)},
-        ),
-        (RequestLimits, ServeOptions, {"max_connections": "connections"}),
+        (Sampling, "noise", NOISES), (Sampling, "sampler", SAMPLERS), (TuneOptions, "pruner", PRUNERS),
+        # Vectors have an option of their own.
+        (EncodeOptions, "encoder", ENCODERS.keys() - {"vectors"}),
     ],
-    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)  # fmt: skip
+def test_closed_sets_are_those_of_the_tables(kind: type[Any], key: str, names: Iterable[str]) -> None:
+    """Their names are written twice, as the help must not load what the tables hold."""
+    (known,) = [described.known for name, _, described in choices_of(kind) if name == key]
+    assert sorted(known) == sorted(names)
+
+
+def test_nothing_typed_gives_the_defaults() -> None:
+    for kind in DECLARED:
+        if kind not in (AudienceOptions, BatchOutput, Design, SweepOptions):
+            assert build_options(kind, {key: default for key, default, _ in choices_of(kind)}) == kind()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    size: int = choice(1, int, "Size.", least=0, most=9)
+    name: str = choice("a", str, "Name.", known=("a", "b"), closed=True)
+    seed: int = choice(0, int, "Seed of the inner one.")
+
+    def __post_init__(self) -> None:
+        require_allowed(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    seed: int = choice(0, int, "Seed of both.")
+    pairs: tuple[int, ...] = choice(
+        (), str, "Numbers.", key="numbers", read=lambda text: tuple(map(int, text.split(",")))
+    )
+    inner: Inner = embed(Inner(size=4), without=("name",))
+
+
+def test_options_that_are_embedded_are_offered_with_their_defaults_and_built() -> None:
+    offered = {key: (default, described.help) for key, default, described in choices_of(Outer)}
+    assert offered == {"seed": (0, "Seed of both."), "numbers": (None, "Numbers."), "size": (4, "Size.")}
+    built = build_options(Outer, {"seed": 3, "numbers": "1,2", "size": 5, "name": "b"})
+    assert built == Outer(seed=3, pairs=(1, 2), inner=Inner(size=5, seed=3))
+    assert build_options(Outer, {}) == build_options(Outer, {"size": 4, "seed": 0, "numbers": None}) == Outer()
+    # What is given instead is not read.
+    assert build_options(Outer, {"numbers": "x"}, pairs=(7,)).pairs == (7,)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"size": -1}, "size= must be between 0 and 9, got -1"),
+        ({"size": 10}, "size= must be between 0 and 9, got 10"),
+        ({"size": float("nan")}, "size= must be between 0 and 9, got nan"),
+        ({"name": "c"}, "unknown name 'c'"),
+    ],
 )
-def test_flags_that_are_declared_apart_have_the_defaults_of_what_they_become(
-    flags: type[Any], read: type[Any], names: dict[str, str]
-) -> None:
-    """What is parsed from text has its flag in another type; both say the same where nothing is typed."""
-    defaults = {field.name: field.default for field in fields(read) if field.default is not MISSING}
-    shared = {field.name: field for field in fields(flags) if names.get(field.name, field.name) in defaults}
-    assert shared
-    for name, field in shared.items():
-        expected = defaults[names.get(name, name)]
-        if isinstance(expected, tuple):
-            expected = ",".join(expected)
-        assert field.default == expected or (field.default in (None, "") and expected in (None, "")), name
+def test_what_a_field_does_not_allow_is_refused(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Inner(**values)
+    assert str(refused.value) == said
+
+
+def test_two_that_declare_a_key_differently_cannot_be_offered_together() -> None:
+    alike = [Asked(Inner, Offer(without=("size", "name")), built=True)]
+    assert [one.name for one in declare_parameters([*alike, *alike])] == ["seed"]
+    with pytest.raises(TypeError, match="declare seed differently"):
+        list(declare_parameters([*alike, Asked(Outer, Offer(), built=True)]))
+
+
+@pytest.mark.parametrize(
+    ("typed", "drawn"),
+    [
+        ({}, FAST_SAMPLING),
+        (
+            {"steps": "4", "sampler": "ddim", "eta": 0.5, "guidance": 2.0},
+            Sampling(steps=4, noise="zero", sampler="ddim", eta=0.5, guidance=2.0),
+        ),
+        ({"steps": "4", "samples": 2, "seed": 3}, Sampling(steps=4, noise="common", seed=3, temperature=1.0)),
+        ({"temperature": 0.5, "seed": 3}, Sampling(steps=1, noise="common", seed=3, temperature=0.5)),
+    ],
+)
+def test_flags_say_how_a_server_samples(typed: dict[str, Any], drawn: Sampling) -> None:
+    assert build_options(ServeOptions, typed).drawn == drawn
+    with pytest.raises(UsageError, match="unknown sampler"):
+        build_options(ServeOptions, {**typed, "sampler": "euler"})

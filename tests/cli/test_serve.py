@@ -13,9 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from adrec_cli.cli.serve import Sampled
-from adrec_cli.errors import UsageError
-from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from tests.cli.conftest import Adrec, environment
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
@@ -44,13 +41,3 @@ def test_an_address_that_is_taken(adrec: Adrec, shop: Path) -> None:
     assert done.exit_code == 7
     assert f"could not listen on 127.0.0.1 port {port}" in done.stderr
     assert adrec("serve", "--max-k", 0, "--workspace", shop, "--dataset", "shop").exit_code == 2
-
-
-def test_flags_say_how_a_server_samples() -> None:
-    assert Sampled().sampling() == FAST_SAMPLING
-    chosen = Sampled(steps=4, sampler="ddim", eta=0.5, guidance=2.0, seed=3).sampling()
-    assert chosen == Sampling(steps=4, noise="zero", sampler="ddim", eta=0.5, guidance=2.0)
-    drawn = Sampled(steps=4, samples=2, seed=3).sampling()
-    assert drawn == Sampling(steps=4, noise="common", seed=3, temperature=1.0)
-    with pytest.raises(UsageError, match="unknown sampler"):
-        Sampled(sampler="euler").sampling()

@@ -51,7 +51,7 @@ def http(workspace: Path) -> Iterator[Callable[[dict[str, object]], tuple[int, d
     """A server to send questions to."""
     pytest.importorskip("starlette", reason="the extra serve is not installed")
     pytest.importorskip("uvicorn", reason="the extra serve is not installed")
-    from adrec_cli.serving.questions import Limits
+    from adrec_cli.serving.options import Limits
     from tests.pipeline.test_serve import Running
 
     with Running(workspace, limits=Limits()) as server:

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint, save_checkpoint
+from adrec_cli.content.options import EncodeOptions
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.transfer import open_for_transfer
 from adrec_cli.loading.opening import Dataset, open_dataset, restore_model
 from adrec_cli.loading.plugins import plugins
 from adrec_cli.models.registry import find_model, list_trainable
-from adrec_cli.pipeline.encode import EncodeOptions, encode
+from adrec_cli.pipeline.encode import encode
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.train import train, train_next_stage
 from tests.extending.conftest import SOURCE

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from adrec_cli.artifacts.item_vectors import read_item_vectors
 from adrec_cli.content.encoders import encode_items, fit_encoder
+from adrec_cli.content.options import EncodeOptions
 from adrec_cli.loading.item_content import StoredContent, match_stored_content
 from adrec_cli.loading.opening import open_dataset
-from adrec_cli.pipeline.encode import EncodeOptions, encode
+from adrec_cli.pipeline.encode import encode
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from tests.conftest import write_interactions
 

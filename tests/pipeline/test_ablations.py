@@ -16,8 +16,7 @@ from adrec_cli.experiments.work import Work
 from adrec_cli.pipeline.sweep import sweep
 from adrec_cli.pipeline.train import train, train_first_stage, train_next_stage
 from adrec_cli.sweeping.ablations import find_ablations
-from adrec_cli.sweeping.design import Design
-from adrec_cli.sweeping.sweep_options import SweepOptions
+from adrec_cli.sweeping.sweep_options import Design, SweepOptions
 from tests.conftest import TINY
 
 ABLATIONS = find_ablations("adrec")

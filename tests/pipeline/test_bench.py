@@ -7,9 +7,10 @@ import pytest
 
 from adrec_cli.data.synthetic import synthetic_sequences
 from adrec_cli.errors import UsageError
+from adrec_cli.experiments.bench_options import BenchOptions
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.pipeline import bench as pipeline
-from adrec_cli.pipeline.bench import BenchOptions, bench, ranking_flops, step_flops, training_flops
+from adrec_cli.pipeline.bench import bench, ranking_flops, step_flops, training_flops
 
 
 @pytest.fixture(autouse=True)

@@ -12,12 +12,13 @@ import pytest
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.evaluation import ranks_path
 from adrec_cli.artifacts.ranks import CANDIDATES
+from adrec_cli.content.options import EncodeOptions
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.opening import open_dataset
-from adrec_cli.pipeline.encode import EncodeOptions, encode
+from adrec_cli.pipeline.encode import encode
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.train import train

@@ -17,6 +17,7 @@ from adrec_cli.artifacts.json_files import content_sha256
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.sweep_files import RESULT_COLUMNS, SweepRecord, write_sweep
 from adrec_cli.artifacts.training_log import TrainingCosts, stage_costs
+from adrec_cli.comparing.options import CompareOptions
 from adrec_cli.comparing.side_by_side import of_users, require_comparable
 from adrec_cli.config import merge
 from adrec_cli.errors import ArtifactError, InterruptedRun, LockedError, UsageError
@@ -25,7 +26,7 @@ from adrec_cli.experiments.events import EvaluationStarted, StageStarted
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import Work
 from adrec_cli.pipeline.clean import removable
-from adrec_cli.pipeline.compare import CompareOptions, compare
+from adrec_cli.pipeline.compare import compare
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.train import train

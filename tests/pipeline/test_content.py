@@ -15,11 +15,12 @@ import torch
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.artifacts.item_vectors import read_item_vectors
+from adrec_cli.content.options import EncodeOptions
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.opening import open_checkpoint, open_dataset, restore_model
-from adrec_cli.pipeline.encode import EncodeOptions, encode
+from adrec_cli.pipeline.encode import encode
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.train import train
 from tests.conftest import TINY, write_interactions

@@ -16,19 +16,20 @@ import torch
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.item_vectors import read_item_vectors
+from adrec_cli.content.options import EncodeOptions
 from adrec_cli.errors import ArtifactError, InterruptedRun, UsageError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.recommender import Histories, open_recommender
 from adrec_cli.models.sampling import FAST_SAMPLING
-from adrec_cli.pipeline.encode import EncodeOptions, encode
+from adrec_cli.pipeline.encode import encode
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
-from adrec_cli.pipeline.recommend import RecommendOptions, recommend_with
+from adrec_cli.pipeline.recommend import recommend_with
 from adrec_cli.pipeline.recommend_batch import recommend_batch
 from adrec_cli.pipeline.train import train, train_next_stage
-from adrec_cli.recommending.audience import AudienceOptions
-from adrec_cli.recommending.batch_output import BatchOutput
+from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
 from adrec_cli.recommending.item_choice import ItemChoice
+from adrec_cli.recommending.options import RecommendOptions
 from tests.conftest import TINY
 from tests.robustness.processes import typed_here
 
@@ -319,7 +320,8 @@ def test_a_server_takes_them_when_they_change_and_keeps_them_when_they_cannot_be
 ) -> None:
     pytest.importorskip("starlette", reason="the extra serve is not installed")
     pytest.importorskip("uvicorn", reason="the extra serve is not installed")
-    from adrec_cli.pipeline.serve import ServeOptions, make_server
+    from adrec_cli.pipeline.serve import make_server
+    from adrec_cli.serving.options import ServeOptions
 
     products, told = tmp_path / "products.csv", []
     lines = (source / "products.csv").read_text().splitlines(keepends=True)

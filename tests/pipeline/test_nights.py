@@ -32,7 +32,7 @@ from adrec_cli.pipeline.preprocess import PreprocessOptions
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.rollback import rollback
 from adrec_cli.pipeline.run import RunOptions, run
-from adrec_cli.promotion.promote import PromotionOptions
+from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.promotion.rule import parse_promotion_rules
 from tests.conftest import TINY
 

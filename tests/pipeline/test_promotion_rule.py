@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adrec_cli.errors import UsageError
-from adrec_cli.promotion.promote import PromotionOptions
+from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.promotion.rule import PromotionRule, parse_promotion_rule, parse_promotion_rules
 
 

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.outputs import STDOUT
 from adrec_cli.config import merge
 from adrec_cli.errors import InputError, InterruptedRun, LockedError, StorageError, UsageError
 from adrec_cli.experiments.events import RankingProgress
@@ -23,12 +24,9 @@ from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.recommend_batch import recommend_batch
 from adrec_cli.pipeline.train import train
 from adrec_cli.ranking.samples import Merging
-from adrec_cli.recommending.audience import AudienceOptions
-from adrec_cli.recommending.batch_output import BatchOutput
-from adrec_cli.recommending.destination import STDOUT
-from adrec_cli.recommending.diversity import Diversity
+from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
 from adrec_cli.recommending.item_choice import ItemChoice
-from adrec_cli.recommending.options import RecommendOptions
+from adrec_cli.recommending.options import Diversity, RecommendOptions
 from tests.conftest import TINY, write_interactions
 
 OPTIONS = RecommendOptions(k=5, sampling=FAST_SAMPLING)

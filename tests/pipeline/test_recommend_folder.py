@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from adrec_cli.artifacts.outputs import STDOUT
 from adrec_cli.data import dataset_files
 from adrec_cli.data.sequences import load_sequences
 from adrec_cli.data.shards import WHOLE, Shard
@@ -19,9 +20,7 @@ from adrec_cli.pipeline import recommend_batch as batch
 from adrec_cli.pipeline.preprocess import preprocess
 from adrec_cli.pipeline.recommend_batch import recommend_batch
 from adrec_cli.pipeline.train import train
-from adrec_cli.recommending.audience import AudienceOptions
-from adrec_cli.recommending.batch_output import BatchOutput
-from adrec_cli.recommending.destination import STDOUT
+from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
 from adrec_cli.recommending.options import RecommendOptions
 from tests.conftest import write_interactions
 

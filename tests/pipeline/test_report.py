@@ -17,15 +17,14 @@ from typer.main import get_command
 from adrec_cli.artifacts.evaluation import list_evaluations, read_evaluation
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.sweep_files import read_sweep
+from adrec_cli.choices import build_options
 from adrec_cli.cli.app import app
-from adrec_cli.cli.options.common import Computing
 from adrec_cli.cli.options.declared import Declared
+from adrec_cli.cli.options.evaluation import Looking, build_evaluation
 from adrec_cli.cli.options.preprocess import preprocess_options
-from adrec_cli.cli.options.ranking import Candidates, Denoising
-from adrec_cli.cli.options.training import Training
 from adrec_cli.config import merge
 from adrec_cli.evaluating.options import EvaluationOptions
-from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.options import ExperimentOptions, TrainingOptions
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
@@ -35,8 +34,8 @@ from adrec_cli.pipeline.train import train
 from adrec_cli.reporting.histogram import bin_values, histogram
 from adrec_cli.reporting.markup import Html, element, join, table
 from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command
-from adrec_cli.sweeping.design import Design, parse_varied
-from adrec_cli.sweeping.sweep_options import SweepOptions
+from adrec_cli.sweeping.sweep_options import Design, SweepOptions
+from adrec_cli.sweeping.varied import parse_varied
 from tests.conftest import TINY, write_interactions
 
 HOSTILE = (
@@ -289,10 +288,6 @@ def given(line):
     return command.make_context(words[1], words[2:]).params
 
 
-def group(kind, params):
-    return kind(**{field.name: params[field.name] for field in dataclasses.fields(kind)})
-
-
 def test_the_command_of_preprocessing_makes_the_same_data(reported, tmp_path):
     manifest = read_manifest(reported / "tiny")
     params = given(preprocess_command(manifest, has_item_file=True))
@@ -309,7 +304,11 @@ def test_the_command_of_training_composes_the_same_experiment(reported):
 
     metadata = read_metadata(reported / "tiny/adrec/finetune.safetensors")
     params = given(train_command(metadata))
-    composed = group(Training, params).experiment(params["model"]).on_dataset(params["model"], params["dataset"])
+    composed = (
+        build_options(TrainingOptions, params)
+        .experiment(params["model"])
+        .on_dataset(params["model"], params["dataset"])
+    )
     assert composed == EXPERIMENT.on_dataset("adrec", "tiny")
     assert params["threads"] == metadata.threads
 
@@ -318,7 +317,5 @@ def test_the_command_of_evaluating_has_the_same_protocol(reported):
     path = reported / "tiny/reports/adrec-finetune-loo-sampled-9-test.json"
     params = given(evaluate_command(read_evaluation(path)))
     assert params["name"] == "workspace/tiny/adrec/finetune.safetensors"
-    options = group(Candidates, params).evaluation(
-        Computing(), group(Denoising, params), part=params["part"], seed=params["seed"]
-    )
+    options = build_evaluation(Declared(EvaluationOptions, {**params, "threads": None}), Looking())
     assert options == EvaluationOptions(negatives=9, sampling=Sampling(steps=2))

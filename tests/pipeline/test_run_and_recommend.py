@@ -18,7 +18,7 @@ from adrec_cli.models.sampling import Sampling
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.run import RunOptions, run
-from adrec_cli.promotion.promote import PromotionOptions
+from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.recommending.options import RecommendOptions
 from tests.conftest import TINY, write_interactions
 

@@ -20,11 +20,12 @@ from adrec_cli.models.sampling import FAST_SAMPLING, Sampling  # noqa: E402
 from adrec_cli.pipeline.recommend import recommend  # noqa: E402
 from adrec_cli.pipeline.rollback import rollback  # noqa: E402
 from adrec_cli.pipeline.run import RunOptions, run  # noqa: E402
-from adrec_cli.pipeline.serve import ServeOptions, make_server  # noqa: E402
-from adrec_cli.promotion.promote import PromotionOptions  # noqa: E402
-from adrec_cli.ranking.samples import Merging  # noqa: E402
+from adrec_cli.pipeline.serve import make_server  # noqa: E402
+from adrec_cli.promotion.options import PromotionOptions  # noqa: E402
+from adrec_cli.ranking.merging import Merging  # noqa: E402
 from adrec_cli.recommending.options import RecommendOptions  # noqa: E402
-from adrec_cli.serving.questions import Limits, parse_questions  # noqa: E402
+from adrec_cli.serving.options import Limits, ServeOptions  # noqa: E402
+from adrec_cli.serving.questions import parse_questions  # noqa: E402
 from adrec_cli.serving.served_model import Question  # noqa: E402
 from tests.conftest import TINY, write_interactions  # noqa: E402
 
@@ -106,6 +107,18 @@ def test_it_answers_what_the_command_does(running, workspace):
     assert running.ask(history=[])[1]["source"] == "popular"
     seen = running.ask(history=["i1"], k=100, include_seen=True)[1]["items"]
     assert len(seen) == len(running.ask(history=["i1"], k=100)[1]["items"]) + 1
+
+
+def test_it_says_why_where_that_is_asked(running):
+    assert "explanations" not in running.ask(user="u1", k=3)[1]
+    status, found = running.ask(user="u1", k=3, explain=True, diversify=0.4, max_per={"item_id": 1})
+    assert status == 200
+    assert [one["item_id"] for one in found["explanations"]] == [item["item_id"] for item in found["items"]]
+    assert {"item_id", "influence", "position", "shared", "cosine", "title"} == set(
+        found["explanations"][0]["influences"][0]
+    )
+    assert running.ask(user="u1", max_per={"nothing": 1})[0] == 404
+    assert running.ask(users=["u1"], explain=True)[0] == 400
 
 
 def test_requests_at_once_get_each_its_own(running):

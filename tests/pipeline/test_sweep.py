@@ -24,11 +24,12 @@ from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.sweep import sweep
 from adrec_cli.pipeline.train import train, train_first_stage
 from adrec_cli.runtime import StopRequest
-from adrec_cli.sweeping.design import BASE, Design, parse_varied
+from adrec_cli.sweeping.design import BASE
 from adrec_cli.sweeping.events import SweepRunDone
 from adrec_cli.sweeping.results import seed_interval, summarize_runs
 from adrec_cli.sweeping.shared_stages import stage_folder
-from adrec_cli.sweeping.sweep_options import SweepOptions
+from adrec_cli.sweeping.sweep_options import Design, SweepOptions
+from adrec_cli.sweeping.varied import parse_varied
 from adrec_cli.training.events import StepDone
 from tests.conftest import TINY
 

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 
 import pytest
 from typer.main import get_command
 
+from adrec_cli.choices import build_options
 from adrec_cli.cli.app import app
-from adrec_cli.cli.options.common import Computing
-from adrec_cli.cli.options.ranking import Candidates, Denoising
-from adrec_cli.cli.options.sweep import Trying
-from adrec_cli.cli.options.training import Training
-from adrec_cli.config import merge
+from adrec_cli.cli.options.declared import Declared
+from adrec_cli.cli.options.evaluation import Looking, build_evaluation
+from adrec_cli.config import merge, parse_settings
 from adrec_cli.errors import UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
-from adrec_cli.experiments.experiment import compose, parse_settings
-from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.experiment import compose
+from adrec_cli.experiments.options import ExperimentOptions, TrainingOptions
 from adrec_cli.models.registry import list_trainable
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking.samples import Merging
 from adrec_cli.sweeping.command_line import sweep_command
-from adrec_cli.sweeping.design import BASE, Design, Varied, parse_varied, plan
+from adrec_cli.sweeping.design import BASE, plan
 from adrec_cli.sweeping.option_keys import as_settings, parse_values, resolve_option
-from adrec_cli.sweeping.sweep_options import SweepOptions
+from adrec_cli.sweeping.sweep_options import Design, SweepOptions
+from adrec_cli.sweeping.varied import Varied, parse_varied
 from tests.conftest import TINY
 
 QUICK = merge(TINY, {"stages": {"pretrain": {"epochs": 2}, "align": {"epochs": 1}, "finetune": {"epochs": 2}}})
@@ -187,10 +186,8 @@ def test_the_command_makes_the_same_sweep_again(sampling):
     assert words[:3] == ["adrec", "sweep", "tiny"]
     given = get_command(app).commands["sweep"].make_context("sweep", words[2:]).params
 
-    def group(kind):
-        return kind(**{field.name: given[field.name] for field in dataclasses.fields(kind)})
-
-    trying = group(Trying)
-    assert (trying.design(), trying.test) == (design, True)
-    assert group(Training).experiment("adrec").overrides == QUICK
-    assert group(Candidates).evaluation(Computing(), group(Denoising), part="test", seed=0) == evaluation
+    assert build_options(Design, given) == design
+    assert build_options(SweepOptions, given, design=design).test
+    assert build_options(TrainingOptions, given).experiment("adrec").overrides == QUICK
+    typed = Declared(EvaluationOptions, given).leave_out("seed")
+    assert build_evaluation(typed, Looking()) == evaluation

@@ -21,9 +21,9 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.sweep import sweep
 from adrec_cli.ranking.significance import differences_to
-from adrec_cli.sweeping.design import Design, parse_varied
 from adrec_cli.sweeping.differences import differences_to_base
-from adrec_cli.sweeping.sweep_options import SweepOptions
+from adrec_cli.sweeping.sweep_options import Design, SweepOptions
+from adrec_cli.sweeping.varied import parse_varied
 from tests.conftest import TINY
 
 QUICK = ExperimentOptions(

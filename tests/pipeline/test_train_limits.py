@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adrec_cli.cli.bounds import seconds_in
+from adrec_cli.config import read_seconds
 from adrec_cli.errors import InterruptedRun, UsageError
 from adrec_cli.experiments import stage_files
 from adrec_cli.experiments.events import StageStarted
@@ -152,7 +152,7 @@ def test_limits_below_one_are_refused(options):
 
 
 def test_times_as_they_are_typed():
-    assert [seconds_in(text) for text in ("90", "90s", "1.5m", "2h", "1d")] == [90, 90, 90, 7200, 86_400]
+    assert [read_seconds(text) for text in ("90", "90s", "1.5m", "2h", "1d")] == [90, 90, 90, 7200, 86_400]
     for text in ("", "0", "0h", "-1", "1 h", "1w", "1h30m", "nan", "1e3", "٣"):
         with pytest.raises(UsageError, match="is no time"):
-            seconds_in(text)
+            read_seconds(text)

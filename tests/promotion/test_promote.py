@@ -16,7 +16,8 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.loading.opening import Dataset, open_checkpoint, open_dataset
 from adrec_cli.pipeline.preprocess import preprocess
 from adrec_cli.pipeline.train import train
-from adrec_cli.promotion.promote import Promotion, PromotionOptions, promote_if_good
+from adrec_cli.promotion.options import PromotionOptions
+from adrec_cli.promotion.promote import Promotion, promote_if_good
 from adrec_cli.promotion.rule import parse_promotion_rules
 from tests.conftest import write_interactions
 

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adrec_cli.choices import build_options
 from adrec_cli.data.cell_values import split_values
 from adrec_cli.data.item_values import ItemValues
 from adrec_cli.errors import InputError, UsageError
@@ -23,11 +24,12 @@ from adrec_cli.loading.recommender import Histories, Recommender, open_recommend
 from adrec_cli.models.batch import HistoryBatch
 from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
-from adrec_cli.pipeline.recommend import RecommendOptions, recommend_with
+from adrec_cli.pipeline.recommend import recommend_with
 from adrec_cli.pipeline.train import train
-from adrec_cli.ranking.scores import Ranked
-from adrec_cli.recommending.diversity import Diversity, Wanted, _Rules, diverse_lists
+from adrec_cli.ranking.ranked import Ranked
+from adrec_cli.recommending.diversity import _Rules, diverse_lists
 from adrec_cli.recommending.explaining import MOST_INFLUENCES, _find_nearest, explain
+from adrec_cli.recommending.options import Diversity, RecommendOptions, Wanted
 from tests.conftest import TINY, write_interactions
 from tests.robustness.processes import typed_here
 
@@ -172,7 +174,7 @@ def test_what_a_few_values_would_fill_is_looked_for_further_down(sasrec: Recomme
 @pytest.mark.parametrize("text", ["category", "=3", "category=", "category=x", "category=0", "category=-1"])
 def test_what_is_no_maximum_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="max_per"):
-        Diversity.parse(0.0, [text])
+        build_options(Diversity, {"diversify": 0.0, "max_per": [text]})
 
 
 def test_weights_and_columns_that_are_none(sasrec: Recommender) -> None:

@@ -22,7 +22,7 @@ from adrec_cli.cli.app import app
 from adrec_cli.cli.bounds import require_bounded
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import UsageError
-from adrec_cli.promotion.promote import PromotionOptions
+from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.runtime import MOST_THREADS, set_threads
 from tests.robustness.processes import typed_here
 

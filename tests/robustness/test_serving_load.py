@@ -16,7 +16,8 @@ pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.promotion import items_beside, promote
 from adrec_cli.models.sampling import FAST_SAMPLING
-from adrec_cli.pipeline.recommend import RecommendOptions, recommend
+from adrec_cli.pipeline.recommend import recommend
+from adrec_cli.recommending.options import RecommendOptions
 from tests.robustness.processes import TINY, typed
 from tests.robustness.servers import Serving, serving, wait_until
 from tests.robustness.serving_load import Expected, Load

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adrec_cli.errors import UsageError
+from adrec_cli.recommending.options import AS_SCORED, Diversity
 from adrec_cli.serving.choice import ALL_ITEMS, Choice
 from adrec_cli.serving.description import openapi
-from adrec_cli.serving.questions import KEYS, Asked, Limits, parse_questions
+from adrec_cli.serving.options import Limits
+from adrec_cli.serving.questions import KEYS, Asked, parse_questions
 
 
 def parse(**content: object) -> Asked:
@@ -27,10 +29,20 @@ def test_many_users_are_a_question_each() -> None:
 
 
 def test_a_choice_may_be_left_out_or_null() -> None:
-    nothing = dict.fromkeys(["users", "history", "candidates", "exclude", "category", "min_count"])
+    nothing = dict.fromkeys(
+        ["users", "history", "candidates", "exclude", "category", "min_count", "diversify", "max_per"]
+    )
+    assert parse(user="u1", **nothing) == parse(user="u1")
     assert parse(user="u1", **nothing).questions[0].choice == ALL_ITEMS
     chosen = parse(user="u1", category="tea", candidates=["a"], exclude=[], min_count=2.0).questions[0].choice
     assert chosen == Choice(candidates=("a",), categories=("tea",), min_count=2)
+
+
+def test_diversity_and_reasons_are_asked_for_as_the_command_has_them() -> None:
+    (question,) = parse(user="u1", diversify=0.5, max_per={"category": 3.0, "brand": 1}, explain=True).questions
+    assert question.diversity == Diversity(weight=0.5, most=(("brand", 1), ("category", 3)))
+    assert question.explain
+    assert parse(history=["i1"], diversify=0).questions[0].diversity == AS_SCORED
 
 
 @pytest.mark.parametrize(
@@ -40,7 +52,13 @@ def test_a_choice_may_be_left_out_or_null() -> None:
         {"users": ["u1"], "history": []}, {"user": "u", "candidates": []}, {"user": "u", "candidates": ["a"] * 5},
         {"user": "u", "exclude": ["a"] * 5}, {"user": "u", "exclude": "a"}, {"user": "u", "category": 5},
         {"user": "u", "category": ["tea", 5]}, {"user": "u", "min_count": -1}, {"user": "u", "min_count": True},
-        {"user": "u", "min_count": 1e300}, {"user": "u", "min_count": "2"}, {"k": 3}, {},
+        {"user": "u", "diversify": 1}, {"user": "u", "diversify": -0.1}, {"user": "u", "diversify": "0.5"},
+        {"user": "u", "diversify": False}, {"user": "u", "diversify": float("nan")}, {"user": "u", "max_per": 3},
+        {"user": "u", "max_per": ["category"]}, {"user": "u", "max_per": {"category": 0}},
+        {"user": "u", "max_per": {"category": True}}, {"user": "u", "max_per": {"category": 10**30}},
+        {"user": "u", "max_per": {"category": None}}, {"user": "u", "explain": 1}, {"users": ["u"], "explain": True},
+        {"user": "u", "explain": True, "k": 101}, {"user": "u", "min_count": 1e300}, {"user": "u", "min_count": "2"},
+        {"k": 3}, {},
     ],
     ids=str,
 )  # fmt: skip

@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 import torch
 
+from adrec_cli.config import parse_settings
 from adrec_cli.data.batches import epoch_steps
 from adrec_cli.errors import UsageError
-from adrec_cli.experiments.experiment import compose, parse_settings
+from adrec_cli.experiments.experiment import compose
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.training.loop import StageTraining
 from tests.training.test_loop import finished, small, state_after, training

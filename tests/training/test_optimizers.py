@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 import torch
 
+from adrec_cli.config import parse_settings
 from adrec_cli.errors import ArtifactError, UsageError
-from adrec_cli.experiments.experiment import compose, parse_settings
+from adrec_cli.experiments.experiment import compose
 from adrec_cli.models.stages import TrainingConfig, ranking_losses
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.optimizers import RowwiseAdagrad, SparseAdam

@@ -12,8 +12,9 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.completion import DEFAULT_WORKSPACE, PLUGINS_VARIABLE, WORKSPACE_VARIABLE
+from adrec_cli.runtime import COMPUTING
 
-_COMMON, _COMPUTING = "Common options", "Computing"
+_COMMON = "Common options"
 
 
 def option(*names: str, panel: str | None, help: str, complete: Any = None, **more: Any) -> Any:
@@ -94,27 +95,12 @@ class Common:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Computing:
-    """What to compute on."""
-
-    device: Annotated[
-        str,
-        option("--device", panel=_COMPUTING, metavar="NAME", help="Device to compute on: auto, cpu, cuda, cuda:1, ...",
-                complete=completion.among(["auto", "cpu", "cuda"])),
-    ] = "auto"  # fmt: skip
-    threads: Annotated[
-        int | None,
-        option("--threads", panel=_COMPUTING, metavar="N", help="Number of CPU threads [default: PyTorch's choice]."),
-    ] = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Sharing:
     """How many processes compute it, of a command that several can share."""
 
     devices: Annotated[
         int | None,
-        option("--devices", panel=_COMPUTING, metavar="N", min=1,
-                help="Processes on this machine that share each training step, every one with a GPU of its own where "
-                     "there are GPUs."),
+        option("--devices", panel=COMPUTING, metavar="N", min=1,
+                help="Number of processes on this machine that share each training step, each "
+                "with its own GPU if there are any."),
     ] = None  # fmt: skip

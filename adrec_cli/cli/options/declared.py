@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass, replace
@@ -18,9 +19,16 @@ T = TypeVar("T")
 
 _COMPLETIONS: Final[Mapping[str, Any]] = {
     "update": completion.workspace_dataset,
+    "like": completion.workspace_dataset,
+    "preset": completion.preset,
+    "vary": completion.option_to_vary,
+    "search": completion.option_to_vary,
+    "ablate": completion.ablation,
+    "models": completion.models_to_compare,
+    "against": completion.models_to_compare,
 }
 """Of options whose values are looked up; others are completed from the values their declaration knows."""
-_ALSO: Final[Mapping[str, tuple[str, ...]]] = {"k": ("--top",)}
+_ALSO: Final[Mapping[str, tuple[str, ...]]] = {"k": ("--top",), "out": ("-o",)}
 """Further spellings of flags."""
 _MAY_BE: Final[Mapping[str, Mapping[str, bool]]] = {
     "file": {"dir_okay": False},
@@ -40,6 +48,10 @@ class Declared(Generic[T]):
 
     kind: type[T]
     values: Mapping[str, Any]
+
+    def leave_out(self, *keys: str) -> Declared[T]:
+        """Return what was typed but for some options."""
+        return replace(self, values={key: value for key, value in self.values.items() if key not in keys})
 
     def options(self, **instead: Any) -> T:
         """Return the options; fields in `instead` in place of what was typed."""
@@ -123,9 +135,15 @@ def _annotate(key: str, default: Any, described: Choice) -> Any:
         *_ALSO.get(key, ()),
         panel=described.panel or None,
         metavar=described.metavar or ("|".join(described.known) if described.closed else None),
-        help=described.help,
+        help=_describe(described, default),
         complete=_COMPLETIONS.get(key, completion.among(described.known) if described.known else None),
         envvar=described.environment,
         **(_MAY_BE[described.place] if paths else {}),
     )
     return Annotated[described.typed if default is not None else described.typed | None, shown]
+
+
+def _describe(described: Choice, default: Any) -> str:
+    """Return the help; what it says of nothing being typed does not hold where the command has a default."""
+    text = described.help
+    return re.sub(r" \[default: [^]]*\]", "", text) if default and not isinstance(default, bool) else text

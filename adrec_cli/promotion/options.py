@@ -1,0 +1,71 @@
+"""When a new model takes the place of the current one, and what stays of old ones: what a user can choose."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from adrec_cli.artifacts.promotion import KEEP
+from adrec_cli.choices import choice, require_allowed
+from adrec_cli.errors import UsageError
+from adrec_cli.wording import command, option
+
+if TYPE_CHECKING:
+    from adrec_cli.promotion.rule import PromotionRule
+
+CURRENT_MODEL: Final = "The current model"
+"""The panel of the help that lists what concerns it."""
+
+
+def _read_rules(text: str) -> tuple[PromotionRule, ...]:
+    # Not at the top: it loads NumPy.
+    from adrec_cli.promotion.rule import parse_promotion_rules
+
+    return parse_promotion_rules(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionOptions:
+    """When a new model is promoted, and what stays of old ones.
+
+    Attributes:
+        rules: all to be met; none demands the monitored metric to be at least the current model's, less the tolerance.
+        tolerance: used where there is no rule.
+        keep: generations kept, the current one included; at least 2, so that one can go back.
+    """
+
+    rules: tuple[PromotionRule, ...] = choice(
+        (),
+        str,
+        'Rule such as "ndcg@10 >= current - 0.002" or "hr@20 > current + 1% and ndcg@10 > mostpop".',
+        key="promote_if",
+        read=_read_rules,
+        metavar="RULE",
+        panel=CURRENT_MODEL,
+        usual=True,
+    )
+    tolerance: float = choice(
+        0.0, float, "Allowed drop of the metric where no rule is given.", metavar="X", panel=CURRENT_MODEL
+    )
+    keep: int = choice(
+        KEEP,
+        int,
+        f"Number of promoted models to keep for {command('rollback')}.",
+        metavar="N",
+        panel=CURRENT_MODEL,
+        most=10_000,
+    )
+
+    def __post_init__(self) -> None:
+        if self.rules and self.tolerance:
+            raise UsageError(
+                "a rule has its own tolerance", hint=f"give {option('promote_if')} or {option('tolerance')}, not both"
+            )
+        if not math.isfinite(self.tolerance):
+            raise UsageError(f"{option('tolerance')} must be a finite number, got {self.tolerance}")
+        if self.keep < 2:
+            raise UsageError(
+                f"{option('keep')} must be at least 2, got {self.keep}", hint="the one before is what to go back to"
+            )
+        require_allowed(self)
