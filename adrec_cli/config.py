@@ -123,7 +123,7 @@ def read_seconds(text: str) -> float:
     """
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd]?)", text.strip(), re.ASCII)
     if found is None or not float(found[1]):
-        raise UsageError(f"{text!r} is no time above 0", hint="write seconds, or 50m, 2h, 1d")
+        raise UsageError(f"{text!r} is not a time above 0", hint="write seconds, or 50m, 2h, 1d")
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
 
 

@@ -121,7 +121,7 @@ def _verify(folder: Path, file_name: str, sha256: str) -> Path:
     if found is None:
         raise ArtifactError(f"{path} is missing", hint=again)
     raise ArtifactError(
-        f"{path} is damaged or was exchanged: sha256 {found[:12]}, the manifest says {sha256[:12]}", hint=again
+        f"{path} is damaged or was replaced: sha256 {found[:12]}, the manifest says {sha256[:12]}", hint=again
     )
 
 

@@ -214,7 +214,7 @@ def _check_text(text: Mapping[str, str]) -> None:
         raise ValueError(f"a text of more than {_MOST_TEXT:,} characters")
     for name in _TEXTS:
         if name.endswith("_sha256") and not re.fullmatch("[0-9a-f]{64}", text[name]):
-            raise ValueError(f"{name} is no SHA-256")
+            raise ValueError(f"{name} is not a SHA-256")
 
 
 def _parse(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> ItemVectors:
@@ -253,7 +253,7 @@ def _files(text: str) -> dict[str, VectorsFile]:
         if not all(isinstance(value, str) for value in (file.path, file.sha256, file.ids_sha256)):
             raise ValueError("files are not described")
         if not all(re.fullmatch("([0-9a-f]{64})?", value) for value in (file.sha256, file.ids_sha256)):
-            raise ValueError("the hash of a file is no SHA-256")
+            raise ValueError("the hash of a file is not a SHA-256")
     return files
 
 

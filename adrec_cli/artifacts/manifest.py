@@ -133,7 +133,7 @@ def _require_forgotten(forgotten: object) -> None:
     if not isinstance(forgotten, dict) or set(forgotten) != {"salt", "users", "sequences"}:
         raise ValueError("forgotten is not a table of salt, users and sequences")
     if not re.fullmatch("([0-9a-f]{2}){16,64}", str(forgotten["salt"])):
-        raise ValueError("forgotten.salt is no salt")
+        raise ValueError("forgotten.salt is not a salt")
     for name in ("users", "sequences"):
         if not isinstance(forgotten[name], list) or not all(isinstance(one, str) for one in forgotten[name]):
             raise ValueError(f"forgotten.{name} is not a list of hashes")

@@ -202,7 +202,7 @@ def _require_own(folder: Path) -> None:
         UsageError: naming it.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise UsageError(f"{folder} is no folder of parts", hint="move it away, or give the name of another file")
+        raise UsageError(f"{folder} is not a folder of parts", hint="move it away, or give the name of another file")
     if folder.is_dir() and not _KEY.fullmatch(_key_in(folder)):
         foreign = [path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name)]
         if foreign:

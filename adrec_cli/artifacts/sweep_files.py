@@ -138,7 +138,7 @@ def _differences(told: list[dict[str, Any]]) -> list[RunDifference]:
     found = [RunDifference(**one) for one in told]
     for one in found:
         if not all(isinstance(value, (int, float)) for value in (one.value, one.low, one.high, one.p, one.p_holm)):
-            raise ValueError("a difference is no number")
+            raise ValueError("a difference is not a number")
     return found
 
 
@@ -150,7 +150,7 @@ def _read_results(path: Path, sha256: str) -> pl.DataFrame:
     except OSError as error:
         raise storage_error("read", path, error) from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise ArtifactError(f"{path} is damaged, or the sweep is at work", hint=_AGAIN)
+        raise ArtifactError(f"{path} is damaged, or the sweep is still running", hint=_AGAIN)
     table = pl.read_parquet(content)
     if dict(table.schema) != RESULT_COLUMNS:
         raise ArtifactError(f"{path} has the columns {', '.join(table.columns)}", hint=_AGAIN)

@@ -35,7 +35,7 @@ def read_text(path: Path) -> dict[str, str]:
             if os.fstat(file.fileno()).st_size != _LENGTH_BYTES + length + needed:
                 raise ValueError("it is not as long as its header says")
         if not all(isinstance(value, str) for value in text.values()):
-            raise ValueError("its header holds what is no text")
+            raise ValueError("its header holds what is not text")
     except (struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise damage_error(path, str(error).split("\n")[0]) from error
     except OSError as error:

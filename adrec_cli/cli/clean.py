@@ -35,7 +35,7 @@ def clean(
         result = pipeline.Cleaned(removed=[], in_use=[])
     else:
         if not (yes or _confirm(len(found))):
-            raise UsageError("nothing was removed", hint="say --yes to remove without being asked")
+            raise UsageError("nothing was removed", hint="add --yes to remove without being asked")
         result = pipeline.clean(found)
         for one in result.in_use:
             terminal.warn(f"{one.path} stays: another run works in {one.folder}")

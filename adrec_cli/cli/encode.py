@@ -41,9 +41,9 @@ def _show(terminal: Terminal, done: EncodeResult) -> None:
     for part in done.encoders:
         if part.silent:
             columns = ", ".join(part.columns)
-            terminal.warn(f"{part.silent:,} of {done.items:,} items say nothing in {columns} ({part.encoder})")
+            terminal.warn(f"{part.silent:,} of {done.items:,} items have no value in {columns} ({part.encoder})")
     if done.silent:
-        terminal.warn(f"of {done.silent:,} of {done.items:,} items nothing is known: their vectors are zeros")
+        terminal.warn(f"nothing is known about {done.silent:,} of {done.items:,} items; their vectors are zeros")
     if terminal.as_json:
         terminal.document(asdict(done))
         return

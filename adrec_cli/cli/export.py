@@ -32,7 +32,7 @@ def export(
     if session.terminal.as_json:
         session.terminal.document(asdict(done))
         return
-    session.terminal.line(f"{done.path} scores as {done.model} does, to {done.difference:.1e}")
+    session.terminal.line(f"{done.path} gives the scores of {done.model}, to within {done.difference:.1e}")
     session.terminal.line(f"{done.items_path} has the item of each score")
     if done.data_path is not None:
         session.terminal.line(

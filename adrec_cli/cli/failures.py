@@ -34,7 +34,7 @@ def report_failures(terminal: Terminal, *, debug: bool) -> Iterator[None]:
     except BrokenPipeError as error:
         discard_output()
         raise typer.Exit(BROKEN_PIPE) from error
-    except BaseException as error:  # a panic of Polars is no Exception
+    except BaseException as error:  # a panic of Polars is not an Exception
         if debug:
             traceback.print_exc()
         raise typer.Exit(_report(terminal, error)) from error
@@ -55,7 +55,7 @@ def _report(terminal: Terminal, error: BaseException) -> int:
         return BUG
     if _is_without_threads(error):
         terminal.error(
-            "the system gives no more threads or processes",
+            "the system allows no more threads or processes",
             "lower --threads, --workers or POLARS_MAX_THREADS, raise the limit (ulimit -u), or stop other programs",
         )
         return int(ExitCode.STORAGE)

@@ -83,9 +83,9 @@ def _not_retrained_error(done: Forgotten) -> AdrecError:
 
 def _show(terminal: Terminal, done: Forgotten) -> None:
     if done.users and not (done.interactions or done.pending or done.generations):
-        terminal.warn(f"{done.dataset} held nothing of {_count_users(done.users)}; later files will bring nothing in")
+        terminal.warn(f"{done.dataset} held nothing of {_count_users(done.users)}; later files will not bring any in")
     for number in done.damaged:
-        terminal.warn(f"generation {number} was damaged and is removed: nobody could tell who was in it")
+        terminal.warn(f"generation {number} was damaged and is removed: its users could not be read")
     for one in done.learnt:
         terminal.warn(f"{one.path} {_describe_learnt(one)}")
     if done.learnt:

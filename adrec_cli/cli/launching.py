@@ -49,12 +49,12 @@ def share_out(stop: StopRequest, devices: int | None, *, sharing: bool) -> Itera
         return
     if not sharing:
         raise UsageError(
-            f"this command is the work of one process, and {launched.count} were started",
+            f"this command runs in one process, but {launched.count} were started",
             hint="run it without torchrun; pretrain, align, finetune, train and run can share a training",
         )
     if devices is not None and devices != launched.here:
         raise UsageError(
-            f"{launched.here} processes were started on this machine, {option('devices', devices)} asks for others",
+            f"{launched.here} processes were started on this machine, not {option('devices', devices)}",
             hint=f"leave out {option('devices')} with torchrun",
         )
     from adrec_cli.experiments.following import follow
@@ -162,7 +162,7 @@ def _wait_for(children: Sequence[subprocess.Popen[bytes]]) -> int:
             name = signal.Signals(-child.returncode).name
             Terminal().error(
                 f"process {rank} of {len(children)} was ended by {name}",
-                "run the same command again: it goes on from what was saved last",
+                "run the same command again: it resumes from what was saved last",
             )
     code = children[0].returncode
     return int(code) if code >= 0 else 128 - int(code)

@@ -48,9 +48,11 @@ def recommend(
 
     if _asks_for_batch(audience, output):
         if options.explain:
-            raise UsageError("--explain is for one or a few people", hint="use --user or --history")
+            raise UsageError("--explain is for one or a few users", hint="use --user or --history")
         if user or history:
-            raise UsageError("--user and --history are no batch", hint="put them into a file: --users or --histories")
+            raise UsageError(
+                "--user and --history do not make a batch", hint="put them into a file: --users or --histories"
+            )
         recommend_many(
             audience.options(), output.options(), options, model=model, dataset=dataset, common=common, session=session
         )
@@ -90,7 +92,7 @@ def _item_ids(text: str) -> list[str]:
         return [item for item in next(csv.reader([text], skipinitialspace=True, strict=True), []) if item]
     except csv.Error as error:
         raise UsageError(
-            f"--history {text!r} is no list of ids: {error}", hint='for example "17,42" or 17,42'
+            f"--history {text!r} is not a list of ids: {error}", hint='for example "17,42" or 17,42'
         ) from error
 
 
@@ -102,7 +104,7 @@ def _show(terminal: Terminal, found: Recommendations) -> None:
     if found.new_items.sha256:
         terminal.note(f"{found.new_items.added:,} new items may be recommended; {found.new_items.known:,} were known")
     if silent := found.new_items.silent:
-        terminal.warn(f"of {len(silent):,} new items nothing is known, such as {silent[0]!r}; they are left out")
+        terminal.warn(f"{len(silent):,} new items are left out, as nothing is known about them: {silent[0]!r} for one")
     if unknown := found.unknown_candidates:
         terminal.warn(f"{len(unknown):,} ids of the item files are unknown, for example {unknown[0]!r}")
     for result in found.results:
@@ -114,7 +116,9 @@ def _show(terminal: Terminal, found: Recommendations) -> None:
         if result.unknown_items:
             terminal.note(f"{_who(result)}: unknown items are left out: {', '.join(result.unknown_items)}")
         if result.source == "popular":
-            terminal.note(f"{_who(result)}: there is no history the model knows, so these are the popular items")
+            terminal.note(
+                f"{_who(result)}: the model knows no item of the history, so these are the most popular items"
+            )
     if terminal.as_json:
         terminal.document(asdict(found))
         return

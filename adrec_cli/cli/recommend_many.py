@@ -57,7 +57,9 @@ def _show(terminal: Terminal, summary: BatchSummary) -> None:
             "--include-seen lets them come back"
         )
     if summary.popular:
-        terminal.note(f"{summary.popular:,} users have no history the model knows; they get the popular items")
+        terminal.note(
+            f"{summary.popular:,} users have no history that the model knows; they get the most popular items"
+        )
     if summary.resumed:
         terminal.note(f"{summary.resumed:,} users were done by an earlier, interrupted run")
     done = f"{summary.rows:,} rows for {summary.users:,} users in {summary.seconds:.1f} s"

@@ -58,7 +58,7 @@ def rollback(
 def _show_data(terminal: Terminal, done: DataRolledBack) -> None:
     for model in done.models:
         terminal.warn(
-            f"{model} was promoted on the data that were left; go back with it too: "
+            f"{model} was promoted on the data that were withdrawn; go back with it too: "
             f"adrec rollback {done.dataset} --model {model}"
         )
     if done.withdrawn:
@@ -72,6 +72,6 @@ def _show_data(terminal: Terminal, done: DataRolledBack) -> None:
         f"{counts['interactions']:,} interactions"
     )
     if done.left is not None:
-        terminal.line(f"what it was is kept: adrec rollback {done.dataset} --data --to {done.left}")
+        terminal.line(f"the state before is kept: adrec rollback {done.dataset} --data --to {done.left}")
     earlier = ", ".join(map(str, done.earlier)) or "none"
     terminal.line(f"earlier generations to go back to: {earlier}")

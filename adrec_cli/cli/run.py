@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from adrec_cli.data.inbox import InboxResult
     from adrec_cli.pipeline.run import RunSummary
 
-_NIGHT: Final = "A night's files"
+_NIGHT: Final = "New files"
 _DEMO: Final = "demo"
 
 
@@ -116,13 +116,11 @@ def _end_as_told(files: InboxResult) -> None:
     if files.refused:
         first, more = files.refused[0], len(files.refused) - 1
         others = f"; so were {more} more" if more else ""
-        raise InputError(
-            f"the night is done without {first.path}, which was refused: {first.reason}{others}", hint=first.hint
-        )
+        raise InputError(f"done, except for {first.path}, which was refused: {first.reason}{others}", hint=first.hint)
     if files.unarchived:
         raise StorageError(
-            f"the night is done, but {files.unarchived[0].path} was {files.unarchived[0].reason}",
-            hint="fix that; what is taken is not taken again, and the next night moves it",
+            f"done, but {files.unarchived[0].path} was {files.unarchived[0].reason}",
+            hint="fix that; no file is taken twice, and the next run moves it",
         )
 
 
@@ -132,8 +130,8 @@ def _explain_demo(terminal: Terminal, summary: RunSummary, common: Common) -> No
     if ours is not None and popular is not None:
         terminal.line()
         terminal.line(
-            f"For {ours:.0%} of users the next item is among ten recommended; "
-            f"with the ten most popular items, for {popular:.0%}."
+            f"For {ours:.0%} of users the next item is among the ten recommended; "
+            f"for {popular:.0%} it is among the ten most popular."
         )
     named = common.name_workspace()
     terminal.command(f"  {command('recommend', dataset=_DEMO, user='u0001', workspace=named)}  # ten items for a user")

@@ -60,7 +60,7 @@ class _Reporter:
 
     def report_reload(self, name: str, error: str) -> None:
         if error:
-            self.terminal.warn(f"{name} goes on answering, as the promoted model cannot be taken: {error}")
+            self.terminal.warn(f"{name} keeps answering, as the promoted model cannot be loaded: {error}")
         else:
             self.terminal.note(f"{name} answers from now on")
 

@@ -46,7 +46,7 @@ def tune(
         )
     _show(session.terminal, found)
     if found.best is None:
-        raise DivergedError("no trial came to an end", hint="search smaller learning rates, or raise --trials")
+        raise DivergedError("no trial finished", hint="search smaller learning rates, or raise --trials")
 
 
 def _show(terminal: Terminal, search: Search) -> None:
@@ -73,7 +73,7 @@ def _show(terminal: Terminal, search: Search) -> None:
     title = f"{search.model} on {search.dataset}, {search.protocol}, the best of {len(search.trials)} trials"
     terminal.table(columns, rows, title=title, right=["trial", search.metric, *keys, "trained"])
     if search.timed_out:
-        terminal.line("the time is over; the same command goes on")
+        terminal.line("the time is up; the same command continues the search")
     if search.config is not None:
         terminal.line(f"the best options are in {search.config}; train with them:")
         model = "" if search.model == DEFAULT_MODEL else f" --model {search.model}"

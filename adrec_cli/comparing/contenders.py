@@ -46,11 +46,11 @@ def find_contenders(dataset: Dataset, names: Sequence[str], *, may_be_missing: b
         may_be_missing: a model without a checkpoint takes part anyway, as it will be trained.
 
     Raises:
-        UsageError: an unknown model or stage, or one that comes twice.
+        UsageError: an unknown model or stage, or one that appears twice.
         ArtifactError: not trained, damaged, or trained on other items.
     """
     if twice := next((name for name in names if list(names).count(name) > 1), None):
-        raise UsageError(f"{option('models')} names {twice} twice", hint="once is enough")
+        raise UsageError(f"{option('models')} names {twice} twice", hint="name it once")
     return [_find(dataset, name, may_be_missing=may_be_missing) for name in names]
 
 

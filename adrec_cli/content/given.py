@@ -25,7 +25,7 @@ def width(state: State) -> int:
     """Return how many entries a vector has.
 
     Raises:
-        ValueError: what was recorded is no width.
+        ValueError: what was recorded is not a width.
     """
     require_shape(state["width"], (1,), "width")
     return int(state["width"][0])

@@ -47,7 +47,7 @@ def encode(columns: pl.DataFrame, state: State) -> Matrix:
 
 
 def as_numbers(column: pl.Series) -> pl.Series:
-    """Return a column as floats, NaN where it is no number; "$1,299.00" is one."""
+    """Return a column as floats, NaN where it is not a number; "$1,299.00" is one."""
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
         bare = column.cast(pl.String, strict=False).str.strip_chars().str.replace(r"^\p{Sc}\s*|\s*\p{Sc}$", "")
         grouped = bare.str.contains(r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$").fill_null(False)

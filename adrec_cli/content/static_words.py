@@ -58,7 +58,7 @@ def encode(columns: pl.DataFrame, state: State) -> Matrix:
     if not np.array_equal(state["weights_sha256"], _weights_sha256()):
         raise ArtifactError(
             "wordllama has other vectors than those the items were encoded with",
-            hint=f"encode again, and train on what comes out: {command('encode')}",
+            hint=f"encode again, and then train again: {command('encode')}",
         )
     model, cut = _model(), int(state["cut"][0])
     texts = join_texts(columns)

@@ -50,7 +50,7 @@ def read_histories(path: Path) -> pl.DataFrame:
             `read_events` takes it.
 
     Raises:
-        InputError: missing, unreadable, without these columns, or a user comes twice.
+        InputError: missing, unreadable, without these columns, or a user appears twice.
     """
     if path.suffix in _SEPARATORS:
         return read_events(path).group_by(USER_ID, maintain_order=True).agg(pl.col(ITEM_ID).alias(HISTORY))
@@ -61,7 +61,7 @@ def read_histories(path: Path) -> pl.DataFrame:
     users = _ids(table, USER_ID, path)
     if users.n_unique() < len(users):
         twice = users.filter(users.is_duplicated())[0]
-        raise InputError(f"{path}: user {twice!r} comes twice", hint="give each user one history")
+        raise InputError(f"{path}: user {twice!r} appears twice", hint="give each user one history")
     history = table[HISTORY].cast(pl.List(pl.String)).fill_null(pl.Series([[]], dtype=pl.List(pl.String)))
     return pl.DataFrame([users, history]).with_columns(pl.col(HISTORY).list.drop_nulls())
 
@@ -83,7 +83,9 @@ def read_events(path: Path) -> pl.DataFrame:
     times = read_times(table[TIMESTAMP], path)
     if times.null_count():
         first = int(times.is_null().arg_true()[0])
-        raise InputError(f"{path}: {TIMESTAMP} of event {first + 1} is no time", hint="seconds, or 2026-01-31 12:00:00")
+        raise InputError(
+            f"{path}: {TIMESTAMP} of event {first + 1} is not a time", hint="seconds, or 2026-01-31 12:00:00"
+        )
     return events.with_columns(times).sort(TIMESTAMP, maintain_order=True).select(USER_ID, ITEM_ID)
 
 
@@ -163,7 +165,7 @@ def _json_object(line: str, columns: dict[str, JsonValue]) -> dict[str, Any]:
 def _json_id(value: Any) -> str:
     text = json_id(value)
     if text is None:
-        raise ValueError(f"{json.dumps(value)[:40]} is no id: text or a whole number is expected")
+        raise ValueError(f"{json.dumps(value)[:40]} is not an id: text or a whole number is expected")
     if not text.strip():
         raise ValueError("an id must not be empty")
     # Half of a surrogate pair cannot be written as UTF-8, and no id of a data set has one.
@@ -172,7 +174,7 @@ def _json_id(value: Any) -> str:
 
 def _json_ids(value: Any) -> list[str]:
     if not isinstance(value, list):
-        raise ValueError(f"{json.dumps(value)[:40]} is no list of ids")
+        raise ValueError(f"{json.dumps(value)[:40]} is not a list of ids")
     return [_json_id(entry) for entry in value]
 
 

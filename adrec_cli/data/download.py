@@ -242,7 +242,7 @@ def _check_before(
     if total is not None and total - done > free:
         raise StorageError(
             f"{part.parent} has {free / 1e6:,.0f} MB left, {total / 1e6:,.0f} MB are to come",
-            hint="make room, or name another folder for downloads with ADREC_CACHE",
+            hint="free space, or name another folder for downloads with ADREC_CACHE",
         )
 
 

@@ -55,7 +55,7 @@ def read_given_vectors(path: Path, item_ids: pl.Series) -> GivenVectors:
         item_ids: raw ids of the data set, in its order.
 
     Raises:
-        InputError: missing, of another form, not finite, an id that comes twice, or no id that is known.
+        InputError: missing, of another form, not finite, an id that appears twice, or no id that is known.
         StorageError: unreadable.
     """
     if not path.is_file():
@@ -63,7 +63,7 @@ def read_given_vectors(path: Path, item_ids: pl.Series) -> GivenVectors:
     require_regular_file(path)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise InputError(f"{path}: {path.suffix or 'no suffix'} is no form of vectors", hint=_FORMS)
+        raise InputError(f"{path}: {path.suffix or 'no suffix'} is not a form of vectors", hint=_FORMS)
     try:
         ids, vectors = reader(path)
     except OSError as error:
@@ -138,7 +138,7 @@ def _check(path: Path, ids: pl.Series, vectors: npt.NDArray[Any]) -> None:
             row = start + int(np.argmax(odd))
             raise InputError(
                 f"{path}: the vector of {ids[row]!r} has values that are no finite numbers",
-                hint="leave out what has no vector; such items are counted as missing",
+                hint="leave out what has no vector; such items count as missing",
             )
 
 
@@ -181,7 +181,7 @@ def _read_safetensors(path: Path) -> tuple[pl.Series, npt.NDArray[Any]]:
         return _ids_beside(path), vectors
     ids = json.loads(told)
     if not isinstance(ids, list) or not all(isinstance(one, (str, int)) for one in ids):
-        raise ValueError('"ids" in its metadata is no JSON list of ids')
+        raise ValueError('"ids" in its metadata is not a JSON list of ids')
     return pl.Series([str(one) for one in ids], dtype=pl.String), vectors
 
 

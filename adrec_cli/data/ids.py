@@ -23,7 +23,7 @@ _OBJECT: Final = r"""(?s)^\{(\s*|\s*['"].*:.*)\}$"""
 _ROUNDED: Final = r"^-?\d\.\d+[eE]\+?\d+$"
 # Whatever is not in normal form matches this, and few ids that are: it saves looking closely at the rest.
 _PERHAPS_ODD: Final = r"^(?:\s|[\[{]|-?\d+\.|(?i:nan|null|none|<na>|nat|\\n)$|$)|\s$"
-# What is no id, and what should stand there instead.
+# What is not an id, and what should stand there instead.
 _NO_IDS: Final = (
     (_LIST, "one id, not a list of them"),
     (_OBJECT, "one id, not an object"),
@@ -105,7 +105,7 @@ def normal_ids(column: pl.Series, *, keep_blanks: bool = False) -> NormalIds:
 
 
 def normal_text(text: pl.Expr, *, keep_blanks: bool = False) -> pl.Expr:
-    """Return the normal form of ids given as text: no blanks around, 17 for 17.0, null for what is no id."""
+    """Return the normal form of ids given as text: no blanks around, 17 for 17.0, null for what is not an id."""
     bare = text.str.strip_chars()
     none = bare.is_in(MISSING)
     for pattern, _ in _NO_IDS:
@@ -121,7 +121,7 @@ def normal_id(text: str, *, keep_blanks: bool = False) -> str | None:
 
 
 def describe_expected_id(text: str, what: str) -> str:
-    """Return what should stand in place of a text that is no id.
+    """Return what should stand in place of a text that is not an id.
 
     Args:
         text: as it stands.
@@ -135,7 +135,7 @@ def describe_expected_id(text: str, what: str) -> str:
 
 
 def normal_forms(texts: Sequence[str]) -> list[str]:
-    """Return ids that somebody asks for in normal form; what is no id stays as it is."""
+    """Return ids that somebody asks for in normal form; what is not an id stays as it is."""
     ids = as_ids(texts).to_frame()
     return ids.select(pl.coalesce(normal_text(pl.col("id")), pl.col("id"))).to_series().to_list()
 

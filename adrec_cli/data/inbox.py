@@ -134,7 +134,7 @@ def inbox_dataset(source: str, options: PreprocessOptions, workspace: Path) -> s
     for key in ("update", "name", "variant"):
         if getattr(options, key) is not None:
             raise UsageError(
-                f"with {option('inbox')} the data set is named first, so {option(key)} has nothing to say",
+                f"with {option('inbox')} the data set is named first, so {option(key)} has no meaning",
                 hint=f"leave {option(key)} out",
             )
     if not re.fullmatch(DATASET_NAME, source):
@@ -232,7 +232,7 @@ class _Work:
             try:
                 look = _look(path)
                 if look is None or not path.is_file():
-                    raise InputError(f"{path} is no file", hint="put files into the inbox, not pipes or devices")
+                    raise InputError(f"{path} is not a file", hint="put files into the inbox, not pipes or devices")
                 sha256 = file_sha256(path)
             except (StorageError, InputError) as error:
                 self.refuse(path, error)

@@ -30,7 +30,9 @@ def read_moment(text: str, key: str, zone: str) -> Moment:
     if _RELATIVE.fullmatch(text):
         return text
     if text.startswith("-"):
-        raise UsageError(f"{option(key)}: {text!r} is no moment", hint="hours, days or weeks: -12h, -14d, -2w")
+        raise UsageError(
+            f"{option(key)}: {text!r} is not a date or time span", hint="hours, days or weeks: -12h, -14d, -2w"
+        )
     return parse_moment(text, option(key), zone)
 
 
@@ -45,7 +47,7 @@ def resolve_moment(moment: Moment, newest: int) -> int:
         return moment
     match = _RELATIVE.fullmatch(moment)
     if match is None:
-        raise ValueError(f"{moment!r} is no moment")
+        raise ValueError(f"{moment!r} is not a date or time span")
     return newest - int(match[1]) * _HOURS[match[2]] * 3600 * 10**6
 
 

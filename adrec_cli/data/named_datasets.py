@@ -209,7 +209,7 @@ def add_own_dataset(path: Path) -> AddedDataset:
         )
     shipped = [one.stem.partition(_BY)[0] for one in dataset_folder().glob(f"*{_ENDING}")]
     if name in shipped:
-        raise UsageError(f"adrec has a data set named {name} already", hint=f"call it otherwise: my-{name}{_ENDING}")
+        raise UsageError(f"adrec has a data set named {name} already", hint=f"choose another name: my-{name}{_ENDING}")
     content = _read_toml(path)
     _build(path, {**_blank_checksums(content), "name": name})
     folder = own_datasets_folder()
@@ -277,7 +277,7 @@ def require_description(name: str, thing: object) -> None:
             f"data set {name!r} is not the path of {name}{_ENDING}", hint="give the path of its description"
         )
     if (dataset_folder() / path.name).is_file():
-        raise UsageError(f"adrec has a data set named {name} already", hint="call it otherwise")
+        raise UsageError(f"adrec has a data set named {name} already", hint="choose another name")
     try:
         _build(path, {**_blank_checksums(_read_toml(path)), "name": name})
     except AdrecError as error:

@@ -52,7 +52,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         parse_condition(condition)
     if options["download_sha256"] is not None and not _SHA256.fullmatch(options["download_sha256"]):
         raise UsageError(
-            f"{option('download_sha256', options['download_sha256'])} is no SHA-256",
+            f"{option('download_sha256', options['download_sha256'])} is not a SHA-256",
             hint="64 digits 0-9 and a-f, or: any",
         )
     for key in _COUNTS:

@@ -138,7 +138,9 @@ def _plan_files(
             hint=f"give that too: {option('items', 'FILE')}",
         )
     if options.variant is not None:
-        raise UsageError(f"{source} is no named data set, so it has no variants", hint=f"leave {option('variant')} out")
+        raise UsageError(
+            f"{source} is not a named data set, so it has no variants", hint=f"leave {option('variant')} out"
+        )
     paths = tuple(expand_path(source))
     name, notes = _own_name(source, options.name)
     item, item_notes = _own_item_file(options, remembered, paths)

@@ -73,7 +73,7 @@ class Sequences:
         if row is None:
             raise InputError(
                 f"unknown user {user_id!r}: not among the {self.users:,} users of this dataset",
-                hint=f"for somebody unknown give the items: {option('history', 'id,id,...')}",
+                hint=f"for an unknown user give the items: {option('history', 'id,id,...')}",
             )
         return row
 

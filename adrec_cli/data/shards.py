@@ -31,7 +31,7 @@ class Shard:
         found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
         if found is None or not int(found[1]) < int(found[2]):
             raise UsageError(
-                f"{text!r} is no shard", hint=f"the first of four is {option('shard', '0/4')}, the last 3/4"
+                f"{text!r} is not a shard", hint=f"the first of four is {option('shard', '0/4')}, the last 3/4"
             )
         return cls(int(found[1]), int(found[2]))
 

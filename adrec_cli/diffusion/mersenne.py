@@ -18,7 +18,7 @@ _WORDS, _SHIFTED = 624, 397
 _MASK, _UPPER, _LOWER, _TWIST = 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF, 0x9908B0DF
 _SEEDING = 1812433253
 NORMALS_TOGETHER = 16
-"""`Tensor.normal_` takes as many uniforms at once; a count that is no multiple draws some again at its end."""
+"""`Tensor.normal_` takes as many uniforms at once; a count that is not a multiple draws some again at its end."""
 
 
 def normals(seeds_B: torch.Tensor, count: int) -> Iterator[torch.Tensor]:

@@ -73,7 +73,7 @@ class EvaluationOptions:
         if self.mask_seen and self.negatives_file:
             raise UsageError(
                 f"{option('mask_seen')} belongs to ranking against all items; "
-                f"{self.negatives_file} says itself which compete",
+                f"{self.negatives_file} already says which items compete",
                 hint=f"leave out {option('mask_seen')}, or leave out {option('negatives')} to rank against all",
             )
         if self.mask_seen and self.negatives:

@@ -150,5 +150,6 @@ def _open_ordered(order: StageOrder, known: Dataset | None) -> tuple[Dataset, Ex
         if stage_key_from(dataset, experiment, order.stage, order.parent_sha256) == order.key:
             return dataset, experiment
     raise ArtifactError(
-        f"{order.folder} or the code here is not that of the first process", hint="give all machines the same of both"
+        f"{order.folder} or the code here differs from that of the first process",
+        hint="give all machines the same data and code",
     )

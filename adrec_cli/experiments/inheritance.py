@@ -25,6 +25,6 @@ def inherit_options(checkpoint: Checkpoint) -> dict[str, Any]:
         require_same_weights(checkpoint.tensors, outline.state_dict())
     except (UsageError, ArtifactError) as error:
         raise ArtifactError(
-            f"{checkpoint.path} holds metadata that cannot be: {error.message}", hint="train it again"
+            f"{checkpoint.path} has invalid metadata: {error.message}", hint="train it again"
         ) from error
     return tables

@@ -48,7 +48,7 @@ class StageFiles:
             if resume == "require":
                 raise ArtifactError(
                     f"{self.state_path} belongs to a run with other data, options or code",
-                    hint=f"run with the same options as then, or leave out {option('resume')} to start again",
+                    hint=f"run with the same options as before, or leave out {option('resume')} to start again",
                 )
             return False
         try:

@@ -62,7 +62,7 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
     """Return what a training on this data set starts from.
 
     A stage that was trained on the very same data keeps its start, so that a second run finds it up to date although
-    another model is current by then. The current model is no start for another network or another kind of split:
+    another model is current by then. The current model is not a start for another network or another kind of split:
     it may have learned from what is held out now.
 
     Args:

@@ -102,7 +102,7 @@ class OpenSet(Mapping[str, T], Generic[T]):
         for name in plugin.table(self.table):
             if name in self.own:
                 raise UsageError(
-                    f"{plugin.path} adds the {self.what} {name!r}, which adrec has already", hint="call it otherwise"
+                    f"{plugin.path} adds the {self.what} {name!r}, which adrec has already", hint="choose another name"
                 )
             self._from_outside(name)
 
@@ -129,7 +129,8 @@ class OpenSet(Mapping[str, T], Generic[T]):
     def _require_usable(self, name: str, thing: object, origin: Origin) -> None:
         if not re.fullmatch(NAME, name):
             raise UsageError(
-                f"{origin.name} adds a {self.what} {name!r}, which is no name", hint="letters, digits, '-' and '_'"
+                f"{origin.name} adds a {self.what} {name!r}, which is not a valid name",
+                hint="letters, digits, '-' and '_'",
             )
         try:
             cast(Callable[[str, object], None], _load(self._require))(name, thing)

@@ -47,7 +47,7 @@ class Found:
         if self.sha256 is not None and self.path.is_file() and file_sha256(self.path) != self.sha256:
             dataset = self.path.parents[2].name
             raise ArtifactError(
-                f"{self.path} is damaged or was exchanged: it is not what {CURRENT_FILE} names",
+                f"{self.path} is damaged or was replaced: it is not what {CURRENT_FILE} names",
                 hint=f"promote again with: {command('run', dataset, force=True)}, or go back with: "
                 f"{command('rollback')}",
             )

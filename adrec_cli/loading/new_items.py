@@ -71,7 +71,7 @@ def add_items_of_file(known: Known, dataset: Dataset, path: Path) -> tuple[Known
     """
     if not known.metadata.content:
         raise UsageError(
-            f"the {known.metadata.model} model knows items by their ids alone, so it can say nothing of new ones",
+            f"the {known.metadata.model} model knows items by their ids alone, so it cannot score new ones",
             hint=f"{command('encode', dataset.manifest.dataset)}, and train with {option('set', 'model.content=sum')}",
         )
     remembered = dataset.manifest.reading.get("items")

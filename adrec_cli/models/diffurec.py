@@ -2,7 +2,7 @@
 
 Source: Li, Sun, Li, "DiffuRec: A Diffusion Model for Sequential Recommendation", TOIS 2023, arXiv 2304.00686, and its
 code: pre-norm blocks without a causal mask, no positions, lambda drawn for every entry of the sequence. Difference:
-padding is no key either (in that code it is masked as a query only).
+padding is not a key either (in that code it is masked as a query only).
 """
 
 from __future__ import annotations

@@ -18,18 +18,18 @@ def parse_step_counts(text: str) -> list[int]:
     """Return the numbers of reverse steps in a text such as 1,2,4.
 
     Raises:
-        UsageError: one is no number.
+        UsageError: one is not a number.
     """
     parts = text.split(",")
     if not all(part.strip().isdecimal() for part in parts):
-        raise UsageError(f"{option('steps', text)} is no number", hint="for example 4, or for evaluate 1,2,4,8")
+        raise UsageError(f"{option('steps', text)} is not a number", hint="for example 4, or for evaluate 1,2,4,8")
     return [int(part) for part in parts]
 
 
 def _read_steps(text: str) -> int:
     count, *more = parse_step_counts(text)
     if more:
-        raise UsageError(f"one number of steps at a time, got {text}", hint="evaluate compares several")
+        raise UsageError(f"expected one number of steps, got {text}", hint="evaluate compares several")
     return count
 
 

@@ -109,7 +109,9 @@ class Stage:
         if self.pcgrad and not (self.ce_weight and self.mse_weight):
             raise UsageError("pcgrad is between two losses: ce_weight and mse_weight must both be above 0")
         if self.pcgrad and self.contrast_weight:
-            raise UsageError("pcgrad is between two losses: contrast_weight adds a third", hint="leave out one of both")
+            raise UsageError(
+                "pcgrad is between two losses: contrast_weight adds a third", hint="leave out one of the two"
+            )
         require_one_of(self, "ranking_loss", ranking_losses())
         if not 0 <= self.gbce_t <= 1:
             raise UsageError(f"gbce_t must be in [0, 1], got {self.gbce_t}")

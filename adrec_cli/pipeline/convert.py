@@ -48,7 +48,7 @@ def convert(dataset: str | None = None, *, to: str, out: Path, workspace: Path) 
         ArtifactError: the data set is missing or damaged. StorageError: it cannot be written.
     """
     if to not in FORMS:
-        raise UsageError(f"{option('to', to)} is no form", hint=f"one of: {', '.join(FORMS)}")
+        raise UsageError(f"{option('to', to)} is unknown", hint=f"one of: {', '.join(FORMS)}")
     folder = Workspace(workspace).dataset_folder(dataset)
     manifest = read_manifest(folder)
     files = verify_dataset(folder, manifest)

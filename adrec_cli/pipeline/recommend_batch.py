@@ -167,7 +167,7 @@ def _require_nobody_left(recommender: Recommender) -> None:
     """
     if read_manifest(recommender.dataset_folder).forgotten != recommender.manifest.forgotten:
         raise LockedError(
-            f"somebody was forgotten in {recommender.dataset} while this began", hint="run the same command again"
+            f"a user was forgotten in {recommender.dataset} while this run began", hint="run the same command again"
         )
 
 

@@ -153,7 +153,7 @@ def _former(folder: Path, before: Manifest | None, to: int | None) -> FormerData
         if not to:
             raise ArtifactError(
                 f"nothing came before generation {before.generation} of {folder.name}",
-                hint="a data set keeps what it was from its first change on",
+                hint="former generations are kept from the first change on",
             )
     if before is not None and to == before.generation:
         raise ArtifactError(f"{folder.name} is at generation {to} already", hint=f"available: {kept or 'none'}")

@@ -175,7 +175,7 @@ def status(workspace: Path, *, named: Path | None = None) -> WorkspaceStatus:
 
 
 def _explain_nothing(workspace: Path, named: Path | None) -> str:
-    """Return why there is no data set; what is no workspace at all is an error.
+    """Return why there is no data set; what is not a workspace at all is an error.
 
     Raises:
         ArtifactError: see `status`.

@@ -302,7 +302,7 @@ class _Dataset:
             if not promoted.is_file():
                 raise ArtifactError(f"{path} names {generation.checkpoint}, which does not exist")
             if file_sha256(promoted) != generation.sha256:
-                raise ArtifactError(f"{promoted} is damaged or was exchanged", hint="")
+                raise ArtifactError(f"{promoted} is damaged or was replaced", hint="")
             metadata = verify_checkpoint(promoted)
             items = items_beside(promoted)
             if items.is_file() and file_sha256(items) != metadata.items_sha256:

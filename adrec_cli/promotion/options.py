@@ -66,6 +66,6 @@ class PromotionOptions:
             raise UsageError(f"{option('tolerance')} must be a finite number, got {self.tolerance}")
         if self.keep < 2:
             raise UsageError(
-                f"{option('keep')} must be at least 2, got {self.keep}", hint="the one before is what to go back to"
+                f"{option('keep')} must be at least 2, got {self.keep}", hint="the one before is kept to go back to"
             )
         require_allowed(self)

@@ -105,7 +105,7 @@ def _is_whole(folder: Path, current: Current, dataset: Dataset) -> bool:
 
 def _withdrawn(folder: Path) -> NotPromotedError:
     return NotPromotedError(
-        f"this very model was promoted and withdrawn by {command('rollback')}; {folder / CURRENT_FILE} stays",
+        f"this same model was promoted and then withdrawn by {command('rollback')}; {folder / CURRENT_FILE} stays",
         hint=f"it is trained again when data or options change, or with {option('force', True)}",
     )
 

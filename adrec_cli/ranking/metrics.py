@@ -47,7 +47,7 @@ def require_metric(name: str, thing: object) -> None:
     """Raise unless something is a metric; it is tried on a few ranks.
 
     Raises:
-        UsageError: it is no function of this kind, or has no finite value for each case.
+        UsageError: it is not a function of this kind, or has no finite value for each case.
     """
     if not callable(thing):
         raise UsageError(f"metric {name!r} is not a function", hint="give the function itself")

@@ -116,7 +116,7 @@ def cold_cases(cases: Cases, train_counts: npt.NDArray[np.int64]) -> Cases:
     chosen = np.flatnonzero(train_counts[cases.targets - 1] == 0)
     if not len(chosen):
         raise InputError(
-            "every target occurs in train, so that there is nothing to say of cold items",
+            "every target occurs in train, so no item is cold",
             hint=f"hold items out: {command('preprocess', 'SOURCE', split='cold-items', name='NAME')}",
         )
     return cases.some(chosen)

@@ -76,7 +76,7 @@ def _count_own(
     """Return the rank of each target among its negatives by the mean score."""
     both_BN = torch.from_numpy(np.column_stack([targets, negatives])).to(vectors_VD.device)
     scores_BN = scores_of(mean_sample(samples), vectors_VD, both_BN, bias)
-    # A negative that is the target itself is no competitor.
+    # A negative that is the target itself is not a competitor.
     competing_BN = both_BN[:, 1:] != both_BN[:, :1]
     beaten_by_B = ((scores_BN[:, 1:] >= scores_BN[:, :1]) & competing_BN).sum(dim=1)
     return beaten_by_B.cpu().numpy() + 1
@@ -135,7 +135,7 @@ def _fuse_own(
 ) -> npt.NDArray[np.int64]:
     """Return the rank of each target among its negatives, all of which every sample ranks.
 
-    A negative that is the target itself is no competitor.
+    A negative that is the target itself is not a competitor.
     """
     both_BN = torch.from_numpy(np.column_stack([targets, negatives])).to(vectors_VD.device)
     same_BN = both_BN == both_BN[:, :1]

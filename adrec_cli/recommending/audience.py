@@ -65,7 +65,7 @@ def collect_audience(recommender: Recommender, options: AudienceOptions) -> Audi
     if nobody and (unknown_users or unknown_items.height):
         example = [*unknown_users, *unknown_items[ITEM_ID].to_list()][0]
         raise InputError(
-            f"nobody is known: {len(unknown_users):,} unknown users, {unknown_items.height:,} unknown items, "
+            f"no user is known: {len(unknown_users):,} unknown users, {unknown_items.height:,} unknown items, "
             f"for example {example!r}",
             hint="ids are those of the source data",
         )
@@ -103,7 +103,7 @@ def _ask_whom(
         users = spell_as_known(table[USER_ID], known)
         if users.is_duplicated().any():
             twice = users.filter(users.is_duplicated())[0]
-            raise InputError(f"{options.histories}: user {twice!r} comes twice", hint="give each user one history")
+            raise InputError(f"{options.histories}: user {twice!r} appears twice", hint="give each user one history")
         given = table.with_columns(users).explode(HISTORY).rename({HISTORY: ITEM_ID}).drop_nulls()
         return users, _write_known(recommender, given.select(USER_ID, ITEM_ID))
     return pl.concat([known, events[USER_ID]]).unique(maintain_order=True), _no_events()

@@ -118,7 +118,7 @@ class BatchOutput:
 
     @property
     def is_stdout(self) -> bool:
-        """Whether it is no file."""
+        """Whether it is not a file."""
         return self.path == STDOUT
 
     def find_destination(self) -> Destination:
@@ -136,9 +136,7 @@ class BatchOutput:
                 f"only CSV is made safe for spreadsheets, not {destination.format}", hint="leave it out, or write .csv"
             )
         if self.is_stdout and sys.stdout.isatty() and destination.format == "parquet":
-            raise UsageError(
-                "Parquet is nothing to show on a terminal", hint="give the name of a file, or another format"
-            )
+            raise UsageError("Parquet cannot be shown on a terminal", hint="give the name of a file, or another format")
         return destination
 
     @property

@@ -73,7 +73,7 @@ class Destination:
         return self.path / f"part-{number:06}.{self.format}" if self.is_folder else self.path
 
     def require_free(self, inputs: Iterable[Path | None]) -> None:
-        """Refuse to write over an artifact, an input, or in place of a file that is no part of a batch.
+        """Refuse to write over an artifact, an input, or in place of a file that is not part of a batch.
 
         Args:
             inputs: files that are read.
@@ -86,7 +86,7 @@ class Destination:
             require_free_output(path, inputs=inputs)
         if self.unknown.exists() and not _is_list_of_unknown(self.unknown):
             raise UsageError(
-                f"{self.unknown} is in the way: unknown users and items are listed there",
+                f"{self.unknown} exists already, and unknown users and items would be listed there",
                 hint="give the name of another file",
             )
         if self.is_folder and self.path.exists():
@@ -106,7 +106,7 @@ class Destination:
         names = sorted(path.name for path in self.path.iterdir())
         if foreign := [name for name in names if not (_PART.fullmatch(name) or _TEMPORARY.fullmatch(name))]:
             raise UsageError(
-                f"{self.path} holds {foreign[0]}, which is no part of a batch", hint="give the name of another folder"
+                f"{self.path} holds {foreign[0]}, which is not part of a batch", hint="give the name of another folder"
             )
 
     def _beside(self, ending: str) -> Path:

@@ -33,7 +33,7 @@ def _read_caps(texts: list[str]) -> tuple[tuple[str, int], ...]:
     for text in texts:
         column, sign, count = text.rpartition("=")
         if not sign or not column or not count.isdecimal():
-            raise UsageError(f"{option('max_per')} {text!r} is no COLUMN=N", hint="for example category=3")
+            raise UsageError(f"{option('max_per')} {text!r} is not a COLUMN=N", hint="for example category=3")
         pairs.append((column, int(count)))
     return tuple(pairs)
 

@@ -87,7 +87,9 @@ class Batcher:
                 answers = await loop.run_in_executor(self._thread, self._answer, [question for question, _ in batch])
             except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
                 raise
-            except BaseException as error:  # one bad batch must not end the server; a panic of Polars is no Exception
+            except (
+                BaseException
+            ) as error:  # one bad batch must not end the server; a panic of Polars is not an Exception
                 for _, future in batch:
                     if not future.done():
                         future.set_exception(AnswerFailed(f"{type(error).__name__}: {error}"))

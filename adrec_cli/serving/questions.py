@@ -55,7 +55,7 @@ def parse_questions(body: bytes, limits: Limits) -> Asked:
         raise ValueError("explain is for one user or history: every item of a history is taken away once")
     users = _parse_ids(content, "users", min(limits.users, limits.waiting))
     if not users:
-        raise ValueError("users must name somebody")
+        raise ValueError("users must name at least one user")
     return Asked(questions=tuple(replace(question, user=user) for user in users), many=True)
 
 
@@ -63,7 +63,7 @@ def _parse_object(body: bytes) -> dict[str, Any]:
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise ValueError("the body is no JSON") from error
+        raise ValueError("the body is not JSON") from error
     if not isinstance(content, dict):
         raise ValueError("the body must be a JSON object")
     if unknown := [key for key in content if key not in KEYS]:

@@ -105,8 +105,8 @@ class _Crew:
             self.deaths = [when for when in self.deaths if now - when < _DEATHS_SECONDS] + [now]
             if len(self.deaths) > _MOST_DEATHS:
                 raise StorageError(
-                    f"the processes that serve die: the last one ended with {process.exitcode}",
-                    hint=f"see what they said; with too little memory, fewer {option('workers')}",
+                    f"the serving processes keep dying: the last one ended with {process.exitcode}",
+                    hint=f"see their messages; if memory is short, use fewer {option('workers')}",
                 )
             self.log("error", f"worker {number} ended with {process.exitcode} and is started again")
             self.orders[number].close()

@@ -30,4 +30,4 @@ def require_folder_name(name: str) -> None:
         UsageError: it has other characters, or begins with a dot.
     """
     if name and not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,99}", name):
-        raise UsageError(f"{option('name', name)} is no name of a folder", hint="letters, digits and . _ + -")
+        raise UsageError(f"{option('name', name)} cannot name a folder", hint="letters, digits and . _ + -")

@@ -80,7 +80,8 @@ def _parse_range(text: str, key: str, values: str) -> Searched:
     unknown = [word for word in words if word != "log" and not word.startswith("step=")]
     if len(ends) != 2 or unknown or len(steps) > 1 or len(words) > 2:
         raise UsageError(
-            f"{option('search', text)} is no range: LOW..HIGH, LOW..HIGH:log or LOW..HIGH:step=X", hint=_give_examples()
+            f"{option('search', text)} is not a range: LOW..HIGH, LOW..HIGH:log or LOW..HIGH:step=X",
+            hint=_give_examples(),
         )
     low, high = ends
     log, step = "log" in words, steps[0] if steps else None

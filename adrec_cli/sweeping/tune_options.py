@@ -29,7 +29,7 @@ def parse_seconds(text: str) -> float:
     """
     parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text)
     if not parts or "".join(number + unit for number, unit in parts) != text.strip():
-        raise UsageError(f"{option('timeout')} {text!r} is no time", hint="for example 90s, 30m or 8h")
+        raise UsageError(f"{option('timeout')} {text!r} is not a time", hint="for example 90s, 30m or 8h")
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 

@@ -14,7 +14,7 @@ def require_loss(name: str, thing: object) -> None:
     """Raise unless something is a loss over drawn negatives, as `SampledLoss` has it.
 
     Raises:
-        UsageError: it is no function of this kind, it gives no finite number, or padding counts in it.
+        UsageError: it is not a function of this kind, it gives no finite number, or padding counts in it.
     """
     if not callable(thing):
         raise UsageError(f"loss {name!r} is not a function", hint="give the function itself")

@@ -15,7 +15,7 @@ def same_target_contrast(predicted_ND: torch.Tensor, targets_N: torch.Tensor, *,
     """Return the mean over tokens that share their target with another one of minus the log of the share of these.
 
     For token i, with s the cosine divided by the temperature and P the other tokens with its target, the loss is the
-    mean over p in P of log sum_a exp(s_ia) - s_ip, a running over all other tokens; 0 where no target comes twice.
+    mean over p in P of log sum_a exp(s_ia) - s_ip, a running over all other tokens; 0 where no target appears twice.
 
     Args:
         predicted_ND: one prediction per token.

@@ -102,6 +102,6 @@ def add_rows(
         rows_U, places = torch.unique(together, return_inverse=True)
         values_UD = added_UD.new_zeros(len(rows_U), *added_UD.shape[1:])
         values_UD[places[: len(before_T)]] = total.values()
-        # No row comes twice, so that nothing depends on the order of threads.
+        # No row appears twice, so that nothing depends on the order of threads.
         values_UD.index_add_(0, places[len(before_T) :], added_UD)
     return torch.sparse_coo_tensor(rows_U.unsqueeze(0), values_UD, shape, is_coalesced=True, check_invariants=False)

@@ -95,7 +95,7 @@ def require_same_weights(weights: Mapping[str, torch.Tensor], processes: Process
     for rank, digest in enumerate(digests):
         if digest != digests[0]:
             raise DivergedError(
-                f"{where}: process {rank} has come to other weights than process 0: their machines compute differently",
+                f"{where}: process {rank} has other weights than process 0: the machines compute differently",
                 hint="train on machines of one kind",
             )
 

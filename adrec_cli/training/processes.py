@@ -69,7 +69,7 @@ class Processes:
     def deal(self, values_N: torch.Tensor) -> torch.Tensor:
         """Hand each process its stretch of the values of all; return those of this one's, (count, stretch).
 
-        Stretches are equally long; the last ones end in zeros where N is no multiple of their number.
+        Stretches are equally long; the last ones end in zeros where N is not a multiple of their number.
         """
         return values_N.unsqueeze(0)
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from adrec_cli.cli.show.terminal import Terminal
 
 TEXT = "unknown user nobody: not among the 2,000 users of this dataset"
-HINT = 'for somebody unknown give the items: --history "id,id"'
+HINT = 'for an unknown user give the items: --history "id,id"'
 
 
 def on_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Terminal, io.StringIO]:

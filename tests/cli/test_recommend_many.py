@@ -98,7 +98,7 @@ def test_negatives_of_a_small_catalogue_are_warned_of(adrec: Adrec, shop: Path) 
 def test_negatives_and_mask_seen_say_what_to_leave_out(adrec: Adrec, shop: Path) -> None:
     for negatives, said in (
         ("9", "drawn negatives are unseen already"),
-        ("neg.csv", "neg.csv says itself which compete"),
+        ("neg.csv", "neg.csv already says which items compete"),
     ):
         done = adrec("evaluate", "finetune", "--negatives", negatives, "--mask-seen", "-w", shop, "--dataset", "shop")
         assert done.exit_code == 2
@@ -175,5 +175,5 @@ def test_shards_write_into_one_folder(adrec: Adrec, shop: Path, tmp_path: Path) 
     assert [path.name for path in (tmp_path / "recs").iterdir()] == ["part-000000.parquet"]
     wrong = adrec(*flags, "--shard", "2/2")
     assert wrong.exit_code == 2
-    assert "'2/2' is no shard" in wrong.stderr
+    assert "'2/2' is not a shard" in wrong.stderr
     assert adrec("recommend", "--user", "u00", "--shard", "0/2", "-w", shop, "--dataset", "shop").exit_code == 2

@@ -33,7 +33,7 @@ def test_an_interrupted_stage_is_saved_and_the_same_command_goes_on(adrec: Adrec
     code, lines = interrupted(signal.SIGINT, command)
     assert code == 130
     assert lines[-2].startswith("pretrain stopped in epoch ")
-    assert lines[-1] == "hint: run the same command again to go on where it stopped"
+    assert lines[-1] == "hint: run the same command again to resume it"
     stopped_in = int(lines[-2].split()[4])
 
     code, lines = interrupted(signal.SIGTERM, command)

@@ -106,13 +106,13 @@ def test_bad_files_are_refused(tmp_path, name, content, what):
 
 def test_bad_histories_and_events(tmp_path):
     pl.DataFrame({"user_id": ["u", "u"], "history": [["a"], ["b"]]}).write_parquet(tmp_path / "twice.parquet")
-    with pytest.raises(InputError, match="comes twice"):
+    with pytest.raises(InputError, match="appears twice"):
         read_histories(tmp_path / "twice.parquet")
     pl.DataFrame({"user_id": ["u"], "history": [[["a"]]]}).write_parquet(tmp_path / "deep.parquet")
     with pytest.raises(InputError, match="list of ids"):
         read_histories(tmp_path / "deep.parquet")
     (tmp_path / "e.csv").write_text("user_id,item_id,timestamp\nu,a,10\nu,b,soon\n")
-    with pytest.raises(InputError, match="event 2 is no time"):
+    with pytest.raises(InputError, match="event 2 is not a time"):
         read_events(tmp_path / "e.csv")
     pl.DataFrame({"user_id": ["u"], "item_id": [1.5]}).write_parquet(tmp_path / "float.parquet")
     with pytest.raises(InputError, match="expected text or whole numbers"):

@@ -1,4 +1,4 @@
-"""Archives and files in blocks are read; what is no table is refused by its name, with what to do."""
+"""Archives and files in blocks are read; what is not a table is refused by its name, with what to do."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_the_same_items_give_the_same_bytes_and_what_is_written_is_read(shop: Pa
 def test_it_says_what_it_assumed_and_what_is_missing(shop: Path) -> None:
     done = typed_here(["encode", "--workspace", shop, "--encoder", "categories"])
     assert done.exit_code == 0, done.stderr
-    assert "1 of 40 items say nothing in category" in done.stderr.replace("\n", " ")
+    assert "1 of 40 items have no value in category" in done.stderr.replace("\n", " ")
     assert "categories of category (8)" in done.stdout
     done = typed_here(["encode", "--workspace", shop, "--encoder", "categories", "--json"])
     assert json.loads(done.stdout)["encoders"] == [

@@ -97,5 +97,5 @@ def test_a_difference_that_is_no_number_is_refused(workspace):
     del told["sweep_sha256"]
     told["differences"][0]["value"] = "<b>"
     path.write_text(json.dumps({**told, "sweep_sha256": content_sha256(told)}))
-    with pytest.raises(ArtifactError, match="a difference is no number"):
+    with pytest.raises(ArtifactError, match="a difference is not a number"):
         read_sweep(found.folder)

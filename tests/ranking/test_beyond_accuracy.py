@@ -109,7 +109,7 @@ def test_batches_add_up_to_the_whole():
     assert (table["history_popularity"], table["target_popularity"]) == (5.0, 2.0)
     assert table["popularity_lift@1"] == pytest.approx(8 / 5 - 1)
     assert table["diversity@3"] == pytest.approx((2 / 3 + 1 + 1) / 3)
-    assert "diversity@1" not in table, "one item is no pair"
+    assert "diversity@1" not in table, "one item is not a pair"
 
 
 def test_without_categories_nothing_is_said_about_diversity():

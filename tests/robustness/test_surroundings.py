@@ -1,4 +1,4 @@
-"""Hostile surroundings: masks, links, other file systems, little memory, names that are none, and what is no file."""
+"""Hostile surroundings: masks, links, other file systems, little memory, names that are none, and no plain files."""
 
 from __future__ import annotations
 

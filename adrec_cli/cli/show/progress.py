@@ -129,8 +129,8 @@ class Progress:
             self.terminal.warn(f"{event.path} is refused, none of it was taken: {event.reason}")
         elif isinstance(event, UnknownDownload):
             self.terminal.warn(
-                f"{event.name} was taken as it came, nobody has recorded its SHA-256; "
-                f"to have the same again: --download-sha256 {event.sha256}"
+                f"{event.name} was not checked, as no SHA-256 of it is recorded; "
+                f"to require the same file from now on: --download-sha256 {event.sha256}"
             )
         elif isinstance(event, DownloadBegins):
             size = "" if event.bytes is None else f"{event.bytes / 1e6:,.1f} MB "

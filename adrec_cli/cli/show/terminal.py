@@ -76,7 +76,7 @@ class Terminal:
 
     @property
     def message_width(self) -> int | None:
-        """Cells a message may take without being broken; None where stderr is no terminal."""
+        """Cells a message may take without being broken; None where stderr is not a terminal."""
         return self.err.width if sys.stderr.isatty() else None
 
     def note(self, text: str) -> None:
@@ -99,7 +99,7 @@ class Terminal:
             self._message("hint", hint, "bold")
 
     def say_stopped(self, text: str, hint: str) -> None:
-        """Say on stderr that a run ended because it was asked to, which is no error, and how to go on."""
+        """Say on stderr that a run ended because it was asked to, which is not an error, and how to go on."""
         text, hint = shorten(text), shorten(hint)
         if self.log_json:
             self._log({"level": "info", "message": text, "hint": hint})
@@ -242,4 +242,4 @@ def _measure_width(widths: Iterable[int]) -> int:
 def _json_value(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise TypeError(f"{type(value).__name__} is not a JSON value")

@@ -39,7 +39,7 @@ def read_calendar(
         digits: of a number, 8, 10, 12 or 14.
 
     Returns:
-        microseconds since the epoch as if the dates were UTC (0 for what is no date), and which are dates.
+        microseconds since the epoch as if the dates were UTC (0 for what is not a date), and which are dates.
     """
     if digits not in CALENDAR_DIGITS:
         raise ValueError(f"dates have 8, 10, 12 or 14 digits, not {digits}")

@@ -57,7 +57,7 @@ DOCUMENT: Final = Foreign("an OpenDocument file", "save the sheet as CSV (UTF-8)
 
 
 def refuse_foreign(path: Path, head: bytes) -> None:
-    """Refuse a file whose first bytes say that it is no table.
+    """Refuse a file whose first bytes say that it is not a table.
 
     Args:
         path: the file the user named.

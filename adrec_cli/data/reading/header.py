@@ -66,7 +66,7 @@ def has_header(rows: Sequence[Sequence[str]], path: Path, *, named: Collection[s
 
 
 def names_columns(row: Sequence[str]) -> bool:
-    """Return whether a row holds so many customary names of columns that it is no row of data."""
+    """Return whether a row holds so many customary names of columns that it is not a row of data."""
     return sum(look_up_column(cell) is not None for cell in row) >= 2 and not any(map(_NUMBER.fullmatch, row))
 
 

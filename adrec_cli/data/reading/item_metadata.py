@@ -129,7 +129,7 @@ def read_item_file(
     """
     if table.layout == "sequences":
         raise InputError(
-            f"{table.path} is no table of items: its lines are ids of one kind",
+            f"{table.path} is not a table of items: its lines are ids of one kind",
             hint=f"see: {command('preprocess', help=True)}",
         )
 

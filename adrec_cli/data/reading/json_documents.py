@@ -1,4 +1,4 @@
-"""JSON that is no JSON lines: an array of objects, or objects over several lines, turned into one object per line."""
+"""JSON that is not JSON lines: an array of objects, or objects over several lines, turned into one object per line."""
 
 from __future__ import annotations
 

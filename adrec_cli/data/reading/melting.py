@@ -37,7 +37,7 @@ def write_rows(source: str, target: str, *, encoding: str | None = None, separat
         table = recognise(decoded, separator=separator)
         user = find_users(table)
         if user is None:
-            raise InputError(f"{source} is no matrix of zeros and ones", hint="give it to preprocess as it is")
+            raise InputError(f"{source} is not a matrix of zeros and ones", hint="give it to preprocess as it is")
         _melt(_name_all(table), user).sink_csv(target)
 
 

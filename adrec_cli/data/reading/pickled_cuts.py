@@ -39,7 +39,7 @@ def write_cut_as_parquet(path: Path, target: Path) -> None:
         target: the Parquet file to write.
 
     Raises:
-        InputError: it is no pickle of plain containers, or no cut; what was expected and found.
+        InputError: it is not a pickle of plain containers, or no cut; what was expected and found.
     """
     content = read_plain_pickle(path)
     if not isinstance(content, dict) or set(content) != set(_PARTS):
@@ -57,7 +57,7 @@ def write_cut_as_parquet(path: Path, target: Path) -> None:
 
 def _lists_of(path: Path, part: str, value: Any) -> list[list[int]]:
     if not isinstance(value, list):
-        raise _no_cut(path, f"{part} is no list")
+        raise _no_cut(path, f"{part} is not a list")
     total = 0
     for number, items in enumerate(value, start=1):
         if not isinstance(items, list):
@@ -74,6 +74,6 @@ def _lists_of(path: Path, part: str, value: Any) -> list[list[int]]:
 
 def _no_cut(path: Path, reason: str) -> InputError:
     return InputError(
-        f"{path} is no cut of the form ADRec's authors publish: {reason}",
+        f"{path} is not a cut of the form ADRec's authors publish: {reason}",
         hint="convert it where it was made, to CSV, JSON lines or Parquet",
     )

@@ -101,7 +101,7 @@ def _fill(target: dict[str, Any], values: list[Any]) -> None:
         raise ValueError("a key without a value")
     for key, value in zip(values[::2], values[1::2], strict=True):
         if not isinstance(key, str):
-            raise ValueError("a key that is no text")
+            raise ValueError("a key that is not text")
         target[key] = value
 
 

@@ -55,8 +55,8 @@ class SteadyFile:
         """
         if _stamp(self.path) != self.stamp or (self.fresh and _sha256(self.path) != self.sha256):
             raise GrowingFileError(
-                f"{self.path} changed while it was read: what was read may be no content it ever had",
-                hint="type the same command again when whoever writes it has finished",
+                f"{self.path} changed while it was read: what was read may mix two versions of it",
+                hint="run the same command again once it is complete",
             )
 
 

@@ -28,7 +28,7 @@ def read_times(
     path: Path,
     options: TimeOptions = FOUND,
 ) -> pl.Series:
-    """Return the times of a column under its name, in an order that is right; null for what is no time.
+    """Return the times of a column under its name, in an order that is right; null for what is not a time.
 
     Args:
         column: text, numbers, dates or moments.

@@ -70,7 +70,7 @@ class SettledTimes:
         good: of each table, which rows are good still.
         said: how the times are written, in words.
         unit: of numbers; None where there are none.
-        form: the value of `--timestamp-format` that reads what is no number the same way; None for several forms.
+        form: the value of `--timestamp-format` that reads what is not a number the same way; None for several forms.
         timed: whether they are times at all.
         warnings: what should be looked at.
     """

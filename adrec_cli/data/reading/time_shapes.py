@@ -127,7 +127,7 @@ def _add_clock(match: re.Match[str], family: Family, date: str) -> Shape:
         family=family,
         pattern=f"{date}{gap}{clock}{zone}",
         zoned=zoned,
-        # An hour alone is no time for strptime. In front, where no offset takes the zeros for its minutes.
+        # An hour alone is not a time for strptime. In front, where no offset takes the zeros for its minutes.
         before=("", "") if match["minute"] else ("00 ", "%M "),
         decimal_comma=(match["fraction"] or "").startswith(","),
     )

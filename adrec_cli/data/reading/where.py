@@ -62,7 +62,7 @@ def parse_condition(text: str) -> Condition:
     found = _FORM.fullmatch(text)
     if found is None:
         raise UsageError(
-            f"{option('where', text)} is no condition: expected COLUMN OPERATOR VALUE", hint=_give_examples()
+            f"{option('where', text)} is not a condition: expected COLUMN OPERATOR VALUE", hint=_give_examples()
         )
     operator = " ".join(found["operator"].lower().split())
     column = found["double"] or found["single"] or found["bare"].strip()

@@ -57,7 +57,7 @@ def spell(form: str, moment: datetime) -> str:
 
 @st.composite
 def columns(draw: st.DrawFn, family: str) -> list[str]:
-    """Draw a column of one family, with blanks, and now and then what is no time."""
+    """Draw a column of one family, with blanks, and now and then what is not a time."""
     clocks = draw(st.lists(st.sampled_from(CLOCKS), min_size=1, max_size=3))
     dates = draw(st.lists(st.sampled_from(DATES[family]), min_size=1, max_size=2))
     values = []
