@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import inspect
 import itertools
+import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import typer
-from rich.markup import escape
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from adrec_cli.cli.bounds import require_bounded
@@ -34,6 +34,10 @@ _TYPED: Final[ContextVar[Sequence[str]]] = ContextVar("typed", default=())
 """The arguments of the command that is run, for the processes that are to run it too."""
 BARE_VALUES: Final = {"--wait": "inf"}
 """What an option whose value may be left out means without it."""
+
+
+_STYLE: Final = re.compile(r"(\[[a-z#/@][^\[]*?\])")
+"""What Rich takes for a style, as its own `escape` has it; importing that would load Rich for output that is plain."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +87,7 @@ class _Command(TyperCommand):
         for param in self.params:
             if isinstance(param, (TyperOption, TyperArgument)) and param.help:
                 # Rich would take "[default: all]" for a style, and leave it out.
-                param.help = escape(param.help)
+                param.help = _STYLE.sub(r"\\\1", param.help)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse arguments after giving such options the value they stand for."""
