@@ -32,7 +32,7 @@ def test_it_is_a_table_on_a_terminal(shop: Path, adrec: Adrec) -> None:
     ("words", "said"),
     [
         (["finetune", "--steps", "1,1000"], "--steps must be between"),
-        (["finetune", "--steps", "two"], "is no number"),
+        (["finetune", "--steps", "two"], "is not a number"),
         (["pretrain", "--steps", "1,2"], "takes no reverse steps"),
         (["finetune", "--steps", "1", "--eta", "0.5"], "eta belongs to the sampler ddim"),
         (["finetune", "--sampler", "euler"], "unknown sampler"),

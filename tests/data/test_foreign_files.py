@@ -240,7 +240,7 @@ def test_rows_are_written_over_no_file_and_from_no_other_table(tmp_path: Path) -
     (tmp_path / "log.csv").write_text("user_id,item_id\nu,i\nv,j\n")
     with pytest.raises(UsageError, match="is there already"):
         write_rows(str(tmp_path / "log.csv"), str(tmp_path / "rows.csv"))
-    with pytest.raises(InputError, match="no matrix"):
+    with pytest.raises(InputError, match="not a matrix"):
         write_rows(str(tmp_path / "log.csv"), str(tmp_path / "new.csv"))
     assert (tmp_path / "rows.csv").read_text() == "precious"
     assert not (tmp_path / "new.csv").exists()

@@ -164,7 +164,7 @@ def test_what_goes_wrong_in_one_ends_all(workspace, tmp_path, prepare, code, mes
         (["train", "nowhere", *SMALL], 4, "nowhere"),
         (["train", "tiny", "--devices", "3"], 2, "2 processes were started on this machine"),
         (["train", "tiny", "--no-such-option"], 2, "No such option"),
-        (["status"], 2, "the work of one process"),
+        (["status"], 2, "runs in one process"),
     ],
 )
 def test_what_cannot_begin_is_said_once(workspace, tmp_path, arguments, code, message):

@@ -188,7 +188,7 @@ def test_no_artifact_is_written_over(tmp_path: Path) -> None:
     preprocess("demo", workspace=tmp_path)
     with pytest.raises(UsageError, match="is an artifact"):
         convert("demo", to="csv", out=tmp_path / "demo" / "sasrec", workspace=tmp_path)
-    with pytest.raises(UsageError, match="no form"):
+    with pytest.raises(UsageError, match="is unknown"):
         convert("demo", to="libfm", out=tmp_path / "out", workspace=tmp_path)
 
 

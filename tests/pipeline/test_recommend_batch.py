@@ -276,7 +276,7 @@ def test_when_all_are_unknown_nothing_is_written(trained, tmp_path):
     (tmp_path / "users.txt").write_text("nobody\nno one\n")
     (tmp_path / "h.jsonl").write_text('{"user_id": "new", "history": ["x", "y"]}\n')
     for audience in (AudienceOptions(users=tmp_path / "users.txt"), AudienceOptions(histories=tmp_path / "h.jsonl")):
-        with pytest.raises(InputError, match="nobody is known"):
+        with pytest.raises(InputError, match="no user is known"):
             recommend_batch(audience, output=BatchOutput(path=tmp_path / "r.csv"), workspace=trained, options=OPTIONS)
     assert not (tmp_path / "r.csv").exists()
 

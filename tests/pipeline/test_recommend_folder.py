@@ -128,7 +128,7 @@ def test_what_a_former_batch_left_goes_and_other_shards_stay(shop, tmp_path):
 def test_a_folder_with_something_else_in_it_is_refused(shop, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/holiday.jpg").write_text("")
-    for out, message in ((tmp_path / "mine", "holiday.jpg"), (shop / "shop", "is an artifact|is no part")):
+    for out, message in ((tmp_path / "mine", "holiday.jpg"), (shop / "shop", "is an artifact|is not part")):
         with pytest.raises(UsageError, match=message):
             recommend_batch(EVERYBODY, output=BatchOutput(path=out), workspace=shop, options=OPTIONS)
     assert list(written(tmp_path / "mine")) == ["holiday.jpg"]
@@ -145,7 +145,7 @@ def test_people_of_a_file_are_written_in_stretches(shop, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("text", ["", "1", "4/4", "-1/4", "0/0", "a/b", "1/2/3", " 0/2", "0/1234567"])
 def test_what_is_no_shard_is_refused(text):
-    with pytest.raises(UsageError, match="is no shard"):
+    with pytest.raises(UsageError, match="is not a shard"):
         Shard.parse(text)
 
 

@@ -154,5 +154,5 @@ def test_limits_below_one_are_refused(options):
 def test_times_as_they_are_typed():
     assert [read_seconds(text) for text in ("90", "90s", "1.5m", "2h", "1d")] == [90, 90, 90, 7200, 86_400]
     for text in ("", "0", "0h", "-1", "1 h", "1w", "1h30m", "nan", "1e3", "٣"):
-        with pytest.raises(UsageError, match="is no time"):
+        with pytest.raises(UsageError, match="is not a time"):
             read_seconds(text)

@@ -285,7 +285,7 @@ def test_typed(workspace: Path) -> None:
         "--model",
         "sasrec",
     ]
-    assert "one or a few people" in typed_here([*batch, "--explain"]).require_one_error(2)
+    assert "one or a few users" in typed_here([*batch, "--explain"]).require_one_error(2)
     done = typed_here([*batch, "-k", 3, "--max-per", "brand=1"])
     assert done.exit_code == 0, done.stderr
     listed = pl.read_csv(workspace.parent / "recs.csv").join(
