@@ -115,7 +115,7 @@ def _train(training: StageTraining, files: StageFiles, limits: RunLimits, work: 
         raise InterruptedRun(
             f"{training.name} stopped in epoch {training.position.epoch + 1} and saved{reason}",
             signal_number=stopped.exit_code - 128,
-            hint="run the same command again to go on where it stopped",
+            hint="run the same command again to resume it",
         ) from stopped
     finally:
         work.stop.trained_steps += training.position.total_steps - before
