@@ -43,6 +43,7 @@ class StageStarted:
         sequences, tokens: it learns from.
         trained_parameters, parameters: numbers in what is trained, and in all of the model.
         monitor: the metric that decides.
+        left_out: what of a recipe or a preset does not hold here and why; "" for nothing.
     """
 
     stage: str
@@ -54,6 +55,7 @@ class StageStarted:
     trained_parameters: int
     parameters: int
     monitor: str
+    left_out: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from adrec_cli.config import build, merge, option_names, read_preset, read_toml, require_known
 from adrec_cli.data.named_datasets import dataset_names, load_dataset_spec
 from adrec_cli.errors import UsageError
+from adrec_cli.models.item_table import ItemTableConfig
 from adrec_cli.models.registry import find_facts, find_stages
 from adrec_cli.models.stages import Stage, TrainingConfig, require_compatible
 from adrec_cli.wording import command
@@ -26,12 +27,14 @@ class Experiment:
         model: the network's configuration, a dataclass of the model's file.
         training: shared by all stages.
         stages: in the order they run in, those to skip among them.
+        left_out: what of a recipe or a preset does not go with what was asked for, in a line by stage.
     """
 
     model_name: str
     model: Any
     training: TrainingConfig
     stages: dict[str, Stage]
+    left_out: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         if not self.planned:
@@ -105,14 +108,36 @@ def compose(
         name: build(Stage, tables.get("stages", {}).get(name, {}), where=f"[stages.{name}]", base=stage)
         for name, stage in default_stages.items()
     }
+    model = build(config_type, tables.get("model", {}), where="[model]")
+    asked = merge(from_file, overrides or {})
+    left_out = _leave_out_decay(stages, model, asked.get("stages", {}))
     return Experiment(
         model_name=model_name,
-        model=build(config_type, tables.get("model", {}), where="[model]"),
+        model=model,
         training=build(
             TrainingConfig, tables.get("training", {}), where="[training]", base=model_type.default_training
         ),
         stages=stages,
+        left_out=left_out,
     )
+
+
+def _leave_out_decay(stages: dict[str, Stage], model: Any, asked: Mapping[str, Any]) -> dict[str, str]:
+    """Take `embedding_decay` from stages where nobody asked for it and item vectors are computed; return what to say.
+
+    Recipes and presets name it for tables of item vectors, which a model that computes them does not have.
+    """
+    if not (isinstance(model, ItemTableConfig) and model.computes_item_vectors):
+        return {}
+    said = {}
+    for name, stage in stages.items():
+        if stage.embedding_decay and "embedding_decay" not in asked.get(name, {}):
+            stages[name] = replace(stage, embedding_decay=0.0)
+            said[name] = (
+                f"embedding_decay = {stage.embedding_decay:g} is left out, as model.content = {model.content!r} "
+                "computes item vectors"
+            )
+    return said
 
 
 def _read_preset_of(tables: Mapping[str, Any], path: Path | None) -> str | None:

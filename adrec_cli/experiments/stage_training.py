@@ -65,7 +65,7 @@ def train_stage(run: StageRun, limits: RunLimits, work: Work) -> CheckpointMetad
     resumed = restore_everywhere(
         training, work.processes, functools.partial(files.restore, training, work.options.resume)
     )
-    work.on_event(_describe_start(training, run.path, resumed=resumed))
+    work.on_event(_describe_start(training, run, resumed=resumed))
     with work.stop.defer():
         _train(training, files, limits, work)
         _validate_whole(dataset, training)
@@ -75,10 +75,10 @@ def train_stage(run: StageRun, limits: RunLimits, work: Work) -> CheckpointMetad
     return metadata
 
 
-def _describe_start(training: StageTraining, path: Path, *, resumed: bool) -> StageStarted:
+def _describe_start(training: StageTraining, run: StageRun, *, resumed: bool) -> StageStarted:
     return StageStarted(
         stage=training.name,
-        path=path,
+        path=run.path,
         resumed_epoch=training.position.epoch if resumed else None,
         resumed_step=training.position.step if resumed else None,
         sequences=len(training.windows),
@@ -86,6 +86,7 @@ def _describe_start(training: StageTraining, path: Path, *, resumed: bool) -> St
         trained_parameters=sum(weight.numel() for weight in training.trained.values()),
         parameters=sum(weight.numel() for weight in training.model.parameters()),
         monitor=training.config.monitor,
+        left_out=run.experiment.left_out.get(training.name, ""),
     )
 
 

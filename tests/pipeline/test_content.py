@@ -17,6 +17,7 @@ from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.artifacts.item_vectors import read_item_vectors
 from adrec_cli.content.options import EncodeOptions
 from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.opening import open_checkpoint, open_dataset, restore_model
@@ -138,6 +139,39 @@ def test_options_that_change_rows_of_a_table_are_refused(tables: dict[str, Any],
     tables = {**tables, "model": {"content": "sum", "hidden_size": 16, "heads": 2}}
     with pytest.raises(UsageError, match=said):
         train("shop", model_name="sasrec", workspace=shop, experiment=ExperimentOptions(overrides=tables))
+
+
+@pytest.mark.parametrize("kind", ["sum", "adapter", "only"])
+def test_a_preset_for_tables_goes_with_content_but_for_what_shrinks_them(kind: str, shop: Path) -> None:
+    quick = [f"--set=stages.{name}.epochs=1" for name in ("pretrain", "align", "finetune")]
+    sizes = ["--set=model.hidden_size=8", "--set=model.heads=2", "--set=model.max_length=8"]
+    asked = [
+        "train",
+        "shop",
+        "--preset",
+        "rechorus",
+        f"--set=model.content={kind}",
+        "--workspace",
+        shop,
+        "--threads",
+        1,
+    ]
+    done = typed_here([*asked, *quick, *sizes])
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.count("is left out") == 1
+    said = f"align: embedding_decay = 0.7 is left out, as model.content = '{kind}' computes item vectors"
+    assert said in " ".join(done.stderr.split())
+    trained_with = read_metadata(shop / "shop/adrec/align.safetensors").training["stages"]["align"]
+    assert trained_with["embedding_decay"] == 0
+    refused = typed_here([*asked, *quick, *sizes, "--set=stages.align.embedding_decay=0.7"])
+    assert "shrinks a table" in refused.require_one_error(2)
+
+
+@pytest.mark.parametrize("content", ["none", "init"])
+def test_with_a_table_a_preset_holds_whole(content: str) -> None:
+    composed = compose("adrec", preset="rechorus", overrides={"model": {"content": content}})
+    assert composed.stages["align"].embedding_decay == 0.7
+    assert composed.left_out == {}
 
 
 def test_an_item_that_never_occurred_is_pushed_nowhere(shop: Path) -> None:

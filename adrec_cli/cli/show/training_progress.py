@@ -111,6 +111,8 @@ class TrainingProgress(Progress):
             f"{event.stage}: {event.sequences:,} samples, {event.tokens:,} tokens; "
             f"trains {event.trained_parameters:,} of {event.parameters:,} parameters"
         )
+        if event.left_out:
+            self.terminal.note(f"{event.stage}: {event.left_out}")
         if event.resumed_epoch is not None:
             within = f", step {event.resumed_step:,} of the next," if event.resumed_step else ""
             self.terminal.note(f"{event.stage}: goes on after epoch {event.resumed_epoch}{within} of an unfinished run")
