@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -248,3 +251,17 @@ def test_the_bench_tells_the_memory_of_the_device(workspace):
     assert measured.device == "cuda"
     assert measured.ranking_memory > 0
     assert measured.training_memory > 0
+
+
+@pytest.mark.parametrize("devices", [2])
+def test_processes_that_share_a_card_write_the_bytes_of_one(workspace, devices):
+    """What they move goes through the host; all that is added up is added up on the card, in the order of parts."""
+    written = []
+    for count in (1, devices):
+        typed = [
+            "train", "tiny", "--workspace", str(workspace), "--model", "sasrec", "--device", "cuda:0", "--epochs", "2",
+            "--set", f"training.accumulate={devices}", "--devices", str(count), "--force", "--threads", "1",
+        ]  # fmt: skip
+        subprocess.run([sys.executable, "-m", "adrec_cli", *typed], check=True, timeout=300)
+        written.append((workspace / "tiny" / "sasrec" / "train.safetensors").read_bytes())
+    assert written[0] == written[1]

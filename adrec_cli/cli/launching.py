@@ -24,9 +24,10 @@ from adrec_cli.wording import option
 if TYPE_CHECKING:
     from adrec_cli.training.several_processes import SeveralProcesses
 
+_ADREC: Final = (sys.executable, "-m", "adrec_cli")
 _LOOK_AGAIN_SECONDS: Final = 0.1
-_ASKED_AFTER, _KILLED_AFTER = 15.0, 25.0
-"""Seconds that processes have to end by themselves once one has failed, and until they are ended."""
+_ASKED_AFTER, _KILLED_AFTER = 15.0, 28.0
+"""Seconds that processes have to end by themselves once one has failed, and until they are killed."""
 _ECHO_SECONDS: Final = 2.0
 _LOOPBACK: Final = "lo"
 
@@ -108,22 +109,26 @@ def launch(arguments: Sequence[str], count: int) -> int:
         raise UsageError(
             f"{count:,} processes on a machine with {cores} cores", hint=f"{option('devices', cores)}, or fewer"
         )
-    shared = _variables_of_all(count)
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-m", "adrec_cli", *arguments],
-            env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdin=None if rank == 0 else subprocess.DEVNULL,
-        )
-        for rank in range(count)
-    ]
+    shared, children = _variables_of_all(count), list[subprocess.Popen[bytes]]()
+    with _passing_on(children):
+        for rank in range(count):
+            own = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+            stdin = None if rank == 0 else subprocess.DEVNULL
+            children.append(subprocess.Popen([*_ADREC, *arguments], env=shared | own, stdin=stdin))
+        return _wait_for(children)
+
+
+@contextlib.contextmanager
+def _passing_on(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Pass signals on to all processes while open, and leave none of them behind; what is ignored stays ignored."""
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         _signal(children, number)
 
-    before = {number: signal.signal(number, pass_on) for number in ENDING_SIGNALS}
+    numbers = [number for number in ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, pass_on) for number in numbers}
     try:
-        return _wait_for(children)
+        yield
     finally:
         _signal(children, signal.SIGKILL)
         for number, handler in before.items():
@@ -148,14 +153,16 @@ def _variables_of_all(count: int) -> dict[str, str]:
 
 def _wait_for(children: Sequence[subprocess.Popen[bytes]]) -> int:
     """Wait for all processes; once one has failed the others have half a minute."""
+    deadlines = {signal.SIGTERM: _ASKED_AFTER, signal.SIGKILL: _KILLED_AFTER}
     failed_at: float | None = None
-    while any(child.poll() is None for child in children):
+    # All of them are asked, as one that is not stays unnoticed.
+    while None in [child.poll() for child in children]:
         if failed_at is None and any(child.returncode for child in children):
             failed_at = time.monotonic()
-        if failed_at is not None:
-            waited = time.monotonic() - failed_at
-            if waited > _ASKED_AFTER:
-                _signal(children, signal.SIGTERM if waited < _KILLED_AFTER else signal.SIGKILL)
+        for number, seconds in tuple(deadlines.items()):
+            if failed_at is not None and time.monotonic() - failed_at > seconds:
+                del deadlines[number]
+                _signal(children, number)
         time.sleep(_LOOK_AGAIN_SECONDS)
     for rank, child in enumerate(children):
         if child.returncode < 0:
@@ -164,8 +171,8 @@ def _wait_for(children: Sequence[subprocess.Popen[bytes]]) -> int:
                 f"process {rank} of {len(children)} was ended by {name}",
                 "run the same command again: it resumes from what was saved last",
             )
-    code = children[0].returncode
-    return int(code) if code >= 0 else 128 - int(code)
+    code = int(children[0].returncode)
+    return code if code >= 0 else 128 - code
 
 
 def _signal(children: Sequence[subprocess.Popen[bytes]], number: int) -> None:

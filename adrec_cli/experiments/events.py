@@ -43,6 +43,7 @@ class StageStarted:
         sequences, tokens: it learns from.
         trained_parameters, parameters: numbers in what is trained, and in all of the model.
         monitor: the metric that decides.
+        processes, parts: that share a step, and in how many parts it is computed.
         left_out: what of a recipe or a preset does not hold here and why; "" for nothing.
     """
 
@@ -55,6 +56,8 @@ class StageStarted:
     trained_parameters: int
     parameters: int
     monitor: str
+    processes: int
+    parts: int
     left_out: str = ""
 
 

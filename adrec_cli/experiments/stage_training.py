@@ -86,6 +86,8 @@ def _describe_start(training: StageTraining, run: StageRun, *, resumed: bool) ->
         trained_parameters=sum(weight.numel() for weight in training.trained.values()),
         parameters=sum(weight.numel() for weight in training.model.parameters()),
         monitor=training.config.monitor,
+        processes=training.processes.count,
+        parts=training.config.accumulate,
         left_out=run.experiment.left_out.get(training.name, ""),
     )
 

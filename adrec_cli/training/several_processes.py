@@ -144,6 +144,8 @@ class SeveralProcesses(Processes):
 
     def gather_rows(self, rows: torch.Tensor) -> list[torch.Tensor]:
         lengths = self.gather(lambda: len(rows))
+        if not any(lengths):
+            return [rows] * self.count
         padded = rows.new_zeros(max(lengths), *rows.shape[1:])
         padded[: len(rows)] = rows
         return [found[:length] for found, length in zip(self._gather_alike(padded), lengths, strict=True)]

@@ -111,6 +111,9 @@ class TrainingProgress(Progress):
             f"{event.stage}: {event.sequences:,} samples, {event.tokens:,} tokens; "
             f"trains {event.trained_parameters:,} of {event.parameters:,} parameters"
         )
+        if event.processes > 1:
+            shared = f"{event.processes} processes share the {event.parts} parts of each step"
+            self.terminal.note(f"{event.stage}: {shared}")
         if event.left_out:
             self.terminal.note(f"{event.stage}: {event.left_out}")
         if event.resumed_epoch is not None:
