@@ -13,6 +13,7 @@ from tests.robustness.processes import artifacts, save_state_every_step, typed
 from tests.robustness.several import (
     begun,
     fail_to_save,
+    know_other_code,
     slow_down_steps,
     spoil_losses,
     step_otherwise,
@@ -147,13 +148,16 @@ def test_a_loss_of_one_that_is_not_finite_ends_all(workspace, tmp_path, rank):
     ("prepare", "code", "message"),
     [
         pytest.param({1: step_otherwise}, 6, "process 1 has other weights than process 0"),
+        pytest.param({1: know_other_code}, 4, "the code here is not that of the first process"),
         pytest.param({0: fail_to_save}, 7, "no space left", marks=pytest.mark.slow),
     ],
 )
 def test_what_goes_wrong_in_one_ends_all(workspace, tmp_path, prepare, code, message):
     ended = typed_by(2, train(workspace), tmp_path, prepare)
     assert codes(ended) == [code, code]
-    assert message in ended[0].require_one_error(code)
+    said = ended[0].require_one_error(code)
+    assert message in said
+    assert ("process 1 on" in said) == (code == 4), "what one of them alone has, and which"
 
 
 @pytest.mark.slow

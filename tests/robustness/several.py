@@ -114,6 +114,13 @@ def step_otherwise() -> None:
     StageOptimizer.step = otherwise
 
 
+def know_other_code() -> None:
+    """Give this process another version of adrec than the first one has."""
+    from adrec_cli.experiments import keys
+
+    keys.code_sha256 = lambda: "other"
+
+
 def fail_to_save() -> None:
     """Let the disk be full when the first process saves its state."""
     import errno
