@@ -148,7 +148,7 @@ def test_a_loss_of_one_that_is_not_finite_ends_all(workspace, tmp_path, rank):
     ("prepare", "code", "message"),
     [
         pytest.param({1: step_otherwise}, 6, "process 1 has other weights than process 0"),
-        pytest.param({1: know_other_code}, 4, "the code here is not that of the first process"),
+        pytest.param({1: know_other_code}, 4, "the code here differs from that of the first process"),
         pytest.param({0: fail_to_save}, 7, "no space left", marks=pytest.mark.slow),
     ],
 )
