@@ -26,6 +26,18 @@ PLAIN = {
     "nothing of it was taken": (r"\bnothing of (it|them|adrec)\b", "none of it was taken"),
     "an id comes again": (r"\b(comes?|came) again\b(?! for)", "an id is repeated"),
     "on_event: told what happens": (r"\btold\b", "called with, reported, shown, asked to"),
+    "a text is no number": (
+        r"(?<!there )\b(is|was) no (list|number|time|text|id|shard|form|JSON|date|table|name)\b(?! (of|for|to)\b)",
+        "is not a number",
+    ),
+    "for want of memory": (r"\bfor want of\b", "for lack of memory"),
+    "a user comes twice": (r"\bcomes? twice\b", "a user appears twice"),
+    "call it otherwise": (r"\bcall it otherwise\b", "choose another name"),
+    "tell somebody": (r"\btells? somebody\b", "alert someone"),
+    "the server goes on answering": (
+        r"\bgo(es)? on (answering|reading|training|using)\b",
+        "the server keeps answering",
+    ),
     "one row a user": (
         rf"\b(?<!the )one (?!sequence)(\w+ )?an? {_UNIT}\b(?! (of|for|that|user sees)\b)",
         "one per user",

@@ -31,7 +31,7 @@ def rollback(
     common: Common,
     session: Session,
 ) -> None:
-    """Go back to the previous model or data set; what was withdrawn is not taken again by itself."""
+    """Go back to the previous model or data set; what was withdrawn is not taken again automatically."""
     from adrec_cli.artifacts.lock import Waiting
     from adrec_cli.cli.show.progress import Progress
     from adrec_cli.pipeline import rollback as pipeline

@@ -17,6 +17,8 @@ from adrec_cli.artifacts.lock import exclusive
 from tests.cli.conftest import TINY, Adrec, write_shop
 from tests.test_readme import NIGHTS, blocks
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def night(adrec: Adrec, tmp_path: Path) -> list[object]:
@@ -104,7 +106,8 @@ def installed(adrec: Adrec, tmp_path: Path) -> Path:
     command = folder / ".venv/bin/adrec"
     command.parent.mkdir(parents=True)
     # The options of the first run, so that nights are short.
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m adrec_cli "$@" --epochs 1 {shlex.join(TINY)}\n')
+    run = f'PYTHONPATH="{ROOT}" exec "{sys.executable}" -m adrec_cli'
+    command.write_text(f'#!/bin/sh\n{run} "$@" --epochs 1 {shlex.join(TINY)}\n')
     command.chmod(0o755)
     first = adrec("run", write_shop(folder / "shop.csv"), "-w", folder / "workspace", "--epochs", 1, *TINY, "--quiet")
     assert first.exit_code == 0, first.stderr

@@ -40,7 +40,7 @@ def ranks_of(model, sequences, cases, **options):
 
 @pytest.mark.parametrize("part", ["test", pytest.param("dev", marks=pytest.mark.slow)])
 def test_rechorus_counting_on_its_own_negatives(shared_data, tmp_path, part):
-    """Popularity has ties, negatives come twice: all as ReChorus counts them."""
+    """Popularity has ties, negatives are repeated: all as ReChorus counts them."""
     path = shared_data / f"grocery/splits/{part}.parquet"
     preprocess("grocery", workspace=tmp_path, raw=shared_data)
     dataset = open_dataset(tmp_path / "grocery")

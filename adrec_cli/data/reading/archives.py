@@ -47,7 +47,7 @@ def find_table(path: Path) -> str:
 def open_table(path: Path, member: str) -> IO[bytes]:
     """Open a member of a zip archive to be read; reading raises what `DAMAGE` lists where it is damaged."""
     try:
-        # The member goes on reading: the file is closed with the last of those that are open.
+        # The member still reads: the file is closed with the last of those that are open.
         with zipfile.ZipFile(path) as archive:
             return archive.open(member)
     except DAMAGE as error:

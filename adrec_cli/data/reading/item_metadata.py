@@ -98,7 +98,7 @@ def join_metadata(items: pl.DataFrame, metadata: pl.DataFrame, source: str) -> t
         source: name of the file, for the warnings.
 
     Returns:
-        the items with more columns, and warnings (items without metadata, ids that come twice).
+        the items with more columns, and warnings (items without metadata, ids that are repeated).
     """
     warnings = []
     twice = metadata.height - metadata[ITEM_ID].n_unique()

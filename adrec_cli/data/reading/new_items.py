@@ -22,7 +22,7 @@ from adrec_cli.schema import ITEM_ID
 def read_new_items(
     path: Path, known: pl.Series, remembered: Mapping[str, Any] | None, *, keep_blanks: bool
 ) -> tuple[pl.DataFrame, str]:
-    """Return `item_id` and what a file says of each item, and its hash; of ids that come twice the first row counts.
+    """Return `item_id` and what a file says of each item, and its hash; of an id that is repeated the first row counts.
 
     Args:
         path: of the file, in any form that an item file may have.
