@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,8 @@ from adrec_cli.wording import option
 
 LOCK_FILE: Final = ".lock"
 _HOLDER_FILE: Final = ".lock.holder.json"
+_GATE_FOLDER: Final = ".all"
+"""In a data set's folder; whoever holds its lock holds, or is about to, all that there are in the folder."""
 _LOOK_AGAIN_SECONDS: Final = 0.2
 _LOOKED_AT_SECONDS: Final = 0.02
 _MOST_LOOKS: Final = 5
@@ -99,14 +101,45 @@ def exclusive(folder: Path, purpose: str, waiting: Waiting = AT_ONCE) -> Iterato
 def exclusive_with_all_inside(folder: Path, purpose: str, waiting: Waiting = AT_ONCE) -> Iterator[None]:
     """Hold the lock of a dataset's folder and of every folder in it that ever was locked: models, seeds, sweeps.
 
-    Arguments and errors as `exclusive`.
+    Nor does anything begin meanwhile that takes its locks by `exclusive_to_learn`. Arguments and errors as `exclusive`.
     """
+    gate = folder / _GATE_FOLDER
     with contextlib.ExitStack() as held:
         held.enter_context(exclusive(folder, purpose, waiting))
+        held.enter_context(exclusive(gate, purpose, waiting))
         for path in sorted(folder.rglob(LOCK_FILE)):
-            if path.parent != folder:
+            if path.parent not in (folder, gate):
                 held.enter_context(exclusive(path.parent, purpose, waiting))
         yield
+
+
+@contextlib.contextmanager
+def exclusive_to_learn(
+    dataset: Path, folders: Iterable[Path], purpose: str, waiting: Waiting = AT_ONCE
+) -> Iterator[None]:
+    """Hold the locks of folders, perhaps new ones, in which something learns from a data set.
+
+    What is read of the data behind this stays as it is until the locks are given back, for whoever needs all of them,
+    as `adrec forget` does, finds these taken.
+
+    Args:
+        dataset: folder of the data set.
+        folders: in it.
+        purpose, waiting: as `exclusive`.
+
+    Raises:
+        LockedError, StorageError: as `exclusive`.
+    """
+    deadline = time.monotonic() + waiting.seconds
+    while True:
+        with contextlib.ExitStack() as held:
+            for folder in sorted(folders):
+                held.enter_context(exclusive(folder, purpose, waiting))
+            if not _is_held(dataset / _GATE_FOLDER / LOCK_FILE):
+                yield
+                return
+        # Nothing is held meanwhile: the other may be waiting for it.
+        _await_gate(dataset, deadline, waiting)
 
 
 def find_holder(folder: Path) -> str:
@@ -132,6 +165,17 @@ def _is_held(lock: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _await_gate(dataset: Path, deadline: float, waiting: Waiting) -> None:
+    gate, told = dataset / _GATE_FOLDER, ""
+    while who := find_holder(gate):
+        if time.monotonic() > deadline:
+            raise _in_use(dataset, who, waiting)
+        if who != told:
+            told = who
+            waiting.on_event(LockAwaited(folder=dataset, holder=who))
+        time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _acquire(lock: FileLock, folder: Path, waiting: Waiting) -> None:
@@ -180,7 +224,7 @@ def _in_use(folder: Path, who: str, waiting: Waiting) -> LockedError:
     waited = f"; waited {waiting.seconds:g} seconds for it" if waiting.seconds else ""
     return LockedError(
         f"{folder} is in use by {who}{waited}",
-        hint=f"wait for it to end, with {option('wait')} where the command has it, or stop it, then run again",
+        hint=f"wait for it to end, with {option('wait')} if the command has it, or stop it, then run again",
     )
 
 

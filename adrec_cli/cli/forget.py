@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, DatasetArgument, Wait
+from adrec_cli.cli.options.common import Common, DatasetArgument
 from adrec_cli.cli.options.declared import Offer
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import AdrecError, ExitCode
 from adrec_cli.experiments.work import ComputeOptions
+from adrec_cli.wording import command
 
 if TYPE_CHECKING:
     from adrec_cli.forgetting.learnt import Learnt
@@ -31,13 +32,11 @@ def forget(
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Retrain the models that have learned from forgotten users.")
     ] = False,
-    wait: Wait = 0.0,
     compute: Annotated[ComputeOptions, Offer(without=("resume", "force", "max_steps", "max_time"))],
     common: Common,
     session: Session,
 ) -> None:
     """Remove users from the data, former data, ranks and batches; no later file brings them back."""
-    from adrec_cli.artifacts.lock import Waiting
     from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.data.audience_files import read_ids
     from adrec_cli.experiments.work import Work
@@ -58,15 +57,14 @@ def forget(
                 named,
                 workspace=common.workspace,
                 retrain=retrain,
-                waiting=Waiting(seconds=wait, on_event=progress),
                 work=Work(options=compute, stop=session.stop, on_event=on_event),
             )
     except BaseException:
         # A training was stopped, or failed as none should: who is gone is gone, and it is said.
         for account in accounts:
-            _show(session.terminal, account)
+            _show(session.terminal, account, common.name_workspace())
         raise
-    _show(session.terminal, done)
+    _show(session.terminal, done, common.name_workspace())
     if done.not_retrained:
         raise _not_retrained_error(done)
 
@@ -81,7 +79,7 @@ def _not_retrained_error(done: Forgotten) -> AdrecError:
     return error
 
 
-def _show(terminal: Terminal, done: Forgotten) -> None:
+def _show(terminal: Terminal, done: Forgotten, named: Path | None) -> None:
     if done.users and not (done.interactions or done.pending or done.generations):
         terminal.warn(f"{done.dataset} held nothing of {_count_users(done.users)}; later files will not bring any in")
     for number in done.damaged:
@@ -89,7 +87,8 @@ def _show(terminal: Terminal, done: Forgotten) -> None:
     for one in done.learnt:
         terminal.warn(f"{one.path} {_describe_learnt(one)}")
     if done.learnt:
-        terminal.note(f"to train models again from fresh weights: adrec forget {done.dataset} --retrain")
+        again = command("forget", done.dataset, retrain=True, workspace=named)
+        terminal.note(f"to train models again from fresh weights: {again}")
     if done.users:
         terminal.note(f"the files they came in are not touched: {', '.join(done.sources)}; nor are reports as pages")
     if terminal.as_json:

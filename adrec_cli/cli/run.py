@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, ModelName, Raw, Sharing, Source, Wait
+from adrec_cli.cli.options.common import Common, ModelName, Raw, Sharing, Source
 from adrec_cli.cli.options.declared import Offer
 from adrec_cli.cli.options.evaluation import Evaluating, Looking, build_evaluation
 from adrec_cli.cli.options.preprocess import Preprocessing, preprocess_options
@@ -64,7 +64,6 @@ def run(
             help="Folder to move files of the inbox to once they are taken.",
         ),
     ] = None,
-    wait: Wait = 0.0,
     sharing: Sharing,
     common: Common,
     session: Session,
@@ -95,7 +94,6 @@ def run(
                 promotion=promotion,
                 cold=cold,
                 inbox=files,
-                wait=wait,
             ),
             work=session.work(training.compute, progress),
         )

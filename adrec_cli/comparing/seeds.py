@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.lock import exclusive_to_learn
 from adrec_cli.comparing.contenders import Contender
 from adrec_cli.config import merge
 from adrec_cli.errors import UsageError
@@ -19,7 +20,7 @@ from adrec_cli.experiments.keys import stage_key
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.stage import run_stage
 from adrec_cli.experiments.work import Work
-from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
+from adrec_cli.loading.opening import Checkpoint, Dataset, as_it_is_now, open_checkpoint
 from adrec_cli.schema import SEED_FOLDER
 from adrec_cli.wording import option
 
@@ -35,7 +36,7 @@ def train_with_seeds(
     """Return the contender's checkpoint of each seed: that of its options, the one after it, and so on.
 
     Each lies in `MODEL/seed-S/`; what is up to date there, or in the model's own folder, is not trained again. The
-    model's own folder is not touched.
+    model's own folder is not touched. The caller holds `lock_seeds`.
 
     Args:
         dataset: to learn from.
@@ -45,21 +46,44 @@ def train_with_seeds(
         work: called with `SeedStarted` and the events of `run_stage`.
 
     Raises:
-        LockedError: another run works on one of the folders.
         AdrecError: as `run_stage`.
     """
     base = _choose_experiment(dataset, contender, experiment)
     if contender.stage is not None and contender.stage not in base.planned:
         raise UsageError(f"{contender.name} is not trained with these options", hint=f"stages: {base.planned}")
-    first = base.training.seed
     found = []
-    for seed in range(first, first + count):
+    for seed in _seeds(base, count):
         work.on_event(SeedStarted(model=contender.name, seed=seed))
         folder = seed_folder(dataset, contender.model, seed)
         seeded = dataclasses.replace(base, training=dataclasses.replace(base.training, seed=seed))
-        with exclusive(folder, f"compare {dataset.manifest.dataset} {option('seeds', count)}"):
-            found.append(_train(dataset, seeded, contender.stage, folder, work))
+        found.append(_train(dataset, seeded, contender.stage, folder, work))
     return found
+
+
+@contextlib.contextmanager
+def lock_seeds(
+    dataset: Dataset, contenders: Iterable[Contender], count: int, *, experiment: ExperimentOptions, work: Work
+) -> Iterator[Dataset]:
+    """Hold the locks of all that `train_with_seeds` writes for contenders, and yield the data set as it is then.
+
+    Arguments as `train_with_seeds`.
+
+    Raises:
+        LockedError: another run works on one of the folders, or somebody is being forgotten.
+    """
+    folders = {
+        seed_folder(dataset, contender.model, seed)
+        for contender in contenders
+        if contender.is_trained
+        for seed in _seeds(_choose_experiment(dataset, contender, experiment), count)
+    }
+    purpose = f"compare {dataset.manifest.dataset} {option('seeds', count)}"
+    with exclusive_to_learn(dataset.folder, folders, purpose, work.waiting):
+        yield as_it_is_now(dataset)
+
+
+def _seeds(experiment: Experiment, count: int) -> range:
+    return range(experiment.training.seed, experiment.training.seed + count)
 
 
 def seed_folder(dataset: Dataset, model_name: str, seed: int) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from adrec_cli.artifacts.lock import Waiting
 from adrec_cli.choices import choice
 from adrec_cli.config import read_seconds
 from adrec_cli.errors import UsageError
@@ -28,6 +29,7 @@ class ComputeOptions:
         force: train even when the checkpoint is up to date.
         max_steps, max_time: steps and seconds of all that is done with one `Work`, after which a training is saved and
             ends as with SIGTERM; None for no limit.
+        wait: seconds to wait for another run that holds a lock; 0 gives up at once, infinity never.
     """
 
     max_steps: int | None = choice(
@@ -54,6 +56,13 @@ class ComputeOptions:
         can_be_off=True,
     )
     force: bool = choice(False, bool, "Run again even if the result is up to date.", usual=True)
+    wait: float = choice(
+        0.0,
+        float,
+        "Wait for another run that holds the lock, for at most SECONDS or until it ends.",
+        metavar="[SECONDS]",
+        least=0,
+    )
     device: str = device_choice()
     threads: int | None = threads_choice()
 
@@ -61,6 +70,8 @@ class ComputeOptions:
         for name in ("max_steps", "max_time"):
             if (most := getattr(self, name)) is not None and most <= 0:
                 raise UsageError(f"{option(name)} must be above 0, got {most:g}")
+        if not self.wait >= 0:
+            raise UsageError(f"{option('wait')} must be at least 0, got {self.wait:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +89,11 @@ class Work:
     stop: StopRequest = field(default_factory=StopRequest)
     on_event: OnEvent = ignore
     processes: Processes = ALONE
+
+    @property
+    def waiting(self) -> Waiting:
+        """What is done where another run holds a lock."""
+        return Waiting(seconds=self.options.wait, on_event=self.on_event)
 
 
 UNATTENDED: Final = Work()

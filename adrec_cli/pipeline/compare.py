@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.comparing.contenders import Contender, find_contenders, list_contenders
 from adrec_cli.comparing.costs import sum_training_costs
 from adrec_cli.comparing.options import CompareOptions as CompareOptions
-from adrec_cli.comparing.seeds import train_with_seeds
+from adrec_cli.comparing.seeds import lock_seeds, train_with_seeds
 from adrec_cli.comparing.side_by_side import Measured, ModelComparison, put_side_by_side
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
@@ -62,15 +63,19 @@ def compare(
     tried, damaged = count_tried(dataset.folder)
     left_out += damaged
     measured = []
-    for contender in contenders:
-        checkpoints: list[Checkpoint | None] = [contender.checkpoint]
-        if options.seeds and contender.is_trained:
-            checkpoints = [*train_with_seeds(dataset, contender, options.seeds, experiment=experiment, work=work)]
-        found = _measure(dataset, contender, checkpoints, evaluation, options, work.on_event)
-        if found is None:
-            left_out.append(f"{contender.name} is left out: it is not evaluated so, or has changed since")
-        else:
-            measured.append(dataclasses.replace(found, tried=tried[contender.model]))
+    held: contextlib.AbstractContextManager[Dataset] = contextlib.nullcontext(dataset)
+    if options.seeds:
+        held = lock_seeds(dataset, contenders, options.seeds, experiment=experiment, work=work)
+    with held as dataset:
+        for contender in contenders:
+            checkpoints: list[Checkpoint | None] = [contender.checkpoint]
+            if options.seeds and contender.is_trained:
+                checkpoints = [*train_with_seeds(dataset, contender, options.seeds, experiment=experiment, work=work)]
+            found = _measure(dataset, contender, checkpoints, evaluation, options, work.on_event)
+            if found is None:
+                left_out.append(f"{contender.name} is left out: it is not evaluated so, or has changed since")
+            else:
+                measured.append(dataclasses.replace(found, tried=tried[contender.model]))
     if not measured:
         raise ArtifactError(
             "nothing to compare: no model is evaluated so", hint=f"leave out {option('evaluate', False)}"

@@ -22,7 +22,7 @@ from adrec_cli.artifacts.generations import (
     open_generation,
     remove_generation,
 )
-from adrec_cli.artifacts.lock import AT_ONCE, LOCK_FILE, Waiting, exclusive, exclusive_with_all_inside
+from adrec_cli.artifacts.lock import LOCK_FILE, Waiting, exclusive, exclusive_with_all_inside
 from adrec_cli.artifacts.manifest import read_manifest, write_manifest
 from adrec_cli.artifacts.promotion import promote, read_current
 from adrec_cli.artifacts.workspace import Workspace
@@ -101,7 +101,6 @@ def forget(
     *,
     workspace: Path,
     retrain: bool = False,
-    waiting: Waiting = AT_ONCE,
     work: Work = UNATTENDED,
 ) -> Forgotten:
     """Remove users from a data set, its former generations, ranks and batches, so that no later file brings them back.
@@ -113,7 +112,6 @@ def forget(
         users: raw ids; with `retrain` perhaps none, for those who were forgotten before.
         workspace: where data sets are.
         retrain: train the models again, from fresh weights, that have learned from any who were forgotten, or may have.
-        waiting: for how long, if another run holds a lock.
         work: at these trainings; called with what was done so far (`Forgotten`) before the first one, with
             `ModelRetrained` and the events of trainings.
 
@@ -127,7 +125,7 @@ def forget(
     if not users and not retrain:
         raise UsageError("nobody is named", hint=f"{command('forget', 'shop', user=42)}, or {option('users', 'FILE')}")
     folder = Workspace(workspace).dataset_folder(dataset_name)
-    with _hold_locks(workspace, folder, waiting) as batches:
+    with _hold_locks(workspace, folder, work.waiting) as batches:
         recover_dataset(folder)
         shutil.rmtree(folder / SCRATCH_FOLDER, ignore_errors=True)
         done = _forget(folder, users)
@@ -151,10 +149,6 @@ def _hold_locks(workspace: Path, folder: Path, waiting: Waiting) -> Iterator[set
         for path in sorted(batches):
             if folder not in path.parents or not (path / LOCK_FILE).exists():
                 held.enter_context(exclusive(path, purpose, waiting))
-        # A training that starts meanwhile would begin with the data as they were.
-        for name in list_trainable():
-            if not (folder / name / LOCK_FILE).exists():
-                held.enter_context(exclusive(folder / name, purpose, waiting))
         yield batches
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.evaluation import Evaluation
-from adrec_cli.artifacts.lock import Waiting, exclusive
+from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.data.inbox import Inbox, InboxResult, check_inbox, inbox_dataset, require_dataset, take_files
 from adrec_cli.data.plan import choose_name
@@ -94,7 +94,6 @@ class RunOptions:
         promotion: when a new model takes the place of the current one.
         cold: train from fresh weights rather than from the current model.
         inbox: whose new files are added to the data set, or make it.
-        wait: seconds to wait for another run that holds the lock.
     """
 
     raw: Path | None = None
@@ -104,7 +103,6 @@ class RunOptions:
     promotion: PromotionOptions = PromotionOptions()
     cold: bool = False
     inbox: Inbox | None = None
-    wait: float = 0.0
 
 
 def run(
@@ -169,7 +167,7 @@ class _Night:
         elif update is not None:
             # Not before it is known to be there: a lock makes its folder.
             read_manifest(update)
-        waiting = Waiting(seconds=self.options.wait, on_event=self.tell)
+        waiting = self.work.waiting
         purpose = f"run {self.source} {option('model', self.model_name)}"
         with lock_dataset(self.folder, purpose, waiting), exclusive(self.folder / self.model_name, purpose, waiting):
             yield

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import write_bytes
-from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.lock import exclusive_to_learn
 from adrec_cli.artifacts.sweep_files import RESULTS_FILE, SWEEPS_FOLDER, RunDifference, SweepRecord, write_sweep
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import DivergedError, UsageError
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import UNATTENDED, Work
-from adrec_cli.loading.opening import Dataset, open_dataset
+from adrec_cli.loading.opening import Dataset, as_it_is_now, open_dataset
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.pictures.sweeps import sweep_picture
 from adrec_cli.ranking.protocols import select_cases
@@ -96,7 +96,7 @@ def sweep(
 
     Raises:
         UsageError: an unknown or ambiguous option, or a value out of range; nothing was trained.
-        LockedError: the same sweep is at work.
+        LockedError: the same sweep is at work, or somebody is being forgotten.
         AdrecError: as `run_stage`; a run that diverges is noted in the result instead.
     """
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
@@ -107,19 +107,21 @@ def sweep(
         evaluation=options.evaluation, ablations=find_ablations(model_name),
     )  # fmt: skip
     folder = dataset.folder / SWEEPS_FOLDER / options.design.folder_name(model_name)
-    record = SweepRecord(
-        dataset=named,
-        model=model_name,
-        name=folder.name,
-        command=sweep_command(named, model_name, options, experiment),
-        monitor=base.training.monitor,
-        sequences_sha256=dataset.manifest.sequences_sha256,
-        base=base.tables(),
-        base_values=base_values(options.design, base, options.evaluation),
-        runs=[{"run": run.name, "key": run.key, "value": run.value, "seed": run.seed} for run in runs],
-    )
-    sweeping = _Sweeping(dataset=dataset, base=base, folder=folder, record=record, options=options, work=work)
-    with exclusive(folder, f"sweep {named} {option('name', folder.name)}"):
+    purpose = f"sweep {named} {option('name', folder.name)}"
+    with exclusive_to_learn(dataset.folder, [folder], purpose, work.waiting):
+        dataset = as_it_is_now(dataset)
+        record = SweepRecord(
+            dataset=named,
+            model=model_name,
+            name=folder.name,
+            command=sweep_command(named, model_name, options, experiment),
+            monitor=base.training.monitor,
+            sequences_sha256=dataset.manifest.sequences_sha256,
+            base=base.tables(),
+            base_values=base_values(options.design, base, options.evaluation),
+            runs=[{"run": run.name, "key": run.key, "value": run.value, "seed": run.seed} for run in runs],
+        )
+        sweeping = _Sweeping(dataset=dataset, base=base, folder=folder, record=record, options=options, work=work)
         sweeping.go_through(runs)
         drawn, without = _draw(dataset, folder) if sweeping.outcomes and options.picture else (None, "")
     return sweeping.summarize(drawn, without)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
-from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.lock import exclusive_to_learn
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.chain import train_stages
@@ -14,6 +15,7 @@ from adrec_cli.experiments.stage import StageResult, require_model, require_stag
 from adrec_cli.experiments.transfer import is_transfer, open_parent
 from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.loading.opening import (
+    Dataset,
     as_it_is_now,
     dataset_folder_of,
     open_dataset,
@@ -49,7 +51,7 @@ def train_first_stage(
         raise UsageError(
             f"stage {first} is skipped with these options", hint=f"{command('train')} starts with {composed.planned[0]}"
         )
-    with exclusive(dataset.folder / model_name, f"{first} {dataset.manifest.dataset}"):
+    with _lock(dataset, model_name, first, work):
         dataset = as_it_is_now(dataset)
         return run_stage(dataset, composed, first, parent=None, work=work)
 
@@ -87,7 +89,7 @@ def train_next_stage(
     composed = experiment.compose(model_name, inherit_options(checkpoint))
     if not (is_transfer(path, dataset) and checkpoint.metadata.stage == stage_name):
         require_stage(checkpoint, composed.stage_before(stage_name), wanted_by=stage_name)
-    with exclusive(dataset.folder / model_name, f"{stage_name} {dataset.manifest.dataset}"):
+    with _lock(dataset, model_name, stage_name, work):
         dataset = as_it_is_now(dataset)
         checkpoint = open_parent(path, dataset)
         return run_stage(dataset, composed, stage_name, parent=checkpoint, work=work)
@@ -107,6 +109,11 @@ def train(
     """
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     composed = experiment.on_dataset(model_name, dataset.manifest.dataset)
-    with exclusive(dataset.folder / model_name, f"train {dataset.manifest.dataset}"):
+    with _lock(dataset, model_name, "train", work):
         dataset = as_it_is_now(dataset)
         return train_stages(dataset, composed, work=work)
+
+
+def _lock(dataset: Dataset, model_name: str, command_name: str, work: Work) -> contextlib.AbstractContextManager[None]:
+    purpose = f"{command_name} {dataset.manifest.dataset}"
+    return exclusive_to_learn(dataset.folder, [dataset.folder / model_name], purpose, work.waiting)

@@ -13,7 +13,7 @@ from typing import Any
 
 from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.json_files import content_sha256
-from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.lock import exclusive_to_learn
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
 from adrec_cli.artifacts.workspace import Workspace
@@ -24,7 +24,7 @@ from adrec_cli.experiments.keys import plugins_of
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.validation import name_monitored_protocol
 from adrec_cli.experiments.work import UNATTENDED, Work
-from adrec_cli.loading.opening import Dataset, open_dataset
+from adrec_cli.loading.opening import Dataset, as_it_is_now, open_dataset
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.schema import FORMAT_VERSION
 from adrec_cli.sweeping.command_line import tune_command
@@ -96,7 +96,7 @@ def tune(
 
     Raises:
         UsageError: an unknown or ambiguous option, an end of a range that is impossible, or Optuna is missing.
-        LockedError: the same search is at work.
+        LockedError: the same search is at work, or somebody is being forgotten.
         AdrecError: as `run_stage`; a trial that diverges is noted instead.
     """
     require_optuna()
@@ -114,8 +114,9 @@ def tune(
     )
     searching.check_ends()
     command = tune_command(named, model_name, tuning, experiment)
-    with exclusive(searching.folder, f"tune {named} {option('name', searching.folder.name)}"):
-        return searching.go_through(command)
+    purpose = f"tune {named} {option('name', searching.folder.name)}"
+    with exclusive_to_learn(dataset.folder, [searching.folder], purpose, work.waiting):
+        return dataclasses.replace(searching, dataset=as_it_is_now(dataset)).go_through(command)
 
 
 def _name_folder(tuning: TuneOptions, model_name: str) -> str:

@@ -13,14 +13,15 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
-from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.lock import exclusive, exclusive_to_learn, exclusive_with_all_inside
 from adrec_cli.data import inbox as inbox_files
 from adrec_cli.data.pending import read_pending
 from adrec_cli.errors import DivergedError, Stopped, StorageError, UsageError
+from adrec_cli.experiments.stage import run_stage
 from adrec_cli.pipeline import forget as pipeline
 from tests.extending.conftest import SOURCE
 from tests.robustness.people import places_of
-from tests.robustness.processes import typed, typed_here
+from tests.robustness.processes import Running, typed, typed_here
 from tests.robustness.shop import NIGHT, Shop, events_of, write_events
 from tests.robustness.test_kill import killed_before_write
 
@@ -335,3 +336,95 @@ def test_an_evaluation_that_had_read_the_data_before_does_not_write_them(shop, m
     assert done == [0]
     assert places_of(shop.workspace, PERSON) == set()
     assert shop.types("verify").exit_code == 0
+
+
+FLAT = ["--set", "model.hidden_size=8", "--set", "stages.train.epochs=1", "--threads", 1]
+LEARNERS = {
+    "train": ["train", "shop", "--model", "gru4rec", *FLAT],
+    "plugin": ["train", "shop", "--model", "markov", "--plugin", "PLUGIN", *FLAT],
+    "sweep": ["sweep", "shop", "--model", "gru4rec", "--vary", "seed=1,2", "--no-picture", *FLAT],
+    "tune": ["tune", "shop", "--model", "gru4rec", "--search", "learning_rate=0.1,0.2", "--trials", 2, *FLAT],
+    "seeds": ["compare", "shop", "--models", "gru4rec", "--seeds", 2, *FLAT],
+}
+"""What learns in folders that are not there yet."""
+
+
+def types_learner(shop, name, *more):
+    plugin = shop.folder / "my_model.py"
+    plugin.write_text(SOURCE)
+    return shop.types(*[plugin if word == "PLUGIN" else word for word in LEARNERS[name]], *more)
+
+
+def sequences_learnt_from(shop):
+    """Return the data that whatever was trained besides ADRec has learned from."""
+    paths = [path for path in shop.dataset.rglob("*.safetensors") if not path.name.endswith(".state.safetensors")]
+    return {load_checkpoint(path)[1].sequences_sha256 for path in paths if "adrec" not in path.parts}
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_nothing_begins_to_learn_while_somebody_is_forgotten(shop, monkeypatch, name):
+    real, ended = pipeline._forget, []
+
+    def forget(*arguments):
+        ended.append(types_learner(shop, name))
+        return real(*arguments)
+
+    monkeypatch.setattr(pipeline, "_forget", forget)
+    assert shop.types("forget", "shop", "--user", PERSON).exit_code == 0
+    assert "is in use by `adrec forget shop`" in ended[0].require_one_error(5)
+    assert sequences_learnt_from(shop) == set()
+    assert types_learner(shop, name).exit_code == 0
+    assert sequences_learnt_from(shop) == {shop.manifest()["sequences_sha256"]}
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_what_had_read_the_data_before_learns_without_them(shop, monkeypatch, name):
+    """The person leaves after the command has read the data and before it has its locks."""
+    from adrec_cli.comparing import seeds
+    from adrec_cli.pipeline import sweep, train, tune
+
+    done = []
+
+    def lock(*arguments):
+        done.append(shop.types("forget", "shop", "--user", PERSON).exit_code)
+        return exclusive_to_learn(*arguments)
+
+    for module in (seeds, sweep, train, tune):
+        monkeypatch.setattr(module, "exclusive_to_learn", lock)
+    ended = types_learner(shop, name)
+    assert (done, ended.exit_code) == ([0], 0), ended.stderr
+    assert sequences_learnt_from(shop) == {shop.manifest()["sequences_sha256"]}
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_nobody_is_forgotten_under_what_learns(shop, monkeypatch, name):
+    from adrec_cli.comparing import seeds
+    from adrec_cli.experiments import chain
+    from adrec_cli.pipeline import train
+    from adrec_cli.sweeping import shared_stages
+
+    before, ended = places_of(shop.workspace, PERSON), []
+
+    def train_stage(*arguments, **options):
+        if not ended:
+            ended.append(shop.types("forget", "shop", "--user", PERSON))
+        return run_stage(*arguments, **options)
+
+    for module in (chain, seeds, shared_stages, train):
+        monkeypatch.setattr(module, "run_stage", train_stage)
+    assert types_learner(shop, name).exit_code == 0
+    assert "is in use by `adrec " in ended[0].require_one_error(5)
+    assert before <= places_of(shop.workspace, PERSON)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_what_waits_for_a_forget_learns_without_them(shop, name):
+    """And whoever waits holds nothing that the other one needs."""
+    line = [shop.folder / "my_model.py" if word == "PLUGIN" else word for word in LEARNERS[name]]
+    (shop.folder / "my_model.py").write_text(SOURCE)
+    with exclusive_with_all_inside(shop.dataset, "forget shop"):
+        waiting = Running([*line, "--wait", "--workspace", shop.workspace], shop.folder, int)
+        waiting.until("waiting for `adrec forget shop`")
+        with exclusive(shop.dataset / "gru4rec", "something that the other one needs"):
+            pass
+    assert waiting.ended().exit_code == 0

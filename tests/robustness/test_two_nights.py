@@ -99,6 +99,22 @@ def test_a_night_that_waits_says_for_whom_and_then_works(shop, tmp_path):
     assert len(shop.holds()) == 2 * 160
 
 
+STAGES = [["train", "shop"], ["pretrain", "shop"], ["align"], ["finetune"]]
+
+
+@pytest.mark.parametrize("line", STAGES, ids=lambda line: line[0])
+def test_a_training_that_waits_says_for_whom_and_then_works(shop, tmp_path, line):
+    for before in STAGES[1 : STAGES.index(line)]:
+        assert shop.types(*before, *TINY).exit_code == 0
+    with exclusive(shop.dataset / "adrec", "run shop"):
+        told = shop.types(*line, *TINY, "--wait", "0.1").require_one_error(5)
+        assert "is in use by `adrec run shop`" in told
+        assert "waited 0.1 seconds" in told
+        waiting = Running([*line, *TINY, "--wait", "--workspace", shop.workspace], tmp_path, int)
+        waiting.until("waiting for `adrec run shop` (process")
+    assert waiting.ended().exit_code == 0
+
+
 def test_waiting_has_an_end(tmp_path):
     told = []
     with (
