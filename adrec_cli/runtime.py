@@ -35,6 +35,7 @@ def device_choice() -> str:
         str,
         "Device to compute on: auto, cpu, cuda, cuda:1, ...",
         metavar="NAME",
+        usual=True,
         panel=COMPUTING,
         known=("auto", "cpu", "cuda"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,6 +15,12 @@ from adrec_cli.experiments.bench_options import BenchOptions
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.bench import Bench
+
+
+EXAMPLES: Final = (
+    "adrec bench",
+    "adrec bench --dataset grocery --threads 1 --json",
+)
 
 
 def bench(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,6 +14,12 @@ from adrec_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.clean import Removable
+
+
+EXAMPLES: Final = (
+    "adrec clean --dry-run",
+    "adrec clean --yes",
+)
 
 
 def clean(

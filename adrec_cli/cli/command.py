@@ -7,21 +7,21 @@ import dataclasses
 import functools
 import inspect
 import itertools
-import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeGuard, cast
 
 import typer
-from typer.core import TyperArgument, TyperCommand, TyperOption
+from typer.core import TyperCommand, TyperGroup
 
 from adrec_cli.cli.bounds import require_bounded
 from adrec_cli.cli.failures import report_failures
 from adrec_cli.cli.launching import launch, share_out
 from adrec_cli.cli.options.common import Common, LogFormat, Sharing
 from adrec_cli.cli.options.declared import declare_parameters, find_asked
+from adrec_cli.cli.show.help_page import render_page
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.runtime import StopRequest, find_launched
 from adrec_cli.training.processes import ALONE, Processes
@@ -34,10 +34,10 @@ _TYPED: Final[ContextVar[Sequence[str]]] = ContextVar("typed", default=())
 """The arguments of the command that is run, for the processes that are to run it too."""
 BARE_VALUES: Final = {"--wait": "inf"}
 """What an option whose value may be left out means without it."""
-
-
-_STYLE: Final = re.compile(r"(\[[a-z#/@][^\[]*?\])")
-"""What Rich takes for a style, as its own `escape` has it; importing that would load Rich for output that is plain."""
+_MANY: Final = 24
+"""Options of a command above which its help shows the usual ones."""
+_RARE: Final = frozenset({"log_format", "plugin", "debug", "devices", "cold"})
+"""Options of commands and groups that the short help leaves out; those of dataclasses say it themselves."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,33 +61,51 @@ class Session:
         return Work(options=options, stop=self.stop, on_event=on_event, processes=self.processes)
 
 
-def add_command(
-    app: typer.Typer, function: Callable[..., None], *, panel: str, examples: Sequence[str], name: str | None = None
-) -> None:
-    """Add a function to the command line.
+def make_command(function: Callable[..., None], *, panel: str, examples: Sequence[str]) -> TyperCommand:
+    """Return a function as a command.
 
     Args:
-        app: to add it to.
         function: takes options, groups of options (dataclasses, `Declared` ones), `common: Common` and
             `session: Session`.
         panel: of the help that lists it.
         examples: command lines shown below its help.
-        name: of the command; the function's by default.
     """
-    epilog = "\n\n".join(["[bold]Examples[/bold]", *(f"  $ {example}" for example in examples)])
-    command = app.command(name or function.__name__, cls=_Command, epilog=epilog, rich_help_panel=panel)
-    command(typeable(function))
+    alone = typer.Typer(add_completion=False)
+    add_command(alone, function, panel=panel, examples=examples)
+    return cast(TyperCommand, typer.main.get_command(alone))
+
+
+def add_command(
+    app: typer.Typer, function: Callable[..., None], *, panel: str, examples: Sequence[str], name: str | None = None
+) -> None:
+    """Add a function to a group of commands: arguments as `make_command`, and the name if it is not the function's."""
+    epilog = "\n".join(["Examples:", *(f"  $ {example}" for example in examples)])
+    usual = find_usual(function)
+    kind = type("_Command", (_Command,), {"usual": usual})
+    command = app.command(name or function.__name__, cls=kind, epilog=epilog, rich_help_panel=panel)
+    command(typeable(function, has_more=usual is not None))
+
+
+class CommandGroup(TyperGroup):
+    """A group whose help is a page of ours."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        formatter.write(render_page(ctx))
 
 
 class _Command(TyperCommand):
-    """A command some of whose options may stand without their value."""
+    """A command some of whose options may stand without their value, and whose help is a page of ours.
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        for param in self.params:
-            if isinstance(param, (TyperOption, TyperArgument)) and param.help:
-                # Rich would take "[default: all]" for a style, and leave it out.
-                param.help = _STYLE.sub(r"\\\1", param.help)
+    Attributes:
+        usual: names of the options that the help shows first; None for all.
+    """
+
+    usual: frozenset[str] | None = None
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        formatter.write(render_page(ctx, usual=self.usual))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse arguments after giving such options the value they stand for."""
@@ -112,22 +130,63 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def typeable(function: Callable[..., None]) -> Callable[..., None]:
-    """Return the function as Typer can take it: groups spelled out, signals handled, errors report_failures."""
+def find_usual(function: Callable[..., None]) -> frozenset[str] | None:
+    """Return the names of the options that the short help of a command shows; None where it shows all."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    parameters = spell_out_parameters(function)
+    if len(parameters) <= _MANY:
+        return None
+    described = {key: one for kind in hints.values() if (asked := find_asked(kind)) for key, _, one in asked.choices()}
+    names = {parameter.name for parameter in parameters}
+    usual = {name for name in names - _RARE if name not in described or described[name].usual}
+    return frozenset(usual | {"help", "help_all"})
+
+
+def spell_out_parameters(function: Callable[..., None]) -> list[inspect.Parameter]:
+    """Return the parameters of a command, with each option of its groups and dataclasses as one of its own."""
     hints = typing.get_type_hints(function, include_extras=True)
     asked = {name: found for name, kind in hints.items() if (found := find_asked(kind)) is not None}
-    groups = {name: kind for name, kind in hints.items() if name not in asked and _is_group(kind)}
     offered = {parameter.name: parameter for parameter in declare_parameters(asked.values())}
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(function).parameters.values():
         kind = hints[parameter.name]
-        if parameter.name in groups:
-            parameters += _spell_out(kind)
-        elif parameter.name in asked:
+        if parameter.name in asked:
             # What two declare alike stands where the first of them does.
             parameters += [offered.pop(key) for key, *_ in asked[parameter.name].choices() if key in offered]
+        elif _is_group(kind):
+            parameters += _spell_out(kind)
         elif kind is not Session:
             parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
+    return parameters
+
+
+def _show_all(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        typer.echo(render_page(context), nl=False)
+        raise typer.Exit
+
+
+_HELP_ALL: Final = inspect.Parameter(
+    "help_all",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=False,
+    annotation=Annotated[
+        bool, typer.Option("--help-all", is_eager=True, callback=_show_all, help="Show all options and exit.")
+    ],
+)
+
+
+def typeable(function: Callable[..., None], *, has_more: bool = False) -> Callable[..., None]:
+    """Return the function as Typer can take it: groups spelled out, signals handled, errors reported.
+
+    Args:
+        function: as `make_command` takes it.
+        has_more: there are options that only `--help-all` shows.
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    asked = {name: found for name, kind in hints.items() if (found := find_asked(kind)) is not None}
+    groups = {name: kind for name, kind in hints.items() if name not in asked and _is_group(kind)}
+    parameters = [*spell_out_parameters(function), *([_HELP_ALL] if has_more else [])]
 
     @functools.wraps(function)
     def command(**values: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -14,6 +14,12 @@ from adrec_cli.cli.show.compare import show_comparison
 from adrec_cli.comparing.options import SEVERAL_SEEDS, CompareOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions
+
+EXAMPLES: Final = (
+    "adrec compare grocery",
+    "adrec compare grocery --models adrec,adrec/pretrain,sasrec --negatives 99 --markdown",
+    "adrec compare grocery --models adrec,sasrec --seeds 3",
+)
 
 
 def compare(

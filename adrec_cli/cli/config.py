@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,6 +11,12 @@ from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, ModelName
 from adrec_cli.models.registry import DEFAULT_MODEL
+
+EXAMPLES: Final = (
+    "adrec config model.dropout",
+    "adrec config stages.align",
+    "adrec config --model sasrec --json",
+)
 
 
 def config(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument
+
+EXAMPLES: Final = (
+    "adrec convert grocery --to recbole --out for-recbole",
+    "adrec convert shop --to csv --out shop-csv",
+)
 
 
 def convert(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.cli import completion
-from adrec_cli.cli.command import Session
+from adrec_cli.cli.command import CommandGroup, Session, add_command, typeable
 from adrec_cli.cli.options.common import Common
 from adrec_cli.cli.show.terminal import Terminal
 
@@ -123,3 +123,9 @@ def _counts(expected: Expected) -> tuple[str, str, str]:
 
 def _count(count: int | None) -> str:
     return "?" if count is None else f"{count:,}"
+
+
+datasets: Final = typer.Typer(name="datasets", cls=CommandGroup, add_completion=False)
+datasets.callback(invoke_without_command=True)(typeable(list_datasets))
+add_command(datasets, show_dataset, panel="Commands", name="show", examples=["adrec datasets show grocery"])
+add_command(datasets, add_dataset, panel="Commands", name="add", examples=["adrec datasets add shop.toml"])

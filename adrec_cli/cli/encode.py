@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument, Wait
@@ -12,6 +12,12 @@ from adrec_cli.content.options import EncodeOptions
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.encode import EncodeResult
+
+
+EXAMPLES: Final = (
+    "adrec encode shop",
+    "adrec encode shop --encoder tfidf=title,description --encoder numbers=price",
+)
 
 
 def encode(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -18,6 +18,14 @@ from adrec_cli.models.sampling import parse_step_counts
 
 if TYPE_CHECKING:
     from adrec_cli.artifacts.evaluation import Evaluation
+
+
+EXAMPLES: Final = (
+    "adrec evaluate finetune.safetensors",
+    "adrec evaluate finetune --negatives 99 --steps 1 --noise zero",
+    "adrec evaluate finetune --steps 1,2,4,8,16,32",
+    "adrec evaluate mostpop --dataset grocery --json",
+)
 
 
 def evaluate(
@@ -43,12 +51,13 @@ def evaluate(
     """
     from adrec_cli.cli.show.training_progress import TrainingProgress
     from adrec_cli.pipeline import evaluate as pipeline
-    from adrec_cli.pipeline.step_study import study_steps
 
     counts = [] if evaluating.values["steps"] is None else parse_step_counts(evaluating.values["steps"])
     with TrainingProgress(session.terminal) as progress:
         looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
         if len(counts) > 1:
+            from adrec_cli.pipeline.step_study import study_steps
+
             options = build_evaluation(evaluating.leave_out("steps"), looking, beyond_accuracy=False)
             study = study_steps(
                 name, counts, workspace=common.workspace, dataset_name=dataset, options=options, on_event=progress

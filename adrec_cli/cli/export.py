@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetName
+
+EXAMPLES: Final = (
+    "adrec export adrec.onnx",
+    "adrec export sasrec.pt2 --model sasrec",
+)
 
 
 def export(

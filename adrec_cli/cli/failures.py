@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
 import os
 import sys
@@ -20,6 +21,8 @@ BUG = 1
 BROKEN_PIPE = 141
 """Exit code when the reader of a pipe has gone: what a shell reports of a program that SIGPIPE ends."""
 
+_NEAR = 0.7
+"""Likeness of two names, from 0 to 1, from which one may be a slip for the other."""
 _GO_ON = "nothing is left half-written; run the same command again"
 
 
@@ -104,9 +107,24 @@ def report_usage(error: Exception) -> int:
         raise error
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "adrec"
-    if (message := describe().strip()) and _speaks():
-        Terminal().error(message.replace("\n", " "), f"see: {command} --help")
+    if (message := _name_fault(error, describe())) and _speaks():
+        Terminal().error(message, _suggest(error) or f"see: {command} --help")
     return int(exit_code)
+
+
+def _name_fault(error: Exception, described: str) -> str:
+    """Return what is wrong with what was typed, without the parser's own suggestions of options."""
+    typed = getattr(error, "option_name", None)
+    if typed is not None and hasattr(error, "possibilities"):
+        return f"no such option: {typed}"
+    return described.strip().replace("\n", " ")
+
+
+def _suggest(error: Exception) -> str:
+    """Return the options that were perhaps meant; the parser also takes two dashes for a likeness."""
+    names = {name.lstrip("-"): name for name in getattr(error, "possibilities", None) or ()}
+    near = difflib.get_close_matches(str(getattr(error, "option_name", "")).lstrip("-"), names, cutoff=_NEAR)
+    return f"did you mean {' or '.join(names[name] for name in near)}?" if near else ""
 
 
 def discard_output() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetName, Sharing, parent_option
 from adrec_cli.cli.show.stages import show_stages
 from adrec_cli.experiments.options import TrainingOptions
+
+EXAMPLES: Final = (
+    "adrec finetune --from align.safetensors",
+    "adrec finetune --from align.safetensors --mse-weight 0.7",
+)
 
 
 def finetune(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,6 +19,12 @@ from adrec_cli.wording import command
 if TYPE_CHECKING:
     from adrec_cli.forgetting.learnt import Learnt
     from adrec_cli.pipeline.forget import Forgotten
+
+
+EXAMPLES: Final = (
+    "adrec forget shop --user 42",
+    "adrec forget shop --users leavers.txt --retrain",
+)
 
 
 def forget(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,6 +17,11 @@ from adrec_cli.inspecting.options import InspectOptions
 if TYPE_CHECKING:
     from adrec_cli.inspecting.inspection import Inspection
 
+EXAMPLES: Final = (
+    "adrec inspect adrec sasrec --dataset grocery",
+    "adrec inspect pretrain align finetune --dataset grocery",
+    "adrec inspect finetune --item s00e00 -k 5",
+)
 _SPECTRUM_BARS = 7
 _SPECTRUM = "the singular values, each dimension scaled to 1, largest first"
 _LABELS = {

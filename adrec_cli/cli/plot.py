@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +16,12 @@ from adrec_cli.pictures.options import PictureOptions
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.plot import Plotted
+
+
+EXAMPLES: Final = (
+    "adrec plot grocery",
+    "adrec plot grocery --only curves --only spectrum",
+)
 
 
 def plot(

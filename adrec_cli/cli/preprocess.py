@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from adrec_cli.data.filters import FilterApplied
     from adrec_cli.pipeline.preprocess import PreprocessPreview, PreprocessResult
 
+EXAMPLES: Final = (
+    "adrec preprocess grocery --raw downloads",
+    "adrec preprocess shop.csv --user-column customer --item-column sku --timestamp-column 3",
+    "adrec preprocess ml-1m --split time --valid-from 2000-11-01 --test-from 2000-12-01",
+)
 CELL_WIDTH = 40
 """Characters of a cell that the first rows show."""
 

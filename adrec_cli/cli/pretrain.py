@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument, Sharing
 from adrec_cli.cli.show.stages import show_stages
 from adrec_cli.experiments.options import TrainingOptions
+
+EXAMPLES: Final = (
+    "adrec pretrain grocery",
+    "adrec pretrain grocery --epochs 20 --set model.hidden_size=64",
+)
 
 
 def pretrain(

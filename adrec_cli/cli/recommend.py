@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -21,6 +21,14 @@ from adrec_cli.recommending.options import RecommendOptions
 if TYPE_CHECKING:
     from adrec_cli.pipeline.recommend import Recommendation, Recommendations
     from adrec_cli.recommending.explaining import Explanation
+
+
+EXAMPLES: Final = (
+    "adrec recommend --user 42",
+    'adrec recommend --history "milk,bread" -k 5 --json',
+    "adrec recommend --all -k 100 --out recs.parquet",
+    "adrec recommend --users newsletter.txt --events today.csv --category tea --out recs.csv",
+)
 
 
 def recommend(

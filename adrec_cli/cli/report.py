@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument
+
+EXAMPLES: Final = (
+    "adrec report grocery",
+    "adrec report grocery --out grocery.html",
+)
 
 
 def report(

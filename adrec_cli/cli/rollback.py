@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,6 +15,12 @@ from adrec_cli.models.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.rollback import DataRolledBack
+
+
+EXAMPLES: Final = (
+    "adrec rollback grocery",
+    "adrec rollback shop --data",
+)
 
 
 def rollback(

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from adrec_cli.data.inbox import InboxResult
     from adrec_cli.pipeline.run import RunSummary
 
+EXAMPLES: Final = (
+    "adrec run demo",
+    "adrec run grocery --raw downloads",
+    'adrec run today.csv --update shop --promote-if "ndcg@10 >= current - 0.002"',
+    "adrec run shop --inbox incoming/ --archive taken/ --wait 3600",
+)
 _NIGHT: Final = "New files"
 _DEMO: Final = "demo"
 

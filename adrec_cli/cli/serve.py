@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -13,6 +13,11 @@ from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetName
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.serving.options import ServeOptions
+
+EXAMPLES: Final = (
+    "adrec serve",
+    "adrec serve --dataset grocery --port 9000",
+)
 
 
 def serve(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common
@@ -12,6 +12,12 @@ from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.status import DatasetStatus, ModelStatus, WorkspaceStatus
+
+
+EXAMPLES: Final = (
+    "adrec status",
+    "adrec status --workspace shops --json",
+)
 
 
 def status(*, common: Common, session: Session) -> None:

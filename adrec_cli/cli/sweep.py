@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName, Raw
@@ -18,6 +18,15 @@ from adrec_cli.sweeping.sweep_options import Design, SweepOptions
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.sweep import Sweep
+
+
+EXAMPLES: Final = (
+    "adrec sweep grocery --vary steps=5,10,20,50",
+    "adrec sweep grocery --ablate three-stage --ablate token-level --ablate pretrain",
+    "adrec sweep grocery --vary mse_weight=0.1,0.5,0.9 --vary lambda=0.001,0.1 --seeds 3",
+    "adrec sweep grocery --model sasrec --vary model.dropout=0.1,0.3,0.5 --vary blocks=1,2 --grid",
+    "adrec sweep grocery --vary sampling.steps=1,4,32 --negatives 99",
+)
 
 
 def sweep(

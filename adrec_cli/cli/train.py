@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName, Sharing
 from adrec_cli.cli.show.stages import show_stages
 from adrec_cli.experiments.options import TrainingOptions
 from adrec_cli.models.registry import DEFAULT_MODEL
+
+EXAMPLES: Final = (
+    "adrec train grocery",
+    "adrec train grocery --preset report",
+    "adrec train grocery --config my.toml",
+)
 
 
 def train(

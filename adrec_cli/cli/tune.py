@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from adrec_cli.pipeline.tune import Search
     from adrec_cli.sweeping.trials import Trial
 
+EXAMPLES: Final = (
+    "adrec tune grocery --search learning_rate=1e-4..1e-2:log --search model.dropout=0.1..0.6 --trials 30",
+    "adrec tune grocery --search stages.align.embedding_decay=0.0..0.8 --timeout 8h",
+    "adrec tune grocery --model sasrec --search hidden_size=32,64,128 --search blocks=1..3 --pruner hyperband",
+)
 _SHOWN_TRIALS = 10
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, Raw
 from adrec_cli.errors import ExitCode
+
+EXAMPLES: Final = (
+    "adrec verify",
+    "adrec verify workspace --raw downloads --json",
+)
 
 
 def verify(

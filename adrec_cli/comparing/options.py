@@ -38,6 +38,7 @@ class CompareOptions:
         shown="",
         metavar="NAME,...",
         panel=COMPARING,
+        usual=True,
     )
     metrics: tuple[str, ...] = choice(
         ("ndcg@10", "hr@10"),
@@ -47,6 +48,7 @@ class CompareOptions:
         shown="ndcg@10,hr@10",
         metavar="NAME,...",
         panel=COMPARING,
+        usual=True,
     )
     against: str | None = choice(
         None,
@@ -54,6 +56,7 @@ class CompareOptions:
         "Model to compare the others with [default: the best one other than adrec].",
         metavar="NAME",
         panel=COMPARING,
+        usual=True,
     )
     evaluate: bool = choice(
         True,
@@ -61,6 +64,7 @@ class CompareOptions:
         "Evaluate models that have no up-to-date evaluation, or leave them out.",
         panel=COMPARING,
         can_be_off=True,
+        usual=True,
     )
     seeds: int = choice(
         0,
@@ -71,6 +75,7 @@ class CompareOptions:
         panel=SEVERAL_SEEDS,
         least=0,
         most=10_000,
+        usual=True,
     )
 
     def __post_init__(self) -> None:

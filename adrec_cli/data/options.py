@@ -39,10 +39,15 @@ class PreprocessOptions:
     """
 
     user_column: Column | None = choice(
-        None, str, "Column of the users, by name or by position from 1.", metavar="COLUMN", panel=READING
+        None,
+        str,
+        "Column of the users, by name or by position from 1.",
+        metavar="COLUMN",
+        panel=READING,
+        usual=True,
     )
     item_column: Column | None = choice(
-        None, str, "Column of the items, by name or by position from 1.", metavar="COLUMN", panel=READING
+        None, str, "Column of the items, by name or by position from 1.", metavar="COLUMN", panel=READING, usual=True
     )
     timestamp_column: Column | None = choice(
         None,
@@ -50,6 +55,7 @@ class PreprocessOptions:
         "Column of the times, by name or by position from 1; several as date,time or year,month,day.",
         metavar="COLUMN",
         panel=READING,
+        usual=True,
     )
     rating_column: Column | None = choice(
         None, str, "Column of the ratings, by name or by position from 1.", metavar="COLUMN", panel=READING
@@ -93,10 +99,18 @@ class PreprocessOptions:
         None, str, "Column that both files share; order_id=id if the names differ.", metavar="COLUMN", panel=READING
     )
     where: Sequence[str] | None = choice(
-        None, list[str], "Condition of the events to keep: 'event in view,buy'.", metavar="CONDITION", panel=READING
+        None,
+        list[str],
+        "Condition of the events to keep: 'event in view,buy'.",
+        metavar="CONDITION",
+        panel=READING,
     )
     items: Path | None = choice(
-        None, Path, "File with the items' titles, categories and other metadata.", metavar="FILE", panel=READING
+        None,
+        Path,
+        "File with the items' titles, categories and other metadata.",
+        metavar="FILE",
+        panel=READING,
     )
     items_column: Column | None = choice(
         None, str, f"Column of the ids in {flag('items')}.", metavar="COLUMN", panel=READING
@@ -130,7 +144,13 @@ class PreprocessOptions:
     )
     yes: bool = choice(False, bool, "Agree to a download of more than 100 MB.", panel=READING)
     offline: bool = choice(False, bool, "Download nothing.", panel=READING, environment="ADREC_OFFLINE")
-    name: str | None = choice(None, str, "Name of the data set in the workspace [default: the source's].", panel=CUT)
+    name: str | None = choice(
+        None,
+        str,
+        "Name of the data set in the workspace [default: the source's].",
+        metavar="NAME",
+        panel=CUT,
+    )
     variant: str | None = choice(None, str, "Another published cut of a named data set.", metavar="NAME", panel=CUT)
     min_rating: float | None = choice(
         None, float, "Minimum rating; interactions rated lower are left out.", metavar="X", panel=CUT
@@ -141,6 +161,7 @@ class PreprocessOptions:
         "Minimum number of interactions per user and item (iterative k-core); 0 for none.",
         metavar="K",
         panel=CUT,
+        usual=True,
     )
     min_user_interactions: int | None = choice(
         None, int, "Minimum number of interactions per user (k-core).", metavar="K", panel=CUT
@@ -170,6 +191,7 @@ class PreprocessOptions:
         "Rule by which validation and test are held out; cold-items holds out a tenth of the items.",
         metavar="leave-one-out|time|given|cold-items",
         panel=CUT,
+        usual=True,
         known=("leave-one-out", "time", "given", "cold-items"),
     )
     valid_from: str | None = choice(
@@ -188,7 +210,12 @@ class PreprocessOptions:
     )
     strict: bool = choice(False, bool, "Refuse an implausible update instead of warning about it.", panel=CUT)
     update: Path | None = choice(
-        None, str, "Add the source to this data set; its items keep their numbers.", metavar="DATASET", panel=CUT
+        None,
+        str,
+        "Add the source to this data set; its items keep their numbers.",
+        metavar="DATASET",
+        panel=CUT,
+        usual=True,
     )
     retake: bool = choice(False, bool, f"Take files again that {command('rollback', data=True)} withdrew.", panel=CUT)
     keep_data: int | None = choice(

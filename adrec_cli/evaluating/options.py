@@ -48,7 +48,7 @@ class EvaluationOptions:
     negatives_file: Path | None = None
     negatives_name: str = ""
     mask_seen: bool = choice(
-        False, bool, "Exclude items of the history from ranking; the paper does not.", panel=RANKING, usual=True
+        False, bool, "Exclude items of the history from ranking; the paper does not.", panel=RANKING
     )
     protocol: str = choice(
         "all",

@@ -111,9 +111,7 @@ class TrainingOptions:
     compile: bool | None = choice(
         None, bool, "Compile the Transformer blocks with torch.compile.", panel=TRAINING, can_be_off=True
     )
-    seed: int | None = choice(
-        None, int, "Seed of weights, data order, dropout and noise.", metavar="N", panel=TRAINING, usual=True
-    )
+    seed: int | None = choice(None, int, "Seed of weights, data order, dropout and noise.", metavar="N", panel=TRAINING)
     compute: ComputeOptions = embed(ComputeOptions())
 
     def experiment(self, model_name: str, stage_names: Sequence[str] = ()) -> ExperimentOptions:

@@ -40,6 +40,7 @@ class Design:
         read=_read_varied,
         metavar="KEY=VALUE,...",
         panel=RUNS,
+        usual=True,
     )
     ablate: tuple[str, ...] = choice(
         (),
@@ -47,8 +48,15 @@ class Design:
         "Part of ADRec to leave out, such as three-stage or token-level; repeatable.",
         metavar="NAME",
         panel=RUNS,
+        usual=True,
     )
-    grid: bool = choice(False, bool, "Try all combinations [default: one option at a time].", panel=RUNS)
+    grid: bool = choice(
+        False,
+        bool,
+        "Try all combinations [default: one option at a time].",
+        panel=RUNS,
+        usual=True,
+    )
     base: bool = choice(True, bool, "Run the unchanged options too, except in a grid.", panel=RUNS, can_be_off=True)
     seeds: int = choice(
         1,
@@ -58,8 +66,11 @@ class Design:
         panel=RUNS,
         least=1,
         most=10_000,
+        usual=True,
     )
-    name: str = choice("", str, "Name of the sweep [default: made from what is tried].", metavar="NAME", panel=RUNS)
+    name: str = choice(
+        "", str, "Name of the sweep [default: made from what is tried].", metavar="NAME", panel=RUNS, usual=True
+    )
 
     def __post_init__(self) -> None:
         if not self.vary and not self.ablate:
@@ -102,6 +113,7 @@ class SweepOptions:
         bool,
         "Rank the test items as well. Choose among runs by validation, or nothing is left to test on.",
         panel=RUNS,
+        usual=True,
     )
     picture: bool = choice(True, bool, "Draw the results as SVG and PNG.", panel=RUNS, can_be_off=True)
 

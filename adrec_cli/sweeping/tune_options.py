@@ -61,6 +61,7 @@ class TuneOptions:
         read=_read_searched,
         metavar="KEY=LOW..HIGH",
         panel=SEARCH,
+        usual=True,
     )
     trials: int = choice(
         30,
@@ -70,6 +71,7 @@ class TuneOptions:
         panel=SEARCH,
         least=1,
         most=1_000_000,
+        usual=True,
     )
     timeout: float | None = choice(
         None,
@@ -78,6 +80,7 @@ class TuneOptions:
         read=parse_seconds,
         metavar="TIME",
         panel=SEARCH,
+        usual=True,
     )
     pruner: str = choice(
         "median",
@@ -89,7 +92,7 @@ class TuneOptions:
     )
     seed: int = choice(0, int, "Seed of the proposals.", key="search_seed", metavar="N", panel=SEARCH, most=2**31 - 1)
     name: str = choice(
-        "", str, "Name of the search [default: made from what is searched].", metavar="NAME", panel=SEARCH
+        "", str, "Name of the search [default: made from what is searched].", metavar="NAME", panel=SEARCH, usual=True
     )
     fresh: bool = choice(
         False,

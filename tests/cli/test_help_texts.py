@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import typer.main
-from rich.text import Text
 from typer.testing import CliRunner
 
 from adrec_cli.cli.app import app
@@ -43,13 +42,6 @@ def test_every_parameter_says_what_it_is(name):
     assert first not in FRAGMENTS, f"{name}: {text}"
     assert first[0].isupper() or not first[0].isalpha(), f"{name}: {text}"
     assert text.rstrip().endswith((".", "]", "...")) or text.endswith("..."), f"{name}: {text}"
-
-
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_nothing_that_is_written_is_taken_for_a_style(name):
-    """Rich leaves out what stands in brackets, such as "[default: all]", unless it is escaped."""
-    text = getattr(PARAMETERS[name], "help", None) or ""
-    assert Text.from_markup(text).plain == text.replace("\\[", "[")
 
 
 def test_a_default_in_words_is_shown():

@@ -48,7 +48,7 @@ def test_it_measures_a_data_set_and_writes_nothing(workspace):
 
 
 def test_nobody_cannot_be_ranked():
-    with pytest.raises(UsageError, match="users must be at least 1"):
+    with pytest.raises(UsageError, match="users= must be at least 1"):
         BenchOptions(users=0)
 
 

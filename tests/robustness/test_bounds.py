@@ -31,11 +31,10 @@ def whole_number_options() -> list[tuple[str, str]]:
     """Every option of every command that takes a whole number."""
     commands = typer.main.get_command(app).commands
     found: list[tuple[str, str]] = []
-    for info in app.registered_commands:
-        name = info.name or info.callback.__name__
-        flags = {parameter.name: parameter.opts[0] for parameter in commands[name].params}
-        for parameter in inspect.signature(info.callback).parameters.values():
-            kind = typing.get_args(parameter.annotation)[0]
+    for name, command in commands.items():
+        flags = {parameter.name: parameter.opts[0] for parameter in command.params}
+        for parameter in inspect.signature(command.callback).parameters.values():
+            kind = (typing.get_args(parameter.annotation) or (None,))[0]
             if int in (kind, *typing.get_args(kind)):
                 found.append((name, flags[parameter.name]))
     assert len(found) > 50

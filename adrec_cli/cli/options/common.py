@@ -14,7 +14,7 @@ from adrec_cli.cli import completion
 from adrec_cli.cli.completion import DEFAULT_WORKSPACE, PLUGINS_VARIABLE, WORKSPACE_VARIABLE
 from adrec_cli.runtime import COMPUTING
 
-_COMMON = "Common options"
+COMMON = "Common options"
 
 
 def option(*names: str, panel: str | None, help: str, complete: Any = None, **more: Any) -> Any:
@@ -25,7 +25,10 @@ def option(*names: str, panel: str | None, help: str, complete: Any = None, **mo
 Raw = Annotated[
     Path | None,
     typer.Option(
-        help="Folder with raw files; its subfolder NAME is searched first.", envvar="ADREC_RAW", file_okay=False
+        metavar="DIR",
+        help="Folder with raw files; its subfolder NAME is searched first.",
+        envvar="ADREC_RAW",
+        file_okay=False,
     ),
 ]
 DatasetName = Annotated[
@@ -73,20 +76,32 @@ class Common:
 
     workspace: Annotated[
         Path,
-        option("--workspace", "-w", panel=_COMMON, help="Folder that holds all artifacts.", envvar=WORKSPACE_VARIABLE),
+        option(
+            "--workspace",
+            "-w",
+            panel=COMMON,
+            metavar="DIR",
+            help="Folder that holds all artifacts.",
+            envvar=WORKSPACE_VARIABLE,
+        ),
     ] = DEFAULT_WORKSPACE
-    json: Annotated[bool, option("--json", panel=_COMMON, help="Print the result as one JSON document.")] = False
-    quiet: Annotated[bool, option("--quiet", "-q", panel=_COMMON, help="Suppress progress and notes.")] = False
+    json: Annotated[bool, option("--json", panel=COMMON, help="Print the result as one JSON document.")] = False
+    quiet: Annotated[bool, option("--quiet", "-q", panel=COMMON, help="Suppress progress and notes.")] = False
     log_format: Annotated[
         LogFormat,
-        option("--log-format", panel=_COMMON, help="Format of messages on stderr: text for people, or JSON lines."),
+        option(
+            "--log-format",
+            panel=COMMON,
+            metavar="text|json",
+            help="Format of messages on stderr: text for people, or JSON lines.",
+        ),
     ] = LogFormat.TEXT
     plugin: Annotated[
         list[Path] | None,
-        option("--plugin", panel=_COMMON, metavar="FILE", envvar=PLUGINS_VARIABLE, dir_okay=False,
+        option("--plugin", panel=COMMON, metavar="FILE", envvar=PLUGINS_VARIABLE, dir_okay=False,
                 help="Python file that adds models, losses, metrics or data sets; repeatable."),
     ] = None  # fmt: skip
-    debug: Annotated[bool, option("--debug", panel=_COMMON, help="Show the traceback of an error.")] = False
+    debug: Annotated[bool, option("--debug", panel=COMMON, help="Show the traceback of an error.")] = False
 
     def name_workspace(self) -> Path | None:
         """Return the workspace where a command must name it to find it; None where it finds it by itself."""
