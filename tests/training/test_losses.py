@@ -26,22 +26,23 @@ from adrec_cli.training.losses import catalogue_cross_entropy, denoising_errors
     tile_items=st.integers(1, 20),
     spread=st.sampled_from([0.1, 3.0, 100.0]),
     first=st.integers(0, 1),
+    weight=st.sampled_from([0.5, 1, 2, 3]),
     seed=st.integers(0, 99),
 )
 def test_catalogue_cross_entropy_equals_the_naive_one(
-    tokens, items, width, tile, fewest_rows, tile_items, spread, first, seed
+    tokens, items, width, tile, fewest_rows, tile_items, spread, first, weight, seed
 ):
     generator = torch.Generator().manual_seed(seed)
     predicted = torch.randn(tokens, width, generator=generator, dtype=torch.float64).mul(spread).requires_grad_()
     vectors = torch.randn(items + first, width, generator=generator, dtype=torch.float64).requires_grad_()
     targets = torch.randint(items, (tokens,), generator=generator)
     expected = F.cross_entropy(predicted @ vectors[first:].T, targets)
-    expected_gradients = torch.autograd.grad(3 * expected, (predicted, vectors))
+    expected_gradients = torch.autograd.grad(weight * expected, (predicted, vectors))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(losses, "_ON_CPU", losses._Limits(tile, tile_items))
         patch.setattr(losses, "_FEWEST_ROWS", fewest_rows)
         found = catalogue_cross_entropy(predicted, vectors, targets + first, first=first)
-        gradients = torch.autograd.grad(3 * found, (predicted, vectors))
+        gradients = torch.autograd.grad(weight * found, (predicted, vectors))
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
     for gradient, expected_gradient in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(gradient, expected_gradient, rtol=1e-9, atol=1e-9)
@@ -57,10 +58,11 @@ def test_catalogue_cross_entropy_equals_the_naive_one(
     tile_items=st.integers(1, 10),
     spread=st.sampled_from([0.1, 3.0, 100.0]),
     first=st.integers(0, 1),
+    weight=st.sampled_from([0.5, 1, 2, 3]),
     seed=st.integers(0, 99),
 )
 def test_a_bias_of_items_of_the_history_is_as_if_it_stood_in_the_logits(
-    tokens, items, slots, tile, fewest_rows, tile_items, spread, first, seed
+    tokens, items, slots, tile, fewest_rows, tile_items, spread, first, weight, seed
 ):
     generator = torch.Generator().manual_seed(seed)
     predicted = torch.randn(tokens, 3, generator=generator, dtype=torch.float64).mul(spread).requires_grad_()
@@ -74,13 +76,13 @@ def test_a_bias_of_items_of_the_history_is_as_if_it_stood_in_the_logits(
     added = torch.zeros(tokens, items + first, dtype=torch.float64).scatter_add(1, drawn, values)
     expected = F.cross_entropy((predicted @ vectors.T + added)[:, first:], targets)
     inputs = (predicted, vectors, values)
-    expected_gradients = torch.autograd.grad(3 * expected, inputs)
+    expected_gradients = torch.autograd.grad(weight * expected, inputs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(losses, "_ON_CPU", losses._Limits(tile, tile_items))
         patch.setattr(losses, "_FEWEST_ROWS", fewest_rows)
         bias = HistoryBias(items_NS=drawn, values_NS=values)
         found = catalogue_cross_entropy(predicted, vectors, targets + first, first=first, bias=bias)
-        gradients = torch.autograd.grad(3 * found, inputs)
+        gradients = torch.autograd.grad(weight * found, inputs)
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
     for gradient, expected_gradient in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(gradient, expected_gradient, rtol=1e-9, atol=1e-9)
