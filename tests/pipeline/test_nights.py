@@ -5,11 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +32,7 @@ from adrec_cli.pipeline.run import RunOptions, run
 from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.promotion.rule import parse_promotion_rules
 from tests.conftest import TINY
+from tests.robustness.processes import Running, nothing
 
 LEARNING = merge(
     TINY,
@@ -153,20 +151,13 @@ def killed_in_training(shop: Shop, name: str) -> None:
     settings = [f"--set=model.{key}={value}" for key, value in LEARNING["model"].items()]
     settings += [f"--set=training.{key}={value}" for key, value in LEARNING["training"].items()]
     command = [
-        sys.executable, "-m", "adrec_cli", "run", str(shop.folder / name), "--update", "shop", "--threads", "1",
-        "--workspace", str(shop.workspace), "--epochs", "500", "--patience", "0", *settings,
+        "run", shop.folder / name, "--update", "shop", "--threads", 1, "--workspace", shop.workspace,
+        "--epochs", 500, "--patience", 0, *settings,
     ]  # fmt: skip
-    env = {name: value for name, value in os.environ.items() if not name.startswith("ADREC_")}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=env) as process:
-        assert process.stderr is not None
-        told = []
-        for line in process.stderr:
-            told.append(line)
-            if line.startswith("pretrain   2/500"):
-                process.send_signal(signal.SIGKILL)
-                break
-        process.stderr.read()
-    assert process.returncode == -signal.SIGKILL, "".join(told)
+    running = Running(command, shop.folder, nothing)
+    running.until("pretrain   2/500")
+    running.send(signal.SIGKILL)
+    assert running.ended().exit_code == -signal.SIGKILL
 
 
 def test_between_preprocessing_and_promotion_the_old_model_serves_with_its_own_items(shop):

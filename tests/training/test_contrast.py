@@ -52,7 +52,7 @@ def test_of_very_many_tokens_every_second_or_third_is_compared(monkeypatch):
 @pytest.mark.parametrize("stepping", ["immediate", "queued"])
 @pytest.mark.parametrize(("model", "stage"), [("adrec", "pretrain"), ("adrec", "finetune"), ("bsarec", "train")])
 def test_it_is_lowered_beside_the_other_losses(model, stage, stepping):
-    run = small_training(model, stage, stepping=stepping, epochs=8, contrast_weight=0.5)
+    run = small_training(model, stage, stepping=stepping, epochs=4, contrast_weight=0.5)
     epochs = finished(run)
     assert set(epochs[0].losses) == {"ce", "contrast", *(["mse"] if stage == "finetune" else [])}
     assert epochs[-1].losses["contrast"] < epochs[0].losses["contrast"]
