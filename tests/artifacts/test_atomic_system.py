@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -131,3 +132,21 @@ def test_a_writer_that_is_killed_leaves_the_old_file(tmp_path):
         assert sorted(tmp_path.iterdir()) == [temporary, path]
         temporary.write_bytes(b"new")
     assert list(tmp_path.iterdir()) == [path]
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, make_socket, lambda path: path.symlink_to(os.devnull)], ids=["pipe", "socket", "device"]
+)
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make) -> None:
+    # The path of a socket is short.
+    monkeypatch.chdir(tmp_path)
+    make(Path("out"))
+    before = os.lstat("out")
+    with pytest.raises(StorageError, match="it is a device or a pipe, not a file"):
+        write_bytes(Path("out"), b"x")
+    assert (os.lstat("out").st_ino, os.listdir()) == (before.st_ino, ["out"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -93,3 +94,20 @@ def test_only_what_the_history_names_is_swept(shelf: Shelf) -> None:
     assert notes.read_bytes() == b"notes"
     mine.unlink()
     assert shelf.there == {"c", "d"}
+
+
+@pytest.mark.parametrize(
+    "place", ["z.safetensors", "older/z.safetensors", "z/z.safetensors", "promoted/in/z.safetensors"]
+)
+def test_a_dropped_generation_that_lies_elsewhere_is_not_ours_to_remove(shelf: Shelf, place: str) -> None:
+    shelf.promote("a")
+    current = read_current(shelf.folder)
+    assert current is not None
+    path = shelf.folder / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"somebody else's")
+    promotion._write(shelf.folder, replace(current, checkpoint=place))
+    for name in "bcde":
+        shelf.promote(name, keep=1)
+    assert path.read_bytes() == b"somebody else's"
+    assert shelf.there == {"a", "e"}

@@ -104,7 +104,7 @@ def test_sparse_gradients_equal_the_dense_ones(loss, shared):
 @pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "bsarec", "hstu", "gru4rec", "dreamrec", "diffurec"])
 def test_every_model_learns_with_them(model_name, optimizer):
     changes = {"ce_weight": 0.0} if model_name == "dreamrec" else {}
-    losses = [event.losses for event in finished(training(optimizer, model_name, epochs=5, **changes))]
+    losses = [event.losses for event in finished(training(optimizer, model_name, epochs=6, **changes))]
     for name, first in losses[0].items():
         assert losses[-1][name] < first
     rows = training(optimizer, model_name, **changes).optimizer
