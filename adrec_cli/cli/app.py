@@ -29,7 +29,7 @@ _ALONE: Final = """\
 adrec trains and runs diffusion-based sequential recommenders.
 
   adrec run demo                            a first run, with generated data
-  adrec run shop.csv                        preprocess, train, evaluate, promote
+  adrec run shop.csv                        read, train, evaluate, promote
   adrec recommend --dataset shop --user 42  the best items for a user
   adrec status                              what is here, what to type next
 
