@@ -115,6 +115,8 @@ class Recommender:
     @functools.cached_property
     def lengths_V(self) -> torch.Tensor:
         """Of the item vectors, on the device."""
+        import torch
+
         lengths_V: torch.Tensor = torch.linalg.vector_norm(self.scorer(Sampling()).vectors_VD, dim=1)
         return lengths_V
 

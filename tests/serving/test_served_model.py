@@ -12,7 +12,7 @@ from adrec_cli.errors import InputError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.recommender import open_recommender
-from adrec_cli.models.base import FAST_SAMPLING
+from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.recommend import recommend_with
 from adrec_cli.pipeline.train import train
