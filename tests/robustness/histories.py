@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adrec_cli.data import inbox as inbox_files
+from tests.robustness.customers import Customers, customers_of
 from tests.robustness.people import places_of
 from tests.robustness.processes import TINY, Running
 from tests.robustness.shop import Event, Shop, events_of, write_events
@@ -79,6 +80,13 @@ class History:
         self.ledger = Ledger(files={"shop.csv": events_of(range(24), 0)}, promoted=True)
         self.log: list[str] = []
         self.killed = 0
+        self.customers: Customers | None = None
+
+    def require_served_through(self, days: int, seed: int) -> None:
+        """Live through days with a server that customers ask all the time; it ends in good order."""
+        with customers_of(self.shop, seed) as self.customers:
+            self.require_whole_through(days)
+            self.customers.end()
 
     def require_whole_through(self, days: int) -> None:
         """Live through days, and check after each; then a quiet night must bring everything in."""
@@ -115,10 +123,14 @@ class History:
             )
             moment = self.random.random() * 0.5 if self.random.random() < 0.2 else float("inf")
             running.append((name, leaver, started, time.monotonic() + moment))
+        meddling = time.monotonic()
         while any(process.process.is_alive() for _, _, process, _ in running):
             for _, _, process, moment in running:
                 if process.process.is_alive() and time.monotonic() > moment:
                     process.send(signal.SIGKILL)
+            if self.customers is not None and time.monotonic() > meddling:
+                meddling = time.monotonic() + 1
+                self.log += [f"  server: {done}" for done in [self.customers.meddle()] if done]
             time.sleep(0.01)
         for name, leaver, process, _ in running:
             self._note_end(name, leaver, process)
@@ -164,6 +176,8 @@ class History:
         answered = self.shop.types("recommend", "--user", "u1", "--dataset", "shop", "--threads", 1, "--json")
         assert answered.exit_code == 0, (answered.stderr, self.log)
         assert json.loads(answered.stdout)["promoted"] or not self.ledger.promoted
+        if self.customers is not None:
+            self.customers.require_served(self.ledger.gone - self.ledger.doubtful, self.log)
         return manifest
 
     def require_nothing_lost(self, manifest: dict) -> None:

@@ -1,6 +1,8 @@
 """A shop over days: nights, rollbacks, people who leave, readers and cleaners at once, and kill -9 anywhere.
 
 After each day: no event lost or doubled, `verify` is green, who left is in no file, and the promoted model answers.
+With a server that customers ask all the time, no model answers that was not promoted, every question is answered, and
+who left is unknown to it.
 """
 
 from __future__ import annotations
@@ -33,6 +35,17 @@ def quick(monkeypatch):
 @pytest.mark.parametrize("seed", range(10))
 def test_a_history(begun, tmp_path, seed):
     History(tmp_path / "shop", begun, seed).require_whole_through(days=1 + seed % 2)
+
+
+@pytest.mark.parametrize("seed", range(2000, 2010))
+def test_a_history_with_a_server(begun, tmp_path, seed):
+    History(tmp_path / "shop", begun, seed).require_served_through(1, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3000, 3100))
+def test_one_of_100_histories_with_a_server(begun, tmp_path, seed):
+    History(tmp_path / "shop", begun, seed).require_served_through(5, seed)
 
 
 @pytest.mark.slow
