@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from adrec_cli.errors import AdrecError, ArtifactError, UsageError
 from adrec_cli.experiments.experiment import Experiment, compose
 from adrec_cli.experiments.keys import stage_key_from
-from adrec_cli.experiments.preparing import prepare_training, restore_everywhere
+from adrec_cli.experiments.preparing import prepare_training, restore_everywhere, validate_whole
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_dataset
 from adrec_cli.runtime import set_threads
@@ -139,6 +139,7 @@ def _follow_stage(order: StageOrder, known: Dataset | None, work: Work) -> Datas
         for event in events:
             if not isinstance(event, TrainingWarning):
                 agree_after(event, processes, go_on)
+        validate_whole(dataset, training)
     return dataset
 
 

@@ -17,7 +17,7 @@ from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.registry import find_model
-from adrec_cli.runtime import make_generator, resolve_device
+from adrec_cli.runtime import StopRequest, make_generator, resolve_device
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.processes import Processes
 
@@ -108,6 +108,18 @@ def _share_state(training: StageTraining, processes: Processes) -> None:
     processes.share(sent.values())
     if not processes.first:
         training.restore(sent, text)
+
+
+def validate_whole(dataset: Dataset, training: StageTraining) -> None:
+    """Rank all validation targets with the weights that are handed over, where epochs were monitored on some only.
+
+    No signal ends it: a stage that has come so far is finished.
+    """
+    if not training.config.monitor_users:
+        return
+    scorer = make_monitored_scorer(training.model, training.stage.output, training.device)
+    validate = prepare_validation(dataset, scorer, training.config, stop=StopRequest(), processes=training.processes)
+    training.position.best_metrics = dict(validate())
 
 
 def _build_model(

@@ -19,13 +19,13 @@ from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.following import StageOrder, agree_after
 from adrec_cli.experiments.keys import plugins_of
 from adrec_cli.experiments.limits import RunLimits
-from adrec_cli.experiments.preparing import prepare_training, restore_everywhere
+from adrec_cli.experiments.preparing import prepare_training, restore_everywhere, validate_whole
 from adrec_cli.experiments.stage_files import StageFiles
-from adrec_cli.experiments.validation import make_monitored_scorer, name_monitored_protocol, prepare_validation
+from adrec_cli.experiments.validation import name_monitored_protocol
 from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.models.sampling import FAST_SAMPLING
-from adrec_cli.runtime import StopRequest, set_threads
+from adrec_cli.runtime import set_threads
 from adrec_cli.training.events import EpochDone
 from adrec_cli.training.loop import StageTraining
 
@@ -68,7 +68,7 @@ def train_stage(run: StageRun, limits: RunLimits, work: Work) -> CheckpointMetad
     work.on_event(_describe_start(training, run, resumed=resumed))
     with work.stop.defer():
         _train(training, files, limits, work)
-        _validate_whole(dataset, training)
+        validate_whole(dataset, training)
         metadata = _describe(run, training, threads)
         save_checkpoint(run.path, training.model.state_dict(), metadata)
         files.finish()
@@ -122,15 +122,6 @@ def _train(training: StageTraining, files: StageFiles, limits: RunLimits, work: 
         ) from stopped
     finally:
         work.stop.trained_steps += training.position.total_steps - before
-
-
-def _validate_whole(dataset: Dataset, training: StageTraining) -> None:
-    """Rank all validation targets with the weights that are handed over, where epochs were monitored on some only."""
-    if not training.config.monitor_users:
-        return
-    scorer = make_monitored_scorer(training.model, training.stage.output, training.device)
-    validate = prepare_validation(dataset, scorer, training.config, stop=StopRequest())
-    training.position.best_metrics = dict(validate())
 
 
 def _describe(run: StageRun, training: StageTraining, threads: int) -> CheckpointMetadata:
