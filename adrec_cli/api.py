@@ -149,7 +149,12 @@ def _options_of(wanted: Wanted) -> RecommendOptions:
 
 
 def load_recommender(
-    folder: str | Path, *, model: str | None = None, device: str = "auto", threads: int | None = None
+    folder: str | Path,
+    *,
+    model: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    exact: bool = False,
 ) -> LoadedRecommender:
     """Load the model that is current for a data set.
 
@@ -158,6 +163,7 @@ def load_recommender(
         model: a model's name, or path or bare name of a checkpoint; None takes what is current.
         device: "auto", "cpu", "cuda", ...
         threads: of the CPU, for all of PyTorch; None leaves its default.
+        exact: score all items, also where the promoted model has an index.
 
     Raises:
         ArtifactError: no data set or no model there, or one is damaged or does not belong to the other.
@@ -166,5 +172,5 @@ def load_recommender(
     place = Path(folder)
     inside = (place / MANIFEST_FILE).is_file()
     workspace, name = (place.resolve().parent, place.resolve().name) if inside else (place, None)
-    recommender = open_recommender(workspace, name, model, device=device, threads=threads)
+    recommender = open_recommender(workspace, name, model, device=device, threads=threads, exact=exact)
     return LoadedRecommender(recommender)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, write_bytes
+from adrec_cli.artifacts.item_index import index_beside
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE, FORMAT_VERSION
@@ -106,6 +107,11 @@ def _require_types(generation: Generation) -> None:
 def items_beside(checkpoint: Path) -> Path:
     """Return where the items that a promoted checkpoint knows lie."""
     return checkpoint.with_name(checkpoint.name.removesuffix(CHECKPOINT_SUFFIX) + ITEMS_SUFFIX)
+
+
+def files_of(checkpoint: Path) -> tuple[Path, Path, Path]:
+    """Return the files of a promoted model: the checkpoint, the items it knows, and their index where there is one."""
+    return checkpoint, items_beside(checkpoint), index_beside(checkpoint)
 
 
 def _copy_of(sha256: str) -> Path:
@@ -241,6 +247,6 @@ def _remove_dropped(folder: Path, before: Current, current: Current) -> None:
     named |= {str(_copy_of(sha256)) for sha256 in before.withdrawn}
     for checkpoint in named - kept:
         if Path(checkpoint).parent == Path(PROMOTED_FOLDER):
-            for path in (folder / checkpoint, items_beside(folder / checkpoint)):
+            for path in files_of(folder / checkpoint):
                 with contextlib.suppress(OSError):
                     path.unlink()

@@ -59,6 +59,8 @@ class HistoryBias:
 
 def add_at(scores_NC: torch.Tensor, columns_NS: torch.Tensor, values_NS: torch.Tensor) -> None:
     """Add values to scores in place; columns that are not there are passed over."""
+    if not scores_NC.shape[1]:
+        return
     inside_NS = (columns_NS >= 0) & (columns_NS < scores_NC.shape[1])
     columns_NS = columns_NS.clamp(0, scores_NC.shape[1] - 1)
     # A column comes once a row, and with it but zeros: whatever the order, the sum is the same to the bit, so that the

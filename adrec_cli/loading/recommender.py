@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from adrec_cli.artifacts.item_index import read_index_of
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER
 from adrec_cli.artifacts.workspace import Workspace
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     import torch
 
     from adrec_cli.models.base import SequentialRecommender
+    from adrec_cli.ranking.approximate import ItemIndex
     from adrec_cli.ranking.recorded import Recordings
     from adrec_cli.ranking.scorer import Scorer
 
@@ -86,6 +88,7 @@ class Recommender:
         device: to compute on.
         recordings: of what the model computes for few histories at a time.
         new_items: what became of those of a file.
+        index: of the items, by which the best are found; None to score all.
     """
 
     checkpoint: Checkpoint
@@ -101,6 +104,7 @@ class Recommender:
     device: torch.device
     recordings: Recordings | None = None
     new_items: NewItems = NOTHING_NEW
+    index: ItemIndex | None = None
 
     @functools.cached_property
     def item_index(self) -> IdIndex:
@@ -156,7 +160,10 @@ class Recommender:
         for cases, samples, bias in batches:
             numbers = asked[cases]
             seen = [nothing if include_seen else np.unique(histories.of(number)).astype(np.int64) for number in numbers]
-            best = merge_top_k(samples, vectors_VD, k, seen, candidates, merge=merging.merge, bias=bias)
+            if self.index is not None and len(samples) == 1:
+                best = self.index.top_k(samples[0], vectors_VD, k, seen, candidates, bias)
+            else:
+                best = merge_top_k(samples, vectors_VD, k, seen, candidates, merge=merging.merge, bias=bias)
             for number, ranked in zip(numbers.tolist(), best, strict=True):
                 results[number], sources[number] = ranked, MODEL
         return [ranked for ranked in results if ranked is not None], sources
@@ -195,6 +202,7 @@ def open_recommender(
     threads: int | None,
     shard: Shard = WHOLE,
     new_items: Path | None = None,
+    exact: bool = False,
 ) -> Recommender:
     """Find a model, check it and make it ready.
 
@@ -208,6 +216,7 @@ def open_recommender(
         shard: the users whose histories are read.
         new_items: file of items that came after the training; a model with content can recommend them. Those that the
             data set has got since need no file.
+        exact: score all items, also where the promoted model has an index.
 
     Raises:
         UsageError: it is not clear which dataset or model is meant, or new items are given to a model without content.
@@ -244,7 +253,26 @@ def open_recommender(
         device=resolved,
         recordings=Recordings(resolved),
         new_items=news,
+        index=None if exact else _open_index(found, known, resolved),
     )
+
+
+def _open_index(found: Found, known: Known, device: torch.device) -> ItemIndex | None:
+    """Return the index of a promoted model; None where there is none, the model has new items, or a GPU is quicker.
+
+    Raises:
+        ArtifactError: it is damaged, or of another model.
+        UsageError: faiss is not installed.
+    """
+    if found.sha256 is None or device.type != "cpu":
+        return None
+    index = read_index_of(found.path, found.sha256)
+    if index is None or known.items.height != index[0].items:
+        return None
+    from adrec_cli.ranking.approximate import ItemIndex
+
+    record, codes = index
+    return ItemIndex(codes, record.pool)
 
 
 def _refuse_unregistered(space: Workspace, dataset_name: str | None, model: str) -> None:

@@ -21,7 +21,7 @@ from adrec_cli.artifacts.generations import (
 )
 from adrec_cli.artifacts.lock import LOCK_FILE, exclusive
 from adrec_cli.artifacts.manifest import read_manifest
-from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
+from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, files_of, read_current
 from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER
 from adrec_cli.errors import ArtifactError, LockedError
@@ -133,7 +133,7 @@ def _in_folder(folder: Path) -> Iterator[Removable]:
         yield from _removable(folder / PENDING_FILE, folder, "the data set beside it holds nothing back")
     current = read_current(folder)
     named = {folder / one.checkpoint for one in (current, *current.earlier, *current.left)} if current else set()
-    named |= {items_beside(path) for path in named}
+    named = {path for checkpoint in named for path in files_of(checkpoint)}
     for path in sorted((folder / PROMOTED_FOLDER).glob("*")):
         if path not in named and path.name[0] != ".":
             yield from _removable(path, folder, "a promoted model that is kept no longer")

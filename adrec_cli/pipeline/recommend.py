@@ -112,7 +112,13 @@ def recommend(
             "nobody to recommend to", hint=f"give {option('user', 'ID')} or {option('history', 'id,id,...')}"
         )
     recommender = open_recommender(
-        workspace, dataset_name, model, device=options.device, threads=options.threads, new_items=options.new_items
+        workspace,
+        dataset_name,
+        model,
+        device=options.device,
+        threads=options.threads,
+        new_items=options.new_items,
+        exact=options.exact,
     )
     return Recommendations(
         dataset=recommender.dataset,

@@ -105,6 +105,7 @@ def recommend_batch(
         threads=options.threads,
         shard=output.shard,
         new_items=options.new_items,
+        exact=options.exact,
     )
     recommender.check(options.sampling, options.merging)
     candidates, unknown = options.choice.indices(recommender.items)
@@ -185,6 +186,7 @@ def _key(batch: Batch, audience: AudienceOptions) -> str:
             "options": [batch.options.k, batch.options.include_seen],
             "sampling": [asdict(batch.options.sampling), asdict(batch.options.merging)],
             "chunk": batch.chunk,
+            **({} if batch.recommender.index is None else {"index": batch.recommender.index.pool}),
             **({"stretches": batch.stretches} if batch.destination.is_folder else {}),
             "code": code_sha256("content", "loading", "recommending"),
         }

@@ -31,6 +31,7 @@ from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.pipeline.encode import encode_if_stale
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, lock_dataset, preprocess_locked
 from adrec_cli.promotion.comparison import Comparison
+from adrec_cli.promotion.indexing import index_promoted
 from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.promotion.promote import Promotion, promote_if_good
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE
@@ -196,7 +197,7 @@ def _run(night: _Night) -> RunSummary:
         night.tell(Warned(message=below))
     night.tell(RunStepStarted(name="promote"))
     promoted, promoted_step = _promote(night, dataset, last, composed.training)
-    steps.append(promoted_step)
+    steps += [promoted_step, *_index(night, dataset, last, promoted)]
     return RunSummary(
         dataset=dataset.manifest.dataset,
         model=night.model_name,
@@ -352,3 +353,24 @@ def _promote(
         seconds=time.perf_counter() - started,
         detail=f"{promoted.checkpoint}{against}",
     )
+
+
+def _index(night: _Night, dataset: Dataset, checkpoint: Checkpoint, promoted: Promotion) -> list[RunStep]:
+    """Give the promoted model an index of its items where one is wanted."""
+    started = time.perf_counter()
+    copy = dataset.folder / night.model_name / promoted.checkpoint
+    found = index_promoted(dataset, checkpoint, copy, night.options.promotion)
+    if found is None:
+        return []
+    record, built = found
+    detail = f"{record.items:,} items, recall@100 {record.recall:.4f} of {record.queries} users"
+    if not record.pool:
+        detail += " is below .99: answers stay exact"
+    return [
+        RunStep(
+            name="index",
+            status="done" if built else "up to date",
+            seconds=time.perf_counter() - started,
+            detail=detail,
+        )
+    ]

@@ -66,7 +66,13 @@ def make_server(
 
     def load() -> ServedModel:
         recommender = open_recommender(
-            workspace, folder.name, model, device=options.device, threads=options.threads, new_items=options.new_items
+            workspace,
+            folder.name,
+            model,
+            device=options.device,
+            threads=options.threads,
+            new_items=options.new_items,
+            exact=options.exact,
         )
         return ServedModel(recommender, options.drawn, options.merging)
 

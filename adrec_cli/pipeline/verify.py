@@ -15,6 +15,7 @@ from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.dataset import verify_pending
 from adrec_cli.artifacts.evaluation import list_evaluations, read_evaluation, read_ranks
 from adrec_cli.artifacts.generations import generation_folders, open_generation
+from adrec_cli.artifacts.item_index import read_index_of
 from adrec_cli.artifacts.item_vectors import read_item_vectors
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
@@ -307,6 +308,7 @@ class _Dataset:
             items = items_beside(promoted)
             if items.is_file() and file_sha256(items) != metadata.items_sha256:
                 raise ArtifactError(f"{items} is damaged: it is not what {promoted.name} was trained with")
+            read_index_of(promoted, generation.sha256)
         return WHOLE, f"promotes {current.checkpoint}, {len(current.earlier)} to go back to", ""
 
     def _verify_evaluation(self, path: Path) -> tuple[str, str, str]:

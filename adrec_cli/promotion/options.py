@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 CURRENT_MODEL: Final = "The current model"
 """The panel of the help that lists what concerns it."""
 
+INDEX_FROM: Final = 200_000
+"""Items from which a promoted model gets an index unless somebody says otherwise."""
+
 
 def _read_rules(text: str) -> tuple[PromotionRule, ...]:
     # Not at the top: it loads NumPy.
@@ -33,6 +36,7 @@ class PromotionOptions:
         rules: all to be met; none demands the monitored metric to be at least the current model's, less the tolerance.
         tolerance: used where there is no rule.
         keep: generations kept, the current one included; at least 2, so that one can go back.
+        index: whether one for approximate search is built beside the promoted model.
     """
 
     rules: tuple[PromotionRule, ...] = choice(
@@ -55,6 +59,14 @@ class PromotionOptions:
         metavar="N",
         panel=CURRENT_MODEL,
         most=10_000,
+    )
+    index: str = choice(
+        "auto",
+        str,
+        f"Index of the items for approximate search; auto: from {INDEX_FROM:,} items on, where faiss is installed.",
+        panel=CURRENT_MODEL,
+        known=("auto", "always", "never"),
+        closed=True,
     )
 
     def __post_init__(self) -> None:

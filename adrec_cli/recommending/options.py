@@ -114,6 +114,7 @@ class RecommendOptions:
         explain: say of each item what moved its score; of few people, not of a batch.
         sampling: of a diffusion model.
         merging: how many samples, and how they become one list.
+        exact: score all items, also where the promoted model has an index.
         device, threads: to compute on.
     """
 
@@ -135,6 +136,7 @@ class RecommendOptions:
     diversity: Diversity = embed(AS_SCORED)
     sampling: Sampling = embed(Sampling())
     merging: Merging = embed(SINGLE)
+    exact: bool = _choice(False, bool, "Score all items, also where the promoted model has an index.", panel=ITEMS)
     device: str = device_choice()
     threads: int | None = threads_choice()
 

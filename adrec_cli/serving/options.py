@@ -112,6 +112,7 @@ class ServeOptions:
         merging: how many samples, and how they become one list.
         poll_seconds: between looks for a newly promoted model.
         new_items: file of items that came after the training; read again when it changes.
+        exact: score all items, also where the promoted model has an index.
         device, threads: to compute on.
     """
 
@@ -174,6 +175,7 @@ class ServeOptions:
     )
     merging: Merging = embed(SINGLE)
     poll_seconds: float = 2.0
+    exact: bool = choice(False, bool, "Score all items, also where the promoted model has an index.", panel=RANKING)
     device: str = device_choice()
     threads: int | None = threads_choice()
 

@@ -113,9 +113,9 @@ def test_a_stop_in_a_validation_goes_on_to_the_same_bytes(workspace, tmp_path, m
     trained(tmp_path / "whole")
     stop, ranked = StopRequest(), validation.target_ranks
 
-    def interrupt(*asked):
+    def interrupt(*asked, **named):
         stop.signal_number = 15
-        return ranked(*asked)
+        return ranked(*asked, **named)
 
     monkeypatch.setattr(validation, "target_ranks", interrupt)
     with pytest.raises(InterruptedRun, match="pretrain stopped in epoch 1 and saved"):
