@@ -104,8 +104,8 @@ def test_the_configuration_composes(tmp_path: Path) -> None:
     assert composed.stages["pretrain"].epochs == 30, "the file lies over its preset"
 
 
-def test_the_python_example_is_sound() -> None:
-    (text,) = blocks("python", PACKAGE)
+@pytest.mark.parametrize("text", blocks("python", PACKAGE))
+def test_the_python_examples_are_sound(text: str) -> None:
     compile(text, "adrec_cli/README.md", "exec")
     for module, names in re.findall(r"^from (adrec_cli\S*) import (.+)$", text, re.M):
         imported = __import__(module, fromlist=["_"])
