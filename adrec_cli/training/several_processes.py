@@ -101,7 +101,8 @@ class SeveralProcesses(Processes):
             # On the host rather than in the store, so that a signal is handled meanwhile.
             time.sleep(_LOOK_AGAIN_SECONDS)
         self._orders += 1
-        order: dict[str, Any] = json.loads(self._store.get(key))
+        with self._reaching():
+            order: dict[str, Any] = json.loads(self._store.get(key))
         if "exit_code" in order:
             self.exit_code = order["exit_code"]
             return None
