@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack
 
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import option
@@ -74,7 +74,25 @@ class Embedded:
     panel: str | None
 
 
-def choice(default: T, typed: Any, help: str, **more: Any) -> T:
+class More(TypedDict, total=False):
+    """The rest of `Choice`, by name, so that a slip in a declaration is an error of types."""
+
+    key: str
+    read: Callable[[Any], Any]
+    shown: Any
+    metavar: str
+    panel: str
+    usual: bool
+    known: Sequence[str]
+    closed: bool
+    least: float
+    most: float
+    environment: str
+    can_be_off: bool
+    place: Literal["file", "folder", "any"]
+
+
+def choice(default: T, typed: Any, help: str, **more: Unpack[More]) -> T:
     """Return a field of a dataclass of options that the command line offers too.
 
     Args:
@@ -88,7 +106,7 @@ def choice(default: T, typed: Any, help: str, **more: Any) -> T:
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def choose(typed: Any, help: str, **more: Any) -> Any:
+def choose(typed: Any, help: str, **more: Unpack[More]) -> Any:
     """Return a field that has no default, so that whoever types nothing must say in another way what it is.
 
     Args:

@@ -12,12 +12,10 @@ import polars as pl
 
 from adrec_cli.content import categories, given, numbers, static_words, tfidf
 from adrec_cli.content.one_thread import one_thread
-from adrec_cli.content.options import WIDTH
+from adrec_cli.content.options import MOST_WIDTH, WIDTH
 from adrec_cli.content.state import Matrix, State, require_arrays
 from adrec_cli.errors import ArtifactError, InputError, UsageError, look_up
 from adrec_cli.wording import command
-
-MOST_WIDTH = 4_096
 
 
 @dataclass(frozen=True, kw_only=True)

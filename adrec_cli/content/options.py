@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from adrec_cli.choices import choice
+from adrec_cli.choices import choice, require_allowed
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import option
 
+MOST_WIDTH: Final = 4_096
 WIDTH: Final = 128
 """Entries of an encoder's vectors at most, unless another number is asked for."""
 
@@ -41,10 +42,11 @@ class EncodeOptions:
         "Vectors of another program, by item id: .parquet, .npy or .safetensors; repeatable.",
         metavar="FILE",
     )
-    width: int = choice(WIDTH, int, "Maximum width of each encoder.", metavar="N")
+    width: int = choice(WIDTH, int, "Maximum width of each encoder.", metavar="N", least=1, most=MOST_WIDTH)
     like: str | None = choice(None, str, "Data set to take the fitted encoders from.", metavar="DATASET")
 
     def __post_init__(self) -> None:
+        require_allowed(self)
         if self.like is not None and self.encoders:
             raise UsageError(
                 "encoders of another data set are taken as they are", hint=f"leave out {option('encoder')}"

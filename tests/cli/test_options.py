@@ -12,8 +12,9 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import typer.main
 
-from adrec_cli.choices import Choice, build_options, choice, choices_of, embed, require_allowed
+from adrec_cli.choices import Choice, More, build_options, choice, choices_of, embed, require_allowed
 from adrec_cli.cli.app import app
+from adrec_cli.cli.commands import COMMANDS
 from adrec_cli.cli.options.declared import Asked, Declared, Offer, declare_parameters
 from adrec_cli.cli.options.evaluation import Looking, build_evaluation
 from adrec_cli.cli.options.preprocess import preprocess_options
@@ -246,3 +247,25 @@ def test_flags_say_how_a_server_samples(typed: dict[str, Any], drawn: Sampling) 
     assert build_options(ServeOptions, typed).drawn == drawn
     with pytest.raises(UsageError, match="unknown sampler"):
         build_options(ServeOptions, {**typed, "sampler": "euler"})
+
+
+OWN = {
+    "dataset", "model", "source", "name", "names", "key", "path", "place", "out", "parent",
+    "raw", "wait", "force", "dry_run", "yes", "to", "data", "inbox", "archive", "cold", "retrain",
+    "user", "users", "history", "only", "pictures", "threads", "explain", "slices", "markdown",
+    "workspace", "json", "quiet", "log_format", "plugin", "debug", "devices",
+}  # fmt: skip
+"""What the command line declares itself: names, files and users to work on, and how results are shown."""
+
+
+def test_what_is_computed_with_is_declared_by_what_computes() -> None:
+    """Nothing is declared a second time in `cli/`: an option goes into the dataclass that Python takes, or here."""
+    declared = [declare_parameters([Asked(kind, Offer(), built=True)]) for kind in (*DECLARED, PreprocessOptions)]
+    of_dataclasses = {parameter.name for parameters in declared for parameter in parameters}
+    found = {parameter.name for name in COMMANDS for parameter in typer.main.get_command(app).commands[name].params}  # type: ignore[attr-defined]
+    assert found - of_dataclasses - {"help_all"} <= OWN
+    assert found >= OWN - {"path"}, "what is no longer there is taken out of the list"
+
+
+def test_what_a_field_can_be_declared_with_is_what_a_choice_holds() -> None:
+    assert set(More.__annotations__) == {entry.name for entry in fields(Choice)} - {"typed", "help"}
