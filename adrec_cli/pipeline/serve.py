@@ -6,6 +6,7 @@ import functools
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,32 +62,8 @@ def make_server(
     except ModuleNotFoundError as error:
         raise UsageError("serving needs starlette and uvicorn", hint="pip install 'adrec-cli[serve]'") from error
     # Looked up once: a data set that appears later must not make it unclear which one is served.
-    folder = Workspace(workspace).dataset_folder(dataset_name)
-    new_items = None if options.new_items is None else WatchedFile(options.new_items)
-
-    def load() -> ServedModel:
-        recommender = open_recommender(
-            workspace,
-            folder.name,
-            model,
-            device=options.device,
-            threads=options.threads,
-            new_items=options.new_items,
-            exact=options.exact,
-        )
-        return ServedModel(recommender, options.drawn, options.merging)
-
-    def has_changed(served: ServedModel) -> bool:
-        recommender = served.recommender
-        if read_manifest(folder).sequences_sha256 != recommender.sequences_sha256:
-            return True
-        if new_items is not None and new_items.sha256() not in ("", recommender.new_items.sha256):
-            return True
-        if model is not None and model not in MODELS:
-            return False  # this very checkpoint was asked for
-        current = read_current(folder / recommender.checkpoint.metadata.model)
-        return current is not None and current.sha256 != recommender.checkpoint.sha256
-
+    source = _Source(workspace=workspace, folder=Workspace(workspace).dataset_folder(dataset_name), model=model,
+                     options=options)  # fmt: skip
     settings = ServerSettings(
         limits=options.limits,
         hosts=AllowedHosts(options.allowed_hosts, options.host),
@@ -94,8 +71,52 @@ def make_server(
         client_seconds=options.client_seconds,
     )
     return Server(
-        load, has_changed, settings, metrics=metrics, on_reload=on_reload, on_failure=functools.partial(on_log, "error")
-    )
+        source.load, source.has_changed, settings,
+        metrics=metrics, on_reload=on_reload, on_failure=functools.partial(on_log, "error"),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """Where the model that is served comes from.
+
+    Attributes:
+        workspace, folder: of the data set.
+        model: a model's name, or path or bare name of a checkpoint; None for what is current.
+        options: how to serve.
+    """
+
+    workspace: Path
+    folder: Path
+    model: str | None
+    options: ServeOptions
+
+    def load(self) -> ServedModel:
+        """Return the model there is now, ready to answer."""
+        options = self.options
+        recommender = open_recommender(
+            self.workspace, self.folder.name, self.model,
+            device=options.device, threads=options.threads, new_items=options.new_items,
+            exact=options.exact,
+        )  # fmt: skip
+        return ServedModel(recommender, options.drawn, options.merging)
+
+    def has_changed(self, served: ServedModel) -> bool:
+        """Return whether another model, other data or other new items are there than are served."""
+        recommender = served.recommender
+        if read_manifest(self.folder).sequences_sha256 != recommender.sequences_sha256:
+            return True
+        new_items = self._new_items
+        if new_items is not None and new_items.sha256() not in ("", recommender.new_items.sha256):
+            return True
+        if self.model is not None and self.model not in MODELS:
+            return False  # this very checkpoint was asked for
+        current = read_current(self.folder / recommender.checkpoint.metadata.model)
+        return current is not None and current.sha256 != recommender.checkpoint.sha256
+
+    @functools.cached_property
+    def _new_items(self) -> WatchedFile | None:
+        return None if self.options.new_items is None else WatchedFile(self.options.new_items)
 
 
 def listen(options: ServeOptions) -> list[socket.socket]:
