@@ -37,11 +37,12 @@ def my_model(tmp_path: Path) -> Path:
     return path
 
 
-def install(folder: Path, name: str, files: dict[str, str], entry_points: str) -> Path:
-    """Install a distribution into a folder, as pip does with a wheel.
+def install(folder: Path, name: str, files: dict[str, str], entry_points: str, *, by_pip: bool = False) -> Path:
+    """Install a distribution into a folder.
 
     Args:
         folder: to be put on PYTHONPATH.
+        by_pip: or by unpacking its wheel, which is all that pip does with one like it.
         name: of the distribution.
         files: of the wheel, by path.
         entry_points: as `entry_points.txt` has them.
@@ -62,6 +63,10 @@ def install(folder: Path, name: str, files: dict[str, str], entry_points: str) -
     with zipfile.ZipFile(wheel, "w") as archive:
         for path, text in {**content, f"{info}/RECORD": "\n".join([*rows, f"{info}/RECORD,,"])}.items():
             archive.writestr(path, text)
+    if not by_pip:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder)
+        return folder
     command = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--quiet", "--target", str(folder)]
     done = subprocess.run([*command, str(wheel)], capture_output=True, text=True, env={**os.environ})
     if done.returncode and "No module named pip" in done.stderr:

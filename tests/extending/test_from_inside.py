@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.cli.conftest import environment
 from tests.extending.conftest import SOURCE
+from tests.robustness.processes import read_adrec_again
+from tests.robustness.processes import typed as typed_in_a_fork
 from tests.test_readme import ROOT
 
 FUNCTIONS = {"hinge": SOURCE[SOURCE.index("def hinge") : SOURCE.index("def rank_biased")],
@@ -47,10 +47,9 @@ def test_a_file_and_a_line_each(tmp_path: Path, tiny_source: Path) -> None:
     (data / "ours.toml").write_text(SHOP)
 
     def typed(*arguments: object) -> str:
-        command = [sys.executable, "-m", "adrec_cli", *map(str, arguments), "-w", str(tmp_path / "workspace")]
-        env = environment(ADREC_RAW=str(tiny_source.parent))
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr
+        again = functools.partial(read_adrec_again, tmp_path, {"ADREC_RAW": str(tiny_source.parent)})
+        done = typed_in_a_fork([*arguments, "-w", tmp_path / "workspace"], tmp_path, again)
+        assert done.exit_code == 0, done.stderr
         return done.stdout
 
     typed("preprocess", "ours")

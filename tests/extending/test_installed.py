@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.conftest import environment
 from tests.extending.conftest import ENTRY_POINTS, SOURCE, install
+from tests.robustness.processes import Ended, read_adrec_again
+from tests.robustness.processes import typed as typed_in_a_fork
+
+Described = tuple[list[str], dict[str, list[Any]], list[str], list[str]]
 
 SHOP = """
 title = "A shop of one's own"
@@ -32,35 +38,34 @@ GROUPS = ENTRY_POINTS.replace('[project.entry-points."', "[").replace('"]', "]")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the distribution of the page."""
     files = {"my_package/__init__.py": INIT, "my_package/my_model.py": SOURCE, "my_package/my-shop.toml": SHOP}
-    return install(tmp_path_factory.mktemp("installed"), "my_package", files, GROUPS)
+    return install(tmp_path_factory.mktemp("installed"), "my_package", files, GROUPS, by_pip=True)
 
 
-def typed(installed: Path, *arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
+def typed(installed: Path, folder: Path, *arguments: object, **env: str) -> Ended:
     """Type a command in a process that finds the distribution."""
-    command = [sys.executable, "-m", "adrec_cli", *map(str, arguments)]
-    env = environment(PYTHONPATH=str(installed), ADREC_DATASETS=str(installed / "none"), **env)
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120, check=False)
+    env["ADREC_DATASETS"] = str(installed / "none")
+    return typed_in_a_fork(arguments, folder, functools.partial(read_adrec_again, installed, env))
 
 
 def test_it_is_read_trained_and_compared(installed: Path, tmp_path: Path, tiny_source: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw/my-shop.csv").write_bytes((tiny_source.parent / "tiny.csv").read_bytes())
     workspace = {"ADREC_WORKSPACE": str(tmp_path / "workspace"), "ADREC_RAW": str(tmp_path / "raw")}
-    shown = typed(installed, "datasets", "show", "my-shop", **workspace)
+    shown = typed(installed, tmp_path, "datasets", "show", "my-shop", **workspace)
     assert "A shop of one's own" in shown.stdout, shown.stderr
-    assert typed(installed, "preprocess", "my-shop", "-q", **workspace).returncode == 0
+    assert typed(installed, tmp_path, "preprocess", "my-shop", "-q", **workspace).exit_code == 0
     trained = typed(
-        installed, "train", "my-shop", "--model", "markov", "--epochs", 1, "--monitor", "rbp@10", "--threads", 1,
-        "--set", "stages.train.ranking_loss=hinge", **workspace,
+        installed, tmp_path, "train", "my-shop", "--model", "markov", "--epochs", 1, "--monitor", "rbp@10",
+        "--threads", 1, "--set", "stages.train.ranking_loss=hinge", **workspace,
     )  # fmt: skip
-    assert trained.returncode == 0, trained.stderr
-    compared = typed(installed, "compare", "my-shop", "--json", **workspace)
-    assert compared.returncode == 0, compared.stderr
+    assert trained.exit_code == 0, trained.stderr
+    compared = typed(installed, tmp_path, "compare", "my-shop", "--json", **workspace)
+    assert compared.exit_code == 0, compared.stderr
     assert {model["name"]: "rbp@10" in model["metrics"] for model in json.loads(compared.stdout)["models"]} == {
         "mostpop": True, "markov": True,
     }  # fmt: skip
-    missing = typed(tmp_path, "evaluate", "train", "--dataset", "my-shop", **workspace)
-    assert missing.returncode == 4
+    missing = typed(tmp_path, tmp_path, "evaluate", "train", "--dataset", "my-shop", **workspace)
+    assert missing.exit_code == 4
     assert "of model 'markov', which is not registered here; it is of plugin my_package" in missing.stderr
     assert "pip install my_package" in missing.stderr
 
@@ -98,8 +103,8 @@ def test_one_that_is_broken_says_which_to_uninstall(tmp_path: Path) -> None:
         tmp_path / "broken", "broken_package", {"broken_package.py": "raise OSError('no')"},
         "[adrec.models]\nbroken = broken_package:Model\n",
     )  # fmt: skip
-    done = typed(folder, "train", "demo", "--model", "broken")
-    assert done.returncode == 2
+    done = typed(folder, tmp_path, "train", "demo", "--model", "broken")
+    assert done.exit_code == 2
     assert "the model 'broken' of broken_package cannot be loaded: OSError: no" in done.stderr
     assert "pip uninstall broken_package" in done.stderr
     code = "from adrec_cli.models.registry import find_model; find_model('sasrec')"
@@ -139,32 +144,49 @@ BROKEN_SETS = {
 }
 
 
-@pytest.mark.parametrize("fault", BROKEN_SETS)
-def test_a_broken_data_set_stops_only_who_asks_for_it(tmp_path: Path, fault: str) -> None:
-    source, said = BROKEN_SETS[fault]
-    groups = "[adrec.datasets]\nbroken = broken_package:SET\nwhole = broken_package.whole:SET\ndemo = gone:SET\n"
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Described:
+    """What is said of the data sets of a distribution of which one is whole and the others are broken, by fault."""
+    broken = {f"broken-{number}": source for number, (source, _) in enumerate(BROKEN_SETS.values())}
     files = {
-        "broken_package.py": source,
+        f"{name.replace('-', '_')}.py": source.replace("broken.toml", f"{name}.toml") for name, source in broken.items()
+    }
+    files |= {
         "whole_package.py": "from pathlib import Path\nSET = Path(__file__).with_name('whole.toml')",
         "whole.toml": SHOP,
     }
-    folder = install(tmp_path / "at", "broken_package", files, groups.replace("broken_package.whole", "whole_package"))
-    env = environment(PYTHONPATH=str(folder), ADREC_DATASETS=str(tmp_path / "none"))
-    code = describing("shop", "demo", "whole", "broken", "broken:x")
+    lines = [f"{name} = {name.replace('-', '_')}:SET" for name in broken]
+    groups = "\n".join(["[adrec.datasets]", *lines, "whole = whole_package:SET", "demo = gone:SET", ""])
+    folder = install(tmp_path_factory.mktemp("broken"), "broken_package", files, groups)
+    env = environment(PYTHONPATH=str(folder), ADREC_DATASETS=str(folder / "none"))
+    code = describing("shop", "demo", "whole", *broken, *(f"{name}:x" for name in broken))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=120)
     assert done.returncode == 0, done.stderr
-    names, asked, listed, damaged = json.loads(done.stdout)
-    assert {"demo", "whole", "broken"} <= set(names)
+    return tuple(json.loads(done.stdout))
+
+
+def test_broken_data_sets_stop_only_who_asks_for_them(described: Described) -> None:
+    names, asked, listed, damaged = described
+    assert {"demo", "whole"} <= set(names)
     assert asked["shop"][:2] == [False, None]
     assert asked["demo"][0], "no package breaks what adrec comes with"
     assert "cannot be loaded" not in asked["demo"][2]
     assert asked["whole"] == [True, "whole", "A shop of one's own"]
-    assert said in asked["broken"][2]
-    assert said in asked["broken:x"][2]
-    assert asked["broken"][0], "it is never taken for a file"
     assert {"demo", "whole"} <= set(listed)
-    assert "broken" not in listed
-    assert [said in line for line in damaged] == [True]
+    assert len(damaged) == len(BROKEN_SETS)
+
+
+@pytest.mark.parametrize(("number", "fault"), list(enumerate(BROKEN_SETS)), ids=BROKEN_SETS)
+def test_who_asks_for_a_broken_data_set_is_told_what_is_wrong(described: Described, number: int, fault: str) -> None:
+    names, asked, listed, damaged = described
+    name, (_, said) = f"broken-{number}", BROKEN_SETS[fault]
+    said = said.replace("broken.toml", f"{name}.toml")
+    assert name in names
+    assert said in asked[name][2]
+    assert said in asked[f"{name}:x"][2]
+    assert asked[name][0], "it is never taken for a file"
+    assert name not in listed
+    assert len([line for line in damaged if said in line and name in line]) == 1
 
 
 def test_a_file_is_preprocessed_and_listed_beside_a_broken_package(tmp_path: Path, tiny_source: Path) -> None:
@@ -175,9 +197,9 @@ def test_a_file_is_preprocessed_and_listed_beside_a_broken_package(tmp_path: Pat
     csv = tmp_path / "mine.csv"
     csv.write_bytes((tiny_source.parent / "tiny.csv").read_bytes())
     workspace = {"ADREC_WORKSPACE": str(tmp_path / "workspace")}
-    made = typed(folder, "preprocess", csv, "-q", **workspace)
-    assert made.returncode == 0, made.stderr
-    assert typed(folder, "datasets", **workspace).returncode == 0
-    asked = typed(folder, "preprocess", "broken", **workspace)
-    assert asked.returncode == 2
+    made = typed(folder, tmp_path, "preprocess", csv, "-q", **workspace)
+    assert made.exit_code == 0, made.stderr
+    assert typed(folder, tmp_path, "datasets", **workspace).exit_code == 0
+    asked = typed(folder, tmp_path, "preprocess", "broken", **workspace)
+    assert asked.exit_code == 2
     assert "pip uninstall broken_package" in asked.stderr

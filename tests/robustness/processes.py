@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import multiprocessing
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from typer.testing import CliRunner
 
-from adrec_cli.cli.app import app, main
+from adrec_cli.cli.app import app
 
 _HEAVY = [
     "torch", "polars", "pyarrow.parquet", "safetensors.torch", "adrec_cli.cli.app",
@@ -140,7 +141,22 @@ def _typed(arguments: list[str], output: Path, prepare: Prepare) -> None:
     prepare()
     # The streams of this process may have become something else.
     sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
-    main(arguments)
+    # A child may have forgotten adrec, to read it again from where it is then found.
+    importlib.import_module("adrec_cli.cli.app").main(arguments)
+
+
+def read_adrec_again(first: Path, environment: Mapping[str, str]) -> None:
+    """Let a child be as a process of its own that has read nothing of adrec yet, only the libraries.
+
+    Args:
+        first: a folder in front of those that modules are looked for in.
+        environment: to set.
+    """
+    os.environ.update(environment)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "adrec_cli"]:
+        del sys.modules[name]
+    sys.path.insert(0, str(first))
+    importlib.invalidate_caches()
 
 
 def save_state_every_step() -> None:
