@@ -146,7 +146,7 @@ def _typed(arguments: list[str], output: Path, prepare: Prepare) -> None:
 
 
 def read_adrec_again(first: Path, environment: Mapping[str, str]) -> None:
-    """Let a child be as a process of its own that has read nothing of adrec yet, only the libraries.
+    """Let a child be as a process of its own in which the libraries are loaded, and adrec not yet.
 
     Args:
         first: a folder in front of those that modules are looked for in.

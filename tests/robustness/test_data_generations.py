@@ -86,7 +86,7 @@ def test_a_withdrawn_file_is_not_taken_again_unless_forced(shop):
     done = shop.types("rollback", "shop", "--data")
     assert done.exit_code == 0
     assert "bad.csv" in done.stderr
-    assert "adrec was promoted on the data that were left" in done.stderr
+    assert "adrec was promoted on the data that were withdrawn" in done.stderr
     assert shop.holds() == before
     shop.arrives("good.csv", events_of(range(10), 2))
     again = shop.night()
