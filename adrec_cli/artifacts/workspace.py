@@ -40,10 +40,7 @@ class Workspace:
                     hint=f"say which one with {option('dataset', 'NAME')}",
                 )
             if not known:
-                raise ArtifactError(
-                    f"{self.root} holds no dataset",
-                    hint=f"make one with: {command('preprocess', 'demo')} (or name another {option('workspace')})",
-                )
+                raise self._empty("data set")
             name = known[0]
         if name not in known:
             there = f"; available: {', '.join(known)}" if known else ""
@@ -74,14 +71,32 @@ class Workspace:
         folder = "*" if dataset is None else glob.escape(dataset)
         found = sorted(self.root.glob(f"{folder}/*/{glob.escape(file_name)}"))
         if not found:
-            there = ", ".join(str(path.relative_to(self.root)) for path in self.checkpoints(dataset)) or "none yet"
-            raise ArtifactError(f"no checkpoint {file_name} in {self.root}", hint=f"available: {there}")
+            there = self.checkpoints(dataset)
+            if there:
+                listed = ", ".join(str(path.relative_to(self.root)) for path in there)
+                raise ArtifactError(f"no checkpoint {file_name} in {self.root}", hint=f"available: {listed}")
+            known = self.datasets() if dataset is None else [dataset]
+            if not known:
+                raise self._empty(f"checkpoint {file_name}")
+            raise ArtifactError(
+                f"no checkpoint {file_name} in {self.root}: no model has been trained",
+                hint=f"train one with: {command('train', known[0])}",
+            )
         if len(found) > 1:
             listed = ", ".join(str(path) for path in found)
             raise UsageError(
                 f"{file_name} is ambiguous: {listed}", hint=f"give one of these paths, or {option('dataset', 'NAME')}"
             )
         return found[0]
+
+    def _empty(self, wanted: str) -> ArtifactError:
+        """Return an error that says where was looked, and the two ways on: make something, or look elsewhere."""
+        missing = "" if self.root.exists() else ", which does not exist"
+        elsewhere = f"say where yours are with {option('workspace', 'DIR')}"
+        return ArtifactError(
+            f"no {wanted} in {self.root.absolute()}{missing}",
+            hint=f"try generated data with: {command('run', 'demo')} (or {elsewhere})",
+        )
 
     def checkpoints(self, dataset: str | None = None) -> list[Path]:
         """Return all checkpoints, sorted by path."""

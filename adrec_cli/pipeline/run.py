@@ -168,6 +168,8 @@ class _Night:
         elif update is not None:
             # Not before it is known to be there: a lock makes its folder.
             read_manifest(update)
+        # A configuration that cannot be used stops before data are read.
+        self.options.experiment.on_dataset(self.model_name, self.folder.name)
         waiting = self.work.waiting
         purpose = f"run {self.source} {option('model', self.model_name)}"
         with lock_dataset(self.folder, purpose, waiting), exclusive(self.folder / self.model_name, purpose, waiting):

@@ -62,7 +62,23 @@ def test_a_name_that_none_has_is_told_with_what_there_is(space):
     (space.root / "empty/manifest.json").write_text("{}")
     with pytest.raises(ArtifactError) as told:
         space.find_checkpoint("train", "empty")
-    assert told.value.hint == "available: none yet"
+    assert told.value.hint == "train one with: adrec train empty"
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_an_empty_workspace_is_told_with_where_it_is_and_the_two_ways_on(tmp_path, monkeypatch, made):
+    monkeypatch.chdir(tmp_path)
+    if made:
+        Path("w").mkdir()
+    missing = "" if made else ", which does not exist"
+    for find, wanted in [
+        (lambda space: space.dataset_folder(None), "data set"),
+        (lambda space: space.find_checkpoint("align"), "checkpoint align.safetensors"),
+    ]:
+        with pytest.raises(ArtifactError) as told:
+            find(Workspace(Path("w")))
+        assert str(told.value) == f"no {wanted} in {tmp_path / 'w'}{missing}"
+        assert told.value.hint.startswith("try generated data with: adrec run demo (or say where")
 
 
 def test_all_checkpoints_are_listed_without_states(space):

@@ -149,3 +149,21 @@ def test_what_was_asked_to_stop_is_no_error(
     assert second == "hint: nothing is left half-written; run the same command again"
     told = json.loads(adrec("datasets", "--log-format", "json").stderr)
     assert (told["level"], told["message"]) == ("info", first)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--set", "moddel.hidden_size=8"],
+        ["--set", "model.hidden_size=-1"],
+        ["--preset", "none"],
+        ["--model", "adrek"],
+    ],
+)
+def test_a_configuration_that_cannot_be_used_stops_before_data_are_read(
+    adrec: Adrec, tmp_path: Path, wrong: list[str]
+) -> None:
+    ended = adrec("run", "demo", *wrong, "--workspace", str(tmp_path / "w"))
+    assert ended.exit_code == 2, ended.stderr
+    assert "preprocess" not in ended.stderr
+    assert not (tmp_path / "w").exists()

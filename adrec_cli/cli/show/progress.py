@@ -56,7 +56,10 @@ class Bar:
         line.add_column(no_wrap=True, overflow="ellipsis")
         room = width - len(self.label) - _NARROW_BAR - 2
         detail = self.detail if len(self.detail) <= room else self.detail[: max(room, 0)].rpartition("  ")[0]
-        bar = ProgressBar(total=self.total or None, completed=self.done) if self.total else Text()
+        # Rich's own colour of what is done is a red, which reads as an error.
+        bar = (
+            ProgressBar(self.total, self.done, complete_style="cyan", finished_style="green") if self.total else Text()
+        )
         line.add_row(Text(self.label), bar, Text(detail))
         yield line
         drawn = [width]
