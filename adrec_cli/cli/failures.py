@@ -116,7 +116,7 @@ def _name_fault(error: Exception, described: str) -> str:
     """Return what is wrong with what was typed, without the parser's own suggestions of options."""
     typed = getattr(error, "option_name", None)
     if typed is not None and hasattr(error, "possibilities"):
-        return f"no such option: {typed}"
+        return f"No such option: {typed}"
     return described.strip().replace("\n", " ")
 
 

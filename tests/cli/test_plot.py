@@ -65,7 +65,7 @@ def test_what_there_is_not_is_said(adrec: Adrec, shop: Path, tmp_path: Path) -> 
     shutil.copytree(shop, workspace, ignore=shutil.ignore_patterns("reports"))
     done = adrec("plot", "-w", workspace, "--items", 8)
     assert done.exit_code == 0, done.stderr
-    assert "no picture of slices: shop has no report" in done.stderr
+    assert "no picture of slices: shop has no evaluation" in done.stderr
     assert "no picture of sweeps: shop has no result of a sweep" in done.stderr
     asked = adrec("plot", "-w", workspace, "--only", "sweeps")
     assert asked.exit_code == 4

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from adrec_cli.artifacts import checkpoint_metadata
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.manifest import read_manifest
@@ -132,7 +133,8 @@ def test_a_file_that_a_run_removes_meanwhile_is_not_there(
         return text
 
     monkeypatch.setattr(Path, "glob", glob)
-    monkeypatch.setattr(status, "read_text", read_text)
+    for module in (status, checkpoint_metadata):
+        monkeypatch.setattr(module, "read_text", read_text)
     (model,) = status.status(workspace).datasets[0].models
     assert not removed.exists()
     assert (model.state, model.missing) == (("up to date", []) if "state" in name else ("unfinished", ["align"]))
