@@ -116,7 +116,7 @@ def forget(
             `ModelRetrained` and the events of trainings.
 
     Raises:
-        UsageError: no user is named.
+        UsageError: no user is named, or one by an empty id.
         InputError: nobody would be left.
         ArtifactError: the data set is damaged.
         LockedError: a run is under way; nothing was changed.
@@ -124,6 +124,8 @@ def forget(
     """
     if not users and not retrain:
         raise UsageError("nobody is named", hint=f"{command('forget', 'shop', user=42)}, or {option('users', 'FILE')}")
+    if not all(user.strip() for user in users):
+        raise UsageError("an empty id names nobody", hint="check what the id comes from, such as a variable of a shell")
     folder = Workspace(workspace).dataset_folder(dataset_name)
     with _hold_locks(workspace, folder, work.waiting) as batches:
         recover_dataset(folder)

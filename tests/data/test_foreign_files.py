@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -128,6 +129,16 @@ def test_a_table_in_markdown_is_named(tmp_path: Path, before: str, drawn: str) -
     source = tmp_path / "log.md"
     source.write_text(f"{before}| user_id | item_id | timestamp |\n{drawn}\n| u | i | {START} |\n")
     assert f"{source} is a table drawn for people (Markdown)" in refusal(source).message
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("content", [b"user_id,item_id\n" + bytes(99), b"\n\n", b"user_id,item_id\n", b"[1, 2]\n"])
+def test_a_file_is_named_as_the_user_did(tmp_path: Path, pack: Callable[[bytes], bytes], content: bytes) -> None:
+    source = tmp_path / "events.csv"
+    source.write_bytes(pack(content))
+    error = refusal(source)
+    assert error.message.startswith(f"{source}")
+    assert "adrec-" not in error.message + error.hint
 
 
 def test_bars_alone_draw_no_table(tmp_path: Path) -> None:

@@ -206,6 +206,14 @@ def test_who_was_never_here_is_kept_away_too(shop):
     assert not {"nobody-yet", "u1"} & {user for user, _, _ in shop.holds()}
 
 
+@pytest.mark.parametrize("more", [[], ["--user", PERSON], ["--retrain"]])
+def test_an_empty_id_names_nobody(shop, more):
+    before = places_of(shop.workspace, PERSON)
+    for empty in ("", "  "):
+        assert "empty id" in shop.types("forget", "shop", "--user", empty, *more).require_one_error(2)
+    assert (places_of(shop.workspace, PERSON), shop.manifest()["forgotten"]) == (before, {})
+
+
 def test_a_list_of_users(shop, tmp_path):
     (tmp_path / "leavers.csv").write_text("user_id\nu1\nu2\n")
     assert shop.types("forget", "shop", "--users", tmp_path / "leavers.csv").exit_code == 0

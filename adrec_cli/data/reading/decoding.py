@@ -89,7 +89,7 @@ def decode(path: Path, *, encoding: str | None, scratch: Path, limits: ReadLimit
         if head.startswith(magic):
             limits.require_few_rows(columnar_rows(plain, container), path, plain.stat().st_size)
             return Decoded(path=path, plain=plain, container=container, compression=compression, encoding="")
-    found = encoding or find_encoding(plain)
+    found = encoding or find_encoding(plain, path)
     if found != "utf-8":
         plain = _transcode(path, plain, found, scratch)
     decoded = Decoded(path=path, plain=plain, container="text", compression=compression, encoding=found)
@@ -101,8 +101,12 @@ def find_compression(head: bytes) -> str:
     return next((name for name, magic in _COMPRESSIONS.items() if re.match(magic, head)), "")
 
 
-def find_encoding(path: Path) -> str:
+def find_encoding(path: Path, named: Path) -> str:
     """Return "utf-8", "utf-8-sig", "utf-16" or "latin-1" for a plain text file, reading all of it.
+
+    Args:
+        path: of the plain text, perhaps a copy.
+        named: the file the user named.
 
     Raises:
         InputError: it holds NUL bytes, so it is not text.
@@ -116,7 +120,7 @@ def find_encoding(path: Path) -> str:
     for chunk in _chunks(path):
         if b"\0" in chunk:
             raise InputError(
-                f"{path} is not a text file: it holds NUL bytes",
+                f"{named} is not a text file: it holds NUL bytes",
                 hint="adrec reads CSV, TSV, JSON lines, Parquet and Arrow, plain or .gz/.zst; pickles are never read",
             )
         if encoding == "utf-8" and not (chunk.isascii() and not decoder.getstate()[0]):
