@@ -87,7 +87,7 @@ def _not_retrained_error(done: Forgotten) -> AdrecError:
 
 def _show(terminal: Terminal, done: Forgotten, named: Path | None) -> None:
     if done.users and not (done.interactions or done.pending or done.generations):
-        terminal.warn(f"{done.dataset} held nothing of {_count_users(done.users)}; later files will not bring any in")
+        terminal.warn(f"{done.dataset} held no data of {_count_users(done.users)}; later files will not bring any in")
     for number in done.damaged:
         terminal.warn(f"generation {number} was damaged and is removed: its users could not be read")
     for one in done.learnt:
@@ -96,7 +96,7 @@ def _show(terminal: Terminal, done: Forgotten, named: Path | None) -> None:
         again = command("forget", done.dataset, retrain=True, workspace=named)
         terminal.note(f"to train models again from fresh weights: {again}")
     if done.users:
-        terminal.note(f"the files they came in are not touched: {', '.join(done.sources)}; nor are reports as pages")
+        terminal.note(f"the files they came in are not touched: {', '.join(done.sources)}; nor are HTML reports")
     if terminal.as_json:
         terminal.document(asdict(done))
         return

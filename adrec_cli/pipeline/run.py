@@ -257,7 +257,8 @@ def _prepare(night: _Night, steps: list[RunStep]) -> _Prepared:
     counts = read_manifest(night.folder).statistics
     detail = f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions"
     if found.inbox is not None:
-        detail = f"{len(found.inbox.taken)} files taken; {detail}"
+        files = len(found.inbox.taken)
+        detail = f"{files} file{'s' * (files != 1)} taken; {detail}"
     steps.append(RunStep(name="preprocess", status=status, seconds=time.perf_counter() - started, detail=detail))
     return found
 

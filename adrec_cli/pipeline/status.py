@@ -387,7 +387,7 @@ def _next_steps(datasets: Iterable[DatasetStatus], named: Path | None) -> Iterat
             command=command(
                 "recommend", dataset=one.name, model=model, all=True, out=f"{one.name}.csv", workspace=named
             ),
-            why="lists for everybody",
+            why="lists for all users",
         )
 
 

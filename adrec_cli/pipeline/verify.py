@@ -190,7 +190,8 @@ class _Dataset:
         """Return what else the manifest knows: files that were withdrawn, and how many people were forgotten."""
         assert self.manifest is not None
         withdrawn, forgotten = len(self.manifest.withdrawn), len(self.manifest.forgotten.get("users", []))
-        told = [f"{len(self.manifest.sources)} files taken"]
+        files = len(self.manifest.sources)
+        told = [f"{files} file{'s' * (files != 1)} taken"]
         told += [f"{withdrawn} withdrawn"] if withdrawn else []
         told += [f"{forgotten} users forgotten"] if forgotten else []
         return f"; {', '.join(told)}"
