@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,20 +92,6 @@ class StageOrder:
         processes.agree(lambda: None)
 
 
-def agree_after(event: object, processes: Processes, go_on: Callable[[], None]) -> None:
-    """Let all processes go on together after an event, or none.
-
-    Args:
-        event: of a training; all processes go through the same ones, but for warnings.
-        processes: that train.
-        go_on: what this process does between the event and the next; where it raises, all do.
-    """
-    if isinstance(event, TrainingWarning):
-        go_on()
-    else:
-        processes.agree(go_on)
-
-
 def follow(work: Work, processes: SeveralProcesses) -> None:
     """Train what the first process trains, until it has ended.
 
@@ -137,8 +122,9 @@ def _follow_stage(order: StageOrder, known: Dataset | None, work: Work) -> Datas
 
     with work.stop.defer(), contextlib.closing(training.events()) as events:
         for event in events:
+            # A warning hangs on figures that machines may round otherwise: nothing is agreed on after it.
             if not isinstance(event, TrainingWarning):
-                agree_after(event, processes, go_on)
+                processes.agree(go_on)
         validate_whole(dataset, training)
     return dataset
 

@@ -16,7 +16,7 @@ from adrec_cli.errors import InterruptedRun, Stopped
 from adrec_cli.experiments.content import content_hashes
 from adrec_cli.experiments.events import StageStarted
 from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.experiments.following import StageOrder, agree_after
+from adrec_cli.experiments.following import StageOrder
 from adrec_cli.experiments.keys import plugins_of
 from adrec_cli.experiments.limits import RunLimits
 from adrec_cli.experiments.preparing import prepare_training, restore_everywhere, validate_whole
@@ -26,7 +26,7 @@ from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.runtime import set_threads
-from adrec_cli.training.events import EpochDone
+from adrec_cli.training.events import EpochDone, TrainingWarning
 from adrec_cli.training.loop import StageTraining
 
 
@@ -111,7 +111,11 @@ def _train(training: StageTraining, files: StageFiles, limits: RunLimits, work: 
     try:
         with contextlib.closing(training.events()) as events:
             for event in events:
-                agree_after(event, work.processes, functools.partial(go_on, event))
+                # Other processes need not have the same warnings.
+                if isinstance(event, TrainingWarning):
+                    work.on_event(event)
+                else:
+                    work.processes.agree(functools.partial(go_on, event))
     except Stopped as stopped:
         files.save(training)
         reason = "" if work.stop.signal_number is not None else f": {stopped.message}"

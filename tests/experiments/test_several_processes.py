@@ -18,6 +18,7 @@ from tests.robustness.several import (
     spoil_losses,
     step_otherwise,
     typed_by,
+    warn_at_each_step,
 )
 
 SMALL = [
@@ -96,6 +97,14 @@ def test_a_training_goes_on_with_another_number_of_processes(workspace, tmp_path
     require_same(workspace, alone)
 
 
+@pytest.mark.parametrize("rank", [1, pytest.param(0, marks=pytest.mark.slow)])
+def test_one_may_warn_where_the_others_do_not(workspace, tmp_path, rank):
+    """Warnings hang on figures near a limit, which no two machines need to have alike."""
+    ended = typed_by(2, train(workspace), tmp_path, {rank: warn_at_each_step})
+    assert codes(ended) == [0, 0]
+    assert ("a remarkable loss" in ended[0].stderr) == (rank == 0)
+
+
 @pytest.mark.parametrize("signalled", [(0, 1), pytest.param((1,), marks=pytest.mark.slow)])
 def test_a_signal_ends_all_of_them_and_what_was_done_is_saved(workspace, tmp_path, signalled):
     alone = two(workspace, "alone")
@@ -167,7 +176,7 @@ def test_what_goes_wrong_in_one_ends_all(workspace, tmp_path, prepare, code, mes
         (["train", "tiny", *SMALL], 2, "2 processes cannot share the parts of a step evenly"),
         (["train", "nowhere", *SMALL], 4, "nowhere"),
         (["train", "tiny", "--devices", "3"], 2, "2 processes were started on this machine"),
-        (["train", "tiny", "--no-such-option"], 2, "No such option"),
+        (["train", "tiny", "--no-such-option"], 2, "no such option"),
         (["status"], 2, "runs in one process"),
     ],
 )

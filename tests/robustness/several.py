@@ -114,6 +114,13 @@ def step_otherwise() -> None:
     StageOptimizer.step = otherwise
 
 
+def warn_at_each_step() -> None:
+    """Let this process find each of its losses remarkable."""
+    from adrec_cli.training.diagnostics import LossWatch
+
+    LossWatch.observe = lambda _watch, _loss: "a remarkable loss"
+
+
 def know_other_code() -> None:
     """Give this process another version of adrec than the first one has."""
     from adrec_cli.experiments import keys
