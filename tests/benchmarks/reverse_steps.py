@@ -37,19 +37,19 @@ COLUMNS = ("name", "part", "steps", "noise", "guidance", *METRICS, "difference",
 REFERENCE = replace(FAST_SAMPLING, guidance=0.0)
 
 
-def samplings(options: argparse.Namespace) -> Iterator[Sampling]:
+def list_samplings(options: argparse.Namespace) -> Iterator[Sampling]:
     """Yield all ways to sample that are asked for."""
     for guidance, noise, steps in product(options.guidance, options.noise, options.steps):
         yield Sampling(steps=steps, noise=noise, guidance=guidance, seed=options.seed)
 
 
-def study(options: argparse.Namespace) -> list[dict[str, str]]:
+def rank_every_way(options: argparse.Namespace) -> list[dict[str, str]]:
     """Rank all targets in every way, and return a row of each, that of the reference first."""
     space, device = Workspace(options.workspace), torch.device("cpu")
     dataset = open_dataset(space.dataset_folder(options.dataset))
     cases = select_cases(dataset.sequences, options.part)
     rows, values = [], []
-    own = [REFERENCE, *(sampling for sampling in samplings(options) if sampling != REFERENCE)]
+    own = [REFERENCE, *(sampling for sampling in list_samplings(options) if sampling != REFERENCE)]
     asked = [(options.checkpoint, options.name or Path(options.checkpoint).stem, sampling) for sampling in own]
     if options.beside:
         asked.insert(0, (options.beside, "beside", REFERENCE))
@@ -89,7 +89,7 @@ def main() -> None:
     torch.set_num_threads(1)
     writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(study(options))
+    writer.writerows(rank_every_way(options))
 
 
 if __name__ == "__main__":
