@@ -185,7 +185,8 @@ class ServeOptions:
     @property
     def drawn(self) -> Sampling:
         """The sampling, with noise common to all, so that answers repeat, where one asked for a temperature."""
-        temperature = float(self.merging.samples > 1) if self.temperature is None else self.temperature
-        if not temperature or self.sampling.noise != "zero":
-            return self.sampling
-        return replace(self.sampling, noise="common", temperature=temperature)
+        asked = self.temperature
+        if self.sampling.noise != "zero":
+            return self.sampling if asked is None else replace(self.sampling, temperature=asked)
+        temperature = float(self.merging.samples > 1) if asked is None else asked
+        return replace(self.sampling, noise="common", temperature=temperature) if temperature else self.sampling

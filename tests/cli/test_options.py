@@ -258,6 +258,12 @@ OWN = {
 """What the command line declares itself: names, files and users to work on, and how results are shown."""
 
 
+def test_a_server_that_draws_otherwise_keeps_its_noise() -> None:
+    seeded = Sampling(noise="seeded", seed=3)
+    assert ServeOptions(sampling=seeded).drawn == seeded
+    assert ServeOptions(sampling=seeded, temperature=0.5).drawn == Sampling(noise="seeded", seed=3, temperature=0.5)
+
+
 def test_what_is_computed_with_is_declared_by_what_computes() -> None:
     """Nothing is declared a second time in `cli/`: an option goes into the dataclass that Python takes, or here."""
     declared = [declare_parameters([Asked(kind, Offer(), built=True)]) for kind in (*DECLARED, PreprocessOptions)]
