@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import pytest
 import typer.main
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from adrec_cli.cli.app import app
 from adrec_cli.cli.commands import COMMANDS
 from adrec_cli.cli.failures import report_usage
+from adrec_cli.cli.show.help_page import list_rows
 
 ROOT: Any = typer.main.get_command(app)
 LONG = ["run", "train", "recommend", "preprocess"]
@@ -50,6 +54,16 @@ def test_every_option_is_shown_whole_and_no_word_is_broken(name: str, columns: i
         assert len(line) < min(columns, 100) or len(line.split("  ")[-1].split()) == 1 or line.startswith("Usage:"), (
             line
         )
+
+
+@given(st.lists(st.text(ascii_lowercase + "/-=", min_size=1, max_size=70), min_size=1), st.integers(1, 250))
+def test_any_words_stand_whole_in_lines_that_fit(words: list[str], columns: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(columns))
+        _, *lines = list_rows("Title", [("--name", " ".join(words))])
+    assert " ".join(lines).split() == ["--name", *words]
+    for line in lines:
+        assert len(line) <= max(min(columns, 100) - 1, 40) or len(line.split()) == 1 + line.startswith("  -")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

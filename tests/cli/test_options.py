@@ -224,6 +224,10 @@ def test_what_a_field_does_not_allow_is_refused(values: dict[str, Any], said: st
     assert str(refused.value) == said
 
 
+def test_bounds_belong_to_what_is_allowed() -> None:
+    assert [Inner(size=size).size for size in (0, 9)] == [0, 9]
+
+
 def test_two_that_declare_a_key_differently_cannot_be_offered_together() -> None:
     alike = [Asked(Inner, Offer(without=("size", "name")), built=True)]
     assert [one.name for one in declare_parameters([*alike, *alike])] == ["seed"]

@@ -39,7 +39,9 @@ def render_page(context: typer.Context, *, usual: Collection[str] | None = None)
     inside = getattr(command, "commands", {})
     sections = [_paragraphs(command.help or ""), [_usage(context, arguments, has_commands=bool(inside))]]
     if arguments:
-        sections.append(_section("Arguments", [(one.metavar or one.name.upper(), _describe(one)) for one in arguments]))
+        sections.append(
+            list_rows("Arguments", [(one.metavar or one.name.upper(), _describe(one)) for one in arguments])
+        )
     sections += _list_options(listed)
     sections += _list_commands(context, inside)
     if len(listed) < len(options):
@@ -56,7 +58,7 @@ def _list_options(options: Sequence[Any]) -> Iterator[list[str]]:
     for panel in panels:
         of_panel = [one for one in options if (one.rich_help_panel or _FIRST) == panel]
         if of_panel:
-            yield _section(panel, [(_spell(one), _describe(one)) for one in of_panel])
+            yield list_rows(panel, [(_spell(one), _describe(one)) for one in of_panel])
 
 
 def _list_commands(context: typer.Context, commands: Iterable[str]) -> Iterator[list[str]]:
@@ -69,7 +71,7 @@ def _list_commands(context: typer.Context, commands: Iterable[str]) -> Iterator[
             for name, one in found.items()
             if (one.rich_help_panel or "Commands") == panel
         ]
-        yield _section(panel, rows)
+        yield list_rows(panel, rows)
 
 
 def _usage(context: typer.Context, arguments: Sequence[Any], *, has_commands: bool) -> str:
@@ -108,7 +110,8 @@ def _name_default(parameter: Any) -> str:
     return str(value.value if isinstance(value, Enum) else value)
 
 
-def _section(title: str, rows: Sequence[tuple[str, str]]) -> list[str]:
+def list_rows(title: str, rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Return a section of a page: its title, and what is listed under it with descriptions beside or below."""
     column = min(_COLUMN, _width() // 3, max(len(name) for name, _ in rows))
     lines = [_paint(f"{title}:", bold=True)]
     for name, text in rows:
