@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from adrec_cli.artifacts.promotion import index_beside
 from adrec_cli.artifacts.tensor_file import open_tensors, write_tensors
 from adrec_cli.artifacts.tensor_text import read_text
 from adrec_cli.errors import ArtifactError
-from adrec_cli.schema import CHECKPOINT_SUFFIX, FORMAT_VERSION
+from adrec_cli.schema import FORMAT_VERSION
 
-INDEX_SUFFIX = ".items.index"
 _KIND = "item index"
 _CENTROIDS, _CODES = "centroids", "codes"
 
@@ -39,11 +39,6 @@ class IndexRecord:
     recall: float
     queries: int
     pool: int
-
-
-def index_beside(checkpoint: Path) -> Path:
-    """Return where the index of a promoted checkpoint lies."""
-    return checkpoint.with_name(checkpoint.name.removesuffix(CHECKPOINT_SUFFIX) + INDEX_SUFFIX)
 
 
 def write_item_index(path: Path, record: IndexRecord, codes: Codes | None) -> None:

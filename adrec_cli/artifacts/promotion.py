@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, write_bytes
-from adrec_cli.artifacts.item_index import index_beside
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE, FORMAT_VERSION
@@ -18,6 +17,7 @@ from adrec_cli.wording import command
 
 PROMOTED_FOLDER = "promoted"
 ITEMS_SUFFIX = ".items.parquet"
+INDEX_SUFFIX = ".items.index"
 KEEP = 5
 """Generations kept by default, the current one included."""
 
@@ -107,6 +107,11 @@ def _require_types(generation: Generation) -> None:
 def items_beside(checkpoint: Path) -> Path:
     """Return where the items that a promoted checkpoint knows lie."""
     return checkpoint.with_name(checkpoint.name.removesuffix(CHECKPOINT_SUFFIX) + ITEMS_SUFFIX)
+
+
+def index_beside(checkpoint: Path) -> Path:
+    """Return where the index of a promoted checkpoint lies."""
+    return checkpoint.with_name(checkpoint.name.removesuffix(CHECKPOINT_SUFFIX) + INDEX_SUFFIX)
 
 
 def files_of(checkpoint: Path) -> tuple[Path, Path, Path]:

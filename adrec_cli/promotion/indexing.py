@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from adrec_cli.artifacts.item_index import IndexRecord, index_beside, read_index_record, write_item_index
+from adrec_cli.artifacts.item_index import IndexRecord, read_index_record, write_item_index
+from adrec_cli.artifacts.promotion import index_beside
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.promotion.options import INDEX_FROM, PromotionOptions

@@ -11,12 +11,12 @@ import torch
 
 from adrec_cli.artifacts.item_index import (
     IndexRecord,
-    index_beside,
     read_index_of,
     read_index_record,
     read_item_index,
     write_item_index,
 )
+from adrec_cli.artifacts.promotion import index_beside
 from adrec_cli.artifacts.tensor_file import write_tensors
 from adrec_cli.errors import ArtifactError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adrec_cli.artifacts.item_index import INDEX_SUFFIX, read_item_index
-from adrec_cli.artifacts.promotion import read_current
+from adrec_cli.artifacts.item_index import read_item_index
+from adrec_cli.artifacts.promotion import INDEX_SUFFIX, read_current
 from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.ranking import approximate
 from tests.conftest import write_interactions
