@@ -87,7 +87,7 @@ class Recommender:
         unknown_items: items of the data set that the model does not know.
         device: to compute on.
         recordings: of what the model computes for few histories at a time.
-        new_items: what became of those of a file.
+        new_items: what became of those of a file; posted_items: and of those of another, which a server was sent.
         index: of the items, by which the best are found; None to score all.
     """
 
@@ -105,6 +105,7 @@ class Recommender:
     recordings: Recordings | None = None
     new_items: NewItems = NOTHING_NEW
     index: ItemIndex | None = None
+    posted_items: NewItems = NOTHING_NEW
 
     @functools.cached_property
     def item_index(self) -> IdIndex:
@@ -203,6 +204,7 @@ def open_recommender(
     shard: Shard = WHOLE,
     new_items: Path | None = None,
     exact: bool = False,
+    posted_items: Path | None = None,
 ) -> Recommender:
     """Find a model, check it and make it ready.
 
@@ -217,6 +219,7 @@ def open_recommender(
         new_items: file of items that came after the training; a model with content can recommend them. Those that the
             data set has got since need no file.
         exact: score all items, also where the promoted model has an index.
+        posted_items: another such file, of items that a server was sent.
 
     Raises:
         UsageError: it is not clear which dataset or model is meant, or new items are given to a model without content.
@@ -232,9 +235,11 @@ def open_recommender(
     set_threads(threads)
     resolved = resolve_device(device)
     known = Known(model=restore_model(checkpoint, resolved), metadata=checkpoint.metadata, items=items)
-    known, news = add_items_of_dataset(known, dataset), NOTHING_NEW
-    if new_items is not None:
-        known, news = add_items_of_file(known, dataset, new_items)
+    known = add_items_of_dataset(known, dataset)
+    news = []
+    for file in (new_items, posted_items):
+        known, of_file = (known, NOTHING_NEW) if file is None else add_items_of_file(known, dataset, file)
+        news.append(of_file)
     items = known.items
     mapping = index_mapping(dataset.items, items)
     same = len(mapping) == items.height + 1 and bool((mapping == np.arange(len(mapping))).all())
@@ -252,7 +257,8 @@ def open_recommender(
         unknown_items=int((mapping[1:] == 0).sum()),
         device=resolved,
         recordings=Recordings(resolved),
-        new_items=news,
+        new_items=news[0],
+        posted_items=news[1],
         index=None if exact else _open_index(found, known, resolved),
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from adrec_cli.models.registry import MODELS
 from adrec_cli.serving.exposition import ServerMetrics
 from adrec_cli.serving.hosts import AllowedHosts
 from adrec_cli.serving.options import ServeOptions
+from adrec_cli.serving.posted_items import PostedItems, Row
 from adrec_cli.serving.served_model import ServedModel
 from adrec_cli.serving.watch import OnReload
 from adrec_cli.serving.watched_file import WatchedFile
@@ -72,6 +73,8 @@ def make_server(
     )
     return Server(
         source.load, source.has_changed, settings,
+        # What one of several processes is sent, the others never know.
+        load_with=source.load_with if options.workers == 1 else None,
         metrics=metrics, on_reload=on_reload, on_failure=functools.partial(on_log, "error"),
     )  # fmt: skip
 
@@ -84,20 +87,30 @@ class _Source:
         workspace, folder: of the data set.
         model: a model's name, or path or bare name of a checkpoint; None for what is current.
         options: how to serve.
+        posted: items that were sent to the server.
     """
 
     workspace: Path
     folder: Path
     model: str | None
     options: ServeOptions
+    posted: PostedItems = field(default_factory=PostedItems)
 
     def load(self) -> ServedModel:
         """Return the model there is now, ready to answer."""
+        return self._load(self.posted.path)
+
+    def load_with(self, rows: Sequence[Row]) -> ServedModel:
+        """Return that model with more items, which it has from now on."""
+        with self.posted.adding(rows) as path:
+            return self._load(path)
+
+    def _load(self, posted_items: Path | None) -> ServedModel:
         options = self.options
         recommender = open_recommender(
             self.workspace, self.folder.name, self.model,
             device=options.device, threads=options.threads, new_items=options.new_items,
-            exact=options.exact,
+            posted_items=posted_items, exact=options.exact,
         )  # fmt: skip
         return ServedModel(recommender, options.drawn, options.merging)
 

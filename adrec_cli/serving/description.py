@@ -36,6 +36,17 @@ def openapi(limits: Limits) -> dict[str, Any]:
                     | responses,
                 }
             },
+            "/items": {
+                "post": {
+                    "requestBody": {"required": True, "content": {"application/json": {"schema": _items()}}},
+                    "responses": {"200": _json("what became of all items that were posted", _describe_taken())}
+                    | {code: responses[code] for code in ("400", "408", "413", "421", "503")}
+                    | {
+                        "409": _json("the model knows items by their ids alone, or several processes serve", _error()),
+                        "415": _json("not application/json", _error()),
+                    },
+                }
+            },
             "/healthz": {
                 "get": {"responses": {"200": _json("the model that answers; stale: a newer one cannot be had", state)}}
             },
@@ -97,6 +108,41 @@ def _request(limits: Limits) -> dict[str, Any]:
             ),
             "explain": {"type": "boolean", "default": False, "description": "what moved each score; not with users"},
             "min_count": _or_nothing({"type": "integer", "minimum": 0, "description": "train events an item needs"}),
+        },
+    }
+
+
+def _items() -> dict[str, Any]:
+    plain = [{"type": "string"}, {"type": "number"}, _NOTHING]
+    cell = {"oneOf": [*plain, {"type": "array", "items": {"oneOf": plain}}]}
+    item = {
+        "type": "object",
+        "required": ["item_id"],
+        "properties": {"item_id": _AN_ID},
+        "additionalProperties": cell,
+        "description": "columns as in the item file of the data set",
+    }
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["items"],
+        "properties": {"items": {"type": "array", "minItems": 1, "items": item}},
+    }
+
+
+def _describe_taken() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["added", "known", "silent", "model"],
+        "properties": {
+            "added": {"type": "integer", "description": "items that can be recommended now"},
+            "known": {"type": "integer", "description": "items that the model knew without them"},
+            "silent": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "items of which nothing is known, so that they are left out",
+            },
+            "model": {"type": "string"},
         },
     }
 

@@ -47,7 +47,7 @@ def parse_questions(body: bytes, limits: Limits) -> Asked:
         explain=explain,
     )  # fmt: skip
     if whom == ["user"]:
-        return Asked(questions=(replace(question, user=_parse_id(content["user"], "user")),))
+        return Asked(questions=(replace(question, user=parse_id(content["user"], "user")),))
     if whom == ["history"]:
         return Asked(questions=(replace(question, history=_parse_ids(content, "history", limits.history)),))
     if question.explain:
@@ -140,10 +140,15 @@ def _parse_ids(content: dict[str, Any], name: str, most: int) -> tuple[str, ...]
         raise ValueError(f"{name} must be a list of {kind} ids")
     if len(value) > most:
         raise ValueError(f"{name} must have at most {most} {kind}s")
-    return tuple(_parse_id(item, f"{'a' if kind == 'user' else 'an'} {kind} of {name}") for item in value)
+    return tuple(parse_id(item, f"{'a' if kind == 'user' else 'an'} {kind} of {name}") for item in value)
 
 
-def _parse_id(value: Any, what: str) -> str:
+def parse_id(value: Any, what: str) -> str:
+    """Return a raw id, which may be written as a whole number.
+
+    Raises:
+        ValueError: it is none, with one line for the client.
+    """
     if isinstance(value, str):
         return value
     number = _whole(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -18,12 +19,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adrec_cli.errors import AdrecError
+from adrec_cli.errors import AdrecError, ArtifactError, InputError, UsageError
 from adrec_cli.serving.batcher import AnswerFailed, Batcher, Overloaded
 from adrec_cli.serving.description import openapi
 from adrec_cli.serving.exposition import ServerMetrics
 from adrec_cli.serving.hosts import AllowedHosts
 from adrec_cli.serving.options import Limits
+from adrec_cli.serving.posted_items import Row, parse_items
 from adrec_cli.serving.questions import Asked, parse_questions
 from adrec_cli.serving.served_model import Answer, Question, ServedModel
 from adrec_cli.serving.watch import Changed, Load, ModelWatch, OnReload
@@ -32,6 +34,8 @@ from adrec_cli.wording import option
 _BUFFERED_BODIES = 64
 """Bodies of the largest size that may be held at once; further requests are asked to try again later."""
 _T = TypeVar("_T")
+LoadWith = Callable[[Sequence[Row]], ServedModel]
+"""Loads the model with more items, and keeps them for the next time."""
 _CLOSE = {"Connection": "close"}
 
 
@@ -68,6 +72,7 @@ class Server:
         changed: Changed,
         settings: ServerSettings,
         *,
+        load_with: LoadWith | None = None,
         metrics: ServerMetrics | None = None,
         on_reload: OnReload = lambda model, error: None,
         on_failure: Callable[[str], None] = lambda text: None,
@@ -77,7 +82,7 @@ class Server:
             load, changed, poll_seconds=settings.poll_seconds, metrics=self.metrics, on_reload=on_reload
         )  # fmt: skip
         self.ending = False
-        self._settings, self._on_failure = settings, on_failure
+        self._settings, self._on_failure, self._load_with = settings, on_failure, load_with
         self._buffered = 0
         self._description = json.dumps(openapi(settings.limits))
         self._batcher = Batcher(
@@ -89,6 +94,7 @@ class Server:
         self.app = Starlette(
             routes=[
                 Route("/recommend", self._recommend, methods=["POST"]),
+                Route("/items", self._items, methods=["POST"]),
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._expose),
@@ -148,6 +154,46 @@ class Server:
         finally:
             self.metrics.gauge("adrec_waiting_requests", self._batcher.waiting)
         return _together(asked, answers) if asked.many else _alone(answers[0])
+
+    async def _items(self, request: Request) -> Response:
+        """Take items that came after the training into the model that answers."""
+        # What a page of another origin may send without being asked for leave is never of this type.
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return _error(415, "the body must be sent as application/json", _CLOSE)
+        if self._load_with is None:
+            return _error(409, f"several processes serve: give new items by {option('new_items', 'FILE')}", _CLOSE)
+        metadata = self.model.recommender.checkpoint.metadata
+        if not metadata.content:
+            return _error(409, f"the {metadata.model} model knows items by their ids alone", _CLOSE)
+        try:
+            body = await self._body(request)
+            if isinstance(body, Response):
+                return body
+            rows = parse_items(body)
+        except ClientDisconnect:
+            return _error(400, "the client has gone")
+        except ValueError as error:
+            return _error(400, str(error))
+        if self.watch.busy:
+            return _error(503, "a model is being loaded", {"Retry-After": "1"})
+        return await self._take(rows, self._load_with)
+
+    async def _take(self, rows: Sequence[Row], load_with: LoadWith) -> Response:
+        try:
+            model = await self.watch.exchange(functools.partial(load_with, rows))
+        except InputError as error:
+            return _error(400, error.message)
+        except (ArtifactError, UsageError) as error:
+            return _error(409, error.message)
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # no thread, no memory, a panic of Polars
+            self._on_failure(f"items could not be taken: {error!r}")
+            return _error(500, "the server failed; its log says why")
+        taken = model.recommender.posted_items
+        return _json(
+            200, {"added": taken.added, "known": taken.known, "silent": list(taken.silent), "model": model.name}
+        )
 
     async def _body(self, request: Request) -> bytes | Response:
         """Read no more, and for no longer, than is allowed, whatever the headers say; or say what is too much."""

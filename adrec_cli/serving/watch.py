@@ -46,6 +46,17 @@ class ModelWatch:
             await asyncio.sleep(min(self._poll_seconds * 2**self.failures, max(LONGEST_WAIT, self._poll_seconds)))
             await self.look()
 
+    @property
+    def busy(self) -> bool:
+        """Whether it looks, or a model is being loaded."""
+        return self._one_at_a_time.locked()
+
+    async def exchange(self, load: Load) -> ServedModel:
+        """Take the model that a function loads; where that fails, the error is raised and the old one answers."""
+        async with self._one_at_a_time:
+            self.model = await asyncio.to_thread(load)
+            return self.model
+
     async def look(self, *, anyway: bool = False) -> None:
         """Take the promoted model if it is another one, or anyway; until it is loaded the old one answers."""
         async with self._one_at_a_time:

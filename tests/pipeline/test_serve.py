@@ -49,11 +49,11 @@ def workspace(tmp_path_factory):
 class Running:
     """A server in a thread of this process, on a port the system chose."""
 
-    def __init__(self, workspace, **options):
+    def __init__(self, workspace, model=None, **options):
         self.options = ServeOptions(port=0, threads=1, device="cpu", **{"limits": LIMITS, **options})
         self.reloads = []
         self.server = make_server(
-            workspace=workspace, options=self.options, on_reload=lambda *told: self.reloads.append(told)
+            workspace=workspace, model=model, options=self.options, on_reload=lambda *told: self.reloads.append(told)
         )
         config = uvicorn.Config(self.server.app, port=0, log_config=None, access_log=False, lifespan="on")
         self.uvicorn = uvicorn.Server(config)
@@ -112,7 +112,7 @@ def test_it_answers_what_the_command_does(running, workspace):
 def test_it_says_why_where_that_is_asked(running):
     assert "explanations" not in running.ask(user="u1", k=3)[1]
     status, found = running.ask(user="u1", k=3, explain=True, diversify=0.4, max_per={"item_id": 1})
-    assert status == 200
+    assert status == 200, found
     assert [one["item_id"] for one in found["explanations"]] == [item["item_id"] for item in found["items"]]
     assert {"item_id", "influence", "position", "shared", "cosine", "title"} == set(
         found["explanations"][0]["influences"][0]
@@ -186,7 +186,7 @@ def test_health_metrics_and_description(running):
     assert buckets[-1] == int(values["adrec_request_seconds_count"])
     assert f'checkpoint="{health["checkpoint_sha256"]}"' in text
     description = json.loads(running.send("GET", "/openapi.json")[1])
-    assert set(description["paths"]) == {"/recommend", "/healthz", "/readyz", "/metrics"}
+    assert set(description["paths"]) == {"/recommend", "/items", "/healthz", "/readyz", "/metrics"}
     assert running.send("GET", "/recommend")[0] == 405
     assert running.send("GET", "/nothing")[0] == 404
 
