@@ -49,7 +49,7 @@ def code_sha256(*more: str) -> str:
 
 
 def _read_sources(packages: Iterable[str]) -> dict[str, str]:
-    """Return the modules of packages by the names they are told apart by, in one order."""
+    """Return the sources of packages by "package/module.py", always in the same order."""
     return {
         f"{package}/{entry.name}": entry.read_text(encoding="utf-8")
         for package in packages
