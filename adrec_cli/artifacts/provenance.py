@@ -34,7 +34,7 @@ def code_sha256(*more: str) -> str:
     """
     sources = _read_sources((*_NUMERIC_PACKAGES, *more))
     written = hashlib.sha256(json.dumps([inspect.getsource(code), sources]).encode()).hexdigest()
-    kept = _kept_hash(more)
+    kept = _locate_hash(more)
     if kept is not None and (meant := _read_kept(kept, written)):
         return meant
     digest = hashlib.sha256()
@@ -58,7 +58,7 @@ def _read_sources(packages: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _kept_hash(more: Iterable[str]) -> Path | None:
+def _locate_hash(more: Iterable[str]) -> Path | None:
     """Return where the hash is kept; None where Python keeps nothing."""
     try:
         compiled = Path(cache_from_source(__file__))

@@ -73,7 +73,7 @@ def test_whatever_runs_counts(old, new):
 def kept(tmp_path, monkeypatch):
     """Where the hash is kept in this test, in an empty folder."""
     code_sha256.cache_clear()
-    monkeypatch.setattr(provenance, "_kept_hash", lambda more: tmp_path / "code.sha256")
+    monkeypatch.setattr(provenance, "_locate_hash", lambda more: tmp_path / "code.sha256")
     monkeypatch.setattr(provenance, "_NUMERIC_PACKAGES", ("diffusion",))
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     yield tmp_path / "code.sha256"
