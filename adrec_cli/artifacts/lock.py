@@ -119,8 +119,8 @@ def exclusive_to_learn(
 ) -> Iterator[None]:
     """Hold the locks of folders, perhaps new ones, in which something learns from a data set.
 
-    What is read of the data behind this stays as it is until the locks are given back, for whoever needs all of them,
-    as `adrec forget` does, finds these taken.
+    Nobody leaves the data that are read behind this until the locks are given back: `adrec forget`, which needs all
+    locks there are, finds these taken, and what begins while it has them waits here or is refused.
 
     Args:
         dataset: folder of the data set.
