@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.data.reading.column_names import look_up_column
-from adrec_cli.data.reading.time_columns import column_content, find_time_columns
+from adrec_cli.data.reading.time_columns import _EARLIEST, _LATEST, column_content, find_time_columns
 from adrec_cli.errors import InputError
 from tests.data.table_files import START, read_sequences, run
 from tests.examples import tries
@@ -178,6 +178,16 @@ def test_a_number_is_a_position_also_where_a_header_holds_numbers(tmp_path: Path
 )
 def test_what_a_column_holds(values: list[str], content: str) -> None:
     assert column_content(values) == content
+
+
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
+def test_numbers_are_times_from_the_earliest_to_before_the_latest_in_any_unit(unit: int) -> None:
+    earliest, latest = int(_EARLIEST), int(_LATEST)
+    for number in (earliest, (earliest + latest) // 2, latest - 1):
+        assert column_content([str(number * unit)]) == "epoch"
+    # Where no other unit makes a time of it.
+    assert column_content([str(latest * unit)]) == "numbers"
+    assert column_content([str((earliest - 1) * unit)]) == "numbers"
 
 
 @pytest.mark.parametrize(
