@@ -90,21 +90,22 @@ def score_chunks(
 
 
 class _Columns:
-    """Which column of scores an item has among those that compete; all but all of them need a table for it."""
+    """Which column of scores an item has among those that compete, of which there may be few among very many."""
 
     def __init__(self, items: int, candidates: npt.NDArray[np.int64] | None) -> None:
         self.count = items if candidates is None else len(candidates)
         self.candidates = candidates
-        if candidates is not None:
-            # Behind the last column stands one that takes what is no candidate anyway.
-            self.column_V = np.full(items + 1, len(candidates), dtype=np.int64)
-            self.column_V[candidates] = np.arange(len(candidates))
 
     def of(self, items: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        return items - 1 if self.candidates is None else self.column_V[items]
+        if self.candidates is None:
+            return items - 1
+        # Behind the last column stands one that takes what is no candidate anyway.
+        candidates = np.append(self.candidates, -1)
+        columns = np.searchsorted(self.candidates, items)
+        return np.where(candidates[columns] == items, columns, self.count)
 
     def of_tensor(self, items: torch.Tensor) -> torch.Tensor:
-        return items - 1 if self.candidates is None else torch.from_numpy(self.column_V).to(items.device)[items]
+        return items - 1 if self.candidates is None else torch.from_numpy(self.of(items.cpu().numpy())).to(items.device)
 
     def items(self, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return columns + 1 if self.candidates is None else self.candidates[columns]
