@@ -17,10 +17,7 @@ from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking.ranked import Ranked
-from adrec_cli.ranking.samples import MERGES as MERGES
-from adrec_cli.ranking.samples import RECIPROCAL_RANK
-from adrec_cli.ranking.samples import SINGLE as SINGLE
-from adrec_cli.ranking.samples import Merging as Merging
+from adrec_cli.ranking.samples import MERGES, RECIPROCAL_RANK, Merging
 from adrec_cli.ranking.scores import mean_sample, top_k
 from adrec_cli.wording import option
 

@@ -22,7 +22,7 @@ from adrec_cli.pipeline.rollback import rollback  # noqa: E402
 from adrec_cli.pipeline.run import RunOptions, run  # noqa: E402
 from adrec_cli.pipeline.serve import make_server  # noqa: E402
 from adrec_cli.promotion.options import PromotionOptions  # noqa: E402
-from adrec_cli.ranking.merging import Merging  # noqa: E402
+from adrec_cli.ranking.samples import Merging  # noqa: E402
 from adrec_cli.recommending.options import RecommendOptions  # noqa: E402
 from adrec_cli.serving.options import Limits, ServeOptions  # noqa: E402
 from adrec_cli.serving.questions import parse_questions  # noqa: E402
