@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 
@@ -151,6 +152,7 @@ def betas_for(schedule: str, steps: int, *, beta_a: float = 0.3, beta_b: float =
 
 
 def _from_alpha_bar(steps: int, alpha_bar: Callable[[float], float]) -> torch.Tensor:
-    """Turn a function of time in [0, 1] into betas, each at most 0.999."""
-    betas = [min(1 - alpha_bar((i + 1) / steps) / alpha_bar(i / steps), _MAX_BETA) for i in range(steps)]
+    """Turn a function of time in [0, 1] into betas, each at most 0.999, and that much where no signal is left."""
+    levels = [alpha_bar(i / steps) for i in range(steps + 1)]
+    betas = [min(1 - after / before, _MAX_BETA) if before > 0 else _MAX_BETA for before, after in pairwise(levels)]
     return torch.tensor(betas, dtype=torch.float64)

@@ -133,6 +133,8 @@ class Server:
             response = await self._answered(request)
         except ClientDisconnect:
             response = _error(400, "the client has gone")
+        except asyncio.CancelledError:
+            response = _tell_of_the_end()
         except Exception as error:
             self._on_failure(f"a request failed: {error if isinstance(error, AnswerFailed) else repr(error)}")
             response = _error(500, "the server failed; its log says why")
@@ -172,6 +174,8 @@ class Server:
             rows = parse_items(body)
         except ClientDisconnect:
             return _error(400, "the client has gone")
+        except asyncio.CancelledError:
+            return _tell_of_the_end()
         except ValueError as error:
             return _error(400, str(error))
         if self.watch.busy:
@@ -185,7 +189,9 @@ class Server:
             return _error(400, error.message)
         except (ArtifactError, UsageError) as error:
             return _error(409, error.message)
-        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+        except asyncio.CancelledError:
+            return _tell_of_the_end()
+        except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # no thread, no memory, a panic of Polars
             self._on_failure(f"items could not be taken: {error!r}")
@@ -313,6 +319,11 @@ def _json(status: int, content: dict[str, Any]) -> Response:
 
 def _error(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
     return Response(json.dumps({"error": text}), status, headers, media_type="application/json")
+
+
+def _tell_of_the_end() -> Response:
+    """Return what a client gets whose request the end of the server cuts short."""
+    return _error(503, "the server is ending", _CLOSE | {"Retry-After": "1"})
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -95,10 +95,36 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
     assert "trunc_lin" in refused.value.hint
 
 
+NO_SCHEDULE = {("linear_scaled", steps) for steps in (2, 3, 10, 12, 19)} | {
+    ("pw_lin", steps) for steps in (1, 2, 3, 10, 12, 19)
+}
+"""What is refused, as `SCHEDULES` says: a beta would reach 1, or there are too few steps for the pieces."""
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 12, 19, 32, 1000, 9999, 10_000, 20_000])
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_noise_only_grows(name):
-    diffusion = GaussianDiffusion.from_schedule(name, 32)
-    assert bool((diffusion.alphas_cumprod_T.diff() < 0).all())
+def test_noise_only_grows_whatever_the_number_of_steps(name, steps):
+    if (name, steps) in NO_SCHEDULE:
+        with pytest.raises(UsageError):
+            betas_for(name, steps)
+        return
+    betas_T = betas_for(name, steps)
+    assert len(betas_T) == steps
+    assert bool(((betas_T > 0) & (betas_T < 1)).all())
+    diffusion = GaussianDiffusion.from_schedule(name, steps)
+    alphas_cumprod_T = diffusion.alphas_cumprod_T
+    assert bool((alphas_cumprod_T.diff() < 0).all())
+    assert 0 < alphas_cumprod_T[-1] < alphas_cumprod_T[0] < 1 or steps == 1
+    for field in ("posterior_mean_coef1_T", "posterior_mean_coef2_T", "posterior_variance_T", "sample_std_T"):
+        assert bool(getattr(diffusion, field).isfinite().all()), field
+
+
+def test_where_no_signal_is_left_betas_are_the_largest():
+    """1 - sqrt(t / T + 1e-4) is 0 at t / T = 0.9999 and below it after that; each step takes what it may."""
+    for steps in (10_000, 20_000):
+        betas_T = betas_for("sqrt", steps)
+        assert betas_T[round(0.9999 * steps) :].tolist() == [0.999] * (steps // 10_000)
+    assert betas_for("sqrt", 10_000)[9997] == pytest.approx(0.5, abs=1e-4), "half of what is left, then all of it"
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 31, 32])

@@ -33,6 +33,29 @@ def test_half_a_body_does_not_keep_a_server(finished: Path, tmp_path: Path) -> N
         assert "Traceback" not in ended.stderr
 
 
+WHOLE = b'POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Length: 14\r\n\r\n{"user": "u1"}'
+
+
+def _answer_in_two_seconds() -> None:
+    """Let a question take longer than an ending server waits."""
+    _answer_after(2.0)
+
+
+@pytest.mark.parametrize("sent", [HALF_A_BODY, WHOLE], ids=["half a body", "a question"])
+def test_who_is_cut_short_by_the_end_is_told_so(finished: Path, tmp_path: Path, sent: bytes) -> None:
+    flags = ["--grace", 0, "--client-seconds", 60]
+    with serving(finished, tmp_path, *flags, prepare=_answer_in_two_seconds) as server, server.open(sent) as opened:
+        time.sleep(0.3)
+        server.command.send(signal.SIGTERM)
+        head, _, content = opened.makefile("rb").read().partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503"), head
+        assert b"content-type: application/json" in head.lower()
+        assert json.loads(content) == {"error": "the server is ending"}
+        ended = server.command.ended(30)
+        assert ended.exit_code == 143
+        assert "Exception" not in ended.stderr
+
+
 def _linger() -> None:
     """Let a machine with other work be in time for what an ending server still takes."""
     from adrec_cli.serving import running
@@ -112,12 +135,16 @@ def _ask_and_never_read(opened: socket.socket) -> None:
 
 def _answer_slowly() -> None:
     """Let a question take half a second."""
+    _answer_after(0.5)
+
+
+def _answer_after(seconds: float) -> None:
     from adrec_cli.serving.served_model import ServedModel
 
     answer = ServedModel.answer
 
     def slow(self, questions):
-        time.sleep(0.5)
+        time.sleep(seconds)
         return answer(self, questions)
 
     ServedModel.answer = slow  # type: ignore[method-assign]
