@@ -12,6 +12,7 @@ from adrec_cli.cli.options.declared import Offer
 from adrec_cli.cli.options.evaluation import Evaluating, Looking, build_evaluation
 from adrec_cli.cli.show.compare import show_comparison
 from adrec_cli.comparing.options import SEVERAL_SEEDS, CompareOptions
+from adrec_cli.errors import UsageError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions
 
@@ -31,6 +32,7 @@ def compare(
     experiment: Annotated[ExperimentOptions, Offer(panel=SEVERAL_SEEDS)],
     compute: Annotated[ComputeOptions, Offer(without=("resume", "force", "max_steps", "max_time"))],
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table in Markdown.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print the metrics as a LaTeX table (booktabs).")] = False,
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
@@ -39,6 +41,8 @@ def compare(
     from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline import compare as pipeline
 
+    if markdown and latex:
+        raise UsageError("--markdown and --latex do not go together", hint="give one of them")
     with TrainingProgress(session.terminal) as progress:
         looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
         found = pipeline.compare(
@@ -49,4 +53,4 @@ def compare(
             experiment=experiment,
             work=Work(options=compute, stop=session.stop, on_event=progress),
         )
-    show_comparison(session.terminal, found, markdown=markdown)
+    show_comparison(session.terminal, found, markup="latex" if latex else "markdown" if markdown else None)

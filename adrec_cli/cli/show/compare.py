@@ -1,29 +1,46 @@
-"""How a comparison of models is shown: a table that fits the terminal, or Markdown."""
+"""How a comparison of models is shown: a table that fits the terminal, Markdown, or LaTeX."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
+from adrec_cli.cli.show.latex import escape_latex, list_latex_lines
 from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from adrec_cli.comparing.side_by_side import ComparedModel, ModelComparison
 
 
 COSTS = ["training", "CPU", "epochs", "tried", "ms/user", "parameters"]
+_SIGNIFICANT: Final = 0.05
 
 
-def show_comparison(terminal: Terminal, comparison: ModelComparison, *, markdown: bool) -> None:
-    """Print models, one per row, the best one first."""
+def show_comparison(
+    terminal: Terminal, comparison: ModelComparison, *, markup: Literal["markdown", "latex"] | None
+) -> None:
+    """Print models, one per row, the best one first.
+
+    Args:
+        terminal: to print on.
+        comparison: of the models.
+        markup: what the table is written in; None for one that fits the terminal.
+    """
     for reason in comparison.left_out:
         terminal.warn(reason)
     if terminal.as_json:
         terminal.document(asdict(comparison))
         return
-    if markdown:
+    if markup == "markdown":
         for line in _markdown(comparison):
             terminal.line(line)
+        return
+    if markup == "latex":
+        for line in _latex(comparison):
+            # Whole: a comment that a terminal breaks would go on as text.
+            terminal.command(line)
         return
     columns, rows = _table(comparison)
     title = f"{comparison.dataset}, {comparison.protocol}"
@@ -66,6 +83,61 @@ def _markdown(comparison: ModelComparison) -> list[str]:
     return [*("| " + " | ".join(line) + " |" for line in lines), "", *_legend(comparison)]
 
 
+def _latex(comparison: ModelComparison) -> list[str]:
+    """Return the metrics as a table for a paper; what they cost is left out."""
+    titles = _name_in_print(comparison.models)
+    rows = [[escape_latex(titles[model.name])] for model in comparison.models]
+    for name in comparison.metrics:
+        # By the digits that are shown, so that no two equal figures are marked differently.
+        ordered = sorted({round(model.metrics[name], 4) for model in comparison.models}, reverse=True)
+        emphasis = dict(zip(ordered, ("textbf", "underline"), strict=False)) if len(ordered) > 1 else {}
+        for row, model in zip(rows, comparison.models, strict=True):
+            value, spread = escape_latex(_figure(model, name)).split(" ")
+            macro = emphasis.get(round(model.metrics[name], 4))
+            shown = rf"\{macro}{{{value}}}" if macro else value
+            row.append(f"{shown}{_mark(model, name)} {spread}")
+    notes = [f"Models on {comparison.dataset}.", *_explain_spread(comparison)]
+    if len(comparison.models) > 1:
+        notes.append("The best of each metric is bold, the second underlined.")
+    caption = " ".join(map(escape_latex, notes))
+    if comparison.reference:
+        caption += " " + _explain_marks(comparison, titles[comparison.reference])
+    caption += " " + escape_latex(_explain_protocol(comparison))
+    columns = ["Model", *(escape_latex(name.upper()) for name in comparison.metrics)]
+    return list_latex_lines(columns, rows, caption=caption, label=f"{comparison.dataset} {comparison.protocol}")
+
+
+def _name_in_print(models: Sequence[ComparedModel]) -> dict[str, str]:
+    """Return what models are called in a paper, by name; as they were asked for where two would be called the same."""
+    from adrec_cli.models.registry import MODELS, find_facts
+
+    names = {}
+    for model in models:
+        _, slash, stage = model.name.partition("/")
+        title = find_facts(model.model).title if model.model in MODELS else model.model
+        names[model.name] = f"{title} ({stage})" if slash else title
+    return names if len(set(names.values())) == len(names) else {name: name for name in names}
+
+
+def _mark(model: ComparedModel, metric: str) -> str:
+    found = model.differences.get(metric)
+    if found is None or found.p_holm >= _SIGNIFICANT:
+        return ""
+    return r"$^{\ast}$" if found.value > 0 else r"$^{\dagger}$"
+
+
+def _explain_marks(comparison: ModelComparison, reference: str) -> str:
+    tested = len(comparison.models) - 1
+    return (
+        rf"$^{{\ast}}$ is above and $^{{\dagger}}$ below {escape_latex(reference)} with $p < {_SIGNIFICANT:.2f}$ of a "
+        f"paired randomisation test over users, in each metric corrected for {_count_comparisons(tested)} (Holm)."
+    )
+
+
+def _count_comparisons(number: int) -> str:
+    return f"{number} comparison{'s' * (number > 1)}"
+
+
 def _figure(model: ComparedModel, metric: str) -> str:
     if model.spread:
         half = model.spread[metric]
@@ -105,21 +177,28 @@ def _costs(model: ComparedModel) -> list[str]:
 
 
 def _legend(comparison: ModelComparison) -> list[str]:
-    seeds = sorted({seed for model in comparison.models if model.spread for seed in model.seeds})
-    lines = []
-    if seeds:
-        told = ", ".join(map(str, seeds))
-        lines.append(f"Means over the seeds {told}; behind ± their standard deviation, for a single model half of the")
-        lines.append("95% interval over users.")
-    else:
-        lines.append("Behind ± half of the 95% interval, a bootstrap over users.")
+    lines = _explain_spread(comparison)
     if comparison.reference:
-        tested = len(comparison.models) - 1
+        tested = _count_comparisons(len(comparison.models) - 1)
         lines.append(
             f"Differences in {comparison.metrics[0].upper()} to {comparison.reference}; p of a paired randomisation "
-            f"test, corrected for {tested} comparison{'s' * (tested > 1)} (Holm)."
+            f"test, corrected for {tested} (Holm)."
         )
     lines.append("Training and CPU are of one training; tried is how many settings sweeps and searches have tried.")
+    return [*lines, _explain_protocol(comparison)]
+
+
+def _explain_spread(comparison: ModelComparison) -> list[str]:
+    seeds = sorted({seed for model in comparison.models if model.spread for seed in model.seeds})
+    if not seeds:
+        return ["Behind ± half of the 95% interval, a bootstrap over users."]
+    told = ", ".join(map(str, seeds))
+    return [
+        f"Means over the seeds {told}; behind ± their standard deviation, for a single model half of the",
+        "95% interval over users.",
+    ]
+
+
+def _explain_protocol(comparison: ModelComparison) -> str:
     against = f"; negatives: {comparison.negatives_source}" if comparison.negatives_source else ""
-    lines.append(f"Protocol {comparison.protocol}, {comparison.users:,} users{against}.")
-    return lines
+    return f"Protocol {comparison.protocol}, {comparison.users:,} users{against}."
