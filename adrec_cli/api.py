@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+import polars as pl
+
+from adrec_cli.artifacts.vectors_file import VECTOR, Chunk
 from adrec_cli.errors import UsageError
 from adrec_cli.loading.plugins import load_plugin
 from adrec_cli.loading.recommender import Recommender, open_recommender
@@ -14,7 +17,8 @@ from adrec_cli.models.sampling import Sampling
 from adrec_cli.pipeline.recommend import Merging, Recommendation, RecommendedItem, recommend_with
 from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.recommending.options import RecommendOptions
-from adrec_cli.schema import MANIFEST_FILE
+from adrec_cli.recommending.vectors import find_users_with_history, list_item_vectors, list_user_vectors
+from adrec_cli.schema import ITEM_ID, MANIFEST_FILE, USER_ID
 
 __all__ = [
     "ItemChoice",
@@ -126,6 +130,27 @@ class LoadedRecommender:
         if not users and not histories:
             return []
         return recommend_with(self.recommender, users=users, histories=histories, options=options)
+
+    def item_vectors(self) -> pl.DataFrame:
+        """Return `item_id` and `vector` of all items, whose inner product with a user's vector is the score."""
+        items = self.recommender.items[ITEM_ID]
+        return _tabulate(ITEM_ID, list_item_vectors(self.recommender, items))
+
+    def user_vectors(self) -> pl.DataFrame:
+        """Return `user_id` and `vector` of all users with a history; of diffusion after one step of zero noise.
+
+        Raises:
+            InputError: nobody has one.
+        """
+        rows = find_users_with_history(self.recommender)
+        return _tabulate(USER_ID, list_user_vectors(self.recommender, rows))
+
+
+def _tabulate(id_name: str, chunks: Iterable[Chunk]) -> pl.DataFrame:
+    return pl.concat(
+        pl.DataFrame({id_name: ids, VECTOR: pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))})
+        for ids, vectors in chunks
+    )
 
 
 def _options_of(wanted: Wanted) -> RecommendOptions:

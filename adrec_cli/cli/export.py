@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetName
+from adrec_cli.cli.show.terminal import Terminal
+
+if TYPE_CHECKING:
+    from adrec_cli.pipeline.export_vectors import ExportedVectors
 
 EXAMPLES: Final = (
     "adrec export adrec.onnx",
     "adrec export sasrec.pt2 --model sasrec",
+    "adrec export items.parquet --vectors items",
 )
 
 
 def export(
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="File to write: .onnx, or .pt2 for torch.export.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="File to write: .onnx, .pt2 for torch.export; .parquet, .npy for vectors."),
+    ],
     *,
+    vectors: Annotated[
+        str | None,
+        typer.Option("--vectors", metavar="items|users", autocompletion=completion.among(["items", "users"]),
+                     help="Vectors to write, whose inner products are the scores [default: the whole model]."),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="NAME", help="Model or checkpoint [default: the promoted one].",
@@ -30,7 +43,15 @@ def export(
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
-    """Write ADRec at one step, or SASRec, as a graph from histories to scores, checked against PyTorch's."""
+    """Write a model as a graph from histories to scores, checked against PyTorch's, or vectors of items or users."""
+    if vectors is not None:
+        from adrec_cli.pipeline.export_vectors import export_vectors
+
+        _show_vectors(
+            session.terminal,
+            export_vectors(out, vectors=vectors, workspace=common.workspace, dataset_name=dataset, model=model),
+        )
+        return
     from adrec_cli.pipeline import export as pipeline
 
     done = pipeline.export(out, workspace=common.workspace, dataset_name=dataset, model=model)
@@ -43,3 +64,18 @@ def export(
         session.terminal.line(
             f"{done.data_path} has the weights, which are too large for one file; keep it beside the graph"
         )
+
+
+def _show_vectors(terminal: Terminal, done: ExportedVectors) -> None:
+    for text in done.assumptions:
+        terminal.note(f"assumed: {text}")
+    for text in done.warnings:
+        terminal.warn(text)
+    if done.without_history:
+        terminal.warn(f"{done.without_history:,} users have no item that the model knows, and so no vector")
+    if terminal.as_json:
+        terminal.document(asdict(done))
+        return
+    terminal.line(f"{done.path}: {done.rows:,} {done.vectors}, {done.width} entries each, of {done.model}")
+    if done.ids_path is not None:
+        terminal.line(f"{done.ids_path} has the id of each row")

@@ -17,6 +17,7 @@ from adrec_cli.artifacts.atomic import file_sha256, storage_error
 from adrec_cli.artifacts.item_vectors import VectorsFile
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.regular_files import require_regular_file
+from adrec_cli.artifacts.vectors_file import ids_file
 from adrec_cli.data.ids import spell_as_known
 from adrec_cli.errors import InputError, StorageError
 from adrec_cli.schema import ITEM_ID
@@ -24,7 +25,6 @@ from adrec_cli.wording import option
 
 MOST_WIDTH: Final = 4_096
 _ID_NAMES: Final = (ITEM_ID, "id", "ids", "item", "asin", "sku", "product_id")
-_IDS_SUFFIX: Final = ".ids.txt"
 _MOST_IDS_BYTES: Final = 2**31
 
 
@@ -95,7 +95,7 @@ def record_file(path: Path) -> VectorsFile:
     Raises:
         StorageError: unreadable.
     """
-    ids = _ids_file(path)
+    ids = ids_file(path)
     return VectorsFile(path=str(path), sha256=file_sha256(path), ids_sha256=file_sha256(ids) if ids.is_file() else "")
 
 
@@ -186,7 +186,7 @@ def _read_safetensors(path: Path) -> tuple[pl.Series, npt.NDArray[Any]]:
 
 
 def _ids_beside(path: Path) -> pl.Series:
-    beside = _ids_file(path)
+    beside = ids_file(path)
     if not beside.is_file():
         raise InputError(
             f"{path} does not say whose its rows are", hint=f"write the id of each row into {beside}, one per line"
@@ -194,10 +194,6 @@ def _ids_beside(path: Path) -> pl.Series:
     if beside.stat().st_size > _MOST_IDS_BYTES:
         raise StorageError(f"{beside} is larger than 2 GB", hint="one id per line")
     return pl.Series(beside.read_bytes().decode().removesuffix("\n").split("\n"), dtype=pl.String)
-
-
-def _ids_file(path: Path) -> Path:
-    return path.with_name(path.stem + _IDS_SUFFIX)
 
 
 _FORMS: Final = "give .parquet (item_id and a list), .npy with NAME.ids.txt beside it, or .safetensors"

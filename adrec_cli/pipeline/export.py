@@ -24,6 +24,7 @@ from adrec_cli.models.batch import HistoryBatch
 from adrec_cli.models.registry import MODELS
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.schema import ITEM_ID, PAD
+from adrec_cli.wording import option
 
 TOLERANCE = 1e-4
 SUFFIXES = {".onnx": "onnx", ".pt2": "torch"}
@@ -89,7 +90,10 @@ def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model
         ArtifactError: no model, or a damaged one, or the graph's scores differ from ours.
     """
     if out.suffix not in SUFFIXES:
-        raise UsageError(f"{out}: its name does not say what to write", hint="end it in .onnx or .pt2")
+        raise UsageError(
+            f"{out}: its name does not say what to write",
+            hint=f"end it in .onnx or .pt2, or give {option('vectors', 'items')} with .parquet or .npy",
+        )
     items_path = out.with_name(f"{out.stem}.items.json")
     recommender = open_recommender(workspace, dataset_name, model, device="cpu", threads=None)
     network, output = recommender.model, recommender.checkpoint.metadata.output

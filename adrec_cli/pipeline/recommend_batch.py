@@ -10,14 +10,13 @@ from pathlib import Path
 
 from adrec_cli.artifacts.atomic import storage_error, write_bytes
 from adrec_cli.artifacts.item_vectors import ids_sha256
-from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.artifacts.recommendation_file import Parts, Reader, open_parts, table_writer
 from adrec_cli.data.shards import WHOLE
-from adrec_cli.errors import InterruptedRun, LockedError, UsageError
+from adrec_cli.errors import InterruptedRun, UsageError
 from adrec_cli.experiments.events import OnEvent, RankingProgress, ignore
-from adrec_cli.loading.recommender import Recommender, open_recommender
-from adrec_cli.recommending.audience import collect_audience
+from adrec_cli.loading.recommender import open_recommender
+from adrec_cli.recommending.audience import collect_audience, require_nobody_left
 from adrec_cli.recommending.batch import Batch
 from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
 from adrec_cli.recommending.options import RecommendOptions
@@ -160,18 +159,6 @@ def _summarize(
     )
 
 
-def _require_nobody_left(recommender: Recommender) -> None:
-    """Refuse to write for people who were forgotten since the data were read; behind this, `adrec forget` waits.
-
-    Raises:
-        LockedError: somebody was.
-    """
-    if read_manifest(recommender.dataset_folder).forgotten != recommender.manifest.forgotten:
-        raise LockedError(
-            f"a user was forgotten in {recommender.dataset} while this run began", hint="run the same command again"
-        )
-
-
 def _key(batch: Batch, audience: AudienceOptions) -> str:
     """Return a hash of everything a part depends on."""
     return key_of(
@@ -195,7 +182,7 @@ def _key(batch: Batch, audience: AudienceOptions) -> str:
 
 def _write(batch: Batch, parts: Parts, reader: Reader, unknown: list[str], on_event: OnEvent) -> _Written:
     """Make the parts that are missing, and the files of all of them."""
-    _require_nobody_left(batch.recommender)
+    require_nobody_left(batch.recommender)
     resumed = _make_parts(batch, parts, on_event)
     without = [user for number in range(batch.chunks) for user in batch.find_left_out(number, parts.users(number))]
     unknown_path = _list_unknown(batch, unknown, without)

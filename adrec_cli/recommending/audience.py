@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.data.audience_files import HISTORY, read_histories, read_ids
 from adrec_cli.data.ids import spell_as_known
 from adrec_cli.data.newest_events import read_newest_events
-from adrec_cli.errors import InputError
+from adrec_cli.errors import InputError, LockedError
 from adrec_cli.loading.recommender import Histories, Recommender
 from adrec_cli.recommending.batch_options import AudienceOptions
 from adrec_cli.schema import ITEM_ID, ITEM_INDEX, PAD, USER_ID
@@ -77,6 +78,18 @@ def collect_audience(recommender: Recommender, options: AudienceOptions) -> Audi
         unknown_items=unknown_items,
         stretches=tuple(min(_STRETCH, len(served) - first) for first in range(0, len(served), _STRETCH)),
     )
+
+
+def require_nobody_left(recommender: Recommender) -> None:
+    """Refuse to write for people who were forgotten since the data were read; behind this, `adrec forget` waits.
+
+    Raises:
+        LockedError: somebody was.
+    """
+    if read_manifest(recommender.dataset_folder).forgotten != recommender.manifest.forgotten:
+        raise LockedError(
+            f"a user was forgotten in {recommender.dataset} while this run began", hint="run the same command again"
+        )
 
 
 def _take_everybody(recommender: Recommender) -> Audience:
