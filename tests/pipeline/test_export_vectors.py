@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from adrec_cli import load_recommender
 from adrec_cli.artifacts.item_vectors import read_item_vectors
 from adrec_cli.config import merge
 from adrec_cli.content.options import EncodeOptions
-from adrec_cli.errors import ArtifactError, InputError, LockedError, UsageError
+from adrec_cli.errors import ArtifactError, InputError, LockedError, StorageError, UsageError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.pipeline import export_vectors as exporting
@@ -158,6 +160,24 @@ def test_what_fails_on_the_way_leaves_what_was_there(workspace, tmp_path, monkey
     with pytest.raises(LockedError):
         export_vectors(out, vectors="users", workspace=workspace, model="sasrec")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_ids_never_lie_beside_vectors_of_others(workspace, tmp_path, monkeypatch):
+    out = tmp_path / "v.npy"
+    export_vectors(out, vectors="items", workspace=workspace, model="sasrec")
+    replace = os.replace
+
+    def replace_vectors_only(source, target):
+        if str(target).endswith(".ids.txt"):
+            raise OSError(errno.ENOSPC, "full")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_vectors_only)
+    with pytest.raises(StorageError):
+        export_vectors(out, vectors="users", workspace=workspace, model="sasrec")
+    assert [path.name for path in tmp_path.iterdir()] == ["v.npy"]
+    monkeypatch.undo()
+    assert export_vectors(out, vectors="users", workspace=workspace, model="sasrec").ids_path.is_file()
 
 
 def test_users_without_a_history_are_counted_and_not_invented(workspace, tmp_path, monkeypatch):

@@ -167,6 +167,8 @@ OTHER_OPTIONS = {
     "explain": [replace(FIRST, explain=True)],
     "threads": [replace(FIRST, threads=1)],
     "device": [replace(FIRST, device="cpu")],
+    # No index here: an index that answers is in the key by itself.
+    "exact": [replace(FIRST, exact=True)],
 }
 """For each option, others in which it, or one of its fields, has another value."""
 
@@ -205,7 +207,7 @@ def test_whatever_changes_a_list_begins_anew_and_nothing_else_does(sorted_shop, 
         summary = recommend_batch(
             audience, output=BatchOutput(path=tmp_path / "r.csv"), workspace=sorted_shop, options=other
         )
-        assert summary.resumed == (2 if name in ("threads", "device", "explain") else 0), other
+        assert summary.resumed == (2 if name in ("threads", "device", "explain", "exact") else 0), other
 
 
 def test_other_people_histories_data_and_models_begin_anew(sorted_shop, tmp_path, monkeypatch):
