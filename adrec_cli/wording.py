@@ -1,9 +1,9 @@
 """Options and commands in messages: named by key where the message is made, spelled for whoever began it all.
 
 Who raises an error writes `option("timestamp_unit", "order")`, since a caller may be the command line or Python. Once a
-command was typed that is `--timestamp-unit order`, and in any other program `timestamp_unit='order'`, whether it is
-shown, handed back or written into a file. A test holds every key and every command named so against the command line
-itself, and lets no message be made before it is known who reads it.
+command was typed that is `--timestamp-unit order`, and in any other program `timestamp_unit='order'`. What an artifact
+keeps must not depend on who made it, and names options by `option_as_typed`. A test holds every key and
+every command named so against the command line itself, and lets no message be made before it is known who reads it.
 """
 
 from __future__ import annotations
@@ -58,8 +58,11 @@ def option(key: str, value: object = None) -> str:
         key: of the option: its name in Python.
         value: to give it; True and False turn it on and off, and capitals, such as FILE, stand for a value.
     """
-    if not _typed:
-        return f"{key}={_in_python(value)}"
+    return option_as_typed(key, value) if _typed else f"{key}={_in_python(value)}"
+
+
+def option_as_typed(key: str, value: object = None) -> str:
+    """Return how an option is typed, whoever reads it: for a sentence that an artifact keeps."""
     return flag(key) if value is None else shlex.join(shell_words(key, value))
 
 

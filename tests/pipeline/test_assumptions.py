@@ -11,6 +11,7 @@ from adrec_cli.experiments.work import Work
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preview
 from adrec_cli.pipeline.run import RunOptions
 from adrec_cli.pipeline.run import run as run_all
+from adrec_cli.wording import speak_shell
 from tests.conftest import TINY, write_interactions
 from tests.data.table_files import run, write_csv
 
@@ -78,4 +79,7 @@ def test_a_manifest_spells_options_as_one_types_them(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "log.csv", [(f" {user} ", item, time) for user, item, time in LOG], "user,item,date")
     made = run(source, tmp_path / "ws")
     assert "--keep-blanks" in " ".join(made.manifest.reading["assumed"])
+    with speak_shell():
+        typed = run(source, tmp_path / "typed")
+    assert typed.manifest.reading == made.manifest.reading, "whoever made it"
     assert "‹" not in (made.folder / "manifest.json").read_text(encoding="utf-8")

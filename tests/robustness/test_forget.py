@@ -358,6 +358,8 @@ LEARNERS = {
 
 
 def types_learner(shop, name, *more):
+    if name == "tune":
+        pytest.importorskip("optuna", reason="the extra tune is not installed")
     plugin = shop.folder / "my_model.py"
     plugin.write_text(SOURCE)
     return shop.types(*[plugin if word == "PLUGIN" else word for word in LEARNERS[name]], *more)

@@ -39,12 +39,14 @@ def test_a_history(begun, tmp_path, seed):
 
 @pytest.mark.parametrize("seed", range(2000, 2010))
 def test_a_history_with_a_server(begun, tmp_path, seed):
+    pytest.importorskip("uvicorn", reason="the extra serve is not installed")
     History(tmp_path / "shop", begun, seed).require_served_through(1, seed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3000, 3100))
 def test_one_of_100_histories_with_a_server(begun, tmp_path, seed):
+    pytest.importorskip("uvicorn", reason="the extra serve is not installed")
     History(tmp_path / "shop", begun, seed).require_served_through(5, seed)
 
 

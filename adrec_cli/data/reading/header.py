@@ -10,7 +10,7 @@ from typing import Final
 from adrec_cli.data.reading.column_names import look_up_column, names_an_id
 from adrec_cli.data.reading.time_columns import column_content
 from adrec_cli.errors import InputError
-from adrec_cli.wording import option
+from adrec_cli.wording import option, option_as_typed
 
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 _CLASSIC_COLUMNS: Final = {
@@ -87,7 +87,7 @@ def assume_names(rows: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[s
     asin, reviewer = r"B[0-9A-Z]{9}|\d{9}[\dX]", r"A[0-9A-Z]{9,20}"
     if all(re.fullmatch(asin, row[0]) and re.fullmatch(reviewer, row[1]) for row in filled):
         return ("item_id", "user_id", *names[2:]), ["taken as item, user, ... because the ids are Amazon's"]
-    return names, [f"columns taken as {', '.join(names)}; name others by position, {option('user_column', 2)}"]
+    return names, [f"columns taken as {', '.join(names)}; name others by position, {option_as_typed('user_column', 2)}"]
 
 
 def _comes_again(first: Sequence[str], later: Sequence[Sequence[str]]) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.data.reading.bad_rows import BadRows
-from adrec_cli.wording import option
+from adrec_cli.wording import option_as_typed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class ReadReport:
             if stripped := self.stripped.get(role):
                 lines.append(
                     f"blanks around the {role} id of {stripped:,} rows were taken off; "
-                    f"{option('keep_blanks')} keeps them"
+                    f"{option_as_typed('keep_blanks')} keeps them"
                 )
             if whole := self.whole.get(role):
                 lines.append(f"the {role} ids of {whole:,} rows are whole numbers written as 17.0, read as 17")
