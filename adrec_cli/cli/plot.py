@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES: Final = (
     "adrec plot grocery",
     "adrec plot grocery --only curves --only spectrum",
+    "adrec plot grocery --only slices --format pdf --width 5.5 --font 'DejaVu Serif' --no-title",
 )
 
 
@@ -43,7 +44,7 @@ def plot(
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
-    """Draw training, item vectors, slices and sweeps: whatever the data set has, as PNG and SVG."""
+    """Draw training, item vectors, slices and sweeps: whatever the data set has."""
     from adrec_cli.pictures.drawing import PicturesSkipped, PicturesStarted
     from adrec_cli.pipeline import plot as pipeline
 
@@ -72,4 +73,5 @@ def _show(terminal: Terminal, plotted: Plotted) -> None:
         terminal.document(asdict(plotted))
         return
     terminal.table(["picture", "shows"], [(one.name, one.title) for one in plotted.pictures])
-    terminal.line(f"stored as .png and .svg in {plotted.folder}")
+    suffixes = [f".{kind}" for kind in plotted.formats]
+    terminal.line(f"stored as {' and '.join(suffixes)} in {plotted.folder}")

@@ -62,12 +62,12 @@ def maps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
         f"principal components, seed {options.seed}"
     )
     title = f"Item vectors on {name} by popularity"
-    figure = draw_by_popularity(plane, items[COUNT].to_numpy(), title=title, about=about)
-    pictures = [Picture(name="embeddings-popularity", title=title, about=about, figure=figure)]
+    figure = draw_by_popularity(plane, items[COUNT].to_numpy(), title=title, about=about, look=options.look)
+    pictures = [Picture(name="embeddings-popularity", title=title, about=about, look=options.look, figure=figure)]
     if CATEGORY in items.columns and _tells(items[CATEGORY]):
         title = f"Item vectors on {name} by category"
-        figure = draw_by_category(plane, items[CATEGORY].to_list(), title=title, about=about)
-        pictures.append(Picture(name="embeddings-category", title=title, about=about, figure=figure))
+        figure = draw_by_category(plane, items[CATEGORY].to_list(), title=title, about=about, look=options.look)
+        pictures.append(Picture(name="embeddings-category", title=title, about=about, look=options.look, figure=figure))
     return pictures
 
 
@@ -96,8 +96,8 @@ def spectrum(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     of = f"{total:,} items" if measured == total else f"{measured:,} of {total:,} items, evenly spaced"
     about = f"{dataset.manifest.dataset}, {of}; each dimension scaled to variance 1"
     colours = model_colours(list_trainable())
-    figure = draw_spectrum(spectra, title=title, about=about, colours=colours)
-    return [Picture(name="spectrum", title=title, about=about, figure=figure)]
+    figure = draw_spectrum(spectra, title=title, about=about, colours=colours, look=options.look)
+    return [Picture(name="spectrum", title=title, about=about, look=options.look, figure=figure)]
 
 
 def _read_trained(dataset: Dataset, models: tuple[str, ...], drawn_N: torch.Tensor) -> list[_Vectors]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from adrec_cli.models.registry import MODELS, find_facts
 from adrec_cli.pictures.options import PictureOptions as PictureOptions
-from adrec_cli.plots.style import render
+from adrec_cli.plots.style import USUAL, Look, render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,20 +22,26 @@ class Picture:
         name: of its files, without suffix.
         title, about: what it shows, and of which data and protocol.
         figure: to be drawn.
+        look: it was drawn with.
     """
 
     name: str
     title: str
     about: str
     figure: Figure
+    look: Look = USUAL
+
+    def encode(self, kind: str) -> bytes:
+        """Return it as a file of one of `FORMATS`; equal pictures give equal bytes."""
+        return render(self.figure, kind, look=self.look)
 
     def svg(self) -> bytes:
         """Return it as SVG; equal pictures give equal bytes."""
-        return render(self.figure, "svg")
+        return self.encode("svg")
 
     def png(self) -> bytes:
         """Return it as PNG for print."""
-        return render(self.figure, "png")
+        return self.encode("png")
 
 
 def display_name(model: str) -> str:

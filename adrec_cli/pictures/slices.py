@@ -10,6 +10,7 @@ from adrec_cli.pictures.options import PictureOptions
 from adrec_cli.pictures.picture import Picture, display_name, model_colours
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.slices import SliceRow, draw_slices
+from adrec_cli.plots.style import Look
 from adrec_cli.wording import command
 
 DEFAULT_METRIC = "ndcg@10"
@@ -34,7 +35,7 @@ def slices(dataset: Dataset, options: PictureOptions) -> list[Picture]:
             f"{name} has no evaluation of these data",
             hint=f"make one with: {command('evaluate', 'CHECKPOINT', dataset=name)}",
         )
-    return [_picture(dataset, found, options.metric or DEFAULT_METRIC) for found in by_protocol.values()]
+    return [_picture(dataset, found, options.metric or DEFAULT_METRIC, options.look) for found in by_protocol.values()]
 
 
 def _is_final(evaluation: Evaluation) -> bool:
@@ -43,7 +44,7 @@ def _is_final(evaluation: Evaluation) -> bool:
     return evaluation.stage in ("", *list(stages)[-1:])
 
 
-def _picture(dataset: Dataset, evaluations: list[Evaluation], metric: str) -> Picture:
+def _picture(dataset: Dataset, evaluations: list[Evaluation], metric: str, look: Look) -> Picture:
     order = [*list_trainable(), ""]
     evaluations = sorted(evaluations, key=lambda one: order.index(one.model) if one.model in order else len(order))
     if metric not in evaluations[0].metrics:
@@ -55,14 +56,14 @@ def _picture(dataset: Dataset, evaluations: list[Evaluation], metric: str) -> Pi
         for part, told in evaluations[0].slices.items()
         if 0 < told["cases"] < evaluations[0].cases
     ]
-    title = f"Where models are good on {name}: {metric}"
+    title = f"Where models are good on {name}: {metric.upper()}"
     defined = [
         f"{part}: {evaluations[0].slices[part]['definition']}" for part in _DEFINED if part in evaluations[0].slices
     ]
     about = "; ".join([f"{name}, {protocol}", *defined])
     colours = model_colours(one.model for one in evaluations)
-    figure = draw_slices(rows, metric=metric, title=title, about=about, colours=colours)
-    return Picture(name=f"slices-{protocol.replace('/', '-')}", title=title, about=about, figure=figure)
+    figure = draw_slices(rows, metric=metric.upper(), title=title, about=about, colours=colours, look=look)
+    return Picture(name=f"slices-{protocol.replace('/', '-')}", title=title, about=about, look=look, figure=figure)
 
 
 def _of_all(evaluations: list[Evaluation], metric: str) -> dict[str, MetricInterval]:

@@ -13,6 +13,7 @@ from adrec_cli.pictures.picture import Picture, display_name
 from adrec_cli.pictures.slices import DEFAULT_METRIC
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.steps import StepsPoint, draw_steps
+from adrec_cli.plots.style import Look
 from adrec_cli.wording import command
 
 
@@ -30,10 +31,10 @@ def steps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
             hint=f"{command('evaluate', 'CHECKPOINT', steps='1,2,4', json=True)} > steps.json, "
             f"then {command('plot', steps='steps.json')}",
         )
-    return [_picture(dataset, path, options.metric or DEFAULT_METRIC) for path in options.steps]
+    return [_picture(dataset, path, options.metric or DEFAULT_METRIC, options.look) for path in options.steps]
 
 
-def _picture(dataset: Dataset, path: Path, metric: str) -> Picture:
+def _picture(dataset: Dataset, path: Path, metric: str, look: Look) -> Picture:
     study = _read(path)
     name = dataset.manifest.dataset
     if study["dataset"] != name:
@@ -54,8 +55,8 @@ def _picture(dataset: Dataset, path: Path, metric: str) -> Picture:
         f"{name}, {study['protocol']}, {study['cases']:,} targets; {study['noise']} noise, seed {study['seed']}; "
         f"{study['device']}, {study['threads']} threads"
     )
-    figure = draw_steps(points, metric=metric, title=title, about=about)
-    return Picture(name=f"steps-{study['model']}-{path.stem}", title=title, about=about, figure=figure)
+    figure = draw_steps(points, metric=metric.upper(), title=title, about=about, look=look)
+    return Picture(name=f"steps-{study['model']}-{path.stem}", title=title, about=about, look=look, figure=figure)
 
 
 def _read(path: Path) -> dict[str, Any]:

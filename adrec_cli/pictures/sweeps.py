@@ -14,6 +14,7 @@ from adrec_cli.loading.opening import Dataset
 from adrec_cli.pictures.options import PictureOptions
 from adrec_cli.pictures.picture import Picture, display_name
 from adrec_cli.plots.metric_interval import MetricInterval
+from adrec_cli.plots.style import USUAL, Look
 from adrec_cli.plots.sweep import BASE, SweepPoint, draw_sweep
 from adrec_cli.sweeping.results import Summary, summarize_runs
 from adrec_cli.wording import command
@@ -26,7 +27,7 @@ def sweeps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
         ArtifactError: there is none, or one is damaged.
         UsageError: an unknown metric, or matplotlib is not installed.
     """
-    found = [sweep_picture(dataset, folder, options.metric) for folder in sweep_folders(dataset.folder)]
+    found = [sweep_picture(dataset, folder, options.metric, options.look) for folder in sweep_folders(dataset.folder)]
     pictures = [picture for picture in found if picture is not None]
     if not pictures:
         name = dataset.manifest.dataset
@@ -36,13 +37,14 @@ def sweeps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     return pictures
 
 
-def sweep_picture(dataset: Dataset, folder: Path, metric: str | None = None) -> Picture | None:
+def sweep_picture(dataset: Dataset, folder: Path, metric: str | None = None, look: Look = USUAL) -> Picture | None:
     """Return the picture of one sweep; None where it is of other data, or has nothing to draw.
 
     Args:
         dataset: of the sweep.
         folder: of the sweep.
         metric: None takes the one that its runs are compared by.
+        look: of the picture.
 
     Raises:
         ArtifactError: it is damaged.
@@ -65,8 +67,8 @@ def sweep_picture(dataset: Dataset, folder: Path, metric: str | None = None) -> 
     spread = f"{seeds} seeds, 95% intervals over seeds" if seeds > 1 else "one seed, 95% intervals over users"
     protocols = ", ".join(dict.fromkeys(summary.protocol for summary in summaries))
     about = f"{name}, {protocols}; {spread}; ringed or dotted: the options that the others vary"
-    figure = draw_sweep(points, metric=metric, title=title, about=about)
-    return Picture(name=f"sweep-{record.name}", title=title, about=about, figure=figure)
+    figure = draw_sweep(points, metric=metric.upper(), title=title, about=about, look=look)
+    return Picture(name=f"sweep-{record.name}", title=title, about=about, look=look, figure=figure)
 
 
 def _points(summaries: list[Summary], table: pl.DataFrame, base_values: Mapping[str, str]) -> list[SweepPoint]:

@@ -1,4 +1,4 @@
-"""`adrec plot`: draws what a dataset's folder holds, as PNG and SVG."""
+"""`adrec plot`: draws what a dataset's folder holds, as PNG, SVG and PDF."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from adrec_cli.wording import command
 
 @dataclass(frozen=True, kw_only=True)
 class PlottedFile:
-    """A picture that was written, twice."""
+    """A picture that was written; None for the formats it was not written in."""
 
     name: str
     title: str
     about: str
-    png: Path
-    svg: Path
+    png: Path | None
+    svg: Path | None
+    pdf: Path | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ class Plotted:
 
     dataset: str
     folder: Path
+    formats: list[str]
     pictures: list[PlottedFile]
     skipped: list[PicturesSkipped]
 
@@ -58,16 +60,18 @@ def plot(
         workspace: where datasets are.
         kinds: of `KINDS`; none: all for which there is something to draw.
         out: folder to write to; None takes the dataset's reports.
-        options: what the pictures show.
+        options: what the pictures show, how they look, and the formats.
         threads: of the CPU; None leaves PyTorch's default.
         on_event: called with `PicturesStarted` and `PicturesSkipped`.
 
     Raises:
-        UsageError: an unknown kind, the folder is for artifacts only, or matplotlib or scikit-learn is not installed.
+        UsageError: an unknown kind or font, the folder is for artifacts only, or matplotlib or scikit-learn is not
+            installed.
         ArtifactError: something is damaged, or there is nothing to draw.
     """
     if out is not None:
         require_free_output(out / "picture.svg")
+    options.require_font()
     set_threads(threads)
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     folder = out or dataset.folder / REPORTS_FOLDER
@@ -77,17 +81,25 @@ def plot(
         if isinstance(found, PicturesSkipped):
             skipped.append(found)
         else:
-            written.append(_write(found, folder))
+            written.append(_write(found, folder, options.written_formats))
     if not written:
         raise ArtifactError(
             f"there is nothing to draw of {dataset.manifest.dataset}: {skipped[0].reason}",
             hint=f"train first: {command('run', dataset.manifest.dataset)}",
         )
-    return Plotted(dataset=dataset.manifest.dataset, folder=folder, pictures=written, skipped=skipped)
+    name = dataset.manifest.dataset
+    return Plotted(dataset=name, folder=folder, formats=options.written_formats, pictures=written, skipped=skipped)
 
 
-def _write(picture: Picture, folder: Path) -> PlottedFile:
-    png, svg = folder / f"{picture.name}.png", folder / f"{picture.name}.svg"
-    write_bytes(png, picture.png())
-    write_bytes(svg, picture.svg())
-    return PlottedFile(name=picture.name, title=picture.title, about=picture.about, png=png, svg=svg)
+def _write(picture: Picture, folder: Path, formats: Sequence[str]) -> PlottedFile:
+    paths = {kind: folder / f"{picture.name}.{kind}" for kind in formats}
+    for kind, path in paths.items():
+        write_bytes(path, picture.encode(kind))
+    return PlottedFile(
+        name=picture.name,
+        title=picture.title,
+        about=picture.about,
+        png=paths.get("png"),
+        svg=paths.get("svg"),
+        pdf=paths.get("pdf"),
+    )

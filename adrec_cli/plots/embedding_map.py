@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from adrec_cli.errors import UsageError
-from adrec_cli.plots.style import CYCLE, GREY, MARKERS, PALE, apply_style, drawable, headline, new_figure, shorten
+from adrec_cli.plots.style import (
+    CYCLE,
+    GREY,
+    MARKERS,
+    PALE,
+    USUAL,
+    WIDTH,
+    Look,
+    apply_style,
+    drawable,
+    headline,
+    new_figure,
+    shorten,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +35,10 @@ Points = npt.NDArray[np.float32]
 _PERPLEXITY = 30.0
 _SHOWN_CATEGORIES = len(CYCLE)
 _LONGEST_CATEGORY = 22
+_LEGEND_COLUMN = 2.0
+"""Inches that a category takes."""
+_LETTER = 0.07
+"""Inches that a letter of the grey line takes; matplotlib breaks no title of a legend."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +79,7 @@ def project(vectors_ND: npt.NDArray[Any], *, seed: int) -> Points:
 
 @apply_style
 def draw_by_category(
-    maps: Sequence[EmbeddingMap], categories: Sequence[str | None], *, title: str, about: str
+    maps: Sequence[EmbeddingMap], categories: Sequence[str | None], *, title: str, about: str, look: Look = USUAL
 ) -> Figure:
     """Draw the maps beside each other, the largest categories with a colour and a shape each.
 
@@ -69,12 +87,13 @@ def draw_by_category(
         maps: all of the same items.
         categories: of the items.
         title, about: headline, and the grey line below the picture.
+        look: width, font, and whether there is the headline.
     """
     known = [category for category in categories if category]
     sizes = {category: known.count(category) for category in dict.fromkeys(known)}
     shown = sorted(sizes, key=lambda category: (-sizes[category], category))[:_SHOWN_CATEGORIES]
     labels = np.array([shown.index(category) if category in shown else -1 for category in categories])
-    figure, panels = _panels(maps)
+    figure, panels = _panels(maps, look)
     for axes, each in zip(panels, maps, strict=True):
         rest_N2 = each.points_N2[labels < 0]
         axes.scatter(rest_N2[:, 0], rest_N2[:, 1], s=6, color=PALE, linewidths=0, rasterized=True)
@@ -85,14 +104,14 @@ def draw_by_category(
                 alpha=0.8, rasterized=True,
             )  # fmt: skip
     names = [drawable(name, f"category {number + 1}") for number, name in enumerate(shown)]
-    _legend(figure, names, about, has_rest=bool((labels < 0).any()))
-    headline(figure, title, "")
+    _legend(figure, names, about, look, has_rest=bool((labels < 0).any()))
+    headline(figure, title, "", look)
     return figure
 
 
 @apply_style
 def draw_by_popularity(
-    maps: Sequence[EmbeddingMap], counts: npt.NDArray[np.int64], *, title: str, about: str
+    maps: Sequence[EmbeddingMap], counts: npt.NDArray[np.int64], *, title: str, about: str, look: Look = USUAL
 ) -> Figure:
     """Draw the maps beside each other, popular items dark, large and on top.
 
@@ -100,13 +119,14 @@ def draw_by_popularity(
         maps: all of the same items.
         counts: train events of the items.
         title, about: headline, and the grey line below the picture.
+        look: width, font, and whether there is the headline.
     """
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap, LogNorm
 
     order = np.argsort(counts, kind="stable")
     size = 4 + 26 * np.log1p(counts[order]) / max(float(np.log1p(counts.max())), 1.0)
-    figure, panels = _panels(maps)
+    figure, panels = _panels(maps, look)
     norm = LogNorm(1, max(int(counts.max()), 2))
     # Without its yellow end, which is hardly seen on white.
     shades = ListedColormap(colormaps["viridis"](np.linspace(0.92, 0, 256)))
@@ -121,14 +141,14 @@ def draw_by_popularity(
     bar = figure.colorbar(drawn, ax=panels, shrink=0.6, aspect=30, pad=0.02)
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     bar.set_label("train events of the item")
-    headline(figure, title, about)
+    headline(figure, title, about, look)
     return figure
 
 
-def _panels(maps: Sequence[EmbeddingMap]) -> tuple[Figure, list[Axes]]:
+def _panels(maps: Sequence[EmbeddingMap], look: Look) -> tuple[Figure, list[Axes]]:
     columns = len(maps) if len(maps) in (1, 3) else 2
     rows = -(-len(maps) // columns)
-    figure = new_figure({1: 6.2, 2: 3.9, 3: 3.0}[columns] * rows + 0.9)
+    figure = new_figure({1: 6.2, 2: 3.9, 3: 3.0}[columns] * rows * look.width / WIDTH + 0.9, look)
     grid = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in grid[len(maps) :]:
         axes.set_visible(False)
@@ -143,14 +163,16 @@ def _panels(maps: Sequence[EmbeddingMap]) -> tuple[Figure, list[Axes]]:
     return figure, grid[: len(maps)]
 
 
-def _legend(figure: Figure, names: Sequence[str], about: str, *, has_rest: bool) -> None:
+def _legend(figure: Figure, names: Sequence[str], about: str, look: Look, *, has_rest: bool) -> None:
     from matplotlib.lines import Line2D
 
     looks = [(MARKERS[number], CYCLE[number], shorten(name, _LONGEST_CATEGORY)) for number, name in enumerate(names)]
     looks += [("o", PALE, "other")] if has_rest else []
     handles = [Line2D([], [], linestyle="", marker=marker, color=colour, label=name) for marker, colour, name in looks]
+    columns = max(int(look.width / _LEGEND_COLUMN), 1)
+    told = textwrap.fill(about, int(look.width / _LETTER))
     legend = figure.legend(
-        handles=handles, loc="outside lower left", ncols=4, handletextpad=0.2, columnspacing=1.2, title=about,
+        handles=handles, loc="outside lower left", ncols=columns, handletextpad=0.2, columnspacing=1.2, title=told,
         title_fontsize=8.5, alignment="left",
     )  # fmt: skip
     legend.get_title().set_color(GREY)

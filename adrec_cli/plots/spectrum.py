@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adrec_cli.plots.line_labels import LineEnd, label_lines
-from adrec_cli.plots.style import DASHES, GREY, NO_COLOURS, apply_style, headline, model_colour, new_figure
+from adrec_cli.plots.style import DASHES, GREY, NO_COLOURS, USUAL, Look, apply_style, headline, model_colour, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,18 +36,19 @@ class Spectrum:
 
 @apply_style
 def draw_spectrum(
-    spectra: Sequence[Spectrum], *, title: str, about: str, colours: Mapping[str, str] = NO_COLOURS
+    spectra: Sequence[Spectrum], *, title: str, about: str, colours: Mapping[str, str] = NO_COLOURS, look: Look = USUAL
 ) -> Figure:
     """Draw every model's singular values over their number, on a logarithmic scale; a ball would lie at 1.
 
     Args:
         spectra: at least one.
         title, about: headline, and the grey line below the picture.
+        look: width, font, and whether there is the headline.
         colours: of models that have their own.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    figure = new_figure(4.6)
+    figure = new_figure(4.6, look)
     axes = figure.subplots()
     axes.set_yscale("log")
     ends = []
@@ -69,6 +70,6 @@ def draw_spectrum(
     axes.set_xlabel("number of the direction, strongest first")
     axes.set_ylabel("singular value / √items")
     axes.set_title("model, effective rank", loc="right", fontsize=9, fontweight="normal", color=GREY)
-    headline(figure, title, about)
+    headline(figure, title, about, look)
     label_lines(axes, ends)
     return figure

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adrec_cli.plots.metric_interval import MetricInterval
-from adrec_cli.plots.style import BLUE, GREEN, apply_style, headline, new_figure
+from adrec_cli.plots.style import BLUE, GREEN, USUAL, Look, apply_style, headline, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,18 +30,19 @@ class StepsPoint:
 
 
 @apply_style
-def draw_steps(points: Sequence[StepsPoint], *, metric: str, title: str, about: str) -> Figure:
+def draw_steps(points: Sequence[StepsPoint], *, metric: str, title: str, about: str, look: Look = USUAL) -> Figure:
     """Draw the metric over the number of steps on the left, and what ranking a target costs on the right.
 
     Args:
         points: any number of steps each.
         metric: its name.
         title, about: headline, and the grey line below the picture.
+        look: width, font, and whether there is the headline.
     """
     points = sorted(points, key=lambda point: point.steps)
     steps = [point.steps for point in points]
     values = [point.metric.value for point in points]
-    figure = new_figure(3.9)
+    figure = new_figure(3.9, look)
     left, right = figure.subplots(1, 2)
     left.fill_between(
         steps, [point.metric.lower for point in points], [point.metric.upper for point in points], color=BLUE,
@@ -67,7 +68,7 @@ def draw_steps(points: Sequence[StepsPoint], *, metric: str, title: str, about: 
     right.set_title("milliseconds a target")
     for axes in (left, right):
         _scale(axes, steps)
-    headline(figure, title, about)
+    headline(figure, title, about, look)
     return figure
 
 

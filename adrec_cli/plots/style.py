@@ -5,9 +5,11 @@ The colours are those of Okabe and Ito 2008, and viridis for quantities. Nothing
 
 from __future__ import annotations
 
+import difflib
 import functools
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -24,11 +26,12 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
 
 WIDTH = 8.0
-"""Inches; at 100 dots an inch a picture is 800 pixels wide."""
+"""Inches."""
+_FONT = "DejaVu Sans"
 _PRINT_DPI = 200
 
 _STYLE: Any = {
-    "font.family": "DejaVu Sans",
+    "font.family": _FONT,
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
@@ -53,7 +56,37 @@ _STYLE: Any = {
     # Letters as outlines look the same everywhere; a fixed salt makes the same ids every time.
     "svg.fonttype": "path",
     "svg.hashsalt": "adrec",
+    # Type 3, the default, is refused by journals.
+    "pdf.fonttype": 42,
 }
+
+_METADATA: Mapping[str, dict[str, Any]] = MappingProxyType(
+    {
+        "png": {"Software": None},
+        "svg": {"Date": None, "Creator": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    }
+)
+"""What matplotlib is not to write into a file of each format: when it was made, and by which version."""
+FORMATS = tuple(_METADATA)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What may differ from picture to picture, as papers want it.
+
+    Attributes:
+        width: inches; at 100 dots an inch a picture of the usual width is 800 pixels wide.
+        font: family; letters that it lacks, and everything where it is None, are of DejaVu Sans.
+        titled: has its headline.
+    """
+
+    width: float = WIDTH
+    font: str | None = None
+    titled: bool = True
+
+
+USUAL = Look()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,7 +95,7 @@ R = TypeVar("R")
 def apply_style(draw: Callable[P, R]) -> Callable[P, R]:
     """Make a function draw in the style of all pictures; a figure it returns has its layout settled.
 
-    The function raises `UsageError` where matplotlib is not installed.
+    A `look` it is called with gives the font. The function raises `UsageError` where matplotlib is not installed.
     """
 
     @functools.wraps(draw)
@@ -70,16 +103,23 @@ def apply_style(draw: Callable[P, R]) -> Callable[P, R]:
         try:
             import matplotlib
         except ModuleNotFoundError as error:
-            raise UsageError("pictures need matplotlib", hint="pip install 'adrec-cli[plots]'") from error
+            raise _missing() from error
         with matplotlib.rc_context():
             # Whatever the user's own matplotlibrc says.
             matplotlib.rcdefaults()
             matplotlib.rcParams.update(_STYLE)
+            look = kwargs.get("look", USUAL)
+            if isinstance(look, Look) and look.font is not None:
+                matplotlib.rcParams["font.family"] = [look.font, _FONT]
             result = draw(*args, **kwargs)
             _settle(result)
             return result
 
     return wrapper
+
+
+def _missing() -> UsageError:
+    return UsageError("pictures need matplotlib", hint="pip install 'adrec-cli[plots]'")
 
 
 def _settle(result: object) -> None:
@@ -92,27 +132,27 @@ def _settle(result: object) -> None:
         result.set_layout_engine("none")
 
 
-def new_figure(height: float) -> Figure:
-    """Return an empty figure of the common width; no window and no global state belong to it."""
+def new_figure(height: float, look: Look) -> Figure:
+    """Return an empty figure of the height in inches; no window and no global state belong to it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = Figure(figsize=(look.width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 @apply_style
-def render(figure: Figure, kind: str) -> bytes:
+def render(figure: Figure, kind: str, *, look: Look = USUAL) -> bytes:
     """Return a figure as the bytes of a file; equal figures give equal bytes.
 
     Args:
         figure: as a `draw_` function of this package returns it.
-        kind: "svg" or "png"; the latter with 1,600 pixels of width, for print.
+        kind: one of `FORMATS`; "png" with 200 dots an inch, for print.
+        look: it was drawn with.
     """
     content = io.BytesIO()
-    metadata: dict[str, Any] = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
-    figure.savefig(content, format=kind, dpi=_PRINT_DPI, metadata=metadata)
+    figure.savefig(content, format=kind, dpi=_PRINT_DPI, metadata=_METADATA[kind])
     return content.getvalue()
 
 
@@ -121,18 +161,37 @@ def model_colour(name: str, position: int, colours: Mapping[str, str]) -> str:
     return colours.get(name) or CYCLE[position % len(CYCLE)]
 
 
-def headline(figure: Figure, title: str, about: str) -> None:
-    """Write what a picture shows and, in grey at its foot, of which data and protocol."""
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=BLACK)
+def headline(figure: Figure, title: str, about: str, look: Look) -> None:
+    """Write what a picture shows, unless it has no title, and, in grey at its foot, of which data and protocol."""
+    if look.titled:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=BLACK, wrap=True)
     if about:
         figure.supxlabel(about, x=0.01, ha="left", fontsize=8.5, color=GREY, wrap=True)
+
+
+def require_font(family: str) -> None:
+    """Check that there is a font.
+
+    Raises:
+        UsageError: there is none, or matplotlib is not installed.
+    """
+    try:
+        from matplotlib import font_manager
+    except ModuleNotFoundError as error:
+        raise _missing() from error
+    try:
+        font_manager.findfont(font_manager.FontProperties(family=family), fallback_to_default=False)
+    except ValueError as error:
+        there = sorted({font.name for font in font_manager.fontManager.ttflist})
+        near = difflib.get_close_matches(family, there, n=3) or ["DejaVu Serif", "STIXGeneral"]
+        raise UsageError(f"there is no font {family!r}", hint=f"for example {', '.join(near)}") from error
 
 
 @functools.cache
 def _drawable_characters() -> frozenset[int]:
     from matplotlib import font_manager
 
-    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+    font = font_manager.get_font(font_manager.findfont(_FONT))
     return frozenset(font.get_charmap())
 
 

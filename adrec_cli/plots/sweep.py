@@ -9,13 +9,27 @@ from typing import TYPE_CHECKING
 
 from adrec_cli.plots.line_labels import LineEnd, label_lines
 from adrec_cli.plots.metric_interval import MetricInterval
-from adrec_cli.plots.style import BLACK, BLUE, GREY, MARKERS, VERMILLION, apply_style, headline, new_figure, shorten
+from adrec_cli.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    MARKERS,
+    USUAL,
+    VERMILLION,
+    Look,
+    apply_style,
+    headline,
+    new_figure,
+    shorten,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 BASE = "base"
+ABLATION = "ablation"
+"""Key of the points that leave something out, each named by what that is."""
 _PARTS = {"valid": BLUE, "test": VERMILLION}
 _LOG_RATIO = 20
 _PANEL_HEIGHT = 2.9
@@ -44,26 +58,27 @@ class SweepPoint:
 
 
 @apply_style
-def draw_sweep(points: Sequence[SweepPoint], *, metric: str, title: str, about: str) -> Figure:
+def draw_sweep(points: Sequence[SweepPoint], *, metric: str, title: str, about: str, look: Look = USUAL) -> Figure:
     """Draw a panel for each key.
 
     Args:
         points: in the order of the runs; those of the base have the key of each panel they belong to, or "".
         metric: its name.
         title, about: headline, and the grey line below the picture.
+        look: width, font, and whether there is the headline.
     """
     base = [point for point in points if point.name == BASE and not point.key]
     keys = list(dict.fromkeys(point.key for point in points if point.key))
     panels = {key: [point for point in points if point.key == key] for key in keys}
     heights = [_PANEL_HEIGHT if _numbers(panel) else _rows_height(panel, base) for panel in panels.values()]
-    figure = new_figure(sum(heights) + 1.1)
+    figure = new_figure(sum(heights) + 1.1, look)
     grid = figure.subplots(len(keys), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
     for axes, (key, panel) in zip(grid, panels.items(), strict=True):
         if _numbers(panel):
             _line(axes, panel, key, metric)
         else:
             _dots(axes, [*base, *panel], key, metric)
-    headline(figure, title, about)
+    headline(figure, title, about, look)
     return figure
 
 
@@ -115,7 +130,7 @@ def _line(axes: Axes, panel: Sequence[SweepPoint], key: str, metric: str) -> Non
         ends.append(LineEnd(x=x[-1], y=of_part[-1].metric.value, text=f"{part}, best {best:.4f}", colour=colour))
     axes.set_ylim(low, high)
     axes.set_xlabel(f"{key}{beyond}")
-    axes.set_ylabel(metric)
+    axes.set_ylabel(metric if low <= 0 else f"{metric}, not from 0")
     label_lines(axes, ends)
 
 
@@ -152,10 +167,12 @@ def _dots(axes: Axes, panel: Sequence[SweepPoint], key: str, metric: str) -> Non
         axes.plot([], [], linestyle="", marker=MARKERS[number], color=_PARTS[part], label=part)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     prefix = f"{key}="
-    axes.set_yticks(range(len(names)), [shorten(name.removeprefix(prefix), 34) for name in names])
+    shown = [f"without {name}" if key == ABLATION and name != BASE else name.removeprefix(prefix) for name in names]
+    axes.set_yticks(range(len(names)), [shorten(name, 34) for name in shown])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.14)
-    axes.set_xlabel(metric if len(parts) > 1 else f"{metric} ({parts[0]})")
-    if key != "ablation":
+    cut = ", not from 0" if axes.get_xlim()[0] > 0 else ""
+    axes.set_xlabel(f"{metric}{cut}" if len(parts) > 1 else f"{metric} ({parts[0]}){cut}")
+    if key != ABLATION:
         axes.set_ylabel(key)

@@ -14,7 +14,9 @@ from adrec_cli.plots.style import (
     GROUND,
     ORANGE,
     PURPLE,
+    USUAL,
     VERMILLION,
+    Look,
     apply_style,
     headline,
     new_figure,
@@ -54,17 +56,20 @@ class StageCurve:
 
 
 @apply_style
-def draw_training_curves(curves: Sequence[StageCurve], *, title: str, about: str, monitor: str) -> Figure:
+def draw_training_curves(
+    curves: Sequence[StageCurve], *, title: str, about: str, monitor: str, look: Look = USUAL
+) -> Figure:
     """Draw one panel for each loss, one for the metric and one for the effective rank.
 
     Args:
         curves: of stages with at least one epoch, in the order they ran.
         title, about: headline, and the grey line below the picture: data, protocol.
+        look: width, font, and whether there is the headline.
         monitor: name of the metric.
     """
     losses = list(dict.fromkeys(name for curve in curves for name in curve.losses))
     unit, label = _unit(sum(sum(curve.seconds) for curve in curves))
-    figure = new_figure(_PANEL_HEIGHT * (len(losses) + 2) + 0.7)
+    figure = new_figure(_PANEL_HEIGHT * (len(losses) + 2) + 0.7, look)
     panels: list[Axes] = list(figure.subplots(len(losses) + 2, 1, sharex=True, squeeze=False)[:, 0])
     _shade_stages(panels, curves, unit)
     for name, axes in zip(losses, panels, strict=False):
@@ -77,7 +82,7 @@ def draw_training_curves(curves: Sequence[StageCurve], *, title: str, about: str
     _lines(panels[-1], curves, [curve.effective_rank for curve in curves], _COLOURS["rank"], unit)
     panels[-1].set_title("effective rank of the item vectors")
     panels[-1].set_xlabel(f"{label} of training and validation")
-    headline(figure, title, about)
+    headline(figure, title, about, look)
     return figure
 
 

@@ -60,6 +60,44 @@ def test_everything_there_is_is_drawn_and_repeats(adrec: Adrec, plotted: Path, t
     assert adrec("verify", "-w", plotted).exit_code == 0
 
 
+def test_a_picture_for_a_paper(adrec: Adrec, plotted: Path, tmp_path: Path) -> None:
+    look = ("--format", "pdf", "--width", 5, "--font", "DejaVu Serif", "--no-title")
+    flags = ("plot", "-w", plotted, "--only", "slices", "--only", "sweeps", *look)
+    done = adrec(*flags, "--out", tmp_path / "one", "--json")
+    assert done.exit_code == 0, done.stderr
+    pictures = json.loads(done.stdout)["pictures"]
+    assert [(one["png"], one["svg"]) for one in pictures] == [(None, None)] * 2
+    names = {path.name for path in (tmp_path / "one").iterdir()}
+    assert names == {Path(one["pdf"]).name for one in pictures} == {"slices-loo-full-test.pdf", "sweep-lambda.pdf"}
+    again = adrec(*flags, "--out", tmp_path / "two")
+    assert f"stored as .pdf in {tmp_path / 'two'}" in again.stdout
+    for name in names:
+        content = (tmp_path / "one" / name).read_bytes()
+        assert content == (tmp_path / "two" / name).read_bytes()
+        # 5 inches of 72 points.
+        assert b"/MediaBox [ 0 0 360 " in content
+    assert "NDCG@10" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--format", "eps"), "unknown format 'eps' of pictures"),
+        (("--width", "2"), "--width must be between 5 and 40, got 2"),
+        (("--width", "nan"), "--width must be a finite number, got nan"),
+        (("--font", "No Such Font"), "there is no font 'No Such Font'"),
+    ],
+)
+def test_a_look_there_is_not_is_refused_before_anything_is_drawn(
+    adrec: Adrec, shop: Path, tmp_path: Path, flags: tuple[str, str], message: str
+) -> None:
+    done = adrec("plot", "-w", shop, "--out", tmp_path / "out", *flags)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert "curves ..." not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_there_is_not_is_said(adrec: Adrec, shop: Path, tmp_path: Path) -> None:
     workspace = tmp_path / "workspace"
     shutil.copytree(shop, workspace, ignore=shutil.ignore_patterns("reports"))
