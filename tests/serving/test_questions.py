@@ -38,6 +38,15 @@ def test_a_choice_may_be_left_out_or_null() -> None:
     assert chosen == Choice(candidates=("a",), categories=("tea",), min_count=2)
 
 
+@pytest.mark.parametrize("most", [2**53, 2**53 - 1, 0])
+def test_counts_go_as_far_as_every_json_has_whole_numbers(most: int) -> None:
+    (question,) = parse(user="u", min_count=most, max_per={"category": max(most, 1)}).questions
+    assert (question.choice.min_count, question.diversity.most) == (most, (("category", max(most, 1)),))
+    for key, beyond in (("min_count", 2**53 + 1), ("min_count", -1), ("max_per", {"category": 2**53 + 1})):
+        with pytest.raises(ValueError, match=key):
+            parse(user="u", **{key: beyond})
+
+
 def test_diversity_and_reasons_are_asked_for_as_the_command_has_them() -> None:
     (question,) = parse(user="u1", diversify=0.5, max_per={"category": 3.0, "brand": 1}, explain=True).questions
     assert question.diversity == Diversity(weight=0.5, most=(("brand", 1), ("category", 3)))
