@@ -7,6 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from adrec_cli.artifacts.manifest import read_manifest
+from adrec_cli.data.options import PreprocessOptions
+from adrec_cli.data.plan import make_plan
+from adrec_cli.data.reading.remembered import recall_reading
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.pipeline.preprocess import PreprocessResult, preprocess
 from tests.data.table_files import START, history, run, write_csv
@@ -196,3 +200,52 @@ def test_updates_go_on_with_what_the_item_file_said(tmp_path: Path) -> None:
     later = run(night, tmp_path, update=first.folder)
     assert later.manifest.reading["items"]["name"] == "new.csv"
     assert items_of(later)["d"] == ("Dates", "v", "blau")
+
+
+def update_with(tmp_path: Path, beside: dict[str, str]) -> PreprocessResult:
+    """Make a data set with a file of items, and add a night that brings the new item d, with these files beside it."""
+    made = read_with(tmp_path, "sku,title\na,Apple\nb,Bread\nc,Cheese\n")
+    night = tmp_path / "night"
+    night.mkdir()
+    for name, text in beside.items():
+        (night / name).write_text(text)
+    source = write_csv(night / "1.csv", history("c1", ["d"], START + 600), HEADER)
+    return run(source, tmp_path, update=made.folder)
+
+
+def test_an_update_reads_the_item_file_beside_it(tmp_path: Path) -> None:
+    result = update_with(
+        tmp_path, {"products.csv": "sku,title\nd,Dates\na,Apricot\n", "other.csv": "sku,title\nd,Drill\n"}
+    )
+    assert items_of(result)["d"] == ("Dates",)
+    assert items_of(result)["b"] == ("Bread",), "what it does not say was said before"
+    read = tmp_path / "night/products.csv"
+    assert f"{read}, beside the new file, is read for the items, as products.csv was before" in result.notes
+
+
+@pytest.mark.parametrize("beside", [{}, {"products.tsv": "sku\ttitle\nd\tDates\n"}], ids=["none", "another name"])
+def test_an_update_without_an_item_file_beside_it_says_nothing_of_one(tmp_path: Path, beside: dict[str, str]) -> None:
+    result = update_with(tmp_path, beside)
+    assert items_of(result)["d"] == (None,)
+    assert items_of(result)["a"] == ("Apple",)
+    assert not [note for note in result.notes if "is read for the items" in note]
+
+
+def test_a_folder_of_the_name_is_no_item_file_and_a_file_of_events_is_not_read_twice(tmp_path: Path) -> None:
+    made = read_with(tmp_path, "sku,title\na,Apple\nb,Bread\nc,Cheese\n")
+    remembered = recall_reading(read_manifest(made.folder))
+    (tmp_path / "night/products.csv").mkdir(parents=True)
+    (tmp_path / "day").mkdir()
+    for path in (tmp_path / "night/1.csv", tmp_path / "day/products.csv", tmp_path / "day/2.csv"):
+        write_csv(path, history("c1", ["d"], START + 600), HEADER)
+    read = {}
+    for source in ("night/1.csv", "day/products.csv", "day/*.csv", "day/2.csv"):
+        plan = make_plan(
+            str(tmp_path / source), workspace=tmp_path, raw=None, options=PreprocessOptions(), on_event=print,
+            remembered=remembered,
+        )  # fmt: skip
+        read[source] = None if plan.item is None else str(plan.item.path.relative_to(tmp_path))
+        assert any("is read for the items" in note for note in plan.notes) is (plan.item is not None)
+    assert read == {
+        "night/1.csv": None, "day/products.csv": None, "day/*.csv": None, "day/2.csv": "day/products.csv",
+    }  # fmt: skip

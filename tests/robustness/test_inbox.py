@@ -177,7 +177,7 @@ def test_the_archive(shop, tmp_path, monkeypatch, links):
             raise OSError(18, "Invalid cross-device link")
 
         monkeypatch.setattr(inbox_files.os, "link", refuse)
-    archive = tmp_path / "archive"
+    archive = tmp_path / "taken" / "2026"  # neither is there yet
     shop.makes()
     days = [events_of(range(20, 50), day) for day in (1, 2)]
     for name, day in zip(("day.csv", "day.csv"), days, strict=True):
