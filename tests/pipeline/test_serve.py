@@ -101,6 +101,8 @@ def test_it_answers_what_the_command_does(running, workspace):
     assert [item["item_id"] for item in found["items"]] == expected(workspace, users=["u1"])
     assert [item["rank"] for item in found["items"]] == [1, 2, 3, 4, 5]
     assert (found["source"], found["unknown_items"]) == ("model", [])
+    assert running.ask(user=" u1 ", k=5) == (200, found), "blanks around an id are none of it"
+    assert [running.ask(user=nobody)[0] for nobody in ("", "  ", "u")] == [404] * 3
     status, found = running.ask(history=["i1", "nothing", "i2"], k=5)
     assert [item["item_id"] for item in found["items"]] == expected(workspace, histories=[["i1", "i2"]])
     assert found["unknown_items"] == ["nothing"]

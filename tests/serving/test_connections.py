@@ -1,4 +1,4 @@
-"""Connections: who keeps the server waiting is cut, who is one too many is told so, and only idle ones are shed."""
+"""Connections: who keeps the server waiting is cut, one too many is refused, and only idle ones are shed."""
 
 from __future__ import annotations
 

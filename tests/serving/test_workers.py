@@ -65,7 +65,7 @@ class Crew(_Crew):
 
 
 class Ending:
-    """A server that is told to reload and to end."""
+    """A server that has to reload and to end."""
 
     def __init__(self) -> None:
         self.done: list[object] = []
