@@ -49,7 +49,13 @@ def read_negatives(
                 hint="preprocess with the same split and order of ties as the file (for ReChorus: "
                 f"{option('ties', 'item')})",
             )
-        negatives.append([_index(index_of, item, path, user_id) for item in candidates])
+        try:
+            # Millions of items: a function of ours for each would take a quarter of the time.
+            negatives.append(list(map(index_of.__getitem__, candidates)))
+        except KeyError as error:
+            raise InputError(
+                f"{path}: negative {error.args[0]!r} of user {user_id!r} is not among the dataset's items"
+            ) from None
     lengths = {len(candidates) for candidates in negatives}
     if len(lengths) != 1:
         raise InputError(f"{path}: users have different numbers of negatives: {sorted(lengths)}")
@@ -76,12 +82,6 @@ def _in_known_form(table: pl.DataFrame, users: pl.Series, items: pl.Series) -> p
     return table.with_columns(spell_as_known(table[USER_ID], users), pl.col(ITEM_ID).replace(distinct, forms), listed)
 
 
-def _index(index_of: dict[str, int], item: str, path: Path, user_id: str) -> int:
-    if item not in index_of:
-        raise InputError(f"{path}: negative {item!r} of user {user_id!r} is not among the dataset's items")
-    return index_of[item]
-
-
 def _read(path: Path) -> pl.DataFrame:
     """Return columns user_id, item_id as text and neg_items as lists of text."""
     require_regular_file(path)
@@ -95,6 +95,8 @@ def _read(path: Path) -> pl.DataFrame:
         missing = {USER_ID, ITEM_ID, NEGATIVES} - set(table.columns)
         if missing:
             raise InputError(f"{path}: column {sorted(missing)[0]} is missing; found {', '.join(table.columns)}")
+        if table[NEGATIVES].null_count():
+            raise InputError(f"{path}: a row has no {NEGATIVES}")
         if table.schema[NEGATIVES] == pl.String:
             lists = [json.loads(text) for text in table[NEGATIVES]]
             table = table.with_columns(pl.Series(NEGATIVES, [[str(item) for item in entry] for entry in lists]))
