@@ -26,12 +26,16 @@ class Model:
     """Answers everybody the same, or fails."""
 
     error: Exception | None = None
+    score = 0.5
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """As `ServedModel.answer`."""
         if self.error is not None:
             raise self.error
-        return [Answer(items=[], source="model", unknown_items=[], model="m") for _ in questions]
+        return [
+            Answer(items=[{"item_id": "i1", "score": self.score}], source="model", unknown_items=[], model="m")
+            for _ in questions
+        ]
 
 
 class Request:
@@ -127,6 +131,17 @@ def test_a_failure_is_told_once_in_full_and_to_the_client_not_at_all() -> None:
         running.server._batcher.ask = _fail  # type: ignore[method-assign, assignment]
         assert (await running.ask())[0] == 500
         assert running.failures[1:] == ["a request failed: KeyError('secret')"]
+
+    run(test)
+
+
+def test_what_json_has_no_word_for_is_never_sent() -> None:
+    async def test(running: Running) -> None:
+        assert (await running.ask())[1]["items"] == [{"item_id": "i1", "score": 0.5}]
+        for score in (float("nan"), float("inf")):
+            running.model.score = score
+            assert (await running.ask())[0] == 500
+        assert len(running.failures) == 2
 
     run(test)
 
