@@ -14,7 +14,7 @@ pytest.importorskip("starlette", reason="the extra serve is not installed")
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
 from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.artifacts.promotion import items_beside, promote
+from adrec_cli.artifacts.promotion import Candidate, items_beside, promote
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.recommending.options import RecommendOptions
@@ -56,10 +56,11 @@ def promote_again(workspace: Path, name: str) -> None:
     folder = workspace / "shop/adrec"
     path = folder / "promoted" / f"{name}.safetensors"
     items = items_beside(path)
-    promote(
-        folder, path, file_sha256(path), items=items, items_sha256=file_sha256(items), protocol="", metric="",
-        value=None, keep=len(SEEDS) + 1,
+    candidate = Candidate(
+        checkpoint=path, sha256=file_sha256(path), items=items, items_sha256=file_sha256(items), protocol="", metric="",
+        value=None,
     )  # fmt: skip
+    promote(folder, candidate, keep=len(SEEDS) + 1)
 
 
 def resident_mib(server: Serving) -> float:
