@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
@@ -357,9 +358,11 @@ LEARNERS = {
 """What learns in folders that are not there yet."""
 
 
+WITHOUT_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="the extra tune is not installed")
+EACH_LEARNER = [pytest.param(name, marks=WITHOUT_OPTUNA if name == "tune" else ()) for name in LEARNERS]
+
+
 def types_learner(shop, name, *more):
-    if name == "tune":
-        pytest.importorskip("optuna", reason="the extra tune is not installed")
     plugin = shop.folder / "my_model.py"
     plugin.write_text(SOURCE)
     return shop.types(*[plugin if word == "PLUGIN" else word for word in LEARNERS[name]], *more)
@@ -371,7 +374,7 @@ def sequences_learnt_from(shop):
     return {load_checkpoint(path)[1].sequences_sha256 for path in paths if "adrec" not in path.parts}
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", EACH_LEARNER)
 def test_nothing_begins_to_learn_while_somebody_is_forgotten(shop, monkeypatch, name):
     real, ended = pipeline._forget, []
 
@@ -387,7 +390,7 @@ def test_nothing_begins_to_learn_while_somebody_is_forgotten(shop, monkeypatch, 
     assert sequences_learnt_from(shop) == {shop.manifest()["sequences_sha256"]}
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", EACH_LEARNER)
 def test_what_had_read_the_data_before_learns_without_them(shop, monkeypatch, name):
     """The person leaves after the command has read the data and before it has its locks."""
     from adrec_cli.comparing import seeds
@@ -406,7 +409,7 @@ def test_what_had_read_the_data_before_learns_without_them(shop, monkeypatch, na
     assert sequences_learnt_from(shop) == {shop.manifest()["sequences_sha256"]}
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", EACH_LEARNER)
 def test_nobody_is_forgotten_under_what_learns(shop, monkeypatch, name):
     from adrec_cli.comparing import seeds
     from adrec_cli.experiments import chain
@@ -427,7 +430,7 @@ def test_nobody_is_forgotten_under_what_learns(shop, monkeypatch, name):
     assert before <= places_of(shop.workspace, PERSON)
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", EACH_LEARNER)
 def test_what_waits_for_a_forget_learns_without_them(shop, name):
     """And whoever waits holds nothing that the other one needs."""
     line = [shop.folder / "my_model.py" if word == "PLUGIN" else word for word in LEARNERS[name]]
