@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import multiprocessing
 import os
 import shutil
 import uuid
@@ -54,6 +55,12 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    """End what a test that failed has left running: Python would wait for it before it ends."""
+    for child in multiprocessing.active_children():
+        child.kill()
 
 
 SHARED = Path(os.environ.get("ADREC_SHARED", Path(__file__).resolve().parents[2] / "shared"))

@@ -22,16 +22,20 @@ pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 def test_it_answers_until_it_is_stopped(shop: Path) -> None:
     command = [sys.executable, "-m", "adrec_cli", "serve", "--port", "0", "--workspace", str(shop), "--dataset", "shop"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        address = re.search(r"http://127\.0\.0\.1:\d+", line)
-        assert address is not None, line
-        body = json.dumps({"user": "u01", "k": 3}).encode()
-        with urllib.request.urlopen(f"{address[0]}/recommend", body, timeout=30) as response:
-            assert len(json.load(response)["items"]) == 3
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 143
-        assert "Traceback" not in process.stderr.read()
+        try:
+            assert process.stderr is not None
+            line = process.stderr.readline()
+            address = re.search(r"http://127\.0\.0\.1:\d+", line)
+            assert address is not None, line
+            body = json.dumps({"user": "u01", "k": 3}).encode()
+            with urllib.request.urlopen(f"{address[0]}/recommend", body, timeout=30) as response:
+                assert len(json.load(response)["items"]) == 3
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 143
+            assert "Traceback" not in process.stderr.read()
+        finally:
+            # Popen's own end waits for the process, for ever if something above failed.
+            process.kill()
 
 
 def test_an_address_that_is_taken(adrec: Adrec, shop: Path) -> None:

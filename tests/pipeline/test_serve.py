@@ -55,9 +55,11 @@ class Running:
         self.server = make_server(
             workspace=workspace, model=model, options=self.options, on_reload=lambda *told: self.reloads.append(told)
         )
-        config = uvicorn.Config(self.server.app, port=0, log_config=None, access_log=False, lifespan="on")
+        config = uvicorn.Config(
+            self.server.app, port=0, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=20
+        )
         self.uvicorn = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.uvicorn.run)
+        self.thread = threading.Thread(target=self.uvicorn.run, daemon=True)
 
     def __enter__(self):
         self.thread.start()

@@ -45,7 +45,7 @@ class Customers:
         self.server = self._start()
         self._ended = threading.Event()
         self._may_ask = threading.Lock()
-        self._thread = threading.Thread(target=self._ask_on)
+        self._thread = threading.Thread(target=self._ask_on, daemon=True)
         self._thread.start()
 
     def _start(self) -> Serving:

@@ -24,7 +24,11 @@ class Serving:
     def __init__(self, workspace: Path, folder: Path, *flags: object, prepare: Prepare = nothing) -> None:
         arguments = ["serve", "--workspace", workspace, "--port", 0, "--threads", 1, *flags]
         self.command = Running(arguments, folder, prepare)
-        self.command.until("answers at", 90)
+        try:
+            self.command.until("answers at", 90)
+        except AssertionError:
+            self.command.process.kill()
+            raise
         found = ADDRESS.search(self.command.stderr)
         assert found is not None, self.command.stderr
         self.port = int(found[1])
