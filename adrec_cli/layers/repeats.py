@@ -153,6 +153,9 @@ def _buckets(ages: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
 
 
 def _bucket(values: torch.Tensor, begins: tuple[int, ...]) -> torch.Tensor:
+    if values.device.type == "cpu":
+        return torch.bucketize(values, torch.tensor(begins), right=True)
+    # What is recorded on a GPU cannot wait for bounds to be brought there.
     bucket = torch.zeros_like(values, dtype=torch.int64)
     for begin in begins:
         bucket = bucket + (values >= begin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -13,7 +12,6 @@ from adrec_cli.layers.attention import CausalSelfAttention, KeyValueCache, sprea
 from adrec_cli.layers.dropout import Drawn, draws, drop
 
 LAYER_NORM_EPS = 1e-12
-_GELU_SCALE = math.sqrt(2 / math.pi)
 
 
 def newest_position(hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None) -> torch.Tensor:
@@ -21,17 +19,6 @@ def newest_position(hidden_BLD: torch.Tensor, lengths_B: torch.Tensor | None) ->
     if lengths_B is None:
         return hidden_BLD[:, -1:]
     return hidden_BLD[torch.arange(len(lengths_B), device=hidden_BLD.device), lengths_B - 1].unsqueeze(1)
-
-
-def tanh_gelu_(x: torch.Tensor) -> torch.Tensor:
-    """Apply tanh-GELU in place, x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
-
-    On a CPU these plain passes, whose tanh is the vectorized one of MKL, take half the time of the built-in function.
-    """
-    if x.device.type != "cpu":
-        return F.gelu(x, approximate="tanh")
-    inner = (x * x).mul_(0.044715 * _GELU_SCALE).add_(_GELU_SCALE).mul_(x).tanh_()
-    return x.mul_(inner.add_(1.0)).mul_(0.5)
 
 
 Draws = tuple[Drawn | None, Drawn | None, Drawn | None, Drawn | None]
@@ -117,7 +104,7 @@ class TransformerBlock(nn.Module):
     def _finish_in_place(self, hidden: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
         """Do the same without dropout in as few passes over memory as can be; `attended` is overwritten."""
         hidden = self.attention_norm(attended.add_(hidden))
-        update = self.contract(tanh_gelu_(self.expand(hidden)))
+        update = self.contract(F.gelu(self.expand(hidden), approximate="tanh"))
         normed: torch.Tensor = self.feed_forward_norm(update.add_(hidden))
         return normed
 

@@ -151,7 +151,7 @@ def recommend_with(
     return [
         Recommendation(
             user_id=person.user_id,
-            history=ids.gather(person.known - 1).to_list(),
+            history=ids[person.known - 1].to_list(),
             unknown_items=person.unknown,
             source=source,
             explanations=_explain(recommender, person, best, source, options),

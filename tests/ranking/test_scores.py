@@ -21,7 +21,7 @@ from adrec_cli.ranking.protocols import Protocol, select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals, draw_negatives
 from adrec_cli.ranking.scorer import Scorer
-from adrec_cli.ranking.scores import _largest, top_k
+from adrec_cli.ranking.scores import _best, _largest, top_k
 
 CPU = torch.device("cpu")
 
@@ -101,6 +101,20 @@ def test_the_largest_are_found_in_blocks(rows, columns, count, block, levels, se
     assert torch.equal(values, scores.topk(count, dim=1).values)
     assert torch.equal(scores.gather(1, found), values)
     assert all(len(set(row)) == count for row in found.tolist())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 120), st.integers(1, 6), st.integers(1, 20), st.integers(1, 40), st.integers(0, 1000))
+def test_the_best_of_one_row_are_those_of_a_full_sort(columns, k, block, levels, seed):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, levels, columns).astype(np.float32)
+    scores[rng.random(columns) < 0.3] = -np.inf
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("adrec_cli.ranking.scores._BLOCK", block)
+        found = _best(torch.from_numpy(scores), min(k, columns))
+    expected = [column for column in np.argsort(-scores, kind="stable")[:k] if np.isfinite(scores[column])]
+    assert found.items.tolist() == expected
+    assert found.scores.tolist() == scores[expected].tolist()
 
 
 def test_scores_of_own_items_are_inner_products_in_pieces_of_any_size(monkeypatch):
