@@ -39,12 +39,13 @@ WINGS = {
 MAY_IMPORT = {
     # The command line calls the pipeline only; it knows the types of what it is called with and what it shows.
     "cli": {"cli", "pipeline", *WINGS, *(MECHANICS - {"ranking"}), *FOUNDATION},
-    "pipeline": {"pipeline", *WINGS, *MECHANICS, *FOUNDATION},
+    "pipeline": {"pipeline", "engines", *WINGS, *MECHANICS, *FOUNDATION},
     **{wing: {wing, *below, *MECHANICS, *FOUNDATION} for wing, below in WINGS.items()},
     "training": {"training", "data", "models", "diagnostics", "layers", *FOUNDATION},
     "ranking": {"ranking", "data", "models", "layers", *FOUNDATION},
     "artifacts": {"artifacts", "diagnostics", *FOUNDATION},
     "data": {"data", "artifacts", "models", *FOUNDATION},
+    "engines": {"engines", "data", "artifacts", *FOUNDATION},
     "content": {"content", "data", "artifacts", "choices", *BARE},
     "models": {"models", "layers", "diffusion", *FOUNDATION},
     "layers": {"layers", "diffusion", *BARE},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -85,12 +86,18 @@ def rank_ids(ids: pl.Series) -> tuple[pl.Series, Codes]:
 
 def union_ids(old: pl.Series, new: pl.Series) -> tuple[pl.Series, Codes, Codes]:
     """Return all ids in order, and for each old and each new one its rank among them."""
-    both = pl.concat([old.rename("id"), new.rename("id")])
-    distinct = both.unique(maintain_order=True)
+    ids, (of_old, of_new) = union_all([old, new])
+    return ids, of_old, of_new
+
+
+def union_all(several: Sequence[pl.Series]) -> tuple[pl.Series, list[Codes]]:
+    """Return all ids in order, and for each series the rank of each of its ids among them."""
+    together = pl.concat([ids.rename("id") for ids in several])
+    distinct = together.unique(maintain_order=True)
     ids, ranks = rank_ids(distinct)
     where = pl.DataFrame({"id": distinct, "rank": ranks})
-    found = pl.DataFrame({"id": both}).join(where, on="id", how="left", maintain_order="left")["rank"].to_numpy()
-    return ids, found[: len(old)], found[len(old) :]
+    found = pl.DataFrame({"id": together}).join(where, on="id", how="left", maintain_order="left")["rank"].to_numpy()
+    return ids, np.split(found, np.cumsum([len(one) for one in several])[:-1])
 
 
 def encode(column: pl.Series) -> tuple[Codes, pl.Series]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from adrec_cli.data.filters import DUPLICATES, TIES
 from adrec_cli.data.reading.bad_rows import BadRowPolicy
@@ -18,11 +18,13 @@ from adrec_cli.data.splits import SPLITS
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import option
 
+Engine = Literal["polars", "spark"]
+ENGINES: Final[tuple[Engine, ...]] = ("polars", "spark")
 BAD_ROW_POLICIES: Final[tuple[BadRowPolicy, ...]] = ("error", "skip")
 _CLOSED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "ties": TIES, "duplicates": DUPLICATES, "split": SPLITS, "timestamp_unit": TIME_UNITS,
-        "on_bad_row": BAD_ROW_POLICIES,
+        "on_bad_row": BAD_ROW_POLICIES, "engine": ENGINES,
     }
 )  # fmt: skip
 """What options with a closed set of values may be."""
@@ -47,6 +49,10 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise UsageError(
             f"{option('on')} says what {option('join')} is joined on",
             hint=f"give that too: {option('join', 'FILE')}",
+        )
+    if options["spark_master"] is not None and options["engine"] != "spark":
+        raise UsageError(
+            f"{option('spark_master')} says where Spark runs", hint=f"say {option('engine', 'spark')}, or leave it out"
         )
     for condition in filter(None, options["where"] or ()):
         parse_condition(condition)

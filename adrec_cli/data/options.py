@@ -13,6 +13,7 @@ from adrec_cli.wording import command, flag
 
 if TYPE_CHECKING:
     from adrec_cli.data.filters import Duplicates, Ties
+    from adrec_cli.data.option_checks import Engine
     from adrec_cli.data.reading.bad_rows import BadRowPolicy
     from adrec_cli.data.reading.read_limits import ReadLimits
     from adrec_cli.data.reading.roles import Column
@@ -33,6 +34,7 @@ class PreprocessOptions:
         where: an empty condition takes back those of the data set that is added to.
         valid_from, test_from: ISO dates, in `timezone` where they say none, or as long before the newest event as -14d,
             -2w or -12h says; an update moves these with its newest event.
+        engine: says how a data set is made, not what it is; the bytes are the same.
         max_rows, max_bytes: None takes what no honest file of its size exceeds.
         update: folder of the preprocessed data set.
         keep_data: as many as before if None, at first 3.
@@ -132,6 +134,21 @@ class PreprocessOptions:
         int,
         "Maximum unpacked size of a compressed file, in bytes [default: 500 times its size, at least 1 GiB].",
         metavar="N",
+        panel=READING,
+    )
+    engine: Engine = choice(
+        "polars",
+        str,
+        "What reads the files: Polars in this process, or the workers of Spark.",
+        metavar="polars|spark",
+        panel=READING,
+        known=("polars", "spark"),
+    )
+    spark_master: str | None = choice(
+        None,
+        str,
+        "Where Spark runs, such as local[4] [default: as spark-submit says, else all cores here].",
+        metavar="URL",
         panel=READING,
     )
     download_sha256: str | None = choice(

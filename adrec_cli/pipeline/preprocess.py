@@ -40,6 +40,7 @@ from adrec_cli.data.updating import (
     load_existing,
     merge,
 )
+from adrec_cli.engines.engines import choose_reader
 from adrec_cli.errors import AdrecError, UsageError
 from adrec_cli.wording import option
 
@@ -194,8 +195,8 @@ def _preprocess(
             require_not_grown(folder, source)
         taking = force or options.retake
         require_not_withdrawn(folder, [] if taking else sources)
-        with scratch_folder(folder) as scratch:
-            content = read_source(plan, scratch)
+        with scratch_folder(folder) as scratch, choose_reader(options) as read:
+            content = read_source(plan, scratch, read)
         for file in files:
             file.require_unchanged()
         content, repeats = leave_out_repeats(content, plan, existing, files)
@@ -232,8 +233,8 @@ def preview(
         remembered=_recall(existing), fetch=False,
     )  # fmt: skip
     files = look_at_sources(plan)
-    with scratch_folder(None) as scratch:
-        content = read_source(plan, scratch)
+    with scratch_folder(None) as scratch, choose_reader(options) as read:
+        content = read_source(plan, scratch, read)
     content, _ = leave_out_repeats(content, plan, existing, files)
     hold_against(existing, content.interactions, content.report, strict=options.strict)
     content = leave_out_forgotten_users(content, options.update or workspace / plan.dataset)

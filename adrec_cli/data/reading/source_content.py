@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,12 +83,44 @@ class SourceContent:
         return applied
 
 
-def read_source(plan: Plan, scratch: Path) -> SourceContent:
+@dataclass(frozen=True, kw_only=True)
+class ReadFiles:
+    """The files of a plan, read.
+
+    Attributes:
+        tables: each file as it was recognised, in the order of the plan.
+        interactions: of all of them, one file after the other.
+        report: what was found and left out.
+    """
+
+    tables: Sequence[Table]
+    interactions: Interactions
+    report: ReadReport
+
+
+Reader = Callable[[Plan, Path], ReadFiles]
+"""Reads the files of a plan; the folder is for temporary copies."""
+
+
+def read_files(plan: Plan, scratch: Path) -> ReadFiles:
+    """Read the files of a plan in this process.
+
+    Raises:
+        InputError: a file is bad, or they are not of one form.
+    """
+    tables = [recognise_file(path, plan, scratch) for path in plan.paths]
+    check_alike(tables)
+    interactions, report = read_interactions(tables, _read_options(plan, scratch), parts=plan.parts, scratch=scratch)
+    return ReadFiles(tables=tables, interactions=interactions, report=report)
+
+
+def read_source(plan: Plan, scratch: Path, read: Reader = read_files) -> SourceContent:
     """Read what a plan names.
 
     Args:
         plan: files and settings.
         scratch: folder for temporary copies.
+        read: reads its files.
 
     Raises:
         InputError: a file is bad.
@@ -104,10 +136,8 @@ def read_source(plan: Plan, scratch: Path) -> SourceContent:
             metadata_source="the generator",
             found=found,
         )
-    tables = [recognise_file(path, plan, scratch) for path in plan.paths]
-    _check_alike(tables)
-    options = _read_options(plan, scratch)
-    interactions, report = read_interactions(tables, options, parts=plan.parts, scratch=scratch)
+    files = read(plan, scratch)
+    tables, interactions, report = files.tables, files.interactions, files.report
     plan.limits.require_few_rows(report.rows, plan.paths[0].parent if len(plan.paths) > 1 else plan.paths[0])
     report.user_warnings = warn_of_placeholder(interactions, report)
     items = _read_items(plan, interactions, report, scratch)
@@ -189,8 +219,12 @@ def decode_file(path: Path, encoding: str | None, scratch: Path, limits: ReadLim
     return as_rows(as_object_lines(as_json_lines(decoded, scratch), scratch), scratch)
 
 
-def _check_alike(tables: list[Table]) -> None:
-    """Refuse files of several forms; those whose columns have names may have them in another order."""
+def check_alike(tables: Sequence[Table]) -> None:
+    """Refuse files of several forms; those whose columns have names may have them in another order.
+
+    Raises:
+        InputError: naming the first that differs.
+    """
     first = tables[0]
     for table in tables[1:]:
         named = all(one.header or one.dtypes or one.layout == "jsonl" for one in (first, table))
@@ -264,7 +298,7 @@ def _reading(plan: Plan, table: Table, report: ReadReport, items: ItemFile | Non
     return reading if plan.remembered is None else plan.remembered.merge(reading)
 
 
-def _findings(tables: list[Table], report: ReadReport) -> dict[str, Any]:
+def _findings(tables: Sequence[Table], report: ReadReport) -> dict[str, Any]:
     first = tables[0]
     return {
         "layout": first.layout,
