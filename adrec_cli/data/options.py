@@ -139,7 +139,7 @@ class PreprocessOptions:
     engine: Engine = choice(
         "polars",
         str,
-        "What reads the files: Polars in this process, or the workers of Spark.",
+        "Engine that reads the files: Polars in this process, or the workers of Spark.",
         metavar="polars|spark",
         panel=READING,
         known=("polars", "spark"),
@@ -147,7 +147,7 @@ class PreprocessOptions:
     spark_master: str | None = choice(
         None,
         str,
-        "Where Spark runs, such as local[4] [default: as spark-submit says, else all cores here].",
+        "Master of Spark, such as local[4] [default: that of spark-submit, else all cores here].",
         metavar="URL",
         panel=READING,
     )
