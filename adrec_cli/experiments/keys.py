@@ -13,7 +13,7 @@ from adrec_cli.experiments.content import content_hashes, on_content
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.extending.open_set import OpenSet
 from adrec_cli.loading.opening import Checkpoint, Dataset
-from adrec_cli.models.registry import MODELS
+from adrec_cli.models.registry import MODELS, find_facts
 from adrec_cli.models.stages import SAMPLED_LOSSES
 from adrec_cli.ranking.metrics import METRICS
 from adrec_cli.schema import FORMAT_VERSION
@@ -45,7 +45,7 @@ def stage_key_from(dataset: Dataset, experiment: Experiment, stage_name: str, pa
             "format": FORMAT_VERSION,
             "code": code_sha256(),
             "model": experiment.model_name,
-            "config": tables["model"],
+            "config": _options_read(experiment, stage_name),
             "training": tables["training"],
             "stage": {stage_name: tables["stages"][stage_name]},
             "sequences": dataset.manifest.sequences_sha256,
@@ -53,6 +53,13 @@ def stage_key_from(dataset: Dataset, experiment: Experiment, stage_name: str, pa
             "parent": parent_sha256,
         }
     )
+
+
+def _options_read(experiment: Experiment, stage_name: str) -> dict[str, Any]:
+    """Return the options of the network, without those on which nothing in this stage depends."""
+    output = experiment.stages[stage_name].output
+    unread = {name.rstrip("_") for name in find_facts(experiment.model_name).unread_options.get(output, ())}
+    return {key: value for key, value in experiment.tables()["model"].items() if key not in unread}
 
 
 def up_to_date(path: Path, key: str) -> CheckpointMetadata | None:

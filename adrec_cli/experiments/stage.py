@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from adrec_cli.artifacts.checkpoint import load_checkpoint, save_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.content import on_content
@@ -66,6 +68,7 @@ def run_stage(
     done = None if work.options.force else up_to_date(path, key)
     if done is not None:
         StageFiles(path, key).forget()
+        done = _say_as_asked(path, done, experiment)
         return StageResult(stage=stage_name, path=path, metadata=done, skipped=True, seconds=0.0)
     limits = RunLimits(work)
     limits.require_left(stage_name)
@@ -82,6 +85,20 @@ def run_stage(
     return StageResult(
         stage=stage_name, path=path, metadata=metadata, skipped=False, seconds=time.perf_counter() - started
     )
+
+
+def _say_as_asked(path: Path, metadata: CheckpointMetadata, experiment: Experiment) -> CheckpointMetadata:
+    """Have a checkpoint record the network's options as asked for: its key lets those differ that its stage ignores.
+
+    Stages that go on from it inherit them.
+    """
+    config = experiment.tables()["model"]
+    if metadata.config == config:
+        return metadata
+    tensors, _ = load_checkpoint(path)
+    asked = dataclasses.replace(metadata, config=config)
+    save_checkpoint(path, tensors, asked)
+    return asked
 
 
 def require_model(checkpoint: Checkpoint, model_name: str, *, wanted_by: str) -> None:

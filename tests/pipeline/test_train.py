@@ -79,6 +79,29 @@ def test_a_second_time_everything_is_up_to_date_until_something_changes(workspac
     assert {path: path.read_bytes() for path in workspace.rglob("*.safetensors")} == before
 
 
+@pytest.mark.parametrize(
+    "setting", [{"lambda": 0.5}, {"condition_dropout": 0.2, "guidance": 1.0}, {"diffusion_steps": 7}]
+)
+def test_options_that_pretraining_ignores_do_not_train_it_again(workspace, tmp_path, setting):
+    shutil.copytree(workspace, tmp_path / "fresh")
+    changed = ExperimentOptions(overrides=merge(TINY, {"model": setting}))
+    trained(workspace)
+    results = train("tiny", workspace=workspace, experiment=changed)
+    assert [result.skipped for result in results] == [True, False, False]
+    train("tiny", workspace=tmp_path / "fresh", experiment=changed)
+    for result in results:
+        fresh = tmp_path / "fresh" / result.path.relative_to(workspace)
+        assert result.path.read_bytes() == fresh.read_bytes(), "also what it says of its options, which others inherit"
+        assert result.metadata == read_metadata(fresh)
+
+
+@pytest.mark.parametrize("setting", [{"dropout": 0.4}, {"cam_blocks": 3}, {"item_dropout": 0.1}])
+def test_options_that_pretraining_reads_train_it_again(workspace, setting):
+    trained(workspace)
+    changed = ExperimentOptions(overrides=merge(TINY, {"model": setting}))
+    assert not train_first_stage("tiny", workspace=workspace, experiment=changed).skipped
+
+
 @pytest.mark.parametrize("stage", ["pretrain", "align", "finetune"])
 @pytest.mark.parametrize("stop_after", [2, 5])
 def test_an_interrupted_command_goes_on_to_the_same_bytes(workspace, tmp_path, stage, stop_after):
