@@ -7,7 +7,6 @@ from typing import Annotated, Final
 
 import typer
 
-from adrec_cli import __version__
 from adrec_cli.cli.commands import Commands
 from adrec_cli.cli.failures import BROKEN_PIPE, discard_output, report_usage
 from adrec_cli.cli.launching import end_now
@@ -39,6 +38,8 @@ All commands: adrec --help. The options of one: adrec run --help."""
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from adrec_cli import __version__
+
         print(f"adrec {__version__}")
         raise typer.Exit
 

@@ -8,10 +8,11 @@ from adrec_cli.data.cold_items import hold_out_items
 from adrec_cli.data.filters import FilterApplied, drop_duplicates, k_core, keep_newest, sort_in_time
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.moments import check_order, resolve_moment
+from adrec_cli.data.names import Split
 from adrec_cli.data.pending import Pending, hold_back
 from adrec_cli.data.reading.times import moment_text
 from adrec_cli.data.settings import Settings
-from adrec_cli.data.splits import UNCHANGING, Bounds, Split, leave_one_out, split_as_given, split_by_time
+from adrec_cli.data.splits import UNCHANGING, Bounds, leave_one_out, split_as_given, split_by_time
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.wording import option
 

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adrec_cli.data.filters import TIES, Duplicates, Ties
+from adrec_cli.data.names import SPLITS, TIES, TIME_UNITS, Duplicates, Split, Ties
 from adrec_cli.data.pins import Download
-from adrec_cli.data.reading.times import TIME_UNITS
-from adrec_cli.data.splits import SPLITS, Split
 
 
 @dataclass(frozen=True, kw_only=True)

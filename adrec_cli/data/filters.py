@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.names import Ties
 from adrec_cli.data.sorting import is_ascending, stable_order
 
-Ties = Literal["source", "item"]
-Duplicates = Literal["drop", "keep"]
-DUPLICATES: Final[tuple[Duplicates, ...]] = ("drop", "keep")
-TIES: Final[tuple[Ties, ...]] = ("source", "item")
 _CHUNK: Final = 1 << 20
 
 

@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from adrec_cli.data.filters import DUPLICATES, TIES
+from adrec_cli.data.names import DUPLICATES, SPLITS, TIES, TIME_UNITS
 from adrec_cli.data.reading.bad_rows import BadRowPolicy
 from adrec_cli.data.reading.read_limits import ReadLimits
 from adrec_cli.data.reading.time_formats import EPOCH_FORMATS, check_format
 from adrec_cli.data.reading.time_zones import check_zone
-from adrec_cli.data.reading.times import TIME_UNITS
 from adrec_cli.data.reading.where import parse_condition
-from adrec_cli.data.splits import SPLITS
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import option
 

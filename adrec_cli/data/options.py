@@ -12,13 +12,11 @@ from adrec_cli.choices import choice
 from adrec_cli.wording import command, flag
 
 if TYPE_CHECKING:
-    from adrec_cli.data.filters import Duplicates, Ties
+    from adrec_cli.data.names import Duplicates, Split, Ties, TimeUnit
     from adrec_cli.data.option_checks import Engine
     from adrec_cli.data.reading.bad_rows import BadRowPolicy
     from adrec_cli.data.reading.read_limits import ReadLimits
     from adrec_cli.data.reading.roles import Column
-    from adrec_cli.data.reading.times import TimeUnit
-    from adrec_cli.data.splits import Split
 
 READING: Final = "Reading a file"
 CUT: Final = "What is kept and how it is split"

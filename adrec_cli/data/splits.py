@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adrec_cli.data.interactions import Interactions
-
-Split = Literal["leave-one-out", "time", "given", "cold-items"]
-SPLITS: Final[tuple[Split, ...]] = ("leave-one-out", "time", "given", "cold-items")
 
 UNCHANGING: Final = {
     "given": "keeps the split of its source, so new events cannot be placed",

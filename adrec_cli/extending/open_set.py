@@ -6,12 +6,14 @@ import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 from adrec_cli.errors import UsageError
 from adrec_cli.extending.code import Origin, find_installed_origin
 from adrec_cli.extending.in_use import Plugin, list_loaded_plugins
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 
@@ -141,6 +143,8 @@ class OpenSet(Mapping[str, T], Generic[T]):
 @functools.cache
 def list_entry_points(group: str) -> tuple[EntryPoint, ...]:
     """Return the entry points of a group, sorted by name, without loading any of them."""
+    from importlib.metadata import entry_points
+
     return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
 
 

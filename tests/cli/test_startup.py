@@ -24,10 +24,13 @@ finally:
 COMMANDS = ["run", "preprocess", "datasets", "pretrain", "align", "finetune", "train", "evaluate", "recommend"]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["run", "--help"]])
-def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "typed",
+    ["--help", "--version", "train --help", "run --help", "datasets", "datasets show demo", "config --model sasrec"],
+)
+def test_what_reads_no_data_loads_nothing_heavy(typed: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SPY, *arguments], capture_output=True, text=True, env=environment(), timeout=60
+        [sys.executable, "-c", SPY, *typed.split()], capture_output=True, text=True, env=environment(), timeout=60
     )
     assert done.returncode == 0, done.stderr
     loaded = set(json.loads(done.stderr.splitlines()[-1]))

@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from adrec_cli.data.names import TimeUnit
 from adrec_cli.data.reading.scanning import BLANK, scan
 from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.time_formats import NAMED_FORMATS
@@ -22,7 +23,6 @@ from adrec_cli.data.reading.time_reading import (
     time_expressions,
 )
 from adrec_cli.data.reading.time_shapes import find_shape
-from adrec_cli.data.reading.times import TimeUnit
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
 

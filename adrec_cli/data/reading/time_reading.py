@@ -10,9 +10,9 @@ from typing import Final, Literal
 
 import polars as pl
 
+from adrec_cli.data.names import TimeUnit
 from adrec_cli.data.reading.time_formats import NAMED_FORMATS, compile_format
 from adrec_cli.data.reading.time_shapes import Family, Shape, find_shape
-from adrec_cli.data.reading.times import TimeUnit
 
 TimeKind = Literal["integer", "float", "text", "native", "none"]
 DayMonth = Literal["dmy", "mdy"]

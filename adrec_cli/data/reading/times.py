@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adrec_cli.data.names import TimeUnit
 from adrec_cli.data.reading.time_zones import UTC_ZONE, local_to_utc
 from adrec_cli.errors import UsageError
-
-TimeUnit = Literal["s", "ms", "us", "ns", "order"]
-
-TIME_UNITS: Final[tuple[TimeUnit, ...]] = ("s", "ms", "us", "ns", "order")
-"""`order` is any number whose order alone means something; it is stored as it is."""
 
 LATEST: Final = 4_102_444_800
 """Seconds of 2100-01-01; what lies beyond is taken for a mistake."""

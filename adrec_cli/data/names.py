@@ -1,0 +1,16 @@
+"""What an option of the data may be, checked without Polars and NumPy: the names of what the other modules do."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Ties = Literal["source", "item"]
+Duplicates = Literal["drop", "keep"]
+Split = Literal["leave-one-out", "time", "given", "cold-items"]
+TimeUnit = Literal["s", "ms", "us", "ns", "order"]
+
+TIES: Final[tuple[Ties, ...]] = ("source", "item")
+DUPLICATES: Final[tuple[Duplicates, ...]] = ("drop", "keep")
+SPLITS: Final[tuple[Split, ...]] = ("leave-one-out", "time", "given", "cold-items")
+TIME_UNITS: Final[tuple[TimeUnit, ...]] = ("s", "ms", "us", "ns", "order")
+"""`order` is any number whose order alone means something; it is stored as it is."""
