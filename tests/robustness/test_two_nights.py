@@ -147,8 +147,8 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(shop, tmp_path, monke
     before = artifacts(shop.dataset)
     real = preprocess.read_source
 
-    def grows(plan, scratch):
-        content = real(plan, scratch)
+    def grows(plan, scratch, read):
+        content = real(plan, scratch, read)
         with open(day, "a") as file:
             file.write("u1,i1,1700000000\n")
         return content
