@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parent
@@ -10,10 +11,10 @@ RAISING = ("raises", "warns", "fail")
 SAYING = ("require_", "_require_", "assert_")
 
 
-def asserts(test: ast.FunctionDef) -> bool:
+def asserts(function: ast.FunctionDef) -> bool:
     """Return whether a test asserts, calls something called require_..., or runs a process that must end well."""
-    for node in ast.walk(test):
-        if isinstance(node, ast.Assert) or (isinstance(node, ast.keyword) and node.arg == "check"):
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert) or (isinstance(node, ast.keyword) and ast.unparse(node) == "check=True"):
             return True
         called = ast.unparse(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
         if called in RAISING or called.startswith(SAYING):
@@ -21,14 +22,22 @@ def asserts(test: ast.FunctionDef) -> bool:
     return False
 
 
-def test_every_test_asserts_or_says_that_what_it_calls_does() -> None:
-    found = [
+def find_silent(paths: Iterable[Path], *names: str) -> list[str]:
+    """Return the functions whose names begin so and that neither assert nor call what says that it does."""
+    return [
         f"{path.relative_to(ROOT)}::{node.name}"
-        for path in sorted(ROOT.rglob("test_*.py"))
+        for path in sorted(paths)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not asserts(node)
+        if isinstance(node, ast.FunctionDef) and node.name.startswith(names) and not asserts(node)
     ]
-    assert found == []
+
+
+def test_every_test_asserts_or_says_that_what_it_calls_does() -> None:
+    assert find_silent(ROOT.rglob("test_*.py"), "test_") == []
+
+
+def test_what_says_that_it_asserts_does() -> None:
+    assert find_silent(ROOT.rglob("*.py"), *SAYING) == []
 
 
 def test_one_that_cannot_fail_is_found() -> None:
@@ -37,7 +46,7 @@ def test_one_that_cannot_fail_is_found() -> None:
         assert isinstance(test, ast.FunctionDef)
         return test
 
-    for body in ("x.run()", "check(x)", "subprocess.run(x)"):
+    for body in ("x.run()", "check(x)", "subprocess.run(x)", "subprocess.run(x, check=False)"):
         assert not asserts(made(body)), body
     for body in ("assert x", "require_whole(x)", "x.require_whole()", "subprocess.run(x, check=True)"):
         assert asserts(made(body)), body

@@ -31,6 +31,8 @@ def test_nothing_is_lost_without_a_word(tmp_path_factory, events, duplicates, mi
     assert made.manifest.statistics["interactions"] + sum(removed.values()) == len(events)
     assert removed.get("duplicates", 0) == (len(events) - len(set(events)) if duplicates == "drop" else 0)
     assert ("duplicates" in removed) == (duplicates == "drop")
+    assert ("min_interactions" in removed) == (max(min_user, min_item) > 1)
+    assert ("max_length" in removed) == (longest is not None)
 
 
 @pytest.mark.parametrize("duplicates", ["drop", "keep"])

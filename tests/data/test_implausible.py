@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adrec_cli.data import implausible
 from adrec_cli.data.implausible import form_of_ids
 from adrec_cli.errors import InputError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preview
@@ -54,6 +55,63 @@ def test_an_implausible_update_is_warned_of_and_refused_if_one_is_strict(
     result = run(source, tmp_path / "ws", update=shop)
     for warnings in (seen.warnings, result.warnings):
         assert [warning for warning in warnings if said in warning]
+
+
+TEN_YEARS = 3653 * 86_400
+EDGES: dict[str, tuple[str, list[Row], list[Row]]] = {
+    "fewest ids": (
+        "item ids are of a form",
+        [("1", f"x{n}", START) for n in range(5)],
+        [("1", f"x{n}", START) for n in range(4)],
+    ),
+    "nine ids in ten": (
+        "item ids are of a form",
+        [("1", "3", START), *(("1", f"x{n}", START) for n in range(9))],
+        [("1", "3", START), ("1", "4", START), *(("1", f"x{n}", START) for n in range(17))],
+    ),
+    "fewest events": (
+        "with items that shop knows",
+        [(str(n), str(100 + n), START) for n in range(20)],
+        [(str(n), str(100 + n), START) for n in range(19)],
+    ),
+    "one known item in twenty": (
+        "with items that shop knows",
+        [("1", "3", START), *((str(n), str(100 + n), START) for n in range(20))],
+        [("1", "3", START), *((str(n), str(100 + n), START) for n in range(19))],
+    ),
+    "fewest users": (
+        "users are known to shop",
+        [(str(100 + n), "3", START) for n in range(20)],
+        [(str(100 + n), "3", START) for n in range(19)],
+    ),
+    "one known user in twenty": (
+        "users are known to shop",
+        [("1", "3", START), *((str(100 + n), "3", START) for n in range(20))],
+        [("1", "3", START), *((str(100 + n), "3", START) for n in range(19))],
+    ),
+    "ten years before the newest": (
+        "lie ten years back and more",
+        [("1", "3", START + 3 - TEN_YEARS - 1)],
+        [("1", "3", START + 3 - TEN_YEARS)],
+    ),
+    "a day from now": (
+        "lie in the future",
+        [("1", "3", START + 2 * 86_400 + 1)],
+        [("1", "3", START + 2 * 86_400)],
+    ),
+}
+"""What is said, rows that are just hard to believe, and rows that are just believed."""
+
+
+@pytest.mark.parametrize(("said", "doubted", "believed"), EDGES.values(), ids=EDGES)
+def test_doubts_begin_at_their_bound(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, doubted: list[Row], believed: list[Row]
+) -> None:
+    monkeypatch.setattr(implausible.time, "time", lambda: float(START + 86_400))
+    for rows, expected in ((doubted, 1), (believed, 0)):
+        source = write_csv(tmp_path / "monday.csv", rows)
+        seen = preview(str(source), workspace=tmp_path / "ws", options=PreprocessOptions(update=shop))
+        assert len([warning for warning in seen.warnings if said in warning]) == expected, rows
 
 
 def test_times_in_the_future_are_warned_of_once_and_refused(shop: Path, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_whatever_bytes_are_data_or_a_line(tmp_path, data):
     [
         (b"", "it does not end|exhausted"),
         (b"\x80\x04", "exhausted"),
-        (b"\x80\x09.", "protocol 9"),
+        (b"\x80\x06.", "protocol 6"),
         (b"\x80\x04].]", "more behind its end"),
         (b"\x80\x04]].", "left over"),
         (b"\x80\x04.", "left over"),
@@ -121,14 +121,26 @@ def test_what_no_pickler_writes_is_refused(tmp_path, content, reason):
         read_plain_pickle(written(tmp_path, content))
 
 
+SHARED = [1, 2, 3]
+LIMITED = [SHARED, SHARED, *([number] for number in range(9))]
+
+
 @pytest.mark.parametrize(
-    ("limit", "value"), [("MOST_VALUES", 10), ("MOST_CONTAINERS", 5), ("MOST_BYTES", 30)], ids=lambda value: str(value)
+    ("limit", "held"),
+    [
+        # One list and its three numbers twice, but counted once where it is said again; nine lists with one number.
+        ("MOST_VALUES", 1 + 4 + 1 + 18),
+        ("MOST_CONTAINERS", 1 + 1 + 9),
+        ("MOST_BYTES", len(pickle.dumps(LIMITED))),
+        ("MOST_OPEN", 2),
+    ],
 )
-def test_limits_hold(tmp_path, monkeypatch, limit, value):
-    path = written(tmp_path, pickle.dumps([[1, 2, 3]] * 3 + [[n] for n in range(9)]))
-    read_plain_pickle(path)
-    monkeypatch.setattr(plain_pickle, limit, value)
-    with pytest.raises(InputError, match="more than"):
+def test_limits_are_what_a_file_may_just_hold(tmp_path, monkeypatch, limit, held):
+    path = written(tmp_path, pickle.dumps(LIMITED))
+    monkeypatch.setattr(plain_pickle, limit, held)
+    assert read_plain_pickle(path) == LIMITED
+    monkeypatch.setattr(plain_pickle, limit, held - 1)
+    with pytest.raises(InputError, match="more than|nested deeper"):
         read_plain_pickle(path)
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.mutation.mutants import Mutant, draw_mutants
+from tests.mutation.reached import Reached
 from tests.mutation.trial import copied, record, try_mutant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,15 +27,17 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("mutation"), help="folder of results, a file per package")
     given = parser.parse_args()
     given.results.mkdir(parents=True, exist_ok=True)
+    drawn = {package: draw_mutants(ROOT, package, given.sample, given.seed) for package in given.packages}
+    named = list(dict.fromkeys(test for package in drawn for test in CONFIGURATION["tests"][package]))
     with copied(ROOT) as copy:
-        for package in given.packages:
-            drawn = draw_mutants(ROOT, package, given.sample, given.seed)
-            _try_all(copy, package, [one for one in drawn if (given.file or "") in one.path], given.results.resolve())
+        reached = record(copy, named, given.results.resolve() / "tests.log")
+        for package, mutants in drawn.items():
+            chosen = [one for one in mutants if (given.file or "") in one.path]
+            _try_all(copy, package, chosen, reached, given.results.resolve())
 
 
-def _try_all(copy: Path, package: str, mutants: list[Mutant], results: Path) -> None:
+def _try_all(copy: Path, package: str, mutants: list[Mutant], reached: Reached, results: Path) -> None:
     log = results / f"{package}.log"
-    reached = record(copy, package, CONFIGURATION["tests"][package], log)
     outcomes: Counter[str] = Counter()
     with open(results / f"{package}.jsonl", "w") as file:
         for mutant in mutants:

@@ -3,106 +3,98 @@
 from __future__ import annotations
 
 import ast
-import sys
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+import coverage
 import pytest
-
-COLLECTION = ""
-"""Stands for the imports that come before any test."""
 
 
 @dataclass(kw_only=True)
 class Reached:
-    """What a run of all tests of a package has shown.
+    """What a run of tests has shown.
 
     Attributes:
-        lines: by test (or `COLLECTION`), by path of the source.
+        tests: that ran a line, by path of the source and line.
         seconds: of each test, in the order they ran.
     """
 
-    lines: dict[str, dict[str, set[int]]] = field(default_factory=dict)
+    tests: dict[str, dict[int, list[str]]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def tests_of(self, path: str, line: int, source: str) -> list[str]:
-        """Return the tests that run a line; of one that runs at import alone, those that run anything of its file.
+        """Return the tests that run a line; of one outside all functions, those that run anything of its file.
 
         Files of tests that are done soonest come first.
         """
-        first, last = _statement(source, line)
-        wanted = set(range(first, last + 1))
-        found = [test for test in self.seconds if self.lines[test].get(path, set()) & wanted]
-        if not found and self.lines[COLLECTION].get(path, set()) & wanted:
-            found = [test for test in self.seconds if self.lines[test].get(path)]
+        first, last, imported = _statement(source, line)
+        lines = self.tests.get(path, {})
+        wanted = lines if imported else range(first, last + 1)
+        found = {test for each in wanted for test in lines.get(each, ()) if test in self.seconds}
         duration: dict[str, float] = defaultdict(float)
         for test in found:
             duration[test.partition("::")[0]] += self.seconds[test]
-        return sorted(found, key=lambda test: (duration[test.partition("::")[0]], test.partition("::")[0]))
+        order = {test: place for place, test in enumerate(self.seconds)}
+        return sorted(found, key=lambda test: (duration[test.partition("::")[0]], order[test]))
 
 
 class Recorder:
-    """A plugin of pytest that writes down the lines of a package each test runs."""
+    """A plugin of pytest that writes down the lines of a folder each test runs."""
 
-    def __init__(self, package: Path, root: Path) -> None:
-        self.prefix, self.root = f"{package}/", root
-        self.found = Reached()
-        self.lines: dict[str, set[int]] = defaultdict(set)
-        self.found.lines[COLLECTION] = self.lines
+    def __init__(self, folder: Path, root: Path) -> None:
+        self._root, self._seconds = root, dict[str, float]()
+        self._coverage = coverage.Coverage(
+            data_file=None, config_file=False, include=[f"{folder}/*"], messages=False, check_preimported=False
+        )
 
     def watch(self) -> None:
         """Begin to watch, in this thread and those that it starts."""
-        threading.settrace(self._called)
-        sys.settrace(self._called)
-
-    def _called(self, frame: FrameType, event: str, argument: Any) -> Any:
-        path = frame.f_code.co_filename
-        if not path.startswith(self.prefix):
-            return None
-        lines = self.lines[path[len(str(self.root)) + 1 :]]
-        lines.add(frame.f_lineno)
-
-        def entered(frame: FrameType, event: str, argument: Any) -> Any:
-            lines.add(frame.f_lineno)
-            return entered
-
-        return entered
+        self._coverage.start()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        self.lines = self.found.lines[item.nodeid] = defaultdict(set)
-        self.watch()
+        self._coverage.switch_context(item.nodeid)
         began = time.perf_counter()
         result = yield
-        self.found.seconds[item.nodeid] = time.perf_counter() - began
+        self._seconds[item.nodeid] = time.perf_counter() - began
         return result
 
+    def end(self) -> Reached:
+        """Return what was seen, and watch no longer."""
+        self._coverage.stop()
+        data = self._coverage.get_data()
+        tests = {str(Path(path).relative_to(self._root)): data.contexts_by_lineno(path) for path in data.measured_files()}
+        return Reached(tests=tests, seconds=self._seconds)
 
-def _statement(source: str, line: int) -> tuple[int, int]:
-    """Return the first and last line of the statement, or the head of the compound one, that a line belongs to."""
-    heads = [(1, line, line)]
+
+def _statement(source: str, line: int) -> tuple[int, int, bool]:
+    """Return the first and last line of the statement, or the head of the compound one, that a line belongs to.
+
+    The third value says whether it runs when its file is imported, as a default of a parameter does.
+    """
+    heads, functions = [(1, line, line)], list[tuple[int, int]]()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.stmt) and node.end_lineno is not None:
             body = getattr(node, "body", None)
             last = body[0].lineno - 1 if body else node.end_lineno
             if node.lineno <= line <= last:
                 heads.append((0, node.lineno, last))
-    return min(heads, key=lambda head: (head[0], head[2] - head[1]))[1:]
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                functions.append((node.body[0].lineno, node.end_lineno))
+    _, first, last = min(heads, key=lambda head: (head[0], head[2] - head[1]))
+    return first, last, not any(begin <= line <= end for begin, end in functions)
 
 
 def as_plain(reached: Reached) -> dict[str, Any]:
     """Return it as JSON has it."""
-    lines = {test: {path: sorted(of) for path, of in paths.items()} for test, paths in reached.lines.items()}
-    return {"lines": lines, "seconds": reached.seconds}
+    return {"tests": reached.tests, "seconds": reached.seconds}
 
 
 def from_plain(content: Mapping[str, Any]) -> Reached:
     """Return what `as_plain` made JSON of."""
-    lines = {test: {path: set(of) for path, of in paths.items()} for test, paths in content["lines"].items()}
-    return Reached(lines=lines, seconds=dict(content["seconds"]))
+    tests = {path: {int(line): of for line, of in lines.items()} for path, lines in content["tests"].items()}
+    return Reached(tests=tests, seconds=dict(content["seconds"]))

@@ -50,8 +50,8 @@ def copied(root: Path) -> Iterator[Path]:
         yield copy
 
 
-def record(copy: Path, package: str, tests: Sequence[str], log: Path) -> Reached:
-    """Run all tests of a package without any mistake and see what they reach.
+def record(copy: Path, tests: Sequence[str], log: Path) -> Reached:
+    """Run tests without any mistake and see what they reach.
 
     Raises:
         SystemExit: they do not pass as they are.
@@ -61,15 +61,14 @@ def record(copy: Path, package: str, tests: Sequence[str], log: Path) -> Reached
     def run() -> int:
         import pytest
 
-        recorder = Recorder(copy / "adrec_cli" / package, copy)
+        recorder = Recorder(copy / "adrec_cli", copy)
         recorder.watch()
         code = pytest.main([*_QUIET, *tests], plugins=[recorder])
-        sys.settrace(None)
-        found.write_text(json.dumps(as_plain(recorder.found)))
+        found.write_text(json.dumps(as_plain(recorder.end())))
         return int(code)
 
     if _forked(copy, run, seconds=3600, log=log):
-        raise SystemExit(f"the tests of {package} do not pass as they are: see {log}")
+        raise SystemExit(f"the tests do not pass as they are: see {log}")
     return from_plain(json.loads(found.read_text()))
 
 
@@ -127,6 +126,8 @@ def _run_in(copy: Path, run: Callable[[], int], log: Path) -> int:
     os.dup2(descriptor, 2)
     # A mistake in a size would take all memory, and this process with it.
     resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
+    # A shell lets what it runs behind it ignore Ctrl-C, and tests send it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(copy)
     temporary = copy.parent / "tmp"
     for leftover in (temporary, copy / ".hypothesis"):

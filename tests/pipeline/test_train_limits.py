@@ -130,7 +130,7 @@ def test_saving_takes_a_twentieth_of_the_time_at_most(tmp_path, monkeypatch):
         clock[0] += 3.0
 
     class Training:
-        def require_finite(self): ...
+        require_finite = staticmethod(lambda: None)
 
         def state(self):
             return {}, {}

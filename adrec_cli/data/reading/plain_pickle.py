@@ -46,7 +46,7 @@ class _Machine:
         self.push(container)
 
     def mark(self) -> None:
-        if len(self.levels) >= MOST_OPEN:
+        if len(self.levels) > MOST_OPEN:
             raise ValueError(f"nested deeper than {MOST_OPEN}")
         self.levels.append([])
 
