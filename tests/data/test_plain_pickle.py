@@ -140,7 +140,7 @@ def test_limits_are_what_a_file_may_just_hold(tmp_path, monkeypatch, limit, held
     monkeypatch.setattr(plain_pickle, limit, held)
     assert read_plain_pickle(path) == LIMITED
     monkeypatch.setattr(plain_pickle, limit, held - 1)
-    with pytest.raises(InputError, match="more than|nested deeper"):
+    with pytest.raises(InputError, match=r"more than|nested deeper"):
         read_plain_pickle(path)
 
 

@@ -67,7 +67,9 @@ class Recorder:
         """Return what was seen, and watch no longer."""
         self._coverage.stop()
         data = self._coverage.get_data()
-        tests = {str(Path(path).relative_to(self._root)): data.contexts_by_lineno(path) for path in data.measured_files()}
+        tests = {
+            str(Path(path).relative_to(self._root)): data.contexts_by_lineno(path) for path in data.measured_files()
+        }
         return Reached(tests=tests, seconds=self._seconds)
 
 
