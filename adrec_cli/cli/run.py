@@ -13,6 +13,7 @@ from adrec_cli.cli.options.common import Common, ModelName, Raw, Sharing, Source
 from adrec_cli.cli.options.declared import Offer
 from adrec_cli.cli.options.evaluation import Evaluating, Looking, build_evaluation
 from adrec_cli.cli.options.preprocess import Preprocessing, preprocess_options
+from adrec_cli.cli.show.drift import describe_drift
 from adrec_cli.cli.show.evaluation import describe
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import InputError, StorageError, UsageError
@@ -154,6 +155,8 @@ def _show(terminal: Terminal, summary: RunSummary) -> None:
     steps = [(step.name, step.status, f"{step.seconds:.1f}", step.detail) for step in summary.steps]
     title = f"{summary.model} on {summary.dataset}"
     terminal.table(["step", "status", "seconds", "detail"], steps, title=title, right=["seconds"])
+    if summary.drift is not None:
+        terminal.line(describe_drift(summary.drift))
     ours, popular = summary.evaluation.metrics, summary.baseline.metrics
     rows = [(name, f"{ours[name]:.4f}", f"{popular[name]:.4f}") for name in ours]
     columns = ["metric", summary.model, "MostPopular"]

@@ -14,8 +14,10 @@ from typing import Any
 from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.manifest import read_manifest
+from adrec_cli.artifacts.nights import Drift
 from adrec_cli.data.inbox import Inbox, InboxResult, check_inbox, inbox_dataset, require_dataset, take_files
 from adrec_cli.data.plan import choose_name
+from adrec_cli.errors import NotPromotedError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.evaluating.stored import find_evaluation
 from adrec_cli.experiments.chain import train_stages
@@ -30,14 +32,13 @@ from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.pipeline.encode import encode_if_stale
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, lock_dataset, preprocess_locked
-from adrec_cli.promotion.comparison import Comparison
+from adrec_cli.promotion.comparison import Comparison, compare_with_most_popular
 from adrec_cli.promotion.indexing import index_promoted
+from adrec_cli.promotion.noting import note_with_warnings
 from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.promotion.promote import Promotion, promote_if_good
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE
 from adrec_cli.wording import option
-
-_HEADLINES = ("ndcg@10", "hr@10")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +68,10 @@ class RunSummary:
         current: the promoted checkpoint, relative to the model's folder.
         comparison: with the model that was current before; None where there was none.
         start: of the training.
-        warnings, notes: of preprocessing, and where the model is below MostPopular; the notes say how the source was
-            read and what was assumed.
+        warnings, notes: of preprocessing, of drift, and where the model is below MostPopular; the notes say how the
+            source was read and what was assumed.
         inbox: what became of its files; None without one.
+        drift: since the nights before; None for the first one.
     """
 
     dataset: str
@@ -83,6 +85,7 @@ class RunSummary:
     warnings: list[str]
     notes: list[str]
     inbox: InboxResult | None = None
+    drift: Drift | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,12 +197,18 @@ def _run(night: _Night) -> RunSummary:
     evaluation, evaluation_step = _evaluate(night, dataset, last)
     baseline, _ = _evaluate(night, dataset, None)
     steps.append(evaluation_step)
-    if below := _compare_with_most_popular(evaluation, baseline):
+    if below := compare_with_most_popular(evaluation, baseline):
         prepared.warnings.append(below)
         night.tell(Warned(message=below))
     night.tell(RunStepStarted(name="promote"))
-    promoted, promoted_step = _promote(night, dataset, last, composed.training)
+    try:
+        promoted, promoted_step = _promote(night, dataset, last, composed.training)
+    except NotPromotedError:
+        _note(night, dataset, last, evaluation, promoted=False)
+        raise
     steps += [promoted_step, *_index(night, dataset, last, promoted)]
+    drift, drifted = _note(night, dataset, last, evaluation, promoted=True)
+    prepared.warnings += drifted
     return RunSummary(
         dataset=dataset.manifest.dataset,
         model=night.model_name,
@@ -212,6 +221,7 @@ def _run(night: _Night) -> RunSummary:
         warnings=prepared.warnings,
         notes=prepared.notes,
         inbox=prepared.inbox,
+        drift=drift,
     )
 
 
@@ -323,18 +333,6 @@ def _evaluate(night: _Night, dataset: Dataset, checkpoint: Checkpoint | None) ->
     )
 
 
-def _compare_with_most_popular(measured: Evaluation, baseline: Evaluation) -> str:
-    """Return a warning where the same items for everybody would do better, "" where they do not."""
-    below = [name for name in _HEADLINES if measured.metrics[name] < baseline.metrics[name]]
-    if not below:
-        return ""
-    figures = ", ".join(f"{name} {measured.metrics[name]:.4f} against {baseline.metrics[name]:.4f}" for name in below)
-    return (
-        f"the new model is below MostPopular on {measured.protocol}: {figures}; "
-        f"with {option('promote_if', f'{below[0]} > mostpop')} such a model is not promoted"
-    )
-
-
 def _describe_start(start: WarmStart | FreshStart) -> StartChosen:
     if isinstance(start, FreshStart):
         return StartChosen(checkpoint=None, reason=start.reason)
@@ -356,6 +354,17 @@ def _promote(
         seconds=time.perf_counter() - started,
         detail=f"{promoted.checkpoint}{against}",
     )
+
+
+def _note(
+    night: _Night, dataset: Dataset, last: Checkpoint, evaluation: Evaluation, *, promoted: bool
+) -> tuple[Drift | None, list[str]]:
+    """Note the night, and warn of what has drifted."""
+    threshold = night.options.promotion.warn_drift
+    drift, warnings = note_with_warnings(dataset, last, evaluation, promoted=promoted, threshold=threshold)
+    for line in warnings:
+        night.tell(Warned(message=line))
+    return drift, warnings
 
 
 def _index(night: _Night, dataset: Dataset, checkpoint: Checkpoint, promoted: Promotion) -> list[RunStep]:

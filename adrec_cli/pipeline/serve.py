@@ -20,6 +20,7 @@ from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.models.registry import MODELS
 from adrec_cli.serving.exposition import ServerMetrics
 from adrec_cli.serving.hosts import AllowedHosts
+from adrec_cli.serving.nights_file import NightsFile
 from adrec_cli.serving.options import ServeOptions
 from adrec_cli.serving.posted_items import PostedItems, Row
 from adrec_cli.serving.served_model import ServedModel
@@ -70,6 +71,7 @@ def make_server(
         hosts=AllowedHosts(options.allowed_hosts, options.host),
         poll_seconds=options.poll_seconds,
         client_seconds=options.client_seconds,
+        nights=NightsFile(source.folder),
     )
     return Server(
         source.load, source.has_changed, settings,

@@ -18,6 +18,7 @@ from adrec_cli.artifacts.generations import generation_folders, open_generation
 from adrec_cli.artifacts.item_index import read_index_of
 from adrec_cli.artifacts.item_vectors import read_item_vectors
 from adrec_cli.artifacts.manifest import Manifest
+from adrec_cli.artifacts.nights import read_nights
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.sweep_files import SWEEP_FILE, SWEEPS_FOLDER, read_sweep, sweep_folders
 from adrec_cli.data.given_vectors import find_changed_files
@@ -33,6 +34,7 @@ from adrec_cli.schema import (
     ITEM_VECTORS_FILE,
     ITEMS_FILE,
     MANIFEST_FILE,
+    NIGHTS_FILE,
     PENDING_FILE,
     SEED_FOLDER,
     SEQUENCES_FILE,
@@ -124,6 +126,10 @@ class _Dataset:
         for path in sorted(self.folder.glob(f"*/{CURRENT_FILE}")):
             again = command("run", self.folder.name, model=path.parent.name, force=True)
             yield from self._check(path, lambda path=path: self._current(path), again)
+        for path in sorted(self.folder.glob(f"*/{NIGHTS_FILE}")):
+            yield from self._check(
+                path, lambda path=path: (WHOLE, f"{len(read_nights(path.parent)):,} nights", ""), "remove it"
+            )
         for path in list_evaluations(self.folder):
             yield from self._check(path, lambda path=path: self._verify_evaluation(path), "evaluate again")
         yield from self._sweeps()

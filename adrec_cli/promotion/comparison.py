@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.promotion.rule import CURRENT
+from adrec_cli.wording import option
+
+HEADLINES = ("ndcg@10", "hr@10")
+"""What a night is summed up in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,3 +44,15 @@ class Comparison:
             f"{self.metric} {self.candidate:.4f}, {self.against} {self.current:.4f}, difference {self.difference:+.4f} "
             f"[{self.low:+.4f}, {self.high:+.4f}] on {self.users:,} users ({self.protocol})"
         )
+
+
+def compare_with_most_popular(measured: Evaluation, baseline: Evaluation) -> str:
+    """Return a warning where the same items for everybody would do better, "" where they do not."""
+    below = [name for name in HEADLINES if measured.metrics[name] < baseline.metrics[name]]
+    if not below:
+        return ""
+    figures = ", ".join(f"{name} {measured.metrics[name]:.4f} against {baseline.metrics[name]:.4f}" for name in below)
+    return (
+        f"the new model is below MostPopular on {measured.protocol}: {figures}; "
+        f"with {option('promote_if', f'{below[0]} > mostpop')} such a model is not promoted"
+    )

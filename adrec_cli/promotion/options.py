@@ -37,6 +37,8 @@ class PromotionOptions:
         tolerance: used where there is no rule.
         keep: generations kept, the current one included; at least 2, so that one can go back.
         index: whether one for approximate search is built beside the promoted model.
+        warn_drift: share of new users or items, shift of popularity beyond chance, or share of the last nights'
+            validation metric lost, above which a night warns.
     """
 
     rules: tuple[PromotionRule, ...] = choice(
@@ -67,6 +69,15 @@ class PromotionOptions:
         panel=CURRENT_MODEL,
         known=("auto", "always", "never"),
         closed=True,
+    )
+    warn_drift: float = choice(
+        0.2,
+        float,
+        "Share of new users or items, of a shift of popularity beyond chance, or of validation lost since the last "
+        "nights, above which a warning is printed.",
+        metavar="SHARE",
+        panel=CURRENT_MODEL,
+        least=0,
     )
 
     def __post_init__(self) -> None:

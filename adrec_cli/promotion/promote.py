@@ -82,6 +82,11 @@ def promote_if_good(
     return Promotion(done=True, checkpoint=promoted.checkpoint, comparisons=tuple(one for _, one in judged))
 
 
+def decision_path(dataset: Dataset, model: str) -> Path:
+    """Return where the last decision about a model is kept."""
+    return dataset.folder / REPORTS_FOLDER / f"{model}{PROMOTION_REPORT_SUFFIX}"
+
+
 def make_candidate(dataset: Dataset, checkpoint: Checkpoint) -> Candidate:
     """Return a checkpoint of a data set as a candidate for promotion, with its own metric as what speaks for it."""
     metrics = checkpoint.metadata.metrics
@@ -170,5 +175,4 @@ def _store_decision(
     """Keep the last decision beside the other reports."""
     rules = [{"rule": str(rule), **asdict(comparison)} for rule, comparison in judged]
     content = {"promoted": promoted, "checkpoint_sha256": checkpoint.sha256, **rules[0], "rules": rules}
-    path = dataset.folder / REPORTS_FOLDER / f"{checkpoint.metadata.model}{PROMOTION_REPORT_SUFFIX}"
-    write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
+    write_bytes(decision_path(dataset, checkpoint.metadata.model), (json.dumps(content, indent=2) + "\n").encode())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableSequence
+from datetime import datetime
+
+from adrec_cli.artifacts.nights import PROMOTED, Night
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the latency histogram, in seconds."""
@@ -21,6 +24,16 @@ _GAUGES = {
     "adrec_waiting_requests": "Questions in the queue.",
     "adrec_open_connections": "Connections.",
     "adrec_stale": "Processes whose model is not the promoted one, which they cannot take.",
+}
+_OF_NIGHTS = {
+    "adrec_night_timestamp_seconds": "When the last night was noted.",
+    "adrec_night_promoted": "Whether its model was promoted.",
+    "adrec_night_validation": "The metric that its training watched.",
+    "adrec_drift_new_users_ratio": "Share of its users that were not there the night before.",
+    "adrec_drift_new_items_ratio": "Share of its items that were not there the night before.",
+    "adrec_drift_popularity_shift": "Jensen-Shannon divergence of its new events from those before, in bits.",
+    "adrec_drift_popularity_shift_by_chance": "What that is on average for as many events of the popularity before.",
+    "adrec_drift_validation_change_ratio": "Its validation metric against the mean of the last nights, as a share.",
 }
 _CELLS = {
     name: number
@@ -68,8 +81,8 @@ class ServerMetrics:
         """Return a counter or gauge, of all processes together."""
         return sum(self._cells[at] for at in range(_CELLS[name], len(self._cells), WIDTH))
 
-    def text(self, *, model: str, checkpoint: str, dataset: str) -> str:
-        """Return all counters. Source: Prometheus exposition format 0.0.4."""
+    def text(self, *, model: str, checkpoint: str, dataset: str, night: Night | None = None) -> str:
+        """Return all counters, and what the last night was like. Source: Prometheus exposition format 0.0.4."""
         labels = ",".join(
             f'{name}="{_escape(value)}"'
             for name, value in (("model", model), ("checkpoint", checkpoint), ("dataset", dataset))
@@ -87,6 +100,7 @@ class ServerMetrics:
         lines += [
             *_metric("adrec_model_info", "gauge", "The model that answers."),
             f"adrec_model_info{{{labels}}} 1",
+            *_expose_night(night),
         ]
         return "\n".join(lines) + "\n"
 
@@ -97,6 +111,28 @@ class ServerMetrics:
             yield f'adrec_request_seconds_bucket{{le="{bound}"}} {total}'
         yield f"adrec_request_seconds_sum {self.value('seconds'):.6f}"
         yield f"adrec_request_seconds_count {total}"
+
+
+def _expose_night(night: Night | None) -> list[str]:
+    if night is None:
+        return []
+    drift = night.drift
+    values = {
+        "adrec_night_timestamp_seconds": datetime.fromisoformat(night.noted_at).timestamp(),
+        "adrec_night_promoted": float(night.outcome == PROMOTED),
+        "adrec_night_validation": night.value,
+        "adrec_drift_new_users_ratio": drift and drift.new_users,
+        "adrec_drift_new_items_ratio": drift and drift.new_items,
+        "adrec_drift_popularity_shift": drift and drift.popularity_shift,
+        "adrec_drift_popularity_shift_by_chance": drift and drift.expected_shift,
+        "adrec_drift_validation_change_ratio": drift and drift.metric_change,
+    }
+    return [
+        line
+        for name, value in values.items()
+        if value is not None
+        for line in (*_metric(name, "gauge", _OF_NIGHTS[name]), f"{name} {value:.10g}")
+    ]
 
 
 def _metric(name: str, kind: str, help: str) -> tuple[str, str]:

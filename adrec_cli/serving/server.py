@@ -24,6 +24,7 @@ from adrec_cli.serving.batcher import AnswerFailed, Batcher, Overloaded
 from adrec_cli.serving.description import openapi
 from adrec_cli.serving.exposition import ServerMetrics
 from adrec_cli.serving.hosts import AllowedHosts
+from adrec_cli.serving.nights_file import NightsFile
 from adrec_cli.serving.options import Limits
 from adrec_cli.serving.posted_items import Row, parse_items
 from adrec_cli.serving.questions import Asked, parse_questions
@@ -48,12 +49,14 @@ class ServerSettings:
         hosts: names by which requests may call it.
         poll_seconds: between two looks for a newly promoted model.
         client_seconds: for a client to send its body.
+        nights: what runs noted of the models of the data set.
     """
 
     limits: Limits
     hosts: AllowedHosts
     poll_seconds: float
     client_seconds: float
+    nights: NightsFile
 
 
 class Server:
@@ -243,6 +246,7 @@ class Server:
             model=recommender.checkpoint.metadata.model,
             checkpoint=recommender.checkpoint.sha256,
             dataset=recommender.dataset,
+            night=next(reversed(self._settings.nights.of(recommender.checkpoint.metadata.model)), None),
         )
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 

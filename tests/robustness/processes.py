@@ -191,5 +191,6 @@ def _documents(path: Path) -> Iterator[str]:
 
 def _timeless(content: dict[str, Any]) -> dict[str, Any]:
     changing = {"seconds", "validation_seconds", "processor_seconds", "tokens_per_second", "path", "promoted_at"}
+    changing |= {"noted_at"}
     changing |= {"current_sha256", "report_sha256"}
     return {name: value for name, value in content.items() if name not in changing}

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -14,6 +15,7 @@ pytest.importorskip("starlette", reason="the extra serve is not installed")
 
 from adrec_cli.serving import server as http
 from adrec_cli.serving.hosts import AllowedHosts
+from adrec_cli.serving.nights_file import NightsFile
 from adrec_cli.serving.options import Limits
 from adrec_cli.serving.served_model import Answer, Question, ServedModel
 from adrec_cli.serving.server import Server, ServerSettings
@@ -72,8 +74,9 @@ class Running:
     def __init__(self, limits: Limits) -> None:
         self.model, self.failures = Model(), cast(list[str], [])
         settings = ServerSettings(
-            limits=limits, hosts=AllowedHosts(("recs.shop",), "127.0.0.1"), poll_seconds=60.0, client_seconds=20.0
-        )
+            limits=limits, hosts=AllowedHosts(("recs.shop",), "127.0.0.1"), poll_seconds=60.0, client_seconds=20.0,
+            nights=NightsFile(Path("nowhere")),
+        )  # fmt: skip
         self.server = Server(
             lambda: cast(ServedModel, self.model), lambda model: False, settings, on_failure=self.failures.append
         )
