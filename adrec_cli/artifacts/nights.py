@@ -105,7 +105,7 @@ def read_nights(folder: Path) -> list[Night]:
 
 
 def note_night(folder: Path, night: Night) -> None:
-    """Add a night, unless the last one told the same; the caller holds the model's lock.
+    """Add a night, unless the last one is of the same state; the caller holds the model's lock.
 
     Raises:
         ArtifactError: the file is damaged; it stays as it is.
