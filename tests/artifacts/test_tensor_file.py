@@ -25,7 +25,7 @@ DTYPES = [
     torch.bfloat16, torch.float16, torch.uint16, torch.int16, torch.int8, torch.uint8, torch.bool,
 ]  # fmt: skip
 SHAPES = [(), (0,), (3,), (2, 0), (1, 2, 3)]
-HALF = 2**27
+HALF = 2**26
 """Bytes of the tensors whose memory is measured."""
 
 

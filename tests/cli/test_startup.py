@@ -82,9 +82,9 @@ def test_version(adrec: Adrec) -> None:
 
 
 NO_TORCH = """
-import sys
-from pathlib import Path
+import importlib, json, os, sys, traceback
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
@@ -95,10 +95,42 @@ class Refuse:
         raise AssertionError(f"{module.__name__} is imported")
 
 sys.meta_path.insert(0, Refuse())
-from adrec_cli.cli.app import main
-main(sys.argv[1:])
+for name in ("polars", "pyarrow.parquet", "safetensors.numpy", "adrec_cli.cli.app"):
+    importlib.import_module(name)
+
+def command(arguments):
+    for number in (1, 2):
+        os.dup2(os.open(f"{number}", os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)
+    code = 1
+    try:
+        sys.modules["adrec_cli.cli.app"].main(arguments)
+    except SystemExit as error:
+        code = error.code or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+done = {}
+for name, arguments in json.load(sys.stdin).items():
+    child = os.fork() or command(arguments)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    done[name] = [code, Path("1").read_text() + Path("2").read_text()]
+print(json.dumps(done))
 """
-"""A program that cannot import PyTorch, though it finds it."""
+"""A program that cannot import PyTorch, though it finds it; it types each command in a fork of itself."""
+
+
+def without_pytorch(typed: dict[str, list[str]], workspace: Path, folder: Path) -> dict[str, tuple[int, str]]:
+    """Type commands where PyTorch cannot be imported; return the exit code and the output of each."""
+    env = environment(ADREC_WORKSPACE=str(workspace), PYTHONPATH=str(Path(__file__).parents[2]))
+    done = subprocess.run(
+        [sys.executable, "-c", NO_TORCH], input=json.dumps(typed), cwd=folder, env=env, stdout=subprocess.PIPE, text=True,
+        check=True, timeout=120,
+    )  # fmt: skip
+    return {name: (code, said) for name, (code, said) in json.loads(done.stdout).items()}
 
 
 @pytest.fixture(scope="module")
@@ -111,47 +143,58 @@ def finished(shop: Path, adrec: Adrec, csv: Path) -> Path:
     return shop
 
 
-@pytest.mark.parametrize(
-    ("typed", "code", "said"),
-    [
-        ("run CSV --epochs 1 TINY", 0, "up to date"),
-        ("run CSV --model sasrec --epochs 1 TINY", 0, "up to date"),
-        ("train shop --epochs 1 TINY", 0, "up to date"),
-        ("pretrain shop --epochs 1 TINY", 0, "up to date"),
-        ("train shop --set model.heads=3", 2, "must be"),
-        ("train shop --set model.noise_schedule=none", 2, "unknown noise schedule"),
-        ("run CSV --promote-if nonsense", 2, "is not understood"),
-        ("run nothing.csv", 3, "nothing"),
-        ("train nothing", 4, "nothing"),
-        ("evaluate nothing", 4, "nothing"),
-        ("evaluate mostpop --dataset nothing", 4, "nothing"),
-        ("evaluate finetune --sampler euler", 2, "unknown sampler"),
-        ("recommend --user 1 --dataset nothing", 4, "nothing"),
-        ("recommend --user 1 --model nothing", 4, "nothing"),
-        ("recommend --user 1 --bla", 2, "--bla"),
-        ("recommend", 2, "--user"),
-        ("status", 0, "shop"),
-        ("datasets", 0, "demo"),
-        ("datasets show demo", 0, "demo"),
-        ("config", 0, "dropout"),
-        ("config --model sasrec model", 0, "dropout"),
-        ("clean --dry-run", 0, ""),
-        ("rollback shop", 4, ""),
-        ("convert shop --to csv --out TMP/out", 0, ""),
-    ],
-)
-def test_what_computes_nothing_does_without_pytorch(finished, csv, tmp_path, typed, code, said):
-    words = typed.replace("CSV", str(csv)).replace("TMP", str(tmp_path)).split()
-    arguments = [part for word in words for part in (TINY if word == "TINY" else [word])]
-    command = [sys.executable, "-c", NO_TORCH, *arguments]
-    env = environment(ADREC_WORKSPACE=str(finished))
-    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
-    assert "AssertionError" not in done.stderr
-    assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done.stderr
+COMPUTES_NOTHING = [
+    ("run CSV --epochs 1 TINY", 0, "up to date"),
+    ("run CSV --model sasrec --epochs 1 TINY", 0, "up to date"),
+    ("train shop --epochs 1 TINY", 0, "up to date"),
+    ("pretrain shop --epochs 1 TINY", 0, "up to date"),
+    ("train shop --set model.heads=3", 2, "must be"),
+    ("train shop --set model.noise_schedule=none", 2, "unknown noise schedule"),
+    ("run CSV --promote-if nonsense", 2, "is not understood"),
+    ("run nothing.csv", 3, "nothing"),
+    ("train nothing", 4, "nothing"),
+    ("evaluate nothing", 4, "nothing"),
+    ("evaluate mostpop --dataset nothing", 4, "nothing"),
+    ("evaluate finetune --sampler euler", 2, "unknown sampler"),
+    ("recommend --user 1 --dataset nothing", 4, "nothing"),
+    ("recommend --user 1 --model nothing", 4, "nothing"),
+    ("recommend --user 1 --bla", 2, "--bla"),
+    ("recommend", 2, "--user"),
+    ("status", 0, "shop"),
+    ("datasets", 0, "demo"),
+    ("datasets show demo", 0, "demo"),
+    ("config", 0, "dropout"),
+    ("config --model sasrec model", 0, "dropout"),
+    ("clean --dry-run", 0, ""),
+    ("rollback shop", 4, ""),
+    ("convert shop --to csv --out TMP/out", 0, ""),
+]
 
 
-def test_the_program_without_pytorch_notices_its_import(finished):
-    command = [sys.executable, "-c", NO_TORCH, "evaluate", "mostpop", "--dataset", "shop"]
-    env = environment(ADREC_WORKSPACE=str(finished))
-    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
-    assert "torch is imported" in done.stderr
+@pytest.fixture(scope="module")
+def done_without_pytorch(
+    finished: Path, csv: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[int, str]]:
+    """The exit code and the output of each command."""
+    folder = tmp_path_factory.mktemp("without")
+    typed = {
+        line: [
+            part
+            for word in line.replace("CSV", str(csv)).replace("TMP", str(folder)).split()
+            for part in (TINY if word == "TINY" else [word])
+        ]
+        for line, _, _ in COMPUTES_NOTHING
+    }
+    return without_pytorch(typed, finished, folder)
+
+
+@pytest.mark.parametrize(("typed", "code", "said"), COMPUTES_NOTHING)
+def test_what_computes_nothing_does_without_pytorch(done_without_pytorch, typed, code, said):
+    ended, output = done_without_pytorch[typed]
+    assert "AssertionError" not in output
+    assert (ended, said in output) == (code, True), output
+
+
+def test_the_program_without_pytorch_notices_its_import(finished, tmp_path):
+    done = without_pytorch({"it": ["evaluate", "mostpop", "--dataset", "shop"]}, finished, tmp_path)
+    assert "torch is imported" in done["it"][1]

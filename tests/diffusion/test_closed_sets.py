@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -111,12 +112,10 @@ def refusal_of(check: Callable[[], object]) -> tuple[str, str] | None:
 
 
 @pytest.mark.parametrize("schedule", [*SCHEDULES, "none"])
-@pytest.mark.parametrize("steps", [*range(-1, 40), 200, 1_000])
-def test_a_schedule_is_refused_without_its_betas_as_with_them(schedule, steps):
-    def betas() -> object:
-        return betas_for(schedule, steps)
-
-    assert refusal_of(lambda: names.require_schedule(schedule, steps)) == refusal_of(betas)
+def test_a_schedule_is_refused_without_its_betas_as_with_them(schedule):
+    for steps in (*range(-1, 25), 200):
+        without = refusal_of(partial(names.require_schedule, schedule, steps))
+        assert without == refusal_of(partial(betas_for, schedule, steps)), steps
 
 
 @pytest.mark.parametrize("schedule", names.ALWAYS_VALID)

@@ -65,7 +65,8 @@ class Load:
                 self._ended = True
                 self.at_end()
             try:
-                status, content, closes = await asyncio.wait_for(_answer(reader), 60)
+                async with asyncio.timeout(60):
+                    status, content, closes = await _answer(reader)
             except (OSError, EOFError, TimeoutError) as error:
                 self.found[f"dropped: {error!r}"[:80]] += 1
                 return
@@ -90,7 +91,9 @@ class Load:
             with contextlib.suppress(OSError, EOFError):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
                 try:
-                    await asyncio.wait_for(kind((reader, writer), rng), 15)
+                    # Not wait_for, which before Python 3.12 loses a cancellation that comes with the answer.
+                    async with asyncio.timeout(15):
+                        await kind((reader, writer), rng)
                 except TimeoutError:
                     pass
                 finally:
