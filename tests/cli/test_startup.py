@@ -127,8 +127,8 @@ def without_pytorch(typed: dict[str, list[str]], workspace: Path, folder: Path) 
     """Type commands where PyTorch cannot be imported; return the exit code and the output of each."""
     env = environment(ADREC_WORKSPACE=str(workspace), PYTHONPATH=str(Path(__file__).parents[2]))
     done = subprocess.run(
-        [sys.executable, "-c", NO_TORCH], input=json.dumps(typed), cwd=folder, env=env, stdout=subprocess.PIPE, text=True,
-        check=True, timeout=120,
+        [sys.executable, "-c", NO_TORCH], input=json.dumps(typed), cwd=folder, env=env, stdout=subprocess.PIPE,
+        text=True, check=True, timeout=120,
     )  # fmt: skip
     return {name: (code, said) for name, (code, said) in json.loads(done.stdout).items()}
 
