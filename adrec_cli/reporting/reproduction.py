@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.data.datasets import Filters
 from adrec_cli.data.named_datasets import find_named_source, load_dataset_spec
 from adrec_cli.data.options import PreprocessOptions
+from adrec_cli.data.reading.times import moment_text
 from adrec_cli.data.settings import settle
 from adrec_cli.experiments.experiment import compose, find_recipe
 from adrec_cli.sweeping.command_line import find_unusual_sampling
@@ -114,11 +114,10 @@ def _differing(tables: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str,
 
 
 def _moment(key: str, value: Any) -> Any:
-    """Return microseconds as the date that one types."""
+    """Return microseconds as the time that one types, with its zone: a date alone is meant in that of the data."""
     if key not in ("valid_from", "test_from") or not isinstance(value, int):
         return value
-    moment = datetime.fromtimestamp(value // 1_000_000, UTC)
-    return moment.date().isoformat() if not value % 86_400_000_000 else moment.isoformat()
+    return moment_text(value)
 
 
 def versions(metadata: Sequence[CheckpointMetadata]) -> list[str]:

@@ -10,10 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.cli import datasets as datasets_command
-from adrec_cli.errors import InterruptedRun
+from adrec_cli.cli.failures import report_failures, report_usage
+from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.errors import ArtifactError, InterruptedRun
 from tests.cli.conftest import TINY, Adrec, Process, environment
 
 
@@ -114,6 +117,32 @@ def test_what_comes_from_outside(
     done = adrec("datasets")
     assert done.exit_code == code
     assert text in message(done.stderr)[0]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize(
+    ("error", "code", "from_all"),
+    [
+        (ArtifactError("what all of them met", hint="type it again"), 4, False),
+        (ValueError("what one of them met"), 1, True),
+        (OSError(28, "No space left on device"), 7, True),
+        (typer.BadParameter("what all of them were given"), 2, False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_of_several_processes_one_says_what_all_of_them_met(
+    monkeypatch: pytest.MonkeyPatch, capsys, rank: int, error: Exception, code: int, from_all: bool
+) -> None:
+    launched = {"RANK": rank, "WORLD_SIZE": 2, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1"}
+    for name, value in launched.items():
+        monkeypatch.setenv(name, str(value))
+    if isinstance(error, typer.BadParameter):
+        assert report_usage(error) == code
+    else:
+        with pytest.raises(typer.Exit) as exit_, report_failures(Terminal(), debug=False):
+            raise error
+        assert exit_.value.exit_code == code
+    assert ("error: " in capsys.readouterr().err) == (rank == 0 or from_all)
 
 
 def test_wrong_usage_looks_like_any_other_error(process: Process) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.cli.show.sparkline import sparkline
+from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.diagnostics.embedding import diagnose
 from adrec_cli.diagnostics.spread import evenly_spaced
 from adrec_cli.errors import ArtifactError, InputError
@@ -70,6 +73,20 @@ def test_a_collapse_is_a_warning(adrec: Adrec, shop: Path, monkeypatch: pytest.M
     assert "mean cosine\t" in done.stdout
     assert "figure\tmeaning" in done.stdout
     assert "meaning" not in adrec("inspect", "finetune", "-w", shop, "--no-explain").stdout
+
+
+def test_a_terminal_shows_the_spectrum_of_each_and_of_noise(
+    adrec: Adrec, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Terminal, "draws", True)
+    drawn = adrec("inspect", "pretrain", "finetune", "-w", shop, "--no-explain").stdout
+    bars = re.findall("[▁▂▃▄▅▆▇█]+", drawn)
+    # Singular values fall, from the largest, which fills its cell, to the least, above the ground that stands for none.
+    assert [(len(one), one[0]) for one in bars] == [(7, "█")] * 3
+    assert all(list(one) == sorted(one, reverse=True) for one in bars)
+    found = inspect(["pretrain", "finetune"], workspace=shop)
+    measured = [*(model.diagnostics.singular_values for model in found.models), found.noise.singular_values]
+    assert bars == [sparkline(values, 7, lowest=0) for values in measured]
 
 
 def test_of_very_many_items_some_are_measured_and_it_says_so(adrec: Adrec, shop: Path, monkeypatch) -> None:

@@ -64,14 +64,31 @@ def test_what_is_declared_becomes_a_flag_with_all_that_is_said_of_it() -> None:
         on: bool = choice(False, bool, "Turn it on.", panel="Panel", can_be_off=True)
         size: int | None = choice(None, int, f"Size of {flag('join')}.", metavar="N", environment="SIZE")
         taken: str = choice("x", str, "Left to the command.")
+        file: Path | None = choice(None, Path, "A file.")
+        folder: Path | None = choice(None, Path, "A folder.", place="folder")
 
-    on, size = declare_parameters([Asked(Kind, Offer(without=("taken",)), built=True)])
+    on, size, file, folder = declare_parameters([Asked(Kind, Offer(without=("taken",)), built=True)])
     (on_type, on_flag), (size_type, size_flag) = get_args(on.annotation), get_args(size.annotation)
     assert (on.name, on.default, on_type, on_flag.default) == ("on", False, bool, "--on/--no-on")
     assert (on_flag.help, on_flag.rich_help_panel) == ("Turn it on.", "Panel")
     assert (size.name, size.default, size_type, size_flag.default) == ("size", None, int | None, "--size")
     assert (size_flag.help, size_flag.metavar, size_flag.envvar) == ("Size of --join.", "N", "SIZE")
+    (_, file_flag), (_, folder_flag) = get_args(file.annotation), get_args(folder.annotation)
+    assert (size_flag.file_okay, size_flag.dir_okay) == (True, True)
+    assert (file_flag.file_okay, file_flag.dir_okay) == (True, False)
+    assert (folder_flag.file_okay, folder_flag.dir_okay) == (False, True)
     assert Declared(Kind, {"on": True, "size": 3}).options(size=4) == Kind(on=True, size=4)
+
+
+def test_what_can_only_be_turned_on_is_off() -> None:
+    switches = {
+        (command, parameter.name): parameter.default
+        for command in typer.main.get_command(app).commands  # type: ignore[attr-defined]
+        for parameter in parameters_of(command).values()
+        if getattr(parameter, "is_flag", False) and not parameter.secondary_opts
+    }
+    assert len(switches) > 20
+    assert {switch: default for switch, default in switches.items() if default} == {}
 
 
 def test_the_dataset_to_update_is_looked_for_in_the_workspace() -> None:

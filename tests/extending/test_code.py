@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from adrec_cli.extending.code import sources_beside
 
-MODULES = [f"beside_{letter}" for letter in "abcde"]
+MODULES = ["Above", "aside", "beside", "under_it", "zone"]
+"""Before adrec_cli in the alphabet, and behind it."""
 FILES = {"module": "{}.py", "package": "{}/__init__.py", "folder": "{}/part.py"}
 IMPORTS = ("import {0}.part", "from {0}.part import x", "from {0} import part", "import {0}.part as other, math")
 SOME_IMPORTS = st.dictionaries(st.sampled_from(MODULES), st.sampled_from(IMPORTS), max_size=2)

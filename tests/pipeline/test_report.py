@@ -12,6 +12,8 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from typer.main import get_command
 
 from adrec_cli.artifacts.evaluation import list_evaluations, read_evaluation
@@ -23,17 +25,24 @@ from adrec_cli.cli.options.declared import Declared
 from adrec_cli.cli.options.evaluation import Looking, build_evaluation
 from adrec_cli.cli.options.preprocess import preprocess_options
 from adrec_cli.config import merge
+from adrec_cli.data.moments import read_moment
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions, TrainingOptions
+from adrec_cli.loading.opening import open_dataset
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.pipeline.evaluate import evaluate
+from adrec_cli.pipeline.inspect import inspect
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.report import report
 from adrec_cli.pipeline.sweep import sweep
 from adrec_cli.pipeline.train import train
+from adrec_cli.reporting.embeddings_section import embeddings_section
 from adrec_cli.reporting.histogram import bin_values, histogram
 from adrec_cli.reporting.markup import Html, element, join, table
+from adrec_cli.reporting.material import gather_material
+from adrec_cli.reporting.pipeline_section import duration
 from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command
+from adrec_cli.reporting.reproduction_section import reproduction_section
 from adrec_cli.sweeping.sweep_options import Design, SweepOptions
 from adrec_cli.sweeping.varied import parse_varied
 from tests.conftest import TINY, write_interactions
@@ -154,10 +163,42 @@ def test_every_value_is_in_a_bin(values):
     assert all(-1 <= float(number) <= 400 for number in numbers)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [[0], [5, 5, 5], [1, 2, 2, 3], list(range(100)), [0, 0, 0, 5000], [2**40, 1], [3, 4, 4, 70, 9000]],
+    ids=str,
+)
+def test_a_histogram_is_to_scale(values):
+    values = np.array(values, dtype=np.int64)
+    bins = bin_values(values)
+    drawn = histogram(values, title="t", axis="a").text
+    bars = np.array(re.findall(r'd="M([\d.]+) ([\d.]+)V([\d.]+)H([\d.]+)V([\d.]+)Z"', drawn), dtype=np.float64)
+    ((begin, ground, end),) = np.array(re.findall(r'd="M([\d.]+) ([\d.]+)H([\d.]+)"', drawn), dtype=np.float64)
+    left, foot, top, right, again = bars.T
+    assert len(bars) == len(bins.counts)
+    assert (foot == ground).all()
+    assert (again == ground).all()
+    assert ground - top == pytest.approx(np.array(bins.counts) / max(bins.counts) * (ground - top.min()), abs=0.1)
+    # Bars begin and end with the axis, a pixel apart.
+    assert (left[0], right[-1]) == (begin, pytest.approx(end - 1, abs=0.1))
+    assert (np.diff(left) > 0).all()
+    wide = np.diff(left) > 1.6
+    assert (left[1:] - right[:-1])[wide] == pytest.approx(1, abs=0.15)
+    width, height = map(float, re.search(r'viewbox="0 0 (\d+) (\d+)"', drawn, re.IGNORECASE).groups())
+    assert 0 < begin < end < width
+    assert 0 < top.min() < ground < height
+    ticks = dict(re.findall(r'x="([\d.]+)" y="\d+" class="tick">([\d,]+)<', drawn))
+    assert ticks
+    for place, edge in ticks.items():
+        assert left[bins.edges.index(int(edge.replace(",", "")))] == pytest.approx(float(place), abs=0.1)
+
+
 def test_bins_by_hand():
     bins = bin_values(np.array([1, 1, 2, 4]))
     assert (bins.edges, bins.counts, bins.log) == ([1, 2, 3, 4, 5], [2, 1, 0, 1], False)
     assert bin_values(np.array([1, 1, 1, 1000])).log
+    assert not bin_values(np.array([1, 1, 1, 19])).log
+    assert len(bin_values(np.array([1] * 9 + [10**9])).counts) == len(bin_values(np.arange(24)).counts) == 24
 
 
 # The page
@@ -197,6 +238,13 @@ def test_what_stands_in_the_data_is_only_shown(page):
     assert sum(tag == "style" for tag, _ in found.tags) == 1
 
 
+@pytest.mark.parametrize("most", [6, 20])
+def test_a_sample_of_items_is_said_where_there_is_one(reported, monkeypatch, most):
+    monkeypatch.setattr("adrec_cli.inspecting.embeddings.MAX_MEASURED_ITEMS", most)
+    text = embeddings_section(inspect(["finetune"], workspace=reported), []).text
+    assert re.findall("Here are ([^.]*)[.]", text) == (["figures of 6 items, evenly spaced"] if most == 6 else [])
+
+
 def test_links_lead_to_sections(page):
     found = Page(page)
     ids = found.values("id")
@@ -230,11 +278,33 @@ def test_figures_are_those_of_the_reports(page, reported):
     text = Page(page).text
     for path in list_evaluations(reported / "tiny"):
         evaluation = read_evaluation(path)
-        assert f"{evaluation.metrics['ndcg@10']:.4f}" in text
+        low, high = evaluation.intervals["ndcg@10"]
+        assert f"{evaluation.metrics['ndcg@10']:.4f} [{low:.4f}, {high:.4f}]" in text
         assert evaluation.protocol in text
     manifest = read_manifest(reported / "tiny")
     assert f"{manifest.statistics['interactions']:,}" in text
     assert manifest.sequences_sha256[:12] in text
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 59, 60, 61, 3599, 3600, 3660, 7325, 360_000])
+def test_durations_can_be_read_back(seconds):
+    shown = duration(seconds + 0.4)
+    units = {"s": 1, "min": 60, "h": 3600}
+    parts = [(int(number), units[unit]) for number, unit in re.findall("([0-9]+) ([a-z]+)", shown)]
+    assert sum(number * unit for number, unit in parts) == (seconds if seconds < 3600 else seconds - seconds % 60)
+    assert all(number < 60 for number, _ in parts[1:])
+    assert parts[0][0] or seconds == 0
+
+
+def test_what_began_with_other_weights_is_said_and_nothing_else(reported):
+    material = gather_material(open_dataset(reported / "tiny"))
+    assert "earlier model" not in reproduction_section(material).text
+    for model, stages in material.models.items():
+        (first, *others) = stages
+        warm = dataclasses.replace(first.metadata, parent_sha256="0" * 64)
+        models = material.models | {model: [dataclasses.replace(first, metadata=warm), *others]}
+        text = Page(reproduction_section(dataclasses.replace(material, models=models)).text.encode()).text
+        assert f"{model} began with the weights of an earlier model" in text
 
 
 def test_the_same_artifacts_give_the_same_bytes(reported, tmp_path):
@@ -281,7 +351,7 @@ def test_what_is_damaged_is_left_out_and_named(reported, tmp_path):
 # Commands
 
 
-def given(line):
+def read_command(line):
     words = shlex.split(line)
     assert words[0] == "adrec"
     command = get_command(app).commands[words[1]]
@@ -290,7 +360,7 @@ def given(line):
 
 def test_the_command_of_preprocessing_makes_the_same_data(reported, tmp_path):
     manifest = read_manifest(reported / "tiny")
-    params = given(preprocess_command(manifest, has_item_file=True))
+    params = read_command(preprocess_command(manifest, has_item_file=True))
     assert (params["source"], str(params["items"])) == ("tiny.csv", "titles.csv")
     names = [field.name for field in dataclasses.fields(PreprocessOptions)]
     typed = {name: params[name] for name in names if name in params} | {"items": reported.parent / "titles.csv"}
@@ -299,11 +369,33 @@ def test_the_command_of_preprocessing_makes_the_same_data(reported, tmp_path):
     assert made.manifest == manifest
 
 
+def test_a_file_of_items_is_typed_where_there_is_one_beside_the_source(reported):
+    manifest = read_manifest(reported / "tiny")
+    alone = dataclasses.replace(manifest, sources=manifest.sources[:1])
+    for told, has, typed in ((manifest, True, "titles.csv"), (manifest, False, None), (alone, True, None)):
+        items = read_command(preprocess_command(told, has_item_file=has))["items"]
+        assert (items and str(items)) == typed
+
+
+@given(
+    moments=st.tuples(*[st.integers(-(10**15), 2 * 10**15) | st.sampled_from([0, 86_400 * 10**6, "-2w"])] * 2),
+    zone=st.sampled_from([None, "UTC", "Asia/Kolkata", "America/New_York"]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_moments_are_typed_as_they_were(reported, moments, zone):
+    manifest = read_manifest(reported / "tiny")
+    split = {"split": "time", "valid_from": moments[0], "test_from": moments[1], "timezone": zone}
+    manifest = dataclasses.replace(manifest, parameters={**manifest.parameters, **split})
+    params = read_command(preprocess_command(manifest, has_item_file=True))
+    keys = ("valid_from", "test_from")
+    assert tuple(read_moment(params[key], key, params["timezone"] or "UTC") for key in keys) == moments
+
+
 def test_the_command_of_training_composes_the_same_experiment(reported):
     from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 
     metadata = read_metadata(reported / "tiny/adrec/finetune.safetensors")
-    params = given(train_command(metadata))
+    params = read_command(train_command(metadata))
     composed = (
         build_options(TrainingOptions, params)
         .experiment(params["model"])
@@ -315,7 +407,7 @@ def test_the_command_of_training_composes_the_same_experiment(reported):
 
 def test_the_command_of_evaluating_has_the_same_protocol(reported):
     path = reported / "tiny/reports/adrec-finetune-loo-sampled-9-test.json"
-    params = given(evaluate_command(read_evaluation(path)))
+    params = read_command(evaluate_command(read_evaluation(path)))
     assert params["name"] == "workspace/tiny/adrec/finetune.safetensors"
     options = build_evaluation(Declared(EvaluationOptions, {**params, "threads": None}), Looking())
     assert options == EvaluationOptions(negatives=9, sampling=Sampling(steps=2))

@@ -149,6 +149,17 @@ def test_what_is_left_out_and_where_an_axis_begins_is_said() -> None:
     assert {"ndcg@10, not from 0", "ndcg@10 (valid), not from 0"} <= texts
 
 
+@pytest.mark.parametrize("kinds", [["a", "b"], ["a", None], [f"{number:02}" for number in range(30)]], ids=len)
+def test_a_legend_names_every_mark_there_is_and_no_other(kinds) -> None:
+    each = [kinds[number % len(kinds)] for number in range(60)]
+    figure = draw_by_category([a_map("ADRec")], each, title="Items", about=ABOUT)
+    (legend,) = figure.legends
+    named = [text.get_text() for text in legend.get_texts()]
+    drawn = [points for points in figure.axes[0].collections if len(points.get_offsets())]
+    assert len(named) == len(drawn) == len(set(named))
+    assert ("other" in named) == (None in kinds or len(kinds) > len(CYCLE))
+
+
 def test_users_settings_do_not_matter() -> None:
     import matplotlib
 
