@@ -15,6 +15,7 @@ from adrec_cli.loading.plugins import load_plugin
 from adrec_cli.loading.recommender import Recommender, open_recommender
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.pipeline.recommend import Merging, Recommendation, RecommendedItem, recommend_with
+from adrec_cli.recommending.history_times import Time
 from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.recommending.vectors import find_users_with_history, list_item_vectors, list_user_vectors
@@ -85,27 +86,37 @@ class LoadedRecommender:
         return self.recommender.checkpoint.sha256
 
     def recommend(
-        self, *, history: Sequence[str] | None = None, user: str | None = None, **wanted: Unpack[Wanted]
+        self,
+        *,
+        history: Sequence[str] | None = None,
+        times: Sequence[Time] | None = None,
+        user: str | None = None,
+        **wanted: Unpack[Wanted],
     ) -> list[RecommendedItem]:
         """Return the best items for somebody's history, or for a user of the data set.
 
         Args:
             history: raw item ids, oldest first; unknown ones are left out, and an empty one gets the popular items.
+            times: when each item of the history was, in seconds since 1970 or as a date or time; for models that read
+                it.
             user: raw user id.
             wanted: how many, and how, as `Wanted`: k=10, include_seen=False, samples=1 and so on.
 
         Raises:
-            UsageError: neither or both of history and user, k out of range, or several samples or a temperature of a
-                model that draws nothing.
+            UsageError: neither or both of history and user, times without a history, k out of range, or several samples
+                or a temperature of a model that draws nothing.
             InputError: an unknown user, or a history of unknown items only.
         """
         if (history is None) == (user is None):
             raise UsageError("give either a history or a user", hint="recommend(history=[...]) or recommend(user=...)")
+        if times is not None and history is None:
+            raise UsageError("times are those of a history", hint="recommend(history=[...], times=[...])")
         if isinstance(history, str):
             raise UsageError("a history is a list of ids, not a text", hint='recommend(history=["17", "42"])')
         (found,) = self.recommend_many(
             users=[] if user is None else [user],
             histories=[] if history is None else [history],
+            times=[] if times is None else [times],
             options=_options_of(wanted),
         )
         return found.items
@@ -115,6 +126,7 @@ class LoadedRecommender:
         *,
         users: Sequence[str] = (),
         histories: Sequence[Sequence[str]] = (),
+        times: Sequence[Sequence[Time]] = (),
         options: RecommendOptions = DEFAULTS,
     ) -> list[Recommendation]:
         """Return what each user, then each history, gets; computed together, which is faster than one by one.
@@ -122,6 +134,7 @@ class LoadedRecommender:
         Args:
             users: raw user ids.
             histories: raw item ids, oldest first.
+            times: of the items of each history, as `recommend`; () where none are given.
             options: for all of them; device and threads were chosen when the model was loaded.
 
         Raises:
@@ -129,7 +142,7 @@ class LoadedRecommender:
         """
         if not users and not histories:
             return []
-        return recommend_with(self.recommender, users=users, histories=histories, options=options)
+        return recommend_with(self.recommender, users=users, histories=histories, times=times, options=options)
 
     def item_vectors(self) -> pl.DataFrame:
         """Return `item_id` and `vector` of all items, whose inner product with a user's vector is the score."""

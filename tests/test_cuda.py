@@ -139,7 +139,7 @@ def test_a_recorded_representation_is_the_one_that_is_computed(network, sampling
         one = slice(case, case + 1)
         options = {"output": "x_start", "sampling": sampling, "device": resolve_device("cuda")}
         (own,), (found,) = (
-            next(Scorer(model=model, **options, recordings=kept).represent(data.items, starts[one], ends[one]))[1]
+            next(Scorer(model=model, **options, recordings=kept).represent(data, starts[one], ends[one]))[1]
             for kept in (None, recordings)
         )
         torch.testing.assert_close(found, own, rtol=1e-4, atol=1e-5)

@@ -40,10 +40,15 @@ SIZES = {
     "hidden_size": 16, "max_length": 12, "heads": 2, "gru_size": 24, "diffusion_steps": 5, "delta": 0.5, "layers": 2,
     "lambda_": 0.5,
 }  # fmt: skip
+TIMED = [name for name in list_trainable() if "times" in find_model(name).config_type.__dataclass_fields__]
+"""Models that can read when events were."""
 EVERY_MODEL: dict[str, tuple[str, dict[str, Any]]] = {
     **{f"adrec {name}": ("adrec", options) for name, options in VARIANTS.items()},
     **{name: (name, {}) for name in list_trainable() if name != "adrec"},
     **{f"{name} repeats": (name, {"repeats": "learned"}) for name in list_trainable() if name != "adrec"},
+    **{f"{name} times": (name, {"times": "gaps"}) for name in TIMED},
+    "adrec times and padding key": ("adrec", {"times": "gaps", "padding_key": True}),
+    "adrec times and filter": ("adrec", {"times": "gaps", "block": "frequency"}),
     "bsarec padding": ("bsarec", {"padding_filtered": True}),
     "dreamrec mlp": ("dreamrec", {"denoiser": "mlp", "target_gradient": True}),
     "sasrec item dropout": ("sasrec", {"item_dropout": 0.3}),

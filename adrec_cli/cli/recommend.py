@@ -39,6 +39,11 @@ def recommend(
         list[str] | None,
         typer.Option("--history", metavar='"ID,ID,..."', help="Item ids of an unknown user, oldest first; repeatable."),
     ] = None,
+    times: Annotated[
+        list[str] | None,
+        typer.Option("--times", metavar='"TIME,TIME,..."',
+                     help="Times of the items of --history, for models with model.times; repeatable."),
+    ] = None,
     options: RecommendOptions,
     model: Annotated[
         str | None,
@@ -57,9 +62,10 @@ def recommend(
     if _asks_for_batch(audience, output):
         if options.explain:
             raise UsageError("--explain is for one or a few users", hint="use --user or --history")
-        if user or history:
+        if user or history or times:
             raise UsageError(
-                "--user and --history do not make a batch", hint="put them into a file: --users or --histories"
+                "--user, --history and --times do not make a batch",
+                hint="put them into a file: --users or --histories",
             )
         recommend_many(
             audience.options(), output.options(), options, model=model, dataset=dataset, common=common, session=session
@@ -67,7 +73,8 @@ def recommend(
         return
     found = pipeline.recommend(
         users=user or [],
-        histories=[_item_ids(text) for text in history or []],
+        histories=[_read_list(text, "--history") for text in history or []],
+        times=[_read_list(text, "--times") for text in times or []],
         workspace=common.workspace,
         dataset_name=dataset,
         model=model,
@@ -94,14 +101,12 @@ def _asks_for_batch(audience: Declared[AudienceOptions], output: Declared[BatchO
     return batch
 
 
-def _item_ids(text: str) -> list[str]:
-    """Read one history as a row of CSV, so that a quoted id may hold a comma."""
+def _read_list(text: str, flag: str) -> list[str]:
+    """Read one history, or its times, as a row of CSV, so that a quoted id may hold a comma."""
     try:
         return [item for item in next(csv.reader([text], skipinitialspace=True, strict=True), []) if item]
     except csv.Error as error:
-        raise UsageError(
-            f"--history {text!r} is not a list of ids: {error}", hint='for example "17,42" or 17,42'
-        ) from error
+        raise UsageError(f"{flag} {text!r} is not a list: {error}", hint='for example "17,42" or 17,42') from error
 
 
 def _show(terminal: Terminal, found: Recommendations) -> None:

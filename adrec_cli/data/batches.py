@@ -24,12 +24,14 @@ class TrainingWindows:
         starts: the first event of each window.
         lengths: inputs of each window, 1..L (one less than its events).
         prefixes: of each window only the last target is learned.
+        seconds: as `Sequences.seconds`, for a model that reads times.
     """
 
     items: npt.NDArray[np.int32]
     starts: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
     prefixes: bool = False
+    seconds: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -175,6 +177,7 @@ def pack_batch(windows: TrainingWindows, chosen: npt.NDArray[np.int64], max_leng
         positions_RL=fill(position),
         sequences=len(chosen),
         prefixes=windows.prefixes,
+        seconds_RL=None if windows.seconds is None else fill(windows.seconds[source]),
     )
 
 
@@ -186,6 +189,7 @@ def history_batches(
     max_length: int,
     batch_tokens: int,
     most_cases: int | None = None,
+    seconds: npt.NDArray[np.int64] | None = None,
 ) -> Iterator[tuple[npt.NDArray[np.int64], HistoryBatch]]:
     """Yield histories of similar length together with the numbers of the cases they belong to.
 
@@ -198,6 +202,7 @@ def history_batches(
         max_length: L; only the newest L events are used.
         batch_tokens: largest number of positions per batch; a batch has at least one case.
         most_cases: of a batch; None leaves it to its positions.
+        seconds: when each of the items was, for a model that reads times.
     """
     starts = np.maximum(starts, ends - max_length)
     lengths = ends - starts
@@ -213,12 +218,15 @@ def history_batches(
         if alike * window[0] * 4 >= batch_tokens:
             count = alike
         cases = order[begin : begin + count]
-        yield cases, _history_batch(items, starts[cases], lengths[cases])
+        yield cases, _history_batch(items, starts[cases], lengths[cases], seconds)
         begin += count
 
 
 def _history_batch(
-    items: npt.NDArray[np.int32], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int64],
+    lengths: npt.NDArray[np.int64],
+    seconds: npt.NDArray[np.int64] | None,
 ) -> HistoryBatch:
     columns = np.arange(lengths.max())
     real = columns < lengths[:, None]
@@ -228,4 +236,5 @@ def _history_batch(
         items_BL=torch.from_numpy(padded),
         lengths_B=torch.from_numpy(lengths.astype(np.int64)),
         whole=bool(lengths.min() == len(columns)),
+        seconds_BL=None if seconds is None else torch.from_numpy(np.where(real, seconds[source], 0)),
     )

@@ -39,6 +39,7 @@ def reindex(sequences: Sequences, mapping: Mapping, item_count: int) -> Sequence
     kept_before = count_kept(items)
     offsets = kept_before[sequences.offsets]
     starts = sequences.offsets[:-1]
+    read_seconds = None if sequences.read_seconds is None else lambda: sequences.seconds[items != PAD]
     return replace(
         sequences,
         items=items[items != PAD],
@@ -46,6 +47,7 @@ def reindex(sequences: Sequences, mapping: Mapping, item_count: int) -> Sequence
         train_end=kept_before[starts + sequences.train_end] - offsets[:-1],
         valid_end=kept_before[starts + sequences.valid_end] - offsets[:-1],
         item_count=item_count,
+        read_seconds=read_seconds,
     )
 
 

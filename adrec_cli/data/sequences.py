@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +22,26 @@ from adrec_cli.schema import (
     ITEM_ID,
     ITEM_INDEX,
     ITEMS,
+    TIMESTAMPS,
     TRAIN_END,
     USER_ID,
     VALID_END,
 )
 from adrec_cli.wording import command, option
+
+Number = TypeVar("Number", np.int32, np.int64)
+
+
+class Events(Protocol):
+    """Items of several people, one after the other, and when they were."""
+
+    @property
+    def items(self) -> npt.NDArray[np.int32]:
+        """Item indices, oldest first."""
+
+    @property
+    def seconds(self) -> npt.NDArray[np.int64] | None:
+        """When each of them was, in whole seconds since the epoch; None where nobody says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +55,7 @@ class Sequences:
         train_end, valid_end: int64 a user, relative to the user's first event.
         item_count: V.
         row_groups: users in each row group of the file that was read.
+        read_seconds: returns when each event was, as `seconds`; None where nothing says so.
     """
 
     user_ids: pl.Series
@@ -48,6 +65,22 @@ class Sequences:
     valid_end: npt.NDArray[np.int64]
     item_count: int
     row_groups: tuple[int, ...] = ()
+    read_seconds: Callable[[], npt.NDArray[np.int64]] | None = None
+
+    @functools.cached_property
+    def seconds(self) -> npt.NDArray[np.int64]:
+        """When each of the items was, in whole seconds since the epoch; read when first asked for.
+
+        Raises:
+            InputError: the data have no times.
+            ArtifactError: the file has changed since, or is damaged.
+        """
+        if self.read_seconds is None:
+            raise InputError(
+                "these data do not say when events were, which model.times 'gaps' needs: their order alone is known",
+                hint=f"leave it out: {option('set', 'model.times=none')}",
+            )
+        return self.read_seconds()
 
     @property
     def users(self) -> int:
@@ -61,7 +94,11 @@ class Sequences:
 
     def history(self, user: int) -> npt.NDArray[np.int32]:
         """Return all items of a user, oldest first."""
-        return self.items[self.offsets[user] : self.offsets[user + 1]]
+        return self.of(user, self.items)
+
+    def of(self, user: int, values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+        """Return what of values, one for each event, belongs to a user."""
+        return values[self.offsets[user] : self.offsets[user + 1]]
 
     def find(self, user_id: str) -> int:
         """Return the row of a raw user id.
@@ -82,13 +119,14 @@ class Sequences:
         return IdIndex(self.user_ids)
 
 
-def load_sequences(path: Path, item_count: int, shard: Shard = WHOLE) -> Sequences:
+def load_sequences(path: Path, item_count: int, shard: Shard = WHOLE, *, timed: bool = False) -> Sequences:
     """Read the sequences of a dataset and check that they are what the format promises.
 
     Args:
         path: of a file whose SHA-256 is known to be right.
         item_count: V, of the same dataset's items.
         shard: the users that are read.
+        timed: its timestamps are times, not mere positions.
 
     Raises:
         ArtifactError: missing, damaged or not of this format.
@@ -104,6 +142,7 @@ def load_sequences(path: Path, item_count: int, shard: Shard = WHOLE) -> Sequenc
         valid_end=table[VALID_END].to_numpy().astype(np.int64),
         item_count=item_count,
         row_groups=_row_groups(path, shard),
+        read_seconds=functools.partial(_read_seconds, path, shard, items) if timed else None,
     )
     ends_in_order = (
         (sequences.train_end >= 0) & (sequences.train_end <= sequences.valid_end) & (sequences.valid_end <= lengths)
@@ -113,6 +152,20 @@ def load_sequences(path: Path, item_count: int, shard: Shard = WHOLE) -> Sequenc
     if len(items) and not (items.min() >= 1 and items.max() <= item_count):
         raise _damage_error(path, f"item indices lie outside 1..{item_count}")
     return sequences
+
+
+def _read_seconds(path: Path, shard: Shard, items: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Read when each event was; they must be the same events as before.
+
+    Raises:
+        ArtifactError: they are not, or the file is damaged.
+    """
+    table = _read(path, [ITEMS, TIMESTAMPS], shard)
+    again = table[ITEMS].explode().drop_nulls().to_numpy()
+    seconds = table[TIMESTAMPS].explode().drop_nulls().to_numpy() // 1_000_000
+    if not np.array_equal(again, items) or len(seconds) != len(items):
+        raise ArtifactError(f"{path} has changed since it was opened", hint="run the same command again")
+    return seconds.astype(np.int64)
 
 
 def load_items(path: Path) -> pl.DataFrame:

@@ -28,7 +28,7 @@ def list_figures(scorer: Scorer, asked: HeldOut, on_progress: OnProgress) -> dic
     codes_VM = category_codes(items[CATEGORY]) if CATEGORY in items.columns else None
     figures = BeyondAccuracy(counts_V, len(cases), CUTOFFS, codes_VM)
     done = 0
-    for numbers, samples, bias in scorer.represent(sequences.items, cases.starts, cases.ends):
+    for numbers, samples, bias in scorer.represent(sequences, cases.starts, cases.ends):
         excluded = [np.empty(0, dtype=np.int64)] * len(numbers)
         if rivals.mask_seen:
             excluded = [sequences.items[cases.starts[n] : cases.ends[n]].astype(np.int64) for n in numbers]

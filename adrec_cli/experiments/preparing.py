@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
 import torch
 
-from adrec_cli.data.batches import CUTS
+from adrec_cli.data.batches import CUTS, TrainingWindows
+from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.content import give_content, require_same_encoders
 from adrec_cli.experiments.experiment import Experiment
@@ -17,6 +19,7 @@ from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.registry import find_model
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.runtime import StopRequest, make_generator, resolve_device
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.processes import Processes
@@ -65,13 +68,19 @@ def _put_together(
         stage=stage,
         config=shared,
         model=model,
-        windows=CUTS[shared.samples](dataset.sequences, model.max_length, all_events=shared.windows == "all"),
+        windows=_cut(dataset.sequences, model, shared),
         validate=prepare_validation(
             dataset, scorer, shared, stop=work.stop, users=shared.monitor_users, processes=work.processes
         ),
         device=device,
         processes=work.processes,
     )
+
+
+def _cut(sequences: Sequences, model: SequentialRecommender, config: TrainingConfig) -> TrainingWindows:
+    """Cut what a model learns from, with the times of events if it reads them."""
+    windows = CUTS[config.samples](sequences, model.max_length, all_events=config.windows == "all")
+    return dataclasses.replace(windows, seconds=sequences.seconds) if model.reads_times else windows
 
 
 def restore_everywhere(training: StageTraining, processes: Processes, restore: Callable[[], bool]) -> bool:

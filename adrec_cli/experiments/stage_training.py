@@ -14,9 +14,10 @@ from adrec_cli.artifacts.checkpoint import save_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.errors import InterruptedRun, Stopped
 from adrec_cli.experiments.content import content_hashes
-from adrec_cli.experiments.events import StageStarted
+from adrec_cli.experiments.events import StageStarted, Warned
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.following import StageOrder
+from adrec_cli.experiments.inexact_times import describe_doubts
 from adrec_cli.experiments.keys import plugins_of
 from adrec_cli.experiments.limits import RunLimits
 from adrec_cli.experiments.preparing import prepare_training, restore_everywhere, validate_whole
@@ -66,6 +67,8 @@ def train_stage(run: StageRun, limits: RunLimits, work: Work) -> CheckpointMetad
         training, work.processes, functools.partial(files.restore, training, work.options.resume)
     )
     work.on_event(_describe_start(training, run, resumed=resumed))
+    if training.model.reads_times and parent is None and (doubts := describe_doubts(dataset.sequences)):
+        work.on_event(Warned(message=f"model.times: {doubts}"))
     with work.stop.defer():
         _train(training, files, limits, work)
         validate_whole(dataset, training)

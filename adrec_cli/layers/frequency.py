@@ -206,7 +206,7 @@ class FrequencyBlock(TransformerBlock):
 
 def _visible(mask_R1LL: torch.Tensor) -> torch.Tensor:
     """Return visible_RLL of a mask, bool or to be added to scores, one for all heads or for each."""
-    return mask_R1LL[:, 0] if mask_R1LL.dtype == torch.bool else mask_R1LL[:, 0] == 0
+    return mask_R1LL[:, 0] if mask_R1LL.dtype == torch.bool else ~mask_R1LL[:, 0].isneginf()
 
 
 def _causal(hidden_RLD: torch.Tensor) -> torch.Tensor:

@@ -8,3 +8,5 @@ COMPUTED = ("sum", "adapter", "only")
 """Those of them by which vectors are computed from content at every step."""
 REPEATS = ("none", "learned", "never")
 """What is added to the scores of items of the history."""
+TIMES = ("none", "gaps")
+"""What attention knows of when events were."""

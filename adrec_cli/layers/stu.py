@@ -15,8 +15,8 @@ _EPS = 1e-6
 class SequentialTransductionUnit(nn.Module):
     """x + O(Dropout(U * LayerNorm(SiLU(Q K^T + bias) / L V))), for U, V, Q, K = SiLU(W LayerNorm(x)).
 
-    Source: Zhai et al. 2024, "Actions Speak Louder than Words", arXiv 2402.17152, eq. 1-3; a bias for each distance,
-    none of times.
+    Source: Zhai et al. 2024, "Actions Speak Louder than Words", arXiv 2402.17152, eq. 1-3; a bias for each distance;
+    those of times come with the mask.
     """
 
     def __init__(self, width: int, heads: int, length: int, dropout_probability: float) -> None:
@@ -37,17 +37,22 @@ class SequentialTransductionUnit(nn.Module):
     def forward(
         self, hidden_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, generator: torch.Generator | None
     ) -> torch.Tensor:
-        """Transform rows; arguments as `CausalSelfAttention.forward`, a mask is bool."""
+        """Transform rows; arguments as `CausalSelfAttention.forward`."""
         rows, positions, width = hidden_RLD.shape
         normed_RLD = F.layer_norm(hidden_RLD, (width,), eps=_EPS)
         gate, value, query, key = F.silu(self.uvqk(normed_RLD)).chunk(4, dim=2)
         value, query, key = (
             part.view(rows, positions, self.heads, width // self.heads).transpose(1, 2) for part in (value, query, key)
         )
-        weights_RHLL = F.silu(query @ key.transpose(-2, -1) + self._bias_LL(positions)) / self.length
+        scores_RHLL = query @ key.transpose(-2, -1) + self._bias_LL(positions)
         if mask_R1LL is None:
             mask_R1LL = torch.ones(positions, positions, dtype=torch.bool, device=hidden_RLD.device).tril()
-        weights_RHLL = weights_RHLL.masked_fill(~mask_R1LL, 0.0)
+        visible_R1LL = mask_R1LL
+        if mask_R1LL.dtype != torch.bool:
+            visible_R1LL = ~mask_R1LL.isneginf()
+            # SiLU makes no number of minus infinity.
+            scores_RHLL = scores_RHLL + mask_R1LL.masked_fill(~visible_R1LL, 0.0)
+        weights_RHLL = (F.silu(scores_RHLL) / self.length).masked_fill(~visible_R1LL, 0.0)
         attended_RLD = (weights_RHLL @ value).transpose(1, 2).flatten(2)
         gated_RLD = gate * F.layer_norm(attended_RLD, (width,), eps=_EPS)
         update: torch.Tensor = self.out(dropout(gated_RLD, self.dropout_probability, generator))

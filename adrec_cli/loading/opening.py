@@ -102,7 +102,8 @@ def as_it_is_now(dataset: Dataset) -> Dataset:
 
 def _read_dataset(folder: Path, manifest: Manifest, files: DatasetFiles, shard: Shard) -> Dataset:
     items = load_items(files.items)
-    sequences = load_sequences(files.sequences, items.height, shard)
+    timed = manifest.statistics.get("first_time") is not None
+    sequences = load_sequences(files.sequences, items.height, shard, timed=timed)
     return Dataset(folder=folder, manifest=manifest, items=items, sequences=sequences)
 
 

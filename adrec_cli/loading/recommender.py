@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,14 +54,28 @@ class Histories:
     Attributes:
         items: item indices of the model, oldest first.
         starts, ends: the stretch of each; an empty one gets the popular items.
+        seconds: when each of the items was, for a model that reads it; else None.
     """
 
     items: npt.NDArray[np.int32]
     starts: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int64]
+    seconds: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    @classmethod
+    def join(cls, items: Sequence[npt.NDArray[np.int32]], seconds: Sequence[npt.NDArray[np.int64] | None]) -> Histories:
+        """Put histories one behind the other, and when they were, which all of them say or none does."""
+        ends = np.cumsum([len(one) for one in items], dtype=np.int64)
+        said = [one for one in seconds if one is not None]
+        return cls(
+            items=np.concatenate(items),
+            starts=np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]]),
+            ends=ends,
+            seconds=np.concatenate(said) if said else None,
+        )
 
     def of(self, number: int) -> npt.NDArray[np.int32]:
         """Return one history."""
@@ -69,7 +83,7 @@ class Histories:
 
     def some(self, first: int, last: int) -> Histories:
         """Return those from the first up to, not including, the last."""
-        return Histories(items=self.items, starts=self.starts[first:last], ends=self.ends[first:last])
+        return replace(self, starts=self.starts[first:last], ends=self.ends[first:last])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +125,11 @@ class Recommender:
     def item_index(self) -> IdIndex:
         """Where the ids of the items are."""
         return IdIndex(self.items[ITEM_ID])
+
+    @property
+    def seconds(self) -> npt.NDArray[np.int64] | None:
+        """When the events of `sequences` were, where the model reads it; else None."""
+        return self.sequences.seconds if self.model.reads_times else None
 
     @functools.cached_property
     def values_of(self) -> Callable[[str], ItemValues]:
@@ -157,7 +176,7 @@ class Recommender:
         sources = [POPULAR] * len(histories)
         vectors_VD = scorer.vectors_VD
         nothing = np.empty(0, dtype=np.int64)
-        batches = scorer.represent(histories.items, histories.starts[asked], histories.ends[asked])
+        batches = scorer.represent(histories, histories.starts[asked], histories.ends[asked])
         for cases, samples, bias in batches:
             numbers = asked[cases]
             seen = [nothing if include_seen else np.unique(histories.of(number)).astype(np.int64) for number in numbers]
@@ -243,6 +262,10 @@ def open_recommender(
     items = known.items
     mapping = index_mapping(dataset.items, items)
     same = len(mapping) == items.height + 1 and bool((mapping == np.arange(len(mapping))).all())
+    sequences = dataset.sequences if same else reindex(dataset.sequences, mapping, items.height)
+    if known.model.reads_times:
+        # Read here, so that whoever answers for long needs no file that an update has moved by then.
+        _ = sequences.seconds
     return Recommender(
         # Its tensors are the model's.
         checkpoint=replace(checkpoint, tensors={}),
@@ -253,7 +276,7 @@ def open_recommender(
         sequences_sha256=dataset.manifest.sequences_sha256,
         model=known.model,
         items=items,
-        sequences=dataset.sequences if same else reindex(dataset.sequences, mapping, items.height),
+        sequences=sequences,
         unknown_items=int((mapping[1:] == 0).sum()),
         device=resolved,
         recordings=Recordings(resolved),

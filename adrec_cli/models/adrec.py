@@ -19,6 +19,7 @@ from adrec_cli.layers.attention import make_packed_causal_mask
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import TimestepEmbedding
 from adrec_cli.layers.frequency import FrequencyBlock
+from adrec_cli.layers.gaps import add_bias
 from adrec_cli.layers.lookup import lookup_of_few
 from adrec_cli.layers.mlp import TokenMLP
 from adrec_cli.layers.padding_key import causal_mask_with_padding_key, mask_with_padding_key, padding_bias
@@ -75,7 +76,7 @@ class ADRec(ADRecFacts, SequentialRecommender):
         padding = nn.ParameterList([] if self.padding_D is None else [self.padding_D])
         return {
             "item_embedding": self.item_embedding,
-            "cam": nn.ModuleList([self.input_norm, self.cam, padding, *self.repeat_parts()]),
+            "cam": nn.ModuleList([self.input_norm, self.cam, padding, *self.repeat_parts(), *self.gap_parts()]),
             "adm": nn.ModuleList([self.adm, self.timestep_embedding]),
         }
 
@@ -86,6 +87,7 @@ class ADRec(ADRecFacts, SequentialRecommender):
         elif component == "cam":
             self.cam.initialize(generator)
             self.initialize_repeats()
+            self.initialize_gaps()
             nn.init.ones_(self.input_norm.weight)
             nn.init.zeros_(self.input_norm.bias)
             if self.padding_D is not None:
@@ -106,7 +108,8 @@ class ADRec(ADRecFacts, SequentialRecommender):
         """
         batch, mask_R1LL = self._mask(batch)
         vectors_VD = self.drop_item_vectors_VD(generator)
-        condition_RLD = self._condition(batch.inputs_RL, mask_R1LL, generator, vectors_VD, batch.input_order_N)
+        cam_mask_RHLL = self._add_gaps(mask_R1LL, batch.seconds_RL)
+        condition_RLD = self._condition(batch.inputs_RL, cam_mask_RHLL, generator, vectors_VD, batch.input_order_N)
         if output == "x_start":
             if generator is None:
                 raise ValueError("x_start of a training batch needs a generator for timesteps and noise")
@@ -132,6 +135,15 @@ class ADRec(ADRecFacts, SequentialRecommender):
         batch = batch.prepend_padding()
         visible_R1LL = make_packed_causal_mask(batch.segments_RL)
         return batch, mask_with_padding_key(visible_R1LL, padding_bias(counts_RL))
+
+    def _add_gaps(self, mask_R1LL: torch.Tensor | None, seconds_RL: torch.Tensor | None) -> torch.Tensor | None:
+        """Return the mask of the CAM, which alone reads times; padding that is a key has none."""
+        if self.gaps is None:
+            return mask_R1LL
+        first = int(self.config.padding_key)
+        bias_RHLL = self.gap_bias(None if seconds_RL is None else seconds_RL[:, first:])
+        assert bias_RHLL is not None
+        return add_bias(mask_R1LL, F.pad(bias_RHLL, (first, 0, first, 0)))
 
     def _denoise_targets(
         self,
@@ -211,11 +223,13 @@ class ADRec(ADRecFacts, SequentialRecommender):
         """Return representation_BD from noise that was drawn; other arguments as `represent`."""
         histories, padding_bias_B, mask_B1LL = self.add_padding_key(histories)
         lengths_B = histories.padded_lengths_B
-        if output == "condition":
+        if output == "condition" and self.gaps is None:
             embedded_BLD = self.input_norm(self.embed(histories.items_BL))
             return self.cam.newest(embedded_BLD, lengths_B, padding_bias_B).squeeze(1)
-        condition_BLD = self._condition(histories.items_BL, mask_B1LL, None)
+        condition_BLD = self._condition(histories.items_BL, self._add_gaps(mask_B1LL, histories.seconds_BL), None)
         last_B1D = newest_position(condition_BLD, lengths_B)
+        if output == "condition":
+            return last_B1D.squeeze(1)
         denoiser = self._last_token_denoiser(condition_BLD, last_B1D, histories, padding_bias_B)
         if guidance := self.config.guidance_scale(sampling.guidance):
             nothing_BLD, nothing_B1D = torch.zeros_like(condition_BLD), torch.zeros_like(last_B1D)

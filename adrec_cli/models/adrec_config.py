@@ -11,7 +11,7 @@ from adrec_cli.config import require_at_least, require_one_of, require_positive,
 from adrec_cli.diffusion.names import KINDS, PER, TIMESTEP_SAMPLING, require_schedule
 from adrec_cli.errors import UsageError
 from adrec_cli.models.facts import ModelFacts
-from adrec_cli.models.network_config import NetworkConfig, require_divisible
+from adrec_cli.models.network_config import TimedConfig, require_divisible
 from adrec_cli.models.stages import Stage
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ BLOCKS = ("attention", "frequency")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ADRecConfig(NetworkConfig):
+class ADRecConfig(TimedConfig):
     """Options of the ADRec network; defaults follow the paper's code.
 
     Attributes:

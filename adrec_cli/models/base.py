@@ -15,10 +15,11 @@ import torch
 from torch import nn
 
 from adrec_cli.diffusion.samplers import Noise
-from adrec_cli.errors import UsageError
+from adrec_cli.errors import InputError, UsageError
 from adrec_cli.layers.content import ItemContent
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding
+from adrec_cli.layers.gaps import GapBias
 from adrec_cli.layers.repeats import HistoryBias, RepeatBias
 from adrec_cli.layers.transformer import TransformerBlock
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
@@ -74,22 +75,27 @@ class SequentialRecommender(ModelFacts, nn.Module, ABC):
         item_dropout: of entries of the item vectors, drawn once a batch, so that an item lacks the same entries as an
             input, as a target and as a negative.
         repeats: what is added to the scores of items of the history; None for nothing.
+        gaps: what attention knows of when events were; None for nothing.
     """
 
     max_length: int
     item_dropout: float = 0.0
     repeats: RepeatBias | None
+    gaps: GapBias | None
 
     def __init__(self, config: Any, items: int) -> None:
         """Take what all models share; weights are not drawn yet.
 
         Args:
-            config: a `config_type`; its `repeats`, where it has them, say what is added to scores of the history.
+            config: a `config_type`; its `repeats`, where it has them, say what is added to scores of the history, its
+                `times` what attention knows of when events were.
             items: V without padding.
         """
         super().__init__()
         self.config = config
         self.repeats = RepeatBias.from_name(getattr(config, "repeats", "none"))
+        timed = getattr(config, "times", "none") != "none"
+        self.gaps = GapBias(heads=config.heads, length=config.max_length) if timed else None
 
     @classmethod
     def outline(cls, config: Any, items: int) -> SequentialRecommender:
@@ -174,6 +180,36 @@ class SequentialRecommender(ModelFacts, nn.Module, ABC):
         """Forget what was learned of repeats."""
         if self.repeats is not None:
             self.repeats.initialize()
+
+    @property
+    def reads_times(self) -> bool:
+        """Whether a batch must say when its events were."""
+        return self.gaps is not None
+
+    def gap_parts(self) -> list[nn.Module]:
+        """Return what belongs to the component whose attention reads times."""
+        return [] if self.gaps is None else [self.gaps]
+
+    def initialize_gaps(self) -> None:
+        """Forget what was learned of times."""
+        if self.gaps is not None:
+            self.gaps.initialize()
+
+    def gap_bias(self, seconds_RL: torch.Tensor | None) -> torch.Tensor | None:
+        """Return bias_RHLL of attention by when events were; None for nothing.
+
+        Raises:
+            InputError: nobody says when they were.
+        """
+        if self.gaps is None:
+            return None
+        if seconds_RL is None:
+            raise InputError(
+                f"this {self.name} reads when events were (model.times is 'gaps'), which is not known here",
+                hint=f"train one without: {option('set', 'model.times=none')}",
+            )
+        bias_RHLL: torch.Tensor = self.gaps(seconds_RL)
+        return bias_RHLL
 
     def token_bias(self, batch: PackedBatch) -> HistoryBias | None:
         """Return what is added to the scores of each token of `token_outputs`; None for nothing."""

@@ -25,6 +25,7 @@ class PackedBatch:
         sequences: B.
         prefixes: every sequence is one sample, of which only the last target is learned; otherwise all are.
         padded: padding counts as tokens of no weight, as `PaddedBatch` has it.
+        seconds_RL: int64, when the event of each input was, 0 for padding; None for a model that reads no times.
         input_order_N, target_order_N: the positions of flattened inputs and targets, sorted by item, where a batch
             knows them.
     """
@@ -36,6 +37,7 @@ class PackedBatch:
     sequences: int
     prefixes: bool = False
     padded: ClassVar[bool] = False
+    seconds_RL: torch.Tensor | None = None
     input_order_N: torch.Tensor | None = None
     target_order_N: torch.Tensor | None = None
 
@@ -82,6 +84,7 @@ class PackedBatch:
             targets_RL=F.pad(self.targets_RL, (1, 0)),
             segments_RL=F.pad(self.segments_RL, (1, 0)),
             positions_RL=F.pad(self.positions_RL, (1, 0)),
+            seconds_RL=None if self.seconds_RL is None else F.pad(self.seconds_RL, (1, 0)),
         )
 
     def remaining_RL(self) -> torch.Tensor:
@@ -97,6 +100,7 @@ class PackedBatch:
             targets_RL=self.targets_RL.to(device, non_blocking=True),
             segments_RL=self.segments_RL.to(device, non_blocking=True),
             positions_RL=self.positions_RL.to(device, non_blocking=True),
+            seconds_RL=None if self.seconds_RL is None else self.seconds_RL.to(device, non_blocking=True),
         )
 
 
@@ -124,11 +128,13 @@ class HistoryBatch:
         items_BL: int64, oldest first; 0 from lengths_B on.
         lengths_B: int64, at least 1.
         whole: every history fills its row, so that there is no padding to be masked.
+        seconds_BL: int64, when each event was; None for a model that reads no times.
     """
 
     items_BL: torch.Tensor
     lengths_B: torch.Tensor
     whole: bool = False
+    seconds_BL: torch.Tensor | None = None
 
     @property
     def padded_lengths_B(self) -> torch.Tensor | None:
@@ -143,7 +149,12 @@ class HistoryBatch:
 
     def prepend_padding(self) -> HistoryBatch:
         """Return the histories with padding in front, which counts as one of their positions."""
-        return replace(self, items_BL=F.pad(self.items_BL, (1, 0)), lengths_B=self.lengths_B + 1)
+        return replace(
+            self,
+            items_BL=F.pad(self.items_BL, (1, 0)),
+            lengths_B=self.lengths_B + 1,
+            seconds_BL=None if self.seconds_BL is None else F.pad(self.seconds_BL, (1, 0)),
+        )
 
     def remaining_BL(self) -> torch.Tensor:
         """Return how many items of its history come after each; 0 for the newest and for padding."""
@@ -152,4 +163,9 @@ class HistoryBatch:
 
     def to(self, device: torch.device) -> HistoryBatch:
         """Return the batch on another device."""
-        return replace(self, items_BL=self.items_BL.to(device), lengths_B=self.lengths_B.to(device))
+        return replace(
+            self,
+            items_BL=self.items_BL.to(device),
+            lengths_B=self.lengths_B.to(device),
+            seconds_BL=None if self.seconds_BL is None else self.seconds_BL.to(device),
+        )

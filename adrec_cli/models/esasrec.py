@@ -36,7 +36,7 @@ class ESASRec(ESASRecFacts, NextItemRecommender):
         """Return item_embedding, and encoder: positions and blocks."""
         return {
             "item_embedding": self.item_embedding,
-            "encoder": nn.ModuleList([self.position_embedding, self.blocks, *self.repeat_parts()]),
+            "encoder": nn.ModuleList([self.position_embedding, self.blocks, *self.repeat_parts(), *self.gap_parts()]),
         }
 
     def initialize(self, component: str, generator: torch.Generator) -> None:
@@ -49,6 +49,7 @@ class ESASRec(ESASRecFacts, NextItemRecommender):
             assert isinstance(block, LiGRBlock)
             block.initialize(generator)
         self.initialize_repeats()
+        self.initialize_gaps()
 
     def hidden_RLD(
         self,

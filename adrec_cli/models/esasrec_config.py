@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 from adrec_cli.config import require_at_least, require_share
 from adrec_cli.models.facts import NextItemFacts
-from adrec_cli.models.network_config import AttentionConfig
+from adrec_cli.models.network_config import AttentionConfig, TimedConfig
 from adrec_cli.models.stages import ALL_AT_ONCE, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
-class ESASRecConfig(AttentionConfig):
+class ESASRecConfig(TimedConfig, AttentionConfig):
     """Options of the eSASRec network; defaults are the benchmark's for Amazon Beauty.
 
     Attributes:

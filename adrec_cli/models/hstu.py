@@ -1,7 +1,9 @@
-"""HSTU: a stack of gated units whose attention has no softmax, by positions alone.
+"""HSTU: a stack of gated units whose attention has no softmax.
 
 Source: Zhai et al., "Actions Speak Louder than Words: Trillion-Parameter Sequential Transducers for Generative
-Recommendations", ICML 2024, arXiv 2402.17152, and RecTools' layers. Difference: gaps of time have no say.
+Recommendations", ICML 2024, arXiv 2402.17152, and RecTools' layers. Differences: gaps of time have a say with
+`times = "gaps"` only, one for all units; and they are gaps between events of the history, as nobody knows when the next
+event is where one is asked for.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class HSTU(HSTUFacts, NextItemRecommender):
 
     def components(self) -> Mapping[str, nn.Module]:
         """Return item_embedding, and encoder: positions, units and the output's LayerNorm."""
-        encoder = [self.position_embedding, self.blocks, self.output_norm, *self.repeat_parts()]
+        encoder = [self.position_embedding, self.blocks, self.output_norm, *self.repeat_parts(), *self.gap_parts()]
         return {"item_embedding": self.item_embedding, "encoder": nn.ModuleList(encoder)}
 
     def initialize(self, component: str, generator: torch.Generator) -> None:
@@ -50,6 +52,7 @@ class HSTU(HSTUFacts, NextItemRecommender):
         nn.init.ones_(self.output_norm.weight)
         nn.init.zeros_(self.output_norm.bias)
         self.initialize_repeats()
+        self.initialize_gaps()
 
     def hidden_RLD(
         self,

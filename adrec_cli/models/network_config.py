@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.errors import UsageError
-from adrec_cli.layers.names import REPEATS
+from adrec_cli.layers.names import REPEATS, TIMES
 from adrec_cli.models.item_table import ItemTableConfig
 
 
@@ -73,6 +73,22 @@ class EncoderConfig(AttentionConfig):
         super().__post_init__()
         require_share(self, "embedding_dropout", "item_dropout", table="model")
         require_positive(self, "initializer_range", table="model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedConfig(NetworkConfig):
+    """Options of a network that can read when events were; put in front of the class it is added to.
+
+    Attributes:
+        times: "none", or "gaps": attention has a learned bias for each head by how long ago an event was, seen from
+            another, and how many events lie between them.
+    """
+
+    times: str = "none"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_one_of(self, "times", TIMES, table="model")
 
 
 def require_divisible(hidden_size: int, heads: int, *, even: bool) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 
 from adrec_cli.layers.attention import make_packed_causal_mask
+from adrec_cli.layers.gaps import add_bias
 from adrec_cli.models.base import SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
 from adrec_cli.models.facts import NextItemFacts
@@ -42,7 +43,8 @@ class NextItemRecommender(NextItemFacts, SequentialRecommender):
         Args:
             embedded_RLD: item vectors; zeros for padding.
             remaining_RL: how many items of the same sequence come after each, 0..L-1.
-            mask_R1LL: which key a query may see; None means plain causal.
+            mask_R1LL: which key a query may see, bool, or float to be added to scores, then perhaps for each head; None
+                means plain causal.
             generator: of dropout; None in evaluation.
         """
 
@@ -50,9 +52,8 @@ class NextItemRecommender(NextItemFacts, SequentialRecommender):
         """Return "next_item" for every token of a packed batch whose target is learned; a generator means training."""
         vectors_VD = self.drop_item_vectors_VD(generator)
         embedded_RLD = self.item_embedding(batch.inputs_RL, vectors_VD, batch.input_order_N)
-        hidden_RLD = self.hidden_RLD(
-            embedded_RLD, batch.remaining_RL(), make_packed_causal_mask(batch.segments_RL), generator
-        )
+        mask_RHLL = add_bias(make_packed_causal_mask(batch.segments_RL), self.gap_bias(batch.seconds_RL))
+        hidden_RLD = self.hidden_RLD(embedded_RLD, batch.remaining_RL(), mask_RHLL, generator)
         return TokenOutputs(
             predicted_ND=batch.of_tokens(hidden_RLD),
             x_start_ND=None,
@@ -71,7 +72,8 @@ class NextItemRecommender(NextItemFacts, SequentialRecommender):
         self, histories: HistoryBatch, *, output: str, sampling: Sampling, generator: torch.Generator
     ) -> torch.Tensor:
         """Return representation_BD, the hidden vector at the newest item of each history."""
-        hidden_BLD = self.hidden_RLD(self.item_embedding(histories.items_BL), histories.remaining_BL(), None, None)
+        mask_BHLL = add_bias(None, self.gap_bias(histories.seconds_BL))
+        hidden_BLD = self.hidden_RLD(self.item_embedding(histories.items_BL), histories.remaining_BL(), mask_BHLL, None)
         users = torch.arange(len(histories.lengths_B), device=hidden_BLD.device)
         return hidden_BLD[users, histories.lengths_B - 1]
 

@@ -14,6 +14,7 @@ from adrec_cli.models.batch import PackedBatch
 from adrec_cli.schema import PAD
 
 _PLANES = 7
+"""Of every batch; one more says when events were, for a model that reads times."""
 _ROWS_AT_ONCE = 8
 """Rows are filled up to a multiple of it, so that batches of about the same size have the same shape."""
 
@@ -32,7 +33,8 @@ class PaddedBatch(PackedBatch):
     @classmethod
     def of_planes(cls, planes_PRL: torch.Tensor, *, sequences: int, prefixes: bool = False) -> PaddedBatch:
         """Return the batch whose tensors are those that `planes_of` put one behind the other; no memory is copied."""
-        inputs_RL, targets_RL, segments_RL, positions_RL, lengths, input_order_RL, target_order_RL = planes_PRL
+        of_every_batch = planes_PRL[:_PLANES]
+        inputs_RL, targets_RL, segments_RL, positions_RL, lengths, input_order_RL, target_order_RL = of_every_batch
         return cls(
             inputs_RL=inputs_RL,
             targets_RL=targets_RL,
@@ -41,6 +43,7 @@ class PaddedBatch(PackedBatch):
             sequences=sequences,
             prefixes=prefixes,
             lengths=lengths,
+            seconds_RL=planes_PRL[_PLANES] if len(planes_PRL) > _PLANES else None,
             input_order_N=input_order_RL.flatten(),
             target_order_N=target_order_RL.flatten(),
         )
@@ -83,23 +86,27 @@ class PaddedBatch(PackedBatch):
             segments_RL=F.pad(self.segments_RL, (1, 0)),
             positions_RL=F.pad(self.positions_RL, (1, 0)),
             lengths=F.pad(self.lengths, (1, 0), value=1),
+            seconds_RL=None if self.seconds_RL is None else F.pad(self.seconds_RL, (1, 0)),
             input_order_N=input_order_N,
             target_order_N=target_order_N,
         )
 
 
 def planes_of(batch: PackedBatch, max_length: int) -> torch.Tensor:
-    """Return what a `PaddedBatch` holds as one tensor on the CPU, int64 (7, R, L).
+    """Return what a `PaddedBatch` holds as one tensor on the CPU, int64 (P, R, L), for P 7 or 8.
 
     Args:
         batch: on the CPU.
         max_length: L, to which rows are filled up; their number is filled up to a multiple of 8.
     """
     rows, used = batch.inputs_RL.shape
-    planes = np.zeros((_PLANES, -(-rows // _ROWS_AT_ONCE) * _ROWS_AT_ONCE, max_length), dtype=np.int64)
+    count = _PLANES + (batch.seconds_RL is not None)
+    planes = np.zeros((count, -(-rows // _ROWS_AT_ONCE) * _ROWS_AT_ONCE, max_length), dtype=np.int64)
     for plane, values in zip(planes, _values(batch), strict=False):
         plane[:rows, :used] = values
-    inputs, targets, segments, _, lengths, input_order, target_order = planes
+    inputs, targets, segments, _, lengths, input_order, target_order = planes[:_PLANES]
+    if batch.seconds_RL is not None:
+        planes[_PLANES, :rows, :used] = batch.seconds_RL.numpy()
     lengths[segments == 0] = 1
     for order, items in ((input_order, inputs), (target_order, targets)):
         # Sorting numbers of 16 bits takes a quarter of the time.

@@ -42,7 +42,7 @@ class SASRec(SASRecFacts, NextItemRecommender):
         return {
             "item_embedding": self.item_embedding,
             "encoder": nn.ModuleList(
-                [self.position_embedding, self.input_norm, self.transformer, *self.repeat_parts()]
+                [self.position_embedding, self.input_norm, self.transformer, *self.repeat_parts(), *self.gap_parts()]
             ),
         }
 
@@ -56,6 +56,7 @@ class SASRec(SASRecFacts, NextItemRecommender):
         nn.init.zeros_(self.input_norm.bias)
         self.transformer.initialize(generator)
         self.initialize_repeats()
+        self.initialize_gaps()
 
     def hidden_RLD(
         self,

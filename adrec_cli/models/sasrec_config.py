@@ -8,12 +8,12 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from adrec_cli.models.facts import NextItemFacts
-from adrec_cli.models.network_config import EncoderConfig
+from adrec_cli.models.network_config import EncoderConfig, TimedConfig
 from adrec_cli.models.stages import ALL_AT_ONCE, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
-class SASRecConfig(EncoderConfig):
+class SASRecConfig(TimedConfig, EncoderConfig):
     """Options of the SASRec network; defaults are those of SASRec+ in the ADRec code.
 
     Attributes:

@@ -217,7 +217,7 @@ def _time_one_user(scorer: Scorer, sequences: Sequences, cases: Cases, number: i
     """Return the milliseconds until one user has the best items."""
     one = slice(number, number + 1)
     started = time.perf_counter()
-    for _, (representation_BD,), bias in scorer.represent(sequences.items, cases.starts[one], cases.ends[one]):
+    for _, (representation_BD,), bias in scorer.represent(sequences, cases.starts[one], cases.ends[one]):
         seen = np.unique(sequences.items[cases.starts[number] : cases.ends[number]]).astype(np.int64)
         top_k(representation_BD, scorer.vectors_VD, _K, [seen], bias=bias)
     return 1000 * (time.perf_counter() - started)

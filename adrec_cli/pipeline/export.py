@@ -101,6 +101,11 @@ def export(out: Path, *, workspace: Path, dataset_name: str | None = None, model
         usable, _ = MODELS.load_all()
         can = [f"{name} ({', '.join(outputs)})" for name, one in usable.items() if (outputs := one.exported_outputs)]
         raise UsageError(f"{network.name} ({output}) cannot be exported", hint=f"what can: {', '.join(can)}")
+    if network.reads_times:
+        raise UsageError(
+            f"{network.name} reads when events were (model.times is 'gaps'), which a graph has no input for",
+            hint=f"train one without: {option('set', 'model.times=none')}",
+        )
     data_path = _data_path(out, network, recommender.checkpoint.sha256)
     for path in (out, items_path, *([data_path] if data_path else [])):
         require_free_output(path)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from adrec_cli.ranking.ranked import Ranked
 from adrec_cli.ranking.samples import Merging
 from adrec_cli.recommending.diversity import diverse_lists
 from adrec_cli.recommending.explaining import Explanation, explain
+from adrec_cli.recommending.history_times import Time, read_seconds
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, TITLE
 from adrec_cli.wording import option
@@ -81,12 +83,14 @@ class _Person:
     user_id: str | None
     known: npt.NDArray[np.int32]
     unknown: list[str]
+    seconds: npt.NDArray[np.int64] | None = None
 
 
 def recommend(
     *,
     users: Sequence[str] = (),
     histories: Sequence[Sequence[str]] = (),
+    times: Sequence[Sequence[Time]] = (),
     workspace: Path,
     dataset_name: str | None = None,
     model: str | None = None,
@@ -97,6 +101,7 @@ def recommend(
     Args:
         users: raw user ids.
         histories: raw item ids, oldest first; an empty one gets the popular items.
+        times: of the events of each history, as `read_seconds`, for a model that reads them; () where none are given.
         workspace: where datasets are.
         dataset_name: None takes the only one.
         model: a model's name, or path or bare name of a checkpoint; None takes what is current.
@@ -126,7 +131,7 @@ def recommend(
         checkpoint=recommender.checkpoint.path.name,
         checkpoint_sha256=recommender.checkpoint.sha256,
         promoted=recommender.promoted,
-        results=recommend_with(recommender, users=users, histories=histories, options=options),
+        results=recommend_with(recommender, users=users, histories=histories, times=times, options=options),
         unknown_candidates=options.choice.indices(recommender.items)[1],
         new_items=recommender.new_items,
     )
@@ -137,15 +142,14 @@ def recommend_with(
     *,
     users: Sequence[str] = (),
     histories: Sequence[Sequence[str]] = (),
+    times: Sequence[Sequence[Time]] = (),
     options: RecommendOptions = RecommendOptions(),
 ) -> list[Recommendation]:
     """Recommend with an opened model; arguments and errors as `recommend`."""
     people = [_find_user(recommender, user) for user in users]
-    people += [_read_history(recommender, list(history)) for history in histories]
+    people += _read_histories(recommender, histories, times)
     candidates, _ = options.choice.indices(recommender.items)
-    ends = np.cumsum([len(person.known) for person in people], dtype=np.int64)
-    starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
-    together = Histories(items=np.concatenate([person.known for person in people]), starts=starts, ends=ends)
+    together = Histories.join([person.known for person in people], [person.seconds for person in people])
     ranked, sources = diverse_lists(recommender, together, options.restrict_to(candidates))
     ids, titles = recommender.items[ITEM_ID], recommender.items.get_column(TITLE, default=None)
     return [
@@ -174,15 +178,31 @@ def _explain(
 ) -> list[Explanation]:
     if not options.explain or source != MODEL:
         return []
-    return explain(recommender, person.known, best.items, sampling=options.sampling, merging=options.merging)
+    return explain(
+        recommender, person.known, best.items, seconds=person.seconds, sampling=options.sampling,
+        merging=options.merging,
+    )  # fmt: skip
 
 
 def _find_user(recommender: Recommender, user_id: str) -> _Person:
-    sequences = recommender.sequences
-    return _Person(user_id, sequences.history(sequences.find(user_id)), [])
+    sequences, seconds = recommender.sequences, recommender.seconds
+    row = sequences.find(user_id)
+    return _Person(user_id, sequences.history(row), [], None if seconds is None else sequences.of(row, seconds))
 
 
-def _read_history(recommender: Recommender, item_ids: list[str]) -> _Person:
+def _read_histories(
+    recommender: Recommender, histories: Sequence[Sequence[str]], times: Sequence[Sequence[Time]]
+) -> list[_Person]:
+    if times and len(times) != len(histories):
+        raise UsageError(
+            f"{len(histories):,} histories and times of {len(times):,}", hint="give each history its times, in order"
+        )
+    each: Iterable[Sequence[Time] | None] = times or itertools.repeat(None)
+    return [_read_history(recommender, list(history), when) for history, when in zip(histories, each, strict=False)]
+
+
+def _read_history(recommender: Recommender, item_ids: list[str], times: Sequence[Time] | None) -> _Person:
+    seconds = read_seconds(recommender, times, len(item_ids))
     indices = item_indices(recommender.item_index, item_ids)
     unknown = [item for item, index in zip(item_ids, indices, strict=True) if index is None]
     known = np.array([index for index in indices if index is not None], dtype=np.int32)
@@ -192,4 +212,5 @@ def _read_history(recommender: Recommender, item_ids: list[str]) -> _Person:
             f"none of the {len(item_ids)} items of the history is known: {', '.join(unknown[:5])}",
             hint=f"ids are those of the source data, for example: {example}",
         )
-    return _Person(None, known, unknown)
+    kept = [index is not None for index in indices]
+    return _Person(None, known, unknown, None if seconds is None else seconds[kept])

@@ -91,7 +91,7 @@ def _build(dataset: Dataset, checkpoint: Checkpoint, path: Path) -> IndexRecord:
     codes = build_index(vectors_VD.numpy())
     sequences = dataset.sequences
     users = np.unique(np.linspace(0, sequences.users - 1, min(_QUERIES, sequences.users)).astype(np.int64))
-    asked = scorer.represent(sequences.items, sequences.offsets[users], sequences.offsets[users + 1])
+    asked = scorer.represent(sequences, sequences.offsets[users], sequences.offsets[users + 1])
     representation_BD = torch.cat([samples[0] for _, samples, _ in asked])
     pool, recall = choose_pool(codes, representation_BD, vectors_VD)
     record = IndexRecord(

@@ -54,7 +54,7 @@ def target_ranks(
     ranks = np.zeros(len(cases), dtype=np.int64)
     vectors_VD = scorer.vectors_VD
     done = 0
-    for numbers, samples, bias in scorer.represent(sequences.items, cases.starts, cases.ends, turn=turn, turns=turns):
+    for numbers, samples, bias in scorer.represent(sequences, cases.starts, cases.ends, turn=turn, turns=turns):
         targets = cases.targets[numbers]
         if rivals.negatives is not None:
             ranks[numbers] = among_own(samples, vectors_VD, targets, rivals.negatives[numbers], bias)

@@ -83,6 +83,8 @@ class Recordings:
         made = self._made[key]
         made.histories.items_BL.copy_(padded.items_BL)
         made.histories.lengths_B.copy_(padded.lengths_B)
+        if made.histories.seconds_BL is not None and padded.seconds_BL is not None:
+            made.histories.seconds_BL.copy_(padded.seconds_BL)
         if noise.count:
             made.noise_NB1D.copy_(torch.stack([noise.draw() for _ in range(noise.count)]))
         if made.graph is None:
@@ -123,8 +125,13 @@ def _pad(histories: HistoryBatch, max_length: int) -> HistoryBatch:
     rows, length = histories.items_BL.shape
     more_rows = (1 << (rows - 1).bit_length()) - rows
     wanted = max(length, min(max_length, -(-length // _POSITIONS_TOGETHER) * _POSITIONS_TOGETHER))
-    items_BL = F.pad(histories.items_BL, (0, wanted - length))
+
+    def fill(values_BL: torch.Tensor) -> torch.Tensor:
+        padded_BL = F.pad(values_BL, (0, wanted - length))
+        return torch.cat([padded_BL, padded_BL[-1:].expand(more_rows, -1)])
+
     return HistoryBatch(
-        items_BL=torch.cat([items_BL, items_BL[-1:].expand(more_rows, -1)]),
+        items_BL=fill(histories.items_BL),
         lengths_B=torch.cat([histories.lengths_B, histories.lengths_B[-1:].expand(more_rows)]),
+        seconds_BL=None if histories.seconds_BL is None else fill(histories.seconds_BL),
     )

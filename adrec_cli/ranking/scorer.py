@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from adrec_cli.data.batches import history_batches
+from adrec_cli.data.sequences import Events
 from adrec_cli.errors import ArtifactError
 from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.models.base import SequentialRecommender
@@ -64,7 +65,7 @@ class Scorer:
     @torch.inference_mode()
     def represent(
         self,
-        items: npt.NDArray[np.int32],
+        events: Events,
         starts: npt.NDArray[np.int64],
         ends: npt.NDArray[np.int64],
         *,
@@ -74,18 +75,21 @@ class Scorer:
         """Yield the representations of histories, batched by length.
 
         Args:
-            items, starts, ends: as `history_batches`.
+            events: of all histories; their times are asked for where the model reads them.
+            starts, ends: as `history_batches`.
             turn, turns: of `turns` batches in a row the one that is represented; batches are the same whatever it is.
 
         Raises:
             ArtifactError: the model gives values that are not finite.
+            InputError: it reads when events were, and nobody says so.
         """
         if self.model.training:
             self.model.eval()
         limit = _BATCH_TOKENS.get(self.device.type, _OTHER_BATCH_TOKENS)
         batches = history_batches(
-            items, starts, ends, max_length=self.model.max_length,
+            events.items, starts, ends, max_length=self.model.max_length,
             batch_tokens=max(_MIN_BATCH_TOKENS, limit // self.merging.samples), most_cases=_MOST_CASES,
+            seconds=events.seconds if self.model.reads_times else None,
         )  # fmt: skip
         for cases, histories in itertools.islice(batches, turn, None, turns):
             moved = histories.to(self.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,11 @@ from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.data.audience_files import HISTORY, read_histories, read_ids
 from adrec_cli.data.ids import spell_as_known
 from adrec_cli.data.newest_events import read_newest_events
-from adrec_cli.errors import InputError, LockedError
+from adrec_cli.errors import InputError, LockedError, UsageError
 from adrec_cli.loading.recommender import Histories, Recommender
 from adrec_cli.recommending.batch_options import AudienceOptions
 from adrec_cli.schema import ITEM_ID, ITEM_INDEX, PAD, USER_ID
+from adrec_cli.wording import option
 
 _NUMBER = "number"
 _STRETCH = 65_536
@@ -48,6 +49,11 @@ def collect_audience(recommender: Recommender, options: AudienceOptions) -> Audi
         InputError: a file is bad, or nobody and nothing in it is known.
     """
     events = _no_events()
+    if recommender.model.reads_times and (options.events is not None or options.histories is not None):
+        raise UsageError(
+            f"{recommender.model.name} reads when events were (model.times is 'gaps'), and takes no history of a file",
+            hint=f"update the data set with the events, and ask for {option('all')} or {option('users', 'FILE')}",
+        )
     if options.events is not None:
         events = _write_known(recommender, read_newest_events(options.events, recommender.manifest))
     if options.is_data_set:
@@ -70,7 +76,7 @@ def collect_audience(recommender: Recommender, options: AudienceOptions) -> Audi
             f"for example {example!r}",
             hint="ids are those of the source data",
         )
-    served = Histories(items=histories.items, starts=histories.starts[~unknown], ends=histories.ends[~unknown])
+    served = replace(histories, starts=histories.starts[~unknown], ends=histories.ends[~unknown])
     return Audience(
         user_ids=asked.filter(pl.Series(~unknown)),
         histories=served,
@@ -97,7 +103,12 @@ def _take_everybody(recommender: Recommender) -> Audience:
     sequences = recommender.sequences
     return Audience(
         user_ids=sequences.user_ids.rename(USER_ID),
-        histories=Histories(items=sequences.items, starts=sequences.offsets[:-1], ends=sequences.offsets[1:]),
+        histories=Histories(
+            items=sequences.items,
+            starts=sequences.offsets[:-1],
+            ends=sequences.offsets[1:],
+            seconds=recommender.seconds,
+        ),
         unknown_users=[],
         unknown_items=pl.DataFrame(schema={ITEM_ID: pl.String, "events": pl.UInt32}),
         stretches=sequences.row_groups,
@@ -152,7 +163,7 @@ def _join_histories(
     missing = coded.filter(pl.col(ITEM_INDEX).is_null())
     unknown_items = missing.group_by(ITEM_ID, maintain_order=True).len(name="events")
     coded = coded.filter(pl.col(ITEM_INDEX).is_not_null())
-    own = Histories(items=sequences.items, starts=starts, ends=ends)
+    own = Histories(items=sequences.items, starts=starts, ends=ends, seconds=recommender.seconds)
     return _lengthen(own, coded[_NUMBER].to_numpy(), coded[ITEM_INDEX].to_numpy().astype(np.int32)), unknown_items
 
 

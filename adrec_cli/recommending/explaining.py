@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from adrec_cli.data.item_values import ItemValues
-from adrec_cli.loading.recommender import Recommender
+from adrec_cli.loading.recommender import Histories, Recommender
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking.samples import SINGLE, Merging
 from adrec_cli.schema import BRAND, CATEGORY, ITEM_ID, TITLE
@@ -63,6 +63,7 @@ def explain(
     history: npt.NDArray[np.int32],
     items: npt.NDArray[np.int64],
     *,
+    seconds: npt.NDArray[np.int64] | None = None,
     sampling: Sampling,
     merging: Merging = SINGLE,
 ) -> list[Explanation]:
@@ -76,13 +77,15 @@ def explain(
         recommender: opened.
         history: in the model's numbers, oldest first.
         items: recommended.
+        seconds: when each of the history was, for a model that reads it.
         sampling, merging: as they were recommended with.
     """
     first = max(0, len(history) - recommender.model.max_length)
     used = history[first:].astype(np.int64)
-    moved_IL = (
-        _measure_moves(recommender, used, items, sampling, merging) if len(used) > 1 else np.zeros((len(items), 0))
-    )
+    used_seconds = None if seconds is None else seconds[first:]
+    moved_IL = np.zeros((len(items), 0))
+    if len(used) > 1:
+        moved_IL = _measure_moves(recommender, used, used_seconds, items, sampling, merging)
     known = _Known.of(recommender)
     return [
         Explanation(
@@ -103,6 +106,7 @@ def explain(
 def _measure_moves(
     recommender: Recommender,
     used: npt.NDArray[np.int64],
+    seconds: npt.NDArray[np.int64] | None,
     items: npt.NDArray[np.int64],
     sampling: Sampling,
     merging: Merging,
@@ -112,21 +116,29 @@ def _measure_moves(
         sampling = dataclasses.replace(sampling, noise="common")
     scorer = recommender.scorer(sampling, merging)
     count = len(used)
-    without = [np.delete(used, place) for place in range(count)]
-    together = np.concatenate([used, *without]).astype(np.int32)
     ends = np.cumsum([count, *([count - 1] * count)])
-    starts = np.concatenate([[0], ends[:-1]])
+    together = Histories(
+        items=_leave_each_out(used).astype(np.int32),
+        starts=np.concatenate([[0], ends[:-1]]),
+        ends=ends,
+        seconds=None if seconds is None else _leave_each_out(seconds),
+    )
     import torch
 
     from adrec_cli.ranking.scores import mean_sample, scores_of
 
     asked = torch.from_numpy(items).to(recommender.device)
     scores_HI = np.zeros((count + 1, len(items)))
-    for cases, samples, bias in scorer.represent(together, starts, ends):
+    for cases, samples, bias in scorer.represent(together, together.starts, together.ends):
         wanted = asked.expand(len(cases), -1)
         scores_HI[cases] = scores_of(mean_sample(samples), scorer.vectors_VD, wanted, bias).cpu().numpy()
     moved: npt.NDArray[np.float64] = (scores_HI[0] - scores_HI[1:]).T
     return moved
+
+
+def _leave_each_out(values_L: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return values, then the same without each of them."""
+    return np.concatenate([values_L, *(np.delete(values_L, place) for place in range(len(values_L)))])
 
 
 def _measure_cosines(recommender: Recommender, items: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.float32]]:

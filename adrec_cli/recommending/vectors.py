@@ -54,7 +54,7 @@ def list_user_vectors(recommender: Recommender, rows: npt.NDArray[np.int64]) -> 
     for first in range(0, len(rows), size):
         some = rows[first : first + size]
         vectors_UD = np.empty((len(some), width), dtype=np.float32)
-        batches = scorer.represent(sequences.items, sequences.offsets[some], sequences.offsets[some + 1])
+        batches = scorer.represent(sequences, sequences.offsets[some], sequences.offsets[some + 1])
         for cases, (representation_BD,), _ in batches:
             vectors_UD[cases] = representation_BD.float().cpu().numpy()
         yield sequences.user_ids.gather(some), vectors_UD

@@ -82,6 +82,15 @@ def _request(limits: Limits) -> dict[str, Any]:
             "user": {},
             "users": {},
             "history": {},
+            "times": _or_nothing(
+                {
+                    "type": "array",
+                    "items": {"type": ["string", "number"]},
+                    "maxItems": limits.history,
+                    "description": "when each item of the history was, in seconds since 1970 or as a date or time; "
+                    "for models that read it",
+                }
+            ),
             "k": {"type": "integer", "minimum": 1, "maximum": limits.k, "default": default_k(limits)},
             "include_seen": {"type": "boolean", "default": False},
             "candidates": _or_nothing(ids(limits.history, "only these items", 1)),

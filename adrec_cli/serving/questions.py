@@ -13,7 +13,8 @@ from adrec_cli.serving.served_model import Question
 
 _WHOM = ("user", "users", "history")
 KEYS = (
-    *_WHOM, "k", "include_seen", "candidates", "exclude", "category", "min_count", "diversify", "max_per", "explain",
+    *_WHOM, "times", "k", "include_seen", "candidates", "exclude", "category", "min_count", "diversify", "max_per",
+    "explain",
 )  # fmt: skip
 _MOST_EVENTS = 2**53
 """Whole numbers above are not the same in every JSON."""
@@ -46,10 +47,14 @@ def parse_questions(body: bytes, limits: Limits) -> Asked:
         choice=_parse_choice(content, limits), diversity=_parse_diversity(content),
         explain=explain,
     )  # fmt: skip
+    times = content.get("times")
+    if times is not None and whom != ["history"]:
+        raise ValueError("times are those of a history")
     if whom == ["user"]:
         return Asked(questions=(replace(question, user=parse_id(content["user"], "user")),))
     if whom == ["history"]:
-        return Asked(questions=(replace(question, history=_parse_ids(content, "history", limits.history)),))
+        history = _parse_ids(content, "history", limits.history)
+        return Asked(questions=(replace(question, history=history, times=_parse_times(times, len(history))),))
     if question.explain:
         # Nobody else is answered while so much is computed.
         raise ValueError("explain is for one user or history: every item of a history is taken away once")
@@ -119,6 +124,19 @@ def _parse_choice(content: dict[str, Any], limits: Limits) -> Choice:
         categories=tuple(categories or ()),
         min_count=min_count,
     )
+
+
+def _parse_times(value: Any, events: int) -> tuple[str | float, ...] | None:
+    """Return the times of a history, which are read where it is answered; None where there are none."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(
+        isinstance(time, (str, int, float)) and not isinstance(time, bool) for time in value
+    ):
+        raise ValueError("times must be a list of seconds since 1970, or of dates or times as text")
+    if len(value) != events:
+        raise ValueError(f"times must be as many as the history has items: {events}")
+    return tuple(value)
 
 
 def default_k(limits: Limits) -> int:

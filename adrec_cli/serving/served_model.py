@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from adrec_cli.data.ids import normal_id
-from adrec_cli.errors import AdrecError, InputError
+from adrec_cli.errors import AdrecError, InputError, UsageError
 from adrec_cli.loading.recommender import MODEL, Histories, Recommender
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking.ranked import Ranked
 from adrec_cli.ranking.samples import SINGLE, Merging
 from adrec_cli.recommending.diversity import diverse_lists
 from adrec_cli.recommending.explaining import Explanation, explain
+from adrec_cli.recommending.history_times import read_seconds
 from adrec_cli.recommending.options import AS_SCORED, Diversity, Wanted
 from adrec_cli.schema import ITEM_ID, TITLE
 from adrec_cli.serving.choice import ALL_ITEMS, Catalogue, Choice
@@ -38,6 +39,7 @@ class Question:
     Attributes:
         user: raw id, or None.
         history: raw item ids, oldest first, or None.
+        times: of the events of the history, as `read_seconds`; None where they were not given.
         k: items at most.
         include_seen: items of the history may come back.
         choice: which items may come back at all.
@@ -52,6 +54,7 @@ class Question:
     choice: Choice = ALL_ITEMS
     diversity: Diversity = AS_SCORED
     explain: bool = False
+    times: tuple[str | float, ...] | None = None
 
     @property
     def kind(self) -> _Kind:
@@ -80,8 +83,13 @@ class Answer:
     explanations: list[Explanation] | None = None
 
 
-_Known = tuple[npt.NDArray[np.int32], list[str]]
-"""A history in the model's numbers, and the ids that it does not know."""
+@dataclass(frozen=True)
+class _Known:
+    """A history in the model's numbers, the ids that it does not know, and when it was, if the model reads that."""
+
+    history: npt.NDArray[np.int32]
+    unknown: list[str]
+    seconds: npt.NDArray[np.int64] | None
 
 
 class ServedModel:
@@ -99,7 +107,8 @@ class ServedModel:
             UsageError: the model does not sample so.
         """
         # Asked before anyone else does: what the model cannot sample is refused at the start, not by every answer.
-        one = Histories(items=np.ones(1, np.int32), starts=np.zeros(1, np.int64), ends=np.ones(1, np.int64))
+        seconds = np.zeros(1, np.int64) if recommender.model.reads_times else None
+        one = Histories.join([np.ones(1, np.int32)], [seconds])
         recommender.rank(one, 1, include_seen=True, sampling=sampling, merging=merging)
         self.recommender = recommender
         self.name = recommender.checkpoint.sha256[:16]
@@ -117,7 +126,7 @@ class ServedModel:
         for number, question in enumerate(questions):
             try:
                 known = self._history(question)
-            except InputError as error:
+            except (InputError, UsageError) as error:
                 answers[number] = error
                 continue
             together.setdefault(question.kind, {})[number] = known
@@ -129,15 +138,17 @@ class ServedModel:
                     k=most, include_seen=kind.include_seen, sampling=self._sampling, merging=self._merging,
                     candidates=candidates, diversity=kind.diversity,
                 )  # fmt: skip
-                histories = _join([history for history, _ in known_of.values()])
+                histories = Histories.join(
+                    [known.history for known in known_of.values()], [known.seconds for known in known_of.values()]
+                )
                 ranked, sources = diverse_lists(self.recommender, histories, wanted)
             except InputError as error:
                 answers |= dict.fromkeys(known_of, error)
                 continue
-            for (number, (history, unknown)), best, source in zip(known_of.items(), ranked, sources, strict=True):
-                answer = self._answer(best, questions[number].k, source, unknown + unknown_items)
+            for (number, known), best, source in zip(known_of.items(), ranked, sources, strict=True):
+                answer = self._answer(best, questions[number].k, source, known.unknown + unknown_items)
                 if questions[number].explain:
-                    answer = replace(answer, explanations=self._explain(history, best, questions[number].k, source))
+                    answer = replace(answer, explanations=self._explain(known, best, questions[number].k, source))
                 answers[number] = answer
         return [answers[number] for number in range(len(questions))]
 
@@ -148,19 +159,23 @@ class ServedModel:
                 row = self._row.get(normal_id(question.user) or "")
             if row is None:
                 raise InputError("unknown user", hint="give a history")
-            return self.recommender.sequences.history(row), []
+            sequences, seconds = self.recommender.sequences, self.recommender.seconds
+            return _Known(sequences.history(row), [], None if seconds is None else sequences.of(row, seconds))
         asked = question.history or ()
+        seconds = read_seconds(self.recommender, question.times, len(asked))
         indices = self._catalogue.numbers(asked)
         unknown = [item for item, index in zip(asked, indices, strict=True) if not index]
         if asked and len(unknown) == len(asked):
             raise InputError("none of the items of the history is known", hint="ids are those of the source data")
-        return np.array([index for index in indices if index], dtype=np.int32), unknown
+        known = np.array([index for index in indices if index], dtype=np.int32)
+        return _Known(known, unknown, None if seconds is None else seconds[[bool(index) for index in indices]])
 
-    def _explain(self, history: npt.NDArray[np.int32], best: Ranked, k: int, source: str) -> list[Explanation]:
+    def _explain(self, known: _Known, best: Ranked, k: int, source: str) -> list[Explanation]:
         if source != MODEL:
             return []
         return explain(
-            self.recommender, history, best.items[:k], sampling=self._sampling, merging=self._merging
+            self.recommender, known.history, best.items[:k], seconds=known.seconds, sampling=self._sampling,
+            merging=self._merging,
         )  # fmt: skip
 
     def _answer(self, best: Ranked, k: int, source: str, unknown: list[str]) -> Answer:
@@ -176,9 +191,3 @@ class ServedModel:
             )
         ]
         return Answer(items=items, source=source or MODEL, unknown_items=unknown, model=self.name)
-
-
-def _join(histories: Sequence[npt.NDArray[np.int32]]) -> Histories:
-    ends = np.cumsum([len(history) for history in histories], dtype=np.int64)
-    starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
-    return Histories(items=np.concatenate(histories), starts=starts, ends=ends)

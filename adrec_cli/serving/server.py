@@ -293,7 +293,9 @@ class _OnlyByName:
 
 
 def _alone(answer: Answer | AdrecError) -> Response:
-    return _error(404, answer.message) if isinstance(answer, AdrecError) else _json(200, _describe(answer))
+    if isinstance(answer, AdrecError):
+        return _error(400 if isinstance(answer, UsageError) else 404, answer.message)
+    return _json(200, _describe(answer))
 
 
 def _describe(answer: Answer) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def seconds_of_pass(recommender: Recommender, user: int) -> float:
     bounds = recommender.sequences.offsets[user : user + 2]
     scorer = recommender.scorer(FAST_SAMPLING)
     started = time.process_time()
-    for _ in scorer.represent(recommender.sequences.items, bounds[:1], bounds[1:]):
+    for _ in scorer.represent(recommender.sequences, bounds[:1], bounds[1:]):
         pass
     return time.process_time() - started
 

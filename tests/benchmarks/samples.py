@@ -68,7 +68,7 @@ def lists_of(
     scorer = Scorer(
         model=model, output=output, sampling=sampling, merging=Merging(samples=max(counts)), device=torch.device("cpu")
     )
-    for numbers, representations, bias in scorer.represent(dataset.sequences.items, cases.starts, cases.ends):
+    for numbers, representations, bias in scorer.represent(dataset.sequences, cases.starts, cases.ends):
         nothing = [np.empty(0, dtype=np.int64)] * len(numbers)
         for count, merge in wanted:
             best = merge_top_k(representations[:count], vectors_VD, K, nothing, merge=merge, bias=bias)

@@ -273,7 +273,7 @@ def test_flags_say_how_a_server_samples(typed: dict[str, Any], drawn: Sampling) 
 OWN = {
     "dataset", "model", "source", "name", "names", "key", "path", "place", "out", "parent",
     "raw", "wait", "force", "dry_run", "yes", "to", "data", "inbox", "archive", "cold", "retrain",
-    "user", "users", "history", "only", "pictures", "threads", "explain", "slices", "markdown",
+    "user", "users", "history", "times", "only", "pictures", "threads", "explain", "slices", "markdown",
     "latex",
     "workspace", "json", "quiet", "log_format", "plugin", "debug", "devices",
 }  # fmt: skip

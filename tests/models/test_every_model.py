@@ -27,7 +27,8 @@ def windows(lengths: tuple[int, ...] = LENGTHS, prefixes: bool = False) -> Train
     """Sequences of these lengths over 40 items, none of which is another's."""
     items = np.random.default_rng(3).integers(1, 41, sum(lengths) + len(lengths)).astype(np.int32)
     starts = np.cumsum([0, *(length + 1 for length in lengths[:-1])])
-    return TrainingWindows(items=items, starts=starts, lengths=np.array(lengths), prefixes=prefixes)
+    seconds = np.random.default_rng(4).integers(0, 4, len(items)).cumsum() ** 5
+    return TrainingWindows(items=items, starts=starts, lengths=np.array(lengths), prefixes=prefixes, seconds=seconds)
 
 
 def without_chance(model: SequentialRecommender, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +85,7 @@ def test_fresh_weights_owe_nothing_to_what_was_there(name, options):
         made.append(dict(model.named_parameters()))
     for weight_name, weight in made[0].items():
         assert torch.equal(weight, made[1][weight_name]), weight_name
-        plain = "bias" in weight_name or "norm" in weight_name or weight_name.startswith("repeats")
+        plain = "bias" in weight_name or "norm" in weight_name or weight_name.startswith(("repeats", "gaps"))
         assert (weight.detach().unique().numel() > 2) is not plain, weight_name
     assert not model.item_vectors_VD()[0].any(), "the padding's row"
     assert model.item_vectors_VD()[1:].any(dim=1).all()

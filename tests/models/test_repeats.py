@@ -75,7 +75,7 @@ def scores_by_hand(model: SequentialRecommender, data: Sequences, output: str) -
     cases = select_cases(data, "test")
     scores = np.full((len(cases), ITEMS + 1), -np.inf, dtype=np.float32)
     scorer = asked(model, output, sampling=FAST_SAMPLING)
-    for numbers, (vectors_BD,), _ in scorer.represent(data.items, cases.starts, cases.ends):
+    for numbers, (vectors_BD,), _ in scorer.represent(data, cases.starts, cases.ends):
         scores[numbers, 1:] = (vectors_BD @ model.item_vectors_VD().detach()[1:].T).numpy()
     histories = [data.items[s:e].tolist() for s, e in zip(cases.starts, cases.ends, strict=True)]
     for row, history in enumerate(histories):
@@ -101,7 +101,7 @@ def test_ranks_and_lists_are_those_of_scores_by_hand(name, output, mode, repeati
         assert masked[row] == 1 + len(set(others) - set(histories[row]))
         assert sampled[row] == 1 + sum(item != target and at_least[item] for item in negatives[row].tolist())
     nothing, some = [np.empty(0, dtype=np.int64)], np.array([2, 3, 5, 7, 11])
-    for numbers, representations, bias in scorer.represent(repeating.items, cases.starts, cases.ends):
+    for numbers, representations, bias in scorer.represent(repeating, cases.starts, cases.ends):
         vectors_VD = model.item_vectors_VD().detach()
         lists = top_k(representations[0], vectors_VD, ITEMS, nothing * len(numbers), bias=bias)
         few = top_k(representations[0], vectors_VD, 3, nothing * len(numbers), some, bias)
@@ -125,7 +125,7 @@ def test_every_sample_has_the_bias(merge, repeating):
     for negatives in (None, np.tile(np.arange(1, ITEMS + 1), (len(cases), 1))):
         found = target_ranks(thrice, repeating, cases, Rivals(negatives=negatives))
         assert found.tolist() == single.tolist()
-    for numbers, samples, bias in twice.represent(repeating.items, cases.starts, cases.ends):
+    for numbers, samples, bias in twice.represent(repeating, cases.starts, cases.ends):
         nothing = [np.empty(0, dtype=np.int64)] * len(numbers)
         vectors_VD = model.item_vectors_VD().detach()
         merged = merge_top_k(samples, vectors_VD, 5, nothing, merge=merge, bias=bias)

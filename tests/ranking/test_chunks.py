@@ -109,7 +109,7 @@ def test_the_best_are_those_by_hand(rows, cuts, biased, k, allowed):
     best = {}
     with pytest.MonkeyPatch.context() as patch:
         cut(patch, cuts)
-        for numbers, samples, bias in asked(model, "").represent(sequences.items, cases.starts, cases.ends):
+        for numbers, samples, bias in asked(model, "").represent(sequences, cases.starts, cases.ends):
             seen = [np.unique(rows[n][:-1]).astype(np.int64) for n in numbers]
             found = top_k(samples[0], model.item_vectors_VD(), k, seen, candidates, bias)
             best |= dict(zip(numbers.tolist(), found, strict=True))
@@ -150,7 +150,7 @@ def test_a_value_that_is_not_finite_is_found_in_every_batch_and_sample(broken, m
     cases = select_cases(sequences, "test")
     model = LastItem(broken=(broken,))
     with pytest.raises(ArtifactError, match="not finite"):
-        list(asked(model, "", merging=Merging(samples=3)).represent(sequences.items, cases.starts, cases.ends))
+        list(asked(model, "", merging=Merging(samples=3)).represent(sequences, cases.starts, cases.ends))
     assert model.asked == 3 * (broken // 3 + 1), "found where it is, not later"
 
 

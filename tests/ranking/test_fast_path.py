@@ -74,7 +74,7 @@ def test_nobody_is_given_other_vectors_in_other_company(lengths, output) -> None
             patch.setattr(scorer, "_MIN_BATCH_TOKENS", 1)
             patch.setattr(scorer, "_BATCH_TOKENS", {"cpu": tokens})
             seeded = asked(model, output, sampling=Sampling(seed=3))
-            batches = seeded.represent(sequences.items, starts[chosen], ends[chosen])
+            batches = seeded.represent(sequences, starts[chosen], ends[chosen])
             return {
                 chosen[case]: row
                 for cases, (vectors_BD,), _ in batches

@@ -156,7 +156,7 @@ def samples_of(model, histories, sampling, samples=1, users=slice(None)):
     starts, ends = histories.offsets[:-1][users], histories.offsets[1:][users]
     tables = [torch.zeros(len(starts), 8) for _ in range(samples)]
     scorer = asked(model, model.outputs[-1], sampling=sampling, merging=Merging(samples=samples))
-    for cases, representations, _ in scorer.represent(histories.items, starts, ends):
+    for cases, representations, _ in scorer.represent(histories, starts, ends):
         for table, representation in zip(tables, representations, strict=True):
             table[cases] = representation
     return tables

@@ -31,7 +31,10 @@ def histories(lengths: list[int]) -> HistoryBatch:
     items_BL = torch.randint(1, 40, (len(lengths), max(lengths)), generator=generator)
     lengths_B = torch.tensor(lengths)
     items_BL = items_BL.masked_fill(torch.arange(max(lengths)) >= lengths_B.unsqueeze(1), 0)
-    return HistoryBatch(items_BL=items_BL, lengths_B=lengths_B, whole=min(lengths) == max(lengths))
+    seconds_BL = torch.randint(0, 9_000, items_BL.shape, generator=generator).cumsum(dim=1)
+    return HistoryBatch(
+        items_BL=items_BL, lengths_B=lengths_B, whole=min(lengths) == max(lengths), seconds_BL=seconds_BL
+    )
 
 
 def both_ways(model, batch, output, sampling) -> tuple[torch.Tensor, torch.Tensor]:
@@ -56,11 +59,35 @@ def test_padded_histories_are_represented_as_they_are(network, sampling):
             torch.testing.assert_close(found, own, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["sasrec", "esasrec"])
-def test_models_without_noise_are_represented_as_they_are(name):
+@pytest.mark.parametrize("name", ["sasrec", "esasrec", "hstu"])
+@pytest.mark.parametrize("times", ["none", "gaps"])
+def test_models_without_noise_are_represented_as_they_are(name, times):
+    model = learned(model_of(name, times=times))
     for lengths in ([1], [5, 8]):
-        found, own = both_ways(model_of(name), histories(lengths), "next_item", FAST_SAMPLING)
+        found, own = both_ways(model, histories(lengths), "next_item", FAST_SAMPLING)
         torch.testing.assert_close(found, own, rtol=1e-4, atol=1e-5)
+
+
+def test_a_recording_is_told_the_times_of_each_question():
+    model, recordings = learned(model_of(times="gaps")), Recordings(CPU, padded_only=True)
+    for times in ([0, 5, 900], [0, 0, 0], [0, 80_000, 80_001]):
+        batch = HistoryBatch(
+            items_BL=torch.tensor([[3, 1, 4]]), lengths_B=torch.tensor([3]), seconds_BL=torch.tensor([times])
+        )
+        options = {"output": "x_start", "sampling": FAST_SAMPLING}
+        own = model.represent(batch, **options, generator=torch.Generator())
+        found = recordings.represent(model, batch, **options, generator=torch.Generator())
+        if found is not None:
+            torch.testing.assert_close(found, own, rtol=1e-4, atol=1e-5)
+    assert found is not None
+
+
+def learned(model: SequentialRecommender) -> SequentialRecommender:
+    """The model with biases of times as large as scores."""
+    for part in model.gap_parts():
+        for weight in part.parameters():
+            weight.data = 2 * torch.randn(weight.shape, generator=make_generator(8))
+    return model
 
 
 def test_what_draws_for_itself_or_is_large_is_not_recorded():

@@ -38,6 +38,12 @@ def test_a_choice_may_be_left_out_or_null() -> None:
     assert chosen == Choice(candidates=("a",), categories=("tea",), min_count=2)
 
 
+def test_times_come_with_a_history() -> None:
+    (question,) = parse(history=["i1", "i2"], times=[1_700_000_000.5, "2026-01-31"]).questions
+    assert question.times == (1_700_000_000.5, "2026-01-31")
+    assert parse(history=["i1"], times=None).questions[0].times is None
+
+
 @pytest.mark.parametrize("most", [2**53, 2**53 - 1, 0])
 def test_counts_go_as_far_as_every_json_has_whole_numbers(most: int) -> None:
     (question,) = parse(user="u", min_count=most, max_per={"category": max(most, 1)}).questions
@@ -67,7 +73,8 @@ def test_diversity_and_reasons_are_asked_for_as_the_command_has_them() -> None:
         {"user": "u", "max_per": {"category": True}}, {"user": "u", "max_per": {"category": 10**30}},
         {"user": "u", "max_per": {"category": None}}, {"user": "u", "explain": 1}, {"users": ["u"], "explain": True},
         {"user": "u", "explain": True, "k": 101}, {"user": "u", "min_count": 1e300}, {"user": "u", "min_count": "2"},
-        {"k": 3}, {},
+        {"k": 3}, {}, {"user": "u", "times": [1]}, {"history": ["a"], "times": [1, 2]}, {"history": ["a"], "times": 1},
+        {"history": ["a"], "times": [True]}, {"history": ["a"], "times": [None]}, {"users": ["u"], "times": []},
     ],
     ids=str,
 )  # fmt: skip

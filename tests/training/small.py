@@ -46,5 +46,8 @@ def small_training(
     return StageTraining(
         name=stage, stage=dataclasses.replace(find_stages(model_name)[stage], **{"epochs": 2, **changes}),
         config=TrainingConfig(**config), model=model.to(device), stepping=stepping,
-        windows=CUTS[config["samples"]](data, 10), validate=dict, device=device,
+        windows=dataclasses.replace(
+            CUTS[config["samples"]](data, 10), seconds=data.seconds if model.reads_times else None
+        ),
+        validate=dict, device=device,
     )  # fmt: skip

@@ -46,6 +46,7 @@ def sequences(users: int = 60, items: int = 20, seed: int = 0) -> Sequences:
         train_end=lengths,
         valid_end=lengths,
         item_count=items,
+        read_seconds=lambda: np.random.default_rng(seed).integers(0, 5, lengths.sum()).cumsum() ** 3,
     )
 
 

@@ -233,7 +233,7 @@ def one_user(
     one = slice(number, number + 1)
     started = time.perf_counter()
     scorer = Scorer(model=model, output="x_start", sampling=sampling, device=setting.device, recordings=recordings)
-    for _, (representation_BD,), bias in scorer.represent(data.items, cases.starts[one], cases.ends[one]):
+    for _, (representation_BD,), bias in scorer.represent(data, cases.starts[one], cases.ends[one]):
         seen = np.unique(data.items[cases.starts[number] : cases.ends[number]]).astype(np.int64)
         top_k(representation_BD, model.item_vectors_VD().detach(), 10, [seen], bias=bias)
     return 1000 * (time.perf_counter() - started)
@@ -275,7 +275,7 @@ def recorded_error(
     one, found = slice(number, number + 1), []
     for kept in (None, recordings):
         scorer = Scorer(model=model, output="x_start", sampling=sampling, device=setting.device, recordings=kept)
-        for _, (representation_BD,), _ in scorer.represent(data.items, cases.starts[one], cases.ends[one]):
+        for _, (representation_BD,), _ in scorer.represent(data, cases.starts[one], cases.ends[one]):
             found.append(representation_BD)
     return float((found[0] - found[1]).abs().max())
 
