@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack
+from numbers import Integral, Real
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack, cast
 
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import option
@@ -160,6 +164,69 @@ def build_options(kind: type[T], typed: Mapping[str, Any], **instead: Any) -> T:
         UsageError: what was typed cannot be read, or does not go together.
     """
     return kind(**_read_fields(kind, typed, except_for=instead), **instead)
+
+
+def take_options(options: T, given: Mapping[str, Any], *, caller: str) -> T:
+    """Return options with those that a caller of Python has given by key, in place of what they were.
+
+    A text, a number or a list stands for what the command line would make of it when typed; None changes nothing.
+
+    Args:
+        options: an instance of their dataclass.
+        given: by key, as the command line's flags are called.
+        caller: the function of Python that was called so.
+
+    Raises:
+        TypeError: there is no option of that key, as Python says of any argument.
+        UsageError: a value is of another kind, cannot be read, is not allowed, or does not go with the others.
+    """
+    if unknown := given.keys() - {key for key, _, _ in choices_of(options)}:
+        raise TypeError(f"{caller}() got an unexpected keyword argument {min(unknown)!r}")
+    return _replace_given(options, {key: value for key, value in given.items() if value is not None})
+
+
+def _replace_given(options: T, given: Mapping[str, Any]) -> T:
+    values = {}
+    for entry in dataclasses.fields(cast(Any, options)):
+        if _EMBEDDED in entry.metadata:
+            inside: Embedded = entry.metadata[_EMBEDDED]
+            within = {key: value for key, value in given.items() if key not in inside.without}
+            values[entry.name] = _replace_given(getattr(options, entry.name), within)
+        elif _CHOICE in entry.metadata and (key := _key_of(entry)) in given:
+            default = getattr(options, entry.name)
+            # Tables need not be typed as text.
+            is_table = isinstance(default, Mapping) and isinstance(given[key], Mapping)
+            values[entry.name] = given[key] if is_table else _take(key, given[key], entry.metadata[_CHOICE])
+    return cast(T, dataclasses.replace(cast(Any, options), **values))
+
+
+def _take(key: str, value: Any, described: Choice) -> Any:
+    kind = getattr(described.typed, "__origin__", described.typed)
+    said, takes, convert = _GIVEN[kind]
+    if not takes(value):
+        raise UsageError(f"{option(key)} must be {said}, got {value!r}")
+    return _read(convert(value), described)
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+_GIVEN: Final[Mapping[type, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]]] = MappingProxyType(
+    {
+        str: ("a text", lambda value: isinstance(value, str) or _is_number(value, Real), str),
+        bool: ("True or False", lambda value: isinstance(value, bool), bool),
+        int: ("a whole number", lambda value: _is_number(value, Integral), int),
+        float: ("a number", lambda value: _is_number(value, Real), float),
+        list: ("a list of texts", lambda value: _is_list(value) and all(isinstance(one, str) for one in value), list),
+        Path: ("a path", lambda value: isinstance(value, str | os.PathLike), Path),
+    }
+)
+"""What may be given of each type: in words, whether a value is such, and what is made of it."""
 
 
 def require_allowed(options: Any) -> None:

@@ -39,6 +39,7 @@ WINGS = {
 MAY_IMPORT = {
     # The command line calls the pipeline only; it knows the types of what it is called with and what it shows.
     "cli": {"cli", "pipeline", *WINGS, *(MECHANICS - {"ranking"}), *FOUNDATION},
+    "api": {"api", "pipeline", *WINGS, *MECHANICS, *FOUNDATION},
     "pipeline": {"pipeline", "engines", *WINGS, *MECHANICS, *FOUNDATION},
     **{wing: {wing, *below, *MECHANICS, *FOUNDATION} for wing, below in WINGS.items()},
     "training": {"training", "data", "models", "diagnostics", "layers", *FOUNDATION},

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import glob
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE, STATE_SUFFIX
 from adrec_cli.wording import command, option
+
+WORKSPACE_VARIABLE: Final = "ADREC_WORKSPACE"
+DEFAULT_WORKSPACE: Final = Path("workspace")
+
+
+def find_own_workspace() -> Path:
+    """Return the workspace of whoever names none: what the environment says, else ./workspace."""
+    return Path(os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE)
 
 
 @dataclass(frozen=True)

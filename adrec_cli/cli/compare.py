@@ -9,10 +9,11 @@ import typer
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument, Raw
 from adrec_cli.cli.options.declared import Offer
-from adrec_cli.cli.options.evaluation import Evaluating, Looking, build_evaluation
+from adrec_cli.cli.options.evaluation import Evaluating, build_evaluation
 from adrec_cli.cli.show.compare import show_comparison
 from adrec_cli.comparing.options import SEVERAL_SEEDS, CompareOptions
 from adrec_cli.errors import UsageError
+from adrec_cli.evaluating.given_negatives import Looking
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import typer
 
-from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.artifacts.workspace import Workspace, find_own_workspace
 from adrec_cli.config import preset_names
 from adrec_cli.models.registry import BASELINE, DEFAULT_MODEL, MODELS, find_facts, list_trainable
 
-WORKSPACE_VARIABLE = "ADREC_WORKSPACE"
 PLUGINS_VARIABLE = "ADREC_PLUGINS"
-DEFAULT_WORKSPACE = Path("workspace")
 PICTURE_KINDS = ("curves", "embeddings", "spectrum", "slices", "sweeps", "steps")
 
 Complete = Callable[[str], list[str]]
@@ -103,7 +100,7 @@ def models_to_compare(incomplete: str) -> list[str]:
 
 
 def _workspace(ctx: typer.Context) -> Workspace:
-    given = ctx.params.get("workspace") or os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE
+    given = ctx.params.get("workspace") or find_own_workspace()
     return Workspace(Path(given))
 
 

@@ -10,10 +10,11 @@ import typer
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetName, Raw
-from adrec_cli.cli.options.evaluation import Evaluating, Looking, build_evaluation
+from adrec_cli.cli.options.evaluation import Evaluating, build_evaluation
 from adrec_cli.cli.show.evaluation import describe, show_beyond_accuracy, show_metrics, show_slices
 from adrec_cli.cli.show.step_study import show_step_study
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.evaluating.given_negatives import Looking
 from adrec_cli.models.sampling import parse_step_counts
 
 if TYPE_CHECKING:

@@ -11,12 +11,13 @@ import typer
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, ModelName, Raw, Sharing, Source
 from adrec_cli.cli.options.declared import Offer
-from adrec_cli.cli.options.evaluation import Evaluating, Looking, build_evaluation
+from adrec_cli.cli.options.evaluation import Evaluating, build_evaluation
 from adrec_cli.cli.options.preprocess import Preprocessing, preprocess_options
 from adrec_cli.cli.show.drift import describe_drift
 from adrec_cli.cli.show.evaluation import describe
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import InputError, StorageError, UsageError
+from adrec_cli.evaluating.given_negatives import Looking
 from adrec_cli.experiments.options import TrainingOptions
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.promotion.options import CURRENT_MODEL, PromotionOptions

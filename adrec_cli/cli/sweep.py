@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName, Raw
 from adrec_cli.cli.options.declared import Declared, Offer
-from adrec_cli.cli.options.evaluation import Evaluating, Looking, build_evaluation
+from adrec_cli.cli.options.evaluation import Evaluating, build_evaluation
 from adrec_cli.cli.show.compare import format_p
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import DivergedError
+from adrec_cli.evaluating.given_negatives import Looking
 from adrec_cli.experiments.options import TrainingOptions
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.sweeping.sweep_options import Design, SweepOptions

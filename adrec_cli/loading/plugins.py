@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def plugins(paths: Sequence[Path]) -> Iterator[tuple[Plugin, ...]]:
         yield read
 
 
-def load_plugin(path: str | Path) -> None:
+def load_plugin(path: str | os.PathLike[str]) -> None:
     """Use what a plugin file adds from now on; arguments and errors as `plugins`."""
     with plugins([Path(path)]) as tried:
         pass

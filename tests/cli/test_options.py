@@ -16,7 +16,7 @@ from adrec_cli.choices import Choice, More, build_options, choice, choices_of, e
 from adrec_cli.cli.app import app
 from adrec_cli.cli.commands import COMMANDS
 from adrec_cli.cli.options.declared import Asked, Declared, Offer, declare_parameters
-from adrec_cli.cli.options.evaluation import Looking, build_evaluation
+from adrec_cli.cli.options.evaluation import build_evaluation
 from adrec_cli.cli.options.preprocess import preprocess_options
 from adrec_cli.comparing.options import CompareOptions
 from adrec_cli.config import parse_settings
@@ -24,6 +24,7 @@ from adrec_cli.content.encoders import ENCODERS
 from adrec_cli.content.options import EncodeOptions
 from adrec_cli.diffusion.samplers import NOISES, SAMPLERS
 from adrec_cli.errors import UsageError
+from adrec_cli.evaluating.given_negatives import Looking
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.bench_options import BenchOptions
 from adrec_cli.experiments.options import ExperimentOptions, TrainingOptions

@@ -22,10 +22,11 @@ from adrec_cli.artifacts.sweep_files import read_sweep
 from adrec_cli.choices import build_options
 from adrec_cli.cli.app import app
 from adrec_cli.cli.options.declared import Declared
-from adrec_cli.cli.options.evaluation import Looking, build_evaluation
+from adrec_cli.cli.options.evaluation import build_evaluation
 from adrec_cli.cli.options.preprocess import preprocess_options
 from adrec_cli.config import merge
 from adrec_cli.data.moments import read_moment
+from adrec_cli.evaluating.given_negatives import Looking
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions, TrainingOptions
 from adrec_cli.loading.opening import open_dataset

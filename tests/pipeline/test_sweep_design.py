@@ -10,9 +10,10 @@ from typer.main import get_command
 from adrec_cli.choices import build_options
 from adrec_cli.cli.app import app
 from adrec_cli.cli.options.declared import Declared
-from adrec_cli.cli.options.evaluation import Looking, build_evaluation
+from adrec_cli.cli.options.evaluation import build_evaluation
 from adrec_cli.config import merge, parse_settings
 from adrec_cli.errors import UsageError
+from adrec_cli.evaluating.given_negatives import Looking
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.experiments.options import ExperimentOptions, TrainingOptions

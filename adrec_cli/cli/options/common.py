@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from adrec_cli.artifacts.workspace import DEFAULT_WORKSPACE, WORKSPACE_VARIABLE, find_own_workspace
 from adrec_cli.cli import completion
-from adrec_cli.cli.completion import DEFAULT_WORKSPACE, PLUGINS_VARIABLE, WORKSPACE_VARIABLE
+from adrec_cli.cli.completion import PLUGINS_VARIABLE
 from adrec_cli.runtime import COMPUTING
 
 COMMON = "Common options"
@@ -105,8 +105,7 @@ class Common:
 
     def name_workspace(self) -> Path | None:
         """Return the workspace where a command must name it to find it; None where it finds it by itself."""
-        by_itself = Path(os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE)
-        return None if self.workspace == by_itself else self.workspace
+        return None if self.workspace == find_own_workspace() else self.workspace
 
 
 @dataclass(frozen=True, kw_only=True)

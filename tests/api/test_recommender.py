@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import adrec_cli
 from adrec_cli import load_recommender
 from adrec_cli.api import Sampling
 from adrec_cli.errors import ArtifactError, InputError, UsageError
-from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.pipeline.recommend import recommend
-from adrec_cli.pipeline.run import RunOptions, run
-from tests.conftest import TINY, write_interactions
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    """A workspace with a promoted model, which tests only read."""
-    folder = tmp_path_factory.mktemp("api")
-    write_interactions(folder / "shop.csv")
-    run(
-        str(folder / "shop.csv"),
-        workspace=folder / "workspace",
-        options=RunOptions(experiment=ExperimentOptions(overrides=TINY)),
-    )
-    return folder / "workspace"
 
 
 def test_it_recommends_what_the_command_does(workspace):
@@ -95,10 +76,3 @@ def test_threads_may_ask_at_once(workspace):
     alone = [loaded.recommend(user=f"u{user}") for user in range(20)]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda user: loaded.recommend(user=f"u{user}"), range(20))) == alone
-
-
-def test_importing_the_package_loads_nothing_heavy():
-    code = "import sys, adrec_cli; assert not {'torch', 'polars', 'numpy'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = adrec_cli.nothing

@@ -2,61 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-import polars as pl
-
-from adrec_cli.artifacts.vectors_file import VECTOR, Chunk
+from adrec_cli.api.keywords import Wanted
+from adrec_cli.api.places import Place, locate_by_checkpoint
+from adrec_cli.api.results import RecommendedItems
+from adrec_cli.choices import take_options
 from adrec_cli.errors import UsageError
-from adrec_cli.loading.plugins import load_plugin
-from adrec_cli.loading.recommender import Recommender, open_recommender
-from adrec_cli.models.sampling import Sampling
-from adrec_cli.pipeline.recommend import Merging, Recommendation, RecommendedItem, recommend_with
-from adrec_cli.recommending.history_times import Time
-from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.recommending.options import RecommendOptions
-from adrec_cli.recommending.vectors import find_users_with_history, list_item_vectors, list_user_vectors
-from adrec_cli.schema import ITEM_ID, MANIFEST_FILE, USER_ID
+from adrec_cli.schema import ITEM_ID, USER_ID
 
-__all__ = [
-    "ItemChoice",
-    "LoadedRecommender",
-    "Merging",
-    "RecommendOptions",
-    "Recommendation",
-    "RecommendedItem",
-    "Sampling",
-    "Wanted",
-    "load_plugin",
-    "load_recommender",
-]
+if TYPE_CHECKING:
+    import polars as pl
+
+    from adrec_cli.artifacts.vectors_file import Chunk
+    from adrec_cli.loading.recommender import Recommender
+    from adrec_cli.pipeline.recommend import Recommendation
+    from adrec_cli.recommending.history_times import Time
 
 DEFAULTS = RecommendOptions()
-
-
-class Wanted(TypedDict, total=False):
-    """What `recommend` takes by name; what is left out is as in `RecommendOptions`.
-
-    Attributes:
-        k: largest number of items.
-        include_seen: items of the history may come back.
-        choice: which items may come back at all.
-        sampling: of a diffusion model.
-        samples: of a diffusion model, merged into one list.
-        temperature: of the noise; None leaves what `sampling` says.
-        merge: "reciprocal-rank" or "mean-score".
-    """
-
-    k: int
-    include_seen: bool
-    choice: ItemChoice
-    sampling: Sampling
-    samples: int
-    temperature: float | None
-    merge: str
+_OF_LOADING = ("device", "threads", "exact", "new_items")
 
 
 class LoadedRecommender:
@@ -92,7 +60,7 @@ class LoadedRecommender:
         times: Sequence[Time] | None = None,
         user: str | None = None,
         **wanted: Unpack[Wanted],
-    ) -> list[RecommendedItem]:
+    ) -> RecommendedItems:
         """Return the best items for somebody's history, or for a user of the data set.
 
         Args:
@@ -117,9 +85,9 @@ class LoadedRecommender:
             users=[] if user is None else [user],
             histories=[] if history is None else [history],
             times=[] if times is None else [times],
-            options=_options_of(wanted),
+            options=_take_wanted(wanted),
         )
-        return found.items
+        return RecommendedItems(found.items, explanations=found.explanations)
 
     def recommend_many(
         self,
@@ -142,73 +110,127 @@ class LoadedRecommender:
         """
         if not users and not histories:
             return []
+        from adrec_cli.pipeline.recommend import recommend_with
+
         return recommend_with(self.recommender, users=users, histories=histories, times=times, options=options)
 
     def item_vectors(self) -> pl.DataFrame:
-        """Return `item_id` and `vector` of all items, whose inner product with a user's vector is the score."""
+        """Return `item_id` and `vector` (D numbers) of all items; its inner product with a user's is the score."""
+        from adrec_cli.recommending.vectors import list_item_vectors
+
         items = self.recommender.items[ITEM_ID]
         return _tabulate(ITEM_ID, list_item_vectors(self.recommender, items))
 
     def user_vectors(self) -> pl.DataFrame:
-        """Return `user_id` and `vector` of all users with a history; of diffusion after one step of zero noise.
+        """Return `user_id` and `vector` (D numbers) of all users with a history that the model knows.
+
+        It is what items are scored against after all of the user's history: the condition that CAM makes of it where a
+        model has no diffusion, and of one with diffusion what a single reverse step from zero noise makes of that.
 
         Raises:
             InputError: nobody has one.
         """
+        from adrec_cli.recommending.vectors import find_users_with_history, list_user_vectors
+
         rows = find_users_with_history(self.recommender)
         return _tabulate(USER_ID, list_user_vectors(self.recommender, rows))
 
 
 def _tabulate(id_name: str, chunks: Iterable[Chunk]) -> pl.DataFrame:
+    import polars as pl
+
+    from adrec_cli.artifacts.vectors_file import VECTOR
+
     return pl.concat(
         pl.DataFrame({id_name: ids, VECTOR: pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))})
         for ids, vectors in chunks
     )
 
 
-def _options_of(wanted: Wanted) -> RecommendOptions:
-    """Return the options that are wanted.
+def _take_wanted(wanted: Wanted) -> RecommendOptions:
+    """Return the options that are wanted of a loaded model.
 
     Raises:
-        TypeError: there is none of that name, as Python says of any argument.
+        TypeError: there is none of that name, or it belongs to loading.
     """
-    if unknown := wanted.keys() - Wanted.__annotations__.keys():
-        raise TypeError(f"recommend() got an unexpected keyword argument {min(unknown)!r}")
-    sampling, temperature = wanted.get("sampling", DEFAULTS.sampling), wanted.get("temperature")
-    return RecommendOptions(
-        k=wanted.get("k", DEFAULTS.k),
-        include_seen=wanted.get("include_seen", DEFAULTS.include_seen),
-        choice=wanted.get("choice", DEFAULTS.choice),
-        sampling=sampling if temperature is None else replace(sampling, temperature=temperature),
-        merging=Merging(
-            samples=wanted.get("samples", DEFAULTS.merging.samples), merge=wanted.get("merge", DEFAULTS.merging.merge)
-        ),
-    )
+    given = dict(wanted)
+    if loading := given.keys() & set(_OF_LOADING):
+        raise TypeError(f"recommend() got an unexpected keyword argument {min(loading)!r}")
+    return take_wanted(given)
+
+
+def take_wanted(given: dict[str, object]) -> RecommendOptions:
+    """Return options of recommending by keyword, with `choice` and `sampling` as they are.
+
+    Raises:
+        TypeError: there is none of that name.
+        UsageError: a value is not allowed.
+    """
+    several = {name: value for name in ("choice", "sampling") if (value := given.pop(name, None)) is not None}
+    return take_options(replace(DEFAULTS, **several), given, caller="recommend")  # type: ignore[arg-type]
 
 
 def load_recommender(
-    folder: str | Path,
+    folder: Place | None = None,
     *,
-    model: str | None = None,
+    model: Place | None = None,
     device: str = "auto",
     threads: int | None = None,
     exact: bool = False,
+    new_items: Place | None = None,
+    workspace: Place | None = None,
 ) -> LoadedRecommender:
     """Load the model that is current for a data set.
 
     Args:
-        folder: of a data set in a workspace, such as `workspace/grocery`, or a workspace with a single one.
+        folder: of a data set in a workspace, such as `workspace/grocery`, its name, or a workspace with a single one;
+            None takes the only one in `workspace`.
         model: a model's name, or path or bare name of a checkpoint; None takes what is current.
         device: "auto", "cpu", "cuda", ...
         threads: of the CPU, for all of PyTorch; None leaves its default.
         exact: score all items, also where the promoted model has an index.
+        new_items: file of items that came after the training, for models with content.
+        workspace: where names are looked up; None takes $ADREC_WORKSPACE, else ./workspace.
 
     Raises:
         ArtifactError: no data set or no model there, or one is damaged or does not belong to the other.
         UsageError: it is not clear which model is meant.
     """
-    place = Path(folder)
-    inside = (place / MANIFEST_FILE).is_file()
-    workspace, name = (place.resolve().parent, place.resolve().name) if inside else (place, None)
-    recommender = open_recommender(workspace, name, model, device=device, threads=threads, exact=exact)
+    options = take_options(
+        DEFAULTS,
+        {"device": device, "threads": threads, "exact": exact, "new_items": new_items},
+        caller="load_recommender",
+    )
+    from adrec_cli.loading.recommender import open_recommender
+
+    root, name = locate_by_checkpoint(model, folder, workspace)
+    recommender = open_recommender(
+        root,
+        name,
+        None if model is None else os.fspath(model),
+        device=options.device,
+        threads=options.threads,
+        exact=options.exact,
+        new_items=options.new_items,
+    )
     return LoadedRecommender(recommender)
+
+
+def item_vectors(
+    folder: Place | None = None, *, model: Place | None = None, workspace: Place | None = None
+) -> pl.DataFrame:
+    """Return `item_id` and `vector` of all items, as `LoadedRecommender.item_vectors` does.
+
+    Arguments and errors as `load_recommender`.
+    """
+    return load_recommender(folder, model=model, workspace=workspace, exact=True).item_vectors()
+
+
+def user_vectors(
+    folder: Place | None = None, *, model: Place | None = None, workspace: Place | None = None
+) -> pl.DataFrame:
+    """Return `user_id` and `vector` of all users, as `LoadedRecommender.user_vectors` does.
+
+    Arguments and errors as `load_recommender`.
+    """
+    return load_recommender(folder, model=model, workspace=workspace, exact=True).user_vectors()
