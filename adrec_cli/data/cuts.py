@@ -55,11 +55,7 @@ def make_cut(interactions: Interactions, settings: Settings, removed: list[Filte
         UsageError: the source is not split though `split` is "given".
     """
     read = len(interactions) + sum(applied.interactions for applied in removed)
-    split = settings.split or ("given" if interactions.part is not None else "leave-one-out")
-    if split == "given" and interactions.part is None:
-        raise UsageError(
-            f"{option('split', 'given')} needs a source that is split: train, valid and test", hint="leave it out"
-        )
+    split = choose_split(settings, given=interactions.part is not None)
     if split != "given":
         interactions = interactions.drop_parts()
     interactions, removed = sort_in_time(interactions, settings.ties), list(removed)
@@ -69,15 +65,29 @@ def make_cut(interactions: Interactions, settings: Settings, removed: list[Filte
     interactions, pending, filtered = _filter(interactions, settings, updatable=split not in UNCHANGING)
     removed += filtered
     if not len(interactions):
-        raise _nothing_left(read, removed, settings)
+        raise nothing_left(read, removed, settings)
     interactions = interactions.compact()
-    moments = _resolve_moments(interactions, settings) if split == "time" else {}
+    moments = resolve_moments(int(interactions.time.max()), settings) if split == "time" else {}
     if split == "cold-items":
         interactions, bounds, applied = hold_out_items(interactions)
         removed.append(applied)
     else:
-        bounds = _split(interactions, split, moments)
+        bounds = split_users(interactions, split, moments)
     return Cut(interactions=interactions, bounds=bounds, split=split, removed=removed, pending=pending, moments=moments)
+
+
+def choose_split(settings: Settings, *, given: bool) -> Split:
+    """Return the split that is asked for, else that of the source where it is split already, else leave-one-out.
+
+    Raises:
+        UsageError: the source is not split though `split` is "given".
+    """
+    split = settings.split or ("given" if given else "leave-one-out")
+    if split == "given" and not given:
+        raise UsageError(
+            f"{option('split', 'given')} needs a source that is split: train, valid and test", hint="leave it out"
+        )
+    return split
 
 
 def _filter(
@@ -101,7 +111,14 @@ def _filter(
     return newest, pending, removed
 
 
-def _split(interactions: Interactions, split: Split, moments: dict[str, int]) -> Bounds:
+def split_users(interactions: Interactions, split: Split, moments: dict[str, int]) -> Bounds:
+    """Return the bounds of each user, in a split that needs to know no others.
+
+    Args:
+        interactions: sorted in time.
+        split: other than "cold-items".
+        moments: of a split in time.
+    """
     if split == "given":
         return split_as_given(interactions)
     if split == "leave-one-out":
@@ -109,18 +126,18 @@ def _split(interactions: Interactions, split: Split, moments: dict[str, int]) ->
     return split_by_time(interactions, valid_from=moments["valid_from"], test_from=moments["test_from"])
 
 
-def _resolve_moments(interactions: Interactions, settings: Settings) -> dict[str, int]:
+def resolve_moments(newest: int, settings: Settings) -> dict[str, int]:
     """Return where validation and test begin, in microseconds; relative moments lie before the newest event kept."""
     # Settings of a split by time have both.
     assert settings.valid_from is not None
     assert settings.test_from is not None
-    newest = int(interactions.time.max())
     check_order(settings.valid_from, settings.test_from, newest)
     moments = {"valid_from": settings.valid_from, "test_from": settings.test_from}
     return {name: resolve_moment(moment, newest) for name, moment in moments.items()}
 
 
-def _nothing_left(read: int, removed: list[FilterApplied], settings: Settings) -> InputError:
+def nothing_left(read: int, removed: list[FilterApplied], settings: Settings) -> InputError:
+    """Return the error that says where all of the interactions that were read have gone."""
     if not read:
         return InputError(
             "the source holds no interaction: all its lists are empty", hint=f"look at it with {option('dry_run')}"

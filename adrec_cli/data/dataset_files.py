@@ -171,24 +171,58 @@ def show_sequences(interactions: Interactions, users: pl.Series, *, timed: bool)
 
 def _write_sequences(path: Path, interactions: Interactions, bounds: Bounds, indices: NDArray[np.int32]) -> None:
     ends = np.cumsum(bounds.length, dtype=np.int64)
-    starts = ends - bounds.length
-    users = len(interactions.user_ids)
-    with pq.ParquetWriter(path, SEQUENCES_SCHEMA, compression="zstd") as writer:
+    with open_sequences(path) as writer:
         first = 0
-        while first < users:
-            most = int(np.searchsorted(ends, starts[first] + _MAX_ROW_GROUP_EVENTS, side="right"))
-            after = min(users, first + MAX_ROW_GROUP_USERS, max(first + 1, most))
-            events = slice(int(starts[first]), int(ends[after - 1]))
-            offsets = pa.array(np.append(starts[first:after], ends[after - 1]) - starts[first], type=pa.int32())
-            columns = [
-                text_array(interactions.user_ids[first:after]),
-                pa.ListArray.from_arrays(offsets, pa.array(indices[interactions.item[events]])),
-                pa.ListArray.from_arrays(offsets, pa.array(interactions.time[events])),
-                pa.array(bounds.train_end[first:after]),
-                pa.array(bounds.valid_end[first:after]),
-            ]
-            writer.write_table(pa.table(columns, schema=SEQUENCES_SCHEMA), row_group_size=MAX_ROW_GROUP_USERS)
+        while first < len(ends):
+            after = end_row_group(ends, first)
+            writer.write_table(
+                sequence_table(interactions, bounds, indices, slice(first, after)), row_group_size=MAX_ROW_GROUP_USERS
+            )
             first = after
+
+
+def open_sequences(path: Path) -> pq.ParquetWriter:
+    """Return what writes `sequences.parquet`, a row group at a time."""
+    return pq.ParquetWriter(path, SEQUENCES_SCHEMA, compression="zstd")
+
+
+def end_row_group(ends: NDArray[np.int64], first: int) -> int:
+    """Return the user before whom the row group ends that begins with user `first`.
+
+    Args:
+        ends: where the events of each user end.
+        first: a user.
+    """
+    begin = int(ends[first - 1]) if first else 0
+    most = int(np.searchsorted(ends, begin + _MAX_ROW_GROUP_EVENTS, side="right"))
+    return min(len(ends), first + MAX_ROW_GROUP_USERS, max(first + 1, most))
+
+
+def sequence_table(
+    interactions: Interactions, bounds: Bounds, indices: NDArray[np.int32], users: slice | None = None
+) -> pa.Table:
+    """Return the rows of `sequences.parquet` of some users.
+
+    Args:
+        interactions: sorted by user and time.
+        bounds: of each user.
+        indices: the index (from 1) of each of `interactions.item_ids`.
+        users: which of them; None is all.
+    """
+    ends = np.cumsum(bounds.length, dtype=np.int64)
+    some = slice(0, len(ends)) if users is None else users
+    begin = int(ends[some.start - 1]) if some.start else 0
+    offsets = np.append(0, ends[some] - begin)
+    events = slice(begin, begin + int(offsets[-1]))
+    lists = pa.array(offsets, type=pa.int32())
+    columns = [
+        text_array(interactions.user_ids[some]),
+        pa.ListArray.from_arrays(lists, pa.array(indices[interactions.item[events]])),
+        pa.ListArray.from_arrays(lists, pa.array(interactions.time[events])),
+        pa.array(bounds.train_end[some]),
+        pa.array(bounds.valid_end[some]),
+    ]
+    return pa.table(columns, schema=SEQUENCES_SCHEMA)
 
 
 def _plain_column(column: pl.Series) -> pa.Array:

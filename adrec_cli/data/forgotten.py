@@ -6,14 +6,15 @@ import dataclasses
 import hashlib
 import secrets
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
 from adrec_cli.artifacts.manifest import Manifest
-from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.interactions import Log
 
+L = TypeVar("L", bound=Log)
 SALT, USERS, SEQUENCES = "salt", "users", "sequences"
 _HASH_BYTES = 16
 
@@ -42,7 +43,7 @@ def new_salt() -> str:
     return secrets.token_hex(32)
 
 
-def leave_out_forgotten(interactions: Interactions, forgotten: dict[str, Any]) -> tuple[Interactions, list[str]]:
+def leave_out_forgotten(interactions: L, forgotten: dict[str, Any]) -> tuple[L, list[str]]:
     """Return the interactions of those who did not leave, and a line that counts the others, if there are any.
 
     Args:
@@ -50,11 +51,11 @@ def leave_out_forgotten(interactions: Interactions, forgotten: dict[str, Any]) -
         forgotten: of the manifest.
     """
     gone = mask_forgotten(interactions.user_ids, forgotten)
-    theirs = gone[interactions.user]
-    if not theirs.any():
+    theirs = int(interactions.user_counts()[gone].sum())
+    if not theirs:
         return interactions, []
-    line = f"{int(theirs.sum()):,} interactions of {int(gone.sum()):,} users who were forgotten are left out"
-    return interactions.take(~theirs).compact(), [line]
+    line = f"{theirs:,} interactions of {int(gone.sum()):,} users who were forgotten are left out"
+    return interactions.leave_out_users(gone), [line]
 
 
 def mask_forgotten(user_ids: pl.Series, forgotten: dict[str, Any]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

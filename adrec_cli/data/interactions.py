@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from adrec_cli.data.coding import Codes
+
+
+class Log(Protocol):
+    """Interactions that were read, here or wherever an engine has them.
+
+    Attributes:
+        user_ids, item_ids: distinct ids as text, ascending; some may have no interaction left.
+    """
+
+    @property
+    def user_ids(self) -> pl.Series: ...
+
+    @property
+    def item_ids(self) -> pl.Series: ...
+
+    def __len__(self) -> int: ...
+
+    def user_counts(self) -> NDArray[np.int64]:
+        """Return the number of interactions of each user."""
+
+    def leave_out_files(self, gone: Sequence[bool], rows: Sequence[int]) -> Self:
+        """Return the same without the interactions of some files.
+
+        Args:
+            gone: which of the files.
+            rows: how many interactions each of them has.
+        """
+
+    def leave_out_users(self, gone: NDArray[np.bool_]) -> Self:
+        """Return the same without the interactions of some users, and without ids that have none left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +69,14 @@ class Interactions:
         """Return the interactions that a mask selects or that indices name; the ids stay."""
         part = None if self.part is None else self.part[chosen]
         return replace(self, user=self.user[chosen], item=self.item[chosen], time=self.time[chosen], part=part)
+
+    def leave_out_files(self, gone: Sequence[bool], rows: Sequence[int]) -> Interactions:
+        """Return the same without the interactions of some files, of which each has so many rows."""
+        return self.take(~np.repeat(gone, rows)) if any(gone) else self
+
+    def leave_out_users(self, gone: NDArray[np.bool_]) -> Interactions:
+        """Return the same without the interactions of some users, and without ids that have none left."""
+        return self.take(~gone[self.user]).compact()
 
     def drop_parts(self) -> Interactions:
         """Return the same interactions as if their source were not split."""

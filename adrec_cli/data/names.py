@@ -8,9 +8,11 @@ Ties = Literal["source", "item"]
 Duplicates = Literal["drop", "keep"]
 Split = Literal["leave-one-out", "time", "given", "cold-items"]
 TimeUnit = Literal["s", "ms", "us", "ns", "order"]
+Engine = Literal["polars", "spark"]
 
 TIES: Final[tuple[Ties, ...]] = ("source", "item")
 DUPLICATES: Final[tuple[Duplicates, ...]] = ("drop", "keep")
 SPLITS: Final[tuple[Split, ...]] = ("leave-one-out", "time", "given", "cold-items")
+ENGINES: Final[tuple[Engine, ...]] = ("polars", "spark")
 TIME_UNITS: Final[tuple[TimeUnit, ...]] = ("s", "ms", "us", "ns", "order")
 """`order` is any number whose order alone means something; it is stored as it is."""

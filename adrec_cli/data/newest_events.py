@@ -14,7 +14,7 @@ from adrec_cli.data.datasets import Filters
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan, find_join
 from adrec_cli.data.reading.remembered import describe_misfit, recall_options, recall_reading
-from adrec_cli.data.reading.source_content import read_source, recognise_file, scratch_folder
+from adrec_cli.data.reading.source_content import read_files, read_source, recognise_file, scratch_folder
 from adrec_cli.data.settings import settle
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID, USER_ID
@@ -53,7 +53,7 @@ def read_newest_events(path: Path, manifest: Manifest) -> pl.DataFrame:
                 f"{path} is not written as {manifest.dataset} was read: {misfit}",
                 hint=f"write it so, or with the columns {USER_ID}, {ITEM_ID} and timestamp",
             )
-        interactions = read_source(plan, scratch).interactions
+        interactions = read_source(plan, scratch, read_files).interactions
     events = pl.DataFrame(
         {
             USER_ID: interactions.user_ids.gather(interactions.user),

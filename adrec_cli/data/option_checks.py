@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from adrec_cli.data.names import DUPLICATES, SPLITS, TIES, TIME_UNITS
+from adrec_cli.data.names import DUPLICATES, ENGINES, SPLITS, TIES, TIME_UNITS
 from adrec_cli.data.reading.bad_rows import BadRowPolicy
 from adrec_cli.data.reading.read_limits import ReadLimits
 from adrec_cli.data.reading.time_formats import EPOCH_FORMATS, check_format
@@ -16,8 +16,6 @@ from adrec_cli.data.reading.where import parse_condition
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import option
 
-Engine = Literal["polars", "spark"]
-ENGINES: Final[tuple[Engine, ...]] = ("polars", "spark")
 BAD_ROW_POLICIES: Final[tuple[BadRowPolicy, ...]] = ("error", "skip")
 _CLOSED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {

@@ -12,8 +12,7 @@ from adrec_cli.choices import choice
 from adrec_cli.wording import command, flag
 
 if TYPE_CHECKING:
-    from adrec_cli.data.names import Duplicates, Split, Ties, TimeUnit
-    from adrec_cli.data.option_checks import Engine
+    from adrec_cli.data.names import Duplicates, Engine, Split, Ties, TimeUnit
     from adrec_cli.data.reading.bad_rows import BadRowPolicy
     from adrec_cli.data.reading.read_limits import ReadLimits
     from adrec_cli.data.reading.roles import Column

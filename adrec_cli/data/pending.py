@@ -40,6 +40,8 @@ from adrec_cli.schema import ITEM_ID, PENDING_FILE, POSITION, TIMESTAMP, USER_ID
 from adrec_cli.wording import command
 
 PENDING_VERSION: Final = 1
+ROW_GROUP: Final = 1 << 20
+"""Interactions of a row group of `pending.parquet`."""
 _VERSION_KEY: Final = b"adrec.pending_version"
 _SCHEMA: Final = pa.schema(
     [
@@ -66,6 +68,10 @@ class Pending:
 
     def __len__(self) -> int:
         return len(self.position)
+
+    def count(self) -> tuple[int, int]:
+        """Return how many interactions wait, and of how many users."""
+        return len(self), len(self.interactions.user_ids)
 
 
 def hold_back(full: Interactions, core: Interactions, newest: Interactions, *, counting: bool, ties: str) -> Pending:
@@ -144,6 +150,17 @@ def write_pending(folder: Path, pending: Pending) -> str:
 
 def write_pending_table(pending: Pending, path: Path) -> None:
     """Write the content of `pending.parquet`."""
+    with open_pending(path) as writer:
+        writer.write_table(pending_table(pending), row_group_size=ROW_GROUP)
+
+
+def open_pending(path: Path) -> pq.ParquetWriter:
+    """Return what writes `pending.parquet`, in row groups of `ROW_GROUP`."""
+    return pq.ParquetWriter(path, _SCHEMA, compression="zstd")
+
+
+def pending_table(pending: Pending) -> pa.Table:
+    """Return the rows of `pending.parquet`."""
     interactions = pending.interactions
     columns = [
         _dictionary(interactions.user, interactions.user_ids),
@@ -151,7 +168,7 @@ def write_pending_table(pending: Pending, path: Path) -> None:
         pa.array(interactions.time),
         pa.array(pending.position),
     ]
-    pq.write_table(pa.table(columns, schema=_SCHEMA), path, compression="zstd")
+    return pa.table(columns, schema=_SCHEMA)
 
 
 def read_pending(path: Path) -> Pending:

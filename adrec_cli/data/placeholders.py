@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.interactions import Log
 from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.wording import option
 
@@ -15,7 +15,7 @@ MOST_TIMES: Final = 50
 """A user with a tenth of all interactions, and fifty times as many as the others on average, is hardly one person."""
 
 
-def warn_of_placeholder(interactions: Interactions, report: ReadReport) -> list[str]:
+def warn_of_placeholder(interactions: Log, report: ReadReport) -> list[str]:
     """Return a warning if one user has so many of the interactions that it may stand for all who are not known.
 
     Args:

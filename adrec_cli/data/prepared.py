@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ import numpy.typing as npt
 import polars as pl
 
 from adrec_cli.data.cuts import Cut
-from adrec_cli.data.dataset_files import item_table, statistics
+from adrec_cli.data.dataset_files import WrittenFiles, item_table, statistics, write_dataset_files
 from adrec_cli.data.datasets import Expected
+from adrec_cli.data.filters import FilterApplied
+from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.pending import Pending
 from adrec_cli.data.plan import Plan
 from adrec_cli.data.reading.item_metadata import join_metadata
 from adrec_cli.data.reading.source_content import SourceContent
@@ -33,7 +37,7 @@ class Prepared:
 
     plan: Plan
     existing: Existing | None
-    content: SourceContent
+    content: SourceContent[Interactions]
     cut: Cut
 
     @property
@@ -45,6 +49,16 @@ class Prepared:
     def found(self) -> dict[str, Any]:
         """What was found out about the source, and how it was split."""
         return {**self.content.found, **self.cut.describe()}
+
+    @property
+    def removed(self) -> list[FilterApplied]:
+        """What each filter left out, in order."""
+        return self.cut.removed
+
+    @property
+    def pending(self) -> Pending | None:
+        """What waits for updates; nothing of a data set without times, which cannot be added to."""
+        return self.cut.pending if self.content.report.timed else None
 
     @functools.cached_property
     def statistics(self) -> dict[str, Any]:
@@ -61,7 +75,8 @@ class Prepared:
     def collect_notes(self) -> list[str]:
         """Return lines for people about how the source was read and cut."""
         parts = [] if self.existing is None else [tell_parts(self.existing, self.cut)]
-        return [*self.plan.notes, *self.content.report.lines(), *parts, *tell_waiting(self.cut)]
+        waiting = [] if self.pending is None else tell_waiting(*self.pending.count())
+        return [*self.plan.notes, *self.content.report.lines(), *parts, *waiting]
 
     def make_items(self) -> tuple[pl.DataFrame, npt.NDArray[np.int32], list[str]]:
         """Return the items, the index of each id of the interactions, and warnings about joined metadata."""
@@ -78,6 +93,16 @@ class Prepared:
             return items, indices, []
         items, warnings = join_metadata(items, metadata, content.metadata_source or "the data set's own metadata")
         return items, indices, warnings
+
+    def write_files(self, folder: Path) -> tuple[WrittenFiles, list[str]]:
+        """Write the files beside those that are there, and return warnings about joined metadata.
+
+        Raises:
+            StorageError: the file system refused.
+        """
+        items, indices, warnings = self.make_items()
+        written = write_dataset_files(folder, self.cut.interactions, self.cut.bounds, items, indices, self.pending)
+        return written, warnings
 
 
 def compare_with_expected(numbers: dict[str, Any], expected: Expected | None) -> list[str]:

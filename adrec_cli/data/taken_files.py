@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, TypeVar
 
 from adrec_cli.artifacts.changing import manifest_before
 from adrec_cli.artifacts.generations import generation_folders
 from adrec_cli.data.forgotten import leave_out_forgotten
-from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.interactions import Log
 from adrec_cli.data.plan import Plan, describe_sources
 from adrec_cli.data.reading.read_report import FileRows
 from adrec_cli.data.reading.source_content import SourceContent
@@ -20,6 +18,8 @@ from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.updating import Existing
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.wording import command, option
+
+L = TypeVar("L", bound=Log)
 
 
 def add_sources(existing: Existing | None, new: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -31,8 +31,8 @@ def add_sources(existing: Existing | None, new: list[dict[str, Any]]) -> list[di
 
 
 def leave_out_repeats(
-    content: SourceContent, plan: Plan, existing: Existing | None, files: Sequence[SteadyFile]
-) -> tuple[SourceContent, list[FileRows]]:
+    content: SourceContent[L], plan: Plan, existing: Existing | None, files: Sequence[SteadyFile]
+) -> tuple[SourceContent[L], list[FileRows]]:
     """Leave out files whose rows were taken before, where nothing else would: duplicates are kept, and times tell."""
     if plan.settings.duplicates != "keep" or plan.parts is not None or not content.report.timed:
         return content, []
@@ -40,11 +40,12 @@ def leave_out_repeats(
     read = content.report.files
     repeats = find_repeats(read, {file.path: file.sha256 for file in files}, taken)
     content.report.notes += tell_repeats(repeats)
-    return replace(content, interactions=_leave_out(content.interactions, read, repeats)), repeats
+    gone, rows = [file in repeats for file in read], [file.rows for file in read]
+    return replace(content, interactions=content.interactions.leave_out_files(gone, rows)), repeats
 
 
 def describe_contents(
-    plan: Plan, files: Sequence[SteadyFile], content: SourceContent, repeats: Sequence[FileRows]
+    plan: Plan, files: Sequence[SteadyFile], content: SourceContent[L], repeats: Sequence[FileRows]
 ) -> list[dict[str, Any]]:
     """Return the sources with the hashes of their rows, without files that repeat others."""
     if plan.generated:
@@ -80,20 +81,6 @@ def find_repeats(
             repeats.append(file)
         known.add(file.content_sha256)
     return repeats
-
-
-def _leave_out(interactions: Interactions, files: Sequence[FileRows], left_out: Sequence[FileRows]) -> Interactions:
-    """Return the interactions without those of some files.
-
-    Args:
-        interactions: of all files, one after the other.
-        files: in that order.
-        left_out: some of them.
-    """
-    if not left_out:
-        return interactions
-    gone = [file in left_out for file in files]
-    return interactions.take(~np.repeat(gone, [file.rows for file in files]))
 
 
 def tell_repeats(files: Sequence[FileRows]) -> list[str]:
@@ -148,7 +135,7 @@ def require_not_withdrawn(folder: Path, sources: list[dict[str, Any]]) -> None:
         )
 
 
-def leave_out_forgotten_users(content: SourceContent, folder: Path) -> SourceContent:
+def leave_out_forgotten_users(content: SourceContent[L], folder: Path) -> SourceContent[L]:
     """Leave out users that were forgotten in this data set, and say how many events that were."""
     manifest = manifest_before(folder)
     if manifest is None:

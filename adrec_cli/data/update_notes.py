@@ -20,13 +20,12 @@ def count_parts(bounds: Bounds) -> tuple[int, int, int]:
     return train, before_test - train, everything - before_test
 
 
-def tell_waiting(cut: Cut) -> list[str]:
-    """Return the line about interactions that filters hold back."""
-    if not cut.pending:
+def tell_waiting(interactions: int, users: int) -> list[str]:
+    """Return the line about so many interactions of so many users that filters hold back."""
+    if not interactions:
         return []
-    waiting = cut.pending.interactions
     return [
-        f"pending.parquet holds {_count(len(waiting), 'interaction')} of {_count(len(waiting.user_ids), 'user')} back: "
+        f"pending.parquet holds {_count(interactions, 'interaction')} of {_count(users, 'user')} back: "
         "later updates may bring them in"
     ]
 

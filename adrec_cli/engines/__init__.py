@@ -1,1 +1,1 @@
-"""What can take the place of this process where files are read: the same bytes come out."""
+"""What can take the place of this process where a log is read and cut: the same bytes come out."""

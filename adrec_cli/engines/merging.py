@@ -21,13 +21,13 @@ from adrec_cli.wording import option
 _SAY_HOW: Final = "say how all times are written, with {unit} or {form}, or leave the file out"
 
 
-def read_apart(plan: Plan, number: int, scratch: Path) -> ReadFiles:
+def read_apart(plan: Plan, number: int, scratch: Path) -> ReadFiles[Interactions]:
     """Read one of a plan's files as if it were the only one; as `read_files`."""
     parts = None if plan.parts is None else (plan.parts[number],)
     return read_files(replace(plan, paths=(plan.paths[number],), parts=parts), scratch)
 
 
-def join_files(files: Sequence[ReadFiles]) -> ReadFiles:
+def join_files(files: Sequence[ReadFiles[Interactions]]) -> ReadFiles[Interactions]:
     """Return files that were read apart as `read_files` returns them of all.
 
     Args:
@@ -39,7 +39,7 @@ def join_files(files: Sequence[ReadFiles]) -> ReadFiles:
     tables = [table for one in files for table in one.tables]
     check_alike(tables)
     report = merge_reports(tables, [one.report for one in files])
-    return ReadFiles(tables=tables, interactions=_join_interactions([one.interactions for one in files]), report=report)
+    return ReadFiles(tables=tables, interactions=join_interactions([one.interactions for one in files]), report=report)
 
 
 def merge_reports(tables: Sequence[Table], reports: Sequence[ReadReport]) -> ReadReport:
@@ -84,7 +84,7 @@ def merge_reports(tables: Sequence[Table], reports: Sequence[ReadReport]) -> Rea
     return whole
 
 
-def _join_interactions(parts: Sequence[Interactions]) -> Interactions:
+def join_interactions(parts: Sequence[Interactions]) -> Interactions:
     """Return the interactions of all files, one file after the other."""
     user_ids, user_ranks = union_all([part.user_ids for part in parts])
     item_ids, item_ranks = union_all([part.item_ids for part in parts])

@@ -16,9 +16,10 @@ from adrec_cli.artifacts.dataset import verify_files
 from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.data.cuts import Cut, make_cut
-from adrec_cli.data.dataset_files import show_sequences, write_dataset_files
+from adrec_cli.data.dataset_files import show_sequences
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.implausible import hold_against
+from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_plan
 from adrec_cli.data.prepared import Prepared
@@ -40,7 +41,10 @@ from adrec_cli.data.updating import (
     load_existing,
     merge,
 )
-from adrec_cli.engines.engines import choose_reader
+from adrec_cli.engines.engines import bring_here, choose_reader
+from adrec_cli.engines.spark.log import SparkLog
+from adrec_cli.engines.spread_cut import can_be_spread
+from adrec_cli.engines.spread_prepared import SpreadPrepared, prepare_spread
 from adrec_cli.errors import AdrecError, UsageError
 from adrec_cli.wording import option
 
@@ -187,7 +191,7 @@ def _preprocess(
     untouched = not needs_recovery(folder) and not (folder / SCRATCH_FOLDER).exists()
     if untouched and not force and (manifest := _read_unchanged(folder, sources, parameters)) is not None:
         return _skip(folder, manifest)
-    with lock(folder):
+    with lock(folder), contextlib.ExitStack() as engine:
         # Looked at again: a killed run may have got so far that only its leftovers were to be removed.
         if not untouched and not force and (manifest := _read_unchanged(folder, sources, parameters)) is not None:
             return _skip(folder, manifest)
@@ -195,18 +199,23 @@ def _preprocess(
             require_not_grown(folder, source)
         taking = force or options.retake
         require_not_withdrawn(folder, [] if taking else sources)
-        with scratch_folder(folder) as scratch, choose_reader(options) as read:
-            content = read_source(plan, scratch, read)
+        with scratch_folder(folder) as scratch:
+            content = read_source(plan, scratch, engine.enter_context(choose_reader(options)))
         for file in files:
             file.require_unchanged()
+        if existing is not None or not can_be_spread(plan.settings, content.interactions.item_ids):
+            content = bring_here(content)
         content, repeats = leave_out_repeats(content, plan, existing, files)
-        hold_against(existing, content.interactions, content.report, strict=options.strict)
+        if existing is not None:
+            hold_against(existing, bring_here(content).interactions, content.report, strict=options.strict)
         sources = add_sources(existing, describe_contents(plan, files, content, repeats))
         require_not_withdrawn(folder, [] if taking else sources)
         if repeats and not force and (manifest := _read_unchanged(folder, sources, parameters)) is not None:
             return _skip(folder, manifest, tell_repeats(repeats))
         content = leave_out_forgotten_users(content, folder)
-        made = Prepared(plan=plan, existing=existing, content=content, cut=_cut(content, plan, existing, on_event))
+        made = _prepare(content, plan, existing)
+        for applied in made.removed:
+            on_event(applied)
         return _write(folder, made, sources=sources, parameters=parameters, keep=options.keep_data)
 
 
@@ -234,11 +243,11 @@ def preview(
     )  # fmt: skip
     files = look_at_sources(plan)
     with scratch_folder(None) as scratch, choose_reader(options) as read:
-        content = read_source(plan, scratch, read)
+        content = bring_here(read_source(plan, scratch, read))
     content, _ = leave_out_repeats(content, plan, existing, files)
     hold_against(existing, content.interactions, content.report, strict=options.strict)
     content = leave_out_forgotten_users(content, options.update or workspace / plan.dataset)
-    cut = _cut(content, plan, existing, ignore)
+    cut = _cut(content, plan, existing)
     made = Prepared(plan=plan, existing=existing, content=content, cut=cut)
     return PreprocessPreview(
         dataset=made.dataset,
@@ -293,32 +302,48 @@ def _read_unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dic
     return manifest if same else None
 
 
-def _cut(content: SourceContent, plan: Plan, existing: Existing | None, on_event: Callable[[object], None]) -> Cut:
-    interactions = content.interactions
+def _prepare(
+    content: SourceContent[Interactions | SparkLog], plan: Plan, existing: Existing | None
+) -> Prepared | SpreadPrepared:
+    """Cut a source where its interactions lie."""
+    log = content.interactions
+    if not isinstance(log, Interactions):
+        _require_times(content, plan)
+        return prepare_spread(content, log, plan)
+    here = bring_here(content)
+    return Prepared(plan=plan, existing=existing, content=here, cut=_cut(here, plan, existing))
+
+
+def _require_times(content: SourceContent[Interactions | SparkLog], plan: Plan) -> None:
     if plan.settings.split == "time" and not content.report.timed:
         raise UsageError(
             f"{option('split', 'time')} needs times, which the source does not have",
             hint=option("split", "leave-one-out"),
         )
+
+
+def _cut(content: SourceContent[Interactions], plan: Plan, existing: Existing | None) -> Cut:
+    interactions = content.interactions
+    _require_times(content, plan)
     if existing is not None:
         interactions = merge(existing, interactions, timed=content.report.timed)
     cut = make_cut(interactions, plan.settings, content.count_left_out(plan.settings))
     if content.items is not None:
         ids = cut.interactions.item_ids if existing is None else content.interactions.item_ids
         require_match(content.items, ids, known=None if existing is None else cut.interactions.item_ids)
-    for applied in cut.removed:
-        on_event(applied)
     return cut
 
 
 def _write(
-    folder: Path, made: Prepared, *, sources: list[dict[str, Any]], parameters: dict[str, Any], keep: int | None
+    folder: Path,
+    made: Prepared | SpreadPrepared,
+    *,
+    sources: list[dict[str, Any]],
+    parameters: dict[str, Any],
+    keep: int | None,
 ) -> PreprocessResult:
-    content, cut = made.content, made.cut
-    items, indices, warnings = made.make_items()
-    # A data set without times cannot be added to, so none of it waits.
-    pending = cut.pending if content.report.timed else None
-    written = write_dataset_files(folder, cut.interactions, cut.bounds, items, indices, pending)
+    content = made.content
+    written, warnings = made.write_files(folder)
     updated = {} if made.existing is None else {"updated": True}
     manifest = Manifest(
         dataset=made.dataset,
@@ -337,6 +362,6 @@ def _write(
         manifest=manifest,
         warnings=[*content.report.warnings(), *warnings, *made.collect_warnings()],
         skipped=False,
-        removed=cut.removed,
+        removed=made.removed,
         notes=made.collect_notes(),
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import polars as pl
 
@@ -17,7 +17,7 @@ from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.demo import demo_interactions, demo_metadata
 from adrec_cli.data.filters import FilterApplied
-from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.interactions import Interactions, Log
 from adrec_cli.data.placeholders import warn_of_placeholder
 from adrec_cli.data.plan import Plan
 from adrec_cli.data.reading.attribute_maps import as_attribute_table
@@ -46,8 +46,12 @@ SCRATCH_FOLDER: Final = ".scratch"
 HEAD_ROWS: Final = 5
 
 
+L = TypeVar("L", bound=Log)
+L_co = TypeVar("L_co", bound=Log, covariant=True)
+
+
 @dataclass(frozen=True, kw_only=True)
-class SourceContent:
+class SourceContent(Generic[L_co]):
     """A source as it was read.
 
     Attributes:
@@ -62,7 +66,7 @@ class SourceContent:
         columns: names of its columns.
     """
 
-    interactions: Interactions
+    interactions: L_co
     report: ReadReport
     metadata: pl.DataFrame | None = None
     metadata_source: str = ""
@@ -84,7 +88,7 @@ class SourceContent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadFiles:
+class ReadFiles(Generic[L_co]):
     """The files of a plan, read.
 
     Attributes:
@@ -94,15 +98,15 @@ class ReadFiles:
     """
 
     tables: Sequence[Table]
-    interactions: Interactions
+    interactions: L_co
     report: ReadReport
 
 
-Reader = Callable[[Plan, Path], ReadFiles]
+Reader = Callable[[Plan, Path], ReadFiles[L]]
 """Reads the files of a plan; the folder is for temporary copies."""
 
 
-def read_files(plan: Plan, scratch: Path) -> ReadFiles:
+def read_files(plan: Plan, scratch: Path) -> ReadFiles[Interactions]:
     """Read the files of a plan in this process.
 
     Raises:
@@ -114,7 +118,7 @@ def read_files(plan: Plan, scratch: Path) -> ReadFiles:
     return ReadFiles(tables=tables, interactions=interactions, report=report)
 
 
-def read_source(plan: Plan, scratch: Path, read: Reader = read_files) -> SourceContent:
+def read_source(plan: Plan, scratch: Path, read: Reader[L]) -> SourceContent[L | Interactions]:
     """Read what a plan names.
 
     Args:
@@ -137,12 +141,12 @@ def read_source(plan: Plan, scratch: Path, read: Reader = read_files) -> SourceC
             found=found,
         )
     files = read(plan, scratch)
-    tables, interactions, report = files.tables, files.interactions, files.report
+    tables, report = files.tables, files.report
     plan.limits.require_few_rows(report.rows, plan.paths[0].parent if len(plan.paths) > 1 else plan.paths[0])
-    report.user_warnings = warn_of_placeholder(interactions, report)
-    items = _read_items(plan, interactions, report, scratch)
+    report.user_warnings = warn_of_placeholder(files.interactions, report)
+    items = _read_items(plan, files.interactions.item_ids, report, scratch)
     return SourceContent(
-        interactions=interactions,
+        interactions=files.interactions,
         report=report,
         metadata=None if items is None else items.metadata,
         metadata_source="" if items is None else items.path.name,
@@ -266,7 +270,7 @@ def _read_options(plan: Plan, scratch: Path) -> ReadOptions:
     )
 
 
-def _read_items(plan: Plan, interactions: Interactions, report: ReadReport, scratch: Path) -> ItemFile | None:
+def _read_items(plan: Plan, item_ids: pl.Series, report: ReadReport, scratch: Path) -> ItemFile | None:
     """Read the item file, whose columns are found with the help of the events."""
     if plan.item is None:
         return None
@@ -275,7 +279,7 @@ def _read_items(plan: Plan, interactions: Interactions, report: ReadReport, scra
         columns = columns.complete(plan.remembered.get("items"))
     own = report.columns.get("item") or report.columns.get("items") or ""
     others = [name for role, names in report.columns.items() if role not in ("item", "items") for name in _each(names)]
-    events = EventItems(ids=interactions.item_ids, column=_each(own)[0], others=others)
+    events = EventItems(ids=item_ids, column=_each(own)[0], others=others)
     decoded = as_attribute_table(
         decode_file(plan.item.path, (form and form.encoding) or None, scratch, plan.limits), scratch
     )

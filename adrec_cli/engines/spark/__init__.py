@@ -1,1 +1,1 @@
-"""Spark: its workers read the files, each of them as this process would."""
+"""Spark: its workers read the files, each as this process would, and hold what is cut."""

@@ -5,13 +5,23 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from adrec_cli.data.coding import union_all
+from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan
-from adrec_cli.data.reading.source_content import Reader, ReadFiles, scratch_folder
-from adrec_cli.engines.merging import join_files, read_apart
+from adrec_cli.data.reading.read_report import ReadReport
+from adrec_cli.data.reading.source_content import Reader, ReadFiles, check_alike, scratch_folder
+from adrec_cli.data.reading.table import Table
+from adrec_cli.engines.merging import merge_reports, read_apart
+from adrec_cli.engines.spark.log import FileIds, SparkLog
 from adrec_cli.engines.spark.session import open_context
 from adrec_cli.errors import AdrecError, InputError
 from adrec_cli.wording import speak_shell, speaks_shell
@@ -23,8 +33,19 @@ MOST_EVENTS: Final = 100_000_000
 """Of one file: what Spark moves in one piece is shorter than 2 GiB."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class FileHead:
+    """What the driver needs to know of a file, whose rows stay on the worker."""
+
+    table: Table
+    report: ReadReport
+    user_ids: pl.Series
+    item_ids: pl.Series
+    user_counts: NDArray[np.int64]
+
+
 @contextlib.contextmanager
-def open_reader(options: PreprocessOptions) -> Iterator[Reader]:
+def open_reader(options: PreprocessOptions) -> Iterator[Reader[SparkLog]]:
     """Yield what reads the files of a plan on Spark.
 
     Raises:
@@ -34,8 +55,8 @@ def open_reader(options: PreprocessOptions) -> Iterator[Reader]:
         yield functools.partial(read_on_workers, context)
 
 
-def read_on_workers(context: SparkContext, plan: Plan, scratch: Path) -> ReadFiles:
-    """Read the files of a plan, a file a task, and join them here.
+def read_on_workers(context: SparkContext, plan: Plan, scratch: Path) -> ReadFiles[SparkLog]:
+    """Read the files of a plan, a file a task; their rows stay where they are read.
 
     Args:
         context: of Spark.
@@ -50,16 +71,25 @@ def read_on_workers(context: SparkContext, plan: Plan, scratch: Path) -> ReadFil
 
     numbers = context.parallelize(range(len(plan.paths)), len(plan.paths))
     read = numbers.map(functools.partial(_read_one, plan, speaks_shell())).persist(StorageLevel.DISK_ONLY)
-    try:
-        for fault in filter(None, read.map(_find_fault).collect()):
-            raise fault
-        files = list(read.toLocalIterator(prefetchPartitions=True))
-    finally:
-        read.unpersist()
-    return join_files(files)
+    heads = []
+    for head in read.map(_tell_head).collect():
+        if isinstance(head, AdrecError):
+            raise head
+        heads.append(head)
+    tables = [head.table for head in heads]
+    check_alike(tables)
+    report = merge_reports(tables, [head.report for head in heads])
+    user_ids, users = union_all([head.user_ids for head in heads])
+    item_ids, items = union_all([head.item_ids for head in heads])
+    files = [
+        FileIds(user=user, item=item, user_counts=head.user_counts)
+        for user, item, head in zip(users, items, heads, strict=True)
+    ]
+    log = SparkLog(read=read, files=files, user_ids=user_ids, item_ids=item_ids, split=plan.parts is not None)
+    return ReadFiles(tables=tables, interactions=log, report=report)
 
 
-def _read_one(plan: Plan, shell: bool, number: int) -> ReadFiles | AdrecError:
+def _read_one(plan: Plan, shell: bool, number: int) -> ReadFiles[Interactions] | AdrecError:
     """Read one file, on a worker; what is wrong with it is returned, as Spark would try three times more."""
     try:
         with speak_shell(shell), scratch_folder(None) as scratch:
@@ -74,5 +104,14 @@ def _read_one(plan: Plan, shell: bool, number: int) -> ReadFiles | AdrecError:
     return read
 
 
-def _find_fault(outcome: ReadFiles | AdrecError) -> AdrecError | None:
-    return outcome if isinstance(outcome, AdrecError) else None
+def _tell_head(outcome: ReadFiles[Interactions] | AdrecError) -> FileHead | AdrecError:
+    if isinstance(outcome, AdrecError):
+        return outcome
+    interactions = outcome.interactions
+    return FileHead(
+        table=outcome.tables[0],
+        report=outcome.report,
+        user_ids=interactions.user_ids,
+        item_ids=interactions.item_ids,
+        user_counts=interactions.user_counts(),
+    )

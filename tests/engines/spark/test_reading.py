@@ -6,11 +6,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adrec_cli.artifacts.manifest import read_manifest, write_manifest
+from adrec_cli.data.forgotten import add_forgotten
 from adrec_cli.data.plan import make_plan
+from adrec_cli.engines.spark import log as spark_log
 from adrec_cli.engines.spark import reading
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess, preview
@@ -40,11 +44,12 @@ def make(engine, source, workspace, **options):
 
 
 @pytest.mark.usefixtures("spark")
-@settings(max_examples=tries(6), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(3), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(logs(), CUTS, SPLITS)
 def test_both_engines_make_the_same_bytes(log, cut, split):
     form, files = log
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spark_log, "MOST_EVENTS", 20)
         folder = Path(name)
         source = write_log(folder / "log", form, files)
         made = {
@@ -68,6 +73,35 @@ def test_an_update_is_the_same_too(tmp_path):
         make(engine, nights[0], tmp_path, min_interactions=2)
         run(nights[1], tmp_path / engine, update=tmp_path / engine / "log", engine=engine)
     assert read_made(tmp_path / "spark" / "log") == read_made(tmp_path / "polars" / "log")
+
+
+@pytest.mark.usefixtures("spark")
+def test_who_was_forgotten_and_what_was_taken_stay_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(spark_log, "MOST_EVENTS", 20)
+    events = [[(f"u{one % 4}", f"i{one % 5}", START + one) for one in some] for some in (range(20), range(20, 40))]
+    source = write_log(tmp_path / "log", "csv", [events[0], events[0], events[1]])
+    made = {}
+    for engine in ("polars", "spark"):
+        folder = make(engine, source, tmp_path, duplicates="keep").folder
+        manifest = add_forgotten(read_manifest(folder), ["u0", "u3"], [], "ab" * 32)
+        write_manifest(folder, manifest)
+        made[engine] = make(engine, source, tmp_path, duplicates="keep", min_interactions=2, force=True)
+    assert any("adds nothing" in note for note in made["spark"].notes)
+    assert any("forgotten" in note for note in made["spark"].notes)
+    assert made["spark"].manifest.statistics["users"] == 2
+    assert read_made(made["spark"].folder) == read_made(made["polars"].folder)
+
+
+@pytest.mark.usefixtures("spark")
+def test_a_split_and_an_item_file_are_the_same_too(tmp_path):
+    folder = tmp_path / "log"
+    folder.mkdir()
+    for number, name in enumerate(("train", "valid", "test")):
+        write_csv(folder / f"{name}.csv", [(f"u{one}", f"i{one + number}", START + number) for one in range(5)])
+    items = write_csv(tmp_path / "items.csv", [(f"i{one}", f"Title {one}") for one in range(7)], header="item_id,title")
+    made = [make(engine, folder, tmp_path, items=items).folder for engine in ("polars", "spark")]
+    assert read_made(made[1]) == read_made(made[0])
+    assert "title" in pl.read_parquet(made[1] / "items.parquet").columns
 
 
 @pytest.mark.usefixtures("spark")
