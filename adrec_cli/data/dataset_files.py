@@ -187,7 +187,7 @@ def open_sequences(path: Path) -> pq.ParquetWriter:
 
 
 def end_row_group(ends: NDArray[np.int64], first: int) -> int:
-    """Return the user before whom the row group ends that begins with user `first`.
+    """Return where the row group ends that begins with user `first`: the first user behind it.
 
     Args:
         ends: where the events of each user end.

@@ -71,7 +71,7 @@ class Interactions:
         return replace(self, user=self.user[chosen], item=self.item[chosen], time=self.time[chosen], part=part)
 
     def leave_out_files(self, gone: Sequence[bool], rows: Sequence[int]) -> Interactions:
-        """Return the same without the interactions of some files, of which each has so many rows."""
+        """Return the same without the interactions of some files; `rows` is the number of each."""
         return self.take(~np.repeat(gone, rows)) if any(gone) else self
 
     def leave_out_users(self, gone: NDArray[np.bool_]) -> Interactions:

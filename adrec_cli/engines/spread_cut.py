@@ -94,7 +94,7 @@ class Kept:
     Attributes:
         counts: of what is kept.
         first, last: times of the oldest and the newest interaction that is kept.
-        waiting_users: ranks of users of whom something waits, ascending.
+        waiting_users: ranks of users with interactions that wait, ascending.
         waiting_items: interactions of each item that wait.
     """
 

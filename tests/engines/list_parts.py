@@ -29,7 +29,7 @@ class ListParts:
 
 
 def spread(interactions: Interactions, most: int) -> ListParts:
-    """Return interactions in parts of so many at most, unless a user has more."""
+    """Return interactions in parts of `most` or fewer, unless a user has more."""
     edges = choose_edges(interactions.user_counts(), most)
     parts = []
     for first, after in itertools.pairwise(edges):

@@ -32,7 +32,7 @@ DAY = 86_400 * 10**6
 
 @st.composite
 def coded(draw):
-    """Interactions of a few users and items, some of whom have none, perhaps split already."""
+    """Interactions of a few users and items, some without any, perhaps split already."""
     users, items = draw(st.integers(1, 8)), draw(st.integers(1, 6))
     event = st.tuples(st.integers(0, users - 1), st.integers(0, items - 1), st.integers(1, 5), st.integers(0, 2))
     rows = np.array(draw(st.lists(event, max_size=40)), dtype=np.int64).reshape(-1, 4)
