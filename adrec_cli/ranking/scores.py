@@ -17,6 +17,8 @@ _OTHER_CHUNK_ENTRIES, _MIN_ROWS = 2**26, 64
 """Scores, or entries of vectors, held at once, in float32 8 MB on a CPU, elsewhere 256; and rows of them at least."""
 _FEW_SCORES = 2**18
 """Scores of users together that are brought over from a GPU, so that the best are found here."""
+_USERS_A_COPY = 20
+"""Users for whom a vector is scored in the time that it is copied in."""
 _MANY_COLUMNS, _BLOCK = 2**13, 64
 """Columns from which the best are looked for in blocks, and columns of a block."""
 
@@ -62,22 +64,34 @@ def top_k(
         candidates: item indices, ascending, that alone may come back; None allows all.
         bias: added to the scores of the items of each row's history.
     """
+    candidates_CD, left_out_C = vectors_VD[1:], None
+    if candidates is not None and len(candidates) < len(candidates_CD):
+        if _copies_quickly(len(candidates), len(candidates_CD), len(representation_BD), vectors_VD.device):
+            candidates_CD = vectors_VD[torch.from_numpy(candidates).to(vectors_VD.device)]
+        else:
+            left_out_C = torch.ones(len(candidates_CD), dtype=torch.bool)
+            left_out_C[torch.from_numpy(candidates - 1)] = False
+            candidates = None
     columns = _Columns(len(vectors_VD) - 1, candidates)
-    candidates_CD = vectors_VD[1:]
-    if candidates is not None and len(candidates) < len(vectors_VD) - 1:
-        candidates_CD = vectors_VD[torch.from_numpy(candidates).to(vectors_VD.device)]
     results: list[Ranked] = []
     rows = rows_at_once(len(vectors_VD), vectors_VD.device)
     for begin, scores_BC in score_chunks(representation_BD, candidates_CD, rows):
         if bias is not None:
             some = bias.rows(slice(begin, begin + rows))
             add_at(scores_BC, columns.of_tensor(some.items_NS), some.values_NS)
+        if left_out_C is not None:
+            scores_BC.masked_fill_(left_out_C, float("-inf"))
         if scores_BC.numel() <= _FEW_SCORES:
             # Brought over at once: a GPU would be waited for several times on the way to the best of so few.
             scores_BC = scores_BC.cpu()
         exclude(scores_BC, [columns.of(items) for items in excluded[begin : begin + rows]])
         results += [Ranked(items=columns.items(best.items), scores=best.scores) for best in _best_columns(scores_BC, k)]
     return results
+
+
+def _copies_quickly(candidates: int, items: int, users: int, device: torch.device) -> bool:
+    """Return whether copying the candidates' vectors pays, rather than scoring all items and leaving the others out."""
+    return device.type != "cpu" or candidates * _USERS_A_COPY < (items - candidates) * users
 
 
 def score_chunks(

@@ -120,3 +120,9 @@ def test_the_smallest_pool_that_is_enough_is_taken_and_none_where_none_is(vector
 def test_an_index_is_built_with_the_same_bytes_again(vectors_VD):
     one, two = (build_index(vectors_VD.numpy()) for _ in range(2))
     assert [array.tobytes() for array in one] == [array.tobytes() for array in two]
+
+
+@given(st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30)))
+def test_common_items_are_counted(some, others):
+    one, other = (np.array(sorted(items), dtype=np.int64) for items in (some, others))
+    assert approximate._count_common(one, other) == len(some & others)

@@ -101,14 +101,19 @@ def test_ranks_are_those_by_hand(rows, cuts, biased, mask_seen, sampled):
 
 
 @settings(max_examples=40, deadline=None)
-@given(HISTORIES, CUTS, st.booleans(), st.integers(1, ITEMS), st.sets(st.integers(1, ITEMS), min_size=1))
-def test_the_best_are_those_by_hand(rows, cuts, biased, k, allowed):
+@given(
+    HISTORIES, CUTS, st.booleans(), st.integers(1, ITEMS), st.sets(st.integers(1, ITEMS), min_size=1),
+    st.sampled_from([0, 1, 10**6]),
+)  # fmt: skip
+def test_the_best_are_those_by_hand(rows, cuts, biased, k, allowed, users_a_copy):
+    """Whether the vectors of what may come back are copied, or all are scored and the others left out."""
     model, sequences = LastItem(biased=biased), made(rows, ITEMS)
     cases = select_cases(sequences, "test")
     candidates = np.array(sorted(allowed)) if len(allowed) < ITEMS else None
     best = {}
     with pytest.MonkeyPatch.context() as patch:
         cut(patch, cuts)
+        patch.setattr(scores, "_USERS_A_COPY", users_a_copy)
         for numbers, samples, bias in asked(model, "").represent(sequences, cases.starts, cases.ends):
             seen = [np.unique(rows[n][:-1]).astype(np.int64) for n in numbers]
             found = top_k(samples[0], model.item_vectors_VD(), k, seen, candidates, bias)
