@@ -21,6 +21,7 @@ VARIANTS = {
     "guided": {"condition_dropout": 0.3, "guidance": 1.5},
     "geodesic": {"noise": "geodesic"},
     "padding key": {"padding_key": True},
+    "positions": {"positions": "learned"},
     "item dropout": {"item_dropout": 0.3},
     "beta": {"noise_schedule": "beta", "beta_b": 3.0},
     "norm first": {"norm_first": True},
@@ -30,7 +31,7 @@ VARIANTS = {
     "all at once": {
         "noise_per": "sequence", "timestep_sampling": "loss_aware", "denoiser": "mlp", "condition_dropout": 0.3,
         "guidance": 0.7, "noise": "geodesic", "noise_schedule": "cosine",
-        "repeats": "learned",
+        "repeats": "learned", "positions": "learned",
     },
 }  # fmt: skip
 """Options of ADRec's network, each on its own and together."""

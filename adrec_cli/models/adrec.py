@@ -17,7 +17,7 @@ from adrec_cli.diffusion.samplers import Denoiser, Noise, guide, noise_source
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import make_packed_causal_mask
 from adrec_cli.layers.dropout import dropout
-from adrec_cli.layers.embedding import TimestepEmbedding
+from adrec_cli.layers.embedding import PositionEmbedding, TimestepEmbedding
 from adrec_cli.layers.frequency import FrequencyBlock
 from adrec_cli.layers.gaps import add_bias
 from adrec_cli.layers.lookup import lookup_of_few
@@ -46,6 +46,8 @@ class ADRec(ADRecFacts, SequentialRecommender):
         self.item_dropout = config.item_dropout
         self.noising = config.noising()
         self.item_embedding = config.item_table(items, config.hidden_size)
+        learned = config.positions == "learned"
+        self.position_embedding = PositionEmbedding(config.max_length, config.hidden_size) if learned else None
         self.input_norm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS)
         self.cam = self._transformer(config.cam_blocks)
         self.padding_D = nn.Parameter(torch.zeros(config.hidden_size)) if config.padding_key else None
@@ -72,11 +74,14 @@ class ADRec(ADRecFacts, SequentialRecommender):
         )
 
     def components(self) -> Mapping[str, nn.Module]:
-        """Return item_embedding, cam (with the input's LayerNorm, padding) and adm (with the timestep embedding)."""
+        """Return item_embedding, cam (with what its input needs) and adm (with the timestep embedding)."""
         padding = nn.ParameterList([] if self.padding_D is None else [self.padding_D])
+        positions = nn.ModuleList([] if self.position_embedding is None else [self.position_embedding])
         return {
             "item_embedding": self.item_embedding,
-            "cam": nn.ModuleList([self.input_norm, self.cam, padding, *self.repeat_parts(), *self.gap_parts()]),
+            "cam": nn.ModuleList(
+                [self.input_norm, self.cam, padding, *self.repeat_parts(), *self.gap_parts(), positions]
+            ),
             "adm": nn.ModuleList([self.adm, self.timestep_embedding]),
         }
 
@@ -92,6 +97,8 @@ class ADRec(ADRecFacts, SequentialRecommender):
             nn.init.zeros_(self.input_norm.bias)
             if self.padding_D is not None:
                 nn.init.normal_(self.padding_D, 0.0, self.config.initializer_range, generator=generator)
+            if self.position_embedding is not None:
+                self.position_embedding.initialize(generator, self.config.initializer_range)
         else:
             self.adm.initialize(generator)
             self.timestep_embedding.initialize(generator)
@@ -108,8 +115,8 @@ class ADRec(ADRecFacts, SequentialRecommender):
         """
         batch, mask_R1LL = self._mask(batch)
         vectors_VD = self.drop_item_vectors_VD(generator)
-        cam_mask_RHLL = self._add_gaps(mask_R1LL, batch.seconds_RL)
-        condition_RLD = self._condition(batch.inputs_RL, cam_mask_RHLL, generator, vectors_VD, batch.input_order_N)
+        embedded_RLD = self._place(self.embed(batch.inputs_RL, vectors_VD, batch.input_order_N), batch.remaining_RL)
+        condition_RLD = self._condition(embedded_RLD, self._add_gaps(mask_R1LL, batch.seconds_RL), generator)
         if output == "x_start":
             if generator is None:
                 raise ValueError("x_start of a training batch needs a generator for timesteps and noise")
@@ -223,10 +230,10 @@ class ADRec(ADRecFacts, SequentialRecommender):
         """Return representation_BD from noise that was drawn; other arguments as `represent`."""
         histories, padding_bias_B, mask_B1LL = self.add_padding_key(histories)
         lengths_B = histories.padded_lengths_B
+        embedded_BLD = self._place(self.embed(histories.items_BL), histories.remaining_BL)
         if output == "condition" and self.gaps is None:
-            embedded_BLD = self.input_norm(self.embed(histories.items_BL))
-            return self.cam.newest(embedded_BLD, lengths_B, padding_bias_B).squeeze(1)
-        condition_BLD = self._condition(histories.items_BL, self._add_gaps(mask_B1LL, histories.seconds_BL), None)
+            return self.cam.newest(self.input_norm(embedded_BLD), lengths_B, padding_bias_B).squeeze(1)
+        condition_BLD = self._condition(embedded_BLD, self._add_gaps(mask_B1LL, histories.seconds_BL), None)
         last_B1D = newest_position(condition_BLD, lengths_B)
         if output == "condition":
             return last_B1D.squeeze(1)
@@ -280,7 +287,8 @@ class ADRec(ADRecFacts, SequentialRecommender):
         items_BL, lengths_B = histories.items_BL, histories.lengths_B
         if self.config.padding_key:
             targets_BL = F.pad(targets_BL, (1, 0))
-        condition_BLD: torch.Tensor = self.cam(self.input_norm(self.embed(items_BL)), mask_B1LL, None)
+        embedded_BLD = self._place(self.embed(items_BL), histories.remaining_BL)
+        condition_BLD = self._condition(embedded_BLD, mask_B1LL, None)
         clean_D, noisy_D = constants["times_2D"].unbind(0)
         newest_BL1 = (torch.arange(items_BL.shape[1]) == (lengths_B - 1)[:, None]).unsqueeze(2)
         clean_BLD = self.clean_vectors(targets_BL) + clean_D
@@ -323,21 +331,23 @@ class ADRec(ADRecFacts, SequentialRecommender):
         dropped = torch.rand(shape, generator=generator, device=generator.device) < self.config.condition_dropout
         return condition_RLD.masked_fill(dropped[batch.segments_RL].unsqueeze(2), 0.0)
 
+    def _place(self, embedded_RLD: torch.Tensor, remaining_RL: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Add to item vectors that of their positions, counted from the newest item, where there are any."""
+        if self.position_embedding is None:
+            return embedded_RLD
+        placed_RLD: torch.Tensor = embedded_RLD + self.position_embedding(self.max_length - 1 - remaining_RL())
+        return placed_RLD
+
     def _condition(
-        self,
-        items_RL: torch.Tensor,
-        mask_R1LL: torch.Tensor | None,
-        generator: torch.Generator | None,
-        vectors_VD: torch.Tensor | None = None,
-        order_N: torch.Tensor | None = None,
+        self, embedded_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, generator: torch.Generator | None
     ) -> torch.Tensor:
         """Return condition_RLD = CAM(LayerNorm(Dropout(E[items]))). Source: ADRec eq. 2."""
-        embedded, share = self.embed(items_RL, vectors_VD, order_N), self.config.embedding_dropout
+        share = self.config.embedding_dropout
         if self.config.norm_first:
-            embedded = dropout(self.input_norm(embedded), share, generator)
+            embedded_RLD = dropout(self.input_norm(embedded_RLD), share, generator)
         else:
-            embedded = self.input_norm(dropout(embedded, share, generator))
-        condition_RLD: torch.Tensor = self.cam(embedded, mask_R1LL, generator)
+            embedded_RLD = self.input_norm(dropout(embedded_RLD, share, generator))
+        condition_RLD: torch.Tensor = self.cam(embedded_RLD, mask_R1LL, generator)
         return condition_RLD
 
     def _denoise(

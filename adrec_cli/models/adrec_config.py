@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DENOISERS = ("transformer", "mlp")
 BLOCKS = ("attention", "frequency")
+POSITIONS = ("none", "learned")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,8 @@ class ADRecConfig(TimedConfig):
         heads: of attention; divides hidden_size.
         dropout: of attention weights, feed-forward and residual branches.
         embedding_dropout: of item vectors.
+        positions: "none", or "learned": the CAM's inputs get a vector by how many items of the history come after
+            them, as in SASRec.
         norm_first: their LayerNorm comes before this dropout, as in the official code's pretraining, not after it.
         item_dropout: of the item vectors themselves, drawn once a batch, for inputs, noisy targets and the catalogue
             alike.
@@ -59,6 +62,7 @@ class ADRecConfig(TimedConfig):
     denoiser: str = "transformer"
     heads: int = 4
     embedding_dropout: float = 0.3
+    positions: str = "none"
     norm_first: bool = False
     item_dropout: float = 0.0
     initializer_range: float = 0.02
@@ -84,9 +88,12 @@ class ADRecConfig(TimedConfig):
         require_positive(self, "initializer_range", "beta_a", "beta_b", table="model")
         if not 0 <= self.filter_share <= 1:
             raise UsageError(f"model.filter_share must be in [0, 1], got {self.filter_share}")
-        if self.padding_key and self.block == "frequency":
-            raise UsageError("model.padding_key does not go with model.block 'frequency'", hint="choose one of the two")
+        for key, value in (("block", "frequency"), ("positions", "learned")):
+            if self.padding_key and getattr(self, key) == value:
+                hint = "choose one of the two"
+                raise UsageError(f"model.padding_key does not go with model.{key} {value!r}", hint=hint)
         require_one_of(self, "block", BLOCKS, table="model")
+        require_one_of(self, "positions", POSITIONS, table="model")
         require_one_of(self, "denoiser", DENOISERS, table="model")
         require_one_of(self, "noise", KINDS, table="model")
         require_one_of(self, "noise_per", PER, table="model")

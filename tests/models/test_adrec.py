@@ -135,7 +135,7 @@ def _denoised(model: ADRec, batch: PackedBatch, noise: torch.Tensor, t: torch.Te
     """The ADM's output at every position of a batch, under given noise."""
     batch, mask = model._mask(batch)
     more = batch.inputs_RL.shape[1] - t.shape[1]
-    condition = model._condition(batch.inputs_RL, mask, None)
+    condition = model._condition(model._place(model.embed(batch.inputs_RL), batch.remaining_RL), mask, None)
     noise, t = F.pad(noise, (0, 0, more, 0)), F.pad(t, (more, 0))
     noisy = batch.learned_RL if batch.prefixes else None
     return model._denoise(condition, model.embed(batch.targets_RL), t, noise, mask, None, noisy)[:, more:]
@@ -250,8 +250,9 @@ def test_a_full_history_has_no_padding_that_could_take_part():
                 for model in (plain, padded)
             )
             assert torch.allclose(one, other, **CLOSE) is alike
-    with pytest.raises(UsageError, match="does not go with"):
-        ADRecConfig(padding_key=True, condition_dropout=0.1)
+    for other in ({"condition_dropout": 0.1}, {"block": "frequency"}, {"positions": "learned"}):
+        with pytest.raises(UsageError, match="does not go with"):
+            ADRecConfig(padding_key=True, **other)
 
 
 def test_loss_aware_timesteps_weigh_the_denoising_loss_and_learn_from_it():

@@ -21,7 +21,7 @@ def test_forward_process_condition_and_denoiser(golden):
     x_start = model.item_embedding(recorded["targets"])
     x_t = model.noising.diffusion.q_sample(x_start, recorded["t"], recorded["noise"])
     torch.testing.assert_close(x_t, recorded["x_t"], **TOLERANCE)
-    condition = model._condition(recorded["inputs"], None, None)
+    condition = model._condition(model.embed(recorded["inputs"]), None, None)
     torch.testing.assert_close(condition, recorded["condition"], **TOLERANCE)
     predicted = model._denoise(condition, x_start, recorded["t"], recorded["noise"], None, None)
     torch.testing.assert_close(predicted, recorded["x_start_pred"], **TOLERANCE)
@@ -32,7 +32,7 @@ def test_last_token_is_denoised_to_the_recorded_sample_and_scores(golden):
     model = load_adrec(recorded)
     lengths = torch.full((4,), 12)
     draws = iter(recorded["sample_noise"][:, :, -1:])
-    condition = model._condition(recorded["inputs"], None, None)
+    condition = model._condition(model.embed(recorded["inputs"]), None, None)
     times = model.timestep_embedding.table_TD()
     known = model.item_embedding(recorded["inputs"][:, 1:])
     caches = model.adm.prefill(condition[:, :-1] + 1e-3 * (known + times[0]), lengths - 1)
@@ -60,7 +60,7 @@ def test_backbone_of_the_pretraining_stage(golden):
     model = load_backbone(recorded)
     # The official backbone alone uses LayerNorm's default epsilon; ours is ADRec's in every stage (see CHANGELOG).
     model.input_norm.eps = 1e-5
-    hidden = model._condition(recorded["inputs"], None, None)
+    hidden = model._condition(model.embed(recorded["inputs"]), None, None)
     torch.testing.assert_close(hidden, recorded["hidden"], **TOLERANCE)
     scores = hidden @ model.item_vectors_VD().T
     torch.testing.assert_close(scores[:, -1], recorded["scores"], **TOLERANCE)

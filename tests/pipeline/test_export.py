@@ -87,9 +87,10 @@ def test_every_graph_that_a_model_offers_scores_as_the_model(tmp_path, name, rep
         assert exporting._measure_difference(model, output, run) < 1e-4
 
 
-def test_a_graph_with_a_padding_key_scores_as_we_do(workspace, tmp_path):
+@pytest.mark.parametrize("options", [{"padding_key": True}, {"positions": "learned"}])
+def test_a_graph_with_a_padding_key_or_positions_scores_as_we_do(workspace, tmp_path, options):
     shutil.copytree(workspace, tmp_path / "workspace")
-    padded = merge(TINY, {"model": {"padding_key": True}})
+    padded = merge(TINY, {"model": options})
     train("tiny", workspace=tmp_path / "workspace", experiment=ExperimentOptions(overrides=padded))
     assert export(tmp_path / "m.pt2", workspace=tmp_path / "workspace", model="adrec").difference < 1e-4
 

@@ -75,7 +75,12 @@ def mlp(module: TokenMLP, hidden):
 def condition(model: ADRec, items, lengths):
     """CAM output for left-aligned padded items (B, L)."""
     padding = model.input_norm(model.padding_D) if model.config.padding_key else None
-    return within(model, model.cam, model.input_norm(model.item_embedding(items)), lengths, padding)
+    vectors = model.item_embedding(items)
+    if model.config.positions == "learned":
+        # As if padding on the left made every history as long as it can be.
+        for row, length in enumerate(lengths):
+            vectors[row, :length] += model.position_embedding.weight[model.max_length - length :]
+    return within(model, model.cam, model.input_norm(vectors), lengths, padding)
 
 
 def within(model: ADRec, module, hidden, lengths, padding):
