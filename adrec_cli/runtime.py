@@ -7,6 +7,7 @@ import hashlib
 import math
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -118,6 +119,16 @@ def set_threads(count: int | None) -> int:
             raise UsageError(f"{option('threads')} must be {must}, got {count:,}")
         torch.set_num_threads(count)
     return torch.get_num_threads()
+
+
+def read_peak_memory() -> float | None:
+    """Return the most memory that this process has taken so far, in MiB; None where nothing tells."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def require_compiler() -> None:

@@ -23,8 +23,9 @@ BARE = {"schema", "errors", "wording"}
 MECHANICS = {"training", "ranking", "artifacts", "data", "models", "diagnostics", "content"}
 # What commands share, a wing each, and the wings it builds on.
 WINGS = {
-    "loading": set(),
-    "experiments": {"loading"},
+    "tracking": set(),
+    "loading": {"tracking"},
+    "experiments": {"loading", "tracking"},
     "inspecting": {"loading"},
     "recommending": {"loading"},
     "serving": {"loading", "recommending"},

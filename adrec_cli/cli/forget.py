@@ -38,7 +38,7 @@ def forget(
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Retrain the models that have learned from forgotten users.")
     ] = False,
-    compute: Annotated[ComputeOptions, Offer(without=("resume", "force", "max_steps", "max_time"))],
+    compute: Annotated[ComputeOptions, Offer(without=("resume", "force", "max_steps", "max_time", "track"))],
     common: Common,
     session: Session,
 ) -> None:

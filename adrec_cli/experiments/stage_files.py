@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,11 @@ WORK_PER_SAVE = 20
 
 
 class StageFiles:
-    """The files a stage writes besides its checkpoint: the log of epochs and the state to resume from."""
+    """The files a stage writes besides its checkpoint: the log of epochs and the state to resume from.
+
+    Attributes:
+        training_id: drawn for a fresh start; that of before where a state is restored.
+    """
 
     def __init__(self, path: Path, key: str) -> None:
         stem = path.name.removesuffix(CHECKPOINT_SUFFIX)
@@ -33,6 +38,7 @@ class StageFiles:
         self.state_path = path.with_name(f"{stem}{STATE_SUFFIX}")
         self.key = key
         self.rows: list[str] = []
+        self.training_id = uuid.uuid4().hex[:12]
         self.saved_at, self.save_took = time.monotonic(), 0.0
 
     def restore(self, training: StageTraining, resume: str) -> bool:
@@ -56,6 +62,7 @@ class StageFiles:
         except ArtifactError as error:
             raise ArtifactError(f"{self.state_path}: {error.message}", hint=error.hint) from error
         self.rows = text.get("log", "").splitlines()
+        self.training_id = text.get("training_id", self.training_id)
         return True
 
     def log(self, event: EpochDone) -> None:
@@ -72,7 +79,8 @@ class StageFiles:
         started = time.monotonic()
         training.require_finite()
         tensors, text = training.state()
-        save_state(self.state_path, tensors, {**text, "run_key": self.key, "log": "\n".join(self.rows)})
+        told = {"run_key": self.key, "training_id": self.training_id, "log": "\n".join(self.rows)}
+        save_state(self.state_path, tensors, {**text, **told})
         self.saved_at = time.monotonic()
         self.save_took = self.saved_at - started
 

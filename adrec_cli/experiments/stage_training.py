@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -27,6 +27,8 @@ from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.runtime import set_threads
+from adrec_cli.tracking.calling import track
+from adrec_cli.tracking.tracked import TrackedTraining
 from adrec_cli.training.events import EpochDone, TrainingWarning
 from adrec_cli.training.loop import StageTraining
 
@@ -66,15 +68,24 @@ def train_stage(run: StageRun, limits: RunLimits, work: Work) -> CheckpointMetad
     resumed = restore_everywhere(
         training, work.processes, functools.partial(files.restore, training, work.options.resume)
     )
-    work.on_event(_describe_start(training, run, resumed=resumed))
-    if training.model.reads_times and parent is None and (doubts := describe_doubts(dataset.sequences)):
-        work.on_event(Warned(message=f"model.times: {doubts}"))
-    with work.stop.defer():
-        _train(training, files, limits, work)
-        validate_whole(dataset, training)
-        metadata = _describe(run, training, threads)
-        save_checkpoint(run.path, training.model.state_dict(), metadata)
-        files.finish()
+    tracked = TrackedTraining(
+        id=files.training_id,
+        path=run.path,
+        resumed_epoch=training.position.epoch if resumed else None,
+        device=str(training.device),
+        metadata=_describe(run, training, threads),
+    )
+    with track(tracked, work.options.track, work.on_event, failed=work.failed_callbacks) as on_event:
+        work = replace(work, on_event=on_event)
+        work.on_event(_describe_start(training, run, resumed=resumed))
+        if training.model.reads_times and parent is None and (doubts := describe_doubts(dataset.sequences)):
+            work.on_event(Warned(message=f"model.times: {doubts}"))
+        with work.stop.defer():
+            _train(training, files, limits, work)
+            validate_whole(dataset, training)
+            metadata = _describe(run, training, threads)
+            save_checkpoint(run.path, training.model.state_dict(), metadata)
+            files.finish()
     return metadata
 
 

@@ -11,6 +11,7 @@ from adrec_cli.config import read_seconds
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.runtime import StopRequest, device_choice, threads_choice
+from adrec_cli.tracking.callbacks import require_known_callback
 from adrec_cli.training.processes import ALONE, Processes
 from adrec_cli.wording import option
 
@@ -29,6 +30,7 @@ class ComputeOptions:
         force: train even when the checkpoint is up to date.
         max_steps, max_time: steps and seconds of all that is done with one `Work`, after which a training is saved and
             ends as with SIGTERM; None for no limit.
+        track: callbacks that follow each stage, as NAME or NAME:PLACE.
         wait: seconds to wait for another run that holds a lock; 0 gives up at once, infinity never.
     """
 
@@ -63,6 +65,13 @@ class ComputeOptions:
         metavar="[SECONDS]",
         least=0,
     )
+    track: tuple[str, ...] = choice(
+        (),
+        list[str],
+        "Tracker that follows the training, such as tensorboard:runs, mlflow or wandb; repeatable.",
+        metavar="NAME[:PLACE]",
+        panel=TRAINING,
+    )
     device: str = device_choice()
     threads: int | None = threads_choice()
 
@@ -72,6 +81,8 @@ class ComputeOptions:
                 raise UsageError(f"{option(name)} must be above 0, got {most:g}")
         if not self.wait >= 0:
             raise UsageError(f"{option('wait')} must be at least 0, got {self.wait:g}")
+        for asked in self.track:
+            require_known_callback(asked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +94,14 @@ class Work:
         stop: asked between steps.
         on_event: called with what happens.
         processes: that compute it together.
+        failed_callbacks: those of `options.track` that have failed, and are left alone.
     """
 
     options: ComputeOptions = ComputeOptions()
     stop: StopRequest = field(default_factory=StopRequest)
     on_event: OnEvent = ignore
     processes: Processes = ALONE
+    failed_callbacks: set[str] = field(default_factory=set)
 
     @property
     def waiting(self) -> Waiting:

@@ -1,4 +1,4 @@
-"""Plugin files: one Python file whose tables MODELS, LOSSES, METRICS and DATASETS add to adrec's.
+"""Plugin files: one Python file whose tables MODELS, LOSSES, METRICS, DATASETS and CALLBACKS add to adrec's.
 
 Loading one runs it. That is done for files a person names, and never because an artifact names one.
 """
@@ -18,7 +18,7 @@ from adrec_cli.errors import StorageError, UsageError
 from adrec_cli.extending.code import Origin, sha256_of, sources_beside
 from adrec_cli.extending.in_use import Plugin
 
-TABLES: Final = ("MODELS", "LOSSES", "METRICS", "DATASETS")
+TABLES: Final = ("MODELS", "LOSSES", "METRICS", "DATASETS", "CALLBACKS")
 
 
 def read_plugin(path: Path) -> Plugin:

@@ -15,8 +15,9 @@ from adrec_cli.extending.plugin import read_plugin
 from adrec_cli.models.registry import MODELS
 from adrec_cli.models.stages import SAMPLED_LOSSES
 from adrec_cli.ranking.metrics import METRICS
+from adrec_cli.tracking.callbacks import CALLBACKS
 
-SETS: tuple[OpenSet[Any], ...] = (MODELS, SAMPLED_LOSSES, METRICS, DATASETS)
+SETS: tuple[OpenSet[Any], ...] = (MODELS, SAMPLED_LOSSES, METRICS, DATASETS, CALLBACKS)
 """What can be added to from outside."""
 
 

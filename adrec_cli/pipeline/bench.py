@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from adrec_cli.ranking.protocols import Cases, select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.scores import top_k
-from adrec_cli.runtime import make_generator, resolve_device, set_threads
+from adrec_cli.runtime import make_generator, read_peak_memory, resolve_device, set_threads
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.loop import StageTraining
 
@@ -253,9 +252,4 @@ def _read_peak_mebibytes(device: torch.device) -> float | None:
         peak = torch.cuda.max_memory_allocated(device) / 2**20
         torch.cuda.reset_peak_memory_stats(device)
         return peak
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return read_peak_memory()

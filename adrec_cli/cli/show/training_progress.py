@@ -21,6 +21,7 @@ from adrec_cli.experiments.events import (
     Warned,
 )
 from adrec_cli.sweeping.events import StageShared, SweepRunDone, SweepRunStarted, TrialDone, TrialStarted
+from adrec_cli.tracking.calling import TrackingFailed, TrackingStarted
 from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
 
 _LOGGED = (
@@ -36,6 +37,7 @@ _LOGGED = (
     SweepRunDone,
     TrialStarted,
     TrialDone,
+    TrackingStarted,
 )
 """Events that go to the log for machines."""
 
@@ -47,6 +49,7 @@ class TrainingProgress(Progress):
         super().__init__(terminal)
         self._view = TrainingView()
         self._legend_told = False
+        self._tracking_told: set[TrackingStarted] = set()
 
     def __call__(self, event: object) -> None:
         """Show one event."""
@@ -62,7 +65,7 @@ class TrainingProgress(Progress):
                 self._step(event)
             case EpochDone():
                 self._epoch(event)
-            case TrainingWarning() | Warned():
+            case TrainingWarning() | Warned() | TrackingFailed():
                 self.terminal.warn(event.message)
             case StageStarted():
                 self._stage(event)
@@ -79,6 +82,8 @@ class TrainingProgress(Progress):
                 self.clear()
                 for note in event.notes:
                     self.terminal.note(note)
+            case TrackingStarted():
+                self._tracking(event)
             case StageShared():
                 self.terminal.note(f"{event.stage}: shared, trained already")
             case TrialDone():
@@ -87,6 +92,12 @@ class TrainingProgress(Progress):
                 self._run_done(event)
             case _:
                 super().__call__(event)
+
+    def _tracking(self, event: TrackingStarted) -> None:
+        # Stages may share a place: it is named once.
+        if event not in self._tracking_told:
+            self._tracking_told.add(event)
+            self.terminal.note(f"{event.name}: {event.where}" if event.where else f"{event.name} follows")
 
     def _trial_done(self, event: TrialDone) -> None:
         self.clear()

@@ -1,0 +1,1 @@
+"""Follows a training elsewhere: trackers of experiments, and callbacks from outside."""
