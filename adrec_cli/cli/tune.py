@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = (
     "adrec tune grocery --search learning_rate=1e-4..1e-2:log --search model.dropout=0.1..0.6 --trials 30",
+    "adrec tune grocery --model sasrec --space standard --trials 30 --timeout 8h",
     "adrec tune grocery --search stages.align.embedding_decay=0.0..0.8 --timeout 8h",
     "adrec tune grocery --model sasrec --search hidden_size=32,64,128 --search blocks=1..3 --pruner hyperband",
 )

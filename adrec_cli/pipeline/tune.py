@@ -30,9 +30,10 @@ from adrec_cli.schema import FORMAT_VERSION
 from adrec_cli.sweeping.command_line import tune_command
 from adrec_cli.sweeping.events import TrialDone, TrialStarted
 from adrec_cli.sweeping.names import folder_name
-from adrec_cli.sweeping.option_keys import as_settings
+from adrec_cli.sweeping.option_keys import as_settings, resolve_option
 from adrec_cli.sweeping.optuna_study import propose, require_optuna
 from adrec_cli.sweeping.search_space import SearchSpace, search_space
+from adrec_cli.sweeping.space_files import read_space
 from adrec_cli.sweeping.toml_text import toml_text
 from adrec_cli.sweeping.trial_training import TrialTraining
 from adrec_cli.sweeping.trials import IMPOSSIBLE, Trial, best_of, read_trials, write_trials
@@ -103,6 +104,8 @@ def tune(
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     named = dataset.manifest.dataset
     base = experiment.on_dataset(model_name, named)
+    if tuning.space:
+        tuning = _take_space(tuning, base)
     searching = _Searching(
         dataset=dataset,
         experiment=experiment,
@@ -117,6 +120,16 @@ def tune(
     purpose = f"tune {named} {option('name', searching.folder.name)}"
     with exclusive_to_learn(dataset.folder, [searching.folder], purpose, work.waiting):
         return dataclasses.replace(searching, dataset=as_it_is_now(dataset)).go_through(command)
+
+
+def _take_space(tuning: TuneOptions, base: Experiment) -> TuneOptions:
+    """Return what is searched with the options of a space's file spelled out, those apart that are asked for anyway."""
+    asked = {path for one in tuning.search for path in resolve_option(one.key, base)}
+    of_space = [
+        one for one in read_space(tuning.space, base.model_name) if asked.isdisjoint(resolve_option(one.key, base))
+    ]
+    name = tuning.name or folder_name(["tune", Path(tuning.space).stem], base.model_name)
+    return dataclasses.replace(tuning, search=(*tuning.search, *of_space), space="", name=name)
 
 
 def _name_folder(tuning: TuneOptions, model_name: str) -> str:

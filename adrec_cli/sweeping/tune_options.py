@@ -45,7 +45,8 @@ class TuneOptions:
     """What is searched and for how long.
 
     Attributes:
-        search: options and what they may be.
+        search: options and what they may be; they go before those of `space`.
+        space: a search space of a file, as `read_space`; "" takes none.
         trials: in all, those of an earlier run of the same search included.
         timeout: seconds after which no new trial begins; None sets no end.
         pruner: what gives up trials: "median", "hyperband" or "none".
@@ -60,6 +61,14 @@ class TuneOptions:
         "Range or values of an option to search: 1e-4..1e-2:log, 0.1..0.6:step=0.1, 1..4, or 32,64,128; repeatable.",
         read=_read_searched,
         metavar="KEY=LOW..HIGH",
+        panel=SEARCH,
+        usual=True,
+    )
+    space: str = choice(
+        "",
+        str,
+        "Search space for several models alike: standard, or a TOML file.",
+        metavar="NAME",
         panel=SEARCH,
         usual=True,
     )

@@ -60,6 +60,22 @@ GOLDEN = r"""% \usepackage{booktabs}
 """  # noqa: E501
 
 
+def test_models_that_were_not_searched_alike_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    scores = {"ndcg@10": 0.3, "hr@10": 0.4}
+    for tried, seeds, said in (
+        ((30, 2), [42], True),
+        ((7, 7), [42], False),
+        ((0, 0), [42], False),
+        ((30, 0), [], False),
+    ):
+        models = [a_model("adrec", "adrec", scores, tried=tried[0])]
+        models += [a_model("adrec/pretrain", "adrec", scores, tried=tried[0])]
+        models += [a_model("sasrec", "sasrec", scores, tried=tried[1], seeds=seeds)]
+        show_comparison(Terminal(), a_comparison(models), markup="markdown")
+        shown = " ".join(capsys.readouterr().out.split())
+        assert ("not searched alike (adrec 30, sasrec 2 settings)" in shown) is said
+
+
 def test_a_table_as_papers_have_it(capsys: pytest.CaptureFixture[str]) -> None:
     models = [
         a_model("adrec", "adrec", {"ndcg@10": 0.3389, "hr@10": 0.4}, p=0.001),

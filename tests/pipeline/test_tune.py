@@ -274,6 +274,22 @@ def test_trials_that_diverge_or_cannot_be_do_not_end_a_search(workspace):
     assert (found.best is None) == (found.config is None)
 
 
+def test_a_space_of_a_file_is_searched_as_if_typed_but_for_what_is_typed(workspace, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('search = ["learning_rate=1e-3..1e-2:log", "model.dropout=0.1,0.2,0.3"]')
+    found = run_tune(workspace, "dropout=0.4,0.5", model="sasrec", space=str(path), trials=2, pruner="none")
+    assert found.name == "sasrec+tune+mine"
+    assert "--search dropout=0.4,0.5 --search learning_rate=0.001..0.01:log" in found.command
+    assert "0.1,0.2" not in found.command
+    assert all(set(trial.chosen) == {"dropout", "learning_rate"} for trial in found.trials)
+    assert all(trial.chosen["dropout"] in (0.4, 0.5) for trial in found.trials)
+    again = run_tune(workspace, "dropout=0.4,0.5", "learning_rate=1e-3..1e-2:log", model="sasrec", name=found.name,
+                     trials=2, pruner="none")  # fmt: skip
+    assert again.trials == found.trials
+    with pytest.raises(UsageError, match="unknown search space"):
+        run_tune(workspace, model="sasrec", space="broad")
+
+
 def test_an_end_that_can_never_be_is_refused_before_any_trial(workspace):
     with pytest.raises(UsageError, match="dropout"):
         run_tune(workspace, "dropout=0.1..1.5", trials=2)

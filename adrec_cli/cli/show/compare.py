@@ -185,7 +185,16 @@ def _legend(comparison: ModelComparison) -> list[str]:
             f"test, corrected for {tested} (Holm)."
         )
     lines.append("Training and CPU are of one training; tried is how many settings sweeps and searches have tried.")
-    return [*lines, _explain_protocol(comparison)]
+    return [*lines, *_tell_uneven(comparison), _explain_protocol(comparison)]
+
+
+def _tell_uneven(comparison: ModelComparison) -> list[str]:
+    """Return a line where some models were searched more than others; none where all were searched alike."""
+    tried = {model.model: model.tried for model in comparison.models if model.seeds}
+    if len(set(tried.values())) < 2:
+        return []
+    counts = ", ".join(f"{name} {count:,}" for name, count in tried.items())
+    return [f"Models were not searched alike ({counts} settings); adrec tune --space searches each alike."]
 
 
 def _explain_spread(comparison: ModelComparison) -> list[str]:
