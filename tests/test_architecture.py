@@ -17,7 +17,7 @@ from adrec_cli.models.stages import Stage, TrainingConfig
 
 PACKAGE = Path(__file__).resolve().parents[1] / "adrec_cli"
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
-FOUNDATION = {"schema", "errors", "wording", "choices", "", "config", "runtime", "presets", "extending"}
+FOUNDATION = {"schema", "errors", "wording", "choices", "", "config", "runtime", "presets", "extending", "pages"}
 # All that pure maths and drawings know of the package.
 BARE = {"schema", "errors", "wording"}
 MECHANICS = {"training", "ranking", "artifacts", "data", "models", "diagnostics", "content"}
@@ -55,6 +55,7 @@ MAY_IMPORT = {
     "plots": {"plots", *BARE},
     "diffusion": {"diffusion", *BARE},
     "extending": {"extending", *BARE},
+    "pages": {"pages"},
 }
 # Texts with flags below the command line, and why.
 SPELL_FLAGS = {

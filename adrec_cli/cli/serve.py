@@ -17,6 +17,7 @@ from adrec_cli.serving.options import ServeOptions
 EXAMPLES: Final = (
     "adrec serve",
     "adrec serve --dataset grocery --port 9000",
+    "adrec serve --ui --beside sasrec",
 )
 
 
@@ -45,6 +46,8 @@ def serve(
     sockets = pipeline.listen(options)
     address = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{sockets[0].getsockname()[1]}"
     line = f"{server.model.name} answers at {address}/recommend, see {address}/openapi.json; Ctrl-C ends"
+    if options.ui:
+        line = f"{line}; pages at {address}/ and {address}/nights"
 
     def say_ready() -> None:
         session.terminal.note(line)

@@ -18,6 +18,7 @@ from adrec_cli.extending.in_use import list_loaded_plugins
 from adrec_cli.loading.plugins import load_plugin
 from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.models.registry import MODELS
+from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.serving.exposition import ServerMetrics
 from adrec_cli.serving.hosts import AllowedHosts
 from adrec_cli.serving.nights_file import NightsFile
@@ -30,7 +31,7 @@ from adrec_cli.wording import option
 
 if TYPE_CHECKING:
     from adrec_cli.serving.running import EndingServer, LogLine
-    from adrec_cli.serving.server import Server
+    from adrec_cli.serving.server import MakePages, Server
     from adrec_cli.serving.workers import Worker
 
 _BACKLOG = 2048
@@ -77,7 +78,8 @@ def make_server(
         source.load, source.has_changed, settings,
         # What one of several processes is sent, the others never know.
         load_with=source.load_with if options.workers == 1 else None,
-        metrics=metrics, on_reload=on_reload, on_failure=functools.partial(on_log, "error"),
+        metrics=metrics, pages=source.make_pages() if options.ui else None,
+        on_reload=on_reload, on_failure=functools.partial(on_log, "error"),
     )  # fmt: skip
 
 
@@ -115,6 +117,19 @@ class _Source:
             posted_items=posted_items, exact=options.exact,
         )  # fmt: skip
         return ServedModel(recommender, options.drawn, options.merging)
+
+    def make_pages(self) -> MakePages:
+        """Return what makes the pages, with the model beside loaded."""
+        from adrec_cli.serving.ui.pages import Pages
+
+        options, beside = self.options, None
+        if options.beside is not None:
+            other = open_recommender(
+                self.workspace, self.folder.name, options.beside, device=options.device, threads=options.threads
+            )
+            beside = ServedModel(other, FAST_SAMPLING)
+        nights, limits = NightsFile(self.folder), options.limits
+        return lambda ask, model: Pages(ask, model, nights, limits, beside).routes()
 
     def has_changed(self, served: ServedModel) -> bool:
         """Return whether another model, other data or other new items are there than are served."""

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from adrec_cli.loading.opening import Dataset
+from adrec_cli.pages.markup import Content, Html, element, facts, paragraph, section, sha, table
 from adrec_cli.reporting.histogram import histogram
-from adrec_cli.reporting.markup import Content, Html, element, facts, paragraph, section, sha, table
 from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID, TITLE
 
 _SHOWN_ITEMS = 10

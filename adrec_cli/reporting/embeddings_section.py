@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from adrec_cli.diagnostics.embedding import TERMS
 from adrec_cli.inspecting.inspection import Inspection
-from adrec_cli.reporting.markup import Html, element, paragraph, section, table
+from adrec_cli.pages.markup import Html, element, paragraph, section, table
 
 
 def embeddings_section(inspection: Inspection, pictures: Sequence[Html]) -> Html:

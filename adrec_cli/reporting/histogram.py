@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from adrec_cli.reporting.markup import Html, element
+from adrec_cli.pages.markup import Html, element
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 360, 190, 44, 34, 14
 _BARS = 24

@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from importlib import resources
 
 from adrec_cli.inspecting.inspection import Inspection
+from adrec_cli.pages.markup import Html, element, join, paragraph, read_style
 from adrec_cli.reporting.data_section import data_section
 from adrec_cli.reporting.embeddings_section import embeddings_section
-from adrec_cli.reporting.markup import Html, element, join, paragraph
 from adrec_cli.reporting.material import Material
 from adrec_cli.reporting.pictures import Pictures
 from adrec_cli.reporting.pipeline_section import pipeline_section
@@ -18,8 +17,6 @@ from adrec_cli.reporting.reproduction_section import reproduction_section
 from adrec_cli.reporting.results_section import results_section
 from adrec_cli.reporting.sweeps_section import sweeps_section
 from adrec_cli.wording import command
-
-_STYLE_FILE = "report.css"
 
 
 def page(material: Material, pictures: Pictures, inspection: Inspection | None) -> bytes:
@@ -61,7 +58,7 @@ def page(material: Material, pictures: Pictures, inspection: Inspection | None) 
 
 
 def _head(name: str) -> Html:
-    style = (resources.files(__package__) / _STYLE_FILE).read_text(encoding="utf-8")
+    style = read_style()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
     return element(

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Dataset
+from adrec_cli.pages.markup import Html, element
 from adrec_cli.pictures.drawing import KINDS, draw_kinds
 from adrec_cli.pictures.options import PictureOptions
 from adrec_cli.pictures.picture import Picture
-from adrec_cli.reporting.markup import Html, element
 
 _POINTS = ("embeddings",)
 """Kinds of thousands of points: as PNG they are a tenth of the size."""

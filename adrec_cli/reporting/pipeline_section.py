@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adrec_cli.loading.opening import Dataset
-from adrec_cli.reporting.markup import Content, Html, element, join, paragraph, section, sha, table
+from adrec_cli.pages.markup import Content, Html, element, join, paragraph, section, sha, table
 from adrec_cli.reporting.material import Material, StageTold
 from adrec_cli.wording import command
 

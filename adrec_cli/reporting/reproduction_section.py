@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adrec_cli import __version__
 from adrec_cli.artifacts.provenance import code_sha256
-from adrec_cli.reporting.markup import Html, commands, element, paragraph, section, sha
+from adrec_cli.pages.markup import Html, commands, element, paragraph, section, sha
 from adrec_cli.reporting.material import Material
 from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command, versions
 from adrec_cli.schema import CATEGORY, TITLE

@@ -10,8 +10,8 @@ from adrec_cli.artifacts.sweep_files import RunDifference
 from adrec_cli.artifacts.training_log import TrainingCosts
 from adrec_cli.comparing.side_by_side import ComparedModel, Measured, ModelComparison, put_side_by_side
 from adrec_cli.errors import AdrecError
+from adrec_cli.pages.markup import Content, Html, element, join, paragraph, section, table
 from adrec_cli.ranking.significance import Difference
-from adrec_cli.reporting.markup import Content, Html, element, join, paragraph, section, table
 from adrec_cli.reporting.material import Material
 from adrec_cli.reporting.pipeline_section import duration
 from adrec_cli.wording import command

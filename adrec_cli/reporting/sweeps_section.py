@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from adrec_cli.artifacts.sweep_files import SweepRecord
-from adrec_cli.reporting.markup import Content, Html, commands, element, join, paragraph, section, table
+from adrec_cli.pages.markup import Content, Html, commands, element, join, paragraph, section, table
 from adrec_cli.reporting.material import Material, SearchTold, SweepTold
 from adrec_cli.reporting.pipeline_section import duration
 from adrec_cli.reporting.results_section import difference_cells

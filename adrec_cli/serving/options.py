@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from adrec_cli.choices import choice, embed, require_allowed
+from adrec_cli.errors import UsageError
 from adrec_cli.models.sampling import FAST_SAMPLING, RANKING, Sampling
 from adrec_cli.ranking.samples import SINGLE, Merging
 from adrec_cli.runtime import device_choice, threads_choice
-from adrec_cli.wording import flag
+from adrec_cli.wording import flag, option
 
 LIMITS: Final = "Limits"
 """The panel of the help that lists what a request may ask for."""
@@ -112,6 +113,8 @@ class ServeOptions:
         merging: how many samples, and how they become one list.
         poll_seconds: between looks for a newly promoted model.
         new_items: file of items that came after the training; read again when it changes.
+        ui: serve pages to look at, too.
+        beside: model or checkpoint whose lists the page shows beside the served one's; None for none.
         exact: score all items, also where the promoted model has an index.
         device, threads: to compute on.
     """
@@ -144,6 +147,12 @@ class ServeOptions:
         "File of items that came after the training; read again when it changes.",
         metavar="FILE",
         usual=True,
+    )
+    ui: bool = choice(
+        False, bool, "Serve pages, too: recommendations and their reasons at /, the last nights at /nights.", usual=True
+    )
+    beside: str | None = choice(
+        None, str, "Second model or checkpoint whose lists the page shows beside the first one's.", metavar="NAME"
     )
     limits: Limits = embed(Limits())
     connections: int = choice(
@@ -181,6 +190,8 @@ class ServeOptions:
 
     def __post_init__(self) -> None:
         require_allowed(self)
+        if self.beside is not None and not self.ui:
+            raise UsageError(f"{option('beside')} is shown on the page", hint=f"give {option('ui', True)} too")
 
     @property
     def drawn(self) -> Sampling:

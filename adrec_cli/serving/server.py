@@ -7,7 +7,7 @@ import contextlib
 import functools
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -37,6 +37,9 @@ _BUFFERED_BODIES = 64
 _T = TypeVar("_T")
 LoadWith = Callable[[Sequence[Row]], ServedModel]
 """Loads the model with more items, and keeps them for the next time."""
+MakePages = Callable[[Callable[[Sequence[Question]], Awaitable[list[Answer | AdrecError]]], Callable[[], ServedModel]],
+                     Sequence[Route]]  # fmt: skip
+"""Returns routes of pages, from what has the model answer and what returns it."""
 _CLOSE = {"Connection": "close"}
 
 
@@ -77,6 +80,7 @@ class Server:
         *,
         load_with: LoadWith | None = None,
         metrics: ServerMetrics | None = None,
+        pages: MakePages | None = None,
         on_reload: OnReload = lambda model, error: None,
         on_failure: Callable[[str], None] = lambda text: None,
     ) -> None:
@@ -102,6 +106,7 @@ class Server:
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._expose),
                 Route("/openapi.json", self._describe),
+                *(pages(self._batcher.ask, lambda: self.model) if pages else ()),
             ],
             middleware=[Middleware(_OnlyByName, hosts=settings.hosts)],
             exception_handlers={HTTPException: _refuse},

@@ -31,6 +31,7 @@ from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions, TrainingOptions
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.models.sampling import Sampling
+from adrec_cli.pages.markup import Html, element, join, table
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.inspect import inspect
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
@@ -39,7 +40,6 @@ from adrec_cli.pipeline.sweep import sweep
 from adrec_cli.pipeline.train import train
 from adrec_cli.reporting.embeddings_section import embeddings_section
 from adrec_cli.reporting.histogram import bin_values, histogram
-from adrec_cli.reporting.markup import Html, element, join, table
 from adrec_cli.reporting.material import gather_material
 from adrec_cli.reporting.pipeline_section import duration
 from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command

@@ -6,9 +6,11 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import resources
 
+_STYLE_FILE = "pages.css"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
-_VOID = frozenset({"meta", "img", "br", "rect", "line"})
+_VOID = frozenset({"meta", "img", "br", "rect", "line", "input", "link"})
 # What no HTML parser lets through unharmed, and marks that turn the direction of the text around them.
 _UNSHOWABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]"
@@ -82,6 +84,11 @@ def table(
     ]
     told = element("caption", caption) if caption else None
     return element("div", element("table", told, element("thead", head), element("tbody", *body)), class_="wide")
+
+
+def read_style() -> str:
+    """Return how pages look, as CSS: light and dark, wide and narrow."""
+    return (resources.files(__package__) / _STYLE_FILE).read_text(encoding="utf-8")
 
 
 def facts(entries: Iterable[tuple[str, Content]]) -> Html:
