@@ -1,1 +1,1 @@
-"""Pages to look at: what is recommended to whom and why, and what the last nights were like."""
+"""Pages to look at: what is recommended and why, and what the last nights were like."""

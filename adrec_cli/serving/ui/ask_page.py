@@ -49,10 +49,19 @@ def show_form(asked: Asked, history: Sequence[FoundItem], found: Sequence[FoundI
         history: items of the history, in order.
         found: items that the search found; None where nothing is searched for.
     """
-    whom = element(
+    # Enter in any field presses the first button of a form: it must not be one that changes the history.
+    named = element(
         "fieldset",
-        element("legend", "Whom for"),
-        _field("User", "user", asked.user, note="an id of the data set; a history below goes first"),
+        element("legend", "Recommend for"),
+        _field("User", "user", asked.user, note="an id of the data set; a history goes first"),
+        _field("Items", "k", str(asked.k), kind="number", least=1, most=MOST_ITEMS),
+        element(
+            "label",
+            element("input", type="checkbox", name="explain", value="on", checked="checked" if asked.explain else None),
+            " say what moved each score",
+            class_="check",
+        ),
+        element("button", "Recommend", type="submit", class_="main"),
     )
     items = [
         element(
@@ -72,19 +81,7 @@ def show_form(asked: Asked, history: Sequence[FoundItem], found: Sequence[FoundI
         element("button", "Search", type="submit"),
         show_found(found, full=len(history) >= MOST_HISTORY),
     )
-    rest = element(
-        "fieldset",
-        element("legend", "What"),
-        _field("Items", "k", str(asked.k), kind="number", least=1, most=MOST_ITEMS),
-        element(
-            "label",
-            element("input", type="checkbox", name="explain", value="on", checked="checked" if asked.explain else None),
-            " say what moved each score",
-            class_="check",
-        ),
-        element("button", "Recommend", type="submit", class_="main"),
-    )
-    return element("form", whom, added, rest, method="get", action="/")
+    return element("form", named, added, method="get", action="/")
 
 
 def show_found(found: Sequence[FoundItem] | None, *, full: bool) -> Html:

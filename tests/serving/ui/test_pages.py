@@ -165,6 +165,14 @@ def test_each_field_has_a_label_and_each_id_is_there_once(running):
     assert shown.count("<h1>") == 1
 
 
+def test_enter_in_a_field_changes_no_history(running):
+    """A browser then presses the first button of the form."""
+    shown = page(running, "/?item=i1&q=item")
+    first = re.search(r"<button[^>]*>", shown)
+    assert first is not None
+    assert "name=" not in first[0]
+
+
 def test_the_search_finds_titles_and_ids_whatever_their_case_and_no_pattern():
     items = pl.DataFrame({ITEM_ID: ["a1", "B.2", *map(str, range(50))], TITLE: ["Émile", None, *["same"] * 50]})
     assert find_items(items, "éMI") == [FoundItem(item_id="a1", title="Émile")]
