@@ -36,7 +36,7 @@ class Tabular(ABC):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from adrec_cli.reporting.markup import element, join, table
+        from adrec_cli.pages.markup import element, join, table
 
         frame, (heading, lines) = self.to_frame(), self.describe()
         numeric = [name for name, kind in frame.schema.items() if kind.is_numeric()]

@@ -83,7 +83,9 @@ def table(
         for row in rows
     ]
     told = element("caption", caption) if caption else None
-    return element("div", element("table", told, element("thead", head), element("tbody", *body)), class_="wide")
+    whole = element("table", told, element("thead", head), element("tbody", *body))
+    # What scrolls has to be reached by keys, too.
+    return element("div", whole, class_="wide", role="region", aria_label=caption or "table", tabindex=0)
 
 
 def read_style() -> str:

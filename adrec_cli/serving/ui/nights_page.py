@@ -46,7 +46,7 @@ def _show_current(current: Current | None, dataset: str) -> list[Content]:
     value = "not measured" if current.value is None else f"{current.value:.4f}"
     about = facts(
         [
-            ("promoted at", current.promoted_at),
+            ("promoted at", _show_time(current.promoted_at)),
             ("model", sha(current.sha256)),
             (f"{current.metric}, {current.protocol}", value),
         ]
@@ -54,7 +54,8 @@ def _show_current(current: Current | None, dataset: str) -> list[Content]:
     if not current.earlier:
         return [about]
     rows: list[list[Content]] = [
-        [one.promoted_at, sha(one.sha256), "" if one.value is None else f"{one.value:.4f}"] for one in current.earlier
+        [_show_time(one.promoted_at), sha(one.sha256), "" if one.value is None else f"{one.value:.4f}"]
+        for one in current.earlier
     ]
     caption = "Earlier ones that can be gone back to"
     return [about, table(["promoted at", "model", current.metric], rows, right=[current.metric], caption=caption)]
@@ -65,11 +66,18 @@ def _row(night: Night) -> list[Content]:
     outcome = element("span", night.outcome, class_="good" if good else "bad")
     counts = [f"{count:,}" for count in (night.users, night.items, night.interactions)]
     value = "" if night.value is None else f"{night.value:.4f}"
-    return [_when(night), outcome, *counts, value, *(_figure(night.metrics.get(name)) for name in ("ndcg@10", "hr@10"))]
+    return [
+        _show_time(night.noted_at),
+        outcome,
+        *counts,
+        value,
+        *(_figure(night.metrics.get(name)) for name in ("ndcg@10", "hr@10")),
+    ]
 
 
-def _when(night: Night) -> str:
-    return night.noted_at[:16].replace("T", " ")
+def _show_time(at: str) -> str:
+    """Return a moment of ISO 8601, UTC, to the minute."""
+    return at[:16].replace("T", " ")
 
 
 def _figure(found: Sequence[float] | None) -> Content:
@@ -81,7 +89,7 @@ def _figure(found: Sequence[float] | None) -> Content:
 
 def _show_rules(nights: Sequence[Night]) -> Html:
     rows = [
-        [_when(night), str(rule.get("rule", "")), str(rule.get("against", "")), *_rule_figures(rule)]
+        [_show_time(night.noted_at), str(rule.get("rule", "")), str(rule.get("against", "")), *_rule_figures(rule)]
         for night in nights
         for rule in night.rules
     ]
@@ -101,7 +109,7 @@ def _rule_figures(rule: Mapping[str, Any]) -> list[Content]:
 
 
 def _show_drift(nights: Sequence[Night]) -> Html:
-    rows = [[_when(night), *_drift_figures(night.drift)] for night in nights if night.drift is not None]
+    rows = [[_show_time(night.noted_at), *_drift_figures(night.drift)] for night in nights if night.drift is not None]
     if not rows:
         return paragraph("The first night has nothing to be held against.")
     columns = ["night", "new users", "new items", "popularity", "by chance", "validation"]
