@@ -67,7 +67,7 @@ def show_form(asked: Asked, history: Sequence[FoundItem], found: Sequence[FoundI
         element(
             "li",
             element("input", type="hidden", name="item", value=one.item_id),
-            element("span", _named(one), class_="item"),
+            element("span", _show_name(one), class_="item"),
             element("button", "Remove", type="submit", name="drop", value=place, aria_label=f"Remove {one.name}"),
         )
         for place, one in enumerate(history)
@@ -95,7 +95,7 @@ def show_found(found: Sequence[FoundItem] | None, *, full: bool) -> Html:
         rows = [
             element(
                 "li",
-                element("span", _named(one), class_="item"),
+                element("span", _show_name(one), class_="item"),
                 element("button", "Add", type="submit", name="item", value=one.item_id, aria_label=f"Add {one.name}"),
             )
             for one in found
@@ -152,7 +152,7 @@ def _item(
     one = FoundItem(item_id=item_id, title=None if title is None else str(title))
     score = element("span", f"{item['score']:.4f}", class_="score", title="score of the model")
     alone = element("span", "only here", class_="alone") if both is not None and item_id not in both else None
-    return element("li", element("span", _named(one), class_="item"), " ", score, alone, _reason(reason, titles))
+    return element("li", element("span", _show_name(one), class_="item"), " ", score, alone, _reason(reason, titles))
 
 
 def _reason(reason: Explanation | None, titles: Mapping[str, str | None]) -> Html | None:
@@ -171,7 +171,7 @@ def _reason(reason: Explanation | None, titles: Mapping[str, str | None]) -> Htm
     )
 
 
-def _named(one: FoundItem) -> Html:
+def _show_name(one: FoundItem) -> Html:
     return join([one.name, " ", element("code", one.item_id)] if one.title else [one.name])
 
 
