@@ -36,6 +36,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "export": USING,
         "serve": USING,
         "report": USING,
+        "card": USING,
         "bench": USING,
         "rollback": USING,
         "inspect": SEEING,

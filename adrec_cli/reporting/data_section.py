@@ -30,7 +30,7 @@ def data_section(dataset: Dataset) -> Html:
         "Data",
         facts(_facts(dataset)),
         charts,
-        paragraph(_concentration(counts)),
+        paragraph(describe_concentration(counts)),
         element("h3", "Most popular items"),
         _popular(dataset),
         element("h3", "Where they come from"),
@@ -66,7 +66,7 @@ def _chart(caption: str, chart: Html) -> Html:
     return element("figure", element("figcaption", caption), chart)
 
 
-def _concentration(counts: np.ndarray[Any, np.dtype[np.int64]]) -> str:
+def describe_concentration(counts: np.ndarray[Any, np.dtype[np.int64]]) -> str:
     """Return how much the most popular items have of all events, in a sentence."""
     ordered = np.sort(counts)[::-1]
     top = max(1, len(ordered) // 5)
