@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import torch
 
-_FEW_ROWS: Final = 8
+_FEW_ROWS: Final = 4
 _MANY_ENTRIES: Final = 2**22
 """Of few rows, with entries of item vectors that no cache holds, BLAS is quicker with the items as its rows."""
 _WIDE: Final = 128
