@@ -12,12 +12,15 @@ from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetName
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.errors import UsageError
+from adrec_cli.recommending.graph_options import ALL_SCORES, GraphOptions
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.export_vectors import ExportedVectors
 
 EXAMPLES: Final = (
     "adrec export adrec.onnx",
+    "adrec export top.onnx -k 10",
     "adrec export sasrec.pt2 --model sasrec",
     "adrec export items.parquet --vectors items",
 )
@@ -39,12 +42,15 @@ def export(
         typer.Option("--model", metavar="NAME", help="Model or checkpoint [default: the promoted one].",
                      autocompletion=completion.checkpoint_or_model),
     ] = None,
+    graph: GraphOptions,
     dataset: DatasetName = None,
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
     """Write a model as a graph from histories to scores, checked against PyTorch's, or vectors of items or users."""
     if vectors is not None:
+        if graph != ALL_SCORES:
+            raise UsageError("-k and --include-seen are of a graph, not of vectors", hint="leave them out")
         from adrec_cli.pipeline.export_vectors import export_vectors
 
         _show_vectors(
@@ -54,12 +60,13 @@ def export(
         return
     from adrec_cli.pipeline import export as pipeline
 
-    done = pipeline.export(out, workspace=common.workspace, dataset_name=dataset, model=model)
+    done = pipeline.export(out, workspace=common.workspace, dataset_name=dataset, model=model, options=graph)
     if session.terminal.as_json:
         session.terminal.document(asdict(done))
         return
-    session.terminal.line(f"{done.path} gives the scores of {done.model}, to within {done.difference:.1e}")
-    session.terminal.line(f"{done.items_path} has the item of each score")
+    what = "scores" if graph.k is None else f"{graph.k:,} best items"
+    session.terminal.line(f"{done.path} gives the {what} of {done.model}, to within {done.difference:.1e}")
+    session.terminal.line(f"{done.items_path} has the item of each number")
     if done.data_path is not None:
         session.terminal.line(
             f"{done.data_path} has the weights, which are too large for one file; keep it beside the graph"

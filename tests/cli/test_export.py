@@ -34,6 +34,8 @@ def test_the_step_of_users_is_said(shop: Path, adrec: Adrec, tmp_path: Path) -> 
         ("items.parquet", [], "--vectors items"),
         ("items.csv", ["--vectors", "items"], ".parquet or .npy"),
         ("items.npy", ["--vectors", "item"], "must be items or users"),
+        ("items.npy", ["--vectors", "items", "-k", "5"], "-k and --include-seen are of a graph"),
+        ("all.pt2", ["--include-seen"], "leave out --include-seen, or give -k 10 too"),
     ],
 )
 def test_the_hint_is_what_to_type(
