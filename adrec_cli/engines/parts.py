@@ -86,6 +86,9 @@ def choose_edges(user_counts: NDArray[np.int64], most: int) -> NDArray[np.int64]
         most: that a part has, unless a user has more.
     """
     ends = np.cumsum(user_counts)
+    if not len(ends):
+        # One part that is empty says what an empty log says.
+        return np.array([0, 0])
     edges = [0]
     while edges[-1] < len(ends):
         before = int(ends[edges[-1] - 1]) if edges[-1] else 0

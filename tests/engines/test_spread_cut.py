@@ -16,6 +16,7 @@ from adrec_cli.data import dataset_files
 from adrec_cli.data.cuts import make_cut, resolve_moments
 from adrec_cli.data.dataset_files import item_table, write_dataset_files
 from adrec_cli.data.datasets import Filters
+from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.settings import settle
@@ -112,7 +113,7 @@ def test_the_property_makes_files():
     assert all(files.values())
 
 
-@given(st.lists(st.integers(0, 9), max_size=30), st.integers(1, 20))
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(1, 20))
 def test_edges_leave_nobody_out(counts, most):
     edges = choose_edges(np.array(counts, dtype=np.int64), most).tolist()
     assert edges[0] == 0
@@ -120,6 +121,19 @@ def test_edges_leave_nobody_out(counts, most):
     for first, after in itertools.pairwise(edges):
         assert after > first
         assert after == first + 1 or sum(counts[first:after]) <= most
+
+
+def test_an_empty_log_is_one_part_and_says_what_the_whole_says():
+    nothing = np.zeros(0, dtype=np.int32)
+    log = Interactions(
+        user=nothing, item=nothing, time=nothing.astype(np.int64), part=None,
+        user_ids=pl.Series([], dtype=pl.String), item_ids=pl.Series([], dtype=pl.String),
+    )  # fmt: skip
+    settings = settle(PreprocessOptions(min_rating=3), None, Filters())
+    removed = [FilterApplied(name="min_rating", interactions=7)]
+    parts = try_run(lambda: cut_parts(spread(log, 5), settings, removed, given=False))
+    assert parts == try_run(lambda: make_cut(log, settings, removed))
+    assert "nothing is left of 7" in parts[1]
 
 
 def test_an_error_is_that_of_the_whole():

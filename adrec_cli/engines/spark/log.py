@@ -108,7 +108,9 @@ def _cut_up(
     order = np.argsort(part, kind="stable")
     order = order[np.searchsorted(part[order], 0) :]
     numbers, begins = np.unique(part[order], return_index=True)
-    for one, rows in zip(numbers.tolist(), np.split(order, begins[1:]), strict=True):
+    ends = np.append(begins, len(order))[1:]
+    for one, begin, end in zip(numbers.tolist(), begins, ends, strict=True):
+        rows = order[begin:end]
         split = None if interactions.part is None else interactions.part[rows]
         yield one, (number, (user[rows], item[rows], interactions.time[rows], split))
 

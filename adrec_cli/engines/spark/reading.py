@@ -17,13 +17,14 @@ from adrec_cli.data.coding import union_all
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan
+from adrec_cli.data.reading.decoding import unreadable
 from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.source_content import Reader, ReadFiles, check_alike, scratch_folder
 from adrec_cli.data.reading.table import Table
 from adrec_cli.engines.merging import merge_reports, read_apart
 from adrec_cli.engines.spark.log import FileIds, SparkLog
 from adrec_cli.engines.spark.session import open_context
-from adrec_cli.errors import AdrecError, InputError
+from adrec_cli.errors import AdrecError, InputError, UsageError
 from adrec_cli.wording import speak_shell, speaks_shell
 
 if TYPE_CHECKING:
@@ -65,12 +66,16 @@ def read_on_workers(context: SparkContext, plan: Plan, scratch: Path) -> ReadFil
 
     Raises:
         InputError: as `read_files`; or what only all files decide is not the same for each.
+        UsageError: a path is relative, and the workers are elsewhere.
         StorageError: if Spark gives up.
     """
     from pyspark import StorageLevel
 
-    numbers = context.parallelize(range(len(plan.paths)), len(plan.paths))
-    read = numbers.map(functools.partial(_read_one, plan, speaks_shell())).persist(StorageLevel.DISK_ONLY)
+    if not context.master.startswith("local"):
+        _require_absolute(plan)
+    sizes = [(number, path.stat().st_size) for number, path in enumerate(plan.paths)]
+    read = context.parallelize(sizes, len(sizes)).map(functools.partial(_read_one, plan, speaks_shell()))
+    read = read.persist(StorageLevel.DISK_ONLY)
     heads = []
     for head in read.map(_tell_head).collect():
         if isinstance(head, AdrecError):
@@ -89,16 +94,39 @@ def read_on_workers(context: SparkContext, plan: Plan, scratch: Path) -> ReadFil
     return ReadFiles(tables=tables, interactions=log, report=report)
 
 
-def _read_one(plan: Plan, shell: bool, number: int) -> ReadFiles[Interactions] | AdrecError:
-    """Read one file, on a worker; what is wrong with it is returned, as Spark would try three times more."""
+def _require_absolute(plan: Plan) -> None:
+    for path in (*plan.paths, *(() if plan.join is None else (plan.join.path,))):
+        if not path.is_absolute():
+            raise UsageError(
+                f"{path} is another place for each of Spark's workers", hint=f"give the whole path: {path.absolute()}"
+            )
+
+
+def _read_one(plan: Plan, shell: bool, file: tuple[int, int]) -> ReadFiles[Interactions] | AdrecError:
+    """Read one file, on a worker; what is wrong with it is returned, as Spark would try three times more.
+
+    Args:
+        plan: names the file, among others.
+        shell: whether a command was typed.
+        file: its number and the bytes that the driver knows it to have.
+    """
+    number, size = file
+    path = plan.paths[number]
     try:
+        if (there := path.stat().st_size) != size:
+            return InputError(
+                f"{path} has {there:,} bytes where a worker looks, and {size:,} here",
+                hint="every worker must find the same files",
+            )
         with speak_shell(shell), scratch_folder(None) as scratch:
             read = read_apart(plan, number, scratch)
+    except OSError as error:
+        return unreadable(path, error)
     except AdrecError as error:
         return error
     if len(read.interactions) > MOST_EVENTS:
         return InputError(
-            f"{plan.paths[number]} has {len(read.interactions):,} interactions; a worker takes {MOST_EVENTS:,} at most",
+            f"{path} has {len(read.interactions):,} interactions; a worker takes {MOST_EVENTS:,} at most",
             hint="write the log in more files",
         )
     return read

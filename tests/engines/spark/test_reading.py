@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -137,10 +138,26 @@ def test_a_file_may_be_too_large_for_a_worker(tmp_path, monkeypatch):
     plan = make_plan(
         str(source), workspace=tmp_path, raw=None, options=PreprocessOptions(), on_event=lambda event: None
     )
+    size = source.stat().st_size
     monkeypatch.setattr(reading, "MOST_EVENTS", 2)
-    told = reading._read_one(plan, False, 0)
+    told = reading._read_one(plan, False, (0, size))
     assert isinstance(told, InputError)
     assert "3 interactions" in told.message
+    other = reading._read_one(plan, False, (0, size + 1))
+    assert isinstance(other, InputError)
+    assert f"{size} bytes" in other.message
+    source.unlink()
+    assert isinstance(reading._read_one(plan, False, (0, size)), InputError)
+
+
+def test_workers_elsewhere_need_whole_paths(tmp_path, monkeypatch):
+    write_csv(tmp_path / "log.csv", [("u", "a", START)])
+    monkeypatch.chdir(tmp_path)
+    options = PreprocessOptions()
+    for source, refused in (("log.csv", True), (str(tmp_path / "log.csv"), False)):
+        plan = make_plan(source, workspace=tmp_path, raw=None, options=options, on_event=lambda event: None)
+        with pytest.raises(UsageError) if refused else contextlib.nullcontext():
+            reading._require_absolute(plan)
 
 
 def test_a_master_needs_the_engine(tmp_path):
