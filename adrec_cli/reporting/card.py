@@ -11,16 +11,13 @@ from typing import Any
 from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.artifacts.harmless_text import harmless, harmless_json
 from adrec_cli.artifacts.manifest import Manifest
-from adrec_cli.data.named_datasets import find_named_source, load_dataset_spec
 from adrec_cli.models.registry import find_facts
-from adrec_cli.reporting.data_section import describe_concentration
+from adrec_cli.reporting.data_section import describe_concentration, describe_source
 from adrec_cli.reporting.material import Material, StageTold
 from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command
 from adrec_cli.reporting.results_section import METRICS, comparable_groups
 from adrec_cli.schema import CATEGORY, COUNT, TITLE
 from adrec_cli.wording import command
-
-_UNKNOWN = "not known to adrec"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,19 +131,14 @@ def _figure(evaluation: Evaluation, name: str) -> str:
 
 def _tell_data(described: Described) -> list[str]:
     found = described.manifest.statistics
-    source = find_named_source(described.manifest.dataset)
-    spec = None if source is None else load_dataset_spec(source)
     facts = {
-        "data set": spec.title if spec else described.manifest.dataset,
-        "homepage": spec.homepage if spec else "",
-        "licence": spec.licence if spec else _UNKNOWN,
-        "citation": spec.citation if spec else _UNKNOWN,
+        **describe_source(described.manifest),
         "users, items, interactions": f"{found['users']:,}, {found['items']:,}, {found['interactions']:,}",
         "first and last event": ", ".join(str(found.get(end) or "")[:10] for end in ("first_time", "last_time")),
         "sequences sha256": described.manifest.sequences_sha256,
         "items sha256": described.manifest.items_sha256,
     }
-    return ["## Data", _table(["", ""], [[_plain(key), _plain(value)] for key, value in facts.items() if value])]
+    return ["## Data", _table(["", ""], [[_plain(key), _plain(value)] for key, value in facts.items()])]
 
 
 def _tell_training(described: Described) -> list[str]:

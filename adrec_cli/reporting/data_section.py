@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from adrec_cli.artifacts.manifest import Manifest
+from adrec_cli.data.named_datasets import find_named_source, load_dataset_spec
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.pages.markup import Content, Html, element, facts, paragraph, section, sha, table
 from adrec_cli.reporting.histogram import histogram
@@ -13,6 +15,7 @@ from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID, TITLE
 
 _SHOWN_ITEMS = 10
 _SHOWN_TITLE = 80
+_UNKNOWN = "not known to adrec"
 
 
 def data_section(dataset: Dataset) -> Html:
@@ -34,6 +37,7 @@ def data_section(dataset: Dataset) -> Html:
         element("h3", "Most popular items"),
         _popular(dataset),
         element("h3", "Where they come from"),
+        facts(list(describe_source(dataset.manifest).items())),
         table(
             ["file", "size", "sha256"],
             [
@@ -60,6 +64,16 @@ def _facts(dataset: Dataset) -> list[tuple[str, Content]]:
         ("first event", str(found.get("first_time") or "")[:10]),
         ("last event", str(found.get("last_time") or "")[:10]),
     ]
+
+
+def describe_source(manifest: Manifest) -> dict[str, str]:
+    """Return what a data set is called, where it is from, and on what terms; nobody knows the terms of one's own."""
+    source = find_named_source(manifest.dataset)
+    if source is None:
+        return {"data set": manifest.dataset, "licence": _UNKNOWN, "citation": _UNKNOWN}
+    spec = load_dataset_spec(source)
+    known = {"data set": spec.title, "homepage": spec.homepage, "licence": spec.licence, "citation": spec.citation}
+    return {name: text for name, text in known.items() if text}
 
 
 def _chart(caption: str, chart: Html) -> Html:

@@ -38,6 +38,7 @@ from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.report import report
 from adrec_cli.pipeline.sweep import sweep
 from adrec_cli.pipeline.train import train
+from adrec_cli.reporting.data_section import describe_source
 from adrec_cli.reporting.embeddings_section import embeddings_section
 from adrec_cli.reporting.histogram import bin_values, histogram
 from adrec_cli.reporting.material import gather_material
@@ -412,3 +413,13 @@ def test_the_command_of_evaluating_has_the_same_protocol(reported):
     assert params["name"] == "workspace/tiny/adrec/finetune.safetensors"
     options = build_evaluation(Declared(EvaluationOptions, {**params, "threads": None}), Looking())
     assert options == EvaluationOptions(negatives=9, sampling=Sampling(steps=2))
+
+
+def test_licence_and_citation_of_the_data_are_named(reported, page):
+    assert "licencenot known to adreccitationnot known to adrec" in Page(page).text
+    manifest = dataclasses.replace(read_manifest(reported / "tiny"), dataset="demo")
+    assert describe_source(manifest)["licence"] == "MIT, as adrec itself"
+    assert describe_source(manifest)["citation"].startswith("none; generated")
+    named = describe_source(dataclasses.replace(manifest, dataset="ml-1m"))
+    assert named.keys() == {"data set", "homepage", "licence", "citation"}
+    assert "Harper" in named["citation"]

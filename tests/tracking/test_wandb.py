@@ -32,6 +32,8 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.setenv(name, value)
         for name in ("CONFIG", "CACHE", "DATA"):
             patch.setenv(f"WANDB_{name}_DIR", str(folder / name))
+        # A loaded machine takes its time to start what W&B logs through.
+        patch.setenv("WANDB_X_SERVICE_WAIT", "120")
         patch.delenv("WANDB_PROJECT", raising=False)
         yield folder
 
