@@ -195,7 +195,8 @@ def _read_histories(
 ) -> list[_Person]:
     if times and len(times) != len(histories):
         raise UsageError(
-            f"{len(histories):,} histories and times of {len(times):,}", hint="give each history its times, in order"
+            f"times of {len(times):,} histories, and {len(histories):,} histories given",
+            hint="give each history its times, in the same order",
         )
     each: Iterable[Sequence[Time] | None] = times or itertools.repeat(None)
     return [_read_history(recommender, list(history), when) for history, when in zip(histories, each, strict=False)]

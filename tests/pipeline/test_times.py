@@ -158,7 +158,7 @@ def test_what_times_are_refused(recommender, times, message):
 
 
 def test_each_history_has_its_times(recommender):
-    with pytest.raises(UsageError, match="2 histories and times of 1"):
+    with pytest.raises(UsageError, match="times of 1 histories, and 2 histories given"):
         recommend_with(recommender, histories=[["i1"], ["i2"]], times=[[1_700_000_000]], options=OPTIONS)
     with pytest.raises(UsageError, match="times are those of a history"):
         LoadedRecommender(recommender).recommend(user="u3", times=[1_700_000_000])
