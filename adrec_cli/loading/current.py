@@ -104,15 +104,16 @@ def find_current(folder: Path) -> Found | None:
     Raises:
         ArtifactError: `current.json` names a file that is not there.
     """
-    current = read_current(folder)
-    if current is not None:
+    while (current := read_current(folder)) is not None:
         promoted = folder / current.checkpoint
-        if not promoted.is_file():
+        if promoted.is_file():
+            return Found(path=promoted, sha256=current.sha256)
+        # Another run may have promoted a model and removed this one since `current.json` was read.
+        if read_current(folder) == current:
             raise ArtifactError(
                 f"{folder / CURRENT_FILE} names {current.checkpoint}, which does not exist",
                 hint=f"promote again with: {command('run', folder.parent.name)}, or go back with: "
                 f"{command('rollback')}",
             )
-        return Found(path=promoted, sha256=current.sha256)
     finished = find_finished_checkpoint(folder)
     return None if finished is None else Found(path=finished)

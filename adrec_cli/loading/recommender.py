@@ -245,9 +245,8 @@ def open_recommender(
         InputError: the file of new items cannot be read.
         ArtifactError: no model, or one that is damaged or does not belong to the dataset.
     """
-    found, dataset = _locate(Workspace(workspace), dataset_name, model, shard)
+    found, dataset, checkpoint, items = _open_located(Workspace(workspace), dataset_name, model, shard)
     path = found.path
-    checkpoint, items = found.open(dataset)
     # Not before all of it is there: it loads PyTorch.
     from adrec_cli.ranking.recorded import Recordings
 
@@ -309,6 +308,24 @@ def _refuse_unregistered(space: Workspace, dataset_name: str | None, model: str)
     for name in space.datasets() if dataset_name is None else [dataset_name]:
         if error := find_unregistered(space.root / name).get(model):
             raise error
+
+
+def _open_located(
+    space: Workspace, dataset_name: str | None, model: str | None, shard: Shard
+) -> tuple[Found, Dataset, Checkpoint, pl.DataFrame]:
+    """Find the checkpoint to use, and open it with its dataset and its items.
+
+    Nothing is locked: a run may promote another model, and remove the one that was found, before it is opened.
+    """
+    found, dataset = _locate(space, dataset_name, model, shard)
+    while True:
+        try:
+            return found, dataset, *found.open(dataset)
+        except ArtifactError:
+            before = found
+            found, dataset = _locate(space, dataset_name, model, shard)
+            if found == before:
+                raise
 
 
 def _locate(space: Workspace, dataset_name: str | None, model: str | None, shard: Shard) -> tuple[Found, Dataset]:

@@ -72,7 +72,7 @@ if rank == {killed}:
     os.kill(os.getpid(), signal.SIGKILL)
 if {deaf}:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-time.sleep(30)
+time.sleep(300)
 """
     began = time.monotonic()
     assert launched(script) == code
@@ -90,7 +90,7 @@ def end(number, frame):
     sys.exit(128 + number)
 signal.signal({int(number)}, end)
 open(f'{{sys.argv[1]}}/{{rank}}-ready', 'w').close()
-time.sleep(30)
+time.sleep(300)
 """
     before = signal.getsignal(number)
 

@@ -1,0 +1,93 @@
+"""A model that is promoted while another process looks for the current one, and removes what that one has found."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from adrec_cli.artifacts.promotion import read_current
+from adrec_cli.errors import ArtifactError
+from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.loading import current
+from adrec_cli.loading.recommender import open_recommender
+from adrec_cli.pipeline.run import RunOptions, run
+from adrec_cli.promotion.options import PromotionOptions
+from tests.conftest import TINY, write_interactions
+
+SMALL = {name: TINY["model"][name] for name in ("hidden_size", "max_length", "heads")}
+
+
+@pytest.fixture(scope="module")
+def two_nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two workspaces: after one night, and after the next, whose model took the place of the first."""
+    folder = tmp_path_factory.mktemp("nights")
+    for name, users in (("first", 40), ("second", 50)):
+        write_interactions(folder / "shop.csv", users=users)
+        run(
+            str(folder / "shop.csv"), workspace=folder / "workspace", model_name="sasrec",
+            options=RunOptions(
+                experiment=ExperimentOptions(overrides={"model": SMALL, "stages": {"train": {"epochs": 1}}}),
+                promotion=PromotionOptions(tolerance=1.0),
+            ),
+        )  # fmt: skip
+        shutil.copytree(folder / "workspace", folder / name)
+    return folder / "first", folder / "second"
+
+
+def swap(workspace: Path, two_nights: tuple[Path, Path]) -> None:
+    """Do what the second night and a forgetting did: another model is current, the first one is gone."""
+    first = read_current(two_nights[0] / "shop/sasrec")
+    assert first is not None
+    shutil.copytree(two_nights[1], workspace, dirs_exist_ok=True)
+    for path in (workspace / "shop/sasrec/promoted").glob(f"{first.sha256[:16]}*"):
+        path.unlink()
+
+
+def once_before(function: Callable[..., object], happen: Callable[[], None]) -> Callable[..., object]:
+    """Return a function before whose first call something happens."""
+    left = [happen]
+
+    def call(*args: object, **named: object) -> object:
+        if left:
+            left.pop()()
+        return function(*args, **named)
+
+    return call
+
+
+@pytest.mark.parametrize("moment", ["after current.json was read", "after the model was found"])
+def test_the_model_that_is_current_then_is_opened(two_nights, tmp_path, monkeypatch, moment):
+    workspace = tmp_path / "workspace"
+    shutil.copytree(two_nights[0], workspace)
+    if moment == "after the model was found":
+        opened = once_before(current.open_with_items, lambda: swap(workspace, two_nights))
+        monkeypatch.setattr(current, "open_with_items", opened)
+    else:
+        read = current.read_current
+        seen = []
+
+        def read_and_swap(folder: Path) -> object:
+            found = read(folder)
+            if not seen:
+                seen.append(found)
+                swap(workspace, two_nights)
+            return found
+
+        monkeypatch.setattr(current, "read_current", read_and_swap)
+    found = open_recommender(workspace, "shop", "sasrec", device="cpu", threads=1)
+    expected = read_current(two_nights[1] / "shop/sasrec")
+    assert expected is not None
+    assert found.checkpoint.sha256 == expected.sha256
+    assert found.sequences.users == 50
+
+
+def test_a_model_that_is_gone_for_good_is_an_error(two_nights, tmp_path):
+    workspace = tmp_path / "workspace"
+    shutil.copytree(two_nights[0], workspace)
+    for path in (workspace / "shop/sasrec/promoted").iterdir():
+        path.unlink()
+    with pytest.raises(ArtifactError, match="which does not exist"):
+        open_recommender(workspace, "shop", "sasrec", device="cpu", threads=1)
