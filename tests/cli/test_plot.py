@@ -12,6 +12,10 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
+from adrec_cli.loading.opening import open_dataset
+from adrec_cli.pictures.options import PictureOptions
+from adrec_cli.pictures.picture import display_name
+from adrec_cli.pictures.slices import slices
 from tests.cli.conftest import TINY, Adrec
 
 STUDY = {
@@ -49,7 +53,10 @@ def test_everything_there_is_is_drawn_and_repeats(adrec: Adrec, plotted: Path, t
     }
     assert {one["name"] for one in found["pictures"]} == names
     assert found["skipped"] == []
-    assert all("shop" in one["about"] for one in found["pictures"])
+    about = {one["name"]: one["about"] for one in found["pictures"]}
+    assert all("shop" in told for told in about.values())
+    assert about["spectrum"].startswith("shop, 12 items; ")
+    assert "shop, 12 items; validation " in about["curves-adrec"]
     again = adrec("plot", "-w", plotted, "--out", tmp_path, "--steps", study)
     assert again.exit_code == 0, again.stderr
     assert f"stored as .png and .svg in {tmp_path}" in again.stdout
@@ -113,12 +120,35 @@ def test_what_there_is_not_is_said(adrec: Adrec, shop: Path, tmp_path: Path) -> 
     assert "curves, embeddings, spectrum, slices, sweeps, steps" in unknown.stderr
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"rows": []}', json.dumps({**STUDY, "dataset": "other"})])
-def test_figures_of_steps_are_checked(adrec: Adrec, shop: Path, tmp_path: Path, content: str) -> None:
+def test_only_the_last_stage_of_a_model_stands_for_it(adrec: Adrec, plotted: Path, tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    shutil.copytree(plotted, workspace)
+    assert adrec("evaluate", "pretrain", "-w", workspace, "-q").exit_code == 0
+    (picture,) = slices(open_dataset(workspace / "shop"), PictureOptions())
+    (legend,) = [axes.get_legend() for axes in picture.figure.axes]
+    assert [text.get_text() for text in legend.get_texts()] == [display_name(name) for name in ("adrec", "mostpop")]
+
+
+ROW = {"steps": 1, "metrics": {"ndcg@10": 0.2}, "seconds": 1, "milliseconds_per_target": 0.1}
+NO_STUDY = "is not what an evaluation at several numbers of steps prints"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", NO_STUDY),
+        ("[]", NO_STUDY),
+        ("{}", NO_STUDY),
+        (json.dumps({**STUDY, "rows": []}), NO_STUDY),
+        (json.dumps(STUDY), NO_STUDY),
+        (json.dumps({**STUDY, "dataset": "other", "rows": [ROW]}), "is of other, not of shop"),
+    ],
+)
+def test_figures_of_steps_are_checked(adrec: Adrec, shop: Path, tmp_path: Path, content: str, reason: str) -> None:
     (tmp_path / "study.json").write_text(content)
     done = adrec("plot", "-w", shop, "--only", "steps", "--steps", tmp_path / "study.json")
     assert done.exit_code == 3
-    assert "study.json is" in done.stderr
+    assert f"study.json {reason}" in " ".join(done.stderr.split())
 
 
 def test_a_damaged_log_is_named(adrec: Adrec, shop: Path, tmp_path: Path) -> None:

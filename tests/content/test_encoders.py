@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adrec_cli.content import given as given_vectors
 from adrec_cli.content.categories import as_texts
 from adrec_cli.content.choice import choose_encoders, parse_choice
 from adrec_cli.content.encoders import ENCODERS, FittedEncoder, encode_items, fit_encoder, silent_items
@@ -79,6 +80,8 @@ def test_scripts_without_blanks_have_words_too() -> None:
     assert "wहिन्दी" in words_and_runs("हिन्दी!"), "marks belong to their words"
     assert words_and_runs("ＴＥＡ") == words_and_runs("tea"), "full width letters are letters"
     assert words_and_runs("Straße") == words_and_runs("STRASSE")
+    runs = ["c a", "cab", "cbc", "cc ", "c ab", "cabc", "cbc ", "c abc", "cabc "]
+    assert words_and_runs("Abc x") == ["wabc", "wx", *runs, "c x", "cx ", "c x "]
 
 
 def slow_tfidf(texts: list[str], width: int) -> Any:
@@ -217,3 +220,14 @@ def test_wordllama_leaves_logging_as_it_was() -> None:
     before = (list(root.handlers), root.level)
     fitted("wordllama").encode(ITEMS)
     assert (list(root.handlers), root.level) == before
+
+
+@pytest.mark.parametrize("width", [2, 4])
+def test_given_vectors_of_another_width_are_refused(width: int) -> None:
+    state = given_vectors.fit(pl.DataFrame({"clip": [[1.0, 2.0, 3.0], None]}), 9)
+    assert given_vectors.encode(pl.DataFrame({"clip": [None, [1.0, 2.0, 3.0]]}), state).tolist() == [[0] * 3, [1, 2, 3]]
+    assert given_vectors.encode(
+        pl.DataFrame({"clip": pl.Series([None], dtype=pl.List(pl.Float64))}), state
+    ).tolist() == [[0] * 3]
+    with pytest.raises(InputError, match=f"vectors of clip have {width} entries, expected 3"):
+        given_vectors.encode(pl.DataFrame({"clip": [[1.0] * width]}), state)

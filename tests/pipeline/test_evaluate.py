@@ -11,7 +11,9 @@ import pytest
 
 from adrec_cli.artifacts.evaluation import ranks_path, read_evaluation, read_ranks
 from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.evaluating.rivals import ROOMY
 from adrec_cli.evaluating.stored import find_evaluation
+from adrec_cli.experiments.events import Warned
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.pipeline.evaluate import evaluate
@@ -108,3 +110,11 @@ def test_a_global_time_split_has_several_ranks_a_user(tmp_path):
         assert sum(found.slices[name]["cases"] for name in pair) == found.cases
     low, high = found.intervals["ndcg@10"]
     assert low < found.metrics["ndcg@10"] < high
+
+
+@pytest.mark.parametrize(("negatives", "warned"), [(40 // ROOMY, 0), (40 // ROOMY + 1, 1)])
+def test_few_items_are_said_where_drawn_ones_would_repeat(workspace, negatives, warned):
+    seen = []
+    evaluate("mostpop", workspace=workspace, options=EvaluationOptions(negatives=negatives), on_event=seen.append)
+    messages = [event.message for event in seen if isinstance(event, Warned)]
+    assert sum("are drawn with replacement from 40 items" in message for message in messages) == warned

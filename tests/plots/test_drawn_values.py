@@ -93,14 +93,16 @@ def test_a_sweep_has_every_run_its_interval_and_its_seeds(values: list[str], see
     assert {f"{p.metric.value:.4f}" for p in points} <= set(texts(axes))
     led = [line.get_xdata()[0] for line in axes.lines if list(line.get_ydata()) == [0, 1]]
     assert led == [p.metric.value for p in points if p.name == "base"]
-    rows = [text.get_text() for text in axes.get_yticklabels()]
+    rows, heights = [text.get_text() for text in axes.get_yticklabels()], []
     for point in points:
         ((height,),) = [
             {y for x, y in drawn if x == round(point.metric.value, 6)}
             for drawn in lines(axes)
             if len(drawn) == 1 and drawn[0][0] == round(point.metric.value, 6)
         ][:1]
+        heights.append(height)
         assert rows[round(height)] == ("base" if point.name == "base" else point.value)
+    assert all(valid < test for valid, test in zip(heights[:3], heights[3:], strict=True)), "valid lies above test"
 
 
 def test_curves_go_through_the_epochs_and_the_kept_one_is_marked() -> None:
