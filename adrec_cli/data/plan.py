@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adrec_cli.artifacts.manifest import DATASET_NAME
+from adrec_cli.data.addresses import is_address, show_address
 from adrec_cli.data.datasets import DatasetSpec, Expected, Filters, ItemFile, SourceFiles
 from adrec_cli.data.demo import DEMO_SEED, DEMO_VERSION
 from adrec_cli.data.fetching import Fetching
@@ -238,6 +239,13 @@ def choose_name(source: str, options: PreprocessOptions) -> str:
     return check_name(options.name or f"{load_dataset_spec(source).name}{variant}")
 
 
+def name_after_address(source: str, options: PreprocessOptions) -> PreprocessOptions:
+    """Return options that name a new data set as its address does, whatever the copy that is read is called."""
+    if options.update is not None or options.name is not None or not is_address(source):
+        return options
+    return replace(options, name=choose_name(source, options))
+
+
 def look_at_sources(plan: Plan) -> list[SteadyFile]:
     """Hash every file that is to be read.
 
@@ -369,7 +377,7 @@ def _own_name(source: str, asked: str | None) -> tuple[str, tuple[str, ...]]:
 
 
 def _default_name(source: str) -> str:
-    plain = source.rstrip("/")
+    plain = show_address(source).rstrip("/")
     if any(sign in plain for sign in "*?[") and not Path(plain).exists():
         plain = str(Path(plain).parent)
     name = re.sub(r"[^\w.+-]+", "-", _ENDINGS.sub("", Path(plain).resolve().name)).strip("-.")

@@ -15,17 +15,19 @@ from adrec_cli.artifacts.changing import change_dataset, needs_recovery, recover
 from adrec_cli.artifacts.dataset import verify_files
 from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
+from adrec_cli.data.addresses import show_address
 from adrec_cli.data.cuts import Cut, make_cut
 from adrec_cli.data.dataset_files import show_sequences
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.implausible import hold_against
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.options import PreprocessOptions
-from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_plan
+from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_plan, name_after_address
 from adrec_cli.data.prepared import Prepared
 from adrec_cli.data.reading.item_metadata import require_match
 from adrec_cli.data.reading.remembered import Remembered, recall_options, recall_reading
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
+from adrec_cli.data.remote_files import bring_source
 from adrec_cli.data.taken_files import (
     add_sources,
     as_files,
@@ -124,7 +126,7 @@ def preprocess(
     set of that folder is added to and its items keep their numbers.
 
     Args:
-        source: a named data set, or the path of a file, a folder of parts, or a glob.
+        source: a named data set, or the path or address of a file, a folder of parts, or a glob.
         workspace: folder of all data sets.
         raw: folder where files of named data sets are looked for before anything is downloaded.
         options: columns, filters, split; None in them means the data set's default.
@@ -140,12 +142,13 @@ def preprocess(
         StorageError: reading or writing failed.
     """
     if options.update is None:
-        lock = functools.partial(lock_dataset, purpose=f"preprocess {source}", waiting=waiting)
+        lock = functools.partial(lock_dataset, purpose=f"preprocess {show_address(source)}", waiting=waiting)
         return _preprocess(source, workspace, raw, options, force, on_event, lock)
     # Not before it is known to be there: a lock makes its folder.
     read_manifest(options.update)
     # Locked before it is read: of two updates at once neither may lose what the other adds.
-    with lock_dataset(options.update, f"preprocess {source} {option('update', options.update.name)}", waiting):
+    purpose = f"preprocess {show_address(source)} {option('update', options.update.name)}"
+    with lock_dataset(options.update, purpose, waiting):
         return preprocess_locked(source, workspace=workspace, raw=raw, options=options, force=force, on_event=on_event)
 
 
@@ -172,6 +175,19 @@ def lock_dataset(folder: Path, purpose: str, waiting: Waiting = AT_ONCE) -> Iter
 
 
 def _preprocess(
+    source: str,
+    workspace: Path,
+    raw: Path | None,
+    options: PreprocessOptions,
+    force: bool,
+    on_event: Callable[[object], None],
+    lock: Callable[[Path], contextlib.AbstractContextManager[None]],
+) -> PreprocessResult:
+    with bring_source(source, offline=options.offline, on_event=on_event) as here:
+        return _preprocess_here(here, workspace, raw, name_after_address(source, options), force, on_event, lock)
+
+
+def _preprocess_here(
     source: str,
     workspace: Path,
     raw: Path | None,
@@ -233,8 +249,13 @@ def preview(
         source, workspace, raw, options: as for `preprocess`.
 
     Raises:
-        as `preprocess`; InputError also if files would have to be downloaded.
+        as `preprocess`; InputError also if files of a named data set would have to be downloaded.
     """
+    with bring_source(source, offline=options.offline, on_event=lambda event: None) as here:
+        return _preview_here(here, workspace, raw, name_after_address(source, options))
+
+
+def _preview_here(source: str, workspace: Path, raw: Path | None, options: PreprocessOptions) -> PreprocessPreview:
     existing = _existing(options)
     ignore: Callable[[object], None] = lambda event: None  # noqa: E731
     plan = make_plan(

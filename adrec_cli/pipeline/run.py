@@ -15,6 +15,7 @@ from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.nights import Drift
+from adrec_cli.data.addresses import show_address
 from adrec_cli.data.inbox import Inbox, InboxResult, check_inbox, inbox_dataset, require_dataset, take_files
 from adrec_cli.data.plan import choose_name
 from adrec_cli.errors import NotPromotedError
@@ -174,7 +175,7 @@ class _Night:
         # A configuration that cannot be used stops before data are read.
         self.options.experiment.on_dataset(self.model_name, self.folder.name)
         waiting = self.work.waiting
-        purpose = f"run {self.source} {option('model', self.model_name)}"
+        purpose = f"run {show_address(self.source)} {option('model', self.model_name)}"
         with lock_dataset(self.folder, purpose, waiting), exclusive(self.folder / self.model_name, purpose, waiting):
             yield
 

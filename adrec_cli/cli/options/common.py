@@ -46,7 +46,7 @@ ModelName = Annotated[
 ]
 Source = Annotated[
     str,
-    typer.Argument(metavar="SOURCE", help="Named data set, or the path of a file, a folder or a quoted glob.",
+    typer.Argument(metavar="SOURCE", help="Named data set, or path or address of a file, a folder or a quoted glob.",
                    autocompletion=completion.dataset_name),
 ]  # fmt: skip
 Wait = Annotated[

@@ -1,0 +1,58 @@
+"""Addresses of files that lie elsewhere, and how they are shown without what is secret in them."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final
+from urllib.parse import quote, unquote, urlsplit
+
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_BUCKET: Final = re.compile(r"[\w.-]+")
+_HOST: Final = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d+)?")
+_USER_IN_TEXT: Final = re.compile(r"(?<=://)[^\s/@]*@")
+_QUERY_IN_TEXT: Final = re.compile(r"(://[^\s?#]*)[?#][^\s'\"]*")
+_SECRET_VARIABLE: Final = re.compile(r"SECRET|TOKEN|PASSWORD|ACCESS_KEY|ACCOUNT_KEY")
+_HIDDEN: Final = "***"
+_SHORTEST_SECRET: Final = 4
+
+
+def is_address(text: str) -> bool:
+    """Whether a source lies elsewhere: `s3://bucket/events.csv`."""
+    return _ADDRESS.match(text) is not None
+
+
+def show_address(address: str) -> str:
+    """Return an address without user, password and query, for messages, locks and names; other text as it is."""
+    if not is_address(address):
+        return address
+    scheme, _, rest = address.partition("://")
+    rest = re.split(r"[?#]", rest, maxsplit=1)[0]
+    place, slash, path = rest.partition("/")
+    place = place.rpartition("@")[2]
+    form = _HOST if scheme.lower() == "https" else _BUCKET
+    # A password that holds a slash ends what looks like the place, so that the rest may be secret.
+    return f"{scheme}://{place}{slash}{path}" if form.fullmatch(place) else f"{scheme}://{_HIDDEN}"
+
+
+def hide_secrets(text: str, address: str) -> str:
+    """Return what somebody else's error says, without what is secret in an address or in the environment.
+
+    Args:
+        text: of the error.
+        address: that was asked for.
+    """
+    text = _QUERY_IN_TEXT.sub(r"\1", _USER_IN_TEXT.sub("", text.replace(address, show_address(address))))
+    for secret in sorted(_list_secrets(address), key=len, reverse=True):
+        text = text.replace(secret, _HIDDEN)
+    return text
+
+
+def _list_secrets(address: str) -> set[str]:
+    """Return user, password and values of the query, as written and as meant, and secrets of the environment."""
+    head, _, query = address.partition("?")
+    user = urlsplit(head).netloc.rpartition("@")[0]
+    given = [*user.split(":"), *(part.partition("=")[2] for part in query.split("&"))]
+    known = [value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name.upper())]
+    spelled = {form for one in (*given, *known) for form in (one, unquote(one), quote(one, safe=""))}
+    return {one for one in spelled if len(one) >= _SHORTEST_SECRET}

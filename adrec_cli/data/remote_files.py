@@ -1,0 +1,233 @@
+"""Sources that lie elsewhere: read once, into a folder that is removed again."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+
+from adrec_cli.data.addresses import hide_secrets, is_address, show_address
+from adrec_cli.data.download import MOST_BYTES, DownloadProgress, Expectation, download
+from adrec_cli.data.reading.source_content import scratch_folder
+from adrec_cli.errors import AdrecError, GrowingFileError, InputError, StorageError, UsageError, look_up
+from adrec_cli.wording import option
+
+if TYPE_CHECKING:
+    from pyarrow import fs
+
+OnEvent = Callable[[object], None]
+_CHUNK_BYTES: Final = 1 << 22
+_HUB_FILE: Final = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+?)(?:@([^/]+))?/(.+)")
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ACCOUNT_VARIABLE: Final = "AZURE_STORAGE_ACCOUNT_NAME"
+
+
+@contextlib.contextmanager
+def bring_source(source: str, *, offline: bool, on_event: OnEvent) -> Iterator[str]:
+    """Yield the path of a source: its own, or while open that of a copy of what lies at an address.
+
+    Errors that are raised meanwhile name the address instead of the copy.
+
+    Args:
+        source: a named data set, a path, or an address.
+        offline: whether nothing may be fetched.
+        on_event: gets `DownloadProgress`.
+
+    Raises:
+        InputError: there is nothing, or it changed meanwhile, or nobody answers.
+        UsageError: the address is of a kind that is not read, or nothing may be fetched.
+        StorageError: there is no room for the copy.
+    """
+    if not is_address(source):
+        yield source
+        return
+    shown = show_address(source)
+    fetch = look_up(SCHEMES, source.partition("://")[0].lower(), "kind of address")
+    if offline:
+        raise UsageError(f"{shown} is not on this machine", hint=f"leave {option('offline')} out, or name a file")
+    with scratch_folder(None) as scratch:
+        here: Path | None = None
+        try:
+            here = fetch(source, scratch, on_event)
+            yield str(here)
+        except AdrecError as error:
+            _name_address(error, here, shown)
+            raise
+
+
+def _name_address(error: AdrecError, here: Path | None, shown: str) -> None:
+    if here is None:
+        return
+    place = shown.rstrip("/") if here.is_file() else re.sub(r"/[^/]*[*\[][^/]*$", "", shown).rstrip("/")
+    error.message, error.hint = (text.replace(str(here), place) for text in (error.message, error.hint))
+    error.args = (error.message,)
+
+
+def _fetch_page(address: str, scratch: Path, on_event: OnEvent) -> Path:
+    """Fetch one file over https."""
+    shown, parts = show_address(address), urlsplit(address)
+    if "@" in parts.netloc:
+        raise UsageError(f"{shown} was given with a user or a password", hint="give an address that needs none")
+    target = scratch / _check_file_name(unquote(PurePosixPath(parts.path).name), shown)
+    try:
+        download(address, target, expected=Expectation(large=True), on_event=on_event)
+    except StorageError as error:
+        raise _no_room(hide_secrets(error.message, address)) from None
+    except InputError as error:
+        raise InputError(
+            hide_secrets(error.message, address), hint="check the address, or fetch the file and name its path"
+        ) from None
+    return target
+
+
+def _fetch_from_hub(address: str, scratch: Path, on_event: OnEvent) -> Path:
+    """Fetch one public file of a data set of Hugging Face."""
+    if not (found := _HUB_FILE.fullmatch(address)):
+        raise UsageError(
+            f"{show_address(address)} names no file of a data set", hint="write hf://datasets/OWNER/NAME/FILE"
+        )
+    name, revision, path = found.groups()
+    return _fetch_page(f"https://huggingface.co/datasets/{name}/resolve/{revision or 'main'}/{path}", scratch, on_event)
+
+
+def _fetch_objects(address: str, scratch: Path, on_event: OnEvent) -> Path:
+    """Copy an object, or the objects of a prefix or a pattern, from an object store."""
+    from pyarrow import ArrowException
+
+    shown = show_address(address)
+    try:
+        store, path = _open_store(address)
+        found = _list_objects(store, path, shown)
+        folder = scratch / "objects"
+        folder.mkdir()
+        _require_room(sum(one.size for one in found), folder, shown)
+        for one in found:
+            _copy(store, one, folder / _check_file_name(one.base_name, shown), on_event)
+        return folder / found[0].base_name if found[0].path == path else folder
+    except (OSError, ArrowException) as error:
+        if getattr(error, "errno", None) in _FULL:
+            raise _no_room(f"{scratch} has no room for {shown}") from None
+        raise InputError(
+            f"could not read {shown}: {hide_secrets(str(error), address)}",
+            hint="check the address, and that the store's usual variables or files name who may read it",
+        ) from None
+
+
+def _open_store(address: str) -> tuple[fs.FileSystem, str]:
+    """Return an object store and the path in it; who may read is where the store's own programs look for it."""
+    from pyarrow import fs
+
+    complete = _COMPLETED_BY.get(address.partition("://")[0].lower())
+    store, path = fs.FileSystem.from_uri(address if complete is None else complete(address))
+    return store, path.rstrip("/")
+
+
+def _complete_s3(address: str) -> str:
+    """Return an address of S3 with region and endpoint of the environment, for which Arrow would ask Amazon."""
+    head, _, query = address.partition("?")
+    asked = {key: values[-1] for key, values in parse_qs(query).items()}
+    if region := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
+        asked.setdefault("region", region)
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
+        parts = urlsplit(endpoint)
+        if "endpoint_override" not in asked:
+            asked |= {"endpoint_override": parts.netloc or endpoint, "scheme": parts.scheme or "https"}
+    return f"{head}?{urlencode(asked)}" if asked else head
+
+
+def _complete_azure(address: str) -> str:
+    """Return an address of Azure with its account, which `az://container/path` takes from the environment."""
+    account = os.environ.get(_ACCOUNT_VARIABLE)
+    if not account:
+        raise UsageError(f"{show_address(address)} names no account", hint=f"set {_ACCOUNT_VARIABLE}")
+    return f"abfs://{account}@{address.partition('://')[2]}"
+
+
+def _list_objects(store: fs.FileSystem, path: str, shown: str) -> list[fs.FileInfo]:
+    """Return the object of a path, or those right below a prefix or of a pattern, sorted by name."""
+    from pyarrow import fs
+
+    folder, _, pattern = path.rpartition("/")
+    if any(sign in folder for sign in "*["):
+        raise UsageError(f"{shown} has a pattern for a folder", hint="use patterns only behind the last slash")
+    if not any(sign in pattern for sign in "*["):
+        info = store.get_file_info(path)
+        if info.type == fs.FileType.File:
+            return [info]
+        folder, pattern = path, "*"
+    below = store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+    if _is_table(store, below):
+        raise InputError(
+            f"{shown} is a table of Delta, Iceberg or Hudi: not all of its files count",
+            hint="write what counts today as Parquet with the program that keeps it, and name that folder",
+        )
+    found = [one for one in below if one.type == fs.FileType.File and fnmatchcase(one.base_name, pattern)]
+    found = sorted((one for one in found if one.base_name[:1] not in ("", ".", "_")), key=lambda one: one.base_name)
+    if not found:
+        raise InputError(f"there is no file at {shown}", hint="check the address")
+    return found
+
+
+def _is_table(store: fs.FileSystem, below: list[fs.FileInfo]) -> bool:
+    """Whether a prefix is a table of which not all files count, as `refuse_table_folder` finds for a folder."""
+    from pyarrow import fs
+
+    folders = {one.base_name: one.path for one in below if one.type == fs.FileType.Directory}
+    if not folders.keys().isdisjoint(("_delta_log", ".hoodie")):
+        return True
+    inside = store.get_file_info(fs.FileSelector(folders["metadata"])) if "metadata" in folders else []
+    return any(one.base_name.endswith(".metadata.json") for one in inside)
+
+
+def _copy(store: fs.FileSystem, info: fs.FileInfo, target: Path, on_event: OnEvent) -> None:
+    """Copy an object that stays the same meanwhile."""
+    done = 0
+    # Arrow would decompress by the name's ending, and reading does that itself.
+    with store.open_input_stream(info.path, compression=None) as content, open(target, "xb") as file:
+        version = _find_version(content)
+        while chunk := content.read(_CHUNK_BYTES):
+            file.write(chunk)
+            done += len(chunk)
+            on_event(DownloadProgress(name=info.base_name, done=done, total=info.size))
+    now = store.get_file_info(info.path)
+    with store.open_input_stream(info.path, compression=None) as content:
+        same = version == _find_version(content)
+    if not same or done != info.size or (now.size, now.mtime_ns) != (info.size, info.mtime_ns):
+        raise GrowingFileError(f"{info.base_name} changed while it was read", hint="run the command again")
+
+
+def _find_version(content: Any) -> bytes | None:
+    """Return the ETag of an object, None where the store names none."""
+    return next((value for key, value in (content.metadata() or {}).items() if key.lower() == "etag"), None)
+
+
+def _require_room(size: int, folder: Path, shown: str) -> None:
+    if size > MOST_BYTES:
+        raise InputError(f"{shown} has {size:,} bytes, more than {MOST_BYTES:,}", hint="name a part of it")
+    if size > (free := shutil.disk_usage(folder).free):
+        raise _no_room(f"{folder} has {free / 1e6:,.0f} MB left, {size / 1e6:,.0f} MB are to come")
+
+
+def _no_room(message: str) -> StorageError:
+    return StorageError(message, hint="free space, or name another folder for temporary files with TMPDIR")
+
+
+def _check_file_name(name: str, shown: str) -> str:
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise UsageError(f"{shown} names no file", hint="give the whole address of a file")
+    return name
+
+
+_COMPLETED_BY: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType({"s3": _complete_s3, "az": _complete_azure})
+SCHEMES: Final[Mapping[str, Callable[[str, Path, OnEvent], Path]]] = MappingProxyType({
+    "s3": _fetch_objects, "gs": _fetch_objects, "az": _fetch_objects, "https": _fetch_page, "hf": _fetch_from_hub,
+})  # fmt: skip
+"""How what lies at an address comes here, by how it begins."""
