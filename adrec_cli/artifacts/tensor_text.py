@@ -9,10 +9,13 @@ from pathlib import Path
 
 from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.errors import ArtifactError
+from adrec_cli.wording import command
 
 _LENGTH_BYTES = 8
 _MOST_HEADER = 100_000_000
 """Bytes of a header; the format allows no more."""
+_PICKLED = (".pth", ".pt", ".ckpt", ".pkl")
+"""Endings of what `torch.save` writes, as the official ADRec code does."""
 
 
 def read_text(path: Path) -> dict[str, str]:
@@ -44,5 +47,10 @@ def read_text(path: Path) -> dict[str, str]:
 
 
 def damage_error(path: Path, reason: str) -> ArtifactError:
-    """Return the error of a file that is not whole."""
+    """Return the error of a file that is not whole, or that never was one of ours."""
+    if path.suffix in _PICKLED:
+        return ArtifactError(
+            f"{path} is a pickle of PyTorch, which can run code when it is read: adrec reads none",
+            hint=f"train the model here: {command('train')}",
+        )
     return ArtifactError(f"{path} is damaged: {reason}", hint="remove it and run its stage again")
