@@ -89,6 +89,18 @@ def test_the_usual_options_are_those_of_every_day(name: str) -> None:
     assert "--log-format" not in shown
 
 
+@pytest.mark.parametrize("name", LONG)
+def test_defaults_are_shown_where_there_are_any(name: str) -> None:
+    shown = " ".join(page(name, "--help-all", columns=200).split())
+    options = [one for one in ROOT.commands[name].params if not getattr(one, "hidden", False)]
+    said = [one for one in options if "[default:" in (one.help or "")]
+    plain = [one for one in options if one not in said and not getattr(one, "is_flag", False) and one.show_default]
+    numbers = [one.default for one in plain if isinstance(one.default, int | float)]
+    assert all(f"[default: {value}]" in shown for value in numbers)
+    assert "[default: ]" not in shown
+    assert "[default: None]" not in shown
+
+
 def test_typing_nothing_takes_twelve_lines_at_most() -> None:
     lines = page().splitlines()
     assert 3 < len(lines) <= 12
