@@ -88,6 +88,7 @@ class Training(Computing, total=False):
         set: any option of the TOML file, as tables or as texts such as "training.seed=3".
     """
 
+    track: Sequence[str]
     preset: str | None
     config: Place | None
     set: Mapping[str, Any] | Sequence[str]
