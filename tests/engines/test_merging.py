@@ -31,7 +31,7 @@ def read_each(plan: Plan, scratch: Path) -> ReadFiles:
     return join_files([read_apart(plan, number, scratch) for number in range(len(plan.paths))])
 
 
-def same(one: ReadFiles, other: ReadFiles) -> None:
+def require_same(one: ReadFiles, other: ReadFiles) -> None:
     for name in ("user", "item", "time", "part"):
         np.testing.assert_array_equal(getattr(one.interactions, name), getattr(other.interactions, name))
     for name in ("user_ids", "item_ids"):
@@ -50,7 +50,7 @@ def test_files_read_apart_are_what_they_are_together(log, where):
         together = try_run(lambda: read_files(plan, scratch))
         apart = try_run(lambda: read_each(plan, scratch))
         if isinstance(together, ReadFiles) and isinstance(apart, ReadFiles):
-            same(apart, together)
+            require_same(apart, together)
         else:
             assert apart == together
 
@@ -61,7 +61,7 @@ def test_a_published_split_keeps_its_parts(tmp_path):
     for name in ("train", "valid", "test"):
         write_csv(folder / f"{name}.csv", [("u", name, START), ("v", "x", START + 1)])
     plan = plan_of(folder)
-    same(read_each(plan, tmp_path), read_files(plan, tmp_path))
+    require_same(read_each(plan, tmp_path), read_files(plan, tmp_path))
 
 
 def test_what_is_skipped_is_counted_for_all(tmp_path):
@@ -72,7 +72,7 @@ def test_what_is_skipped_is_counted_for_all(tmp_path):
     plan = plan_of(folder, on_bad_row="skip", timestamp_unit="s")
     together = read_files(plan, tmp_path)
     assert together.report.bad_rows.count == 6
-    same(read_each(plan, tmp_path), together)
+    require_same(read_each(plan, tmp_path), together)
 
 
 @pytest.mark.parametrize("time", [START, f"{START}000", "2021-12-31 23:59:59"])
@@ -84,7 +84,7 @@ def test_a_file_of_which_nothing_is_wanted_is_no_hindrance(tmp_path, time):
     plan = plan_of(folder, min_rating=3)
     together = read_files(plan, tmp_path)
     assert len(together.interactions) == 1
-    same(read_each(plan, tmp_path), together)
+    require_same(read_each(plan, tmp_path), together)
 
 
 REFUSED = {

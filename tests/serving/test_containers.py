@@ -32,6 +32,7 @@ def instructions() -> list[tuple[str, str]]:
 def require_parsed(words: list[str]) -> None:
     """Parse a command, and run nothing."""
     root = typer.main.get_command(app)
+    assert words[0] in root.commands  # type: ignore[attr-defined]
     root.commands[words[0]].make_context(words[0], list(words[1:]))  # type: ignore[attr-defined]
 
 
