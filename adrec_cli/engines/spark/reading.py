@@ -71,7 +71,7 @@ def read_on_workers(context: SparkContext, plan: Plan, scratch: Path) -> ReadFil
     """
     from pyspark import StorageLevel
 
-    if not context.master.startswith("local"):
+    if not (context.master or "").startswith("local"):
         _require_absolute(plan)
     sizes = [(number, path.stat().st_size) for number, path in enumerate(plan.paths)]
     read = context.parallelize(sizes, len(sizes)).map(functools.partial(_read_one, plan, speaks_shell()))
