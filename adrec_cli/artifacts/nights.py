@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,7 +101,7 @@ def read_nights(folder: Path) -> list[Night]:
             raise ValueError(f"larger than {MAX_JSON_BYTES:,} bytes")
         return [_parse(line) for line in raw.decode().splitlines()]
     except (ValueError, TypeError, RecursionError) as error:
-        hint = "remove it: it only tells of nights that are over"
+        hint = f"remove {path}: it only tells of nights that are over"
         raise ArtifactError(f"{path} is damaged: {error}", hint=hint) from error
 
 
@@ -147,6 +148,8 @@ def _require_types(night: Night) -> None:
         wrong.append("rules")
     if night.drift is not None:
         wrong += [name for name, value in asdict(night.drift).items() if value is not None and not _is_number(value)]
+    if not wrong:
+        datetime.fromisoformat(night.noted_at)
     if wrong:
         raise ValueError(f"{wrong[0]} is not what a run notes")
 

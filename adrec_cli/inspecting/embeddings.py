@@ -13,7 +13,7 @@ import torch
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.diagnostics.spread import MAX_MEASURED_ITEMS, evenly_spaced
 from adrec_cli.errors import ArtifactError
-from adrec_cli.loading.current import current_checkpoint, open_with_items
+from adrec_cli.loading.current import Found, find_current, open_current
 from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
 from adrec_cli.loading.trained import models_in
 from adrec_cli.models.registry import MODELS
@@ -49,10 +49,10 @@ def open_embeddings(names: Sequence[str], *, workspace: Path, dataset_name: str 
     """Yield the item vectors of models, checked, one table after the other; arguments and errors as `inspect`."""
     space = Workspace(workspace)
     datasets: dict[Path, Dataset] = {}
-    for path, folder in _locate(space, names, dataset_name):
+    for found, folder in _locate(space, names, dataset_name):
         if folder not in datasets:
             datasets[folder] = open_dataset(folder)
-        checkpoint, items = open_with_items(path, datasets[folder])
+        checkpoint, items = open_current(found, datasets[folder])
         vectors_VD = restore_model(checkpoint, torch.device("cpu")).item_vectors_VD().detach()
         told = replace(checkpoint, tensors={})
         yield Embedding(checkpoint=told, items=items, vectors_VD=vectors_VD)
@@ -64,28 +64,28 @@ def isotropic_noise(vectors_ND: torch.Tensor, seed: int) -> torch.Tensor:
     return torch.randn(vectors_ND.shape, generator=make_generator(seed, "isotropic noise")) * deviation
 
 
-def _locate(space: Workspace, names: Sequence[str], dataset_name: str | None) -> list[tuple[Path, Path]]:
-    """Return each checkpoint's path and the folder of its dataset."""
+def _locate(space: Workspace, names: Sequence[str], dataset_name: str | None) -> list[tuple[Found, Path]]:
+    """Return each checkpoint and the folder of its dataset."""
     if not names:
         folder = space.dataset_folder(dataset_name)
-        found = [path for model in models_in(folder) if (path := current_checkpoint(folder / model)) is not None]
+        found = [one for model in models_in(folder) if (one := find_current(folder / model)) is not None]
         if not found:
             raise ArtifactError(
                 f"{folder.name} has no trained model", hint=f"train one with: {command('run', folder.name)}"
             )
-        return [(path, folder) for path in found]
+        return [(one, folder) for one in found]
     located = []
     for name in names:
         if name in MODELS:
             folder = space.dataset_folder(dataset_name)
-            path = current_checkpoint(folder / name)
-            if path is None:
+            current = find_current(folder / name)
+            if current is None:
                 hint = f"train it with: {command('train', folder.name, model=name)}"
                 raise ArtifactError(f"{folder.name} has no trained model {name}", hint=hint)
         else:
-            path = space.find_checkpoint(name, dataset_name)
-            folder = dataset_folder_of(space, path, dataset_name)
-        located.append((path, folder))
+            current = Found(path=space.find_checkpoint(name, dataset_name))
+            folder = dataset_folder_of(space, current.path, dataset_name)
+        located.append((current, folder))
     return located
 
 

@@ -117,3 +117,23 @@ def find_current(folder: Path) -> Found | None:
             )
     finished = find_finished_checkpoint(folder)
     return None if finished is None else Found(path=finished)
+
+
+def open_current(found: Found, dataset: Dataset) -> tuple[Checkpoint, pl.DataFrame]:
+    """Open what `find_current` returned, or what is current by now if another run has removed that meanwhile.
+
+    Args:
+        found: to open; one that is not promoted is opened or refused.
+        dataset: as `open_checkpoint`.
+
+    Raises:
+        ArtifactError: as `open_with_items`.
+    """
+    while True:
+        try:
+            return found.open(dataset)
+        except ArtifactError:
+            now = None if found.sha256 is None else find_current(found.path.parents[1])
+            if now is None or now == found:
+                raise
+            found = now

@@ -45,7 +45,7 @@ def test_the_same_state_is_noted_once(tmp_path):
     [
         {"outcome": "perhaps"}, {"value": "much"}, {"value": True}, {"users": 1.5}, {"metrics": {"a": [1, 2]}},
         {"metrics": {"a": [1, 2, "x"]}}, {"rules": [1]}, {"rules": {}}, {"noted_at": None}, {"more": 1},
-        {"drift": {"new_users": 1}}, {"drift": {**dataclasses.asdict(DRIFT), "nights": "3"}},
+        {"noted_at": "yesterday"}, {"drift": {"new_users": 1}}, {"drift": {**dataclasses.asdict(DRIFT), "nights": "3"}},
     ],
     ids=str,
 )  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.inspecting.embeddings import open_embeddings
 from adrec_cli.loading import current
 from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.pipeline.run import RunOptions, run
@@ -82,6 +83,17 @@ def test_the_model_that_is_current_then_is_opened(two_nights, tmp_path, monkeypa
     assert expected is not None
     assert found.checkpoint.sha256 == expected.sha256
     assert found.sequences.users == 50
+
+
+def test_the_vectors_that_are_inspected_are_those_of_the_model_that_is_current_then(two_nights, tmp_path, monkeypatch):
+    workspace = tmp_path / "workspace"
+    shutil.copytree(two_nights[0], workspace)
+    opened = once_before(current.open_with_items, lambda: swap(workspace, two_nights))
+    monkeypatch.setattr(current, "open_with_items", opened)
+    (found,) = open_embeddings(["sasrec"], workspace=workspace, dataset_name="shop")
+    expected = read_current(two_nights[1] / "shop/sasrec")
+    assert expected is not None
+    assert found.checkpoint.sha256 == expected.sha256
 
 
 def test_a_model_that_is_gone_for_good_is_an_error(two_nights, tmp_path):

@@ -47,7 +47,7 @@ class Pages:
         """
         self._ask, self._model, self._nights, self._limits, self._beside = ask, model, nights, limits, beside
         self._one_at_a_time = asyncio.Lock()
-        self._style = read_style() + _read("ui.css")
+        self._style, self._script = read_style() + _read("ui.css"), _read("ui.js")
 
     def routes(self) -> list[Route]:
         """Return what answers at which path."""
@@ -104,7 +104,7 @@ class Pages:
         return Response(self._style, 200, HEADERS, media_type="text/css")
 
     async def _send_script(self, request: Request) -> Response:
-        return Response(_read("ui.js"), 200, HEADERS, media_type="text/javascript")
+        return Response(self._script, 200, HEADERS, media_type="text/javascript")
 
 
 def find_items(items: pl.DataFrame, text: str) -> list[FoundItem]:
