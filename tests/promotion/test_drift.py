@@ -14,9 +14,10 @@ from adrec_cli.errors import NotPromotedError
 from adrec_cli.experiments.events import Warned
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import Work
+from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.preprocess import PreprocessOptions
 from adrec_cli.pipeline.run import RunOptions, run
-from adrec_cli.promotion.drift import FEWEST_EVENTS, compare_popularity, warn_of_drift
+from adrec_cli.promotion.drift import FEWEST_EVENTS, compare_popularity, measure_drift, warn_of_drift
 from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.schema import NIGHTS_FILE
 from tests.conftest import write_interactions
@@ -123,6 +124,25 @@ def test_a_night_says_what_is_new_and_how_the_metric_moved(after_a_night, tmp_pa
     warned = [event.message for event in told if isinstance(event, Warned)]
     assert any("of the users are new" in line for line in warned)
     assert [line for line in warned if "are new" in line] == [line for line in done.warnings if "are new" in line]
+
+
+def test_the_metric_is_held_against_the_last_ten_nights_of_the_same_protocol(after_a_night):
+    dataset = open_dataset(after_a_night / "workspace/shop")
+    (noted,) = read_nights(dataset.folder / "sasrec")
+    nights = [
+        dataclasses.replace(noted, checkpoint_sha256=f"{number:064}", value=number / 10) for number in range(1, 13)
+    ]
+    nights.append(dataclasses.replace(nights[-1], protocol="time/full/valid", value=100.0))
+    nights.append(dataclasses.replace(nights[-2], checkpoint_sha256="e" * 64, value=None))
+    found = measure_drift(dataset, dataclasses.replace(noted, value=1.5), nights)
+    assert found is not None
+    # The last ten comparable ones: .4 to 1.2, and one in which nothing was measured.
+    assert found.nights == 9
+    assert found.metric_change == pytest.approx((1.5 - 0.8) / 0.8)
+    assert (found.new_users, found.new_items, found.popularity_shift) == (0, 0, None)
+    assert measure_drift(dataset, dataclasses.replace(noted, value=None), nights).metric_change is None
+    gone = dataclasses.replace(nights[0], sequences_sha256="f" * 64, generation=99)
+    assert measure_drift(dataset, noted, [gone]) is None
 
 
 def test_a_night_whose_model_is_refused_is_noted_too(after_a_night, tmp_path):
