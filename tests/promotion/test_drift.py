@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import shutil
 
@@ -143,6 +144,18 @@ def test_the_metric_is_held_against_the_last_ten_nights_of_the_same_protocol(aft
     assert measure_drift(dataset, dataclasses.replace(noted, value=None), nights).metric_change is None
     gone = dataclasses.replace(nights[0], sequences_sha256="f" * 64, generation=99)
     assert measure_drift(dataset, noted, [gone]) is None
+    assert measure_drift(dataset, noted, [gone, nights[0]]) is not None
+
+
+def test_rules_that_judged_another_model_are_not_those_of_tonight(after_a_night, tmp_path):
+    shutil.copytree(after_a_night, tmp_path, dirs_exist_ok=True)
+    folder = tmp_path / "workspace/shop"
+    decision = {"checkpoint_sha256": "0" * 64, "rules": [{"rule": "another"}]}
+    (folder / "reports/sasrec-promotion.json").write_text(json.dumps(decision))
+    (folder / "sasrec" / NIGHTS_FILE).unlink()
+    run_night(tmp_path)
+    (night,) = read_nights(folder / "sasrec")
+    assert night.rules == []
 
 
 def test_a_night_whose_model_is_refused_is_noted_too(after_a_night, tmp_path):

@@ -198,6 +198,7 @@ def test_nights_are_told_from_what_runs_noted(running, workspace):
         markup = page(running, "/nights")
         require_harmless(markup)
         shown = text_of(markup)
+        assert shown.index("2026-11-26 03:00 not promoted") < shown.rindex(" promoted 60 40 ")
         assert "not promoted 10 20 100 0.2500 0.2000 [0.1000, 0.3000]" in shown
         assert "0.2500 0.5000 -0.2500 [-0.5000, +0.1250]" in shown
         assert "50.0% 25.0% -12.5%" in shown
@@ -205,6 +206,8 @@ def test_nights_are_told_from_what_runs_noted(running, workspace):
     finally:
         (folder / NIGHTS_FILE).write_bytes(before)
     assert "Nothing is noted yet" in text_of(page(running, "/nights?model=gru4rec"))
+    for path in ("../shop/gru4rec", "./gru4rec", "/", "nothing"):
+        assert "adrec: what is promoted" in text_of(page(running, f"/nights?model={path}"))
 
 
 def test_there_is_no_page_unless_it_is_asked_for(workspace):
