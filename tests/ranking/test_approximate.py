@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 import torch
@@ -76,6 +78,31 @@ def test_lists_keep_every_filter_and_have_the_scores_of_the_exact_search(
         assert (np.diff(ours.scores) <= 0).all()
         if len(ours.items):
             assert len(set(ours.items.tolist()) & set(theirs.items.tolist())) >= 0.8 * len(ours.items)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), size=st.integers(0, 60), excluded=st.integers(0, 30), biased=st.integers(0, 30),
+)  # fmt: skip
+def test_a_pool_of_which_too_little_is_left_gives_way_to_the_exact_search(
+    index, vectors_VD, seed, size, excluded, biased
+):
+    """Of the worst items, so that it shows which was done; what is left out or biased does not count."""
+    generator, representation_BD = np.random.default_rng(seed), asked(seed)[:1]
+    worst = (representation_BD @ vectors_VD[1:].T).argsort(dim=1)[0, :60].numpy() + 1
+    pool, out, moved = (generator.permutation(worst)[:count] for count in (size, excluded, biased))
+    bias = None
+    if biased:
+        bias = HistoryBias(items_NS=torch.from_numpy(moved)[None], values_NS=torch.full((1, biased), -30.0))
+    candidates = np.sort(generator.permutation(ITEMS)[: ITEMS * 9 // 10] + 1)
+    rest = vectors_VD, 10, [np.sort(out)]
+    with patch.object(index, "find", lambda *_: pool[None]):
+        (found,) = index.top_k(representation_BD, *rest, candidates, bias)
+    allowed = (set(pool) | set(moved)) & set(candidates)
+    enough = len(allowed - set(out) - set(moved)) >= index.pool * 10 // LIST
+    looked_at = np.array(sorted(allowed)) if enough else candidates
+    (expected,) = top_k(representation_BD, *rest, looked_at, bias)
+    assert found.items.tolist() == expected.items.tolist()
 
 
 def test_nearly_all_of_the_best_are_found(index, vectors_VD):
