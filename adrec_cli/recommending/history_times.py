@@ -55,7 +55,11 @@ def _read(time: Time) -> int:
         with contextlib.suppress(ValueError):
             time = float(time)
     if isinstance(time, (str, datetime)):
-        return parse_moment(time, "times of the history") // 1_000_000
+        seconds = parse_moment(time, "times of the history") // 1_000_000
+        # No time of a data set lies outside either.
+        if not 0 <= seconds < LATEST:
+            raise UsageError(f"times of the history: {time} is not between 1970 and 2100", hint="look for a slip in it")
+        return seconds
     if not _EARLIEST <= time < LATEST:
         raise UsageError(
             f"times of the history: {time:.0f} is not in seconds since 1970, between 1973 and 2100",

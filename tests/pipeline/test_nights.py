@@ -202,27 +202,36 @@ def item_ids(shop: Shop) -> list[str]:
     return pl.read_parquet(shop.workspace / "shop/items.parquet")["item_id"].to_list()
 
 
-def test_another_network_starts_from_fresh_weights(shop):
+@pytest.mark.parametrize(
+    ("setting", "difference"),
+    [
+        ({"hidden_size": 24}, "hidden_size 16 instead of 24"),
+        ({"times": "gaps", "positions": "learned"}, "positions none instead of learned, times none instead of gaps"),
+    ],
+)
+def test_another_network_starts_from_fresh_weights(shop, setting, difference):
     shop.sells("tuesday.csv", range(50, 130), day=1)
-    bigger = merge(LEARNING, {"model": {"hidden_size": 24}})
-    start = shop.night("tuesday.csv", learning=bigger).start
+    start = shop.night("tuesday.csv", learning=merge(LEARNING, {"model": setting})).start
     assert start.checkpoint is None
-    assert start.reason.endswith("is another network: hidden_size 16 instead of 24")
+    told, _, differences = start.reason.rpartition(": ")
+    assert told.endswith("is another network")
+    assert sorted(differences.split(", ")) == difference.split(", ")
     start = shop.night("tuesday.csv", learning=LEARNING, cold=True, promotion=ANY).start
     assert (start.checkpoint, start.reason) == (None, "")
 
 
-def test_a_checkpoint_of_before_an_option_was_there_is_the_same_network(shop):
+@pytest.mark.parametrize(("option", "value"), [("repeats", "learned"), ("times", "gaps"), ("positions", "learned")])
+def test_a_checkpoint_of_before_an_option_was_there_is_the_same_network(shop, option, value):
     """What is not given has its default."""
     dataset = open_dataset(shop.workspace / "shop")
     path = shop.model_folder / "finetune.safetensors"
     metadata = read_metadata(path)
     experiment = compose("adrec", inherited=LEARNING)
-    older = {name: value for name, value in metadata.config.items() if name != "repeats"}
+    older = {name: value for name, value in metadata.config.items() if name != option}
     assert _find_difference(dataclasses.replace(metadata, config=older), dataset, experiment) == ""
-    other = compose("adrec", inherited=merge(LEARNING, {"model": {"repeats": "learned"}}))
+    other = compose("adrec", inherited=merge(LEARNING, {"model": {option: value}}))
     told = _find_difference(dataclasses.replace(metadata, config=older), dataset, other)
-    assert told == "is another network: repeats none instead of learned"
+    assert told == f"is another network: {option} none instead of {value}"
 
 
 ANY = PromotionOptions(tolerance=1.0, keep=2)

@@ -146,6 +146,9 @@ def test_of_an_empty_history_no_times_are_asked(recommender):
         ([1_700_000_000_000, 1_700_000_000_001], "not in seconds since 1970"),
         ([1_700_000_000, float("nan")], "not in seconds since 1970"),
         ([1_700_000_000, "inf"], "not in seconds since 1970"),
+        ([1_700_000_000, "9999-01-01"], "9999-01-01 is not between 1970 and 2100"),
+        (["0226-01-30", 1_700_000_000], "0226-01-30 is not between 1970 and 2100"),
+        ([1_700_000_000, datetime(2100, 1, 1, tzinfo=UTC)], "2100-01-01 .* is not between 1970 and 2100"),
     ],
 )
 def test_what_times_are_refused(recommender, times, message):
