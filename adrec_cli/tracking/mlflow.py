@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import mlflow
@@ -23,11 +25,29 @@ _MOST_PARAMS: Final = 100
 """In one request."""
 _LONGEST: Final = 5000
 """Characters of a value."""
+_PATIENCE: Final = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
+"""How long a training waits for a server, in seconds for each try, unless the user's own variables say it."""
+
+
+@contextlib.contextmanager
+def _less_patience() -> Iterator[None]:
+    """Have MLflow, which would wait for a server for minutes, give up after less than one.
+
+    Its variables, which it reads with each request, are what it offers; those that are set stay, and none is left set.
+    """
+    ours = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
 
 
 class MLflow:
     """Logs to the place, a tracking URI; without one, where MLflow itself would, such as $MLFLOW_TRACKING_URI."""
 
+    @_less_patience()
     def __init__(self, training: TrackedTraining) -> None:
         uri = training.place or mlflow.get_tracking_uri()
         self._client = MlflowClient(tracking_uri=uri)
@@ -36,6 +56,7 @@ class MLflow:
         self._client.update_run(self._run, status="RUNNING")
         self.where = f"{hide_password(uri)}, run {self._run}"
 
+    @_less_patience()
     def __call__(self, event: object) -> None:
         """Log one event."""
         match event:

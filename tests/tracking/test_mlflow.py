@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +95,39 @@ def test_a_server_that_is_not_there_ends_no_training(
     assert tracked("mlflow:http://me:secret@127.0.0.1:9", events=events).path.is_file()
     (failed,) = [event for event in events if isinstance(event, TrackingFailed)]
     assert "secret" not in failed.message
+
+
+@pytest.mark.parametrize("variables", [{}, {"MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}])
+def test_mlflow_waits_less_in_a_training_unless_it_is_told_how_long(
+    mlflow: Any, tracked: Train, place: str, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
+
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    before = dict(os.environ)
+    seen = []
+    log_batch = mlflow.MlflowClient.log_batch
+
+    def look(*given: Any, **named: Any) -> Any:
+        seen.append((MLFLOW_HTTP_REQUEST_TIMEOUT.get(), MLFLOW_HTTP_REQUEST_MAX_RETRIES.get()))
+        return log_batch(*given, **named)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "log_batch", look)
+    tracked(f"mlflow:{place}")
+    assert set(seen) == {(int(variables.get("MLFLOW_HTTP_REQUEST_TIMEOUT", 10)), 3)}
+    assert len(seen) > 4, "where it begins, and with the epochs"
+    assert dict(os.environ) == before
+
+
+def test_a_server_that_never_answers_ends_no_training(
+    mlflow: Any, tracked: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    events: list[object] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        assert tracked(f"mlflow:http://127.0.0.1:{silent.getsockname()[1]}", events=events).path.is_file()
+    assert time.monotonic() - began < 60, "it is asked once, not by every stage and epoch"
+    assert len([event for event in events if isinstance(event, TrackingFailed)]) == 1
