@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 
@@ -36,7 +37,7 @@ from tests.conftest import TINY
 from tests.ranking.test_fast_path import of_lengths
 from tests.training.small import small_training
 from tests.training.test_loop import finished, state_after
-from tests.variants import VARIANTS
+from tests.variants import TIMED, VARIANTS
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -70,6 +71,12 @@ def test_adrec_gives_the_same_bytes_again_and_resumed(network):
 @pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "bsarec", "hstu", "gru4rec", "dreamrec", "diffurec"])
 def test_baselines_give_the_same_bytes_again_and_resumed(model_name):
     assert differing_weights(model_name=model_name, stage="train") == []
+
+
+@pytest.mark.parametrize("model_name", TIMED)
+def test_models_that_read_times_give_the_same_bytes_again_and_resumed(model_name):
+    stage = "pretrain" if model_name == "adrec" else "train"
+    assert differing_weights(model_name=model_name, stage=stage, network={"times": "gaps"}) == []
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "own"])
@@ -143,6 +150,31 @@ def test_a_recorded_representation_is_the_one_that_is_computed(network, sampling
             for kept in (None, recordings)
         )
         torch.testing.assert_close(found, own, rtol=1e-4, atol=1e-5)
+    assert any(made.graph is not None for made in recordings._made.values())
+
+
+@pytest.mark.parametrize("model_name", TIMED)
+def test_times_say_on_a_gpu_what_they_say_on_a_cpu(model_name):
+    """Gaps of all sizes, and none; also where the representation is recorded."""
+    stage, network = ("finetune" if model_name == "adrec" else "train"), {"times": "gaps"}
+    models = {device: training(model_name, stage, device=device, network=network).model for device in ("cpu", "cuda")}
+    for model in models.values():
+        table_GH = model.gaps.gap_GH.data
+        table_GH.copy_(torch.linspace(-2, 2, table_GH.numel()).view_as(table_GH))
+    powers = 2 ** np.random.default_rng(0).integers(0, 30, sum([3, 4, 5, 6]) * 3 + 24)
+    data = dataclasses.replace(of_lengths([3, 4, 5, 6] * 3), read_seconds=lambda: (powers * (powers > 2)).cumsum())
+    recordings, sampling = Recordings(resolve_device("cuda")), Sampling(steps=1, noise="zero")
+
+    def represent(case: int, device: str, recordings: Recordings | None = None) -> torch.Tensor:
+        one, model = slice(case, case + 1), models[device]
+        scorer = Scorer(model=model, output=model.outputs[-1], sampling=sampling, device=resolve_device(device),
+                        recordings=recordings)  # fmt: skip
+        return next(scorer.represent(data, data.offsets[:-1][one], data.offsets[1:][one]))[1][0].cpu()
+
+    for case in range(12):
+        own = represent(case, "cuda")
+        torch.testing.assert_close(own, represent(case, "cpu"), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(represent(case, "cuda", recordings), own, rtol=1e-4, atol=1e-5)
     assert any(made.graph is not None for made in recordings._made.values())
 
 

@@ -113,8 +113,12 @@ def test_the_time_of_an_unknown_item_leaves_with_it(recommender):
     assert found.unknown_items == ["nobody's"]
 
 
-def test_an_item_leaves_with_its_time_where_its_influence_is_measured(recommender):
-    items, times = [part[-5:] for part in history_of(recommender, "u3")]
+@pytest.mark.parametrize("events", [5, 9])
+def test_an_item_leaves_with_its_time_where_its_influence_is_measured(recommender, events):
+    """Of a history that is longer than the model reads, its newest events count."""
+    longest = recommender.sequences.user_ids[int(recommender.sequences.lengths.argmax())]
+    items, times = [part[-events:] for part in history_of(recommender, longest)]
+    first = max(0, events - recommender.model.max_length)
 
     def scores(items: list[str], times: list[float], options: RecommendOptions = EVERYTHING):
         (found,) = recommend_with(recommender, histories=[items], times=[times], options=options)
@@ -124,7 +128,7 @@ def test_an_item_leaves_with_its_time_where_its_influence_is_measured(recommende
     for explanation in found.explanations[:5]:
         for influence in explanation.influences:
             at = influence.position - 1
-            _, without = scores([*items[:at], *items[at + 1 :]], [*times[:at], *times[at + 1 :]])
+            _, without = scores([*items[first:at], *items[at + 1 :]], [*times[first:at], *times[at + 1 :]])
             expected = whole[explanation.item_id] - without[explanation.item_id]
             assert influence.influence == pytest.approx(expected, abs=1e-4)
 
