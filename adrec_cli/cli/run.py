@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-import typer
-
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, ModelName, Raw, Sharing, Source
+from adrec_cli.cli.options.common import Common, ModelName, Raw, Sharing, Source, option
 from adrec_cli.cli.options.declared import Offer
 from adrec_cli.cli.options.evaluation import Evaluating, build_evaluation
 from adrec_cli.cli.options.preprocess import Preprocessing, preprocess_options
@@ -24,7 +22,8 @@ from adrec_cli.promotion.options import CURRENT_MODEL, PromotionOptions
 from adrec_cli.wording import command
 
 if TYPE_CHECKING:
-    from adrec_cli.data.inbox import InboxResult
+    from adrec_cli.data.inbox import Inbox, InboxResult
+    from adrec_cli.data.options import PreprocessOptions
     from adrec_cli.pipeline.run import RunSummary
 
 EXAMPLES: Final = (
@@ -35,6 +34,38 @@ EXAMPLES: Final = (
 )
 _NIGHT: Final = "New files"
 _DEMO: Final = "demo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Night:
+    """Where the files of a night come from, and where they go."""
+
+    inbox: Annotated[
+        Path | None,
+        option("--inbox", panel=_NIGHT, metavar="DIR", file_okay=False,
+               help="Folder whose new files are taken, once each; SOURCE is then the name of the data set."),
+    ] = None  # fmt: skip
+    archive: Annotated[
+        Path | None,
+        option("--archive", panel=_NIGHT, metavar="DIR", file_okay=False,
+               help="Folder to move files of the inbox to once they are taken."),
+    ] = None  # fmt: skip
+
+    def make_inbox(self, reading: PreprocessOptions) -> Inbox | None:
+        """Return the inbox, in which files that others are read with may lie too; None where there is none.
+
+        Raises:
+            UsageError: there is an archive of no inbox.
+        """
+        from adrec_cli.data.inbox import Inbox
+
+        if self.inbox is None:
+            if self.archive is not None:
+                hint = "add --inbox DIR, or leave --archive out"
+                raise UsageError("--archive is where files of an inbox go", hint=hint)
+            return None
+        beside = frozenset(path.name for path in (reading.items, reading.join) if path is not None)
+        return Inbox(folder=self.inbox, archive=self.archive, retake=reading.retake, beside=beside)
 
 
 def run(
@@ -48,46 +79,19 @@ def run(
     promotion: PromotionOptions,
     cold: Annotated[
         bool,
-        typer.Option(
-            "--cold",
-            rich_help_panel=CURRENT_MODEL,
-            help="Train from fresh weights rather than from the current model.",
-        ),
+        option("--cold", panel=CURRENT_MODEL, help="Train from fresh weights rather than from the current model."),
     ] = False,
-    inbox: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            file_okay=False,
-            rich_help_panel=_NIGHT,
-            help="Folder whose new files are taken, once each; SOURCE is then the name of the data set.",
-        ),
-    ] = None,
-    archive: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            file_okay=False,
-            rich_help_panel=_NIGHT,
-            help="Folder to move files of the inbox to once they are taken.",
-        ),
-    ] = None,
+    night: Night,
     sharing: Sharing,
     common: Common,
     session: Session,
 ) -> None:
     """Preprocess, train, evaluate and promote: whatever is not up to date. The command for cron."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
-    from adrec_cli.data.inbox import Inbox
     from adrec_cli.pipeline import run as pipeline
 
-    if archive is not None and inbox is None:
-        raise UsageError("--archive is where files of an inbox go", hint="add --inbox DIR, or leave --archive out")
     reading = preprocess_options(preprocessing, common.workspace)
-    files = None
-    if inbox is not None:
-        beside = frozenset(path.name for path in (reading.items, reading.join) if path is not None)
-        files = Inbox(folder=inbox, archive=archive, retake=reading.retake, beside=beside)
+    inbox = night.make_inbox(reading)
     with TrainingProgress(session.terminal) as progress:
         looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
         summary = pipeline.run(
@@ -101,7 +105,7 @@ def run(
                 evaluation=build_evaluation(evaluating, looking),
                 promotion=promotion,
                 cold=cold,
-                inbox=files,
+                inbox=inbox,
             ),
             work=session.work(training.compute, progress),
         )
