@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
-from adrec_cli.api.keywords import Wanted
+from adrec_cli.api.ids import list_ids
+from adrec_cli.api.keywords import Loading, Wanted
 from adrec_cli.api.places import Place, locate_by_checkpoint
 from adrec_cli.api.results import RecommendedItems
 from adrec_cli.choices import take_options
 from adrec_cli.errors import UsageError
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, USER_ID
+from adrec_cli.wording import option
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from adrec_cli.recommending.history_times import Time
 
 DEFAULTS = RecommendOptions()
-_OF_LOADING = ("device", "threads", "exact", "new_items")
+OF_LOADING = Loading.__optional_keys__
+"""Keywords of `load_recommender`, which a loaded model does not take."""
 
 
 class LoadedRecommender:
@@ -73,14 +76,12 @@ class LoadedRecommender:
         Raises:
             UsageError: neither or both of history and user, times without a history, k out of range, or several samples
                 or a temperature of a model that draws nothing.
-            InputError: an unknown user, or a history of unknown items only.
+            InputError: an unknown user, a history of unknown items only, or what is not an id.
         """
         if (history is None) == (user is None):
             raise UsageError("give either a history or a user", hint="recommend(history=[...]) or recommend(user=...)")
         if times is not None and history is None:
             raise UsageError("times are those of a history", hint="recommend(history=[...], times=[...])")
-        if isinstance(history, str):
-            raise UsageError("a history is a list of ids, not a text", hint='recommend(history=["17", "42"])')
         (found,) = self.recommend_many(
             users=[] if user is None else [user],
             histories=[] if history is None else [history],
@@ -106,13 +107,16 @@ class LoadedRecommender:
             options: for all of them; device and threads were chosen when the model was loaded.
 
         Raises:
-            InputError: an unknown user, or a history of unknown items only.
+            UsageError: a text where a list of ids belongs.
+            InputError: an unknown user, a history of unknown items only, or what is not an id.
         """
-        if not users and not histories:
+        people = list_ids(users, option("users"))
+        lists = [list_ids(history, option("history")) for history in histories]
+        if not people and not lists:
             return []
         from adrec_cli.pipeline.recommend import recommend_with
 
-        return recommend_with(self.recommender, users=users, histories=histories, times=times, options=options)
+        return recommend_with(self.recommender, users=people, histories=lists, times=times, options=options)
 
     def item_vectors(self) -> pl.DataFrame:
         """Return `item_id` and `vector` (D numbers) of all items; its inner product with a user's is the score."""
@@ -154,7 +158,7 @@ def _take_wanted(wanted: Wanted) -> RecommendOptions:
         TypeError: there is none of that name, or it belongs to loading.
     """
     given = dict(wanted)
-    if loading := given.keys() & set(_OF_LOADING):
+    if loading := given.keys() & OF_LOADING:
         raise TypeError(f"recommend() got an unexpected keyword argument {min(loading)!r}")
     return take_wanted(given)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 from adrec_cli.api.frames import ArrowFrame, as_files, is_frame
+from adrec_cli.api.ids import list_ids
 from adrec_cli.api.keywords import WantedAnew
 from adrec_cli.api.places import Place, locate_by_checkpoint
-from adrec_cli.api.recommender import load_recommender, take_wanted
+from adrec_cli.api.recommender import OF_LOADING, load_recommender, take_wanted
 from adrec_cli.api.results import RecommendedItems, RecommendedLists
 from adrec_cli.errors import UsageError
 from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
@@ -115,7 +116,7 @@ def recommend(
         )  # fmt: skip
     if events is not None:
         raise UsageError(f"{option('events', 'FILE')} belongs to many people", hint=f"put {user!r} into users=")
-    loading = {key: given.pop(key) for key in ("device", "threads", "exact", "new_items") if key in given}
+    loading = {key: given.pop(key) for key in OF_LOADING & given.keys()}
     take_wanted(dict(given))  # Before a model is loaded.
     loaded = load_recommender(dataset, model=model, workspace=workspace, **loading)
     return loaded.recommend(user=user, history=history, times=times, **cast(Any, given))
@@ -175,7 +176,7 @@ def _name_users(users: Place | ArrowFrame | Iterable[str] | None) -> Place | Arr
         return users
     import polars as pl
 
-    return pl.DataFrame({USER_ID: [str(user) for user in cast(Iterable[str], users)]}, schema={USER_ID: pl.String})
+    return pl.DataFrame({USER_ID: list_ids(cast(Iterable[str], users), option("users"))}, schema={USER_ID: pl.String})
 
 
 def _number_histories(histories: Place | ArrowFrame | Iterable[Sequence[str]] | None) -> Place | ArrowFrame | None:
@@ -184,7 +185,7 @@ def _number_histories(histories: Place | ArrowFrame | Iterable[Sequence[str]] | 
         return histories
     import polars as pl
 
-    lists = [[str(item) for item in one] for one in cast(Iterable[Sequence[str]], histories)]
+    lists = [list_ids(one, f"each of {option('histories')}") for one in cast(Iterable[Sequence[str]], histories)]
     numbers = [str(number) for number in range(len(lists))]
     return pl.DataFrame(
         {USER_ID: numbers, "history": lists}, schema={USER_ID: pl.String, "history": pl.List(pl.String)}

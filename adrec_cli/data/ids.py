@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Final
 
 import polars as pl
@@ -153,14 +154,14 @@ def spell_as_known(asked: pl.Series, known: pl.Series) -> pl.Series:
 
 
 def json_id(value: Any) -> str | None:
-    """Return the text of an id that JSON writes as text or as a whole number, also as 17.0; None for anything else."""
+    """Return the text of an id that JSON, or NumPy, has as text or whole number, also as 17.0; else None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
         return (
             str(int(value)) if math.isfinite(value) and value.is_integer() and abs(value) < MOST_EXACT_FLOAT else None
         )
-    return str(value) if isinstance(value, (str, int)) else None
+    return str(value) if isinstance(value, str | Integral) else None
 
 
 def as_ids(texts: Sequence[str]) -> pl.Series:
