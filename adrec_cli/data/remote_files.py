@@ -49,18 +49,38 @@ def bring_source(source: str, *, offline: bool, on_event: OnEvent) -> Iterator[s
     if not is_address(source):
         yield source
         return
-    shown = show_address(source)
-    fetch = look_up(SCHEMES, source.partition("://")[0].lower(), "kind of address")
+    shown, address = show_address(source), _check_form(source)
+    fetch = look_up(SCHEMES, address.partition("://")[0], "kind of address")
     if offline:
         raise UsageError(f"{shown} is not on this machine", hint=f"leave {option('offline')} out, or name a file")
     with scratch_folder(None) as scratch:
         here: Path | None = None
         try:
-            here = fetch(source, scratch, on_event)
+            here = fetch(address, scratch, on_event)
             yield str(here)
         except AdrecError as error:
             _name_address(error, here, shown)
             raise
+
+
+def _check_form(address: str) -> str:
+    """Return an address, its kind in small letters, if it says where to look.
+
+    Raises:
+        UsageError: it names no host or bucket.
+    """
+    kind, _, rest = address.partition("://")
+    address = f"{kind.lower()}://{rest}"
+    try:
+        place = urlsplit(address).netloc
+    except ValueError:
+        # Does not stand in the message, as it repeats what may be secret.
+        place = ""
+    if not place:
+        raise UsageError(
+            f"no host or bucket can be read behind {kind}:// in this address", hint="give the whole address of a file"
+        )
+    return address
 
 
 def _name_address(error: AdrecError, here: Path | None, shown: str) -> None:
@@ -125,7 +145,7 @@ def _open_store(address: str) -> tuple[fs.FileSystem, str]:
     """Return an object store and the path in it; who may read is where the store's own programs look for it."""
     from pyarrow import fs
 
-    complete = _COMPLETED_BY.get(address.partition("://")[0].lower())
+    complete = _COMPLETED_BY.get(address.partition("://")[0])
     store, path = fs.FileSystem.from_uri(address if complete is None else complete(address))
     return store, path.rstrip("/")
 

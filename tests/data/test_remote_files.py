@@ -135,6 +135,19 @@ def test_a_wrong_address_is_one_line_without_secrets(address: str, tmp_path: Pat
     assert not (tmp_path / "w").exists()
 
 
+@pytest.mark.parametrize("kind", ["s3", "gs", "az", "https", "hf", "HTTPS"])
+@pytest.mark.parametrize("rest", ["", "/", "/a.csv", "?a.csv", "[::1/a.csv"])
+def test_an_address_without_a_place_is_refused_before_anybody_is_asked(kind: str, rest: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"no host or bucket can be read behind {kind}://"):
+        preprocess(f"{kind}://{rest}", workspace=tmp_path / "w")
+
+
+def test_the_kind_of_an_address_may_be_written_in_capitals(bucket: Any) -> None:
+    put(bucket, "lake/events.csv", EVENTS)
+    with bring_source("S3://lake/events.csv", offline=False, on_event=ignore) as path:
+        assert Path(path).read_bytes() == EVENTS
+
+
 def test_an_object_that_changes_while_it_is_read_is_noticed(bucket: Any) -> None:
     put(bucket, "lake/events.csv", EVENTS)
 
