@@ -52,6 +52,17 @@ def test_the_share_at_the_same_second_counts_neighbours_of_one_user(exact):
     assert doubts(few) == ""
 
 
+@pytest.mark.parametrize(("share", "said"), [(0.04, ""), (0.06, "6% of events are at the same second")])
+def test_a_few_at_the_same_second_are_not_worth_a_word(exact, share, said):
+    starts = sequences().offsets[:-1]
+    gaps = np.diff(exact, prepend=0)
+    follows = np.setdiff1d(np.arange(len(exact)), starts)
+    gaps[follows[: round(share * len(follows))]] = 0
+    told = doubts(gaps.cumsum())
+    assert told.startswith(said)
+    assert bool(told) == bool(said)
+
+
 def test_data_without_times_have_no_gaps():
     with pytest.raises(InputError, match="do not say when events were"):
         describe_doubts(dataclasses.replace(sequences(), read_seconds=None))
