@@ -240,8 +240,12 @@ def choose_name(source: str, options: PreprocessOptions) -> str:
 
 
 def name_after_address(source: str, options: PreprocessOptions) -> PreprocessOptions:
-    """Return options that name a new data set as its address does, whatever the copy that is read is called."""
-    if options.update is not None or options.name is not None or not is_address(source):
+    """Return options that name a new data set as its address does, whatever the copy that is read is called.
+
+    Raises:
+        UsageError: the name cannot be one.
+    """
+    if options.update is not None or not is_address(source):
         return options
     return replace(options, name=choose_name(source, options))
 

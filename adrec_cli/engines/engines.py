@@ -9,12 +9,16 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, cast
 
+from adrec_cli.data.addresses import is_address, show_address
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.names import Engine
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.reading.source_content import Reader, SourceContent, read_files
 from adrec_cli.engines.spark.log import SparkLog
 from adrec_cli.engines.spark.reading import open_reader
+from adrec_cli.engines.spark.session import may_be_elsewhere
+from adrec_cli.errors import UsageError
+from adrec_cli.wording import option
 
 AnyReader = Reader[Interactions | SparkLog]
 
@@ -36,6 +40,20 @@ def choose_reader(options: PreprocessOptions) -> AbstractContextManager[AnyReade
         UsageError: when opened, if the engine is not installed.
     """
     return ENGINES[options.engine](options)
+
+
+def require_in_reach(source: str, options: PreprocessOptions) -> None:
+    """Refuse an address, whose copy is on this machine, where workers are on others.
+
+    Raises:
+        UsageError: naming what can be done instead.
+    """
+    if options.engine == "spark" and is_address(source) and may_be_elsewhere(options.spark_master):
+        raise UsageError(
+            f"{show_address(source)} would be copied to this machine, where Spark's workers do not see it",
+            hint="name a path that every worker has, or let Spark run on this machine: "
+            f"{option('spark_master', 'local[*]')}",
+        )
 
 
 def bring_here(content: SourceContent[Interactions | SparkLog]) -> SourceContent[Interactions]:

@@ -43,7 +43,7 @@ from adrec_cli.data.updating import (
     load_existing,
     merge,
 )
-from adrec_cli.engines.engines import bring_here, choose_reader
+from adrec_cli.engines.engines import bring_here, choose_reader, require_in_reach
 from adrec_cli.engines.spark.log import SparkLog
 from adrec_cli.engines.spread_cut import can_be_spread
 from adrec_cli.engines.spread_prepared import SpreadPrepared, prepare_spread
@@ -183,8 +183,20 @@ def _preprocess(
     on_event: Callable[[object], None],
     lock: Callable[[Path], contextlib.AbstractContextManager[None]],
 ) -> PreprocessResult:
+    with _bring(source, options, on_event) as (here, named):
+        return _preprocess_here(here, workspace, raw, named, force, on_event, lock)
+
+
+@contextlib.contextmanager
+def _bring(
+    source: str, options: PreprocessOptions, on_event: Callable[[object], None]
+) -> Iterator[tuple[str, PreprocessOptions]]:
+    """Yield the path of a source, as `bring_source`, and options that name the data set after it."""
+    # Before anything is copied, which may take long.
+    require_in_reach(source, options)
+    named = name_after_address(source, options)
     with bring_source(source, offline=options.offline, on_event=on_event) as here:
-        return _preprocess_here(here, workspace, raw, name_after_address(source, options), force, on_event, lock)
+        yield here, named
 
 
 def _preprocess_here(
@@ -251,8 +263,8 @@ def preview(
     Raises:
         as `preprocess`; InputError also if files of a named data set would have to be downloaded.
     """
-    with bring_source(source, offline=options.offline, on_event=lambda event: None) as here:
-        return _preview_here(here, workspace, raw, name_after_address(source, options))
+    with _bring(source, options, lambda event: None) as (here, named):
+        return _preview_here(here, workspace, raw, named)
 
 
 def _preview_here(source: str, workspace: Path, raw: Path | None, options: PreprocessOptions) -> PreprocessPreview:

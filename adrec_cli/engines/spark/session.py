@@ -29,6 +29,19 @@ _REASON: Final = re.compile(r"(?!org\.|java\.)[\w.]+(Error|Exception|Exit): ")
 _LONGEST: Final = 300
 
 
+def may_be_elsewhere(master: str | None) -> bool:
+    """Return whether workers of Spark may be on other machines, before it is started.
+
+    Args:
+        master: as `open_context` takes it; which one spark-submit names is not known yet.
+    """
+    pyspark = sys.modules.get("pyspark")
+    running = None if pyspark is None else pyspark.SparkContext._active_spark_context
+    if running is not None:
+        master = running.master
+    return _SUBMITTED in os.environ if master is None else not master.startswith("local")
+
+
 @contextlib.contextmanager
 def open_context(master: str | None) -> Iterator[SparkContext]:
     """Yield Spark, and stop it if nothing else had started it.

@@ -1,0 +1,58 @@
+"""A copy of what lies at an address is on this machine alone; needs neither Spark nor a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adrec_cli.data import remote_files
+from adrec_cli.data.options import PreprocessOptions
+from adrec_cli.engines.engines import require_in_reach
+from adrec_cli.errors import UsageError
+from adrec_cli.pipeline.preprocess import preprocess, preview
+
+pytestmark = pytest.mark.usefixtures("in_shell")
+
+
+@pytest.fixture
+def nobody_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*given: object) -> Path:
+        raise AssertionError
+
+    monkeypatch.setattr(remote_files, "SCHEMES", dict.fromkeys(remote_files.SCHEMES, fetch))
+
+
+@pytest.mark.parametrize("make", [preprocess, preview])
+@pytest.mark.parametrize("master", ["spark://head:7077", "yarn", None])
+@pytest.mark.usefixtures("nobody_fetches")
+def test_workers_elsewhere_get_no_copy(make, master, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if master is None:
+        monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    options = PreprocessOptions(engine="spark", spark_master=master)
+    with pytest.raises(UsageError, match=r"s3://lake/a\.csv would be copied to this machine") as raised:
+        make("s3://KEY:SECRET@lake/a.csv", workspace=tmp_path / "w", options=options)
+    assert "--spark-master 'local[*]'" in raised.value.hint
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "options"),
+    [
+        ("s3://lake/a.csv", PreprocessOptions(engine="spark")),
+        ("s3://lake/a.csv", PreprocessOptions(engine="spark", spark_master="local[2]")),
+        ("s3://lake/a.csv", PreprocessOptions()),
+        ("lake/a.csv", PreprocessOptions(engine="spark", spark_master="yarn")),
+    ],
+)
+def test_workers_here_and_files_may_be_had(
+    source: str, options: PreprocessOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    require_in_reach(source, options)
+
+
+@pytest.mark.usefixtures("nobody_fetches")
+def test_a_name_that_cannot_be_is_refused_before_anything_is_copied(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot name a data set"):
+        preprocess("s3://lake/a.csv", workspace=tmp_path, options=PreprocessOptions(name="a/b"))
