@@ -279,7 +279,7 @@ def _measure_difference(
     network: SequentialRecommender, output: str, run: Run, options: GraphOptions = ALL_SCORES
 ) -> float:
     """Return the greatest difference between a graph's scores and those `recommend` ranks by."""
-    greatest = 0.0
+    found = []
     for count in (1, 2, 64):
         histories = _histories(network, count)
         representation_BD = network.represent(
@@ -300,8 +300,9 @@ def _measure_difference(
             theirs = torch.cat([theirs, theirs], dim=1)
         # Equal infinities differ by nothing.
         differences = torch.where(ours == theirs, 0.0, (ours - theirs).abs())
-        greatest = max(greatest, float(differences.max()))
-    return greatest
+        found.append(differences.max())
+    # PyTorch's maximum, which is NaN where a score is.
+    return float(torch.stack(found).max())
 
 
 def _histories(network: SequentialRecommender, count: int) -> HistoryBatch:

@@ -212,6 +212,22 @@ def test_what_cannot_be_exported(workspace, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir()), "nothing that is wrong is left"
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1.0])
+@pytest.mark.parametrize("count", [1, 64])
+def test_one_wrong_score_is_a_difference(tmp_path, wrong, count):
+    model = small_model("sasrec", {})
+    right = exporting._write_torch(exporting._program(model), tmp_path / "m.pt2", {})
+
+    def run(items_BL, lengths_B):
+        (scores_BV,) = right(items_BL, lengths_B)
+        if len(items_BL) == count:
+            scores_BV[-1, 2] += wrong
+        return (scores_BV,)
+
+    assert exporting._measure_difference(model, "next_item", right) <= exporting.TOLERANCE
+    assert not exporting._measure_difference(model, "next_item", run) <= exporting.TOLERANCE
+
+
 def test_weights_that_are_too_large_for_a_graph_lie_beside_it(workspace, onnx, tmp_path, monkeypatch):
     made, onnxruntime = onnx
     small = made["sasrec"]
