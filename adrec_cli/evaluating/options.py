@@ -42,6 +42,7 @@ class EvaluationOptions:
         "[default: the whole catalogue].",
         read=int,
         metavar="N|FILE|NAME:PART",
+        least=0,
         panel=RANKING,
         usual=True,
     )

@@ -146,6 +146,8 @@ def test_negatives_are_a_number_or_a_file(workspace: Path, tmp_path: Path) -> No
         )
     with pytest.raises(InputError, match=r"no\.tsv does not exist"):
         adrec_cli.evaluate("finetune", workspace=copy, negatives=tmp_path / "no.tsv")
+    with pytest.raises(UsageError, match="negatives= must be at least 0, got -3"):
+        adrec_cli.evaluate("finetune", workspace=copy, negatives=-3)
     assert adrec_cli.evaluate("mostpop", dataset="shop", workspace=copy, part="valid").protocol == "loo/full/valid"
 
 
