@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,16 @@ def nobody_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_files, "SCHEMES", dict.fromkeys(remote_files.SCHEMES, fetch))
 
 
+@pytest.fixture
+def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the Spark that other tests keep running in this process, whose master would count."""
+    if pyspark := sys.modules.get("pyspark"):
+        monkeypatch.setattr(pyspark.SparkContext, "_active_spark_context", None)
+
+
 @pytest.mark.parametrize("make", [preprocess, preview])
 @pytest.mark.parametrize("master", ["spark://head:7077", "yarn", None])
-@pytest.mark.usefixtures("nobody_fetches")
+@pytest.mark.usefixtures("nobody_fetches", "nothing_runs")
 def test_workers_elsewhere_get_no_copy(make, master, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if master is None:
         monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
