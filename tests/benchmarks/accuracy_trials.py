@@ -5,7 +5,8 @@ python -m tests.benchmarks.accuracy_trials --data workspace --out trials --only 
 
 Trials stand in `accuracy_trials.toml` in the order of their importance: what time does not suffice for is left out. A
 trial whose time is up is ranked by the best weights validation has seen. `OUT/results.jsonl` gets a line a trial when
-it is done, `OUT/epochs.jsonl` one a validation; `OUT/table.txt` is what is printed at the end, also of earlier runs.
+it is done, `OUT/epochs.jsonl` one a validation, `OUT/ranks.jsonl` one with the rank of each test target, masked as in
+validation, in the order of users; `OUT/table.txt` is what is printed at the end, also of earlier runs.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from adrec_cli.training.events import EpochDone
 from adrec_cli.training.loop import StageTraining
 
 TRIALS = Path(__file__).with_suffix(".toml")
-RESULTS, EPOCHS, TABLE, CLAIMS = "results.jsonl", "epochs.jsonl", "table.txt", "claims"
+RESULTS, EPOCHS, RANKS, TABLE, CLAIMS = "results.jsonl", "epochs.jsonl", "ranks.jsonl", "table.txt", "claims"
 METRICS = [f"{name}@{k}" for k in (5, 10, 20) for name in ("hr", "ndcg")]
 RANKING_SECONDS = 20.0
 """Kept back at the end for ranking what was trained."""
@@ -154,6 +155,8 @@ class Trial:
         negatives = draw_negatives(sequences, cases, count, 0) if count else None
         rivals = Rivals(negatives=negatives, mask_seen=mask_seen)
         ranks = target_ranks(make_monitored_scorer(model, output, self.device), sequences, cases, rivals)
+        if mask_seen == self.experiment.training.monitor_mask_seen:
+            append(self.options.out / RANKS, {"trial": self.name, "ranks": ranks.tolist()})
         table = metric_table(ranks, cases.users)
         return {name: table[name] for name in METRICS}
 
