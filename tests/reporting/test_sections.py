@@ -26,7 +26,7 @@ from adrec_cli.reporting.sweeps_section import sweeps_section
 from adrec_cli.sweeping.results import Summary
 from adrec_cli.sweeping.trials import Trial
 from tests.pages.tables import read_tables, read_words
-from tests.reporting.told import a_stage, an_evaluation
+from tests.reporting.made_up import a_stage, an_evaluation
 
 PICTURE = Html("<b>the picture</b>")
 
@@ -89,13 +89,13 @@ def test_the_data_are_counted_as_one_would_by_hand(dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "told"),
+    ("size", "shown"),
     [(999, "1.0 kB"), (999_999, "1,000.0 kB"), (1_000_000, "1.0 MB"), (1_234_567_890, "1,234.6 MB"), (None, "")],
 )
-def test_sizes_are_told_in_the_unit_that_fits(dataset: Dataset, size: int | None, told: str) -> None:
+def test_sizes_are_told_in_the_unit_that_fits(dataset: Dataset, size: int | None, shown: str) -> None:
     manifest = dataclasses.replace(dataset.manifest, sources=[{"name": "a", "bytes": size}])
     _, sources, _ = read_tables(data_section(dataclasses.replace(dataset, manifest=manifest)))
-    assert [cell.text for cell in sources.rows[0].values()] == ["a", told, ""]
+    assert [cell.text for cell in sources.rows[0].values()] == ["a", shown, ""]
 
 
 def test_titles_and_categories_have_columns_and_long_ones_are_cut(dataset: Dataset) -> None:
@@ -109,7 +109,7 @@ def test_titles_and_categories_have_columns_and_long_ones_are_cut(dataset: Datas
 
 
 @pytest.mark.parametrize(
-    ("counts", "told"),
+    ("counts", "sentence"),
     [
         ([6, 1, 1, 1, 1], "The most popular fifth of the items has 60% of the train events."),
         ([1, 6, 6, 1, 1, 1, 1, 1, 1, 1], "The most popular fifth of the items has 60% of the train events."),
@@ -120,8 +120,8 @@ def test_titles_and_categories_have_columns_and_long_ones_are_cut(dataset: Datas
          " have been learned."),
     ],
 )  # fmt: skip
-def test_concentration_by_hand(counts: list[int], told: str) -> None:
-    assert describe_concentration(np.array(counts)) == told
+def test_concentration_by_hand(counts: list[int], sentence: str) -> None:
+    assert describe_concentration(np.array(counts)) == sentence
 
 
 # Pipeline
@@ -137,8 +137,10 @@ def test_every_stage_has_a_row_of_its_own_figures(material: Material) -> None:
     section = pipeline_section(dataclasses.replace(material, models=models), [PICTURE])
     (table,) = read_tables(section)
     assert [[cell.text for cell in row.values()] for row in table.rows] == [
-        ["adrec pretrain", "1,234", "7", "1 h 02 min", "ndcg@10 0.1234", "fresh weights", "adrec-pretra", "of this data"],
-        ["adrec align", "", "7", "", "ndcg@10 0.1234", "pretrain adrec-pretra", "adrec-align-", "trained on other data"],
+        ["adrec pretrain", "1,234", "7", "1 h 02 min", "ndcg@10 0.1234", "fresh weights", "adrec-pretra",
+         "of this data"],
+        ["adrec align", "", "7", "", "ndcg@10 0.1234", "pretrain adrec-pretra", "adrec-align-",
+         "trained on other data"],
         ["adrec finetune", "12", "1,001", "1 min 15 s", "", "somebody-els", "adrec-finetu", "promoted"],
         ["sasrec train", "12", "7", "1 min 15 s", "ndcg@10 0.1234", "fresh weights", "sasrec-train", "of this data"],
     ]  # fmt: skip
@@ -305,8 +307,8 @@ def test_sampled_items_and_damage_are_said_under_their_protocol(material: Materi
         an_evaluation("a", 0.1, protocol="loo/sampled-9/test", negatives_source="popularity"),
         an_evaluation("b", 0.1, path="damaged.json"),
     ]
-    words = read_words(results_section(dataclasses.replace(material, evaluations=evaluations), []))
-    full, sampled = words.split(" loo/full/test ")[1].split(" loo/sampled-9/test ")
+    section = results_section(dataclasses.replace(material, evaluations=evaluations), [])
+    full, sampled = read_words(section).split(" loo/full/test ")[1].split(" loo/sampled-9/test ")
     assert full == "Nothing that is whole."
     assert sampled.startswith("1,200 users, 2,500 targets. Sampled items: popularity.")
     assert (

@@ -27,7 +27,7 @@ def an_evaluation(model: str, level: float, **changed: Any) -> Evaluation:
 
 
 def a_stage(model: str, stage: str, *, epochs: int = 12, seconds: float = 75.0, **changed: Any) -> StageTold:
-    """Return a stage of a training; what is changed is of its metadata, or of what is told of it."""
+    """Return a stage of a training; what is changed is of its metadata, or of the rest."""
     metadata: dict[str, Any] = {
         "model": model, "stage": stage, "output": "o", "config": {}, "training": {}, "dataset": "tiny",
         "sequences_sha256": "s", "items_sha256": "i", "item_count": 40, "parent_sha256": "", "run_key": "r",
