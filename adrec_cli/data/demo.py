@@ -12,7 +12,7 @@ from adrec_cli.data.interactions import Interactions
 from adrec_cli.schema import CATEGORY, ITEM_ID, TITLE
 
 DEMO_SEED: Final = 20250519
-DEMO_VERSION: Final = 1
+DEMO_VERSION: Final = 2
 USERS: Final = 2_000
 SERIES: Final = 50
 EPISODES: Final = 10
@@ -23,6 +23,20 @@ _SERIES_NAMES: Final = (
     "Việt", "Wrocław", "Xàtiva", "Yucatán", "Zürich", "Αθήνα", "Βόλος", "Москва", "Київ", "София", "Тбилиси",
     "東京", "京都", "大阪", "北京", "上海", "서울", "부산", "दिल्ली", "मुंबई", "ירושלים", "القاهرة", "ไทย", "Žižkov",
     "Ñandú", "Œuvre", "Þórsmörk",
+)  # fmt: skip
+_WORLDS: Final = (
+    "lighthouse keepers", "beekeepers", "bell founders", "glassblowers", "cartographers", "night nurses",
+    "clockmakers", "river pilots", "falconers", "puppeteers", "tea merchants", "tram drivers", "salt miners",
+    "violin makers", "mountain guides", "printers", "pearl divers", "chess players", "bakers", "astronomers",
+    "snake charmers", "locksmiths", "whale watchers", "weavers", "forgers", "perfumers", "shepherds", "stokers",
+    "botanists", "swordsmiths", "translators", "kite builders", "archivists", "paper makers", "noodle cooks",
+    "court poets", "stevedores", "gamblers", "ice skaters", "train dispatchers", "film extras", "lexicographers",
+    "spice traders", "boat builders", "brewers", "acrobats", "truffle hunters", "meteorologists", "taxidermists",
+    "volcanologists",
+)  # fmt: skip
+_TURNS: Final = (
+    "an arrival", "a letter", "a wager", "a lost key", "a storm", "a stranger", "a wedding", "a trial", "a betrayal",
+    "a farewell",
 )  # fmt: skip
 _CATEGORIES: Final = ("Krimi", "Comédie", "Документ", "冒険", "Ópera", "Märchen", "역사")
 _START: Final = 1_672_531_200
@@ -38,11 +52,9 @@ def demo_interactions(seed: int = DEMO_SEED) -> Interactions:
     Args:
         seed: of the generator.
     """
-    rng = np.random.default_rng(seed)
+    rng, follow_up = _begin(seed)
     popularity = 1 / np.arange(1, SERIES + 1)
     popularity /= popularity.sum()
-    # Every series has a follow-up that its viewers tend to go on to.
-    follow_up = rng.permutation(SERIES)
     users, items, times = [], [], []
     for user in range(USERS):
         watched = _watch(rng, popularity, follow_up)
@@ -60,15 +72,33 @@ def demo_interactions(seed: int = DEMO_SEED) -> Interactions:
     )
 
 
-def demo_metadata() -> pl.DataFrame:
-    """Return `item_id`, `title` and `category` of every item of the demo."""
+def demo_metadata(seed: int = DEMO_SEED) -> pl.DataFrame:
+    """Return `item_id`, `title`, `category` and `description` of every item of the demo.
+
+    A description tells the people of a series, and those of the series that its viewers go on to.
+
+    Args:
+        seed: that the interactions are generated from.
+    """
+    _, follow_up = _begin(seed)
     return pl.DataFrame(
         {
             ITEM_ID: _item_ids(),
             TITLE: [f"{name} · {number + 1}" for name in _SERIES_NAMES for number in range(EPISODES)],
             CATEGORY: [_CATEGORIES[series % len(_CATEGORIES)] for series in range(SERIES) for _ in range(EPISODES)],
+            "description": [
+                f"Among {_WORLDS[series]}, part {number}: {turn}. In the end the {_WORLDS[follow_up[series]]} come."
+                for series in range(SERIES)
+                for number, turn in enumerate(_TURNS, start=1)
+            ],
         }
     )
+
+
+def _begin(seed: int) -> tuple[np.random.Generator, NDArray[np.int64]]:
+    """Return the generator, and of every series the one that its viewers tend to go on to."""
+    rng = np.random.default_rng(seed)
+    return rng, rng.permutation(SERIES)
 
 
 def _item_ids() -> pl.Series:
