@@ -18,6 +18,8 @@ def double(x: int | None = 3, *, more: bool = False) -> int | None:
     values: list[int | None] = [1 + x]
     values.append(*values)
     return x * 2 if more else None
+if TYPE_CHECKING:
+    from elsewhere import Kind
 """
 
 

@@ -110,7 +110,7 @@ def _possible(source: str) -> Iterator[tuple[str, int, Position]]:
 
 
 def _silent_parts(source: str) -> list[tuple[Position, Position]]:
-    """Return annotations, which are never evaluated, decorators and assertions, which are for the reader."""
+    """Return annotations and imports for them, which are never evaluated, decorators and assertions."""
     nodes: list[ast.expr | ast.stmt] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None:
@@ -119,7 +119,7 @@ def _silent_parts(source: str) -> list[tuple[Position, Position]]:
             nodes.append(node.returns)
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             nodes += node.decorator_list
-        if isinstance(node, ast.Assert):
+        if isinstance(node, ast.Assert) or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
             nodes.append(node)
     # Columns of `ast` count bytes, those of `parso` characters: a source with other letters before them is rare enough.
     return [

@@ -45,7 +45,7 @@ def show_comparison(
     columns, rows = _table(comparison)
     title = f"{comparison.dataset}, {comparison.protocol}"
     # What a narrow terminal does without: the metrics behind the first one go before its test does.
-    others = columns[4 : -len(COSTS)]
+    others = [name.upper() for name in comparison.metrics[1:]]
     optional = ["parameters", "ms/user", "tried", "epochs", "CPU", *reversed(others), "training", "p", "diff"]
     shown = [name for name in optional if name in columns]
     terminal.table(columns, rows, title=title, right=columns[1:], optional=shown)
