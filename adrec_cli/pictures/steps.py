@@ -39,8 +39,10 @@ def _picture(dataset: Dataset, path: Path, metric: str, look: Look) -> Picture:
     name = dataset.manifest.dataset
     if study["dataset"] != name:
         raise InputError(f"{path} is of {study['dataset']}, not of {name}")
-    if metric not in study["rows"][0]["metrics"]:
-        raise UsageError(f"unknown metric {metric!r}", hint=f"one of: {', '.join(study['rows'][0]['metrics'])}")
+    first, *others = (row["metrics"] for row in study["rows"])
+    known = [name for name in first if all(name in one for one in others)]
+    if metric not in known:
+        raise UsageError(f"unknown metric {metric!r}", hint=f"one of: {', '.join(known)}")
     points = [
         StepsPoint(
             steps=row["steps"],

@@ -20,6 +20,7 @@ from adrec_cli.plots.steps import StepsPoint, draw_steps
 from adrec_cli.plots.sweep import SweepPoint, draw_sweep
 from adrec_cli.plots.training_curves import StageCurve, draw_training_curves
 
+pytestmark = pytest.mark.usefixtures("without_layout")
 Points = list[tuple[float, float]]
 
 
