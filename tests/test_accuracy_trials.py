@@ -17,7 +17,7 @@ import pytest
 from adrec_cli.data.named_datasets import dataset_names
 from adrec_cli.experiments.experiment import compose, find_recipe
 from adrec_cli.models.stages import require_compatible
-from tests.benchmarks import accuracy_trials
+from tests.benchmarks import accuracy_differences, accuracy_trials
 from tests.conftest import TINY
 
 RESULTS = accuracy_trials.TRIALS.with_name("accuracy_results.csv")
@@ -96,6 +96,32 @@ def test_trials_run_side_by_side_are_ranked_each_once(workspace, tmp_path, monke
 
 def lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def left_ranks(folder: Path, **ranks: list[int]) -> Path:
+    folder.mkdir()
+    told = [json.dumps({"trial": name.replace("_", "-"), "ranks": of_users}) for name, of_users in ranks.items()]
+    (folder / accuracy_trials.RANKS).write_text("\n".join(told) + "\n")
+    return folder
+
+
+def test_differences_are_of_the_means_over_seeds_user_by_user(tmp_path, monkeypatch, capsys):
+    few = left_ranks(tmp_path / "third", ours_s42=[1, 30, 2, 30], theirs_s42=[30, 30, 2, 30], ours_wide_s42=[30] * 4)
+    more = left_ranks(tmp_path / "fourth", ours_s43=[1, 30, 30, 30])
+    ranks = accuracy_differences.read_ranks([few, more])
+    assert accuracy_differences.of_users("ours", "hr@20", ranks).tolist() == [1, 0, 0.5, 0]
+    found = accuracy_differences.compare("ours", ["theirs", "ours-wide"], "hr@20", ranks)
+    assert [round(one.value, 6) for one in found.values()] == [-0.125, -0.375]
+    assert all(one.p <= one.p_holm for one in found.values())
+    monkeypatch.setattr(
+        sys, "argv", ["", str(few), str(more), "--metric", "hr@20", "--to", "ours", "--trials", "theirs"]
+    )
+    accuracy_differences.main()
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "hr@20 of ours: 37.500"
+    assert shown[1].startswith("theirs (1 seeds): -12.500 [")
+    with pytest.raises(SystemExit, match="no trial is called other"):
+        accuracy_differences.compare("ours", ["other"], "hr@20", ranks)
 
 
 def test_a_trial_whose_time_is_up_is_ranked_by_its_best_weights(workspace, tmp_path, monkeypatch):

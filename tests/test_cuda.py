@@ -130,7 +130,7 @@ def test_a_recorded_step_that_is_not_finite_changes_no_byte_and_names_the_weight
     with torch.no_grad():
         run.model.cam.blocks[0].expand.weight[0, 0] = float("nan")
     before = {name: weight.clone() for name, weight in run.model.state_dict().items()}
-    with pytest.raises(DivergedError, match="weight cam.blocks.0.expand.weight is not finite"):
+    with pytest.raises(DivergedError, match=r"weight cam\.blocks\.0\.expand\.weight is not finite"):
         finished(run)
     for name, weight in run.model.state_dict().items():
         torch.testing.assert_close(weight, before[name], rtol=0, atol=0, equal_nan=True)

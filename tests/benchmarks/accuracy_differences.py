@@ -1,6 +1,7 @@
-"""Says by how much trials differ from one of them on the same test users, with p-values, from the ranks they left.
+r"""Says by how much trials differ from one of them on the same test users, with p-values, from the ranks they left.
 
-python -m tests.benchmarks.accuracy_trials --data workspace --out third --trials tests/benchmarks/accuracy_positions.toml
+python -m tests.benchmarks.accuracy_trials --data workspace --out third \
+  --trials tests/benchmarks/accuracy_positions.toml
 python -m tests.benchmarks.accuracy_differences third --metric ndcg@20 --to baby-contrast \
   --trials baby-sasrec baby-esasrec baby-bsarec
 
