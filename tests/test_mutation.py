@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TOLD = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["adrec-mutation"]["tests"]
+CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["adrec-mutation"]
+TOLD, PROCESSES = CONFIGURATION["tests"], CONFIGURATION["processes"]
 SOURCE = """
 from __future__ import annotations
 @decorated(frozen=True)
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 def test_packages_and_their_tests_are_there():
     assert set(TOLD) <= {path.parent.name for path in (ROOT / "adrec_cli").glob("*/__init__.py")}
-    assert [path for paths in TOLD.values() for path in paths if not (ROOT / path).exists()] == []
+    assert [
+        path for paths in (*TOLD.values(), *PROCESSES.values()) for path in paths if not (ROOT / path).exists()
+    ] == []
 
 
 def test_mistakes_are_drawn_where_they_can_matter(tmp_path):

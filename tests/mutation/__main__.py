@@ -41,7 +41,8 @@ def _try_all(copy: Path, package: str, mutants: list[Mutant], reached: Reached, 
     outcomes: Counter[str] = Counter()
     with open(results / f"{package}.jsonl", "w") as file:
         for mutant in mutants:
-            outcome = try_mutant(copy, mutant, reached, log)
+            elsewhere = CONFIGURATION["processes"].get(mutant.path, [])
+            outcome = try_mutant(copy, mutant, reached, log, elsewhere=elsewhere)
             outcomes[outcome] += 1
             row = {"outcome": outcome, "mutant": str(mutant), "operator": mutant.operator}
             print(json.dumps(row), file=file, flush=True)

@@ -24,6 +24,8 @@ _COPIED = ("adrec_cli", "tests", "datasets", "pyproject.toml", "README.md", "CHA
 _QUIET = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", "--hypothesis-seed=0")
 _NO_SUCH_TEST = 4
 _TOO_LONG = 124
+_ELSEWHERE_SECONDS = 600
+"""For each file of tests of which no duration was recorded."""
 _MOST_MEMORY = 6 * 2**30
 OUTCOMES = {0: "survived", _TOO_LONG: "timeout"}
 """What an exit status of pytest means; every other one is "killed"."""
@@ -72,8 +74,15 @@ def record(copy: Path, tests: Sequence[str], log: Path) -> Reached:
     return from_plain(json.loads(found.read_text()))
 
 
-def try_mutant(copy: Path, mutant: Mutant, reached: Reached, log: Path) -> str:
+def try_mutant(copy: Path, mutant: Mutant, reached: Reached, log: Path, *, elsewhere: Sequence[str] = ()) -> str:
     """Put a mistake into the copy, run the tests that reach it, and take it out again.
+
+    Args:
+        copy: of the repository.
+        mutant: the mistake.
+        reached: what was recorded.
+        log: of the tests.
+        elsewhere: tests that run the source in processes of their own, which are not recorded.
 
     Returns:
         "killed", "survived", "timeout", or "unreached" where no test runs it.
@@ -81,9 +90,10 @@ def try_mutant(copy: Path, mutant: Mutant, reached: Reached, log: Path) -> str:
     path = copy / mutant.path
     whole = path.read_text(encoding="utf-8")
     tests = reached.tests_of(mutant.path, mutant.line, whole)
-    if not tests:
+    if not tests and not elsewhere:
         return "unreached"
-    seconds = 30 + 8 * sum(reached.seconds[test] for test in tests)
+    seconds = 30 + 8 * sum(reached.seconds[test] for test in tests) + _ELSEWHERE_SECONDS * len(elsewhere)
+    tests += elsewhere
     try:
         path.write_text(mutant.source, encoding="utf-8")
         code = _forked(copy, lambda: _run_tests(tests), seconds=seconds, log=log)

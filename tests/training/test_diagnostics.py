@@ -90,3 +90,21 @@ def test_every_stepping_follows_the_schedule_of_the_learning_rate(stepping):
             rates += [float(group["lr"]) for group in run.optimizer.param_groups]
     expected = [0.005 * (1 + math.cos(math.pi * epoch / 4)) for epoch in range(4)]
     assert rates == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("stepping", ["immediate", "queued"])
+def test_however_a_validation_leaves_the_model_every_step_trains_it(stepping):
+    """No layer of adrec's own asks, but one of a model from outside may, as torch's dropout does."""
+    run = small_training("sasrec", stepping=stepping, epochs=3)
+    modes, outputs_of = [], run.model.token_outputs
+
+    def token_outputs(batch, **options):
+        modes.append(run.model.training)
+        return outputs_of(batch, **options)
+
+    run.model.token_outputs = token_outputs
+    run.validate = lambda: {"ndcg@10": float(run.model.eval().training)}
+    run.model.eval()
+    list(run.events())
+    assert len(modes) > 3
+    assert all(modes)

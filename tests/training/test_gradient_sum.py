@@ -48,6 +48,7 @@ def test_it_is_the_sum_of_the_parts_in_their_order_to_the_byte(model, stage, opt
         torch.stack([weights[name] * loss for name, loss in losses.items()]).sum().backward()
         parts.append({n: dense(w.grad.coalesce() if w.grad.is_sparse else w.grad) for n, w in run.trained.items()
                       if w.grad is not None})  # fmt: skip
+    assert found.keys() == set().union(*parts) != set()
     for name, gradient in found.items():
         assert torch.equal(gradient, functools.reduce(torch.add, [part[name] for part in parts])), name
 
