@@ -54,7 +54,7 @@ def compare(reference: str, others: Sequence[str], metric: str, ranks: dict[str,
 def main() -> None:
     """Print a line for each trial."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", type=Path, nargs="+", help="what accuracy_trials was told as --out")
+    parser.add_argument("folders", type=Path, nargs="+", help="what accuracy_trials was given as --out")
     parser.add_argument("--to", required=True, help="the trial that others are held against")
     parser.add_argument("--trials", required=True, nargs="+")
     parser.add_argument("--metric", default="ndcg@10")
