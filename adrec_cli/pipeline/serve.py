@@ -1,37 +1,33 @@
-"""`adrec serve`: the model that is current, over HTTP, exchanged when another one is promoted."""
+"""`adrec serve`: the models that are current, over HTTP, exchanged when others are promoted."""
 
 from __future__ import annotations
 
-import functools
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adrec_cli.artifacts.manifest import read_manifest
-from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.artifacts.workspace import Workspace
-from adrec_cli.errors import AdrecError, StorageError, UsageError
+from adrec_cli.errors import AdrecError, ArtifactError, StorageError, UsageError
 from adrec_cli.extending.in_use import list_loaded_plugins
 from adrec_cli.loading.plugins import load_plugin
-from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.models.registry import MODELS
-from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.serving.exposition import ServerMetrics
 from adrec_cli.serving.hosts import AllowedHosts
 from adrec_cli.serving.nights_file import NightsFile
 from adrec_cli.serving.options import ServeOptions
-from adrec_cli.serving.posted_items import PostedItems, Row
-from adrec_cli.serving.served_model import ServedModel
+from adrec_cli.serving.source import DatasetListing, ModelSource
 from adrec_cli.serving.watch import OnReload
-from adrec_cli.serving.watched_file import WatchedFile
 from adrec_cli.wording import option
 
 if TYPE_CHECKING:
-    from adrec_cli.serving.running import EndingServer, LogLine
-    from adrec_cli.serving.server import MakePages, Server
+    from adrec_cli.serving.running import EndingServer, LogLine, Serving
+    from adrec_cli.serving.served_model import ServedModel
+    from adrec_cli.serving.server import Server, ServerSettings, Shared
+    from adrec_cli.serving.shops import MakeFront, Shops
     from adrec_cli.serving.workers import Worker
 
 _BACKLOG = 2048
@@ -60,93 +56,133 @@ def make_server(
         UsageError: the extra `serve` is not installed, or a model that draws nothing is to be sampled.
         ArtifactError: no model, or one that is damaged or does not belong to the dataset.
     """
+    _require_extra()
+    # Looked up once: a data set that appears later must not make it unclear which one is served.
+    folder = Workspace(workspace).dataset_folder(dataset_name)
+    source = ModelSource(workspace=workspace, folder=folder, model=model, options=options)
+    beside = source.load_beside()
+    return _make_server(source, beside, metrics=metrics, on_reload=on_reload, on_failure=partial(on_log, "error"))
+
+
+def make_shops(
+    *,
+    workspace: Path,
+    names: Sequence[str] = (),
+    model: str | None = None,
+    options: ServeOptions,
+    on_reload: OnReload = lambda model, error: None,
+    on_log: LogLine = lambda level, text: None,
+    metrics: ServerMetrics | None = None,
+) -> Shops:
+    """Load a model of each of several data sets and return a server of all of them.
+
+    Args:
+        workspace: where they are.
+        names: of the data sets; none for all that have a promoted model, also those that get one later.
+        model: name of the model of each; None for what `recommend` takes.
+        options: how to serve.
+        on_reload: called as by `make_server`, with the data set before the hash.
+        on_log: called with a level and a line when something goes wrong.
+        metrics: to count in; by default its own.
+
+    Raises:
+        UsageError: the extra `serve` is not installed, or something was asked for that belongs to one data set.
+        ArtifactError: a data set is not there, or none has a model that can be loaded.
+    """
+    _require_extra()
+    from adrec_cli.serving.shops import Shops
+
+    _require_nothing_of_one(model, options)
+    listing = DatasetListing(workspace=workspace, named=tuple(names), model=model)
+    listing.require_any()
+
+    def make(name: str, shared: Shared, counted: ServerMetrics) -> Server:
+        source = ModelSource(
+            workspace=workspace, folder=workspace / name, model=listing.model_of(name), options=options
+        )
+        try:
+            beside = source.load_beside()
+        except (ArtifactError, UsageError) as error:
+            beside = None
+            on_log("warning", f"{name} shows nothing beside: {error.message}")
+        return _make_server(
+            source, beside, shared=shared, metrics=counted,
+            on_reload=lambda model, error: on_reload(f"{name}: {model}", error),
+            on_failure=lambda text: on_log("error", f"{name}: {text}"),
+        )  # fmt: skip
+
+    return Shops(
+        listing, make, _settings(options), metrics=metrics, front=_front() if options.ui else None,
+        on_reload=on_reload, on_failure=partial(on_log, "warning"),
+    )  # fmt: skip
+
+
+def _front() -> MakeFront:
+    from adrec_cli.serving.ui.shops_page import make_front
+
+    return make_front
+
+
+def _require_nothing_of_one(model: str | None, options: ServeOptions) -> None:
+    """Refuse what belongs to one data set where several are served.
+
+    Raises:
+        UsageError: naming it.
+    """
+    if model is not None and model not in MODELS:
+        raise UsageError(
+            f"several data sets are served, and {model[:100]!r} is no model's name: a checkpoint belongs to one",
+            hint=f"name a model, or serve that one with {option('dataset', 'NAME')}",
+        )
+    if options.new_items is not None:
+        raise UsageError(
+            f"{option('new_items')} belongs to one data set, and several are served",
+            hint="post the items to /shops/NAME/items, or update the data sets",
+        )
+
+
+def _require_extra() -> None:
+    """Raise unless what serving needs is installed.
+
+    Raises:
+        UsageError: with the command that installs it.
+    """
     try:
-        from adrec_cli.serving.server import Server, ServerSettings
+        import_module("adrec_cli.serving.server")
     except ModuleNotFoundError as error:
         raise UsageError("serving needs starlette and uvicorn", hint="pip install 'adrec-cli[serve]'") from error
-    # Looked up once: a data set that appears later must not make it unclear which one is served.
-    source = _Source(workspace=workspace, folder=Workspace(workspace).dataset_folder(dataset_name), model=model,
-                     options=options)  # fmt: skip
-    settings = ServerSettings(
+
+
+def _settings(options: ServeOptions) -> ServerSettings:
+    from adrec_cli.serving.server import ServerSettings
+
+    return ServerSettings(
         limits=options.limits,
         hosts=AllowedHosts(options.allowed_hosts, options.host),
         poll_seconds=options.poll_seconds,
         client_seconds=options.client_seconds,
-        nights=NightsFile(source.folder),
     )
+
+
+def _make_server(
+    source: ModelSource,
+    beside: ServedModel | None,
+    *,
+    metrics: ServerMetrics | None,
+    on_reload: OnReload,
+    on_failure: Callable[[str], None],
+    shared: Shared | None = None,
+) -> Server:
+    from adrec_cli.serving.server import Server
+
+    options = source.options
     return Server(
-        source.load, source.has_changed, settings,
+        source.load, source.has_changed, _settings(options), nights=NightsFile(source.folder),
         # What one of several processes is sent, the others never know.
         load_with=source.load_with if options.workers == 1 else None,
-        metrics=metrics, pages=source.make_pages() if options.ui else None,
-        on_reload=on_reload, on_failure=functools.partial(on_log, "error"),
+        metrics=metrics, pages=source.make_pages(beside) if options.ui else None, shared=shared,
+        on_reload=on_reload, on_failure=on_failure,
     )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Source:
-    """Where the model that is served comes from.
-
-    Attributes:
-        workspace, folder: of the data set.
-        model: a model's name, or path or bare name of a checkpoint; None for what is current.
-        options: how to serve.
-        posted: items that were sent to the server.
-    """
-
-    workspace: Path
-    folder: Path
-    model: str | None
-    options: ServeOptions
-    posted: PostedItems = field(default_factory=PostedItems)
-
-    def load(self) -> ServedModel:
-        """Return the model there is now, ready to answer."""
-        return self._load(self.posted.path)
-
-    def load_with(self, rows: Sequence[Row]) -> ServedModel:
-        """Return that model with more items, which it has from now on."""
-        with self.posted.adding(rows) as path:
-            return self._load(path)
-
-    def _load(self, posted_items: Path | None) -> ServedModel:
-        options = self.options
-        recommender = open_recommender(
-            self.workspace, self.folder.name, self.model,
-            device=options.device, threads=options.threads, new_items=options.new_items,
-            posted_items=posted_items, exact=options.exact,
-        )  # fmt: skip
-        return ServedModel(recommender, options.drawn, options.merging)
-
-    def make_pages(self) -> MakePages:
-        """Return what makes the pages, with the model beside loaded."""
-        from adrec_cli.serving.ui.pages import Pages
-
-        options, beside = self.options, None
-        if options.beside is not None:
-            other = open_recommender(
-                self.workspace, self.folder.name, options.beside, device=options.device, threads=options.threads
-            )
-            beside = ServedModel(other, FAST_SAMPLING)
-        nights, limits = NightsFile(self.folder), options.limits
-        return lambda ask, model: Pages(ask, model, nights, limits, beside).routes()
-
-    def has_changed(self, served: ServedModel) -> bool:
-        """Return whether another model, other data or other new items are there than are served."""
-        recommender = served.recommender
-        if read_manifest(self.folder).sequences_sha256 != recommender.sequences_sha256:
-            return True
-        new_items = self._new_items
-        if new_items is not None and new_items.sha256() not in ("", recommender.new_items.sha256):
-            return True
-        if self.model is not None and self.model not in MODELS:
-            return False  # this very checkpoint was asked for
-        current = read_current(self.folder / recommender.checkpoint.metadata.model)
-        return current is not None and current.sha256 != recommender.checkpoint.sha256
-
-    @functools.cached_property
-    def _new_items(self) -> WatchedFile | None:
-        return None if self.options.new_items is None else WatchedFile(self.options.new_items)
 
 
 def listen(options: ServeOptions) -> list[socket.socket]:
@@ -190,7 +226,7 @@ def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
 
 
 def serve(
-    server: Server,
+    server: Serving,
     listening: socket.socket,
     options: ServeOptions,
     *,
@@ -201,7 +237,7 @@ def serve(
     """Serve until a signal comes; requests under way are answered first, for no longer than the grace.
 
     Args:
-        server: made by `make_server` with the same options.
+        server: made by `make_server` or `make_shops` with the same options.
         listening: from `listen`.
         options: how to serve.
         on_log: called with a level and a line when something goes wrong.
@@ -225,7 +261,7 @@ def serve(
 
 
 def serve_many(
-    make: Callable[..., Server],
+    make: Callable[..., Serving],
     sockets: list[socket.socket],
     options: ServeOptions,
     *,
@@ -235,8 +271,8 @@ def serve_many(
     """Serve with several processes until a signal comes.
 
     Args:
-        make: `make_server` with its arguments but `metrics`, tried before; handed to the processes, so what it holds
-            is functions and methods that can be pickled.
+        make: `make_server` or `make_shops` with its arguments but `metrics`, tried before; handed to the processes, so
+            what it holds is functions and methods that can be pickled.
         sockets: from `listen`, one for each process.
         options: how to serve, as `make` has them.
         on_log: called with a level and a line when something goes wrong; handed to the processes too.
@@ -249,12 +285,12 @@ def serve_many(
     from adrec_cli.serving.workers import run_workers
 
     plugins = tuple(plugin.path.resolve() for plugin in list_loaded_plugins())
-    work = functools.partial(_work, make=make, options=options, on_log=on_log, plugins=plugins)
+    work = partial(_work, make=make, options=options, on_log=on_log, plugins=plugins)
     run_workers(work, sockets, grace=options.grace, log=on_log, on_ready=on_ready)
 
 
 def _work(
-    worker: Worker, *, make: Callable[..., Server], options: ServeOptions, on_log: LogLine, plugins: tuple[Path, ...]
+    worker: Worker, *, make: Callable[..., Serving], options: ServeOptions, on_log: LogLine, plugins: tuple[Path, ...]
 ) -> None:
     """Be one of the processes, which begin without the plugin files that the first one has in use."""
     try:

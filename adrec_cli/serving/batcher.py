@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from adrec_cli.errors import AdrecError
 from adrec_cli.serving.served_model import Answer, Question
 
+_LAST_SECONDS = 30.0
+"""In which the questions that wait at the end are answered."""
 AnswerAll = Callable[[Sequence[Question]], list[Answer | AdrecError]]
 
 
@@ -37,14 +39,15 @@ class Batcher:
         self.waiting = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="adrec-model")
         self._task: asyncio.Task[None] | None = None
+        self._ended = False
 
     async def ask(self, questions: Sequence[Question]) -> list[Answer | AdrecError]:
         """Wait for the answers to the questions of one request; whoever waits no longer cancels it.
 
         Raises:
-            Overloaded: the queue has no room for all of them.
+            Overloaded: the queue has no room for all of them, or has ended.
         """
-        if self.waiting + len(questions) > self._max_waiting:
+        if self._ended or self.waiting + len(questions) > self._max_waiting:
             raise Overloaded
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Answer | AdrecError]] = [loop.create_future() for _ in questions]
@@ -64,12 +67,18 @@ class Batcher:
         self._task = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
-        """End; the server has answered all requests before."""
+        """End: no further question is taken, and those that wait are answered, if it does not take for ever."""
+        self._ended = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_SECONDS):
+                while self.waiting:
+                    await asyncio.sleep(0.02)
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        self._thread.shutdown()
+        # A pass that takes long keeps nobody else waiting.
+        await asyncio.to_thread(self._thread.shutdown)
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()

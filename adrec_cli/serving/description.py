@@ -20,23 +20,34 @@ _FAILURES = {
 }
 
 
-def openapi(limits: Limits) -> dict[str, Any]:
-    """Return the description of the server."""
+def openapi(limits: Limits, root: str = "") -> dict[str, Any]:
+    """Return the description of the server.
+
+    Args:
+        limits: of a request.
+        root: before the paths of a shop, with `{shop}` in it, where there are several.
+    """
     responses = {code: _json(description, _error()) for code, description in _FAILURES.items()}
     answers = {"oneOf": [_answer(), _answers()]}
     state = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
+    name = {"name": "shop", "in": "path", "required": True, "schema": {"type": "string"}}
+    shop = {"parameters": [name]} if root else {}
+    health = _json("the model that answers; stale: a newer one cannot be had", state)
+    every = _json("how each shop is; failing: no model of it answers", _describe_shops(state))
     return {
         "openapi": "3.1.0",
         "info": {"title": "adrec", "version": __version__},
         "paths": {
-            "/recommend": {
+            f"{root}/recommend": shop
+            | {
                 "post": {
                     "requestBody": {"required": True, "content": {"application/json": {"schema": _request(limits)}}},
                     "responses": {"200": _json("the best items, of each user where many are asked for", answers)}
                     | responses,
                 }
             },
-            "/items": {
+            f"{root}/items": shop
+            | {
                 "post": {
                     "requestBody": {"required": True, "content": {"application/json": {"schema": _items()}}},
                     "responses": {"200": _json("what became of all items that were posted", _describe_taken())}
@@ -47,9 +58,8 @@ def openapi(limits: Limits) -> dict[str, Any]:
                     },
                 }
             },
-            "/healthz": {
-                "get": {"responses": {"200": _json("the model that answers; stale: a newer one cannot be had", state)}}
-            },
+            **({f"{root}/healthz": shop | {"get": {"responses": {"200": health}}}} if root else {}),
+            "/healthz": {"get": {"responses": {"200": every if root else health}}},
             "/readyz": {
                 "get": {"responses": {"200": _json("requests are welcome", state), "503": _json("it is ending", state)}}
             },
@@ -136,6 +146,15 @@ def _items() -> dict[str, Any]:
         "additionalProperties": False,
         "required": ["items"],
         "properties": {"items": {"type": "array", "minItems": 1, "items": item}},
+    }
+
+
+def _describe_shops(state: dict[str, Any]) -> dict[str, Any]:
+    shops = {"type": "object", "additionalProperties": state}
+    return {
+        "type": "object",
+        "required": ["status", "shops"],
+        "properties": {"status": {"enum": ["ok", "stale", "failing"]}, "shops": shops},
     }
 
 

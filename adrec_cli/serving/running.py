@@ -13,12 +13,13 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from adrec_cli.serving.connections import BoundedConnection, ConnectionLimits, make_protocol
-from adrec_cli.serving.server import Server
+from adrec_cli.serving.exposition import ServerMetrics
 
 LogLine = Callable[[str, str], None]
 """Called with a level ("warning" or "error") and one line."""
@@ -32,10 +33,38 @@ _REPEAT = 10.0
 _LOGGERS = ("uvicorn", "asyncio")
 
 
+class Serving(Protocol):
+    """What answers: a server of one shop or of several.
+
+    Attributes:
+        ending: no request is welcome any longer; those that come are still answered.
+    """
+
+    ending: bool
+
+    @property
+    def app(self) -> ASGIApp:
+        """All of it, for any ASGI server."""
+
+    @property
+    def metrics(self) -> ServerMetrics:
+        """What it counts of connections."""
+
+    async def reload(self) -> None:
+        """Load what is promoted, whether or not it is another one."""
+
+    def describe(self, address: str) -> str:
+        """Return a line for whoever started it: who answers, and where.
+
+        Args:
+            address: that it listens at.
+        """
+
+
 class EndingServer(uvicorn.Server):
     """A server of uvicorn's that ends in time: the first signal begins the end, a second one is the end."""
 
-    def __init__(self, config: uvicorn.Config, server: Server, grace: float) -> None:
+    def __init__(self, config: uvicorn.Config, server: Serving, grace: float) -> None:
         super().__init__(config)
         self._server, self._grace = server, grace
         self._watchdog: threading.Timer | None = None
@@ -51,7 +80,7 @@ class EndingServer(uvicorn.Server):
 
     def reload(self) -> None:
         """Load the promoted model, whether or not it is another one."""
-        task = asyncio.get_running_loop().create_task(self._server.watch.look(anyway=True))
+        task = asyncio.get_running_loop().create_task(self._server.reload())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -92,7 +121,7 @@ class EndingServer(uvicorn.Server):
 
 
 def run_server(
-    server: Server,
+    server: Serving,
     listening: socket.socket,
     *,
     connections: ConnectionLimits,

@@ -275,7 +275,7 @@ OWN = {
     "dataset", "model", "source", "name", "names", "key", "path", "place", "out", "parent",
     "raw", "wait", "force", "dry_run", "yes", "to", "data", "inbox", "archive", "cold", "retrain",
     "user", "users", "history", "times", "only", "pictures", "threads", "explain", "slices", "markdown",
-    "latex", "licence",
+    "latex", "licence", "shops",
     "workspace", "json", "quiet", "log_format", "plugin", "debug", "devices",
 }  # fmt: skip
 """What the command line declares itself: names, files and users to work on, and how results are shown."""

@@ -45,3 +45,27 @@ def test_an_address_that_is_taken(adrec: Adrec, shop: Path) -> None:
     assert done.exit_code == 7
     assert f"could not listen on 127.0.0.1 port {port}" in done.stderr
     assert adrec("serve", "--max-k", 0, "--workspace", shop, "--dataset", "shop").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--all", "--dataset", "shop"], "--dataset and --all say which data sets to serve"),
+        (["shop", "--all"], "arguments and --all say which data sets to serve"),
+        (["shop", "--dataset", "shop"], "arguments and --dataset say which data sets to serve"),
+        (["shop", "other"], "dataset 'other' is not in"),
+        (["--all", "--model", "finetune.safetensors"], "several data sets are served"),
+        (["--all", "--model", "gru4rec"], "no data set in"),
+    ],
+)
+def test_what_cannot_be_served_together_is_refused(adrec: Adrec, shop: Path, words: list[str], said: str) -> None:
+    done = adrec("serve", *words, "--workspace", shop)
+    assert said in done.stderr.splitlines()[0]
+    assert done.exit_code in (2, 4)
+
+
+def test_one_that_is_named_is_served_as_the_only_one(adrec: Adrec, shop: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = adrec("serve", "shop", "--port", port, "--workspace", shop)
+    assert f"could not listen on 127.0.0.1 port {port}" in done.stderr

@@ -49,17 +49,22 @@ def workspace(tmp_path_factory):
 class Running:
     """A server in a thread of this process, on a port the system chose."""
 
-    def __init__(self, workspace, model=None, **options):
+    def __init__(self, workspace, model=None, names=(), **options):
         self.options = ServeOptions(port=0, threads=1, device="cpu", **{"limits": LIMITS, **options})
         self.reloads = []
-        self.server = make_server(
-            workspace=workspace, model=model, options=self.options, on_reload=lambda *told: self.reloads.append(told)
-        )
+        self.server = self.make(workspace, model, names)
         config = uvicorn.Config(
             self.server.app, port=0, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=20
         )
         self.uvicorn = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.uvicorn.run, daemon=True)
+
+    def make(self, workspace, model, names):
+        dataset = next(iter(names), None)
+        return make_server(
+            workspace=workspace, dataset_name=dataset, model=model, options=self.options,
+            on_reload=lambda *told: self.reloads.append(told),
+        )  # fmt: skip
 
     def __enter__(self):
         self.thread.start()

@@ -25,22 +25,24 @@ class Seen:
 
     Attributes:
         models: that answered, by the beginning of their hash.
+        beside: that answered for the neighbour.
         promoted: that were, or had been, promoted when somebody looked.
         faults: answers that nobody should get.
         answers: how many there were.
     """
 
     models: set[str] = field(default_factory=set)
+    beside: set[str] = field(default_factory=set)
     promoted: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     answers: int = 0
 
 
 class Customers:
-    """A server of a shop, perhaps killed and started again, and a thread that asks it."""
+    """A server of a shop, perhaps of a neighbour too, perhaps killed and started again, and a thread that asks it."""
 
-    def __init__(self, shop: Shop, seed: int) -> None:
-        self.shop, self.random = shop, random.Random(seed)
+    def __init__(self, shop: Shop, seed: int, neighbour: str = "") -> None:
+        self.shop, self.random, self.neighbour = shop, random.Random(seed), neighbour
         self.seen = Seen()
         self.server = self._start()
         self._ended = threading.Event()
@@ -49,6 +51,8 @@ class Customers:
         self._thread.start()
 
     def _start(self) -> Serving:
+        if self.neighbour:
+            return Serving(self.shop.workspace, self.shop.folder, "--all", root="/shops/shop")
         return Serving(self.shop.workspace, self.shop.folder, "--dataset", "shop")
 
     def _ask_on(self) -> None:
@@ -68,6 +72,8 @@ class Customers:
     def _ask(self) -> None:
         try:
             status, answer = self.server.ask(user="u1", k=3)
+            if self.neighbour:
+                self._ask_neighbour()
             ready, _ = self.server.send("GET", "/readyz")
         except (OSError, ValueError, http.client.HTTPException) as error:
             self.seen.faults.append(f"{type(error).__name__}: {error}")
@@ -77,6 +83,13 @@ class Customers:
             self.seen.models.add(str(answer["model"]))
         if (status, ready) != (200, 200):
             self.seen.faults.append(f"{status}, {ready}: {answer}")
+
+    def _ask_neighbour(self) -> None:
+        """Nothing that is done to the shop is to be felt by another one."""
+        status, answer = self.server.ask(root=f"/shops/{self.neighbour}", history=["i1"], k=3)
+        if status != 200 or self.seen.beside - {answer["model"]}:
+            self.seen.faults.append(f"{self.neighbour}: {status}: {answer}")
+        self.seen.beside.add(str(answer.get("model")))
 
     def meddle(self) -> str:
         """Perhaps have the server reload, or kill it and start another one; return what was done."""
@@ -103,7 +116,7 @@ class Customers:
             assert self.seen.models <= self.seen.promoted, (self.seen.models - self.seen.promoted, sequences, log)
 
     def _serves(self, sha256: str) -> bool:
-        found = json.loads(self.server.send("GET", "/healthz")[1])
+        found = json.loads(self.server.send("GET", f"{self.server.root}/healthz")[1])
         return bool(found["checkpoint_sha256"] == sha256 and not found["stale"] and found["promoted"])
 
     def end(self) -> None:
@@ -124,9 +137,9 @@ class Customers:
 
 
 @contextlib.contextmanager
-def customers_of(shop: Shop, seed: int) -> Iterator[Customers]:
-    """Yield customers of a shop, who leave in any case."""
-    customers = Customers(shop, seed)
+def customers_of(shop: Shop, seed: int, neighbour: str = "") -> Iterator[Customers]:
+    """Yield customers of a shop and perhaps of its neighbour, who leave in any case."""
+    customers = Customers(shop, seed, neighbour)
     try:
         yield customers
     finally:

@@ -82,9 +82,14 @@ class History:
         self.killed = 0
         self.customers: Customers | None = None
 
-    def require_served_through(self, days: int, seed: int) -> None:
-        """Live through days with a server that customers ask all the time; it ends in good order."""
-        with customers_of(self.shop, seed) as self.customers:
+    def require_served_through(self, days: int, seed: int, neighbour: str = "") -> None:
+        """Live through days with a server that customers ask all the time; it ends in good order.
+
+        Args:
+            days, seed: of the history.
+            neighbour: data set in the same workspace that is served too and to which nothing happens.
+        """
+        with customers_of(self.shop, seed, neighbour) as self.customers:
             self.require_whole_through(days)
             self.customers.end()
 

@@ -15,17 +15,20 @@ from pathlib import Path
 from tests.robustness.processes import Ended, Prepare, Running, nothing
 
 HALF_A_BODY = b'POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"user"'
-ADDRESS = re.compile(r"answers at http://127\.0\.0\.1:(\d+)")
+ADDRESS = re.compile(r"answers? at http://127\.0\.0\.1:(\d+)")
 
 
 class Serving:
     """`adrec serve` under way, on a port that the system chose."""
 
-    def __init__(self, workspace: Path, folder: Path, *flags: object, prepare: Prepare = nothing) -> None:
+    def __init__(
+        self, workspace: Path, folder: Path, *flags: object, prepare: Prepare = nothing, root: str = ""
+    ) -> None:
+        self.root = root
         arguments = ["serve", "--workspace", workspace, "--port", 0, "--threads", 1, *flags]
         self.command = Running(arguments, folder, prepare)
         try:
-            self.command.until("answers at", 90)
+            self.command.until(" at http://", 90)
         except AssertionError:
             self.command.process.kill()
             raise
@@ -51,9 +54,10 @@ class Serving:
         finally:
             connection.close()
 
-    def ask(self, **question: object) -> tuple[int, dict[str, object]]:
-        """Ask a question."""
-        status, content = self.send("POST", "/recommend", json.dumps(question).encode())
+    def ask(self, *, root: str | None = None, **question: object) -> tuple[int, dict[str, object]]:
+        """Ask a question, of another shop than usual where `root` leads to one."""
+        path = f"{self.root if root is None else root}/recommend"
+        status, content = self.send("POST", path, json.dumps(question).encode())
         return status, json.loads(content)
 
     def metric(self, name: str) -> int:
@@ -74,9 +78,11 @@ class Serving:
 
 
 @contextlib.contextmanager
-def serving(workspace: Path, folder: Path, *flags: object, prepare: Prepare = nothing) -> Iterator[Serving]:
+def serving(
+    workspace: Path, folder: Path, *flags: object, prepare: Prepare = nothing, root: str = ""
+) -> Iterator[Serving]:
     """Yield a server, and kill it if it still runs afterwards."""
-    server = Serving(workspace, folder, *flags, prepare=prepare)
+    server = Serving(workspace, folder, *flags, prepare=prepare, root=root)
     try:
         yield server
     finally:

@@ -8,6 +8,7 @@ who left is unknown to it.
 from __future__ import annotations
 
 import random
+import shutil
 from collections import Counter
 
 import pytest
@@ -41,6 +42,31 @@ def test_a_history(begun, tmp_path, seed):
 def test_a_history_with_a_server(begun, tmp_path, seed):
     pytest.importorskip("uvicorn", reason="the extra serve is not installed")
     History(tmp_path / "shop", begun, seed).require_served_through(1, seed)
+
+
+@pytest.fixture(scope="module")
+def begun_beside(begun, tmp_path_factory):
+    """That shop, and another one in its workspace."""
+    folder = tmp_path_factory.mktemp("beside")
+    shutil.copytree(begun.folder, folder, dirs_exist_ok=True)
+    shop = Shop(folder)
+    events = [(f"q{user}", item, time) for user, item, time in events_of(range(100, 124), 0)]
+    done = shop.types("run", write_events(shop.folder / "quiet.csv", events), *QUICK)
+    assert done.exit_code == 0, done.stderr
+    return shop
+
+
+@pytest.mark.parametrize("seed", range(4000, 4002))
+def test_a_history_with_a_server_of_two_shops(begun_beside, tmp_path, seed):
+    pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+    History(tmp_path / "shop", begun_beside, seed).require_served_through(1, seed, "quiet")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4002, 4052))
+def test_one_of_50_histories_with_a_server_of_two_shops(begun_beside, tmp_path, seed):
+    pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+    History(tmp_path / "shop", begun_beside, seed).require_served_through(5, seed, "quiet")
 
 
 @pytest.mark.slow

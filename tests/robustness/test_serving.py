@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import threading
@@ -308,3 +309,23 @@ def test_a_port_with_workers_is_taken_all_the_same(finished: Path, tmp_path: Pat
         for flags in ([], ["--workers", 2]):
             other = typed(["serve", "--workspace", finished, "--port", server.port, *flags], tmp_path)
             assert "could not listen" in other.require_one_error(7)
+
+
+def test_workers_serve_several_shops_and_count_each_by_itself(workspace: Path, tmp_path: Path) -> None:
+    shutil.copytree(workspace / "shop", workspace / "second")
+    with serving(workspace, tmp_path, "--all", "--workers", 2, root="/shops/shop") as server:
+        for _ in range(30):
+            assert server.ask(user="u1")[0] == 200
+        for _ in range(10):
+            assert server.ask(root="/shops/second", user="u1")[0] == 200
+        assert server.metric('adrec_request_seconds_count{shop="shop"}') == 30
+        assert server.metric('adrec_request_seconds_count{shop="second"}') == 10
+        os.kill(_children(server.pid)[0], signal.SIGKILL)
+        wait_until(lambda: "started again" in server.command.stderr)
+        (workspace / "second/adrec/current.json").write_text("{")
+        server.command.send(signal.SIGHUP)
+        wait_until(lambda: json.loads(server.send("GET", "/healthz")[1])["status"] != "ok")
+        for root in ("/shops/shop", "/shops/second"):
+            assert server.ask(root=root, user="u1")[0] in (200, 503)
+        assert server.ask(user="u1")[0] == 200
+        assert server.end().exit_code == 143

@@ -46,6 +46,10 @@ class Stub:
         """An application is what can be called as one."""
         return self
 
+    async def reload(self) -> None:
+        """As `Server.reload`."""
+        await self.watch.look(anyway=True)
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer as an ASGI application does."""
         if scope["type"] == "lifespan":

@@ -6,7 +6,7 @@ import dataclasses
 
 from adrec_cli.artifacts.nights import NOT_PROMOTED, note_night
 from adrec_cli.schema import NIGHTS_FILE
-from adrec_cli.serving.exposition import ServerMetrics
+from adrec_cli.serving.exposition import Measured, ServerMetrics, expose
 from adrec_cli.serving.nights_file import NightsFile
 from tests.artifacts.test_nights import NIGHT
 
@@ -32,7 +32,8 @@ def test_nights_are_read_again_when_they_change_and_kept_while_they_cannot_be_re
 
 def test_metrics_tell_of_the_last_night_and_leave_out_what_was_not_measured():
     def exposed(night):
-        lines = ServerMetrics().text(**NAMES, night=night).splitlines()
+        metrics = ServerMetrics()
+        lines = expose(metrics, [Measured(metrics=metrics, **NAMES, night=night)]).splitlines()
         return dict(line.split() for line in lines if line.startswith(("adrec_night", "adrec_drift")))
 
     assert exposed(None) == {}

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 
-from adrec_cli.serving import server as http
+from adrec_cli.serving import bodies
 from adrec_cli.serving.hosts import AllowedHosts
 from adrec_cli.serving.nights_file import NightsFile
 from adrec_cli.serving.options import Limits
@@ -43,9 +43,11 @@ class Model:
 class Request:
     """A request under way: its body is sent bit by bit, and its answer read."""
 
-    def __init__(self, app: Any, headers: Sequence[tuple[bytes, bytes]] = LOCAL) -> None:
+    def __init__(
+        self, app: Any, headers: Sequence[tuple[bytes, bytes]] = LOCAL, path: str = "/recommend", method: str = "POST"
+    ) -> None:
         scope = {
-            "type": "http", "method": "POST", "path": "/recommend", "raw_path": b"/recommend", "headers": list(headers),
+            "type": "http", "method": method, "path": path, "raw_path": path.encode(), "headers": list(headers),
             "query_string": b"", "scheme": "http", "http_version": "1.1", "root_path": "", "server": ("localhost", 80),
         }  # fmt: skip
         self.sent: list[Any] = []
@@ -61,11 +63,15 @@ class Request:
         for _ in range(20):
             await asyncio.sleep(0)
 
-    async def answer(self) -> tuple[int, dict[str, Any], dict[bytes, bytes]]:
-        """Wait for status, content and headers."""
+    async def read(self) -> tuple[int, str]:
+        """Wait for status and content."""
         await asyncio.wait_for(self.task, 20)
-        content = b"".join(message.get("body", b"") for message in self.sent)
-        return self.sent[0]["status"], json.loads(content), dict(self.sent[0]["headers"])
+        return self.sent[0]["status"], b"".join(message.get("body", b"") for message in self.sent).decode()
+
+    async def answer(self) -> tuple[int, dict[str, Any], dict[bytes, bytes]]:
+        """Wait for status, content of JSON and headers."""
+        status, content = await self.read()
+        return status, json.loads(content), dict(self.sent[0]["headers"])
 
 
 class Running:
@@ -74,11 +80,14 @@ class Running:
     def __init__(self, limits: Limits) -> None:
         self.model, self.failures = Model(), cast(list[str], [])
         settings = ServerSettings(
-            limits=limits, hosts=AllowedHosts(("recs.shop",), "127.0.0.1"), poll_seconds=60.0, client_seconds=20.0,
-            nights=NightsFile(Path("nowhere")),
+            limits=limits, hosts=AllowedHosts(("recs.shop",), "127.0.0.1"), poll_seconds=60.0, client_seconds=20.0
         )  # fmt: skip
         self.server = Server(
-            lambda: cast(ServedModel, self.model), lambda model: False, settings, on_failure=self.failures.append
+            lambda: cast(ServedModel, self.model),
+            lambda model: False,
+            settings,
+            nights=NightsFile(Path("nowhere")),
+            on_failure=self.failures.append,
         )
 
     def open(self, headers: Sequence[tuple[bytes, bytes]] = LOCAL) -> Request:
@@ -168,7 +177,7 @@ def test_a_body_may_be_as_large_as_is_said_and_no_larger() -> None:
 
 
 def test_no_more_is_held_of_all_bodies_than_of_a_number_of_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "_BUFFERED_BODIES", 2)
+    monkeypatch.setattr(bodies, "BUFFERED", 2)
 
     async def test(running: Running) -> None:
         held = [running.open() for _ in range(4)]
@@ -189,7 +198,7 @@ def test_no_more_is_held_of_all_bodies_than_of_a_number_of_the_largest(monkeypat
         assert (await held[3].answer())[0] == 200
         await held[2].put(b"", more=False)
         assert (await held[2].answer())[0] == 400
-        assert running.server._buffered == 0
+        assert running.server._bodies.held == 0
 
     run(test, body=100)
 
@@ -202,7 +211,7 @@ def test_a_request_that_is_cut_short_gets_a_503_of_its_own() -> None:
         status, content, headers = await request.answer()
         assert (status, content) == (503, {"error": "the server is ending"})
         assert (headers[b"connection"], headers[b"content-type"]) == (b"close", b"application/json")
-        assert running.server._buffered == 0
+        assert running.server._bodies.held == 0
         assert not running.failures
 
     run(test)

@@ -41,13 +41,16 @@ class Shown:
     answer: Answer | AdrecError
 
 
-def show_form(asked: Asked, history: Sequence[FoundItem], found: Sequence[FoundItem] | None) -> Html:
+def show_form(
+    asked: Asked, history: Sequence[FoundItem], found: Sequence[FoundItem] | None, *, action: str = "/"
+) -> Html:
     """Return the form.
 
     Args:
         asked: what stands in it.
         history: items of the history, in order.
         found: items that the search found; None where nothing is searched for.
+        action: path that it is sent to.
     """
     # Enter in any field presses the first button of a form: it must not be one that changes the history.
     named = element(
@@ -81,7 +84,7 @@ def show_form(asked: Asked, history: Sequence[FoundItem], found: Sequence[FoundI
         element("button", "Search", type="submit"),
         show_found(found, full=len(history) >= MOST_HISTORY),
     )
-    return element("form", named, added, method="get", action="/")
+    return element("form", named, added, method="get", action=action)
 
 
 def show_found(found: Sequence[FoundItem] | None, *, full: bool) -> Html:

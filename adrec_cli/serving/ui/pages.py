@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Sequence
-from importlib import resources
 from pathlib import Path
+from urllib.parse import quote
 
 import polars as pl
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from starlette.routing import Route
 from adrec_cli.artifacts.promotion import Current, read_current
 from adrec_cli.errors import AdrecError
 from adrec_cli.models.registry import MODELS
-from adrec_cli.pages.markup import paragraph, read_style
+from adrec_cli.pages.markup import paragraph
 from adrec_cli.schema import ITEM_ID, TITLE
 from adrec_cli.serving.batcher import AnswerFailed, Overloaded
 from adrec_cli.serving.nights_file import NightsFile
@@ -23,7 +24,7 @@ from adrec_cli.serving.options import Limits
 from adrec_cli.serving.served_model import Answer, Question, ServedModel
 from adrec_cli.serving.ui.ask_page import FOUND_AT_MOST, FoundItem, Shown, show_form, show_found, show_lists
 from adrec_cli.serving.ui.asked import MOST_HISTORY, read_asked
-from adrec_cli.serving.ui.frame import HEADERS, respond, respond_part
+from adrec_cli.serving.ui.frame import asset_routes, respond, respond_part
 from adrec_cli.serving.ui.nights_page import show_nights
 
 Ask = Callable[[Sequence[Question]], Awaitable[list[Answer | AdrecError]]]
@@ -47,15 +48,13 @@ class Pages:
         """
         self._ask, self._model, self._nights, self._limits, self._beside = ask, model, nights, limits, beside
         self._one_at_a_time = asyncio.Lock()
-        self._style, self._script = read_style() + _read("ui.css"), _read("ui.js")
 
     def routes(self) -> list[Route]:
         """Return what answers at which path."""
         return [
             Route("/", self._recommendations),
             Route("/nights", self._show_nights),
-            Route("/ui.css", self._send_style),
-            Route("/ui.js", self._send_script),
+            *asset_routes(),
         ]
 
     async def _recommendations(self, request: Request) -> Response:
@@ -65,16 +64,18 @@ class Pages:
         if request.query_params.get("part") == "found":
             return respond_part(show_found(found, full=len(asked.history) >= MOST_HISTORY))
         names = name_items(model.recommender.items, asked.history)
-        form = show_form(asked, [FoundItem(item_id=item, title=names.get(item)) for item in asked.history], found)
-        title = f"{model.recommender.dataset}: recommendations"
+        base = _base_of(request)
+        history = [FoundItem(item_id=item, title=names.get(item)) for item in asked.history]
+        form = show_form(asked, history, found, action=f"{base}/")
+        show = functools.partial(respond, f"{model.recommender.dataset}: recommendations", "/", form, base=base)
         if asked.question is None:
-            return respond(title, "/", form)
+            return show()
         try:
             shown = await self._answer(model, asked.question)
         except Overloaded:
-            return respond(title, "/", form, paragraph("Too many questions are waiting: try again."), status=503)
+            return show(paragraph("Too many questions are waiting: try again."), status=503)
         except AnswerFailed:
-            return respond(title, "/", form, paragraph("The server failed; its log says why."), status=500)
+            return show(paragraph("The server failed; its log says why."), status=500)
         near = [
             item
             for one in shown
@@ -82,7 +83,7 @@ class Pages:
             for reason in one.answer.explanations or ()
             for item in reason.nearest
         ]
-        return respond(title, "/", form, show_lists(shown, name_items(model.recommender.items, near)))
+        return show(show_lists(shown, name_items(model.recommender.items, near)))
 
     async def _answer(self, model: ServedModel, question: Question) -> list[Shown]:
         shown = [Shown(model=model, answer=(await self._ask([question]))[0])]
@@ -98,13 +99,7 @@ class Pages:
         model = asked if asked in MODELS else recommender.checkpoint.metadata.model
         current = await asyncio.to_thread(_read_promoted, self._nights.folder / model)
         parts = show_nights(model, self._nights.of(model), current, recommender.dataset)
-        return respond(f"{recommender.dataset}: nights", "/nights", *parts)
-
-    async def _send_style(self, request: Request) -> Response:
-        return Response(self._style, 200, HEADERS, media_type="text/css")
-
-    async def _send_script(self, request: Request) -> Response:
-        return Response(self._script, 200, HEADERS, media_type="text/javascript")
+        return respond(f"{recommender.dataset}: nights", "/nights", *parts, base=_base_of(request))
 
 
 def find_items(items: pl.DataFrame, text: str) -> list[FoundItem]:
@@ -136,5 +131,6 @@ def _read_promoted(folder: Path) -> Current | None:
         return None  # `adrec verify` says what is damaged
 
 
-def _read(name: str) -> str:
-    return (resources.files(__package__) / name).read_text(encoding="utf-8")
+def _base_of(request: Request) -> str:
+    """Return what stands before the paths of the pages, as a browser writes it: of one shop among several."""
+    return quote(request.scope.get("root_path", ""))

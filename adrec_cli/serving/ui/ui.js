@@ -10,7 +10,7 @@
     const query = new URLSearchParams(new FormData(field.form));
     query.set("part", "found");
     try {
-      const answer = await fetch(`/?${query}`);
+      const answer = await fetch(`${field.form.action}?${query}`);
       const text = await answer.text();
       // An answer that comes late belongs to what was typed before.
       if (answer.ok && asked === latest) document.getElementById("found").outerHTML = text;
