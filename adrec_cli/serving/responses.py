@@ -34,7 +34,7 @@ def tell_readiness(ending: bool) -> Response:
     return json_response(503, {"status": "ending"}) if ending else json_response(200, {"status": "ready"})
 
 
-def exposed_response(text: str) -> Response:
+def send_exposed(text: str) -> Response:
     """Return what Prometheus reads."""
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -30,8 +30,8 @@ from adrec_cli.serving.responses import (
     CLOSE,
     always_send,
     error_response,
-    exposed_response,
     json_response,
+    send_exposed,
     tell_of_the_end,
     tell_readiness,
 )
@@ -270,7 +270,7 @@ class Server:
         return tell_readiness(self.ending)
 
     async def _expose(self, request: Request) -> Response:
-        return exposed_response(expose(self.metrics, [self.measure()]))
+        return send_exposed(expose(self.metrics, [self.measure()]))
 
     def measure(self, shop: str = "") -> Measured:
         """Return what is counted of the model, under the name of its shop where there are several."""

@@ -22,8 +22,8 @@ from adrec_cli.serving.exposition import ServerMetrics, expose
 from adrec_cli.serving.responses import (
     always_send,
     error_response,
-    exposed_response,
     json_response,
+    send_exposed,
     tell_readiness,
 )
 from adrec_cli.serving.server import Server, ServerSettings, Shared
@@ -269,7 +269,7 @@ class Shops:
 
     async def _expose(self, request: Request) -> Response:
         measured = [server.measure(name) for name, server in sorted(self._servers.items())]
-        return exposed_response(expose(self.metrics, measured, sorted(self._failing)))
+        return send_exposed(expose(self.metrics, measured, sorted(self._failing)))
 
 
 async def _tell_where(request: Request) -> Response:

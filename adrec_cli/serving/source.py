@@ -117,7 +117,7 @@ class DatasetListing:
         if self.named:
             return sorted(set(self.named))
         there = Workspace(self.workspace).datasets()
-        return [name for name in there if self._promoted(name)]
+        return [name for name in there if self._find_promoted(name)]
 
     def require_any(self) -> None:
         """Raise unless there is something to serve.
@@ -148,7 +148,7 @@ class DatasetListing:
         """
         if self.named or self.model:
             return self.model
-        promoted = self._promoted(name)
+        promoted = self._find_promoted(name)
         if len(promoted) > 1 and DEFAULT_MODEL not in promoted:
             raise UsageError(
                 f"{name} has several promoted models: {', '.join(promoted)}",
@@ -156,7 +156,7 @@ class DatasetListing:
             )
         return next((model for model in promoted if len(promoted) == 1), DEFAULT_MODEL)
 
-    def _promoted(self, name: str) -> list[str]:
+    def _find_promoted(self, name: str) -> list[str]:
         folder = self.workspace / name
         asked = models_in(folder) if self.model is None else [self.model]
         return [model for model in asked if (folder / model / CURRENT_FILE).is_file()]
