@@ -2,11 +2,16 @@
 
 python -m tests.benchmarks.large_shop                                         # a tenth of the target, some minutes
 python -m tests.benchmarks.large_shop --users 1e6 --items 1e6 --events 3e7    # the target: below 8 GB
+python -m tests.benchmarks.large_shop --users 1e6 --items 1e6 --events 3e7 --parts 100     # its memory, in minutes
+
+With --parts N files, tables and catalogue are whole, and so is the memory they take; one user in N is trained on, and
+one of N of those who would be is ranked and answered.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import subprocess
@@ -16,6 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -67,28 +73,58 @@ def write_log(path: Path, *, users: int, items: int, events: int, seed: int = 0)
             writer.write_table(pa.table(columns, schema=schema))
 
 
-def commands(log: Path, workspace: Path, *, width: int, k: int) -> dict[str, list[str]]:
-    """Return what each step types, by its name."""
+def commands(log: Path, workspace: Path, *, width: int, k: int, parts: int = 1) -> dict[str, list[str]]:
+    """Return what each step types, by its name.
+
+    Args:
+        log: of events.
+        workspace: to fill.
+        width: D.
+        k: items for everybody.
+        parts: train, rank and answer one of so many parts of the users.
+    """
     adrec, place = [sys.executable, "-m", "adrec_cli"], ["--workspace", str(workspace)]
     settings = {
         "model.hidden_size": width, "training.embedding_optimizer": "rowwise_adagrad",
-        "training.monitor_users": _MONITORED_USERS, "stages.train.ranking_loss": "sampled_softmax",
+        "training.monitor_users": _MONITORED_USERS // parts, "stages.train.ranking_loss": "sampled_softmax",
         "stages.train.logq_correction": "true", "stages.train.negatives_power": 0.5,
     }  # fmt: skip
     sets = [word for key, value in settings.items() for word in ("--set", f"{key}={_toml(value)}")]
     model = workspace / NAME / "sasrec/train.safetensors"
+    here = [sys.executable, "-m", "tests.benchmarks.large_shop", "--parts", str(parts)]
+    training = ["train", NAME, "--model", "sasrec", "--epochs", "1", *sets, *place]
     return {
         "preprocess": [*adrec, "preprocess", str(log), "--min-interactions", "3", *place],
-        "train": [*adrec, "train", NAME, "--model", "sasrec", "--epochs", "1", *sets, *place],
-        "evaluate": [sys.executable, "-m", "tests.benchmarks.large_shop", "--rank", str(model)],
+        "train": [*adrec, *training] if parts == 1 else [*here, "--train", *training],
+        "evaluate": [*here, "--rank", str(model)],
         "recommend": [*adrec, "recommend", "--all", "-k", str(k), "--dataset", NAME, "--model", "sasrec",
-                      "--out", str(workspace / "recs"), *place],
+                      "--out", str(workspace / "recs"), *([] if parts == 1 else ["--shard", f"0/{parts}"]), *place],
         "verify": [*adrec, "verify", *place],
         "report": [*adrec, "report", NAME, *place],
     }  # fmt: skip
 
 
-def rank_some(checkpoint: Path) -> None:
+def train_some(words: Sequence[str], parts: int) -> None:
+    """Train as `adrec` would, but on the windows of a part of the users, and validated on the monitored users alone."""
+    from adrec_cli.cli.app import main as adrec
+    from adrec_cli.experiments import stage_training
+
+    prepare = stage_training.prepare_training
+
+    def prepare_some(*given: Any) -> Any:
+        training = prepare(*given)
+        windows = training.windows
+        training.windows = dataclasses.replace(
+            windows, starts=windows.starts[::parts], lengths=windows.lengths[::parts]
+        )
+        return training
+
+    stage_training.prepare_training = prepare_some
+    stage_training.validate_whole = lambda *given: None
+    adrec(list(words))
+
+
+def rank_some(checkpoint: Path, users: int) -> None:
     """Rank the test targets of some users against the whole catalogue."""
     import torch
 
@@ -104,7 +140,7 @@ def rank_some(checkpoint: Path) -> None:
     cpu = torch.device("cpu")
     model = restore_model(opened, cpu)
     scorer = Scorer(model=model, output=opened.metadata.output, sampling=FAST_SAMPLING, device=cpu)
-    cases = select_cases(dataset.sequences, "test").draw(EVALUATED_USERS, seed=0)
+    cases = select_cases(dataset.sequences, "test").draw(users, seed=0)
     print(f"ndcg@10 {metric_table(target_ranks(scorer, dataset.sequences, cases), cases.users)['ndcg@10']:.4f}")
 
 
@@ -130,11 +166,13 @@ def measured(name: str, words: Sequence[str]) -> Step:
     )
 
 
-def go_through(folder: Path, *, users: int, items: int, events: int, width: int = 64, k: int = 10) -> Iterator[Step]:
+def go_through(
+    folder: Path, *, users: int, items: int, events: int, width: int = 64, k: int = 10, parts: int = 1
+) -> Iterator[Step]:
     """Yield what each step took, from a log that is drawn first."""
     log = folder / f"{NAME}.parquet"
     write_log(log, users=users, items=items, events=events)
-    for name, words in commands(log, folder / "workspace", width=width, k=k).items():
+    for name, words in commands(log, folder / "workspace", width=width, k=k, parts=parts).items():
         yield measured(name, words)
 
 
@@ -148,19 +186,24 @@ def _count(text: str) -> int:
 
 def main() -> None:
     """Print a row for each step, or with --json all of them as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=_count, default=100_000)
     parser.add_argument("--items", type=_count, default=100_000)
     parser.add_argument("--events", type=_count, default=3_000_000)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--folder", type=Path, help="to work in; a temporary one by default")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--parts", type=int, default=1)
     parser.add_argument("--rank", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--train", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.rank is not None:
-        rank_some(options.rank)
+        rank_some(options.rank, EVALUATED_USERS // options.parts)
         return
-    sizes = {name: getattr(options, name) for name in ("users", "items", "events", "width")}
+    if options.train is not None:
+        train_some(options.train, options.parts)
+        return
+    sizes = {name: getattr(options, name) for name in ("users", "items", "events", "width", "parts")}
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         steps = []
         for step in go_through(Path(folder), **sizes):
