@@ -17,6 +17,9 @@ from adrec_cli.content.state import Matrix, State, require_arrays
 from adrec_cli.errors import ArtifactError, InputError, UsageError, look_up
 from adrec_cli.wording import command
 
+_ITEMS_AT_ONCE = 65_536
+"""Items that are encoded together: float64 of a large catalogue would take many times what is written."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
@@ -138,13 +141,18 @@ def encode_items(encoders: Sequence[FittedEncoder], items: pl.DataFrame) -> npt.
     Raises:
         ArtifactError: an encoder gives values that are not finite.
     """
-    blocks = [encoder.encode(items) for encoder in encoders]
-    for encoder, block in zip(encoders, blocks, strict=True):
-        if not np.isfinite(block).all():
-            raise ArtifactError(
-                f"encoder {encoder.name} gives values that are not finite", hint=f"make them again: {command('encode')}"
-            )
-    return np.concatenate(blocks, axis=1).astype(np.float16)
+    vectors_VC = np.empty((items.height, sum(encoder.width for encoder in encoders)), dtype=np.float16)
+    for begin in range(0, items.height, _ITEMS_AT_ONCE):
+        some = items.slice(begin, _ITEMS_AT_ONCE)
+        blocks = [encoder.encode(some) for encoder in encoders]
+        for encoder, block in zip(encoders, blocks, strict=True):
+            if not np.isfinite(block).all():
+                raise ArtifactError(
+                    f"encoder {encoder.name} gives values that are not finite",
+                    hint=f"make them again: {command('encode')}",
+                )
+        vectors_VC[begin : begin + some.height] = np.concatenate(blocks, axis=1)
+    return vectors_VC
 
 
 def silent_items(encoders: Sequence[FittedEncoder], vectors_VC: npt.NDArray[np.float16]) -> list[int]:

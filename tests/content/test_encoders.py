@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,36 @@ def test_scripts_without_blanks_have_words_too() -> None:
     assert words_and_runs("Straße") == words_and_runs("STRASSE")
     runs = ["c a", "cab", "cbc", "cc ", "c ab", "cabc", "cbc ", "c abc", "cabc "]
     assert words_and_runs("Abc x") == ["wabc", "wx", *runs, "c x", "cx ", "c x "]
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_parts_of_a_catalogue_are_encoded_as_all_of_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = fitted(name)
+    together = encode_items([encoder], ITEMS)
+    for count in (1, 4, 6, 7):
+        monkeypatch.setattr("adrec_cli.content.encoders._ITEMS_AT_ONCE", count)
+        assert np.allclose(encode_items([encoder], ITEMS), together, atol=1e-3)
+
+
+def test_a_large_catalogue_is_not_held_in_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = np.random.default_rng(0).standard_normal((10_000, 64)).astype(np.float32)
+    items = pl.DataFrame({"item_id": [str(row) for row in range(len(made))]}).with_columns(
+        pl.Series("clip.npy", [*made], dtype=pl.Object)
+    )
+    encoder = fit_encoder("vectors", ["clip.npy"], items)
+
+    def encode() -> tuple[Any, int]:
+        tracemalloc.start()
+        encoded = encode_items([encoder], items)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return encoded, peak
+
+    together, most = encode()
+    monkeypatch.setattr("adrec_cli.content.encoders._ITEMS_AT_ONCE", 100)
+    by_parts, peak = encode()
+    assert (by_parts == together).all()
+    assert peak < 2 * by_parts.nbytes < most / 4
 
 
 def slow_tfidf(texts: list[str], width: int) -> Any:
