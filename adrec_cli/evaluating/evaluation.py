@@ -33,7 +33,7 @@ from adrec_cli.ranking.rivals import count_candidates
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.slices import slice_table
 from adrec_cli.runtime import resolve_device, set_threads
-from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, USER_ID
+from adrec_cli.schema import ITEM_ID, ITEM_INDEX, USER_ID
 
 
 def evaluate_opened(
@@ -50,7 +50,7 @@ def evaluate_opened(
     repeated = find_repeats(dataset.sequences, asked.cases)
     evaluation = Evaluation(
         **_identify(dataset, checkpoint, options, asked.protocol),
-        **_compute_figures(table, dataset.items[COUNT].to_numpy().astype(np.int64), repeated),
+        **_compute_figures(table, dataset.train_counts, repeated),
         model=model.name,
         sampling=options.sampled if scorer.output in model.sampled_outputs else {},
         beyond_accuracy=list_figures(scorer, asked, tell_progress_to(on_event)) if options.beyond_accuracy else {},
@@ -126,7 +126,7 @@ def _compute_figures(
 def _tabulate_ranks(asked: HeldOut, ranks: npt.NDArray[np.int64]) -> pl.DataFrame:
     """Return what is stored of each case."""
     dataset, cases = asked.dataset, asked.cases
-    counts = dataset.items[COUNT].to_numpy()[cases.targets - 1]
+    counts = dataset.train_counts[cases.targets - 1]
     competing = count_candidates(dataset.sequences, cases, asked.rivals)
     return pl.DataFrame(
         {

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.data.negatives import read_negatives
 from adrec_cli.evaluating.options import EvaluationOptions
@@ -14,7 +11,6 @@ from adrec_cli.experiments.events import OnEvent, Warned, ignore
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.ranking.protocols import Cases, Protocol, cold_cases, select_cases
 from adrec_cli.ranking.rivals import Rivals, cold_rivals, draw_negatives
-from adrec_cli.schema import COUNT
 from adrec_cli.wording import option
 
 ROOMY: Final = 10
@@ -38,7 +34,7 @@ def cases_of(dataset: Dataset, options: EvaluationOptions) -> Cases:
         InputError: there is none.
     """
     cases = select_cases(dataset.sequences, options.part)
-    return cold_cases(cases, _train_counts(dataset)) if options.cold_items else cases
+    return cold_cases(cases, dataset.train_counts) if options.cold_items else cases
 
 
 def choose_rivals(dataset: Dataset, cases: Cases, options: EvaluationOptions, on_event: OnEvent = ignore) -> Rivals:
@@ -50,7 +46,7 @@ def choose_rivals(dataset: Dataset, cases: Cases, options: EvaluationOptions, on
         InputError: the file does not fit the cases.
     """
     if options.cold_items:
-        return cold_rivals(cases, _train_counts(dataset))
+        return cold_rivals(cases, dataset.train_counts)
     if options.negatives_file is not None:
         user_ids = dataset.sequences.user_ids.gather(cases.users).to_list()
         read = read_negatives(options.negatives_file, user_ids=user_ids, targets=cases.targets, items=dataset.items)
@@ -66,10 +62,6 @@ def choose_rivals(dataset: Dataset, cases: Cases, options: EvaluationOptions, on
             )
         )
     return Rivals(negatives=draw_negatives(dataset.sequences, cases, options.negatives, options.seed))
-
-
-def _train_counts(dataset: Dataset) -> npt.NDArray[np.int64]:
-    return dataset.items[COUNT].to_numpy().astype(np.int64)
 
 
 def hash_negatives(options: EvaluationOptions) -> str:

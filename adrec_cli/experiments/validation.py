@@ -14,7 +14,7 @@ from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import Cases, Protocol, select_cases
 from adrec_cli.ranking.ranks import target_ranks
-from adrec_cli.ranking.rivals import Rivals, draw_negatives
+from adrec_cli.ranking.rivals import Rivals, cold_rivals, draw_negatives
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.runtime import StopRequest
 from adrec_cli.training.guards import advise_on_divergence
@@ -24,16 +24,25 @@ from adrec_cli.training.processes import ALONE, Processes
 
 def name_monitored_protocol(dataset: Dataset, training: TrainingConfig) -> Protocol:
     """Return the protocol of what training monitors."""
+    cold_items = _is_among_cold_items(dataset, training)
     return Protocol(
         split=dataset.split,
         part="valid",
         negatives=training.monitor_negatives,
-        mask_seen=training.monitor_mask_seen,
+        mask_seen=training.monitor_mask_seen and not cold_items,
+        cold_items=cold_items,
     )
+
+
+def _is_among_cold_items(dataset: Dataset, training: TrainingConfig) -> bool:
+    """Say whether validation is among items that never occur in train: among all they come behind what was learned."""
+    return dataset.split == "cold" and not training.monitor_negatives
 
 
 def choose_monitored_rivals(dataset: Dataset, cases: Cases, training: TrainingConfig) -> Rivals:
     """Return the items each target competes with as training monitors it."""
+    if _is_among_cold_items(dataset, training):
+        return cold_rivals(cases, dataset.train_counts)
     count = training.monitor_negatives
     negatives = draw_negatives(dataset.sequences, cases, count, training.seed) if count else None
     return Rivals(negatives=negatives, mask_seen=training.monitor_mask_seen)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from adrec_cli.artifacts.checkpoint import load_known_checkpoint
@@ -56,6 +57,11 @@ class Dataset:
     def ids_sha256(self) -> str:
         """Hash of the ids of its items in their order, which takes long for many."""
         return ids_sha256(self.items[ITEM_ID])
+
+    @property
+    def train_counts(self) -> npt.NDArray[np.int64]:
+        """Train events of each item, from index 1 on."""
+        return self.items[COUNT].to_numpy().astype(np.int64)
 
     @property
     def split(self) -> str:

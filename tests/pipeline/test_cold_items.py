@@ -16,12 +16,15 @@ from adrec_cli.content.options import EncodeOptions
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
+from adrec_cli.experiments.validation import choose_monitored_rivals, name_monitored_protocol
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.opening import open_dataset
+from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.pipeline.encode import encode
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.train import train
+from adrec_cli.ranking.protocols import select_cases
 from tests.robustness.processes import typed_here
 
 GROUPS, ITEMS = 8, 160
@@ -78,6 +81,23 @@ def test_content_finds_items_that_nobody_has_bought(shop: Path) -> None:
     # In its group there are few: about two of the cold ones.
     assert found["only"].metrics["hr@5"] > 0.9
     assert found["none"].metrics["hr@5"] < 2 * chance + 0.1
+
+
+def test_training_keeps_what_is_best_among_cold_items(shop: Path) -> None:
+    path = shop / "shop/sasrec/only.safetensors"
+    kept = load_checkpoint(path)[1].metrics
+    assert kept["protocol"] == "cold/cold-items/valid"
+    options = EvaluationOptions(protocol="cold-items", part="valid", threads=1)
+    found = evaluate(path.name, workspace=shop, dataset_name="shop", options=options)
+    assert kept["values"]["ndcg@10"] == pytest.approx(found.metrics["ndcg@10"], abs=1e-6)
+    # Chance has a tenth of it, and among all items it would be next to nothing.
+    assert kept["values"]["ndcg@10"] > 0.5
+    dataset = open_dataset(shop / "shop")
+    drawn = TrainingConfig(monitor_negatives=9)
+    assert name_monitored_protocol(dataset, drawn).code == "cold/sampled-9/valid"
+    assert choose_monitored_rivals(dataset, select_cases(dataset.sequences, "valid"), drawn).count == 9
+    masked = TrainingConfig(monitor_mask_seen=True)
+    assert name_monitored_protocol(dataset, masked).code == "cold/cold-items/valid"
 
 
 def test_among_all_items_they_are_told_by_the_slice(shop: Path) -> None:
