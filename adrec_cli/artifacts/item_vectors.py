@@ -93,7 +93,7 @@ class ItemVectors:
     @property
     def vectors_sha256(self) -> str:
         """Hash of the vectors alone."""
-        return hashlib.sha256(np.ascontiguousarray(self.vectors_VC)).hexdigest()
+        return hashlib.sha256(np.ascontiguousarray(self.vectors_VC).data).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,5 +292,5 @@ def _encoders_sha256(encoders: Iterable[EncoderRecord]) -> str:
         digest.update(json.dumps([encoder.name, encoder.columns, encoder.width]).encode())
         for name, array in sorted(encoder.arrays.items()):
             digest.update(f"{name} {array.dtype} {array.shape}".encode())
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
