@@ -56,3 +56,9 @@ def test_heads_share_the_width(model: str) -> None:
         found = {width for width in range(-1, 13) if allows(model, hidden_size=width, **given)}
         whole = {width for width in range(1, 13) if number and width % number == 0}
         assert found == {width for width in whole if model not in EVEN or width % 2 == 0}
+
+
+@pytest.mark.parametrize("model", list_trainable())
+def test_content_is_at_most_as_wide_as_adrec_keeps_it(model: str) -> None:
+    assert allows(model, content_width=16_384)
+    assert not allows(model, content_width=16_385)

@@ -51,6 +51,14 @@ def test_a_histogram_is_to_scale(values):
     width, height = map(float, re.search(r'viewbox="0 0 (\d+) (\d+)"', drawn, re.IGNORECASE).groups())
     assert 0 < begin < end < width
     assert 0 < top.min() < ground < height
+    tips = re.findall("<title>([^<]*)</title>", drawn)
+    ranges = [
+        f"{low:,}" if high == low + 1 else f"{low:,}–{high - 1:,}"
+        for low, high in zip(bins.edges, bins.edges[1:], strict=False)
+    ]
+    assert tips == ["t", *(f"{held}: {count:,}" for held, count in zip(ranges, bins.counts, strict=True))]
+    words = re.findall(r'class="tick (?:end|name)">([^<]*)<', drawn)
+    assert words == [f"{max(bins.counts):,}", "0", "a, logarithmic" if bins.log else "a"]
     ticks = dict(re.findall(r'x="([\d.]+)" y="\d+" class="tick">([\d,]+)<', drawn))
     assert ticks
     for place, edge in ticks.items():

@@ -62,3 +62,17 @@ def test_every_name_is_one_of_a_closed_set(kind):
                 if kind is TrainingConfig:
                     with pytest.raises(UsageError, match=option):
                         TrainingConfig(**{option: value})
+
+
+@pytest.mark.parametrize("contrast", [0.0, 0.5])
+@pytest.mark.parametrize("mse", [0.0, 0.5])
+@pytest.mark.parametrize("ce", [0.0, 0.5])
+@pytest.mark.parametrize("pcgrad", [False, True])
+def test_gradients_are_told_apart_between_two_losses(pcgrad, ce, mse, contrast):
+    stage = {"pcgrad": pcgrad, "ce_weight": ce, "mse_weight": mse, "contrast_weight": contrast}
+    possible = bool(ce and mse and not contrast) if pcgrad else bool(ce or mse)
+    if possible:
+        assert compose("adrec", overrides={"stages": {"finetune": stage}}).stages["finetune"].pcgrad is pcgrad
+    else:
+        with pytest.raises(UsageError, match=r"pcgrad is between two losses|a stage needs a loss"):
+            compose("adrec", overrides={"stages": {"finetune": stage}})
