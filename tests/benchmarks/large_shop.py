@@ -81,7 +81,7 @@ def commands(log: Path, workspace: Path, *, width: int, k: int, parts: int = 1) 
         workspace: to fill.
         width: D.
         k: items for everybody.
-        parts: train, rank and answer one of so many parts of the users.
+        parts: train, rank and answer one of this many parts of the users.
     """
     adrec, place = [sys.executable, "-m", "adrec_cli"], ["--workspace", str(workspace)]
     settings = {
