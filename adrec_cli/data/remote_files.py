@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -12,10 +11,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from adrec_cli.data.addresses import hide_secrets, is_address, show_address
 from adrec_cli.data.download import MOST_BYTES, DownloadProgress, Expectation, download
+from adrec_cli.data.object_stores import check_form, open_store
 from adrec_cli.data.reading.source_content import scratch_folder
 from adrec_cli.errors import AdrecError, GrowingFileError, InputError, StorageError, UsageError, look_up
 from adrec_cli.wording import option
@@ -27,7 +27,6 @@ OnEvent = Callable[[object], None]
 _CHUNK_BYTES: Final = 1 << 22
 _HUB_FILE: Final = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+?)(?:@([^/]+))?/(.+)")
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_ACCOUNT_VARIABLE: Final = "AZURE_STORAGE_ACCOUNT_NAME"
 
 
 @contextlib.contextmanager
@@ -49,7 +48,7 @@ def bring_source(source: str, *, offline: bool, on_event: OnEvent) -> Iterator[s
     if not is_address(source):
         yield source
         return
-    shown, address = show_address(source), _check_form(source)
+    shown, address = show_address(source), check_form(source)
     fetch = look_up(SCHEMES, address.partition("://")[0], "kind of address")
     if offline:
         raise UsageError(f"{shown} is not on this machine", hint=f"leave {option('offline')} out, or name a file")
@@ -61,26 +60,6 @@ def bring_source(source: str, *, offline: bool, on_event: OnEvent) -> Iterator[s
         except AdrecError as error:
             _name_address(error, here, shown)
             raise
-
-
-def _check_form(address: str) -> str:
-    """Return an address, its kind in small letters, if it says where to look.
-
-    Raises:
-        UsageError: it names no host or bucket.
-    """
-    kind, _, rest = address.partition("://")
-    address = f"{kind.lower()}://{rest}"
-    try:
-        place = urlsplit(address).netloc
-    except ValueError:
-        # Does not stand in the message, as it repeats what may be secret.
-        place = ""
-    if not place:
-        raise UsageError(
-            f"no host or bucket can be read behind {kind}:// in this address", hint="give the whole address of a file"
-        )
-    return address
 
 
 def _name_address(error: AdrecError, here: Path | None, shown: str) -> None:
@@ -124,7 +103,7 @@ def _fetch_objects(address: str, scratch: Path, on_event: OnEvent) -> Path:
 
     shown = show_address(address)
     try:
-        store, path = _open_store(address)
+        store, path = open_store(address)
         found = _list_objects(store, path, shown)
         folder = scratch / "objects"
         folder.mkdir()
@@ -139,36 +118,6 @@ def _fetch_objects(address: str, scratch: Path, on_event: OnEvent) -> Path:
             f"could not read {shown}: {hide_secrets(str(error), address)}",
             hint="check the address, and that the store's usual variables or files name who may read it",
         ) from None
-
-
-def _open_store(address: str) -> tuple[fs.FileSystem, str]:
-    """Return an object store and the path in it; who may read is where the store's own programs look for it."""
-    from pyarrow import fs
-
-    complete = _COMPLETED_BY.get(address.partition("://")[0])
-    store, path = fs.FileSystem.from_uri(address if complete is None else complete(address))
-    return store, path.rstrip("/")
-
-
-def _complete_s3(address: str) -> str:
-    """Return an address of S3 with region and endpoint of the environment, for which Arrow would ask Amazon."""
-    head, _, query = address.partition("?")
-    asked = {key: values[-1] for key, values in parse_qs(query).items()}
-    if region := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
-        asked.setdefault("region", region)
-    if endpoint := os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
-        parts = urlsplit(endpoint)
-        if "endpoint_override" not in asked:
-            asked |= {"endpoint_override": parts.netloc or endpoint, "scheme": parts.scheme or "https"}
-    return f"{head}?{urlencode(asked)}" if asked else head
-
-
-def _complete_azure(address: str) -> str:
-    """Return an address of Azure with its account, which `az://container/path` takes from the environment."""
-    account = os.environ.get(_ACCOUNT_VARIABLE)
-    if not account:
-        raise UsageError(f"{show_address(address)} names no account", hint=f"set {_ACCOUNT_VARIABLE}")
-    return f"abfs://{account}@{address.partition('://')[2]}"
 
 
 def _list_objects(store: fs.FileSystem, path: str, shown: str) -> list[fs.FileInfo]:
@@ -246,7 +195,6 @@ def _check_file_name(name: str, shown: str) -> str:
     return name
 
 
-_COMPLETED_BY: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType({"s3": _complete_s3, "az": _complete_azure})
 SCHEMES: Final[Mapping[str, Callable[[str, Path, OnEvent], Path]]] = MappingProxyType({
     "s3": _fetch_objects, "gs": _fetch_objects, "az": _fetch_objects, "https": _fetch_page, "hf": _fetch_from_hub,
 })  # fmt: skip
