@@ -30,6 +30,7 @@ WINGS = {
     "recommending": {"loading"},
     "serving": {"loading", "recommending"},
     "forgetting": {"loading"},
+    "moving": set(),
     "promotion": {"loading", "experiments"},
     "evaluating": {"loading", "experiments"},
     "comparing": {"loading", "experiments", "evaluating"},

@@ -7,10 +7,17 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from adrec_cli.artifacts.atomic import file_sha256, remove_temporaries, replacing, storage_error, sync_folder
+from adrec_cli.artifacts.atomic import (
+    file_sha256,
+    remove_temporaries,
+    replacing,
+    storage_error,
+    sync_folder,
+    write_bytes,
+)
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.errors import ArtifactError, StorageError
-from adrec_cli.schema import ITEMS_FILE, PENDING_FILE, SEQUENCES_FILE
+from adrec_cli.schema import ITEMS_FILE, MANIFEST_FILE, PENDING_FILE, SEQUENCES_FILE
 from adrec_cli.wording import command
 
 NEXT_SUFFIX = ".next"
@@ -38,20 +45,28 @@ def next_path(folder: Path, file_name: str) -> Path:
     return folder / f".{file_name}{NEXT_SUFFIX}"
 
 
-def commit_dataset(folder: Path, manifest: Manifest) -> None:
+def commit_dataset(folder: Path, manifest: Manifest, *, written: Path | None = None) -> None:
     """Make the files at `next_path` and their manifest the dataset of a folder, at once.
 
     The files first get names of their own content; the new manifest is the moment of change; then they take their
     places. Whoever reads a manifest finds its files in either place. The caller holds the folder's lock.
 
+    Args:
+        folder: of the data set.
+        manifest: of what it becomes.
+        written: a file that holds this manifest already, and whose bytes are taken.
+
     Raises:
         StorageError: the file system refused; what a reader finds is all old or all new.
     """
     try:
-        for file_name, sha256 in _list_hashed_files(manifest):
+        for file_name, sha256 in list_hashed_files(manifest):
             os.replace(next_path(folder, file_name), _name_by_content(folder, file_name, sha256))
         sync_folder(folder)
-        write_manifest(folder, manifest)
+        if written is None:
+            write_manifest(folder, manifest)
+        else:
+            write_bytes(folder / MANIFEST_FILE, written.read_bytes())
         _settle(folder, manifest)
     except OSError as error:
         raise storage_error("write", folder, error) from error
@@ -77,7 +92,7 @@ def verify_files(folder: Path, manifest: Manifest) -> dict[str, Path]:
         ArtifactError: a file is missing or its SHA-256 differs.
         StorageError: unreadable.
     """
-    return {name: _verify(folder, name, sha256) for name, sha256 in _list_hashed_files(manifest)}
+    return {name: _verify(folder, name, sha256) for name, sha256 in list_hashed_files(manifest)}
 
 
 def verify_dataset(folder: Path, manifest: Manifest) -> DatasetFiles:
@@ -106,7 +121,7 @@ def verify_pending(folder: Path, manifest: Manifest) -> Path | None:
 
 def file_names(manifest: Manifest) -> list[str]:
     """Return the names of the Parquet files that a manifest describes."""
-    return [name for name, _ in _list_hashed_files(manifest)]
+    return [name for name, _ in list_hashed_files(manifest)]
 
 
 def _verify(folder: Path, file_name: str, sha256: str) -> Path:
@@ -135,7 +150,7 @@ def _has(path: Path, sha256: str) -> bool:
 
 def _settle(folder: Path, manifest: Manifest) -> None:
     """Move committed files to their places."""
-    for file_name, sha256 in _list_hashed_files(manifest):
+    for file_name, sha256 in list_hashed_files(manifest):
         committed = _name_by_content(folder, file_name, sha256)
         if committed.is_file() and file_sha256(committed) == sha256:
             os.replace(committed, folder / file_name)
@@ -144,7 +159,8 @@ def _settle(folder: Path, manifest: Manifest) -> None:
     sync_folder(folder)
 
 
-def _list_hashed_files(manifest: Manifest) -> tuple[tuple[str, str], ...]:
+def list_hashed_files(manifest: Manifest) -> tuple[tuple[str, str], ...]:
+    """Return name and SHA-256 of each Parquet file that a manifest describes."""
     files = ((SEQUENCES_FILE, manifest.sequences_sha256), (ITEMS_FILE, manifest.items_sha256))
     return files if manifest.pending_sha256 is None else (*files, (PENDING_FILE, manifest.pending_sha256))
 

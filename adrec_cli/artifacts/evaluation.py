@@ -150,7 +150,7 @@ def write_evaluation(evaluation: Evaluation, ranks: pl.DataFrame) -> Evaluation:
     path = Path(evaluation.path)
     content, sha256 = rank_file(ranks, evaluation.provenance())
     evaluation = dataclasses.replace(evaluation, ranks_sha256=sha256)
-    with replacing(_next_path(path, sha256)) as temporary:
+    with replacing(first_ranks_path(path, sha256)) as temporary:
         temporary.write_bytes(content)
     told = asdict(evaluation)
     told["report_sha256"] = content_sha256(told)
@@ -167,7 +167,7 @@ def settle_evaluation(path: Path, evaluation: Evaluation) -> None:
     """
     try:
         with contextlib.suppress(FileNotFoundError):
-            os.replace(_next_path(path, evaluation.ranks_sha256), ranks_path(path))
+            os.replace(first_ranks_path(path, evaluation.ranks_sha256), ranks_path(path))
             sync_folder(path.parent)
         stem = path.name.removesuffix(REPORT_SUFFIX)
         for leftover in path.parent.glob(f".{stem}.*{RANKS_NEXT_SUFFIX}"):
@@ -182,7 +182,7 @@ def find_unsettled_ranks(path: Path) -> Path | None:
     Raises:
         ArtifactError: the evaluation is damaged.
     """
-    first = _next_path(path, read_evaluation(path).ranks_sha256)
+    first = first_ranks_path(path, read_evaluation(path).ranks_sha256)
     return first if first.is_file() else None
 
 
@@ -230,7 +230,7 @@ def read_ranks(path: Path) -> TargetRanks:
         sha256 = evaluation.ranks_sha256
         try:
             # A writer that was killed after the evaluation has left them under their first name.
-            for place in (_next_path(path, sha256), ranks_path(path)):
+            for place in (first_ranks_path(path, sha256), ranks_path(path)):
                 if place.is_file():
                     return parse_ranks(place, sha256)
             raise ArtifactError(f"{ranks_path(path)} does not exist", hint="evaluate again")
@@ -239,7 +239,8 @@ def read_ranks(path: Path) -> TargetRanks:
                 raise
 
 
-def _next_path(evaluation: Path, ranks_sha256: str) -> Path:
+def first_ranks_path(evaluation: Path, ranks_sha256: str) -> Path:
+    """Return where the ranks of an evaluation lie before they take their place."""
     stem = evaluation.name.removesuffix(REPORT_SUFFIX)
     return evaluation.with_name(f".{stem}.{ranks_sha256[:16]}{RANKS_NEXT_SUFFIX}")
 

@@ -77,8 +77,11 @@ def read_manifest(folder: Path) -> Manifest:
         ArtifactError: missing, damaged, or of another format version.
         StorageError: unreadable.
     """
-    path = folder / MANIFEST_FILE
-    name = folder.name
+    return read_manifest_file(folder / MANIFEST_FILE, folder.name)
+
+
+def read_manifest_file(path: Path, name: str) -> Manifest:
+    """Read and check a manifest that may lie elsewhere; `name` is what hints call its dataset, errors as above."""
     content = read_json_object(path, hint=f"make it with: {command('preprocess', name)}")
     again = f"make it again with: {command('preprocess', name, force=True)}"
     version = content.get("format_version")

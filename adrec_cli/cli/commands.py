@@ -41,6 +41,8 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "rollback": USING,
         "inspect": SEEING,
         "plot": SEEING,
+        "push": KEEPING,
+        "pull": KEEPING,
         "verify": KEEPING,
         "forget": KEEPING,
         "clean": KEEPING,

@@ -25,6 +25,7 @@ from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, files_of, read_curren
 from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER
 from adrec_cli.errors import ArtifactError, LockedError
+from adrec_cli.moving.marks import COPIES_FOLDER, MOVING_SUFFIX
 from adrec_cli.schema import (
     CHECKPOINT_SUFFIX,
     MANIFEST_FILE,
@@ -74,6 +75,8 @@ def removable(workspace: Path) -> list[Removable]:
     if not workspace.is_dir():
         raise ArtifactError(f"{workspace} does not exist", hint=f"check {option('workspace')}")
     found: list[Removable] = []
+    for place in sorted(workspace.glob(f".*{MOVING_SUFFIX}")):
+        found += _in_folder(place)
     for folder in _visible(workspace):
         # Another folder beside the data sets is nobody's business here.
         if not any((folder / name).exists() for name in (LOCK_FILE, MANIFEST_FILE)):
@@ -164,6 +167,8 @@ def _find_left_by_killed_runs(folder: Path) -> set[Path]:
     """Return temporaries, and files on their way to their place that no evaluation still needs there."""
     left = {path for suffix in _UNFINISHED for path in folder.glob(f".*{suffix}")}
     left |= {*(folder / PROMOTED_FOLDER).glob(f".*{TEMPORARY_SUFFIX}"), *folder.glob(SCRATCH_FOLDER)}
+    if folder.name.endswith(MOVING_SUFFIX):
+        left |= set(folder.glob(COPIES_FOLDER))
     if folder.name == REPORTS_FOLDER:
         for evaluation in list_evaluations(folder.parent):
             with contextlib.suppress(ArtifactError):

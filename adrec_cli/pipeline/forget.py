@@ -43,6 +43,7 @@ from adrec_cli.loading.current import current_checkpoint
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
 from adrec_cli.loading.registered import find_unregistered
 from adrec_cli.models.registry import list_trainable
+from adrec_cli.moving.marks import remove_copies
 from adrec_cli.promotion.promote import make_candidate
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.wording import command, option
@@ -130,6 +131,7 @@ def forget(
     with _hold_locks(workspace, folder, work.waiting) as batches:
         recover_dataset(folder)
         shutil.rmtree(folder / SCRATCH_FOLDER, ignore_errors=True)
+        remove_copies(folder)
         done = _forget(folder, users)
         written = _forget_in_batches(workspace, folder, users, batches, work.on_event)
         done = dataclasses.replace(done, batches=written, learnt=_find_learnt(folder))

@@ -6,7 +6,6 @@ import gzip
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,46 +19,17 @@ from adrec_cli.data.remote_files import bring_source
 from adrec_cli.data.taken_files import as_files
 from adrec_cli.errors import AdrecError, GrowingFileError, InputError, UsageError
 from adrec_cli.pipeline.preprocess import preprocess, preview
+from tests.object_store import CANARY, bucket, endpoint
 
 pytestmark = pytest.mark.usefixtures("in_shell")
+__all__ = ["bucket", "endpoint"]
 
-CANARY = "canary7secret"
 ROWS = "".join(f"u{user},i{(user + step) % 7},{1_600_000_000 + step}\n" for user in range(9) for step in range(6))
 EVENTS = f"user,item,timestamp\n{ROWS}".encode()
 
 
 def ignore(event: object) -> None:
     pass
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = pytest.importorskip("moto.server")
-    running = server.ThreadedMotoServer(port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
-
-
-@pytest.fixture
-def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An empty bucket "lake"; its objects are put with pyarrow."""
-    from pyarrow import fs
-
-    for name, value in {
-        "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": CANARY, "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("no_proxy", "127.0.0.1,0.0.0.0,localhost")
-    store = fs.S3FileSystem(
-        endpoint_override=endpoint.partition("://")[2], scheme="http", allow_bucket_creation=True,
-        allow_bucket_deletion=True,
-    )  # fmt: skip
-    store.create_dir("lake")
-    yield store
-    store.delete_dir("lake")
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from adrec_cli.data.download import DownloadProgress
 from adrec_cli.data.fetching import AddressFailed, DamagedCopy, DownloadBegins, UnknownDownload
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.inbox import FileLeft, FileRefused, FileTaken
+from adrec_cli.moving.moved import MovingProgress
 
 _NARROW_BAR = 10
 _LOWEST_FOR_LINES = 12
@@ -104,7 +105,7 @@ class Progress:
         self.terminal = terminal
         self.bar = Bar()
         self._live = Region(self.bar, terminal.err) if terminal.shows_bars else None
-        self._downloading = ""
+        self._transferring = ""
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -121,7 +122,9 @@ class Progress:
     def __call__(self, event: object) -> None:
         """Show one event; unknown ones are ignored."""
         if isinstance(event, DownloadProgress):
-            self._download(event)
+            self._transfer(f"downloading {event.name}", event.done, event.total)
+        elif isinstance(event, MovingProgress):
+            self._transfer(event.label, event.done, event.total)
         elif isinstance(event, LockAwaited):
             self.terminal.note(f"waiting for {event.holder}, which works in {event.folder} ...")
         elif isinstance(event, FileTaken):
@@ -154,12 +157,12 @@ class Progress:
         """Take the bar away until it is shown again."""
         self.bar.label = ""
 
-    def _download(self, event: DownloadProgress) -> None:
-        megabytes = f"{event.done / 1e6:.1f} MB" + (f" of {event.total / 1e6:.1f} MB" if event.total else "")
-        self.show(harmless(f"downloading {event.name}"), event.done, event.total or 0, megabytes)
-        if event.name != self._downloading:
-            self._downloading = event.name
-            size = f" ({event.total / 1e6:.1f} MB)" if event.total else ""
-            self.terminal.note(f"downloading {event.name}{size}")
-        if event.done == event.total:
+    def _transfer(self, label: str, done: int, total: int | None) -> None:
+        megabytes = f"{done / 1e6:.1f} MB" + (f" of {total / 1e6:.1f} MB" if total else "")
+        self.show(harmless(label), done, total or 0, megabytes)
+        if label != self._transferring:
+            self._transferring = label
+            size = f" ({total / 1e6:.1f} MB)" if total else ""
+            self.terminal.note(f"{label}{size}")
+        if done == total:
             self.clear()

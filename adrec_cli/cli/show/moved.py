@@ -1,0 +1,37 @@
+"""What a push or a pull has moved, or would."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from adrec_cli.cli.show.terminal import Terminal
+
+if TYPE_CHECKING:
+    from adrec_cli.moving.moved import Moved
+
+
+def show_moved(terminal: Terminal, done: Moved, verb: str, participle: str) -> None:
+    """Show what was moved; of a preview, each file.
+
+    Args:
+        terminal: to show it on.
+        done: what was done, or would be.
+        verb, participle: what is done to the bytes, "send" and "sent to".
+    """
+    if terminal.as_json:
+        terminal.document(asdict(done))
+        return
+    if done.dry_run:
+        rows = [(f"{one.bytes:,}", one.path, one.kind) for one in done.moved]
+        terminal.table(["size", "path", "kind"], rows, right=["size"])
+    if not done.moved and not done.bytes:
+        terminal.line(f"{done.dataset} is the same here and at {done.place}: {done.files:,} files")
+        return
+    counted = f"{len(done.moved):,} of {done.files:,} files of {done.dataset} differ"
+    size = f"{done.bytes / 1e6:,.1f} MB"
+    pushed = "" if done.pushed_at is None else f", pushed at {done.pushed_at}"
+    if done.dry_run:
+        terminal.line(f"{counted}; there are {size} to {verb}{pushed}")
+    else:
+        terminal.line(f"{counted}; {size} {participle} {done.place}{pushed}")

@@ -1,0 +1,174 @@
+"""A place elsewhere that holds data sets, in an object store or a folder.
+
+Contents lie there under their own hashes (`objects/`); each data set has one inventory, which is written last and
+changes at once. Nothing is removed, so that whoever has read an inventory finds all that it names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from adrec_cli.artifacts.atomic import storage_error
+from adrec_cli.artifacts.json_files import MAX_JSON_BYTES
+from adrec_cli.data.addresses import hide_secrets, is_address, show_address
+from adrec_cli.errors import InputError, StorageError, look_up
+from adrec_cli.moving.inventory import Inventory, Part, StoredFile, parse_inventory, write_inventory
+from adrec_cli.moving.stores import SCHEMES, FolderStore, Store
+
+DATASETS_FOLDER: Final = "datasets"
+OBJECTS_FOLDER: Final = "objects"
+_INVENTORY_SUFFIX: Final = ".json"
+_WHO_MAY: Final = "check the address, and that the store's usual variables or files name who may use it"
+
+
+class Place:
+    """Where data sets are pushed to and pulled from.
+
+    Attributes:
+        shown: its address without what is secret in it, for messages and for what is remembered.
+    """
+
+    def __init__(self, address: str) -> None:
+        """Open it.
+
+        Args:
+            address: `s3://bucket/prefix`, `gs://...`, `az://container/prefix`, `file:///folder`, or a path.
+
+        Raises:
+            UsageError: it is of a kind that cannot be pushed to, or names no bucket.
+            InputError: the store cannot be opened.
+        """
+        self._address = address
+        kind = address.partition("://")[0].lower() if is_address(address) else "file"
+        open_kind = look_up(SCHEMES, kind, "kind of address")
+        self.shown = show_address(address).rstrip("/")
+        with self._wrapping(InputError, "open", ""):
+            self._store: Store = open_kind(address)
+        if isinstance(self._store, FolderStore):
+            self.shown = str(self._store.root)
+
+    def list_datasets(self) -> list[str]:
+        """Return the names of the data sets that lie there, sorted.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        with self._wrapping(InputError, "read", DATASETS_FOLDER):
+            found = self._store.list_names(DATASETS_FOLDER)
+        return sorted(one.removesuffix(_INVENTORY_SUFFIX) for one in found if one.endswith(_INVENTORY_SUFFIX))
+
+    def read_inventory(self, dataset: str) -> Inventory | None:
+        """Return what a data set consists of there; None where it does not lie there.
+
+        Raises:
+            InputError: it cannot be read, is damaged, or asks for what nobody could have pushed.
+        """
+        path = _name_inventory(dataset)
+        with self._wrapping(InputError, "read", path):
+            try:
+                content = self._store.read(path, MAX_JSON_BYTES + 1)
+            except FileNotFoundError:
+                return None
+        return parse_inventory(content, dataset, f"{self.shown}/{path}")
+
+    def write_inventory(self, inventory: Inventory) -> None:
+        """Make a list of files what a data set consists of there.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        path = _name_inventory(inventory.dataset)
+        with self._wrapping(StorageError, "write", path):
+            self._store.write(path, write_inventory(inventory))
+
+    def find_missing(self, parts: Iterable[Part]) -> set[Part]:
+        """Return the parts that do not lie there, or not with all of their bytes.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        distinct = list(dict.fromkeys(parts))
+        with self._wrapping(InputError, "read", OBJECTS_FOLDER):
+            sizes = self._store.find_sizes([_name_object(part) for part in distinct])
+        return {part for part, size in zip(distinct, sizes, strict=True) if size != part.bytes}
+
+    def send(self, part: Part, content: bytes) -> None:
+        """Write a part.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        with self._wrapping(StorageError, "write", _name_object(part)):
+            self._store.write(_name_object(part), content)
+
+    def fetch(self, one: StoredFile, target: Path, on_part: Callable[[Part], None]) -> None:
+        """Bring a file here, going on with what is there of it, and check every part and the whole.
+
+        Args:
+            one: the file.
+            target: where it goes; only once this has returned is all of it there.
+            on_part: called with each part.
+
+        Raises:
+            InputError: a part cannot be read, or is not what its name says.
+            StorageError: it cannot be written here.
+        """
+        whole = hashlib.sha256()
+        with _writing(target), open(target, "r+b" if target.exists() else "x+b") as file:
+            for part in one.parts:
+                start = file.tell()
+                content = file.read(part.bytes)
+                if hashlib.sha256(content).hexdigest() != part.sha256:
+                    content = self._read(part)
+                    file.seek(start)
+                    file.write(content)
+                whole.update(content)
+                on_part(part)
+            file.truncate()
+        if whole.hexdigest() != one.sha256:
+            raise InputError(
+                f"the parts of {one.path} at {self.shown} are not those of the whole", hint="push it again"
+            )
+
+    def _read(self, part: Part) -> bytes:
+        path = _name_object(part)
+        with self._wrapping(InputError, "read", path):
+            content = self._store.read(path, part.bytes + 1)
+        if hashlib.sha256(content).hexdigest() != part.sha256:
+            raise InputError(
+                f"{self.shown}/{path} is damaged: its content is not what its name says",
+                hint="remove it there, and push again from where the data set is whole",
+            )
+        return content
+
+    @contextlib.contextmanager
+    def _wrapping(self, kind: type[InputError | StorageError], action: str, path: str) -> Iterator[None]:
+        """Turn what a store says into an error that shows nothing secret."""
+        from pyarrow import ArrowException
+
+        try:
+            yield
+        except (OSError, ArrowException) as error:
+            text = hide_secrets(str(error), self._address)
+            where = f"{self.shown}/{path}".rstrip("/")
+            raise kind(f"could not {action} {where}: {text}", hint=_WHO_MAY) from None
+
+
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise storage_error("write", target, error) from error
+
+
+def _name_inventory(dataset: str) -> str:
+    return f"{DATASETS_FOLDER}/{dataset}{_INVENTORY_SUFFIX}"
+
+
+def _name_object(part: Part) -> str:
+    return f"{OBJECTS_FOLDER}/{part.sha256[:2]}/{part.sha256}"

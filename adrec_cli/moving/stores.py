@@ -1,0 +1,103 @@
+"""Files elsewhere, read and written whole: in an object store, or in a folder."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol
+
+from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.data.object_stores import check_form, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pyarrow import fs
+
+
+class Store(Protocol):
+    """Files by their paths, which have slashes; what fails raises an `OSError`, or an error of Arrow."""
+
+    def list_names(self, folder: str) -> list[str]:
+        """Return the names of the files right in a folder, none where it is not there."""
+
+    def find_sizes(self, paths: Sequence[str]) -> list[int | None]:
+        """Return the size of each file, None where there is none."""
+
+    def read(self, path: str, most: int) -> bytes:
+        """Return the content of a file, cut off where it is longer than `most`."""
+
+    def write(self, path: str, content: bytes) -> None:
+        """Put a file there, or another in its place; whoever reads finds all of the one or of the other."""
+
+
+class FolderStore:
+    """Files in a folder of this machine, or of one that it has mounted."""
+
+    def __init__(self, address: str) -> None:
+        self.root = Path(address.removeprefix("file://")).absolute()
+
+    def list_names(self, folder: str) -> list[str]:
+        """Return the names of the files right in a folder."""
+        place = self.root / folder
+        return [one.name for one in place.iterdir() if one.is_file()] if place.is_dir() else []
+
+    def find_sizes(self, paths: Sequence[str]) -> list[int | None]:
+        """Return the size of each file; what is not a regular file, such as a pipe, is none."""
+        places = [self.root / path for path in paths]
+        return [place.stat().st_size if place.is_file() else None for place in places]
+
+    def read(self, path: str, most: int) -> bytes:
+        """Return the content of a file."""
+        if not (self.root / path).is_file():
+            raise FileNotFoundError("there is no such file")
+        with open(self.root / path, "rb") as file:
+            return file.read(most)
+
+    def write(self, path: str, content: bytes) -> None:
+        """Put a file there."""
+        write_bytes(self.root / path, content)
+
+
+class ObjectStore:
+    """Objects below a prefix."""
+
+    def __init__(self, address: str) -> None:
+        self._store, self._root = open_store(check_form(address))
+
+    def list_names(self, folder: str) -> list[str]:
+        """Return the names of the objects right below a folder."""
+        from pyarrow import fs
+
+        found = self._store.get_file_info(fs.FileSelector(f"{self._root}/{folder}", allow_not_found=True))
+        return [one.base_name for one in found if one.type == fs.FileType.File]
+
+    def find_sizes(self, paths: Sequence[str]) -> list[int | None]:
+        """Return the size of each object."""
+        from pyarrow import fs
+
+        found: list[fs.FileInfo] = self._store.get_file_info([f"{self._root}/{path}" for path in paths])
+        return [one.size if one.type == fs.FileType.File else None for one in found]
+
+    def read(self, path: str, most: int) -> bytes:
+        """Return the content of an object."""
+        # Arrow would decompress by the name's ending.
+        with self._store.open_input_stream(f"{self._root}/{path}", compression=None) as file:
+            return bytes(file.read(most))
+
+    def write(self, path: str, content: bytes) -> None:
+        """Put an object there."""
+        # In a thread that no signal stops: a stream that is closed early is taken for the whole object.
+        with ThreadPoolExecutor(1) as alone:
+            alone.submit(self._write, path, content).result()
+
+    def _write(self, path: str, content: bytes) -> None:
+        with self._store.open_output_stream(f"{self._root}/{path}", compression=None) as file:
+            file.write(content)
+
+
+SCHEMES: Final[Mapping[str, Callable[[str], Store]]] = MappingProxyType(
+    {"file": FolderStore, "s3": ObjectStore, "gs": ObjectStore, "az": ObjectStore}
+)
+"""What is opened at an address, by how it begins; what is no address is a folder."""

@@ -1,0 +1,175 @@
+"""Pushes and pulls that are killed, that meet, and that somebody reads beside: all of one or all of the other."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adrec_cli.artifacts.evaluation import list_evaluations, read_ranks
+from adrec_cli.artifacts.generations import generation_folders, open_generation
+from adrec_cli.loading.current import find_current, open_current
+from adrec_cli.loading.opening import open_dataset
+from adrec_cli.pipeline.pull import Pulling, pull
+from adrec_cli.pipeline.push import push
+from adrec_cli.pipeline.verify import verify
+from tests.moved_shops import nights, read_visible
+from tests.robustness.processes import typed, typed_here
+from tests.robustness.test_kill import killed_before_write
+
+__all__ = ["nights"]
+
+FORCE = Pulling(force=True)
+
+
+@pytest.fixture
+def places(nights: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+    """Where the first and where the second night was pushed to."""
+    for workspace, name in zip(nights, ("first", "second"), strict=True):
+        shutil.copytree(workspace, tmp_path / f"of-{name}")
+        push("shop", str(tmp_path / name), workspace=tmp_path / f"of-{name}")
+    return tmp_path / "first", tmp_path / "second"
+
+
+@pytest.mark.parametrize("every", [25, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
+def test_a_pull_that_is_killed_leaves_the_old_or_what_every_command_takes(
+    every: int, nights: tuple[Path, Path], places: tuple[Path, Path], tmp_path: Path
+) -> None:
+    old, new = (read_visible(workspace / "shop") for workspace in nights)
+    before = tmp_path / "before"
+    pull(str(places[0]), workspace=before)
+    untouched = between = nth = 0
+    while True:
+        here = tmp_path / "here"
+        shutil.rmtree(here, ignore_errors=True)
+        shutil.copytree(before, here)
+        line = ["pull", places[1], "--force", "--workspace", here]
+        ended = typed(line, tmp_path, functools.partial(killed_before_write, nth))
+        if ended.exit_code != -signal.SIGKILL:
+            break
+        now = read_visible(here / "shop")
+        untouched += now == old
+        between += now not in (old, new)
+        assert not verify(here).damaged
+        assert typed_here(["recommend", "--user", "u1", "--workspace", here, "--threads", "1"]).exit_code == 0
+        again = typed_here(line)
+        assert again.exit_code == 0, again.stderr
+        assert read_visible(here / "shop").items() >= new.items()
+        assert not verify(here).damaged
+        nth += every
+    assert ended.exit_code == 0, ended.stderr
+    assert read_visible(here / "shop").items() >= new.items()
+    assert untouched >= max(1, 20 // every)
+    assert between >= max(1, 20 // every)
+
+
+@pytest.mark.parametrize("every", [25, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
+def test_a_push_that_is_killed_leaves_what_was_pushed_before(
+    every: int, nights: tuple[Path, Path], places: tuple[Path, Path], tmp_path: Path
+) -> None:
+    old, new = (read_visible(workspace / "shop") for workspace in nights)
+    killed = nth = 0
+    while True:
+        place, here = tmp_path / "place", tmp_path / "here"
+        for folder in (place, here):
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(places[0], place)
+        line = ["push", "shop", place, "--force", "--workspace", tmp_path / "of-second"]
+        ended = typed(line, tmp_path, functools.partial(killed_before_write, nth))
+        pull(str(place), workspace=here)
+        assert read_visible(here / "shop") in (old, new)
+        if ended.exit_code != -signal.SIGKILL:
+            break
+        killed += read_visible(here / "shop") == old
+        assert read_visible(tmp_path / "of-second/shop") == new
+        assert typed_here(line).exit_code == 0
+        pull(str(place), workspace=here)
+        assert read_visible(here / "shop") == new
+        nth += every
+    assert read_visible(here / "shop") == new
+    assert killed >= max(1, 40 // every)
+
+
+@contextlib.contextmanager
+def repeating(*actions: object) -> Iterator[list[BaseException]]:
+    """Do each action in a thread of its own, again and again, while open; yield what they raise."""
+    raised: list[BaseException] = []
+    over = threading.Event()
+
+    def repeat(action: object) -> None:
+        assert callable(action)
+        while not over.is_set() and not raised:
+            try:
+                action()
+            except BaseException as error:
+                raised.append(error)
+
+    threads = [threading.Thread(target=repeat, args=(action,)) for action in actions]
+    for thread in threads:
+        thread.start()
+    try:
+        yield raised
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_two_who_push_at_once_leave_all_of_the_one_or_of_the_other(
+    nights: tuple[Path, Path], places: tuple[Path, Path], tmp_path: Path
+) -> None:
+    old, new = (read_visible(workspace / "shop") for workspace in nights)
+    place, met = str(tmp_path / "place"), set()
+
+    def push_from(name: str) -> None:
+        push("shop", place, workspace=tmp_path / name, force=True)
+
+    push_from("of-first")
+    with repeating(lambda: push_from("of-first"), lambda: push_from("of-second")) as raised:
+        for number in range(25):
+            here = tmp_path / str(number)
+            pull(place, workspace=here)
+            now = read_visible(here / "shop")
+            assert now in (old, new)
+            met.add(now == new)
+    assert not raised, raised
+    assert met == {True, False}
+
+
+def test_whoever_reads_meanwhile_finds_all_of_the_one_or_of_the_other(
+    places: tuple[Path, Path], tmp_path: Path
+) -> None:
+    here = tmp_path / "here"
+    pull(str(places[0]), workspace=here)
+    folder = here / "shop"
+    sequences: set[str] = set()
+
+    def read_data() -> None:
+        sequences.add(open_dataset(folder).manifest.sequences_sha256)
+
+    def read_model() -> None:
+        found = find_current(folder / "adrec")
+        assert found is not None
+        open_current(found, open_dataset(folder))
+
+    def read_results() -> None:
+        for path in list_evaluations(folder):
+            read_ranks(path)
+
+    def read_former() -> None:
+        for number in generation_folders(folder):
+            open_generation(folder, number)
+
+    with repeating(read_data, read_model, read_results) as raised:
+        for number in range(20):
+            pull(str(places[number % 2]), workspace=here, pulling=FORCE)
+    assert not raised, raised
+    assert len(sequences) == 2
+    pull(str(places[1]), workspace=here, pulling=FORCE)
+    read_former()
