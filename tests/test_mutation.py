@@ -45,3 +45,16 @@ def test_mistakes_are_drawn_where_they_can_matter(tmp_path):
         assert all(one.source.count(part) == SOURCE.count(part) or one.after == "pass" for part in kept)
     assert [one.after for one in drawn if one.line == 7] == ["pass"], "a step can be left out"
     assert len(mutants.draw_mutants(tmp_path, "small", 2, seed=1)) == 2
+
+
+def test_a_mistake_is_shown_to_the_quickest_files_first_and_for_a_while():
+    pytest.importorskip("coverage", reason="needs coverage, see tests/README.md")
+    from tests.mutation.reached import Reached
+
+    lines = {"code.py": {1: ["slow::a", "quick::b", "quick::c"], 2: ["slow::d"]}}
+    reached = Reached(tests=lines, seconds={"slow::a": 5.0, "quick::b": 1.0, "slow::d": 1.0, "quick::c": 2.0})
+    source = "x = 1\ndef f():\n    return 2\n"
+    for seconds, shown in ((9, ["quick::b", "quick::c", "slow::a", "slow::d"]), (8.9, ["quick::b", "quick::c", "slow::a"]),
+                           (3, ["quick::b", "quick::c"]), (0, ["quick::b"])):  # fmt: skip
+        assert reached.tests_of("code.py", 1, source, most_seconds=seconds) == shown
+    assert reached.tests_of("code.py", 3, source, most_seconds=9) == []

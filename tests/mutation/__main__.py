@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("packages", nargs="+", choices=sorted(CONFIGURATION["tests"]))
     parser.add_argument("--sample", type=int, default=CONFIGURATION["sample"], help="mutants of each package")
     parser.add_argument("--seed", type=int, default=CONFIGURATION["seed"], help="of the draw")
+    parser.add_argument("--most-seconds", type=float, default=120, help="of tests that a mutant is shown to")
     parser.add_argument("--file", help="only mutants of paths that hold this text")
     parser.add_argument("--results", type=Path, default=Path("mutation"), help="folder of results, a file per package")
     given = parser.parse_args()
@@ -33,16 +34,18 @@ def main() -> None:
         reached = record(copy, named, given.results.resolve() / "tests.log")
         for package, mutants in drawn.items():
             chosen = [one for one in mutants if (given.file or "") in one.path]
-            _try_all(copy, package, chosen, reached, given.results.resolve())
+            _try_all(copy, package, chosen, reached, given.results.resolve(), given.most_seconds)
 
 
-def _try_all(copy: Path, package: str, mutants: list[Mutant], reached: Reached, results: Path) -> None:
+def _try_all(
+    copy: Path, package: str, mutants: list[Mutant], reached: Reached, results: Path, most_seconds: float
+) -> None:
     log = results / f"{package}.log"
     outcomes: Counter[str] = Counter()
     with open(results / f"{package}.jsonl", "w") as file:
         for mutant in mutants:
             elsewhere = CONFIGURATION["processes"].get(mutant.path, [])
-            outcome = try_mutant(copy, mutant, reached, log, elsewhere=elsewhere)
+            outcome = try_mutant(copy, mutant, reached, log, most_seconds=most_seconds, elsewhere=elsewhere)
             outcomes[outcome] += 1
             row = {"outcome": outcome, "mutant": str(mutant), "operator": mutant.operator}
             print(json.dumps(row), file=file, flush=True)

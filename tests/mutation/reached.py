@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -26,10 +27,16 @@ class Reached:
     tests: dict[str, dict[int, list[str]]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def tests_of(self, path: str, line: int, source: str) -> list[str]:
+    def tests_of(self, path: str, line: int, source: str, *, most_seconds: float) -> list[str]:
         """Return the tests that run a line; of one outside all functions, those that run anything of its file.
 
         Files of tests that are done soonest come first.
+
+        Args:
+            path: of the source, relative to the repository.
+            line: of it, from 1.
+            source: its text.
+            most_seconds: that all of them may have taken; what comes behind is left out, but for the first test.
         """
         first, last, imported = _statement(source, line)
         lines = self.tests.get(path, {})
@@ -39,7 +46,10 @@ class Reached:
         for test in found:
             duration[test.partition("::")[0]] += self.seconds[test]
         order = {test: place for place, test in enumerate(self.seconds)}
-        return sorted(found, key=lambda test: (duration[test.partition("::")[0]], order[test]))
+        by_duration = sorted(found, key=lambda test: (duration[test.partition("::")[0]], order[test]))
+        ends = itertools.accumulate(self.seconds[test] for test in by_duration)
+        return [test for place, (test, end) in enumerate(zip(by_duration, ends, strict=True))
+                if not place or end <= most_seconds]  # fmt: skip
 
 
 class Recorder:

@@ -34,7 +34,7 @@ OUTCOMES = {0: "survived", _TOO_LONG: "timeout"}
 @contextlib.contextmanager
 def copied(root: Path) -> Iterator[Path]:
     """Yield a copy of the repository that mistakes may be put into."""
-    with tempfile.TemporaryDirectory(prefix="adrec-mutation-") as folder:
+    with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         copy = Path(folder).resolve() / "repository"
         copy.mkdir()
         for name in _COPIED:
@@ -74,7 +74,9 @@ def record(copy: Path, tests: Sequence[str], log: Path) -> Reached:
     return from_plain(json.loads(found.read_text()))
 
 
-def try_mutant(copy: Path, mutant: Mutant, reached: Reached, log: Path, *, elsewhere: Sequence[str] = ()) -> str:
+def try_mutant(
+    copy: Path, mutant: Mutant, reached: Reached, log: Path, *, most_seconds: float, elsewhere: Sequence[str] = ()
+) -> str:
     """Put a mistake into the copy, run the tests that reach it, and take it out again.
 
     Args:
@@ -82,6 +84,7 @@ def try_mutant(copy: Path, mutant: Mutant, reached: Reached, log: Path, *, elsew
         mutant: the mistake.
         reached: what was recorded.
         log: of the tests.
+        most_seconds: that the tests may have taken without it; slower ones are left out.
         elsewhere: tests that run the source in processes of their own, which are not recorded.
 
     Returns:
@@ -89,7 +92,7 @@ def try_mutant(copy: Path, mutant: Mutant, reached: Reached, log: Path, *, elsew
     """
     path = copy / mutant.path
     whole = path.read_text(encoding="utf-8")
-    tests = reached.tests_of(mutant.path, mutant.line, whole)
+    tests = reached.tests_of(mutant.path, mutant.line, whole, most_seconds=most_seconds)
     if not tests and not elsewhere:
         return "unreached"
     seconds = 30 + 8 * sum(reached.seconds[test] for test in tests) + _ELSEWHERE_SECONDS * len(elsewhere)
