@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from adrec_cli.data.synthetic import synthetic_sequences
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.bench_options import BenchOptions
+from adrec_cli.models.adrec import ADRec
 from adrec_cli.models.adrec_config import ADRecConfig
+from adrec_cli.models.sampling import Sampling
 from adrec_cli.pipeline import bench as pipeline
 from adrec_cli.pipeline.bench import bench, ranking_flops, step_flops, training_flops
+from adrec_cli.ranking.protocols import select_cases
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +49,37 @@ def test_it_measures_a_data_set_and_writes_nothing(workspace):
     assert measured.training_memory >= measured.ranking_memory >= 0
     assert parts == ["matrix product", "ranking, 1 reverse step", "ranking, 32 reverse steps", "training"]
     assert {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(("asked", "steps"), [(None, 7), (1, 1), (5, 5)])
+def test_ranking_is_counted_by_hand_and_its_time_is_shared_out(monkeypatch, asked, steps):
+    """Four users in four seconds; alone they take turns, and the first calls do not count."""
+    sequences = synthetic_sequences(users=30, items=20, mean_length=6, longest=9, seed=1)
+    config = ADRecConfig(hidden_size=4, heads=1, diffusion_steps=7, max_length=5)
+    cases = select_cases(sequences, "test").draw(4, 0)
+    clock, turns, ranked = [100.0], [], []
+
+    def rank(scorer, sequences, cases):
+        ranked.append(len(cases))
+        clock[0] += len(cases)
+
+    def time_one(scorer, sequences, cases, number):
+        turns.append(number)
+        return 1000.0 if len(turns) <= 20 else float(len(turns))
+
+    monkeypatch.setattr(pipeline, "target_ranks", rank)
+    monkeypatch.setattr(pipeline, "_time_one_user", time_one)
+    monkeypatch.setattr(pipeline.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(pipeline, "_CALLS", 9)
+    sampling = Sampling(steps=asked)
+    found = pipeline._measure_ranking(ADRec(config, 20), sequences, cases, sampling, 1e6, torch.device("cpu"))
+    assert turns == [number % 4 for number in range(29)]
+    assert (found.p50, found.p99) == (25, pytest.approx(28.92))
+    assert ranked == [4, 4], "once to warm up"
+    assert (found.steps, found.milliseconds_per_user) == (steps, 1000)
+    lengths = np.minimum(cases.ends - cases.starts, 5)
+    needed = ranking_flops(config, 20, lengths) + (steps - 1) * 4 * step_flops(config)
+    assert found.share_of_matrix_rate == pytest.approx(needed / 4 / 1e6)
 
 
 def test_nobody_cannot_be_ranked():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +16,10 @@ import pytest
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 uvicorn = pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
-from adrec_cli.errors import ArtifactError, UsageError  # noqa: E402
+from adrec_cli.errors import ArtifactError, StorageError, UsageError  # noqa: E402
 from adrec_cli.experiments.options import ExperimentOptions  # noqa: E402
 from adrec_cli.models.sampling import FAST_SAMPLING, Sampling  # noqa: E402
+from adrec_cli.pipeline import serve as serve_module  # noqa: E402
 from adrec_cli.pipeline.recommend import recommend  # noqa: E402
 from adrec_cli.pipeline.rollback import rollback  # noqa: E402
 from adrec_cli.pipeline.run import RunOptions, run  # noqa: E402
@@ -276,6 +279,28 @@ def test_what_cannot_be_served(tmp_path):
         ServeOptions(port=70_000)
     with pytest.raises(UsageError):
         Limits(k=0)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("refused", ["bind", "listen"])
+def test_an_address_that_is_taken_in_the_very_moment_is_named(monkeypatch, workers, refused):
+    """Linux lets two bind an address and tells the second that listens."""
+    made = []
+
+    class Busy(socket.socket):
+        def __init__(self, *given):
+            super().__init__(*given)
+            made.append(self)
+
+    def refuse(self, *given):
+        raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    monkeypatch.setattr(Busy, refused, refuse)
+    monkeypatch.setattr(serve_module.socket, "socket", Busy)
+    with pytest.raises(StorageError, match="port 0: Address already in use"):
+        serve_module.listen(ServeOptions(host="127.0.0.1", port=0, workers=workers))
+    assert made
+    assert all(one.fileno() == -1 for one in made), "none stays open"
 
 
 def test_where_few_items_are_allowed_fewer_are_the_default():
