@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from adrec_cli.choices import choice, require_allowed
+from adrec_cli.data.addresses import show_path
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import option
 
@@ -53,6 +54,8 @@ class EncodeOptions:
             )
         if self.like is not None and self.width != WIDTH:
             raise UsageError("encoders of another data set have their own widths", hint=f"leave out {option('width')}")
-        twice = [name for name, count in Counter(path.name for path in self.vectors).items() if count > 1]
+        twice = [
+            name for name, count in Counter(Path(show_path(path)).name for path in self.vectors).items() if count > 1
+        ]
         if twice:
             raise UsageError(f"two files of vectors are called {twice[0]!r}", hint="rename one of them")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -20,6 +21,18 @@ _SHORTEST_SECRET: Final = 4
 def is_address(text: str) -> bool:
     """Whether a source lies elsewhere: `s3://bucket/events.csv`."""
     return _ADDRESS.match(text) is not None
+
+
+def find_address(path: Path | None) -> str | None:
+    """Return the address that a path was made of, in which two slashes have become one; None where it is a path."""
+    kind, slash, rest = str(path).partition(":/")
+    address = f"{kind}://{rest.lstrip('/')}"
+    return address if path is not None and slash and is_address(address) and not path.exists() else None
+
+
+def show_path(path: Path) -> str:
+    """Return a path as it is, or the address that it was made of as `show_address`."""
+    return show_address(find_address(path) or str(path))
 
 
 def show_address(address: str) -> str:

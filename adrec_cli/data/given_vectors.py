@@ -18,6 +18,7 @@ from adrec_cli.artifacts.item_vectors import VectorsFile
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.artifacts.vectors_file import ids_file
+from adrec_cli.data.addresses import show_path
 from adrec_cli.data.ids import spell_as_known
 from adrec_cli.errors import InputError, StorageError
 from adrec_cli.schema import ITEM_ID
@@ -89,14 +90,21 @@ def read_given_vectors(path: Path, item_ids: pl.Series) -> GivenVectors:
     return GivenVectors(name=path.name, column=column, matched=matched, unmatched=len(ids) - matched)
 
 
-def record_file(path: Path) -> VectorsFile:
+def record_file(path: Path, place: Path | None = None) -> VectorsFile:
     """Return where a file of vectors is, and the hashes of it and of the ids beside it.
+
+    Args:
+        path: where it can be read.
+        place: where it is found the next time, perhaps an address, of which nothing secret is recorded; None is there.
 
     Raises:
         StorageError: unreadable.
     """
     ids = ids_file(path)
-    return VectorsFile(path=str(path), sha256=file_sha256(path), ids_sha256=file_sha256(ids) if ids.is_file() else "")
+    recorded = path if place is None else place
+    return VectorsFile(
+        path=show_path(recorded), sha256=file_sha256(path), ids_sha256=file_sha256(ids) if ids.is_file() else ""
+    )
 
 
 def find_changed_files(files: Mapping[str, VectorsFile]) -> list[str]:

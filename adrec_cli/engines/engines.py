@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, cast
 
-from adrec_cli.data.addresses import is_address, show_address
+from adrec_cli.data.addresses import find_address, is_address, show_address
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.names import Engine
 from adrec_cli.data.options import PreprocessOptions
@@ -48,9 +48,11 @@ def require_in_reach(source: str, options: PreprocessOptions) -> None:
     Raises:
         UsageError: naming what can be done instead.
     """
-    if options.engine == "spark" and is_address(source) and may_be_elsewhere(options.spark_master):
+    if options.engine != "spark" or not may_be_elsewhere(options.spark_master):
+        return
+    if address := source if is_address(source) else find_address(options.join):
         raise UsageError(
-            f"{show_address(source)} would be copied to this machine, where Spark's workers do not see it",
+            f"{show_address(address)} would be copied to this machine, where Spark's workers do not see it",
             hint="name a path that every worker has, or let Spark run on this machine: "
             f"{option('spark_master', 'local[*]')}",
         )

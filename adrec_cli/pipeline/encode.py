@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,9 @@ from adrec_cli.content.choice import Choice, choose_encoders, content_columns, p
 from adrec_cli.content.encoders import FittedEncoder, encode_items, fit_encoder, silent_items
 from adrec_cli.content.options import EncodeOptions as EncodeOptions
 from adrec_cli.content.records import record_encoders, restore_encoders
+from adrec_cli.data.addresses import find_address
 from adrec_cli.data.given_vectors import find_changed_files, read_given_vectors, record_file
+from adrec_cli.data.remote_vectors import bring_vectors
 from adrec_cli.data.sequences import load_items
 from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.schema import ITEM_ID, ITEM_VECTORS_FILE
@@ -102,18 +105,22 @@ def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResu
     manifest = read_manifest(folder)
     items = load_items(verify_dataset(folder, manifest).items)
     before = None if options.like is None else read_item_vectors(folder.parent / options.like)
-    files = {path.name: path.resolve() for path in options.vectors}
-    if before is not None and options.like == folder.name:
-        files = {**_find_remembered_files(before), **files}
-    # Before they are read: what is written meanwhile is then encoded the next time.
-    recorded_files = {name: record_file(path) for name, path in files.items() if path.is_file()}
-    items, warnings = _add_given_vectors(items, list(files.values()))
+    with bring_vectors(options.vectors) as given, contextlib.ExitStack() as brought:
+        files = dict(given)
+        if before is not None and options.like == folder.name:
+            known = {path.name for path in given.values()}
+            remembered = [path for name, path in _find_remembered_files(before).items() if name not in known]
+            files |= brought.enter_context(bring_vectors(remembered))
+        # Before they are read: what is written meanwhile is then encoded the next time.
+        recorded_files = {path.name: record_file(path, place) for place, path in files.items() if path.is_file()}
+        items, warnings = _add_given_vectors(items, list(files.values()))
+    names = [path.name for path in given.values()]
     assumptions: list[str] = []
     if before is None:
-        fitted = _fit(items, options, assumptions)
+        fitted = _fit(items, names, options, assumptions)
     else:
         fitted = restore_encoders(before.encoders)
-        _require_read(options.vectors, fitted)
+        _require_read(names, fitted)
         warnings += _missing_columns(fitted, items)
     vectors = ItemVectors(
         dataset=manifest.dataset,
@@ -162,7 +169,7 @@ def _find_remembered_files(vectors: ItemVectors) -> dict[str, Path]:
     """
     files = {name: Path(file.path) for name, file in vectors.files.items()}
     for name, path in files.items():
-        if not path.is_file():
+        if not path.is_file() and not find_address(path):
             raise InputError(
                 f"{path}, with vectors of the items of {vectors.dataset!r}, is no longer there",
                 hint=command("encode", vectors.dataset, like=vectors.dataset, vectors=name),
@@ -179,12 +186,11 @@ def _add_given_vectors(items: pl.DataFrame, files: Sequence[Path]) -> tuple[pl.D
             raise UsageError(f"two sources of content are called {given.name!r}", hint="rename the file")
         items = items.with_columns(given.column)
         if given.unmatched:
-            warnings.append(f"{path}: {given.unmatched:,} of its ids are not items here")
+            warnings.append(f"{given.name}: {given.unmatched:,} of its ids are not items here")
     return items, warnings
 
 
-def _fit(items: pl.DataFrame, options: EncodeOptions, assumptions: list[str]) -> list[FittedEncoder]:
-    given = [path.name for path in options.vectors]
+def _fit(items: pl.DataFrame, given: list[str], options: EncodeOptions, assumptions: list[str]) -> list[FittedEncoder]:
     known = items.drop(given)
     choices = [parse_choice(text, known) for text in options.encoders]
     if not choices and not given:
@@ -202,13 +208,13 @@ def _fit(items: pl.DataFrame, options: EncodeOptions, assumptions: list[str]) ->
     return [fit_encoder(choice.name, choice.columns, items, width=options.width) for choice in choices]
 
 
-def _require_read(vectors: Sequence[Path], encoders: Sequence[FittedEncoder]) -> None:
+def _require_read(names: Iterable[str], encoders: Sequence[FittedEncoder]) -> None:
     """Refuse files of vectors that encoders made elsewhere do not read."""
     known = {column for encoder in encoders for column in encoder.columns}
-    for path in vectors:
-        if path.name not in known:
+    for name in names:
+        if name not in known:
             raise UsageError(
-                f"the encoders that are taken as they are read no file of vectors called {path.name!r}",
+                f"the encoders that are taken as they are read no file of vectors called {name!r}",
                 hint=f"leave it out, or leave out {option('like')} to make encoders that do",
             )
 

@@ -27,7 +27,7 @@ from adrec_cli.data.prepared import Prepared
 from adrec_cli.data.reading.item_metadata import require_match
 from adrec_cli.data.reading.remembered import Remembered, recall_options, recall_reading
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
-from adrec_cli.data.remote_files import bring_source
+from adrec_cli.data.remote_beside import bring_files
 from adrec_cli.data.taken_files import (
     add_sources,
     as_files,
@@ -195,8 +195,8 @@ def _bring(
     # Before anything is copied, which may take long.
     require_in_reach(source, options)
     named = name_after_address(source, options)
-    with bring_source(source, offline=options.offline, on_event=on_event) as here:
-        yield here, named
+    with bring_files(source, named, on_event) as brought:
+        yield brought
 
 
 def _preprocess_here(
