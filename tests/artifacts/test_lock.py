@@ -11,10 +11,10 @@ import threading
 import time
 
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from adrec_cli.artifacts import lock
-from adrec_cli.artifacts.lock import exclusive, find_holder
+from adrec_cli.artifacts.lock import Waiting, exclusive, find_holder
 from adrec_cli.errors import LockedError, StorageError
 
 
@@ -151,3 +151,52 @@ def test_a_lock_that_is_looked_at_is_tried_again(tmp_path):
         fcntl.flock(looked_at, fcntl.LOCK_SH)
         with pytest.raises(LockedError, match="another run"), exclusive(tmp_path, "test"):
             pass
+
+
+HOLDERS = ["b", "b", "a", "a", "c", "a"]
+"""Who holds a lock each time it is looked at, in an order that is none of the alphabet."""
+
+
+@pytest.mark.parametrize("place", ["gate", "lock"])
+@pytest.mark.parametrize("seconds", [5.0, 3.0])
+def test_each_holder_that_is_waited_for_is_told_once(tmp_path, monkeypatch, place, seconds):
+    """Each look takes a second; whoever waits no longer than that ends with who holds it then."""
+    now, holders, events = [100.0], iter(HOLDERS), []
+    monkeypatch.setattr(lock.time, "monotonic", lambda: now[0])
+
+    def sleep(slept):
+        assert 0 < slept <= max(lock._LOOK_AGAIN_SECONDS, 1)
+        now[0] += 1
+
+    monkeypatch.setattr(lock.time, "sleep", sleep)
+    waiting = Waiting(seconds=seconds, on_event=events.append)
+    if place == "gate":
+        monkeypatch.setattr(lock, "find_holder", lambda folder: next(holders, ""))
+
+        def take():
+            lock._await_gate(tmp_path, now[0] + seconds, waiting)
+    else:
+
+        def refuse(held):
+            if not (who := next(holders, "")):
+                (tmp_path / lock.LOCK_FILE).touch()
+                return
+            told.append(who)
+            raise Timeout("held")
+
+        told = []
+        monkeypatch.setattr(lock, "_try", refuse)
+        monkeypatch.setattr(lock, "_describe", lambda record: told[-1])
+
+        def take():
+            lock._acquire(FileLock(tmp_path / lock.LOCK_FILE), tmp_path, waiting)
+
+    if (place == "gate" and seconds == 5) or (place == "lock" and seconds > 5):
+        take()
+    else:
+        with pytest.raises(LockedError, match=f"is in use by {'a' if seconds == 5 or place == 'lock' else 'c'}"):
+            take()
+    waited = HOLDERS if place == "gate" and seconds == 5 else HOLDERS[: int(seconds) + (place == "gate")]
+    expected = [who for number, who in enumerate(waited) if number == 0 or waited[number - 1] != who]
+    assert [event.holder for event in events] == expected
+    assert {event.folder for event in events} == {tmp_path}
