@@ -14,6 +14,9 @@ from adrec_cli.data.packing import pack
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.batch import Elsewhere, HistoryBatch, PackedBatch
 
+_EVENTS_AT_ONCE, _USERS_AT_ONCE = 2**22, 2**18
+"""Counted together, so that what is computed of them stays small."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingWindows:
@@ -45,12 +48,14 @@ class TrainingWindows:
         """Return how often each item, padding included, is a target of the windows."""
         if self.prefixes:
             return np.bincount(self.items[self.starts + self.lengths], minlength=item_count + 1).astype(np.int64)
-        # +1 where targets begin and -1 behind their end: the running sum says how many windows hold an event.
-        change = np.zeros(len(self.items) + 2, dtype=np.int64)
-        np.add.at(change, self.starts + 1, 1)
-        np.add.at(change, self.starts + self.lengths + 1, -1)
-        held = np.cumsum(change)[: len(self.items)]
-        return np.bincount(self.items, weights=held, minlength=item_count + 1).astype(np.int64)
+        counts = np.zeros(item_count + 1, dtype=np.int64)
+        at_once = max(1, _EVENTS_AT_ONCE // int(self.lengths.max(initial=1)))
+        for first in range(0, len(self), at_once):
+            starts, lengths = self.starts[first : first + at_once], self.lengths[first : first + at_once]
+            within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            targets = self.items[np.repeat(starts + 1, lengths) + within]
+            counts += np.bincount(targets, minlength=item_count + 1)
+        return counts
 
 
 def training_windows(sequences: Sequences, max_length: int, *, all_events: bool = False) -> TrainingWindows:
@@ -77,11 +82,15 @@ def training_windows(sequences: Sequences, max_length: int, *, all_events: bool 
 
 def find_trained_items(sequences: Sequences) -> torch.Tensor:
     """Return bool (V,), padding in front: which items occur in events of train, whatever windows are cut of them."""
-    places = np.arange(len(sequences.items)) - np.repeat(sequences.offsets[:-1], sequences.lengths)
-    items = sequences.items[places < np.repeat(sequences.train_end, sequences.lengths)]
-    trained_V = torch.zeros(sequences.item_count + 1, dtype=torch.bool)
-    trained_V[torch.from_numpy(np.unique(items).astype(np.int64))] = True
-    return trained_V
+    trained_V = np.zeros(sequences.item_count + 1, dtype=bool)
+    ends = sequences.offsets[:-1] + sequences.train_end
+    for first in range(0, sequences.users, _USERS_AT_ONCE):
+        users = slice(first, first + _USERS_AT_ONCE)
+        begins, lengths = sequences.offsets[:-1][users], sequences.lengths[users]
+        begin, end = begins[0], begins[-1] + lengths[-1]
+        in_train = np.arange(begin, end) < np.repeat(ends[users], lengths)
+        trained_V[sequences.items[begin:end][in_train]] = True
+    return torch.from_numpy(trained_V)
 
 
 def prefix_windows(sequences: Sequences, max_length: int, *, all_events: bool = False) -> TrainingWindows:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adrec_cli.artifacts.literal_paths import literal
+from adrec_cli.data.event_columns import read_lists
 from adrec_cli.data.id_index import IdIndex
 from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import ArtifactError, InputError
@@ -131,9 +133,16 @@ def load_sequences(path: Path, item_count: int, shard: Shard = WHOLE, *, timed: 
     Raises:
         ArtifactError: missing, damaged or not of this format.
     """
-    table = _read(path, [USER_ID, ITEMS, TRAIN_END, VALID_END], shard)
-    lengths = table[ITEMS].list.len().to_numpy().astype(np.int64)
-    items = table[ITEMS].explode().drop_nulls().to_numpy().astype(np.int32)
+    with _reading(path, [USER_ID, ITEMS, TRAIN_END, VALID_END]) as file:
+        groups = shard.of(file.num_row_groups)
+        table = pl.from_arrow(file.read_row_groups(list(groups), columns=[USER_ID, TRAIN_END, VALID_END]))
+        lengths, items = read_lists(file, ITEMS, groups, np.int32, beside=path.parent)
+        row_groups = tuple(file.metadata.row_group(number).num_rows for number in groups)
+    # What batches were read into is kept for the next one, which does not come.
+    pa.default_memory_pool().release_unused()
+    assert isinstance(table, pl.DataFrame)
+    if any(column.null_count() for column in table):
+        raise _damage_error(path, "it has missing values")
     sequences = Sequences(
         user_ids=table[USER_ID],
         items=items,
@@ -141,13 +150,13 @@ def load_sequences(path: Path, item_count: int, shard: Shard = WHOLE, *, timed: 
         train_end=table[TRAIN_END].to_numpy().astype(np.int64),
         valid_end=table[VALID_END].to_numpy().astype(np.int64),
         item_count=item_count,
-        row_groups=_row_groups(path, shard),
+        row_groups=row_groups,
         read_seconds=functools.partial(_read_seconds, path, shard, items) if timed else None,
     )
     ends_in_order = (
         (sequences.train_end >= 0) & (sequences.train_end <= sequences.valid_end) & (sequences.valid_end <= lengths)
     )
-    if len(items) != sequences.offsets[-1] or not ends_in_order.all():
+    if not ends_in_order.all():
         raise _damage_error(path, "split positions lie outside the sequences")
     if len(items) and not (items.min() >= 1 and items.max() <= item_count):
         raise _damage_error(path, f"item indices lie outside 1..{item_count}")
@@ -160,12 +169,13 @@ def _read_seconds(path: Path, shard: Shard, items: npt.NDArray[np.int32]) -> npt
     Raises:
         ArtifactError: they are not, or the file is damaged.
     """
-    table = _read(path, [ITEMS, TIMESTAMPS], shard)
-    again = table[ITEMS].explode().drop_nulls().to_numpy()
-    seconds = table[TIMESTAMPS].explode().drop_nulls().to_numpy() // 1_000_000
-    if not np.array_equal(again, items) or len(seconds) != len(items):
+    with _reading(path, [ITEMS, TIMESTAMPS]) as file:
+        groups = shard.of(file.num_row_groups)
+        _, again = read_lists(file, ITEMS, groups, np.int32, beside=path.parent)
+        _, microseconds = read_lists(file, TIMESTAMPS, groups, np.int64, beside=path.parent)
+    if not np.array_equal(again, items) or len(microseconds) != len(items):
         raise ArtifactError(f"{path} has changed since it was opened", hint="run the same command again")
-    return seconds.astype(np.int64)
+    return np.floor_divide(microseconds, 1_000_000, out=microseconds)
 
 
 def load_items(path: Path) -> pl.DataFrame:
@@ -174,7 +184,11 @@ def load_items(path: Path) -> pl.DataFrame:
     Raises:
         ArtifactError: missing, damaged or not of this format.
     """
-    items = _read(path, None)
+    _require(path)
+    try:
+        items = pl.read_parquet(literal(path))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _damage_error(path, str(error).splitlines()[0]) from error
     if ITEM_INDEX not in items.columns or ITEM_ID not in items.columns:
         raise _damage_error(path, f"columns {ITEM_INDEX} and {ITEM_ID} are expected, found {', '.join(items.columns)}")
     if not (items[ITEM_INDEX].to_numpy() == np.arange(1, items.height + 1)).all():
@@ -192,36 +206,27 @@ def item_indices(items: IdIndex, item_ids: Sequence[str]) -> list[int | None]:
     return [None if row is None else row + 1 for row in items.rows(item_ids)]
 
 
-def _row_groups(path: Path, shard: Shard) -> tuple[int, ...]:
+@contextlib.contextmanager
+def _reading(path: Path, columns: Sequence[str]) -> Iterator[pq.ParquetFile]:
+    """Yield the open file; it stays the same one whoever replaces it meanwhile.
+
+    Raises:
+        ArtifactError: missing, without one of the columns, or, while open, damaged.
+    """
+    _require(path)
     try:
-        metadata = pq.read_metadata(path)
+        with pq.ParquetFile(path) as file:
+            if missing := [column for column in columns if column not in file.schema_arrow.names]:
+                raise _damage_error(path, f"column {missing[0]} is missing")
+            yield file
     except (pa.ArrowException, OSError) as error:
         # Where a writer has moved it meanwhile, whoever opens the dataset opens it again.
         raise _damage_error(path, str(error).splitlines()[0]) from error
-    return tuple(metadata.row_group(number).num_rows for number in shard.of(metadata.num_row_groups))
 
 
-def _read_shard(path: Path, columns: list[str], shard: Shard) -> pl.DataFrame:
-    """Read the row groups of a shard alone."""
-    with pq.ParquetFile(path) as file:
-        table = pl.from_arrow(file.read_row_groups(list(shard.of(file.num_row_groups)), columns=columns))
-    assert isinstance(table, pl.DataFrame)
-    return table
-
-
-def _read(path: Path, columns: list[str] | None, shard: Shard = WHOLE) -> pl.DataFrame:
+def _require(path: Path) -> None:
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist", hint=f"make it with: {command('preprocess', path.parent.name)}")
-    try:
-        if shard == WHOLE or columns is None:
-            table = pl.read_parquet(literal(path), columns=columns)
-        else:
-            table = _read_shard(path, columns, shard)
-    except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
-        raise _damage_error(path, str(error).splitlines()[0]) from error
-    if columns and any(table[column].null_count() for column in columns):
-        raise _damage_error(path, "it has missing values")
-    return table
 
 
 def _damage_error(path: Path, reason: str) -> ArtifactError:

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from adrec_cli.data import batches
 from adrec_cli.data.batches import TrainingWindows, prefix_windows, training_windows
 from adrec_cli.data.sequences import Sequences
 
@@ -54,8 +55,10 @@ def test_only_the_newest_prefixes_use_the_events_that_the_newest_window_uses(max
     assert pairs(prefix_windows(data, max_length)) == expected
 
 
+@pytest.mark.parametrize("at_once", [1, 4, 2**22])
 @pytest.mark.parametrize("all_events", [True, False])
-def test_targets_are_counted_once_for_each_window_that_has_them(all_events):
+def test_targets_are_counted_once_for_each_window_that_has_them(all_events, at_once, monkeypatch):
+    monkeypatch.setattr(batches, "_EVENTS_AT_ONCE", at_once)
     data = sequences()
     windows = training_windows(data, 3, all_events=all_events)
     prefixes = prefix_windows(data, 3, all_events=all_events)
@@ -69,3 +72,11 @@ def test_targets_are_counted_once_for_each_window_that_has_them(all_events):
     # Not one held-out event counts.
     assert expected.sum() == windows.tokens
     assert expected[data.items[data.offsets[1:] - 1][np.array(LENGTHS) > 2]].sum() == 0
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 2**18])
+def test_trained_items_are_those_of_events_before_validation(at_once, monkeypatch):
+    monkeypatch.setattr(batches, "_USERS_AT_ONCE", at_once)
+    data = sequences()
+    expected = {item for user in range(data.users) for item in data.history(user)[: data.train_end[user]].tolist()}
+    assert batches.find_trained_items(data).nonzero().flatten().tolist() == sorted(expected)
