@@ -39,6 +39,17 @@ class AdrecError(Exception):
         self.message = message
         self.hint = hint
 
+    def rename(self, name: str, *, in_message: str, in_hint: str) -> None:
+        """Call something by another name, where whoever reads the error does not know the one that stands there.
+
+        Args:
+            name: as it stands in message and hint.
+            in_message, in_hint: what takes its place.
+        """
+        self.message = self.message.replace(name, in_message)
+        self.hint = self.hint.replace(name, in_hint)
+        self.args = (self.message,)
+
 
 class UsageError(AdrecError):
     """An option, a configuration key or a combination of them is wrong."""

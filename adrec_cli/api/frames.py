@@ -102,9 +102,7 @@ def as_files(**given: Any) -> Iterator[dict[str, str]]:
         except AdrecError as error:
             # Nobody who gave a frame knows the file that stands for it.
             for path in frames.values():
-                error.message = error.message.replace(str(path), path.stem)
-                error.hint = error.hint.replace(str(path), "FRAME")
-            error.args = (error.message,)
+                error.rename(str(path), in_message=path.stem, in_hint="FRAME")
             raise
 
 

@@ -129,6 +129,8 @@ class Preprocessing(TypedDict, total=False):
     encoding: str | None
     join: Place | ArrowFrame | None
     on: str | None
+    sql: str | None
+    database: str | None
     where: Sequence[str] | None
     items: Place | ArrowFrame | None
     items_column: str | int | None

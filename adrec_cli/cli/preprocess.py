@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXAMPLES: Final = (
     "adrec preprocess grocery --raw downloads",
     "adrec preprocess shop.csv --user-column customer --item-column sku --timestamp-column 3",
+    "adrec preprocess shop --sql 'SELECT user_id, item_id, time FROM events' --database shop.duckdb",
     "adrec preprocess ml-1m --split time --valid-from 2000-11-01 --test-from 2000-12-01",
 )
 CELL_WIDTH = 40

@@ -131,7 +131,7 @@ def inbox_dataset(source: str, options: PreprocessOptions, workspace: Path) -> s
     Raises:
         UsageError: the source names none, or options say otherwise.
     """
-    for key in ("update", "name", "variant"):
+    for key in ("update", "name", "variant", "sql"):
         if getattr(options, key) is not None:
             raise UsageError(
                 f"with {option('inbox')} the data set is named first, so {option(key)} has no meaning",

@@ -46,6 +46,10 @@ def check_options(options: Mapping[str, Any]) -> None:
             f"{option('on')} says what {option('join')} is joined on",
             hint=f"give that too: {option('join', 'FILE')}",
         )
+    if options["database"] is not None and options["sql"] is None:
+        raise UsageError(
+            f"{option('database')} is where {option('sql')} is asked", hint=f"give that too: {option('sql', 'QUERY')}"
+        )
     if options["spark_master"] is not None and options["engine"] != "spark":
         raise UsageError(
             f"{option('spark_master')} says where Spark runs", hint=f"say {option('engine', 'spark')}, or leave it out"

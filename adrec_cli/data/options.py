@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from adrec_cli.choices import choice
+from adrec_cli.data.addresses import show_address
 from adrec_cli.wording import command, flag
 
 if TYPE_CHECKING:
@@ -96,6 +97,21 @@ class PreprocessOptions:
     )
     on: str | None = choice(
         None, str, "Column that both files share; order_id=id if the names differ.", metavar="COLUMN", panel=READING
+    )
+    sql: str | None = choice(
+        None,
+        str,
+        f"Query whose answer is read: a SELECT to {flag('database')}; SOURCE is then the name of the data set.",
+        metavar="QUERY",
+        panel=READING,
+    )
+    database: str | None = choice(
+        None,
+        str,
+        f"Database that {flag('sql')} asks: postgresql://HOST/NAME, or a file of DuckDB [default: $ADREC_DATABASE, "
+        "else DuckDB over files here].",
+        metavar="URI|FILE",
+        panel=READING,
     )
     where: Sequence[str] | None = choice(
         None,
@@ -277,4 +293,6 @@ def spell_command(source: str, options: PreprocessOptions) -> str:
         for entry in dataclasses.fields(PreprocessOptions)
         if not entry.name.endswith("_column") and getattr(options, entry.name) != entry.default
     }
+    if options.database is not None:
+        typed["database"] = show_address(options.database)
     return command("preprocess", source, **typed)

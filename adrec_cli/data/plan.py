@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
-from adrec_cli.artifacts.manifest import DATASET_NAME
-from adrec_cli.data.addresses import is_address, show_address
 from adrec_cli.data.datasets import DatasetSpec, Expected, Filters, ItemFile, SourceFiles
 from adrec_cli.data.demo import DEMO_SEED, DEMO_VERSION
 from adrec_cli.data.fetching import Fetching
-from adrec_cli.data.named_datasets import dataset_names, is_named, load_dataset_spec
+from adrec_cli.data.named_datasets import is_named, load_dataset_spec
 from adrec_cli.data.options import PreprocessOptions, spell_command
 from adrec_cli.data.own_folders import download_folder, former_folder
 from adrec_cli.data.raw_files import FoundFiles, Places, expand_path, find_item_file, find_source
@@ -24,13 +22,11 @@ from adrec_cli.data.reading.remembered import Remembered
 from adrec_cli.data.reading.roles import Column
 from adrec_cli.data.reading.steady_files import SteadyFile, look_at
 from adrec_cli.data.settings import Settings, settle
+from adrec_cli.data.source_names import FILE_ENDINGS, check_name, name_own_files
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.wording import option
 
 _PARTS: Final = {"train": 0, "valid": 1, "val": 1, "validation": 1, "dev": 1, "test": 2}
-_ENDINGS: Final = re.compile(
-    r"(\.(csv|tsv|txt|dat|data|json|jsonl|ndjson|inter|parquet|arrow|feather|ipc|pkl|gz|zst|zip|bz2|xz))+$", re.I
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +60,7 @@ class Plan:
         remembered: how the data set that is added to was read, less what the options say; None for a new one.
         command: what was typed, without the columns, for hints.
         limits: of what is read.
+        origin: what the manifest says of the events' files beside their names: where they were brought from.
         notes: what the user should know about these choices.
         expected: published counts that must come out, if the cut is a published one.
     """
@@ -80,6 +77,7 @@ class Plan:
     remembered: Remembered | None = None
     command: str = ""
     limits: ReadLimits = UNLIMITED_BY_HAND
+    origin: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -97,6 +95,7 @@ def make_plan(
     on_event: Callable[[object], None],
     inherited: Mapping[str, Any] | None = None,
     remembered: Remembered | None = None,
+    origin: Mapping[str, Any] = MappingProxyType({}),
     fetch: bool = True,
 ) -> Plan:
     """Find the files of a source and settle the options for it.
@@ -109,6 +108,7 @@ def make_plan(
         on_event: gets the progress of downloads.
         inherited: parameters of the data set that is added to.
         remembered: how it was read.
+        origin: where the files were brought from, for the manifest.
         fetch: whether missing files may be downloaded.
 
     Raises:
@@ -122,7 +122,7 @@ def make_plan(
         plan = _plan_named(spec, found, item, options, inherited)
         join, notes = find_join(options.join, plan.settings, remembered, plan.paths)
         return replace(plan, remembered=remembered, command=typed, join=join, notes=(*plan.notes, *notes))
-    return _plan_files(source, options, inherited, remembered, typed)
+    return replace(_plan_files(source, options, inherited, remembered, typed), origin=origin)
 
 
 def _plan_files(
@@ -143,7 +143,7 @@ def _plan_files(
             f"{source} is not a named data set, so it has no variants", hint=f"leave {option('variant')} out"
         )
     paths = tuple(expand_path(source))
-    name, notes = _own_name(source, options.name)
+    name, notes = name_own_files(source, options.name)
     item, item_notes = _own_item_file(options, remembered, paths)
     parts, paths = _find_parts(paths)
     settings = settle(options, None, Filters(), inherited)
@@ -227,29 +227,6 @@ def find_join(
     return JoinSource(path=beside, on=settings.on), (note,)
 
 
-def choose_name(source: str, options: PreprocessOptions) -> str:
-    """Return the name of the data set that a source is made into, before anything is looked for or downloaded.
-
-    Raises:
-        UsageError: it cannot be one.
-    """
-    if not is_named(source):
-        return _own_name(source, options.name)[0]
-    variant = "" if options.variant is None else f"-{options.variant}"
-    return check_name(options.name or f"{load_dataset_spec(source).name}{variant}")
-
-
-def name_after_address(source: str, options: PreprocessOptions) -> PreprocessOptions:
-    """Return options that name a new data set as its address does, whatever the copy that is read is called.
-
-    Raises:
-        UsageError: the name cannot be one.
-    """
-    if options.update is not None or not is_address(source):
-        return options
-    return replace(options, name=choose_name(source, options))
-
-
 def look_at_sources(plan: Plan) -> list[SteadyFile]:
     """Hash every file that is to be read.
 
@@ -261,23 +238,14 @@ def look_at_sources(plan: Plan) -> list[SteadyFile]:
 
 
 def describe_sources(plan: Plan, files: Sequence[SteadyFile]) -> list[dict[str, Any]]:
-    """Return name, sha256 and size of every file that is read, for the manifest."""
+    """Return name, sha256 and size of every file that is read, and where events came from, for the manifest."""
     if plan.generated:
         return [{"name": "generated", "seed": DEMO_SEED, "version": DEMO_VERSION}]
-    return [{"name": file.path.name, "sha256": file.sha256, "bytes": file.size} for file in files]
-
-
-def check_name(name: str) -> str:
-    """Return a data set's name if it can be a folder's.
-
-    Raises:
-        UsageError: it cannot.
-    """
-    if not re.fullmatch(DATASET_NAME, name):
-        raise UsageError(
-            f"{name!r} cannot name a data set", hint=f"use letters, digits, '-', '_' and '.': {option('name', 'shop')}"
-        )
-    return name
+    return [
+        {"name": file.path.name, "sha256": file.sha256, "bytes": file.size,
+         **(plan.origin if file.path in plan.paths else {})}
+        for file in files
+    ]  # fmt: skip
 
 
 def _find_named(
@@ -363,26 +331,4 @@ def _own_item_file(
 
 def _stem(path: Path) -> str:
     """Return what says which part a file is: "train" of train.csv and of RecBole's shop.train.inter."""
-    return _ENDINGS.sub("", path.name).lower().rpartition(".")[2]
-
-
-def _own_name(source: str, asked: str | None) -> tuple[str, tuple[str, ...]]:
-    """Return the name for files of the user, which is never that of a named data set, and a note if it changed."""
-    if asked is not None:
-        if asked in dataset_names():
-            raise UsageError(
-                f"{asked!r} is a named data set already", hint=f"take another: {option('name', f'my-{asked}')}"
-            )
-        return check_name(asked), ()
-    name = _default_name(source)
-    if name in dataset_names():
-        return f"my-{name}", (f"named my-{name}, because {name} is a named data set; choose with {option('name')}",)
-    return check_name(name), ()
-
-
-def _default_name(source: str) -> str:
-    plain = show_address(source).rstrip("/")
-    if any(sign in plain for sign in "*?[") and not Path(plain).exists():
-        plain = str(Path(plain).parent)
-    name = re.sub(r"[^\w.+-]+", "-", _ENDINGS.sub("", Path(plain).resolve().name)).strip("-.")
-    return name or "data"
+    return FILE_ENDINGS.sub("", path.name).lower().rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""A source and the files that are named beside it, items and what is joined, each of which may lie elsewhere."""
+"""Files that are named beside a source, items and what is joined, each of which may lie elsewhere."""
 
 from __future__ import annotations
 
@@ -13,17 +13,14 @@ from adrec_cli.data.remote_files import bring_source
 
 
 @contextlib.contextmanager
-def bring_files(
-    source: str, options: PreprocessOptions, on_event: Callable[[object], None]
-) -> Iterator[tuple[str, PreprocessOptions]]:
-    """Yield a source and options in which files at addresses are copies while open; errors as `bring_source`."""
+def bring_beside(options: PreprocessOptions, on_event: Callable[[object], None]) -> Iterator[PreprocessOptions]:
+    """Yield options in which files at addresses are copies while open; errors as `bring_source`."""
     with contextlib.ExitStack() as brought:
 
-        def bring(place: str) -> str:
-            return brought.enter_context(bring_source(place, offline=options.offline, on_event=on_event))
+        def bring(path: Path | None) -> Path | None:
+            if (address := find_address(path)) is None:
+                return path
+            here = bring_source(address, offline=options.offline, on_event=on_event)
+            return Path(brought.enter_context(here))
 
-        def bring_beside(path: Path | None) -> Path | None:
-            return path if (address := find_address(path)) is None else Path(bring(address))
-
-        beside = replace(options, items=bring_beside(options.items), join=bring_beside(options.join))
-        yield bring(source), beside
+        yield replace(options, items=bring(options.items), join=bring(options.join))

@@ -66,8 +66,7 @@ def _name_address(error: AdrecError, here: Path | None, shown: str) -> None:
     if here is None:
         return
     place = shown.rstrip("/") if here.is_file() else re.sub(r"/[^/]*[*\[][^/]*$", "", shown).rstrip("/")
-    error.message, error.hint = (text.replace(str(here), place) for text in (error.message, error.hint))
-    error.args = (error.message,)
+    error.rename(str(here), in_message=place, in_hint=place)
 
 
 def _fetch_page(address: str, scratch: Path, on_event: OnEvent) -> Path:

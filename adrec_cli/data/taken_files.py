@@ -17,7 +17,7 @@ from adrec_cli.data.reading.source_content import SourceContent
 from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.updating import Existing
 from adrec_cli.errors import InputError, UsageError
-from adrec_cli.wording import command, option
+from adrec_cli.wording import command, option, option_as_typed
 
 L = TypeVar("L", bound=Log)
 
@@ -91,8 +91,13 @@ def tell_repeats(files: Sequence[FileRows]) -> list[str]:
     ]
 
 
-def require_not_grown(folder: Path, source: str) -> None:
+def require_not_grown(folder: Path, source: str, plan: Plan) -> None:
     """Refuse to make a data set from a file of its own when it holds more, collected in updates.
+
+    Args:
+        folder: of the data set.
+        source: that would be read.
+        plan: how.
 
     Raises:
         UsageError: it has grown, or it is damaged and may have.
@@ -112,7 +117,7 @@ def require_not_grown(folder: Path, source: str) -> None:
     )
     raise UsageError(
         f"{folder} {holds}; {source} alone would take its place",
-        hint=f"{instead}; or say {command('preprocess', source, force=True)}, which keeps the former one",
+        hint=f"{instead}; or say {plan.command} {option_as_typed('force', True)}, which keeps the former one",
     )
 
 

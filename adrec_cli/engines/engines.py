@@ -43,7 +43,7 @@ def choose_reader(options: PreprocessOptions) -> AbstractContextManager[AnyReade
 
 
 def require_in_reach(source: str, options: PreprocessOptions) -> None:
-    """Refuse an address, whose copy is on this machine, where workers are on others.
+    """Refuse an address or a query, whose copy is on this machine, where workers are on others.
 
     Raises:
         UsageError: naming what can be done instead.
@@ -51,8 +51,12 @@ def require_in_reach(source: str, options: PreprocessOptions) -> None:
     if options.engine != "spark" or not may_be_elsewhere(options.spark_master):
         return
     if address := source if is_address(source) else find_address(options.join):
+        what = show_address(address)
+    else:
+        what = "" if options.sql is None else "the answer of a database"
+    if what:
         raise UsageError(
-            f"{show_address(address)} would be copied to this machine, where Spark's workers do not see it",
+            f"{what} would be copied to this machine, where Spark's workers do not see it",
             hint="name a path that every worker has, or let Spark run on this machine: "
             f"{option('spark_master', 'local[*]')}",
         )

@@ -67,6 +67,7 @@ def merge_reports(tables: Sequence[Table], reports: Sequence[ReadReport]) -> Rea
         columns=reports[0].columns,
         time=decisive.time,
         timed=decisive.timed,
+        by_rows=any(report.by_rows for report in reports),
         found=decisive.found,
         time_warnings=_name_files(tables, reports),
         files=[file for report in reports for file in report.files],

@@ -16,18 +16,18 @@ from adrec_cli.artifacts.dataset import verify_files
 from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.data.addresses import show_address
+from adrec_cli.data.bringing import Brought, bring, require_order
 from adrec_cli.data.cuts import Cut, make_cut
 from adrec_cli.data.dataset_files import show_sequences
 from adrec_cli.data.filters import FilterApplied
 from adrec_cli.data.implausible import hold_against
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.options import PreprocessOptions
-from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_plan, name_after_address
+from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_plan
 from adrec_cli.data.prepared import Prepared
 from adrec_cli.data.reading.item_metadata import require_match
 from adrec_cli.data.reading.remembered import Remembered, recall_options, recall_reading
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
-from adrec_cli.data.remote_beside import bring_files
 from adrec_cli.data.taken_files import (
     add_sources,
     as_files,
@@ -126,13 +126,14 @@ def preprocess(
     set of that folder is added to and its items keep their numbers.
 
     Args:
-        source: a named data set, or the path or address of a file, a folder of parts, or a glob.
+        source: a named data set, or the path or address of a file, a folder of parts, or a glob; with `options.sql`
+            the name of the data set.
         workspace: folder of all data sets.
         raw: folder where files of named data sets are looked for before anything is downloaded.
         options: columns, filters, split; None in them means the data set's default.
         force: make it again even if nothing has changed, or if it has grown by updates.
         waiting: for how long, if another run holds the lock.
-        on_event: gets `DownloadProgress` and `FilterApplied`.
+        on_event: gets `DownloadProgress`, `AnswerProgress` and `FilterApplied`.
 
     Raises:
         InputError: the source is missing, bad or withdrawn, or nothing is left of it.
@@ -183,35 +184,24 @@ def _preprocess(
     on_event: Callable[[object], None],
     lock: Callable[[Path], contextlib.AbstractContextManager[None]],
 ) -> PreprocessResult:
-    with _bring(source, options, on_event) as (here, named):
-        return _preprocess_here(here, workspace, raw, named, force, on_event, lock)
-
-
-@contextlib.contextmanager
-def _bring(
-    source: str, options: PreprocessOptions, on_event: Callable[[object], None]
-) -> Iterator[tuple[str, PreprocessOptions]]:
-    """Yield the path of a source, as `bring_source`, and options that name the data set after it."""
     # Before anything is copied, which may take long.
     require_in_reach(source, options)
-    named = name_after_address(source, options)
-    with bring_files(source, named, on_event) as brought:
-        yield brought
+    with bring(source, options, on_event) as brought:
+        return _preprocess_here(brought, workspace, raw, force, on_event, lock)
 
 
 def _preprocess_here(
-    source: str,
+    brought: Brought,
     workspace: Path,
     raw: Path | None,
-    options: PreprocessOptions,
     force: bool,
     on_event: Callable[[object], None],
     lock: Callable[[Path], contextlib.AbstractContextManager[None]],
 ) -> PreprocessResult:
-    existing = _existing(options)
+    options, existing = brought.options, _existing(brought.options)
     plan = make_plan(
-        source, workspace=workspace, raw=raw, options=options, on_event=on_event,
-        inherited=_inherit(existing), remembered=_recall(existing),
+        brought.path, workspace=workspace, raw=raw, options=options, on_event=on_event,
+        inherited=_inherit(existing), remembered=_recall(existing), origin=brought.origin,
     )  # fmt: skip
     folder = options.update or workspace / plan.dataset
     files, parameters = look_at_sources(plan), plan.settings.parameters()
@@ -224,11 +214,12 @@ def _preprocess_here(
         if not untouched and not force and (manifest := _read_unchanged(folder, sources, parameters)) is not None:
             return _skip(folder, manifest)
         if existing is None and not force:
-            require_not_grown(folder, source)
+            require_not_grown(folder, brought.path, plan)
         taking = force or options.retake
         require_not_withdrawn(folder, [] if taking else sources)
         with scratch_folder(folder) as scratch:
             content = read_source(plan, scratch, engine.enter_context(choose_reader(options)))
+        require_order(brought, plan, content.report)
         for file in files:
             file.require_unchanged()
         if existing is not None or not can_be_spread(plan.settings, content.interactions.item_ids):
@@ -263,20 +254,22 @@ def preview(
     Raises:
         as `preprocess`; InputError also if files of a named data set would have to be downloaded.
     """
-    with _bring(source, options, lambda event: None) as (here, named):
-        return _preview_here(here, workspace, raw, named)
+    require_in_reach(source, options)
+    with bring(source, options, lambda event: None) as brought:
+        return _preview_here(brought, workspace, raw)
 
 
-def _preview_here(source: str, workspace: Path, raw: Path | None, options: PreprocessOptions) -> PreprocessPreview:
-    existing = _existing(options)
+def _preview_here(brought: Brought, workspace: Path, raw: Path | None) -> PreprocessPreview:
+    options, existing = brought.options, _existing(brought.options)
     ignore: Callable[[object], None] = lambda event: None  # noqa: E731
     plan = make_plan(
-        source, workspace=workspace, raw=raw, options=options, on_event=ignore, inherited=_inherit(existing),
-        remembered=_recall(existing), fetch=False,
+        brought.path, workspace=workspace, raw=raw, options=options, on_event=ignore, inherited=_inherit(existing),
+        remembered=_recall(existing), origin=brought.origin, fetch=False,
     )  # fmt: skip
     files = look_at_sources(plan)
     with scratch_folder(None) as scratch, choose_reader(options) as read:
         content = bring_here(read_source(plan, scratch, read))
+    require_order(brought, plan, content.report)
     content, _ = leave_out_repeats(content, plan, existing, files)
     hold_against(existing, content.interactions, content.report, strict=options.strict)
     content = leave_out_forgotten_users(content, options.update or workspace / plan.dataset)

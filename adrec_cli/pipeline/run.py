@@ -17,7 +17,7 @@ from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.nights import Drift
 from adrec_cli.data.addresses import show_address
 from adrec_cli.data.inbox import Inbox, InboxResult, check_inbox, inbox_dataset, require_dataset, take_files
-from adrec_cli.data.plan import choose_name
+from adrec_cli.data.source_names import choose_name
 from adrec_cli.errors import NotPromotedError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.evaluating.stored import find_evaluation

@@ -58,8 +58,11 @@ def _read_own_file(manifest: Manifest, *, has_item_file: bool) -> tuple[str, dic
     """Return the first file that a data set of no named source was made from, and the options that read it."""
     given, name = manifest.parameters, manifest.dataset
     files = [str(source.get("name")) for source in manifest.sources if source.get("name") != given.get("join")]
-    return files[0], {
-        "name": None if Path(files[0]).name.split(".")[0] == name else name,
+    origin = manifest.sources[0]
+    asked = {key: origin.get(key_there) for key, key_there in (("sql", "query"), ("database", "database"))}
+    return name if asked["sql"] else files[0], {
+        **asked,
+        "name": None if asked["sql"] or Path(files[0]).name.split(".")[0] == name else name,
         "items": files[1] if has_item_file and len(files) == 2 else None,
         **{key: given.get(key) for key in _READING},
         "where": list(given.get("where") or ()),

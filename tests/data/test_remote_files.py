@@ -14,8 +14,8 @@ import pytest
 from adrec_cli.data import remote_files
 from adrec_cli.data.download import Expectation
 from adrec_cli.data.options import PreprocessOptions
-from adrec_cli.data.plan import choose_name
 from adrec_cli.data.remote_files import bring_source
+from adrec_cli.data.source_names import choose_name
 from adrec_cli.data.taken_files import as_files
 from adrec_cli.errors import AdrecError, GrowingFileError, InputError, UsageError
 from adrec_cli.pipeline.preprocess import preprocess, preview

@@ -18,6 +18,7 @@ from rich.text import Text
 from adrec_cli.artifacts.harmless_text import harmless
 from adrec_cli.artifacts.lock import LockAwaited
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.data.databases.asking import AnswerProgress
 from adrec_cli.data.download import DownloadProgress
 from adrec_cli.data.fetching import AddressFailed, DamagedCopy, DownloadBegins, UnknownDownload
 from adrec_cli.data.filters import FilterApplied
@@ -125,6 +126,8 @@ class Progress:
             self._transfer(f"downloading {event.name}", event.done, event.total)
         elif isinstance(event, MovingProgress):
             self._transfer(event.label, event.done, event.total)
+        elif isinstance(event, AnswerProgress):
+            self._ask(event)
         elif isinstance(event, LockAwaited):
             self.terminal.note(f"waiting for {event.holder}, which works in {event.folder} ...")
         elif isinstance(event, FileTaken):
@@ -156,6 +159,15 @@ class Progress:
     def clear(self) -> None:
         """Take the bar away until it is shown again."""
         self.bar.label = ""
+
+    def _ask(self, event: AnswerProgress) -> None:
+        label = f"asking {event.database}"
+        self.show(harmless(label), 0, 0, f"{event.rows:,} rows")
+        if label != self._transferring:
+            self._transferring = label
+            self.terminal.note(label)
+        if event.whole:
+            self.clear()
 
     def _transfer(self, label: str, done: int, total: int | None) -> None:
         megabytes = f"{done / 1e6:.1f} MB" + (f" of {total / 1e6:.1f} MB" if total else "")

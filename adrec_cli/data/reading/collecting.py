@@ -103,6 +103,7 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
         roles = replace(roles, rating_has_comma=True)
         report.assume("ratings have a decimal comma")
     _say_what_columns_mean(report, roles, table)
+    report.by_rows = not roles.times and (not _has_lists(table) or options.unit == "order")
     try:
         return _normalise(_read_events(table, roles, options), options, report)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
@@ -224,7 +225,7 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOpti
     state = pl.when(pl.col(scanning.BLANK)).then(BLANK).when(pl.col(OVERFLOW)).then(BAD).when(unmet).then(UNMET)
     state = state.when(bad).then(BAD).when(below).then(BELOW_RATING)
     columns["state"] = state.otherwise(OK).cast(pl.UInt8)
-    has_lists = table.unfolding is not None and table.unfolding.item is not None
+    has_lists = _has_lists(table)
     if has_lists and not roles.times:
         columns |= {name: pl.col(name) for name in (RECORD, POSITION)}
     if table.unfolding is not None and table.unfolding.held_out is not None:
@@ -242,6 +243,10 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOpti
     elif not roles.times:
         frame = frame.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
     return CollectedTable(table=table, roles=roles, reading=reading, frame=frame, state=states)
+
+
+def _has_lists(table: Table) -> bool:
+    return table.unfolding is not None and table.unfolding.item is not None
 
 
 def _repeats_header(read: CollectedTable) -> NDArray[np.bool_]:

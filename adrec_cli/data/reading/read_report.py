@@ -39,6 +39,7 @@ class ReadReport:
         columns: name of the column for each role that was found; a list for a time in several columns.
         time: how times are written, in words.
         timed: whether the source has times at all.
+        by_rows: whether the order of the rows stands for times that are not there.
         stripped, whole: for each role, rows whose id lost blanks around it, or was a whole float.
         doubts: what is hard to believe about an update.
         time_warnings: about times that are odd, such as those far out.
@@ -57,6 +58,7 @@ class ReadReport:
     columns: dict[str, str | list[str]] = field(default_factory=dict)
     time: str = "no times: the order of the rows"
     timed: bool = False
+    by_rows: bool = False
     found: dict[str, Any] = field(default_factory=dict)
     stripped: dict[str, int] = field(default_factory=dict)
     whole: dict[str, int] = field(default_factory=dict)
