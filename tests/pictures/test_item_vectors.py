@@ -12,6 +12,7 @@ import torch
 from adrec_cli.diagnostics.spectrum import effective_rank, singular_values
 from adrec_cli.diagnostics.spread import mean_cosine
 from adrec_cli.errors import ArtifactError
+from adrec_cli.inspecting.embeddings import isotropic_noise
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.models.registry import find_facts, list_trainable
 from adrec_cli.pictures import item_vectors
@@ -38,7 +39,7 @@ def trained(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> dict[str, torc
     there = ["sasrec", "adrec", "gru4rec"]
     count = dataset.items.height
     vectors = {
-        name: torch.randn(count + 1, 6, generator=torch.Generator().manual_seed(place)) + place
+        name: torch.randn(count + 1, 6, generator=torch.Generator().manual_seed(place)) * (1 + place)
         for place, name in enumerate(there)
     }
     monkeypatch.setattr(
@@ -112,6 +113,8 @@ def test_the_spectrum_is_of_every_model_and_of_noise_as_wide(
         assert one.effective_rank == effective_rank(vectors)
         assert one.items == dataset.items.height
     noise = spectra[-1]
+    expected = isotropic_noise(trained[order[0]][1:].double(), 0).double()
+    assert list(noise.singular_values) == singular_values(expected).tolist(), "as varied as the first model"
     assert (noise.items, len(noise.singular_values)) == (dataset.items.height, 6)
     count = dataset.items.height
     assert found.about == f"tiny, {count:,} items; each dimension scaled to variance 1"

@@ -106,6 +106,13 @@ def test_a_stage_that_is_under_way_has_no_epoch_kept_yet(dataset: Dataset, tmp_p
     assert drawn.what[0][0].kept_epoch == 0
 
 
+def test_losses_that_have_come_to_nought_are_drawn(dataset: Dataset, tmp_path: Path, catch: Catch) -> None:
+    drawn = catch("curves.draw_training_curves")
+    write_log(tmp_path / "sasrec", "train", [a_row(1, losses={"ce": 0.0}, seconds=0.0), a_row(2, losses={})])
+    curves(in_copy(dataset, tmp_path), LOOK)
+    assert drawn.what[0][0].losses == {"ce": [0.0, None]}
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", "1", '{"seconds": 1}', json.dumps(a_row(1, losses=3)), "{"])
 def test_a_log_that_is_none_is_named(dataset: Dataset, tmp_path: Path, content: str) -> None:
     write_log(tmp_path / "sasrec", "train", [])
@@ -214,6 +221,24 @@ def test_a_study_of_steps_is_drawn_as_it_is(dataset: Dataset, tmp_path: Path, ca
     assert (found.name, found.title) == ("steps-adrec-mine", "What reverse steps buy: ADRec on tiny")
     assert found.about == "tiny, loo/full/test, 1,234 targets; seeded noise, seed 3; cpu, 2 threads"
     assert drawn.options[0]["metric"] == (metric or "ndcg@10").upper()
+
+
+def test_ranking_that_takes_no_time_is_drawn(dataset: Dataset, tmp_path: Path, catch: Catch) -> None:
+    drawn = catch("steps.draw_steps")
+    study = a_study(rows=[{**row, "milliseconds_per_target": 0.0} for row in a_study()["rows"]])
+    steps(dataset, write_study(tmp_path, study))
+    assert [point.milliseconds for point in drawn.what[0]] == [0, 0]
+
+
+@pytest.mark.usefixtures("in_shell")
+def test_whoever_lacks_a_study_is_shown_how_to_make_one(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError) as absent:
+        steps(dataset, LOOK)
+    made = "adrec evaluate CHECKPOINT --steps 1,2,4 --json >"
+    assert absent.value.hint == f"{made} steps.json, then adrec plot --steps steps.json"
+    with pytest.raises(InputError) as other:
+        steps(dataset, write_study(tmp_path, {}))
+    assert other.value.hint == f"{made} FILE"
 
 
 def test_a_metric_that_some_rows_lack_is_unknown(dataset: Dataset, tmp_path: Path) -> None:
