@@ -59,6 +59,8 @@ def test_a_histogram_is_to_scale(values):
     assert tips == ["t", *(f"{held}: {count:,}" for held, count in zip(ranges, bins.counts, strict=True))]
     words = re.findall(r'class="tick (?:end|name)">([^<]*)<', drawn)
     assert words == [f"{max(bins.counts):,}", "0", "a, logarithmic" if bins.log else "a"]
+    below = [float(y) for y in re.findall(r'y="([\d.-]+)" class="tick">', drawn)]
+    assert all(ground < y < height for y in below), "numbers of the axis stand below it"
     ticks = dict(re.findall(r'x="([\d.]+)" y="\d+" class="tick">([\d,]+)<', drawn))
     assert ticks
     for place, edge in ticks.items():
