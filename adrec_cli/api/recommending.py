@@ -150,7 +150,7 @@ def _recommend_many(
             model=None if model is None else os.fspath(model),
             options=options,
         )
-        left_out = _read_left_out(done.unknown_path)
+        left_out = _read_left_out(None if done.unknown_path is None else Path(done.unknown_path))
         import polars as pl
 
         table = pl.read_parquet(output.path, memory_map=False)

@@ -71,7 +71,7 @@ def _show(terminal: Terminal, summary: BatchSummary) -> None:
     else:
         where = (
             f"{summary.files:,} file{'s' * (summary.files != 1)} in {summary.path}"
-            if summary.path.is_dir()
+            if isinstance(summary.path, str) or summary.path.is_dir()
             else str(summary.path)
         )
         terminal.line(f"{done}, stored in {where}")

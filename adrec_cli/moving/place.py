@@ -14,15 +14,14 @@ from typing import Final
 
 from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.json_files import MAX_JSON_BYTES
-from adrec_cli.data.addresses import hide_secrets, is_address, show_address
+from adrec_cli.data.addresses import is_address, show_address
+from adrec_cli.data.stores import STORES, FolderStore, Store, naming_store
 from adrec_cli.errors import InputError, StorageError, look_up
 from adrec_cli.moving.inventory import Inventory, Part, StoredFile, parse_inventory, write_inventory
-from adrec_cli.moving.stores import SCHEMES, FolderStore, Store
 
 DATASETS_FOLDER: Final = "datasets"
 OBJECTS_FOLDER: Final = "objects"
 _INVENTORY_SUFFIX: Final = ".json"
-_WHO_MAY: Final = "check the address, and that the store's usual variables or files name who may use it"
 
 
 class Place:
@@ -44,9 +43,9 @@ class Place:
         """
         self._address = address
         kind = address.partition("://")[0].lower() if is_address(address) else "file"
-        open_kind = look_up(SCHEMES, kind, "kind of address")
+        open_kind = look_up(STORES, kind, "kind of address")
         self.shown = show_address(address).rstrip("/")
-        with self._wrapping(InputError, "open", ""):
+        with self._naming(InputError, "open", ""):
             self._store: Store = open_kind(address)
         if isinstance(self._store, FolderStore):
             self.shown = str(self._store.root)
@@ -57,7 +56,7 @@ class Place:
         Raises:
             InputError: it cannot be read.
         """
-        with self._wrapping(InputError, "read", DATASETS_FOLDER):
+        with self._naming(InputError, "read", DATASETS_FOLDER):
             found = self._store.list_names(DATASETS_FOLDER)
         return sorted(one.removesuffix(_INVENTORY_SUFFIX) for one in found if one.endswith(_INVENTORY_SUFFIX))
 
@@ -68,7 +67,7 @@ class Place:
             InputError: it cannot be read, is damaged, or asks for what nobody could have pushed.
         """
         path = _name_inventory(dataset)
-        with self._wrapping(InputError, "read", path):
+        with self._naming(InputError, "read", path):
             try:
                 content = self._store.read(path, MAX_JSON_BYTES + 1)
             except FileNotFoundError:
@@ -82,7 +81,7 @@ class Place:
             StorageError: it cannot be written.
         """
         path = _name_inventory(inventory.dataset)
-        with self._wrapping(StorageError, "write", path):
+        with self._naming(StorageError, "write", path):
             self._store.write(path, write_inventory(inventory))
 
     def find_missing(self, parts: Iterable[Part]) -> set[Part]:
@@ -92,7 +91,7 @@ class Place:
             InputError: it cannot be read.
         """
         distinct = list(dict.fromkeys(parts))
-        with self._wrapping(InputError, "read", OBJECTS_FOLDER):
+        with self._naming(InputError, "read", OBJECTS_FOLDER):
             sizes = self._store.find_sizes([_name_object(part) for part in distinct])
         return {part for part, size in zip(distinct, sizes, strict=True) if size != part.bytes}
 
@@ -102,7 +101,7 @@ class Place:
         Raises:
             StorageError: it cannot be written.
         """
-        with self._wrapping(StorageError, "write", _name_object(part)):
+        with self._naming(StorageError, "write", _name_object(part)):
             self._store.write(_name_object(part), content)
 
     def fetch(self, one: StoredFile, target: Path, on_part: Callable[[Part], None]) -> None:
@@ -136,7 +135,7 @@ class Place:
 
     def _read(self, part: Part) -> bytes:
         path = _name_object(part)
-        with self._wrapping(InputError, "read", path):
+        with self._naming(InputError, "read", path):
             content = self._store.read(path, part.bytes + 1)
         if hashlib.sha256(content).hexdigest() != part.sha256:
             raise InputError(
@@ -145,17 +144,10 @@ class Place:
             )
         return content
 
-    @contextlib.contextmanager
-    def _wrapping(self, kind: type[InputError | StorageError], action: str, path: str) -> Iterator[None]:
-        """Turn what a store says into an error that shows nothing secret."""
-        from pyarrow import ArrowException
-
-        try:
-            yield
-        except (OSError, ArrowException) as error:
-            text = hide_secrets(str(error), self._address)
-            where = f"{self.shown}/{path}".rstrip("/")
-            raise kind(f"could not {action} {where}: {text}", hint=_WHO_MAY) from None
+    def _naming(
+        self, kind: type[InputError | StorageError], action: str, path: str
+    ) -> contextlib.AbstractContextManager[None]:
+        return naming_store(self._address, path, kind, action)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import storage_error, write_bytes
@@ -19,6 +19,7 @@ from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.recommending.audience import collect_audience, require_nobody_left
 from adrec_cli.recommending.batch import Batch
 from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
+from adrec_cli.recommending.elsewhere import Elsewhere
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, USER_ID
 from adrec_cli.wording import option
@@ -35,8 +36,8 @@ class BatchSummary:
     """What a batch wrote.
 
     Attributes:
-        path, unknown_path: the file, and the list beside it of who and what is unknown or left without a list; None
-            where there is none.
+        path, unknown_path: the file or its address, and the list beside it of who and what is unknown or left without a
+            list; None where there is none.
         files, users, rows: written; `path` is a folder where there is not exactly one file.
         popular: users without a history, who got the popular items.
         without_list: users who got none, as all items that may come back are in their history; listed.
@@ -50,8 +51,8 @@ class BatchSummary:
     model: str
     checkpoint_sha256: str
     promoted: bool
-    path: Path | None
-    unknown_path: Path | None
+    path: Path | str | None
+    unknown_path: Path | str | None
     files: int
     users: int
     rows: int
@@ -91,11 +92,16 @@ def recommend_batch(
         LockedError: another process writes the same file.
         InterruptedRun: stopped by a signal; what is done stays.
     """
+    elsewhere = Elsewhere.find(output.path, workspace)
+    if elsewhere is not None:
+        output = replace(output, path=elsewhere.local)
     destination = output.find_destination()
     if output.shard != WHOLE and not audience.is_data_set:
         raise UsageError("a shard is of the data set's users", hint=f"give {option('all')}, and no {option('events')}")
     if not output.is_stdout:
         destination.require_free((*audience.files(), *options.files()))
+    if elsewhere is not None:
+        elsewhere.require_free(destination)
     recommender = open_recommender(
         workspace,
         dataset_name,
@@ -122,7 +128,15 @@ def recommend_batch(
     else:
         with open_parts(destination.unfinished, _key(batch, audience)) as parts:
             written = _write(batch, parts, output.reader, unknown, on_event)
-    return _summarize(batch, output, written, unknown, time.perf_counter() - started)
+            if elsewhere is not None:
+                # Before the parts are removed, from which the next try goes on where the store refuses.
+                elsewhere.send(destination, batch.files, written.rows)
+                elsewhere.remove_local(destination)
+    summary = _summarize(batch, output, written, unknown, time.perf_counter() - started)
+    if elsewhere is None:
+        return summary
+    unknown_path = None if written.unknown_path is None else elsewhere.show_unknown(destination)
+    return replace(summary, path=elsewhere.shown, unknown_path=unknown_path)
 
 
 @dataclass(frozen=True, kw_only=True)

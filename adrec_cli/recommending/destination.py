@@ -96,18 +96,34 @@ class Destination:
         """Return what a former batch has left in the folder: files of this shard that are none of these."""
         if not self.is_folder or not self.path.is_dir():
             return []
-        named = ((path, _PART.fullmatch(path.name)) for path in sorted(self.path.iterdir()))
-        own = (path for path, name in named if name and int(name[1]) % self.shard.count == self.shard.number)
-        return [path for path in own if path not in files]
+        names = sorted(path.name for path in self.path.iterdir())
+        return [self.path / name for name in self.stale_names(names, {path.name for path in files})]
+
+    def stale_names(self, names: Iterable[str], kept: Collection[str]) -> list[str]:
+        """Return which names are of files of this shard and none that is kept."""
+        named = ((name, _PART.fullmatch(name)) for name in names)
+        own = (name for name, part in named if part and int(part[1]) % self.shard.count == self.shard.number)
+        return [name for name in own if name not in kept]
+
+    def require_own_names(self, names: Iterable[str], shown: str) -> None:
+        """Refuse a folder in which something lies that is not part of a batch.
+
+        Args:
+            names: of what lies in it.
+            shown: the folder, for the message.
+
+        Raises:
+            UsageError: naming the first of it.
+        """
+        if foreign := [name for name in names if not (_PART.fullmatch(name) or _TEMPORARY.fullmatch(name))]:
+            raise UsageError(
+                f"{shown} holds {foreign[0]}, which is not part of a batch", hint="give the name of another folder"
+            )
 
     def _require_own_folder(self) -> None:
         if not self.path.is_dir():
             raise UsageError(f"{self.path} is a file, not a folder", hint="give the name of another folder")
-        names = sorted(path.name for path in self.path.iterdir())
-        if foreign := [name for name in names if not (_PART.fullmatch(name) or _TEMPORARY.fullmatch(name))]:
-            raise UsageError(
-                f"{self.path} holds {foreign[0]}, which is not part of a batch", hint="give the name of another folder"
-            )
+        self.require_own_names(sorted(path.name for path in self.path.iterdir()), str(self.path))
 
     def _beside(self, ending: str) -> Path:
         share = "" if self.shard == WHOLE else f".{self.shard.number}-of-{self.shard.count}"

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.data.stores import FolderStore
 from adrec_cli.errors import AdrecError, ArtifactError, InputError, LockedError, StorageError, UsageError
 from adrec_cli.moving.marks import moving_folder, remove_copies
-from adrec_cli.moving.stores import FolderStore
 from adrec_cli.pipeline.clean import clean, removable
 from adrec_cli.pipeline.pull import Pulling, pull
 from adrec_cli.pipeline.push import push

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
 from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.data.addresses import hide_secrets, show_address
 from adrec_cli.data.object_stores import check_form, open_store
+from adrec_cli.errors import AdrecError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pyarrow import fs
 
@@ -30,6 +33,9 @@ class Store(Protocol):
 
     def write(self, path: str, content: bytes) -> None:
         """Put a file there, or another in its place; whoever reads finds all of the one or of the other."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file, which is there."""
 
 
 class FolderStore:
@@ -58,6 +64,10 @@ class FolderStore:
     def write(self, path: str, content: bytes) -> None:
         """Put a file there."""
         write_bytes(self.root / path, content)
+
+    def remove(self, path: str) -> None:
+        """Remove a file."""
+        (self.root / path).unlink()
 
 
 class ObjectStore:
@@ -92,12 +102,40 @@ class ObjectStore:
         with ThreadPoolExecutor(1) as alone:
             alone.submit(self._write, path, content).result()
 
+    def remove(self, path: str) -> None:
+        """Remove an object."""
+        self._store.delete_file(f"{self._root}/{path}")
+
     def _write(self, path: str, content: bytes) -> None:
         with self._store.open_output_stream(f"{self._root}/{path}", compression=None) as file:
             file.write(content)
 
 
-SCHEMES: Final[Mapping[str, Callable[[str], Store]]] = MappingProxyType(
-    {"file": FolderStore, "s3": ObjectStore, "gs": ObjectStore, "az": ObjectStore}
+@contextlib.contextmanager
+def naming_store(address: str, path: str, kind: type[AdrecError], action: str) -> Iterator[None]:
+    """Turn what a store raises into an error that shows nothing secret.
+
+    Args:
+        address: that the store was opened with.
+        path: in it.
+        kind: of error.
+        action: what was tried, such as "read".
+    """
+    from pyarrow import ArrowException
+
+    try:
+        yield
+    except (OSError, ArrowException) as error:
+        where = f"{show_address(address).rstrip('/')}/{path}".rstrip("/")
+        raise kind(
+            f"could not {action} {where}: {hide_secrets(str(error), address)}",
+            hint="check the address, and that the store's usual variables or files name who may use it",
+        ) from None
+
+
+OBJECT_STORES: Final[Mapping[str, Callable[[str], Store]]] = MappingProxyType(
+    {"s3": ObjectStore, "gs": ObjectStore, "az": ObjectStore}
 )
-"""What is opened at an address, by how it begins; what is no address is a folder."""
+"""What is opened at an address, by how it begins."""
+STORES: Final[Mapping[str, Callable[[str], Store]]] = MappingProxyType({"file": FolderStore, **OBJECT_STORES})
+"""The same, with folders."""
