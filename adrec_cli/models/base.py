@@ -258,6 +258,11 @@ class SequentialRecommender(ModelFacts, nn.Module, ABC):
         """Whether item vectors are computed from content at every step, rather than weights."""
         return any(table.content is not None for table in self.item_tables())
 
+    def compute_item_vectors(self, items: torch.Tensor) -> torch.Tensor:
+        """Return the vectors (..., D) of some items (...), for models that compute them: the others are not."""
+        vectors: torch.Tensor = next(table for table in self.item_tables() if table.content is not None)(items)
+        return vectors
+
     def give_content(self, content_VC: torch.Tensor, learnt_V: torch.Tensor) -> None:
         """Take the content of all items, as `ItemEmbedding.give_content`; a model without item vectors needs none."""
         for table in self.item_tables():

@@ -8,6 +8,7 @@ import torch
 
 from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.training.sampled_losses import ItemVectors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,12 +16,12 @@ class Rivals:
     """What a ranking loss compares predictions with.
 
     Attributes:
-        vectors_VD: row 0 is padding.
+        vectors: row 0 is padding.
         targets_N: rows of them.
         bias: on rows of them; None for nothing.
     """
 
-    vectors_VD: torch.Tensor
+    vectors: ItemVectors
     targets_N: torch.Tensor
     bias: HistoryBias | None
 
@@ -50,8 +51,10 @@ class Competition:
         bias = rivals.bias
         if bias is not None:
             bias = HistoryBias(items_NS=self._number_V[bias.items_NS], values_NS=bias.values_NS)
-        return Rivals(
-            vectors_VD=rivals.vectors_VD.index_select(0, self.items_C),
-            targets_N=self._number_V[rivals.targets_N],
-            bias=bias,
-        )
+        return Rivals(vectors=self._among(rivals.vectors), targets_N=self._number_V[rivals.targets_N], bias=bias)
+
+    def _among(self, vectors: ItemVectors) -> ItemVectors:
+        """Return vectors by the numbers of the items that compete."""
+        if isinstance(vectors, torch.Tensor):
+            return vectors.index_select(0, self.items_C)
+        return lambda numbers: vectors(self.items_C[numbers])

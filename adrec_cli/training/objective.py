@@ -22,6 +22,7 @@ from adrec_cli.training.guards import require_finite_losses
 from adrec_cli.training.losses import denoising_errors
 from adrec_cli.training.processes import ALONE, Processes
 from adrec_cli.training.ranking_loss import RankingLoss
+from adrec_cli.training.sampled_losses import ItemVectors
 
 _AUTOCAST_DTYPES = {"float32": None, "medium": None, "bf16": torch.bfloat16}
 _PRODUCTS = {"float32": "highest", "medium": "medium", "bf16": "highest"}
@@ -184,7 +185,7 @@ class Objective:
         """
         with _products_of(self.precision):
             outputs = self._outputs(batch, generator)
-            losses, _ = self._losses_of(batch, outputs, self._vectors_VD(outputs), generator)
+            losses, _ = self._losses_of(batch, outputs, self._vectors(outputs), generator)
             self._add_gradients([self.weights[name] * loss for name, loss in losses.items()], trained)
         return losses
 
@@ -199,30 +200,36 @@ class Objective:
     ) -> tuple[dict[str, torch.Tensor], dict[str, float], tuple[torch.Tensor, torch.Tensor] | None]:
         """Return a batch's losses by name, their values, which are finite, and what the model wants to observe."""
         outputs = self._outputs(batch, generator)
-        vectors_VD = self._vectors_VD(outputs)
-        losses, errors_N = self._losses_of(batch, outputs, vectors_VD, generator)
+        vectors = self._vectors(outputs)
+        losses, errors_N = self._losses_of(batch, outputs, vectors, generator)
         values = {name: loss.item() for name, loss in losses.items()}
-        require_finite_losses(
-            values, where=where, inputs={"predicted": outputs.predicted_ND, "item vectors": vectors_VD}
-        )
+        inputs = {"predicted": outputs.predicted_ND}
+        if isinstance(vectors, torch.Tensor):
+            inputs["item vectors"] = vectors
+        require_finite_losses(values, where=where, inputs=inputs)
         if outputs.timesteps_N is None or errors_N is None:
             return losses, values, None
         return losses, values, (outputs.timesteps_N, errors_N.detach())
 
-    def _vectors_VD(self, outputs: TokenOutputs) -> torch.Tensor:
-        return self.model.item_vectors_VD() if outputs.vectors_VD is None else outputs.vectors_VD
+    def _vectors(self, outputs: TokenOutputs) -> ItemVectors:
+        """Return the vectors of all items, or what computes those of the few that the loss looks up."""
+        if outputs.vectors_VD is not None:
+            return outputs.vectors_VD
+        if self.model.computes_item_vectors and self.ranking_loss.looks_up_few(len(outputs.targets_N)):
+            return self.model.compute_item_vectors
+        return self.model.item_vectors_VD()
 
     def _losses_of(
-        self, batch: PackedBatch, outputs: TokenOutputs, vectors_VD: torch.Tensor, generator: torch.Generator
+        self, batch: PackedBatch, outputs: TokenOutputs, vectors: ItemVectors, generator: torch.Generator
     ) -> tuple[dict[str, torch.Tensor], torch.Tensor | None]:
         """Return the losses of a batch's outputs by name, and each token's squared error where it is one of them."""
         stage, errors_N = self.stage, None
         losses: dict[str, torch.Tensor] = {}
         if stage.ce_weight:
-            rivals = Rivals(vectors_VD=vectors_VD, targets_N=outputs.targets_N, bias=self.model.token_bias(batch))
+            rivals = Rivals(vectors=vectors, targets_N=outputs.targets_N, bias=self.model.token_bias(batch))
             rivals = rivals if self.competition is None else self.competition.of_rivals(rivals)
             losses[stage.ranking_loss] = self.ranking_loss(
-                outputs.predicted_ND, rivals.vectors_VD, rivals.targets_N, generator, rivals.bias, padded=outputs.padded
+                outputs.predicted_ND, rivals.vectors, rivals.targets_N, generator, rivals.bias, padded=outputs.padded
             )
         if stage.mse_weight:
             if outputs.x_start_ND is None:

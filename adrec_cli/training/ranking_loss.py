@@ -14,7 +14,7 @@ from adrec_cli.models.stages import SAMPLED_LOSSES, Stage
 from adrec_cli.schema import PAD
 from adrec_cli.training.losses import catalogue_cross_entropy
 from adrec_cli.training.padded_loss import padded_cross_entropy
-from adrec_cli.training.sampled_losses import SampledLoss, negative_scores, target_scores
+from adrec_cli.training.sampled_losses import ItemVectors, SampledLoss, negative_scores, target_scores
 
 
 class RankingLoss:
@@ -59,7 +59,7 @@ class RankingLoss:
     def __call__(
         self,
         predicted_ND: torch.Tensor,
-        vectors_VD: torch.Tensor,
+        vectors: ItemVectors,
         targets_N: torch.Tensor,
         generator: torch.Generator,
         bias: HistoryBias | None = None,
@@ -70,20 +70,21 @@ class RankingLoss:
 
         Args:
             predicted_ND: one prediction per token.
-            vectors_VD: of the items; row 0 is padding and never competes.
+            vectors: of the items; row 0 is padding and never competes. Those of all where not `looks_up_few`.
             targets_N: int64 item indices.
             generator: of the negatives; untouched by "ce".
             bias: added to the scores of the items of each token's history.
             padded: some tokens are padding, whose target is 0.
         """
         stage = self.stage
-        if stage.ranking_loss == "ce" and padded:
-            return padded_cross_entropy(predicted_ND, vectors_VD, targets_N, bias)
         if stage.ranking_loss == "ce":
-            return catalogue_cross_entropy(predicted_ND, vectors_VD, targets_N, first=1, bias=bias)
+            assert isinstance(vectors, torch.Tensor)
+            if padded:
+                return padded_cross_entropy(predicted_ND, vectors, targets_N, bias)
+            return catalogue_cross_entropy(predicted_ND, vectors, targets_N, first=1, bias=bias)
         negatives = self.draw(len(targets_N), generator)
-        positive_N = target_scores(predicted_ND, vectors_VD, targets_N, sparse=self.sparse)
-        negative_NK = negative_scores(predicted_ND, vectors_VD, negatives, targets_N, sparse=self.sparse)
+        positive_N = target_scores(predicted_ND, vectors, targets_N, sparse=self.sparse)
+        negative_NK = negative_scores(predicted_ND, vectors, negatives, targets_N, sparse=self.sparse)
         if bias is not None:
             positive_N = positive_N + bias.of(targets_N.unsqueeze(1)).squeeze(1)
             negative_NK = negative_NK + bias.of(negatives)
@@ -93,6 +94,14 @@ class RankingLoss:
         counted_N = (targets_N != PAD).to(positive_N.dtype) if padded else None
         loss: SampledLoss = look_up(SAMPLED_LOSSES, stage.ranking_loss, SAMPLED_LOSSES.what)
         return loss(positive_N, negative_NK, counted_N, stage, self.items)
+
+    def looks_up_few(self, tokens: int) -> bool:
+        """Return whether the loss of a number of tokens looks up fewer vectors than there are items."""
+        return (
+            self.stage.ranking_loss != "ce"
+            and self.stage.shared_negatives
+            and tokens + self.stage.negatives < self.items
+        )
 
     def draw(self, tokens: int, generator: torch.Generator) -> torch.Tensor:
         """Draw items with replacement: (K,) where all tokens of a step share them, else (N, K)."""

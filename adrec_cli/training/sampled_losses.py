@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import torch
 import torch.nn.functional as F
 
+ItemVectors = torch.Tensor | Callable[[torch.Tensor], torch.Tensor]
+"""The vectors of all items, (V, D), or what returns those of some: where they are computed, few cost less than all."""
 _CHUNK_ENTRIES = 2**22
 """Entries of gathered negative vectors held at once: 16 MB in float32."""
 
@@ -186,15 +188,15 @@ def _finite(negative_NK: torch.Tensor) -> torch.Tensor:
 
 
 def target_scores(
-    predicted_ND: torch.Tensor, vectors_VD: torch.Tensor, targets_N: torch.Tensor, *, sparse: bool = False
+    predicted_ND: torch.Tensor, vectors: ItemVectors, targets_N: torch.Tensor, *, sparse: bool = False
 ) -> torch.Tensor:
     """Return positive_N, the inner product of each prediction with its target's vector; arguments as below."""
-    return (predicted_ND * F.embedding(targets_N, vectors_VD, sparse=sparse)).sum(dim=1)
+    return (predicted_ND * _look_up(vectors, targets_N, sparse)).sum(dim=1)
 
 
 def negative_scores(
     predicted_ND: torch.Tensor,
-    vectors_VD: torch.Tensor,
+    vectors: ItemVectors,
     negatives: torch.Tensor,
     targets_N: torch.Tensor,
     *,
@@ -204,16 +206,20 @@ def negative_scores(
 
     Args:
         predicted_ND: one prediction per token.
-        vectors_VD: of the items.
+        vectors: of the items; those of all for negatives of a token's own.
         negatives: (K,) item indices shared by all tokens, or (N, K), a token's own.
         targets_N: item indices.
-        sparse: the gradient of vectors_VD holds only the rows in use.
+        sparse: the gradient of the table holds only the rows in use.
     """
     if negatives.dim() == 1:
-        scores_NK = predicted_ND @ F.embedding(negatives, vectors_VD, sparse=sparse).T
+        scores_NK = predicted_ND @ _look_up(vectors, negatives, sparse).T
     else:
-        scores_NK = _OwnNegativeScores.apply(predicted_ND, vectors_VD, negatives, sparse)  # type: ignore[no-untyped-call]
+        scores_NK = _OwnNegativeScores.apply(predicted_ND, vectors, negatives, sparse)  # type: ignore[no-untyped-call]
     return scores_NK.masked_fill(negatives == targets_N.unsqueeze(1), float("-inf"))
+
+
+def _look_up(vectors: ItemVectors, items: torch.Tensor, sparse: bool) -> torch.Tensor:
+    return F.embedding(items, vectors, sparse=sparse) if isinstance(vectors, torch.Tensor) else vectors(items)
 
 
 class _OwnNegativeScores(torch.autograd.Function):

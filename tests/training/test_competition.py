@@ -29,12 +29,12 @@ def test_the_loss_is_that_of_a_catalogue_without_them() -> None:
     loss = RankingLoss(Stage(output="x", trains=("all",), fresh=()), torch.ones(30).double())
     expected = loss(predicted, vectors[:30], targets, generator, bias)
     moved = Rivals(
-        vectors_VD=vectors[order],
+        vectors=vectors[order],
         targets_N=numbers[targets],
         bias=HistoryBias(items_NS=numbers[bias.items_NS], values_NS=bias.values_NS),
     )
     among = Competition(competes.nonzero().squeeze(1), ITEMS + 1).of_rivals(moved)
-    found = loss(predicted, among.vectors_VD, among.targets_N, generator, among.bias)
+    found = loss(predicted, among.vectors, among.targets_N, generator, among.bias)
     torch.testing.assert_close(found, expected)
 
 
