@@ -55,3 +55,13 @@ def test_what_does_not_fit_is_said(tmp_path, second, said):
     path = write(tmp_path / "negatives.parquet", [ROWS[0], second])
     with pytest.raises(InputError, match=said):
         read_negatives(path, user_ids=["u1", "u2"], targets=np.array([1, 4]), items=ITEMS)
+
+
+def test_ids_that_look_like_numbers_are_read_as_they_stand(tmp_path):
+    """In ReChorus's form, too: "007" is nobody's "7", and "1e3" no thousand."""
+    items = pl.DataFrame({"item_id": ["01", "1", "1e3", "1000"], "item_index": np.arange(1, 5, dtype=np.int32)})
+    (tmp_path / "negatives.csv").write_text(
+        'user_id\titem_id\tneg_items\n007\t01\t["1", "1e3"]\n7\t1\t["1000", "01"]\n'
+    )
+    found = read_negatives(tmp_path / "negatives.csv", user_ids=["7", "007"], targets=np.array([2, 1]), items=items)
+    assert found.tolist() == [[4, 1], [2, 3]]

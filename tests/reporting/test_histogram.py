@@ -59,6 +59,10 @@ def test_a_histogram_is_to_scale(values):
     assert tips == ["t", *(f"{held}: {count:,}" for held, count in zip(ranges, bins.counts, strict=True))]
     words = re.findall(r'class="tick (?:end|name)">([^<]*)<', drawn)
     assert words == [f"{max(bins.counts):,}", "0", "a, logarithmic" if bins.log else "a"]
+    places = np.array(re.findall(r'<text x="([\d.-]+)" y="([\d.-]+)"', drawn), dtype=np.float64)
+    assert len(places) == drawn.count("<text ")
+    assert (places > 0).all()
+    assert (places < (width, height)).all(), "no word is outside of the picture"
     below = [float(y) for y in re.findall(r'y="([\d.-]+)" class="tick">', drawn)]
     assert all(ground < y < height for y in below), "numbers of the axis stand below it"
     ticks = dict(re.findall(r'x="([\d.]+)" y="\d+" class="tick">([\d,]+)<', drawn))
@@ -71,5 +75,7 @@ def test_bins_by_hand():
     bins = bin_values(np.array([1, 1, 2, 4]))
     assert (bins.edges, bins.counts, bins.log) == ([1, 2, 3, 4, 5], [2, 1, 0, 1], False)
     assert bin_values(np.array([1, 1, 1, 1000])).log
+    nothing = bin_values(np.array([], dtype=np.int64))
+    assert (nothing.edges, nothing.counts, nothing.log) == ([0, 1], [0], False)
     assert not bin_values(np.array([1, 1, 1, 19])).log
     assert len(bin_values(np.array([1] * 9 + [10**9])).counts) == len(bin_values(np.arange(24)).counts) == 24
