@@ -16,7 +16,8 @@ import pytest
 import typer.main
 
 from adrec_cli.cli.app import app
-from adrec_cli.serving.options import ServeOptions
+from adrec_cli.serving.description import openapi
+from adrec_cli.serving.options import Limits, ServeOptions
 from tests.test_readme import EVERYTHING, ROOT, blocks
 
 CONTAINERFILE = ROOT / ".ci/Containerfile"
@@ -128,3 +129,14 @@ def test_the_image_is_built_where_something_builds():
         [docker, "run", "--rm", "adrec-test", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("adrec ")
+
+
+def test_a_collector_asks_where_metrics_are():
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    (text,) = blocks("yaml", EVERYTHING["adrec_cli/serving/README.md"])
+    # Only what OpenTelemetry's Prometheus receiver knows; without a path it asks for /metrics.
+    (job,) = yaml.safe_load(text)["receivers"]["prometheus"]["config"]["scrape_configs"]
+    assert job.keys() == {"job_name", "scrape_interval", "static_configs"}
+    assert re.fullmatch(r"\d+s", job["scrape_interval"])
+    assert job["static_configs"] == [{"targets": [f"127.0.0.1:{ServeOptions().port}"]}]
+    assert "/metrics" in openapi(Limits())["paths"]
