@@ -9,12 +9,13 @@ from typing import Any
 
 from adrec_cli.data.databases.asking import bring_answer
 from adrec_cli.data.databases.query import make_query
+from adrec_cli.data.lake_tables import bring_table
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan
 from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.remote_beside import bring_beside
 from adrec_cli.data.remote_files import bring_source
-from adrec_cli.data.source_names import name_after_source
+from adrec_cli.data.source_names import find_table, name_after_source
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option_as_typed
 
@@ -39,7 +40,7 @@ class Brought:
 
 @contextlib.contextmanager
 def bring(source: str, options: PreprocessOptions, on_event: Callable[[object], None]) -> Iterator[Brought]:
-    """Yield a source, which is here while open; arguments and errors as `bring_source` and `bring_answer`.
+    """Yield a source, which is here while open; errors as `bring_source`, `bring_table` and `bring_answer`.
 
     Args:
         source: a named data set, a path or an address; with a query, the name of the data set.
@@ -47,6 +48,10 @@ def bring(source: str, options: PreprocessOptions, on_event: Callable[[object], 
         on_event: gets `DownloadProgress` and `AnswerProgress`.
     """
     with bring_beside(name_after_source(source, options), on_event) as named:
+        if options.sql is None and (folder := find_table(source)) is not None:
+            with bring_table(folder) as table:
+                yield Brought(path=str(table.path), options=named, origin=table.origin)
+            return
         if options.sql is None:
             with bring_source(source, offline=options.offline, on_event=on_event) as here:
                 yield Brought(path=here, options=named)

@@ -12,6 +12,7 @@ from adrec_cli.artifacts.manifest import DATASET_NAME
 from adrec_cli.data.addresses import is_address, show_address
 from adrec_cli.data.named_datasets import dataset_names, is_named, load_dataset_spec
 from adrec_cli.data.options import PreprocessOptions
+from adrec_cli.data.reading.foreign_files import find_table_format
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import command, option
 
@@ -44,8 +45,14 @@ def name_after_source(source: str, options: PreprocessOptions) -> PreprocessOpti
         if options.sql is not None:
             _name_answer(source, options)
         return options
-    brought = options.sql is not None or is_address(source)
+    brought = options.sql is not None or is_address(source) or find_table(source) is not None
     return replace(options, name=choose_name(source, options)) if brought else options
+
+
+def find_table(source: str) -> Path | None:
+    """Return the folder of a table of Delta, Iceberg or Hudi that a source is; None where it is something else."""
+    folder = Path(source).expanduser()
+    return None if is_named(source) or not find_table_format(folder) else folder
 
 
 def check_name(name: str) -> str:

@@ -14,6 +14,7 @@ from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.names import Engine
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.reading.source_content import Reader, SourceContent, read_files
+from adrec_cli.data.source_names import find_table
 from adrec_cli.engines.spark.log import SparkLog
 from adrec_cli.engines.spark.reading import open_reader
 from adrec_cli.engines.spark.session import may_be_elsewhere
@@ -53,7 +54,7 @@ def require_in_reach(source: str, options: PreprocessOptions) -> None:
     if address := source if is_address(source) else find_address(options.join):
         what = show_address(address)
     else:
-        what = "" if options.sql is None else "the answer of a database"
+        what = "the answer of a database" if options.sql is not None else str(find_table(source) or "")
     if what:
         raise UsageError(
             f"{what} would be copied to this machine, where Spark's workers do not see it",

@@ -18,7 +18,7 @@ ASKER_WORDS: Final = ("user", "current_user", "session_user", "current_role")
 """Words of SQL for whoever asks, one of which may be meant as the name of a column."""
 SQL_TYPE: Final = b"POSTGRESQL:type"
 """Under which a field's metadata has the type that Postgres calls it."""
-_CAST: Final = "leave it out of the query, or cast it: CAST({name} AS text)"
+_CAST: Final = "leave it out, or cast it in a query: CAST({name} AS text)"
 _MISREAD: Final = (b"money", b"oid")
 """Types that come as other numbers than they say."""
 
@@ -38,8 +38,8 @@ class Answer:
     askers: frozenset[str]
 
 
-def write_answer(answer: Answer, target: Path, on_rows: Callable[[int], None]) -> None:
-    """Write an answer as Parquet.
+def write_answer(answer: Answer, target: Path, on_rows: Callable[[int], None] = lambda rows: None) -> int:
+    """Write an answer as Parquet and return the number of its rows.
 
     Args:
         answer: whose types are brought to those that a Parquet file holds.
@@ -47,14 +47,14 @@ def write_answer(answer: Answer, target: Path, on_rows: Callable[[int], None]) -
         on_rows: gets the number of rows so far.
 
     Raises:
-        InputError: there is no row, or two columns have one name, or a type is not read.
+        InputError: two columns have one name, or a type is not read.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
     names = answer.schema.names
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InputError(f"the query gives two columns {twice!r}", hint="name one of them with AS")
+        raise InputError(f"there are two columns {twice!r} in the answer", hint="name one of them with AS")
     plain = pa.schema([pa.field(field.name, _plain_type(field)) for field in answer.schema])
     rows = 0
     with parquet.ParquetWriter(target, plain, compression="zstd", write_statistics=False) as writer:
@@ -62,8 +62,7 @@ def write_answer(answer: Answer, target: Path, on_rows: Callable[[int], None]) -
             writer.write_table(group, row_group_size=GROUP_ROWS)
             rows += group.num_rows
             on_rows(rows)
-    if not rows or not names:
-        raise InputError("the query gives no row", hint="look at its conditions")
+    return rows if names else 0
 
 
 def _convert(answer: Answer, plain: pa.Schema) -> Iterator[pa.RecordBatch]:

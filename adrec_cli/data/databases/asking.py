@@ -16,7 +16,7 @@ from adrec_cli.data.databases.duckdb_source import ask_duckdb
 from adrec_cli.data.databases.postgres import ask_postgres
 from adrec_cli.data.databases.query import Query
 from adrec_cli.data.reading.source_content import scratch_folder
-from adrec_cli.errors import AdrecError, StorageError, UsageError, look_up
+from adrec_cli.errors import AdrecError, InputError, StorageError, UsageError, look_up
 from adrec_cli.wording import option
 
 Ask = Callable[[Query, Path, Callable[[Callable[[], None]], None]], AbstractContextManager[Answer]]
@@ -107,7 +107,7 @@ class _Asking(threading.Thread):
         """Ask, and write the answer."""
         try:
             with self._ask(self._query, self._target.parent, self._take_end) as answer:
-                write_answer(answer, self._target, self._count)
+                self._rows = write_answer(answer, self._target, self._count)
         except OSError as error:
             self._failure = StorageError(
                 f"could not write the answer to {self._target.parent}: {error.strerror or error}",
@@ -135,6 +135,8 @@ class _Asking(threading.Thread):
             raise
         if self._failure is not None:
             raise self._failure
+        if not self._rows:
+            raise InputError(f"the query to {self._query.shown} gives no row", hint="look at its conditions")
         on_event(self._report(whole=True))
 
     def _report(self, *, whole: bool) -> AnswerProgress:

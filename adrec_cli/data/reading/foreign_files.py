@@ -87,15 +87,17 @@ def refuse_table_folder(folder: Path) -> None:
     Raises:
         InputError: it is a Delta, Iceberg or Hudi table.
     """
-    is_iceberg = any((folder / "metadata").glob("*.metadata.json"))
-    kinds = (
-        ("Delta", (folder / "_delta_log").is_dir()),
-        ("Iceberg", is_iceberg),
-        ("Hudi", (folder / ".hoodie").is_dir()),
-    )
-    for name, there in kinds:
-        if there:
-            raise InputError(
-                f"{folder} is a table of {name}: not all of its files count",
-                hint="write what counts today as Parquet with the program that keeps it, and name that folder",
-            )
+    if name := find_table_format(folder):
+        raise InputError(
+            f"{folder} is a table of {name}: not all of its files count",
+            hint="write what counts today as Parquet with the program that keeps it, and name that folder",
+        )
+
+
+def find_table_format(folder: Path) -> str:
+    """Return the format of a table whose folder this is; "" where it is none of those that are known."""
+    if (folder / "_delta_log").is_dir():
+        return "Delta"
+    if any((folder / "metadata").glob("*.metadata.json")):
+        return "Iceberg"
+    return "Hudi" if (folder / ".hoodie").is_dir() else ""
