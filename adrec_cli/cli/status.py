@@ -11,7 +11,9 @@ from adrec_cli.cli.options.common import Common
 from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
-    from adrec_cli.pipeline.status import DatasetStatus, ModelStatus, WorkspaceStatus
+    from adrec_cli.inspecting.dataset_status import DatasetStatus
+    from adrec_cli.inspecting.model_status import ModelStatus
+    from adrec_cli.pipeline.status import WorkspaceStatus
 
 
 EXAMPLES: Final = (

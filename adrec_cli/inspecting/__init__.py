@@ -1,1 +1,1 @@
-"""Item vectors opened and measured."""
+"""Where data sets and models of a workspace stand, and item vectors opened and measured."""

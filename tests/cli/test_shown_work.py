@@ -23,18 +23,13 @@ from adrec_cli.cli.show.drift import describe_drift
 from adrec_cli.cli.show.evaluation import describe
 from adrec_cli.cli.show.stages import show_stages
 from adrec_cli.experiments.stage import StageResult
+from adrec_cli.inspecting.dataset_status import DatasetStatus
+from adrec_cli.inspecting.model_status import ModelStatus, NextStep, PromotedStatus, StageStatus
 from adrec_cli.loading.new_items import NewItems
 from adrec_cli.pipeline.recommend import Recommendation, Recommendations, RecommendedItem
 from adrec_cli.pipeline.recommend_batch import BatchSummary
 from adrec_cli.pipeline.run import RunStep, RunSummary
-from adrec_cli.pipeline.status import (
-    DatasetStatus,
-    ModelStatus,
-    NextStep,
-    PromotedStatus,
-    StageStatus,
-    WorkspaceStatus,
-)
+from adrec_cli.pipeline.status import WorkspaceStatus
 from adrec_cli.pipeline.sweep import FailedRun, Sweep
 from adrec_cli.pipeline.tune import Search
 from adrec_cli.recommending.explaining import Explanation, Influence

@@ -20,6 +20,7 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import Candidate, Current, promote
 from adrec_cli.cli.app import app
+from adrec_cli.inspecting import model_status
 from adrec_cli.pipeline import status
 from tests.cli.conftest import TINY, Adrec, environment, write_shop
 from tests.cli.test_startup import HEAVY, SPY
@@ -116,7 +117,7 @@ def test_a_file_that_a_run_removes_meanwhile_is_not_there(
     if "state" in name:
         shutil.copyfile(folder / "align.safetensors", folder / name)
     removed = folder / name
-    listed, read = Path.glob, status.read_text
+    listed, read = Path.glob, model_status.read_text
 
     def glob(self: Path, pattern: str) -> list[Path]:
         found = list(listed(self, pattern))
@@ -133,7 +134,7 @@ def test_a_file_that_a_run_removes_meanwhile_is_not_there(
         return text
 
     monkeypatch.setattr(Path, "glob", glob)
-    for module in (status, checkpoint_metadata):
+    for module in (model_status, checkpoint_metadata):
         monkeypatch.setattr(module, "read_text", read_text)
     (model,) = status.status(workspace).datasets[0].models
     assert not removed.exists()
@@ -157,7 +158,7 @@ def test_a_model_that_is_promoted_meanwhile_is_the_promoted_one(
         return file_sha256(checkpoint)
 
     promote_stage("align")
-    read, shas = status.read_current, []
+    read, shas = model_status.read_current, []
 
     def read_current(folder: Path) -> Current | None:
         current = read(folder)
@@ -165,7 +166,7 @@ def test_a_model_that_is_promoted_meanwhile_is_the_promoted_one(
             shas.append(promote_stage("finetune"))
         return current
 
-    monkeypatch.setattr(status, "read_current", read_current)
+    monkeypatch.setattr(model_status, "read_current", read_current)
     (model,) = status.status(workspace).datasets[0].models
     assert model.state == "up to date"
     assert model.promoted is not None
