@@ -6,6 +6,7 @@ It needs Playwright, a Chromium (on the path, or named by CHROMIUM) and axe-core
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 
+from tests.pipeline.test_serve_shops import Running as RunningShops  # noqa: E402
 from tests.serving.ui.test_pages import running, workspace  # noqa: E402, F401 - fixtures
 
 BROWSER = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -41,6 +43,46 @@ def look(browser, running, path: str, width: int, scheme: str):  # noqa: F811
     return page, faults
 
 
+@pytest.fixture(scope="module")
+def several(workspace, tmp_path_factory):  # noqa: F811
+    """A server of two shops and of one that has no model, whose name is long."""
+    folder = tmp_path_factory.mktemp("several") / "workspace"
+    for name in ("shop", "ünd-" * 20):
+        shutil.copytree(workspace / "shop", folder / name)
+    shutil.copytree(workspace / "shop", folder / "broken")
+    (folder / "broken/adrec/current.json").write_text("{")
+    with RunningShops(folder, ui=True) as server:
+        yield server
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_shops_fit_and_lead_to_each_and_back(browser, several, tmp_path, width, scheme):
+    page, faults = look(browser, several, "/", width, scheme)
+    folder = Path(os.environ.get("ADREC_SCREENSHOTS", tmp_path))
+    page.screenshot(path=folder / f"shops-{width}-{scheme}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert "no model answers" in page.inner_text("main")
+    page.click("main a:last-of-type")
+    page.focus("#q-field")
+    page.keyboard.type("Item 3", delay=20)
+    page.wait_for_selector(".found li")
+    page.click(".found button")
+    page.wait_for_selector(".history li")
+    assert re.search(r"/shops/(shop|%C3%BCnd)", page.url), page.url
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.click("text=All shops")
+    assert page.inner_text("h1") == "All shops"
+    assert faults == []
+    page.close()
+
+
+@pytest.mark.skipif(not AXE, reason="AXE does not name axe-core's script")
+def test_axe_finds_nothing_in_the_list_of_shops(browser, several):
+    require_accessible(browser, several, "/", "light")
+    require_accessible(browser, several, "/", "dark")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 768, 1280])
 @pytest.mark.parametrize("name", ADDRESSES)
@@ -64,7 +106,11 @@ def test_a_page_fits_and_can_be_read(browser, running, tmp_path, name, width, sc
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ADDRESSES)
 def test_axe_finds_nothing(browser, running, name, scheme):  # noqa: F811
-    page, _ = look(browser, running, ADDRESSES[name], 768, scheme)
+    require_accessible(browser, running, ADDRESSES[name], scheme)
+
+
+def require_accessible(browser, running, path, scheme):  # noqa: F811
+    page, _ = look(browser, running, path, 768, scheme)
     # By the browser's own tools: the pages let no other script in.
     page.evaluate(Path(AXE).read_text())
     found = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice']})")
