@@ -85,7 +85,9 @@ def table(
     told = element("caption", caption) if caption else None
     whole = element("table", told, element("thead", head), element("tbody", *body))
     # What scrolls has to be reached by keys, too.
-    return element("div", whole, class_="wide", role="region", aria_label=caption or "table", tabindex=0)
+    return element(
+        "div", whole, class_="wide", role="region", aria_label=caption or f"table of {', '.join(columns)}", tabindex=0
+    )
 
 
 def read_style() -> str:

@@ -8,10 +8,13 @@ from pathlib import Path
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
 from adrec_cli.artifacts.outputs import require_free_output
 from adrec_cli.artifacts.workspace import Workspace
-from adrec_cli.errors import ArtifactError, InputError
+from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.inspecting.inspection import Inspection, inspect_embeddings
 from adrec_cli.loading.opening import open_dataset
+from adrec_cli.loading.recommender import open_recommender
+from adrec_cli.models.registry import DEFAULT_MODEL
+from adrec_cli.reporting.examples import Examples, make_examples
 from adrec_cli.reporting.material import Material, gather_material
 from adrec_cli.reporting.page import page
 from adrec_cli.reporting.pictures import Pictures, draw_pictures
@@ -56,7 +59,8 @@ def report(
 ) -> Reported:
     """Write a page with data, trainings, results, sweeps, item vectors, and the commands that make it all again.
 
-    Nothing is trained or ranked: the page tells of what is there. The same artifacts give the same bytes.
+    Nothing is trained or evaluated: the page says what is there, and what the model recommends after a few items. The
+    same artifacts give the same bytes.
 
     Args:
         dataset_name: None takes the only one in the workspace.
@@ -77,7 +81,7 @@ def report(
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
     material = gather_material(dataset)
     shown = draw_pictures(dataset, on_event) if pictures else Pictures(missing="not asked for")
-    content = page(material, shown, _inspect(material, workspace))
+    content = page(material, shown, _inspect(material, workspace), _recommend(material, workspace))
     path = out or dataset.folder / REPORTS_FOLDER / REPORT_FILE
     write_bytes(path, content)
     return Reported(
@@ -92,6 +96,23 @@ def report(
         without_pictures=shown.missing,
         left_out=material.left_out,
     )
+
+
+def _recommend(material: Material, workspace: Path) -> Examples | None:
+    """Return examples of the model that `recommend` takes, or of the first one trained; None where there is none."""
+    if not material.models:
+        return None
+    promoted = [name for name, stages in material.models.items() if any(stage.promoted for stage in stages)]
+    models = promoted or list(material.models)
+    model = DEFAULT_MODEL if DEFAULT_MODEL in models else models[0]
+    try:
+        recommender = open_recommender(
+            workspace, material.dataset.folder.name, model, device="cpu", threads=None, exact=True
+        )
+        return make_examples(recommender)
+    except (ArtifactError, InputError, UsageError) as error:
+        material.left_out.append(f"no example recommendations: {error.message}")
+        return None
 
 
 def _inspect(material: Material, workspace: Path) -> Inspection | None:

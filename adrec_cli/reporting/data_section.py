@@ -96,13 +96,14 @@ def _popular(dataset: Dataset) -> Html:
     items = dataset.items.sort([COUNT, ITEM_ID], descending=[True, False]).head(_SHOWN_ITEMS)
     known = [name for name in (TITLE, CATEGORY) if name in items.columns]
     rows = [
-        [row[ITEM_ID], *(_shorten(row[name]) for name in known), f"{row[COUNT]:,}"]
+        [row[ITEM_ID], *(shorten(row[name]) for name in known), f"{row[COUNT]:,}"]
         for row in items.iter_rows(named=True)
     ]
     return table(["item", *known, "train events"], rows, right=["train events"])
 
 
-def _shorten(text: object) -> str:
+def shorten(text: object) -> str:
+    """Return a title as a page shows it; long ones are cut."""
     told = "" if text is None else str(text)
     return told if len(told) <= _SHOWN_TITLE else told[: _SHOWN_TITLE - 1].rstrip() + "…"
 

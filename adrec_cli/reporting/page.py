@@ -10,6 +10,8 @@ from adrec_cli.inspecting.inspection import Inspection
 from adrec_cli.pages.markup import Html, element, join, paragraph, read_style
 from adrec_cli.reporting.data_section import data_section
 from adrec_cli.reporting.embeddings_section import embeddings_section
+from adrec_cli.reporting.examples import Examples
+from adrec_cli.reporting.examples_section import examples_section
 from adrec_cli.reporting.material import Material
 from adrec_cli.reporting.pictures import Pictures
 from adrec_cli.reporting.pipeline_section import pipeline_section
@@ -19,19 +21,23 @@ from adrec_cli.reporting.sweeps_section import sweeps_section
 from adrec_cli.wording import command
 
 
-def page(material: Material, pictures: Pictures, inspection: Inspection | None) -> bytes:
+def page(
+    material: Material, pictures: Pictures, inspection: Inspection | None, examples: Examples | None = None
+) -> bytes:
     """Return the page as UTF-8; the same material gives the same bytes.
 
     Args:
         material: what was read.
         pictures: of it.
         inspection: of the item vectors; None where nothing is trained.
+        examples: of what is recommended; None where nothing is trained.
     """
     sweeps = {name.removeprefix("sweep-"): one for name, one in pictures.by_kind.get("sweeps", {}).items()}
     sections = [
         ("data", "Data", data_section(material.dataset)),
         ("pipeline", "Pipeline", pipeline_section(material, pictures.of("curves"))),
         ("results", "Results", results_section(material, pictures.of("slices"))),
+        ("examples", "Examples", examples_section(examples) if examples else None),
         ("sweeps", "Sweeps", sweeps_section(material, sweeps)),
         (
             "embeddings",

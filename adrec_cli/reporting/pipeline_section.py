@@ -49,7 +49,7 @@ def _row(model: str, stage: StageTold, stages: Sequence[StageTold]) -> list[Cont
         f"{stage.epochs:,}" if stage.epochs else "",
         f"{metadata.epoch:,}",
         duration(stage.seconds) if stage.epochs else "",
-        "" if value is None else f"{monitor} {value:.4f}",
+        "" if value is None else f"{monitor.upper()} {value:.4f}",
         _parent(metadata.parent_sha256, stages),
         sha(stage.sha256),
         _state(stage),

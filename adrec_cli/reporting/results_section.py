@@ -89,7 +89,8 @@ def _models(found: ModelComparison) -> Html:
     best = {name: max(model.metrics[name] for model in found.models) for name in METRICS}
     decisive = METRICS[0]
     tested = [f"to {found.reference}", "p"] if found.reference else []
-    columns = ["model", decisive, *tested, *METRICS[1:], "trained", "ms a user", "parameters"]
+    others = [name.upper() for name in METRICS[1:]]
+    columns = ["model", decisive.upper(), *tested, *others, "trained", "ms a user", "parameters"]
 
     def row(model: ComparedModel) -> list[Content]:
         cells: list[Content] = [model.name, _value(model, decisive, best=best[decisive], interval=True)]
@@ -138,7 +139,8 @@ def _slices(group: Sequence[Evaluation]) -> Html | None:
     about = facts_line(definitions)
     rows = [[_name(one), *(cell(one, name) for name in names)] for one in group]
     told = element("summary", f"{METRICS[0].upper()} by slice")
-    return element("details", told, table(["model", *names], rows, right=names), about)
+    caption = f"{METRICS[0].upper()} on {group[0].protocol}, 95% intervals"
+    return element("details", told, table(["model", *names], rows, right=names, caption=caption), about)
 
 
 def facts_line(definitions: Mapping[str, str]) -> Html:
@@ -153,4 +155,5 @@ def _lists(group: Sequence[Evaluation]) -> Html | None:
         return None
     rows = [[_name(one), *(f"{one.beyond_accuracy.get(name, 0.0):.4g}" for name in names)] for one in measured]
     told = element("summary", "What the lists are like")
-    return element("details", told, table(["model", *names], rows, right=names))
+    caption = f"Lists on {group[0].protocol}"
+    return element("details", told, table(["model", *names], rows, right=names, caption=caption))

@@ -70,7 +70,8 @@ def _runs(summaries: list[Summary], record: SweepRecord) -> Html:
         told = difference_cells(differences.get(run)) if tested else []
         return [run, values[0], *told, *values[1:], duration(found[run, metrics[0]].training_seconds)]
 
-    columns = ["run", metrics[0], *tested, *metrics[1:], "trained"]
+    first, *others = [name.upper() for name in metrics]
+    columns = ["run", first, *tested, *others, "trained"]
     return table(columns, map(row, runs), right=columns[1:], caption=summaries[0].protocol)
 
 
@@ -96,7 +97,7 @@ def _search(search: SearchTold) -> Html:
         ]
         for trial in ranked[:_SHOWN_TRIALS]
     ]
-    metric = str(about.get("monitor", ""))
+    metric = str(about.get("monitor", "")).upper()
     told = f"{about.get('model')}: {len(states):,} trials ({counted})"
     told += f"; the best, trial {best.number}, has {metric} {best.value:.4f}." if best else "."
     columns = ["trial", metric, "state", *keys, "trained"]

@@ -29,15 +29,18 @@ from adrec_cli.evaluating.given_negatives import Looking
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions, TrainingOptions
 from adrec_cli.loading.opening import open_dataset
-from adrec_cli.models.sampling import Sampling
+from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.inspect import inspect
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
+from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.report import report
 from adrec_cli.pipeline.sweep import sweep
 from adrec_cli.pipeline.train import train
+from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.reporting.data_section import describe_source
 from adrec_cli.reporting.embeddings_section import embeddings_section
+from adrec_cli.reporting.examples import EXAMPLES, SHOWN
 from adrec_cli.reporting.material import gather_material
 from adrec_cli.reporting.pipeline_section import duration
 from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command
@@ -132,6 +135,23 @@ def test_the_page_loads_nothing_and_runs_nothing(page):
     assert b"url(" not in re.sub(rb'src="data:[^"]*"', b"", page)
 
 
+def test_examples_are_what_the_command_recommends_and_tell_of_no_person(page, reported):
+    text = page.decode()
+    section = re.search(r'<section id="examples">.*?</section>', text)
+    lists = re.findall(r"<strong>([^<]*(?:<code>[^<]*</code>)?)</strong></figcaption><ol[^>]*>(.*?)</ol>", section[0])
+    assert len(lists) == EXAMPLES
+    for item, recommended in lists:
+        (item_id,) = re.findall(r"<code>(.*?)</code>", item) or [item]
+        options = RecommendOptions(k=SHOWN, sampling=FAST_SAMPLING)
+        found = recommend(histories=[[item_id]], workspace=reported, dataset_name="tiny", options=options)
+        rows = re.findall(r"<li>(.*?)</li>", recommended)
+        assert [(re.findall(r"<code>(.*?)</code>", row) or [row])[0] for row in rows] == [
+            one.item_id for one in found.results[0].items
+        ]
+    assert "adrec</strong> (" in section[0]
+    assert ", not promoted)" in section[0]
+
+
 def test_the_policy_allows_this_style_alone(page):
     (policy,) = (
         attributes["content"]
@@ -166,7 +186,7 @@ def test_links_lead_to_sections(page):
     ids = found.values("id")
     assert len(ids) == len(set(ids))
     assert {link[1:] for link in found.values("href")} == set(ids)
-    assert set(ids) == {"data", "pipeline", "results", "sweeps", "embeddings", "reproduction"}
+    assert set(ids) == {"data", "pipeline", "results", "examples", "sweeps", "embeddings", "reproduction"}
 
 
 def test_pictures_have_words(page):

@@ -137,12 +137,12 @@ def test_every_stage_has_a_row_of_its_own_figures(material: Material) -> None:
     section = pipeline_section(dataclasses.replace(material, models=models), [PICTURE])
     (table,) = read_tables(section)
     assert [[cell.text for cell in row.values()] for row in table.rows] == [
-        ["adrec pretrain", "1,234", "7", "1 h 02 min", "ndcg@10 0.1234", "fresh weights", "adrec-pretra",
+        ["adrec pretrain", "1,234", "7", "1 h 02 min", "NDCG@10 0.1234", "fresh weights", "adrec-pretra",
          "of this data"],
-        ["adrec align", "", "7", "", "ndcg@10 0.1234", "pretrain adrec-pretra", "adrec-align-",
+        ["adrec align", "", "7", "", "NDCG@10 0.1234", "pretrain adrec-pretra", "adrec-align-",
          "trained on other data"],
         ["adrec finetune", "12", "1,001", "1 min 15 s", "", "somebody-els", "adrec-finetu", "promoted"],
-        ["sasrec train", "12", "7", "1 min 15 s", "ndcg@10 0.1234", "fresh weights", "sasrec-train", "of this data"],
+        ["sasrec train", "12", "7", "1 min 15 s", "NDCG@10 0.1234", "fresh weights", "sasrec-train", "of this data"],
     ]  # fmt: skip
     assert table.right == ["epochs", "kept", "trained", "validation"]
     assert table.marked("state", "bad") == [False, True, False, False]
@@ -209,16 +209,16 @@ def test_every_model_of_a_protocol_has_a_row_of_its_own_figures(material: Materi
     section = results_section(told, [PICTURE])
     (table,) = read_tables(section)
     assert table.columns == [
-        "model", "ndcg@10", "to sasrec", "p", *METRICS[1:], "trained", "ms a user", "parameters",
+        "model", "NDCG@10", "to sasrec", "p", *map(str.upper, METRICS[1:]), "trained", "ms a user", "parameters",
     ]  # fmt: skip
     assert table.right == table.columns[1:]
     assert table.texts("model") == ["adrec finetune", "sasrec", "mostpop"], "the best ranks first"
     whole = {"adrec finetune": evaluations[0], "sasrec": evaluations[1], "mostpop": evaluations[2]}
     for row in table.rows:
         one = whole[row["model"].text]
-        assert row["ndcg@10"].text == with_bounds(one.metrics["ndcg@10"], *one.intervals["ndcg@10"])
-        assert [row[name].text for name in METRICS[1:]] == [figure(one.metrics[name]) for name in METRICS[1:]]
-    assert all(table.marked(name, "best") == [False, True, False] for name in METRICS)
+        assert row["NDCG@10"].text == with_bounds(one.metrics["ndcg@10"], *one.intervals["ndcg@10"])
+        assert [row[name.upper()].text for name in METRICS[1:]] == [figure(one.metrics[name]) for name in METRICS[1:]]
+    assert all(table.marked(name.upper(), "best") == [False, True, False] for name in METRICS)
     assert table.texts("trained") == ["5 min 00 s", "", ""], "up to the stage that was measured, if it is the one there"
     assert table.texts("ms a user") == ["2.00", "3.00", "2.00"]
     assert table.texts("parameters") == ["12,345", "12,345", "0"]
@@ -349,16 +349,16 @@ def test_a_sweep_has_a_table_for_each_part_with_every_run(material: Material, se
     assert section is not None
     valid, test = read_tables(section)
     assert (valid.caption, test.caption) == ("loo/full/valid", "loo/full/test")
-    assert valid.columns == ["run", "ndcg@10", "to base", "p", "hr@10", "trained"], "what some runs lack is left out"
+    assert valid.columns == ["run", "NDCG@10", "to base", "p", "HR@10", "trained"], "what some runs lack is left out"
     for table, shift in ((valid, 0.0), (test, 0.1)):
         assert table.right == table.columns[1:]
         for row, (run, value) in zip(table.rows, level.items(), strict=True):
             mean = value + shift
             assert row["run"].text == run
-            assert row["ndcg@10"].text == with_bounds(mean, mean - 0.01, mean + 0.02)
-            assert row["hr@10"].text == figure(mean + 0.05)
+            assert row["NDCG@10"].text == with_bounds(mean, mean - 0.01, mean + 0.02)
+            assert row["HR@10"].text == figure(mean + 0.05)
             assert row["trained"].text == f"{round(100 * mean)} s"
-        assert table.marked("ndcg@10", "best") == table.marked("hr@10", "best") == [False, True, False]
+        assert table.marked("NDCG@10", "best") == table.marked("HR@10", "best") == [False, True, False]
     assert [text.partition(" ")[0] for text in valid.texts("to base")] == ["", "+0.2000", ""]
     assert [text.partition(" ")[0] for text in test.texts("to base")] == ["", "+0.1000", "-0.3000"]
     assert test.texts("p") == ["", "0.500", "0.500"]
@@ -380,7 +380,7 @@ def test_a_sweep_without_its_base_has_no_differences(material: Material) -> None
     material = dataclasses.replace(material, sweeps=[SweepTold(record=record, summaries=summaries)])
     section = sweeps_section(material, {})
     assert section is not None
-    assert read_tables(section)[0].columns == ["run", "mrr", "hr@10", "ndcg@20", "trained"]
+    assert read_tables(section)[0].columns == ["run", "MRR", "HR@10", "NDCG@20", "trained"]
 
 
 def test_a_search_shows_its_best_trials_and_counts_all(material: Material) -> None:
@@ -410,19 +410,19 @@ def test_a_search_shows_its_best_trials_and_counts_all(material: Material) -> No
     section = show([failed[0], *trials, failed[1]])
     (table,) = read_tables(section)
     assert table.caption == "loo/full/valid"
-    assert table.right == ["trial", "ndcg@10", "lr", "size", "trained"]
+    assert table.right == ["trial", "NDCG@10", "lr", "size", "trained"]
     assert [[cell.text for cell in row.values()] for row in table.rows] == [
         [str(n), f"{values[n]:.4f}", "done", f"{0.00123456 * n:.4g}", str(n), f"{n} s"] for n in (2, 5, 3, 4, 6)
     ]
     words = read_words(section)
-    assert "sasrec: 8 trials (1 pruned, 6 done, 1 diverged); the best, trial 2, has ndcg@10 0.5000." in words
+    assert "sasrec: 8 trials (1 pruned, 6 done, 1 diverged); the best, trial 2, has NDCG@10 0.5000." in words
     assert words.startswith("Sweeps hunt")
     assert words.endswith("adrec tune")
     none = show(failed)
     assert "sasrec: 2 trials (1 pruned, 1 diverged)." in read_words(none)
     (table,) = read_tables(none)
     assert table.texts("trial") == ["7", "8"]
-    assert table.texts("ndcg@10") == ["0.9000", ""]
+    assert table.texts("NDCG@10") == ["0.9000", ""]
 
 
 # Item vectors

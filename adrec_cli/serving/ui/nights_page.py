@@ -30,7 +30,8 @@ def show_nights(model: str, nights: Sequence[Night], current: Current | None, da
     newest = list(reversed(nights))[:SHOWN_AT_MOST]
     columns = ["night", "outcome", "users", "items", "interactions", "validation", "NDCG@10", "HR@10"]
     rows = [_row(night) for night in newest]
-    caption = f"{nights[-1].monitor} on {nights[-1].protocol}; the others on {nights[-1].test_protocol}, 95% intervals"
+    last = nights[-1]
+    caption = f"{last.monitor.upper()} on {last.protocol}; the others on {last.test_protocol}, 95% intervals"
     return [
         *parts,
         section("validation", "Validation", _draw([night.value for night in reversed(newest)])),
@@ -48,7 +49,7 @@ def _show_current(current: Current | None, dataset: str) -> list[Content]:
         [
             ("promoted at", _show_time(current.promoted_at)),
             ("model", sha(current.sha256)),
-            (f"{current.metric}, {current.protocol}", value),
+            (f"{current.metric.upper()}, {current.protocol}", value),
         ]
     )
     if not current.earlier:
@@ -58,7 +59,8 @@ def _show_current(current: Current | None, dataset: str) -> list[Content]:
         for one in current.earlier
     ]
     caption = "Earlier ones that can be gone back to"
-    return [about, table(["promoted at", "model", current.metric], rows, right=[current.metric], caption=caption)]
+    metric = current.metric.upper()
+    return [about, table(["promoted at", "model", metric], rows, right=[metric], caption=caption)]
 
 
 def _row(night: Night) -> list[Content]:

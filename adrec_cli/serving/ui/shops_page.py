@@ -30,7 +30,13 @@ def make_front(states: Callable[[], Sequence[ShopState]]) -> list[Route]:
 
 def _show(states: Sequence[ShopState]) -> list[Content]:
     rows = [
-        [_lead_to(state), state.kind, element("code", state.model), _SAID.get(state.status, "ok")] for state in states
+        [
+            _lead_to(state),
+            state.kind,
+            element("code", state.model) if state.model else "",
+            _SAID.get(state.status, "ok"),
+        ]
+        for state in states
     ]
     return [
         paragraph("Choose a shop."),
