@@ -73,5 +73,8 @@ def _show(terminal: Terminal, plotted: Plotted) -> None:
         terminal.document(asdict(plotted))
         return
     terminal.table(["picture", "shows"], [(one.name, one.title) for one in plotted.pictures])
+    for one in plotted.pictures:
+        if one.note:
+            terminal.note(f"{one.name}: {one.note}")
     suffixes = [f".{kind}" for kind in plotted.formats]
     terminal.line(f"stored as {' and '.join(suffixes)} in {plotted.folder}")

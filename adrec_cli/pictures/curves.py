@@ -15,7 +15,6 @@ from adrec_cli.models.registry import find_facts
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.pictures.options import PictureOptions
 from adrec_cli.pictures.picture import Picture, display_name
-from adrec_cli.plots.style import Look
 from adrec_cli.plots.training_curves import StageCurve, draw_training_curves
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.wording import command, option
@@ -30,7 +29,7 @@ def curves(dataset: Dataset, options: PictureOptions) -> list[Picture]:
         ArtifactError: no model has one, or one is damaged.
     """
     pictures = [
-        _picture(dataset, model, logs, options.look)
+        _picture(dataset, model, logs, options)
         for model in models_in(dataset.folder)
         if (logs := _logs(dataset.folder / model))
     ]
@@ -46,7 +45,7 @@ def _logs(folder: Path) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def _picture(dataset: Dataset, model: str, logs: list[Path], look: Look) -> Picture:
+def _picture(dataset: Dataset, model: str, logs: list[Path], options: PictureOptions) -> Picture:
     checkpoints = [path.with_suffix(CHECKPOINT_SUFFIX) for path in logs]
     finished = [read_metadata(path) for path in checkpoints if path.is_file()]
     monitor = finished[-1].metrics["monitor"] if finished else TrainingConfig().monitor
@@ -54,9 +53,14 @@ def _picture(dataset: Dataset, model: str, logs: list[Path], look: Look) -> Pict
     title = f"Training of {display_name(model)} on {dataset.manifest.dataset}"
     about = _about(dataset, finished)
     figure = draw_training_curves(
-        [_curve(path, monitor, kept) for path in logs], title=title, about=about, monitor=monitor.upper(), look=look
+        [_curve(path, monitor, kept) for path in logs],
+        title=title,
+        about=about,
+        monitor=monitor.upper(),
+        over=options.over,
+        look=options.look,
     )
-    return Picture(name=f"curves-{model}", title=title, about=about, look=look, figure=figure)
+    return Picture(name=f"curves-{model}", title=title, about=about, look=options.look, figure=figure)
 
 
 def _about(dataset: Dataset, finished: list[CheckpointMetadata]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -17,10 +18,18 @@ from adrec_cli.loading.trained import find_finished_checkpoint
 from adrec_cli.models.registry import find_facts, list_trainable
 from adrec_cli.pictures.options import PictureOptions
 from adrec_cli.pictures.picture import Picture, display_name, model_colours
-from adrec_cli.plots.embedding_map import EmbeddingMap, draw_by_category, draw_by_popularity, project
+from adrec_cli.plots.embedding_map import (
+    EmbeddingMap,
+    draw_by_category,
+    draw_by_popularity,
+    name_categories,
+    project,
+    rank_categories,
+)
 from adrec_cli.plots.spectrum import NOISE, Spectrum, draw_spectrum
+from adrec_cli.plots.style import Look, can_draw
 from adrec_cli.schema import CATEGORY, COUNT
-from adrec_cli.wording import command
+from adrec_cli.wording import command, option
 
 _FEWEST_ITEMS = 8
 _LARGEST_CATEGORY = 0.9
@@ -66,8 +75,12 @@ def maps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     pictures = [Picture(name="embeddings-popularity", title=title, about=about, look=options.look, figure=figure)]
     if CATEGORY in items.columns and _tells(items[CATEGORY]):
         title = f"Item vectors on {name} by category"
-        figure = draw_by_category(plane, items[CATEGORY].to_list(), title=title, about=about, look=options.look)
-        pictures.append(Picture(name="embeddings-category", title=title, about=about, look=options.look, figure=figure))
+        categories, look = items[CATEGORY].to_list(), options.look
+        figure = draw_by_category(plane, categories, title=title, about=about, look=look)
+        note = _name_unwritten(categories, look)
+        pictures.append(
+            Picture(name="embeddings-category", title=title, about=about, look=look, figure=figure, note=note)
+        )
     return pictures
 
 
@@ -137,6 +150,19 @@ def _tells(categories: pl.Series) -> bool:
     """Return whether categories tell items apart: nothing is seen where nearly all are of one."""
     counts = categories.drop_nulls().value_counts()["count"].to_list()
     return len(counts) > 1 and max(counts) <= _LARGEST_CATEGORY * len(categories)
+
+
+def _name_unwritten(categories: Sequence[str | None], look: Look) -> str:
+    """Return the names of the categories that have numbers in a picture, as its fonts lack their letters."""
+    shown = rank_categories(categories)
+    unwritten = [
+        f"{label} is {name}"
+        for name, label in zip(shown, name_categories(shown, look), strict=True)
+        if not can_draw(name, look)
+    ]
+    return (
+        f"{', '.join(unwritten)}: the font lacks these letters, and {option('font')} names another" if unwritten else ""
+    )
 
 
 def _describe(each: _Vectors) -> str:

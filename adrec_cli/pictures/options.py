@@ -8,6 +8,7 @@ from pathlib import Path
 from adrec_cli.choices import choice, require_allowed
 from adrec_cli.errors import UsageError
 from adrec_cli.plots.style import FORMATS, WIDTH, Look, require_font
+from adrec_cli.plots.training_curves import AXES, TIME
 from adrec_cli.wording import command
 
 _USUAL_FORMATS = ("png", "svg")
@@ -21,6 +22,7 @@ class PictureOptions:
         metric: of sweeps, slices and steps; None takes the one that was monitored, or ndcg@10.
         items: largest number of points on a map of item vectors.
         seed: of t-SNE and of the noise to compare with.
+        over: what curves are drawn over: the time they took, or epochs.
         formats: of the files, of `FORMATS`; none: PNG and SVG.
         width: of pictures, in inches.
         font: family; None takes DejaVu Sans.
@@ -36,6 +38,13 @@ class PictureOptions:
     )
     items: int = choice(2000, int, "Maximum number of points on a map of item vectors.", metavar="N", least=8)
     seed: int = choice(0, int, "Seed of t-SNE and of the noise.", metavar="N")
+    over: str = choice(
+        TIME,
+        str,
+        "What training curves are drawn over: the time they took, or epochs.",
+        known=tuple(AXES),
+        closed=True,
+    )
     steps: tuple[Path, ...] = choice(
         (),
         list[Path],

@@ -23,6 +23,7 @@ class Picture:
         title, about: what it shows, and of which data and protocol.
         figure: to be drawn.
         look: it was drawn with.
+        note: what cannot be written into it.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Picture:
     about: str
     figure: Figure
     look: Look = USUAL
+    note: str = ""
 
     def encode(self, kind: str) -> bytes:
         """Return it as a file of one of `FORMATS`; equal pictures give equal bytes."""

@@ -22,7 +22,7 @@ from adrec_cli.wording import command
 
 @dataclass(frozen=True, kw_only=True)
 class PlottedFile:
-    """A picture that was written; None for the formats it was not written in."""
+    """A picture that was written; None for the formats it was not written in, and a note of what it could not say."""
 
     name: str
     title: str
@@ -30,6 +30,7 @@ class PlottedFile:
     png: Path | None
     svg: Path | None
     pdf: Path | None
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,4 +103,5 @@ def _write(picture: Picture, folder: Path, formats: Sequence[str]) -> PlottedFil
         png=paths.get("png"),
         svg=paths.get("svg"),
         pdf=paths.get("pdf"),
+        note=picture.note,
     )

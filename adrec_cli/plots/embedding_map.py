@@ -20,7 +20,7 @@ from adrec_cli.plots.style import (
     WIDTH,
     Look,
     apply_style,
-    drawable,
+    can_draw,
     headline,
     new_figure,
     shorten,
@@ -28,7 +28,7 @@ from adrec_cli.plots.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 Points = npt.NDArray[np.float32]
 
@@ -37,8 +37,10 @@ _SHOWN_CATEGORIES = len(CYCLE)
 _LONGEST_CATEGORY = 22
 _LEGEND_COLUMN = 2.0
 """Inches that a category takes."""
+_LEGEND_ROW, _CAPTION_ROW, _GAP = 0.22, 0.16, 0.12
+"""Inches that a row of categories takes, a line of the grey text below them, and what is between."""
 _LETTER = 0.07
-"""Inches that a letter of the grey line takes; matplotlib breaks no title of a legend."""
+"""Inches that a letter of the grey text takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +91,14 @@ def draw_by_category(
         title, about: headline, and the grey line below the picture.
         look: width, font, and whether there is the headline.
     """
-    known = [category for category in categories if category]
-    sizes = {category: known.count(category) for category in dict.fromkeys(known)}
-    shown = sorted(sizes, key=lambda category: (-sizes[category], category))[:_SHOWN_CATEGORIES]
+    shown = rank_categories(categories)
     labels = np.array([shown.index(category) if category in shown else -1 for category in categories])
-    figure, panels = _panels(maps, look)
+    entries = [(MARKERS[number], CYCLE[number], name) for number, name in enumerate(name_categories(shown, look))]
+    entries += [("o", PALE, "other")] if bool((labels < 0).any()) else []
+    columns = max(int(look.width / _LEGEND_COLUMN), 1)
+    caption = textwrap.wrap(about, int(look.width / _LETTER))
+    below = -(-len(entries) // columns) * _LEGEND_ROW + len(caption) * _CAPTION_ROW + _GAP
+    figure, panels, foot = _panels(maps, look, below=below)
     for axes, each in zip(panels, maps, strict=True):
         rest_N2 = each.points_N2[labels < 0]
         axes.scatter(rest_N2[:, 0], rest_N2[:, 1], s=6, color=PALE, linewidths=0, rasterized=True)
@@ -103,10 +108,25 @@ def draw_by_category(
                 chosen_N2[:, 0], chosen_N2[:, 1], s=11, color=CYCLE[number], marker=MARKERS[number], linewidths=0,
                 alpha=0.8, rasterized=True,
             )  # fmt: skip
-    names = [drawable(name, f"category {number + 1}") for number, name in enumerate(shown)]
-    _legend(figure, names, about, look, has_rest=bool((labels < 0).any()))
+    _draw_legend(foot, entries, columns)
+    foot.text(0.01, 0.05 / below, "\n".join(caption), va="bottom", fontsize=8.5, color=GREY)
     headline(figure, title, "", look)
     return figure
+
+
+def rank_categories(categories: Sequence[str | None]) -> list[str]:
+    """Return the categories that have a colour of their own, those with most items first."""
+    known = [category for category in categories if category]
+    sizes = {category: known.count(category) for category in dict.fromkeys(known)}
+    return sorted(sizes, key=lambda category: (-sizes[category], category))[:_SHOWN_CATEGORIES]
+
+
+def name_categories(shown: Sequence[str], look: Look) -> list[str]:
+    """Return what the legend calls categories: those that the fonts cannot write have a number."""
+    return [
+        shorten(name, _LONGEST_CATEGORY) if can_draw(name, look) else f"category {number}"
+        for number, name in enumerate(shown, 1)
+    ]
 
 
 @apply_style
@@ -126,7 +146,7 @@ def draw_by_popularity(
 
     order = np.argsort(counts, kind="stable")
     size = 4 + 26 * np.log1p(counts[order]) / max(float(np.log1p(counts.max())), 1.0)
-    figure, panels = _panels(maps, look)
+    figure, panels, _ = _panels(maps, look)
     norm = LogNorm(1, max(int(counts.max()), 2))
     # Without its yellow end, which is hardly seen on white.
     shades = ListedColormap(colormaps["viridis"](np.linspace(0.92, 0, 256)))
@@ -145,11 +165,19 @@ def draw_by_popularity(
     return figure
 
 
-def _panels(maps: Sequence[EmbeddingMap], look: Look) -> tuple[Figure, list[Axes]]:
+def _panels(
+    maps: Sequence[EmbeddingMap], look: Look, *, below: float = 0.0
+) -> tuple[Figure, list[Axes], SubFigure | Figure]:
+    """Return an empty figure, a panel for each map, and the part below them, of that height in inches."""
     columns = len(maps) if len(maps) in (1, 3) else 2
     rows = -(-len(maps) // columns)
-    figure = new_figure({1: 6.2, 2: 3.9, 3: 3.0}[columns] * rows * look.width / WIDTH + 0.9, look)
-    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    height = {1: 6.2, 2: 3.9, 3: 3.0}[columns] * rows * look.width / WIDTH + 0.9
+    figure = new_figure(height + below, look)
+    top: SubFigure | Figure = figure
+    foot: SubFigure | Figure = figure
+    if below:
+        top, foot = figure.subfigures(2, 1, squeeze=False, height_ratios=[height, below])[:, 0]
+    grid = list(top.subplots(rows, columns, squeeze=False).flat)
     for axes in grid[len(maps) :]:
         axes.set_visible(False)
     for axes, each in zip(grid, maps, strict=False):
@@ -160,19 +188,14 @@ def _panels(maps: Sequence[EmbeddingMap], look: Look) -> tuple[Figure, list[Axes
         for spine in axes.spines.values():
             spine.set_visible(True)
             spine.set_color(PALE)
-    return figure, grid[: len(maps)]
+    return figure, grid[: len(maps)], foot
 
 
-def _legend(figure: Figure, names: Sequence[str], about: str, look: Look, *, has_rest: bool) -> None:
+def _draw_legend(foot: SubFigure | Figure, entries: Sequence[tuple[str, str, str]], columns: int) -> None:
+    """Name each mark by shape, colour and category."""
     from matplotlib.lines import Line2D
 
-    looks = [(MARKERS[number], CYCLE[number], shorten(name, _LONGEST_CATEGORY)) for number, name in enumerate(names)]
-    looks += [("o", PALE, "other")] if has_rest else []
-    handles = [Line2D([], [], linestyle="", marker=marker, color=colour, label=name) for marker, colour, name in looks]
-    columns = max(int(look.width / _LEGEND_COLUMN), 1)
-    told = textwrap.fill(about, int(look.width / _LETTER))
-    legend = figure.legend(
-        handles=handles, loc="outside lower left", ncols=columns, handletextpad=0.2, columnspacing=1.2, title=told,
-        title_fontsize=8.5, alignment="left",
-    )  # fmt: skip
-    legend.get_title().set_color(GREY)
+    handles = [
+        Line2D([], [], linestyle="", marker=marker, color=colour, label=name) for marker, colour, name in entries
+    ]
+    foot.legend(handles=handles, loc="upper left", ncols=columns, handletextpad=0.2, columnspacing=1.2)

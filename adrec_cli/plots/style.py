@@ -42,6 +42,8 @@ _STYLE: Any = {
     "axes.edgecolor": GREY,
     "axes.axisbelow": True,
     "axes.grid": True,
+    # A number that all ticks lack, beside the axis, is overlooked.
+    "axes.formatter.useoffset": False,
     "grid.color": "#E4E4E4",
     "grid.linewidth": 0.8,
     "xtick.color": BLACK,
@@ -188,16 +190,19 @@ def require_font(family: str) -> None:
 
 
 @functools.cache
-def _drawable_characters() -> frozenset[int]:
+def _drawable_characters(family: str) -> frozenset[int]:
     from matplotlib import font_manager
 
-    font = font_manager.get_font(font_manager.findfont(_FONT))
+    font = font_manager.get_font(font_manager.findfont(family))
     return frozenset(font.get_charmap())
 
 
-def drawable(text: str, otherwise: str) -> str:
-    """Return text if the font of the pictures has all its characters, else what is given instead."""
-    return text if text and all(ord(char) in _drawable_characters() for char in text) else otherwise
+def can_draw(text: str, look: Look = USUAL) -> bool:
+    """Return whether the fonts of a picture have all characters of a text, and it has any."""
+    return bool(text) and all(
+        ord(char) in _drawable_characters(_FONT) or (look.font and ord(char) in _drawable_characters(look.font))
+        for char in text
+    )
 
 
 def shorten(text: str, length: int) -> str:

@@ -1,10 +1,11 @@
-"""Losses, the metric and the spread of item vectors over the time of training, all stages on one line."""
+"""Losses, the metric and the spread of item vectors over the time or the epochs of training, all stages on one line."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from adrec_cli.plots.style import (
     BLACK,
@@ -55,9 +56,42 @@ class StageCurve:
         assert len(lengths) == 1, "every epoch has every value"
 
 
+Ends = list[list[float]]
+"""Where each epoch of each stage ends on the axis below, which begins at 0 with the first stage."""
+
+
+def _measure_time(curves: Sequence[StageCurve]) -> tuple[Ends, str]:
+    unit, name = _choose_unit(sum(sum(curve.seconds) for curve in curves))
+    ends, now = [], 0.0
+    for curve in curves:
+        ends.append([now := now + seconds / unit for seconds in curve.seconds])
+    return ends, f"{name} of training and validation"
+
+
+def _choose_unit(seconds: float) -> tuple[float, str]:
+    if seconds >= 3 * 3600:
+        return 3600, "hours"
+    return (60, "minutes") if seconds >= 180 else (1, "seconds")
+
+
+def _count_epochs(curves: Sequence[StageCurve]) -> tuple[Ends, str]:
+    ends, before = [], 0
+    for curve in curves:
+        ends.append([float(before + epoch) for epoch in range(1, len(curve.seconds) + 1)])
+        before += len(curve.seconds)
+    return ends, "epochs of all stages" if len(curves) > 1 else "epochs"
+
+
+TIME: Final = "time"
+AXES: Final[Mapping[str, Callable[[Sequence[StageCurve]], tuple[Ends, str]]]] = MappingProxyType(
+    {TIME: _measure_time, "epochs": _count_epochs}
+)
+"""What curves can be drawn over: returns where epochs end, and what the axis is called."""
+
+
 @apply_style
 def draw_training_curves(
-    curves: Sequence[StageCurve], *, title: str, about: str, monitor: str, look: Look = USUAL
+    curves: Sequence[StageCurve], *, title: str, about: str, monitor: str, over: str = TIME, look: Look = USUAL
 ) -> Figure:
     """Draw one panel for each loss, one for the metric and one for the effective rank.
 
@@ -66,49 +100,34 @@ def draw_training_curves(
         title, about: headline, and the grey line below the picture: data, protocol.
         look: width, font, and whether there is the headline.
         monitor: name of the metric.
+        over: what the axis below says, of `AXES`.
     """
     losses = list(dict.fromkeys(name for curve in curves for name in curve.losses))
-    unit, label = _unit(sum(sum(curve.seconds) for curve in curves))
+    ends, label = AXES[over](curves)
     figure = new_figure(_PANEL_HEIGHT * (len(losses) + 2) + 0.7, look)
     panels: list[Axes] = list(figure.subplots(len(losses) + 2, 1, sharex=True, squeeze=False)[:, 0])
-    _shade_stages(panels, curves, unit)
+    _shade_stages(panels, curves, ends)
     for name, axes in zip(losses, panels, strict=False):
         colour = _COLOURS.get(name, ORANGE)
-        _lines(axes, curves, [curve.losses.get(name, [None] * len(curve.seconds)) for curve in curves], colour, unit)
-        axes.set_title(f"training loss: {name}")
-    _lines(panels[-2], curves, [curve.metric for curve in curves], _COLOURS["metric"], unit)
-    panels[-2].set_title(f"validation: {monitor}")
-    _mark_kept(panels[-2], curves, unit)
-    _lines(panels[-1], curves, [curve.effective_rank for curve in curves], _COLOURS["rank"], unit)
-    panels[-1].set_title("effective rank of the item vectors")
-    panels[-1].set_xlabel(f"{label} of training and validation")
+        _draw_lines(axes, ends, [curve.losses.get(name, [None] * len(curve.seconds)) for curve in curves], colour)
+        _name_panel(axes, f"training loss: {name}")
+    _draw_lines(panels[-2], ends, [curve.metric for curve in curves], _COLOURS["metric"])
+    _name_panel(panels[-2], f"validation: {monitor}")
+    _mark_kept(panels[-2], curves, ends)
+    _draw_lines(panels[-1], ends, [curve.effective_rank for curve in curves], _COLOURS["rank"])
+    _name_panel(panels[-1], "effective rank of the item vectors")
+    panels[-1].set_xlabel(label)
     headline(figure, title, about, look)
     return figure
 
 
-def _unit(seconds: float) -> tuple[float, str]:
-    if seconds >= 3 * 3600:
-        return 3600, "hours"
-    return (60, "minutes") if seconds >= 180 else (1, "seconds")
+def _name_panel(axes: Axes, name: str) -> None:
+    axes.set_title(f"{name}, not from 0" if axes.get_ylim()[0] > 0 else name)
 
 
-def _ends(curves: Sequence[StageCurve], unit: float) -> list[list[float]]:
-    """Return when each epoch of each stage ended, since the first stage began."""
-    ends, now = [], 0.0
-    for curve in curves:
-        ends.append([now := now + seconds / unit for seconds in curve.seconds])
-    return ends
-
-
-def _lines(
-    axes: Axes,
-    curves: Sequence[StageCurve],
-    values: Sequence[Sequence[float | None]],
-    colour: str,
-    unit: float,
-) -> None:
-    for ends, series in zip(_ends(curves, unit), values, strict=True):
-        points = [(end, value) for end, value in zip(ends, series, strict=True) if value is not None]
+def _draw_lines(axes: Axes, ends: Ends, values: Sequence[Sequence[float | None]], colour: str) -> None:
+    for each, series in zip(ends, values, strict=True):
+        points = [(end, value) for end, value in zip(each, series, strict=True) if value is not None]
         if points:
             few = len(points) < 30
             axes.plot(
@@ -117,9 +136,8 @@ def _lines(
     axes.margins(y=0.12)
 
 
-def _shade_stages(panels: Sequence[Axes], curves: Sequence[StageCurve], unit: float) -> None:
+def _shade_stages(panels: Sequence[Axes], curves: Sequence[StageCurve], ends: Ends) -> None:
     """Give every second stage a ground, and every stage its name above the first panel."""
-    ends = _ends(curves, unit)
     starts = [0.0, *(each[-1] for each in ends[:-1])]
     total = ends[-1][-1]
     for number, (curve, start, each) in enumerate(zip(curves, starts, ends, strict=True)):
@@ -144,14 +162,14 @@ def _shade_stages(panels: Sequence[Axes], curves: Sequence[StageCurve], unit: fl
         axes.set_xlim(0, total * 1.005)
 
 
-def _mark_kept(axes: Axes, curves: Sequence[StageCurve], unit: float) -> None:
+def _mark_kept(axes: Axes, curves: Sequence[StageCurve], ends: Ends) -> None:
     """Mark and write the value of the epoch each stage hands on."""
-    for curve, ends in zip(curves, _ends(curves, unit), strict=True):
-        value = curve.metric[curve.kept_epoch - 1] if 0 < curve.kept_epoch <= len(ends) else None
+    for curve, each in zip(curves, ends, strict=True):
+        value = curve.metric[curve.kept_epoch - 1] if 0 < curve.kept_epoch <= len(each) else None
         if value is None:
             continue
-        x = ends[curve.kept_epoch - 1]
-        early = x < 0.12 * _ends(curves, unit)[-1][-1]
+        x = each[curve.kept_epoch - 1]
+        early = x < 0.12 * ends[-1][-1]
         axes.plot([x], [value], marker="*", markersize=11, color=BLACK, zorder=5, clip_on=False)
         axes.annotate(
             f"{value:.4f}",

@@ -54,7 +54,8 @@ def figure(picture: Picture, *, as_points: bool) -> Html:
     """Return a picture as a figure of the page."""
     kind, content = ("png", picture.png()) if as_points else ("svg+xml", picture.svg())
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    image = element("img", src=source, alt=f"{picture.title}. {picture.about}")
+    told = (picture.title, picture.about, picture.note)
+    image = element("img", src=source, alt=" ".join(f"{text}." for text in told if text))
     # On a phone it is wider than the screen, so that its letters can be read; what scrolls is reached by keys, too.
     label = f"Picture: {picture.title}, {picture.name}"
     return element("figure", element("div", image, class_="picture", role="region", aria_label=label, tabindex=0))

@@ -13,9 +13,11 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
 from adrec_cli.loading.opening import open_dataset
+from adrec_cli.pictures.item_vectors import _name_unwritten
 from adrec_cli.pictures.options import PictureOptions
 from adrec_cli.pictures.picture import display_name
 from adrec_cli.pictures.slices import slices
+from adrec_cli.plots.style import Look
 from tests.cli.conftest import TINY, Adrec
 
 STUDY = {
@@ -164,3 +166,20 @@ def test_without_the_extra(adrec: Adrec, shop: Path, monkeypatch: pytest.MonkeyP
     done = adrec("plot", "-w", shop, "--only", "curves")
     assert done.exit_code == 2
     assert done.stderr.splitlines()[-1] == "hint: pip install 'adrec-cli[plots]'"
+
+
+def test_curves_over_epochs_and_categories_the_font_cannot_write(adrec: Adrec, shop: Path, tmp_path: Path) -> None:
+    (found,) = json.loads(
+        adrec("plot", "-w", shop, "--only", "curves", "--over", "epochs", "--out", tmp_path, "--json").stdout
+    )["pictures"]
+    assert (found["name"], found["note"]) == ("curves-adrec", "")
+    by_time = adrec("plot", "-w", shop, "--only", "curves", "--out", tmp_path / "time")
+    assert by_time.exit_code == 0, by_time.stderr
+    assert (tmp_path / "curves-adrec.png").read_bytes() != (tmp_path / "time/curves-adrec.png").read_bytes()
+    refused = adrec("plot", "-w", shop, "--only", "curves", "--over", "steps")
+    assert refused.exit_code == 2
+    assert "one of: time, epochs" in refused.stderr
+    assert _name_unwritten(["Tee", "冒険", "冒険", None], Look()) == (
+        "category 1 is 冒険: the font lacks these letters, and font= names another"
+    )
+    assert _name_unwritten(["Tee"], Look()) == ""

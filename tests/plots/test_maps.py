@@ -92,11 +92,11 @@ def test_every_item_has_the_colour_of_its_category(number: int, kinds: int) -> N
     figure = draw_by_category(shown, categories, title="Items", about=ABOUT)
     named = list(sizes)[: len(CYCLE)]
     look = {name: (CYCLE[place], MARKERS[place]) for place, name in enumerate(named)}
-    (legend,) = figure.legends
+    (legend,) = figure.subfigs[1].legends
     assert [text.get_text() for text in legend.get_texts()] == [*named, "other"]
     handles = [(handle.get_color(), handle.get_marker()) for handle in legend.legend_handles]
     assert handles == [*look.values(), (PALE, "o")]
-    assert legend.get_title().get_text() == ABOUT
+    assert [text.get_text() for text in figure.subfigs[1].texts] == [ABOUT]
     for one, (title, marks) in zip(shown, panels(figure, number), strict=True):
         assert title == one.name
         found = {tuple(point): tuple(shades[0][:3]) for points, _, shades in marks for point in points}
@@ -108,7 +108,7 @@ def test_every_item_has_the_colour_of_its_category(number: int, kinds: int) -> N
 
 def test_categories_of_one_size_are_in_the_order_of_their_names() -> None:
     figure = draw_by_category(maps(1, 6), ["b", "a", "c", "b", "a", "c"], title="Items", about=ABOUT)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "c"]
+    assert [text.get_text() for text in figure.subfigs[1].legends[0].get_texts()] == ["a", "b", "c"]
 
 
 def test_what_is_long_is_cut_or_broken_into_lines() -> None:
@@ -118,12 +118,13 @@ def test_what_is_long_is_cut_or_broken_into_lines() -> None:
         figure = draw_by_category(
             maps(1, 4), [long, long, "冒険", None], title="I", about=about, look=Look(width=width)
         )
-        (legend,) = figure.legends
+        (legend,) = figure.subfigs[1].legends
         assert [text.get_text() for text in legend.get_texts()] == ["a category whose name…", "category 2", "other"]
-        lines = legend.get_title().get_text().splitlines()
-        assert " ".join(lines) == about.strip()
-        assert len(lines) > 1
-        assert max(map(len, lines)) * 0.07 <= width
+        (caption,) = figure.subfigs[1].texts
+        assert " ".join(caption.get_text().splitlines()) == about.strip()
+        foot, height = caption.get_window_extent(), figure.bbox.height
+        assert 0 <= foot.y0 < foot.y1 < legend.get_window_extent().y0 < 0.5 * height, "it is the last line of a picture"
+        assert foot.x1 <= figure.bbox.width
         assert legend._ncols == width // 2
 
 

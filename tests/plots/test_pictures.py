@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from adrec_cli.errors import UsageError
-from adrec_cli.plots.embedding_map import EmbeddingMap, draw_by_category, draw_by_popularity, project
+from adrec_cli.plots.embedding_map import EmbeddingMap, draw_by_category, draw_by_popularity, name_categories, project
 from adrec_cli.plots.line_labels import spread
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.slices import SliceRow, draw_slices
 from adrec_cli.plots.spectrum import Spectrum, draw_spectrum
-from adrec_cli.plots.style import CYCLE, FORMATS, MARKERS, USUAL, Look, drawable, render, require_font, shorten
+from adrec_cli.plots.style import CYCLE, FORMATS, MARKERS, USUAL, Look, can_draw, render, require_font, shorten
 from adrec_cli.plots.sweep import SweepPoint, draw_sweep
 from adrec_cli.plots.training_curves import StageCurve, draw_training_curves
 
@@ -153,7 +153,7 @@ def test_what_is_left_out_and_where_an_axis_begins_is_said() -> None:
 def test_a_legend_names_every_mark_there_is_and_no_other(kinds) -> None:
     each = [kinds[number % len(kinds)] for number in range(60)]
     figure = draw_by_category([a_map("ADRec")], each, title="Items", about=ABOUT)
-    (legend,) = figure.legends
+    (legend,) = figure.subfigs[1].legends
     named = [text.get_text() for text in legend.get_texts()]
     drawn = [points for points in figure.axes[0].collections if len(points.get_offsets())]
     assert len(named) == len(drawn) == len(set(named))
@@ -181,13 +181,13 @@ def test_names_of_lines_keep_apart_and_in_order() -> None:
 
 def test_every_category_has_a_shape_of_its_own() -> None:
     assert len(set(MARKERS)) == len(set(CYCLE)) == len(MARKERS)
-    legend = categories().legends[0]
+    legend = categories().subfigs[1].legends[0]
     assert [text.get_text() for text in legend.get_texts()][-1] == "other"
 
 
 def test_letters_the_font_lacks_are_replaced() -> None:
-    assert drawable("Café", "category 1") == "Café"
-    assert drawable("冒険", "category 2") == "category 2"
+    assert name_categories(["Café", "冒険", "a" * 30], USUAL) == ["Café", "category 2", "a" * 21 + "…"]
+    assert not can_draw("")
     assert shorten("abcdef", 4) == "abc…"
 
 

@@ -130,11 +130,30 @@ def draw_curves(*curves: StageCurve) -> Figure:
     return draw_training_curves(curves, monitor="NDCG@10", **TEXT)
 
 
+@pytest.mark.parametrize(("least", "said"), [(1e9, True), (100.0, True), (0.001, False), (-3.0, False)])
+def test_a_panel_that_does_not_begin_at_nought_says_so_and_ticks_are_whole_numbers(least: float, said: bool) -> None:
+    axes = draw_curves(curve("align", 2, ce=[least, least + 1.0])).axes[0]
+    assert axes.get_title(loc="left") == f"training loss: ce{', not from 0' if said else ''}"
+    assert (axes.get_ylim()[0] > 0) == said
+    axes.figure.canvas.draw()
+    assert "+" not in axes.yaxis.get_offset_text().get_text(), "no tick lacks what stands beside the axis"
+
+
+def test_curves_may_be_drawn_over_epochs() -> None:
+    stages = [curve("one", 2, seconds=7.0, kept=2), curve("two", 3, seconds=0.1)]
+    figure = draw_training_curves(stages, monitor="NDCG@10", over="epochs", **TEXT)
+    losses = [list(line.get_xdata()) for line in figure.axes[0].lines if list(line.get_ydata()) != [0, 1]]
+    assert losses == [[1, 2], [3, 4, 5]]
+    assert figure.axes[-1].get_xlabel() == "epochs of all stages"
+    assert [tuple(line.get_xdata()) for line in figure.axes[-2].lines if line.get_marker() == "*"] == [(2,)]
+    assert draw_training_curves(stages[:1], monitor="m", over="epochs", **TEXT).axes[-1].get_xlabel() == "epochs"
+
+
 def test_every_panel_of_a_training_says_what_it_shows() -> None:
     figure = draw_curves(curve("align", 2, ce=[1, 2], mse=[3, 4], other=[5, 6]))
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
-        "training loss: ce", "training loss: mse", "training loss: other", "validation: NDCG@10",
-        "effective rank of the item vectors",
+        "training loss: ce, not from 0", "training loss: mse, not from 0", "training loss: other, not from 0",
+        "validation: NDCG@10, not from 0", "effective rank of the item vectors",
     ]  # fmt: skip
     assert (figure.get_suptitle(), figure.get_supxlabel()) == ("the title", "about the data")
     assert figure.axes[-1].lines[:1] == [], "no rank was logged"
