@@ -1,4 +1,4 @@
-"""What is stored of an evaluation is what its ranks say, of whom is still there."""
+"""What is stored of an evaluation is what its ranks say, without users who have left."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.data.reading.column_names import look_up_column
+from adrec_cli.data.reading.roles import _spell
 from adrec_cli.data.reading.time_columns import _EARLIEST, _LATEST, column_content, find_time_columns
 from adrec_cli.errors import InputError
 from tests.data.table_files import START, read_sequences, run
@@ -289,3 +291,19 @@ def test_an_object_under_a_customary_name_is_named_with_what_lies_in_it(tmp_path
     _, column = shlex.split(caught.value.hint.split("for example ")[1])
     made = run(tmp_path / "log.jsonl", tmp_path / "ws", user_column=column)
     assert read_sequences(made.folder) == {"x1": ["a"], "x2": ["a"]}
+
+
+@pytest.mark.parametrize("layout", ["csv", "jsonl", "parquet", "arrow"])
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize(
+    ("columns", "positions", "typed"),
+    [
+        (("who", "what"), (1,), "what"), (("who", "12"), (1,), "2"), (("who", " "), (1,), "2"),
+        (("who", "who"), (1,), "2"), (("who", "a,b"), (1,), "a,b"), (("who", "a,b"), (0, 1), "who,2"),
+        (("day", "hour"), (1, 0), "hour,day"),
+    ],
+)  # fmt: skip
+def test_a_column_is_typed_by_a_name_that_means_it_alone(layout, header, columns, positions, typed):
+    table = SimpleNamespace(layout=layout, header=header, columns=columns)
+    named = header or layout != "csv"
+    assert _spell(table, positions) == (typed if named else ",".join(str(position + 1) for position in positions))
