@@ -9,6 +9,8 @@ import pytest
 
 CANARY = "canary7secret"
 """The secret that the store is asked with; it may stand nowhere."""
+ASKED: list[tuple[str, str]] = []
+"""Method and path of each request that the store was asked."""
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +18,13 @@ def endpoint() -> Iterator[str]:
     server = pytest.importorskip("moto.server")
     running = server.ThreadedMotoServer(port=0, verbose=False)
     running.start()
+    answer = running._server.app
+
+    def count(environ: dict[str, Any], start_response: Any) -> Any:
+        ASKED.append((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+        return answer(environ, start_response)
+
+    running._server.app = count
     host, port = running.get_host_and_port()
     yield f"http://{host}:{port}"
     running.stop()

@@ -15,6 +15,7 @@ from adrec_cli.data.plan import Plan
 from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.remote_beside import bring_beside
 from adrec_cli.data.remote_files import bring_source
+from adrec_cli.data.remote_versions import NO_VERSIONS, Versions
 from adrec_cli.data.source_names import find_table, name_after_source
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option_as_typed
@@ -29,23 +30,28 @@ class Brought:
         options: that name a new data set after what was typed, whatever the copy that is read is called, and the files
             beside it where they are here.
         origin: what the manifest says about where it came from, beside the names of files.
+        versions: of the objects that were copied, looked up before they were.
         ordered: whether the rows stand in an order that means something.
     """
 
     path: str
     options: PreprocessOptions
     origin: Mapping[str, Any] = field(default_factory=dict)
+    versions: Versions = field(default_factory=dict)
     ordered: bool = True
 
 
 @contextlib.contextmanager
-def bring(source: str, options: PreprocessOptions, on_event: Callable[[object], None]) -> Iterator[Brought]:
+def bring(
+    source: str, options: PreprocessOptions, on_event: Callable[[object], None], versions: Versions = NO_VERSIONS
+) -> Iterator[Brought]:
     """Yield a source, which is here while open; errors as `bring_source`, `bring_table` and `bring_answer`.
 
     Args:
         source: a named data set, a path or an address; with a query, the name of the data set.
         options: whose query is asked, if there is one.
         on_event: gets `DownloadProgress` and `AnswerProgress`.
+        versions: of the objects of the source, if they were looked up.
     """
     with bring_beside(name_after_source(source, options), on_event) as named:
         if options.sql is None and (folder := find_table(source)) is not None:
@@ -54,7 +60,7 @@ def bring(source: str, options: PreprocessOptions, on_event: Callable[[object], 
             return
         if options.sql is None:
             with bring_source(source, offline=options.offline, on_event=on_event) as here:
-                yield Brought(path=here, options=named)
+                yield Brought(path=here, options=named, versions=versions)
             return
         query = make_query(options.sql, options.database)
         with bring_answer(query, name=source, offline=options.offline, on_event=on_event) as file:

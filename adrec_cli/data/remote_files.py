@@ -103,7 +103,7 @@ def _fetch_objects(address: str, scratch: Path, on_event: OnEvent) -> Path:
     shown = show_address(address)
     try:
         store, path = open_store(address)
-        found = _list_objects(store, path, shown)
+        found = list_objects(store, path, shown)
         folder = scratch / "objects"
         folder.mkdir()
         _require_room(sum(one.size for one in found), folder, shown)
@@ -119,7 +119,7 @@ def _fetch_objects(address: str, scratch: Path, on_event: OnEvent) -> Path:
         ) from None
 
 
-def _list_objects(store: fs.FileSystem, path: str, shown: str) -> list[fs.FileInfo]:
+def list_objects(store: fs.FileSystem, path: str, shown: str) -> list[fs.FileInfo]:
     """Return the object of a path, or those right below a prefix or of a pattern, sorted by name."""
     from pyarrow import fs
 
@@ -160,21 +160,29 @@ def _copy(store: fs.FileSystem, info: fs.FileInfo, target: Path, on_event: OnEve
     done = 0
     # Arrow would decompress by the name's ending, and reading does that itself.
     with store.open_input_stream(info.path, compression=None) as content, open(target, "xb") as file:
-        version = _find_version(content)
+        etag = _read_etag(content)
         while chunk := content.read(_CHUNK_BYTES):
             file.write(chunk)
             done += len(chunk)
             on_event(DownloadProgress(name=info.base_name, done=done, total=info.size))
     now = store.get_file_info(info.path)
-    with store.open_input_stream(info.path, compression=None) as content:
-        same = version == _find_version(content)
-    if not same or done != info.size or (now.size, now.mtime_ns) != (info.size, info.mtime_ns):
+    if (
+        etag != find_etag(store, info.path)
+        or done != info.size
+        or (now.size, now.mtime_ns) != (info.size, info.mtime_ns)
+    ):
         raise GrowingFileError(f"{info.base_name} changed while it was read", hint="run the command again")
 
 
-def _find_version(content: Any) -> bytes | None:
-    """Return the ETag of an object, None where the store names none."""
-    return next((value for key, value in (content.metadata() or {}).items() if key.lower() == "etag"), None)
+def find_etag(store: fs.FileSystem, path: str) -> str:
+    """Return the ETag of an object, "" where the store names none; its content is not asked for."""
+    with store.open_input_stream(path, compression=None) as content:
+        return _read_etag(content)
+
+
+def _read_etag(content: Any) -> str:
+    told = (value for key, value in (content.metadata() or {}).items() if key.lower() == "etag")
+    return next(told, b"").decode()
 
 
 def _require_room(size: int, folder: Path, shown: str) -> None:

@@ -15,6 +15,7 @@ from adrec_cli.data.plan import Plan, describe_sources
 from adrec_cli.data.reading.read_report import FileRows
 from adrec_cli.data.reading.source_content import SourceContent
 from adrec_cli.data.reading.steady_files import SteadyFile
+from adrec_cli.data.remote_versions import ETAG, NO_VERSIONS, Versions, add_versions
 from adrec_cli.data.updating import Existing
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.wording import command, option, option_as_typed
@@ -22,10 +23,12 @@ from adrec_cli.wording import command, option, option_as_typed
 L = TypeVar("L", bound=Log)
 
 
-def add_sources(existing: Existing | None, new: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the sources of a data set and of what is added to it, each once."""
+def add_sources(
+    existing: Existing | None, new: list[dict[str, Any]], versions: Versions = NO_VERSIONS
+) -> list[dict[str, Any]]:
+    """Return the sources of a data set and of what is added to it, each once; a new data set's with their versions."""
     if existing is None:
-        return new
+        return add_versions(new, versions)
     known = {entry.get("sha256") for entry in existing.manifest.sources}
     return existing.manifest.sources + [entry for entry in new if entry.get("sha256") not in known]
 
@@ -60,8 +63,8 @@ def describe_contents(
 
 
 def as_files(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return sources without the hashes of their rows, which only reading tells."""
-    return [{key: value for key, value in entry.items() if key != "content_sha256"} for entry in sources]
+    """Return sources as their bytes tell them: without the hashes of rows, and without what stores call a version."""
+    return [{key: value for key, value in entry.items() if key not in ("content_sha256", ETAG)} for entry in sources]
 
 
 def find_repeats(

@@ -28,6 +28,7 @@ from adrec_cli.data.prepared import Prepared
 from adrec_cli.data.reading.item_metadata import require_match
 from adrec_cli.data.reading.remembered import Remembered, recall_options, recall_reading
 from adrec_cli.data.reading.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
+from adrec_cli.data.remote_versions import find_made_of, look_up_versions
 from adrec_cli.data.taken_files import (
     add_sources,
     as_files,
@@ -186,7 +187,11 @@ def _preprocess(
 ) -> PreprocessResult:
     # Before anything is copied, which may take long.
     require_in_reach(source, options)
-    with bring(source, options, on_event) as brought:
+    versions = look_up_versions(source, options)
+    made = None if force else find_made_of(versions, source, options, workspace)
+    if made and (manifest := _read_unchanged(made.folder, made.sources, made.parameters)) is not None:
+        return _skip(made.folder, manifest)
+    with bring(source, options, on_event, versions) as brought:
         return _preprocess_here(brought, workspace, raw, force, on_event, lock)
 
 
@@ -227,7 +232,7 @@ def _preprocess_here(
         content, repeats = leave_out_repeats(content, plan, existing, files)
         if existing is not None:
             hold_against(existing, bring_here(content).interactions, content.report, strict=options.strict)
-        sources = add_sources(existing, describe_contents(plan, files, content, repeats))
+        sources = add_sources(existing, describe_contents(plan, files, content, repeats), brought.versions)
         require_not_withdrawn(folder, [] if taking else sources)
         if repeats and not force and (manifest := _read_unchanged(folder, sources, parameters)) is not None:
             return _skip(folder, manifest, tell_repeats(repeats))

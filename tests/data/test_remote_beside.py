@@ -56,7 +56,7 @@ def test_items_and_what_is_joined_may_lie_elsewhere(bucket: Any, tmp_path: Path,
         put(bucket, f"lake/{name}", content)
         (tmp_path / name).write_bytes(content)
 
-    def make(root: str, workspace: str) -> dict[str, bytes]:
+    def make(root: str, workspace: str) -> dict[str, Any]:
         options = PreprocessOptions(
             name="shop", items=Path(f"{root}/items.csv"), join=Path(f"{root}/orders.csv"), on="order", user_column="who"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ from adrec_cli.data import remote_files
 from adrec_cli.data.download import Expectation
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.remote_files import bring_source
+from adrec_cli.data.remote_versions import ETAG
 from adrec_cli.data.source_names import choose_name
 from adrec_cli.data.taken_files import as_files
 from adrec_cli.errors import AdrecError, GrowingFileError, InputError, UsageError
@@ -46,8 +48,12 @@ def put(store: Any, path: str, content: bytes) -> None:
         file.write(content)
 
 
-def read_all(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in (".parquet", ".json")}
+def read_all(folder: Path) -> dict[str, Any]:
+    """Return what a data set holds, without what a store calls the versions of its sources."""
+    files = {path.name: path.read_bytes() for path in sorted(folder.glob("*.parquet"))}
+    manifest = json.loads((folder / "manifest.json").read_text())
+    sources = [{key: value for key, value in one.items() if key != ETAG} for one in manifest["sources"]]
+    return {**files, **manifest, "sources": sources, "manifest_sha256": ""}
 
 
 @pytest.mark.parametrize("source", ["s3://lake/shop/events.csv.gz", "s3://lake/shop/", "s3://lake/shop/e*.gz"])
