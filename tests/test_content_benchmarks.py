@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
 from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.experiments.experiment import compose, find_recipe
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
@@ -22,6 +24,14 @@ def rows_of(shown: str) -> dict[str, list[str]]:
     """Return the cells of each row of a table in Markdown, by its first one."""
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in shown.splitlines() if line[:2] == "| "]
     return {first: rest for first, *rest in rows}
+
+
+@pytest.mark.parametrize("model", ["adrec", "sasrec"])
+def test_what_was_measured_does_not_depend_on_a_recipe(model):
+    path = Path(paired.__file__).with_name(f"content_{model}.toml")
+    recipe = find_recipe("amazon-beauty", model)
+    assert recipe
+    assert compose(model, config=path, inherited=recipe).tables() == compose(model, config=path).tables()
 
 
 @pytest.fixture
