@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 from adrec_cli.cli.app import _exit_code
 from adrec_cli.cli.bounds import MOST_COUNT, require_bounded
 from adrec_cli.cli.show.help_page import _paint
+from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import UsageError
 from adrec_cli.runtime import MOST_THREADS
+from tests.cli.conftest import Adrec
 
 MOST = {
     "threads": MOST_THREADS, "keep_data": 10_000, "seed": 2**63 - 1, "max_rows": 2**62, "max_bytes": 2**62,
@@ -71,3 +74,22 @@ def test_help_has_colours_on_terminals_that_have_them(
             monkeypatch.setenv(name, value)
     coloured = terminal and no_colour is None and term != "dumb"
     assert (_paint("word", bold=True) != "word") == coloured
+
+
+def test_verifying_tells_machines_whether_all_is_whole(trained_shop: Path, tmp_path: Path, adrec: Adrec) -> None:
+    shutil.copytree(trained_shop, tmp_path / "workspace")
+    for whole in (True, False):
+        done = adrec("verify", "-w", tmp_path / "workspace", "--json")
+        told = json.loads(done.stdout)
+        assert told["whole"] is whole
+        assert done.exit_code == (0 if whole else 4)
+        (tmp_path / "workspace/shop/items.parquet").write_bytes(b"PAR1")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_words_of_adrec_carry_their_own_colours_alone(stream: str) -> None:
+    """Rich would colour numbers and paths, and turn :smile: into a picture."""
+    console = Terminal().out if stream == "stdout" else Terminal().err
+    assert console.stderr is (stream == "stderr")
+    assert not console._highlight
+    assert not console._emoji

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
+from adrec_cli.data.reading.times import plausible
 from tests.data.table_files import START, read_sequences, run, write_csv
 
 
@@ -59,3 +62,15 @@ def test_sources_without_times_keep_their_order(tmp_path: Path) -> None:
     result = run(source, tmp_path / "ws", ties="item")
     assert read_sequences(result.folder) == {"u": ["z", "a", "m"]}
     assert result.manifest.statistics["first_time"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "whole"),
+    [
+        (0, True), (-5, True), (1.5, False), (2.0, True), (2**62 - 1, True), (2**62, False), (-(2**62) + 1, True),
+        (-(2**62), False), (float(2**62), False), (math.nan, False), (math.inf, False),
+    ],
+)  # fmt: skip
+def test_positions_are_whole_numbers_that_can_be_added_to(value, whole):
+    """Those of an update are set behind the last one, which must not run over."""
+    assert plausible(np.array([value]), "order").tolist() == [whole]
