@@ -149,6 +149,7 @@ def _recommend_many(
             dataset_name=name,
             model=None if model is None else os.fspath(model),
             options=options,
+            titled=True,
         )
         left_out = _read_left_out(None if done.unknown_path is None else Path(done.unknown_path))
         import polars as pl

@@ -221,7 +221,7 @@ class RecommendedLists(Tabular):
     table: pl.DataFrame = field(repr=False)
 
     def to_frame(self) -> pl.DataFrame:
-        """Return `user_id`, `rank`, `item_id`, `score`, `source` ("model" or "popular") and `model`."""
+        """Return `user_id`, `rank`, `item_id`, `title`, `score`, `source` ("model" or "popular") and `model`."""
         return self.table
 
     def describe(self) -> tuple[str, Sequence[str]]:

@@ -73,6 +73,7 @@ def recommend_batch(
     dataset_name: str | None = None,
     model: str | None = None,
     options: RecommendOptions = RecommendOptions(),
+    titled: bool = False,
     on_event: OnEvent = ignore,
 ) -> BatchSummary:
     """Write the best items of many users to a file: user_id, rank, item_id, score, source, model.
@@ -84,6 +85,7 @@ def recommend_batch(
         output: where to, and how.
         workspace, dataset_name, model: as `recommend`.
         options: how many, and how.
+        titled: write the titles of the items, too, behind their ids.
         on_event: called with `RankingProgress`.
 
     Raises:
@@ -120,6 +122,7 @@ def recommend_batch(
         options=options,
         destination=destination,
         candidates=candidates,
+        titled=titled,
         chunk=max(1, min(CHUNK_USERS, _CHUNK_ROWS // options.k)),
     )
     started = time.perf_counter()
@@ -189,6 +192,7 @@ def _key(batch: Batch, audience: AudienceOptions) -> str:
             "chunk": batch.chunk,
             **({} if batch.recommender.index is None else {"index": batch.recommender.index.pool}),
             **({"stretches": batch.stretches} if batch.destination.is_folder else {}),
+            **({"titled": True} if batch.titled else {}),
             "code": code_sha256("content", "loading", "recommending"),
         }
     )

@@ -14,7 +14,7 @@ from adrec_cli.recommending.audience import Audience
 from adrec_cli.recommending.destination import Destination
 from adrec_cli.recommending.diversity import diverse_lists
 from adrec_cli.recommending.options import RecommendOptions
-from adrec_cli.schema import ITEM_ID, USER_ID
+from adrec_cli.schema import ITEM_ID, TITLE, USER_ID
 
 SHORT_HASH = 16
 """Characters of the model's hash in each row; the name of its file in `promoted/` has as many."""
@@ -30,6 +30,7 @@ class Batch:
         destination: where to.
         candidates: items that may come back; None for all.
         chunk: users at most that are ranked at once.
+        titled: the rows have titles, too.
     """
 
     recommender: Recommender
@@ -38,6 +39,7 @@ class Batch:
     destination: Destination
     candidates: np.ndarray[tuple[int], np.dtype[np.int64]] | None
     chunk: int
+    titled: bool = False
 
     @property
     def users(self) -> int:
@@ -84,13 +86,20 @@ class Batch:
         user = pl.Series(np.repeat(np.arange(first, last), lengths))
         rank = np.arange(1, lengths.sum() + 1) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         source = pl.Series(sources, dtype=pl.Enum([MODEL, POPULAR])).gather(pl.Series(user - first))
-        return pl.DataFrame(
+        items = np.concatenate([best.items for best in ranked]) - 1
+        table = pl.DataFrame(
             {
                 USER_ID: self.audience.user_ids.gather(user),
                 "rank": rank.astype(np.int32),
-                ITEM_ID: self.recommender.items[ITEM_ID].gather(np.concatenate([best.items for best in ranked]) - 1),
+                ITEM_ID: self.recommender.items[ITEM_ID].gather(items),
                 "score": np.concatenate([best.scores for best in ranked]),
                 "source": source.cast(pl.String),
                 "model": pl.Series([self.recommender.checkpoint.sha256[:SHORT_HASH]]).new_from_index(0, len(user)),
             }
         )
+        if not self.titled:
+            return table
+        known = self.recommender.items
+        nothing = pl.repeat(None, known.height, dtype=pl.String, eager=True)
+        titles = known.get_column(TITLE, default=nothing).alias(TITLE)
+        return table.insert_column(table.columns.index(ITEM_ID) + 1, titles.gather(items))

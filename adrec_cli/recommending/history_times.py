@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from numbers import Real
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,8 @@ from adrec_cli.errors import UsageError
 from adrec_cli.loading.recommender import Recommender
 from adrec_cli.wording import option
 
-Time = str | float | datetime
-"""Seconds since the epoch, or a date or time; UTC where it does not say."""
+Time = str | float | date | datetime | np.datetime64
+"""Seconds since the epoch, or a date, which is its midnight, or time; UTC where it does not say."""
 _EARLIEST = 10**8
 """1973, in seconds: a smaller number is none, but perhaps a date without its dashes."""
 
@@ -51,10 +52,18 @@ def read_seconds(recommender: Recommender, times: Sequence[Time] | None, events:
 
 
 def _read(time: Time) -> int:
+    given = time
     if isinstance(time, str):
         with contextlib.suppress(ValueError):
             time = float(time)
-    if isinstance(time, (str, datetime)):
+    elif isinstance(time, np.datetime64):
+        time = time.astype("datetime64[us]").item()
+    elif isinstance(time, date) and not isinstance(time, datetime):
+        time = datetime(time.year, time.month, time.day)
+    # That of pandas is a datetime that equals nothing, that of NumPy is None.
+    if not isinstance(time, str | datetime | Real) or time != time:
+        raise UsageError(f"times of the history: {given!r} is not a date or time", hint="write a date as 2026-01-31")
+    if isinstance(time, str | datetime):
         seconds = parse_moment(time, "times of the history") // 1_000_000
         # No time of a data set lies outside either.
         if not 0 <= seconds < LATEST:

@@ -74,6 +74,7 @@ def test_many_get_what_each_gets(workspace: Path, tmp_path: Path) -> None:
             alone = loaded.recommend(user=name, k=4, steps=1, noise="zero")
             found = table.filter(pl.col("user_id") == name)
             assert found["item_id"].to_list() == [item.item_id for item in alone]
+            assert found["title"].to_list() == [item.title for item in alone]
             assert found["score"].to_list() == pytest.approx([item.score for item in alone], abs=1e-5)
     assert adrec_cli.recommend(workspace, all=True, k=2, **FAST).to_frame()["user_id"].n_unique() == 120
 

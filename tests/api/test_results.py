@@ -42,7 +42,7 @@ def test_every_result_has_the_columns_it_promises(workspace: Path, tmp_path: Pat
     assert dict(measured.to_frame().select("metric", "value").rows()) == measured.metrics
     assert items.to_frame().columns == ["rank", "item_id", "title", "score"]
     assert items.to_frame()["rank"].to_list() == list(range(1, 11))
-    assert lists.to_frame().columns == ["user_id", "rank", "item_id", "score", "source", "model"]
+    assert lists.to_frame().columns == ["user_id", "rank", "item_id", "title", "score", "source", "model"]
     for result in (shop, model, measured, items, lists):
         assert isinstance(result, Tabular)
         shown = Texts(result._repr_html_())
