@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("in_shell")
 
 ROWS = [(f"u{user}", (user + step) % 7, 1_600_000_000 + step) for user in range(9) for step in range(6)]
 EVENTS = pl.DataFrame(ROWS, schema=["user", "item", "timestamp"], orient="row")
-IGNORED = PreprocessOptions(ties="item")
+BY_ITEM = PreprocessOptions(ties="item")
 
 Change = tuple[str, Any]
 
@@ -79,8 +79,8 @@ def test_what_counts_is_what_a_file_of_it_gives(
         return
     WRITERS[kind](folder / "shop", [*(("append", one) for one in pieces), *(("delete", one) for one in deleted)])
     kept.write_parquet(folder / "shop.parquet")
-    table = preprocess(str(folder / "shop"), workspace=folder / "a", options=IGNORED)
-    file = preprocess(str(folder / "shop.parquet"), workspace=folder / "b", options=IGNORED)
+    table = preprocess(str(folder / "shop"), workspace=folder / "a", options=BY_ITEM)
+    file = preprocess(str(folder / "shop.parquet"), workspace=folder / "b", options=BY_ITEM)
     assert table.folder.name == "shop"
     assert read_tables(table.folder) == read_tables(file.folder)
 

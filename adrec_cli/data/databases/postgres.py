@@ -47,7 +47,7 @@ def ask_postgres(query: Query, scratch: Path, on_open: Callable[[Callable[[], No
     assert query.database is not None
     with contextlib.ExitStack() as stack:
         with tell_refusals(query, (Error,), hint=_HINT):
-            connection = stack.enter_context(dbapi.connect(_complete(query.database)))
+            connection = stack.enter_context(dbapi.connect(complete_address(query.database)))
             askers = _begin(connection)
             cursor = stack.enter_context(connection.cursor())
             on_open(cursor.adbc_cancel)
@@ -67,7 +67,7 @@ def _begin(connection: dbapi.Connection) -> frozenset[str]:
         return frozenset(cursor.fetchone() or ())
 
 
-def _complete(address: str) -> str:
+def complete_address(address: str) -> str:
     """Return an address that says how long to wait, where neither it nor the environment does."""
     given = parse_qs(address.partition("?")[2])
     own = {key: value for key, value in _PATIENCE.items() if key not in given}

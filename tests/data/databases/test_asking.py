@@ -24,6 +24,7 @@ from typer.testing import CliRunner, Result
 
 from adrec_cli.cli.app import app
 from adrec_cli.data.databases.asking import AnswerProgress
+from adrec_cli.data.databases.postgres import complete_address
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.errors import AdrecError, InputError, StorageError, UsageError
 from adrec_cli.pipeline.preprocess import PreprocessResult, preprocess, preview
@@ -291,6 +292,14 @@ def test_no_variable_of_python_is_a_table(tmp_path: Path) -> None:
         ask(None, tmp_path, "SELECT * FROM query, scratch")
 
 
+def test_duckdb_fetches_no_extension_and_spills_into_the_scratch_folder(tmp_path: Path, scratch: Path) -> None:
+    for setting, expected in (("autoinstall_known_extensions", "false"), ("temp_directory", f"{scratch}/adrec-")):
+        item = f"CAST(current_setting('{setting}') AS text) AS item"
+        asked = f'SELECT 1 AS "user", {item}, range AS time FROM range(1600000000, 1600000004)'
+        done = ask(None, tmp_path / setting, asked, duplicates="keep")
+        assert pl.read_parquet(done.folder / "items.parquet")["item_id"][0].startswith(expected)
+
+
 def test_nothing_of_a_duckdb_changes(tmp_path: Path) -> None:
     path = Path(fill(tmp_path / "shop.duckdb"))
     before = path.read_bytes()
@@ -354,6 +363,18 @@ def test_a_server_that_is_silent_is_given_up(tmp_path: Path, scratch: Path) -> N
             ask(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/shop?connect_timeout=2", tmp_path)
         assert time.monotonic() - started < 20
     assert list(scratch.iterdir()) == []
+
+
+def test_what_is_silent_is_given_up_unless_an_address_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = "postgresql://db/shop"
+    kept = "keepalives_idle=30&keepalives_interval=10&keepalives_count=3"
+    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    assert complete_address(asked) == f"{asked}?connect_timeout=10&{kept}"
+    assert complete_address(f"{asked}?connect_timeout=7&keepalives_count=1&keepalives_idle=2") == (
+        f"{asked}?connect_timeout=7&keepalives_count=1&keepalives_idle=2&keepalives_interval=10"
+    )
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "3")
+    assert complete_address(asked) == f"{asked}?{kept}"
 
 
 def test_a_server_that_goes_in_between_is_told(postgres: Server, tmp_path: Path) -> None:
