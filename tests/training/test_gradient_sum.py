@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adrec_cli.training.gradient_sum import add_rows
+from adrec_cli.training.gradient_sum import GradientSum, add_rows
 from tests.training.small import small_training
 
 ROWS = {
@@ -91,3 +91,36 @@ def test_rows_are_added_one_part_after_the_other(parts):
     assert total.indices()[0].tolist() == sorted(expected)
     assert total.values()[:, 0].tolist() == [expected[row].item() for row in sorted(expected)]
     assert total.is_coalesced()
+
+
+class OneOfTwo:
+    """What a sum sees of two processes of which this one computes every part, and adds every stretch."""
+
+    count, rank = 2, 0
+
+    def deal(self, values_N):
+        return values_N[None]
+
+    def collect(self, stretch):
+        return stretch
+
+
+def test_a_part_without_a_gradient_adds_nothing_not_even_a_sign():
+    first, second, never = (torch.nn.Parameter(torch.zeros(2, 2)) for _ in range(3))
+    trained = {"first": first, "second": second, "never": never}
+    gradients = GradientSum(trained, OneOfTwo())
+    rounds = [
+        {"first": [[1.5, -0.0], [2.0, 0.0]]},
+        {"second": [[-0.0, 4.0], [0.0, 5.0]]},
+        {"first": [[1.0, -0.0], [0.0, 0.0]]},
+    ]
+    for given_now in rounds:
+        for name, gradient in given_now.items():
+            trained[name].grad = torch.tensor(gradient)
+        gradients.take(1, sparse=frozenset(), dense=frozenset(given_now))
+        assert all(weight.grad is None for weight in trained.values())
+    gradients.finish()
+    assert never.grad is None
+    for weight, expected in ((first, [[2.5, -0.0], [2.0, 0.0]]), (second, [[-0.0, 4.0], [0.0, 5.0]])):
+        assert torch.equal(weight.grad, torch.tensor(expected))
+        assert torch.equal(weight.grad.signbit(), torch.tensor(expected).signbit())
