@@ -51,7 +51,8 @@ def preprocess(
 
     Args:
         source: a named data set, the path of a file, a folder of parts or a glob; or a frame of Polars, pandas, PyArrow
-            or anything else with Arrow's `__arrow_c_stream__`, one row per event, which then needs a `name`.
+            or anything else with Arrow's `__arrow_c_stream__`, one row per event, which then needs a `name`;
+            with `sql` the name of the data set.
         workspace: folder of all data sets; None takes $ADREC_WORKSPACE, else ./workspace.
         raw: folder where files of named data sets are looked for before anything is downloaded.
         force: make it again even if nothing has changed, or if it has grown by updates.

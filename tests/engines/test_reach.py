@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,17 @@ def test_workers_elsewhere_get_no_copy(make, master, tmp_path: Path, monkeypatch
     with pytest.raises(UsageError, match=r"s3://lake/a\.csv would be copied to this machine") as raised:
         make("s3://KEY:SECRET@lake/a.csv", workspace=tmp_path / "w", options=options)
     assert "--spark-master 'local[*]'" in raised.value.hint
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_workers_elsewhere_get_no_answer_and_no_table(tmp_path: Path) -> None:
+    (tmp_path / "lake" / "_delta_log").mkdir(parents=True)
+    spread = PreprocessOptions(engine="spark", spark_master="yarn")
+    with pytest.raises(UsageError, match="the answer of a database would be copied to this machine"):
+        preprocess("shop", workspace=tmp_path / "w", options=replace(spread, sql="SELECT 1"))
+    with pytest.raises(UsageError, match="/lake would be copied to this machine"):
+        preprocess(str(tmp_path / "lake"), workspace=tmp_path / "w", options=spread)
     assert not (tmp_path / "w").exists()
 
 
