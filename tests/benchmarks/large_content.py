@@ -18,8 +18,6 @@ import polars as pl
 from tests.benchmarks.large_shop import Step, measured
 
 NAME = "log"
-MOST_GIGABYTES = 24.0
-"""Peak memory of any step with a million items of 256 entries."""
 KINDS = ("none", "init", "sum", "adapter", "only")
 _EVENTS_PER_USER = 500
 """So many that a catalogue of a million is trained in a few steps, and ranked for few."""
