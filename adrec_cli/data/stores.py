@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.data.addresses import hide_secrets, show_address
 from adrec_cli.data.object_stores import check_form, open_store
-from adrec_cli.errors import AdrecError
+from adrec_cli.errors import AdrecError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -127,10 +127,13 @@ def naming_store(address: str, path: str, kind: type[AdrecError], action: str) -
         yield
     except (OSError, ArrowException) as error:
         where = f"{show_address(address).rstrip('/')}/{path}".rstrip("/")
-        raise kind(
-            f"could not {action} {where}: {hide_secrets(str(error), address)}",
-            hint="check the address, and that the store's usual variables or files name who may use it",
-        ) from None
+        raise kind(f"could not {action} {where}: {hide_secrets(str(error), address)}", hint=_WHO_MAY) from None
+    except StorageError as error:
+        # Of a folder, which is not the workspace.
+        raise kind(error.message, hint=_WHO_MAY) from None
+
+
+_WHO_MAY: Final = "check the address, and that the store's usual variables or files name who may use it"
 
 
 OBJECT_STORES: Final[Mapping[str, Callable[[str], Store]]] = MappingProxyType(

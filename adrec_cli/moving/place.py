@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -128,6 +129,9 @@ class Place:
                 whole.update(content)
                 on_part(part)
             file.truncate()
+            file.flush()
+            # It is given other names later, which are all that is synced then.
+            os.fsync(file.fileno())
         if whole.hexdigest() != one.sha256:
             raise InputError(
                 f"the parts of {one.path} at {self.shown} are not those of the whole", hint="push it again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,9 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adrec_cli.artifacts.changing import needs_recovery
 from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.artifacts.manifest import read_manifest, write_manifest
 from adrec_cli.data.stores import FolderStore
 from adrec_cli.errors import AdrecError, ArtifactError, InputError, LockedError, StorageError, UsageError
+from adrec_cli.moving.arriving import Arriving
+from adrec_cli.moving.comparison import Comparison
 from adrec_cli.moving.marks import moving_folder, remove_copies
 from adrec_cli.pipeline.clean import clean, removable
 from adrec_cli.pipeline.pull import Pulling, pull
@@ -473,3 +478,78 @@ def test_what_a_store_refuses_is_one_line_without_secrets(address: str, first: P
     for told in (pushed, pulled):
         assert "canary" not in f"{told.value.message} {told.value.hint} {told.value.args} {told.value.__cause__}"
     assert not any(CANARY.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_what_changes_here_while_files_come_is_not_overwritten(
+    first: Path, second: Path, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push("shop", place, workspace=first)
+    here = tmp_path / "here"
+    pull(place, workspace=here)
+    push("shop", place, workspace=second, force=True)
+    bring = Arriving.bring
+
+    def change_after(self: Arriving, comparison: Comparison) -> int:
+        came = bring(self, comparison)
+        (here / "shop/adrec/finetune.jsonl").write_text("{}\n")
+        return came
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Arriving, "bring", change_after)
+        with pytest.raises(ArtifactError, match=r"changed here since .*: adrec/finetune.jsonl$"):
+            pull(place, workspace=here)
+    assert (here / "shop/adrec/finetune.jsonl").read_text() == "{}\n"
+    # What has not come cannot be put, force or not.
+    push("shop", place, workspace=first, force=True)
+    pull(place, workspace=here, pulling=FORCE)
+
+    def lose_after(self: Arriving, comparison: Comparison) -> int:
+        came = bring(self, comparison)
+        (here / "shop/reports/mostpop-loo-full-test.json").write_text("{}")
+        return came
+
+    (here / "shop/adrec/finetune.jsonl").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(Arriving, "bring", lose_after)
+        with pytest.raises(ArtifactError, match="changed while the files came"):
+            pull(place, workspace=here, pulling=FORCE)
+    pull(place, workspace=here, pulling=FORCE)
+    require_equal(first, here)
+
+
+def test_all_that_comes_outlives_a_power_cut(
+    first: Path, second: Path, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push("shop", place, workspace=first)
+    pull(place, workspace=tmp_path / "here")
+    push("shop", place, workspace=second, force=True)
+    before = {path.stat().st_ino for path in (tmp_path / "here/shop").rglob("*")}
+    synced: set[int] = set()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.add(os.fstat(descriptor).st_ino))
+    pull(place, workspace=tmp_path / "here")
+    came = [path for path in (tmp_path / "here/shop").rglob("*") if path.is_file() and path.name[0] != "."]
+    new = [path for path in came if path.stat().st_ino not in before]
+    assert len(new) > 10
+    assert not [path for path in new if path.stat().st_ino not in synced]
+
+
+@pytest.mark.parametrize("where", ["file", "/proc/none"])
+def test_a_place_that_cannot_be_written_is_one_line(where: str, first: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    place = str(tmp_path / where)
+    with pytest.raises(StorageError, match=f"could not write {place}/objects/") as told:
+        push("shop", place, workspace=first)
+    assert told.value.hint.startswith("check the address")
+    with pytest.raises(InputError, match=f"there is no data set at {place}; available: none"):
+        pull(place, workspace=tmp_path / "here")
+
+
+def test_a_new_manifest_of_the_same_files_leaves_nothing_to_recover(first: Path, tmp_path: Path, place: str) -> None:
+    push("shop", place, workspace=first)
+    here = tmp_path / "here"
+    pull(place, workspace=here)
+    write_manifest(first / "shop", dataclasses.replace(read_manifest(first / "shop"), keep_data=1))
+    push("shop", place, workspace=first)
+    assert [one.path for one in pull(place, workspace=here).moved] == ["manifest.json"]
+    require_equal(first, here)
+    assert not needs_recovery(here / "shop")

@@ -26,7 +26,9 @@ def show_moved(terminal: Terminal, done: Moved, verb: str, participle: str) -> N
         rows = [(f"{one.bytes:,}", one.path, one.kind) for one in done.moved]
         terminal.table(["size", "path", "kind"], rows, right=["size"])
     if not done.moved and not done.bytes:
-        terminal.line(f"{done.dataset} is the same here and at {done.place}: {done.files:,} files")
+        terminal.line(
+            f"nothing to {verb}: {done.dataset} at {done.place} is as it was last moved, {done.files:,} files"
+        )
         return
     counted = f"{len(done.moved):,} of {done.files:,} files of {done.dataset} differ"
     size = f"{done.bytes / 1e6:,.1f} MB"
