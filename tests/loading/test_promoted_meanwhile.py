@@ -14,6 +14,7 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.inspecting.embeddings import open_embeddings
 from adrec_cli.loading import current
 from adrec_cli.loading.recommender import open_recommender
+from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.run import RunOptions, run
 from adrec_cli.promotion.options import PromotionOptions
 from tests.conftest import TINY, write_interactions
@@ -103,3 +104,17 @@ def test_a_model_that_is_gone_for_good_is_an_error(two_nights, tmp_path):
         path.unlink()
     with pytest.raises(ArtifactError, match="which does not exist"):
         open_recommender(workspace, "shop", "sasrec", device="cpu", threads=1)
+
+
+def test_items_that_a_model_does_not_know_are_counted_and_padding_is_none(two_nights, tmp_path):
+    """All are known when it was trained; of those that the data get later, as many are unknown as there are."""
+    workspace = Path(shutil.copytree(two_nights[0], tmp_path / "workspace"))
+    assert (
+        open_recommender(workspace=workspace, dataset_name=None, model=None, device="cpu", threads=1).unknown_items == 0
+    )
+    lines = "".join(f"u{user},new{item},{1_700_000_000 + item}\n" for user in range(6) for item in range(7))
+    (tmp_path / "more.csv").write_text(f"user_id,item_id,timestamp\n{lines}")
+    preprocess(str(tmp_path / "more.csv"), workspace=workspace, options=PreprocessOptions(update=workspace / "shop"))
+    assert (
+        open_recommender(workspace=workspace, dataset_name=None, model=None, device="cpu", threads=1).unknown_items == 7
+    )

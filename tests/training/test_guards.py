@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
 
 from adrec_cli.errors import DivergedError
 from adrec_cli.training.guards import require_finite_gradients, require_finite_losses, require_finite_weights
+from tests.training.small import small_training
 
 NO_NUMBERS = [math.nan, math.inf, -math.inf]
 NAMES = ["ce", "mse", "contrast"]
@@ -67,3 +69,31 @@ def test_every_weight_is_looked_at(name, bad):
     weights[name][2] = bad
     with pytest.raises(DivergedError, match=rf"^here: weight {name} is not finite \(2 of 6 entries\)"):
         require_finite_weights(weights.items(), where="here")
+
+
+@pytest.mark.parametrize("what", ["gradient", "loss"])
+@pytest.mark.parametrize(("stepping", "parts"), [("immediate", 1), ("immediate", 2), ("queued", 1)])
+def test_however_steps_are_made_what_is_not_finite_stops_before_the_weights_change(what, stepping, parts):
+    run = small_training("sasrec", stepping=stepping, config={"accumulate": parts})
+    events = run.events()
+    next(events)
+    matrices = {name: one for name, one in run.model.named_parameters() if one.ndim == 2 and "item" not in name}
+    name, weight = next(iter(matrices.items()))
+    if what == "loss":
+        with torch.no_grad():
+            weight[0, 0] = math.nan
+    else:
+        weight.register_hook(lambda gradient: gradient.index_fill(0, torch.tensor([0]), math.inf))
+    said = rf"the gradient of {re.escape(name)} is not finite" if what == "gradient" else "loss ce is nan"
+    before: dict[str, torch.Tensor] = {}
+
+    def step_on() -> None:
+        # A step that was queued before is still whole.
+        for _ in range(3):
+            before.update({name: one.clone() for name, one in run.model.state_dict().items()})
+            next(events)
+
+    with pytest.raises(DivergedError, match=said):
+        step_on()
+    for name, one in run.model.state_dict().items():
+        assert torch.equal(one.nan_to_num(), before[name].nan_to_num()), name
