@@ -29,3 +29,10 @@ def test_tables_tell_a_narrow_screen_the_columns():
     assert re.findall(r' scope="([^"]*)"', written) == ["col", "col"]
     with pytest.raises(ValueError, match="zip"):
         table(["a", "b"], [["1"]])
+
+
+def test_a_table_is_called_by_its_caption_or_by_its_columns():
+    for caption, label in (("c<", "c&lt;"), ("", "table of a, b")):
+        written = table(["a", "b"], [], caption=caption).text
+        assert re.findall(r' aria-label="([^"]*)"', written) == [label]
+        assert ("<caption>" in written) == bool(caption)

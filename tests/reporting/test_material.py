@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.sweep_files import RESULT_COLUMNS, SweepRecord
+from adrec_cli.data.datasets import DatasetSpec, Filters, SourceFiles
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import Dataset, open_dataset
 from adrec_cli.reporting import material
@@ -125,4 +126,25 @@ def test_a_data_set_is_named_where_its_file_is_called_otherwise(dataset: Dataset
     line = preprocess_command(manifest, has_item_file=False)
     assert line.startswith(f"adrec preprocess {file}")
     assert ("--name" in line) == bool(typed)
+    assert typed in line
+
+
+@pytest.mark.usefixtures("in_shell")
+@pytest.mark.parametrize(
+    ("given", "typed"),
+    [(["a = 1"], ""), (None, "--where ''"), (["b = 2"], "--where 'b = 2'"), (["a = 1", "b = 2"], "--where 'b = 2'")],
+)
+def test_conditions_of_a_named_data_set_are_typed_where_they_are_others(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, given: list[str] | None, typed: str
+) -> None:
+    spec = DatasetSpec(
+        name="shop", title="", licence="", citation="", filters=Filters(where=("a = 1",)),
+        sources=(SourceFiles(files=("a.csv",)),),
+    )  # fmt: skip
+    monkeypatch.setattr("adrec_cli.reporting.reproduction.find_named_source", lambda name: "shop")
+    monkeypatch.setattr("adrec_cli.reporting.reproduction.load_dataset_spec", lambda source: spec)
+    manifest = dataclasses.replace(dataset.manifest, parameters={**dataset.manifest.parameters, "where": given})
+    line = preprocess_command(manifest, has_item_file=False)
+    assert line.startswith("adrec preprocess shop")
+    assert ("--where" in line) == bool(typed)
     assert typed in line
