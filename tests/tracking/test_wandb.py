@@ -32,7 +32,7 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.setenv(name, value)
         for name in ("CONFIG", "CACHE", "DATA"):
             patch.setenv(f"WANDB_{name}_DIR", str(folder / name))
-        # A loaded machine takes its time to start what W&B logs through.
+        # A loaded machine takes its time to start the service that W&B logs through, which has 30 seconds by itself.
         patch.setenv("WANDB_X_SERVICE_WAIT", "120")
         patch.delenv("WANDB_PROJECT", raising=False)
         yield folder
@@ -98,11 +98,13 @@ def test_losses_metrics_and_checkpoint_are_there(tracked: Train, written: Writte
 
 
 def test_a_resumed_training_goes_on_in_the_same_run(tracked: Train, written: Written) -> None:
+    events: list[object] = []
     with pytest.raises(InterruptedRun):
-        tracked("wandb", stop_after=2)
+        tracked("wandb", stop_after=2, events=events)
     # W&B names folders by the second.
     time.sleep(1)
-    tracked("wandb", resume="require")
+    tracked("wandb", resume="require", events=events)
+    assert not [event for event in events if isinstance(event, TrackingFailed)]
     found = written()
     assert len({path.name for path in found}) == 1, "`wandb sync` puts what has one id into one run"
     records = [record for path in found for record in read_records(path)]
