@@ -277,6 +277,7 @@ def test_slices_and_lists_have_a_cell_for_what_was_measured_and_none_for_what_wa
         {"model": "gru4rec", "head": "", "cold": "", "tail": ""},
     ]
     assert slices.right == ["head", "cold", "tail"]
+    assert "NDCG@10 by slice" in read_words(section)
     assert "head: of 0.4; cold: of none; tail: of 0.5" in read_words(section)
     assert [{name: cell.text for name, cell in row.items()} for row in lists.rows] == [
         {"model": "sasrec", "coverage@10": "0", "gini@10": "0.25"},
