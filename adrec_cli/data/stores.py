@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
-from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, sync_folder
 from adrec_cli.data.addresses import hide_secrets, show_address
 from adrec_cli.data.object_stores import check_form, open_store
-from adrec_cli.errors import AdrecError, StorageError
+from adrec_cli.errors import AdrecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,7 +65,20 @@ class FolderStore:
 
     def write(self, path: str, content: bytes) -> None:
         """Put a file there."""
-        write_bytes(self.root / path, content)
+        target = self.root / path
+        # Machines that share the folder may have processes of one number, and know nothing of each other's.
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+            sync_folder(target.parent)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def remove(self, path: str) -> None:
         """Remove a file."""
@@ -128,9 +143,6 @@ def naming_store(address: str, path: str, kind: type[AdrecError], action: str) -
     except (OSError, ArrowException) as error:
         where = f"{show_address(address).rstrip('/')}/{path}".rstrip("/")
         raise kind(f"could not {action} {where}: {hide_secrets(str(error), address)}", hint=_WHO_MAY) from None
-    except StorageError as error:
-        # Of a folder, which is not the workspace.
-        raise kind(error.message, hint=_WHO_MAY) from None
 
 
 _WHO_MAY: Final = "check the address, and that the store's usual variables or files name who may use it"
