@@ -41,7 +41,7 @@ class PictureOptions:
     over: str = choice(
         TIME,
         str,
-        "What training curves are drawn over: the time they took, or epochs.",
+        "Axis of training curves: the time they took, or epochs.",
         known=tuple(AXES),
         closed=True,
     )

@@ -55,6 +55,7 @@ def trained(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> dict[str, torc
 def test_a_map_has_the_items_it_shows_in_their_order(
     dataset: Dataset, trained: dict[str, torch.Tensor], catch: Catch, items: int
 ) -> None:
+    pytest.importorskip("matplotlib", reason="the extra plots is not installed")
     popular, by_category = catch("item_vectors.draw_by_popularity"), catch("item_vectors.draw_by_category")
     kinds = ["a" if number % 3 else "b" for number in range(dataset.items.height)]
     told = dataclasses.replace(dataset, items=dataset.items.with_columns(pl.Series("category", kinds)))

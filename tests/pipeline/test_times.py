@@ -148,7 +148,7 @@ def test_of_an_empty_history_no_times_are_asked(recommender):
         ([20260130, 20260131], "not in seconds since 1970"),
         (["20260130", "20260131"], "not in seconds since 1970"),
         ([1_700_000_000_000, 1_700_000_000_001], "not in seconds since 1970"),
-        ([1_700_000_000, float("nan")], "not in seconds since 1970"),
+        ([1_700_000_000, float("nan")], "nan is not a date or time"),
         ([1_700_000_000, "inf"], "not in seconds since 1970"),
         ([1_700_000_000, "9999-01-01"], "9999-01-01 is not between 1970 and 2100"),
         (["0226-01-30", 1_700_000_000], "0226-01-30 is not between 1970 and 2100"),
