@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.generations import generation_folders, open_generation
 from adrec_cli.artifacts.nights import Drift, Night
-from adrec_cli.errors import AdrecError
+from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.schema import COUNT, ITEM_ID, ITEMS_FILE, SEQUENCES_FILE, USER_ID
 
@@ -32,7 +33,10 @@ def measure_drift(dataset: Dataset, night: Night, nights: Sequence[Night]) -> Dr
         nights: those before, oldest first; the same night, noted already, is not one of them.
 
     Returns:
-        None for the first night, and where the data of the one before are no longer kept.
+        None for the first night, and where the data of the one before are no longer kept, or damaged.
+
+    Raises:
+        StorageError: they cannot be read now; the same command goes on.
     """
     before = [one for one in nights if not one.is_of(night)]
     if not before:
@@ -130,6 +134,10 @@ def _find_former(folder: Path, dataset: Dataset, last: Night) -> tuple[pl.DataFr
             return None
         items = pl.read_parquet(former.files[ITEMS_FILE], columns=[ITEM_ID, COUNT])
         return items, pl.read_parquet(former.files[SEQUENCES_FILE], columns=[USER_ID])[USER_ID]
-    except (AdrecError, OSError, pl.exceptions.PolarsError):
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise storage_error("read", folder, error) from error
+    except (ArtifactError, pl.exceptions.PolarsError):
         # Nights go on without a figure; `adrec verify` says what is damaged.
         return None

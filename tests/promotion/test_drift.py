@@ -8,16 +8,18 @@ import math
 import shutil
 
 import numpy as np
+import polars as pl
 import pytest
 
 from adrec_cli.artifacts.nights import Drift, read_nights
-from adrec_cli.errors import NotPromotedError
+from adrec_cli.errors import ArtifactError, NotPromotedError, StorageError
 from adrec_cli.experiments.events import Warned
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.preprocess import PreprocessOptions
 from adrec_cli.pipeline.run import RunOptions, run
+from adrec_cli.promotion import drift
 from adrec_cli.promotion.drift import FEWEST_EVENTS, compare_popularity, measure_drift, warn_of_drift
 from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.schema import NIGHTS_FILE
@@ -125,6 +127,35 @@ def test_a_night_says_what_is_new_and_how_the_metric_moved(after_a_night, tmp_pa
     warned = [event.message for event in told if isinstance(event, Warned)]
     assert any("of the users are new" in line for line in warned)
     assert [line for line in warned if "are new" in line] == [line for line in done.warnings if "are new" in line]
+
+
+@pytest.mark.parametrize("refused", ["open_generation", "read_parquet"])
+def test_data_that_cannot_be_read_now_are_no_drift_that_is_none(after_a_night, tmp_path, monkeypatch, refused):
+    shutil.copytree(after_a_night, tmp_path, dirs_exist_ok=True)
+    lines = (tmp_path / "shop.csv").read_text().splitlines()
+    (tmp_path / "more.csv").write_text("\n".join([lines[0], *(f"n{line}" for line in lines[1:600])]))
+    real = {"open_generation": drift.open_generation, "read_parquet": pl.read_parquet}[refused]
+    errors: list[Exception] = []
+
+    def refuse_once(*given, **named):
+        if errors and (refused == "open_generation" or "generations" in str(given[0])):
+            raise errors.pop()
+        return real(*given, **named)
+
+    monkeypatch.setattr(drift if refused == "open_generation" else pl, refused, refuse_once)
+    errors += [StorageError("unreadable")] if refused == "open_generation" else [OSError(5, "Input/output error")]
+    with pytest.raises(StorageError):
+        run_night(tmp_path, "more.csv", tolerance=1.0)
+    assert not errors
+    assert len(read_nights(tmp_path / "workspace/shop/sasrec")) == 1
+    # The same command goes on, and the night is noted whole; what is gone, or damaged, spoils no night.
+    assert run_night(tmp_path, "more.csv", tolerance=1.0).drift.nights == 1
+    first, second = read_nights(tmp_path / "workspace/shop/sasrec")
+    dataset = open_dataset(tmp_path / "workspace/shop")
+    for gone in (FileNotFoundError(2, "No such file"), ArtifactError("damaged"), pl.exceptions.ComputeError("damaged")):
+        errors.append(gone)
+        assert drift.measure_drift(dataset, second, [first]) is None
+    assert drift.measure_drift(dataset, second, [first]) == second.drift
 
 
 def test_the_metric_is_held_against_the_last_ten_nights_of_the_same_protocol(after_a_night):
