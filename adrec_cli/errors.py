@@ -67,6 +67,10 @@ class GrowingFileError(InputError):
     """A source is still being written."""
 
 
+class DamagedInventoryError(InputError):
+    """What lists a data set's files at a place elsewhere is damaged, or was not written by adrec."""
+
+
 class ArtifactError(AdrecError):
     """An artifact is missing, damaged, or belongs to something else."""
 

@@ -126,6 +126,10 @@ class ObjectStore:
             file.write(content)
 
 
+_WHO_MAY: Final = "check the address, and that the store's usual variables or files name who may use it"
+_CHECK_DISK: Final = "check the path and the disk"
+
+
 @contextlib.contextmanager
 def naming_store(address: str, path: str, kind: type[AdrecError], action: str) -> Iterator[None]:
     """Turn what a store raises into an error that shows nothing secret.
@@ -142,10 +146,8 @@ def naming_store(address: str, path: str, kind: type[AdrecError], action: str) -
         yield
     except (OSError, ArrowException) as error:
         where = f"{show_address(address).rstrip('/')}/{path}".rstrip("/")
-        raise kind(f"could not {action} {where}: {hide_secrets(str(error), address)}", hint=_WHO_MAY) from None
-
-
-_WHO_MAY: Final = "check the address, and that the store's usual variables or files name who may use it"
+        hint = _WHO_MAY if address.partition("://")[0].lower() in OBJECT_STORES else _CHECK_DISK
+        raise kind(f"could not {action} {where}: {hide_secrets(str(error), address)}", hint=hint) from None
 
 
 OBJECT_STORES: Final[Mapping[str, Callable[[str], Store]]] = MappingProxyType(

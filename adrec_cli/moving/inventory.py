@@ -15,7 +15,7 @@ from adrec_cli.artifacts.harmless_text import harmless
 from adrec_cli.artifacts.json_files import MAX_JSON_BYTES, content_sha256, take_checksum
 from adrec_cli.artifacts.manifest import DATASET_NAME
 from adrec_cli.data.download import MOST_BYTES
-from adrec_cli.errors import InputError
+from adrec_cli.errors import DamagedInventoryError
 from adrec_cli.moving.kinds import find_kind
 from adrec_cli.schema import ITEMS_FILE, MANIFEST_FILE, SEQUENCES_FILE
 
@@ -103,12 +103,13 @@ def parse_inventory(content: bytes, dataset: str, shown: str) -> Inventory:
         shown: where it lies, for messages.
 
     Raises:
-        InputError: it is damaged, of another version or of another data set, or names a file that cannot be one of it.
+        DamagedInventoryError: it is damaged, of another version or of another data set, or names a file that cannot be
+            one of it.
     """
     try:
         return _parse(content, dataset)
     except (ValueError, TypeError, RecursionError) as error:
-        raise InputError(
+        raise DamagedInventoryError(
             f"{shown} is damaged or was not written by adrec: {harmless(str(error))[:200]}",
             hint="push again from where the data set is whole",
         ) from None

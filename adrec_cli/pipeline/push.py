@@ -11,7 +11,7 @@ from adrec_cli import __version__
 from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive
 from adrec_cli.artifacts.workspace import Workspace
-from adrec_cli.errors import ArtifactError, InputError, StorageError
+from adrec_cli.errors import ArtifactError, DamagedInventoryError, StorageError
 from adrec_cli.moving.inventory import PART_BYTES, Inventory, Part, StoredFile
 from adrec_cli.moving.marks import moving_folder, read_marks, write_mark
 from adrec_cli.moving.moved import Counter, Moved, describe_moved
@@ -101,9 +101,9 @@ def _read_there(place: Place, name: str, *, force: bool) -> Inventory | None:
     """Return what lies there; None where nothing does, or with `force` where it is damaged."""
     try:
         return place.read_inventory(name)
-    except InputError:
+    except DamagedInventoryError as error:
         if not force:
-            raise
+            raise DamagedInventoryError(error.message, hint=f"replace it with {option('force', True)}") from None
         return None
 
 

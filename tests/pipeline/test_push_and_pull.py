@@ -280,11 +280,24 @@ def test_parts_that_are_not_of_the_whole_are_refused(first: Path, tmp_path: Path
 def test_a_damaged_inventory_is_replaced_only_by_force(first: Path, place: str, tmp_path: Path) -> None:
     push("shop", place, workspace=first)
     Path(place, "datasets/shop.json").write_text("{")
-    with pytest.raises(InputError, match="is damaged or was not written by adrec"):
+    with pytest.raises(InputError, match="is damaged or was not written by adrec") as told:
         push("shop", place, workspace=first)
+    assert told.value.hint == "replace it with --force"
     push("shop", place, workspace=first, force=True)
     pull(place, workspace=tmp_path / "here")
     require_equal(first, tmp_path / "here")
+
+
+def test_a_place_that_cannot_be_read_is_nothing_that_force_replaces(first: Path, place: str, monkeypatch) -> None:
+    push("shop", place, workspace=first)
+
+    def read(self: FolderStore, path: str, most: int) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(FolderStore, "read", read)
+    with pytest.raises(InputError, match=r"could not read .*Input/output error") as told:
+        push("shop", place, workspace=first, force=True)
+    assert told.value.hint == "check the path and the disk"
 
 
 def test_a_damaged_data_set_is_not_pushed(first: Path, place: str) -> None:
@@ -539,7 +552,7 @@ def test_a_place_that_cannot_be_written_is_one_line(where: str, first: Path, tmp
     place = str(tmp_path / where)
     with pytest.raises(StorageError, match=f"could not write {place}/objects/") as told:
         push("shop", place, workspace=first)
-    assert told.value.hint.startswith("check the address")
+    assert told.value.hint == "check the path and the disk"
     with pytest.raises(InputError, match=f"there is no data set at {place}; available: none"):
         pull(place, workspace=tmp_path / "here")
 
