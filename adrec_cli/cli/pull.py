@@ -34,7 +34,7 @@ def pull(
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
-    """Bring a data set that was pushed, with its models and results; nothing changes before all of it has come and was checked."""
+    """Bring a data set that was pushed, with its models and results; nothing changes until all has come whole."""
     from adrec_cli.artifacts.lock import Waiting
     from adrec_cli.cli.show.progress import Progress
     from adrec_cli.pipeline import pull as pipeline
