@@ -46,7 +46,7 @@ def test_mistakes_are_drawn_where_they_can_matter(tmp_path):
     assert len(mutants.draw_mutants(tmp_path, "small", 2, seed=1)) == 2
 
 
-def test_a_mistake_is_shown_to_the_quickest_files_first_and_for_a_while():
+def test_a_mistake_is_shown_to_the_likeliest_files_then_the_quickest_and_for_a_while():
     pytest.importorskip("coverage", reason="needs coverage, see tests/README.md")
     from tests.mutation.reached import Reached
 
@@ -57,3 +57,6 @@ def test_a_mistake_is_shown_to_the_quickest_files_first_and_for_a_while():
     for seconds, shown in ((9, 4), (8.9, 3), (3, 2), (0, 1)):
         assert reached.tests_of("code.py", 1, source, most_seconds=seconds) == order[:shown]
     assert reached.tests_of("code.py", 3, source, most_seconds=9) == []
+    named_after = Reached(tests={"room/slow.py": lines["code.py"]}, seconds=reached.seconds)
+    shown = named_after.tests_of("room/slow.py", 1, source, most_seconds=9)
+    assert shown == ["slow::a", "slow::d", "quick::b", "quick::c"], "a file of tests named after the source comes first"

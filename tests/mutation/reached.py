@@ -30,7 +30,7 @@ class Reached:
     def tests_of(self, path: str, line: int, source: str, *, most_seconds: float) -> list[str]:
         """Return the tests that run a line; of one outside all functions, those that run anything of its file.
 
-        Files of tests that are done soonest come first.
+        Files of tests that are named after the source come first, then those that are done soonest.
 
         Args:
             path: of the source, relative to the repository.
@@ -46,9 +46,14 @@ class Reached:
         for test in found:
             duration[test.partition("::")[0]] += self.seconds[test]
         order = {test: place for place, test in enumerate(self.seconds)}
-        by_duration = sorted(found, key=lambda test: (duration[test.partition("::")[0]], order[test]))
-        ends = itertools.accumulate(self.seconds[test] for test in by_duration)
-        return [test for place, (test, end) in enumerate(zip(by_duration, ends, strict=True))
+
+        def turn(test: str) -> tuple[bool, float, int]:
+            file = test.partition("::")[0]
+            return Path(path).stem not in Path(file).stem, duration[file], order[test]
+
+        likeliest = sorted(found, key=turn)
+        ends = itertools.accumulate(self.seconds[test] for test in likeliest)
+        return [test for place, (test, end) in enumerate(zip(likeliest, ends, strict=True))
                 if not place or end <= most_seconds]  # fmt: skip
 
 
