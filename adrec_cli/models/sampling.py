@@ -89,8 +89,8 @@ class Sampling:
             raise UsageError("eta belongs to the sampler ddim", hint=option("sampler", "ddim"))
         if not 0 <= self.temperature < math.inf:
             raise UsageError(f"temperature must be a finite number, at least 0, got {self.temperature}")
-        if self.guidance is not None and not self.guidance >= 0:
-            raise UsageError(f"guidance must not be negative, got {self.guidance}")
+        if self.guidance is not None and not 0 <= self.guidance < math.inf:
+            raise UsageError(f"guidance must be a finite number, at least 0, got {self.guidance}")
 
 
 FAST_SAMPLING = Sampling(steps=1, noise="zero")

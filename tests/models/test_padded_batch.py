@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrec_cli.data.batches import epoch_batches, training_windows
+from adrec_cli.data.batches import TrainingWindows, epoch_batches, pack_batch, training_windows
 from adrec_cli.models.padded_batch import PaddedBatch, planes_of
 from tests.ranking.test_fast_path import of_lengths
 
@@ -31,6 +32,19 @@ def test_tokens_keep_their_weights_lengths_and_order(lengths, max_length, more):
         for items_RL, order_N in ((one.inputs_RL, one.input_order_N), (one.targets_RL, one.target_order_N)):
             assert bool((items_RL.flatten()[order_N].diff() >= 0).all())
             assert torch.equal(order_N.sort().values, torch.arange(items_RL.numel()))
+
+
+@pytest.mark.parametrize("largest", [9, 259, 2**16 - 1, 2**16, 2**16 + 1, 2**17, 2**31 - 1])
+def test_items_of_any_number_stand_in_their_order(largest):
+    """Those of more than 16 bits are not sorted by their last 16."""
+    data = TrainingWindows(
+        items=np.array([largest, 1, 3, largest - 1, 2, 5, largest, 4], np.int32), starts=np.array([0, 4]),
+        lengths=np.array([3, 3]), prefixes=False, seconds=None,
+    )  # fmt: skip
+    planes = planes_of(pack_batch(data, np.array([0, 1]), 6), 6)
+    padded = PaddedBatch.of_planes(planes, sequences=2, prefixes=False)
+    for items_RL, order_N in ((padded.inputs_RL, padded.input_order_N), (padded.targets_RL, padded.target_order_N)):
+        assert torch.equal(order_N, items_RL.flatten().argsort(stable=True))
 
 
 def test_padding_sees_padding_only_and_never_nothing():
