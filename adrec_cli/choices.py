@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -180,24 +181,33 @@ def take_options(options: T, given: Mapping[str, Any], *, caller: str) -> T:
         TypeError: there is no option of that key, as Python says of any argument.
         UsageError: a value is of another kind, cannot be read, is not allowed, or does not go with the others.
     """
-    if unknown := given.keys() - {key for key, _, _ in choices_of(options)}:
+    if unknown := given.keys() - _keys_of(cast(Any, type(options))):
         raise TypeError(f"{caller}() got an unexpected keyword argument {min(unknown)!r}")
     return _replace_given(options, {key: value for key, value in given.items() if value is not None})
 
 
+@functools.cache
+def _keys_of(options: type[Any]) -> frozenset[str]:
+    """Return the keys of all options that a dataclass offers."""
+    return frozenset(key for key, _, _ in choices_of(options))
+
+
 def _replace_given(options: T, given: Mapping[str, Any]) -> T:
-    values = {}
+    """Return options with what is given in place of what they were; the very same where nothing of theirs is."""
+    values: dict[str, Any] = {}
     for entry in dataclasses.fields(cast(Any, options)):
         if _EMBEDDED in entry.metadata:
             inside: Embedded = entry.metadata[_EMBEDDED]
             within = {key: value for key, value in given.items() if key not in inside.without}
-            values[entry.name] = _replace_given(getattr(options, entry.name), within)
+            before = getattr(options, entry.name)
+            if (after := _replace_given(before, within)) is not before:
+                values[entry.name] = after
         elif _CHOICE in entry.metadata and (key := _key_of(entry)) in given:
             default = getattr(options, entry.name)
             # Tables need not be typed as text.
             is_table = isinstance(default, Mapping) and isinstance(given[key], Mapping)
             values[entry.name] = given[key] if is_table else _take(key, given[key], entry.metadata[_CHOICE])
-    return cast(T, dataclasses.replace(cast(Any, options), **values))
+    return cast(T, dataclasses.replace(cast(Any, options), **values)) if values else options
 
 
 def _take(key: str, value: Any, described: Choice) -> Any:
@@ -239,11 +249,11 @@ def require_allowed(options: Any) -> None:
         described: Choice | None = entry.metadata.get(_CHOICE)
         if described is None:
             continue
-        value, named = getattr(options, entry.name), option(_key_of(entry))
+        value = getattr(options, entry.name)
         if described.closed and value is not None and value not in described.known:
             raise UsageError(f"unknown {_key_of(entry)} {value!r}", hint=f"one of: {', '.join(described.known)}")
         if isinstance(value, (int, float)) and not _is_within(value, described):
-            raise UsageError(f"{named} must be {_bounds(described)}, got {value}")
+            raise UsageError(f"{option(_key_of(entry))} must be {_bounds(described)}, got {value}")
 
 
 def _is_within(value: float, described: Choice) -> bool:

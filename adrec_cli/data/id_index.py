@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,11 +13,12 @@ import polars as pl
 from adrec_cli.data.ids import as_ids, normal_forms
 
 _FEW = 64
-"""Ids that are looked for one time by going through all: cheaper than an index that nobody asks again."""
+_PASSED_MEANWHILE = 256
+"""Ids that are looked up among the sorted ones, however few there are, and that are gone through in the time of one."""
 
 
 class IdIndex:
-    """Rows of ids; asked a second time, or for many at once, it sorts their hashes, 16 bytes an id."""
+    """Rows of ids; asked a second time for few of them, it sorts them, 4 bytes an id."""
 
     def __init__(self, ids: pl.Series) -> None:
         """Take all ids.
@@ -29,47 +31,40 @@ class IdIndex:
 
     def rows(self, asked: Sequence[str]) -> list[int | None]:
         """Return the row of each id: as it stands, else in normal form; None where it is known in neither."""
-        texts = as_ids(asked)
-        look = self._search if self._was_asked or len(texts) > _FEW else self._scan
+        texts = as_ids(asked).to_list()
+        few = len(texts) <= max(_FEW, len(self._ids) // _PASSED_MEANWHILE)
+        look = self._search if self._was_asked and few else self._scan
         self._was_asked = True
         found = look(texts)
-        unknown = np.flatnonzero(found < 0)
-        if len(unknown):
-            found[unknown] = look(as_ids(normal_forms(texts.gather(unknown).to_list())))
-        return [int(row) if row >= 0 else None for row in found]
+        unknown = [place for place, row in enumerate(found) if row is None]
+        if unknown:
+            again = look(normal_forms([texts[place] for place in unknown]))
+            for place, row in zip(unknown, again, strict=True):
+                found[place] = row
+        return found
 
-    def _scan(self, texts: pl.Series) -> npt.NDArray[np.int64]:
-        """Return rows of ids as they stand, -1 where there is none; all ids are gone through."""
-        rows = self._ids.is_in(texts.implode()).arg_true()
+    def _scan(self, texts: Sequence[str]) -> list[int | None]:
+        """Return rows of ids as they stand, None where there is none; all ids are gone through."""
+        rows = self._ids.is_in(as_ids(texts).implode()).arg_true()
         row_of = dict(zip(self._ids.gather(rows).to_list(), rows.to_list(), strict=True))
-        return np.array([row_of.get(text, -1) for text in texts.to_list()], dtype=np.int64)
+        return [row_of.get(text) for text in texts]
 
-    def _search(self, texts: pl.Series) -> npt.NDArray[np.int64]:
-        """Return what `_scan` does, from the sorted hashes."""
-        hashes, rows = self._by_hash
-        wanted = _hash(texts)
-        found = np.full(len(texts), -1, dtype=np.int64)
-        left, at = np.arange(len(texts)), np.searchsorted(hashes, wanted)
-        while True:
-            # Several ids may have one hash: they lie side by side.
-            left, at = left[at < len(hashes)], at[at < len(hashes)]
-            same = hashes[at] == wanted[left]
-            left, at = left[same], at[same]
-            if not len(left):
-                return found
-            # Indexing, as `gather` is an expression that is planned each time, and takes three times as long.
-            equal = (self._ids[rows[at]] == texts[left]).to_numpy()
-            found[left[equal]] = rows[at[equal]]
-            left, at = left[~equal], at[~equal] + 1
+    def _search(self, texts: Sequence[str]) -> list[int | None]:
+        """Return what `_scan` does, from the sorted ids; no thread is waited for, as any expression of Polars does."""
+        order = self._order
+        found: list[int | None] = []
+        for text in texts:
+            # Polars sorts by bytes of UTF-8, which is the order of code points, as Python's.
+            place = bisect_left(order, text, key=self._at)
+            row = int(order[place]) if place < len(order) else None
+            found.append(row if row is not None and self._ids[row] == text else None)
+        return found
+
+    def _at(self, row: np.uint32) -> str:
+        text: str = self._ids[int(row)]
+        return text
 
     @functools.cached_property
-    def _by_hash(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-        """Hashes, ascending, and the row of each."""
-        hashes = _hash(self._ids)
-        order = np.argsort(hashes, kind="stable")
-        return hashes[order], order
-
-
-def _hash(ids: pl.Series) -> npt.NDArray[np.uint64]:
-    # Of a frame's rows, which of one id takes half the time of `Series.hash`.
-    return ids.to_frame().hash_rows().to_numpy()
+    def _order(self) -> npt.NDArray[np.uint32]:
+        """Rows in ascending order of their ids."""
+        return self._ids.arg_sort().to_numpy()

@@ -155,18 +155,21 @@ def recommend_with(
     return [
         Recommendation(
             user_id=person.user_id,
-            history=ids[person.known - 1].to_list(),
+            # One by one, as gathering so few takes Polars longer.
+            history=[ids[item - 1] for item in person.known.tolist()],
             unknown_items=person.unknown,
             source=source,
             explanations=_explain(recommender, person, best, source, options),
             items=[
                 RecommendedItem(
                     rank=rank,
-                    item_id=ids[int(item) - 1],
-                    title=None if titles is None else titles[int(item) - 1],
-                    score=float(score),
+                    item_id=ids[item - 1],
+                    title=None if titles is None else titles[item - 1],
+                    score=score,
                 )
-                for rank, (item, score) in enumerate(zip(best.items, best.scores, strict=True), start=1)
+                for rank, (item, score) in enumerate(
+                    zip(best.items.tolist(), best.scores.tolist(), strict=True), start=1
+                )
             ],
         )
         for person, best, source in zip(people, ranked, sources, strict=True)

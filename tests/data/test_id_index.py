@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,23 +27,31 @@ def test_rows_are_those_of_a_plain_search(known, questions):
         assert index.rows(asked) == [by_plain_search(known, one) for one in asked]
 
 
-@pytest.mark.parametrize("hashes", [[7, 7, 7, 7], [7, 7, 9, 9], [0, 2**64 - 1, 0, 2**64 - 1]])
-def test_ids_of_one_hash_are_told_apart(monkeypatch, hashes):
-    known = ["a", "b", "c", "d"]
-    code = dict(zip(known, hashes, strict=True))
-
-    def same(texts: pl.Series) -> pl.Series:
-        return pl.Series([code.get(text, hashes[0]) for text in texts.to_list()], dtype=pl.UInt64)
-
-    monkeypatch.setattr(pl.Series, "hash", same)
-    index = IdIndex(pl.Series(known))
-    assert index.rows(["a"]) == [0]
-    assert index.rows([*reversed(known), "e"]) == [3, 2, 1, 0, None]
-
-
 def test_who_is_asked_once_for_few_sorts_nothing():
     index = IdIndex(pl.Series(["1", "2"]))
     assert index.rows(["2", " 1", "x"]) == [1, 0, None]
-    assert "_by_hash" not in vars(index)
+    assert "_order" not in vars(index)
     assert index.rows(["2", " 1", "x"]) == [1, 0, None]
-    assert "_by_hash" in vars(index)
+    assert "_order" in vars(index)
+
+
+@given(
+    st.lists(
+        st.text(st.sampled_from("a\x00\x7f\x80\u07ff\ud7ff\ue000\uffff\U00010000\U0010ffff")), unique=True, min_size=1
+    )
+)
+def test_sorted_ids_are_found_whatever_letters_they_have(known):
+    index = IdIndex(pl.Series(known, dtype=pl.String))
+    for _ in range(2):
+        assert index.rows(known) == list(range(len(known)))
+
+
+def test_few_are_looked_up_and_many_gone_through(monkeypatch):
+    known = [str(number) for number in range(20_000)]
+    index = IdIndex(pl.Series(known))
+    index.rows(["1"])
+    gone_through = []
+    monkeypatch.setattr(index, "_scan", lambda texts, scan=index._scan: gone_through.append(len(texts)) or scan(texts))
+    for count in (1, 64, 78, 79, 20_000):
+        assert index.rows(known[-count:]) == list(range(20_000 - count, 20_000))
+    assert gone_through == [79, 20_000]
