@@ -109,10 +109,22 @@ def try_mutant(
     return OUTCOMES.get(code, "killed")
 
 
+class _UnshrunkExamples:
+    """A plugin of pytest: that one example fails is enough, and to look for the smallest takes minutes."""
+
+    def pytest_collection(self) -> None:
+        from hypothesis import Phase, settings
+
+        import tests.examples  # noqa: F401  (it loads a profile)
+
+        settings.register_profile("unshrunk", settings.default, phases=(Phase.explicit, Phase.generate))
+        settings.load_profile("unshrunk")
+
+
 def _run_tests(tests: Sequence[str]) -> int:
     import pytest
 
-    return int(pytest.main([*_QUIET, *tests]))
+    return int(pytest.main([*_QUIET, *tests], plugins=[_UnshrunkExamples()]))
 
 
 def _forked(copy: Path, run: Callable[[], int], *, seconds: float, log: Path) -> int:
