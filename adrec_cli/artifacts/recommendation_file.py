@@ -114,10 +114,15 @@ def quote_formulas(table: pl.DataFrame) -> pl.DataFrame:
 
 
 class Parts:
-    """Parts of an unfinished file, in a hidden folder beside it, each named by its number and its content."""
+    """Parts of an unfinished file, in a hidden folder beside it, each named by its number, its content and the key.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Attributes:
+        folder: they are in.
+        key: of everything they depend on.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder, self.key = folder, key
         self._whole: dict[int, Path] = {}
         self._found: dict[int, list[Path]] = {}
         for path in sorted(folder.iterdir()):
@@ -125,19 +130,25 @@ class Parts:
                 self._found.setdefault(int(path.name.partition("-")[0]), []).append(path)
 
     def has(self, number: int) -> bool:
-        """Whether a part is there and whole; a damaged one is made again."""
+        """Whether a part is there and whole; a damaged one, or one of another key, is made again."""
         for path in self._found.get(number, []):
             with contextlib.suppress(StorageError):
-                if path.name == _part_name(number, file_sha256(path)):
+                if path.name == _name_part(number, self.key, file_sha256(path)):
                     self._whole[number] = path
         return number in self._whole
 
-    def write(self, number: int, table: pl.DataFrame) -> None:
-        """Write a part, whole or not at all."""
-        content = io.BytesIO()
-        table.write_parquet(content)
-        path = self._folder / _part_name(number, hashlib.sha256(content.getbuffer()).hexdigest())
-        write_bytes(path, content.getvalue())
+    def take(self, number: int, name: str) -> None:
+        """Take a part that `write_part` has just written, here or in another process.
+
+        Raises:
+            StorageError: it is not here.
+        """
+        path = self.folder / name
+        if not path.exists():
+            raise StorageError(
+                f"{path} was written by another process, and is not here",
+                hint=f"give all machines one folder for {option('out')}, under the same path",
+            )
         self._whole[number] = path
 
     def users(self, number: int) -> pl.Series:
@@ -155,8 +166,27 @@ class Parts:
         return rows
 
 
-def _part_name(number: int, sha256: str) -> str:
-    return f"{number:06}-{sha256}.parquet"
+def write_part(folder: Path, key: str, number: int, table: pl.DataFrame) -> str:
+    """Write a part, whole or not at all, and return its name; arguments as the attributes of `Parts`.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    content = io.BytesIO()
+    table.write_parquet(content)
+    name = _name_part(number, key, hashlib.sha256(content.getbuffer()).hexdigest())
+    write_bytes(folder / name, content.getvalue())
+    return name
+
+
+def _name_part(number: int, key: str, sha256: str) -> str:
+    # With the key, as a process that was left behind may write one of a former key.
+    return f"{number:06}-{hashlib.sha256(f'{key}{sha256}'.encode()).hexdigest()}.parquet"
+
+
+def find_parts_folder(out: Path) -> Path:
+    """Return the folder of the parts of a file."""
+    return out.with_name(f".{out.name}{PARTS_SUFFIX}")
 
 
 @contextlib.contextmanager
@@ -171,13 +201,13 @@ def open_parts(out: Path, key: str) -> Iterator[Parts]:
         LockedError: another process makes the same file.
         StorageError: the file system refused.
     """
-    folder = out.with_name(f".{out.name}{PARTS_SUFFIX}")
+    folder = find_parts_folder(out)
     _require_own(folder)
     with exclusive(folder, f"recommend {option('out', out.name)}"):
         if _key_in(folder) != key:
             _remove_own(folder, _PART)
             write_bytes(folder / _KEY_FILE, key.encode())
-        yield Parts(folder)
+        yield Parts(folder, key)
         remove_parts(folder)
 
 

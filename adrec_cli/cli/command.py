@@ -200,7 +200,7 @@ def typeable(function: Callable[..., None], *, has_more: bool = False) -> Callab
             devices = values.get("devices")
             if devices is not None and devices > 1 and find_launched() is None:
                 raise typer.Exit(launch(_TYPED.get(), devices))
-            sharing = any(kind is Sharing for kind in groups.values())
+            sharing = next((kind for kind in groups.values() if issubclass(kind, Sharing)), None)
             with _plugins_in_use(common.plugin or []), share_out(stop, devices, sharing=sharing) as processes:
                 built = {name: one.take(values) for name, one in asked.items()}
                 function(**own, **grouped, **built, session=Session(terminal, stop, processes))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import typer
 
+from adrec_cli.cli.options.common import Sharing, SharingUsers
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import AdrecError, ExitCode, UsageError
 from adrec_cli.runtime import ENDING_SIGNALS, StopRequest, find_launched
@@ -33,13 +34,15 @@ _LOOPBACK: Final = "lo"
 
 
 @contextlib.contextmanager
-def share_out(stop: StopRequest, devices: int | None, *, sharing: bool) -> Iterator[Processes]:
-    """Share a command among the processes that a launcher has started; only the first one has anything to do inside.
+def share_out(stop: StopRequest, devices: int | None, *, sharing: type[Sharing] | None) -> Iterator[Processes]:
+    """Share a command among the processes that a launcher has started.
+
+    What the others do by order of the first is done here, and only the first one has anything to do inside.
 
     Args:
         stop: of the command; the same signal may come from a terminal and from the launcher.
         devices: processes that the command line asks for.
-        sharing: the command has something to share.
+        sharing: how the command is shared; None where it is not.
 
     Raises:
         UsageError: several were started for nothing, or others than asked for.
@@ -48,27 +51,34 @@ def share_out(stop: StopRequest, devices: int | None, *, sharing: bool) -> Itera
     if launched is None:
         yield ALONE
         return
-    if not sharing:
+    if sharing is None:
         raise UsageError(
             f"this command runs in one process, but {launched.count} were started",
-            hint="run it without torchrun; pretrain, align, finetune, train and run can share a training",
+            hint="run it without torchrun; pretrain, align, finetune, train and run can share a training, and "
+            "recommend its users",
         )
     if devices is not None and devices != launched.here:
         raise UsageError(
             f"{launched.here} processes were started on this machine, not {option('devices', devices)}",
             hint=f"leave out {option('devices')} with torchrun",
         )
-    from adrec_cli.experiments.following import follow
-    from adrec_cli.experiments.work import Work
     from adrec_cli.training.several_processes import SeveralProcesses
 
     stop.echo_seconds = _ECHO_SECONDS
     processes = SeveralProcesses(launched)
     with _leaving(processes):
-        if not processes.first:
+        if processes.first:
+            yield processes
+            return
+        if sharing is not SharingUsers:
+            from adrec_cli.experiments.following import follow
+            from adrec_cli.experiments.work import Work
+
             follow(Work(stop=stop, processes=processes), processes)
-            raise typer.Exit(processes.exit_code)
-        yield processes
+        else:
+            yield processes
+            processes.wait_for_end()
+        raise typer.Exit(processes.exit_code)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, DatasetName
+from adrec_cli.cli.options.common import Common, DatasetName, SharingUsers
 from adrec_cli.cli.options.declared import Declared
 from adrec_cli.cli.recommend_many import recommend_many
 from adrec_cli.cli.show.terminal import Terminal
@@ -53,6 +53,7 @@ def recommend(
     dataset: DatasetName = None,
     audience: Declared[AudienceOptions],
     output: Declared[BatchOutput],
+    sharing: SharingUsers,
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
@@ -71,6 +72,8 @@ def recommend(
             audience.options(), output.options(), options, model=model, dataset=dataset, common=common, session=session
         )
         return
+    if session.processes.count > 1:
+        raise UsageError("--devices and torchrun share the users of a batch", hint="add --all and --out recs/")
     found = pipeline.recommend(
         users=user or [],
         histories=[_read_list(text, "--history") for text in history or []],

@@ -10,9 +10,9 @@ from adrec_cli.cli.options.common import Common
 from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
-    from adrec_cli.pipeline.recommend_batch import BatchSummary
     from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
     from adrec_cli.recommending.options import RecommendOptions
+    from adrec_cli.recommending.summary import BatchSummary
 
 
 def recommend_many(
@@ -27,18 +27,21 @@ def recommend_many(
 ) -> None:
     """Write the recommendations of a batch and say what was written."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
-    from adrec_cli.pipeline.recommend_batch import recommend_batch
+    from adrec_cli.pipeline.recommend_batch import BatchRequest, share_batch, write_batch
 
+    request = BatchRequest(
+        audience=audience,
+        output=output,
+        workspace=common.workspace,
+        dataset_name=dataset,
+        model=model,
+        options=options,
+    )
+    if not session.processes.first:
+        share_batch(request, session.processes)
+        return
     with TrainingProgress(session.terminal) as progress:
-        summary = recommend_batch(
-            audience,
-            output=output,
-            workspace=common.workspace,
-            dataset_name=dataset,
-            model=model,
-            options=options,
-            on_event=progress,
-        )
+        summary = write_batch(request, progress, session.processes)
     _show(session.terminal, summary)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from adrec_cli.artifacts.atomic import storage_error, write_bytes
+from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.item_vectors import ids_sha256
 from adrec_cli.artifacts.provenance import code_sha256, key_of
 from adrec_cli.artifacts.recommendation_file import Parts, Reader, open_parts, table_writer
@@ -21,48 +21,53 @@ from adrec_cli.recommending.batch import Batch
 from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
 from adrec_cli.recommending.elsewhere import Elsewhere
 from adrec_cli.recommending.options import RecommendOptions
+from adrec_cli.recommending.sharing import leave_to_first, make_in_turns
+from adrec_cli.recommending.summary import BatchSummary, Written, list_unknown, summarize
 from adrec_cli.schema import ITEM_ID, USER_ID
+from adrec_cli.training.processes import ALONE, Processes
 from adrec_cli.wording import option
 
 CHUNK_USERS = 4096
 _CHUNK_ROWS = 2**21
 """Rows of recommendations held at once, about 100 MB."""
-NOTHING_LEFT = "all items that may come back are in the history"
-"""Why a known user gets no list."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchSummary:
-    """What a batch wrote.
+class BatchRequest:
+    """A batch that is asked for.
 
     Attributes:
-        path, unknown_path: the file or its address, and the list beside it of who and what is unknown or left without a
-            list; None where there is none.
-        files, users, rows: written; `path` is a folder where there is not exactly one file.
-        popular: users without a history, who got the popular items.
-        without_list: users who got none, as all items that may come back are in their history; listed.
-        unknown_users, unknown_items: listed, not served.
-        unknown_candidates: items among these that are of the files of candidates and excluded items.
-        resumed: users that an earlier, interrupted run had done.
-        seconds: of ranking and writing, after loading.
+        audience: the users to recommend to.
+        output: where to, and how.
+        workspace, dataset_name, model: as `recommend`.
+        options: how many, and how.
+        titled: write the titles of the items, too, behind their ids.
     """
 
-    dataset: str
-    model: str
-    checkpoint_sha256: str
-    promoted: bool
-    path: Path | str | None
-    unknown_path: Path | str | None
-    files: int
-    users: int
-    rows: int
-    popular: int
-    without_list: int
-    unknown_users: int
-    unknown_items: int
-    unknown_candidates: int
-    resumed: int
-    seconds: float
+    audience: AudienceOptions
+    output: BatchOutput
+    workspace: Path
+    dataset_name: str | None = None
+    model: str | None = None
+    options: RecommendOptions = RecommendOptions()
+    titled: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """A batch whose files are read.
+
+    Attributes:
+        batch: what is made.
+        key: of everything a part depends on; "" where nothing is kept, as of stdout.
+        elsewhere: where it is sent; None where it stays.
+        unknown: candidates that the model does not know.
+    """
+
+    batch: Batch
+    key: str
+    elsewhere: Elsewhere | None
+    unknown: list[str]
 
 
 def recommend_batch(
@@ -81,11 +86,7 @@ def recommend_batch(
     Interrupted, the same command continues with the missing users; the file appears when it is whole.
 
     Args:
-        audience: the users to recommend to.
-        output: where to, and how.
-        workspace, dataset_name, model: as `recommend`.
-        options: how many, and how.
-        titled: write the titles of the items, too, behind their ids.
+        audience, output, workspace, dataset_name, model, options, titled: as `BatchRequest`.
         on_event: called with `RankingProgress`.
 
     Raises:
@@ -94,21 +95,73 @@ def recommend_batch(
         LockedError: another process writes the same file.
         InterruptedRun: stopped by a signal; what is done stays.
     """
-    elsewhere = Elsewhere.find(output.path, workspace)
+    return write_batch(
+        BatchRequest(
+            audience=audience, output=output, workspace=workspace, dataset_name=dataset_name, model=model,
+            options=options, titled=titled,
+        ),
+        on_event,
+    )  # fmt: skip
+
+
+def write_batch(request: BatchRequest, on_event: OnEvent = ignore, processes: Processes = ALONE) -> BatchSummary:
+    """Write a batch as `recommend_batch` does, as the first of all processes that share it; the others share it."""
+    opened = processes.agree(lambda: _open(request, processes))
+    batch, elsewhere = opened.batch, opened.elsewhere
+    started = time.perf_counter()
+    if request.output.is_stdout:
+        written = _stream(batch, request.output.reader, on_event)
+    else:
+        with contextlib.ExitStack() as held:
+            parts, missing = processes.agree(lambda: _hold_parts(opened, held))
+            resumed = _make_parts(batch, parts, missing, processes, on_event)
+            written = _write(batch, parts, request.output.reader, opened.unknown, resumed)
+            if elsewhere is not None:
+                # Before the parts are removed, from which the next try goes on where the store refuses.
+                elsewhere.send(batch.destination, batch.files, written.rows)
+                elsewhere.remove_local(batch.destination)
+    summary = summarize(batch, opened.unknown, written, time.perf_counter() - started)
+    if elsewhere is None:
+        return summary
+    unknown_path = None if written.unknown_path is None else elsewhere.show_unknown(batch.destination)
+    return replace(summary, path=elsewhere.shown, unknown_path=unknown_path)
+
+
+def share_batch(request: BatchRequest, processes: Processes) -> None:
+    """Make the parts of this process's turns, while the first process does the rest with `write_batch`.
+
+    Raises:
+        AdrecError: raised in any of the processes.
+    """
+    opened = processes.agree(lambda: _open(request, processes))
+    # The first process takes the lock now, and looks for what is there.
+    processes.agree(lambda: None)
+    for _ in make_in_turns(opened.batch, opened.key, (), processes, leave_to_first):
+        pass
+
+
+def _open(request: BatchRequest, processes: Processes) -> _Opened:
+    """Read the files of a batch, after a look at whether it can be written."""
+    audience, output, options = request.audience, request.output, request.options
+    elsewhere = Elsewhere.find(output.path, request.workspace)
     if elsewhere is not None:
         output = replace(output, path=elsewhere.local)
     destination = output.find_destination()
     if output.shard != WHOLE and not audience.is_data_set:
         raise UsageError("a shard is of the data set's users", hint=f"give {option('all')}, and no {option('events')}")
+    if output.is_stdout and processes.count > 1:
+        raise UsageError(
+            "several processes share a file or a folder, not stdout", hint=f"name one with {option('out', 'recs/')}"
+        )
     if not output.is_stdout:
         destination.require_free((*audience.files(), *options.files()))
     if elsewhere is not None:
         elsewhere.require_free(destination)
     recommender = open_recommender(
-        workspace,
-        dataset_name,
-        model,
-        device=options.device,
+        request.workspace,
+        request.dataset_name,
+        request.model,
+        device=processes.choose_device(options.device),
         threads=options.threads,
         shard=output.shard,
         new_items=options.new_items,
@@ -122,58 +175,18 @@ def recommend_batch(
         options=options,
         destination=destination,
         candidates=candidates,
-        titled=titled,
+        titled=request.titled,
         chunk=max(1, min(CHUNK_USERS, _CHUNK_ROWS // options.k)),
     )
-    started = time.perf_counter()
-    if output.is_stdout:
-        written = _stream(batch, output.reader, on_event)
-    else:
-        with open_parts(destination.unfinished, _key(batch, audience)) as parts:
-            written = _write(batch, parts, output.reader, unknown, on_event)
-            if elsewhere is not None:
-                # Before the parts are removed, from which the next try goes on where the store refuses.
-                elsewhere.send(destination, batch.files, written.rows)
-                elsewhere.remove_local(destination)
-    summary = _summarize(batch, output, written, unknown, time.perf_counter() - started)
-    if elsewhere is None:
-        return summary
-    unknown_path = None if written.unknown_path is None else elsewhere.show_unknown(destination)
-    return replace(summary, path=elsewhere.shown, unknown_path=unknown_path)
+    key = "" if output.is_stdout else _key(batch, audience)
+    return _Opened(batch=batch, key=key, elsewhere=elsewhere, unknown=unknown)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Written:
-    """What writing left; its attributes are those of `BatchSummary`, but for the ids of who got no list."""
-
-    rows: int
-    without_list: list[str]
-    unknown_path: Path | None = None
-    resumed: int = 0
-
-
-def _summarize(
-    batch: Batch, output: BatchOutput, written: _Written, unknown: list[str], seconds: float
-) -> BatchSummary:
-    recommender, people = batch.recommender, batch.audience
-    return BatchSummary(
-        dataset=recommender.dataset,
-        model=recommender.checkpoint.metadata.model,
-        checkpoint_sha256=recommender.checkpoint.sha256,
-        promoted=recommender.promoted,
-        path=None if output.is_stdout else output.path,
-        unknown_path=written.unknown_path,
-        files=0 if output.is_stdout else len(batch.files),
-        users=batch.users - len(written.without_list),
-        rows=written.rows,
-        popular=int((people.histories.ends == people.histories.starts).sum()),
-        without_list=len(written.without_list),
-        unknown_users=len(people.unknown_users),
-        unknown_items=people.unknown_items.height + len(unknown),
-        unknown_candidates=len(unknown),
-        resumed=written.resumed,
-        seconds=seconds,
-    )
+def _hold_parts(opened: _Opened, held: contextlib.ExitStack) -> tuple[Parts, list[int]]:
+    """Open the folder of the parts until `held` is closed; return it with the numbers of what is missing there."""
+    parts = held.enter_context(open_parts(opened.batch.destination.unfinished, opened.key))
+    require_nobody_left(opened.batch.recommender)
+    return parts, [number for number in range(opened.batch.chunks) if not parts.has(number)]
 
 
 def _key(batch: Batch, audience: AudienceOptions) -> str:
@@ -198,13 +211,11 @@ def _key(batch: Batch, audience: AudienceOptions) -> str:
     )
 
 
-def _write(batch: Batch, parts: Parts, reader: Reader, unknown: list[str], on_event: OnEvent) -> _Written:
-    """Make the parts that are missing, and the files of all of them."""
-    require_nobody_left(batch.recommender)
-    resumed = _make_parts(batch, parts, on_event)
+def _write(batch: Batch, parts: Parts, reader: Reader, unknown: list[str], resumed: int) -> Written:
+    """Write the files of all parts, which are there."""
     without = [user for number in range(batch.chunks) for user in batch.find_left_out(number, parts.users(number))]
-    unknown_path = _list_unknown(batch, unknown, without)
-    return _Written(rows=_join(batch, parts, reader), without_list=without, unknown_path=unknown_path, resumed=resumed)
+    unknown_path = list_unknown(batch, unknown, without)
+    return Written(rows=_join(batch, parts, reader), without_list=without, unknown_path=unknown_path, resumed=resumed)
 
 
 def _join(batch: Batch, parts: Parts, reader: Reader) -> int:
@@ -218,7 +229,7 @@ def _join(batch: Batch, parts: Parts, reader: Reader) -> int:
     return rows
 
 
-def _stream(batch: Batch, reader: Reader, on_event: OnEvent) -> _Written:
+def _stream(batch: Batch, reader: Reader, on_event: OnEvent) -> Written:
     """Write to stdout."""
     rows, without = 0, []
     with table_writer(sys.stdout.buffer, batch.destination.format, reader) as write:
@@ -229,20 +240,16 @@ def _stream(batch: Batch, reader: Reader, on_event: OnEvent) -> _Written:
             without += batch.find_left_out(number, table[USER_ID])
             on_event(RankingProgress(done=batch.bounds(number)[1], total=batch.users))
     sys.stdout.buffer.flush()
-    return _Written(rows=rows, without_list=without)
+    return Written(rows=rows, without_list=without)
 
 
-def _make_parts(batch: Batch, parts: Parts, on_event: OnEvent) -> int:
+def _make_parts(batch: Batch, parts: Parts, missing: list[int], processes: Processes, on_event: OnEvent) -> int:
     """Make the parts that are missing and return how many users the others hold."""
-    resumed = 0
+    resumed = done = batch.users - batch.count(missing)
     try:
-        for number in range(batch.chunks):
-            first, last = batch.bounds(number)
-            if parts.has(number):
-                resumed += last - first
-            else:
-                parts.write(number, batch.rank(number))
-            on_event(RankingProgress(done=last, total=batch.users))
+        for numbers in make_in_turns(batch, parts.key, missing, processes, parts.take):
+            done += batch.count(numbers)
+            on_event(RankingProgress(done=done, total=batch.users))
     except InterruptedRun as error:
         raise InterruptedRun(
             error.message,
@@ -250,26 +257,3 @@ def _make_parts(batch: Batch, parts: Parts, on_event: OnEvent) -> int:
             hint="run the same command again to continue with the missing users",
         ) from error
     return resumed
-
-
-def _list_unknown(batch: Batch, candidates: list[str], without: list[str]) -> Path | None:
-    """Write who and what is unknown, and who got no list, a JSON object per line; or remove a list.
-
-    Args:
-        batch: whose audience, and where to.
-        candidates: that the model does not know.
-        without: users who got no list.
-    """
-    path, people = batch.destination.unknown, batch.audience
-    entries: list[dict[str, object]] = [{"kind": "user", "id": user} for user in people.unknown_users]
-    entries += [{"kind": "user", "id": user, "reason": NOTHING_LEFT} for user in without]
-    entries += [{"kind": "item", "id": item, "events": events} for item, events in people.unknown_items.rows()]
-    entries += [{"kind": "candidate", "id": item} for item in candidates]
-    if entries:
-        write_bytes(path, "".join(f"{json.dumps(entry, ensure_ascii=False)}\n" for entry in entries).encode())
-        return path
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise storage_error("remove", path, error) from error
-    return None

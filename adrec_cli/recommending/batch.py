@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +70,12 @@ class Batch:
 
     def bounds(self, number: int) -> tuple[int, int]:
         """Return the first user of a chunk and the one behind its last."""
-        return self.firsts[number], (*self.firsts, self.users)[number + 1]
+        last = self.firsts[number + 1] if number + 1 < self.chunks else self.users
+        return self.firsts[number], last
+
+    def count(self, numbers: Iterable[int]) -> int:
+        """Return how many users are in some chunks."""
+        return sum(last - first for first, last in map(self.bounds, numbers))
 
     def find_left_out(self, number: int, served: pl.Series) -> list[str]:
         """Return the users of a chunk who are not among those that got a list."""

@@ -59,6 +59,11 @@ class Destination:
         return cls(path=out, format=format_of(out, format))
 
     @property
+    def is_stdout(self) -> bool:
+        """Whether it is not a file."""
+        return self.path == STDOUT
+
+    @property
     def unfinished(self) -> Path:
         """The path beside which its unfinished parts lie."""
         return self._beside("")

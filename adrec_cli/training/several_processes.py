@@ -108,6 +108,15 @@ class SeveralProcesses(Processes):
             return None
         return order
 
+    def wait_for_end(self) -> None:
+        """Wait until the first process ends, which sends no order before.
+
+        Raises:
+            Stopped: it cannot be reached.
+        """
+        while self.wait_for_order() is not None:
+            pass
+
     def leave(self, exit_code: int) -> None:
         """End together: the first process lets the others go and waits for them, if they are still there."""
         with contextlib.suppress(Stopped):

@@ -27,12 +27,12 @@ from adrec_cli.inspecting.dataset_status import DatasetStatus
 from adrec_cli.inspecting.model_status import ModelStatus, NextStep, PromotedStatus, StageStatus
 from adrec_cli.loading.new_items import NewItems
 from adrec_cli.pipeline.recommend import Recommendation, Recommendations, RecommendedItem
-from adrec_cli.pipeline.recommend_batch import BatchSummary
 from adrec_cli.pipeline.run import RunStep, RunSummary
 from adrec_cli.pipeline.status import WorkspaceStatus
 from adrec_cli.pipeline.sweep import FailedRun, Sweep
 from adrec_cli.pipeline.tune import Search
 from adrec_cli.recommending.explaining import Explanation, Influence
+from adrec_cli.recommending.summary import BatchSummary
 from adrec_cli.sweeping.results import Summary
 from adrec_cli.sweeping.trials import Trial
 from tests.cli.recorded import Recorded, shown_by

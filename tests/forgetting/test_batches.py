@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from adrec_cli.artifacts.recommendation_file import _part_name
+from adrec_cli.artifacts.recommendation_file import _name_part
 from adrec_cli.forgetting.batches import find_batches, forget_in_batch
 
 ROWS = [("ann", "ours", 1), ("ben", "ours", 2), ("ann", "theirs", 3), ("cid", "ours", 4), ("ann", "ours", 5)]
@@ -77,7 +77,7 @@ def test_the_list_of_unknown_users_beside_a_batch(tmp_path: Path) -> None:
 def test_parts_of_an_unfinished_batch_are_taken_whole(tmp_path: Path) -> None:
     parts = tmp_path / "recs.jsonl.parts"
     parts.mkdir()
-    part = parts / _part_name(0, "0" * 64)
+    part = parts / _name_part(0, "0" * 64, "0" * 64)
     part.write_text("{}\n")
     (parts / "notes.txt").write_text("somebody else's")
     assert forget_in_batch(parts, {"nobody"})

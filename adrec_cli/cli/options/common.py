@@ -63,6 +63,12 @@ def parent_option(stage_name: str) -> Any:
                         autocompletion=completion.checkpoint)  # fmt: skip
 
 
+def _devices(shared: str) -> Any:
+    """Return the option that starts several processes, which share something."""
+    text = f"Number of processes on this machine that share {shared}, each with its own GPU if there are any."
+    return option("--devices", panel=COMPUTING, metavar="N", min=1, help=text)
+
+
 class LogFormat(Enum):
     """How messages on stderr are written."""
 
@@ -110,11 +116,13 @@ class Common:
 
 @dataclass(frozen=True, kw_only=True)
 class Sharing:
-    """How many processes compute it, of a command that several can share."""
+    """How many processes compute it, of a command that several can share: the others follow the orders of the first."""
 
-    devices: Annotated[
-        int | None,
-        option("--devices", panel=COMPUTING, metavar="N", min=1,
-                help="Number of processes on this machine that share each training step, each "
-                "with its own GPU if there are any."),
-    ] = None  # fmt: skip
+    devices: Annotated[int | None, _devices("each training step")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharingUsers(Sharing):
+    """The same of a command that all processes run, each for users of its own."""
+
+    devices: Annotated[int | None, _devices("the users")] = None
