@@ -282,3 +282,31 @@ def test_an_interruption_between_events_leaves_no_thread():
         assert not isinstance(next(events), EpochDone)
     assert not [thread for thread in threading.enumerate() if thread.name == "made ahead"]
     assert dataclasses.asdict(run.position)["step"] in (0, 1)
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 9])
+def test_so_many_shapes_are_recorded_and_no_more(most, monkeypatch):
+    """Every recording keeps memory of the card for itself; batches of further shapes are launched one by one."""
+
+    class Graph:
+        def __init__(self, batch: PaddedBatch) -> None:
+            self.batch = batch
+
+        def replay(self) -> None:
+            replayed.append(self.batch.inputs_RL.shape[1])
+
+    monkeypatch.setattr("adrec_cli.training.queued_steps._MOST_GRAPHS", most)
+    replayed: list[int] = []
+    launched: list[int] = []
+    run = queued()
+    batch, steps = next(run._begin_epoch())[0], run.queued
+    monkeypatch.setattr(steps, "record", True)
+    monkeypatch.setattr(steps, "_record", Graph)
+    monkeypatch.setattr(steps, "_step", lambda batch: launched.append(batch.inputs_RL.shape[1]))
+    lengths = [20, 21, 22, 23, 20, 23]
+    for length in lengths:
+        steps.queue(batch, planes_of(batch, length), seed=0, kept=0.0)
+        steps.drop()
+    recorded = (20, 21, 22, 23)[:most]
+    assert replayed == [length for length in lengths if length in recorded]
+    assert launched == [length for length in lengths if length not in recorded]
