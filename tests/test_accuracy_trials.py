@@ -76,6 +76,7 @@ def listed(folder: Path, epochs: int) -> Path:
     return folder / "trials.toml"
 
 
+@pytest.mark.thorough
 def test_trials_run_side_by_side_are_ranked_each_once(workspace, tmp_path, monkeypatch, capsys):
     flags = ["--data", str(workspace), "--device", "cpu", "--out", str(tmp_path / "out"), "--seconds", "120"]
     monkeypatch.setattr(sys, "argv", ["", *flags, "--trials", str(listed(tmp_path, 2)), "--parallel", "2"])

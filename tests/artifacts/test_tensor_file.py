@@ -146,6 +146,7 @@ def write_and_read_large(folder: Path) -> None:
     sys.exit(0)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read as Linux tells it")
 def test_nothing_large_is_held_twice(tmp_path):
     ended = typed([], tmp_path, functools.partial(write_and_read_large, tmp_path))

@@ -137,6 +137,7 @@ def taken(installed: Path) -> list[str]:
     return [source["name"] for source in manifest["sources"]]
 
 
+@pytest.mark.thorough
 def test_the_crontab_of_the_readme(installed: Path) -> None:
     """A night that finds the lock taken loses nothing: the next one takes its file, whatever it is called by then."""
     (line,) = blocks("crontab", NIGHTS)[0].splitlines()
@@ -152,6 +153,7 @@ def test_the_crontab_of_the_readme(installed: Path) -> None:
     assert taken(installed) == ["shop.csv", "today.csv", "tomorrow.csv"]
 
 
+@pytest.mark.thorough
 def test_the_systemd_units_of_the_readme(installed: Path, tmp_path: Path) -> None:
     units = {
         name: text

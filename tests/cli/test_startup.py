@@ -51,6 +51,7 @@ BARE = (
 """The help of a program that does nothing: what Python, Typer and Rich cost on this machine."""
 
 
+@pytest.mark.thorough
 def test_help_costs_little_more_than_typer_itself() -> None:
     def user_seconds(*command: str) -> float:
         before = os.times()

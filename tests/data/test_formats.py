@@ -12,6 +12,7 @@ import pytest
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessPreview, preview
 from tests.data.table_files import START, history, read_sequences, run, write_csv
+from tests.tiers import sampled
 
 ROWS = history("anna", ["a", "b", "c"]) + history("ben", ["b", "é"])
 EXPECTED = {"anna": ["a", "b", "c"], "ben": ["b", "é"]}
@@ -56,7 +57,7 @@ REAL = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("file", "options", "users", "items", "interactions", "layout", "times"), REAL)
+@sampled("file,options,users,items,interactions,layout,times", REAL, quick=[case for case in REAL if case[4] < 100_000])
 def test_real_files_are_recognised(
     shared_data: Path,
     tmp_path: Path,
@@ -88,6 +89,7 @@ def test_items_before_users_are_noticed_by_the_ids_of_amazon(shared_data: Path, 
     assert named.notes == seen.notes[:1]
 
 
+@pytest.mark.thorough
 def test_movielens_as_text_and_as_parquet_agree(shared_data: Path, tmp_path: Path) -> None:
     users = shared_data / "raw/ml-1m/ratings.exact-users.dat"
     text = read_sequences(run(users, tmp_path / "ws", name="text").folder)

@@ -11,6 +11,7 @@ import pytest
 
 from adrec_cli.errors import AdrecError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
+from tests.tiers import sampled
 
 FILES = [
     "raw/amazon-2014/Musical_Instruments_5.json.gz",
@@ -68,7 +69,7 @@ def require_data_or_one_line(source: Path, workspace: Path, policy: str, items: 
         assert error.hint
 
 
-@pytest.mark.parametrize("file", FILES)
+@sampled("file", FILES, quick=FILES[::4])
 def test_damaged_files_never_end_in_a_traceback(shared_data: Path, tmp_path: Path, file: str) -> None:
     content = (shared_data / file).read_bytes()
     packed = file.endswith(".gz")

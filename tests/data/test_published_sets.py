@@ -20,6 +20,7 @@ from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, p
 from tests.data.publishing import Publisher, publish, publisher, use
 from tests.data.table_files import read_bounds, read_sequences
 from tests.robustness.processes import typed_here
+from tests.tiers import sampled
 
 __all__ = ["publisher"]
 
@@ -45,6 +46,7 @@ def grocery_addresses(files: dict[str, bytes]) -> dict[str, bytes]:
     return {f"{RECHORUS}Grocery_and_Gourmet_Food/{name}": content for name, content in files.items()}
 
 
+@pytest.mark.thorough
 def test_grocery_comes_from_rechorus_with_its_own_split_and_negatives(
     shared_data: Path, publisher: Publisher, tmp_path: Path
 ) -> None:
@@ -76,6 +78,7 @@ def test_grocery_comes_from_rechorus_with_its_own_split_and_negatives(
     assert len(publisher.asked) == 4
 
 
+@pytest.mark.thorough
 def test_the_published_negatives_have_a_name(shared_data: Path, publisher: Publisher, tmp_path: Path) -> None:
     publisher.files |= grocery_addresses(rechorus_files(shared_data))
     preprocess("grocery", workspace=tmp_path, raw=shared_data)
@@ -138,7 +141,7 @@ AUTHORS = "https://raw.githubusercontent.com/Nemo-1024/ADRec/0a30ef764cd85efa44f
 S3REC = "https://raw.githubusercontent.com/RUCAIBox/CIKM2020-S3Rec/2a81540ae18615d88ef88227b0c066e5b74781e5/data/"
 
 
-@pytest.mark.parametrize("name", ["baby", "beauty"])
+@sampled("name", ["baby", "beauty"], quick=["baby"])
 def test_the_authors_cut_is_read_from_their_pickle(
     shared_data: Path, publisher: Publisher, tmp_path: Path, name: str
 ) -> None:

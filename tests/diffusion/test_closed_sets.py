@@ -15,6 +15,7 @@ from adrec_cli.diffusion.process import GaussianDiffusion
 from adrec_cli.diffusion.samplers import NOISES, SAMPLERS, noise_source, sampler_named
 from adrec_cli.diffusion.schedules import SCHEDULES, betas_for
 from adrec_cli.errors import UsageError
+from tests.tiers import sampled
 
 STEPS = 12
 
@@ -111,7 +112,7 @@ def refusal_of(check: Callable[[], object]) -> tuple[str, str] | None:
     return None
 
 
-@pytest.mark.parametrize("schedule", [*SCHEDULES, "none"])
+@sampled("schedule", [*SCHEDULES, "none"], quick=["linear", "beta", "none"])
 def test_a_schedule_is_refused_without_its_betas_as_with_them(schedule):
     for steps in (*range(-1, 25), 200):
         without = refusal_of(partial(names.require_schedule, schedule, steps))

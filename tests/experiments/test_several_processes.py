@@ -86,6 +86,7 @@ def test_they_write_the_bytes_of_one_process(workspace, tmp_path, case, count):
     require_same(workspace, alone)
 
 
+@pytest.mark.thorough
 def test_a_training_goes_on_with_another_number_of_processes(workspace, tmp_path):
     alone = two(workspace, "alone")
     assert typed(train(alone), tmp_path).exit_code == 0
@@ -105,6 +106,7 @@ def test_one_may_warn_where_the_others_do_not(workspace, tmp_path, rank):
     assert ("a remarkable loss" in ended[0].stderr) == (rank == 0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("signalled", [(0, 1), pytest.param((1,), marks=pytest.mark.slow)])
 def test_a_signal_ends_all_of_them_and_what_was_done_is_saved(workspace, tmp_path, signalled):
     alone = two(workspace, "alone")

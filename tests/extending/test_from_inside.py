@@ -7,6 +7,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.extending.conftest import SOURCE
 from tests.robustness.processes import read_adrec_again
 from tests.robustness.processes import typed as typed_in_a_fork
@@ -24,6 +26,7 @@ def insert(path: Path, before: str, text: str) -> None:
     path.write_text(source.replace(before, text + before))
 
 
+@pytest.mark.thorough
 def test_a_file_and_a_line_each(tmp_path: Path, tiny_source: Path) -> None:
     shutil.copytree(ROOT / "adrec_cli", tmp_path / "adrec_cli", ignore=shutil.ignore_patterns("__pycache__"))
     package, data = tmp_path / "adrec_cli", tmp_path / "adrec_cli/datasets"

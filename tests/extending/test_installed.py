@@ -47,6 +47,7 @@ def typed(installed: Path, folder: Path, *arguments: object, **env: str) -> Ende
     return typed_in_a_fork(arguments, folder, functools.partial(read_adrec_again, installed, env))
 
 
+@pytest.mark.thorough
 def test_it_is_read_trained_and_compared(installed: Path, tmp_path: Path, tiny_source: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw/my-shop.csv").write_bytes((tiny_source.parent / "tiny.csv").read_bytes())
@@ -98,6 +99,7 @@ def test_its_names_are_completed_without_loading_it(installed: Path) -> None:
     assert json.loads(done.stderr.splitlines()[-1]) == []
 
 
+@pytest.mark.thorough
 def test_one_that_is_broken_says_which_to_uninstall(tmp_path: Path) -> None:
     folder = install(
         tmp_path / "broken", "broken_package", {"broken_package.py": "raise OSError('no')"},

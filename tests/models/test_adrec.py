@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from adrec_cli.models.batch import HistoryBatch, PackedBatch
 from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.pipeline.export import Scorer
 from tests.reference import adrec as reference
-from tests.variants import variants
+from tests.tiers import sampled
+from tests.variants import VARIANTS, variants
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 
@@ -56,8 +58,11 @@ def test_cached_denoising_equals_full_sequence_denoising(steps, lengths):
     torch.testing.assert_close(_with_noise(model, batch, draws, None), expected, **CLOSE)
 
 
-@variants
-@pytest.mark.parametrize("used", [1, 3, 8])
+@sampled(
+    "used,options",
+    {f"{used}-{name}": (used, VARIANTS[name]) for used, name in itertools.product([1, 3, 8], VARIANTS)},
+    quick=[f"{used}-{name}" for used, name in zip(itertools.cycle([1, 3, 8]), VARIANTS, strict=False)],
+)
 def test_cached_denoising_equals_full_sequence_denoising_with_fewer_steps(used, options):
     model = made(steps=8, **options)
     batch = histories([4, 9])

@@ -21,7 +21,10 @@ from tests.mutation.reached import Reached, Recorder, as_plain, from_plain
 
 _LIBRARIES = ("torch", "numpy", "polars", "pyarrow.parquet", "safetensors.torch", "typer")
 _COPIED = ("adrec_cli", "tests", "datasets", "pyproject.toml", "README.md", "CHANGELOG.md", ".ci")
-_QUIET = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", "--hypothesis-seed=0")
+_QUIET = (
+    "-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly",
+    "--hypothesis-seed=0",
+)  # fmt: skip
 _NO_SUCH_TEST = 4
 _TOO_LONG = 124
 _ELSEWHERE_SECONDS = 600

@@ -22,6 +22,7 @@ from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.runtime import StopRequest
 from adrec_cli.training.events import StepDone
 from tests.conftest import write_interactions
+from tests.tiers import sampled
 
 NAMES = [name for name in list_trainable() if name != "adrec"]
 NETWORKS = {
@@ -56,7 +57,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", NAMES)
+@sampled("name", NAMES, quick=["sasrec", "diffurec"])
 def test_what_can_be_learned_is_learned(workspace, name):
     train("tiny", model_name=name, workspace=workspace, experiment=options(name))
     popular = evaluate("mostpop", workspace=workspace).metrics["ndcg@10"]
@@ -67,7 +68,7 @@ def test_what_can_be_learned_is_learned(workspace, name):
     assert evaluate("train", workspace=workspace, options=one_step).metrics["ndcg@10"] > max(0.5, 2 * popular)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@sampled("name", NAMES, quick=["gru4rec", "dreamrec"])
 def test_noise_is_not_learned(noise, name):
     """Nothing beats popularity but by chance: at 300 users 3 standard errors of HR@10 are below 0.09."""
     train("noise", model_name=name, workspace=noise, experiment=options(name, epochs=3))
@@ -76,7 +77,7 @@ def test_noise_is_not_learned(noise, name):
     assert evaluate(path, workspace=noise).metrics["hr@10"] < popular + 0.09
 
 
-@pytest.mark.parametrize("loss", ["bce", "gbce", "sampled_softmax", "bpr_max", "top1_max"])
+@sampled("loss", ["bce", "gbce", "sampled_softmax", "bpr_max", "top1_max"], quick=["gbce", "bpr_max"])
 def test_every_loss_over_negatives_learns(workspace, loss):
     own = {"shared_negatives": False, "negatives": 4, "gbce_t": 0.5}
     shared = {"negatives": 16, "negatives_power": 0.5}
@@ -87,7 +88,7 @@ def test_every_loss_over_negatives_learns(workspace, loss):
     assert evaluate("train", workspace=workspace).metrics["ndcg@10"] > 0.5
 
 
-@pytest.mark.parametrize("name", NAMES)
+@sampled("name", NAMES, quick=["bsarec", "gru4rec"])
 def test_an_interrupted_training_goes_on_to_the_same_bytes(workspace, name):
     short = options(name, epochs=2)
     sampled = ExperimentOptions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from pathlib import Path
@@ -26,6 +27,7 @@ from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.train import train
 from tests.conftest import TINY, write_interactions
 from tests.robustness.processes import typed_here
+from tests.tiers import sampled
 
 CATEGORIES = EncodeOptions(encoders=("categories=category",))
 QUICK = {"training": {"batch_size": 32}, "stages": {"train": {"epochs": 2}}}
@@ -62,8 +64,11 @@ def shop(source: Path, tmp_path: Path) -> Path:
     return tmp_path / "ws"
 
 
-@pytest.mark.parametrize("model", ["sasrec", "adrec"])
-@pytest.mark.parametrize("content", KINDS)
+@sampled(
+    "content,model",
+    itertools.product(KINDS, ["sasrec", "adrec"]),
+    quick=[("init", "sasrec"), ("sum", "adrec"), ("adapter", "sasrec"), ("only", "adrec")],
+)
 def test_a_model_is_trained_and_says_what_it_was_trained_with(content: str, model: str, shop: Path) -> None:
     path = trained(shop, content, model=model)
     vectors = read_item_vectors(shop / "shop")

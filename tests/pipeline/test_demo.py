@@ -21,6 +21,7 @@ HASTY = {"pretrain": {"epochs": 5, "learning_rate": 0.003}, "align": {"epochs": 
 """The demo's own recipe with fewer and larger steps."""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("stages", [HASTY, pytest.param({}, marks=pytest.mark.slow)], ids=["hasty", "as it is"])
 def test_the_demo_beats_popularity_and_serves(tmp_path, monkeypatch, stages):
     def refuse(*args, **kwargs):

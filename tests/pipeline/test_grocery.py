@@ -31,6 +31,7 @@ def sampled(workspace, shared_data):
     return evaluate("finetune", workspace=workspace, options=options)
 
 
+@pytest.mark.thorough
 def test_a_short_run_on_grocery(shared_data, tmp_path):
     # A loss over all items would take most of the time.
     losses = {"ranking_loss": "sampled_softmax", "negatives": 100}

@@ -111,6 +111,7 @@ def shop(after_a_night, tmp_path):
     return own
 
 
+@pytest.mark.thorough
 def test_three_nights(shop):
     first = shop.serves()
 

@@ -15,6 +15,7 @@ from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.errors import ExitCode, InputError, UsageError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, preprocess
 from tests.data.table_files import START, history, read_bounds, read_sequences, write_csv
+from tests.tiers import sampled
 
 
 def run(source: object, workspace: Path, **options: object) -> PreprocessResult:
@@ -250,8 +251,8 @@ def test_demo_can_be_learned_from_the_last_item_but_not_by_popularity(tmp_path: 
     assert 3 * by_popularity < by_last < 0.95
 
 
-@pytest.mark.parametrize(
-    ("name", "variant", "users", "items", "interactions"),
+@sampled(
+    "name,variant,users,items,interactions",
     [
         ("grocery", None, 14_681, 8_713, 151_254),
         ("ml-1m", None, 6_040, 3_416, 999_611),
@@ -260,6 +261,7 @@ def test_demo_can_be_learned_from_the_last_item_but_not_by_popularity(tmp_path: 
         ("ml-100k", "all", 943, 1_682, 100_000),
         ("ml-100k", "adrec", 938, 1_008, 54_413),
     ],
+    quick=[("grocery", None, 14_681, 8_713, 151_254), ("ml-100k", "adrec", 938, 1_008, 54_413)],
 )
 def test_published_counts_come_out_exactly(
     shared_data: Path, tmp_path: Path, name: str, variant: str | None, users: int, items: int, interactions: int

@@ -28,6 +28,7 @@ from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
 from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.recommending.options import Diversity, RecommendOptions
 from tests.conftest import TINY, write_interactions
+from tests.tiers import sampled
 
 OPTIONS = RecommendOptions(k=5, sampling=FAST_SAMPLING)
 COLUMNS = ["user_id", "rank", "item_id", "score", "source", "model"]
@@ -192,7 +193,7 @@ def test_every_option_has_another_value_to_be_tried():
     assert {field.name for field in fields(ItemChoice)} == set(OTHER_CHOICE)
 
 
-@pytest.mark.parametrize("name", OTHER_OPTIONS)
+@sampled("name", list(OTHER_OPTIONS), quick=["k", "sampling", "merging"])
 def test_whatever_changes_a_list_begins_anew_and_nothing_else_does(sorted_shop, tmp_path, name, monkeypatch):
     monkeypatch.setattr(batch, "CHUNK_USERS", 2)
     monkeypatch.chdir(tmp_path)

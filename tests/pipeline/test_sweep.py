@@ -183,6 +183,7 @@ def test_a_sweep_of_sampling_trains_nothing_more(workspace):
 # Resuming
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("stop_after", "left"), [(9, 4), pytest.param(26, 1, marks=pytest.mark.slow)])
 def test_a_killed_sweep_goes_on_to_the_same_results(workspace, tmp_path, stop_after, left):
     shutil.copytree(workspace, tmp_path / "whole")

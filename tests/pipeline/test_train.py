@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 
@@ -24,6 +25,7 @@ from adrec_cli.pipeline.train import train, train_first_stage, train_next_stage
 from adrec_cli.runtime import StopRequest
 from adrec_cli.training.events import EpochDone, StepDone
 from tests.conftest import TINY, write_interactions
+from tests.tiers import sampled
 
 TINY_EXPERIMENT = ExperimentOptions(overrides=TINY)
 LEARNING = ExperimentOptions(
@@ -102,8 +104,11 @@ def test_options_that_pretraining_reads_train_it_again(workspace, setting):
     assert not train_first_stage("tiny", workspace=workspace, experiment=changed).skipped
 
 
-@pytest.mark.parametrize("stage", ["pretrain", "align", "finetune"])
-@pytest.mark.parametrize("stop_after", [2, 5])
+@sampled(
+    "stage,stop_after",
+    itertools.product(["pretrain", "align", "finetune"], [2, 5]),
+    quick=[("align", 2), ("finetune", 5)],
+)
 def test_an_interrupted_command_goes_on_to_the_same_bytes(workspace, tmp_path, stage, stop_after):
     shutil.copytree(workspace, tmp_path / "whole")
     trained(tmp_path / "whole")
@@ -265,6 +270,7 @@ def test_what_can_be_learned_is_learned(workspace):
         assert evaluate(stage, workspace=workspace).metrics["ndcg@10"] > max(0.6, 2 * popular)
 
 
+@pytest.mark.thorough
 def test_noise_is_not_learned(tmp_path):
     """On independent draws nothing beats popularity but by chance: at 400 users 3 standard errors are about 0.06."""
     write_interactions(tmp_path / "noise.csv", users=400, shuffled=True)

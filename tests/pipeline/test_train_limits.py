@@ -18,6 +18,7 @@ from adrec_cli.pipeline.train import train
 from adrec_cli.runtime import StopRequest
 from adrec_cli.training.events import EpochDone, StepDone
 from tests.conftest import TINY
+from tests.tiers import sampled
 
 STEPS = 3 * 4 + 2 * 4 + 3 * 4
 """Of all stages: epochs times steps."""
@@ -42,7 +43,7 @@ def checkpoints(workspace: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((workspace / "tiny/adrec").glob("*.safetensors"))}
 
 
-@pytest.mark.parametrize("most", [1, 3, 4, 7, 19, STEPS])
+@sampled("most", [1, 3, 4, 7, 19, STEPS], quick=[3, 19])
 def test_runs_of_some_steps_give_the_bytes_of_one(tiny_source, whole, tmp_path, most):
     shutil.copytree(tiny_source, tmp_path / "w")
     steps = []
@@ -100,7 +101,7 @@ class KilledError(Exception):
     """Ends a training as a power cut does: nothing is saved on the way out."""
 
 
-@pytest.mark.parametrize("killed_after", [1, 3, 4, 6, 13, 20, 31])
+@sampled("killed_after", [1, 3, 4, 6, 13, 20, 31], quick=[4, 13])
 def test_what_was_saved_between_steps_is_gone_on_with(tiny_source, whole, tmp_path, monkeypatch, killed_after):
     monkeypatch.setattr(stage_files, "SAVE_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(stage_files, "WORK_PER_SAVE", 0)

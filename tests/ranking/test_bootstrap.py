@@ -8,6 +8,7 @@ import pytest
 from adrec_cli.ranking import bootstrap
 from adrec_cli.ranking.bootstrap import bootstrap_interval, bootstrap_intervals, metric_intervals, per_user
 from adrec_cli.ranking.metrics import METRICS, metric_table
+from tests.tiers import sampled
 
 
 def test_it_agrees_with_drawing_users_one_by_one():
@@ -18,6 +19,7 @@ def test_it_agrees_with_drawing_users_one_by_one():
     assert bootstrap_interval(differences, resamples=4000) == pytest.approx(expected, abs=0.006)
 
 
+@pytest.mark.thorough
 def test_it_is_as_wide_as_the_normal_approximation():
     differences = np.random.default_rng(2).normal(0.1, 1, size=4000)
     low, high = bootstrap_interval(differences, resamples=4000)
@@ -94,7 +96,7 @@ def test_intervals_of_metrics_follow_their_seed():
     assert metric_intervals(ranks, users, (10,), seed=4) != found
 
 
-@pytest.mark.parametrize(("metric", "truth"), [("hr@10", 0.1), ("ndcg@10", None), ("mrr@5", None)])
+@sampled("metric,truth", [("hr@10", 0.1), ("ndcg@10", None), ("mrr@5", None)], quick=[("hr@10", 0.1)])
 def test_intervals_of_metrics_cover_the_truth(metric, truth):
     """Ranks of a random scorer among 100; 300 trials of 400 users, so that 3.5 standard errors are 0.044."""
     random = np.random.default_rng(9)

@@ -38,6 +38,7 @@ def ranks_of(model, sequences, cases, **options):
     return target_ranks(asked(model), sequences, cases, Rivals(**options))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("part", ["test", pytest.param("dev", marks=pytest.mark.slow)])
 def test_rechorus_counting_on_its_own_negatives(shared_data, tmp_path, part):
     """Popularity has ties, negatives are repeated: all as ReChorus counts them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from adrec_cli.models.batch import HistoryBatch
 from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.ranking.recorded import Recordings, _pad
 from adrec_cli.runtime import make_generator
+from tests.tiers import sampled
 from tests.training.small import small_training
 from tests.training.test_queued_steps import Waits
 from tests.variants import VARIANTS
@@ -47,8 +50,14 @@ def both_ways(model, batch, output, sampling) -> tuple[torch.Tensor, torch.Tenso
     return found[1], own
 
 
-@pytest.mark.parametrize("sampling", SAMPLINGS.values(), ids=SAMPLINGS)
-@pytest.mark.parametrize("network", VARIANTS.values(), ids=VARIANTS)
+@sampled(
+    "network,sampling",
+    {
+        f"{network}-{sampling}": (VARIANTS[network], SAMPLINGS[sampling])
+        for network, sampling in itertools.product(VARIANTS, SAMPLINGS)
+    },
+    quick=[f"{network}-{sampling}" for network, sampling in zip(VARIANTS, itertools.cycle(SAMPLINGS), strict=False)],
+)
 def test_padded_histories_are_represented_as_they_are(network, sampling):
     if network.get("noise") == "geodesic" and (sampling.sampler == "ddim" or sampling.temperature != 1):
         pytest.skip("geodesic noise has no such sampler")

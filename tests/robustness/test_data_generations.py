@@ -19,6 +19,7 @@ from adrec_cli.pipeline.rollback import rollback_data
 from tests.robustness.processes import artifacts, typed
 from tests.robustness.shop import NIGHT, Shop, events_of, write_events
 from tests.robustness.test_kill import killed_before_write
+from tests.tiers import sampled
 
 
 @pytest.fixture(autouse=True)
@@ -189,7 +190,7 @@ def test_a_file_system_without_hard_links(shop, monkeypatch):
 
 
 @pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
-@pytest.mark.parametrize("command", ["preprocess", "rollback"])
+@sampled("command", ["preprocess", "rollback"], quick=["rollback"])
 def test_killed_before_changes_of_the_file_system(shop, tmp_path, command, every):
     """The data set is the old or the new one, whole; the command again ends where an uninterrupted one would."""
     for day in range(1, 3):

@@ -21,6 +21,7 @@ from adrec_cli.artifacts.provenance import code_sha256
 from tests.conftest import write_interactions
 from tests.robustness.faults import refusing
 from tests.robustness.processes import TINY, artifacts, typed, typed_here
+from tests.tiers import sampled
 
 NUMBERS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 ONE_EPOCH = [*TINY, "--epochs", "1", "--seed", "9"]
@@ -78,7 +79,7 @@ def require_whole_after_every_failure(
         nth += every
 
 
-@pytest.mark.parametrize("name", ["preprocess", "pretrain"])
+@sampled("name", ["preprocess", "pretrain"], quick=["preprocess"])
 def test_every_third_call_fails_once(name, finished, changed, tmp_path):
     assert require_whole_after_every_failure(name, finished, changed, tmp_path, NUMBERS, every=3) >= 8
 

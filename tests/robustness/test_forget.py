@@ -255,6 +255,7 @@ def test_going_back_behind_a_killed_forget_brings_nobody_back(shop, monkeypatch)
     assert "still in it" not in shop.types("verify", "--json").stdout
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("every", [19, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
 def test_killed_half_way_the_same_command_goes_on(shop, tmp_path, every):
 
@@ -359,7 +360,13 @@ LEARNERS = {
 
 
 WITHOUT_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="the extra tune is not installed")
-EACH_LEARNER = [pytest.param(name, marks=WITHOUT_OPTUNA if name == "tune" else ()) for name in LEARNERS]
+QUICK_LEARNERS = ("train", "seeds")
+EACH_LEARNER = [
+    pytest.param(
+        name, marks=[WITHOUT_OPTUNA] * (name == "tune") + [pytest.mark.thorough] * (name not in QUICK_LEARNERS)
+    )
+    for name in LEARNERS
+]
 
 
 def types_learner(shop, name, *more):

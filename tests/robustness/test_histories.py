@@ -16,6 +16,7 @@ import pytest
 from adrec_cli.data import inbox as inbox_files
 from tests.robustness.histories import COMMANDS, QUICK, WEIGHTS, History
 from tests.robustness.shop import Shop, events_of, write_events
+from tests.tiers import sampled
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +34,12 @@ def quick(monkeypatch):
     monkeypatch.setattr(inbox_files, "SETTLING_SECONDS", 0.0)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@sampled("seed", range(5), quick=[0, 1])
 def test_a_history(begun, tmp_path, seed):
     History(tmp_path / "shop", begun, seed).require_whole_through(days=1 + seed % 2)
 
 
-@pytest.mark.parametrize("seed", range(2000, 2004))
+@sampled("seed", range(2000, 2004), quick=[2000])
 def test_a_history_with_a_server(begun, tmp_path, seed):
     pytest.importorskip("uvicorn", reason="the extra serve is not installed")
     History(tmp_path / "shop", begun, seed).require_served_through(1, seed)

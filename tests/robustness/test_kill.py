@@ -143,6 +143,7 @@ def require_survived_at_a_random_moment(states, tmp_path: Path, rng: random.Rand
     return in_time
 
 
+@pytest.mark.thorough
 def test_killed_at_a_random_moment(states, tmp_path):
     rng = random.Random(6)
     assert sum(require_survived_at_a_random_moment(states, tmp_path, rng) for _ in range(6)) >= 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -9,8 +11,10 @@ from adrec_cli.artifacts.checkpoint import load_checkpoint, save_checkpoint
 from adrec_cli.training import loop
 from adrec_cli.training.diagnostics import LossWatch, embedding_health
 from tests.robustness.processes import TINY, artifacts, save_state_every_step, typed, typed_here
+from tests.tiers import sampled
 
 BAD = [float("nan"), float("inf"), float("-inf")]
+EVERY_PLACE = list(itertools.product([1, 2, 4], ["loss", "gradient", "weight before", "weight after"], BAD))
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, what: str, at_step: int, bad: float) -> None:
@@ -41,9 +45,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, what: str, at_step: int, bad: float) 
     monkeypatch.setattr(loop.StageTraining, "_step", step)
 
 
-@pytest.mark.parametrize("bad", BAD, ids=str)
-@pytest.mark.parametrize("what", ["loss", "gradient", "weight before", "weight after"])
-@pytest.mark.parametrize("at_step", [1, 2, 4])
+@sampled("at_step,what,bad", EVERY_PLACE, quick=EVERY_PLACE[::5])
 def test_what_is_not_finite_ends_the_stage_and_the_last_checkpoint_loads(
     workspace, monkeypatch, what, at_step, bad
 ):  # fmt: skip

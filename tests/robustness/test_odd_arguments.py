@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from adrec_cli.cli.app import app
 from adrec_cli.errors import ExitCode
 from tests.robustness.processes import typed_here
+from tests.tiers import sampled
 
 DOCUMENTED = {int(code) for code in ExitCode} | {141}
 SECONDS = 4
@@ -63,6 +64,8 @@ def commands() -> Iterator[tuple[list[str], Any]]:
 
 
 COMMANDS = {" ".join(words): command for words, command in commands()}
+LONGER = ("plot", "bench", "report", "pretrain", "finetune")
+"""Commands that work for a while on what is typed."""
 
 
 @st.composite
@@ -124,7 +127,7 @@ FUZZ = {"deadline": None, "database": None, "suppress_health_check": list(Health
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("name", COMMANDS)
+@sampled("name", list(COMMANDS), quick=[name for name in COMMANDS if name not in LONGER])
 @pytest.mark.parametrize("examples", [3, pytest.param(150, marks=pytest.mark.slow)])
 def test_whatever_is_typed(place: Path, name: str, examples: int) -> None:
     @settings(max_examples=examples, derandomize=True, **FUZZ)

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from tests.robustness.processes import TINY, artifacts, typed
+from tests.tiers import sampled
 
 SOURCE = "user_id,item_id,timestamp\n" + "\n".join(
     # Around the hours that summer time skips and repeats in Europe.
@@ -45,6 +46,7 @@ PLACES = [
 ]
 
 
+@pytest.mark.thorough
 def test_time_zone_locale_and_home_change_no_artifact(tmp_path):
     source = tmp_path / "shop.csv"
     source.write_text(SOURCE)
@@ -76,8 +78,10 @@ def test_a_clock_that_jumps_back(finished, csv, tmp_path):
     assert artifacts(workspace) == artifacts(finished)
 
 
-@pytest.mark.parametrize(
-    "name", ["with spaces  and 'quotes\"", "ünï-東京-🛒", "x" * 200, "-starts-with-a-dash", "[glob]*?", "%s{0}$HOME"]
+@sampled(
+    "name",
+    ["with spaces  and 'quotes\"", "ünï-東京-🛒", "x" * 200, "-starts-with-a-dash", "[glob]*?", "%s{0}$HOME"],
+    quick=["with spaces  and 'quotes\"", "ünï-東京-🛒", "-starts-with-a-dash"],
 )
 def test_any_path(finished, csv, tmp_path, name):
     place = tmp_path / name

@@ -190,6 +190,7 @@ def test_as_many_connections_as_there_are_descriptors_for(finished: Path, tmp_pa
         assert "no descriptor" not in server.command.stderr
 
 
+@pytest.mark.thorough
 def test_sighup_reloads_under_load(finished: Path, tmp_path: Path) -> None:
     with serving(finished, tmp_path, "--log-format", "json") as server:
         statuses: list[int] = []
@@ -278,6 +279,7 @@ def test_it_is_called_by_its_name_and_never_redirects(finished: Path, tmp_path: 
             assert opened.recv(65536).split()[1] in (b"400", b"421")
 
 
+@pytest.mark.thorough
 def test_workers_share_a_port_and_one_that_dies_is_started_again(finished: Path, tmp_path: Path) -> None:
     with serving(finished, tmp_path, "--workers", 2) as server:
         workers = _children(server.pid)

@@ -69,6 +69,7 @@ def resident_mib(server: Serving) -> float:
     return int(next(line for line in status if line.startswith("VmRSS")).split()[1]) / 1024
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("requests", "connections", "broken"),
     [(1_500, 60, 16), pytest.param(20_000, 500, 96, marks=pytest.mark.slow)],

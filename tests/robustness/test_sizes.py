@@ -125,6 +125,7 @@ EXTENT = pytest.mark.parametrize(
 )  # fmt: skip
 
 
+@pytest.mark.thorough
 @EXTENT
 def test_checkpoints_that_ask_for_anything(workspace, tmp_path, all_of_it):
     require_within_a_gigabyte(functools.partial(require_hostile_checkpoints_refused, workspace, all_of_it), tmp_path)
@@ -142,6 +143,7 @@ def require_hostile_parents_refused(workspace: Path) -> None:
         assert str(path) in done.require_one_error(4), change
 
 
+@pytest.mark.thorough
 def test_parents_that_ask_for_anything(workspace, tmp_path):
     require_within_a_gigabyte(functools.partial(require_hostile_parents_refused, workspace), tmp_path)
 

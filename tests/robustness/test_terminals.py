@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.robustness.processes import TINY, Running, save_state_every_step, typed
+from tests.tiers import sampled
 
 LONG = [*TINY, "--epochs", "4000", "--patience", "0"]
 CTRL_C = b"\x03"
@@ -176,8 +177,8 @@ def test_a_result_that_cannot_be_written(workspace, tmp_path, line):
     assert "o space left on" in ended.require_one_error(7)
 
 
-@pytest.mark.parametrize(
-    ("closed", "words", "shown"),
+@sampled(
+    "closed,words,shown",
     [
         ("<&-", "datasets", "grocery"),
         (">&-", "datasets", ""),
@@ -185,6 +186,7 @@ def test_a_result_that_cannot_be_written(workspace, tmp_path, line):
         ("2>&-", "verify", "finetune.safetensors"),
         ("<&- >&- 2>&-", "datasets", ""),
     ],
+    quick=[("2>&-", "verify", "finetune.safetensors"), ("<&- >&- 2>&-", "datasets", "")],
 )
 def test_streams_that_are_closed(workspace, closed, words, shown):
     command = f'"{sys.executable}" -m adrec_cli {words} --workspace "{workspace}" {closed}'

@@ -13,6 +13,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.models.stages import Stage
 from adrec_cli.training import contrast
 from adrec_cli.training.contrast import same_target_contrast
+from tests.tiers import sampled
 from tests.training.small import small_training
 from tests.training.test_loop import finished
 
@@ -49,8 +50,15 @@ def test_of_very_many_tokens_every_second_or_third_is_compared(monkeypatch):
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("stepping", ["immediate", "queued"])
-@pytest.mark.parametrize(("model", "stage"), [("adrec", "pretrain"), ("adrec", "finetune"), ("bsarec", "train")])
+@sampled(
+    "model,stage,stepping",
+    [
+        (model, stage, stepping)
+        for model, stage in [("adrec", "pretrain"), ("adrec", "finetune"), ("bsarec", "train")]
+        for stepping in ("immediate", "queued")
+    ],
+    quick=[("adrec", "finetune", "immediate"), ("bsarec", "train", "queued")],
+)
 def test_it_is_lowered_beside_the_other_losses(model, stage, stepping):
     run = small_training(model, stage, stepping=stepping, epochs=4, contrast_weight=0.5)
     epochs = finished(run)

@@ -21,7 +21,8 @@ from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.runtime import make_generator
 from adrec_cli.training.events import EpochDone, StepDone
 from adrec_cli.training.loop import StageTraining
-from tests.variants import variants
+from tests.tiers import sampled
+from tests.variants import VARIANTS
 
 CPU = torch.device("cpu")
 
@@ -150,8 +151,11 @@ def test_padding_stays_zero():
     assert not run.model.item_embedding.weight[0].any()
 
 
-@pytest.mark.parametrize("stage", ["pretrain", "align", "finetune"])
-@pytest.mark.parametrize("stop_after", [1, 5, 8, 9])
+@sampled(
+    "stage,stop_after",
+    itertools.product(["pretrain", "align", "finetune"], [1, 5, 8, 9]),
+    quick=[("pretrain", 9), ("align", 1), ("finetune", 5), ("finetune", 8)],
+)
 def test_an_interrupted_stage_resumes_to_the_same_bytes(stage, stop_after):
     validations = iter(range(100))
 
@@ -189,14 +193,14 @@ def small(**options) -> ADRec:
 SURGERY = {"pcgrad": True, "mse_target_gradient": False}
 
 
-@variants
+@sampled("options", VARIANTS, quick=["default", "guided", "all at once"])
 def test_a_variant_lowers_both_losses(options):
     epochs = finished(training("finetune", model=small(**options), epochs=8, pcgrad=True))
     for name, first in epochs[0].losses.items():
         assert epochs[-1].losses[name] < first
 
 
-@variants
+@sampled("options", VARIANTS, quick=["default", "loss-aware", "all at once"])
 def test_an_interrupted_variant_resumes_to_the_same_bytes(options):
     whole = training("finetune", model=small(**options), epochs=2, **SURGERY)
     finished(whole)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from adrec_cli.experiments.experiment import compose
 from adrec_cli.models.stages import TrainingConfig, ranking_losses
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.optimizers import RowwiseAdagrad, SparseAdam
+from tests.tiers import sampled
 from tests.training.small import small_training
 from tests.training.test_loop import CPU, finished, state_after
 
@@ -100,8 +102,13 @@ def test_sparse_gradients_equal_the_dense_ones(loss, shared):
     torch.testing.assert_close(by_rows.to_dense(), dense, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("optimizer", ["sparse_adam", "rowwise_adagrad"])
-@pytest.mark.parametrize("model_name", ["sasrec", "esasrec", "bsarec", "hstu", "gru4rec", "dreamrec", "diffurec"])
+@sampled(
+    "model_name,optimizer",
+    itertools.product(
+        ["sasrec", "esasrec", "bsarec", "hstu", "gru4rec", "dreamrec", "diffurec"], ["sparse_adam", "rowwise_adagrad"]
+    ),
+    quick=[("sasrec", "sparse_adam"), ("gru4rec", "rowwise_adagrad"), ("dreamrec", "sparse_adam")],
+)
 def test_every_model_learns_with_them(model_name, optimizer):
     changes = {"ce_weight": 0.0} if model_name == "dreamrec" else {}
     losses = [event.losses for event in finished(training(optimizer, model_name, epochs=6, **changes))]

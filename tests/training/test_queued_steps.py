@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import threading
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ from adrec_cli.models.padded_batch import PaddedBatch, planes_of
 from adrec_cli.models.stages import ranking_losses
 from adrec_cli.training.events import EpochDone, StepDone
 from adrec_cli.training.loop import StageTraining
+from tests.tiers import sampled
 from tests.training.small import small_training
 from tests.training.test_loop import finished, state_after, weights
 from tests.variants import VARIANTS
@@ -65,7 +67,7 @@ def test_the_gradient_is_that_of_the_tokens_alone(model, stage, repeats, contras
             torch.testing.assert_close(late.trained[name].grad, weight.grad, rtol=1e-4, atol=1e-6 if contrast else 1e-7)
 
 
-@pytest.mark.parametrize("network", QUEUED.values(), ids=QUEUED)
+@sampled("network", QUEUED, quick=["default", "geodesic", "frequency"])
 def test_every_variant_learns(network):
     epochs = finished(queued(network=network, epochs=4))
     for name, first in epochs[0].losses.items():
@@ -267,8 +269,9 @@ def test_losses_over_shared_negatives_leave_padding_out(loss, options):
         assert found.losses == pytest.approx(expected.losses, rel=1e-5)
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["shared", "own"])
-@pytest.mark.parametrize("loss", DRAWN)
+@sampled(
+    "loss,shared", itertools.product(DRAWN, [True, False]), quick=[("gbce", False), ("top1_max", True), ("bce", True)]
+)
 def test_losses_over_drawn_negatives_ask_the_device_nothing_and_learn(loss, shared):
     options = {"ranking_loss": loss, "shared_negatives": shared, "negatives": 8, "negatives_power": 0.5}
     assert operators(queued("sasrec", "train", **options, logq_correction=True)).waits == []
