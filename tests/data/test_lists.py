@@ -185,9 +185,15 @@ def test_a_user_with_several_rows_and_no_times(tmp_path: Path) -> None:
     options = {"user_column": 2, "item_column": 4}
     made = run(tmp_path / "behaviors.tsv", tmp_path / "ws", **options)
     assert read_sequences(made.folder) == {"U1": ["N5", "N4", "N5"], "U2": ["N4"]}
-    (tmp_path / "behaviors.tsv").write_text("\n".join([*lines, "5\tU1\tnow\tN9 N8"]) + "\n")
-    error = refusal(tmp_path / "behaviors.tsv", **options)
-    assert "user 'U1' has several rows of items that differ, such as 1 and 5" in error.message
+    # Of several users the one whose rows begin first is named, with the first two that differ.
+    differing = ["5\tU2\tnow\tN6 N4", "6\tU1\tnow\tN9 N8", "7\tU2\tnow\tN7 N4", "8\tU1\tnow\tN7 N5"]
+    for more, named in (
+        (differing, "'U1' has several rows of items that differ, such as 1 and 6"),
+        (differing[::2], "'U2' has several rows of items that differ, such as 2 and 5"),
+        (["5\tU1\tnow\tN9 N8"], "'U1' has several rows of items that differ, such as 1 and 5"),
+    ):
+        (tmp_path / "behaviors.tsv").write_text("\n".join([*lines, *more]) + "\n")
+        assert f"user {named}" in refusal(tmp_path / "behaviors.tsv", **options).message
     made = run(tmp_path / "behaviors.tsv", tmp_path / "ws", name="ordered", timestamp_unit="order", **options)
     assert read_sequences(made.folder)["U1"] == ["N5", "N4", "N5", "N9", "N8"]
 
