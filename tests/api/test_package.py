@@ -69,6 +69,7 @@ def test_there_are_examples() -> None:
     assert PACKAGE / "__init__.py" in EXAMPLES
 
 
+@pytest.mark.thorough
 def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
     """Its examples one after the other, as somebody would paste them."""
     blocks = re.findall(r"```python\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)

@@ -23,7 +23,10 @@ NIGHT = Night(
 
 def test_nights_come_back_as_they_were_and_the_oldest_go(tmp_path):
     assert read_nights(tmp_path) == []
-    for number in range(KEEP_NIGHTS + 2):
+    first = [dataclasses.replace(NIGHT, checkpoint_sha256=f"{number:064}") for number in range(KEEP_NIGHTS)]
+    (tmp_path / NIGHTS_FILE).write_text("".join(f"{json.dumps(dataclasses.asdict(night))}\n" for night in first))
+    assert read_nights(tmp_path) == first
+    for number in (KEEP_NIGHTS, KEEP_NIGHTS + 1):
         note_night(tmp_path, dataclasses.replace(NIGHT, checkpoint_sha256=f"{number:064}"))
     nights = read_nights(tmp_path)
     assert [int(night.checkpoint_sha256) for night in nights] == list(range(2, KEEP_NIGHTS + 2))

@@ -83,7 +83,7 @@ def test_version(adrec: Adrec) -> None:
 
 
 NO_TORCH = """
-import importlib, json, os, sys, traceback
+import functools, importlib, json, os, sys, traceback
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -96,8 +96,16 @@ class Refuse:
         raise AssertionError(f"{module.__name__} is imported")
 
 sys.meta_path.insert(0, Refuse())
-for name in ("polars", "pyarrow.parquet", "safetensors.numpy", "adrec_cli.cli.app"):
+for name in (
+    "polars", "pyarrow.parquet", "safetensors.numpy", "adrec_cli.cli.app", "adrec_cli.pipeline.run",
+    "adrec_cli.pipeline.recommend", "adrec_cli.pipeline.convert", "adrec_cli.pipeline.clean",
+    "adrec_cli.pipeline.rollback",
+):
     importlib.import_module(name)
+# Typer puts all commands together for each line.
+typer_main = importlib.import_module("typer.main")
+typer_main.get_command = functools.cache(typer_main.get_command)
+typer_main.get_command(sys.modules["adrec_cli.cli.app"].app)
 
 def command(arguments):
     for number in (1, 2):

@@ -24,6 +24,7 @@ from adrec_cli.data.reading import decoding, read_limits
 from adrec_cli.data.reading.melting import write_rows
 from adrec_cli.errors import AdrecError, InputError, UsageError
 from tests.data.table_files import START, history, read_sequences, run, write_csv
+from tests.tiers import sampled
 
 ROOT = Path(__file__).parents[2]
 ROWS = history("anna", ["a", "b", "c"]) + history("ben", ["b", "é"])
@@ -201,7 +202,7 @@ WIDE = {
 """The same matrix in every form that is read."""
 
 
-@pytest.mark.parametrize("name", WIDE)
+@sampled("name", list(WIDE), quick=list(WIDE)[::3])
 def test_a_matrix_of_zeros_and_ones_is_named_and_its_hint_works(tmp_path: Path, name: str) -> None:
     source = tmp_path / name
     source.write_bytes(WIDE[name])

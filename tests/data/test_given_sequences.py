@@ -10,6 +10,7 @@ import pytest
 from adrec_cli.errors import InputError
 from adrec_cli.pipeline.preprocess import preprocess
 from tests.data.table_files import START, read_bounds, read_sequences, run
+from tests.tiers import sampled
 
 
 def test_train_dev_test_files_keep_their_split(tmp_path: Path) -> None:
@@ -30,6 +31,7 @@ def test_train_dev_test_files_keep_their_split(tmp_path: Path) -> None:
     assert result.manifest.parameters["found"]["split"] == "given"
 
 
+@pytest.mark.thorough
 def test_rechorus_files_give_the_same_cut_as_the_whole(shared_data: Path, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     raw.mkdir()
@@ -49,13 +51,14 @@ def test_rechorus_files_give_the_same_cut_as_the_whole(shared_data: Path, tmp_pa
     assert read_bounds(given.folder) == read_bounds(direct.folder)
 
 
-@pytest.mark.parametrize(
-    ("name", "users", "items", "interactions"),
+@sampled(
+    "name,users,items,interactions",
     [
         ("adrec-baby", 11_761, 4_731, 92_823),
         ("adrec-beauty", 10_553, 6_086, 94_148),
         ("amazon-beauty", 22_363, 12_101, 198_502),
     ],
+    quick=[("adrec-baby", 11_761, 4_731, 92_823)],
 )
 def test_published_sequences_are_taken_as_they_are(
     shared_data: Path, tmp_path: Path, name: str, users: int, items: int, interactions: int

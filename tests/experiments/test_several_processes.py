@@ -72,7 +72,7 @@ def codes(ended) -> list[int]:
     ("case", "count"),
     [
         ("adrec", 2),
-        ("rows", 3),
+        pytest.param("rows", 3, marks=pytest.mark.thorough),
         *(pytest.param(case, count, marks=pytest.mark.slow) for case in CASES for count in (2, 3, 6)),
     ],
 )
@@ -125,6 +125,7 @@ def test_a_signal_ends_all_of_them_and_what_was_done_is_saved(workspace, tmp_pat
     require_same(workspace, alone)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("killed", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_one_that_is_killed_takes_the_others_with_it_and_the_next_run_goes_on(workspace, tmp_path, killed):
     alone = two(workspace, "alone")

@@ -17,6 +17,7 @@ from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.run import RunOptions, run
 from tests.conftest import write_interactions
+from tests.tiers import sampled
 
 MODELS = ("sasrec", "gru4rec")
 SHORT = {
@@ -61,7 +62,7 @@ def another_day(nights, tmp_path: Path, trained: str, split: str) -> Path:
     return tmp_path / "shop/workspace/shop"
 
 
-@pytest.mark.parametrize("name", MODELS)
+@sampled("name", MODELS, quick=["gru4rec"])
 @pytest.mark.parametrize("trained", SPLITS)
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_model_of_another_kind_of_split_is_no_start(nights, tmp_path, name, trained, split):

@@ -15,6 +15,7 @@ from tests.cli.conftest import environment
 from tests.extending.conftest import ENTRY_POINTS, SOURCE, install
 from tests.robustness.processes import Ended, read_adrec_again
 from tests.robustness.processes import typed as typed_in_a_fork
+from tests.tiers import sampled
 
 Described = tuple[list[str], dict[str, list[Any]], list[str], list[str]]
 
@@ -81,8 +82,10 @@ finally:
 """
 
 
-@pytest.mark.parametrize(
-    "words", [["--help"], ["train", "--help"], ["--version"], ["status"], ["recommend"]], ids=" ".join
+@sampled(
+    "words",
+    {" ".join(words): words for words in (["--help"], ["train", "--help"], ["--version"], ["status"], ["recommend"])},
+    quick=["train --help", "status"],
 )
 def test_nothing_of_it_is_imported_before_it_is_asked_for(installed: Path, tmp_path: Path, words: list[str]) -> None:
     env = environment(PYTHONPATH=str(installed), ADREC_WORKSPACE=str(tmp_path))

@@ -17,6 +17,7 @@ from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.runtime import make_generator
 from tests.ranking.test_scores import asked
+from tests.tiers import sampled
 from tests.training.small import small_training
 from tests.training.test_loop import finished, sequences
 from tests.variants import TIMED, small_model
@@ -187,7 +188,11 @@ def hasty(users: int = 800) -> TrainingWindows:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "times"), [*((name, "gaps") for name in TIMED), ("sasrec", "none")])
+@sampled(
+    "name,times",
+    [*((name, "gaps") for name in TIMED), ("sasrec", "none")],
+    quick=[("sasrec", "gaps"), ("sasrec", "none")],
+)
 def test_what_hangs_on_a_gap_is_learned_with_times_alone(name, times):
     stage = "pretrain" if name == "adrec" else "train"
     training = small_training(

@@ -22,6 +22,7 @@ from adrec_cli.pipeline.convert import convert
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from tests.data.table_files import read_bounds, read_sequences
 from tests.robustness.processes import typed_here
+from tests.tiers import sampled
 
 START = 1_500_000_000_000_000
 LIST = re.compile(r"\[.*\]|\(.*\)")
@@ -60,7 +61,7 @@ def convert_and_read_back(workspace: Path, name: str, form: str, out: Path) -> P
 
 @quickly
 @given(histories, st.sampled_from(["leave-one-out", "time"]), st.sampled_from(["source", "item"]), st.data())
-@pytest.mark.parametrize("form", ["csv", "recbole", "rectools"])
+@sampled("form", ["csv", "recbole", "rectools"], quick=["csv"])
 def test_whatever_the_ids_and_the_split_it_comes_back_as_it_was(
     form: str, lists: list[list[tuple[str, int]]], split: str, ties: str, data: st.DataObject
 ) -> None:
@@ -82,6 +83,7 @@ def test_whatever_the_ids_and_the_split_it_comes_back_as_it_was(
         assert read_times(again) == read_times(made)
 
 
+@pytest.mark.thorough
 @quickly
 @given(histories, st.booleans())
 def test_s3recs_numbers_are_those_of_adrec(lists: list[list[tuple[str, int]]], timed: bool) -> None:
@@ -199,7 +201,7 @@ def test_s3recs_own_file_comes_back_byte_for_byte(shared_data: Path, tmp_path: P
     assert (tmp_path / "out/amazon-beauty.txt").read_bytes() == (raw / "Beauty.txt").read_bytes()
 
 
-@pytest.mark.parametrize("form", ["csv", "recbole"])
+@sampled("form", ["csv", "recbole"], quick=["recbole"])
 def test_grocery_goes_out_and_comes_back(shared_data: Path, tmp_path: Path, form: str) -> None:
     made = preprocess("grocery", workspace=tmp_path, raw=shared_data).folder
     again = convert_and_read_back(tmp_path, "grocery", form, tmp_path / "out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -28,6 +29,7 @@ from adrec_cli.pipeline.train import train
 from adrec_cli.recommending import vectors as listing
 from adrec_cli.recommending.options import RecommendOptions
 from tests.conftest import TINY
+from tests.tiers import sampled
 
 SMALL = {"training": TINY["training"], "stages": {"train": {"epochs": 2}}}
 TABLES = {
@@ -63,8 +65,11 @@ def read_pair(folder: Path, suffix: str) -> tuple[dict[str, np.ndarray], dict[st
     return read[0], read[1]
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".npy"])
-@pytest.mark.parametrize("model", TABLES)
+@sampled(
+    "model,suffix",
+    itertools.product(TABLES, [".parquet", ".npy"]),
+    quick=list(zip(TABLES, itertools.cycle([".parquet", ".npy"]), strict=False)),
+)
 def test_inner_products_are_the_scores(workspace, tmp_path, monkeypatch, model, suffix):
     monkeypatch.setattr(listing, "_CHUNK_ROWS", 7)
     done = {

@@ -32,6 +32,7 @@ from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.recommending.options import RecommendOptions
 from tests.conftest import TINY
 from tests.robustness.processes import typed_here
+from tests.tiers import sampled
 
 GROUPS = 5
 ONE_THREAD = Work(options=ComputeOptions(threads=1))
@@ -88,7 +89,7 @@ def opened(workspace: Path, kind: str, new_items: Path | None = None) -> Any:
                             threads=1, new_items=new_items)  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["init", "sum", "only"])
+@sampled("kind", ["init", "sum", "only"], quick=["sum"])
 def test_new_items_are_recommended_to_those_who_like_their_like(kind: str, source: Path) -> None:
     recommender = opened(source / "ws", kind, source / "products.csv")
     assert (recommender.new_items.added, recommender.new_items.known) == (GROUPS, 1)
@@ -279,6 +280,7 @@ def test_given_vectors_of_items_that_came_since_are_those_that_are_stored(
     torch.testing.assert_close(own[50:], predicted, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_a_model_of_content_alone_goes_to_another_catalogue(tmp_path: Path) -> None:
     for name, prefix, items in (("one", "i", 50), ("two", "x", 40)):
         folder = tmp_path / name

@@ -306,6 +306,7 @@ def test_a_second_run_at_the_same_time_is_locked_out(shop):
     assert refused == [5]
 
 
+@pytest.mark.thorough
 def test_force_promotes_what_was_withdrawn(shop):
     shop.sells("tuesday.csv", range(50, 130), day=1)
     shop.night("tuesday.csv", promotion=ANY)

@@ -273,8 +273,10 @@ def test_published_counts_come_out_exactly(
     assert result.folder.name == (name if variant is None else f"{name}-{variant}")
 
 
-@pytest.mark.parametrize(
-    ("name", "variant", "splits"), [("grocery", None, "grocery/splits"), ("ml-1m", "all", "ml-1m/rechorus1-loo")]
+@sampled(
+    "name,variant,splits",
+    [("grocery", None, "grocery/splits"), ("ml-1m", "all", "ml-1m/rechorus1-loo")],
+    quick=[("grocery", None, "grocery/splits")],
 )
 def test_rechorus_targets_come_out_for_all_users(
     shared_data: Path, tmp_path: Path, name: str, variant: str | None, splits: str

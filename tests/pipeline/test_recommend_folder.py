@@ -23,6 +23,7 @@ from adrec_cli.pipeline.train import train
 from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
 from adrec_cli.recommending.options import RecommendOptions
 from tests.conftest import write_interactions
+from tests.tiers import sampled
 
 EVERYBODY = AudienceOptions(all_users=True)
 OPTIONS = RecommendOptions(k=3, sampling=FAST_SAMPLING)
@@ -65,7 +66,7 @@ def test_the_files_of_a_folder_hold_what_one_file_does(shop, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.parquet", "recs"]
 
 
-@pytest.mark.parametrize("count", [2, 3, 7])
+@sampled("count", [2, 3, 7], quick=[3])
 def test_shards_together_write_what_one_process_does(shop, tmp_path, count):
     recommend_batch(EVERYBODY, output=BatchOutput(path=tmp_path / "one", format="csv"), workspace=shop, options=OPTIONS)
     assert (tmp_path / "one").is_file(), "a format makes it a file"

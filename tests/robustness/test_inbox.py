@@ -14,6 +14,7 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.data import inbox as inbox_files
 from tests.robustness.processes import Running, typed_here
 from tests.robustness.shop import NIGHT, Shop, events_of, write_events
+from tests.tiers import sampled
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +99,7 @@ def test_a_bad_file_keeps_no_other_from_being_taken(shop):
     assert sources(shop) == ["shop.csv", "b.csv"]
 
 
-@pytest.mark.parametrize("end", ["last line", "grows", "name", "empty"])
+@sampled("end", ["last line", "grows", "name", "empty"], quick=["last line", "grows"])
 def test_a_file_that_is_still_written_waits(shop, monkeypatch, end):
     shop.makes()
     before = shop.holds()

@@ -175,6 +175,7 @@ def test_preprocessing_killed_before_changes_of_the_file_system(states, tmp_path
     assert len(require_survived_before_each("preprocess", states, tmp_path, every)) >= 12 // every
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
 def test_a_batch_killed_between_its_parts_goes_on_from_those_it_has(states, tmp_path, every):
     """Fifty users in five parts; what was done before the kill is not done again."""

@@ -13,12 +13,13 @@ import pytest
 
 from adrec_cli.experiments import stage_training as stage
 from tests.robustness.processes import TINY, Running, artifacts, nothing, typed, typed_here
+from tests.tiers import sampled
 
 LONG = [*TINY, "--epochs", "4000", "--patience", "0"]
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
-@pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
+@sampled("number", {number.name: number for number in CODES}, quick=["SIGTERM"])
 def test_a_signal_saves_within_ten_seconds(workspace, tmp_path, number):
     line = ["pretrain", "shop", *LONG, "--workspace", workspace]
     running = Running(line, tmp_path, nothing)

@@ -18,6 +18,7 @@ from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.preprocess import preprocess
 from tests.conftest import write_interactions
 from tests.robustness.processes import TINY, Running, artifacts, typed_here
+from tests.tiers import sampled
 
 LONG = [*TINY, "--epochs", "5000", "--patience", "0"]
 
@@ -57,7 +58,7 @@ def test_preprocessing_the_same_twice(workspace, csv, tmp_path):
     assert first.ended().exit_code == 0
 
 
-@pytest.mark.parametrize("pause", ["write_manifest", "_settle"])
+@sampled("pause", ["write_manifest", "_settle"], quick=["_settle"])
 def test_a_reader_during_a_write_sees_the_old_or_the_new(workspace, csv, tmp_path, pause):
     """A writer pauses before and behind the moment of change; what is read is whole all the time."""
     old = open_dataset(workspace / "shop").manifest

@@ -113,7 +113,7 @@ def test_a_frozen_embedding_is_not_in_the_optimizer():
     assert not run.model.item_embedding.weight.requires_grad
 
 
-@pytest.mark.parametrize("stage", ["pretrain", "align"])
+@sampled("stage", ["pretrain", "align"], quick=["pretrain"])
 def test_a_training_on_prefixes_goes_on_as_if_never_stopped(stage):
     """A batch is counted in samples, each of one target; the same ones come in the same order."""
     windows = prefix_windows(sequences(), 10)
@@ -193,7 +193,7 @@ def small(**options) -> ADRec:
 SURGERY = {"pcgrad": True, "mse_target_gradient": False}
 
 
-@sampled("options", VARIANTS, quick=["default", "guided", "all at once"])
+@sampled("options", VARIANTS, quick=["default", "all at once"])
 def test_a_variant_lowers_both_losses(options):
     epochs = finished(training("finetune", model=small(**options), epochs=8, pcgrad=True))
     for name, first in epochs[0].losses.items():

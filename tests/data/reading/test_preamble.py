@@ -7,6 +7,7 @@ import pytest
 
 from adrec_cli.errors import InputError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
+from tests.tiers import sampled
 
 ROWS = "ann{0}pen{0}1700000000\nann{0}ink{0}1700000001\nann{0}cup{0}1700000002\nbob{0}pen{0}1700000003\n"
 HEADER = "user_id{0}item_id{0}timestamp\n"
@@ -24,7 +25,7 @@ EXPECTED = {"ann": ["pen", "ink", "cup"], "bob": ["pen"]}
 
 
 @pytest.mark.parametrize("header", [HEADER, ""], ids=["header", "no header"])
-@pytest.mark.parametrize("mark", [",", ";", "\t", "|"], ids=["comma", "semicolon", "tab", "bar"])
+@sampled("mark", {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}, quick=["semicolon", "tab"])
 @pytest.mark.parametrize(
     "before",
     [
