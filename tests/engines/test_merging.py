@@ -61,7 +61,9 @@ def test_a_published_split_keeps_its_parts(tmp_path):
     for name in ("train", "valid", "test"):
         write_csv(folder / f"{name}.csv", [("u", name, START), ("v", "x", START + 1)])
     plan = plan_of(folder)
-    require_same(read_each(plan, tmp_path), read_files(plan, tmp_path))
+    together = read_files(plan, tmp_path)
+    assert len(set(together.interactions.part)) == 3
+    require_same(read_each(plan, tmp_path), together)
 
 
 def test_what_is_skipped_is_counted_for_all(tmp_path):

@@ -65,11 +65,14 @@ def test_workers_elsewhere_get_no_answer_and_no_table(tmp_path: Path) -> None:
         ("lake/a.csv", PreprocessOptions(engine="spark", spark_master="yarn")),
     ],
 )
-def test_workers_here_and_files_may_be_had(
+def test_only_a_copy_for_workers_elsewhere_is_refused(
     source: str, options: PreprocessOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The copy, the workers and the engine each decide: with all three it is refused, and with any of them not."""
     monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
     require_in_reach(source, options)
+    with pytest.raises(UsageError, match="would be copied"):
+        require_in_reach("s3://lake/a.csv", replace(options, engine="spark", spark_master="yarn"))
 
 
 @pytest.mark.usefixtures("nobody_fetches")
