@@ -83,6 +83,7 @@ def test_the_second_holder_is_told_who_is_first(tmp_path):
         pass
 
 
+@pytest.mark.thorough
 def test_any_changed_byte_of_a_manifest_is_noticed(workspace):
     folder = workspace / "tiny"
     path = folder / "manifest.json"

@@ -33,7 +33,7 @@ def test_item_files_join_titles_categories_and_the_rest(shared_data: Path, tmp_p
     ("ratings", "file", "title", "rest"),
     [
         ("raw/recbole/ml-100k/ml-100k.inter", "raw/recbole/ml-100k/ml-100k.item", "Toy Story", ["release_year:token"]),
-        ("ml-1m/interactions.parquet", "raw/ml-1m/movies.dat", None, None),
+        pytest.param("ml-1m/interactions.parquet", "raw/ml-1m/movies.dat", None, None, marks=pytest.mark.thorough),
     ],
 )
 def test_item_files_of_other_forms(

@@ -96,6 +96,7 @@ def test_a_data_set_made_without_one_says_what_is_gone(shop: Path, tmp_path: Pat
     assert result.warnings == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
 def test_whatever_call_fails_all_files_are_old_or_all_are_new(shop: Path, tmp_path: Path, every: int) -> None:
     night = write_csv(tmp_path / "night.csv", [*NIGHT, ("anna", "d", START + 600), ("dora", "a", START)])

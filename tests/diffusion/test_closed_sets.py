@@ -112,7 +112,7 @@ def refusal_of(check: Callable[[], object]) -> tuple[str, str] | None:
     return None
 
 
-@sampled("schedule", [*SCHEDULES, "none"], quick=["linear", "beta", "none"])
+@sampled("schedule", [*SCHEDULES, "none"], quick=["linear", "cosine", "none"])
 def test_a_schedule_is_refused_without_its_betas_as_with_them(schedule):
     for steps in (*range(-1, 25), 200):
         without = refusal_of(partial(names.require_schedule, schedule, steps))

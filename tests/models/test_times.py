@@ -159,7 +159,7 @@ def test_packed_batches_and_their_planes_have_the_second_of_each_input():
 
 
 @pytest.mark.parametrize("stepping", ["immediate", "queued"])
-@pytest.mark.parametrize("name", TIMED)
+@sampled("name", TIMED, quick=["sasrec"])
 def test_what_is_learned_depends_on_times(name, stepping):
     weights = []
     for factor in (1, 1, 1_000):

@@ -77,7 +77,7 @@ def test_noise_is_not_learned(noise, name):
     assert evaluate(path, workspace=noise).metrics["hr@10"] < popular + 0.09
 
 
-@sampled("loss", ["bce", "gbce", "sampled_softmax", "bpr_max", "top1_max"], quick=["gbce", "bpr_max"])
+@sampled("loss", ["bce", "gbce", "sampled_softmax", "bpr_max", "top1_max"], quick=["bpr_max"])
 def test_every_loss_over_negatives_learns(workspace, loss):
     own = {"shared_negatives": False, "negatives": 4, "gbce_t": 0.5}
     shared = {"negatives": 16, "negatives_power": 0.5}
@@ -88,7 +88,7 @@ def test_every_loss_over_negatives_learns(workspace, loss):
     assert evaluate("train", workspace=workspace).metrics["ndcg@10"] > 0.5
 
 
-@sampled("name", NAMES, quick=["bsarec", "gru4rec"])
+@sampled("name", NAMES, quick=["bsarec"])
 def test_an_interrupted_training_goes_on_to_the_same_bytes(workspace, name):
     short = options(name, epochs=2)
     sampled = ExperimentOptions(

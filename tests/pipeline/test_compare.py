@@ -198,6 +198,7 @@ def files(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name[0] != "."}
 
 
+@pytest.mark.thorough
 def test_seeds_are_trained_beside_the_model_and_averaged(own):
     before = files(own / "tiny/sasrec")
     main_report = evaluate(str(own / "tiny/sasrec/train.safetensors"), workspace=own)

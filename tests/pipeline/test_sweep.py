@@ -149,6 +149,7 @@ def test_ablations_leave_parts_out(workspace):
     assert {entry.stage for entry in metadata.values()} == {"finetune"}
 
 
+@pytest.mark.thorough
 def test_another_sweep_takes_what_is_there(workspace):
     first, second = [], []
     run_sweep(workspace, "lambda=0.5", events=first)

@@ -129,6 +129,7 @@ def test_bounds_know_only_options_that_are() -> None:
     assert set(bounds._MOST) <= names
 
 
+@pytest.mark.thorough
 def test_a_bomb_of_parquet_stops_at_a_limit_with_its_name(tmp_path: Path) -> None:
     rows = 60_000_000
     chunk = pa.table(

@@ -46,6 +46,7 @@ def test_its_checkpoints_are_evaluated(shop, checkpoint):
     assert 0 < json.loads(done.stdout)["metrics"]["ndcg@10"] < 1
 
 
+@pytest.mark.thorough
 def test_its_evaluation_is_told_again(shop):
     assert shop.types("compare", "shop", "--models", "adrec,sasrec", "--threads", 1).exit_code == 0
     assert shop.types("report", "shop").exit_code == 0

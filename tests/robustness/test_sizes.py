@@ -262,6 +262,7 @@ def require_hostile_manifests_refused(workspace: Path, depths: Sequence[int]) ->
     assert "manifest.json" in typed_here(line).require_one_error(4)
 
 
+@pytest.mark.thorough
 @EXTENT
 def test_manifests_that_ask_for_anything(workspace, tmp_path, all_of_it):
     depths = range(850, 1010) if all_of_it else range(900, 1000, 20)

@@ -200,7 +200,7 @@ def test_a_variant_lowers_both_losses(options):
         assert epochs[-1].losses[name] < first
 
 
-@sampled("options", VARIANTS, quick=["default", "loss-aware", "all at once"])
+@sampled("options", VARIANTS, quick=["loss-aware", "all at once"])
 def test_an_interrupted_variant_resumes_to_the_same_bytes(options):
     whole = training("finetune", model=small(**options), epochs=2, **SURGERY)
     finished(whole)

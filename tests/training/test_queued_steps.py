@@ -258,7 +258,7 @@ DRAWN = [loss for loss in ranking_losses() if loss != "ce"]
 
 
 @pytest.mark.parametrize("options", [{}, {"negatives_power": 0.5, "logq_correction": True}], ids=["uniform", "popular"])
-@pytest.mark.parametrize("loss", DRAWN)
+@sampled("loss", DRAWN, quick=["gbce", "top1_max"])
 def test_losses_over_shared_negatives_leave_padding_out(loss, options):
     """Negatives that all tokens share are the same whatever the shape, as nothing else is drawn."""
     late, plain = (
