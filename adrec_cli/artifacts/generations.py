@@ -40,7 +40,8 @@ class FormerData:
 def generation_folders(folder: Path) -> dict[int, Path]:
     """Return the folders of a data set's former generations by their number, ascending; they may be damaged."""
     found = (folder / GENERATIONS_FOLDER).glob("[0-9]*")
-    return dict(sorted((int(path.name), path) for path in found if path.name.isdigit() and path.is_dir()))
+    numbered = (path for path in found if path.name.isascii() and path.name.isdigit())
+    return dict(sorted((int(path.name), path) for path in numbered if path.is_dir()))
 
 
 def open_generation(folder: Path, number: int) -> FormerData:

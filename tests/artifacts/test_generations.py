@@ -7,8 +7,23 @@ import shutil
 import pytest
 
 from adrec_cli.artifacts import generations
-from adrec_cli.artifacts.generations import GENERATIONS_FOLDER, generations_under_way, settle_generations
+from adrec_cli.artifacts.generations import (
+    GENERATIONS_FOLDER,
+    generation_folders,
+    generations_under_way,
+    settle_generations,
+)
 from adrec_cli.errors import StorageError
+
+
+def test_folders_whose_name_is_a_number_are_generations_and_nothing_else_is(tmp_path):
+    folder = tmp_path / GENERATIONS_FOLDER
+    for name in ("12", "3", "4 (copy)", "5.tmp", "6\N{SUPERSCRIPT TWO}", "old", ".7"):
+        (folder / name).mkdir(parents=True)
+    for name in ("8", "9.json", "README"):
+        (folder / name).write_text("{}")
+    assert list(generation_folders(tmp_path).items()) == [(3, folder / "3"), (12, folder / "12")]
+    assert generation_folders(tmp_path / "nowhere") == {}
 
 
 @pytest.mark.parametrize("kept", [[], ["3"], ["3", "4"]])
