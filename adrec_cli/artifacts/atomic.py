@@ -160,7 +160,7 @@ def _remove_abandoned(path: Path) -> None:
     """Remove temporaries of `path` whose writer no longer lives."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}"):
         writer = leftover.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
-        if writer.isdigit() and not _is_alive(int(writer)):
+        if writer.isdecimal() and not _is_alive(int(writer)):
             leftover.unlink(missing_ok=True)
 
 
@@ -171,6 +171,7 @@ def _is_alive(process_id: int) -> bool:
         os.kill(process_id, 0)
     except ProcessLookupError:
         return False
-    except OSError:
+    except (OSError, OverflowError):
+        # It may not be signalled, or the number is no process's, and the file none of ours.
         return True
     return True

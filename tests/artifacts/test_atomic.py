@@ -58,6 +58,16 @@ def test_temporaries_of_dead_writers_are_removed(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("number", ["", "x", "1x", "\N{SUPERSCRIPT TWO}", "9" * 30, "-7"])
+def test_what_has_no_number_of_a_process_is_no_temporary_of_ours(tmp_path, number):
+    foreign = tmp_path / f".a.json.{number}.tmp"
+    foreign.write_text("mine")
+    with replacing(tmp_path / "a.json") as temporary:
+        temporary.write_text("new")
+    assert foreign.read_text() == "mine"
+    assert (tmp_path / "a.json").read_text() == "new"
+
+
 def test_a_folder_where_a_file_should_be(tmp_path):
     (tmp_path / "file").mkdir()
     with pytest.raises(StorageError):
