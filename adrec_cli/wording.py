@@ -37,6 +37,16 @@ def speak_shell(typed: bool = True) -> Iterator[None]:
         _typed = before
 
 
+def say_count(number: int, what: str) -> str:
+    """Return how many there are, in words that fit: "1 new item", "2,000 new items".
+
+    Args:
+        number: of them.
+        what: one of them is, with a plural in -s.
+    """
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def speaks_shell() -> bool:
     """Whether options are spelled as on the command line; a process it starts does not know by itself."""
     return _typed

@@ -26,7 +26,7 @@ from adrec_cli.data.inbox import Inbox, take_files
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.errors import UsageError
 from adrec_cli.pipeline.preprocess import preprocess, preprocess_locked
-from adrec_cli.wording import command, flag, option, shell_words, speak_shell, speaks_shell
+from adrec_cli.wording import command, flag, option, say_count, shell_words, speak_shell, speaks_shell
 from tests.test_architecture import parsed, strings_below_the_command_line
 
 PACKAGE = Path(__file__).resolve().parents[1] / "adrec_cli"
@@ -250,3 +250,8 @@ def test_a_command_that_fails_leaves_python_as_it_was(tmp_path: Path) -> None:
 def test_a_command_is_typed_whole() -> None:
     typed = command("train", "my shop", model=None, set=["a.b=1", "c.d=x y"], force=True, resume=False, threads=2)
     assert typed == "adrec train 'my shop' --set a.b=1 --set 'c.d=x y' --force --fresh --threads 2"
+
+
+def test_one_is_singular_and_all_else_plural() -> None:
+    said = [say_count(number, "new item") for number in (0, 1, 2, 1_234)]
+    assert said == ["0 new items", "1 new item", "2 new items", "1,234 new items"]

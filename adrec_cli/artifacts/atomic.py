@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import glob
 import hashlib
 import os
 import re
+import secrets
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +20,8 @@ from adrec_cli.wording import option
 
 TEMPORARY_SUFFIX = ".tmp"
 _TEMPORARY = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
+_being_written: set[str] = set()
+"""Temporaries of this process. Others with its process id are of one that died, as in a container that began again."""
 
 _REASONS = {
     errno.ENOSPC: "no space left on the device",
@@ -54,8 +59,8 @@ def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     """Yield a temporary sibling of `path`; on success it takes `path`'s place, whole and synced.
 
     A reader sees the old file or the new one, never a part. On any failure the temporary file is
-    removed and `path` is as it was. Temporaries of writers that died are removed on the way. The mode of a file that
-    is replaced is kept; a new one has what the umask leaves.
+    removed and `path` is as it was. Temporaries of writers that died on this machine are removed on the way. The mode
+    of a file that is replaced is kept; a new one has what the umask leaves.
 
     Args:
         path: of the file.
@@ -64,7 +69,8 @@ def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     Raises:
         StorageError: the file system refused.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    temporary = path.with_name(_name_temporary(path.name))
+    _being_written.add(temporary.name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _require_replaceable(path)
@@ -80,6 +86,7 @@ def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        _being_written.discard(temporary.name)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -121,9 +128,30 @@ def file_sha256(path: Path) -> str:
         raise storage_error("read", path, error) from error
 
 
+def _name_temporary(name: str, process_id: int | None = None) -> str:
+    """Return what no other writer calls its temporary, who may be on another machine and have the same process id.
+
+    Args:
+        name: of the file that is written.
+        process_id: of the writer; None for this process.
+    """
+    writer = os.getpid() if process_id is None else process_id
+    return f".{name}.{_name_host()}-{secrets.token_hex(4)}.{writer}{TEMPORARY_SUFFIX}"
+
+
+@functools.cache
+def _name_host() -> str:
+    """Return eight digits that tell where process ids count: this machine, or a container on it."""
+    try:
+        processes = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        # Not Linux: a machine counts its processes once.
+        processes = ""
+    return hashlib.sha256(f"{socket.gethostname()}/{processes}".encode()).hexdigest()[:8]
+
+
 def _make_temporary(temporary: Path, path: Path) -> int:
-    """Make an empty file of our own, whatever lay there, and return the mode that it is to have in the end."""
-    temporary.unlink(missing_ok=True)
+    """Make an empty file of our own and return the mode that it is to have in the end."""
     # Before anything is in it, nobody may read it who may not read the file it replaces.
     before = stat.S_IMODE(path.stat().st_mode) if path.is_file() else None
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -157,10 +185,10 @@ def _require_replaceable(path: Path) -> None:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove temporaries of `path` whose writer no longer lives."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}"):
+    """Remove temporaries of `path` whose writer no longer lives; of those elsewhere nobody here can tell."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{_name_host()}-*{TEMPORARY_SUFFIX}"):
         writer = leftover.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
-        if writer.isdecimal() and not _is_alive(int(writer)):
+        if writer.isdecimal() and leftover.name not in _being_written and not _is_alive(int(writer)):
             leftover.unlink(missing_ok=True)
 
 

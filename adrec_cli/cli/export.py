@@ -14,6 +14,7 @@ from adrec_cli.cli.options.common import Common, DatasetName
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import UsageError
 from adrec_cli.recommending.graph_options import ALL_SCORES, GraphOptions
+from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.export_vectors import ExportedVectors
@@ -79,7 +80,9 @@ def _show_vectors(terminal: Terminal, done: ExportedVectors) -> None:
     for text in done.warnings:
         terminal.warn(text)
     if done.without_history:
-        terminal.warn(f"{done.without_history:,} users have no item that the model knows, and so no vector")
+        terminal.warn(
+            f"{say_count(done.without_history, 'user')} without an item that the model knows, and so without a vector"
+        )
     if terminal.as_json:
         terminal.document(asdict(done))
         return

@@ -14,7 +14,7 @@ from adrec_cli.cli.options.declared import Offer
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import AdrecError, ExitCode
 from adrec_cli.experiments.work import ComputeOptions
-from adrec_cli.wording import command
+from adrec_cli.wording import command, say_count
 
 if TYPE_CHECKING:
     from adrec_cli.forgetting.learnt import Learnt
@@ -87,7 +87,9 @@ def _not_retrained_error(done: Forgotten) -> AdrecError:
 
 def _show(terminal: Terminal, done: Forgotten, named: Path | None) -> None:
     if done.users and not (done.interactions or done.pending or done.generations):
-        terminal.warn(f"{done.dataset} held no data of {_count_users(done.users)}; later files will not bring any in")
+        terminal.warn(
+            f"{done.dataset} held no data of {say_count(done.users, 'user')}; later files will not bring any in"
+        )
     for number in done.damaged:
         terminal.warn(f"generation {number} was damaged and is removed: its users could not be read")
     for one in done.learnt:
@@ -101,16 +103,12 @@ def _show(terminal: Terminal, done: Forgotten, named: Path | None) -> None:
         terminal.document(asdict(done))
         return
     terminal.line(
-        f"{_count_users(done.users)} of {done.dataset} forgotten: {done.interactions:,} interactions, {done.pending:,} "
-        f"that waited, {len(done.generations)} former generations, {len(done.ranks)} files of ranks, "
-        f"{len(done.batches)} files of recommendations"
+        f"{say_count(done.users, 'user')} of {done.dataset} forgotten: {say_count(done.interactions, 'interaction')}, "
+        f"{done.pending:,} that waited, {say_count(len(done.generations), 'former generation')}, "
+        f"{say_count(len(done.ranks), 'file')} of ranks, {say_count(len(done.batches), 'file')} of recommendations"
     )
     if done.retrained:
         terminal.line(f"trained again: {', '.join(done.retrained)}")
-
-
-def _count_users(users: int) -> str:
-    return "1 user" if users == 1 else f"{users:,} users"
 
 
 def _describe_learnt(one: Learnt) -> str:

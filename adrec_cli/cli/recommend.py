@@ -17,6 +17,7 @@ from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import UsageError
 from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
 from adrec_cli.recommending.options import RecommendOptions
+from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.recommend import Recommendation, Recommendations
@@ -118,11 +119,14 @@ def _show(terminal: Terminal, found: Recommendations) -> None:
             f"{found.dataset} has no promoted {found.model} model; {found.checkpoint} is used (adrec run promotes)"
         )
     if found.new_items.sha256:
-        terminal.note(f"{found.new_items.added:,} new items may be recommended; {found.new_items.known:,} were known")
+        added = say_count(found.new_items.added, "new item")
+        terminal.note(f"{added} may be recommended; known already: {found.new_items.known:,}")
     if silent := found.new_items.silent:
-        terminal.warn(f"{len(silent):,} new items are left out, as nothing is known about them: {silent[0]!r} for one")
+        terminal.warn(
+            f"left out: {say_count(len(silent), 'new item')} that nothing is known about, such as {silent[0]!r}"
+        )
     if unknown := found.unknown_candidates:
-        terminal.warn(f"{len(unknown):,} ids of the item files are unknown, for example {unknown[0]!r}")
+        terminal.warn(f"the item files have {say_count(len(unknown), 'unknown id')}, for example {unknown[0]!r}")
     for result in found.results:
         if not result.items:
             terminal.warn(

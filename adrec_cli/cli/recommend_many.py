@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
     from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
@@ -61,11 +62,12 @@ def _show(terminal: Terminal, summary: BatchSummary) -> None:
         )
     if summary.popular:
         terminal.note(
-            f"{summary.popular:,} users have no history that the model knows; they get the most popular items"
+            f"{say_count(summary.popular, 'user')} without a history that the model knows: these get the most popular "
+            "items"
         )
     if summary.resumed:
-        terminal.note(f"{summary.resumed:,} users were done by an earlier, interrupted run")
-    done = f"{summary.rows:,} rows for {summary.users:,} users in {summary.seconds:.1f} s"
+        terminal.note(f"{say_count(summary.resumed, 'user')} done by an earlier, interrupted run")
+    done = f"{say_count(summary.rows, 'row')} for {say_count(summary.users, 'user')} in {summary.seconds:.1f} s"
     if summary.path is None:
         # The rows themselves are on stdout.
         terminal.note(done)
@@ -73,7 +75,7 @@ def _show(terminal: Terminal, summary: BatchSummary) -> None:
         terminal.document(asdict(summary))
     else:
         where = (
-            f"{summary.files:,} file{'s' * (summary.files != 1)} in {summary.path}"
+            f"{say_count(summary.files, 'file')} in {summary.path}"
             if isinstance(summary.path, str) or summary.path.is_dir()
             else str(summary.path)
         )

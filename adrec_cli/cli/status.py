@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
     from adrec_cli.inspecting.dataset_status import DatasetStatus
@@ -92,6 +93,6 @@ def _ago(moment: str) -> str:
     except (ValueError, TypeError):
         return ""
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if (count := int(seconds // length)) >= 1:
-            return f"{count} {unit}{'s' * (count > 1)} ago"
+        if (passed := int(seconds // length)) >= 1:
+            return f"{say_count(passed, unit)} ago"
     return "just now"

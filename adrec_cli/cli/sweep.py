@@ -16,6 +16,7 @@ from adrec_cli.evaluating.given_negatives import Looking
 from adrec_cli.experiments.options import TrainingOptions
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.sweeping.sweep_options import Design, SweepOptions
+from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.sweep import Sweep
@@ -108,8 +109,7 @@ def _show_part(terminal: Terminal, sweep: Sweep, part: str) -> None:
     terminal.line(f"protocol {first.protocol}; {_interval_of(first.seeds)}")
     if differences:
         terminal.line(
-            f"p of a paired randomisation test over users, corrected for {len(differences)} "
-            f"run{'s' * (len(differences) > 1)} (Holm)"
+            f"p of a paired randomisation test over users, corrected for {say_count(len(differences), 'run')} (Holm)"
         )
 
 

@@ -70,8 +70,9 @@ def _read_parts(
             raise pa.ArrowInvalid("it has missing values")
         if pa.types.is_timestamp(values.type):
             values = values.cast(pa.timestamp("us", values.type.tz)).cast(pa.int64())
-        lengths.append(lists.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64))
-        yield values.cast(_ARROW_TYPES[np.dtype(dtype)]).to_numpy()
+        # By DLPack, as `to_numpy` of Arrow imports pandas wherever that is installed.
+        lengths.append(np.from_dlpack(lists.value_lengths()).astype(np.int64))
+        yield np.from_dlpack(values.cast(_ARROW_TYPES[np.dtype(dtype)])).astype(dtype, copy=False)
 
 
 def _most_values(file: pq.ParquetFile, column: str, groups: Sequence[int]) -> int:

@@ -145,7 +145,8 @@ class TrainingConfig:
             sample of its own with the items before it, which costs about half a history's length times the tokens.
         windows: "newest" learns from the newest max_length + 1 train events of a user, "all" from every one.
         monitor: the one metric, such as "ndcg@10", that decides which weights are kept and when to stop.
-        monitor_negatives: number drawn to validate against; 0 validates against the whole catalogue.
+        monitor_negatives: number drawn to validate against; 0 validates against the whole catalogue, in a split of
+            cold items against the cold ones.
         monitor_users: validation targets that are ranked after epochs, drawn once; 0 ranks all. The weights kept are
             ranked against all in the end, and that is what their checkpoint says.
         monitor_mask_seen: validates with items of the history out of the competition, as `--mask-seen` reports it.

@@ -39,7 +39,7 @@ from adrec_cli.promotion.noting import note_with_warnings
 from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.promotion.promote import Promotion, promote_if_good
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +147,7 @@ class _Night:
     options: RunOptions
     work: Work
 
-    @property
+    @functools.cached_property
     def folder(self) -> Path:
         """The data set's.
 
@@ -268,8 +268,7 @@ def _prepare(night: _Night, steps: list[RunStep]) -> _Prepared:
     counts = read_manifest(night.folder).statistics
     detail = f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions"
     if found.inbox is not None:
-        files = len(found.inbox.taken)
-        detail = f"{files} file{'s' * (files != 1)} taken; {detail}"
+        detail = f"{say_count(len(found.inbox.taken), 'file')} taken; {detail}"
     steps.append(RunStep(name="preprocess", status=status, seconds=time.perf_counter() - started, detail=detail))
     return found
 

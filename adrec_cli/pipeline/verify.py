@@ -43,7 +43,7 @@ from adrec_cli.schema import (
 from adrec_cli.sweeping.measuring import read_measured
 from adrec_cli.sweeping.shared_stages import STAGES_FOLDER
 from adrec_cli.sweeping.trials import read_trials
-from adrec_cli.wording import command
+from adrec_cli.wording import command, say_count
 
 WHOLE, OUT_OF_DATE, DAMAGED = "whole", "out of date", "damaged"
 _MOST_LOOKS: Final = 5
@@ -128,7 +128,7 @@ class _Dataset:
             yield from self._check(path, lambda path=path: self._current(path), again)
         for path in sorted(self.folder.glob(f"*/{NIGHTS_FILE}")):
             yield from self._check(
-                path, lambda path=path: (WHOLE, f"{len(read_nights(path.parent)):,} nights", ""), "remove it"
+                path, lambda path=path: (WHOLE, say_count(len(read_nights(path.parent)), "night"), ""), "remove it"
             )
         for path in list_evaluations(self.folder):
             yield from self._check(path, lambda path=path: self._verify_evaluation(path), "evaluate again")
@@ -146,14 +146,16 @@ class _Dataset:
                 path, lambda path=path: (read_measured(path), (WHOLE, "what was measured", ""))[1], again
             )
         for path in sorted(self.folder.glob(f"{SWEEPS_FOLDER}/*/*.jsonl")):
-            yield from self._check(path, lambda path=path: (WHOLE, f"{len(read_trials(path)):,} trials", ""), again)
+            yield from self._check(
+                path, lambda path=path: (WHOLE, say_count(len(read_trials(path)), "trial"), ""), again
+            )
         for folder in sweep_folders(self.folder):
             path = folder / SWEEP_FILE
             yield from self._check(path, lambda folder=folder: self._sweep(folder), again)
 
     def _sweep(self, folder: Path) -> tuple[str, str, str]:
         record, results = read_sweep(folder)
-        detail = f"a sweep of {len(record.runs):,} runs, {results.height:,} figures"
+        detail = f"a sweep of {say_count(len(record.runs), 'run')}, {say_count(results.height, 'figure')}"
         if self.manifest is not None and record.sequences_sha256 != self.manifest.sequences_sha256:
             return OUT_OF_DATE, f"{detail}; the sequences have changed since", record.command
         return WHOLE, detail, ""
@@ -197,9 +199,9 @@ class _Dataset:
         assert self.manifest is not None
         withdrawn, forgotten = len(self.manifest.withdrawn), len(self.manifest.forgotten.get("users", []))
         files = len(self.manifest.sources)
-        told = [f"{files} file{'s' * (files != 1)} taken"]
+        told = [f"{say_count(files, 'file')} taken"]
         told += [f"{withdrawn} withdrawn"] if withdrawn else []
-        told += [f"{forgotten} users forgotten"] if forgotten else []
+        told += [f"{say_count(forgotten, 'user')} forgotten"] if forgotten else []
         return f"; {', '.join(told)}"
 
     def _pending(self) -> Iterator[Verdict]:

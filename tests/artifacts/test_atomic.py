@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from adrec_cli.artifacts.atomic import replacing, write_bytes
+from adrec_cli.artifacts import atomic
+from adrec_cli.artifacts.atomic import _name_temporary, replacing, write_bytes
 from adrec_cli.artifacts.dataset import verify_dataset
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.manifest import read_manifest
@@ -53,7 +54,7 @@ def test_temporaries_of_dead_writers_are_removed(tmp_path):
     path = tmp_path / "file"
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
-    (tmp_path / f".file.{child.pid}.tmp").write_bytes(b"left")
+    (tmp_path / _name_temporary("file", child.pid)).write_bytes(b"left")
     write_bytes(path, b"new")
     assert list(tmp_path.iterdir()) == [path]
 
@@ -155,9 +156,14 @@ def test_modes_are_kept_and_new_files_follow_the_umask(tmp_path):
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o640
 
 
-def test_a_temporary_that_somebody_laid_there_is_not_written_through(tmp_path):
+def test_a_temporary_that_somebody_laid_there_is_not_written_through(tmp_path, monkeypatch):
     (tmp_path / "victim").write_bytes(b"precious")
-    (tmp_path / f".file.{os.getpid()}.tmp").symlink_to(tmp_path / "victim")
+    laid = tmp_path / _name_temporary("file")
+    monkeypatch.setattr(atomic, "_name_temporary", lambda name: laid.name)
+    laid.symlink_to(tmp_path / "victim")
+    with pytest.raises(StorageError, match="could not write"):
+        write_bytes(tmp_path / "file", b"new")
+    monkeypatch.undo()
     write_bytes(tmp_path / "file", b"new")
     assert (tmp_path / "victim").read_bytes() == b"precious"
     assert (tmp_path / "file").read_bytes() == b"new"

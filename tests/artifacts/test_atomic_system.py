@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from adrec_cli.artifacts.atomic import replacing, storage_error, write_bytes
+from adrec_cli.artifacts.atomic import _name_host, _name_temporary, replacing, storage_error, write_bytes
 from adrec_cli.errors import StorageError
 
 
@@ -48,10 +48,11 @@ def test_a_living_writer_keeps_its_temporary(tmp_path):
     """Of another process, of somebody else's that may not be signalled, and of one that writes another file."""
     living = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        kept = [tmp_path / f".file.{pid}.tmp" for pid in (living.pid, os.getppid(), 1)]
+        kept = [tmp_path / _name_temporary("file", pid) for pid in (living.pid, os.getppid(), 1)]
         dead = subprocess.Popen([sys.executable, "-c", ""])
         dead.wait()
-        kept += [tmp_path / f".other.{dead.pid}.tmp", tmp_path / ".file.x.tmp", tmp_path / f"file.{dead.pid}.tmp"]
+        of_dead = _name_temporary("file", dead.pid)
+        kept += [tmp_path / name for name in (of_dead.replace("file", "other"), ".file.x.tmp", of_dead.lstrip("."))]
         for temporary in kept:
             temporary.write_bytes(b"half")
         write_bytes(tmp_path / "file", b"new")
@@ -62,7 +63,8 @@ def test_a_living_writer_keeps_its_temporary(tmp_path):
 
 @pytest.mark.parametrize(("said", "alive"), [(errno.ESRCH, False), (errno.EPERM, True)])
 def test_a_writer_that_may_not_be_signalled_lives(tmp_path, monkeypatch, said, alive):
-    (tmp_path / ".file.4000000.tmp").write_bytes(b"half")
+    left = tmp_path / _name_temporary("file", 4_000_000)
+    left.write_bytes(b"half")
 
     def refuse(process_id: int, signal_number: int) -> None:
         assert (process_id, signal_number) == (4_000_000, 0)
@@ -70,7 +72,36 @@ def test_a_writer_that_may_not_be_signalled_lives(tmp_path, monkeypatch, said, a
 
     monkeypatch.setattr(os, "kill", refuse)
     write_bytes(tmp_path / "file", b"new")
-    assert (tmp_path / ".file.4000000.tmp").exists() is alive
+    assert left.exists() is alive
+
+
+@pytest.mark.parametrize("what", ["gethostname", "readlink"])
+def test_a_writer_on_another_machine_or_in_another_container_keeps_its_temporary(tmp_path, monkeypatch, what):
+    """Its process id says nothing here: it may even be the one that this process has."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    here = _name_host()
+    with monkeypatch.context() as patch:
+        patch.setattr(*{"gethostname": (socket, what, lambda: "x"), "readlink": (os, what, lambda _: "pid:[1]")}[what])
+        _name_host.cache_clear()
+        there = {_name_temporary("file", pid) for pid in (dead.pid, os.getpid())}
+    _name_host.cache_clear()
+    assert _name_host() == here
+    for name in there:
+        (tmp_path / name).write_bytes(b"half")
+    with replacing(tmp_path / "file") as temporary:
+        assert {path.name for path in tmp_path.iterdir()} == {*there, temporary.name}
+        temporary.write_bytes(b"new")
+    assert {path.name for path in tmp_path.iterdir()} == {*there, "file"}
+
+
+def test_two_writers_of_one_process_write_two_temporaries(tmp_path):
+    """Whoever is last wins, and neither puts the other's half into place."""
+    with replacing(tmp_path / "file") as first, replacing(tmp_path / "file") as second:
+        assert first.exists()
+        first.write_bytes(b"first")
+        second.write_bytes(b"second")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"first"]
 
 
 def open_descriptors() -> int:

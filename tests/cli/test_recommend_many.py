@@ -76,7 +76,7 @@ def test_one_user_with_nothing_left_is_told_what_to_say(adrec: Adrec, shop: Path
     assert done.exit_code == 0
     assert "user u00: nothing is left" in done.stderr
     assert "--include-seen" in done.stderr
-    assert "1 ids of the item files are unknown, for example 'nothing'" in done.stderr
+    assert "the item files have 1 unknown id, for example 'nothing'" in done.stderr
     assert json.loads(done.stdout)["results"][0]["items"] == []
     done = adrec("recommend", "--user", "u00", "--include-seen", "--json", *place)
     assert [item["item_id"] for item in json.loads(done.stdout)["results"][0]["items"]] == ["i00"]

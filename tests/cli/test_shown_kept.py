@@ -148,7 +148,7 @@ def test_forgetting_says_what_is_gone_and_what_may_remember() -> None:
     shown = shown_by(forget._show, done, None)
     assert shown.lines == [
         "1,234 users of shop forgotten: 5,678 interactions, 1,111 that waited, 2 former generations, 3 files of ranks, "
-        "1 files of recommendations",
+        "1 file of recommendations",
         "trained again: adrec, sasrec",
     ]
     assert shown.said == [
@@ -204,7 +204,8 @@ def test_vectors_that_are_written_are_counted() -> None:
     )  # fmt: skip
     shown = shown_by(export._show_vectors, done)
     assert shown.said == [
-        "assumed: a", "warning: w", "warning: 1,001 users have no item that the model knows, and so no vector",
+        "assumed: a", "warning: w",
+        "warning: 1,001 users without an item that the model knows, and so without a vector",
     ]  # fmt: skip
     assert shown.lines == ["v: 1,234 users, 8 entries each, of model", "ids has the id of each row"]
     bare = shown_by(export._show_vectors, made_up(ExportedVectors, without_history=0))

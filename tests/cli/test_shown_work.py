@@ -158,9 +158,9 @@ def test_what_is_unusual_about_recommendations_is_said() -> None:
     )  # fmt: skip
     assert shown_by(recommend._show, found).said == [
         "dataset has no promoted model model; checkpoint is used (adrec run promotes)",
-        "1,234 new items may be recommended; 5,678 were known",
-        "warning: 2 new items are left out, as nothing is known about them: 'n1' for one",
-        "warning: 2 ids of the item files are unknown, for example 'c1'",
+        "1,234 new items may be recommended; known already: 5,678",
+        "warning: left out: 2 new items that nothing is known about, such as 'n1'",
+        "warning: the item files have 2 unknown ids, for example 'c1'",
         "warning: user u1: nothing is left, as all items that may come back are in the history; --include-seen lets "
         "them come back",
         "user u2: the model knows no item of the history, so these are the most popular items",
@@ -189,8 +189,8 @@ def test_a_batch_says_what_it_wrote_and_what_it_could_not(tmp_path: Path, listed
         f"warning: unknown: users 1,003, items of histories 2,004, candidates or excluded items 1,005{where}",
         f"warning: users without a list: 1,002{where}: all that may come back is in their history; --include-seen lets "
         "them come back",
-        "1,001 users have no history that the model knows; they get the most popular items",
-        "1,006 users were done by an earlier, interrupted run",
+        "1,001 users without a history that the model knows: these get the most popular items",
+        "1,006 users done by an earlier, interrupted run",
     ]
     terminal = Recorded()
     recommend_many._show(terminal, made_up(BatchSummary, path=None, **counts, **nothing))

@@ -56,7 +56,7 @@ def test_blanks_are_taken_off_and_counted_or_kept(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     made = run(tmp_path / "t.csv", tmp_path / "ws")
     assert read_sequences(made.folder) == {"u": ["a", "b", "c"]}
-    assert "blanks around the user id of 1 rows were taken off; --keep-blanks keeps them" in made.notes
+    assert "blanks around the user id of 1 row were taken off; --keep-blanks keeps them" in made.notes
     kept = run(tmp_path / "t.csv", tmp_path / "ws", name="kept", keep_blanks=True)
     assert read_sequences(kept.folder) == {" u ": ["a"], "u": [" b", "c"]}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from adrec_cli.cli.show.latex import escape_latex, list_latex_lines
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,12 +131,8 @@ def _explain_marks(comparison: ModelComparison, reference: str) -> str:
     tested = len(comparison.models) - 1
     return (
         rf"$^{{\ast}}$ is above and $^{{\dagger}}$ below {escape_latex(reference)} with $p < {_SIGNIFICANT:.2f}$ of a "
-        f"paired randomisation test over users, in each metric corrected for {_count_comparisons(tested)} (Holm)."
+        f"paired randomisation test over users, in each metric corrected for {say_count(tested, 'comparison')} (Holm)."
     )
-
-
-def _count_comparisons(number: int) -> str:
-    return f"{number} comparison{'s' * (number > 1)}"
 
 
 def _figure(model: ComparedModel, metric: str) -> str:
@@ -179,7 +176,7 @@ def _costs(model: ComparedModel) -> list[str]:
 def _legend(comparison: ModelComparison) -> list[str]:
     lines = _explain_spread(comparison)
     if comparison.reference:
-        tested = _count_comparisons(len(comparison.models) - 1)
+        tested = say_count(len(comparison.models) - 1, "comparison")
         lines.append(
             f"Differences in {comparison.metrics[0].upper()} to {comparison.reference}; p of a paired randomisation "
             f"test, corrected for {tested} (Holm)."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from adrec_cli.wording import say_count
+
 if TYPE_CHECKING:
     from adrec_cli.artifacts.nights import Drift
 
@@ -14,9 +16,5 @@ def describe_drift(drift: Drift) -> str:
     if drift.popularity_shift is not None:
         parts.append(f"popularity shifted by {drift.popularity_shift:.2f} (by chance {drift.expected_shift:.2f})")
     if drift.metric_change is not None:
-        parts.append(f"validation {drift.metric_change:+.1%} against the mean of {_count(drift.nights)}")
+        parts.append(f"validation {drift.metric_change:+.1%} against the mean of {say_count(drift.nights, 'night')}")
     return f"since the last night: {', '.join(parts)}"
-
-
-def _count(nights: int) -> str:
-    return f"{nights} night{'s' * (nights != 1)}"

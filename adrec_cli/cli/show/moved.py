@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
     from adrec_cli.moving.moved import Moved
@@ -27,10 +28,11 @@ def show_moved(terminal: Terminal, done: Moved, verb: str, participle: str) -> N
         terminal.table(["size", "path", "kind"], rows, right=["size"])
     if not done.moved and not done.bytes:
         terminal.line(
-            f"nothing to {verb}: {done.dataset} at {done.place} is as it was last moved, {done.files:,} files"
+            f"nothing to {verb}: {done.dataset} at {done.place} is as it was last moved, "
+            f"{say_count(done.files, 'file')}"
         )
         return
-    counted = f"{len(done.moved):,} of {done.files:,} files of {done.dataset} differ"
+    counted = f"{len(done.moved):,} of {say_count(done.files, 'file')} of {done.dataset} differ"
     size = f"{done.bytes / 1e6:,.1f} MB"
     pushed = "" if done.pushed_at is None else f", pushed at {done.pushed_at}"
     if done.dry_run:

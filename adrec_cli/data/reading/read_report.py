@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.data.reading.bad_rows import BadRows
-from adrec_cli.wording import option_as_typed
+from adrec_cli.wording import option_as_typed, say_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +85,13 @@ class ReadReport:
         for role in ("user", "item"):
             if stripped := self.stripped.get(role):
                 lines.append(
-                    f"blanks around the {role} id of {stripped:,} rows were taken off; "
+                    f"blanks around the {role} id of {say_count(stripped, 'row')} were taken off; "
                     f"{option_as_typed('keep_blanks')} keeps them"
                 )
             if whole := self.whole.get(role):
-                lines.append(f"the {role} ids of {whole:,} rows are whole numbers written as 17.0, read as 17")
+                lines.append(
+                    f"the {role} ids of {say_count(whole, 'row')} are whole numbers written as 17.0, read as 17"
+                )
         return lines
 
     def warnings(self) -> list[str]:
