@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from adrec_cli.artifacts import atomic
-from adrec_cli.artifacts.atomic import _name_temporary, replacing, write_bytes
+from adrec_cli.artifacts.atomic import _name_host, _name_temporary, replacing, write_bytes
 from adrec_cli.artifacts.dataset import verify_dataset
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.manifest import read_manifest
@@ -61,7 +61,7 @@ def test_temporaries_of_dead_writers_are_removed(tmp_path):
 
 @pytest.mark.parametrize("number", ["", "x", "1x", "\N{SUPERSCRIPT TWO}", "9" * 30, "-7"])
 def test_what_has_no_number_of_a_process_is_no_temporary_of_ours(tmp_path, number):
-    foreign = tmp_path / f".a.json.{number}.tmp"
+    foreign = tmp_path / f".a.json.{_name_host()}-0.{number}.tmp"
     foreign.write_text("mine")
     with replacing(tmp_path / "a.json") as temporary:
         temporary.write_text("new")
