@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 EXAMPLES: Final = (
     "adrec run demo",
     "adrec run grocery --raw downloads",
+    "adrec run shop --preset own",
     'adrec run today.csv --update shop --promote-if "ndcg@10 >= current - 0.002"',
     "adrec run shop --inbox incoming/ --archive taken/ --wait 3600",
 )

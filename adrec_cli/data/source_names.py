@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ from adrec_cli.data.named_datasets import dataset_names, is_named, load_dataset_
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.reading.foreign_files import find_table_format
 from adrec_cli.errors import UsageError
+from adrec_cli.schema import MANIFEST_FILE
 from adrec_cli.wording import command, option
 
 FILE_ENDINGS: Final = re.compile(
@@ -33,6 +34,24 @@ def choose_name(source: str, options: PreprocessOptions) -> str:
         return name_own_files(source, options.name)[0]
     variant = "" if options.variant is None else f"-{options.variant}"
     return check_name(options.name or f"{load_dataset_spec(source).name}{variant}")
+
+
+def names_stored(source: str, options: PreprocessOptions, workspace: Path) -> bool:
+    """Return whether a source is no file and no named data set, but the name of one that the workspace holds.
+
+    Raises:
+        UsageError: it is, and options say how to read a source.
+    """
+    if options.update is not None or options.sql is not None or is_named(source) or Path(source).exists():
+        return False
+    if not re.fullmatch(DATASET_NAME, source) or not (workspace / source / MANIFEST_FILE).is_file():
+        return False
+    for key in (given.name for given in fields(options) if getattr(options, given.name) != given.default):
+        raise UsageError(
+            f"{source} is taken as the workspace holds it, so {option(key)} has no meaning",
+            hint=f"name the file it is made of, or leave {option(key)} out",
+        )
+    return True
 
 
 def name_after_source(source: str, options: PreprocessOptions) -> PreprocessOptions:

@@ -17,7 +17,7 @@ from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.nights import Drift
 from adrec_cli.data.addresses import show_address
 from adrec_cli.data.inbox import Inbox, InboxResult, check_inbox, inbox_dataset, require_dataset, take_files
-from adrec_cli.data.source_names import choose_name
+from adrec_cli.data.source_names import choose_name, names_stored
 from adrec_cli.errors import NotPromotedError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.evaluating.stored import find_evaluation
@@ -121,7 +121,8 @@ def run(
     """Bring a dataset's model up to date and promote it unless it is worse than the current one.
 
     Args:
-        source: a named data set or a path, as `preprocess` takes it; with an inbox, the name of the data set.
+        source: a named data set or a path, as `preprocess` takes it, or the name of what the workspace holds, which is
+            taken as it is; with an inbox, the name of the data set.
         model_name: registered.
         workspace: where artifacts go.
         options: of the steps.
@@ -256,7 +257,9 @@ def _prepare(night: _Night, steps: list[RunStep]) -> _Prepared:
     night.tell(RunStepStarted(name="preprocess"))
     started = time.perf_counter()
     found, inbox = _Prepared(), night.options.inbox
-    if inbox is None:
+    if inbox is None and names_stored(night.source, night.options.preprocessing, night.workspace):
+        status = "up to date"
+    elif inbox is None:
         prepared = night.preprocess(night.source, night.options.preprocessing)
         found.warnings, found.notes = prepared.warnings, prepared.notes
         _tell_reading(night, prepared.notes, prepared.warnings)

@@ -16,6 +16,7 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.pipeline.evaluate import evaluate
+from adrec_cli.pipeline.preprocess import PreprocessOptions
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.run import RunOptions, run
 from adrec_cli.promotion.options import PromotionOptions
@@ -53,6 +54,36 @@ def test_a_second_run_does_nothing(ran):
     ]  # fmt: skip
     assert {step.status for step in summary.steps} == {"up to date"}
     assert {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()} == before
+
+
+def test_the_name_of_what_is_stored_runs_on_it_as_it_is(ran):
+    workspace, source = ran
+    source.unlink()
+    before = {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()}
+    summary = run("shop", workspace=workspace, options=RunOptions(experiment=EXPERIMENT))
+    assert {step.status for step in summary.steps} == {"up to date"}
+    assert {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()} == before
+    longer = ExperimentOptions(overrides=merge(TINY, {"stages": {"finetune": {"epochs": 2}}}))
+    summary = run("shop", workspace=workspace, options=RunOptions(experiment=longer, promotion=ANY))
+    assert (workspace / "shop" / "sequences.parquet").read_bytes() == before[workspace / "shop" / "sequences.parquet"]
+    assert [step.status for step in summary.steps if step.name == "finetune"] == ["done"]
+
+
+def test_what_is_stored_is_not_read_again_by_other_options(ran):
+    workspace, _ = ran
+    options = RunOptions(experiment=EXPERIMENT, preprocessing=PreprocessOptions(min_user_interactions=2))
+    with pytest.raises(UsageError, match="shop is taken as the workspace holds it") as raised:
+        run("shop", workspace=workspace, options=options)
+    assert "--min-user-interactions" in str(raised.value) or "--min-interactions" in str(raised.value)
+
+
+def test_a_file_comes_before_what_is_stored_under_its_name(ran, tmp_path, monkeypatch):
+    workspace, source = ran
+    monkeypatch.chdir(tmp_path)
+    write_interactions(source, users=140)
+    source.rename("shop")
+    summary = run("shop", workspace=workspace, options=RunOptions(experiment=EXPERIMENT, promotion=ANY))
+    assert (summary.steps[0].name, summary.steps[0].status) == ("preprocess", "done")
 
 
 def test_new_data_bring_everything_up_to_date(ran):
