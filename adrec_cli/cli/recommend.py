@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,7 +15,7 @@ from adrec_cli.cli.options.declared import Declared
 from adrec_cli.cli.recommend_many import recommend_many
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import UsageError
-from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
+from adrec_cli.recommending.batch_options import AudienceOptions, BatchEngine, BatchOutput
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.wording import say_count
 
@@ -54,6 +54,7 @@ def recommend(
     dataset: DatasetName = None,
     audience: Declared[AudienceOptions],
     output: Declared[BatchOutput],
+    engine: Declared[BatchEngine],
     sharing: SharingUsers,
     common: Common,
     session: Session,
@@ -61,7 +62,7 @@ def recommend(
     """Recommend items to known users, to users with a history, or to many at once."""
     from adrec_cli.pipeline import recommend as pipeline
 
-    if _asks_for_batch(audience, output):
+    if _asks_for_batch(audience, output, engine):
         if options.explain:
             raise UsageError("--explain is for one or a few users", hint="use --user or --history")
         if user or history or times:
@@ -69,9 +70,13 @@ def recommend(
                 "--user, --history and --times do not make a batch",
                 hint="put them into a file: --users or --histories",
             )
-        recommend_many(
-            audience.options(), output.options(), options, model=model, dataset=dataset, common=common, session=session
-        )
+        from adrec_cli.pipeline.recommend_batch import BatchRequest
+
+        request = BatchRequest(
+            audience=audience.options(), output=output.options(), workspace=common.workspace, dataset_name=dataset,
+            model=model, options=options, engine=engine.options(),
+        )  # fmt: skip
+        recommend_many(request, session)
         return
     if session.processes.count > 1:
         raise UsageError("--devices and torchrun share the users of a batch", hint="add --all and --out recs/")
@@ -87,17 +92,17 @@ def recommend(
     _show(session.terminal, found)
 
 
-def _asks_for_batch(audience: Declared[AudienceOptions], output: Declared[BatchOutput]) -> bool:
+def _asks_for_batch(*declared: Declared[Any]) -> bool:
     """Return whether a batch is asked for.
 
     Raises:
         UsageError: its options do not go together.
     """
-    asked = {key for key, value in {**audience.values, **output.values}.items() if value}
+    asked = {key for one in declared for key, value in one.values.items() if value}
     batch = bool(asked & {"all", "users", "histories"})
     if asked and not batch:
         raise UsageError(
-            "--out, --events, --shard, --format and --safe-csv belong to a batch",
+            "--out, --events, --shard, --format, --safe-csv and --engine belong to a batch",
             hint="add --all, --users FILE or --histories FILE",
         )
     if batch and "out" not in asked:

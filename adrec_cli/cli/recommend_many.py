@@ -6,38 +6,19 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
-    from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
-    from adrec_cli.recommending.options import RecommendOptions
+    from adrec_cli.pipeline.recommend_batch import BatchRequest
     from adrec_cli.recommending.summary import BatchSummary
 
 
-def recommend_many(
-    audience: AudienceOptions,
-    output: BatchOutput,
-    options: RecommendOptions,
-    *,
-    model: str | None,
-    dataset: str | None,
-    common: Common,
-    session: Session,
-) -> None:
+def recommend_many(request: BatchRequest, session: Session) -> None:
     """Write the recommendations of a batch and say what was written."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
-    from adrec_cli.pipeline.recommend_batch import BatchRequest, share_batch, write_batch
+    from adrec_cli.pipeline.recommend_batch import share_batch, write_batch
 
-    request = BatchRequest(
-        audience=audience,
-        output=output,
-        workspace=common.workspace,
-        dataset_name=dataset,
-        model=model,
-        options=options,
-    )
     if not session.processes.first:
         share_batch(request, session.processes)
         return

@@ -5,25 +5,26 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import storage_error
-from adrec_cli.artifacts.item_vectors import ids_sha256
-from adrec_cli.artifacts.provenance import code_sha256, key_of
+from adrec_cli.artifacts.provenance import key_of
 from adrec_cli.artifacts.recommendation_file import Parts, Reader, open_parts, table_writer
 from adrec_cli.data.shards import WHOLE
+from adrec_cli.engines.spark.workers import open_workers
 from adrec_cli.errors import InterruptedRun, UsageError
 from adrec_cli.experiments.events import OnEvent, RankingProgress, ignore
-from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.recommending.audience import collect_audience, require_nobody_left
 from adrec_cli.recommending.batch import Batch
-from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
+from adrec_cli.recommending.batch_options import HERE, AudienceOptions, BatchEngine, BatchOutput
 from adrec_cli.recommending.elsewhere import Elsewhere
+from adrec_cli.recommending.on_workers import Opening, identify, make_on_workers
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.recommending.sharing import leave_to_first, make_in_turns
 from adrec_cli.recommending.summary import BatchSummary, Written, list_unknown, summarize
-from adrec_cli.schema import ITEM_ID, USER_ID
+from adrec_cli.schema import USER_ID
 from adrec_cli.training.processes import ALONE, Processes
 from adrec_cli.wording import option
 
@@ -42,6 +43,7 @@ class BatchRequest:
         workspace, dataset_name, model: as `recommend`.
         options: how many, and how.
         titled: write the titles of the items, too, behind their ids.
+        engine: what ranks.
     """
 
     audience: AudienceOptions
@@ -51,6 +53,7 @@ class BatchRequest:
     model: str | None = None
     options: RecommendOptions = RecommendOptions()
     titled: bool = False
+    engine: BatchEngine = HERE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +62,14 @@ class _Opened:
 
     Attributes:
         batch: what is made.
+        opening: of its model.
         key: of everything a part depends on; "" where nothing is kept, as of stdout.
         elsewhere: where it is sent; None where it stays.
         unknown: candidates that the model does not know.
     """
 
     batch: Batch
+    opening: Opening
     key: str
     elsewhere: Elsewhere | None
     unknown: list[str]
@@ -114,7 +119,13 @@ def write_batch(request: BatchRequest, on_event: OnEvent = ignore, processes: Pr
     else:
         with contextlib.ExitStack() as held:
             parts, missing = processes.agree(lambda: _hold_parts(opened, held))
-            resumed = _make_parts(batch, parts, missing, processes, on_event)
+            if request.engine.is_spark:
+                workers = held.enter_context(open_workers(request.engine.spark_master))
+                rounds = make_on_workers(batch, opened.opening, parts.key, missing, workers, parts.take)
+            else:
+                rounds = make_in_turns(batch, parts.key, missing, processes, parts.take)
+            resumed = batch.users - batch.count(missing)
+            _make_parts(batch, rounds, resumed, on_event)
             written = _write(batch, parts, request.output.reader, opened.unknown, resumed)
             if elsewhere is not None:
                 # Before the parts are removed, from which the next try goes on where the store refuses.
@@ -149,24 +160,20 @@ def _open(request: BatchRequest, processes: Processes) -> _Opened:
     destination = output.find_destination()
     if output.shard != WHOLE and not audience.is_data_set:
         raise UsageError("a shard is of the data set's users", hint=f"give {option('all')}, and no {option('events')}")
-    if output.is_stdout and processes.count > 1:
+    if output.is_stdout and (processes.count > 1 or request.engine.is_spark):
         raise UsageError(
             "several processes share a file or a folder, not stdout", hint=f"name one with {option('out', 'recs/')}"
+        )
+    if processes.count > 1 and request.engine.is_spark:
+        raise UsageError(
+            "Spark has processes of its own", hint=f"leave out {option('devices')}, or {option('engine', 'spark')}"
         )
     if not output.is_stdout:
         destination.require_free((*audience.files(), *options.files()))
     if elsewhere is not None:
         elsewhere.require_free(destination)
-    recommender = open_recommender(
-        request.workspace,
-        request.dataset_name,
-        request.model,
-        device=processes.choose_device(options.device),
-        threads=options.threads,
-        shard=output.shard,
-        new_items=options.new_items,
-        exact=options.exact,
-    )
+    here = replace(options, device=processes.choose_device(options.device))
+    recommender = Opening.of(request.workspace, request.dataset_name, request.model, here).open(output.shard)
     recommender.check(options.sampling, options.merging)
     candidates, unknown = options.choice.indices(recommender.items)
     batch = Batch(
@@ -179,7 +186,8 @@ def _open(request: BatchRequest, processes: Processes) -> _Opened:
         chunk=max(1, min(CHUNK_USERS, _CHUNK_ROWS // options.k)),
     )
     key = "" if output.is_stdout else _key(batch, audience)
-    return _Opened(batch=batch, key=key, elsewhere=elsewhere, unknown=unknown)
+    opening = Opening.of(request.workspace, request.dataset_name, request.model, options)
+    return _Opened(batch=batch, opening=opening, key=key, elsewhere=elsewhere, unknown=unknown)
 
 
 def _hold_parts(opened: _Opened, held: contextlib.ExitStack) -> tuple[Parts, list[int]]:
@@ -193,20 +201,16 @@ def _key(batch: Batch, audience: AudienceOptions) -> str:
     """Return a hash of everything a part depends on."""
     return key_of(
         {
-            "checkpoint": batch.recommender.checkpoint.sha256,
+            **identify(batch.recommender),
             "sequences": batch.recommender.sequences_sha256,
             "audience": audience.key(),
             "choice": batch.options.choice.key(),
-            "items": [ids_sha256(batch.recommender.items[ITEM_ID]), batch.recommender.manifest.items_sha256],
-            "new_items": batch.recommender.new_items.sha256,
             "diversity": asdict(batch.options.diversity),
             "options": [batch.options.k, batch.options.include_seen],
             "sampling": [asdict(batch.options.sampling), asdict(batch.options.merging)],
             "chunk": batch.chunk,
-            **({} if batch.recommender.index is None else {"index": batch.recommender.index.pool}),
             **({"stretches": batch.stretches} if batch.destination.is_folder else {}),
             **({"titled": True} if batch.titled else {}),
-            "code": code_sha256("content", "loading", "recommending"),
         }
     )
 
@@ -243,11 +247,17 @@ def _stream(batch: Batch, reader: Reader, on_event: OnEvent) -> Written:
     return Written(rows=rows, without_list=without)
 
 
-def _make_parts(batch: Batch, parts: Parts, missing: list[int], processes: Processes, on_event: OnEvent) -> int:
-    """Make the parts that are missing and return how many users the others hold."""
-    resumed = done = batch.users - batch.count(missing)
+def _make_parts(batch: Batch, rounds: Iterator[Sequence[int]], done: int, on_event: OnEvent) -> None:
+    """Make the parts that are missing.
+
+    Args:
+        batch: whose parts.
+        rounds: make them, and tell the numbers of a round's parts.
+        done: users whose parts are there.
+        on_event: called with `RankingProgress`.
+    """
     try:
-        for numbers in make_in_turns(batch, parts.key, missing, processes, parts.take):
+        for numbers in rounds:
             done += batch.count(numbers)
             on_event(RankingProgress(done=done, total=batch.users))
     except InterruptedRun as error:
@@ -256,4 +266,3 @@ def _make_parts(batch: Batch, parts: Parts, missing: list[int], processes: Proce
             signal_number=int(error.exit_code) - 128,
             hint="run the same command again to continue with the missing users",
         ) from error
-    return resumed

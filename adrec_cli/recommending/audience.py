@@ -41,6 +41,17 @@ class Audience:
     unknown_items: pl.DataFrame
     stretches: tuple[int, ...]
 
+    @classmethod
+    def of_known(cls, user_ids: pl.Series, histories: Histories, stretches: tuple[int, ...] | None = None) -> Audience:
+        """Return people and histories without anything unknown, in one stretch unless others are named."""
+        return cls(
+            user_ids=user_ids,
+            histories=histories,
+            unknown_users=[],
+            unknown_items=pl.DataFrame(schema={ITEM_ID: pl.String, "events": pl.UInt32}),
+            stretches=(len(user_ids),) if stretches is None else stretches,
+        )
+
 
 def collect_audience(recommender: Recommender, options: AudienceOptions) -> Audience:
     """Read the files that name an audience and put histories and newest events together.
@@ -101,18 +112,13 @@ def require_nobody_left(recommender: Recommender) -> None:
 def _take_everybody(recommender: Recommender) -> Audience:
     """Return all users of the data set, with their histories as they lie there."""
     sequences = recommender.sequences
-    return Audience(
-        user_ids=sequences.user_ids.rename(USER_ID),
-        histories=Histories(
-            items=sequences.items,
-            starts=sequences.offsets[:-1],
-            ends=sequences.offsets[1:],
-            seconds=recommender.seconds,
-        ),
-        unknown_users=[],
-        unknown_items=pl.DataFrame(schema={ITEM_ID: pl.String, "events": pl.UInt32}),
-        stretches=sequences.row_groups,
+    histories = Histories(
+        items=sequences.items,
+        starts=sequences.offsets[:-1],
+        ends=sequences.offsets[1:],
+        seconds=recommender.seconds,
     )
+    return Audience.of_known(sequences.user_ids.rename(USER_ID), histories, sequences.row_groups)
 
 
 def _ask_whom(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.outputs import STDOUT
-from adrec_cli.choices import choice, choose
+from adrec_cli.choices import choice, choose, require_allowed
 from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import flag, option
@@ -73,6 +73,50 @@ class AudienceOptions:
         files = {"users": self.users, "histories": self.histories, "events": self.events}
         hashes = {name: file_sha256(path) for name, path in files.items() if path is not None and path.is_file()}
         return {"all_users": self.all_users, **hashes}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchEngine:
+    """What ranks the people of a batch.
+
+    Attributes:
+        engine: this process, or the workers of Spark; the bytes are the same.
+        spark_master: where Spark runs.
+    """
+
+    engine: str | None = choice(
+        None,
+        str,
+        "Engine that ranks a batch: this process, or the workers of Spark [default: polars].",
+        metavar="polars|spark",
+        panel=MANY,
+        known=("polars", "spark"),
+        closed=True,
+    )
+    spark_master: str | None = choice(
+        None,
+        str,
+        "Master of Spark, such as local[4] [default: that of spark-submit, else all cores here].",
+        metavar="URL",
+        panel=MANY,
+    )
+
+    def __post_init__(self) -> None:
+        require_allowed(self)
+        if self.spark_master is not None and not self.is_spark:
+            raise UsageError(
+                f"{option('spark_master')} says where Spark runs",
+                hint=f"say {option('engine', 'spark')}, or leave it out",
+            )
+
+    @property
+    def is_spark(self) -> bool:
+        """Whether the workers of Spark do it."""
+        return self.engine == "spark"
+
+
+HERE: Final = BatchEngine()
+"""Ranks in this process."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ from adrec_cli.pictures.options import PictureOptions
 from adrec_cli.pipeline.preprocess import PreprocessOptions
 from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.ranking.samples import Merging
-from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
+from adrec_cli.recommending.batch_options import AudienceOptions, BatchEngine, BatchOutput
 from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.recommending.options import Diversity, RecommendOptions
 from adrec_cli.serving.options import Limits, ServeOptions
@@ -144,9 +144,9 @@ def test_negatives_are_a_number_or_a_file(text: str | None, count: int, file: Pa
 
 
 DECLARED = [
-    AudienceOptions, BatchOutput, BenchOptions, CompareOptions, ComputeOptions, Design, Diversity, EncodeOptions,
-    EvaluationOptions, ExperimentOptions, InspectOptions, ItemChoice, Limits, Merging, PictureOptions, PromotionOptions,
-    RecommendOptions, Sampling, ServeOptions, SweepOptions, TrainingOptions, TuneOptions,
+    AudienceOptions, BatchEngine, BatchOutput, BenchOptions, CompareOptions, ComputeOptions, Design, Diversity,
+    EncodeOptions, EvaluationOptions, ExperimentOptions, InspectOptions, ItemChoice, Limits, Merging, PictureOptions,
+    PromotionOptions, RecommendOptions, Sampling, ServeOptions, SweepOptions, TrainingOptions, TuneOptions,
 ]  # fmt: skip
 
 

@@ -85,7 +85,9 @@ def write_elsewhere() -> None:
 
 def know_other_code() -> None:
     """Give this process another version of adrec than the first one has."""
-    recommend_batch.code_sha256 = lambda *_: "other"
+    from adrec_cli.recommending import on_workers
+
+    on_workers.code_sha256 = lambda *_: "other"
 
 
 def show_progress() -> None:
