@@ -8,13 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from adrec_cli.artifacts.sweep_files import RESULT_COLUMNS, SweepRecord, write_sweep
-from adrec_cli.errors import ArtifactError, InputError, UsageError
+from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.models.registry import find_facts
 from adrec_cli.pictures.curves import curves
@@ -22,13 +18,9 @@ from adrec_cli.pictures.drawing import KINDS, PicturesSkipped, PicturesStarted, 
 from adrec_cli.pictures.options import PictureOptions
 from adrec_cli.pictures.picture import Picture, display_name, model_colours
 from adrec_cli.pictures.slices import slices
-from adrec_cli.pictures.steps import steps
-from adrec_cli.pictures.sweeps import sweeps
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.slices import SliceRow
-from adrec_cli.plots.steps import StepsPoint
 from adrec_cli.plots.style import Look
-from adrec_cli.plots.sweep import BASE, SweepPoint
 from adrec_cli.plots.training_curves import StageCurve
 from tests.pictures.conftest import Asked
 from tests.reporting.made_up import a_stage, an_evaluation
@@ -188,190 +180,6 @@ def test_slices_hold_every_model_at_its_last_stage(
     with pytest.raises(UsageError, match="unknown metric 'auc'") as refused:
         slices(dataset, dataclasses.replace(LOOK, metric="auc"))
     assert "ndcg@10" in str(refused.value.hint)
-
-
-# Steps
-
-
-def a_study(**changed: Any) -> dict[str, Any]:
-    rows = [
-        {"steps": n, "metrics": {"ndcg@10": 0.1 * n, "hr@10": 0.2 * n}, "milliseconds_per_target": n / 7, "seconds": n}
-        for n in (1, 4)
-    ]
-    told = {
-        "dataset": "tiny", "model": "adrec", "protocol": "loo/full/test", "noise": "seeded", "seed": 3, "cases": 1234,
-        "device": "cpu", "threads": 2, "rows": rows,
-    }  # fmt: skip
-    return {**told, **changed}
-
-
-def write_study(folder: Path, study: Any, name: str = "mine.json") -> PictureOptions:
-    (folder / name).write_text(json.dumps(study))
-    return dataclasses.replace(LOOK, steps=(folder / name,))
-
-
-@pytest.mark.parametrize("metric", [None, "hr@10"])
-def test_a_study_of_steps_is_drawn_as_it_is(dataset: Dataset, tmp_path: Path, catch: Catch, metric: str | None) -> None:
-    drawn = catch("steps.draw_steps")
-    (found,) = steps(dataset, dataclasses.replace(write_study(tmp_path, a_study()), metric=metric))
-    each = 0.2 if metric else 0.1
-    assert drawn.what == [
-        [StepsPoint(steps=n, metric=around(each * n, 0, 0), milliseconds=n / 7) for n in (1, 4)],
-    ]
-    assert (found.name, found.title) == ("steps-adrec-mine", "What reverse steps buy: ADRec on tiny")
-    assert found.about == "tiny, loo/full/test, 1,234 targets; seeded noise, seed 3; cpu, 2 threads"
-    assert drawn.options[0]["metric"] == (metric or "ndcg@10").upper()
-
-
-def test_ranking_that_takes_no_time_is_drawn(dataset: Dataset, tmp_path: Path, catch: Catch) -> None:
-    drawn = catch("steps.draw_steps")
-    study = a_study(rows=[{**row, "milliseconds_per_target": 0.0} for row in a_study()["rows"]])
-    steps(dataset, write_study(tmp_path, study))
-    assert [point.milliseconds for point in drawn.what[0]] == [0, 0]
-
-
-@pytest.mark.usefixtures("in_shell")
-def test_whoever_lacks_a_study_is_shown_how_to_make_one(dataset: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError) as absent:
-        steps(dataset, LOOK)
-    made = "adrec evaluate CHECKPOINT --steps 1,2,4 --json >"
-    assert absent.value.hint == f"{made} steps.json, then adrec plot --steps steps.json"
-    with pytest.raises(InputError) as other:
-        steps(dataset, write_study(tmp_path, {}))
-    assert other.value.hint == f"{made} FILE"
-
-
-def test_a_metric_that_some_rows_lack_is_unknown(dataset: Dataset, tmp_path: Path) -> None:
-    study = a_study()
-    for place in (0, 1):
-        lacking = json.loads(json.dumps(study))
-        del lacking["rows"][place]["metrics"]["ndcg@10"]
-        with pytest.raises(UsageError, match="unknown metric 'ndcg@10'") as refused:
-            steps(dataset, write_study(tmp_path, lacking))
-        assert refused.value.hint == "one of: hr@10"
-
-
-KEYS = ("dataset", "model", "protocol", "noise", "seed", "cases", "device", "threads", "rows")
-OF_ROWS = ("steps", "metrics", "milliseconds_per_target")
-
-
-@given(key=st.sampled_from([*KEYS, *OF_ROWS]), place=st.integers(0, 1))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
-def test_a_study_that_lacks_anything_is_refused(dataset: Dataset, tmp_path: Path, key: str, place: int) -> None:
-    study = a_study()
-    del (study["rows"][place] if key in OF_ROWS else study)[key]
-    with pytest.raises(InputError, match="is not what an evaluation at several numbers of steps prints"):
-        steps(dataset, write_study(tmp_path, study))
-
-
-@pytest.mark.parametrize(
-    "study",
-    [
-        a_study(rows=[]), a_study(rows=3), a_study(cases="many"), a_study(cases=-7), [], 3, None,
-        *(a_study(rows=[{**a_study()["rows"][0], "steps": value}]) for value in (0, -1, "4", None)),
-        *(a_study(rows=[{**a_study()["rows"][0], "metrics": value}]) for value in ([], {"ndcg@10": "high"}, 3)),
-        *(a_study(rows=[{**a_study()["rows"][0], "milliseconds_per_target": value}]) for value in ("1", None)),
-    ],
-)  # fmt: skip
-def test_a_study_of_other_content_is_refused(dataset: Dataset, tmp_path: Path, study: Any) -> None:
-    with pytest.raises(InputError, match="is not what an evaluation at several numbers of steps prints"):
-        steps(dataset, write_study(tmp_path, study))
-
-
-def test_a_study_of_other_data_or_of_none_is_refused(dataset: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"mine\.json is of other, not of tiny"):
-        steps(dataset, write_study(tmp_path, a_study(dataset="other")))
-    with pytest.raises(InputError, match=r"nowhere\.json does not exist"):
-        steps(dataset, dataclasses.replace(LOOK, steps=(tmp_path / "nowhere.json",)))
-    with pytest.raises(ArtifactError, match="no figures of reverse steps were given"):
-        steps(dataset, LOOK)
-
-
-# Sweeps
-
-
-def write_runs(
-    dataset: Dataset,
-    folder: Path,
-    runs: list[tuple[str, str, str]],
-    *,
-    seeds: int = 2,
-    name: str = "mine",
-    **record: Any,
-) -> None:
-    """Write a sweep whose runs are named, of a key and a value each."""
-    rows = [
-        {
-            "run": run, "key": key, "value": value, "seed": seed, "part": of, "protocol": f"loo/full/{of}",
-            "metric": metric, "metric_value": 0.1 * place + 0.01 * seed + shift, "lower": 0.01, "upper": 0.99,
-            "users": 9, "training_seconds": 1.0, "ranking_seconds": 1.0, "checkpoint": "c", "checkpoint_sha256": "s",
-        }
-        for place, (run, key, value) in enumerate(runs)
-        for seed in range(seeds)
-        for of, shift in (("valid", 0.0), ("test", 0.5))
-        for metric in ("ndcg@10", "hr@10")
-    ]  # fmt: skip
-    told: dict[str, Any] = {
-        "dataset": "tiny", "model": "sasrec", "name": name, "command": "adrec sweep", "monitor": "ndcg@10", "base": {},
-        "sequences_sha256": dataset.manifest.sequences_sha256, "base_values": {}, "runs": [],
-    }  # fmt: skip
-    (folder / "sweeps" / name).mkdir(parents=True)
-    table = pl.DataFrame(rows, schema=RESULT_COLUMNS)
-    write_sweep(folder / "sweeps" / name, SweepRecord(**{**told, **record}), table)
-
-
-def listed(points: list[SweepPoint]) -> list[tuple[str, str, str, str]]:
-    return [(point.name, point.key, point.value, point.part) for point in points]
-
-
-def test_a_sweep_holds_each_run_with_the_figures_of_its_seeds(dataset: Dataset, tmp_path: Path, catch: Catch) -> None:
-    drawn = catch("sweeps.draw_sweep")
-    runs = [(BASE, "", ""), ("a=1", "a", "1"), ("a=2", "a", "2"), ("b=x", "b", "x"), ("a=3", "a", "3")]
-    values = {"a": "2.0", "b": "y", "stages": "1,2", "unvaried": "7"}
-    write_runs(dataset, tmp_path, runs, base_values=values)
-    (found,) = sweeps(in_copy(dataset, tmp_path), LOOK)
-    (points,) = drawn.what
-    expected = {
-        of: [(BASE, "", "", of), (BASE, "a", "2.0", of), (BASE, "b", "y", of), ("a=1", "a", "1", of),
-             ("b=x", "b", "x", of), ("a=3", "a", "3", of)]
-        for of in ("valid", "test")
-    }  # fmt: skip
-    assert sorted(listed(points)) == sorted([*expected["valid"], *expected["test"]]), "a=2 is the base again"
-    place = {run: number for number, (run, _, _) in enumerate(runs)}
-    for point in points:
-        start = 0.1 * place[point.name] + (0.5 if point.part == "test" else 0.0)
-        assert list(point.seeds) == pytest.approx([start, start + 0.01])
-        assert point.metric.value == pytest.approx(start + 0.005)
-        assert point.metric.value - point.metric.lower == pytest.approx(12.706 * 0.01 / 2)
-    assert (found.name, found.title) == ("sweep-mine", "Sweep mine: SASRec on tiny")
-    assert found.about.startswith("tiny, loo/full/valid, loo/full/test; 2 seeds, 95% intervals over seeds; ringed")
-    assert drawn.options[0]["metric"] == "NDCG@10"
-
-
-def test_one_seed_has_the_interval_over_users(dataset: Dataset, tmp_path: Path, catch: Catch) -> None:
-    drawn = catch("sweeps.draw_sweep")
-    write_runs(dataset, tmp_path, [("a=1", "a", "1"), ("a=2", "a", "2")], seeds=1, base_values={"a": "2"})
-    (found,) = sweeps(in_copy(dataset, tmp_path), dataclasses.replace(LOOK, metric="hr@10"))
-    assert "one seed, 95% intervals over users" in found.about
-    assert {(point.metric.lower, point.metric.upper) for point in drawn.what[0]} == {(0.01, 0.99)}
-    assert {name for name, *_ in listed(drawn.what[0])} == {"a=1", "a=2"}, "without a base every run stands for itself"
-    assert drawn.options[0]["metric"] == "HR@10"
-    with pytest.raises(UsageError, match="sweep mine has no metric 'auc'"):
-        sweeps(in_copy(dataset, tmp_path), dataclasses.replace(LOOK, metric="auc"))
-
-
-def test_sweeps_of_other_data_or_without_anything_to_draw_are_left_out(
-    dataset: Dataset, tmp_path: Path, catch: Catch
-) -> None:
-    catch("sweeps.draw_sweep")
-    runs = [("a=1", "a", "1"), ("a=2", "a", "2")]
-    write_runs(dataset, tmp_path, runs, name="others", sequences_sha256="x")
-    write_runs(dataset, tmp_path, [("grid 1", "", ""), ("grid 2", "", "")], name="grid")
-    write_runs(dataset, tmp_path, [], name="empty")
-    with pytest.raises(ArtifactError, match="tiny has no result of a sweep"):
-        sweeps(in_copy(dataset, tmp_path), LOOK)
-    write_runs(dataset, tmp_path, runs, name="good")
-    assert [one.name for one in sweeps(in_copy(dataset, tmp_path), LOOK)] == ["sweep-good"]
 
 
 # All kinds
