@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adrec_cli.artifacts.checkpoint_metadata import LEFT_OUT, STRINGS, CheckpointMetadata, check_version, parse_metadata
-from adrec_cli.artifacts.tensor_file import StoredTensors, not_finite_error, open_tensors, write_tensors
+from adrec_cli.artifacts.tensor_file import Pieces, StoredTensors, not_finite_error, open_tensors, write_tensors
 from adrec_cli.schema import FORMAT_VERSION
 
 if TYPE_CHECKING:
     import torch
 
 
-def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], metadata: CheckpointMetadata) -> None:
+def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor | Pieces], metadata: CheckpointMetadata) -> None:
     """Write a checkpoint atomically; the same tensors and metadata give the same bytes.
 
     Raises:
@@ -68,7 +68,7 @@ def verify_checkpoint(path: Path) -> CheckpointMetadata:
     return metadata
 
 
-def save_state(path: Path, tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> None:
+def save_state(path: Path, tensors: Mapping[str, torch.Tensor | Pieces], text: Mapping[str, str]) -> None:
     """Write what only resuming needs, atomically.
 
     Raises:

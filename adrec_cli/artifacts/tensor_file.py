@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,20 @@ _CHUNK_BYTES = 2**23
 Bytes = npt.NDArray[np.uint8]
 
 
+class Pieces(Protocol):
+    """A tensor that comes in pieces, whose rows follow each other; they are asked for once, in the order of names.
+
+    Attributes:
+        shape, dtype, nbytes: of the whole.
+    """
+
+    shape: torch.Size
+    dtype: torch.dtype
+    nbytes: int
+
+    def __iter__(self) -> Iterator[torch.Tensor]: ...
+
+
 @dataclass(frozen=True)
 class Stored:
     """Where a tensor lies in a file.
@@ -64,33 +78,35 @@ class Stored:
         return f"{name} torch.{self.dtype} {self.shape}".encode()
 
 
-def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor | Pieces], text: Mapping[str, str]) -> None:
     """Write tensors and text atomically, with a checksum of both; equal content gives equal bytes.
 
-    Of tensors on another device or not contiguous, one at a time is copied.
+    Of tensors on another device or not contiguous, one at a time is copied; of those in pieces, one piece is.
 
     Raises:
         StorageError: the file system refused.
     """
+    import torch
+
     # The checksum is known last and as long as any other.
     begins, header_bytes = _layout(tensors, {**text, _CONTENT_KEY: "0" * 64})
     digest = _text_digest(text)
     with replacing(path) as temporary, open(temporary, "wb") as file:
         for name, tensor in sorted(tensors.items()):
-            whole = tensor.detach().cpu().contiguous()
             begin = len(header_bytes) + begins[name]
-            dtype = str(whole.dtype).removeprefix("torch.")
-            stored = Stored(dtype, tuple(whole.shape), begin, begin + whole.nbytes)
-            content = _bytes_of(whole)
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            stored = Stored(dtype, tuple(tensor.shape), begin, begin + tensor.nbytes)
             digest.update(stored.describe(name))
-            digest.update(content)
             file.seek(stored.begin)
-            file.write(content)
+            for piece in [tensor] if isinstance(tensor, torch.Tensor) else tensor:
+                content = _bytes_of(piece.detach().cpu().contiguous())
+                digest.update(content)
+                file.write(content)
         file.seek(0)
         file.write(_layout(tensors, {**text, _CONTENT_KEY: digest.hexdigest()})[1])
 
 
-def _layout(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> tuple[dict[str, int], bytes]:
+def _layout(tensors: Mapping[str, torch.Tensor | Pieces], text: Mapping[str, str]) -> tuple[dict[str, int], bytes]:
     """Return where each tensor begins behind the header, and the header with its length before it."""
     header: dict[str, object] = {"__metadata__": dict(sorted(text.items()))}
     begins, end = {}, 0

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adrec_cli.errors import AdrecError, ArtifactError, UsageError
+from adrec_cli.errors import AdrecError, ArtifactError, Stopped, UsageError
 from adrec_cli.experiments.experiment import Experiment, compose
 from adrec_cli.experiments.keys import stage_key_from
 from adrec_cli.experiments.preparing import prepare_training, restore_everywhere, validate_whole
@@ -21,10 +21,12 @@ from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_dataset
 from adrec_cli.runtime import set_threads
 from adrec_cli.training.events import TrainingWarning
+from adrec_cli.training.item_blocks import gather_blocks
 from adrec_cli.training.processes import Processes
 from adrec_cli.wording import option
 
 if TYPE_CHECKING:
+    from adrec_cli.training.loop import StageTraining
     from adrec_cli.training.several_processes import SeveralProcesses
 
 
@@ -114,19 +116,44 @@ def _follow_stage(order: StageOrder, known: Dataset | None, work: Work) -> Datas
     dataset, experiment = processes.agree(functools.partial(_open_ordered, order, known))
     work = replace(work, options=ComputeOptions(device=order.device, threads=order.threads))
     training = prepare_training(dataset, experiment, order.stage, None, work)
-    restore_everywhere(training, processes, lambda: False)
+    restore_everywhere(training, processes, lambda: None)
 
-    def go_on() -> None:
+    with work.stop.defer():
+        try:
+            _follow_events(training, work)
+        except Stopped:
+            if not processes.lost:
+                _hand_in_state(training)
+            raise
+        validate_whole(dataset, training)
+        with gather_blocks(training.blocks, training.model.state_dict()):
+            pass
+    return dataset
+
+
+def _follow_events(training: StageTraining, work: Work) -> None:
+    """Go through the stage's events as the first process does."""
+
+    def go_on() -> bool:
         if not training.finished:
             work.stop.check()
+        return False
 
-    with work.stop.defer(), contextlib.closing(training.events()) as events:
+    with contextlib.closing(training.events()) as events:
         for event in events:
             # A warning hangs on figures that machines may round otherwise: nothing is agreed on after it.
             if not isinstance(event, TrainingWarning):
-                processes.agree(go_on)
-        validate_whole(dataset, training)
-    return dataset
+                save, *_ = work.processes.gather(go_on)
+                if save:
+                    _hand_in_state(training)
+
+
+def _hand_in_state(training: StageTraining) -> None:
+    """Let the first process save the state: it needs the others' blocks of item vectors."""
+    if training.blocks is not None:
+        training.require_finite()
+        with gather_blocks(training.blocks, training.state()[0]):
+            pass
 
 
 def _open_ordered(order: StageOrder, known: Dataset | None) -> tuple[Dataset, Experiment]:

@@ -20,7 +20,9 @@ _COPIES_OF_ITEM_VECTORS = {"adam": _COPIES, "sparse_adam": 3, "rowwise_adagrad":
 """Where only rows are stepped, a gradient is of those; the one moment a row of Adagrad weighs nothing."""
 
 
-def require_memory(experiment: Experiment, items: int, device: torch.device, processes: int = 1) -> None:
+def require_memory(
+    experiment: Experiment, items: int, device: torch.device, processes: int = 1, *, blocks: int = 1
+) -> None:
     """Raise if the weights of an experiment cannot fit, so that a slip in a size ends with a line rather than a crash.
 
     Args:
@@ -28,6 +30,7 @@ def require_memory(experiment: Experiment, items: int, device: torch.device, pro
         items: V.
         device: to train on; elsewhere than on the CPU only the weights must fit here.
         processes: of this machine, each of which has them.
+        blocks: that item vectors lie in, one in each of all processes; the first one has all when it begins.
 
     Raises:
         UsageError: telling how much is needed and how much there is.
@@ -35,8 +38,10 @@ def require_memory(experiment: Experiment, items: int, device: torch.device, pro
     outline = find_model(experiment.model_name).outline(experiment.model, items)
     weights = sum(weight.numel() for weight in outline.parameters())
     vectors = sum(table.weight.numel() for table in outline.item_tables() if table.weight is not None)
-    copies = (weights - vectors) * _COPIES + vectors * _COPIES_OF_ITEM_VECTORS[experiment.training.embedding_optimizer]
-    needed = 4 * (copies if device.type == "cpu" else weights) * processes
+    here = device.type == "cpu"
+    network = (weights - vectors) * (_COPIES if here else 1) * processes
+    table = vectors * (_COPIES_OF_ITEM_VECTORS[experiment.training.embedding_optimizer] if here else 1) * processes
+    needed = 4 * (network + (table if blocks == 1 else max(vectors, table // blocks)))
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
         several = f" in {processes} processes" if processes > 1 else ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -18,14 +19,20 @@ from adrec_cli.experiments.validation import make_monitored_scorer, prepare_vali
 from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.models.item_table import item_vectors_elsewhere
 from adrec_cli.models.registry import find_model
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.runtime import StopRequest, make_generator, resolve_device
+from adrec_cli.training.item_blocks import ItemBlocks
+from adrec_cli.training.learnable import require_table
 from adrec_cli.training.loop import StageTraining
 from adrec_cli.training.processes import Processes
 
 _DTYPES = {str(one): one for one in (torch.float32, torch.float16, torch.int64, torch.bool)}
 """What a state is made of."""
+
+State = Mapping[str, torch.Tensor]
+"""The tensors of a saved state by name."""
 
 
 def prepare_training(
@@ -41,16 +48,26 @@ def prepare_training(
     Raises:
         AdrecError: in any of the processes; all of them raise it.
     """
-    processes = work.processes
+    processes, sharded = work.processes, experiment.training.shard_items
 
     def build() -> tuple[SequentialRecommender, torch.device]:
         device = resolve_device(processes.choose_device(work.options.device))
-        require_memory(experiment, dataset.items.height, device, processes.here)
-        return _build_model(dataset, experiment, stage_name, parent).to(device), device
+        require_memory(
+            experiment, dataset.items.height, device, processes.here, blocks=processes.count if sharded else 1
+        )
+        with item_vectors_elsewhere() if sharded and not processes.first else contextlib.nullcontext():
+            model = _build_model(dataset, experiment, stage_name, parent)
+        require_table(stage_name, experiment.stages[stage_name], experiment.training, model)
+        return model if sharded else model.to(device), device
 
     model, device = processes.agree(build)
-    processes.share(model.state_dict().values())
-    return processes.agree(functools.partial(_put_together, dataset, experiment, stage_name, model, device, work))
+    blocks = ItemBlocks(model, processes) if sharded else None
+    # No card sees the whole table.
+    model = model.to(device)
+    processes.share(one for name, one in model.state_dict().items() if blocks is None or not blocks.holds(name))
+    return processes.agree(
+        functools.partial(_put_together, dataset, experiment, stage_name, model, device, work, blocks)
+    )
 
 
 def _put_together(
@@ -60,6 +77,7 @@ def _put_together(
     model: SequentialRecommender,
     device: torch.device,
     work: Work,
+    blocks: ItemBlocks | None,
 ) -> StageTraining:
     stage, shared = experiment.stages[stage_name], experiment.training
     scorer = make_monitored_scorer(model, stage.output, device)
@@ -70,10 +88,11 @@ def _put_together(
         model=model,
         windows=_cut(dataset.sequences, model, shared),
         validate=prepare_validation(
-            dataset, scorer, shared, stop=work.stop, users=shared.monitor_users, processes=work.processes
+            dataset, scorer, shared, stop=work.stop, users=shared.monitor_users, processes=work.processes, blocks=blocks
         ),
         device=device,
         processes=work.processes,
+        blocks=blocks,
     )
 
 
@@ -83,13 +102,13 @@ def _cut(sequences: Sequences, model: SequentialRecommender, config: TrainingCon
     return dataclasses.replace(windows, seconds=sequences.seconds) if model.reads_times else windows
 
 
-def restore_everywhere(training: StageTraining, processes: Processes, restore: Callable[[], bool]) -> bool:
+def restore_everywhere(training: StageTraining, processes: Processes, restore: Callable[[], State | None]) -> bool:
     """Have all processes continue where the first one does.
 
     Args:
         training: put together in each process.
         processes: that train.
-        restore: reads a saved state and says whether there was one; only the first process calls it.
+        restore: continues from a saved state and returns it; None without one. Only the first process calls it.
 
     Returns:
         Whether the first process had a state.
@@ -97,24 +116,36 @@ def restore_everywhere(training: StageTraining, processes: Processes, restore: C
     Raises:
         AdrecError: raised by `restore`; all processes raise it.
     """
-    resumed, *_ = processes.gather(restore if processes.first else lambda: False)
+    found: list[State] = []
+
+    def look() -> bool:
+        if processes.first and (state := restore()) is not None:
+            found.append(state)
+        return bool(found)
+
+    resumed, *_ = processes.gather(look)
     if resumed and processes.count > 1:
-        _share_state(training, processes)
+        _share_state(training, processes, found[0] if found else {})
     return bool(resumed)
 
 
-def _share_state(training: StageTraining, processes: Processes) -> None:
-    """Give the other processes the state of the first one."""
-    tensors, text = training.state() if processes.first else ({}, {})
+def _share_state(training: StageTraining, processes: Processes, tensors: State) -> None:
+    """Give the other processes the state of the first one, which has it whole."""
     described = {name: [list(tensor.shape), str(tensor.dtype)] for name, tensor in tensors.items()}
+    text = training.state()[1] if processes.first else {}
     (outline, text), *_ = processes.gather(lambda: [described, text])
-    sent = {
-        name: tensors[name].to(training.device)
-        if processes.first
-        else torch.empty(shape, dtype=_DTYPES[dtype], device=training.device)
-        for name, (shape, dtype) in outline.items()
-    }
-    processes.share(sent.values())
+    sent, blocks = {}, training.blocks
+    for name, (shape, dtype) in outline.items():
+        if blocks is not None and shape and blocks.holds(name):
+            whole = tensors[name] if processes.first else None
+            sent[name] = blocks.hand_out(whole, _DTYPES[dtype], shape[1:], device=training.device)
+            continue
+        sent[name] = (
+            tensors[name].to(training.device)
+            if processes.first
+            else torch.empty(shape, dtype=_DTYPES[dtype], device=training.device)
+        )
+        processes.share([sent[name]])
     if not processes.first:
         training.restore(sent, text)
 
@@ -127,7 +158,10 @@ def validate_whole(dataset: Dataset, training: StageTraining) -> None:
     if not training.config.monitor_users:
         return
     scorer = make_monitored_scorer(training.model, training.stage.output, training.device)
-    validate = prepare_validation(dataset, scorer, training.config, stop=StopRequest(), processes=training.processes)
+    validate = prepare_validation(
+        dataset, scorer, training.config,
+        stop=StopRequest(), processes=training.processes, blocks=training.blocks,
+    )  # fmt: skip
     training.position.best_metrics = dict(validate())
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from adrec_cli.training.events import EpochDone, log_row
 from adrec_cli.wording import option
 
 if TYPE_CHECKING:
+    import torch
+
     from adrec_cli.training.loop import StageTraining
 
 SAVE_EVERY_SECONDS = 20.0
@@ -41,14 +44,14 @@ class StageFiles:
         self.training_id = uuid.uuid4().hex[:12]
         self.saved_at, self.save_took = time.monotonic(), 0.0
 
-    def restore(self, training: StageTraining, resume: str) -> bool:
-        """Continue from a state of the same run, if there is one and it is wanted."""
+    def restore(self, training: StageTraining, resume: str) -> Mapping[str, torch.Tensor] | None:
+        """Continue from a state of the same run, if there is one and it is wanted; return its tensors."""
         if resume == "never" or not self.state_path.exists():
             if resume == "require":
                 raise ArtifactError(
                     f"nothing to resume: {self.state_path} does not exist", hint=f"leave out {option('resume')}"
                 )
-            return False
+            return None
         tensors, text = load_state(self.state_path)
         if text.get("run_key") != self.key:
             if resume == "require":
@@ -56,14 +59,14 @@ class StageFiles:
                     f"{self.state_path} belongs to a run with other data, options or code",
                     hint=f"run with the same options as before, or leave out {option('resume')} to start again",
                 )
-            return False
+            return None
         try:
             training.restore(tensors, text)
         except ArtifactError as error:
             raise ArtifactError(f"{self.state_path}: {error.message}", hint=error.hint) from error
         self.rows = text.get("log", "").splitlines()
         self.training_id = text.get("training_id", self.training_id)
-        return True
+        return tensors
 
     def log(self, event: EpochDone) -> None:
         """Add the row of an epoch; the file is replaced whole, so that it never ends in half a row."""
@@ -76,18 +79,25 @@ class StageFiles:
         Raises:
             DivergedError: weights are not finite; the state saved before stays.
         """
+        from adrec_cli.training.item_blocks import gather_blocks
+
         started = time.monotonic()
         training.require_finite()
         tensors, text = training.state()
         told = {"run_key": self.key, "training_id": self.training_id, "log": "\n".join(self.rows)}
-        save_state(self.state_path, tensors, {**text, **told})
+        with gather_blocks(training.blocks, tensors) as whole:
+            save_state(self.state_path, whole, {**text, **told})
         self.saved_at = time.monotonic()
         self.save_took = self.saved_at - started
 
     def save_now_and_then(self, training: StageTraining) -> None:
         """Write the state when the last one is old enough; between any two steps."""
-        if time.monotonic() - self.saved_at >= max(SAVE_EVERY_SECONDS, WORK_PER_SAVE * self.save_took):
+        if self.is_due():
             self.save(training)
+
+    def is_due(self) -> bool:
+        """Return whether the last state that was written is old enough."""
+        return time.monotonic() - self.saved_at >= max(SAVE_EVERY_SECONDS, WORK_PER_SAVE * self.save_took)
 
     def forget(self) -> None:
         """Remove the state if its stage is done: a run may have been killed between the one and the other."""

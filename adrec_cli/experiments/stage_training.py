@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from adrec_cli.runtime import set_threads
 from adrec_cli.tracking.calling import track
 from adrec_cli.tracking.tracked import TrackedTraining
 from adrec_cli.training.events import EpochDone, TrainingWarning
+from adrec_cli.training.item_blocks import gather_blocks
 from adrec_cli.training.loop import StageTraining
 
 
@@ -84,7 +86,8 @@ def train_stage(run: StageRun, limits: RunLimits, work: Work) -> CheckpointMetad
             _train(training, files, limits, work)
             validate_whole(dataset, training)
             metadata = _describe(run, training, threads)
-            save_checkpoint(run.path, training.model.state_dict(), metadata)
+            with gather_blocks(training.blocks, training.model.state_dict()) as whole:
+                save_checkpoint(run.path, whole, metadata)
             files.finish()
     return metadata
 
@@ -97,13 +100,20 @@ def _describe_start(training: StageTraining, run: StageRun, *, resumed: bool) ->
         resumed_step=training.position.step if resumed else None,
         sequences=len(training.windows),
         tokens=training.windows.tokens,
-        trained_parameters=sum(weight.numel() for weight in training.trained.values()),
-        parameters=sum(weight.numel() for weight in training.model.parameters()),
+        trained_parameters=_count(training, training.trained.values()),
+        parameters=_count(training, training.model.parameters()),
         monitor=training.config.monitor,
         processes=training.processes.count,
         parts=training.config.accumulate,
         left_out=run.experiment.left_out.get(training.name, ""),
     )
+
+
+def _count(training: StageTraining, weights: Iterable[torch.Tensor]) -> int:
+    """Return how many numbers weights have, those of other processes' blocks included."""
+    weights, blocks = list(weights), training.blocks
+    elsewhere = blocks.elsewhere if blocks is not None and any(one is blocks.weight for one in weights) else 0
+    return sum(one.numel() for one in weights) + elsewhere
 
 
 def _train(training: StageTraining, files: StageFiles, limits: RunLimits, work: Work) -> None:
@@ -113,14 +123,16 @@ def _train(training: StageTraining, files: StageFiles, limits: RunLimits, work: 
     """
     before = training.position.total_steps
 
-    def go_on(event: object) -> None:
+    def go_on(event: object) -> bool:
         if isinstance(event, EpochDone):
             files.log(event)
-        files.save_now_and_then(training)
+        if training.blocks is None:
+            files.save_now_and_then(training)
         work.on_event(event)
         if not training.finished:
             work.stop.check()
             limits.check(training, training.position.total_steps - before)
+        return training.blocks is not None and files.is_due()
 
     try:
         with contextlib.closing(training.events()) as events:
@@ -129,17 +141,28 @@ def _train(training: StageTraining, files: StageFiles, limits: RunLimits, work: 
                 if isinstance(event, TrainingWarning):
                     work.on_event(event)
                 else:
-                    work.processes.agree(functools.partial(go_on, event))
+                    save, *_ = work.processes.gather(functools.partial(go_on, event))
+                    if save:
+                        # The blocks of item vectors come from all processes.
+                        files.save(training)
     except Stopped as stopped:
-        files.save(training)
+        saved = _save_what_is_whole(training, files)
         reason = "" if work.stop.signal_number is not None else f": {stopped.message}"
         raise InterruptedRun(
-            f"{training.name} stopped in epoch {training.position.epoch + 1} and saved{reason}",
+            f"{training.name} stopped in epoch {training.position.epoch + 1} and {saved}{reason}",
             signal_number=stopped.exit_code - 128,
             hint="run the same command again to resume it",
         ) from stopped
     finally:
         work.stop.trained_steps += training.position.total_steps - before
+
+
+def _save_what_is_whole(training: StageTraining, files: StageFiles) -> str:
+    """Save the state of a training that is to stop; say what became of it."""
+    if training.blocks is not None and training.processes.lost:
+        return "kept what was saved last, as blocks of item vectors are lost"
+    files.save(training)
+    return "saved"
 
 
 def _describe(run: StageRun, training: StageTraining, threads: int) -> CheckpointMetadata:

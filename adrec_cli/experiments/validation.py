@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -11,6 +14,7 @@ from adrec_cli.loading.opening import Dataset
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.models.stages import TrainingConfig
+from adrec_cli.ranking.block_ranks import rank_by_blocks
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import Cases, Protocol, select_cases
 from adrec_cli.ranking.ranks import target_ranks
@@ -18,6 +22,7 @@ from adrec_cli.ranking.rivals import Rivals, cold_rivals, draw_negatives
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.runtime import StopRequest
 from adrec_cli.training.guards import advise_on_divergence
+from adrec_cli.training.item_blocks import ItemBlocks
 from adrec_cli.training.loop import Validate
 from adrec_cli.training.processes import ALONE, Processes
 
@@ -61,6 +66,7 @@ def prepare_validation(
     stop: StopRequest,
     users: int = 0,
     processes: Processes = ALONE,
+    blocks: ItemBlocks | None = None,
 ) -> Validate:
     """Return a function that ranks the validation targets as training monitors them; without any it returns {}.
 
@@ -70,6 +76,7 @@ def prepare_validation(
         stop: a signal ends the ranking with `Stopped`.
         users: number of targets, drawn once; 0 ranks all.
         processes: that rank them together.
+        blocks: of the model's item table, which each of them ranks its own of; None where it is whole.
     """
     try:
         cases = select_cases(dataset.sequences, "valid")
@@ -80,17 +87,32 @@ def prepare_validation(
     rivals = choose_monitored_rivals(dataset, cases, training)
 
     def rank_own() -> npt.NDArray[np.int64]:
-        try:
+        with _as_divergence():
             return target_ranks(
                 scorer, dataset.sequences, cases, rivals, lambda done, total: stop.check(),
                 turn=processes.rank, turns=processes.count,
             )  # fmt: skip
-        except ArtifactError as error:
-            # Weights may be finite and what they give not.
-            raise DivergedError(f"validation: {error.message}", hint=advise_on_divergence()) from error
+
+    def rank_together(blocks: ItemBlocks) -> npt.NDArray[np.int64]:
+        def go_on() -> None:
+            processes.agree(stop.check)
+
+        with _as_divergence():
+            return rank_by_blocks(scorer, dataset.sequences, cases, rivals, blocks, go_on)
 
     def validate() -> dict[str, float]:
+        if blocks is not None:
+            return metric_table(rank_together(blocks), cases.users)
         ranks = processes.add_up(torch.from_numpy(processes.agree(rank_own))).numpy()
         return metric_table(ranks, cases.users)
 
     return validate
+
+
+@contextlib.contextmanager
+def _as_divergence() -> Iterator[None]:
+    """Call it a divergence where weights may be finite and what they give is not."""
+    try:
+        yield
+    except ArtifactError as error:
+        raise DivergedError(f"validation: {error.message}", hint=advise_on_divergence()) from error

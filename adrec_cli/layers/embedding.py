@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -13,23 +15,35 @@ from adrec_cli.layers.names import COMPUTED
 from adrec_cli.schema import PAD
 
 
+class Blocks(Protocol):
+    """What looks vectors up that lie in blocks, each in a process of its own."""
+
+    def look_up(self, items: torch.Tensor) -> torch.Tensor:
+        """Return the vectors (..., D) of items (...)."""
+
+
 class ItemEmbedding(nn.Module):
     """One vector per item, shared by inputs, targets and scores; row 0 is padding and stays zero.
 
     Vectors are weights of their own, or computed from the content of items, or both: `content`, one of `CONTENTS`.
 
     Attributes:
-        weight: vectors of their own, (V, D); None with content "only".
+        weight: vectors of their own, (V, D); None with content "only". Where they lie in blocks, those of this process.
+        blocks: what looks up vectors that lie in blocks; None where all are here.
         content: of items, where vectors are computed from it; else None.
         sparse: the gradient holds only the rows that were looked up; for optimizers that step rows.
     """
 
     weight: nn.Parameter | None
 
-    def __init__(self, items: int, width: int, *, content: str = "none", content_width: int = 0) -> None:
+    def __init__(
+        self, items: int, width: int, *, content: str = "none", content_width: int = 0, device: str | None = None
+    ) -> None:
         super().__init__()
         self.shape = (items + 1, width)
-        self.register_parameter("weight", None if content == "only" else nn.Parameter(torch.zeros(items + 1, width)))
+        own = None if content == "only" else nn.Parameter(torch.zeros(items + 1, width, device=device))
+        self.register_parameter("weight", own)
+        self.blocks: Blocks | None = None
         self.begins_with_content = content == "init"
         self.content = ItemContent(items, content_width, width, content) if content in COMPUTED else None
         self.sparse = False
@@ -46,6 +60,8 @@ class ItemEmbedding(nn.Module):
             vectors_VD: in place of the weights, such as those that are left of them after dropout.
             order_N: as `lookup_sorted`, where it is known.
         """
+        if self.blocks is not None:
+            return self.blocks.look_up(items)
         if vectors_VD is None and self.content is not None:
             if torch.is_grad_enabled():
                 return self._compute(items, order_N)
@@ -55,7 +71,13 @@ class ItemEmbedding(nn.Module):
         return self._look_up(items, vectors_VD, order_N)
 
     def vectors_VD(self) -> torch.Tensor:
-        """Return the vectors of all items; those that are computed are kept while nothing is trained."""
+        """Return the vectors of all items; those that are computed are kept while nothing is trained.
+
+        Raises:
+            RuntimeError: they lie in blocks, and are nowhere together.
+        """
+        if self.blocks is not None:
+            raise RuntimeError("the item vectors lie in blocks")
         if self.content is None:
             assert self.weight is not None
             return self.weight
@@ -87,7 +109,7 @@ class ItemEmbedding(nn.Module):
     def initialize(self, generator: torch.Generator, std: float) -> None:
         """Draw fresh vectors from N(0, std^2), or let them begin with content of that size."""
         with torch.no_grad():
-            if self.weight is not None:
+            if self.weight is not None and not self.weight.is_meta:
                 self.weight.normal_(0.0, std, generator=generator)
                 if self._beginning_VC is not None:
                     self._begin(self._beginning_VC, generator, std)

@@ -253,6 +253,11 @@ class SequentialRecommender(ModelFacts, nn.Module, ABC):
         """Return the tables of item vectors that are looked up."""
         return [module for module in self.modules() if isinstance(module, ItemEmbedding)]
 
+    def count_items(self) -> int:
+        """Return V, without padding."""
+        tables = self.item_tables()
+        return (tables[0].shape[0] if tables else len(self.item_vectors_VD())) - 1
+
     @property
     def computes_item_vectors(self) -> bool:
         """Whether item vectors are computed from content at every step, rather than weights."""

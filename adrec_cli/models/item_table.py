@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +16,18 @@ if TYPE_CHECKING:
     from adrec_cli.layers.embedding import ItemEmbedding
 
 MOST_CONTENT = 16_384
+
+_ELSEWHERE: ContextVar[bool] = ContextVar("item vectors elsewhere", default=False)
+
+
+@contextmanager
+def item_vectors_elsewhere() -> Iterator[None]:
+    """Let the models that are built meanwhile have no memory for item vectors: these come from another process."""
+    token = _ELSEWHERE.set(True)
+    try:
+        yield
+    finally:
+        _ELSEWHERE.reset(token)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,4 +60,5 @@ class ItemTableConfig:
         """Return the vectors of V items of D entries."""
         from adrec_cli.layers.embedding import ItemEmbedding
 
-        return ItemEmbedding(items, width, content=self.content, content_width=self.content_width)
+        device = "meta" if _ELSEWHERE.get() else None
+        return ItemEmbedding(items, width, content=self.content, content_width=self.content_width, device=device)

@@ -139,6 +139,9 @@ class TrainingConfig:
             the step used, which a large catalogue with a loss over drawn negatives needs.
         embedding_learning_rate: of item vectors that are stepped by rows, scheduled as the stage's; 0 takes that one.
             Adagrad's steps shrink as it goes, and need about ten times the rate of Adam.
+        shard_items: processes that train together keep a block of the item vectors each, with what its optimizer
+            remembers, rather than all of them, for tables that no card holds; the result does not depend on how many
+            there are. With item vectors that are stepped by rows, and losses over drawn negatives.
         weight_decay: L2 added to the gradient, as Adam has it; item vectors that are stepped by rows get it when they
             are used, so that it weighs less on rare items.
         samples: "sequences" learns the target of every position of a history at once; in "prefixes" every target is a
@@ -159,6 +162,7 @@ class TrainingConfig:
     compile: bool = False
     embedding_optimizer: str = "adam"
     embedding_learning_rate: float = 0.0
+    shard_items: bool = False
     weight_decay: float = 1e-5
     samples: str = "sequences"
     windows: str = "newest"
@@ -201,6 +205,8 @@ def require_compatible(name: str, stage: Stage, training: TrainingConfig) -> Non
             f"stage {name}: pcgrad needs the gradients of a whole step, training.accumulate is {training.accumulate}",
             hint="leave out one of the two",
         )
+    if training.shard_items:
+        _require_shardable(name, stage, training)
     if training.embedding_optimizer == "adam" or "item_embedding" not in stage.trains:
         return
     by_rows = f"stage {name}: training.embedding_optimizer = {training.embedding_optimizer!r}"
@@ -214,6 +220,22 @@ def require_compatible(name: str, stage: Stage, training: TrainingConfig) -> Non
         if getattr(stage, key):
             raise UsageError(f"{by_rows} does not go with {key}, which changes every item at every step",
                              hint="leave out one of the two")  # fmt: skip
+
+
+def _require_shardable(name: str, stage: Stage, training: TrainingConfig) -> None:
+    """Raise if a stage needs the whole table of item vectors at every step."""
+    sampled = option("set", f"stages.{name}.ranking_loss=sampled_softmax")
+    if stage.ce_weight and stage.ranking_loss == CATALOGUE_LOSS:
+        raise UsageError(
+            f"stage {name}: training.shard_items keeps item vectors in blocks, and ranking_loss 'ce' uses all of them",
+            hint=f"use a loss over drawn negatives: {sampled}",
+        )
+    if training.embedding_optimizer == "adam" and "item_embedding" in stage.trains:
+        raise UsageError(
+            f"stage {name}: training.shard_items keeps item vectors in blocks, and training.embedding_optimizer 'adam' "
+            "steps all of them",
+            hint=option("set", "training.embedding_optimizer=rowwise_adagrad"),
+        )
 
 
 ALL_AT_ONCE = Stage(

@@ -75,7 +75,11 @@ def _count_own(
 ) -> npt.NDArray[np.int64]:
     """Return the rank of each target among its negatives by the mean score."""
     both_BN = torch.from_numpy(np.column_stack([targets, negatives])).to(vectors_VD.device)
-    scores_BN = scores_of(mean_sample(samples), vectors_VD, both_BN, bias)
+    return count_beaten(scores_of(mean_sample(samples), vectors_VD, both_BN, bias), both_BN)
+
+
+def count_beaten(scores_BN: torch.Tensor, both_BN: torch.Tensor) -> npt.NDArray[np.int64]:
+    """Return the rank of each target, the first of its row, among its negatives, the others, by their scores."""
     # A negative that is the target itself is not a competitor.
     competing_BN = both_BN[:, 1:] != both_BN[:, :1]
     beaten_by_B = ((scores_BN[:, 1:] >= scores_BN[:, :1]) & competing_BN).sum(dim=1)

@@ -9,6 +9,8 @@ import torch
 
 from adrec_cli.diagnostics.spectrum import effective_rank, entropy, isotropy, singular_values
 from adrec_cli.diagnostics.spread import embedding_variance, mean_cosine_of_others
+from adrec_cli.models.base import SequentialRecommender
+from adrec_cli.training.item_blocks import ItemBlocks
 from adrec_cli.wording import option
 
 MAX_SAMPLED_ITEMS = 4096
@@ -53,11 +55,27 @@ class EmbeddingHealth:
         return ""
 
 
-@torch.no_grad()
 def embedding_health(vectors_VD: torch.Tensor) -> EmbeddingHealth:
     """Measure item vectors, on at most 4,096 of them; row 0 is padding and left out."""
-    stride = max(1, -(-(len(vectors_VD) - 1) // MAX_SAMPLED_ITEMS))
-    sampled_ND = vectors_VD[1::stride].detach().double()
+    return _measure(vectors_VD[_choose_rows(len(vectors_VD) - 1)])
+
+
+@torch.no_grad()
+def measure_health(model: SequentialRecommender, blocks: ItemBlocks | None) -> EmbeddingHealth:
+    """Measure the item vectors of a model as `embedding_health`; where they lie in blocks, all processes together."""
+    if blocks is None:
+        return embedding_health(model.item_vectors_VD())
+    items = torch.arange(blocks.rows, device=blocks.weight.device)
+    return _measure(blocks.look_up(items[_choose_rows(blocks.rows - 1)]))
+
+
+def _choose_rows(items: int) -> slice:
+    return slice(1, None, max(1, -(-items // MAX_SAMPLED_ITEMS)))
+
+
+@torch.no_grad()
+def _measure(sampled_ND: torch.Tensor) -> EmbeddingHealth:
+    sampled_ND = sampled_ND.detach().double()
     return EmbeddingHealth(
         effective_rank=effective_rank(sampled_ND),
         mean_cosine=mean_cosine_of_others(sampled_ND),

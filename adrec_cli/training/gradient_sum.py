@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
+from adrec_cli.training.item_blocks import ItemBlocks
 from adrec_cli.training.processes import Processes
 
 
@@ -16,14 +17,17 @@ class GradientSum:
     bytes. Of a dense gradient each process adds one stretch; of a sparse one, all of them add all rows.
     """
 
-    def __init__(self, trained: Mapping[str, torch.nn.Parameter], processes: Processes) -> None:
+    def __init__(
+        self, trained: Mapping[str, torch.nn.Parameter], processes: Processes, blocks: ItemBlocks | None = None
+    ) -> None:
         """Begin with nothing.
 
         Args:
             trained: parameters by name, without gradients.
             processes: that compute the parts.
+            blocks: of the item table, whose gradients are added by who keeps the rows; None where all keep all.
         """
-        self._trained, self._processes = trained, processes
+        self._trained, self._processes, self._blocks = trained, processes, blocks
         self._rows: dict[str, torch.Tensor] = {}
         self._stretch: torch.Tensor | None = None
         self._dense: set[str] = set()
@@ -57,6 +61,15 @@ class GradientSum:
                 begin = end
 
     def _add_rows(self, name: str, weight: torch.nn.Parameter, parts: int) -> None:
+        if self._blocks is not None and weight is self._blocks.weight:
+            rows, values = self._blocks.send_gradient()
+        else:
+            rows, values = self._gather_rows(weight)
+        for rows_U, values_UD in zip(rows[:parts], values[:parts], strict=True):
+            self._rows[name] = add_rows(self._rows.get(name), rows_U, values_UD, weight.shape)
+
+    def _gather_rows(self, weight: torch.nn.Parameter) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Return the rows that each process has a gradient of, ascending, and the values."""
         if weight.grad is None:
             own = torch.sparse_coo_tensor(
                 torch.empty(1, 0, dtype=torch.int64), torch.empty(0, *weight.shape[1:]), weight.shape,
@@ -64,10 +77,7 @@ class GradientSum:
             )  # fmt: skip
         else:
             own = weight.grad.coalesce()
-        rows = self._processes.gather_rows(own.indices()[0])
-        values = self._processes.gather_rows(own.values())
-        for rows_U, values_UD in zip(rows[:parts], values[:parts], strict=True):
-            self._rows[name] = add_rows(self._rows.get(name), rows_U, values_UD, weight.shape)
+        return self._processes.gather_rows(own.indices()[0]), self._processes.gather_rows(own.values())
 
     def _add_stretch(self, parts: int, dense: frozenset[str]) -> None:
         self._dense |= dense

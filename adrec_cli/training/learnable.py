@@ -33,6 +33,8 @@ def require_table(name: str, stage: Stage, config: TrainingConfig, model: Sequen
     Raises:
         UsageError: naming the option that does not go, and one that does.
     """
+    if config.shard_items:
+        _require_one_table(name, model)
     if not model.computes_item_vectors:
         return
     if "item_embedding" in stage.trains and config.embedding_optimizer != "adam":
@@ -45,4 +47,24 @@ def require_table(name: str, stage: Stage, config: TrainingConfig, model: Sequen
         raise UsageError(
             f"stage {name}: embedding_decay shrinks a table of item vectors, and model.content computes them",
             hint=f"{option('set', f'stages.{name}.embedding_decay=0')}, or {option('set', 'model.content=init')}",
+        )
+
+
+def _require_one_table(name: str, model: SequentialRecommender) -> None:
+    """Raise if a model has no table of item vectors that can lie in blocks."""
+    kept = f"stage {name}: training.shard_items keeps a table of item vectors in blocks"
+    if model.computes_item_vectors:
+        raise UsageError(
+            f"{kept}, and model.content computes them",
+            hint=f"{option('set', 'model.content=init')}, or {option('set', 'training.shard_items=false')}",
+        )
+    if model.item_dropout:
+        raise UsageError(
+            f"{kept}, and model.item_dropout touches all of them at every step",
+            hint=f"{option('set', 'model.item_dropout=0')}, or {option('set', 'training.shard_items=false')}",
+        )
+    if len(model.item_tables()) != 1:
+        raise UsageError(
+            f"{kept}, and {model.name} has {len(model.item_tables())}",
+            hint=option("set", "training.shard_items=false"),
         )

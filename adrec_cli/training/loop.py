@@ -12,7 +12,7 @@ import torch
 
 from adrec_cli.data.ahead import make_ahead
 from adrec_cli.data.batches import TrainingWindows, epoch_steps
-from adrec_cli.errors import ArtifactError, DivergedError, UsageError, look_up
+from adrec_cli.errors import DivergedError, UsageError, look_up
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import Elsewhere, PackedBatch
 from adrec_cli.models.padded_batch import planes_of
@@ -20,7 +20,7 @@ from adrec_cli.models.stages import Stage, TrainingConfig, require_compatible
 from adrec_cli.runtime import make_generator, seed_for
 from adrec_cli.schema import PAD
 from adrec_cli.training.averaging import WeightAverage
-from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch, embedding_health
+from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch, measure_health
 from adrec_cli.training.epoch_times import EpochTimes, EpochWatch
 from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
 from adrec_cli.training.freezing import freeze_all_but
@@ -30,6 +30,7 @@ from adrec_cli.training.guards import (
     require_finite_weights,
     require_same_weights,
 )
+from adrec_cli.training.item_blocks import ItemBlocks
 from adrec_cli.training.learnable import require_learnable, require_table
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.optimizers import StageOptimizer
@@ -37,11 +38,7 @@ from adrec_cli.training.position import Position
 from adrec_cli.training.processes import ALONE, Processes
 from adrec_cli.training.queued_steps import QueuedSteps, choose_stepping
 from adrec_cli.training.ranking_loss import RankingLoss
-from adrec_cli.training.restoring import require_like, take_under
-from adrec_cli.wording import option
-
-_OPTIMIZER = "adam/"
-"""Prefix of the optimizer's moments in a saved state, whichever optimizer it is."""
+from adrec_cli.training.restoring import collect_state, restore_state
 
 Validate = Callable[[], Mapping[str, float]]
 """Returns validation metrics by name; what it raises leaves the training where it was before."""
@@ -62,6 +59,7 @@ class StageTraining:
         device: torch.device,
         stepping: str = "auto",
         processes: Processes = ALONE,
+        blocks: ItemBlocks | None = None,
     ) -> None:
         """Put a stage together.
 
@@ -73,6 +71,7 @@ class StageTraining:
             device: to compute on.
             stepping: one of `STEPPING`; "auto" records steps on CUDA where it can.
             processes: that compute the parts of a step; all of them go through the same events.
+            blocks: the model's item table, where `config.shard_items` has it cut up; None where it is whole.
 
         Raises:
             UsageError: there is nothing to learn from, or options do not go together.
@@ -84,7 +83,7 @@ class StageTraining:
         require_table(name, stage, config, model)
         self.name, self.stage, self.config = name, stage, config
         self.model, self.windows, self.validate, self.device = model, windows, validate, device
-        self.processes = processes
+        self.processes, self.blocks = processes, blocks
         self.position = Position()
         self.steps = -(-len(windows) // config.batch_size)
         self.trained = freeze_all_but(model, stage.trains, stage=name)
@@ -95,7 +94,7 @@ class StageTraining:
         if config.compile:
             model.compile_blocks()
         ranking_loss = RankingLoss.from_windows(stage, model, windows, sparse=self.optimizer.steps_rows)
-        self.objective = Objective(stage, model, ranking_loss, config.precision, processes)
+        self.objective = Objective(stage, model, ranking_loss, config.precision, processes, blocks)
         self.average = WeightAverage(stage.average_decay, self.trained)
         self.best: dict[str, torch.Tensor] = {}
         self.watch = LossWatch()
@@ -109,13 +108,18 @@ class StageTraining:
     def _make_optimizer(self, skip: torch.Tensor | None) -> StageOptimizer:
         return StageOptimizer(
             self.trained,
-            self.model.item_vectors_VD(),
+            self._item_vectors,
             embedding_optimizer=self.config.embedding_optimizer,
             learning_rate=self.stage.learning_rate,
             embedding_learning_rate=self.config.embedding_learning_rate,
             weight_decay=self.config.weight_decay,
             skip=skip,
         )
+
+    @property
+    def _item_vectors(self) -> torch.Tensor:
+        """Those that this process steps: all, or its block."""
+        return self.model.item_vectors_VD() if self.blocks is None else self.blocks.weight
 
     def events(self) -> Generator[StepDone | EpochDone | TrainingWarning]:
         """Train until the stage is over, yielding what happened.
@@ -135,14 +139,14 @@ class StageTraining:
             tokens_before = self.position.tokens
             yield from self._steps() if self.queued is None else self._run_queued(self.queued)
             self.require_finite()
-            require_same_weights(self.model.state_dict(), self.processes, where=self._place)
+            require_same_weights(self._choose_shared_weights(), self.processes, where=self._place)
             watch.end_training()
             due = (self.position.epoch + 1) % self.stage.validate_every == 0 or self._is_last_epoch
             with self.average.in_place():
                 metrics = self.validate() if due else {}
             took = watch.times()
             rate = (self.position.tokens - tokens_before) / max(watch.train_seconds, 1e-9)
-            health = embedding_health(self.model.item_vectors_VD())
+            health = measure_health(self.model, self.blocks)
             yield self._end_epoch(metrics, rate, took, health)
             if health.warning:
                 yield self._warning(self.position.epoch, health.warning)
@@ -155,7 +159,19 @@ class StageTraining:
             DivergedError: naming the weight.
         """
         self._read_all()
-        require_finite_weights(self.model.state_dict().items(), where=self._place)
+        self._agree(lambda: require_finite_weights(self.model.state_dict().items(), where=self._place))
+
+    def _agree(self, check: Callable[[], None]) -> None:
+        """Check what is the same in all processes, unless a block of item vectors is among it."""
+        if self.blocks is None:
+            check()
+        else:
+            self.processes.agree(check)
+
+    def _choose_shared_weights(self) -> dict[str, torch.Tensor]:
+        """Return the weights that all processes have."""
+        weights = self.model.state_dict()
+        return {name: one for name, one in weights.items() if self.blocks is None or not self.blocks.holds(name)}
 
     @property
     def _place(self) -> str:
@@ -265,7 +281,7 @@ class StageTraining:
         where = f"{self.name} epoch {position.epoch + 1} step {position.step + 1}"
         self.optimizer.zero_grad()
         values, targets = self.objective.backward(batches, self._generators(len(batches)), self.trained, where=where)
-        require_finite_gradients(self.trained.items(), where=where)
+        self._agree(lambda: require_finite_gradients(self.trained.items(), where=where))
         self.optimizer.step()
         self._decay_frozen_embedding()
         self.average.update(position.total_steps + 1)
@@ -289,7 +305,7 @@ class StageTraining:
     def _decay_frozen_embedding(self) -> None:
         if self.stage.embedding_decay:
             with torch.no_grad():
-                self.model.item_vectors_VD().mul_(self._decay_factor)
+                self._item_vectors.mul_(self._decay_factor)
 
     @property
     def _decay_factor(self) -> float:
@@ -349,13 +365,9 @@ class StageTraining:
 
     def _hand_over(self) -> None:
         self.model.load_state_dict(self.best or self._copy_weights())
-        with torch.no_grad():
-            self.model.item_vectors_VD()[PAD].zero_()
-
-    def _passing_buffers(self) -> dict[str, torch.Tensor]:
-        """Return what the model remembers during a training only, such as losses by timestep; not in checkpoints."""
-        kept = self.model.state_dict().keys()
-        return {name: buffer for name, buffer in self.model.named_buffers() if name not in kept}
+        if self.blocks is None or self.processes.first:
+            with torch.no_grad():
+                self._item_vectors[PAD].zero_()
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         """Return all that resuming needs: weights, best ones, averages, moments, and the position as JSON.
@@ -364,36 +376,12 @@ class StageTraining:
             DivergedError: a step that was queued is not finite.
         """
         self._read_all()
-        tensors = {f"weight/{name}": weight for name, weight in self.model.state_dict().items()}
-        tensors |= {f"best/{name}": weight for name, weight in self.best.items()}
-        tensors |= {f"buffer/{name}": buffer for name, buffer in self._passing_buffers().items()}
-        tensors |= {f"average/{name}": weight for name, weight in self.average.averages.items()}
-        tensors |= {f"{_OPTIMIZER}{name}": moment for name, moment in self.optimizer.moments().items()}
-        return tensors, {"position": self.position.to_json()}
+        return collect_state(self)
 
     def restore(self, tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> None:
-        """Continue from what `state()` returned.
+        """Continue from what `state()` returned; of tensors in blocks, their own or the whole.
 
         Raises:
             ArtifactError: it does not fit this model and stage.
         """
-        try:
-            position = Position.from_json(text["position"])
-            weights, best = self.model.state_dict(), take_under(tensors, "best/")
-            require_like(take_under(tensors, "weight/"), weights, what="weight")
-            if best:
-                require_like(best, weights, what="best weight")
-            self.optimizer.restore(take_under(tensors, _OPTIMIZER))
-            if self.queued is not None:
-                self.queued.forget()
-            self.position = position
-            self.model.load_state_dict(take_under(tensors, "weight/"))
-            self.best = {name: weight.to(self.device) for name, weight in best.items()}
-            for name, buffer in self._passing_buffers().items():
-                buffer.copy_(tensors[f"buffer/{name}"])
-            for name, average in self.average.averages.items():
-                average.copy_(tensors[f"average/{name}"])
-        except (KeyError, TypeError, ValueError, RuntimeError, RecursionError) as error:
-            reason = str(error).splitlines()[0]
-            raise ArtifactError(f"the saved state of stage {self.name} does not fit: {reason}",
-                                hint=f"start the stage again with {option('resume', False)}") from error  # fmt: skip
+        restore_state(self, tensors, text)

@@ -13,12 +13,13 @@ import torch
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import Elsewhere, PackedBatch
-from adrec_cli.models.stages import Stage
+from adrec_cli.models.stages import CATALOGUE_LOSS, Stage
 from adrec_cli.training.competition import Competition, Rivals
 from adrec_cli.training.contrast import same_target_contrast
 from adrec_cli.training.gradient_sum import GradientSum
 from adrec_cli.training.gradient_surgery import pcgrad_backward
 from adrec_cli.training.guards import require_finite_losses
+from adrec_cli.training.item_blocks import ItemBlocks
 from adrec_cli.training.losses import denoising_errors
 from adrec_cli.training.processes import ALONE, Processes
 from adrec_cli.training.ranking_loss import RankingLoss
@@ -66,6 +67,19 @@ class _Step:
         return sum(batch.sequences for batch in self.batches)
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """A part whose network has run.
+
+    Attributes:
+        outputs: of the network.
+        negatives: that its loss compares with; None without any.
+    """
+
+    outputs: TokenOutputs
+    negatives: torch.Tensor | None
+
+
 def _names(parts: Sequence[Mapping[str, Any]], kind: str) -> frozenset[str]:
     """Return the parameters that have a kind of gradient in any part."""
     return frozenset(name for part in parts for name in part[kind])
@@ -81,6 +95,7 @@ class Objective:
         ranking_loss: RankingLoss,
         precision: str,
         processes: Processes = ALONE,
+        blocks: ItemBlocks | None = None,
     ) -> None:
         """Take what all steps share.
 
@@ -90,8 +105,9 @@ class Objective:
             ranking_loss: of the stage.
             precision: of the network's matrix products, one of `stages.PRECISIONS`; losses are float32 whatever it is.
             processes: that compute the parts of a step.
+            blocks: of the item table; None where it is whole.
         """
-        self.processes = processes
+        self.processes, self.blocks = processes, blocks
         self.stage, self.model, self.ranking_loss = stage, model, ranking_loss
         self.precision, self.autocast_dtype = precision, _AUTOCAST_DTYPES[precision]
         self.competition = Competition.of(model)
@@ -123,12 +139,12 @@ class Objective:
             DivergedError: a loss is not finite, in any of the processes.
         """
         processes, step = self.processes, _Step(batches, generators, trained, where)
-        gradients = GradientSum(trained, processes)
+        gradients = GradientSum(trained, processes, self.blocks)
         values: dict[str, float] = {}
         seen: list[tuple[torch.Tensor, torch.Tensor]] = []
         for begin in range(0, len(batches), processes.count):
             step.seen = None
-            told = processes.gather(partial(self._compute_part, step, begin + processes.rank))
+            told = self._compute_round(step, begin + processes.rank)
             parts = [one for one in told if one]
             for name, value in (pair for part in parts for pair in part["values"].items()):
                 values[name] = values.get(name, 0.0) + value
@@ -141,28 +157,57 @@ class Objective:
             self.model.observe(timesteps_N, errors_N)
         return values, step.targets
 
-    def _compute_part(self, step: _Step, number: int) -> dict[str, Any]:
-        """Leave the gradient of a part at the parameters and tell of it; there may be fewer parts than processes."""
+    def _compute_round(self, step: _Step, number: int) -> list[dict[str, Any]]:
+        """Compute a part in each process, in this one that of a number; return what each tells of its own.
+
+        Of a table in blocks, all bring what the network looks up before it runs, and what the loss does after it.
+        """
+        if self.blocks is None:
+            return self.processes.gather(lambda: self._end_part(step, number, self._begin_part(step, number)))
+        batch = step.batches[number] if number < len(step.batches) else None
+        self.blocks.bring(*([batch.inputs_RL, batch.targets_RL] if isinstance(batch, PackedBatch) else []))
+        begun = self.processes.agree(partial(self._begin_part, step, number))
+        self.blocks.bring_more(*([] if begun is None or begun.negatives is None else [begun.negatives]))
+        return self.processes.gather(partial(self._end_part, step, number, begun))
+
+    def _begin_part(self, step: _Step, number: int) -> _Begun | None:
+        """Run the network on a part; None where there is none of this number, as there may be fewer than processes."""
         if number >= len(step.batches):
+            return None
+        batch = step.batches[number]
+        assert isinstance(batch, PackedBatch)
+        with _products_of(self.precision):
+            return self._run(batch, step.generators[number])
+
+    def _end_part(self, step: _Step, number: int, begun: _Begun | None) -> dict[str, Any]:
+        """Leave the gradient of a part at the parameters and tell of it."""
+        if begun is None:
             return {}
-        batch, generator = step.batches[number], step.generators[number]
+        batch = step.batches[number]
         assert isinstance(batch, PackedBatch)
         of_targets = batch.targets / step.targets
         share = {
             self.stage.ranking_loss: of_targets, "mse": batch.sequences / step.sequences, "contrast": of_targets
         }  # fmt: skip
         with _products_of(self.precision):
-            losses, found, step.seen = self._losses(batch, generator, step.where)
+            losses, found, step.seen = self._losses(batch, begun, step.where)
             self._add_gradients(
                 [self.weights[name] * share[name] * loss for name, loss in losses.items()], step.trained
             )
-        gradients = {name: weight.grad for name, weight in step.trained.items() if weight.grad is not None}
+        gradients = self._gradients(step.trained)
         return {
             "values": {name: share[name] * value for name, value in found.items()},
             "sparse": [name for name, gradient in gradients.items() if gradient.is_sparse],
             "dense": [name for name, gradient in gradients.items() if not gradient.is_sparse],
             "seen": step.seen is not None,
         }
+
+    def _gradients(self, trained: Mapping[str, torch.nn.Parameter]) -> dict[str, torch.Tensor]:
+        """Return the gradients that backward passes have left, by name."""
+        found = {name: weight.grad for name, weight in trained.items()}
+        if self.blocks is not None:
+            found |= dict.fromkeys(found.keys() & self.blocks.names, self.blocks.gradient)
+        return {name: gradient for name, gradient in found.items() if gradient is not None}
 
     def _seen_by_all(self, step: _Step) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Return timesteps and squared errors of the tokens of each process's part."""
@@ -184,8 +229,8 @@ class Objective:
             The losses by name, without their weights; whether they are finite is not looked at.
         """
         with _products_of(self.precision):
-            outputs = self._outputs(batch, generator)
-            losses, _ = self._losses_of(batch, outputs, self._vectors(outputs), generator)
+            begun = self._run(batch, generator)
+            losses, _ = self._losses_of(batch, begun, self._vectors(begun.outputs))
             self._add_gradients([self.weights[name] * loss for name, loss in losses.items()], trained)
         return losses
 
@@ -195,13 +240,19 @@ class Objective:
         else:
             torch.stack(weighted).sum().backward()  # type: ignore[no-untyped-call]
 
+    def _run(self, batch: PackedBatch, generator: torch.Generator) -> _Begun:
+        """Run the network on a batch and draw what its loss compares with."""
+        outputs = self._outputs(batch, generator)
+        if not self.stage.ce_weight or self.stage.ranking_loss == CATALOGUE_LOSS:
+            return _Begun(outputs, None)
+        return _Begun(outputs, self.ranking_loss.draw(len(outputs.targets_N), generator))
+
     def _losses(
-        self, batch: PackedBatch, generator: torch.Generator, where: str
+        self, batch: PackedBatch, begun: _Begun, where: str
     ) -> tuple[dict[str, torch.Tensor], dict[str, float], tuple[torch.Tensor, torch.Tensor] | None]:
         """Return a batch's losses by name, their values, which are finite, and what the model wants to observe."""
-        outputs = self._outputs(batch, generator)
-        vectors = self._vectors(outputs)
-        losses, errors_N = self._losses_of(batch, outputs, vectors, generator)
+        outputs, vectors = begun.outputs, self._vectors(begun.outputs)
+        losses, errors_N = self._losses_of(batch, begun, vectors)
         values = {name: loss.item() for name, loss in losses.items()}
         inputs = {"predicted": outputs.predicted_ND}
         if isinstance(vectors, torch.Tensor):
@@ -215,22 +266,25 @@ class Objective:
         """Return the vectors of all items, or what computes those of the few that the loss looks up."""
         if outputs.vectors_VD is not None:
             return outputs.vectors_VD
+        if self.blocks is not None:
+            return self.blocks
         if self.model.computes_item_vectors and self.ranking_loss.looks_up_few(len(outputs.targets_N)):
             return self.model.compute_item_vectors
         return self.model.item_vectors_VD()
 
     def _losses_of(
-        self, batch: PackedBatch, outputs: TokenOutputs, vectors: ItemVectors, generator: torch.Generator
+        self, batch: PackedBatch, begun: _Begun, vectors: ItemVectors
     ) -> tuple[dict[str, torch.Tensor], torch.Tensor | None]:
         """Return the losses of a batch's outputs by name, and each token's squared error where it is one of them."""
-        stage, errors_N = self.stage, None
+        stage, outputs, errors_N = self.stage, begun.outputs, None
         losses: dict[str, torch.Tensor] = {}
         if stage.ce_weight:
             rivals = Rivals(vectors=vectors, targets_N=outputs.targets_N, bias=self.model.token_bias(batch))
             rivals = rivals if self.competition is None else self.competition.of_rivals(rivals)
             losses[stage.ranking_loss] = self.ranking_loss(
-                outputs.predicted_ND, rivals.vectors, rivals.targets_N, generator, rivals.bias, padded=outputs.padded
-            )
+                outputs.predicted_ND, rivals.vectors, rivals.targets_N, begun.negatives, rivals.bias,
+                padded=outputs.padded,
+            )  # fmt: skip
         if stage.mse_weight:
             if outputs.x_start_ND is None:
                 raise UsageError(f"output {stage.output!r} of {self.model.name} has no x_start for an MSE loss")

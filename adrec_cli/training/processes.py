@@ -22,11 +22,13 @@ class Processes:
         rank: of this process, from 0; the first one reads and writes files and talks to people.
         count: of all processes.
         here: of those on this machine.
+        lost: another process cannot be reached any more.
     """
 
     rank: int = 0
     count: int = 1
     here: int = 1
+    lost: bool = False
 
     @property
     def first(self) -> bool:
@@ -76,6 +78,15 @@ class Processes:
     def collect(self, stretch: torch.Tensor) -> torch.Tensor:
         """Return the stretches of all processes in a row."""
         return stretch
+
+    def exchange(self, rows: torch.Tensor, sent: list[int], received: list[int]) -> torch.Tensor:
+        """Hand each process its rows, some to each in the order of ranks; return those that all have for this one.
+
+        Args:
+            rows: (U, ...); all of them are handed over.
+            sent, received: how many to and from each process.
+        """
+        return rows
 
 
 ALONE: Final = Processes()

@@ -33,12 +33,13 @@ _MOST_GRAPHS = 32
 
 def why_not_queued(stage: Stage, config: TrainingConfig, model: SequentialRecommender) -> str:
     """Say which option needs steps that are looked at one by one; "" if none does."""
-    items = len(model.item_vectors_VD())
+    items = model.count_items() + 1
     hindrances = {
         model.why_not_padded(): bool(model.why_not_padded()),
         f"training.accumulate {config.accumulate}": config.accumulate > 1,
         f"training.embedding_optimizer {config.embedding_optimizer}": config.embedding_optimizer != "adam",
         "training.compile": config.compile,
+        "training.shard_items": config.shard_items,
         f"a catalogue of {items:,} items": items > MOST_ITEMS and stage.ranking_loss == "ce",
     }
     return next((name for name, hinders in hindrances.items() if hinders), "")

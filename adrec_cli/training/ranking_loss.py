@@ -10,7 +10,7 @@ from adrec_cli.data.batches import TrainingWindows
 from adrec_cli.errors import look_up
 from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.models.base import SequentialRecommender
-from adrec_cli.models.stages import SAMPLED_LOSSES, Stage
+from adrec_cli.models.stages import CATALOGUE_LOSS, SAMPLED_LOSSES, Stage
 from adrec_cli.schema import PAD
 from adrec_cli.training.losses import catalogue_cross_entropy
 from adrec_cli.training.padded_loss import padded_cross_entropy
@@ -51,7 +51,7 @@ class RankingLoss:
             model: that is trained.
             windows: it learns from.
         """
-        counts = windows.target_counts(len(model.item_vectors_VD()) - 1)
+        counts = windows.target_counts(model.count_items())
         competing = model.competing_items()
         target_counts_V = torch.from_numpy(counts if competing is None else counts[competing.cpu().numpy()]).double()
         return cls(stage, target_counts_V, sparse=sparse)
@@ -61,7 +61,7 @@ class RankingLoss:
         predicted_ND: torch.Tensor,
         vectors: ItemVectors,
         targets_N: torch.Tensor,
-        generator: torch.Generator,
+        negatives: torch.Tensor | None,
         bias: HistoryBias | None = None,
         *,
         padded: bool = False,
@@ -72,17 +72,17 @@ class RankingLoss:
             predicted_ND: one prediction per token.
             vectors: of the items; row 0 is padding and never competes. Those of all where not `looks_up_few`.
             targets_N: int64 item indices.
-            generator: of the negatives; untouched by "ce".
+            negatives: as `draw` returned them; "ce" looks at none.
             bias: added to the scores of the items of each token's history.
             padded: some tokens are padding, whose target is 0.
         """
         stage = self.stage
-        if stage.ranking_loss == "ce":
+        if stage.ranking_loss == CATALOGUE_LOSS:
             assert isinstance(vectors, torch.Tensor)
             if padded:
                 return padded_cross_entropy(predicted_ND, vectors, targets_N, bias)
             return catalogue_cross_entropy(predicted_ND, vectors, targets_N, first=1, bias=bias)
-        negatives = self.draw(len(targets_N), generator)
+        assert negatives is not None
         positive_N = target_scores(predicted_ND, vectors, targets_N, sparse=self.sparse)
         negative_NK = negative_scores(predicted_ND, vectors, negatives, targets_N, sparse=self.sparse)
         if bias is not None:
@@ -98,7 +98,7 @@ class RankingLoss:
     def looks_up_few(self, tokens: int) -> bool:
         """Return whether the loss of a number of tokens looks up fewer vectors than there are items."""
         return (
-            self.stage.ranking_loss != "ce"
+            self.stage.ranking_loss != CATALOGUE_LOSS
             and self.stage.shared_negatives
             and tokens + self.stage.negatives < self.items
         )

@@ -11,8 +11,12 @@ from typing import Any, Protocol
 import torch
 import torch.nn.functional as F
 
+from adrec_cli.training.item_blocks import ItemBlocks
+
 ItemVectors = torch.Tensor | Callable[[torch.Tensor], torch.Tensor]
-"""The vectors of all items, (V, D), or what returns those of some: where they are computed, few cost less than all."""
+"""The vectors of all items, (V, D), or what returns those of some: where they are computed, few cost less than all, and
+where they lie in blocks, few are here.
+"""
 _CHUNK_ENTRIES = 2**22
 """Entries of gathered negative vectors held at once: 16 MB in float32."""
 
@@ -206,7 +210,7 @@ def negative_scores(
 
     Args:
         predicted_ND: one prediction per token.
-        vectors: of the items; those of all for negatives of a token's own.
+        vectors: of the items; those of all, or of `ItemBlocks`, for negatives of a token's own.
         negatives: (K,) item indices shared by all tokens, or (N, K), a token's own.
         targets_N: item indices.
         sparse: the gradient of the table holds only the rows in use.
@@ -214,7 +218,8 @@ def negative_scores(
     if negatives.dim() == 1:
         scores_NK = predicted_ND @ _look_up(vectors, negatives, sparse).T
     else:
-        scores_NK = _OwnNegativeScores.apply(predicted_ND, vectors, negatives, sparse)  # type: ignore[no-untyped-call]
+        table, numbers = vectors.locate(negatives) if isinstance(vectors, ItemBlocks) else (vectors, negatives)
+        scores_NK = _OwnNegativeScores.apply(predicted_ND, table, numbers, sparse)  # type: ignore[no-untyped-call]
     return scores_NK.masked_fill(negatives == targets_N.unsqueeze(1), float("-inf"))
 
 

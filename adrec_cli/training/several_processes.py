@@ -42,7 +42,6 @@ class SeveralProcesses(Processes):
 
     Attributes:
         exit_code: of the first process, once it has ended.
-        lost: another process cannot be reached any more.
     """
 
     def __init__(self, launched: Launched) -> None:
@@ -181,6 +180,13 @@ class SeveralProcesses(Processes):
 
     def collect(self, stretch: torch.Tensor) -> torch.Tensor:
         return torch.cat(self._gather_alike(stretch))
+
+    def exchange(self, rows: torch.Tensor, sent: list[int], received: list[int]) -> torch.Tensor:
+        handed = self._as_sent(rows).contiguous()
+        found = handed.new_empty(sum(received), *rows.shape[1:])
+        with self._reaching():
+            dist.all_to_all_single(found, handed, received, sent)
+        return found.to(rows.device)
 
     def _gather_alike(self, tensor: torch.Tensor) -> list[torch.Tensor]:
         """Return the tensors of all processes, which have one shape."""

@@ -39,12 +39,17 @@ CASES = {
         "stages.train.ranking_loss=gbce", "--set", "stages.train.shared_negatives=false",
         "--set", "stages.train.negatives=8",
     ],
+    "blocks": ["--model", "sasrec", *ROWS, "--set", "training.shard_items=true"],
     "losses by timestep": [*ONE_BLOCK, "--set", "model.timestep_sampling=loss_aware"],
     "averages": [
         *ONE_BLOCK, "--set", "stages.finetune.average_decay=0.9", "--set", "training.monitor_users=50",
     ],
     "prefixes": ["--model", "diffurec"],
 }  # fmt: skip
+
+
+EITHER = pytest.mark.parametrize("case", ["rows", pytest.param("blocks", marks=pytest.mark.slow)])
+"""The item table whole in each process, or a block of it."""
 
 
 def train(workspace: Path, *more: str, case: str = "rows") -> list[object]:
@@ -73,6 +78,7 @@ def codes(ended) -> list[int]:
     [
         ("adrec", 2),
         pytest.param("rows", 3, marks=pytest.mark.thorough),
+        pytest.param("blocks", 2, marks=pytest.mark.thorough),
         *(pytest.param(case, count, marks=pytest.mark.slow) for case in CASES for count in (2, 3, 6)),
     ],
 )
@@ -87,14 +93,15 @@ def test_they_write_the_bytes_of_one_process(workspace, tmp_path, case, count):
 
 
 @pytest.mark.thorough
-def test_a_training_goes_on_with_another_number_of_processes(workspace, tmp_path):
+@pytest.mark.parametrize("case", ["rows", "blocks"])
+def test_a_training_goes_on_with_another_number_of_processes(workspace, tmp_path, case):
     alone = two(workspace, "alone")
-    assert typed(train(alone), tmp_path).exit_code == 0
+    assert typed(train(alone, case=case), tmp_path).exit_code == 0
     for count, steps in ((2, 1), (3, 2), (1, 1)):
-        limited = train(workspace, "--max-steps", str(steps))
+        limited = train(workspace, "--max-steps", str(steps), case=case)
         ended = typed_by(count, limited, tmp_path) if count > 1 else [typed(limited, tmp_path)]
         assert codes(ended) == [143] * count
-    assert codes(typed_by(2, train(workspace), tmp_path)) == [0, 0]
+    assert codes(typed_by(2, train(workspace, case=case), tmp_path)) == [0, 0]
     require_same(workspace, alone)
 
 
@@ -107,11 +114,12 @@ def test_one_may_warn_where_the_others_do_not(workspace, tmp_path, rank):
 
 
 @pytest.mark.thorough
+@EITHER
 @pytest.mark.parametrize("signalled", [(0, 1), pytest.param((1,), marks=pytest.mark.slow)])
-def test_a_signal_ends_all_of_them_and_what_was_done_is_saved(workspace, tmp_path, signalled):
+def test_a_signal_ends_all_of_them_and_what_was_done_is_saved(workspace, tmp_path, signalled, case):
     alone = two(workspace, "alone")
-    assert typed(train(alone), tmp_path).exit_code == 0
-    together = begun(2, train(workspace), tmp_path, all_=slow_down_steps)
+    assert typed(train(alone, case=case), tmp_path).exit_code == 0
+    together = begun(2, train(workspace, case=case), tmp_path, all_=slow_down_steps)
     together.running[0].until("train 1/2")
     for rank in signalled:
         together.running[rank].send(signal.SIGTERM)
@@ -121,17 +129,18 @@ def test_a_signal_ends_all_of_them_and_what_was_done_is_saved(workspace, tmp_pat
     assert codes(ended) == [143, 143]
     assert "stopped in epoch" in ended[0].require_one_error(143)
     assert (workspace / "tiny" / "sasrec" / "train.state.safetensors").exists()
-    assert codes(typed_by(2, train(workspace), tmp_path)) == [0, 0]
+    assert codes(typed_by(2, train(workspace, case=case), tmp_path)) == [0, 0]
     require_same(workspace, alone)
 
 
 @pytest.mark.thorough
+@EITHER
 @pytest.mark.parametrize("killed", [1, pytest.param(0, marks=pytest.mark.slow)])
-def test_one_that_is_killed_takes_the_others_with_it_and_the_next_run_goes_on(workspace, tmp_path, killed):
+def test_one_that_is_killed_takes_the_others_with_it_and_the_next_run_goes_on(workspace, tmp_path, killed, case):
     alone = two(workspace, "alone")
-    assert typed(train(alone), tmp_path).exit_code == 0
+    assert typed(train(alone, case=case), tmp_path).exit_code == 0
 
-    together = begun(3, train(workspace), tmp_path, {0: save_state_every_step}, all_=slow_down_steps)
+    together = begun(3, train(workspace, case=case), tmp_path, {0: save_state_every_step}, all_=slow_down_steps)
     together.running[0].until("train 1/2")
     began = time.monotonic()
     together.running[killed].send(signal.SIGKILL)
@@ -140,16 +149,20 @@ def test_one_that_is_killed_takes_the_others_with_it_and_the_next_run_goes_on(wo
     assert [code for rank, code in enumerate(codes(ended)) if rank != killed] == [143, 143]
     assert ended[killed].exit_code == -signal.SIGKILL
     if killed:
-        assert "cannot reach another one" in ended[0].require_one_error(143)
-    again = typed(train(workspace), tmp_path)
+        said = ended[0].require_one_error(143)
+        assert "cannot reach another one" in said
+        assert ("blocks of item vectors are lost" in said) == (case == "blocks")
+    again = typed(train(workspace, case=case), tmp_path)
     assert again.exit_code == 0
-    assert "goes on after epoch 1" in again.stderr
+    # What was saved last: blocks are not to be had any more.
+    assert ("goes on after epoch 1" if case == "rows" else "goes on") in again.stderr
     require_same(workspace, alone)
 
 
+@EITHER
 @pytest.mark.parametrize("rank", [1, pytest.param(0, marks=pytest.mark.slow)])
-def test_a_loss_of_one_that_is_not_finite_ends_all(workspace, tmp_path, rank):
-    ended = typed_by(2, train(workspace), tmp_path, {rank: spoil_losses})
+def test_a_loss_of_one_that_is_not_finite_ends_all(workspace, tmp_path, rank, case):
+    ended = typed_by(2, train(workspace, case=case), tmp_path, {rank: spoil_losses})
     assert codes(ended) == [6, 6]
     assert "loss sampled_softmax is nan" in ended[0].require_one_error(6)
     assert not ended[1].stderr
@@ -157,15 +170,16 @@ def test_a_loss_of_one_that_is_not_finite_ends_all(workspace, tmp_path, rank):
 
 
 @pytest.mark.parametrize(
-    ("prepare", "code", "message"),
+    ("prepare", "code", "message", "case"),
     [
-        pytest.param({1: step_otherwise}, 6, "process 1 has other weights than process 0"),
-        pytest.param({1: know_other_code}, 4, "the code here differs from that of the first process"),
-        pytest.param({0: fail_to_save}, 7, "no space left", marks=pytest.mark.slow),
+        pytest.param({1: step_otherwise}, 6, "process 1 has other weights than process 0", "rows"),
+        pytest.param({1: know_other_code}, 4, "the code here differs from that of the first process", "rows"),
+        pytest.param({0: fail_to_save}, 7, "no space left", "rows", marks=pytest.mark.slow),
+        pytest.param({0: fail_to_save}, 7, "no space left", "blocks", marks=pytest.mark.slow),
     ],
 )
-def test_what_goes_wrong_in_one_ends_all(workspace, tmp_path, prepare, code, message):
-    ended = typed_by(2, train(workspace), tmp_path, prepare)
+def test_what_goes_wrong_in_one_ends_all(workspace, tmp_path, prepare, code, message, case):
+    ended = typed_by(2, train(workspace, case=case), tmp_path, prepare)
     assert codes(ended) == [code, code]
     said = ended[0].require_one_error(code)
     assert message in said

@@ -44,7 +44,8 @@ def test_the_loss_is_of_the_dropped_vectors(loss):
     )
     generator = torch.Generator().manual_seed(1)
     outputs = model.token_outputs(batch, output="next_item", generator=generator)
-    expected = ranking_loss(outputs.predicted_ND, outputs.vectors_VD, outputs.targets_N, generator)
+    negatives = ranking_loss.draw(len(outputs.targets_N), generator)
+    expected = ranking_loss(outputs.predicted_ND, outputs.vectors_VD, outputs.targets_N, negatives)
     assert values[loss] == pytest.approx(expected.item())
     gradient = model.item_embedding.weight.grad
     never_kept = (outputs.vectors_VD == 0) & (model.item_vectors_VD() != 0)

@@ -132,6 +132,7 @@ def test_saving_takes_a_twentieth_of_the_time_at_most(tmp_path, monkeypatch):
 
     class Training:
         require_finite = staticmethod(lambda: None)
+        blocks = None
 
         def state(self):
             return {}, {}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.robustness.processes import Ended, Prepare, Running, nothing
+from tests.robustness.processes import Ended, Prepare, Running, nothing, save_state_every_step
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,10 @@ def fail_to_save() -> None:
     import errno
 
     from adrec_cli.artifacts.atomic import storage_error
-    from adrec_cli.experiments.stage_files import StageFiles
+    from adrec_cli.experiments import stage_files
 
-    def full(files: StageFiles, _training: object) -> None:
-        raise storage_error("write", files.state_path, OSError(errno.ENOSPC, "No space left on device"))
+    def full(path: Path, _tensors: object, _text: object) -> None:
+        raise storage_error("write", path, OSError(errno.ENOSPC, "No space left on device"))
 
-    StageFiles.save_now_and_then = full
+    save_state_every_step()
+    stage_files.save_state = full

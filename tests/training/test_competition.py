@@ -27,14 +27,14 @@ def test_the_loss_is_that_of_a_catalogue_without_them() -> None:
     competes = LEARNT[order]
     competes[0] = True
     loss = RankingLoss(Stage(output="x", trains=("all",), fresh=()), torch.ones(30).double())
-    expected = loss(predicted, vectors[:30], targets, generator, bias)
+    expected = loss(predicted, vectors[:30], targets, None, bias)
     moved = Rivals(
         vectors=vectors[order],
         targets_N=numbers[targets],
         bias=HistoryBias(items_NS=numbers[bias.items_NS], values_NS=bias.values_NS),
     )
     among = Competition(competes.nonzero().squeeze(1), ITEMS + 1).of_rivals(moved)
-    found = loss(predicted, among.vectors, among.targets_N, generator, among.bias)
+    found = loss(predicted, among.vectors, among.targets_N, None, among.bias)
     torch.testing.assert_close(found, expected)
 
 

@@ -42,7 +42,7 @@ def test_it_is_the_sum_of_the_parts_in_their_order_to_the_byte(model, stage, opt
     parts = []
     for batch, generator in zip(batches, generators(3), strict=True):
         run.optimizer.zero_grad()
-        losses, _, _ = run.objective._losses(batch, generator, "")
+        losses, _, _ = run.objective._losses(batch, run.objective._run(batch, generator), "")
         share = {"mse": batch.sequences / sequences}
         weights = {name: run.objective.weights[name] * share.get(name, batch.targets / targets) for name in losses}
         torch.stack([weights[name] * loss for name, loss in losses.items()]).sum().backward()

@@ -155,8 +155,10 @@ def test_the_corrected_sampled_softmax_estimates_the_full_one(power):
     options = {"ranking_loss": "sampled_softmax", "negatives": 20_000, "negatives_power": power}
     counts = [0, *range(1, 21)]
     full = catalogue_cross_entropy(predicted, vectors[1:], targets - 1)
-    corrected = ranking_loss(counts, logq_correction=True, **options)(predicted, vectors, targets, generator)
-    plain = ranking_loss(counts, **options)(predicted, vectors, targets, generator)
+    corrected, plain = (
+        loss(predicted, vectors, targets, loss.draw(30, generator))
+        for loss in (ranking_loss(counts, logq_correction=True, **options), ranking_loss(counts, **options))
+    )
     assert corrected.item() == pytest.approx(full.item(), rel=0.02)
     assert plain.item() > 1.5 * full.item()
 
@@ -165,9 +167,8 @@ def test_the_corrected_sampled_softmax_estimates_the_full_one(power):
 def test_every_named_loss_prefers_the_target(name):
     loss = ranking_loss([0, 3, 3, 3, 3], ranking_loss=name, negatives=8)
     vectors = F.pad(torch.eye(4) * 4, (0, 0, 1, 0))
-    values = [
-        loss(torch.eye(4)[[column]], vectors, torch.tensor([1]), torch.Generator().manual_seed(0)) for column in (0, 1)
-    ]
+    negatives = loss.draw(1, torch.Generator().manual_seed(0))
+    values = [loss(torch.eye(4)[[column]], vectors, torch.tensor([1]), negatives) for column in (0, 1)]
     assert values[0] < values[1]
 
 
@@ -178,7 +179,7 @@ def test_losses_differ_and_gbce_reads_t():
 
     def value(**changes) -> float:
         loss = ranking_loss(counts, negatives=3, **changes)
-        return float(loss(predicted, vectors, targets, torch.Generator().manual_seed(0)))
+        return float(loss(predicted, vectors, targets, loss.draw(3, torch.Generator().manual_seed(0))))
 
     values = [value(ranking_loss=name) for name in ranking_losses()]
     assert len({round(entry, 6) for entry in values}) == len(ranking_losses())
@@ -221,4 +222,4 @@ def test_a_loss_without_a_function_is_refused_where_it_is_looked_up():
     object.__setattr__(loss.stage, "ranking_loss", "hinge")
     vectors = torch.eye(4, 3)
     with pytest.raises(UsageError, match=r"unknown ranking_loss 'hinge'"):
-        loss(vectors[1:3], vectors, torch.tensor([1, 2]), torch.Generator().manual_seed(0))
+        loss(vectors[1:3], vectors, torch.tensor([1, 2]), torch.tensor([1, 3]))
