@@ -97,7 +97,7 @@ def test_options_that_pretraining_ignores_do_not_train_it_again(workspace, tmp_p
         assert result.metadata == read_metadata(fresh)
 
 
-@pytest.mark.parametrize("setting", [{"dropout": 0.4}, {"cam_blocks": 3}, {"item_dropout": 0.1}])
+@sampled("setting", [{"dropout": 0.4}, {"cam_blocks": 3}, {"item_dropout": 0.1}], quick=[{"cam_blocks": 3}])
 def test_options_that_pretraining_reads_train_it_again(workspace, setting):
     trained(workspace)
     changed = ExperimentOptions(overrides=merge(TINY, {"model": setting}))

@@ -157,6 +157,7 @@ def test_every_kind_of_batch_is_shared(shop, tmp_path, more, name):
     assert found[2] == found[1]
 
 
+@pytest.mark.thorough
 def test_a_batch_goes_on_with_another_number_of_processes(shop, tmp_path, alone):
     """Stopped in the midst, by a signal to all, and begun again by more and by fewer."""
     line = [*LINE, tmp_path / "out/recs", "-w", shop]
@@ -178,6 +179,7 @@ def test_a_batch_goes_on_with_another_number_of_processes(shop, tmp_path, alone)
     assert written(tmp_path / "out") == alone
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("killed", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_one_that_is_killed_takes_the_others_with_it_and_the_next_run_goes_on(shop, tmp_path, alone, killed):
     line = [*LINE, tmp_path / "out/recs", "-w", shop]
@@ -201,7 +203,7 @@ def test_one_that_is_killed_takes_the_others_with_it_and_the_next_run_goes_on(sh
     [
         ({1: fill_the_disk}, 7, "no space left"),
         pytest.param({0: fill_the_disk}, 7, "no space left", marks=pytest.mark.slow),
-        ({1: know_other_code}, 4, "process 1 has other data, options or code"),
+        pytest.param({1: know_other_code}, 4, "process 1 has other data, options or code", marks=pytest.mark.thorough),
         ({1: write_elsewhere}, 7, "was written by another process, and is not here"),
     ],
 )

@@ -142,6 +142,7 @@ def test_two_who_push_at_once_leave_all_of_the_one_or_of_the_other(
     assert met == {True, False}
 
 
+@pytest.mark.thorough
 def test_whoever_reads_meanwhile_finds_all_of_the_one_or_of_the_other(
     places: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -23,7 +23,11 @@ from tests.tiers import sampled
 LONG = [*TINY, "--epochs", "5000", "--patience", "0"]
 
 
-@pytest.mark.parametrize("second", [["pretrain", "shop", *TINY], ["train", "shop", *TINY], ["run", "SOURCE", *TINY]])
+@sampled(
+    "second",
+    [["pretrain", "shop", *TINY], ["train", "shop", *TINY], ["run", "SOURCE", *TINY]],
+    quick=[["run", "SOURCE", *TINY]],
+)
 def test_the_second_is_told_who_works(workspace, csv, tmp_path, second):
     first = Running(["pretrain", "shop", *LONG, "--workspace", workspace], tmp_path, int)
     first.until("pretrain    2/5000")

@@ -15,6 +15,7 @@ from adrec_cli.models.registry import find_stages
 from adrec_cli.models.stages import Stage
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.ranking_loss import RankingLoss
+from tests.tiers import sampled
 from tests.variants import EVERY_MODEL, small_model, some_content
 
 ITEMS, NEGATIVES = 300, 9
@@ -55,7 +56,7 @@ def gradients_of(model: str, options: dict[str, Any], stage: Stage, *, some_new:
 
 
 @pytest.mark.parametrize("some_new", [False, True], ids=["all learnt", "some new"])
-@pytest.mark.parametrize("loss", LOSSES)
+@sampled("loss", LOSSES, quick=list(LOSSES)[:2])
 @pytest.mark.parametrize(("model", "options"), WITH_CONTENT.values(), ids=WITH_CONTENT)
 def test_losses_and_gradients_are_those_of_the_whole_table(model, options, loss, some_new, monkeypatch):
     stage = stage_of(model, ranking_loss=loss, logq_correction=loss == "sampled_softmax", negatives_power=0.5)
