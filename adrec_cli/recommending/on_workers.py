@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,7 +173,7 @@ def _make_piece(task: _Task, piece: _Piece) -> str | AdrecError:
     """Make a part, on a worker; what is wrong with it is returned, as Spark would try three times more."""
     with speak_shell(task.typed):
         try:
-            recommender = _open_once(task.opening)
+            recommender = _open_once(task.opening, json.dumps(task.identity, sort_keys=True))
             if identify(recommender) != task.identity:
                 return ArtifactError(
                     "a worker has another model, other items or other code than there are here",
@@ -185,7 +186,8 @@ def _make_piece(task: _Task, piece: _Piece) -> str | AdrecError:
 
 
 @functools.lru_cache(maxsize=1)
-def _open_once(opening: Opening) -> Recommender:
+def _open_once(opening: Opening, _identity: str) -> Recommender:
+    """Open the model once for all pieces of a batch; a worker that outlives it opens the next one's."""
     return opening.open(_NOBODY)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from tests.conftest import write_interactions
 
 SPARK = BatchEngine(engine="spark")
 USERS = 120
+SMALL = {"hidden_size": 8, "max_length": 8, "heads": 2, "times": "gaps"}
 
 
 class WorkersHere:
@@ -55,8 +57,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("workers")
     write_interactions(folder / "shop.csv")
     preprocess(str(folder / "shop.csv"), workspace=folder / "workspace")
-    small = {"hidden_size": 8, "max_length": 8, "heads": 2, "times": "gaps"}
-    brief = ExperimentOptions(overrides={"model": small, "stages": {"train": {"epochs": 1}}})
+    brief = ExperimentOptions(overrides={"model": SMALL, "stages": {"train": {"epochs": 1}}})
     train("shop", workspace=folder / "workspace", model_name="sasrec", experiment=brief)
     return folder / "workspace"
 
@@ -97,6 +98,23 @@ def test_they_make_the_bytes_of_one_process_in_rounds(shop, tmp_path, work):
     assert on_workers._open_once.cache_info().misses == 1, "a process opens the model once"
 
 
+def test_workers_that_stay_open_the_next_model(shop, tmp_path, work):
+    """A session of Spark that is used again keeps its workers."""
+    work(tmp_path / "before.csv")
+    kept = shop.parent / "kept"
+    shutil.copytree(shop, kept)
+    try:
+        other = {"model": SMALL, "training": {"seed": 7}, "stages": {"train": {"epochs": 1}}}
+        train("shop", workspace=shop, model_name="sasrec", experiment=ExperimentOptions(overrides=other))
+        work(tmp_path / "there.csv")
+        write_batch(asked(shop, tmp_path / "here.csv", HERE))
+    finally:
+        shutil.rmtree(shop)
+        kept.rename(shop)
+    assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
+    assert (tmp_path / "there.csv").read_bytes() != (tmp_path / "before.csv").read_bytes()
+
+
 def test_what_fails_ends_all_and_the_other_parts_of_its_round_stay(shop, tmp_path, work):
     with pytest.raises(StorageError, match="no space left"):
         work(tmp_path / "recs.csv", broken={5})
@@ -126,7 +144,7 @@ def test_a_worker_with_something_else_refuses(tmp_path, work, monkeypatch, other
 
 def test_a_worker_is_sent_histories_and_reads_none(shop):
     opening = on_workers.Opening.of(shop, None, None, RecommendOptions(threads=1))
-    assert len(on_workers._open_once(opening).sequences.user_ids) == 0
+    assert len(on_workers._open_once(opening, "").sequences.user_ids) == 0
 
 
 def test_what_does_not_go_together_is_refused(shop, tmp_path):
