@@ -155,7 +155,7 @@ def test_typed_alone_and_for_everybody(source: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     assert "new0" in done.stdout
     assert "5 new items may be recommended; known already: 1" in done.stderr.replace("\n", " ")
-    assert "as nothing is known about them: 'mute' for one" in done.stderr.replace("\n", " ")
+    assert "1 new item that nothing is known about, such as 'mute'" in done.stderr.replace("\n", " ")
     out = tmp_path / "recs.parquet"
     done = typed_here(["recommend", "--all", "-k", 15, "--out", out, *common])
     assert done.exit_code == 0, done.stderr
