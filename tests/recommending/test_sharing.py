@@ -175,7 +175,7 @@ def test_a_batch_goes_on_with_another_number_of_processes(shop, tmp_path, alone)
     done = typed(line, tmp_path, small_chunks)
     assert done.exit_code == 0
     assert 4 <= kept < USERS / 10
-    assert "users were done by an earlier, interrupted run" in done.stderr
+    assert "users done by an earlier, interrupted run" in done.stderr
     assert written(tmp_path / "out") == alone
 
 
@@ -194,7 +194,7 @@ def test_one_that_is_killed_takes_the_others_with_it_and_the_next_run_goes_on(sh
         assert "cannot reach another one" in ended[0].require_one_error(143)
     again = typed_by(3, line, tmp_path, all_=small_chunks)
     assert codes(again) == [0] * 3
-    assert "users were done by an earlier, interrupted run" in again[0].stderr
+    assert "users done by an earlier, interrupted run" in again[0].stderr
     assert written(tmp_path / "out") == alone
 
 
