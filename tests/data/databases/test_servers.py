@@ -116,7 +116,8 @@ def test_a_signal_ends_a_query(
     running.send_signal(number)
     said = running.communicate(timeout=30)[1]
     assert running.returncode == 128 + number
-    assert said.startswith(f"stopped by {number.name}")
+    # A signal in the midst of writing the first line has Python write it again.
+    assert said.removeprefix("asking DuckDB\n").startswith(f"stopped by {number.name}")
     assert "Traceback" not in said
     assert time.monotonic() - started < 15
     assert list(tmp_path.iterdir()) == []
