@@ -17,7 +17,10 @@ import torch
 import typer.main
 
 from adrec_cli.cli.app import app
+from adrec_cli.data import dataset_files
+from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
+from adrec_cli.pipeline.train import train
 from adrec_cli.wording import speak_shell
 from tests import examples  # noqa: F401 - how often properties are tried
 
@@ -139,6 +142,23 @@ def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("source")
     write_interactions(folder / "tiny.csv")
     preprocess(str(folder / "tiny.csv"), workspace=folder / "workspace", options=PreprocessOptions())
+    return folder / "workspace"
+
+
+GROUP = 25
+"""Users of a row group of `grouped_shop`, which has 120."""
+
+
+@pytest.fixture(scope="session")
+def grouped_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose sequences have five row groups, with a model, which tests only read."""
+    folder = tmp_path_factory.mktemp("grouped")
+    write_interactions(folder / "shop.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset_files, "MAX_ROW_GROUP_USERS", GROUP)
+        preprocess(str(folder / "shop.csv"), workspace=folder / "workspace")
+    brief = ExperimentOptions(overrides={"model": {"hidden_size": 8}, "stages": {"train": {"epochs": 1}}})
+    train("shop", workspace=folder / "workspace", model_name="gru4rec", experiment=brief)
     return folder / "workspace"
 
 

@@ -8,19 +8,14 @@ from typing import Any
 
 import pytest
 
-from adrec_cli.data import dataset_files
 from adrec_cli.data.remote_files import bring_source
 from adrec_cli.data.shards import Shard
 from adrec_cli.data.stores import ObjectStore
 from adrec_cli.errors import AdrecError, InputError, StorageError, UsageError
-from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.sampling import FAST_SAMPLING
-from adrec_cli.pipeline.preprocess import preprocess
 from adrec_cli.pipeline.recommend_batch import BatchSummary, recommend_batch
-from adrec_cli.pipeline.train import train
 from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
 from adrec_cli.recommending.options import RecommendOptions
-from tests.conftest import write_interactions
 from tests.data.test_remote_files import put
 from tests.object_store import CANARY, bucket, endpoint
 
@@ -29,20 +24,11 @@ pytestmark = pytest.mark.usefixtures("in_shell")
 
 EVERYBODY = AudienceOptions(all_users=True)
 OPTIONS = RecommendOptions(k=3, sampling=FAST_SAMPLING)
-GROUP = 25
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace whose sequences have five row groups, with a model."""
-    folder = tmp_path_factory.mktemp("grouped")
-    write_interactions(folder / "shop.csv")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset_files, "MAX_ROW_GROUP_USERS", GROUP)
-        preprocess(str(folder / "shop.csv"), workspace=folder / "workspace")
-    brief = ExperimentOptions(overrides={"model": {"hidden_size": 8}, "stages": {"train": {"epochs": 1}}})
-    train("shop", workspace=folder / "workspace", model_name="gru4rec", experiment=brief)
-    return folder / "workspace"
+def shop(grouped_shop: Path) -> Path:
+    return grouped_shop
 
 
 def recommend(shop: Path, out: str, audience: AudienceOptions = EVERYBODY, **more: Any) -> BatchSummary:

@@ -10,37 +10,25 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.outputs import STDOUT
-from adrec_cli.data import dataset_files
 from adrec_cli.data.sequences import load_sequences
 from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import InterruptedRun, UsageError
-from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.pipeline import recommend_batch as batch
-from adrec_cli.pipeline.preprocess import preprocess
 from adrec_cli.pipeline.recommend_batch import recommend_batch
-from adrec_cli.pipeline.train import train
 from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
 from adrec_cli.recommending.options import RecommendOptions
-from tests.conftest import write_interactions
+from tests.conftest import GROUP
 from tests.tiers import sampled
 
 EVERYBODY = AudienceOptions(all_users=True)
 OPTIONS = RecommendOptions(k=3, sampling=FAST_SAMPLING)
-USERS, GROUP = 120, 25
+USERS = 120
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    """A workspace whose sequences have five row groups, with a model, which tests only read."""
-    folder = tmp_path_factory.mktemp("grouped")
-    write_interactions(folder / "shop.csv")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset_files, "MAX_ROW_GROUP_USERS", GROUP)
-        preprocess(str(folder / "shop.csv"), workspace=folder / "workspace")
-    brief = ExperimentOptions(overrides={"model": {"hidden_size": 8}, "stages": {"train": {"epochs": 1}}})
-    train("shop", workspace=folder / "workspace", model_name="gru4rec", experiment=brief)
-    return folder / "workspace"
+def shop(grouped_shop: Path) -> Path:
+    return grouped_shop
 
 
 @pytest.fixture(autouse=True)

@@ -11,31 +11,18 @@ import pytest
 
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.recommendation_file import find_parts_folder
-from adrec_cli.data import dataset_files
 from adrec_cli.experiments.events import RankingProgress
-from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.pipeline import recommend_batch
-from adrec_cli.pipeline.preprocess import preprocess
-from adrec_cli.pipeline.train import train
-from tests.conftest import write_interactions
 from tests.robustness.processes import Ended, typed
 from tests.robustness.several import begun, typed_by
 
 LINE = ["recommend", "--all", "-k", "3", "--threads", "1", "--out"]
-USERS, GROUP = 120, 25
+USERS = 120
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace whose sequences have five row groups, with a model, which tests only read."""
-    folder = tmp_path_factory.mktemp("shared")
-    write_interactions(folder / "shop.csv")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset_files, "MAX_ROW_GROUP_USERS", GROUP)
-        preprocess(str(folder / "shop.csv"), workspace=folder / "workspace")
-    brief = ExperimentOptions(overrides={"model": {"hidden_size": 8}, "stages": {"train": {"epochs": 1}}})
-    train("shop", workspace=folder / "workspace", model_name="gru4rec", experiment=brief)
-    return folder / "workspace"
+def shop(grouped_shop: Path) -> Path:
+    return grouped_shop
 
 
 def small_chunks() -> None:
