@@ -25,16 +25,17 @@ def nobody_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_files, "SCHEMES", dict.fromkeys(remote_files.SCHEMES, fetch))
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the Spark that other tests keep running in this process, whose master would count."""
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
     if pyspark := sys.modules.get("pyspark"):
         monkeypatch.setattr(pyspark.SparkContext, "_active_spark_context", None)
 
 
 @pytest.mark.parametrize("make", [preprocess, preview])
 @pytest.mark.parametrize("master", ["spark://head:7077", "yarn", None])
-@pytest.mark.usefixtures("nobody_fetches", "nothing_runs")
+@pytest.mark.usefixtures("nobody_fetches")
 def test_workers_elsewhere_get_no_copy(make, master, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if master is None:
         monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
@@ -45,7 +46,6 @@ def test_workers_elsewhere_get_no_copy(make, master, tmp_path: Path, monkeypatch
     assert not (tmp_path / "w").exists()
 
 
-@pytest.mark.usefixtures("nothing_runs")
 def test_workers_elsewhere_get_no_answer_and_no_table(tmp_path: Path) -> None:
     (tmp_path / "lake" / "_delta_log").mkdir(parents=True)
     spread = PreprocessOptions(engine="spark", spark_master="yarn")
@@ -65,11 +65,8 @@ def test_workers_elsewhere_get_no_answer_and_no_table(tmp_path: Path) -> None:
         ("lake/a.csv", PreprocessOptions(engine="spark", spark_master="yarn")),
     ],
 )
-def test_only_a_copy_for_workers_elsewhere_is_refused(
-    source: str, options: PreprocessOptions, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_a_copy_for_workers_elsewhere_is_refused(source: str, options: PreprocessOptions) -> None:
     """The copy, the workers and the engine each decide: with all three it is refused, and with any of them not."""
-    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
     require_in_reach(source, options)
     with pytest.raises(UsageError, match="would be copied"):
         require_in_reach("s3://lake/a.csv", replace(options, engine="spark", spark_master="yarn"))
