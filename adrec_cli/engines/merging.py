@@ -12,6 +12,7 @@ import numpy as np
 from adrec_cli.data.coding import union_all
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.plan import Plan
+from adrec_cli.data.reading.file_order import place_behind, says_no_times, settle_order
 from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.source_content import ReadFiles, check_alike, read_files
 from adrec_cli.data.reading.table import Table
@@ -22,9 +23,12 @@ _SAY_HOW: Final = "say how all times are written, with {unit} or {form}, or leav
 
 
 def read_apart(plan: Plan, number: int, scratch: Path) -> ReadFiles[Interactions]:
-    """Read one of a plan's files as if it were the only one; as `read_files`."""
+    """Read one of a plan's files as if it were the only one, in its place among them; as `read_files`."""
     parts = None if plan.parts is None else (plan.parts[number],)
-    return read_files(replace(plan, paths=(plan.paths[number],), parts=parts), scratch)
+    read = read_files(replace(plan, paths=(plan.paths[number],), parts=parts), scratch)
+    if plan.parts is not None or not says_no_times(read.report):
+        return read
+    return replace(read, interactions=place_behind(read.interactions, [len(read.interactions)], first=number))
 
 
 def join_files(files: Sequence[ReadFiles[Interactions]]) -> ReadFiles[Interactions]:
@@ -39,7 +43,11 @@ def join_files(files: Sequence[ReadFiles[Interactions]]) -> ReadFiles[Interactio
     tables = [table for one in files for table in one.tables]
     check_alike(tables)
     report = merge_reports(tables, [one.report for one in files])
-    return ReadFiles(tables=tables, interactions=join_interactions([one.interactions for one in files]), report=report)
+    joined = join_interactions([one.interactions for one in files])
+    if joined.part is None:
+        rows = [len(one.interactions) for one in files]
+        settle_order(tables, np.split(joined.user, np.cumsum(rows)[:-1]), report)
+    return ReadFiles(tables=tables, interactions=joined, report=report)
 
 
 def merge_reports(tables: Sequence[Table], reports: Sequence[ReadReport]) -> ReadReport:

@@ -46,6 +46,16 @@ def _write_parquet(path: Path, events: Sequence[Event]) -> None:
     frame.with_columns(pl.from_epoch("timestamp", time_unit="s")).write_parquet(path)
 
 
+def _write_rows(path: Path, events: Sequence[Event]) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([HEADER[:2], *(event[:2] for event in events)])
+
+
+def _write_lists(path: Path, events: Sequence[Event]) -> None:
+    rows = [{"user_id": user, "items": [item, item + "0"]} for user, item, _ in dict.fromkeys(events)]
+    pl.DataFrame(rows).unique("user_id", keep="first", maintain_order=True).write_parquet(path)
+
+
 def _write_baskets(path: Path, events: Sequence[Event]) -> None:
     rows = [{"user_id": user, "items": [item, item + "0"], "timestamp": time} for user, item, time in events]
     pl.DataFrame(rows).write_parquet(path)
@@ -57,6 +67,8 @@ FORMS: dict[str, tuple[str, Callable[[Path, Sequence[Event]], None]]] = {
     "lines": (".jsonl", _write_lines),
     "parquet": (".parquet", _write_parquet),
     "baskets": (".parquet", _write_baskets),
+    "rows": (".csv", _write_rows),
+    "lists": (".parquet", _write_lists),
 }
 """The ending of each form, and what writes it."""
 

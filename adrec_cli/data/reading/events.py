@@ -21,6 +21,7 @@ from adrec_cli.data.reading.collecting import (
     CollectedTable,
     collect_table,
 )
+from adrec_cli.data.reading.file_order import place_behind, says_no_times, settle_order
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import FileRows, ReadReport
 from adrec_cli.data.reading.row_faults import describe_bad_row
@@ -70,7 +71,16 @@ def read_interactions(
     time = times[0] if len(times) == 1 else np.concatenate(times)
     interactions = Interactions(user=user, item=item, time=time, part=part, user_ids=user_ids, item_ids=item_ids)
     report.files = _hash_rows(interactions, read)
+    if parts is None and says_no_times(report):
+        interactions = _order_files(interactions, tables, report)
     return interactions, report
+
+
+def _order_files(interactions: Interactions, tables: Sequence[Table], report: ReadReport) -> Interactions:
+    """Return the events of files without times one file behind the other."""
+    rows = [file.rows for file in report.files]
+    settle_order(tables, np.split(interactions.user, np.cumsum(rows)[:-1]), report)
+    return place_behind(interactions, rows)
 
 
 def _hash_rows(interactions: Interactions, read: Sequence[CollectedTable]) -> list[FileRows]:

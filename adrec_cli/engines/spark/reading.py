@@ -18,6 +18,7 @@ from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan
 from adrec_cli.data.reading.decoding import unreadable
+from adrec_cli.data.reading.file_order import settle_order
 from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.source_content import Reader, ReadFiles, check_alike, scratch_folder
 from adrec_cli.data.reading.table import Table
@@ -86,6 +87,8 @@ def read_on_workers(context: SparkContext, plan: Plan, scratch: Path) -> ReadFil
     report = merge_reports(tables, [head.report for head in heads])
     user_ids, users = union_all([head.user_ids for head in heads])
     item_ids, items = union_all([head.item_ids for head in heads])
+    if plan.parts is None:
+        settle_order(tables, users, report)
     files = [
         FileIds(user=user, item=item, user_counts=head.user_counts)
         for user, item, head in zip(users, items, heads, strict=True)
