@@ -128,6 +128,15 @@ def file_sha256(path: Path) -> str:
         raise storage_error("read", path, error) from error
 
 
+def file_identity(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when a file is replaced, by one of the same content too; None where none is."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def _name_temporary(name: str, process_id: int | None = None) -> str:
     """Return what no other writer calls its temporary, who may be on another machine and have the same process id.
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from adrec_cli.artifacts.atomic import file_identity
 from adrec_cli.artifacts.checkpoint import load_known_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.dataset import DatasetFiles, verify_dataset
@@ -24,7 +25,7 @@ from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import ArtifactError, StorageError, UsageError
 from adrec_cli.loading.registered import require_registered
 from adrec_cli.models.registry import find_model
-from adrec_cli.schema import COUNT, ITEM_ID
+from adrec_cli.schema import COUNT, ITEM_ID, MANIFEST_FILE
 from adrec_cli.wording import command
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def open_dataset(folder: Path, *, shard: Shard = WHOLE) -> Dataset:
         ArtifactError: missing, damaged or of another format version.
     """
     while True:
+        # By the file rather than its content, which may have changed twice and be what it was.
+        identity = file_identity(folder / MANIFEST_FILE)
         manifest = read_manifest(folder)
         files = None
         try:
@@ -87,11 +90,11 @@ def open_dataset(folder: Path, *, shard: Shard = WHOLE) -> Dataset:
             dataset = _read_dataset(folder, manifest, files, shard)
         except (ArtifactError, StorageError):
             moved = files is not None and not (files.sequences.is_file() and files.items.is_file())
-            if not moved and read_manifest(folder) == manifest:
+            if not moved and file_identity(folder / MANIFEST_FILE) == identity:
                 raise
             continue
         # A writer changes the manifest before it moves files: unchanged, all that was read belongs together.
-        if read_manifest(folder) == manifest:
+        if file_identity(folder / MANIFEST_FILE) == identity:
             return dataset
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.atomic import file_identity, file_sha256
 from adrec_cli.artifacts.changing import needs_recovery
 from adrec_cli.artifacts.checkpoint import load_checkpoint, verify_checkpoint, verify_state
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
@@ -168,11 +168,11 @@ class _Dataset:
         assert callable(check)
         name = str(path.relative_to(self.workspace))
         for left in reversed(range(_MOST_LOOKS)):
-            before = _look(path)
+            before = file_identity(path)
             try:
                 status, detail, remedy = check()
             except AdrecError as error:
-                now = _look(path)
+                now = file_identity(path)
                 if left and now != before:
                     if now is None:
                         return
@@ -327,15 +327,6 @@ class _Dataset:
         if self.manifest is not None and evaluation.sequences_sha256 != self.manifest.sequences_sha256:
             return OUT_OF_DATE, f"{detail}; the sequences have changed since", "evaluate again"
         return WHOLE, detail, ""
-
-
-def _look(path: Path) -> tuple[int, ...] | None:
-    """Return what changes when a file is replaced; None where none is."""
-    try:
-        found = path.lstat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _starts_its_model(metadata: CheckpointMetadata) -> bool:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.inspecting.embeddings import open_embeddings
-from adrec_cli.loading import current
+from adrec_cli.loading import current, opening
 from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.run import RunOptions, run
 from adrec_cli.promotion.options import PromotionOptions
+from adrec_cli.schema import ITEMS_FILE, MANIFEST_FILE, SEQUENCES_FILE
 from tests.conftest import TINY, write_interactions
 
 SMALL = {name: TINY["model"][name] for name in ("hidden_size", "max_length", "heads")}
@@ -118,3 +121,37 @@ def test_items_that_a_model_does_not_know_are_counted_and_padding_is_none(two_ni
     assert (
         open_recommender(workspace=workspace, dataset_name=None, model=None, device="cpu", threads=1).unknown_items == 7
     )
+
+
+def replace_data(folder: Path, new: Path) -> None:
+    """Put the data of another folder in the place of these, the manifest last, as a file of its own."""
+    for name in (ITEMS_FILE, SEQUENCES_FILE, MANIFEST_FILE):
+        shutil.copy(new / name, folder / f"{name}.next")
+        os.replace(folder / f"{name}.next", folder / name)
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_data_that_changed_and_came_back_meanwhile_are_read_again(
+    torn: bool, two_nights: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another night came, was read in part, and was gone back from: the manifest says what it said before."""
+    first, second = (workspace / "shop" for workspace in two_nights)
+    folder = Path(shutil.copytree(first, tmp_path / "shop"))
+    read, calls = opening.load_items, []
+
+    def read_others_once(path: Path) -> pl.DataFrame:
+        calls.append(path)
+        if len(calls) > 1:
+            return read(path)
+        replace_data(folder, second)
+        others = read(path)
+        replace_data(folder, first)
+        if torn:
+            raise ArtifactError("damaged")
+        return others
+
+    monkeypatch.setattr(opening, "load_items", read_others_once)
+    dataset = opening.open_dataset(folder)
+    assert dataset.items.equals(read(first / ITEMS_FILE))
+    assert not dataset.items.equals(read(second / ITEMS_FILE))
+    assert len(calls) == 2
