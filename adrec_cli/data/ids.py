@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -16,7 +17,9 @@ MISSING: Final = ("", "nan", "NaN", "NAN", "null", "NULL", "Null", "None", "<NA>
 """What programs write where there is no id. "NA", "N/A", "none", "nil" and "-" are ids: people and countries have them.
 """
 MOST_EXACT_FLOAT: Final = 1 << 53
-"""Beyond it two whole numbers may be the same float."""
+"""Beyond it two whole numbers may be the same float of 64 bits."""
+SHORT_FLOATS: Final = {"Float16": 1 << 11, "Float32": 1 << 24}
+"""The same for shorter floats, by the name of their type."""
 
 _WHOLE_FLOAT: Final = r"^(-?\d+)\.0+$"
 _LIST: Final = r"""(?s)^\[(\s*|\s*(['"]|-?\d).*|.*,.*)\]$"""
@@ -68,7 +71,7 @@ def id_values(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if dtype.is_integer():
         return column
     if dtype.is_float():
-        whole = (column == column.floor()) & (column.abs() < MOST_EXACT_FLOAT)
+        whole = (column == column.floor()) & (column.abs() < SHORT_FLOATS.get(str(dtype), MOST_EXACT_FLOAT))
         return pl.when(whole).then(column).cast(pl.Int64, strict=False)
     return column.cast(pl.String)
 
@@ -132,6 +135,8 @@ def describe_expected_id(text: str, what: str) -> str:
     for pattern, expected in _NO_IDS:
         if ids.select(pl.col("id").str.contains(pattern)).to_series().any():
             return f"the id of {what}: {expected}"
+    if re.fullmatch(_WHOLE_FLOAT, text.strip()):
+        return f"the id of {what}: one that is no float, which rounds numbers of this size"
     return f"the id of {what}"
 
 

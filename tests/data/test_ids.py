@@ -106,6 +106,12 @@ def test_types_of_parquet_that_hold_ids_and_those_that_do_not(tmp_path: Path) ->
     for column in (pl.Series([True, False]), pl.Series(["2024-01-02", "2024-01-01"]).str.to_datetime()):
         with pytest.raises(InputError, match="expected text or numbers"):
             read(column)
+    # Neighbours of 2^24 are one float of 32 bits.
+    short = pl.Series([2.0**24 - 1, 2.0**24], dtype=pl.Float32)
+    with pytest.raises(InputError, match=r"row 2, column 'item_id': .* no float, which rounds .* got '16777216\.0'"):
+        read(short)
+    assert read(short.cast(pl.Int32)) == ["16777215", "16777216"]
+    assert read(short.head(1).append(pl.Series([3.0], dtype=pl.Float32))) == ["16777215", "3"]
     for column in (pl.Series([1.0, float("nan")]), pl.Series([1.0, 2.0**53]), pl.Series([1.0, 2.5])):
         with pytest.raises(InputError, match="row 2, column 'item_id': expected the id of an item"):
             read(column)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from adrec_cli.data.ids import id_values, no_id_type, normal_ids
+from adrec_cli.data.ids import SHORT_FLOATS, id_values, no_id_type, normal_ids
 from adrec_cli.data.reading import scanning
 from adrec_cli.data.reading.bad_rows import bad_rows_error, drop_malformed
 from adrec_cli.data.reading.coded_rows import collect_coded
@@ -217,6 +217,9 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOpti
         rating = pl.col(f"c{roles.rating}")
         if roles.rating_has_comma:
             rating = rating.str.replace(",", ".", literal=True)
+        if str(dtypes[roles.rating]) in SHORT_FLOATS:
+            # By its text, as 3.7 of 32 bits is another number than 3.7.
+            rating = rating.cast(pl.String)
         rating = rating.cast(pl.Float64, strict=False).fill_nan(None)
         bad, below = bad | rating.is_null(), rating < options.min_rating
     for position, condition in placed:

@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from adrec_cli.data.ids import SHORT_FLOATS
 from adrec_cli.data.names import TimeUnit
 from adrec_cli.data.reading.scanning import BLANK, scan
 from adrec_cli.data.reading.table import Table
@@ -113,6 +114,12 @@ def _begin_native(table: Table, position: int, *, unit: TimeUnit | None, form: s
             f"{table.path}: column {name!r} holds {dtype}, expected dates, numbers or text for the time",
             hint=f"name another with {option('timestamp_column')}; "
             f"a date and a time of day as {option('timestamp_column', 'date,time')}",
+        )
+    if str(dtype) in SHORT_FLOATS and unit != "order":
+        raise InputError(
+            f"{table.path}: column {name!r} holds {dtype}, which rounds times since 1970 to minutes and more",
+            hint="write the file with the times as whole numbers or Float64, made from what they were before; "
+            f"or name another column with {option('timestamp_column')}",
         )
     if unit is None and form is not None and form != "yyyymmdd":
         reading = find_reading([], form=form)

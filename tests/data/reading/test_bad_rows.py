@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from adrec_cli.data.reading.bad_rows import BadRow, BadRows
@@ -78,6 +79,14 @@ def test_only_bad_rows_leave_nothing_and_no_filter_is_blamed(tmp_path: Path) -> 
     error = refusal(source, tmp_path / "ws", on_bad_row="skip")
     assert "bad_rows removed 1" in error.message
     assert "--on-bad-row error" in error.hint
+
+
+@pytest.mark.parametrize("rating", [4.7, 3.3, 0.1, 5.0])
+def test_short_floats_are_as_good_as_the_numbers_they_stand_for(tmp_path: Path, rating: float) -> None:
+    rows = {"user_id": ["u", "u"], "item_id": ["a", "b"], "rating": [rating, rating / 2], "timestamp": [START, START]}
+    source = tmp_path / "t.parquet"
+    pl.DataFrame(rows).with_columns(pl.col("rating").cast(pl.Float32)).write_parquet(source)
+    assert read_sequences(run(source, tmp_path / "ws", min_rating=rating).folder) == {"u": ["a"]}
 
 
 def test_ratings_with_a_decimal_comma_are_numbers(tmp_path: Path) -> None:

@@ -262,6 +262,18 @@ def test_dates_as_whole_numbers_in_parquet(tmp_path: Path) -> None:
             assert found.manifest.statistics["last_time"] == "2021-12-03T00:00:00Z"
 
 
+@pytest.mark.parametrize("values", [[1_700_000_001.0, 1_700_000_002.0], [20211203.0, 20211204.0]])
+def test_floats_too_short_for_times_are_refused(tmp_path: Path, values: list[float]) -> None:
+    source = tmp_path / "t.parquet"
+    frame = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["b", "a"], "timestamp": values})
+    frame.with_columns(pl.col("timestamp").cast(pl.Float32)).write_parquet(source)
+    assert "'timestamp' holds Float32, which rounds times" in refusal(source, tmp_path / "ws").message
+    # Places are small enough.
+    frame.with_columns(pl.Series("timestamp", [2, 1], dtype=pl.Float32)).write_parquet(source)
+    made = run(source, tmp_path / "ws", timestamp_unit="order")
+    assert read_sequences(made.folder) == {"u": ["a", "b"]}
+
+
 def test_unit_and_dates_exclude_each_other(tmp_path: Path) -> None:
     source = write_times(tmp_path / "t.csv", ["2021-12-02", "2021-12-03"])
     assert "expected a number, got '2021-12-02'" in refusal(source, tmp_path / "ws", timestamp_unit="s").message
