@@ -96,6 +96,7 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     names: dict[str, str | list[str]] = {
         role: table.columns[position] for role, position in positions.items() if position is not None
     }
+    _keep_positions(report, positions, table)
     if roles.further_times:
         names["timestamp"] = [table.columns[position] for position in roles.times]
     _same_columns(report, names, table)
@@ -150,6 +151,17 @@ def _say_what_columns_mean(report: ReadReport, roles: Roles, table: Table) -> No
     if roles.unused_times:
         unused = ", ".join(table.columns[position] for position in roles.unused_times)
         report.assume(f"not read as the time: {unused}")
+
+
+def _keep_positions(report: ReadReport, positions: Mapping[str, int | None], table: Table) -> None:
+    """Let the manifest remember where columns stand that have their name with others."""
+    repeated = {
+        role: {"name": table.columns[position], "position": position + 1}
+        for role, position in positions.items()
+        if position is not None and table.columns.count(table.columns[position]) > 1
+    }
+    if repeated:
+        report.found["repeated"] = repeated
 
 
 def _same_columns(report: ReadReport, names: Mapping[str, str | list[str]], table: Table) -> None:

@@ -106,6 +106,7 @@ def describe_reading(
         _OWN_NAMES.get(role, role): spell(name) if isinstance(name, str) else [spell(part) for part in name]
         for role, name in columns.items()
     }
+    read |= {_OWN_NAMES.get(role, role): place["position"] for role, place in found.get("repeated", {}).items()}
     options = {name: said.get(name) for name in READING_OPTIONS if not name.endswith("_column")}
     return {
         "layout": table.layout,
@@ -160,6 +161,11 @@ def describe_misfit(table: Table, remembered: Remembered, *, rating_needed: bool
     if remembered.get("header") is False and not table.header and names_columns(first_row):
         return f"expected {expected}; found a header, {', '.join(first_row[:SHOWN_COLUMNS])}"
     missing = [role for role in needed if not _has(table, columns[role])]
+    repeated = remembered.get("repeated") or {}
+    for role in set(repeated).intersection(needed).difference(missing):
+        name, position = repeated[role]["name"], repeated[role]["position"]
+        if columns[role] == position and table.columns[position - 1] != name:
+            return f"expected {name} in column {position} ({role}); found {table.columns[position - 1]}"
     if missing or (width is not None and columns and width != len(table.rows.columns)):
         return f"expected {expected}; found {', '.join(table.columns[:SHOWN_COLUMNS])}"
     return ""

@@ -143,10 +143,21 @@ class _Search:
             position = find_known(self.table.columns, role, self._list_taken())
             if position is not None:
                 self.found[role] = position
+                if role != "rating" or self.request.rating_needed:
+                    self._require_one(role, position)
             elif role != "rating" or self.request.rating_needed:
                 unknown.append(role)
         if unknown:
             self.problems.append(f"it has no column that is known to be the {' or the '.join(unknown)}")
+
+    def _require_one(self, role: Role, position: int) -> None:
+        """Say it is a problem where another column has as good a name."""
+        columns = self.table.columns
+        known = look_up_column(columns[position])
+        rivals = [place for place, name in enumerate(columns) if look_up_column(name) == known]
+        if len(free := [place for place in rivals if place == position or place not in self._list_taken()]) > 1:
+            shown = " and ".join(f"column {place + 1}, {_describe(self.table, place)}," for place in free)
+            self.problems.append(f"{shown} could each be the {role}")
 
     def take_time(self) -> None:
         """Give the time the column, or the date and the clock, that can be no other; unless it was asked for."""
