@@ -1,4 +1,4 @@
-"""Columns that share a name are told apart by their place, in the first file and in every later one."""
+"""Of columns that share a name the one that was asked for is read, from the first file and from every later one."""
 
 from __future__ import annotations
 
