@@ -255,3 +255,56 @@ def test_no_text_breaks_the_reader_of_lists(text: str) -> None:
 def test_what_cells_of_an_item_column_hold(values: list[str], cells: str) -> None:
     assert find_cells(values, is_list_name=False, is_asked=True) == cells
     assert find_cells(values, is_list_name=False, is_asked=False) == (cells if cells == "bracketed" else "value")
+
+
+MOMENTS = {
+    "2024-01-02 10:00:00": "2024-01-02T10:00:00Z",
+    "1/2/2024 9:05:58 AM": "2024-01-02T09:05:58Z",
+    "Tue Jan 02 10:00:00 +0000 2024": "2024-01-02T10:00:00Z",
+    "2 Jan 2024": "2024-01-02T00:00:00Z",
+    "Jan 2, 2024": "2024-01-02T00:00:00Z",
+    "2024-01-02, 10:00": "2024-01-02T10:00:00Z",
+    "1704189600,5": "2024-01-02T10:00:00.500000Z",
+}
+
+
+@pytest.mark.parametrize("separator", " ,|;")
+@pytest.mark.parametrize("time", MOMENTS)
+@pytest.mark.parametrize("lengths", [(1, 2), (2, 2), (3, 3), (3, 1), (5, 6)])
+def test_a_basket_has_one_time_whatever_stands_in_it(
+    tmp_path: Path, separator: str, time: str, lengths: tuple[int, int]
+) -> None:
+    baskets = [separator.join(f"i{row}{place}" for place in range(length)) for row, length in enumerate(lengths)]
+    if not any(separator in basket for basket in baskets):
+        baskets[0] += f"{separator}x"
+    rows = [f"u\t{basket}\t{time}" for basket in baskets]
+    (tmp_path / "t.tsv").write_text("user_id\titems\tdate\n" + "\n".join(rows) + "\n")
+    form = {"timestamp_format": "mdy"} if "AM" in time else {}
+    made = run(tmp_path / "t.tsv", tmp_path / "ws", duplicates="keep", ties="source", **form)
+    assert read_sequences(made.folder) == {"u": [item for basket in baskets for item in basket.split(separator)]}
+    assert made.manifest.statistics["first_time"] == made.manifest.statistics["last_time"] == MOMENTS[time]
+
+
+@pytest.mark.parametrize("separator", " ,|;")
+@pytest.mark.parametrize("moments", [[START, START + 60], ["2024-01-02", "2024-01-01"], ["20240101", "20240102"]])
+def test_times_as_many_as_the_items_are_theirs(tmp_path: Path, separator: str, moments: list[object]) -> None:
+    join = separator.join
+    rows = [
+        f"u\t{join('ab')}\t{join(map(str, moments))}",
+        f"v\t{join('abc')}\t{join(map(str, [*moments, moments[0]]))}",
+    ]
+    (tmp_path / "t.tsv").write_text("user_id\titems\tdate\n" + "\n".join(rows) + "\n")
+    first, second = sorted("ab", key=lambda item: str(moments["ab".index(item)]))
+    assert read_sequences(run(tmp_path / "t.tsv", tmp_path / "ws").folder)["u"] == [first, second]
+
+
+@pytest.mark.parametrize("word", ["Red Shirt", "N5-1 N3-0", "Earth, Wind & Fire"])
+def test_what_may_be_several_items_and_is_read_as_one_is_said(tmp_path: Path, word: str) -> None:
+    def read(*items: str) -> list[str]:
+        rows = [f"u\t{item}\t{START}" for item in items]
+        (tmp_path / "t.tsv").write_text("user_id\titem_id\ttimestamp\n" + "\n".join(rows) + "\n")
+        return run(tmp_path / "t.tsv", tmp_path / "ws").notes
+
+    said = "each cell of 'item_id' is taken as one item, though many could be lists"
+    assert said in read(word, "Hat")
+    assert said not in read(word, "Hat", "Cap")

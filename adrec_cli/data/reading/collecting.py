@@ -16,6 +16,7 @@ from adrec_cli.data.reading.bad_rows import bad_rows_error, drop_malformed
 from adrec_cli.data.reading.coded_rows import collect_coded
 from adrec_cli.data.reading.column_names import names_a_session
 from adrec_cli.data.reading.joining import join_table
+from adrec_cli.data.reading.list_cells import look_like_several
 from adrec_cli.data.reading.list_order import order_lists
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import ReadReport
@@ -148,6 +149,9 @@ def _say_what_columns_mean(report: ReadReport, roles: Roles, table: Table) -> No
     user = table.columns[roles.user]
     if names_a_session(user):
         report.assume(f"each session ({user}) is taken as a user: a person with several sessions is several users")
+    items = [row[roles.item].strip() for row in table.sample if len(row) > roles.item]
+    if look_like_several(items) and not _has_lists(table):
+        report.assume(f"each cell of {table.columns[roles.item]!r} is taken as one item, though many could be lists")
     if roles.unused_times:
         unused = ", ".join(table.columns[position] for position in roles.unused_times)
         report.assume(f"not read as the time: {unused}")

@@ -10,6 +10,8 @@ from typing import Final, Literal
 
 import polars as pl
 
+from adrec_cli.data.reading.time_shapes import find_shape
+
 Cells = Literal["value", "list", "bracketed", "|", ",", ";", " ", "\t"]
 """What a cell holds: one value, a list as its type says, a list written with brackets, or one with a separator."""
 
@@ -21,6 +23,8 @@ _BRACKETED: Final = re.compile(r"\s*(\[.*\]|\(.*\))\s*", re.S)
 _ENTRY: Final = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,'"\[\]]+)\s*(?:,|(?=\s|$|'|"))""", re.S)
 # Not a list beyond doubt: Reddit's deleted users are called so.
 _ONE_WORD: Final = re.compile(r"\s*\[[^\W\d]\w*\]\s*")
+# Seconds since 1970, with less than seconds since 1970 behind the comma.
+_DECIMAL_COMMA: Final = re.compile(r"\d{9,},\d{1,8}")
 _LETTERED_NUMBER: Final = re.compile(r"[A-Za-z]{0,4}[-_]?\d+")
 
 
@@ -50,6 +54,38 @@ def find_cells(values: Sequence[str], *, is_list_name: bool, is_asked: bool) -> 
         if several * 2 >= len(filled) and all(_is_id(word, separator, is_list_name) for word in every):
             return separator
     return "value"
+
+
+def look_like_several(values: Sequence[str]) -> bool:
+    """Return whether half of the cells or more may be several ids as well as a name of several words."""
+    filled = [value for value in values if value]
+    several = sum(any(separator in value for separator in _SEPARATORS) for value in filled)
+    return bool(several) and several * 2 >= len(filled)
+
+
+def find_time_cells(times: Sequence[str], items: Sequence[str], separator: Cells) -> Cells:
+    """Return what the cells of times beside lists of items hold: a list written as the items are, or one time.
+
+    Many a time has blanks or commas in it. So it is a list where most cells have as many entries as those of the items,
+    unless each reads as one time.
+
+    Args:
+        times: the first cells of the column, as text.
+        items: the cells beside them.
+        separator: of the items.
+    """
+    filled = [(time.strip(), item.strip()) for time, item in zip(times, items, strict=False) if time.strip()]
+    several = [(time, item) for time, item in filled if separator in time]
+    if not several or all(_is_one_time(time) for time, _ in several):
+        return "value"
+    alike = sum(len(time.split(separator)) == len(item.split(separator)) for time, item in filled)
+    return separator if alike * 2 >= len(filled) else "value"
+
+
+def _is_one_time(text: str) -> bool:
+    # Three small numbers are places rather than a date.
+    bare = re.fullmatch(r"[\d\s]+", text) is not None
+    return (not bare and find_shape(text) is not None) or _DECIMAL_COMMA.fullmatch(text) is not None
 
 
 def split_cells(column: pl.Expr, cells: Cells) -> pl.Expr:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import polars as pl
 
 from adrec_cli.data.reading.column_names import ROLES, Role, look_up_column, time_name
-from adrec_cli.data.reading.list_cells import Cells, find_cells
+from adrec_cli.data.reading.list_cells import Cells, find_cells, find_time_cells
 from adrec_cli.data.reading.offered_columns import OfferedColumn, event_type, offer_columns, sample_records
 from adrec_cli.data.reading.recognition import SAMPLE_ROWS
 from adrec_cli.data.reading.roles import Column, RoleRequest, find_known
@@ -131,22 +131,21 @@ def _find_times(table: Table, columns: list[OfferedColumn], item: int, request: 
         column = columns[place]
         if column.is_list:
             return place
-        found = _time_cells(table, column, columns[item].leaf.cells)
+        found = _time_cells(table, column, columns[item])
         if found != "value":
             columns[place] = replace(column, leaf=replace(column.leaf, cells=found))
             return place
     return None
 
 
-def _time_cells(table: Table, column: OfferedColumn, items: Cells) -> Cells:
+def _time_cells(table: Table, column: OfferedColumn, items: OfferedColumn) -> Cells:
     """Return how a column of text writes lists of times: with brackets, or as the items beside it."""
     if column.dtype != pl.String or column.leaf.path:
         return "value"
     values = _sample(table, column.leaf.place)
     found = find_cells(values, is_list_name=False, is_asked=False)
-    # Dates have blanks in them, so a blank separates times only where it does the items.
-    if found == "value" and items in ("|", ",", ";", " ") and any(items in value.strip() for value in values):
-        return items
+    if found == "value" and items.leaf.cells in ("|", ",", ";", " "):
+        return find_time_cells(values, _sample(table, items.leaf.place), items.leaf.cells)
     return found
 
 
