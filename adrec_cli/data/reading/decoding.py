@@ -28,6 +28,8 @@ _COMPRESSIONS: Final = {
     "xz": rb"\xfd7zXZ\0",
 }  # fmt: skip
 _BINARY = {b"PAR1": "parquet", b"ARROW1": "arrow"}
+# A mark at the head of a line stood at the head of a file, before files were put behind one another.
+_MARKS: Final = re.compile("(?<=[\r\n])\ufeff+")
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -116,13 +118,15 @@ def find_encoding(path: Path, named: Path) -> str:
         if head.startswith(bom):
             return name
     decoder = codecs.getincrementaldecoder("utf-8")()
-    encoding = "utf-8"
+    encoding, marked, tail = "utf-8", False, b""
     for chunk in _chunks(path):
         if b"\0" in chunk:
             raise InputError(
                 f"{named} is not a text file: it holds NUL bytes",
                 hint="adrec reads CSV, TSV, JSON lines, Parquet and Arrow, plain or .gz/.zst; pickles are never read",
             )
+        marked = marked or (not chunk.isascii() and b"\n" + codecs.BOM_UTF8 in tail + chunk)
+        tail = (tail + chunk[-3:])[-3:]
         if encoding == "utf-8" and not (chunk.isascii() and not decoder.getstate()[0]):
             try:
                 decoder.decode(chunk)
@@ -133,7 +137,7 @@ def find_encoding(path: Path, named: Path) -> str:
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             encoding = "latin-1"
-    return encoding
+    return "utf-8-sig" if marked and encoding == "utf-8" else encoding
 
 
 def _unpack(path: Path, packed: Path, compression: str, scratch: Path, limits: ReadLimits) -> tuple[Path, str]:
@@ -206,8 +210,11 @@ def _transcode(path: Path, plain: Path, encoding: str, scratch: Path) -> Path:
     done = 0
     with open(target, "wb") as file:
         try:
+            before = "\n"
             for chunk in _chunks(plain):
-                file.write(decoder.decode(chunk).encode())
+                text = before + decoder.decode(chunk)
+                before = text[-1]
+                file.write((_MARKS.sub("", text) if "\ufeff" in text else text)[1:].encode())
                 done += len(chunk)
             file.write(decoder.decode(b"", final=True).encode())
         except UnicodeError as error:
