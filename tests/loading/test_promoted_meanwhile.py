@@ -124,7 +124,7 @@ def test_items_that_a_model_does_not_know_are_counted_and_padding_is_none(two_ni
 
 
 def replace_data(folder: Path, new: Path) -> None:
-    """Put the data of another folder in the place of these, the manifest last, as a file of its own."""
+    """Put the data of another folder in place of these, the manifest last, as a file of its own."""
     for name in (ITEMS_FILE, SEQUENCES_FILE, MANIFEST_FILE):
         shutil.copy(new / name, folder / f"{name}.next")
         os.replace(folder / f"{name}.next", folder / name)
