@@ -47,7 +47,8 @@ class Evaluation:
         users, cases: ranked.
         cold_targets: cases whose target never occurs in train; they count as any other.
         parameters: numbers in the model.
-        seconds: wall time of ranking, on `threads` CPU threads of `device`.
+        seconds: wall time of ranking, on `threads` CPU threads of `device`; where several processes shared it, of all
+            of them added up.
         items: in the catalogue; 0 in reports of before it was noted.
         ranks_sha256: of the file with the rank of every target, `ranks_path(path)`.
         path: of its file, where it was read.

@@ -55,7 +55,7 @@ def share_out(stop: StopRequest, devices: int | None, *, sharing: type[Sharing] 
         raise UsageError(
             f"this command runs in one process, but {launched.count} were started",
             hint="run it without torchrun; pretrain, align, finetune, train and run can share a training, and "
-            "recommend its users",
+            "evaluate and recommend their users",
         )
     if devices is not None and devices != launched.here:
         raise UsageError(

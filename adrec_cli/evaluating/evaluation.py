@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from adrec_cli.artifacts.evaluation import Evaluation, write_evaluation
 from adrec_cli.artifacts.ranks import CANDIDATES, COLD, HISTORY_LENGTH, RANK, TARGET_COUNT, USER_ROW
 from adrec_cli.data.forgotten import mask_forgotten
 from adrec_cli.evaluating.code import measuring_code_sha256
-from adrec_cli.evaluating.held_out import HeldOut, make_scorer, prepare_held_out, tell_progress_to
+from adrec_cli.evaluating.held_out import HeldOut, make_scorer, prepare_held_out
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.evaluating.recommended_lists import list_figures
 from adrec_cli.evaluating.rivals import hash_negatives
@@ -34,32 +35,91 @@ from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.slices import slice_table
 from adrec_cli.runtime import resolve_device, set_threads
 from adrec_cli.schema import ITEM_ID, ITEM_INDEX, USER_ID
+from adrec_cli.training.processes import ALONE, Processes, require_alike
 
 
 def evaluate_opened(
-    dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions, on_event: OnEvent = ignore
+    dataset: Dataset,
+    checkpoint: Checkpoint | None,
+    options: EvaluationOptions,
+    on_event: OnEvent = ignore,
+    processes: Processes = ALONE,
 ) -> Evaluation:
-    """Evaluate an opened checkpoint (None: MostPopular) and store the result, with the rank of every target."""
-    threads = set_threads(options.threads)
-    device = resolve_device(options.device)
-    scorer = _make_scorer(dataset, checkpoint, options, device)
-    model = scorer.model
-    asked = prepare_held_out(dataset, options, on_event)
-    ranks, seconds = asked.rank(scorer, on_event)
-    table = _tabulate_ranks(asked, ranks)
+    """Evaluate an opened checkpoint (None: MostPopular) and store the result, with the rank of every target.
+
+    Args:
+        dataset, checkpoint, options: what is evaluated, on what and how.
+        on_event: called with `RankingProgress`.
+        processes: of which this is the first; the others go through `rank_held_out`.
+    """
+    found = rank_held_out(dataset, checkpoint, options, on_event, processes)
+    asked, model = found.asked, found.scorer.model
+    table = _tabulate_ranks(asked, found.ranks)
     repeated = find_repeats(dataset.sequences, asked.cases)
     evaluation = Evaluation(
-        **_identify(dataset, checkpoint, options, asked.protocol),
+        **found.identity,
         **_compute_figures(table, dataset.train_counts, repeated),
         model=model.name,
-        sampling=options.sampled if scorer.output in model.sampled_outputs else {},
-        beyond_accuracy=list_figures(scorer, asked, tell_progress_to(on_event)) if options.beyond_accuracy else {},
+        sampling=options.sampled if found.scorer.output in model.sampled_outputs else {},
+        beyond_accuracy=found.list_figures,
         parameters=sum(weight.numel() for weight in model.parameters()),
-        seconds=seconds,
-        device=device.type,
-        threads=threads,
+        seconds=found.seconds * processes.count,
+        device=found.scorer.device.type,
+        threads=found.threads,
     )
     return _write(dataset, evaluation, table)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RankedHeldOut:
+    """Held-out items that all processes have ranked.
+
+    Attributes:
+        identity: what is ranked, against what, how, and by which code.
+        scorer, asked: the same, as it is computed.
+        ranks: of each case, from 1.
+        list_figures: what the lists of recommendations are like; empty unless asked for.
+        seconds: that ranking took each of them.
+        threads: of each process.
+    """
+
+    identity: dict[str, Any]
+    scorer: Scorer
+    asked: HeldOut
+    ranks: npt.NDArray[np.int64]
+    list_figures: dict[str, float]
+    seconds: float
+    threads: int
+
+
+def rank_held_out(
+    dataset: Dataset,
+    checkpoint: Checkpoint | None,
+    options: EvaluationOptions,
+    on_event: OnEvent = ignore,
+    processes: Processes = ALONE,
+) -> RankedHeldOut:
+    """Rank what an evaluation ranks, together with all processes that go through this; arguments as `evaluate_opened`.
+
+    Raises:
+        ArtifactError: the model gives values that are not finite, or a process has something else to rank.
+    """
+    threads = set_threads(options.threads)
+
+    def prepare() -> tuple[Scorer, HeldOut]:
+        device = resolve_device(processes.choose_device(options.device))
+        scorer = _make_scorer(dataset, checkpoint, options, device)
+        return scorer, prepare_held_out(dataset, options, on_event)
+
+    scorer, asked = processes.agree(prepare)
+    identity = _identify(dataset, checkpoint, options, asked.protocol)
+    require_alike(processes, [identity, options.sampled, scorer.device.type, threads])
+    ranks, seconds = asked.rank(scorer, on_event, processes)
+    figures = list_figures(scorer, asked, on_event, processes) if options.beyond_accuracy else {}
+    return RankedHeldOut(
+        identity=identity, scorer=scorer, asked=asked, ranks=ranks, list_figures=figures, seconds=seconds,
+        threads=threads,
+    )  # fmt: skip
 
 
 def _write(dataset: Dataset, evaluation: Evaluation, ranks: pl.DataFrame) -> Evaluation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,11 @@ from adrec_cli.experiments.events import OnEvent, RankingProgress
 from adrec_cli.loading.opening import Checkpoint, Dataset, restore_model
 from adrec_cli.ranking.protocols import Cases, Protocol
 from adrec_cli.ranking.rivals import Rivals
+from adrec_cli.training.processes import ALONE, Processes, advance_together
 
 if TYPE_CHECKING:
     import torch
 
-    from adrec_cli.ranking.ranks import OnProgress
     from adrec_cli.ranking.scorer import Scorer
 
 
@@ -47,13 +48,35 @@ class HeldOut:
             protocol=self.protocol,
         )
 
-    def rank(self, scorer: Scorer, on_event: OnEvent) -> tuple[npt.NDArray[np.int64], float]:
-        """Return the rank of each target, from 1, and the seconds that took; reports `RankingProgress`."""
-        from adrec_cli.ranking.ranks import target_ranks
+    def rank(
+        self, scorer: Scorer, on_event: OnEvent, processes: Processes = ALONE
+    ) -> tuple[npt.NDArray[np.int64], float]:
+        """Return the rank of each target, from 1, and the seconds that took; reports `RankingProgress`.
+
+        Args:
+            scorer: alike in all processes.
+            on_event: called with how far all of them are.
+            processes: that rank by turns, each a batch.
+
+        Raises:
+            AdrecError: raised in any of them.
+        """
+        from adrec_cli.ranking.ranks import rank_batches
 
         started = time.perf_counter()
-        ranks = target_ranks(scorer, self.dataset.sequences, self.cases, self.rivals, tell_progress_to(on_event))
-        return ranks, time.perf_counter() - started
+        ranks = np.zeros(len(self.cases), dtype=np.int64)
+        batches = rank_batches(
+            scorer, self.dataset.sequences, self.cases, self.rivals, ranks, turn=processes.rank, turns=processes.count
+        )
+        self.go_through(batches, on_event, processes)
+        return add_up(ranks, processes), time.perf_counter() - started
+
+    def go_through(self, batches: Iterator[int], on_event: OnEvent, processes: Processes) -> None:
+        """Take batches of cases together with all processes, and report how many cases are done of all."""
+        done = 0
+        for count in advance_together(batches, processes):
+            done += count
+            on_event(RankingProgress(done=done, total=len(self.cases)))
 
 
 def prepare_held_out(dataset: Dataset, options: EvaluationOptions, on_event: OnEvent) -> HeldOut:
@@ -90,6 +113,8 @@ def make_scorer(checkpoint: Checkpoint, options: EvaluationOptions, device: torc
     )
 
 
-def tell_progress_to(on_event: OnEvent) -> OnProgress:
-    """Return a function that tells `RankingProgress`."""
-    return lambda done, total: on_event(RankingProgress(done=done, total=total))
+def add_up(counts: npt.NDArray[np.int64], processes: Processes) -> npt.NDArray[np.int64]:
+    """Return the sum over all processes."""
+    import torch
+
+    return processes.add_up(torch.from_numpy(counts)).numpy()

@@ -5,7 +5,7 @@ Lists are lists_BK: item indices, best first, 0 behind their end. Counts are ind
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -149,7 +149,7 @@ class BeyondAccuracy:
         self._information_V = self_information(train_counts_V)
         self._recommended = {k: np.zeros(len(train_counts_V), dtype=np.int64) for k in cutoffs}
         names = ["novelty", "popularity", *(["diversity"] if codes_VM is not None else [])]
-        self._of_cases = {f"{name}@{k}": np.full(cases, np.nan) for k in cutoffs for name in names}
+        self._of_cases = {f"{name}@{k}": np.zeros(cases) for k in cutoffs for name in names}
 
     def add(self, numbers: Integers, lists_BK: Integers) -> None:
         """Take the lists of some cases."""
@@ -160,6 +160,17 @@ class BeyondAccuracy:
             self._of_cases[f"popularity@{k}"][numbers] = list_means(lists, self._train_counts_V)
             if self._codes_VM is not None:
                 self._of_cases[f"diversity@{k}"][numbers] = intra_list_diversity(lists, self._codes_VM)
+
+    def combine(self, add_up: Callable[[Integers], Integers]) -> None:
+        """Take in the lists that others have been given of the same cases, of which nobody else has been given any.
+
+        Args:
+            add_up: returns the sum of everybody's.
+        """
+        self._recommended = {k: add_up(counts) for k, counts in self._recommended.items()}
+        # All but one have zeros where a case stands, so that the sum of the bits is the number itself.
+        for name, values in self._of_cases.items():
+            self._of_cases[name] = add_up(values.view(np.int64)).view(np.float64)
 
     def table(self, history_popularity: Values, target_counts: Integers) -> dict[str, float]:
         """Return every figure by name; one that no list has is left out.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -50,10 +50,27 @@ def target_ranks(
     Raises:
         ArtifactError: the model gives values that are not finite.
     """
-    among_all, among_own = (_count_all, _count_own) if scorer.merging.ranks_once else (_fuse_all, _fuse_own)
     ranks = np.zeros(len(cases), dtype=np.int64)
-    vectors_VD = scorer.vectors_VD
     done = 0
+    for count in rank_batches(scorer, sequences, cases, rivals, ranks, turn=turn, turns=turns):
+        done += count
+        on_progress(done, len(cases))
+    return ranks
+
+
+def rank_batches(
+    scorer: Scorer,
+    sequences: Sequences,
+    cases: Cases,
+    rivals: Rivals,
+    ranks: npt.NDArray[np.int64],
+    *,
+    turn: int = 0,
+    turns: int = 1,
+) -> Iterator[int]:
+    """Rank as `target_ranks` into `ranks`, which has a place for each case; yield how many cases each batch had."""
+    among_all, among_own = (_count_all, _count_own) if scorer.merging.ranks_once else (_fuse_all, _fuse_own)
+    vectors_VD = scorer.vectors_VD
     for numbers, samples, bias in scorer.represent(sequences, cases.starts, cases.ends, turn=turn, turns=turns):
         targets = cases.targets[numbers]
         if rivals.negatives is not None:
@@ -61,9 +78,7 @@ def target_ranks(
         else:
             seen = rivals.mask(sequences, cases, numbers)
             ranks[numbers] = among_all(samples, vectors_VD, targets, seen, bias)
-        done += len(numbers)
-        on_progress(done, len(cases))
-    return ranks
+        yield len(numbers)
 
 
 def _count_own(

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 from adrec_cli.artifacts.recommendation_file import find_parts_folder, write_part
-from adrec_cli.errors import ArtifactError
 from adrec_cli.recommending.batch import Batch
-from adrec_cli.training.processes import Processes
+from adrec_cli.training.processes import Processes, require_alike
 
 
 def leave_to_first(_number: int, _name: str) -> None:
@@ -36,14 +34,8 @@ def make_in_turns(
         ArtifactError: a process comes to another key than the first.
         AdrecError: raised in any of them.
     """
-    found: list[dict[str, Any]] = processes.gather(lambda: {"key": key, "missing": list(missing)})
-    for rank, one in enumerate(found):
-        if one["key"] != found[0]["key"]:
-            raise ArtifactError(
-                f"process {rank} has other data, options or code than the first process",
-                hint="give all machines the same, then run the same command again",
-            )
-    numbers: list[int] = found[0]["missing"]
+    require_alike(processes, key)
+    numbers: list[int] = processes.gather(lambda: list(missing))[0]
     for begin in range(0, len(numbers), processes.count):
         turns = numbers[begin : begin + processes.count]
         names = processes.gather(functools.partial(_make_own, batch, key, turns, processes.rank))

@@ -6,8 +6,10 @@ own: numbers are moved from one to the other as they are, and each process adds 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from adrec_cli.errors import ArtifactError
 
 if TYPE_CHECKING:
     import torch
@@ -91,3 +93,44 @@ class Processes:
 
 ALONE: Final = Processes()
 """One process, as `adrec` runs unless something starts several."""
+
+
+def require_alike(processes: Processes, described: Any) -> None:
+    """Raise unless all processes have come to the same description of what they are about to share.
+
+    Args:
+        processes: all of which go through this.
+        described: what JSON can hold, of this process's data, options and code.
+
+    Raises:
+        ArtifactError: naming the first process that has another.
+    """
+    found = processes.gather(lambda: described)
+    for rank, one in enumerate(found):
+        if one != found[0]:
+            raise ArtifactError(
+                f"process {rank} has other data, options or code than the first process",
+                hint="give all machines the same, then run the same command again",
+            )
+
+
+def advance_together(steps: Iterator[int], processes: Processes) -> Iterator[int]:
+    """Advance an iterator in each process by one step a round, until none has another; yield what a round has done.
+
+    After each step they hear of each other, so that what fails in one soon ends all.
+
+    Args:
+        steps: of this process, each at least 1; there need not be as many in all of them.
+        processes: all of which go through this.
+
+    Raises:
+        AdrecError: raised by a step in any of them.
+    """
+    while done := sum(processes.gather(lambda: next(steps, 0))):
+        yield done
+
+
+def compute_after_first(compute: Callable[[], T], processes: Processes) -> T:
+    """Compute something in the first process and then, with what it has brought here, in the others; errors as all."""
+    found = processes.agree(lambda: [compute()] if processes.first else [])
+    return processes.agree(lambda: found[0] if found else compute())

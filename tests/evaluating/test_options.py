@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -116,17 +115,22 @@ def test_what_is_held_out_can_be_cut_to_its_first_cases(
     assert np.array_equal(some.rivals.negatives, held.rivals.negatives[:7])
     events: list[object] = []
 
-    def rank(scorer: object, sequences: object, cases: object, rivals: object, progress: Callable[[int, int], None]):  # type: ignore[no-untyped-def]
+    def rank(  # type: ignore[no-untyped-def]
+        scorer: object, sequences: object, cases: object, rivals: object, ranks: np.ndarray, *, turn: int, turns: int
+    ):
         assert (scorer, sequences, cases, rivals) == ("scorer", dataset.sequences, some.cases, some.rivals)
-        progress(3, 7)
-        clock[0] += 2.5
-        return "ranks"
+        assert (turn, turns) == (0, 1)
+        for numbers in (range(3), range(3, 7)):
+            ranks[numbers] = 1 + np.array(numbers)
+            clock[0] += 1.25
+            yield len(numbers)
 
     clock = [100.0]
     monkeypatch.setattr("adrec_cli.evaluating.held_out.time.perf_counter", lambda: clock[0])
-    monkeypatch.setattr("adrec_cli.ranking.ranks.target_ranks", rank)
-    assert some.rank("scorer", events.append) == ("ranks", 2.5)  # type: ignore[arg-type]
-    assert events == [RankingProgress(done=3, total=7)]
+    monkeypatch.setattr("adrec_cli.ranking.ranks.rank_batches", rank)
+    ranks, seconds = some.rank("scorer", events.append)  # type: ignore[arg-type]
+    assert (ranks.tolist(), seconds) == ([1, 2, 3, 4, 5, 6, 7], 2.5)
+    assert events == [RankingProgress(done=done, total=7) for done in (3, 7)]
 
 
 def test_cold_targets_are_those_that_train_never_had(dataset: Dataset) -> None:

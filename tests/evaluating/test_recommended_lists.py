@@ -27,13 +27,14 @@ def test_they_are_counted_as_one_would_by_hand(tiny_source: Path, masked: bool) 
     generator = torch.Generator().manual_seed(0)
     vectors, users = torch.randn(41, 4, generator=generator), torch.randn(9, 4, generator=generator)
 
-    def represent(sequences, starts, ends):  # type: ignore[no-untyped-def]
+    def represent(sequences, starts, ends, *, turn, turns):  # type: ignore[no-untyped-def]
+        assert (turn, turns) == (0, 1)
         for numbers in (np.array([0, 2, 4, 6, 8]), np.array([1, 3, 5, 7])):
             yield numbers, [users[numbers]], None
 
     scorer = SimpleNamespace(represent=represent, vectors_VD=vectors, merging=SimpleNamespace(merge="mean-score"))
     progress: list[tuple[int, int]] = []
-    found = list_figures(scorer, asked, lambda done, total: progress.append((done, total)))  # type: ignore[arg-type]
+    found = list_figures(scorer, asked, lambda event: progress.append((event.done, event.total)))  # type: ignore
     assert progress == [(5, 9), (9, 9)]
     counts = dict(zip(dataset.items["item_index"], dataset.items["count"], strict=True))
     lists, histories = [], []

@@ -56,8 +56,13 @@ def _add_interval(metrics: Mapping[str, float], intervals: Mapping[str, list[flo
     return f"{metrics[name]:.4f} [{low:.4f}, {high:.4f}]"
 
 
-def describe(evaluation: Evaluation) -> list[str]:
-    """Return what one must know to compare the figures with others."""
+def describe(evaluation: Evaluation, processes: int = 1) -> list[str]:
+    """Return what one must know to compare the figures with others.
+
+    Args:
+        evaluation: that is shown.
+        processes: that have shared it.
+    """
     if evaluation.mask_seen:
         seen = "seen items are masked"
     elif evaluation.negatives_source:
@@ -80,7 +85,8 @@ def describe(evaluation: Evaluation) -> list[str]:
     lines += [f"caution: {line}" for line in evaluation.cautions()]
     if evaluation.sampling:
         lines.append(f"sampling: {_sampling(evaluation)}")
-    return [*lines, f"ranked in {evaluation.seconds:.1f} s, stored in {evaluation.path}"]
+    each = f" by each of {processes} processes" if processes > 1 else ""
+    return [*lines, f"ranked in {evaluation.seconds / processes:.1f} s{each}, stored in {evaluation.path}"]
 
 
 def _sampling(evaluation: Evaluation) -> str:
