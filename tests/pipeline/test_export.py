@@ -27,6 +27,7 @@ from adrec_cli.pipeline.train import train
 from adrec_cli.recommending.graph_options import GraphOptions
 from adrec_cli.recommending.options import RecommendOptions
 from tests.conftest import TINY
+from tests.tiers import sampled
 from tests.variants import small_model
 
 SASREC = {
@@ -103,7 +104,7 @@ STAGE = {"adrec": "finetune", "sasrec": "train"}
 
 
 @pytest.mark.parametrize("suffix", ["pt2", "onnx"])
-@pytest.mark.parametrize(("k", "include_seen"), [(1, False), (7, True), (7, False), (40, False)])
+@sampled("k,include_seen", [(1, False), (7, True), (7, False), (40, False)], quick=[(7, True), (40, False)])
 def test_the_best_items_are_those_that_we_recommend(workspace, tmp_path, suffix, k, include_seen):
     if suffix == "onnx":
         for name in ("onnx", "onnxscript", "onnxruntime"):
@@ -170,7 +171,7 @@ def test_a_graph_runs_where_adrec_is_not(workspace, onnx, tmp_path):
 @pytest.mark.parametrize(
     "name", [name for name in MODELS if name not in ("adrec", "sasrec") and MODELS[name].exported_outputs]
 )
-@pytest.mark.parametrize("repeats", ["none", "learned"])
+@sampled("repeats", ["none", "learned"], quick=["learned"])
 def test_every_graph_that_a_model_offers_scores_as_the_model(tmp_path, name, repeats):
     model = small_model(name, {"repeats": repeats})
     run = exporting._write_torch(exporting._program(model), tmp_path / "m.pt2", {})
@@ -178,7 +179,7 @@ def test_every_graph_that_a_model_offers_scores_as_the_model(tmp_path, name, rep
         assert exporting._measure_difference(model, output, run) < 1e-4
 
 
-@pytest.mark.parametrize("options", [{"padding_key": True}, {"positions": "learned"}])
+@sampled("options", [{"padding_key": True}, {"positions": "learned"}], quick=[{"padding_key": True}])
 def test_a_graph_with_a_padding_key_or_positions_scores_as_we_do(workspace, tmp_path, options):
     shutil.copytree(workspace, tmp_path / "workspace")
     padded = merge(TINY, {"model": options})
@@ -212,11 +213,18 @@ def test_what_cannot_be_exported(workspace, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir()), "nothing that is wrong is left"
 
 
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    """A SASRec and what runs its graph."""
+    model = small_model("sasrec", {})
+    path = tmp_path_factory.mktemp("graph") / "m.pt2"
+    return model, exporting._write_torch(exporting._program(model), path, {})
+
+
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1.0])
 @pytest.mark.parametrize("count", [1, 64])
-def test_one_wrong_score_is_a_difference(tmp_path, wrong, count):
-    model = small_model("sasrec", {})
-    right = exporting._write_torch(exporting._program(model), tmp_path / "m.pt2", {})
+def test_one_wrong_score_is_a_difference(graph, wrong, count):
+    model, right = graph
 
     def run(items_BL, lengths_B):
         (scores_BV,) = right(items_BL, lengths_B)

@@ -38,13 +38,20 @@ def damaged(content: bytes, positions: range | list[int], lengths: range | list[
         yield f"cut at {length}", content[:length]
 
 
+def overwrite(path: Path, content: bytes) -> None:
+    """Write a file in place: where it is emptied first, some file systems wait for the disk, hundreds of times here."""
+    with path.open("r+b") as file:
+        file.write(content)
+        file.truncate()
+
+
 def require_refused_or_right(
     path: Path, read: Content, positions: range | list[int], lengths: range | list[int]
 ) -> int:
     """Damage a file in every one of these ways and read it; return how many ways were tried."""
     whole, expected, tried = path.read_bytes(), read(), 0
     for how, content in damaged(whole, positions, lengths):
-        path.write_bytes(content)
+        overwrite(path, content)
         tried += 1
         try:
             found = read()

@@ -9,7 +9,9 @@ import random
 import shutil
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,37 +66,54 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(recommend_batch, "CHUNK_USERS", 10)
 
 
-@pytest.fixture(scope="module")
-def states(tmp_path_factory, csv):
-    """For each command the workspace it starts in, and what an uninterrupted command makes of it.
+@dataclass(frozen=True)
+class Uninterrupted:
+    """The workspace that a command starts in, and what it makes of it if nobody kills it."""
 
-    With it stand how long that takes and how often it changes the file system. The source has changed since, so that
-    there is an old and a new version of everything.
+    before: Path
+    left: dict[str, Any]
+    seconds: float
+    changes: int
+    """How often it changes the file system."""
+
+
+class States:
+    """What each command starts from and ends with, made when first asked for.
+
+    The source has changed since, so that there is an old and a new version of everything.
     """
 
-    def uninterrupted(name, workspace):
-        count = folder / f"{name}.count"
-        counting = functools.partial(killed_before_write, None, count)
-        done = typed(_line(name, changed, workspace), folder, counting)
-        assert done.exit_code == 0, done.stderr
-        return artifacts(workspace), done.seconds, count.stat().st_size
+    def __init__(self, folder: Path, finished: Path) -> None:
+        self.folder, self.finished = folder, finished
+        self.changed = folder / "shop.csv"
+        write_interactions(self.changed, users=50, items=15, seed=1)
+        self._made: dict[str, Uninterrupted] = {}
 
-    folder = tmp_path_factory.mktemp("states")
-    changed = folder / "shop.csv"
-    write_interactions(changed, users=50, items=15, seed=1)
-    before: dict[str, Path] = {}
-    after = {}
-    current = folder / "old"
-    assert typed(["run", csv, "--workspace", current, *TINY], folder).exit_code == 0
-    for name in ORDER[:-1]:
-        before[name] = folder / name
-        shutil.copytree(current, before[name])
-        after[name] = uninterrupted(name, current)
-    before["run"] = before["preprocess"]
-    whole = folder / "whole"
-    shutil.copytree(before["run"], whole)
-    after["run"] = uninterrupted("run", whole)
-    return changed, before, after
+    def of(self, name: str) -> Uninterrupted:
+        """Return those of a command; each but `run` starts where the one before has ended."""
+        if name not in self._made:
+            first = name in ("preprocess", "run")
+            former = self.finished if first else self._end(ORDER[ORDER.index(name) - 1])
+            self._made[name] = self._let_it_end(name, former)
+        return self._made[name]
+
+    def _end(self, name: str) -> Path:
+        self.of(name)
+        return self.folder / name
+
+    def _let_it_end(self, name: str, before: Path) -> Uninterrupted:
+        workspace, count = self.folder / name, self.folder / f"{name}.count"
+        shutil.copytree(before, workspace)
+        counting = functools.partial(killed_before_write, None, count)
+        done = typed(_line(name, self.changed, workspace), self.folder, counting)
+        assert done.exit_code == 0, done.stderr
+        return Uninterrupted(before, artifacts(workspace), done.seconds, count.stat().st_size)
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory, finished):
+    """What each command starts from and ends with."""
+    return States(tmp_path_factory.mktemp("states"), finished)
 
 
 def _line(name: str, source: Path, workspace: Path) -> list[object]:
@@ -108,33 +127,34 @@ def require_whole(workspace: Path) -> None:
     assert served.exit_code == 0, served.stderr
 
 
-def require_survived(name: str, states, tmp_path: Path, killed) -> tuple[bool, Ended]:
+def require_survived(name: str, states: States, tmp_path: Path, killed) -> tuple[bool, Ended]:
     """Kill a command, check what it left, run it again and compare.
 
     Returns:
         whether it was killed in time, and how the next run ended.
     """
-    source, before, after = states
+    whole = states.of(name)
     workspace = tmp_path / "workspace"
     shutil.rmtree(workspace, ignore_errors=True)
-    shutil.copytree(before[name], workspace)
-    ended = killed(_line(name, source, workspace))
+    shutil.copytree(whole.before, workspace)
+    ended = killed(_line(name, states.changed, workspace))
     require_whole(workspace)
-    again = typed_here([*_line(name, source, workspace), "--json"])
+    again = typed_here([*_line(name, states.changed, workspace), "--json"])
     assert again.exit_code == 0, again.stderr
-    assert artifacts(workspace) == after[name][0]
+    assert artifacts(workspace) == whole.left
     return ended.exit_code == -signal.SIGKILL, again
 
 
-def require_survived_at_a_random_moment(states, tmp_path: Path, rng: random.Random) -> bool:
+def require_survived_at_a_random_moment(states: States, tmp_path: Path, rng: random.Random) -> bool:
     """Kill a random command at a random moment, and tell which and whether it was in time."""
     name = rng.choice(ORDER)
+    whole = states.of(name)
 
     def killed(line):
         if rng.random() < 0.5:
-            return typed(line, tmp_path, functools.partial(killed_before_write, rng.randrange(states[2][name][2])))
+            return typed(line, tmp_path, functools.partial(killed_before_write, rng.randrange(whole.changes)))
         running = Running(line, tmp_path, small_steps)
-        time.sleep(rng.random() * states[2][name][1])
+        time.sleep(rng.random() * whole.seconds)
         running.send(signal.SIGKILL)
         return running.ended()
 
@@ -157,7 +177,7 @@ def test_killed_at_200_random_moments(states, tmp_path, seed):
     assert sum(require_survived_at_a_random_moment(states, tmp_path, rng) for _ in range(10)) >= 1
 
 
-def require_survived_before_each(name: str, states, tmp_path: Path, every: int = 1) -> list[Ended]:
+def require_survived_before_each(name: str, states: States, tmp_path: Path, every: int = 1) -> list[Ended]:
     """Kill a command before each change of the file system, or some; return how the runs after a kill ended."""
     endings: list[Ended] = []
     while True:

@@ -150,9 +150,10 @@ def test_a_log_that_cannot_be_written(workspace, tmp_path):
     assert typed_here(["pretrain", "shop", *TINY, "--seed", 2, "--workspace", workspace]).exit_code == 0
 
 
-def test_no_environment_at_all(workspace):
+@sampled("command", ["verify", "status"], quick=["status"])
+def test_no_environment_at_all(workspace, command):
     done = subprocess.run(
-        [sys.executable, "-m", "adrec_cli", "verify", "--workspace", str(workspace)],
+        [sys.executable, "-m", "adrec_cli", command, "--workspace", str(workspace)],
         capture_output=True, text=True, check=False, env={"PYTHONPATH": os.getcwd()},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

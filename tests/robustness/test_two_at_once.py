@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -40,43 +42,59 @@ def test_the_second_is_told_who_works(workspace, csv, tmp_path, second):
     assert first.ended().exit_code == 143
 
 
-def stop_before(name: str, seconds: float) -> None:
-    """Let a writer pause before a step of its commit."""
-    real = getattr(dataset_files, name)
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path.name} never came"
+        time.sleep(0.005)
 
-    def slow(*args):
-        time.sleep(seconds)
+
+def stop_before(name: str, nth: int, folder: Path) -> None:
+    """Let a writer say that it stands before the n-th time of a step of its commit, and wait until it may go on."""
+    real, times = getattr(dataset_files, name), itertools.count(1)
+
+    def held(*args):
+        if next(times) == nth:
+            (folder / "stands").touch()
+            wait_for(folder / "go on")
         return real(*args)
 
-    setattr(dataset_files, name, slow)
+    setattr(dataset_files, name, held)
 
 
 def test_preprocessing_the_same_twice(workspace, csv, tmp_path):
     line = ["preprocess", csv, "--max-length", 5, "--workspace", workspace]
-    first = Running(line, tmp_path, functools.partial(stop_before, "write_manifest", 3))
-    deadline = time.monotonic() + 30
-    while not (workspace / "shop/.lock.holder.json").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    first = Running(line, tmp_path, functools.partial(stop_before, "write_manifest", 1, tmp_path))
+    wait_for(tmp_path / "stands")
     assert "adrec preprocess" in typed_here([*line, "--force"]).require_one_error(5)
+    (tmp_path / "go on").touch()
     assert first.ended().exit_code == 0
 
 
-@sampled("pause", ["write_manifest", "_settle"], quick=["_settle"])
-def test_a_reader_during_a_write_sees_the_old_or_the_new(workspace, csv, tmp_path, pause):
-    """A writer pauses before and behind the moment of change; what is read is whole all the time."""
-    old = open_dataset(workspace / "shop").manifest
-    line = ["preprocess", csv, "--max-length", 5, "--workspace", workspace]
-    writer = Running(line, tmp_path, functools.partial(stop_before, pause, 1.5))
-    seen = set()
-    while writer.process.is_alive():
+# What a killed writer may have left is settled first.
+@pytest.mark.parametrize(("step", "nth"), [("write_manifest", 1), ("_settle", 2)])
+def test_a_reader_during_a_write_sees_the_old_or_the_new(workspace, csv, tmp_path, step, nth):
+    """A writer stands before and behind the moment of change; what is read is whole all the time."""
+
+    def read() -> str:
         dataset = open_dataset(workspace / "shop")
         assert len(dataset.sequences.items) == dataset.manifest.statistics["interactions"]
-        seen.add(dataset.manifest.sequences_sha256)
+        return dataset.manifest.sequences_sha256
+
+    old = read()
+    line = ["preprocess", csv, "--max-length", 5, "--workspace", workspace]
+    writer = Running(line, tmp_path, functools.partial(stop_before, step, nth, tmp_path))
+    seen = set()
+    while not (tmp_path / "stands").exists():
+        assert writer.process.is_alive(), writer.stderr
+        seen.add(read())
+    assert (read() == old) == (step == "write_manifest")
+    (tmp_path / "go on").touch()
+    while writer.process.is_alive():
+        seen.add(read())
     assert writer.ended().exit_code == 0
-    seen.add(open_dataset(workspace / "shop").manifest.sequences_sha256)
-    assert old.sequences_sha256 in seen
-    assert len(seen) == 2
+    assert seen <= {old, read()}
+    assert read() != old
 
 
 def test_readers_while_data_sets_change_again_and_again(workspace, csv, tmp_path):
