@@ -33,6 +33,7 @@ from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.promotion.rule import parse_promotion_rules
 from tests.conftest import TINY
 from tests.robustness.processes import Running, nothing
+from tests.tiers import sampled
 
 LEARNING = merge(
     TINY,
@@ -44,6 +45,8 @@ LEARNING = merge(
         }
     },
 )
+# For nights of which it does not matter what they learn.
+BRIEF = merge(LEARNING, {"stages": {name: {"epochs": 1} for name in ("pretrain", "align", "finetune")}})
 RULE = PromotionOptions(rules=parse_promotion_rules("ndcg@10 >= current - 0.002"))
 DAY = 86_400
 
@@ -203,21 +206,19 @@ def item_ids(shop: Shop) -> list[str]:
     return pl.read_parquet(shop.workspace / "shop/items.parquet")["item_id"].to_list()
 
 
-@pytest.mark.parametrize(
-    ("setting", "difference"),
-    [
-        ({"hidden_size": 24}, "hidden_size 16 instead of 24"),
-        ({"times": "gaps", "positions": "learned"}, "positions none instead of learned, times none instead of gaps"),
-    ],
-)
+WIDER = ({"hidden_size": 24}, "hidden_size 16 instead of 24")
+TIMED = ({"times": "gaps", "positions": "learned"}, "positions none instead of learned, times none instead of gaps")
+
+
+@sampled("setting,difference", [WIDER, TIMED], quick=[TIMED])
 def test_another_network_starts_from_fresh_weights(shop, setting, difference):
     shop.sells("tuesday.csv", range(50, 130), day=1)
-    start = shop.night("tuesday.csv", learning=merge(LEARNING, {"model": setting})).start
+    start = shop.night("tuesday.csv", learning=merge(BRIEF, {"model": setting}), promotion=ANY).start
     assert start.checkpoint is None
     told, _, differences = start.reason.rpartition(": ")
     assert told.endswith("is another network")
     assert sorted(differences.split(", ")) == difference.split(", ")
-    start = shop.night("tuesday.csv", learning=LEARNING, cold=True, promotion=ANY).start
+    start = shop.night("tuesday.csv", learning=BRIEF, cold=True, promotion=ANY).start
     assert (start.checkpoint, start.reason) == (None, "")
 
 
@@ -243,17 +244,17 @@ def test_going_back(shop):
     with pytest.raises(ArtifactError, match="only generation"):
         rollback("shop", workspace=shop.workspace)
     shop.sells("tuesday.csv", range(50, 130), day=1)
-    shop.night("tuesday.csv", promotion=ANY)
+    shop.night("tuesday.csv", learning=BRIEF, promotion=ANY)
     second = shop.serves()
     done = rollback("shop", workspace=shop.workspace)
     assert (done.current.sha256, done.withdrawn, done.earlier) == (first, second, 0)
     assert shop.serves() == first
     with pytest.raises(NotPromotedError, match="withdrawn"):
-        shop.night("tuesday.csv")
+        shop.night("tuesday.csv", learning=BRIEF)
     assert shop.serves() == first
     # Other data give another model, which is promoted again.
     shop.sells("wednesday.csv", range(130), day=2)
-    shop.night("wednesday.csv", promotion=ANY)
+    shop.night("wednesday.csv", learning=BRIEF, promotion=ANY)
     assert shop.serves() not in (first, second)
     assert second in read_current(shop.model_folder).withdrawn
 
@@ -261,7 +262,7 @@ def test_going_back(shop):
 def test_only_so_many_generations_are_kept(shop):
     for day in range(1, 4):
         shop.sells(f"{day}.csv", range(100), day=day)
-        shop.night(f"{day}.csv", promotion=ANY)
+        shop.night(f"{day}.csv", learning=BRIEF, promotion=ANY)
     current = read_current(shop.model_folder)
     assert len(current.earlier) == 1
     kept = {path.name for path in (shop.model_folder / "promoted").iterdir()}
@@ -271,7 +272,7 @@ def test_only_so_many_generations_are_kept(shop):
 
 def test_a_damaged_generation_is_not_gone_back_to(shop):
     shop.sells("tuesday.csv", range(50, 130), day=1)
-    shop.night("tuesday.csv", promotion=ANY)
+    shop.night("tuesday.csv", learning=BRIEF, promotion=ANY)
     second = shop.serves()
     earlier = read_current(shop.model_folder).earlier[0]
     items = (shop.model_folder / earlier.checkpoint).with_suffix(".items.parquet")
@@ -302,21 +303,21 @@ def test_a_second_run_at_the_same_time_is_locked_out(shop):
                 rollback("shop", workspace=shop.workspace)
             refused.append(locked.value.exit_code)
 
-    shop.night("tuesday.csv", on_event=again)
+    shop.night("tuesday.csv", learning=BRIEF, promotion=ANY, on_event=again)
     assert refused == [5]
 
 
 @pytest.mark.thorough
 def test_force_promotes_what_was_withdrawn(shop):
     shop.sells("tuesday.csv", range(50, 130), day=1)
-    shop.night("tuesday.csv", promotion=ANY)
+    shop.night("tuesday.csv", learning=BRIEF, promotion=ANY)
     second = shop.serves()
     rollback("shop", workspace=shop.workspace)
-    shop.night("tuesday.csv", promotion=ANY, options=ComputeOptions(force=True))
+    shop.night("tuesday.csv", learning=BRIEF, promotion=ANY, options=ComputeOptions(force=True))
     assert shop.serves() == second, "the same start, data and seed give the same bytes"
 
 
-NOISE = merge(LEARNING, {"stages": {name: {"learning_rate": 1e-9} for name in ("pretrain", "align", "finetune")}})
+NOISE = merge(BRIEF, {"stages": {name: {"learning_rate": 1e-9} for name in ("pretrain", "align", "finetune")}})
 
 
 def test_a_model_below_most_popular_is_warned_of_and_can_be_refused(tmp_path):

@@ -81,8 +81,10 @@ def test_a_second_time_everything_is_up_to_date_until_something_changes(workspac
     assert {path: path.read_bytes() for path in workspace.rglob("*.safetensors")} == before
 
 
-@pytest.mark.parametrize(
-    "setting", [{"lambda": 0.5}, {"condition_dropout": 0.2, "guidance": 1.0}, {"diffusion_steps": 7}]
+@sampled(
+    "setting",
+    [{"lambda": 0.5}, {"condition_dropout": 0.2, "guidance": 1.0}, {"diffusion_steps": 7}],
+    quick=[{"condition_dropout": 0.2, "guidance": 1.0}],
 )
 def test_options_that_pretraining_ignores_do_not_train_it_again(workspace, tmp_path, setting):
     shutil.copytree(workspace, tmp_path / "fresh")
