@@ -20,13 +20,24 @@ from tests.test_readme import NIGHTS, blocks
 ROOT = Path(__file__).parents[2]
 
 
+def command_of(folder: Path) -> list[object]:
+    return ["run", folder / "shop.csv", "--workspace", folder / "workspace", "--epochs", 1, *TINY]
+
+
+@pytest.fixture(scope="module")
+def after_a_night(adrec: Adrec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A source and a workspace after the first night, which tests copy."""
+    folder = tmp_path_factory.mktemp("night")
+    write_shop(folder / "shop.csv")
+    assert adrec(*command_of(folder), "--quiet").exit_code == 0
+    return folder
+
+
 @pytest.fixture
-def night(adrec: Adrec, tmp_path: Path) -> list[object]:
+def night(after_a_night: Path, tmp_path: Path) -> list[object]:
     """The command of a night, after the first one."""
-    source = write_shop(tmp_path / "shop.csv")
-    command = ["run", source, "--workspace", tmp_path / "workspace", "--epochs", 1, *TINY]
-    assert adrec(*command, "--quiet").exit_code == 0
-    return command
+    shutil.copytree(after_a_night, tmp_path, dirs_exist_ok=True)
+    return command_of(tmp_path)
 
 
 def log(stderr: str) -> list[dict[str, object]]:

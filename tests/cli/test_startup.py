@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,21 +22,82 @@ try:
 finally:
     print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
 """
+FORKING = """
+import json, os, sys, traceback
+from pathlib import Path
+
+def command(main, arguments):
+    for number in (1, 2):
+        os.dup2(os.open(f"{number}", os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)
+    code = 1
+    try:
+        main(arguments)
+    except SystemExit as error:
+        code = error.code or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        Path("loaded").write_text(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+        os._exit(code)
+
+def type_each(main):
+    done = {}
+    for name, arguments in json.load(sys.stdin).items():
+        child = os.fork() or command(main, arguments)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        said = Path("1").read_text() + Path("2").read_text()
+        done[name] = {"code": code, "said": said, "loaded": json.loads(Path("loaded").read_text())}
+    print(json.dumps(done))
+"""
+"""The begin of a program that reads commands by name and types each in a fork: starting Python costs far more."""
+PLAIN = (
+    FORKING
+    + """
+from adrec_cli.cli.app import main
+type_each(main)
+"""
+)
 COMMANDS = ["run", "preprocess", "datasets", "pretrain", "align", "finetune", "train", "evaluate", "recommend"]
 
 
-@pytest.mark.parametrize(
-    "typed",
-    ["--help", "--version", "train --help", "run --help", "datasets", "datasets show demo", "config --model sasrec"],
-)
-def test_what_reads_no_data_loads_nothing_heavy(typed: str) -> None:
+@dataclass(frozen=True)
+class Forked:
+    """How a command ended in a fork, what it said on both streams, and the packages that were loaded in the end."""
+
+    code: int
+    said: str
+    loaded: list[str]
+
+
+def type_in_forks(program: str, typed: dict[str, list[str]], folder: Path, **variables: str) -> dict[str, Forked]:
+    """Type commands by name, each in a fork of one program that works in this folder."""
+    env = environment(PYTHONPATH=str(Path(__file__).parents[2]), **variables)
     done = subprocess.run(
-        [sys.executable, "-c", SPY, *typed.split()], capture_output=True, text=True, env=environment(), timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    loaded = set(json.loads(done.stderr.splitlines()[-1]))
-    assert "typer" in loaded
-    assert not loaded & set(HEAVY)
+        [sys.executable, "-c", program], input=json.dumps(typed), cwd=folder, env=env, stdout=subprocess.PIPE,
+        text=True, check=True, timeout=120,
+    )  # fmt: skip
+    return {name: Forked(**ended) for name, ended in json.loads(done.stdout).items()}
+
+
+READ_NO_DATA = [
+    "--help", "--version", "train --help", "run --help", "datasets", "datasets show demo", "config --model sasrec",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def of_no_data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Forked]:
+    """How the commands that read no data end."""
+    return type_in_forks(PLAIN, {line: line.split() for line in READ_NO_DATA}, tmp_path_factory.mktemp("none"))
+
+
+@pytest.mark.parametrize("typed", READ_NO_DATA)
+def test_what_reads_no_data_loads_nothing_heavy(of_no_data: dict[str, Forked], typed: str) -> None:
+    done = of_no_data[typed]
+    assert done.code == 0, done.said
+    assert "typer" in done.loaded
+    assert not set(done.loaded) & set(HEAVY)
 
 
 def test_completion_of_presets_loads_nothing_heavy() -> None:
@@ -82,10 +144,11 @@ def test_version(adrec: Adrec) -> None:
     assert adrec("--version").stdout.startswith("adrec ")
 
 
-NO_TORCH = """
-import functools, importlib, json, os, sys, traceback
+NO_TORCH = (
+    FORKING
+    + """
+import functools, importlib
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
@@ -109,40 +172,15 @@ for name in (
 typer_main = importlib.import_module("typer.main")
 typer_main.get_command = functools.cache(typer_main.get_command)
 typer_main.get_command(sys.modules["adrec_cli.cli.app"].app)
-
-def command(arguments):
-    for number in (1, 2):
-        os.dup2(os.open(f"{number}", os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)
-    code = 1
-    try:
-        sys.modules["adrec_cli.cli.app"].main(arguments)
-    except SystemExit as error:
-        code = error.code or 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-done = {}
-for name, arguments in json.load(sys.stdin).items():
-    child = os.fork() or command(arguments)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    done[name] = [code, Path("1").read_text() + Path("2").read_text()]
-print(json.dumps(done))
+type_each(sys.modules["adrec_cli.cli.app"].main)
 """
-"""A program that can import neither PyTorch nor pandas, though it finds them; it types each command in a fork."""
+)
+"""A program that can import neither PyTorch nor pandas, though it finds them."""
 
 
-def without_pytorch(typed: dict[str, list[str]], workspace: Path, folder: Path) -> dict[str, tuple[int, str]]:
-    """Type commands where PyTorch cannot be imported; return the exit code and the output of each."""
-    env = environment(ADREC_WORKSPACE=str(workspace), PYTHONPATH=str(Path(__file__).parents[2]))
-    done = subprocess.run(
-        [sys.executable, "-c", NO_TORCH], input=json.dumps(typed), cwd=folder, env=env, stdout=subprocess.PIPE,
-        text=True, check=True, timeout=120,
-    )  # fmt: skip
-    return {name: (code, said) for name, (code, said) in json.loads(done.stdout).items()}
+def without_pytorch(typed: dict[str, list[str]], workspace: Path, folder: Path) -> dict[str, Forked]:
+    """Type commands where PyTorch cannot be imported."""
+    return type_in_forks(NO_TORCH, typed, folder, ADREC_WORKSPACE=str(workspace))
 
 
 @pytest.fixture(scope="module")
@@ -183,11 +221,12 @@ COMPUTES_NOTHING = [
 ]
 
 
+COMPUTES = "evaluate mostpop --dataset shop"
+
+
 @pytest.fixture(scope="module")
-def done_without_pytorch(
-    finished: Path, csv: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, tuple[int, str]]:
-    """The exit code and the output of each command."""
+def done_without_pytorch(finished: Path, csv: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Forked]:
+    """How each command ended."""
     folder = tmp_path_factory.mktemp("without")
     typed = {
         line: [
@@ -195,18 +234,17 @@ def done_without_pytorch(
             for word in line.replace("CSV", str(csv)).replace("TMP", str(folder)).split()
             for part in (TINY if word == "TINY" else [word])
         ]
-        for line, _, _ in COMPUTES_NOTHING
+        for line in (COMPUTES, *(line for line, _, _ in COMPUTES_NOTHING))
     }
     return without_pytorch(typed, finished, folder)
 
 
 @pytest.mark.parametrize(("typed", "code", "said"), COMPUTES_NOTHING)
 def test_what_computes_nothing_does_without_pytorch(done_without_pytorch, typed, code, said):
-    ended, output = done_without_pytorch[typed]
-    assert "AssertionError" not in output
-    assert (ended, said in output) == (code, True), output
+    done = done_without_pytorch[typed]
+    assert "AssertionError" not in done.said
+    assert (done.code, said in done.said) == (code, True), done.said
 
 
-def test_the_program_without_pytorch_notices_its_import(finished, tmp_path):
-    done = without_pytorch({"it": ["evaluate", "mostpop", "--dataset", "shop"]}, finished, tmp_path)
-    assert "torch is imported" in done["it"][1]
+def test_the_program_without_pytorch_notices_its_import(done_without_pytorch):
+    assert "torch is imported" in done_without_pytorch[COMPUTES].said
