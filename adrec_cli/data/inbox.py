@@ -192,7 +192,7 @@ def take_files(inbox: Inbox, folder: Path, take: Callable[[Path], object], on_ev
     for path in work.await_settled(new):
         if work.is_taken(new[path].sha256):
             # The same content under another name.
-            work.note_known(path)
+            work.note_known(path, new[path].sha256)
             continue
         try:
             take(path)
@@ -202,16 +202,17 @@ def take_files(inbox: Inbox, folder: Path, take: Callable[[Path], object], on_ev
             work.refuse(path, error)
         else:
             # One whose rows the data set has from another file adds nothing.
-            (work.note_taken if work.is_taken(new[path].sha256) else work.note_known)(path)
+            note = work.note_taken if work.is_taken(new[path].sha256) else work.note_known
+            note(path, new[path].sha256)
     return work.result
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """A file as it was first looked at: its content's hash, its size and its time of change."""
+    """A file as it was first looked at: its content's hash, its number, its size and its time of change."""
 
     sha256: str
-    look: tuple[int, int]
+    look: tuple[int, int, int]
 
 
 class _Work:
@@ -238,7 +239,7 @@ class _Work:
                 self.refuse(path, error)
                 continue
             if self.is_taken(sha256):
-                self.note_known(path)
+                self.note_known(path, sha256)
             elif sha256 in withdrawn and not self.inbox.retake:
                 self.leave(path, f"withdrawn by {command('rollback', data=True)}; {option('retake')} takes it again")
             elif path.name.endswith(_UNFINISHED):
@@ -254,7 +255,7 @@ class _Work:
         for path, seen in new.items():
             if _look(path) != seen.look:
                 self.leave(path, "it is still being written")
-            elif not seen.look[0]:
+            elif not seen.look[1]:
                 self.leave(path, "it is empty")
             elif not _ends(path):
                 self.leave(path, "its last line has no end, so it may be cut off; add one if it is whole")
@@ -277,23 +278,24 @@ class _Work:
         self.result.refused.append(refused)
         self.on_event(refused)
 
-    def note_taken(self, path: Path) -> None:
-        """Note that a file was taken, and archive it."""
+    def note_taken(self, path: Path, sha256: str) -> None:
+        """Note that a file was taken, of which this is the content's hash, and archive it."""
         self.result.taken.append(path)
         self.on_event(FileTaken(path=path))
-        self._archive(path)
+        self._archive(path, sha256)
 
-    def note_known(self, path: Path) -> None:
+    def note_known(self, path: Path, sha256: str) -> None:
         """Note that a file was taken before, and archive it: an earlier night may not have come to that."""
         self.result.known.append(path)
-        self._archive(path)
+        self._archive(path, sha256)
 
-    def _archive(self, path: Path) -> None:
+    def _archive(self, path: Path, sha256: str) -> None:
         """Move a file that is taken; one that cannot be moved harms nobody, as it is known."""
         if self.inbox.archive is None:
             return
         try:
-            _move(path, self.inbox.archive, file_sha256(path))
+            if not _move(path, self.inbox.archive, sha256):
+                self.leave(path, "it has changed since it was taken")
         except (OSError, StorageError) as error:
             reason = error.message if isinstance(error, StorageError) else storage_error("move", path, error).message
             left = FileLeft(path=path, reason=f"taken, but not archived: {reason}")
@@ -329,13 +331,13 @@ def _files(folder: Path) -> list[Path]:
         raise storage_error("read", folder, error) from error
 
 
-def _look(path: Path) -> tuple[int, int] | None:
-    """Return a file's size and time of change, None where there is none."""
+def _look(path: Path) -> tuple[int, int, int] | None:
+    """Return a file's number, size and time of change, None where there is none."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _ends(path: Path) -> bool:
@@ -348,13 +350,24 @@ def _ends(path: Path) -> bool:
         return file.read().endswith(_LINE_ENDS)
 
 
-def _move(path: Path, archive: Path, sha256: str) -> None:
+def _move(path: Path, archive: Path, sha256: str) -> bool:
     """Move a file into a folder, perhaps on another file system; never over another file, and never half.
+
+    Args:
+        path: of the file.
+        archive: the folder.
+        sha256: of the content that is to be moved.
+
+    Returns:
+        False where other content has taken the file's place, which stays there.
 
     Raises:
         OSError: the file system refused.
         StorageError: the copy could not be written.
     """
+    before = _look(path)
+    if file_sha256(path) != sha256:
+        return False
     target = archive / path.name
     if target.exists() and file_sha256(target) != sha256:
         target = archive / f"{path.stem}-{sha256[:8]}{path.suffix}"
@@ -370,4 +383,7 @@ def _move(path: Path, archive: Path, sha256: str) -> None:
         sync_folder(archive)
     if file_sha256(target) != sha256:
         raise OSError(errno.EIO, "the copy differs")
+    if _look(path) != before:
+        return False
     path.unlink()
+    return True

@@ -12,6 +12,7 @@ import pytest
 
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.data import inbox as inbox_files
+from adrec_cli.pipeline import preprocess as preprocessing
 from tests.robustness.processes import Running, typed_here
 from tests.robustness.shop import NIGHT, Shop, events_of, write_events
 from tests.tiers import sampled
@@ -192,6 +193,41 @@ def test_the_archive(shop, tmp_path, monkeypatch, links):
     shop.inbox.joinpath("late.csv").write_bytes(content)
     assert shop.night("--archive", archive).exit_code == 0
     assert not any(shop.inbox.iterdir())
+
+
+@pytest.mark.parametrize("moment", ["taken", "known", "moved"])
+def test_what_takes_the_place_of_a_file_meanwhile_is_for_the_next_night(shop, tmp_path, monkeypatch, moment):
+    """As where a program writes one file of one name again and again: none of its events must go to the archive."""
+    shop.makes()
+    days = [events_of(range(20, 50), day) for day in (1, 2)]
+    path, waiting = shop.arrives("day.csv", days[0]), write_events(tmp_path / "next.csv", days[1])
+    if moment == "known":
+        assert shop.night().exit_code == 0
+
+    def replace_after(place, name):
+        real = getattr(place, name)
+
+        def do(*arguments, **more):
+            done = real(*arguments, **more)
+            if waiting.exists() and (moment != "moved" or "archive" in str(arguments)):
+                waiting.replace(path)
+            return done
+
+        monkeypatch.setattr(place, name, do)
+
+    replace_after(*{
+        "taken": (preprocessing, "change_dataset"), "known": (inbox_files._Work, "is_taken"),
+        "moved": (inbox_files, "sync_folder"),
+    }[moment])  # fmt: skip
+    done = shop.night("--archive", tmp_path / "archive")
+    assert done.exit_code == 0
+    assert path.exists(), "it was not taken"
+    assert f"{path} is left: it has changed since it was taken" in done.stderr
+    monkeypatch.undo()
+    monkeypatch.setattr(inbox_files, "SETTLING_SECONDS", 0.0)
+    assert shop.night("--archive", tmp_path / "archive").exit_code == 0
+    assert Counter(days[0] + days[1]) <= shop.holds()
+    assert not path.exists()
 
 
 def test_an_archive_that_is_full_costs_no_night(shop, tmp_path, monkeypatch):
