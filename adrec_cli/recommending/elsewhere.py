@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -20,6 +22,8 @@ from adrec_cli.wording import option
 
 MARKER: Final = "_SUCCESS"
 """Lies in a folder whose files are all there; readers of tables leave out what begins so."""
+_MARKERS: Final = re.compile(rf"{MARKER}(?:-\d+-of-(\d+))?")
+"""The marker of all users, or of a share of them, and how many shares there were."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +86,8 @@ class Elsewhere:
         """
         with naming_store(self.address, "", StorageError, "write"):
             store, name = self._open()
+            if destination.is_folder:
+                _remove_markers(store, name, destination)
             unknown = _name_unknown(destination, name)
             if destination.unknown.exists():
                 store.write(unknown, destination.unknown.read_bytes())
@@ -125,14 +131,25 @@ def _name_unknown(destination: Destination, name: str) -> str:
     return replace(destination, path=Path(name)).unknown.name
 
 
+def _remove_markers(store: Store, name: str, destination: Destination) -> None:
+    """Remove the markers that vouch for files which are about to change: all but those of the other shares."""
+    for found in store.list_names(name):
+        marker = _MARKERS.fullmatch(found)
+        if marker and (found == _name_marker(destination) or int(marker[1] or 1) != destination.shard.count):
+            # Another share that begins now may have removed it.
+            with contextlib.suppress(FileNotFoundError):
+                store.remove(f"{name}/{found}")
+
+
+def _name_marker(destination: Destination) -> str:
+    shard = destination.shard
+    return MARKER if shard == WHOLE else f"{MARKER}-{shard.number}-of-{shard.count}"
+
+
 def _send_folder(store: Store, name: str, destination: Destination, files: Collection[Path], rows: int) -> None:
-    share = "" if destination.shard == WHOLE else f"-{destination.shard.number}-of-{destination.shard.count}"
-    marker, names = f"{MARKER}{share}", store.list_names(name)
-    if marker in names:
-        store.remove(f"{name}/{marker}")
-    kept = [path.name for path in files]
+    names, kept = store.list_names(name), [path.name for path in files]
     for path in files:
         store.write(f"{name}/{path.name}", path.read_bytes())
     for stale in destination.stale_names(names, kept):
         store.remove(f"{name}/{stale}")
-    store.write(f"{name}/{marker}", json.dumps({"files": kept, "rows": rows}).encode())
+    store.write(f"{name}/{_name_marker(destination)}", json.dumps({"files": kept, "rows": rows}).encode())

@@ -86,6 +86,47 @@ def test_shards_each_have_their_marker_and_remove_what_was_theirs(bucket: Any, s
     assert markers["_SUCCESS-1-of-2"]["files"] == ["part-000001.parquet", "part-000003.parquet"]
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "stay"),
+    [
+        ("0/1", "1/2", []), ("0/2", "0/1", []), ("0/2", "1/2", ["0/2"]), ("1/3", "1/2", []), ("1/2", "1/2", []),
+    ],
+)  # fmt: skip
+def test_a_marker_vouches_for_no_file_that_another_batch_changes(
+    before: str, now: str, stay: list[str], bucket: Any, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for a marker must not read files of two batches, however these were shared."""
+    recommend(shop, "s3://lake/recs", shard=Shard.parse(before))
+    write, seen = ObjectStore.write, []
+
+    def look(self: ObjectStore, path: str, content: bytes) -> None:
+        seen.append(sorted(name for name in objects(bucket, "lake/recs") if name[0] == "_"))
+        write(self, path, content)
+
+    monkeypatch.setattr(ObjectStore, "write", look)
+    recommend(shop, "s3://lake/recs", shard=Shard.parse(now))
+    kept = [f"_SUCCESS-{one.replace('/', '-of-')}" for one in stay]
+    assert seen and all(names == kept for names in seen), seen
+    own = "_SUCCESS" if now == "0/1" else f"_SUCCESS-{now.replace('/', '-of-')}"
+    assert sorted(name for name in objects(bucket, "lake/recs") if name[0] == "_") == sorted([*kept, own])
+
+
+def test_shares_that_begin_at_once_both_remove_the_marker(
+    bucket: Any, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recommend(shop, "s3://lake/recs")
+    remove = ObjectStore.remove
+
+    def remove_second(self: ObjectStore, path: str) -> None:
+        if path.endswith("_SUCCESS"):
+            bucket.delete_file("lake/recs/_SUCCESS")
+        remove(self, path)
+
+    monkeypatch.setattr(ObjectStore, "remove", remove_second)
+    recommend(shop, "s3://lake/recs", shard=Shard(0, 2))
+    assert [name for name in objects(bucket, "lake/recs") if name[0] == "_"] == ["_SUCCESS-0-of-2"]
+
+
 def test_what_is_no_batch_is_left_alone(bucket: Any, shop: Path) -> None:
     put(bucket, "lake/recs/events.csv", b"mine")
     with pytest.raises(UsageError, match=r"s3://lake/recs holds events.csv, which is not part of a batch"):
