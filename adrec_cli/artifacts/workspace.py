@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
 import os
 from dataclasses import dataclass
@@ -54,8 +55,11 @@ class Workspace:
             name = known[0]
         if name not in known:
             there = f"; available: {', '.join(known)}" if known else ""
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+            guess = f"did you mean {near[0]}? " if near else ""
             raise ArtifactError(
-                f"dataset {name!r} is not in {self.root}{there}", hint=f"make it with: {command('preprocess', name)}"
+                f"dataset {name!r} is not in {self.root}{there}",
+                hint=f"{guess}make it with: {command('preprocess', name)}",
             )
         return self.root / name
 

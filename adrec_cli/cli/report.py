@@ -10,6 +10,7 @@ import typer
 
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument
+from adrec_cli.wording import say_count
 
 EXAMPLES: Final = (
     "adrec report grocery",
@@ -48,6 +49,7 @@ def report(
     if session.terminal.as_json:
         session.terminal.document(asdict(made))
         return
-    told = f"{len(made.models)} models, {made.evaluations} evaluations, {made.sweeps} sweeps, {made.pictures} pictures"
-    session.terminal.line(f"{told}, {made.size / 1e6:.1f} MB")
+    counts = {"model": len(made.models), "evaluation": made.evaluations, "sweep": made.sweeps, "picture": made.pictures}
+    told = [say_count(number, what) for what, number in counts.items()]
+    session.terminal.line(f"{', '.join(told)}, {made.size / 1e6:.1f} MB")
     session.terminal.line(f"stored in {made.path}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.datasets import DatasetSpec, ItemFile, SourceFiles
 from adrec_cli.data.download import extract_member
 from adrec_cli.data.fetching import Fetching, fetch_form
+from adrec_cli.data.named_datasets import dataset_names
 from adrec_cli.data.reading.foreign_files import refuse_table_folder
 from adrec_cli.errors import InputError
 from adrec_cli.wording import command, option
@@ -134,7 +137,7 @@ def expand_path(text: str) -> list[Path]:
         refuse_table_folder(path)
         files = sorted(entry for entry in path.iterdir() if entry.is_file() and entry.name[0] not in "._")
         if not files:
-            raise InputError(f"{path} is a folder without files", hint="name a file, a glob or a folder of parts")
+            raise InputError(f"{path} is a folder without files", hint=_guess_pattern(path))
         return files
     require_regular_file(path)
     if path.exists():
@@ -146,7 +149,28 @@ def expand_path(text: str) -> list[Path]:
                 refuse_table_folder(folder)
             return files
         raise InputError(f"{text} matches no file", hint="put the pattern in quotes and check the folder")
-    raise InputError(f"{text} is neither a named data set nor a file", hint=f"see: {command('datasets')}")
+    raise InputError(f"{text} is neither a named data set nor a file", hint=_guess_source(path))
+
+
+def _guess_pattern(folder: Path) -> str:
+    """Return a hint at the files below a folder that holds none itself."""
+    below = next((file for file in sorted(folder.glob("*/**/*")) if file.is_file() and file.name[0] not in "._"), None)
+    if below is None:
+        return "name a file, a glob or a folder of parts"
+    return f"name those in its folders, in quotes: {shlex.quote(str(folder / '**' / f'*{below.suffix}'))}"
+
+
+def _guess_source(path: Path) -> str:
+    """Return a hint at what may have been meant: a data set or a file of nearly this name."""
+    try:
+        beside = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        beside = []
+    named = dataset_names() if path.parent == Path() else []
+    known = {name.casefold(): name for name in [*beside, *named] if name[0] != "."}
+    near = [known[name] for name in difflib.get_close_matches(path.name.casefold(), known, cutoff=0.75)]
+    guess = f"did you mean {' or '.join(str(path.parent / name) for name in near)}? " if near else ""
+    return f"{guess}see: {command('datasets')}"
 
 
 def _not_here(

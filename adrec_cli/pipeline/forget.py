@@ -124,7 +124,8 @@ def forget(
         InterruptedRun: a training was stopped; users were forgotten before.
     """
     if not users and not retrain:
-        raise UsageError("nobody is named", hint=f"{command('forget', 'shop', user=42)}, or {option('users', 'FILE')}")
+        example = command("forget", dataset_name or "shop", user=42)
+        raise UsageError("nobody is named", hint=f"{example}, or {option('users', 'FILE')}")
     if not all(user.strip() for user in users):
         raise UsageError("an empty id names nobody", hint="check what the id comes from, such as a variable of a shell")
     folder = Workspace(workspace).dataset_folder(dataset_name)

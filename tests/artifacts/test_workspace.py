@@ -86,3 +86,12 @@ def test_all_checkpoints_are_listed_without_states(space):
         "b[a]r/adrec/finetune.safetensors", "shop/adrec/finetune.safetensors", "shop/sasrec/train.safetensors",
     ]  # fmt: skip
     assert [path.parent.name for path in space.checkpoints("shop")] == ["adrec", "sasrec"]
+
+
+def test_a_data_set_of_nearly_this_name_is_offered(space):
+    with pytest.raises(ArtifactError) as caught:
+        space.dataset_folder("sohp")
+    assert caught.value.hint.startswith("did you mean shop? ")
+    with pytest.raises(ArtifactError) as caught:
+        space.dataset_folder("grocery")
+    assert "did you mean" not in caught.value.hint

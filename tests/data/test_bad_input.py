@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shlex
 from pathlib import Path
 
 import polars as pl
@@ -108,6 +109,40 @@ def test_a_truncated_archive_is_refused(tmp_path: Path, kept: float, compression
             packed = sink.getvalue().to_pybytes()
     source = text_file(tmp_path, packed[: int(len(packed) * kept)], f"t.csv.{compression}")
     assert "damaged or truncated" in refused(source, tmp_path / "ws")
+
+
+def hint_at(source: object, workspace: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        run(source, workspace)
+    return str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("grocry", "grocery"), ("ML1M", "ml-1m"), ("monady.csv", "monday.csv"), ("in/tuseday.csv", "in/tuesday.csv")],
+)
+def test_a_source_of_nearly_this_name_is_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, meant: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("monday.csv", "in/tuesday.csv"):
+        (tmp_path / name).write_text("user_id,item_id\nu,a\n")
+    monkeypatch.chdir(tmp_path)
+    assert hint_at(typed, tmp_path / "ws").startswith(f"did you mean {meant}? ")
+    assert "did you mean" not in hint_at("something-else", tmp_path / "ws")
+
+
+def test_the_files_of_a_partitioned_log_are_offered_and_their_folders_are_not_read_in_silence(tmp_path: Path) -> None:
+    for day in ("day=1", "day=2"):
+        (tmp_path / "log" / day).mkdir(parents=True)
+        (tmp_path / "log" / day / "_SUCCESS").write_text("")
+        write_csv(tmp_path / "log" / day / "part.csv", [("u", day[-1], START)])
+    pattern = hint_at(tmp_path / "log", tmp_path / "ws").split("in quotes: ")[1]
+    made = run(shlex.split(pattern)[0], tmp_path / "ws", name="log", min_interactions=0)
+    assert read_sequences(made.folder) == {"u": ["1", "2"]}
+    assert "not read, as only names of folders hold it: day" in made.notes
+    alone = run(tmp_path / "log/day=1/part.csv", tmp_path / "ws", min_interactions=0)
+    assert not any("folders" in note for note in alone.notes)
 
 
 def test_places_that_cannot_be_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -53,7 +54,8 @@ def settle_order(tables: Sequence[Table], users: Sequence[Codes], report: ReadRe
     if len(tables) == 1 or not says_no_times(report):
         return
     if report.by_rows:
-        names = [table.path.name for table in tables]
+        root = os.path.commonpath([table.path.parent.absolute() for table in tables])
+        names = [os.path.relpath(table.path.absolute(), root) for table in tables]
         shown = names if len(names) <= _SHOWN else [*names[: _SHOWN - 1], "...", names[-1]]
         report.assume(f"the files follow each other by name: {', '.join(shown)}")
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +45,7 @@ from adrec_cli.wording import option
 
 SCRATCH_FOLDER: Final = ".scratch"
 HEAD_ROWS: Final = 5
+_PARTITION: Final = re.compile(r"(?:^|[/\\])([^/\\=]+)=")
 
 
 L = TypeVar("L", bound=Log)
@@ -143,6 +145,7 @@ def read_source(plan: Plan, scratch: Path, read: Reader[L]) -> SourceContent[L |
     files = read(plan, scratch)
     tables, report = files.tables, files.report
     plan.limits.require_few_rows(report.rows, plan.paths[0].parent if len(plan.paths) > 1 else plan.paths[0])
+    _say_unread_folders(plan.paths, report)
     report.user_warnings = warn_of_placeholder(files.interactions, report)
     items = _read_items(plan, files.interactions.item_ids, report, scratch)
     return SourceContent(
@@ -156,6 +159,16 @@ def read_source(plan: Plan, scratch: Path, read: Reader[L]) -> SourceContent[L |
         head=tables[0].sample[:HEAD_ROWS],
         columns=tables[0].columns,
     )
+
+
+def _say_unread_folders(paths: Sequence[Path], report: ReadReport) -> None:
+    """Say what only the names of folders hold, as of a log that is partitioned: `day=2024-01-31`."""
+    if len({path.parent for path in paths}) == 1:
+        return
+    steps = [dict.fromkeys(_PARTITION.findall(str(path.parent))) for path in paths]
+    names = list(dict.fromkeys(name for one in steps for name in one))
+    if names:
+        report.assume(f"not read, as only names of folders hold it: {', '.join(names)}")
 
 
 @contextmanager
