@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import pytest
 import typer
 
 from adrec_cli.artifacts.lock import exclusive
+from adrec_cli.cli import app
 from adrec_cli.cli import datasets as datasets_command
 from adrec_cli.cli.failures import report_failures, report_usage
 from adrec_cli.cli.show.terminal import Terminal
@@ -196,3 +198,20 @@ def test_a_configuration_that_cannot_be_used_stops_before_data_are_read(
     assert ended.exit_code == 2, ended.stderr
     assert "preprocess" not in ended.stderr
     assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize(("code", "told"), [(0, 7), (3, 3), (130, 130)])
+def test_a_stdout_that_is_full_at_the_end_is_told_by_the_code_unless_there_is_another(
+    code: int, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(app, "_exit_code", lambda arguments: code)
+    for name in ("prepare_streams", "discard_output"):
+        monkeypatch.setattr(app, name, lambda: None)
+    monkeypatch.setattr(sys.stdout, "flush", refuse)
+    with pytest.raises(SystemExit) as ended:
+        app.main([])
+    monkeypatch.undo()
+    assert ended.value.code == told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -142,11 +143,16 @@ def test_without_it_a_report_says_what_is_left_out(trained: Path, tmp_path: Path
 
 
 def test_other_code_of_a_model_is_refused(trained: Path, tmp_path: Path) -> None:
-    (tmp_path / "my_model.py").write_text(SOURCE.replace("0.1)", "0.2)"))
+    other = tmp_path / "my_model.py"
+    other.write_text(SOURCE.replace("0.1)", "0.2)"))
     path = trained / "workspace/tiny/markov/train.safetensors"
-    done = typed("evaluate", path, "-w", trained / "workspace", "--plugin", tmp_path / "my_model.py")
+    done = typed("evaluate", path, "-w", trained / "workspace", "--plugin", other)
     assert done.exit_code == ExitCode.ARTIFACT
-    assert "trained with other code of model 'markov'" in done.stderr
+    said = r"trained with other code of model 'markov': my_model\.py (\w{12}), here is my_model\.py (\w{12})\n"
+    found = re.search(said, done.stderr)
+    assert found is not None
+    assert read_metadata(path).plugins["model"]["sha256"].startswith(found[1])
+    assert found[1] != found[2]
 
 
 def test_a_loss_may_be_missing_where_a_model_is_used_but_not_where_it_is_trained(

@@ -57,6 +57,12 @@ def test_the_weights_are_the_model_s(weights: Weights) -> None:
         assert weight.data_ptr() == weights[name].data_ptr(), "the very same tensors"
 
 
+def test_the_model_is_on_the_device_that_was_asked_for(weights: Weights) -> None:
+    for device in ("cpu", "meta"):
+        restored = restore_model(a_checkpoint(weights), torch.device(device))
+        assert {weight.device.type for weight in restored.state_dict().values()} == {device}
+
+
 @pytest.mark.parametrize("change", [widen, retype, lose, rename], ids=lambda change: change.__name__)
 def test_any_weight_that_is_another_is_refused(weights: Weights, change: Callable[[Weights, str], None]) -> None:
     for name in list(weights):

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.options import ExperimentOptions
@@ -121,6 +122,34 @@ def test_items_that_a_model_does_not_know_are_counted_and_padding_is_none(two_ni
     assert (
         open_recommender(workspace=workspace, dataset_name=None, model=None, device="cpu", threads=1).unknown_items == 7
     )
+
+
+def test_a_model_of_other_items_is_told_from_these_by_the_hashes_of_both(two_nights, tmp_path):
+    first, second = (workspace / "shop" for workspace in two_nights)
+    of_first, of_second = (read_manifest(folder).items_sha256 for folder in (first, second))
+    with pytest.raises(ArtifactError) as raised:
+        opening.open_checkpoint(first / "sasrec/train.safetensors", opening.open_dataset(second))
+    assert (
+        f"was trained on other items: dataset 'shop' with items {of_first[:12]}, here is 'shop' with items "
+        f"{of_second[:12]}" == raised.value.message.partition("train.safetensors ")[2]
+    )
+
+
+def test_only_what_lies_among_promoted_models_of_which_one_is_current_is_promoted(two_nights, tmp_path):
+    workspace = Path(shutil.copytree(two_nights[0], tmp_path / "workspace"))
+    folder = workspace / "shop/sasrec"
+    (promoted,) = (folder / "promoted").glob("*.safetensors")
+    shutil.copy(promoted, folder / "elsewhere.safetensors")
+
+    def is_promoted(model: str) -> bool:
+        return open_recommender(workspace, "shop", model, device="cpu", threads=1).promoted
+
+    assert is_promoted("sasrec")
+    assert is_promoted(str(promoted))
+    assert not is_promoted(str(folder / "elsewhere.safetensors"))
+    assert not is_promoted(str(folder / "train.safetensors"))
+    (folder / "current.json").unlink()
+    assert not is_promoted(str(promoted))
 
 
 def replace_data(folder: Path, new: Path) -> None:
