@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from adrec_cli.artifacts.checkpoint import load_checkpoint, load_state, save_checkpoint, save_state
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.errors import ArtifactError
+from tests.damage import overwrite
 
 METADATA = CheckpointMetadata(
     model="adrec", stage="pretrain", output="condition", config={"hidden_size": 16, "lambda": 0.001}, training={},
@@ -49,7 +50,7 @@ def test_every_flipped_byte_and_every_cut_is_refused_or_harmless(tmp_path):
     whole = path.read_bytes()
     expected = {name: tensor.tolist() for name, tensor in TENSORS.items()}
     for position in range(len(whole)):
-        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x55]) + whole[position + 1 :])
+        overwrite(path, whole[:position] + bytes([whole[position] ^ 0x55]) + whole[position + 1 :])
         try:
             tensors, metadata = load_checkpoint(path)
         except ArtifactError as error:
@@ -58,7 +59,7 @@ def test_every_flipped_byte_and_every_cut_is_refused_or_harmless(tmp_path):
             assert {name: tensor.tolist() for name, tensor in tensors.items()} == expected
             assert metadata == METADATA
     for length in range(len(whole)):
-        path.write_bytes(whole[:length])
+        overwrite(path, whole[:length])
         with pytest.raises(ArtifactError):
             load_checkpoint(path)
 

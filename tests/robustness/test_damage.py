@@ -20,6 +20,7 @@ from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import open_checkpoint, open_dataset
+from tests.damage import overwrite
 from tests.robustness.processes import TINY, artifacts, typed, typed_here
 
 Content = Callable[[], object]
@@ -38,13 +39,6 @@ def damaged(content: bytes, positions: range | list[int], lengths: range | list[
         yield f"cut at {length}", content[:length]
 
 
-def overwrite(path: Path, content: bytes) -> None:
-    """Write a file in place: where it is emptied first, some file systems wait for the disk, hundreds of times here."""
-    with path.open("r+b") as file:
-        file.write(content)
-        file.truncate()
-
-
 def require_refused_or_right(
     path: Path, read: Content, positions: range | list[int], lengths: range | list[int]
 ) -> int:
@@ -61,7 +55,7 @@ def require_refused_or_right(
             assert error.exit_code == 4
         else:
             assert found == expected, how
-    path.write_bytes(whole)
+    overwrite(path, whole)
     return tried
 
 
@@ -137,9 +131,9 @@ def test_commands_name_the_damaged_file(workspace, name, command):
     path = workspace / "shop" / name
     whole = path.read_bytes()
     for position in (0, 9, len(whole) // 3, len(whole) // 2, len(whole) - 5):
-        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x10]) + whole[position + 1 :])
+        overwrite(path, whole[:position] + bytes([whole[position] ^ 0x10]) + whole[position + 1 :])
         assert str(path) in typed_here([*command, "--workspace", workspace]).require_one_error(4)
-    path.write_bytes(whole[:-3])
+    overwrite(path, whole[:-3])
     assert str(path) in typed_here([*command, "--workspace", workspace]).require_one_error(4)
 
 
@@ -157,11 +151,11 @@ def test_nothing_is_parsed_before_its_hash_is_known_to_be_right(workspace, monke
     for name in ("sequences.parquet", "items.parquet"):
         path = workspace / "shop" / name
         whole = path.read_bytes()
-        path.write_bytes(whole + b"\0")
+        overwrite(path, whole + b"\0")
         monkeypatch.setattr(pl, "read_parquet", lambda *args, **kwargs: pytest.fail("it was parsed"))
         with pytest.raises(ArtifactError, match=name):
             open_dataset(path.parent)
-        path.write_bytes(whole)
+        overwrite(path, whole)
 
 
 def safetensors(header: bytes | dict, data: bytes = b"") -> bytes:

@@ -15,6 +15,7 @@ from adrec_cli.errors import ArtifactError
 from adrec_cli.pipeline import verify
 from adrec_cli.pipeline.clean import _removable
 from tests.conftest import write_interactions
+from tests.damage import overwrite
 from tests.robustness.processes import TINY, artifacts, typed_here
 
 
@@ -187,7 +188,7 @@ def test_sweeps_are_verified(swept, tmp_path):
         assert name in found
         content = path.read_bytes()
         for damaged in (content[:-40], content[:30] + bytes([content[30] ^ 1]) + content[31:]):
-            path.write_bytes(damaged)
+            overwrite(path, damaged)
             verdict = verdicts(workspace, code=4)[name]
             assert verdict["status"] == "damaged"
             assert path.name in verdict["detail"]
