@@ -78,8 +78,6 @@ def _shared_folder(name: str) -> Path:
 
 # No test meets the descriptions of data sets that whoever runs it has added.
 os.environ["ADREC_DATASETS"] = os.devnull
-# Nor asks the network who this machine is, which takes seconds where no cloud answers.
-os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 
 @pytest.fixture(scope="module", name="in_shell")

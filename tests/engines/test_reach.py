@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adrec_cli.data import remote_files
+from adrec_cli.data import remote_files, remote_versions
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.engines.engines import require_in_reach
 from adrec_cli.errors import UsageError
@@ -23,6 +23,8 @@ def nobody_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError
 
     monkeypatch.setattr(remote_files, "SCHEMES", dict.fromkeys(remote_files.SCHEMES, fetch))
+    # Nor asks for versions, for whom a network that is not there takes seconds.
+    monkeypatch.setattr(remote_versions, "_look_up", lambda address: [])
 
 
 @pytest.fixture(autouse=True)
