@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save
 
 from adrec_cli.artifacts.tensor_file import open_tensors, write_tensors
 from adrec_cli.errors import ArtifactError
+from tests.examples import tries
 from tests.robustness.processes import typed
 
 DTYPES = [
@@ -43,7 +44,7 @@ def by_the_library(tensors: dict[str, torch.Tensor], text: dict[str, str]) -> by
 names = st.text("ab/.ø", min_size=1, max_size=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(st.dictionaries(names, st.tuples(st.sampled_from(DTYPES), st.sampled_from(SHAPES)), max_size=6))
 def test_a_file_has_the_bytes_that_the_library_writes(tmp_path_factory, described):
     path = tmp_path_factory.mktemp("written") / "t.safetensors"

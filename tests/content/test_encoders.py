@@ -19,6 +19,7 @@ from adrec_cli.content.encoders import ENCODERS, FittedEncoder, encode_items, fi
 from adrec_cli.content.numbers import as_numbers
 from adrec_cli.content.texts import words_and_runs
 from adrec_cli.errors import InputError, UsageError
+from tests.examples import tries
 
 pytest.importorskip("sklearn", reason="the extra text is not installed")
 ITEMS = pl.DataFrame(
@@ -34,7 +35,7 @@ ITEMS = pl.DataFrame(
 )
 NEEDED = {"tfidf": "sklearn", "wordllama": "wordllama"}
 COLUMNS = {"tfidf": "title", "wordllama": "title", "categories": "category", "numbers": "price"}
-quickly = settings(max_examples=25, deadline=None)
+quickly = settings(max_examples=tries(25), deadline=None)
 anything = st.text(max_size=12) | st.none()
 
 

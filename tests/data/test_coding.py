@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from adrec_cli.data import coding
 from adrec_cli.data.coding import encode
+from tests.examples import tries
 
 
 def ids_of(values: list[str]) -> list[str]:
@@ -26,7 +27,7 @@ def test_other_ids_compare_by_code_point() -> None:
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=("Cs",)), min_size=1), min_size=1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 def test_text_ids_come_back(values: list[str]) -> None:
     codes, ids = encode(pl.Series(values, dtype=pl.String).cast(pl.Categorical))
     assert [ids[int(code)] for code in codes] == values
@@ -42,7 +43,7 @@ def test_text_ids_come_back(values: list[str]) -> None:
         max_size=30,
     ),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 def test_text_ids_are_ascending_whatever_they_begin_with(prefix: str, ends: list[str]) -> None:
     values = [f"{prefix}{end}" for end in [*ends, "x"]]
     assert ids_of(values) == sorted(set(values), key=str.encode)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from adrec_cli.data.cold_items import _parts, hold_out_items
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.errors import InputError
+from tests.examples import tries
 
 IDS = pl.Series([f"i{n:03}" for n in range(60)])
 PARTS = _parts(IDS)
@@ -37,7 +38,7 @@ def plain(events: list[int]) -> tuple[list[int], int, int]:
     return [*before, target], len(before), len(before) + int(PARTS[target] == 1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200), deadline=None)
 @given(histories)
 def test_it_is_what_the_rule_says(lists: list[list[int]]) -> None:
     expected = [(events, *ends) for events, *ends in map(plain, lists) if events]

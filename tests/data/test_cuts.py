@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from adrec_cli.errors import InputError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
+from tests.examples import tries
 
 EVENTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=40)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(25), deadline=None)
 @given(EVENTS, st.sampled_from(["drop", "keep"]), st.integers(1, 3), st.integers(1, 3), st.sampled_from([None, 3, 4]))
 def test_nothing_is_lost_without_a_word(tmp_path_factory, events, duplicates, min_user, min_item, longest):
     folder: Path = tmp_path_factory.mktemp("cut")

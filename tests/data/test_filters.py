@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from adrec_cli.data import filters
 from adrec_cli.data.filters import drop_duplicates, k_core, keep_newest, sort_in_time
 from adrec_cli.data.interactions import Interactions
+from tests.examples import tries
 
 Event = tuple[int, int, int]
 
@@ -59,13 +60,13 @@ def test_equal_times_by_item_are_ascending() -> None:
 
 
 @given(EVENTS.filter(bool))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 def test_sorting_by_source_is_a_stable_sort(events: list[Event]) -> None:
     assert events_of(sort_in_time(coded(events), "source")) == sorted(events, key=lambda e: (e[0], e[2]))
 
 
 @given(EVENTS.filter(bool))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 def test_sorting_by_item_does_not_depend_on_the_source(events: list[Event]) -> None:
     shuffled = [events[i] for i in np.random.default_rng(1).permutation(len(events))]
     assert events_of(sort_in_time(coded(events), "item")) == events_of(sort_in_time(coded(shuffled), "item"))
@@ -80,7 +81,7 @@ FAR = st.sampled_from([0, 1, 10**6, 10**6 + 1, -(2**62), 2**62 - 1, 1_700_000_00
     st.booleans(),
     st.sampled_from(["source", "item"]),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=tries(120), deadline=None)
 def test_sorting_is_the_same_whether_or_not_one_key_holds_everything(events, parted: bool, ties) -> None:
     """Any times, any ties, split sources or not: against sorting tuples."""
     interactions = coded([event[:3] for event in events])
@@ -114,7 +115,7 @@ def test_only_the_first_of_equal_events_stays() -> None:
 
 
 @given(EVENTS.filter(bool))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 def test_dropping_duplicates_keeps_first_occurrences(events: list[Event]) -> None:
     kept, removed = drop_duplicates(sort_in_time(coded(events), "source"))
     expected = list(dict.fromkeys(sorted(events, key=lambda e: (e[0], e[2]))))
@@ -123,7 +124,7 @@ def test_dropping_duplicates_keeps_first_occurrences(events: list[Event]) -> Non
 
 
 @given(EVENTS.filter(bool), st.integers(0, 4), st.integers(0, 4))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=tries(80), deadline=None)
 def test_k_core_is_the_one_of_the_definition(events: list[Event], min_user: int, min_item: int) -> None:
     kept, removed = k_core(coded(events), min_user=min_user, min_item=min_item)
     expected = plain_k_core(events, min_user, min_item)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from adrec_cli.data import id_coder
 from adrec_cli.data.id_coder import IdCoder, hash_ids
+from tests.examples import tries
 
 Ids = list[str | None]
 BATCHES = st.lists(st.lists(st.none() | st.text("ab\0é", max_size=3), max_size=30), min_size=1, max_size=5)
@@ -33,7 +34,7 @@ def code_all(batches: list[Ids]) -> IdCoder:
 
 @pytest.mark.parametrize("name", HASHES)
 @given(batches=BATCHES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 def test_every_id_comes_back_and_has_one_code(name: str, batches: list[Ids]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(id_coder, "hash_ids", HASHES[name])

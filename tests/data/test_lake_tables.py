@@ -18,6 +18,7 @@ from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.errors import InputError
 from adrec_cli.pipeline.preprocess import preprocess
 from adrec_cli.reporting.reproduction import preprocess_command
+from tests.examples import tries
 
 pytestmark = pytest.mark.usefixtures("in_shell")
 
@@ -68,7 +69,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @given(
     sizes=st.lists(st.integers(1, 20), min_size=1, max_size=3), deleted=st.lists(st.integers(0, 6), max_size=2)
 )  # fmt: skip
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(5), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_counts_is_what_a_file_of_it_gives(
     sizes: list[int], deleted: list[int], kind: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

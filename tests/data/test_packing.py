@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from adrec_cli.data.batches import epoch_batches, history_batches, training_windows
 from adrec_cli.data.packing import pack
 from adrec_cli.data.sequences import Sequences
+from tests.examples import tries
 from tests.reference import packing as reference
 
 
@@ -67,7 +68,7 @@ def test_packing_short_sequences_leaves_little_padding():
     assert lengths.sum() / ((rows.max() + 1) * 50) > 0.97
 
 
-@settings(max_examples=30)
+@settings(max_examples=tries(30))
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=40), st.integers(1, 9), st.integers(1, 8))
 def test_an_epoch_with_all_events_learns_each_pair_once(lengths, max_length, batch_size):
     sequences = made(lengths)

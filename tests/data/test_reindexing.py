@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from adrec_cli.data.reindexing import index_mapping, reindex
 from adrec_cli.data.sequences import Sequences
+from tests.examples import tries
 
 
 def items(ids: list[str]) -> pl.DataFrame:
     return pl.DataFrame({"item_index": range(1, len(ids) + 1), "item_id": ids}, schema_overrides={"item_id": pl.String})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     st.lists(st.lists(st.integers(1, 6), max_size=6), min_size=1, max_size=5),
     st.lists(st.sampled_from("abcdefgh"), unique=True),

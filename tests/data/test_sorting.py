@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.data.sorting import stable_order
+from tests.examples import tries
 
 NARROW = st.integers(-3, 3)
 WIDE = st.sampled_from([-(2**62), -1, 0, 1, 2**40, 2**62])
@@ -25,13 +26,13 @@ def order_of(rows: list[tuple[int, ...]]) -> list[int]:
 
 
 @given(ROWS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 def test_the_order_is_that_of_a_stable_sort(rows: list[tuple[int, ...]]) -> None:
     assert order_of(rows) == sorted(range(len(rows)), key=rows.__getitem__)
 
 
 @given(ROWS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=tries(80), deadline=None)
 def test_a_log_written_as_time_goes_on_is_sorted_by_its_users_alone(rows: list[tuple[int, ...]]) -> None:
     log = [(row[0], position) for position, row in enumerate(rows)]
     assert order_of(log) == sorted(range(len(log)), key=log.__getitem__)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from adrec_cli.diffusion.mersenne import _seed_state, _uniforms, normals
 from adrec_cli.diffusion.samplers import noise_source
+from tests.examples import tries
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=tries(20), deadline=None)
 @given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=5), st.integers(1, 100))
 def test_they_are_those_of_one_generator_each(seeds, sixteens):
     drawn = normals(torch.tensor(seeds), 16 * sixteens)

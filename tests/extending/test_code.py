@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.extending.code import sources_beside
+from tests.examples import tries
 
 MODULES = ["Above", "aside", "beside", "under_it", "zone"]
 """Before adrec_cli in the alphabet, and behind it."""
@@ -26,7 +27,7 @@ def reachable(edges: Edges) -> set[str]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     kinds=st.fixed_dictionaries({name: st.sampled_from(list(FILES)) for name in MODULES}),
     edges=st.fixed_dictionaries(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from adrec_cli.layers.attention import make_packed_causal_mask, make_packed_mask, spread_over_heads
 from adrec_cli.layers.frequency import FrequencyBlock, FrequencyFilter
+from tests.examples import tries
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-4}
 
@@ -28,7 +29,7 @@ def transformed(row_LD: torch.Tensor, length: int, components: int, beta_D: torc
     return (low + beta_D.square() * (padded - low))[length - len(row_LD) :]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.sampled_from([9, 10, 16, 17]), st.integers(1, 20))
 def test_each_packed_sequence_is_filtered_as_a_row_of_its_own(lengths, length, components):
     layer, columns = made(length, components), sum(lengths) + 1
@@ -48,7 +49,7 @@ def test_each_packed_sequence_is_filtered_as_a_row_of_its_own(lengths, length, c
             torch.testing.assert_close(causal[at], prefix[-1], **CLOSE)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(st.lists(st.integers(1, 8), min_size=1, max_size=5), st.booleans())
 def test_a_new_token_after_a_remembered_history_is_filtered_as_in_the_whole(lengths, whole):
     lengths = [max(lengths)] * len(lengths) if whole else lengths

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.layers.lookup import lookup_of_few, lookup_sorted, multiply_lookup
+from tests.examples import tries
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(rows=st.lists(st.integers(0, 6), min_size=1, max_size=40), items=st.integers(6, 9), seed=st.integers(0, 99))
 def test_a_sorted_lookup_has_the_gradient_of_an_embedding(rows, items, seed):
     generator = torch.Generator().manual_seed(seed)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from adrec_cli.data.batches import TrainingWindows, pack_batch
 from adrec_cli.layers.names import REPEATS
 from adrec_cli.layers.repeats import AGES, BUCKETS, COUNTS, RepeatBias
+from tests.examples import tries
 
 HISTORIES = st.lists(st.lists(st.integers(1, 5), min_size=2, max_size=40), min_size=1, max_size=6)
 
@@ -51,7 +52,7 @@ def windows_of(histories: list[list[int]], *, prefixes: bool) -> TrainingWindows
     return TrainingWindows(items=items, starts=starts, lengths=lengths, prefixes=prefixes)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=tries(80), deadline=None)
 @given(HISTORIES, st.booleans(), st.sampled_from(["learned", "never"]))
 def test_every_token_has_the_bias_of_its_own_history(histories, prefixes, mode):
     bias = made(mode)
@@ -63,7 +64,7 @@ def test_every_token_has_the_bias_of_its_own_history(histories, prefixes, mode):
         assert row == pytest.approx(by_hand(histories[segment - 1][: position + 1], bias.weight))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=tries(80), deadline=None)
 @given(HISTORIES)
 def test_a_user_has_the_bias_the_last_token_was_trained_with(histories):
     bias, longest = made(), max(map(len, histories))
@@ -73,7 +74,7 @@ def test_a_user_has_the_bias_the_last_token_was_trained_with(histories):
         assert row == pytest.approx(by_hand(history, bias.weight))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(HISTORIES, st.integers(0, 99), st.booleans())
 def test_the_bias_of_own_items_is_what_is_added_to_all_scores(histories, seed, shared):
     bias, longest = made(), max(map(len, histories))

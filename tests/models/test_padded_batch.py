@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from adrec_cli.data.batches import TrainingWindows, epoch_batches, pack_batch, training_windows
 from adrec_cli.models.padded_batch import PaddedBatch, planes_of
+from tests.examples import tries
 from tests.ranking.test_fast_path import of_lengths
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 @given(st.lists(st.integers(2, 12), min_size=1, max_size=30), st.integers(3, 9), st.integers(0, 5))
 def test_tokens_keep_their_weights_lengths_and_order(lengths, max_length, more):
     windows = training_windows(of_lengths(lengths), max_length)

@@ -16,6 +16,7 @@ from adrec_cli.loading.opening import Dataset
 from adrec_cli.pictures.options import PictureOptions
 from adrec_cli.pictures.steps import steps
 from adrec_cli.plots.steps import StepsPoint
+from tests.examples import tries
 from tests.pictures.test_what_is_drawn import LOOK, Catch, around
 
 
@@ -82,7 +83,7 @@ OF_ROWS = ("steps", "metrics", "milliseconds_per_target")
 
 
 @given(key=st.sampled_from([*KEYS, *OF_ROWS]), place=st.integers(0, 1))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=tries(25))
 def test_a_study_that_lacks_anything_is_refused(dataset: Dataset, tmp_path: Path, key: str, place: int) -> None:
     study = a_study()
     del (study["rows"][place] if key in OF_ROWS else study)[key]

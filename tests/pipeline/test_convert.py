@@ -22,6 +22,7 @@ from adrec_cli.errors import InputError, UsageError
 from adrec_cli.pipeline.convert import convert
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from tests.data.table_files import read_bounds, read_sequences
+from tests.examples import tries
 from tests.robustness.processes import typed_here
 from tests.tiers import sampled
 
@@ -29,7 +30,7 @@ START = 1_500_000_000_000_000
 LIST = re.compile(r"\[.*\]|\(.*\)")
 FLOATS = {"nan", "inf", "-inf"}
 # Each example preprocesses twice, so a failing one is not made smaller.
-quickly = settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate])
+quickly = settings(max_examples=tries(12), deadline=None, phases=[Phase.explicit, Phase.generate])
 ids = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=6).filter(
     lambda text: normal_id(text) == text and text.lower() not in FLOATS and not LIST.fullmatch(text)
 )

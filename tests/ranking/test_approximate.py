@@ -14,6 +14,7 @@ from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.ranking import approximate
 from adrec_cli.ranking.approximate import LIST, ItemIndex, build_index, choose_pool
 from adrec_cli.ranking.scores import top_k
+from tests.examples import tries
 
 pytest.importorskip("faiss")
 
@@ -48,7 +49,7 @@ def bias_of(seed: int, size: int = 5) -> HistoryBias:
     return HistoryBias(items_NS=torch.from_numpy(items), values_NS=torch.from_numpy(values).float())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     k=st.sampled_from([1, 7, 60]),
@@ -80,7 +81,7 @@ def test_lists_keep_every_filter_and_have_the_scores_of_the_exact_search(
             assert len(set(ours.items.tolist()) & set(theirs.items.tolist())) >= 0.8 * len(ours.items)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200), deadline=None)
 @given(
     seed=st.integers(0, 10_000), size=st.integers(0, 60), excluded=st.integers(0, 30), biased=st.integers(0, 30),
 )  # fmt: skip

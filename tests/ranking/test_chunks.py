@@ -17,6 +17,7 @@ from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals, draw_negatives
 from adrec_cli.ranking.samples import Merging
 from adrec_cli.ranking.scores import top_k
+from tests.examples import tries
 from tests.layers.test_repeats import by_hand
 from tests.ranking.test_scores import asked, made
 
@@ -81,7 +82,7 @@ def cut(patch: pytest.MonkeyPatch, cuts: tuple[int, int]) -> None:
     patch.setattr(scorer, "_BATCH_TOKENS", {"cpu": tokens})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(HISTORIES, CUTS, st.booleans(), st.booleans(), st.booleans())
 def test_ranks_are_those_by_hand(rows, cuts, biased, mask_seen, sampled):
     model, sequences = LastItem(biased=biased), made(rows, ITEMS)
@@ -100,7 +101,7 @@ def test_ranks_are_those_by_hand(rows, cuts, biased, mask_seen, sampled):
         assert found[number] == 1 + sum(known[item] >= known[target] for item in rivals if item != target)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(
     HISTORIES, CUTS, st.booleans(), st.integers(1, ITEMS), st.sets(st.integers(1, ITEMS), min_size=1),
     st.sampled_from([0, 1, 10**6]),

@@ -15,6 +15,7 @@ from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking import scorer, scores
 from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
+from tests.examples import tries
 from tests.models.test_adrec import made
 from tests.ranking.test_scores import asked
 from tests.reference import adrec as reference
@@ -45,7 +46,7 @@ def reference_ranks(model, sequences: Sequences, steps: int) -> list[int]:
     return ranks
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=tries(12), deadline=None, derandomize=True)
 @given(
     st.lists(st.integers(1, 19), min_size=1, max_size=9), st.sampled_from([1, 2, 5]),
     st.sampled_from([8, 40, 4096]), st.integers(1, 7),
@@ -62,7 +63,7 @@ def test_ranks_equal_those_of_full_sequences_and_sorting(lengths, steps, batch_t
     assert ranks.tolist() == reference_ranks(model, sequences, steps)
 
 
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=tries(10), deadline=None, derandomize=True)
 @given(st.lists(st.integers(1, 30), min_size=2, max_size=12), st.sampled_from(["condition", "x_start"]))
 def test_nobody_is_given_other_vectors_in_other_company(lengths, output) -> None:
     """Noise is seeded: it belongs to a history, whatever the batch, the order and the number of histories."""

@@ -20,6 +20,7 @@ from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals
 from adrec_cli.ranking.samples import Merging
 from adrec_cli.runtime import make_generator
+from tests.examples import tries
 from tests.ranking.test_scores import asked, made
 from tests.reference import merging as reference
 
@@ -33,7 +34,7 @@ def whole_numbers(*shape: int, generator: torch.Generator) -> torch.Tensor:
     return torch.randint(-2, 3, shape, generator=generator).float()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     st.integers(1, 6), st.integers(1, 40), st.integers(1, 12), st.integers(1, 5), st.integers(1, 9),
     st.sampled_from([1, 7, 10_000]), st.integers(0, 1000),

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from adrec_cli.ranking import products
 from adrec_cli.ranking.products import score_items
+from tests.examples import tries
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     rows=st.integers(1, 12), items=st.integers(1, 50), width=st.integers(1, 9), few=st.integers(1, 12),
     many=st.integers(1, 200), wide=st.integers(1, 9), at_once=st.integers(1, 20), seed=st.integers(0, 1000),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from adrec_cli.ranking.protocols import find_repeats, select_cases
 from adrec_cli.ranking.rivals import Rivals, count_candidates
+from tests.examples import tries
 from tests.ranking.test_scores import made
 
 
@@ -21,7 +22,7 @@ def test_candidates_are_those_that_compete():
     assert count_candidates(sequences, cases, Rivals(negatives=negatives)).tolist() == [4, 1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(st.lists(st.lists(st.integers(1, 5), min_size=3, max_size=9), min_size=1, max_size=6))
 def test_a_target_is_a_repeat_if_it_stands_in_its_own_history(histories):
     sequences = made(histories, items=5)

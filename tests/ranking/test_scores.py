@@ -22,6 +22,7 @@ from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.rivals import Rivals, draw_negatives
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.scores import _best, _largest, top_k
+from tests.examples import tries
 
 CPU = torch.device("cpu")
 
@@ -67,7 +68,7 @@ def test_sampled_ranks_count_a_negative_as_often_as_it_was_drawn():
     assert ranked([0, 0, 5, 7, 5], sequences, negatives=negatives).tolist() == [4]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=tries(50), deadline=None)
 @given(st.integers(1, 40), st.integers(1, 60), st.integers(1, 12), st.integers(0, 1000), st.integers(1, 300))
 def test_top_k_equals_a_full_sort(users, items, k, seed, chunk):
     generator = torch.Generator().manual_seed(seed)
@@ -103,7 +104,7 @@ def test_the_largest_are_found_in_blocks(rows, columns, count, block, levels, se
     assert all(len(set(row)) == count for row in found.tolist())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200), deadline=None)
 @given(st.integers(1, 120), st.integers(1, 6), st.integers(1, 20), st.integers(1, 40), st.integers(0, 1000))
 def test_the_best_of_one_row_are_those_of_a_full_sort(columns, k, block, levels, seed):
     rng = np.random.default_rng(seed)

@@ -31,6 +31,7 @@ from adrec_cli.recommending.diversity import _Rules, diverse_lists
 from adrec_cli.recommending.explaining import MOST_INFLUENCES, _find_nearest, explain
 from adrec_cli.recommending.options import Diversity, RecommendOptions, Wanted
 from tests.conftest import TINY, write_interactions
+from tests.examples import tries
 from tests.robustness.processes import typed_here
 
 ITEMS = 40
@@ -102,7 +103,7 @@ def test_without_a_wish_lists_are_as_scored(sasrec: Recommender) -> None:
         assert [best.items.tolist() for best in lists(sasrec, wish)] == [best.items.tolist() for best in pools]
 
 
-@settings(max_examples=60)
+@settings(max_examples=tries(60))
 @given(
     st.sampled_from([0.0, 0.4, 0.9]),
     st.lists(st.integers(1, ITEMS), min_size=1, max_size=ITEMS, unique=True),

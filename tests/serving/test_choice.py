@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from adrec_cli.errors import InputError
 from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.serving.choice import Catalogue, Choice
+from tests.examples import tries
 
 ITEMS = pl.DataFrame(
     {
@@ -24,7 +25,7 @@ ITEMS = pl.DataFrame(
 IDS = st.lists(st.sampled_from([*ITEMS["item_id"].to_list(), "nothing", "A"]), max_size=5)
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=tries(200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     candidates=st.none() | IDS.filter(bool),
     exclude=IDS,

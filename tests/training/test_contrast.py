@@ -13,6 +13,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.models.stages import Stage
 from adrec_cli.training import contrast
 from adrec_cli.training.contrast import same_target_contrast
+from tests.examples import tries
 from tests.tiers import sampled
 from tests.training.small import small_training
 from tests.training.test_loop import finished
@@ -30,7 +31,7 @@ def by_hand(predicted: torch.Tensor, targets: list[int], temperature: float) -> 
     return sum(losses) / len(losses) if losses else predicted.sum() * 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.sampled_from([0.1, 1.0]), st.integers(0, 99))
 def test_it_is_what_loops_over_pairs_give(targets, temperature, seed):
     generator = torch.Generator().manual_seed(seed)

@@ -21,6 +21,7 @@ from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.runtime import make_generator
 from adrec_cli.training.events import EpochDone, StepDone
 from adrec_cli.training.loop import StageTraining
+from tests.examples import tries
 from tests.tiers import sampled
 from tests.variants import VARIANTS
 
@@ -258,7 +259,7 @@ def test_the_best_weights_are_handed_over_and_patience_ends_the_stage():
     assert all(torch.equal(weight, kept[name]) for name, weight in run.model.state_dict().items())
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tries(15), deadline=None)
 @given(
     st.lists(st.sampled_from([0.1, 0.2, 0.3]), min_size=6, max_size=6), st.integers(0, 3), st.sampled_from([1, 2]),
     st.sampled_from(["best", "last"]),

@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.training import losses
 from adrec_cli.training.losses import catalogue_cross_entropy, denoising_errors
+from tests.examples import tries
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     tokens=st.integers(1, 70),
     items=st.integers(1, 50),
@@ -48,7 +49,7 @@ def test_catalogue_cross_entropy_equals_the_naive_one(
         torch.testing.assert_close(gradient, expected_gradient, rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     tokens=st.integers(1, 40),
     items=st.integers(1, 30),

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.training import padded_loss
 from adrec_cli.training.padded_loss import padded_cross_entropy
+from tests.examples import tries
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     targets=st.lists(st.integers(0, 5), min_size=1, max_size=40).filter(any),
     items=st.integers(5, 30),

@@ -24,6 +24,7 @@ from adrec_cli.errors import AdrecError, InputError, StorageError, UsageError
 from adrec_cli.pipeline.preprocess import PreprocessResult, preprocess, preview
 from adrec_cli.reporting.reproduction import preprocess_command
 from tests.data.databases.conftest import PASSWORD, Server
+from tests.examples import tries
 
 duckdb = pytest.importorskip("duckdb")
 pytestmark = pytest.mark.usefixtures("in_shell")
@@ -181,7 +182,7 @@ GOOD = [("u", 1), ("u", 2), ("v", 1)]
     times=st.lists(moments, min_size=15, max_size=15),
     as_epoch=st.booleans(),
 )
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_same_rows_give_the_same_bytes_wherever_they_lie(
     users: list[str | None],
     items: list[int | None],

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from adrec_cli.data.reading.where import condition_holds, parse_condition
 from adrec_cli.errors import InputError, UsageError
 from tests.data.table_files import START, read_sequences, run
+from tests.examples import tries
 
 SIGNS = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -113,7 +114,7 @@ ROWS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tries(15), deadline=None)
 @given(form=st.sampled_from(["csv", "jsonl", "parquet"]), number=st.booleans())
 def test_only_events_that_meet_all_conditions_are_read_and_the_others_counted(form: str, number: bool) -> None:
     frame = pl.DataFrame(ROWS, schema=["user_id", "item_id", "event", "timestamp"], orient="row")
