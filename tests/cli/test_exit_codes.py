@@ -200,9 +200,9 @@ def test_a_configuration_that_cannot_be_used_stops_before_data_are_read(
     assert not (tmp_path / "w").exists()
 
 
-@pytest.mark.parametrize(("code", "told"), [(0, 7), (3, 3), (130, 130)])
+@pytest.mark.parametrize(("code", "expected"), [(0, 7), (3, 3), (130, 130)])
 def test_a_stdout_that_is_full_at_the_end_is_told_by_the_code_unless_there_is_another(
-    code: int, told: int, monkeypatch: pytest.MonkeyPatch
+    code: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -214,4 +214,4 @@ def test_a_stdout_that_is_full_at_the_end_is_told_by_the_code_unless_there_is_an
     with pytest.raises(SystemExit) as ended:
         app.main([])
     monkeypatch.undo()
-    assert ended.value.code == told
+    assert ended.value.code == expected
