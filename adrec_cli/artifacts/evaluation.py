@@ -6,26 +6,29 @@ import contextlib
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import polars as pl
-
-from adrec_cli.artifacts.atomic import replacing, storage_error, sync_folder, write_bytes
+from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, sync_folder, write_bytes
 from adrec_cli.artifacts.json_files import content_sha256
-from adrec_cli.artifacts.ranks import TargetRanks, parse_ranks, rank_file
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION, PROMOTION_REPORT_SUFFIX, RANKS_SUFFIX, REPORTS_FOLDER
 
+if TYPE_CHECKING:
+    import polars as pl
+
+    from adrec_cli.artifacts.ranks import TargetRanks
+
 REPORT_SUFFIX = ".json"
 RANKS_NEXT_SUFFIX = ".ranks-next"
-
-
 FEW_USERS = 100
 """Fewer than this are cautioned about."""
 FEW_ITEMS = 10
 """A cut-off is cautioned about where the catalogue has fewer than this many times as many items."""
+
+Opened = TypeVar("Opened")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +151,8 @@ def write_evaluation(evaluation: Evaluation, ranks: pl.DataFrame) -> Evaluation:
     Raises:
         StorageError: the file system refused.
     """
+    from adrec_cli.artifacts.ranks import rank_file
+
     path = Path(evaluation.path)
     content, sha256 = rank_file(ranks, evaluation.provenance())
     evaluation = dataclasses.replace(evaluation, ranks_sha256=sha256)
@@ -224,8 +229,28 @@ def read_ranks(path: Path) -> TargetRanks:
         ArtifactError: either is missing, damaged, of another format version, or they do not belong together.
         StorageError: unreadable.
     """
-    if path.name.endswith(RANKS_SUFFIX):
-        path = evaluation_of(path)
+    from adrec_cli.artifacts.ranks import parse_ranks
+
+    return _open_ranks(evaluation_of(path) if path.name.endswith(RANKS_SUFFIX) else path, parse_ranks)
+
+
+def verify_ranks(path: Path) -> None:
+    """Check that the ranks beside an evaluation are those it was written with; they are not read.
+
+    Raises:
+        ArtifactError: either is missing, damaged or of another format version.
+        StorageError: unreadable.
+    """
+    _open_ranks(path, _require_sha256)
+
+
+def _require_sha256(place: Path, sha256: str) -> None:
+    if file_sha256(place) != sha256:
+        raise ArtifactError(f"{place} is damaged or of another evaluation", hint="evaluate again")
+
+
+def _open_ranks(path: Path, open_them: Callable[[Path, str], Opened]) -> Opened:
+    """Return what comes of opening the ranks of an evaluation, given where they lie and the SHA-256 they must have."""
     while True:
         evaluation = read_evaluation(path)
         sha256 = evaluation.ranks_sha256
@@ -233,7 +258,7 @@ def read_ranks(path: Path) -> TargetRanks:
             # A writer that was killed after the evaluation has left them under their first name.
             for place in (first_ranks_path(path, sha256), ranks_path(path)):
                 if place.is_file():
-                    return parse_ranks(place, sha256)
+                    return open_them(place, sha256)
             raise ArtifactError(f"{ranks_path(path)} does not exist", hint="evaluate again")
         except ArtifactError:
             if read_evaluation(path) == evaluation:

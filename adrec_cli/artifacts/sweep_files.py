@@ -14,10 +14,8 @@ import polars as pl
 from adrec_cli.artifacts.atomic import storage_error, write_bytes
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.errors import ArtifactError
-from adrec_cli.schema import FORMAT_VERSION
+from adrec_cli.schema import FORMAT_VERSION, RESULTS_FILE, SWEEP_FILE, SWEEPS_FOLDER
 
-SWEEPS_FOLDER = "sweeps"
-SWEEP_FILE, RESULTS_FILE = "sweep.json", "results.parquet"
 _CHECKSUM = "sweep_sha256"
 _AGAIN = "run the sweep again: what is trained is not trained again"
 

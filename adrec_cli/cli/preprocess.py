@@ -13,7 +13,7 @@ from adrec_cli.cli.options.preprocess import Preprocessing, preprocess_options
 from adrec_cli.cli.show.terminal import Terminal
 
 if TYPE_CHECKING:
-    from adrec_cli.data.filters import FilterApplied
+    from adrec_cli.data.filter_applied import FilterApplied
     from adrec_cli.pipeline.preprocess import PreprocessPreview, PreprocessResult
 
 EXAMPLES: Final = (

@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adrec_cli.data.databases.asking import bring_answer
 from adrec_cli.data.databases.query import make_query
-from adrec_cli.data.lake_tables import bring_table
 from adrec_cli.data.options import PreprocessOptions
-from adrec_cli.data.plan import Plan
-from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.remote_beside import bring_beside
 from adrec_cli.data.remote_files import bring_source
 from adrec_cli.data.remote_versions import NO_VERSIONS, Versions
 from adrec_cli.data.source_names import find_table, name_after_source
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option_as_typed
+
+if TYPE_CHECKING:
+    from adrec_cli.data.plan import Plan
+    from adrec_cli.data.reading.read_report import ReadReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,8 @@ def bring(
     """
     with bring_beside(name_after_source(source, options), on_event) as named:
         if options.sql is None and (folder := find_table(source)) is not None:
+            from adrec_cli.data.lake_tables import bring_table
+
             with bring_table(folder) as table:
                 yield Brought(path=str(table.path), options=named, origin=table.origin)
             return

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from adrec_cli.data.filters import FilterApplied
+from adrec_cli.data.filter_applied import FilterApplied
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.splits import Bounds
 from adrec_cli.errors import InputError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from adrec_cli.data.cold_items import hold_out_items
-from adrec_cli.data.filters import FilterApplied, drop_duplicates, k_core, keep_newest, sort_in_time
+from adrec_cli.data.filter_applied import FilterApplied
+from adrec_cli.data.filters import drop_duplicates, k_core, keep_newest, sort_in_time
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.moments import check_order, resolve_moment
 from adrec_cli.data.names import Split

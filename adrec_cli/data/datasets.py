@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from adrec_cli.data.names import SPLITS, TIES, TIME_UNITS, Duplicates, Split, Ties
 from adrec_cli.data.pins import Download
+
+DEMO_SEED: Final = 20250519
+DEMO_VERSION: Final = 2
+"""Of the generator of the demo, which the manifest keeps in place of files."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from adrec_cli.data.datasets import DEMO_SEED
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.schema import CATEGORY, ITEM_ID, TITLE
 
-DEMO_SEED: Final = 20250519
-DEMO_VERSION: Final = 2
 USERS: Final = 2_000
 SERIES: Final = 50
 EPISODES: Final = 10

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from adrec_cli.data.filter_applied import FilterApplied
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.names import Ties
 from adrec_cli.data.sorting import is_ascending, stable_order
 
 _CHUNK: Final = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class FilterApplied:
-    """What one filter left out.
-
-    Attributes:
-        name: of the filter, as the option is called.
-        interactions, users, items: how many are gone.
-        rounds: passes it took, for the k-core.
-    """
-
-    name: str
-    interactions: int
-    users: int = 0
-    items: int = 0
-    rounds: int = 1
 
 
 def sort_in_time(interactions: Interactions, ties: Ties) -> Interactions:

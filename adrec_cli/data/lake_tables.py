@@ -15,7 +15,7 @@ import polars as pl
 
 from adrec_cli.data.databases.answers import Answer, write_answer
 from adrec_cli.data.reading.foreign_files import find_table_format, refuse_table_folder
-from adrec_cli.data.reading.source_content import scratch_folder
+from adrec_cli.data.reading.scratch import scratch_folder
 from adrec_cli.errors import AdrecError, InputError
 
 _INSTALL: Final = "pip install 'adrec-cli[lake]', or write what counts as Parquet with the program that keeps the table"

@@ -13,8 +13,10 @@ from adrec_cli.data.audience_files import read_events
 from adrec_cli.data.datasets import Filters
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan, find_join
-from adrec_cli.data.reading.remembered import describe_misfit, recall_options, recall_reading
-from adrec_cli.data.reading.source_content import read_files, read_source, recognise_file, scratch_folder
+from adrec_cli.data.reading.fit import describe_misfit
+from adrec_cli.data.reading.remembered import recall_options, recall_reading
+from adrec_cli.data.reading.scratch import scratch_folder
+from adrec_cli.data.reading.source_content import read_files, read_source, recognise_file
 from adrec_cli.data.settings import settle
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID, USER_ID

@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from adrec_cli.data.names import DUPLICATES, ENGINES, SPLITS, TIES, TIME_UNITS
-from adrec_cli.data.reading.bad_rows import BadRowPolicy
+from adrec_cli.data.names import DUPLICATES, ENGINES, EPOCH_FORMATS, SPLITS, TIES, TIME_UNITS, BadRowPolicy
+from adrec_cli.data.reading.conditions import parse_condition
 from adrec_cli.data.reading.read_limits import ReadLimits
-from adrec_cli.data.reading.time_formats import EPOCH_FORMATS, check_format
-from adrec_cli.data.reading.time_zones import check_zone
-from adrec_cli.data.reading.where import parse_condition
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import option
 
@@ -74,6 +71,9 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 def _check_times(options: Mapping[str, Any]) -> None:
     if options["timestamp_format"] is not None:
+        # Polars reads formats and zones: only where one is given is it needed.
+        from adrec_cli.data.reading.time_formats import check_format
+
         check_format(options["timestamp_format"])
         if options["timestamp_unit"] not in (None, EPOCH_FORMATS.get(options["timestamp_format"])):
             raise UsageError(
@@ -82,6 +82,8 @@ def _check_times(options: Mapping[str, Any]) -> None:
                 hint="leave one out",
             )
     if options["timezone"] is not None:
+        from adrec_cli.data.reading.time_zones import check_zone
+
         check_zone(options["timezone"])
 
 

@@ -13,10 +13,9 @@ from adrec_cli.data.addresses import show_address
 from adrec_cli.wording import command, flag
 
 if TYPE_CHECKING:
-    from adrec_cli.data.names import Duplicates, Engine, Split, Ties, TimeUnit
-    from adrec_cli.data.reading.bad_rows import BadRowPolicy
+    from adrec_cli.data.names import BadRowPolicy, Duplicates, Engine, Split, Ties, TimeUnit
+    from adrec_cli.data.reading.column_names import Column
     from adrec_cli.data.reading.read_limits import ReadLimits
-    from adrec_cli.data.reading.roles import Column
 
 READING: Final = "Reading a file"
 CUT: Final = "What is kept and how it is split"
@@ -267,7 +266,7 @@ class PreprocessOptions:
         return ReadLimits(rows=self.max_rows, bytes=self.max_bytes)
 
     def __post_init__(self) -> None:
-        # Not at the top: it loads Polars, which the help of the command line does without.
+        # Not at the top: the help of the command line does without.
         from adrec_cli.data.option_checks import check_options
 
         check_options(vars(self))

@@ -8,18 +8,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from adrec_cli.data.datasets import DatasetSpec, Expected, Filters, ItemFile, SourceFiles
-from adrec_cli.data.demo import DEMO_SEED, DEMO_VERSION
+from adrec_cli.data.datasets import DEMO_SEED, DEMO_VERSION, DatasetSpec, Expected, Filters, ItemFile, SourceFiles
 from adrec_cli.data.fetching import Fetching
 from adrec_cli.data.named_datasets import is_named, load_dataset_spec
 from adrec_cli.data.options import PreprocessOptions, spell_command
 from adrec_cli.data.own_folders import download_folder, former_folder
 from adrec_cli.data.raw_files import FoundFiles, Places, expand_path, find_item_file, find_source
-from adrec_cli.data.reading.item_columns import MetadataColumns
-from adrec_cli.data.reading.joining import JoinSource
+from adrec_cli.data.reading.column_names import Column
+from adrec_cli.data.reading.join_source import JoinSource
+from adrec_cli.data.reading.metadata_columns import MetadataColumns
 from adrec_cli.data.reading.read_limits import UNLIMITED_BY_HAND, ReadLimits
 from adrec_cli.data.reading.remembered import Remembered
-from adrec_cli.data.reading.roles import Column
 from adrec_cli.data.reading.steady_files import SteadyFile, look_at
 from adrec_cli.data.settings import Settings, settle
 from adrec_cli.data.source_names import FILE_ENDINGS, check_name, name_own_files

@@ -14,7 +14,7 @@ import polars as pl
 from adrec_cli.data.cuts import Cut
 from adrec_cli.data.dataset_files import WrittenFiles, item_table, statistics, write_dataset_files
 from adrec_cli.data.datasets import Expected
-from adrec_cli.data.filters import FilterApplied
+from adrec_cli.data.filter_applied import FilterApplied
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.pending import Pending
 from adrec_cli.data.plan import Plan

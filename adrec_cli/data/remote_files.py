@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from adrec_cli.data.addresses import hide_secrets, is_address, show_address
 from adrec_cli.data.download import MOST_BYTES, DownloadProgress, Expectation, download
 from adrec_cli.data.object_stores import check_form, open_store
-from adrec_cli.data.reading.source_content import scratch_folder
+from adrec_cli.data.reading.scratch import scratch_folder
 from adrec_cli.errors import AdrecError, GrowingFileError, InputError, StorageError, UsageError, look_up
 from adrec_cli.wording import option
 

@@ -13,7 +13,7 @@ from adrec_cli.data.addresses import find_address, is_address
 from adrec_cli.data.datasets import Filters
 from adrec_cli.data.object_stores import check_form, open_store
 from adrec_cli.data.options import PreprocessOptions
-from adrec_cli.data.reading.source_content import SCRATCH_FOLDER
+from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
 from adrec_cli.data.remote_files import find_etag, list_objects
 from adrec_cli.data.settings import settle
 from adrec_cli.data.source_names import choose_name

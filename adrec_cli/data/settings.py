@@ -10,12 +10,9 @@ from typing import Any, Final
 
 from adrec_cli.data.datasets import Filters, SourceFiles
 from adrec_cli.data.moments import Moment, check_order, read_moment
-from adrec_cli.data.names import TIME_UNITS, Duplicates, Split, Ties, TimeUnit
+from adrec_cli.data.names import EPOCH_FORMATS, TIME_UNITS, UTC_ZONE, BadRowPolicy, Duplicates, Split, Ties, TimeUnit
 from adrec_cli.data.options import PreprocessOptions
-from adrec_cli.data.reading.bad_rows import BadRowPolicy
-from adrec_cli.data.reading.roles import Column
-from adrec_cli.data.reading.time_formats import EPOCH_FORMATS
-from adrec_cli.data.reading.time_zones import UTC_ZONE
+from adrec_cli.data.reading.column_names import Column
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import option
 

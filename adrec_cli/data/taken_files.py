@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from adrec_cli.artifacts.changing import manifest_before
 from adrec_cli.artifacts.generations import generation_folders
-from adrec_cli.data.forgotten import leave_out_forgotten
-from adrec_cli.data.interactions import Log
 from adrec_cli.data.plan import Plan, describe_sources
-from adrec_cli.data.reading.read_report import FileRows
-from adrec_cli.data.reading.source_content import SourceContent
 from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.remote_versions import ETAG, NO_VERSIONS, Versions, add_versions
-from adrec_cli.data.updating import Existing
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.wording import command, option, option_as_typed
 
-L = TypeVar("L", bound=Log)
+if TYPE_CHECKING:
+    from adrec_cli.data.interactions import Log
+    from adrec_cli.data.reading.read_report import FileRows
+    from adrec_cli.data.reading.source_content import SourceContent
+    from adrec_cli.data.updating import Existing
+
+L = TypeVar("L", bound="Log")
 
 
 def add_sources(
@@ -145,6 +146,8 @@ def require_not_withdrawn(folder: Path, sources: list[dict[str, Any]]) -> None:
 
 def leave_out_forgotten_users(content: SourceContent[L], folder: Path) -> SourceContent[L]:
     """Leave out users that were forgotten in this data set, and say how many events that were."""
+    from adrec_cli.data.forgotten import leave_out_forgotten
+
     manifest = manifest_before(folder)
     if manifest is None:
         return content

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from adrec_cli.data.coding import Codes
 from adrec_cli.data.cuts import choose_split, nothing_left
-from adrec_cli.data.filters import FilterApplied, drop_duplicates, keep_newest, sort_in_time
+from adrec_cli.data.filter_applied import FilterApplied
+from adrec_cli.data.filters import drop_duplicates, keep_newest, sort_in_time
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.names import Split
 from adrec_cli.data.pending import hold_back

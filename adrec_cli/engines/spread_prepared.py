@@ -13,7 +13,7 @@ from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.dataset import next_file
 from adrec_cli.data.cuts import resolve_moments
 from adrec_cli.data.dataset_files import WrittenFiles, count_statistics, write_items
-from adrec_cli.data.filters import FilterApplied
+from adrec_cli.data.filter_applied import FilterApplied
 from adrec_cli.data.plan import Plan
 from adrec_cli.data.prepared import compare_with_expected
 from adrec_cli.data.reading.item_metadata import join_metadata, require_match

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from adrec_cli.artifacts.atomic import file_sha256
-from adrec_cli.data.negatives import read_negatives
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.events import OnEvent, Warned, ignore
 from adrec_cli.loading.opening import Dataset
@@ -48,6 +47,8 @@ def choose_rivals(dataset: Dataset, cases: Cases, options: EvaluationOptions, on
     if options.cold_items:
         return cold_rivals(cases, dataset.train_counts)
     if options.negatives_file is not None:
+        from adrec_cli.data.negatives import read_negatives
+
         user_ids = dataset.sequences.user_ids.gather(cases.users).to_list()
         read = read_negatives(options.negatives_file, user_ids=user_ids, targets=cases.targets, items=dataset.items)
         return Rivals(negatives=read)

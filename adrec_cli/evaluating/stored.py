@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adrec_cli.artifacts.evaluation import Evaluation, read_evaluation, read_ranks, settle_evaluation
-from adrec_cli.data.negatives import count_negatives
+from adrec_cli.artifacts.evaluation import Evaluation, read_evaluation, settle_evaluation, verify_ranks
 from adrec_cli.errors import ArtifactError
 from adrec_cli.evaluating.code import measuring_code_sha256
 from adrec_cli.evaluating.options import EvaluationOptions
@@ -21,11 +20,10 @@ from adrec_cli.schema import REPORTS_FOLDER, SEED_FOLDER
 
 def find_evaluation(dataset: Dataset, checkpoint: Checkpoint | None, options: EvaluationOptions) -> Evaluation | None:
     """Return the stored evaluation if it is of the very same checkpoint, data, options and code, its ranks whole."""
-    count = count_negatives(options.negatives_file) if options.negatives_file else options.negatives
-    path = evaluation_path(dataset, checkpoint, name_protocol(dataset, options, count))
+    path = evaluation_path(dataset, checkpoint, name_protocol(dataset, options, _count_negatives(options)))
     try:
         stored = read_evaluation(path)
-        read_ranks(path)
+        verify_ranks(path)
     except ArtifactError:
         # Missing, damaged, or none of this version: it is measured again and overwritten.
         return None
@@ -43,6 +41,14 @@ def find_evaluation(dataset: Dataset, checkpoint: Checkpoint | None, options: Ev
         return None
     settle_evaluation(path, stored)
     return stored
+
+
+def _count_negatives(options: EvaluationOptions) -> int:
+    if options.negatives_file is None:
+        return options.negatives
+    from adrec_cli.data.negatives import count_negatives
+
+    return count_negatives(options.negatives_file)
 
 
 def evaluation_path(dataset: Dataset, checkpoint: Checkpoint | None, protocol: Protocol) -> Path:

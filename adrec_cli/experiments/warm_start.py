@@ -9,18 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from adrec_cli.artifacts.checkpoint import verify_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.artifacts.promotion import read_current
-from adrec_cli.data.reindexing import Mapping as IndexMapping
-from adrec_cli.data.reindexing import index_mapping
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.content import give_content, on_content, require_same_encoders
 from adrec_cli.experiments.experiment import Experiment, compose
 from adrec_cli.experiments.keys import stage_key
-from adrec_cli.loading.current import open_with_items
+from adrec_cli.loading.current import open_beside_items
 from adrec_cli.loading.opening import Checkpoint, Dataset, require_same_weights
 from adrec_cli.models.registry import find_model
 from adrec_cli.runtime import make_generator
@@ -28,6 +24,8 @@ from adrec_cli.schema import CHECKPOINT_SUFFIX
 
 if TYPE_CHECKING:
     import torch
+
+    from adrec_cli.data.reindexing import Mapping as IndexMapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,24 +74,25 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
         return FreshStart()
     path = found.path
     try:
-        checkpoint, items = open_with_items(path, dataset)
+        checkpoint, beside = open_beside_items(path, dataset)
         if difference := _find_difference(checkpoint.metadata, dataset, experiment):
             return FreshStart(reason=f"{path.name} {difference}")
         require_same_encoders(checkpoint.metadata, dataset, experiment)
         if not found.fits:
-            outline = find_model(experiment.model_name).outline(experiment.model, items.height)
+            items = checkpoint.metadata.item_count
+            outline = find_model(experiment.model_name).outline(experiment.model, items)
             require_same_weights(checkpoint.tensors, outline.state_dict())
     except ArtifactError as error:
         return FreshStart(reason=error.message)
-    mapping = index_mapping(dataset.items, items)
-    known = int((mapping > 0).sum())
+    mapping = None if beside is None else _map_items(dataset, beside)
+    known = dataset.item_count if mapping is None else int((mapping > 0).sum())
     turned = _TurnedTensors(functools.partial(_turn, dataset, checkpoint, experiment, mapping))
     return WarmStart(
         checkpoint=dataclasses.replace(checkpoint, tensors=turned),
         experiment=_draw_nothing(experiment),
         known=known,
-        new=dataset.items.height - known,
-        removed=items.height - known,
+        new=dataset.item_count - known,
+        removed=checkpoint.metadata.item_count - known,
     )
 
 
@@ -186,14 +185,30 @@ class _TurnedTensors(Mapping[str, "torch.Tensor"]):
         return len(self._tensors)
 
 
+def _map_items(dataset: Dataset, beside: Path) -> IndexMapping:
+    """Return the number that each of the data set's items has among those that lie beside a checkpoint."""
+    from adrec_cli.data.reindexing import index_mapping
+    from adrec_cli.data.sequences import load_items
+
+    return index_mapping(dataset.items, load_items(beside))
+
+
 def _turn(
-    dataset: Dataset, checkpoint: Checkpoint, experiment: Experiment, mapping: IndexMapping
+    dataset: Dataset, checkpoint: Checkpoint, experiment: Experiment, mapping: IndexMapping | None
 ) -> dict[str, torch.Tensor]:
-    """Return weights whose rows of items are in the data set's order, fresh where an item is new."""
+    """Return weights whose rows of items are in the data set's order, fresh where an item is new.
+
+    Args:
+        dataset, checkpoint, experiment: of the training.
+        mapping: of the data set's items to the checkpoint's; None where they are the same.
+    """
+    import numpy as np
     import torch
 
+    if mapping is None:
+        mapping = np.arange(dataset.item_count + 1, dtype=np.int32)
     model_type = find_model(experiment.model_name)
-    fresh = model_type(experiment.model, len(mapping) - 1)
+    fresh = model_type(experiment.model, dataset.item_count)
     give_content(fresh, dataset, experiment)
     for component in fresh.components():
         fresh.initialize(component, make_generator(experiment.training.seed, "init", component))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint import load_known_checkpoint
 from adrec_cli.artifacts.promotion import items_beside, read_current
-from adrec_cli.data.sequences import load_items
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
 from adrec_cli.loading.trained import find_finished_checkpoint
 from adrec_cli.schema import CURRENT_FILE
 from adrec_cli.wording import command
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +63,29 @@ def open_with_items(path: Path, dataset: Dataset, *, sha256: str | None = None) 
     Raises:
         ArtifactError: damaged, of another dataset, or its items are neither there nor there.
     """
+    checkpoint, beside = open_beside_items(path, dataset, sha256=sha256)
+    if beside is None:
+        return checkpoint, dataset.items
+    from adrec_cli.data.sequences import load_items
+
+    items = load_items(beside)
+    if checkpoint.metadata.item_count != items.height:
+        raise _count_error(checkpoint, items.height, beside.name)
+    return checkpoint, items
+
+
+def open_beside_items(path: Path, dataset: Dataset, *, sha256: str | None = None) -> tuple[Checkpoint, Path | None]:
+    """Open a checkpoint, and return where the items lie that it was trained with; None where they are the dataset's.
+
+    Args:
+        path, dataset, sha256: as `open_checkpoint`.
+
+    Raises:
+        ArtifactError: as `open_with_items`.
+    """
     beside = items_beside(path)
     if not beside.is_file():
-        return open_checkpoint(path, dataset, sha256=sha256), dataset.items
+        return open_checkpoint(path, dataset, sha256=sha256), None
     tensors, metadata, found = load_known_checkpoint(path, sha256=sha256)
     if metadata.dataset != dataset.manifest.dataset:
         raise ArtifactError(
@@ -75,14 +96,19 @@ def open_with_items(path: Path, dataset: Dataset, *, sha256: str | None = None) 
         raise ArtifactError(
             f"{beside} is damaged: it is not what {path.name} was trained with", hint=command("rollback")
         )
-    items = load_items(beside)
-    if metadata.item_count != items.height:
-        raise ArtifactError(
-            f"{path} is damaged: it says {metadata.item_count:,} items, {beside.name} has {items.height:,}",
-            hint=command("rollback"),
-        )
     checkpoint = Checkpoint(path=path, sha256=found, metadata=metadata, tensors=tensors)
-    return checkpoint, items
+    if metadata.items_sha256 != dataset.manifest.items_sha256:
+        return checkpoint, beside
+    if metadata.item_count != dataset.item_count:
+        raise _count_error(checkpoint, dataset.item_count, beside.name)
+    return checkpoint, None
+
+
+def _count_error(checkpoint: Checkpoint, items: int, file_name: str) -> ArtifactError:
+    return ArtifactError(
+        f"{checkpoint.path} is damaged: it says {checkpoint.metadata.item_count:,} items, {file_name} has {items:,}",
+        hint=command("rollback"),
+    )
 
 
 def current_checkpoint(folder: Path) -> Path | None:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
-import polars as pl
+from typing import TYPE_CHECKING, TypeVar
 
 from adrec_cli.artifacts.atomic import file_identity
 from adrec_cli.artifacts.checkpoint import load_known_checkpoint
@@ -20,7 +16,6 @@ from adrec_cli.artifacts.item_vectors import ids_sha256
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.config import build
-from adrec_cli.data.sequences import Sequences, load_items, load_sequences
 from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import ArtifactError, StorageError, UsageError
 from adrec_cli.loading.registered import require_registered
@@ -29,13 +24,32 @@ from adrec_cli.schema import COUNT, ITEM_ID, MANIFEST_FILE
 from adrec_cli.wording import command
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import polars as pl
     import torch
 
+    from adrec_cli.data.sequences import Sequences
     from adrec_cli.models.base import SequentialRecommender
     from adrec_cli.models.most_popular import MostPopular
 
+Read = TypeVar("Read")
+
 _SPLIT_CODES = {"time": "time", "cold-items": "cold"}
 """Splits by their names in `preprocess`; all others leave one out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What is in the files of a dataset.
+
+    Attributes:
+        items: one row per item.
+        sequences: of all users.
+    """
+
+    items: pl.DataFrame
+    sequences: Sequences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +59,32 @@ class Dataset:
     Attributes:
         folder: in the workspace.
         manifest: of the data set.
-        items: one row per item.
-        sequences: of all users.
+        read: returns what is in its files; called when that is first asked for.
     """
 
     folder: Path
     manifest: Manifest
-    items: pl.DataFrame
-    sequences: Sequences
+    read: Callable[[], Content]
+
+    @functools.cached_property
+    def _content(self) -> Content:
+        return self.read()
+
+    @property
+    def items(self) -> pl.DataFrame:
+        """One row per item."""
+        return self._content.items
+
+    @property
+    def sequences(self) -> Sequences:
+        """The events of all users."""
+        return self._content.sequences
+
+    @property
+    def item_count(self) -> int:
+        """How many items it has, as its manifest says, which is held against the items where they are read."""
+        count: int = self.manifest.statistics["items"]
+        return count
 
     @functools.cached_property
     def ids_sha256(self) -> str:
@@ -62,7 +94,8 @@ class Dataset:
     @property
     def train_counts(self) -> npt.NDArray[np.int64]:
         """Train events of each item, from index 1 on."""
-        return self.items[COUNT].to_numpy().astype(np.int64)
+        counts: npt.NDArray[np.int64] = self.items[COUNT].to_numpy().astype("int64")
+        return counts
 
     @property
     def split(self) -> str:
@@ -71,7 +104,7 @@ class Dataset:
 
 
 def open_dataset(folder: Path, *, shard: Shard = WHOLE) -> Dataset:
-    """Open a dataset's folder and verify the hashes of its files.
+    """Open a dataset's folder, verify the hashes of its files and read them.
 
     Args:
         folder: of the dataset.
@@ -80,6 +113,31 @@ def open_dataset(folder: Path, *, shard: Shard = WHOLE) -> Dataset:
     Raises:
         ArtifactError: missing, damaged or of another format version.
     """
+    manifest, content = _open(folder, functools.partial(_read_content, shard=shard))
+    return Dataset(folder=folder, manifest=manifest, read=lambda: content)
+
+
+def find_dataset(folder: Path) -> Dataset:
+    """Open a dataset's folder and verify the hashes of its files, which are read when that is first asked for.
+
+    What is up to date needs none of it: whatever was made of files with these hashes has been made by reading them.
+
+    Raises:
+        ArtifactError: as `open_dataset`; later, where it is asked for its content, also if that has changed meanwhile.
+    """
+    manifest, _ = _open(folder, lambda manifest, files: None)
+    return Dataset(folder=folder, manifest=manifest, read=functools.partial(_read_unchanged, folder, manifest))
+
+
+def _read_unchanged(folder: Path, manifest: Manifest) -> Content:
+    dataset = open_dataset(folder)
+    if dataset.manifest != manifest:
+        raise ArtifactError(f"{folder} has changed since it was opened", hint="run the same command again")
+    return dataset.read()
+
+
+def _open(folder: Path, read: Callable[[Manifest, DatasetFiles], Read]) -> tuple[Manifest, Read]:
+    """Return the manifest of a dataset and what is read of its verified files, which belong together."""
     while True:
         # By the file rather than its content, which may have changed twice and be what it was.
         identity = file_identity(folder / MANIFEST_FILE)
@@ -87,7 +145,7 @@ def open_dataset(folder: Path, *, shard: Shard = WHOLE) -> Dataset:
         files = None
         try:
             files = verify_dataset(folder, manifest)
-            dataset = _read_dataset(folder, manifest, files, shard)
+            content = read(manifest, files)
         except (ArtifactError, StorageError):
             moved = files is not None and not (files.sequences.is_file() and files.items.is_file())
             if not moved and file_identity(folder / MANIFEST_FILE) == identity:
@@ -95,7 +153,7 @@ def open_dataset(folder: Path, *, shard: Shard = WHOLE) -> Dataset:
             continue
         # A writer changes the manifest before it moves files: unchanged, all that was read belongs together.
         if file_identity(folder / MANIFEST_FILE) == identity:
-            return dataset
+            return manifest, content
 
 
 def as_it_is_now(dataset: Dataset) -> Dataset:
@@ -106,14 +164,22 @@ def as_it_is_now(dataset: Dataset) -> Dataset:
     Raises:
         ArtifactError: as `open_dataset`.
     """
-    return dataset if read_manifest(dataset.folder) == dataset.manifest else open_dataset(dataset.folder)
+    return dataset if read_manifest(dataset.folder) == dataset.manifest else find_dataset(dataset.folder)
 
 
-def _read_dataset(folder: Path, manifest: Manifest, files: DatasetFiles, shard: Shard) -> Dataset:
+def _read_content(manifest: Manifest, files: DatasetFiles, shard: Shard) -> Content:
+    # Only here, where there is something to read: it loads Polars and PyArrow.
+    from adrec_cli.data.sequences import load_items, load_sequences
+
     items = load_items(files.items)
+    if items.height != manifest.statistics["items"]:
+        raise ArtifactError(
+            f"{files.items} is damaged: it has {items.height:,} items, its manifest says "
+            f"{manifest.statistics['items']:,}",
+            hint=f"make it again: {command('preprocess', files.items.parent.name, force=True)}",
+        )
     timed = manifest.statistics.get("first_time") is not None
-    sequences = load_sequences(files.sequences, items.height, shard, timed=timed)
-    return Dataset(folder=folder, manifest=manifest, items=items, sequences=sequences)
+    return Content(items=items, sequences=load_sequences(files.sequences, items.height, shard, timed=timed))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,9 +216,9 @@ def open_checkpoint(path: Path, dataset: Dataset, *, sha256: str | None = None) 
             f"here is {dataset.manifest.dataset!r} with items {dataset.manifest.items_sha256[:12]}",
             hint=f"train on this one: {command('train', dataset.manifest.dataset, model=metadata.model)}",
         )
-    if metadata.item_count != dataset.items.height:
+    if metadata.item_count != dataset.item_count:
         raise ArtifactError(
-            f"{path} is damaged: it says {metadata.item_count:,} items, its dataset has {dataset.items.height:,}",
+            f"{path} is damaged: it says {metadata.item_count:,} items, its dataset has {dataset.item_count:,}",
             hint=f"train it again: {command('train', dataset.manifest.dataset, model=metadata.model)}",
         )
     return Checkpoint(path=path, sha256=sha256, metadata=metadata, tensors=tensors)
@@ -186,6 +252,7 @@ def restore_model(checkpoint: Checkpoint, device: torch.device) -> SequentialRec
 
 def count_popularity(dataset: Dataset) -> MostPopular:
     """Return the model that recommends everybody what has most train events."""
+    import numpy as np
     import torch
 
     from adrec_cli.models.most_popular import MostPopular

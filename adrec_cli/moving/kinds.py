@@ -12,7 +12,6 @@ from typing import Final
 
 from adrec_cli.artifacts.generations import GENERATIONS_FOLDER
 from adrec_cli.artifacts.promotion import INDEX_SUFFIX, ITEMS_SUFFIX, PROMOTED_FOLDER
-from adrec_cli.artifacts.sweep_files import RESULTS_FILE, SWEEP_FILE, SWEEPS_FOLDER
 from adrec_cli.schema import (
     CHECKPOINT_SUFFIX,
     CURRENT_FILE,
@@ -21,8 +20,11 @@ from adrec_cli.schema import (
     MANIFEST_FILE,
     PENDING_FILE,
     REPORTS_FOLDER,
+    RESULTS_FILE,
     SEED_FOLDER,
     SEQUENCES_FILE,
+    SWEEP_FILE,
+    SWEEPS_FOLDER,
 )
 
 _NAME: Final = r"[\w+-][\w.+ -]{0,150}"

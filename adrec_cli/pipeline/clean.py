@@ -22,8 +22,7 @@ from adrec_cli.artifacts.generations import (
 from adrec_cli.artifacts.lock import LOCK_FILE, exclusive
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, files_of, read_current
-from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
-from adrec_cli.data.reading.source_content import SCRATCH_FOLDER
+from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
 from adrec_cli.errors import ArtifactError, LockedError
 from adrec_cli.moving.marks import COPIES_FOLDER, MOVING_SUFFIX
 from adrec_cli.schema import (
@@ -34,6 +33,7 @@ from adrec_cli.schema import (
     REPORTS_FOLDER,
     SEED_FOLDER,
     STATE_SUFFIX,
+    SWEEPS_FOLDER,
 )
 from adrec_cli.sweeping.shared_stages import STAGES_FOLDER
 from adrec_cli.wording import option

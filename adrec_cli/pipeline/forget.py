@@ -28,7 +28,7 @@ from adrec_cli.artifacts.promotion import promote, read_current
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.forgotten import add_forgotten, new_salt
 from adrec_cli.data.leaving_out import holds_users, write_without
-from adrec_cli.data.reading.source_content import SCRATCH_FOLDER
+from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
 from adrec_cli.errors import AdrecError, ArtifactError, InterruptedRun, UsageError
 from adrec_cli.experiments.chain import train_stages
 from adrec_cli.experiments.events import ModelRetrained, OnEvent

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from adrec_cli import __version__
 from adrec_cli.artifacts.changing import change_dataset, needs_recovery, recover_dataset
@@ -16,40 +16,31 @@ from adrec_cli.artifacts.dataset import verify_files
 from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.data.addresses import show_address
-from adrec_cli.data.bringing import Brought, bring, require_order
-from adrec_cli.data.cuts import Cut, make_cut
-from adrec_cli.data.dataset_files import show_sequences
-from adrec_cli.data.filters import FilterApplied
-from adrec_cli.data.implausible import hold_against
-from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.bringing import Brought, bring
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_plan
-from adrec_cli.data.prepared import Prepared
-from adrec_cli.data.reading.item_metadata import require_match
 from adrec_cli.data.reading.remembered import Remembered, recall_options, recall_reading
-from adrec_cli.data.reading.source_content import SCRATCH_FOLDER, SourceContent, read_source, scratch_folder
+from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
+from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.remote_versions import find_made_of, look_up_versions
 from adrec_cli.data.taken_files import (
     add_sources,
     as_files,
     describe_contents,
     leave_out_forgotten_users,
-    leave_out_repeats,
     require_not_grown,
     require_not_withdrawn,
     tell_repeats,
 )
-from adrec_cli.data.updating import (
-    Existing,
-    load_existing,
-    merge,
-)
-from adrec_cli.engines.engines import bring_here, choose_reader, require_in_reach
-from adrec_cli.engines.spark.log import SparkLog
-from adrec_cli.engines.spread_cut import can_be_spread
-from adrec_cli.engines.spread_prepared import SpreadPrepared, prepare_spread
+from adrec_cli.engines.reach import require_in_reach
 from adrec_cli.errors import AdrecError, UsageError
 from adrec_cli.wording import option
+
+if TYPE_CHECKING:
+    from adrec_cli.data.filter_applied import FilterApplied
+    from adrec_cli.data.prepared import Prepared
+    from adrec_cli.data.updating import Existing
+    from adrec_cli.engines.spread_prepared import SpreadPrepared
 
 __all__ = ["PreprocessOptions", "PreprocessPreview", "PreprocessResult", "preprocess", "preview"]
 
@@ -214,30 +205,40 @@ def _preprocess_here(
     untouched = not needs_recovery(folder) and not (folder / SCRATCH_FOLDER).exists()
     if untouched and not force and (manifest := _read_unchanged(folder, sources, parameters)) is not None:
         return _skip(folder, manifest)
-    with lock(folder), contextlib.ExitStack() as engine:
+    with lock(folder):
         # Looked at again: a killed run may have got so far that only its leftovers were to be removed.
         if not untouched and not force and (manifest := _read_unchanged(folder, sources, parameters)) is not None:
             return _skip(folder, manifest)
-        if existing is None and not force:
-            require_not_grown(folder, brought.path, plan)
-        taking = force or options.retake
-        require_not_withdrawn(folder, [] if taking else sources)
-        with scratch_folder(folder) as scratch:
-            content = read_source(plan, scratch, engine.enter_context(choose_reader(options)))
-        require_order(brought, plan, content.report)
-        for file in files:
-            file.require_unchanged()
-        if existing is not None or not can_be_spread(plan.settings, content.interactions.item_ids):
-            content = bring_here(content)
-        content, repeats = leave_out_repeats(content, plan, existing, files)
-        if existing is not None:
-            hold_against(existing, bring_here(content).interactions, content.report, strict=options.strict)
+        return _make(brought, plan, files, existing, folder=folder, force=force, on_event=on_event)
+
+
+def _make(
+    brought: Brought,
+    plan: Plan,
+    files: Sequence[SteadyFile],
+    existing: Existing | None,
+    *,
+    folder: Path,
+    force: bool,
+    on_event: Callable[[object], None],
+) -> PreprocessResult:
+    """Read, cut and write; the caller holds the folder's lock."""
+    # Only here, where there is something to do: they load Polars and PyArrow.
+    from adrec_cli.engines.engines import choose_reader
+    from adrec_cli.engines.making import prepare, read_content
+
+    options, parameters = brought.options, plan.settings.parameters()
+    if existing is None and not force:
+        require_not_grown(folder, brought.path, plan)
+    taking = force or options.retake
+    require_not_withdrawn(folder, [] if taking else add_sources(existing, describe_sources(plan, files)))
+    with choose_reader(options) as read:
+        content, repeats = read_content(brought, plan, files, existing, read=read, folder=folder)
         sources = add_sources(existing, describe_contents(plan, files, content, repeats), brought.versions)
         require_not_withdrawn(folder, [] if taking else sources)
         if repeats and not force and (manifest := _read_unchanged(folder, sources, parameters)) is not None:
             return _skip(folder, manifest, tell_repeats(repeats))
-        content = leave_out_forgotten_users(content, folder)
-        made = _prepare(content, plan, existing)
+        made = prepare(leave_out_forgotten_users(content, folder), plan, existing)
         for applied in made.removed:
             on_event(applied)
         return _write(folder, made, sources=sources, parameters=parameters, keep=options.keep_data)
@@ -265,6 +266,10 @@ def preview(
 
 
 def _preview_here(brought: Brought, workspace: Path, raw: Path | None) -> PreprocessPreview:
+    from adrec_cli.data.dataset_files import show_sequences
+    from adrec_cli.engines.engines import bring_here, choose_reader
+    from adrec_cli.engines.making import prepare_here, read_content
+
     options, existing = brought.options, _existing(brought.options)
     ignore: Callable[[object], None] = lambda event: None  # noqa: E731
     plan = make_plan(
@@ -272,14 +277,11 @@ def _preview_here(brought: Brought, workspace: Path, raw: Path | None) -> Prepro
         remembered=_recall(existing), origin=brought.origin, fetch=False,
     )  # fmt: skip
     files = look_at_sources(plan)
-    with scratch_folder(None) as scratch, choose_reader(options) as read:
-        content = bring_here(read_source(plan, scratch, read))
-    require_order(brought, plan, content.report)
-    content, _ = leave_out_repeats(content, plan, existing, files)
-    hold_against(existing, content.interactions, content.report, strict=options.strict)
+    with choose_reader(options) as read:
+        content = bring_here(read_content(brought, plan, files, existing, read=read, folder=None)[0])
     content = leave_out_forgotten_users(content, options.update or workspace / plan.dataset)
-    cut = _cut(content, plan, existing)
-    made = Prepared(plan=plan, existing=existing, content=content, cut=cut)
+    made = prepare_here(content, plan, existing)
+    interactions = made.cut.interactions
     return PreprocessPreview(
         dataset=made.dataset,
         sources=describe_sources(plan, files),
@@ -289,9 +291,9 @@ def _preview_here(brought: Brought, workspace: Path, raw: Path | None) -> Prepro
         head=content.head,
         statistics=made.statistics,
         reading=content.reading,
-        sequences=show_sequences(cut.interactions, content.interactions.user_ids, timed=content.report.timed),
+        sequences=show_sequences(interactions, content.interactions.user_ids, timed=content.report.timed),
         warnings=[*content.report.warnings(), *made.collect_warnings()],
-        removed=cut.removed,
+        removed=made.removed,
         notes=made.collect_notes(),
     )
 
@@ -303,6 +305,8 @@ def _existing(options: PreprocessOptions) -> Existing | None:
         raise UsageError(
             f"{option('update')} names the data set already", hint=f"leave {option('name')} and {option('variant')} out"
         )
+    from adrec_cli.data.updating import load_existing
+
     return load_existing(options.update)
 
 
@@ -331,38 +335,6 @@ def _read_unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dic
         and manifest.adrec_version == __version__
     )
     return manifest if same else None
-
-
-def _prepare(
-    content: SourceContent[Interactions | SparkLog], plan: Plan, existing: Existing | None
-) -> Prepared | SpreadPrepared:
-    """Cut a source where its interactions lie."""
-    log = content.interactions
-    if not isinstance(log, Interactions):
-        _require_times(content, plan)
-        return prepare_spread(content, log, plan)
-    here = bring_here(content)
-    return Prepared(plan=plan, existing=existing, content=here, cut=_cut(here, plan, existing))
-
-
-def _require_times(content: SourceContent[Interactions | SparkLog], plan: Plan) -> None:
-    if plan.settings.split == "time" and not content.report.timed:
-        raise UsageError(
-            f"{option('split', 'time')} needs times, which the source does not have",
-            hint=option("split", "leave-one-out"),
-        )
-
-
-def _cut(content: SourceContent[Interactions], plan: Plan, existing: Existing | None) -> Cut:
-    interactions = content.interactions
-    _require_times(content, plan)
-    if existing is not None:
-        interactions = merge(existing, interactions, timed=content.report.timed)
-    cut = make_cut(interactions, plan.settings, content.count_left_out(plan.settings))
-    if content.items is not None:
-        ids = cut.interactions.item_ids if existing is None else content.interactions.item_ids
-        require_match(content.items, ids, known=None if existing is None else cut.interactions.item_ids)
-    return cut
 
 
 def _write(

@@ -28,10 +28,9 @@ from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.warm_start import FreshStart, WarmStart, warm_start
 from adrec_cli.experiments.work import UNATTENDED, Work
-from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open_dataset
+from adrec_cli.loading.opening import Checkpoint, Dataset, find_dataset, open_checkpoint
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.models.stages import TrainingConfig
-from adrec_cli.pipeline.encode import encode_if_stale
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, lock_dataset, preprocess_locked
 from adrec_cli.promotion.comparison import Comparison, compare_with_most_popular
 from adrec_cli.promotion.indexing import index_promoted
@@ -191,8 +190,8 @@ def _run(night: _Night) -> RunSummary:
     steps: list[RunStep] = []
     prepared = _prepare(night, steps)
     _encode(night, prepared, steps)
-    # What is read here is what is trained and ranked on, whatever becomes of the files.
-    dataset = open_dataset(night.folder)
+    # What is first read of it is what is trained and ranked on, whatever becomes of the files.
+    dataset = find_dataset(night.folder)
     composed = night.options.experiment.on_dataset(night.model_name, dataset.manifest.dataset)
     start, last = _train(night, dataset, composed, steps)
     night.tell(RunStepStarted(name="evaluate"))
@@ -232,6 +231,8 @@ def _encode(night: _Night, prepared: _Prepared, steps: list[RunStep]) -> None:
     if not wants_content(night.options.experiment.on_dataset(night.model_name, night.folder.name)):
         return
     night.tell(RunStepStarted(name="encode"))
+    from adrec_cli.pipeline.encode import encode_if_stale
+
     started = time.perf_counter()
     done = encode_if_stale(night.folder)
     if done is not None:

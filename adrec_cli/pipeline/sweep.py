@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.lock import exclusive_to_learn
-from adrec_cli.artifacts.sweep_files import RESULTS_FILE, SWEEPS_FOLDER, RunDifference, SweepRecord, write_sweep
+from adrec_cli.artifacts.sweep_files import RunDifference, SweepRecord, write_sweep
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import DivergedError, UsageError
 from adrec_cli.experiments.experiment import Experiment
@@ -19,6 +19,7 @@ from adrec_cli.loading.opening import Dataset, as_it_is_now, open_dataset
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.pictures.sweeps import sweep_picture
 from adrec_cli.ranking.protocols import select_cases
+from adrec_cli.schema import RESULTS_FILE, SWEEPS_FOLDER
 from adrec_cli.sweeping.ablations import find_ablations
 from adrec_cli.sweeping.command_line import sweep_command
 from adrec_cli.sweeping.design import Run, base_values, plan

@@ -18,7 +18,7 @@ from adrec_cli.loading.opening import (
     Dataset,
     as_it_is_now,
     dataset_folder_of,
-    open_dataset,
+    find_dataset,
 )
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.wording import command
@@ -42,9 +42,9 @@ def train_first_stage(
         work: device, threads, resuming; called with what happens.
 
     Raises:
-        AdrecError: as `run_stage` and `open_dataset`.
+        AdrecError: as `run_stage` and `find_dataset`.
     """
-    dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
+    dataset = find_dataset(Workspace(workspace).dataset_folder(dataset_name))
     composed = experiment.on_dataset(model_name, dataset.manifest.dataset)
     first = next(iter(composed.stages))
     if composed.stages[first].skip:
@@ -83,7 +83,7 @@ def train_next_stage(
     """
     space = Workspace(workspace)
     path = space.find_checkpoint(parent, dataset_name)
-    dataset = open_dataset(dataset_folder_of(space, path, dataset_name))
+    dataset = find_dataset(dataset_folder_of(space, path, dataset_name))
     checkpoint = open_parent(path, dataset)
     require_model(checkpoint, model_name, wanted_by=stage_name)
     composed = experiment.compose(model_name, inherit_options(checkpoint))
@@ -107,7 +107,7 @@ def train(
 
     Arguments and errors as `train_first_stage`.
     """
-    dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
+    dataset = find_dataset(Workspace(workspace).dataset_folder(dataset_name))
     composed = experiment.on_dataset(model_name, dataset.manifest.dataset)
     with _lock(dataset, model_name, "train", work):
         dataset = as_it_is_now(dataset)

@@ -15,7 +15,6 @@ from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.json_files import content_sha256
 from adrec_cli.artifacts.lock import exclusive_to_learn
 from adrec_cli.artifacts.provenance import code_sha256, key_of
-from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.config import merge
 from adrec_cli.errors import UsageError
@@ -26,7 +25,7 @@ from adrec_cli.experiments.validation import name_monitored_protocol
 from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.loading.opening import Dataset, as_it_is_now, open_dataset
 from adrec_cli.models.registry import DEFAULT_MODEL
-from adrec_cli.schema import FORMAT_VERSION
+from adrec_cli.schema import FORMAT_VERSION, SWEEPS_FOLDER
 from adrec_cli.sweeping.command_line import tune_command
 from adrec_cli.sweeping.events import TrialDone, TrialStarted
 from adrec_cli.sweeping.names import folder_name

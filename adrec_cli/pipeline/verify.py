@@ -20,7 +20,7 @@ from adrec_cli.artifacts.item_vectors import read_item_vectors
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.nights import read_nights
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
-from adrec_cli.artifacts.sweep_files import SWEEP_FILE, SWEEPS_FOLDER, read_sweep, sweep_folders
+from adrec_cli.artifacts.sweep_files import read_sweep, sweep_folders
 from adrec_cli.data.given_vectors import find_changed_files
 from adrec_cli.data.leaving_out import find_forgotten
 from adrec_cli.data.own_folders import download_folder, former_folder
@@ -39,6 +39,8 @@ from adrec_cli.schema import (
     SEED_FOLDER,
     SEQUENCES_FILE,
     STATE_SUFFIX,
+    SWEEP_FILE,
+    SWEEPS_FOLDER,
 )
 from adrec_cli.sweeping.measuring import read_measured
 from adrec_cli.sweeping.shared_stages import STAGES_FOLDER

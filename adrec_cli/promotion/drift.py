@@ -63,26 +63,6 @@ def measure_drift(dataset: Dataset, night: Night, nights: Sequence[Night]) -> Dr
     )
 
 
-def warn_of_drift(drift: Drift | None, threshold: float) -> list[str]:
-    """Return a line for each figure above a threshold, of which popularity counts beyond what chance would do."""
-    if drift is None:
-        return []
-    found = {
-        f"{drift.new_users:.0%} of the users are new since the last night": drift.new_users,
-        f"{drift.new_items:.0%} of the items are new since the last night": drift.new_items,
-    }
-    if drift.popularity_shift is not None and drift.expected_shift is not None:
-        line = (
-            f"what is bought has shifted by {drift.popularity_shift:.2f}, by chance it would {drift.expected_shift:.2f}"
-        )
-        found[line] = drift.popularity_shift - drift.expected_shift
-    if drift.metric_change is not None:
-        nights = "last night" if drift.nights == 1 else f"mean of the last {drift.nights} nights"
-        line = f"validation is {-drift.metric_change:.0%} below the {nights}"
-        found[line] = -drift.metric_change
-    return [line for line, value in found.items() if value > threshold]
-
-
 def compare_popularity(
     before_V: npt.NDArray[np.float64], since_V: npt.NDArray[np.float64]
 ) -> tuple[float, float] | tuple[None, None]:

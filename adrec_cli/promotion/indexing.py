@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from adrec_cli.artifacts.item_index import IndexRecord, read_index_record, write_item_index
 from adrec_cli.artifacts.promotion import index_beside
 from adrec_cli.errors import ArtifactError, UsageError
@@ -45,16 +43,16 @@ def index_promoted(
 
 
 def _is_wanted(dataset: Dataset, options: PromotionOptions) -> bool:
-    if options.index == "never" or (options.index == "auto" and dataset.items.height < INDEX_FROM):
+    if options.index == "never" or (options.index == "auto" and dataset.item_count < INDEX_FROM):
         return False
     from adrec_cli.ranking.approximate import FEWEST_ITEMS, has_faiss, require_faiss
 
     if options.index == "auto":
         return has_faiss()
     require_faiss()
-    if dataset.items.height < FEWEST_ITEMS:
+    if dataset.item_count < FEWEST_ITEMS:
         raise UsageError(
-            f"{dataset.manifest.dataset} has {dataset.items.height:,} items, an index needs {FEWEST_ITEMS:,}",
+            f"{dataset.manifest.dataset} has {dataset.item_count:,} items, an index needs {FEWEST_ITEMS:,}",
             hint=f"leave out {option('index', 'always')}: so few are scored in no time",
         )
     return True
@@ -73,6 +71,7 @@ def _build(dataset: Dataset, checkpoint: Checkpoint, path: Path) -> IndexRecord:
 
     Where that is too little, what is written records it, so that it is not tried every night.
     """
+    import numpy as np
     import torch
 
     from adrec_cli.loading.opening import restore_model

@@ -12,7 +12,7 @@ from adrec_cli.artifacts.nights import NOT_PROMOTED, PROMOTED, Drift, Night, not
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.promotion.comparison import HEADLINES
-from adrec_cli.promotion.drift import measure_drift, warn_of_drift
+from adrec_cli.promotion.drift_warnings import warn_of_drift
 from adrec_cli.promotion.promote import decision_path
 from adrec_cli.wording import command
 
@@ -37,6 +37,9 @@ def note(dataset: Dataset, checkpoint: Checkpoint, evaluation: Evaluation, *, pr
     nights = read_nights(folder)
     if nights and nights[-1].is_of(night):
         return nights[-1].drift
+    # Only here, where there is a night to note: it loads Polars.
+    from adrec_cli.promotion.drift import measure_drift
+
     night = dataclasses.replace(night, drift=measure_drift(dataset, night, nights))
     note_night(folder, night)
     return night.drift

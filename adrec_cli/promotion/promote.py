@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
 from adrec_cli.artifacts.promotion import Candidate, Current, items_beside, promote, read_current
@@ -20,6 +19,9 @@ from adrec_cli.promotion.rule import CURRENT, PromotionRule
 from adrec_cli.runtime import resolve_device
 from adrec_cli.schema import CURRENT_FILE, ITEMS_FILE, PROMOTION_REPORT_SUFFIX, REPORTS_FOLDER
 from adrec_cli.wording import command, option
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, kw_only=True)

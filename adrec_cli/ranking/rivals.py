@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import InputError
 from adrec_cli.ranking.protocols import Cases
+
+if TYPE_CHECKING:
+    from adrec_cli.data.sequences import Sequences
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

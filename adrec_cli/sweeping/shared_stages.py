@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 
 from adrec_cli.artifacts.provenance import key_of
-from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER
 from adrec_cli.artifacts.training_log import stage_costs
 from adrec_cli.experiments.adoption import adopt_stage
 from adrec_cli.experiments.experiment import Experiment
@@ -15,6 +14,7 @@ from adrec_cli.experiments.stage import run_stage
 from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
 from adrec_cli.models.registry import find_facts
+from adrec_cli.schema import SWEEPS_FOLDER
 from adrec_cli.sweeping.events import StageShared
 
 STAGES_FOLDER = "stages"

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.json_files import read_json_object, take_checksum
-from adrec_cli.artifacts.sweep_files import SWEEPS_FOLDER, read_sweep, sweep_folders
+from adrec_cli.artifacts.sweep_files import read_sweep, sweep_folders
 from adrec_cli.errors import AdrecError, ArtifactError
+from adrec_cli.schema import SWEEPS_FOLDER
 from adrec_cli.sweeping.trials import Trial, read_trials
 
 

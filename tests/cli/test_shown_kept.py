@@ -20,7 +20,7 @@ from adrec_cli.cli import (
     rollback,
 )
 from adrec_cli.data.datasets import DatasetSpec, Expected, Filters, SourceFiles, Variant
-from adrec_cli.data.filters import FilterApplied
+from adrec_cli.data.filter_applied import FilterApplied
 from adrec_cli.data.named_datasets import ListedDataset
 from adrec_cli.forgetting.learnt import Learnt
 from adrec_cli.pipeline.bench import Bench, Ranking

@@ -10,7 +10,7 @@ import pytest
 
 from adrec_cli.data import remote_files, remote_versions
 from adrec_cli.data.options import PreprocessOptions
-from adrec_cli.engines.engines import require_in_reach
+from adrec_cli.engines.reach import require_in_reach
 from adrec_cli.errors import UsageError
 from adrec_cli.pipeline.preprocess import preprocess, preview
 

@@ -16,7 +16,7 @@ from adrec_cli.data import dataset_files
 from adrec_cli.data.cuts import make_cut, resolve_moments
 from adrec_cli.data.dataset_files import item_table, write_dataset_files
 from adrec_cli.data.datasets import Filters
-from adrec_cli.data.filters import FilterApplied
+from adrec_cli.data.filter_applied import FilterApplied
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.settings import settle

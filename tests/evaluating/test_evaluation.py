@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.loading.opening import Dataset, open_dataset
 from adrec_cli.ranking.metrics import metric_table
 from adrec_cli.ranking.protocols import select_cases
+from tests.loading.content import with_items
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def dataset(workspace: Path) -> Dataset:
     opened = open_dataset(workspace / "tiny")
     number = pl.col("item_index")
     count = pl.when(number == 5).then(0).when(number == 6).then(1).otherwise(pl.col("count")).alias("count")
-    return dataclasses.replace(opened, items=opened.items.with_columns(count))
+    return with_items(opened, opened.items.with_columns(count))
 
 
 @pytest.mark.parametrize("lists", [False, True])

@@ -18,6 +18,7 @@ from adrec_cli.experiments.events import RankingProgress, Warned
 from adrec_cli.loading.opening import Dataset, open_dataset
 from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.rivals import cold_rivals, draw_negatives
+from tests.loading.content import with_items
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_targets_compete_with_what_was_asked_for(dataset: Dataset, monkeypatch: 
         assert given["targets"] is cases.targets
         return read
 
-    monkeypatch.setattr("adrec_cli.evaluating.rivals.read_negatives", read_file)
+    monkeypatch.setattr("adrec_cli.data.negatives.read_negatives", read_file)
     assert chosen(negatives_file=Path("n.csv")).negatives is read
 
 
@@ -135,7 +136,7 @@ def test_what_is_held_out_can_be_cut_to_its_first_cases(
 
 def test_cold_targets_are_those_that_train_never_had(dataset: Dataset) -> None:
     column = pl.when(pl.col("item_index") == 5).then(0).otherwise(pl.col("count")).alias("count")
-    rare = dataclasses.replace(dataset, items=dataset.items.with_columns(column))
+    rare = with_items(dataset, dataset.items.with_columns(column))
     options = EvaluationOptions(protocol="cold-items")
     whole = select_cases(dataset.sequences, "test")
     assert cases_of(rare, options).targets.tolist() == [5] * int((whole.targets == 5).sum())

@@ -41,7 +41,7 @@ def find(dataset: Dataset, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-
         there = an_evaluation("adrec", 0.1, **{**usual, **changed})
         settled: list[Evaluation] = []
         monkeypatch.setattr(stored, "read_evaluation", lambda path: there)
-        monkeypatch.setattr(stored, "read_ranks", lambda path: None)
+        monkeypatch.setattr(stored, "verify_ranks", lambda path: None)
         monkeypatch.setattr(stored, "settle_evaluation", lambda path, one: settled.append(one))
         found = find_evaluation(dataset, a_checkpoint("x/m.safetensors"), options)
         assert found is (there if settled else None)
@@ -80,7 +80,7 @@ def test_figures_of_lists_are_there_where_they_are_wanted(find, has: dict[str, f
     assert find(EvaluationOptions(beyond_accuracy=wants), beyond_accuracy=has) is (bool(has) or not wants)
 
 
-@pytest.mark.parametrize("broken", ["read_evaluation", "read_ranks"])
+@pytest.mark.parametrize("broken", ["read_evaluation", "verify_ranks"])
 def test_what_is_damaged_is_measured_again(
     find, dataset: Dataset, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:  # type: ignore[no-untyped-def]

@@ -19,6 +19,7 @@ from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.encode import encode
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from tests.conftest import write_interactions
+from tests.loading.content import with_items
 
 CATALOGUE = pl.DataFrame({"item_id": [f"i{n}" for n in range(12)], "category": [f"c{n % 4}" for n in range(12)]})
 CATEGORIES = fit_encoder("categories", ["category"], CATALOGUE)
@@ -58,7 +59,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rows_are_of_the_ids_that_were_encoded_or_of_none(shop: Path) -> None:
     vectors, dataset = read_item_vectors(shop), open_dataset(shop)
     ids, others = dataset.items["item_id"], pl.Series("item_id", [f"x{n}" for n in range(40)])
-    reordered = replace(dataset, items=dataset.items.reverse())
+    reordered = with_items(dataset, dataset.items.reverse())
     elsewhere = replace(vectors, items_sha256="0" * 64)
     for stored, now, known, expected in (
         (vectors, dataset, others, ids),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import polars as pl
 import pytest
@@ -20,6 +18,7 @@ from adrec_cli.pictures.item_vectors import maps, spectrum
 from adrec_cli.pictures.options import PictureOptions
 from adrec_cli.plots.embedding_map import EmbeddingMap
 from adrec_cli.plots.spectrum import NOISE
+from tests.loading.content import with_items
 from tests.pictures.test_what_is_drawn import Catch
 
 
@@ -58,7 +57,7 @@ def test_a_map_has_the_items_it_shows_in_their_order(
     pytest.importorskip("matplotlib", reason="the extra plots is not installed")
     popular, by_category = catch("item_vectors.draw_by_popularity"), catch("item_vectors.draw_by_category")
     kinds = ["a" if number % 3 else "b" for number in range(dataset.items.height)]
-    told = dataclasses.replace(dataset, items=dataset.items.with_columns(pl.Series("category", kinds)))
+    told = with_items(dataset, dataset.items.with_columns(pl.Series("category", kinds)))
     found = maps(told, PictureOptions(items=items, seed=4))
     count = dataset.items.height
     rows = [number * count // min(items, count) for number in range(min(items, count))]
@@ -136,10 +135,10 @@ def test_few_items_are_too_few(
 ) -> None:
     for name in ("draw_by_popularity", "draw_spectrum"):
         catch(f"item_vectors.{name}")
-    few = dataclasses.replace(dataset, items=dataset.items.head(fewest - 1))
+    few = with_items(dataset, dataset.items.head(fewest - 1))
     with pytest.raises(ArtifactError, match=f"{fewest - 1} items are too few for a"):
         draw(few, PictureOptions())
-    assert draw(dataclasses.replace(dataset, items=dataset.items.head(fewest)), PictureOptions())
+    assert draw(with_items(dataset, dataset.items.head(fewest)), PictureOptions())
 
 
 @pytest.mark.parametrize("draw", [maps, spectrum])

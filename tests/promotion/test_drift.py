@@ -20,7 +20,8 @@ from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.preprocess import PreprocessOptions
 from adrec_cli.pipeline.run import RunOptions, run
 from adrec_cli.promotion import drift
-from adrec_cli.promotion.drift import FEWEST_EVENTS, compare_popularity, measure_drift, warn_of_drift
+from adrec_cli.promotion.drift import FEWEST_EVENTS, compare_popularity, measure_drift
+from adrec_cli.promotion.drift_warnings import warn_of_drift
 from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.schema import NIGHTS_FILE
 from tests.conftest import write_interactions

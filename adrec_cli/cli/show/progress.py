@@ -21,7 +21,7 @@ from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.data.databases.asking import AnswerProgress
 from adrec_cli.data.download import DownloadProgress
 from adrec_cli.data.fetching import AddressFailed, DamagedCopy, DownloadBegins, UnknownDownload
-from adrec_cli.data.filters import FilterApplied
+from adrec_cli.data.filter_applied import FilterApplied
 from adrec_cli.data.inbox import FileLeft, FileRefused, FileTaken
 from adrec_cli.moving.moved import MovingProgress
 

@@ -15,7 +15,7 @@ from adrec_cli.data.databases.answers import Answer, write_answer
 from adrec_cli.data.databases.duckdb_source import ask_duckdb
 from adrec_cli.data.databases.postgres import ask_postgres
 from adrec_cli.data.databases.query import Query
-from adrec_cli.data.reading.source_content import scratch_folder
+from adrec_cli.data.reading.scratch import scratch_folder
 from adrec_cli.errors import AdrecError, InputError, StorageError, UsageError, look_up
 from adrec_cli.wording import option
 

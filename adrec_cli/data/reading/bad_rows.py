@@ -17,7 +17,6 @@ from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
 
-BadRowPolicy = Literal["error", "skip"]
 EXAMPLES: Final = 5
 _FILES: Final = 20
 """Largest number of files named with their bad rows."""

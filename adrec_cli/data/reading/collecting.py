@@ -15,12 +15,12 @@ from adrec_cli.data.reading import scanning
 from adrec_cli.data.reading.bad_rows import bad_rows_error, drop_malformed
 from adrec_cli.data.reading.coded_rows import collect_coded
 from adrec_cli.data.reading.column_names import names_a_session
+from adrec_cli.data.reading.fit import check_fit
 from adrec_cli.data.reading.joining import join_table
 from adrec_cli.data.reading.list_cells import look_like_several
 from adrec_cli.data.reading.list_order import order_lists
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import ReadReport
-from adrec_cli.data.reading.remembered import check_fit
 from adrec_cli.data.reading.roles import Roles, find_roles
 from adrec_cli.data.reading.scanning import OVERFLOW, scan
 from adrec_cli.data.reading.sequence_rows import unfold

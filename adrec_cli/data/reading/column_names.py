@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, Literal
 
 Role = Literal["user", "item", "timestamp", "rating"]
+Column = str | int
+"""A column by name, or by position counted from 1. A whole number, also one in a text, is always a position."""
+TimeColumn = Column | Sequence[Column]
+"""A column, or those whose parts make up a time; in a text they stand with commas between them."""
 ROLES: Final[tuple[Role, ...]] = ("user", "item", "timestamp", "rating")
 
 _DEEDS: Final = (

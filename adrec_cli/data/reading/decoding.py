@@ -12,13 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final, cast
 
-import pyarrow as pa
-
 from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.reading.archives import DAMAGE, find_table, open_table
 from adrec_cli.data.reading.foreign_files import HEAD_BYTES, refuse_foreign
-from adrec_cli.data.reading.read_limits import UNLIMITED_BY_HAND, ReadLimits, columnar_rows
+from adrec_cli.data.reading.read_limits import UNLIMITED_BY_HAND, ReadLimits
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
 
@@ -89,7 +87,7 @@ def decode(path: Path, *, encoding: str | None, scratch: Path, limits: ReadLimit
     refuse_foreign(path, head)
     for magic, container in _BINARY.items():
         if head.startswith(magic):
-            limits.require_few_rows(columnar_rows(plain, container), path, plain.stat().st_size)
+            limits.require_few_rows(_count_rows(plain, container), path, plain.stat().st_size)
             return Decoded(path=path, plain=plain, container=container, compression=compression, encoding="")
     found = encoding or find_encoding(plain, path)
     if found != "utf-8":
@@ -148,6 +146,8 @@ def _unpack(path: Path, packed: Path, compression: str, scratch: Path, limits: R
 
 
 def _decompress(path: Path, packed: Path, target: Path, compression: str, limits: ReadLimits) -> None:
+    import pyarrow as pa
+
     done = 0
     try:
         most = limits.most_bytes(path)
@@ -171,6 +171,8 @@ def _open_gzip(path: Path) -> IO[bytes]:
 
 
 def _open_zstd(path: Path) -> IO[bytes]:
+    import pyarrow as pa
+
     stream: IO[bytes] = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
     return stream
 
@@ -252,3 +254,19 @@ def _chunks(path: Path) -> Iterator[bytes]:
                 yield chunk
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _count_rows(plain: Path, container: str) -> int:
+    """Return the rows that a Parquet or Arrow file says it has, without reading them; 0 where it is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import ipc
+
+    try:
+        if container == "parquet":
+            return int(pq.read_metadata(plain).num_rows)
+        with pa.memory_map(str(plain)) as source:
+            reader = ipc.open_file(source)
+            return sum(reader.get_batch(number).num_rows for number in range(reader.num_record_batches))
+    except (pa.ArrowException, OSError, ValueError):
+        return 0  # whoever reads it says what is wrong with it

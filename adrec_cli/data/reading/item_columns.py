@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 import polars as pl
 
-from adrec_cli.data.reading.column_names import look_up_column
+from adrec_cli.data.reading.column_names import Column, look_up_column
 from adrec_cli.data.reading.decoding import Decoded
+from adrec_cli.data.reading.metadata_columns import MetadataColumns
 from adrec_cli.data.reading.recognition import recognise
-from adrec_cli.data.reading.roles import Column, resolve_column
+from adrec_cli.data.reading.roles import resolve_column
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
 from adrec_cli.schema import BRAND, CATEGORY, ITEM_ID, PRICE, TITLE
@@ -41,29 +42,6 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
 """What a column of an item file is customarily called, small letters only, the likeliest first."""
 
 _OF_EVENTS: Final = ("user", "timestamp", "rating")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetadataColumns:
-    """Which columns of an item file mean what; None looks for customary names.
-
-    Attributes:
-        item, title, category: a name, or a position from 1.
-        category_flags: columns that hold 1 or 0; the names of those with 1 become the category.
-        keep: other columns to keep; None keeps all but those of events.
-        before: name of the column of each role in the item file before this one, looked for before customary names.
-    """
-
-    item: Column | None = None
-    title: Column | None = None
-    category: Column | None = None
-    category_flags: Sequence[str] = ()
-    keep: Sequence[str] | None = None
-    before: Mapping[str, str] = field(default_factory=dict)
-
-    def complete(self, remembered: Mapping[str, Any] | None) -> MetadataColumns:
-        """Return the same with what a manifest remembers of the item file before."""
-        return self if remembered is None else replace(self, before=remembered.get("columns", {}))
 
 
 @dataclass(frozen=True, kw_only=True)

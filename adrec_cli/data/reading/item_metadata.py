@@ -16,11 +16,11 @@ from adrec_cli.data.reading.item_columns import (
     ENOUGH,
     EventItems,
     ItemColumns,
-    MetadataColumns,
     examples,
     find_item_columns,
     share_known,
 )
+from adrec_cli.data.reading.metadata_columns import MetadataColumns
 from adrec_cli.data.reading.scanning import BLANK, OVERFLOW, scan
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError

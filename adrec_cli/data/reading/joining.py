@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from adrec_cli.data.reading.join_source import JoinSource
 from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.recognition import SAMPLE_ROWS
 from adrec_cli.data.reading.roles import resolve_column
@@ -17,25 +17,6 @@ from adrec_cli.errors import InputError
 from adrec_cli.wording import option
 
 _EXAMPLES: Final = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class JoinSource:
-    """What is joined to the events.
-
-    Attributes:
-        path: of the file.
-        on: the column both have, or "order_id=id" where its name differs there.
-    """
-
-    path: Path
-    on: str
-
-    @property
-    def keys(self) -> tuple[str, str]:
-        """The column of the events and that of the other file."""
-        own, _, other = self.on.partition("=")
-        return own.strip(), (other or own).strip()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,8 @@ from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.data.reading.read_limits import UNLIMITED_BY_HAND
 from adrec_cli.data.reading.recognition import recognise
 from adrec_cli.data.reading.scanning import scan
-from adrec_cli.data.reading.source_content import decode_file, scratch_folder
+from adrec_cli.data.reading.scratch import scratch_folder
+from adrec_cli.data.reading.source_content import decode_file
 from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.wide_tables import ONES, find_users
 from adrec_cli.errors import InputError, UsageError

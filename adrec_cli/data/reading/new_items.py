@@ -10,8 +10,9 @@ from typing import Any
 import polars as pl
 
 from adrec_cli.data.reading.attribute_maps import as_attribute_table
-from adrec_cli.data.reading.item_columns import EventItems, MetadataColumns, recognise_items
+from adrec_cli.data.reading.item_columns import EventItems, recognise_items
 from adrec_cli.data.reading.item_metadata import read_item_file
+from adrec_cli.data.reading.metadata_columns import MetadataColumns
 from adrec_cli.data.reading.read_limits import ReadLimits
 from adrec_cli.data.reading.source_content import decode_file
 from adrec_cli.data.reading.steady_files import look_at

@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
-import pyarrow.ipc as ipc
-import pyarrow.parquet as pq
-
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.wording import option
 
@@ -73,15 +69,3 @@ class ReadLimits:
 
 
 UNLIMITED_BY_HAND: Final = ReadLimits()
-
-
-def columnar_rows(plain: Path, container: str) -> int:
-    """Return the rows that a Parquet or Arrow file says it has, without reading them; 0 where it is damaged."""
-    try:
-        if container == "parquet":
-            return int(pq.read_metadata(plain).num_rows)
-        with pa.memory_map(str(plain)) as source:
-            reader = ipc.open_file(source)
-            return sum(reader.get_batch(number).num_rows for number in range(reader.num_record_batches))
-    except (pa.ArrowException, OSError, ValueError):
-        return 0  # whoever reads it says what is wrong with it

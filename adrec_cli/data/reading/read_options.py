@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adrec_cli.data.names import TimeUnit
-from adrec_cli.data.reading.bad_rows import BadRowPolicy
+from adrec_cli.data.names import UTC_ZONE, BadRowPolicy, TimeUnit
+from adrec_cli.data.reading.column_names import Column, TimeColumn
+from adrec_cli.data.reading.conditions import Condition
 from adrec_cli.data.reading.joining import JoinTable
 from adrec_cli.data.reading.remembered import Remembered
-from adrec_cli.data.reading.roles import Column, Role, RoleRequest, TimeColumn
+from adrec_cli.data.reading.roles import Role, RoleRequest
 from adrec_cli.data.reading.time_options import TimeOptions
-from adrec_cli.data.reading.time_zones import UTC_ZONE
-from adrec_cli.data.reading.where import Condition
 
 
 @dataclass(frozen=True, kw_only=True)

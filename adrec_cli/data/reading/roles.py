@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from adrec_cli.data.reading.column_names import ROLES, Role, look_up_column
+from adrec_cli.data.reading.column_names import ROLES, Column, Role, TimeColumn, look_up_column
 from adrec_cli.data.reading.role_guesses import guess_column
 from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.time_columns import TimeColumns, find_time_columns
@@ -20,12 +20,6 @@ __all__ = [
     "ROLES", "Column", "Role", "RoleRequest", "Roles", "TimeColumn", "find_column", "find_known", "find_roles",
     "resolve_column",
 ]  # fmt: skip
-
-Column = str | int
-"""A column by name, or by position counted from 1. A whole number, also one in a text, is always a position."""
-
-TimeColumn = Column | Sequence[Column]
-"""A column, or those whose parts make up a time; in a text they stand with commas between them."""
 
 _EXAMPLES: Final = 2
 _SHOWN_COLUMNS: Final = 30

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from adrec_cli.data.reading.column_names import ROLES, Role, look_up_column, time_name
+from adrec_cli.data.reading.column_names import ROLES, Column, Role, look_up_column, time_name
 from adrec_cli.data.reading.list_cells import Cells, find_cells, find_time_cells
 from adrec_cli.data.reading.offered_columns import OfferedColumn, event_type, offer_columns, sample_records
 from adrec_cli.data.reading.recognition import SAMPLE_ROWS
-from adrec_cli.data.reading.roles import Column, RoleRequest, find_known
+from adrec_cli.data.reading.roles import RoleRequest, find_known
 from adrec_cli.data.reading.scanning import scan
 from adrec_cli.data.reading.table import Table, Unfolding
 from adrec_cli.errors import InputError

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 import polars as pl
 
-from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.demo import demo_interactions, demo_metadata
-from adrec_cli.data.filters import FilterApplied
+from adrec_cli.data.filter_applied import FilterApplied
 from adrec_cli.data.interactions import Interactions, Log
 from adrec_cli.data.placeholders import warn_of_placeholder
 from adrec_cli.data.plan import Plan
 from adrec_cli.data.reading.attribute_maps import as_attribute_table
 from adrec_cli.data.reading.blocks import as_rows
+from adrec_cli.data.reading.conditions import parse_condition
 from adrec_cli.data.reading.decoding import Decoded, decode
 from adrec_cli.data.reading.events import read_interactions
 from adrec_cli.data.reading.item_columns import EventItems, recognise_items
@@ -37,13 +33,11 @@ from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.recognition import recognise
 from adrec_cli.data.reading.remembered import describe_reading
 from adrec_cli.data.reading.table import Table
-from adrec_cli.data.reading.where import parse_condition
 from adrec_cli.data.reading.wide_tables import refuse_wide
 from adrec_cli.data.settings import Settings
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
 
-SCRATCH_FOLDER: Final = ".scratch"
 HEAD_ROWS: Final = 5
 _PARTITION: Final = re.compile(r"(?:^|[/\\])([^/\\=]+)=")
 
@@ -169,34 +163,6 @@ def _say_unread_folders(paths: Sequence[Path], report: ReadReport) -> None:
     names = list(dict.fromkeys(name for one in steps for name in one))
     if names:
         report.assume(f"not read, as only names of folders hold it: {', '.join(names)}")
-
-
-@contextmanager
-def scratch_folder(folder: Path | None) -> Iterator[Path]:
-    """Yield a folder for temporary copies and remove it: in a data set's folder, or the system's if None.
-
-    The caller holds the lock of the data set's folder, so what a killed run left there is removed first.
-
-    Raises:
-        StorageError: it cannot be made.
-    """
-    parent = None if folder is None else folder / SCRATCH_FOLDER
-    try:
-        if parent is not None:
-            shutil.rmtree(parent, ignore_errors=True)
-            parent.mkdir(parents=True, exist_ok=True)
-        made = tempfile.TemporaryDirectory(prefix="adrec-", dir=parent)
-    except OSError as error:
-        raise storage_error("write", parent or Path(tempfile.gettempdir()), error) from error
-    try:
-        with made as name:
-            yield Path(name)
-    except OSError as error:
-        raise storage_error("write", parent or Path(made.name), error) from error
-    finally:
-        if parent is not None:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
 
 
 def recognise_file(path: Path, plan: Plan, scratch: Path) -> Table:

@@ -8,12 +8,10 @@ from typing import Final
 
 import polars as pl
 
+from adrec_cli.data.names import EPOCH_FORMATS
 from adrec_cli.data.reading.time_shapes import Family, Shape
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import option
-
-EPOCH_FORMATS: Final = {"epoch-s": "s", "epoch-ms": "ms", "epoch-us": "us", "epoch-ns": "ns"}
-"""Names of numbers since 1970, and their units."""
 
 NAMED_FORMATS: Final[dict[str, tuple[tuple[Family, ...], str]]] = {
     "iso": (("iso", "yyyymmdd"), "a time such as 2021-12-31 23:59:59, the year first"),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adrec_cli.data.names import TimeUnit
-from adrec_cli.data.reading.time_zones import UTC_ZONE
+from adrec_cli.data.names import UTC_ZONE, TimeUnit
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from adrec_cli.data.names import TimeUnit
+from adrec_cli.data.names import UTC_ZONE, TimeUnit
 from adrec_cli.data.reading.calendar_numbers import CALENDAR_DIGITS, find_calendar_digits, read_calendar
 from adrec_cli.data.reading.time_options import TimeOptions
 from adrec_cli.data.reading.time_reading import NEVER, DayMonth, TimeReading
-from adrec_cli.data.reading.time_zones import UTC_ZONE, local_to_utc
+from adrec_cli.data.reading.time_zones import local_to_utc
 from adrec_cli.data.reading.times import find_unit, moment_text, parse_moment, plausible, to_microseconds
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from adrec_cli.data.names import UTC_ZONE
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import option
 
-UTC_ZONE: Final = "UTC"
 _CHUNK: Final = 1 << 20
 # No clock was ever turned by more, and none twice within it.
 _BEFORE_A_GAP: Final = pl.duration(hours=25)

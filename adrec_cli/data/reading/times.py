@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from adrec_cli.data.names import TimeUnit
-from adrec_cli.data.reading.time_zones import UTC_ZONE, local_to_utc
+from adrec_cli.data.names import UTC_ZONE, TimeUnit
 from adrec_cli.errors import UsageError
 
 LATEST: Final = 4_102_444_800
@@ -83,7 +82,11 @@ def parse_moment(text: str | datetime, what: str, zone: str = UTC_ZONE) -> int:
     local = moment.tzinfo is None
     since = (moment.replace(tzinfo=UTC) if local else moment) - datetime(1970, 1, 1, tzinfo=UTC)
     microseconds = (since.days * 86_400 + since.seconds) * 10**6 + since.microseconds
-    return int(local_to_utc(np.array([microseconds]), zone).times[0]) if local else microseconds
+    if not local or zone == UTC_ZONE:
+        return microseconds
+    from adrec_cli.data.reading.time_zones import local_to_utc
+
+    return int(local_to_utc(np.array([microseconds]), zone).times[0])
 
 
 def moment_text(microseconds: int) -> str:

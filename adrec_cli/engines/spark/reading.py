@@ -20,7 +20,8 @@ from adrec_cli.data.plan import Plan
 from adrec_cli.data.reading.decoding import unreadable
 from adrec_cli.data.reading.file_order import settle_order
 from adrec_cli.data.reading.read_report import ReadReport
-from adrec_cli.data.reading.source_content import Reader, ReadFiles, check_alike, scratch_folder
+from adrec_cli.data.reading.scratch import scratch_folder
+from adrec_cli.data.reading.source_content import Reader, ReadFiles, check_alike
 from adrec_cli.data.reading.table import Table
 from adrec_cli.engines.merging import merge_reports, read_apart
 from adrec_cli.engines.spark.log import FileIds, SparkLog

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrec_cli.data.reading.where import condition_holds, parse_condition
+from adrec_cli.data.reading.conditions import parse_condition
+from adrec_cli.data.reading.where import condition_holds
 from adrec_cli.errors import InputError, UsageError
 from tests.data.table_files import START, read_sequences, run
 from tests.examples import tries
