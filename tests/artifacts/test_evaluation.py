@@ -18,6 +18,7 @@ from adrec_cli.artifacts.evaluation import (
     read_evaluation,
     read_ranks,
     settle_evaluation,
+    verify_ranks,
     write_evaluation,
 )
 from adrec_cli.artifacts.manifest import content_sha256
@@ -53,6 +54,7 @@ def test_what_was_written_is_read_back(tmp_path):
     path = tmp_path / "reports/sasrec-train-loo-full-test.json"
     written = write_evaluation(evaluation(path, protocol="loo/full/test"), table([3, 1, 100]))
     assert read_evaluation(path) == written
+    verify_ranks(path)
     for place in (path, ranks_path(path)):
         found = read_ranks(place)
         assert found.ranks.tolist() == [3, 1, 100]
@@ -109,24 +111,29 @@ def test_killed_at_any_change_a_reader_finds_the_old_two_or_the_new_two(tmp_path
         patched.setattr("pathlib.Path.unlink", lambda self, missing_ok=False: None)
         with contextlib.suppress(Killed):
             write_evaluation(evaluation(path, seed=9), table([5, 6]))
+    verify_ranks(path)
     found = read_ranks(path)
     assert found.ranks.tolist() == ([5, 6] if read_evaluation(path).seed == 9 else [1, 2])
     assert found.provenance["seed"] == read_evaluation(path).seed
     settle_evaluation(path, read_evaluation(path))
+    verify_ranks(path)
     assert read_ranks(path).ranks.tolist() == found.ranks.tolist()
     assert not [entry for entry in tmp_path.iterdir() if entry.name.endswith("next")]
 
 
-def test_what_does_not_belong_together_is_refused(tmp_path):
+@pytest.mark.parametrize("open_ranks", [read_ranks, verify_ranks])
+def test_what_does_not_belong_together_is_refused(tmp_path, open_ranks):
     one, two = tmp_path / "one.json", tmp_path / "two.json"
     write_evaluation(evaluation(one), table([1]))
     write_evaluation(evaluation(two), table([2]))
     ranks_path(one).write_bytes(ranks_path(two).read_bytes())
     with pytest.raises(ArtifactError, match=r"one\.ranks\.parquet is damaged or of another evaluation"):
-        read_ranks(one)
+        open_ranks(one)
     ranks_path(one).unlink()
     with pytest.raises(ArtifactError, match=r"one\.ranks\.parquet does not exist"):
-        read_ranks(one)
+        open_ranks(one)
+    with pytest.raises(ArtifactError, match=r"three\.json does not exist"):
+        open_ranks(tmp_path / "three.json")
     with pytest.raises(ArtifactError, match=r"three\.json does not exist"):
         read_ranks(tmp_path / "three.ranks.parquet")
 

@@ -144,7 +144,7 @@ def test_version(adrec: Adrec) -> None:
     assert adrec("--version").stdout.startswith("adrec ")
 
 
-NO_TORCH = (
+REFUSING = (
     FORKING
     + """
 import functools, importlib
@@ -152,7 +152,7 @@ from importlib.machinery import ModuleSpec
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        return ModuleSpec(name, self) if name.partition(".")[0] in ("torch", "pandas") else None
+        return ModuleSpec(name, self) if name.partition(".")[0] in REFUSED else None
     def create_module(self, spec):
         return None
     def exec_module(self, module):
@@ -162,11 +162,7 @@ class Refuse:
         raise AssertionError(said)
 
 sys.meta_path.insert(0, Refuse())
-for name in (
-    "polars", "pyarrow.parquet", "safetensors.numpy", "adrec_cli.cli.app", "adrec_cli.pipeline.run",
-    "adrec_cli.pipeline.recommend", "adrec_cli.pipeline.convert", "adrec_cli.pipeline.clean",
-    "adrec_cli.pipeline.rollback",
-):
+for name in ("safetensors.numpy", "adrec_cli.cli.app", *LOADED):
     importlib.import_module(name)
 # Typer puts all commands together for each line.
 typer_main = importlib.import_module("typer.main")
@@ -175,12 +171,29 @@ typer_main.get_command(sys.modules["adrec_cli.cli.app"].app)
 type_each(sys.modules["adrec_cli.cli.app"].main)
 """
 )
-"""A program that can import neither PyTorch nor pandas, though it finds them."""
+"""A program that cannot import the packages REFUSED, though it finds them, and has imported the modules LOADED."""
+NO_TORCH = f"""
+REFUSED = ("torch", "pandas")
+LOADED = (
+    "polars", "pyarrow.parquet", "adrec_cli.pipeline.run", "adrec_cli.pipeline.recommend",
+    "adrec_cli.pipeline.convert", "adrec_cli.pipeline.clean", "adrec_cli.pipeline.rollback",
+)
+{REFUSING}"""
+NO_TABLES = f"""
+REFUSED, LOADED = ("torch", "pandas", "polars", "pyarrow"), ("adrec_cli.pipeline.run", "adrec_cli.pipeline.train")
+{REFUSING}"""
 
 
-def without_pytorch(typed: dict[str, list[str]], workspace: Path, folder: Path) -> dict[str, Forked]:
-    """Type commands where PyTorch cannot be imported."""
-    return type_in_forks(NO_TORCH, typed, folder, ADREC_WORKSPACE=str(workspace))
+def spell(lines: list[str], csv: Path, folder: Path) -> dict[str, list[str]]:
+    """The words of lines by these, with files and options in place of capitals."""
+    return {
+        line: [
+            part
+            for word in line.replace("CSV", str(csv)).replace("TMP", str(folder)).split()
+            for part in (TINY if word == "TINY" else [word])
+        ]
+        for line in lines
+    }
 
 
 @pytest.fixture(scope="module")
@@ -228,15 +241,8 @@ COMPUTES = "evaluate mostpop --dataset shop"
 def done_without_pytorch(finished: Path, csv: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Forked]:
     """How each command ended."""
     folder = tmp_path_factory.mktemp("without")
-    typed = {
-        line: [
-            part
-            for word in line.replace("CSV", str(csv)).replace("TMP", str(folder)).split()
-            for part in (TINY if word == "TINY" else [word])
-        ]
-        for line in (COMPUTES, *(line for line, _, _ in COMPUTES_NOTHING))
-    }
-    return without_pytorch(typed, finished, folder)
+    typed = spell([COMPUTES, *(line for line, _, _ in COMPUTES_NOTHING)], csv, folder)
+    return type_in_forks(NO_TORCH, typed, folder, ADREC_WORKSPACE=str(finished))
 
 
 @pytest.mark.parametrize(("typed", "code", "said"), COMPUTES_NOTHING)
@@ -248,3 +254,41 @@ def test_what_computes_nothing_does_without_pytorch(done_without_pytorch, typed,
 
 def test_the_program_without_pytorch_notices_its_import(done_without_pytorch):
     assert "torch is imported" in done_without_pytorch[COMPUTES].said
+
+
+READS_NO_TABLE = [
+    ("run CSV --epochs 1 TINY", 0, "up to date"),
+    ("run CSV --model sasrec --epochs 1 TINY", 0, "up to date"),
+    ("run shop --epochs 1 TINY", 0, "up to date"),
+    ("run shop --inbox TMP --epochs 1 TINY", 0, "0 files taken"),
+    ("run nothing.csv", 3, "nothing"),
+    ("preprocess CSV", 0, "up to date"),
+    ("preprocess CSV --where event", 2, "is not a condition"),
+    ("train shop --epochs 1 TINY", 0, "up to date"),
+    ("train shop --model sasrec --epochs 1 TINY", 0, "up to date"),
+    ("pretrain shop --epochs 1 TINY", 0, "up to date"),
+    ("train nothing", 4, "nothing"),
+    ("evaluate nothing", 4, "nothing"),
+    ("status", 0, "shop"),
+    ("clean --dry-run", 0, ""),
+]
+
+
+@pytest.fixture(scope="module")
+def done_without_tables(finished: Path, csv: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Forked]:
+    """How each command ended."""
+    folder = tmp_path_factory.mktemp("without")
+    typed = spell(["convert shop --to csv --out TMP/out", *(line for line, _, _ in READS_NO_TABLE)], csv, folder)
+    return type_in_forks(NO_TABLES, typed, folder, ADREC_WORKSPACE=str(finished))
+
+
+@pytest.mark.parametrize(("typed", "code", "said"), READS_NO_TABLE)
+def test_what_is_up_to_date_is_decided_without_a_table(done_without_tables, typed, code, said):
+    done = done_without_tables[typed]
+    assert "AssertionError" not in done.said
+    assert (done.code, said in done.said) == (code, True), done.said
+    assert not {"polars", "pyarrow"} & set(done.loaded)
+
+
+def test_the_program_without_tables_notices_their_import(done_without_tables):
+    assert "polars is imported" in done_without_tables["convert shop --to csv --out TMP/out"].said

@@ -123,6 +123,9 @@ def test_bytes_of_checkpoints_and_states(workspace, name, all_of_it):
         ("sequences.parquet", ["recommend", "--user", "u1"]),
         ("items.parquet", ["evaluate", "finetune"]),
         ("manifest.json", ["pretrain", "shop", *TINY]),
+        # All is up to date, and nothing of the data is read.
+        ("sequences.parquet", ["train", "shop", *TINY]),
+        ("items.parquet", ["train", "shop", *TINY]),
         ("adrec/align.safetensors", ["finetune", "--from", "align"]),
         ("adrec/finetune.safetensors", ["evaluate", "finetune"]),
     ],
