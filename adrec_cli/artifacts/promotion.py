@@ -65,7 +65,7 @@ def read_current(folder: Path) -> Current | None:
         StorageError: unreadable.
     """
     path = folder / CURRENT_FILE
-    hint = f"promote again with: {command('run', folder.parent.name, force=True)}"
+    hint = f"remove it, then {advise_promotion(folder)}"
     try:
         if not path.exists():
             return None
@@ -85,6 +85,11 @@ def read_current(folder: Path) -> Current | None:
     except (ValueError, TypeError) as error:
         raise ArtifactError(f"{path} is damaged: {error}", hint=hint) from error
     return current
+
+
+def advise_promotion(folder: Path) -> str:
+    """Return what is to be typed where what is promoted in a model's folder cannot be used."""
+    return f"promote again with: {command('run', folder.parent.name, model=folder.name)}"
 
 
 def _require_types(generation: Generation) -> None:
@@ -210,17 +215,17 @@ def withdraw(folder: Path) -> Current:
     """
     current = read_current(folder)
     if current is None:
-        raise ArtifactError(f"nothing is promoted in {folder}", hint=command("run", folder.parent.name))
+        raise ArtifactError(f"nothing is promoted in {folder}", hint=advise_promotion(folder))
     if not current.earlier:
         raise ArtifactError(
             f"{current.checkpoint} is the only generation in {folder}",
-            hint=f"keep more with: {command('run', folder.parent.name, keep='N')}",
+            hint=f"keep more with: {command('run', folder.parent.name, model=folder.name, keep='N')}",
         )
     before, *earlier = current.earlier
     if not (folder / before.checkpoint).is_file():
         raise ArtifactError(
             f"{folder / before.checkpoint} does not exist",
-            hint=f"train again: {command('run', folder.parent.name, force=True)}",
+            hint=f"train again: {command('run', folder.parent.name, model=folder.name, force=True)}",
         )
     restored = Current(
         **asdict(before),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint import load_known_checkpoint
-from adrec_cli.artifacts.promotion import items_beside, read_current
+from adrec_cli.artifacts.promotion import advise_promotion, items_beside, read_current
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
 from adrec_cli.loading.trained import find_finished_checkpoint
@@ -46,11 +46,9 @@ class Found:
             ArtifactError: it was damaged or exchanged.
         """
         if self.sha256 is not None and self.path.is_file() and file_sha256(self.path) != self.sha256:
-            dataset = self.path.parents[2].name
             raise ArtifactError(
                 f"{self.path} is damaged or was replaced: it is not what {CURRENT_FILE} names",
-                hint=f"promote again with: {command('run', dataset, force=True)}, or go back with: "
-                f"{command('rollback')}",
+                hint=_advise(self.path.parents[1]),
             )
 
 
@@ -94,7 +92,7 @@ def open_beside_items(path: Path, dataset: Dataset, *, sha256: str | None = None
         )
     if file_sha256(beside) != metadata.items_sha256:
         raise ArtifactError(
-            f"{beside} is damaged: it is not what {path.name} was trained with", hint=command("rollback")
+            f"{beside} is damaged: it is not what {path.name} was trained with", hint=_advise(path.parents[1])
         )
     checkpoint = Checkpoint(path=path, sha256=found, metadata=metadata, tensors=tensors)
     if metadata.items_sha256 != dataset.manifest.items_sha256:
@@ -107,8 +105,13 @@ def open_beside_items(path: Path, dataset: Dataset, *, sha256: str | None = None
 def _count_error(checkpoint: Checkpoint, items: int, file_name: str) -> ArtifactError:
     return ArtifactError(
         f"{checkpoint.path} is damaged: it says {checkpoint.metadata.item_count:,} items, {file_name} has {items:,}",
-        hint=command("rollback"),
+        hint=_advise(checkpoint.path.parents[1]),
     )
+
+
+def _advise(folder: Path) -> str:
+    """Return what is to be typed where the promoted model of a model's folder cannot be used."""
+    return f"{advise_promotion(folder)}, or go back with: {command('rollback', folder.parent.name, model=folder.name)}"
 
 
 def current_checkpoint(folder: Path) -> Path | None:
@@ -138,8 +141,7 @@ def find_current(folder: Path) -> Found | None:
         if read_current(folder) == current:
             raise ArtifactError(
                 f"{folder / CURRENT_FILE} names {current.checkpoint}, which does not exist",
-                hint=f"promote again with: {command('run', folder.parent.name)}, or go back with: "
-                f"{command('rollback')}",
+                hint=_advise(folder),
             )
     finished = find_finished_checkpoint(folder)
     return None if finished is None else Found(path=finished)

@@ -84,7 +84,8 @@ def rollback(
     folder = dataset_folder / model_name
     if not folder.is_dir():
         raise ArtifactError(
-            f"{dataset_folder.name} has no model {model_name}", hint=command("run", dataset_folder.name)
+            f"{dataset_folder.name} has no model {model_name}",
+            hint=command("run", dataset_folder.name, model=model_name),
         )
     with exclusive(folder, f"rollback {dataset_folder.name}", waiting):
         before = read_current(folder)
