@@ -6,6 +6,8 @@ import contextlib
 import difflib
 import errno
 import os
+import re
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator
@@ -23,6 +25,8 @@ BROKEN_PIPE = 141
 
 _NEAR = 0.7
 """Likeness of two names, from 0 to 1, from which one may be a slip for the other."""
+_SURPLUS = re.compile(r"Got unexpected extra argument(?:\(s\)|s)? \((\S+)\)")
+"""What the parser says of one argument too many."""
 _GO_ON = "nothing is left half-written; run the same command again"
 
 
@@ -108,7 +112,7 @@ def report_usage(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "adrec"
     if (message := _name_fault(error, describe())) and _speaks():
-        Terminal().error(message, _suggest(error) or f"see: {command} --help")
+        Terminal().error(message, _suggest(error) or _suggest_dataset(error, message) or f"see: {command} --help")
     return int(exit_code)
 
 
@@ -125,6 +129,17 @@ def _suggest(error: Exception) -> str:
     names = {name.lstrip("-"): name for name in getattr(error, "possibilities", None) or ()}
     near = difflib.get_close_matches(str(getattr(error, "option_name", "")).lstrip("-"), names, cutoff=_NEAR)
     return f"did you mean {' or '.join(names[name] for name in near)}?" if near else ""
+
+
+def _suggest_dataset(error: Exception, message: str) -> str:
+    """Return how to name a data set, where an argument too many may be one, "" elsewhere."""
+    context, surplus = getattr(error, "ctx", None), _SURPLUS.fullmatch(message)
+    if context is None or surplus is None:
+        return ""
+    named = next((one for one in context.command.params if "--dataset" in one.opts), None)
+    if named is None or context.params.get(named.name) is not None:
+        return ""
+    return f"a data set is named with: --dataset {shlex.quote(surplus[1])}"
 
 
 def discard_output() -> None:
