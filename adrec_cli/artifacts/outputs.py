@@ -1,18 +1,20 @@
-"""Where a command may write what it is asked for: never over an artifact, nor over a file it reads."""
+"""Where a command may write what it is asked for: never over an artifact, an input, or what a data set came from."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from adrec_cli.errors import UsageError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, ITEMS_FILE, MANIFEST_FILE, PENDING_FILE, REPORTS_FOLDER, SEQUENCES_FILE
 
 _OF_DATASET = {SEQUENCES_FILE, ITEMS_FILE, PENDING_FILE, MANIFEST_FILE}
 _OF_REPORTS = {".json", ".jsonl", ".parquet"}
+_CHUNK: Final = 1 << 22
 _HINT = "give the name of another file"
 
 STDOUT: Final = Path("-")
@@ -34,6 +36,42 @@ def require_free_output(out: Path, *, inputs: Iterable[Path | None] = ()) -> Non
             raise UsageError(f"{out} is read by this command, so it cannot be written", hint=_HINT)
     if _is_artifact(Path(os.path.abspath(out))) or _is_artifact(out.resolve()):
         raise UsageError(f"{out} is an artifact of a workspace, or lies where only those lie", hint=_HINT)
+
+
+def require_no_source(out: Path, sources: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse to write over what a data set was made from, also where it has grown since.
+
+    Args:
+        out: the file.
+        sources: as the manifest of the data set has them.
+
+    Raises:
+        UsageError: naming the source.
+    """
+    name = _find_source(out, sources)
+    if name is not None:
+        raise UsageError(f"{out} is what the data set was made from ({name}), so it cannot be written", hint=_HINT)
+
+
+def _find_source(out: Path, sources: Iterable[Mapping[str, Any]]) -> str | None:
+    if not out.is_file():
+        return None
+    size = out.stat().st_size
+    known: dict[int, dict[str, str]] = {}
+    for source in sources:
+        if {"bytes", "sha256", "name"} <= source.keys():
+            end, name = int(source["bytes"]), str(source["name"])
+            if end == size or (name == out.name and end < size):
+                known.setdefault(end, {})[source["sha256"]] = name
+    digest, read = hashlib.sha256(), 0
+    with contextlib.suppress(OSError), open(out, "rb") as file:
+        for end in sorted(known):
+            while chunk := file.read(min(_CHUNK, end - read)):
+                digest.update(chunk)
+                read += len(chunk)
+            if digest.hexdigest() in known[end]:
+                return known[end][digest.hexdigest()]
+    return None
 
 
 def _is_same(out: Path, path: Path) -> bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import polars as pl
 
 from adrec_cli.artifacts.atomic import replacing, write_bytes
-from adrec_cli.artifacts.outputs import require_free_output
+from adrec_cli.artifacts.outputs import require_free_output, require_no_source
 from adrec_cli.data.cell_values import split_values
 from adrec_cli.data.reading.list_cells import find_cells
 from adrec_cli.data.reading.recognition import SAMPLE_ROWS
@@ -45,6 +45,7 @@ class Exchanged:
         items: as `items.parquet` has them.
         timed: whether its timestamps are times, not mere positions.
         keep_blanks: whether blanks around ids belong to them.
+        sources: what it was made from, as the manifest has them.
     """
 
     name: str
@@ -52,6 +53,16 @@ class Exchanged:
     items: pl.DataFrame
     timed: bool
     keep_blanks: bool
+    sources: Sequence[Mapping[str, Any]] = ()
+
+    def require_free(self, path: Path) -> None:
+        """Refuse to write over an artifact, or what the data set was made from.
+
+        Raises:
+            UsageError: naming it.
+        """
+        require_free_output(path)
+        require_no_source(path, self.sources)
 
     def events(self) -> pl.DataFrame:
         """Return one row per event, user by user in order: user_id, item_id, timestamp in microseconds, part 0 to 2."""
@@ -111,7 +122,7 @@ def write_recbole(data: Exchanged, out: Path) -> Written:
     items = _item_table(data, " ").with_columns(pl.col(pl.String).str.replace_all(_BREAKS, " "))
     lists = {name for name, dtype in data.items.schema.items() if isinstance(dtype, pl.List)}
     names = {name: f"{name}:{'token_seq' if name in lists else 'token'}" for name in items.columns}
-    files.append(_write_table(items.rename(names), out / f"{data.name}.item", separator="\t"))
+    files.append(_write_table(data, items.rename(names), out / f"{data.name}.item", separator="\t"))
     # A table of ids alone says nothing that is to be read again.
     said = files[-1:] if items.width > 1 else []
     return Written(
@@ -128,13 +139,13 @@ def write_s3rec(data: Exchanged, out: Path) -> Written:
     numbered = data.sequences.with_row_index("number", offset=1)
     lines = pl.concat_str("number", pl.col(ITEMS).cast(pl.List(pl.String)).list.join(" "), separator=" ")
     text = numbered.select(lines.alias("line"))
-    files = [_write_table(text, out / f"{data.name}.txt", separator="\t", header=False)]
+    files = [_write_table(data, text, out / f"{data.name}.txt", separator="\t", header=False)]
     files.append(out / f"{data.name}_item2attributes.json")
-    require_free_output(files[-1])
+    data.require_free(files[-1])
     write_bytes(files[-1], json.dumps(_attributes(data.items)).encode())
-    files.append(_write_table(numbered.select("number", USER_ID), out / f"{data.name}_users.csv", separator=","))
+    files.append(_write_table(data, numbered.select("number", USER_ID), out / f"{data.name}_users.csv", separator=","))
     items = data.items.select(pl.col(ITEM_INDEX).alias("number"), ITEM_ID)
-    files.append(_write_table(items, out / f"{data.name}_items.csv", separator=","))
+    files.append(_write_table(data, items, out / f"{data.name}_items.csv", separator=","))
     again = command(
         "preprocess",
         files[0],
@@ -166,7 +177,7 @@ def _write_parts(data: Exchanged, events: pl.DataFrame, out: Path, name: str, *,
             )
         _refuse_lists(data, part, rows)
     return [
-        _write_table(rows, out / name.format(part=part), separator=separator)
+        _write_table(data, rows, out / name.format(part=part), separator=separator)
         for part, rows in zip(PARTS, parts, strict=True)
     ]
 
@@ -174,7 +185,7 @@ def _write_parts(data: Exchanged, events: pl.DataFrame, out: Path, name: str, *,
 def _write_items(data: Exchanged, out: Path) -> list[Path]:
     """Write items.csv where more is known about the items than their ids."""
     items = _item_table(data, "|")
-    return [_write_table(items, out / "items.csv", separator=",")] if items.width > 1 else []
+    return [_write_table(data, items, out / "items.csv", separator=",")] if items.width > 1 else []
 
 
 def _item_table(data: Exchanged, between: str) -> pl.DataFrame:
@@ -187,9 +198,9 @@ def _item_table(data: Exchanged, between: str) -> pl.DataFrame:
     return data.items.with_columns(lists).drop(ITEM_INDEX, COUNT)
 
 
-def _write_table(table: pl.DataFrame, path: Path, *, separator: str, header: bool = True) -> Path:
+def _write_table(data: Exchanged, table: pl.DataFrame, path: Path, *, separator: str, header: bool = True) -> Path:
     """Write a table as text, whole or not at all; cells in quotes where they need them, and only with commas."""
-    require_free_output(path)
+    data.require_free(path)
     quoted: Literal["necessary", "never"] = "necessary" if separator == "," else "never"
     with replacing(path) as temporary:
         table.write_csv(temporary, separator=separator, include_header=header, quote_style=quoted)

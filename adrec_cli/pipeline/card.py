@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import write_bytes
-from adrec_cli.artifacts.outputs import require_free_output
+from adrec_cli.artifacts.outputs import require_free_output, require_no_source
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import open_dataset
@@ -66,6 +66,8 @@ def card(
     if out is not None:
         require_free_output(out)
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
+    if out is not None:
+        require_no_source(out, dataset.manifest.sources)
     material = gather_material(dataset)
     name = model_name or _find_only_model(material)
     described = Described(material=material, stages=_choose_stages(material, name), licence=licence)

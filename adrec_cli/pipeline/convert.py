@@ -58,6 +58,7 @@ def convert(dataset: str | None = None, *, to: str, out: Path, workspace: Path) 
         items=pl.read_parquet(literal(files.items)),
         timed=manifest.statistics["first_time"] is not None,
         keep_blanks=bool(manifest.parameters.get("keep_blanks")),
+        sources=manifest.sources,
     )
     written = FORMS[to](data, out)
     return ConvertResult(dataset=manifest.dataset, form=to, files=written.files, command=written.command)

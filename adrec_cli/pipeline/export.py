@@ -18,7 +18,7 @@ from torch import nn
 from adrec_cli import __version__
 from adrec_cli.artifacts.atomic import file_sha256, replacing, write_bytes
 from adrec_cli.artifacts.item_vectors import ids_sha256
-from adrec_cli.artifacts.outputs import require_free_output
+from adrec_cli.artifacts.outputs import require_free_output, require_no_source
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.recommender import Recommender, open_recommender
 from adrec_cli.models.base import SequentialRecommender
@@ -131,6 +131,7 @@ def export(
     data_path = _data_path(out, network, recommender.checkpoint.sha256)
     for path in (out, items_path, *([data_path] if data_path else [])):
         require_free_output(path)
+        require_no_source(path, recommender.manifest.sources)
     program, made_of = _program(network, options), _describe(recommender, options)
     with replacing(out) as temporary, _remove_unless_whole(data_path):
         if out.suffix == ".onnx":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from adrec_cli.artifacts.item_vectors import read_item_vectors_header
-from adrec_cli.artifacts.outputs import require_free_output
+from adrec_cli.artifacts.outputs import require_free_output, require_no_source
 from adrec_cli.artifacts.vectors_file import Chunk, VectorTable, find_vector_files, ids_file, write_vectors
 from adrec_cli.errors import UsageError
 from adrec_cli.loading.recommender import Recommender, open_recommender
@@ -74,6 +74,7 @@ def export_vectors(
     recommender = open_recommender(workspace, dataset_name, model, device="cpu", threads=None, exact=True)
     for path in paths:
         require_free_output(path, inputs=_find_given_vectors(recommender))
+        require_no_source(path, recommender.manifest.sources)
     if not paths[0].exists() and paths[-1].exists():
         raise UsageError(f"{paths[-1]} is there already, without {out.name}", hint="give the name of another file")
     table = _TABLES[vectors](recommender)

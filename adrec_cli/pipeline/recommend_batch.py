@@ -174,6 +174,8 @@ def _open(request: BatchRequest, processes: Processes) -> _Opened:
         elsewhere.require_free(destination)
     here = replace(options, device=processes.choose_device(options.device))
     recommender = Opening.of(request.workspace, request.dataset_name, request.model, here).open(output.shard)
+    if not output.is_stdout:
+        destination.require_no_source(recommender.manifest.sources)
     recommender.check(options.sampling, options.merging)
     candidates, unknown = options.choice.indices(recommender.items)
     batch = Batch(

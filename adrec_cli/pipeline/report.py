@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
-from adrec_cli.artifacts.outputs import require_free_output
+from adrec_cli.artifacts.outputs import require_free_output, require_no_source
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.experiments.events import OnEvent, ignore
@@ -79,6 +79,8 @@ def report(
         require_free_output(out)
     set_threads(threads)
     dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
+    if out is not None:
+        require_no_source(out, dataset.manifest.sources)
     material = gather_material(dataset)
     shown = draw_pictures(dataset, on_event) if pictures else Pictures(missing="not asked for")
     content = page(material, shown, _inspect(material, workspace), _recommend(material, workspace))

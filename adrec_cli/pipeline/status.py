@@ -106,7 +106,12 @@ def _next_steps(datasets: Iterable[DatasetStatus], named: Path | None) -> Iterat
         model = None if any(one.name == DEFAULT_MODEL for one in whole) else whole[-1].name
         yield NextStep(
             command=command(
-                "recommend", dataset=one.name, model=model, all=True, out=f"{one.name}.csv", workspace=named
+                "recommend",
+                dataset=one.name,
+                model=model,
+                all=True,
+                out=f"{one.name}-recommendations.csv",
+                workspace=named,
             ),
             why="lists for all users",
         )

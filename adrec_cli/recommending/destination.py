@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from adrec_cli.artifacts.outputs import STDOUT, require_free_output
+from adrec_cli.artifacts.outputs import STDOUT, require_free_output, require_no_source
 from adrec_cli.artifacts.recommendation_file import format_of
 from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.errors import UsageError
@@ -96,6 +97,18 @@ class Destination:
             )
         if self.is_folder and self.path.exists():
             self._require_own_folder()
+
+    def require_no_source(self, sources: Iterable[Mapping[str, Any]]) -> None:
+        """Refuse to write over what the data set was made from.
+
+        Args:
+            sources: as its manifest has them.
+
+        Raises:
+            UsageError: naming the source.
+        """
+        for path in (self.file(self.shard.number), self.unknown):
+            require_no_source(path, sources)
 
     def stale(self, files: Collection[Path]) -> list[Path]:
         """Return what a former batch has left in the folder: files of this shard that are none of these."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from adrec_cli.artifacts.outputs import require_free_output
+from adrec_cli.artifacts.outputs import require_free_output, require_no_source
 from adrec_cli.errors import UsageError
 
 
@@ -54,3 +58,30 @@ def test_inputs_are_not_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(UsageError, match="is read by this command"):
             require_free_output(out, inputs=[None, users])
     require_free_output(tmp_path / "others.csv", inputs=[None, users])
+
+
+def entry(name: str, content: bytes) -> dict[str, object]:
+    return {"name": name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+@given(
+    contents=st.lists(st.binary(min_size=1, max_size=6), max_size=4), chosen=st.integers(0, 3),
+    grown=st.binary(max_size=3), renamed=st.booleans(),
+)  # fmt: skip
+def test_what_a_data_set_was_made_from_is_not_written_over(
+    contents: list[bytes], chosen: int, grown: bytes, renamed: bool
+) -> None:
+    """Under any name as it was read, under its own also where rows were added since."""
+    sources = [*(entry(f"{number}.csv", content) for number, content in enumerate(contents)), {"name": "generated"}]
+    held = contents[chosen] + grown if chosen < len(contents) else grown
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / ("other.csv" if renamed else f"{chosen}.csv")
+        require_no_source(out, sources)
+        out.write_bytes(held)
+        own = any(out.name == f"{number}.csv" and held.startswith(content) for number, content in enumerate(contents))
+        if own or held in contents:
+            with pytest.raises(UsageError, match="is what the data set was made from"):
+                require_no_source(out, sources)
+        else:
+            require_no_source(out, sources)
+        assert out.read_bytes() == held

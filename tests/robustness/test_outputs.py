@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,34 @@ def test_inputs_stay(finished: Path, tmp_path: Path) -> None:
     listed.write_text("mine\n")
     assert "recs.unknown.jsonl" in typed_here([*arguments, tmp_path / "recs.csv"]).require_one_error(2)
     assert listed.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["recommend", "--all", "-k", 3], ["report", "shop", "--no-pictures"], ["card", "shop"]]
+)
+def test_what_the_data_set_was_made_from_stays(
+    finished: Path, csv: Path, tmp_path: Path, arguments: list[object]
+) -> None:
+    for name, more in (("shop.csv", b""), ("copy.csv", b""), ("shop.csv", b"u0,i0,1400000000\n")):
+        out = tmp_path / name
+        out.write_bytes(csv.read_bytes() + more)
+        said = typed_here([*arguments, "--workspace", finished, "-q", "--out", out]).require_one_error(2)
+        assert "is what the data set was made from (shop.csv)" in said
+        assert out.read_bytes() == csv.read_bytes() + more
+
+
+def test_a_copy_for_others_takes_no_source(finished: Path, csv: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_bytes(csv.read_bytes())
+    convert = ["convert", "shop", "--to", "csv", "--out", tmp_path, "--workspace", finished]
+    assert "train.csv is what the data set was made from" in typed_here(convert).require_one_error(2)
+    assert (tmp_path / "train.csv").read_bytes() == csv.read_bytes()
+
+
+def test_what_status_says_to_type_takes_no_source(finished: Path, csv: Path, tmp_path: Path) -> None:
+    step = json.loads(typed_here(["status", "--workspace", finished, "--json"]).stdout)["next"][-1]
+    words = shlex.split(step["command"])
+    assert (words[1], "--out" in words) == ("recommend", True)
+    assert Path(words[words.index("--out") + 1]).name not in ("shop.csv", csv.name)
 
 
 def test_a_list_of_unknown_ones_of_ours_is_made_anew(finished: Path, tmp_path: Path) -> None:
