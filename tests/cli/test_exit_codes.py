@@ -38,10 +38,6 @@ def message(stderr: str) -> list[str]:
         (["recommend"], 2, "nobody", "--history"),
         (["recommend", "--history", 'i00,"i01'], 2, "--history", "for example"),
         (["evaluate", "finetune", "--negatives", "-3"], 2, "-3", "99"),
-        (["finetune", "shop"], 2, "(shop)", "a data set is named with: --dataset shop"),
-        (["recommend", "--user", "u00", "shop"], 2, "(shop)", "a data set is named with: --dataset shop"),
-        (["finetune", "--dataset", "shop", "shop"], 2, "(shop)", "see: adrec finetune --help"),
-        (["status", "shop", "other"], 2, "(shop other)", "see: adrec status --help"),
         (["recommend", "--user", "nobody"], 3, "nobody", "--history"),
         (["recommend", "--history", "x,y"], 3, "none of the 2 items", "i00"),
         (["preprocess", "missing.csv"], 3, "missing.csv", "adrec datasets"),
@@ -157,6 +153,22 @@ def test_wrong_usage_looks_like_any_other_error(process: Process) -> None:
     assert done.stderr.startswith("error: No such option")
     assert done.stderr.splitlines()[1] == "hint: see: adrec pretrain --help"
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("finetune shop", "a data set is named with: --dataset shop"),
+        ("recommend --user u00 shop", "a data set is named with: --dataset shop"),
+        ("recommend --user u00 a&b", "a data set is named with: --dataset 'a&b'"),
+        ("finetune --dataset shop other", "see: adrec finetune --help"),
+        ("finetune shop other", "see: adrec finetune --help"),
+        ("status shop", "see: adrec status --help"),
+    ],
+)
+def test_an_argument_too_many_may_be_a_data_set(line: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app._exit_code(line.split()) == 2
+    assert message(capsys.readouterr().err)[1:] == [f"hint: {hint}"]
 
 
 def test_a_closed_pipe_is_quiet() -> None:
