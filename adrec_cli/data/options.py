@@ -237,7 +237,9 @@ class PreprocessOptions:
         metavar="DATE",
         panel=CUT,
     )
-    strict: bool = choice(False, bool, "Refuse an implausible update instead of warning about it.", panel=CUT)
+    strict: bool = choice(
+        False, bool, "Refuse an implausible update, or one that loses much, instead of warning about it.", panel=CUT
+    )
     update: Path | None = choice(
         None,
         str,

@@ -23,6 +23,7 @@ from adrec_cli.data.reading.remembered import Remembered, recall_options, recall
 from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
 from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.remote_versions import find_made_of, look_up_versions
+from adrec_cli.data.shrinkage import DESCRIPTIVE, hold_against_former
 from adrec_cli.data.taken_files import (
     add_sources,
     as_files,
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["PreprocessOptions", "PreprocessPreview", "PreprocessResult", "preprocess", "preview"]
 
 DEFAULTS: Final = PreprocessOptions()
-# Parameters that describe what was found or done, not what was asked for.
-_DESCRIPTIVE: Final = ("found", "updated")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,6 +238,8 @@ def _make(
         if repeats and not force and (manifest := _read_unchanged(folder, sources, parameters)) is not None:
             return _skip(folder, manifest, tell_repeats(repeats))
         made = prepare(leave_out_forgotten_users(content, folder), plan, existing)
+        if existing is None:
+            hold_against_former(folder, parameters, made.statistics, made.content.report, strict=options.strict)
         for applied in made.removed:
             on_event(applied)
         return _write(folder, made, sources=sources, parameters=parameters, keep=options.keep_data)
@@ -281,6 +282,11 @@ def _preview_here(brought: Brought, workspace: Path, raw: Path | None) -> Prepro
         content = bring_here(read_content(brought, plan, files, existing, read=read, folder=None)[0])
     content = leave_out_forgotten_users(content, options.update or workspace / plan.dataset)
     made = prepare_here(content, plan, existing)
+    if existing is None:
+        parameters = plan.settings.parameters()
+        hold_against_former(
+            workspace / plan.dataset, parameters, made.statistics, content.report, strict=options.strict
+        )
     interactions = made.cut.interactions
     return PreprocessPreview(
         dataset=made.dataset,
@@ -328,10 +334,9 @@ def _read_unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dic
         verify_files(folder, manifest)
     except AdrecError:
         return None
-    known = {key: value for key, value in manifest.parameters.items() if key not in _DESCRIPTIVE}
     same = (
         as_files(manifest.sources) == as_files(sources)
-        and known == parameters
+        and {key: value for key, value in manifest.parameters.items() if key not in DESCRIPTIVE} == parameters
         and manifest.adrec_version == __version__
     )
     return manifest if same else None

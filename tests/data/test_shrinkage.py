@@ -1,0 +1,63 @@
+"""A data set made again of a file that lost much is warned of, or refused; other options and updates are no loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adrec_cli.errors import InputError
+from adrec_cli.pipeline.preprocess import preview
+from tests.data.table_files import START, run, write_csv
+
+pytestmark = pytest.mark.usefixtures("in_shell")
+
+
+def export(path: Path, users: int, events: int = 5) -> Path:
+    return write_csv(
+        path, [(f"u{user}", f"i{event}", START + event) for user in range(users) for event in range(events)]
+    )
+
+
+def doubts(warnings: list[str]) -> list[str]:
+    return [line for line in warnings if "is the export whole?" in line]
+
+
+@pytest.mark.parametrize(
+    ("users", "events", "said"),
+    [
+        (40, 5, ""),
+        (80, 5, ""),
+        (29, 5, ""),
+        (28, 5, "shop has 140 interactions (200 before) and 28 users (40 before)"),
+        (40, 3, "shop has 120 interactions (200 before):"),
+        (1, 1, "shop has 1 interaction (200 before) and 1 user (40 before)"),
+    ],
+)
+def test_a_file_that_lost_much_is_noticed(tmp_path: Path, users: int, events: int, said: str) -> None:
+    source = export(tmp_path / "shop.csv", 40)
+    assert doubts(run(source, tmp_path / "ws").warnings) == []
+    before = (tmp_path / "ws/shop/manifest.json").read_bytes()
+    export(source, users, events)
+    shown = preview(str(source), workspace=tmp_path / "ws").warnings
+    assert [line.startswith(said) for line in doubts(shown)] == ([True] if said else [])
+    if said:
+        with pytest.raises(InputError, match=r"shop would have .* before"):
+            run(source, tmp_path / "ws", strict=True)
+        assert (tmp_path / "ws/shop/manifest.json").read_bytes() == before
+    made = run(source, tmp_path / "ws")
+    assert [line.startswith(said) for line in doubts(made.warnings)] == ([True] if said else [])
+    assert doubts(run(source, tmp_path / "ws", strict=True).warnings) == []
+
+
+def test_what_was_asked_for_is_no_loss(tmp_path: Path) -> None:
+    source = export(tmp_path / "shop.csv", 40)
+    folder = run(source, tmp_path / "ws").folder
+    assert doubts(run(source, tmp_path / "ws", max_length=3, strict=True).warnings) == []
+    assert doubts(run(export(tmp_path / "day.csv", 2), tmp_path / "ws", update=folder).warnings) == []
+
+
+def test_a_handful_proves_nothing(tmp_path: Path) -> None:
+    source = export(tmp_path / "shop.csv", 3)
+    run(source, tmp_path / "ws")
+    assert doubts(run(export(source, 1), tmp_path / "ws", strict=True).warnings) == []
