@@ -85,13 +85,13 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
     except ArtifactError as error:
         return FreshStart(reason=error.message)
     mapping = None if beside is None else _map_items(dataset, beside)
-    known = dataset.item_count if mapping is None else int((mapping > 0).sum())
+    known = checkpoint.metadata.item_count if mapping is None else int((mapping > 0).sum())
     turned = _TurnedTensors(functools.partial(_turn, dataset, checkpoint, experiment, mapping))
     return WarmStart(
         checkpoint=dataclasses.replace(checkpoint, tensors=turned),
         experiment=_draw_nothing(experiment),
         known=known,
-        new=dataset.item_count - known,
+        new=0 if mapping is None else dataset.item_count - known,
         removed=checkpoint.metadata.item_count - known,
     )
 

@@ -82,9 +82,13 @@ class Dataset:
 
     @property
     def item_count(self) -> int:
-        """How many items it has, as its manifest says, which is held against the items where they are read."""
-        count: int = self.manifest.statistics["items"]
-        return count
+        """How many items it has, those among them of which no event is left."""
+        return self.items.height
+
+    def may_have(self, items: int) -> bool:
+        """Whether it may have a number of items: just so many, or, before it is read, as many as have events."""
+        least: int = self.manifest.statistics["items"]
+        return items == self.item_count if "_content" in vars(self) else items >= least
 
     @functools.cached_property
     def ids_sha256(self) -> str:
@@ -114,7 +118,9 @@ def open_dataset(folder: Path, *, shard: Shard = WHOLE) -> Dataset:
         ArtifactError: missing, damaged or of another format version.
     """
     manifest, content = _open(folder, functools.partial(_read_content, shard=shard))
-    return Dataset(folder=folder, manifest=manifest, read=lambda: content)
+    dataset = Dataset(folder=folder, manifest=manifest, read=lambda: content)
+    _ = dataset.items
+    return dataset
 
 
 def find_dataset(folder: Path) -> Dataset:
@@ -172,7 +178,7 @@ def _read_content(manifest: Manifest, files: DatasetFiles, shard: Shard) -> Cont
     from adrec_cli.data.sequences import load_items, load_sequences
 
     items = load_items(files.items)
-    if items.height != manifest.statistics["items"]:
+    if items.height < manifest.statistics["items"]:
         raise ArtifactError(
             f"{files.items} is damaged: it has {items.height:,} items, its manifest says "
             f"{manifest.statistics['items']:,}",
@@ -216,7 +222,7 @@ def open_checkpoint(path: Path, dataset: Dataset, *, sha256: str | None = None) 
             f"here is {dataset.manifest.dataset!r} with items {dataset.manifest.items_sha256[:12]}",
             hint=f"train on this one: {command('train', dataset.manifest.dataset, model=metadata.model)}",
         )
-    if metadata.item_count != dataset.item_count:
+    if not dataset.may_have(metadata.item_count):
         raise ArtifactError(
             f"{path} is damaged: it says {metadata.item_count:,} items, its dataset has {dataset.item_count:,}",
             hint=f"train it again: {command('train', dataset.manifest.dataset, model=metadata.model)}",

@@ -12,6 +12,7 @@ import pytest
 
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import read_current
+from adrec_cli.data import sequences
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.inspecting.embeddings import open_embeddings
@@ -166,7 +167,7 @@ def test_data_that_changed_and_came_back_meanwhile_are_read_again(
     """Another night came, was read in part, and was gone back from: the manifest says what it said before."""
     first, second = (workspace / "shop" for workspace in two_nights)
     folder = Path(shutil.copytree(first, tmp_path / "shop"))
-    read, calls = opening.load_items, []
+    read, calls = sequences.load_items, []
 
     def read_others_once(path: Path) -> pl.DataFrame:
         calls.append(path)
@@ -179,7 +180,7 @@ def test_data_that_changed_and_came_back_meanwhile_are_read_again(
             raise ArtifactError("damaged")
         return others
 
-    monkeypatch.setattr(opening, "load_items", read_others_once)
+    monkeypatch.setattr(sequences, "load_items", read_others_once)
     dataset = opening.open_dataset(folder)
     assert dataset.items.equals(read(first / ITEMS_FILE))
     assert not dataset.items.equals(read(second / ITEMS_FILE))
