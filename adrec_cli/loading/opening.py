@@ -86,7 +86,7 @@ class Dataset:
         return self.items.height
 
     def may_have(self, items: int) -> bool:
-        """Whether it may have a number of items: just so many, or, before it is read, as many as have events."""
+        """Whether it may have a number of items: exactly its own, or, before it is read, no fewer than have events."""
         least: int = self.manifest.statistics["items"]
         return items == self.item_count if "_content" in vars(self) else items >= least
 
