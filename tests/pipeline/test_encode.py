@@ -212,6 +212,19 @@ def test_another_data_set_is_encoded_alike(shop: Path, tmp_path: Path) -> None:
         EncodeOptions(like="shop", encoders=("categories",))
 
 
+@pytest.mark.parametrize("other", ["other", "shopping"])
+def test_files_of_vectors_are_of_the_items_that_they_were_given_for(other: str, shop: Path, tmp_path: Path) -> None:
+    """Encoded alike, another data set reads its own, whatever it is called; the data set itself reads them again."""
+    write_vectors(tmp_path / "clip.npy", IDS, np.eye(len(IDS)))
+    encode("shop", workspace=shop, options=replace(CATEGORIES, vectors=(tmp_path / "clip.npy",)))
+    write_interactions(tmp_path / f"{other}.csv", items=12, seed=5)
+    preprocess(str(tmp_path / f"{other}.csv"), workspace=shop)
+    with pytest.raises(ArtifactError, match=r"clip\.npy, of which these items have nothing"):
+        encode(other, workspace=shop, options=EncodeOptions(like="shop"))
+    encode("shop", workspace=shop, options=EncodeOptions(like="shop"))
+    assert [Path(name).name for name in read_item_vectors(shop / "shop").files] == ["clip.npy"]
+
+
 @pytest.mark.parametrize("kind", ["no vectors", "one dimension", "of a checkpoint", "empty", "text"])
 def test_a_file_of_something_else_is_named_by_all_who_read_it(kind: str, shop: Path) -> None:
     encode(workspace=shop, options=CATEGORIES)

@@ -236,6 +236,15 @@ def test_one_wrong_score_is_a_difference(graph, wrong, count):
     assert not exporting._measure_difference(model, "next_item", run) <= exporting.TOLERANCE
 
 
+@pytest.mark.parametrize(("name", "more", "beside"), [("m.onnx", 0, False), ("m.onnx", 1, True), ("m.pt2", 1, False)])
+def test_only_an_onnx_graph_of_two_gigabytes_has_a_file_beside_it(name: str, more: int, beside: bool) -> None:
+    """Its own part, which is not weights, is below 16 MiB."""
+    network = torch.nn.Module()
+    network.register_buffer("weight", torch.empty(2**31 - 2**24 + more, dtype=torch.uint8, device="meta"))
+    found = exporting._data_path(Path(name), network, "0123456789abcdef0")
+    assert found == (Path("m.0123456789abcdef.data") if beside else None)
+
+
 def test_weights_that_are_too_large_for_a_graph_lie_beside_it(workspace, onnx, tmp_path, monkeypatch):
     made, onnxruntime = onnx
     small = made["sasrec"]

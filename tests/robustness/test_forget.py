@@ -95,6 +95,21 @@ def test_nothing_of_a_person_stays(shop):
     assert shop.types("recommend", "--user", PERSON, "--threads", 1).exit_code == 3
 
 
+def test_a_damaged_generation_is_removed_as_nobody_can_say_who_is_in_it(shop):
+    path = shop.dataset / "generations/000001/sequences.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    done = shop.types("forget", "shop", "--user", PERSON, "--json")
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["generations"], told["damaged"]) == ([2], [1])
+    assert "generation 1 was damaged and is removed" in done.stderr
+    assert [folder.name for folder in (shop.dataset / "generations").iterdir()] == ["000002"]
+    assert places_of(shop.workspace, PERSON) == set()
+    assert shop.types("verify").exit_code == 0
+
+
 def read(path: Path) -> pl.DataFrame:
     return {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".jsonl": pl.read_ndjson}[path.suffix](path)
 
