@@ -36,7 +36,7 @@ from adrec_cli.data.reading.time_reading import (
 )
 from adrec_cli.data.reading.time_settling import ReadTimes
 from adrec_cli.data.reading.unfolding import PART, POSITION, RECORD
-from adrec_cli.data.reading.where import condition_holds, no_row_left, place_conditions
+from adrec_cli.data.reading.where import condition_holds, find_decimal_commas, no_row_left, place_conditions
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
 
@@ -104,6 +104,8 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     if options.min_rating is not None and roles.rating is not None and has_decimal_comma(table, roles.rating):
         roles = replace(roles, rating_has_comma=True)
         report.assume("ratings have a decimal comma")
+    for position in find_decimal_commas(table, place_conditions(table, options.where)):
+        report.assume(f"{table.columns[position]} has a decimal comma")
     _say_what_columns_mean(report, roles, table)
     report.by_rows = not roles.times and (not _has_lists(table) or options.unit == "order")
     try:
@@ -217,6 +219,7 @@ def _read_events(table: Table, roles: Roles, options: ReadOptions) -> CollectedT
 
 def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOptions) -> CollectedTable:
     placed = place_conditions(table, options.where)
+    commas = find_decimal_commas(table, placed)
     own = (roles.user, roles.item, *roles.times, roles.rating)
     positions = sorted({p for p in (*own, *(position for position, _ in placed)) if p is not None})
     dtypes = table.dtypes or (pl.String(),) * len(table.columns)
@@ -239,7 +242,8 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOpti
         rating = rating.cast(pl.Float64, strict=False).fill_nan(None)
         bad, below = bad | rating.is_null(), rating < options.min_rating
     for position, condition in placed:
-        unmet = unmet | ~condition_holds(condition, pl.col(f"c{position}"), dtypes[position])
+        comma = position in commas
+        unmet = unmet | ~condition_holds(condition, pl.col(f"c{position}"), dtypes[position], comma=comma)
     # What is not asked for may be as bad as it likes.
     state = pl.when(pl.col(scanning.BLANK)).then(BLANK).when(pl.col(OVERFLOW)).then(BAD).when(unmet).then(UNMET)
     state = state.when(bad).then(BAD).when(below).then(BELOW_RATING)

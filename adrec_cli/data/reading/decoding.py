@@ -28,6 +28,9 @@ _COMPRESSIONS: Final = {
 _BINARY = {b"PAR1": "parquet", b"ARROW1": "arrow"}
 # A mark at the head of a line stood at the head of a file, before files were put behind one another.
 _MARKS: Final = re.compile("(?<=[\r\n])\ufeff+")
+_OTHERS: Final = bytes(byte for byte in range(256) if not 0x80 <= byte < 0xA0)
+_UNDEFINED: Final = frozenset(b"\x81\x8d\x8f\x90\x9d")
+"""What cp1252 does not have either."""
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -63,7 +66,7 @@ def decode(path: Path, *, encoding: str | None, scratch: Path, limits: ReadLimit
 
     Args:
         path: the source file.
-        encoding: of its text; None finds out (UTF-8 with or without BOM, UTF-16 with BOM, else latin-1).
+        encoding: of its text; None finds out (UTF-8 with or without BOM, UTF-16 with BOM, else latin-1 or cp1252).
         scratch: folder for the plain copies; the caller removes it.
         limits: of what is read.
 
@@ -102,7 +105,7 @@ def find_compression(head: bytes) -> str:
 
 
 def find_encoding(path: Path, named: Path) -> str:
-    """Return "utf-8", "utf-8-sig", "utf-16" or "latin-1" for a plain text file, reading all of it.
+    """Return "utf-8", "utf-8-sig", "utf-16", "latin-1" or "cp1252" for a plain text file, reading all of it.
 
     Args:
         path: of the plain text, perhaps a copy.
@@ -135,7 +138,15 @@ def find_encoding(path: Path, named: Path) -> str:
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             encoding = "latin-1"
-    return "utf-8-sig" if marked and encoding == "utf-8" else encoding
+    if encoding == "latin-1":
+        return _choose_western(path)
+    return "utf-8-sig" if marked else encoding
+
+
+def _choose_western(path: Path) -> str:
+    """Return "cp1252" for text with letters that it has in place of latin-1's control characters, else "latin-1"."""
+    found = {byte for chunk in _chunks(path) for byte in set(chunk.translate(None, _OTHERS))}
+    return "cp1252" if found and found.isdisjoint(_UNDEFINED) else "latin-1"
 
 
 def _unpack(path: Path, packed: Path, compression: str, scratch: Path, limits: ReadLimits) -> tuple[Path, str]:

@@ -12,11 +12,13 @@ import polars as pl
 from adrec_cli.data.reading.conditions import Condition
 from adrec_cli.data.reading.roles import resolve_column
 from adrec_cli.data.reading.table import Table
+from adrec_cli.data.reading.table_times import has_decimal_comma
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
 
 _INTEGER: Final = re.compile(r"[+-]?\d{1,18}")
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_COMMA_NUMBER: Final = r"^[+-]?\d{1,3}([. \u00a0\u202f]\d{3})*(,\d+)?$|^[+-]?\d+,\d+$"
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _EXAMPLES: Final = 5
 
@@ -49,7 +51,13 @@ def place_conditions(table: Table, conditions: Sequence[Condition]) -> list[tupl
     return placed
 
 
-def condition_holds(condition: Condition, column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def find_decimal_commas(table: Table, placed: Sequence[tuple[int, Condition]]) -> list[int]:
+    """Return the positions, ascending, of columns that are held against numbers and have a decimal comma."""
+    numeric = {position for position, condition in placed if any(map(_NUMBER.fullmatch, condition.values))}
+    return [position for position in sorted(numeric) if has_decimal_comma(table, position)]
+
+
+def condition_holds(condition: Condition, column: pl.Expr, dtype: pl.DataType, *, comma: bool = False) -> pl.Expr:
     """Return whether a condition holds for each row: numbers compare as numbers, all else as text.
 
     Nothing is the empty text: no bound holds for it, and `!=` a value does.
@@ -58,8 +66,12 @@ def condition_holds(condition: Condition, column: pl.Expr, dtype: pl.DataType) -
         condition: parsed.
         column: its column.
         dtype: the column's type.
+        comma: whether a decimal comma stands in its numbers; thousands are parted by points or blanks then.
     """
     text = column.cast(pl.String).str.strip_chars().fill_null("")
+    if comma:
+        plain = text.str.replace_all(r"[. \u00a0\u202f](\d{3})", "${1}").str.replace(",", ".", literal=True)
+        text = pl.when(text.str.contains(_COMMA_NUMBER)).then(plain).otherwise(text)
     operator, values = condition.operator, condition.values
     if dtype.is_temporal() and all(_DATE.fullmatch(value) for value in values):
         text = text.str.slice(0, 10)

@@ -39,3 +39,22 @@ def test_files_of_windows_behind_one_another_are_of_the_same_users(tmp_path: Pat
     parts = [f"{header}1,10,1700000000\n2,11,1700000001\n", f"{header}1,12,1700000002\n"]
     (tmp_path / "t.csv").write_bytes(first + parts[0].encode() + codecs.BOM_UTF8 + parts[1].encode())
     assert read_sequences(run(tmp_path / "t.csv", tmp_path / "ws").folder) == {"1": ["10", "12"], "2": ["11"]}
+
+
+@given(text=st.text("aé €“—ÿ\n", min_size=1, max_size=20))
+def test_windows_letters_are_read_as_such(text: str) -> None:
+    written = "é" + text
+    encoding = "cp1252" if set(text) & set("€“—") else "latin-1"
+    with tempfile.TemporaryDirectory() as name:
+        source, scratch = Path(name) / "t.csv", Path(name) / "scratch"
+        scratch.mkdir()
+        source.write_bytes(written.encode("cp1252"))
+        if (found := decode(source, encoding=None, scratch=scratch)).encoding not in ("utf-8", "utf-8-sig"):
+            assert found.encoding == encoding
+            assert found.plain.read_text(encoding="utf-8") == written
+
+
+def test_bytes_that_windows_has_not_are_latin_1(tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "t.csv").write_bytes(b"\x93\xe9\x81\n")
+    assert decode(tmp_path / "t.csv", encoding=None, scratch=tmp_path / "scratch").encoding == "latin-1"

@@ -130,6 +130,40 @@ def test_only_events_that_meet_all_conditions_are_read_and_the_others_counted(fo
         assert run(source, Path(temporary) / "ws", where=conditions).skipped
 
 
+@settings(deadline=None, max_examples=tries(40))
+@given(
+    sign=st.sampled_from(list(SIGNS)),
+    bound=st.integers(-2000, 2000).map(lambda number: number / 100),
+    values=st.lists(st.integers(-200_000, 200_000).map(lambda number: number / 100), min_size=1, max_size=9),
+    form=st.sampled_from(["plain", "points", "blanks", "whole"]),
+)
+def test_numbers_with_a_decimal_comma_compare_as_numbers(
+    sign: str, bound: float, values: list[float], form: str
+) -> None:
+    def show(value: float) -> str:
+        grouped = f"{value:,.2f}".replace(",", "_").replace(".", ",")
+        if form == "whole":
+            return str(int(value))
+        return grouped.replace("_", {"plain": "", "points": ".", "blanks": "\u202f"}[form])
+
+    read = [float(int(value)) for value in values] if form == "whole" else values
+    with tempfile.TemporaryDirectory() as name:
+        # The first row has a decimal comma beyond doubt, and is kept by no condition.
+        rows = [(show(value), 1) for value in values] + [("0,5", 0)]
+        lines = [f"u;i{place};{START + place};{text};{flag}" for place, (text, flag) in enumerate(rows)]
+        source = Path(name) / "t.csv"
+        source.write_text("user_id;item_id;timestamp;price;flag\n" + "\n".join(lines) + "\n", encoding="utf-8")
+        expected = [f"i{place}" for place, value in enumerate(read) if SIGNS[sign](value, bound)]
+        options = {"where": (f"price {sign} {bound}", "flag = 1")}
+        if not expected:
+            with pytest.raises(InputError, match="no row meets"):
+                run(source, Path(name) / "ws", **options)
+            return
+        made = run(source, Path(name) / "ws", **options)
+        assert read_sequences(made.folder) == {"u": expected}
+        assert "price has a decimal comma" in made.notes
+
+
 def test_conditions_are_remembered_and_can_be_taken_back(tmp_path: Path) -> None:
     header = "user_id,item_id,event,timestamp\n"
     (tmp_path / "log.csv").write_text(header + "ann,pen,view,1400000000\nann,ink,buy,1400000001\n")
