@@ -154,7 +154,7 @@ def share_batch(request: BatchRequest, processes: Processes) -> None:
 def _open(request: BatchRequest, processes: Processes) -> _Opened:
     """Read the files of a batch, after a look at whether it can be written."""
     audience, output, options = request.audience, request.output, request.options
-    elsewhere = Elsewhere.find(output.path, request.workspace)
+    elsewhere = Elsewhere.find(output.path, request.workspace, output.shard)
     if elsewhere is not None:
         output = replace(output, path=elsewhere.local)
     destination = output.find_destination()

@@ -14,7 +14,7 @@ from typing import Final
 
 from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.data.addresses import find_address, show_address
-from adrec_cli.data.shards import WHOLE
+from adrec_cli.data.shards import WHOLE, Shard
 from adrec_cli.data.stores import OBJECT_STORES, Store, naming_store
 from adrec_cli.errors import InputError, StorageError, UsageError, look_up
 from adrec_cli.recommending.destination import Destination
@@ -32,14 +32,15 @@ class Elsewhere:
 
     Attributes:
         address: of the object or the prefix.
-        local: file or folder in the workspace, visible to `adrec forget`, which is removed when all has been sent.
+        local: file or folder in the workspace, visible to `adrec forget`, which is removed when all has been sent; of
+            each share another, as one may be sent while another is made.
     """
 
     address: str
     local: Path
 
     @classmethod
-    def find(cls, out: Path, workspace: Path) -> Elsewhere | None:
+    def find(cls, out: Path, workspace: Path, shard: Shard) -> Elsewhere | None:
         """Return where a batch goes that is written to an address; None where it is a path.
 
         Raises:
@@ -54,7 +55,7 @@ class Elsewhere:
                 f"{show_address(address)} names nothing in a bucket", hint=option("out", "s3://BUCKET/recs/")
             )
         digest = hashlib.sha256(show_address(address).encode()).hexdigest()[:8]
-        return cls(address=address, local=workspace / f"{shown.stem}-{digest}{shown.suffix}")
+        return cls(address=address, local=workspace / f"{shown.stem}-{digest}{_name_share(shard)}{shown.suffix}")
 
     @property
     def shown(self) -> str:
@@ -112,7 +113,9 @@ class Elsewhere:
         try:
             destination.unknown.unlink(missing_ok=True)
             if destination.is_folder:
-                shutil.rmtree(destination.path)
+                # Not there where no file was made: there may be more shares than stretches of users.
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(destination.path)
             else:
                 destination.path.unlink()
         except OSError as error:
@@ -142,8 +145,11 @@ def _remove_markers(store: Store, name: str, destination: Destination) -> None:
 
 
 def _name_marker(destination: Destination) -> str:
-    shard = destination.shard
-    return MARKER if shard == WHOLE else f"{MARKER}-{shard.number}-of-{shard.count}"
+    return f"{MARKER}{_name_share(destination.shard)}"
+
+
+def _name_share(shard: Shard) -> str:
+    return "" if shard == WHOLE else f"-{shard.number}-of-{shard.count}"
 
 
 def _send_folder(store: Store, name: str, destination: Destination, files: Collection[Path], rows: int) -> None:

@@ -128,6 +128,37 @@ def test_shares_that_begin_at_once_both_remove_the_marker(
     assert [name for name in objects(bucket, "lake/recs") if name[0] == "_"] == ["_SUCCESS-0-of-2"]
 
 
+def test_a_share_that_ends_first_takes_nothing_from_another(
+    bucket: Any, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are made in one workspace, at the same time."""
+    before = sorted(shop.iterdir())
+    recommend(shop, str(tmp_path / "recs"))
+    write, others = ObjectStore.write, [Shard(1, 2)]
+
+    def let_the_other_pass(self: ObjectStore, path: str, content: bytes) -> None:
+        while others:
+            recommend(shop, "s3://lake/recs", shard=others.pop())
+        write(self, path, content)
+
+    monkeypatch.setattr(ObjectStore, "write", let_the_other_pass)
+    recommend(shop, "s3://lake/recs", shard=Shard(0, 2))
+    found = objects(bucket, "lake/recs")
+    assert [name for name in sorted(found) if name[0] == "_"] == ["_SUCCESS-0-of-2", "_SUCCESS-1-of-2"]
+    assert {name: content for name, content in found.items() if name[0] != "_"} == read_all(tmp_path / "recs")
+    assert sorted(shop.iterdir()) == before
+
+
+def test_a_share_of_nobody_has_its_marker_too(bucket: Any, shop: Path) -> None:
+    """Whoever waits for the markers of all shares need not know how many of them have users."""
+    before = sorted(shop.iterdir())
+    put(bucket, "lake/recs/part-000007.parquet", b"of a former batch")
+    summary = recommend(shop, "s3://lake/recs", shard=Shard(7, 8))
+    assert (summary.files, summary.rows, summary.users) == (0, 0, 0)
+    assert objects(bucket, "lake/recs") == {"_SUCCESS-7-of-8": b'{"files": [], "rows": 0}'}
+    assert sorted(shop.iterdir()) == before
+
+
 def test_what_is_no_batch_is_left_alone(bucket: Any, shop: Path) -> None:
     put(bucket, "lake/recs/events.csv", b"mine")
     with pytest.raises(UsageError, match=r"s3://lake/recs holds events.csv, which is not part of a batch"):
