@@ -26,6 +26,7 @@ EARLY: Final = parse_moment("1995-01-01", "early")
 _UNIT_NAMES: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _ORDERS: Final[dict[DayMonth, str]] = {"dmy": "day before month", "mdy": "month before day"}
 # Share of the dates that read one way only which must agree: the rest are typing errors, not another form.
+_MOST_RATING: Final = 10
 _AGREE: Final = 0.9
 
 _DAY: Final = 26 * 3600 * 10**6
@@ -151,6 +152,14 @@ def _hint_of_size(values: NDArray[np.int64] | NDArray[np.float64]) -> str:
         return f"if these are years, say {option('timestamp_format', '%Y')}"
     if lowest >= 20_000 and highest < 80_000:
         return "if these are days of a spreadsheet, give the column the form of a date there, and save it again"
+    if lowest >= 0 and highest <= _MOST_RATING:
+        named = " ".join(
+            option(f"{role}_column", place) for place, role in enumerate(("user", "item", "rating"), start=1)
+        )
+        return (
+            f"if these are ratings, name the columns, for example {named}; "
+            f"if places in an order: {option('timestamp_unit', 'order')}"
+        )
     return (
         f"say {option('timestamp_unit', 's')}, "
         f"or {option('timestamp_unit', 'order')} if only their order means something; "

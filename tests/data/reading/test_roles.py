@@ -283,6 +283,22 @@ def test_numbers_that_are_no_times_are_told_by_their_size(
     assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize("separator", [" ", ",", "\t"])
+def test_ratings_where_the_time_would_be_name_the_columns_to_type(tmp_path: Path, separator: str) -> None:
+    """Epinions and others: user, item, rating."""
+    rows = [separator.join(row) for row in (("22605", "42", "5"), ("22605", "18", "4"), ("13", "4", "1"))]
+    (tmp_path / "ratings.txt").write_text("\n".join(rows) + "\n")
+    with pytest.raises(InputError, match="fit no unit") as caught:
+        run(tmp_path / "ratings.txt", tmp_path / "ws")
+    words = shlex.split(str(caught.value.hint).split("for example ")[1].split(";")[0])
+    assert words[::2] == ["--user-column", "--item-column", "--rating-column"]
+    columns = {
+        word.strip("-").replace("-", "_"): int(place) for word, place in zip(words[::2], words[1::2], strict=True)
+    }
+    made = run(tmp_path / "ratings.txt", tmp_path / "ws", **columns)
+    assert read_sequences(made.folder) == {"22605": ["42", "18"], "13": ["4"]}
+
+
 def test_an_object_under_a_customary_name_is_named_with_what_lies_in_it(tmp_path: Path) -> None:
     lines = [f'{{"user_id": {{"$oid": "{user}"}}, "item_id": "a", "timestamp": {START}}}' for user in ("x1", "x2")]
     (tmp_path / "log.jsonl").write_text("\n".join(lines) + "\n")
