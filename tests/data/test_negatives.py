@@ -57,6 +57,33 @@ def test_what_does_not_fit_is_said(tmp_path, second, said):
         read_negatives(path, user_ids=["u1", "u2"], targets=np.array([1, 4]), items=ITEMS)
 
 
+@pytest.mark.parametrize("separator", ["\t", ","])
+@pytest.mark.parametrize("listed", ['["i2", "i3"]', "['i2', 'i3']", "[i2, i3]", "[i2 i3]"])
+def test_text_has_tabs_or_commas_and_lists_as_programs_write_them(tmp_path, separator, listed):
+    header, quoted = separator.join(("user_id", "item_id", "neg_items")), listed.replace('"', '""')
+    path = tmp_path / "negatives.csv"
+    path.write_text(f'{header}\nu1{separator}i1{separator}"{quoted}"\n')
+    assert count_negatives(path) == 2
+    assert read_negatives(path, user_ids=["u1"], targets=np.array([1]), items=ITEMS).tolist() == [[2, 3]]
+
+
+@pytest.mark.parametrize("text", ["i2", "", "[[1]]", "[null]", '"[i2"'])
+def test_what_is_no_list_is_shown(tmp_path, text):
+    path = tmp_path / "negatives.tsv"
+    path.write_text(f"user_id\titem_id\tneg_items\nu1\ti1\t{text}\n")
+    with pytest.raises(InputError, match=r"neg_items") as caught:
+        count_negatives(path)
+    assert "one row per user" in str(caught.value.hint)
+
+
+def test_no_row_of_a_user_takes_the_place_of_another(tmp_path):
+    path = write(tmp_path / "negatives.parquet", [ROWS[0], ROWS[0]])
+    assert read_negatives(path, user_ids=["u1"], targets=np.array([1]), items=ITEMS).tolist() == [[2, 3]]
+    path = write(tmp_path / "negatives.parquet", [ROWS[0], ("u1", "i1", ["i4", "i5"])])
+    with pytest.raises(InputError, match="user 'u1' has several rows"):
+        read_negatives(path, user_ids=["u1"], targets=np.array([1]), items=ITEMS)
+
+
 def test_ids_that_look_like_numbers_are_read_as_they_stand(tmp_path):
     """In ReChorus's form, too: "007" is nobody's "7", and "1e3" no thousand."""
     items = pl.DataFrame({"item_id": ["01", "1", "1e3", "1000"], "item_index": np.arange(1, 5, dtype=np.int32)})
