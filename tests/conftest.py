@@ -107,7 +107,7 @@ def shared_data() -> Path:
 
 TINY = {
     "model": {"hidden_size": 16, "max_length": 10, "heads": 2, "diffusion_steps": 4, "cam_blocks": 1, "adm_blocks": 1},
-    "training": {"batch_size": 32, "seed": 1},
+    "training": {"batch_size": 64, "seed": 1},
     "stages": {"pretrain": {"epochs": 3}, "align": {"epochs": 2}, "finetune": {"epochs": 3}},
 }
 """An experiment that trains in a second, as the tables `compose` reads."""

@@ -185,7 +185,7 @@ def test_a_sweep_of_sampling_trains_nothing_more(workspace):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize(("stop_after", "left"), [(9, 4), pytest.param(26, 1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("stop_after", "left"), [(5, 4), pytest.param(13, 1, marks=pytest.mark.slow)])
 def test_a_killed_sweep_goes_on_to_the_same_results(workspace, tmp_path, stop_after, left):
     shutil.copytree(workspace, tmp_path / "whole")
     whole = run_sweep(tmp_path / "whole", "lambda=0.5")

@@ -108,8 +108,8 @@ def test_options_that_pretraining_reads_train_it_again(workspace, setting):
 
 @sampled(
     "stage,stop_after",
-    itertools.product(["pretrain", "align", "finetune"], [2, 5]),
-    quick=[("align", 2), ("finetune", 5)],
+    itertools.product(["pretrain", "align", "finetune"], [1, 3]),
+    quick=[("align", 1), ("finetune", 3)],
 )
 def test_an_interrupted_command_goes_on_to_the_same_bytes(workspace, tmp_path, stage, stop_after):
     shutil.copytree(workspace, tmp_path / "whole")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adrec_cli.config import read_seconds
+from adrec_cli.config import merge, read_seconds
 from adrec_cli.errors import InterruptedRun, UsageError
 from adrec_cli.experiments import stage_files
 from adrec_cli.experiments.events import StageStarted
@@ -20,12 +20,13 @@ from adrec_cli.training.events import EpochDone, StepDone
 from tests.conftest import TINY
 from tests.tiers import sampled
 
+SMALL_STEPS = merge(TINY, {"training": {"batch_size": 32}})
 STEPS = 3 * 4 + 2 * 4 + 3 * 4
 """Of all stages: epochs times steps."""
 
 
 def trained(workspace, **work):
-    return train("tiny", workspace=workspace, experiment=ExperimentOptions(overrides=TINY), work=Work(**work))
+    return train("tiny", workspace=workspace, experiment=ExperimentOptions(overrides=SMALL_STEPS), work=Work(**work))
 
 
 @pytest.fixture(scope="module")
