@@ -22,6 +22,7 @@ import pytest
 from tests.conftest import write_interactions
 from tests.robustness.processes import TINY
 from tests.test_readme import ROOT, blocks
+from tests.tiers import sampled
 
 COLUMNS, ROWS = 80, 24
 SECONDS = 600
@@ -144,7 +145,7 @@ def lines_of(*commands: str) -> list[str]:
     return [line for line in lines if re.match(rf"(\.venv/bin/)?adrec ({'|'.join(commands)})\b", line)]
 
 
-@pytest.mark.parametrize("place", QUICK)
+@sampled("place", QUICK, quick=["a terminal"])
 def test_the_first_commands_are_legible_anywhere(tmp_path: Path, place: str) -> None:
     home = Home(tmp_path)
     write_interactions(tmp_path / "shop.csv", users=40)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent
 RAISING = ("raises", "warns", "fail")
@@ -14,30 +15,33 @@ SAYING = ("require_", "_require_", "assert_")
 def asserts(function: ast.FunctionDef) -> bool:
     """Return whether a test asserts, calls something called require_..., or runs a process that must end well."""
     for node in ast.walk(function):
-        if isinstance(node, ast.Assert) or (isinstance(node, ast.keyword) and ast.unparse(node) == "check=True"):
+        if isinstance(node, ast.Assert):
             return True
-        called = ast.unparse(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
+        if isinstance(node, ast.keyword) and node.arg == "check" and getattr(node.value, "value", None) is True:
+            return True
+        called = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
         if called in RAISING or called.startswith(SAYING):
             return True
     return False
 
 
-def find_silent(paths: Iterable[Path], *names: str) -> list[str]:
-    """Return the functions whose names begin so and that neither assert nor call what says that it does."""
+@pytest.fixture(scope="module")
+def silent() -> list[tuple[Path, str]]:
+    """The tests, and what says that it asserts, that neither assert nor call what says that it does."""
     return [
-        f"{path.relative_to(ROOT)}::{node.name}"
-        for path in sorted(paths)
+        (path.relative_to(ROOT), node.name)
+        for path in sorted(ROOT.rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef) and node.name.startswith(names) and not asserts(node)
+        if isinstance(node, ast.FunctionDef) and node.name.startswith(("test_", *SAYING)) and not asserts(node)
     ]
 
 
-def test_every_test_asserts_or_says_that_what_it_calls_does() -> None:
-    assert find_silent(ROOT.rglob("test_*.py"), "test_") == []
+def test_every_test_asserts_or_says_that_what_it_calls_does(silent: list[tuple[Path, str]]) -> None:
+    assert not [(path, name) for path, name in silent if path.name.startswith("test_") and name.startswith("test_")]
 
 
-def test_what_says_that_it_asserts_does() -> None:
-    assert find_silent(ROOT.rglob("*.py"), *SAYING) == []
+def test_what_says_that_it_asserts_does(silent: list[tuple[Path, str]]) -> None:
+    assert not [(path, name) for path, name in silent if name.startswith(SAYING)]
 
 
 def test_one_that_cannot_fail_is_found() -> None:

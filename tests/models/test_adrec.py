@@ -48,7 +48,7 @@ def histories(lengths: list[int], items: int = 40) -> HistoryBatch:
     return HistoryBatch(items_BL=rows, lengths_B=torch.tensor(lengths))
 
 
-@pytest.mark.parametrize("steps", [1, 2, 5, 8, 32])
+@sampled("steps", [1, 2, 5, 8, 32], quick=[1, 5])
 @pytest.mark.parametrize("lengths", [[1], [2, 2], [1, 3, 7], [12, 12, 5, 1]])
 def test_cached_denoising_equals_full_sequence_denoising(steps, lengths):
     model = made(steps=steps)

@@ -191,7 +191,7 @@ def hasty(users: int = 800) -> TrainingWindows:
 @sampled(
     "name,times",
     [*((name, "gaps") for name in TIMED), ("sasrec", "none")],
-    quick=[("sasrec", "gaps"), ("sasrec", "none")],
+    quick=[("sasrec", "gaps")],
 )
 def test_what_hangs_on_a_gap_is_learned_with_times_alone(name, times):
     stage = "pretrain" if name == "adrec" else "train"

@@ -13,6 +13,7 @@ from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.training.loop import StageTraining
+from tests.tiers import sampled
 from tests.training.test_loop import finished, small, state_after, training
 
 
@@ -38,7 +39,7 @@ def gradients(stage: str, parts: int, **changes) -> tuple[dict[str, torch.Tensor
 
 
 @pytest.mark.parametrize("stage", ["pretrain", "align", "finetune"])
-@pytest.mark.parametrize("parts", [2, 7, 50])
+@sampled("parts", [2, 7, 50], quick=[7])
 def test_the_gradient_of_the_parts_is_that_of_the_whole(stage, parts):
     """Parts have unequal tokens, so that a mean of the parts' means would be another gradient."""
     changes = {"mse_weight": 3.0} if stage != "pretrain" else {}
@@ -50,7 +51,7 @@ def test_the_gradient_of_the_parts_is_that_of_the_whole(stage, parts):
         torch.testing.assert_close(gradient, whole[name], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("stop_after", [1, 6])
+@sampled("stop_after", [1, 6], quick=[6])
 def test_an_interrupted_training_in_parts_resumes_to_the_same_bytes(stop_after):
     whole, first, second = (in_parts("finetune", 3, epochs=2) for _ in range(3))
     finished(whole)

@@ -92,7 +92,7 @@ def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("stage", ["pretrain", "align", "finetune"])
 def test_each_stage_lowers_every_loss_it_optimises(stage):
-    epochs = finished(training(stage, epochs=12))
+    epochs = finished(training(stage, epochs=6))
     for name, first in epochs[0].losses.items():
         assert epochs[-1].losses[name] < first
 
@@ -155,7 +155,7 @@ def test_padding_stays_zero():
 @sampled(
     "stage,stop_after",
     itertools.product(["pretrain", "align", "finetune"], [1, 5, 8, 9]),
-    quick=[("pretrain", 9), ("align", 1), ("finetune", 5), ("finetune", 8)],
+    quick=[("pretrain", 9), ("align", 1), ("finetune", 5)],
 )
 def test_an_interrupted_stage_resumes_to_the_same_bytes(stage, stop_after):
     validations = iter(range(100))
@@ -194,14 +194,14 @@ def small(**options) -> ADRec:
 SURGERY = {"pcgrad": True, "mse_target_gradient": False}
 
 
-@sampled("options", VARIANTS, quick=["default", "all at once"])
+@sampled("options", VARIANTS, quick=["all at once"])
 def test_a_variant_lowers_both_losses(options):
     epochs = finished(training("finetune", model=small(**options), epochs=8, pcgrad=True))
     for name, first in epochs[0].losses.items():
         assert epochs[-1].losses[name] < first
 
 
-@sampled("options", VARIANTS, quick=["loss-aware", "all at once"])
+@sampled("options", VARIANTS, quick=["all at once"])
 def test_an_interrupted_variant_resumes_to_the_same_bytes(options):
     whole = training("finetune", model=small(**options), epochs=2, **SURGERY)
     finished(whole)

@@ -29,7 +29,9 @@ CASES = [
     ("adrec", "pretrain"), ("adrec", "align"), ("adrec", "finetune"), ("sasrec", "train"), ("esasrec", "train"),
     ("bsarec", "train"), ("hstu", "train"),
 ]  # fmt: skip
-stages = pytest.mark.parametrize(("model", "stage"), CASES, ids=lambda value: value)
+stages = sampled(
+    "model,stage", CASES, quick=[("adrec", "pretrain"), ("adrec", "finetune"), ("sasrec", "train"), ("hstu", "train")]
+)
 QUEUED = {name: options for name, options in VARIANTS.items() if "timestep_sampling" not in options}
 """What a step need not be looked at for."""
 
@@ -50,7 +52,7 @@ def test_without_draws_they_learn_what_steps_looked_at_one_by_one_do(model, stag
         torch.testing.assert_close(late.model.state_dict()[name], weight, rtol=1e-3, atol=2e-4)
 
 
-@pytest.mark.parametrize(("repeats", "contrast"), [("none", 0.0), ("learned", 0.0), ("never", 0.3)])
+@sampled("repeats,contrast", [("none", 0.0), ("learned", 0.0), ("never", 0.3)], quick=[("none", 0.0), ("never", 0.3)])
 @stages
 def test_the_gradient_is_that_of_the_tokens_alone(model, stage, repeats, contrast):
     network = {**STILL, "lambda_": 0.0, "repeats": repeats}
@@ -83,7 +85,7 @@ def test_every_variant_learns(network):
         "padding key": {"network": {"padding_key": True}},
         "bf16": {"config": {"precision": "bf16"}},
     },
-    quick=["averages", "pcgrad"],
+    quick=["averages"],
 )
 def test_they_give_the_same_bytes_again_and_resumed(options):
     first, second = (queued(**options) for _ in range(2))
@@ -105,7 +107,7 @@ def require_equal(found: StageTraining, expected: StageTraining) -> None:
     assert found.position == expected.position
 
 
-@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
+@sampled("stage", ["pretrain", "finetune"], quick=["pretrain"])
 def test_prefixes_are_learned_by_their_last_target_alone(stage):
     network, config = {**STILL, "lambda_": 0.0}, {"samples": "prefixes"}
     late, plain = (queued(stage=stage, stepping=way, network=network, config=config) for way in ("queued", "immediate"))
@@ -125,7 +127,7 @@ def spoil(run: StageTraining, step: int, value: float) -> None:
     weight.register_hook(lambda gradient: gradient * value if next(steps) >= step else gradient)
 
 
-@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+@sampled("value", [float("inf"), float("nan")], quick=[float("inf")])
 @pytest.mark.parametrize("step", [1, 2, 3])
 def test_a_step_that_is_not_finite_and_those_queued_after_it_change_no_byte(step, value):
     """The hook sees each backward pass once, so that a third step has been queued when the second is found out."""
@@ -211,7 +213,7 @@ def operators(run: StageTraining) -> Waits:
     return counted
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@sampled("precision", ["float32", "bf16"], quick=["float32"])
 @stages
 def test_a_step_asks_the_device_nothing(model, stage, precision):
     counted = operators(queued(model, stage, config={"precision": precision}))
@@ -219,7 +221,7 @@ def test_a_step_asks_the_device_nothing(model, stage, precision):
     assert counted.operators > 50
 
 
-@pytest.mark.parametrize("network", QUEUED.values(), ids=QUEUED)
+@sampled("network", QUEUED, quick=["default", "guided", "geodesic", "frequency", "repeats"])
 def test_a_step_of_any_variant_asks_the_device_nothing(network):
     assert operators(queued(network=network, average_decay=0.9)).waits == []
 
