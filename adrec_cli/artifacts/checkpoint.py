@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adrec_cli.artifacts.checkpoint_metadata import LEFT_OUT, STRINGS, CheckpointMetadata, check_version, parse_metadata
-from adrec_cli.artifacts.tensor_file import Pieces, StoredTensors, not_finite_error, open_tensors, write_tensors
+from adrec_cli.artifacts.tensor_file import Once, Pieces, StoredTensors, not_finite_error, open_tensors, write_tensors
 from adrec_cli.schema import FORMAT_VERSION
 
 if TYPE_CHECKING:
@@ -41,15 +41,18 @@ def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], CheckpointMeta
     return dict(tensors), metadata
 
 
-def load_known_checkpoint(path: Path, *, sha256: str | None = None) -> tuple[StoredTensors, CheckpointMetadata, str]:
+def load_known_checkpoint(
+    path: Path, *, sha256: str | None = None, once: Once | None = None
+) -> tuple[StoredTensors, CheckpointMetadata, str]:
     """Read a checkpoint as `load_checkpoint`, without making tensors of it yet; return the SHA-256 of its file too.
 
     Args:
         path: of the checkpoint.
         sha256: that the file must have, where that is known; it is then hashed once.
+        once: as `TensorFile.load`.
     """
     with open_tensors(path) as file:
-        tensors, found = file.load(sha256=sha256)
+        tensors, found = file.load(sha256=sha256, once=once)
         metadata = parse_metadata(path, file.text)
     for name in tensors.not_finite():
         raise not_finite_error(path, name)

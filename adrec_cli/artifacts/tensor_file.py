@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -43,6 +43,10 @@ _CHUNK_BYTES = 2**23
 """Held at once where tensors are only looked at."""
 
 Bytes = npt.NDArray[np.uint8]
+Once = Callable[[str, Sequence[int], Callable[[Sequence[Bytes]], str]], tuple[Sequence[Bytes], str] | None]
+"""Returns memory that several processes use, and what filling it has returned, or None where there is none to be had.
+
+Called with what is alike for equal content, the sizes of its stretches, and what fills them."""
 
 
 class Pieces(Protocol):
@@ -156,11 +160,12 @@ class TensorFile:
         self._checksum = text.get(_CONTENT_KEY, "")
         self._header_end = min((one.begin for one in stored.values()), default=os.fstat(file.fileno()).st_size)
 
-    def load(self, *, sha256: str | None = None) -> tuple[StoredTensors, str]:
-        """Read all tensors into memory of their own, which a later change of the file does not reach.
+    def load(self, *, sha256: str | None = None, once: Once | None = None) -> tuple[StoredTensors, str]:
+        """Read all tensors into memory which a later change of the file does not reach.
 
         Args:
             sha256: that the whole file must have; with it the checksum within says nothing more, and is left out.
+            once: gives memory that other processes may have read the same file into; None for one's own.
 
         Returns:
             tensors by name, and the SHA-256 of the whole file.
@@ -168,20 +173,16 @@ class TensorFile:
         Raises:
             ArtifactError: the content is not what its checksum says.
         """
-        content = {name: self._read(stored) for name, stored in sorted(self.stored.items())}
-        self._file.seek(0)
-        whole = hashlib.sha256(self._file.read(self._header_end))
-        for name in sorted(content, key=lambda name: self.stored[name].begin):
-            whole.update(content[name].data)
-        if sha256 is None:
-            digest = _text_digest(self.text)
-            for name, values in content.items():
-                digest.update(self.stored[name].describe(name))
-                digest.update(values.data)
-            self._require(digest.hexdigest(), self._checksum)
-        else:
-            self._require(whole.hexdigest(), sha256)
-        return StoredTensors(content, self.stored), whole.hexdigest()
+        names = sorted(self.stored)
+        sizes = [self.stored[name].end - self.stored[name].begin for name in names]
+        found = None if once is None else once(self._identify(), sizes, lambda content: self._read(content, sha256))
+        if found is None:
+            own = [_allocate(size) for size in sizes]
+            found = own, self._read(own, sha256)
+        content, whole = found
+        if sha256 is not None:
+            self._require(whole, sha256)
+        return StoredTensors(dict(zip(names, content, strict=True)), self.stored), whole
 
     def verify(self, *, finite: bool) -> None:
         """Check the content against its checksum, some megabytes at a time.
@@ -205,10 +206,27 @@ class TensorFile:
         for name in not_finite:
             raise not_finite_error(self.path, name)
 
-    def _read(self, stored: Stored) -> Bytes:
-        content = _allocate(stored.end - stored.begin)
-        self._fill(content.data, stored.begin)
-        return content
+    def _identify(self) -> str:
+        """Return what another file, or this one once it was changed, has otherwise."""
+        told = os.fstat(self._file.fileno())
+        return f"{told.st_dev}-{told.st_ino}-{told.st_size}-{told.st_mtime_ns}"
+
+    def _read(self, content: Sequence[Bytes], sha256: str | None) -> str:
+        """Read all tensors, in the order of their names, and return the SHA-256 of the whole file; both as `load`."""
+        by_name = dict(zip(sorted(self.stored), content, strict=True))
+        for name, values in by_name.items():
+            self._fill(values.data, self.stored[name].begin)
+        self._file.seek(0)
+        whole = hashlib.sha256(self._file.read(self._header_end))
+        for name in sorted(by_name, key=lambda name: self.stored[name].begin):
+            whole.update(by_name[name].data)
+        if sha256 is None:
+            digest = _text_digest(self.text)
+            for name, values in by_name.items():
+                digest.update(self.stored[name].describe(name))
+                digest.update(values.data)
+            self._require(digest.hexdigest(), self._checksum)
+        return whole.hexdigest()
 
     def _chunks(self, stored: Stored) -> Iterator[memoryview]:
         buffer = memoryview(bytearray(min(_CHUNK_BYTES, stored.end - stored.begin)))

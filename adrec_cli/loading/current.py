@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint import load_known_checkpoint
 from adrec_cli.artifacts.promotion import advise_promotion, items_beside, read_current
+from adrec_cli.artifacts.tensor_file import Once
 from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
 from adrec_cli.loading.trained import find_finished_checkpoint
@@ -31,10 +32,10 @@ class Found:
     path: Path
     sha256: str | None = None
 
-    def open(self, dataset: Dataset) -> tuple[Checkpoint, pl.DataFrame]:
+    def open(self, dataset: Dataset, *, once: Once | None = None) -> tuple[Checkpoint, pl.DataFrame]:
         """Open it with its items, as `open_with_items`; a promoted one that is another now is refused."""
         try:
-            return open_with_items(self.path, dataset, sha256=self.sha256)
+            return open_with_items(self.path, dataset, sha256=self.sha256, once=once)
         except ArtifactError:
             self.require_unchanged()
             raise
@@ -52,16 +53,18 @@ class Found:
             )
 
 
-def open_with_items(path: Path, dataset: Dataset, *, sha256: str | None = None) -> tuple[Checkpoint, pl.DataFrame]:
+def open_with_items(
+    path: Path, dataset: Dataset, *, sha256: str | None = None, once: Once | None = None
+) -> tuple[Checkpoint, pl.DataFrame]:
     """Open a checkpoint and the items it was trained with: those of the dataset, or the ones kept beside it.
 
     Args:
-        path, dataset, sha256: as `open_checkpoint`.
+        path, dataset, sha256, once: as `open_checkpoint`.
 
     Raises:
         ArtifactError: damaged, of another dataset, or its items are neither there nor there.
     """
-    checkpoint, beside = open_beside_items(path, dataset, sha256=sha256)
+    checkpoint, beside = open_beside_items(path, dataset, sha256=sha256, once=once)
     if beside is None:
         return checkpoint, dataset.items
     from adrec_cli.data.sequences import load_items
@@ -72,19 +75,21 @@ def open_with_items(path: Path, dataset: Dataset, *, sha256: str | None = None) 
     return checkpoint, items
 
 
-def open_beside_items(path: Path, dataset: Dataset, *, sha256: str | None = None) -> tuple[Checkpoint, Path | None]:
+def open_beside_items(
+    path: Path, dataset: Dataset, *, sha256: str | None = None, once: Once | None = None
+) -> tuple[Checkpoint, Path | None]:
     """Open a checkpoint, and return where the items lie that it was trained with; None where they are the dataset's.
 
     Args:
-        path, dataset, sha256: as `open_checkpoint`.
+        path, dataset, sha256, once: as `open_checkpoint`.
 
     Raises:
         ArtifactError: as `open_with_items`.
     """
     beside = items_beside(path)
     if not beside.is_file():
-        return open_checkpoint(path, dataset, sha256=sha256), None
-    tensors, metadata, found = load_known_checkpoint(path, sha256=sha256)
+        return open_checkpoint(path, dataset, sha256=sha256, once=once), None
+    tensors, metadata, found = load_known_checkpoint(path, sha256=sha256, once=once)
     if metadata.dataset != dataset.manifest.dataset:
         raise ArtifactError(
             f"{path} was trained on dataset {metadata.dataset!r}, here is {dataset.manifest.dataset!r}",

@@ -14,6 +14,7 @@ from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.dataset import DatasetFiles, verify_dataset
 from adrec_cli.artifacts.item_vectors import ids_sha256
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
+from adrec_cli.artifacts.tensor_file import Once
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.config import build
 from adrec_cli.data.shards import WHOLE, Shard
@@ -204,18 +205,19 @@ class Checkpoint:
     tensors: Mapping[str, torch.Tensor]
 
 
-def open_checkpoint(path: Path, dataset: Dataset, *, sha256: str | None = None) -> Checkpoint:
+def open_checkpoint(path: Path, dataset: Dataset, *, sha256: str | None = None, once: Once | None = None) -> Checkpoint:
     """Open a checkpoint and refuse it unless it belongs to the dataset.
 
     Args:
         path: of the checkpoint.
         dataset: it must have been trained on.
         sha256: that its file must have, where that is known.
+        once: as `TensorFile.load`, for processes that open the same.
 
     Raises:
         ArtifactError: missing, damaged, of another format version or of another dataset.
     """
-    tensors, metadata, sha256 = load_known_checkpoint(path, sha256=sha256)
+    tensors, metadata, sha256 = load_known_checkpoint(path, sha256=sha256, once=once)
     if metadata.items_sha256 != dataset.manifest.items_sha256:
         raise ArtifactError(
             f"{path} was trained on other items: dataset {metadata.dataset!r} with items {metadata.items_sha256[:12]}, "

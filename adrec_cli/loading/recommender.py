@@ -15,6 +15,7 @@ import polars as pl
 from adrec_cli.artifacts.item_index import read_index_of
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER
+from adrec_cli.artifacts.tensor_file import Once
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.id_index import IdIndex
 from adrec_cli.data.item_values import ItemValues
@@ -224,6 +225,7 @@ def open_recommender(
     new_items: Path | None = None,
     exact: bool = False,
     posted_items: Path | None = None,
+    once: Once | None = None,
 ) -> Recommender:
     """Find a model, check it and make it ready.
 
@@ -239,13 +241,14 @@ def open_recommender(
             data set has got since need no file.
         exact: score all items, also where the promoted model has an index.
         posted_items: another such file, of items that a server was sent.
+        once: as `open_checkpoint`.
 
     Raises:
         UsageError: it is not clear which dataset or model is meant, or new items are given to a model without content.
         InputError: the file of new items cannot be read.
         ArtifactError: no model, or one that is damaged or does not belong to the dataset.
     """
-    found, dataset, checkpoint, items = _open_located(Workspace(workspace), dataset_name, model, shard)
+    found, dataset, checkpoint, items = _open_located(Workspace(workspace), dataset_name, model, shard, once)
     path = found.path
     # Not before all of it is there: it loads PyTorch.
     from adrec_cli.ranking.recorded import Recordings
@@ -311,7 +314,7 @@ def _refuse_unregistered(space: Workspace, dataset_name: str | None, model: str)
 
 
 def _open_located(
-    space: Workspace, dataset_name: str | None, model: str | None, shard: Shard
+    space: Workspace, dataset_name: str | None, model: str | None, shard: Shard, once: Once | None
 ) -> tuple[Found, Dataset, Checkpoint, pl.DataFrame]:
     """Find the checkpoint to use, and open it with its dataset and its items.
 
@@ -320,7 +323,7 @@ def _open_located(
     found, dataset = _locate(space, dataset_name, model, shard)
     while True:
         try:
-            return found, dataset, *found.open(dataset)
+            return found, dataset, *found.open(dataset, once=once)
         except ArtifactError:
             before = found
             found, dataset = _locate(space, dataset_name, model, shard)

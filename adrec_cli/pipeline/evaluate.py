@@ -42,7 +42,7 @@ def evaluate(
         ArtifactError: dataset or checkpoint missing, damaged or not matching.
         InputError: nothing to rank, or a bad negatives file.
     """
-    dataset, checkpoint = processes.agree(lambda: _open(Workspace(workspace), name, dataset_name))
+    dataset, checkpoint = processes.agree(lambda: _open(Workspace(workspace), name, dataset_name, processes))
     # Not before all of it is there: it loads PyTorch.
     from adrec_cli.evaluating.evaluation import evaluate_opened
 
@@ -57,15 +57,17 @@ def share_evaluation(
     Raises:
         AdrecError: raised in any of the processes.
     """
-    dataset, checkpoint = processes.agree(lambda: _open(Workspace(workspace), name, dataset_name))
+    dataset, checkpoint = processes.agree(lambda: _open(Workspace(workspace), name, dataset_name, processes))
     from adrec_cli.evaluating.evaluation import rank_held_out
 
     rank_held_out(dataset, checkpoint, options, processes=processes)
 
 
-def _open(space: Workspace, name: str, dataset_name: str | None) -> tuple[Dataset, Checkpoint | None]:
+def _open(
+    space: Workspace, name: str, dataset_name: str | None, processes: Processes
+) -> tuple[Dataset, Checkpoint | None]:
     if name == BASELINE:
         return open_dataset(space.dataset_folder(dataset_name)), None
     path = space.find_checkpoint(name, dataset_name)
     dataset = open_dataset(dataset_folder_of(space, path, dataset_name))
-    return dataset, open_checkpoint(path, dataset)
+    return dataset, open_checkpoint(path, dataset, once=processes.once)

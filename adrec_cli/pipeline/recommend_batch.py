@@ -173,7 +173,8 @@ def _open(request: BatchRequest, processes: Processes) -> _Opened:
     if elsewhere is not None:
         elsewhere.require_free(destination)
     here = replace(options, device=processes.choose_device(options.device))
-    recommender = Opening.of(request.workspace, request.dataset_name, request.model, here).open(output.shard)
+    asked = Opening.of(request.workspace, request.dataset_name, request.model, here)
+    recommender = asked.open(output.shard, once=processes.once)
     if not output.is_stdout:
         destination.require_no_source(recommender.manifest.sources)
     recommender.check(options.sampling, options.merging)

@@ -16,6 +16,7 @@ import polars as pl
 from adrec_cli.artifacts.item_vectors import ids_sha256
 from adrec_cli.artifacts.provenance import code_sha256
 from adrec_cli.artifacts.recommendation_file import find_parts_folder, write_part
+from adrec_cli.artifacts.tensor_file import Once
 from adrec_cli.data.shards import Shard
 from adrec_cli.errors import AdrecError, ArtifactError
 from adrec_cli.loading.recommender import Histories, Recommender, open_recommender
@@ -71,11 +72,11 @@ class Opening:
             exact=options.exact,
         )
 
-    def open(self, shard: Shard) -> Recommender:
-        """Open it, with the histories of a share of the users."""
+    def open(self, shard: Shard, *, once: Once | None = None) -> Recommender:
+        """Open it, with the histories of a share of the users; `once` as `open_checkpoint`."""
         return open_recommender(
             self.workspace, self.dataset_name, self.model, device=self.device, threads=self.threads, shard=shard,
-            new_items=self.new_items, exact=self.exact,
+            new_items=self.new_items, exact=self.exact, once=once,
         )  # fmt: skip
 
 

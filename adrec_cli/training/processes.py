@@ -14,6 +14,8 @@ from adrec_cli.errors import ArtifactError
 if TYPE_CHECKING:
     import torch
 
+    from adrec_cli.training.memory_once import MemoryOnce
+
 T = TypeVar("T")
 
 
@@ -25,12 +27,15 @@ class Processes:
         count: of all processes.
         here: of those on this machine.
         lost: another process cannot be reached any more.
+        once: gives memory that all processes of this machine use, as `MemoryOnce`, for what they open in one `agree`;
+            None where there is none.
     """
 
     rank: int = 0
     count: int = 1
     here: int = 1
     lost: bool = False
+    once: MemoryOnce | None = None
 
     @property
     def first(self) -> bool:

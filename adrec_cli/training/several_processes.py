@@ -22,6 +22,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from adrec_cli import errors
 from adrec_cli.errors import AdrecError, DivergedError, ExitCode, InterruptedRun, Stopped, UsageError
 from adrec_cli.runtime import Launched
+from adrec_cli.training.memory_once import CAN_BE_SHARED, MemoryOnce
 from adrec_cli.training.processes import Processes
 from adrec_cli.wording import option
 
@@ -64,6 +65,8 @@ class SeveralProcesses(Processes):
                 store=PrefixStore("group", self._store), rank=self.rank, world_size=self.count,
                 timeout=_LONGEST_SILENCE,
             )  # fmt: skip
+        if CAN_BE_SHARED and self.here > 1:
+            self.once = MemoryOnce(self._store, self._reaching)
 
     def choose_device(self, name: str) -> str:
         """Return the card of this process; a card that is named by its number is shared by all of this machine."""
@@ -136,7 +139,15 @@ class SeveralProcesses(Processes):
             if self.lost:
                 raise
             raised, answer = error, {"error": _describe(error)}
-        answers = [json.loads(text) for text in self._gather_bytes(json.dumps(answer).encode())]
+        try:
+            answers = [json.loads(text) for text in self._gather_bytes(json.dumps(answer).encode())]
+        except Stopped:
+            # That another one is gone says less than what has gone wrong here, as where a signal ends both.
+            if raised is not None:
+                raise raised from None
+            raise
+        if self.once is not None:
+            self.once.release()
         for rank, one in enumerate(answers):
             if "error" in one:
                 raise raised if raised is not None and rank == self.rank else _error_of(one["error"], rank)

@@ -10,6 +10,7 @@ import struct
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -85,6 +86,43 @@ def test_a_known_hash_takes_the_place_of_the_checksum(tmp_path):
         assert file.load(sha256=hashlib.sha256(path.read_bytes()).hexdigest())[0]["w"].tolist() == [1, 1, 1]
         with pytest.raises(ArtifactError, match="damaged"):
             file.load(sha256="0" * 64)
+
+
+def test_what_another_has_read_is_held_against_what_the_file_must_have(tmp_path):
+    """Memory that another process has filled is taken as it is, and only its hash is known."""
+    path = tmp_path / "t.safetensors"
+    write_tensors(path, {"w": torch.arange(3.0), "a": torch.arange(2)}, {"b": "1"})
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    asked = []
+
+    def once(identity, sizes, fill):
+        asked.append(identity)
+        own = [np.empty(size, dtype=np.uint8) for size in sizes]
+        return own, fill(own)
+
+    def elsewhere(identity, sizes, _fill):
+        asked.append(identity)
+        return [np.full(size, 0, dtype=np.uint8) for size in sizes], "another"
+
+    with open_tensors(path) as file:
+        tensors, found = file.load(once=once)
+        assert ({name: one.tolist() for name, one in tensors.items()}, found) == ({"a": [0, 1], "w": [0, 1, 2]}, sha256)
+        tensors, found = file.load(once=elsewhere)
+        assert (tensors["w"].tolist(), found) == ([0, 0, 0], "another")
+        with pytest.raises(ArtifactError, match="does not match"):
+            file.load(sha256=sha256, once=elsewhere)
+        assert file.load(once=lambda *_: None)[1] == sha256, "where there is none to be had, one's own"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with open_tensors(path) as file, pytest.raises(ArtifactError, match="does not match"):
+        file.load(once=once)
+    write_tensors(path, {"w": torch.arange(3.0), "a": torch.arange(2)}, {"b": "1"})
+    with open_tensors(path) as file:
+        file.load(once=once)
+    # Equal for one file, another once it was changed or exchanged.
+    assert [asked[0]] * 3 == asked[:3]
+    assert len(set(asked)) == 3
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])

@@ -34,6 +34,7 @@ from adrec_cli.ranking.protocols import Protocol, select_cases
 from adrec_cli.ranking.rivals import Rivals, draw_negatives
 from adrec_cli.ranking.samples import Merging
 from adrec_cli.ranking.scorer import Scorer
+from adrec_cli.training.memory_once import CAN_BE_SHARED
 from adrec_cli.training.processes import ALONE, Processes, advance_together, compute_after_first
 from tests.conftest import TINY, write_interactions
 from tests.examples import tries
@@ -175,6 +176,21 @@ def download_once() -> None:
     Looking.find = find
 
 
+def note_readers() -> None:
+    """Leave a file for each process that reads a checkpoint's tensors."""
+    import os
+
+    from adrec_cli.artifacts.tensor_file import TensorFile
+
+    read = TensorFile._read
+
+    def noted(file: TensorFile, *arguments: object) -> str:
+        (file.path.parents[3] / f"read-by-{os.environ['RANK']}").touch()
+        return read(file, *arguments)
+
+    TensorFile._read = noted
+
+
 def show_progress() -> None:
     """Print how far the ranking is."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
@@ -243,6 +259,13 @@ def test_only_the_first_downloads(place):
     ended = typed_by(2, line(place, "all items", "--negatives", "shop:test"), place, all_=download_once)
     assert codes(ended) == [0, 0], ended
     assert "negatives: shop:test" in ended[0].stdout
+
+
+@pytest.mark.skipif(not CAN_BE_SHARED, reason="memory is shared on Linux only")
+def test_the_weights_are_read_once(place):
+    ended = typed_by(3, line(place, "all items"), place, all_=note_readers)
+    assert codes(ended) == [0, 0, 0], ended[0].stderr
+    assert len(list(place.glob("read-by-*"))) == 1
 
 
 @pytest.mark.parametrize(

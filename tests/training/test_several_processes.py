@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import torch
 
-from adrec_cli.errors import UsageError
+from adrec_cli.errors import DivergedError, Stopped, UsageError
 from adrec_cli.training.several_processes import SeveralProcesses
 
 
@@ -48,3 +50,23 @@ def test_each_takes_a_card_of_its_own_or_the_one_that_is_named(cards, here, name
         assert one.choose_device(name) == (f"cuda:{number}" if own else name)
         assert isinstance(one._as_sent(Elsewhere()), Elsewhere) is own
     assert taken == (list(range(here)) if own and cards >= here else [])
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_what_goes_wrong_here_is_said_although_the_others_are_gone(own, monkeypatch):
+    one = process(here=2, number=0)
+    one.lost = False
+
+    def lose(_content: bytes) -> list[bytes]:
+        one.lost = True
+        raise Stopped("another one is gone", signal_number=signal.SIGTERM)
+
+    monkeypatch.setattr(one, "_gather_bytes", lose)
+
+    def compute() -> None:
+        if own:
+            raise DivergedError("a loss is nan")
+
+    with pytest.raises(DivergedError if own else Stopped, match="a loss is nan" if own else "is gone"):
+        one.gather(compute)
+    assert one.lost
