@@ -1,4 +1,4 @@
-"""What Weights & Biases is told, by a stand-in for it: no service, no files, and it need not be installed."""
+"""What Weights & Biases is called with, shown by a stand-in: no service, no files, and it need not be installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METADATA = a_stage("sasrec", "train", training={"training": {"seed": 1}, "stages
 
 
 class Run:
-    """A run of W&B that remembers what it was told."""
+    """A run of W&B that remembers what it was called with."""
 
     offline, url = False, "https://wandb.example/run"
 
