@@ -176,6 +176,8 @@ def _make_piece(task: _Task, piece: _Piece) -> str | AdrecError:
         try:
             recommender = _open_once(task.opening, json.dumps(task.identity, sort_keys=True))
             if identify(recommender) != task.identity:
+                # What is found the next time may be right.
+                _open_once.cache_clear()
                 return ArtifactError(
                     "a worker has another model, other items or other code than there are here",
                     hint="every worker must find the same files; run the same command again",

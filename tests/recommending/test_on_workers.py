@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,28 @@ def test_workers_that_stay_open_the_next_model(shop, tmp_path, work):
         kept.rename(shop)
     assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
     assert (tmp_path / "there.csv").read_bytes() != (tmp_path / "before.csv").read_bytes()
+
+
+def test_a_worker_that_found_other_files_looks_again_for_the_next_batch(shop, tmp_path, work, monkeypatch):
+    """As where a folder that machines share shows one of them what was there before."""
+    late, opened = shop.parent / "late", on_workers.Opening.open
+    shutil.copytree(shop, late)
+    other = {"model": SMALL, "training": {"seed": 7}, "stages": {"train": {"epochs": 1}}}
+    train("shop", workspace=late, model_name="sasrec", experiment=ExperimentOptions(overrides=other))
+    made = on_workers._make_piece
+
+    def make(task: Any, piece: Any) -> str | AdrecError:
+        with pytest.MonkeyPatch.context() as there:
+            there.setattr(on_workers.Opening, "open", lambda self, shard: opened(replace(self, workspace=late), shard))
+            return made(task, piece)
+
+    with monkeypatch.context() as shown_late:
+        shown_late.setattr(on_workers, "_make_piece", make)
+        with pytest.raises(ArtifactError, match="a worker has another model"):
+            work(tmp_path / "recs.csv")
+    work(tmp_path / "recs.csv")
+    write_batch(asked(shop, tmp_path / "here.csv", HERE))
+    assert (tmp_path / "recs.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
 
 
 def test_what_fails_ends_all_and_the_other_parts_of_its_round_stay(shop, tmp_path, work):
