@@ -38,7 +38,7 @@ def change_dataset(folder: Path, manifest: Manifest, *, keep: int | None = None)
     before = manifest_before(folder)
     if before is None:
         number, former = next_generation(folder, None), 0
-        changed = dataclasses.replace(manifest, generation=number, former=former)
+        changed = dataclasses.replace(manifest, generation=number, former=former, forgotten=read_forgotten(folder))
     else:
         changed = dataclasses.replace(
             manifest,
@@ -77,7 +77,7 @@ def go_back(folder: Path, former: Manifest, before: Manifest | None) -> Manifest
         StorageError: the file system refused; what a reader finds is all old or all new.
     """
     if before is None:
-        return replace_dataset(folder, former)
+        return replace_dataset(folder, dataclasses.replace(former, forgotten=read_forgotten(folder)))
     gone = find_gone_sources(before, former)
     known = {source.get("sha256") for source in gone}
     gone = [source for source in still_withdrawn(before, former) if source.get("sha256") not in known] + gone
@@ -97,6 +97,18 @@ def manifest_before(folder: Path) -> Manifest | None:
         return read_manifest(folder)
     except ArtifactError:
         return None
+
+
+def read_forgotten(folder: Path) -> dict[str, Any]:
+    """Return who left a data set, as its manifest says it, or where that is damaged those of its former data.
+
+    `adrec forget` notes it in all of them, though one that was killed not yet in each.
+    """
+    if (manifest := manifest_before(folder)) is not None:
+        return manifest.forgotten
+    former = [manifest_before(place) for place in generation_folders(folder).values()]
+    told = [one.forgotten for one in former if one is not None]
+    return max(told, key=lambda forgotten: len(forgotten.get("users", [])), default={})
 
 
 def next_generation(folder: Path, before: Manifest | None) -> int:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from adrec_cli.artifacts.changing import manifest_before
+from adrec_cli.artifacts.changing import manifest_before, read_forgotten
 from adrec_cli.artifacts.generations import generation_folders
 from adrec_cli.data.plan import Plan, describe_sources
 from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.remote_versions import ETAG, NO_VERSIONS, Versions, add_versions
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.schema import MANIFEST_FILE
 from adrec_cli.wording import command, option, option_as_typed
 
 if TYPE_CHECKING:
@@ -148,9 +149,11 @@ def leave_out_forgotten_users(content: SourceContent[L], folder: Path) -> Source
     """Leave out users that were forgotten in this data set, and say how many events that were."""
     from adrec_cli.data.forgotten import leave_out_forgotten
 
-    manifest = manifest_before(folder)
-    if manifest is None:
-        return content
-    interactions, told = leave_out_forgotten(content.interactions, manifest.forgotten)
+    forgotten = read_forgotten(folder)
+    interactions, told = leave_out_forgotten(content.interactions, forgotten)
     content.report.notes += told
+    if not forgotten and (folder / MANIFEST_FILE).exists() and manifest_before(folder) is None:
+        content.report.notes.append(
+            f"{folder / MANIFEST_FILE} is damaged, so that nobody knows who was forgotten: forget them again"
+        )
     return replace(content, interactions=interactions)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adrec_cli.artifacts.changing import manifest_before, recover_dataset
+from adrec_cli.artifacts.changing import read_forgotten, recover_dataset
 from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive, exclusive_with_all_inside
 from adrec_cli.artifacts.manifest import DATASET_NAME, Manifest
 from adrec_cli.errors import ArtifactError, InputError, StorageError, UsageError
@@ -148,9 +148,7 @@ def _require_forgotten(folder: Path, manifest: Manifest, place: Place) -> None:
     Raises:
         ArtifactError: users were forgotten here who may be in what came.
     """
-    before = manifest_before(folder)
-    forgotten = set() if before is None else set(before.forgotten.get("users", []))
-    if left := forgotten - set(manifest.forgotten.get("users", [])):
+    if left := set(read_forgotten(folder).get("users", [])) - set(manifest.forgotten.get("users", [])):
         raise ArtifactError(
             f"{len(left)} users were forgotten in {folder.name} here who may be in what lies at {place.shown}",
             hint=f"forget them where it was pushed from, or push what is here: "

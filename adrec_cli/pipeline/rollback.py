@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from adrec_cli.artifacts.atomic import storage_error
-from adrec_cli.artifacts.changing import find_gone_sources, go_back, manifest_before, recover_dataset
+from adrec_cli.artifacts.changing import (
+    find_gone_sources,
+    go_back,
+    manifest_before,
+    read_forgotten,
+    recover_dataset,
+)
 from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.artifacts.dataset import next_path
 from adrec_cli.artifacts.generations import FormerData, generation_folders, link_or_copy, open_generation
@@ -123,7 +129,7 @@ def rollback_data(
         recover_dataset(folder)
         before = manifest_before(folder)
         former = _former(folder, before, to)
-        now = go_back(folder, _put_files(folder, former, before), before)
+        now = go_back(folder, _put_files(folder, former), before)
         models = [] if before is None else _find_promoted_on(folder, before.sequences_sha256)
     kept = generation_folders(folder)
     return DataRolledBack(
@@ -162,13 +168,12 @@ def _former(folder: Path, before: Manifest | None, to: int | None) -> FormerData
     return open_generation(folder, to)
 
 
-def _put_files(folder: Path, former: FormerData, before: Manifest | None) -> Manifest:
+def _put_files(folder: Path, former: FormerData) -> Manifest:
     """Put a generation's files at `next_path`, without those who were forgotten since, and return their manifest.
 
     A `forget` that was killed has recorded who left, and may not have come to this generation.
     """
-    left = set() if before is None else find_forgotten(former.files, before.forgotten)
-    if left:
+    if left := find_forgotten(former.files, read_forgotten(folder)):
         return write_without(former.files, former.manifest, left, folder)
     try:
         for name, path in former.files.items():

@@ -128,6 +128,38 @@ def test_no_later_file_brings_them_back_and_no_going_back_does(shop):
     assert places_of(shop.workspace, PERSON) == set()
 
 
+@pytest.mark.parametrize("spoil", [lambda path: path.write_text("{"), Path.unlink], ids=["damaged", "removed"])
+@pytest.mark.parametrize("way", ["preprocess", "rollback", "pull"])
+def test_a_lost_manifest_brings_nobody_back(shop, tmp_path, spoil, way):
+    """Its former data tell who was forgotten."""
+    assert shop.types("push", "shop", tmp_path / "place").exit_code == 0
+    assert shop.types("forget", "shop", "--user", PERSON).exit_code == 0
+    spoil(shop.dataset / "manifest.json")
+    line = {
+        "preprocess": ["preprocess", shop.folder / "shop.csv", "--name", "shop", "--force"],
+        "rollback": ["rollback", "shop", "--data"], "pull": ["pull", tmp_path / "place", "shop", "--force"],
+    }[way]  # fmt: skip
+    done = shop.types(*line)
+    if way == "pull":
+        assert "forgotten in shop here" in done.require_one_error(4)
+        return
+    assert done.exit_code == 0, done.stderr
+    assert PERSON not in {user for user, _, _ in shop.holds()}
+    assert len(shop.manifest()["forgotten"]["users"]) == 1
+    shop.arrives("day9.csv", with_person(range(20), 9))
+    assert shop.night().exit_code == 0
+    assert PERSON not in {user for user, _, _ in shop.holds()}
+
+
+def test_where_nothing_tells_who_was_forgotten_that_is_said(shop):
+    assert shop.types("forget", "shop", "--user", PERSON).exit_code == 0
+    shutil.rmtree(shop.dataset / "generations")
+    (shop.dataset / "manifest.json").write_text("{")
+    done = shop.types("preprocess", shop.folder / "shop.csv", "--name", "shop", "--force")
+    assert done.exit_code == 0, done.stderr
+    assert "nobody knows who was forgotten" in done.stderr
+
+
 def test_only_a_salted_hash_is_recorded(shop, tmp_path):
     assert shop.types("forget", "shop", "--user", PERSON).exit_code == 0
     manifest = (shop.dataset / "manifest.json").read_text()
