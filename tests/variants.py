@@ -12,6 +12,7 @@ from adrec_cli.config import build
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.registry import find_model, list_trainable
 from adrec_cli.runtime import make_generator
+from tests.tiers import sampled
 
 VARIANTS = {
     "default": {},
@@ -63,7 +64,10 @@ EVERY_MODEL: dict[str, tuple[str, dict[str, Any]]] = {
     "sasrec content and item dropout": ("sasrec", {"content": "only", "content_width": 7, "item_dropout": 0.3}),
 }
 """Every trained model and every option that changes what it computes; what holds of models holds of all of these."""
-every_model = pytest.mark.parametrize(("name", "options"), EVERY_MODEL.values(), ids=EVERY_MODEL)
+QUICK_MODELS = [
+    variant for number, (variant, (name, _)) in enumerate(EVERY_MODEL.items()) if variant == name or number % 3 == 0
+]
+every_model = sampled("name,options", EVERY_MODEL, quick=QUICK_MODELS)
 
 
 def small_model(

@@ -8,7 +8,6 @@ import random
 from pathlib import Path
 
 import polars as pl
-import pytest
 
 from adrec_cli.errors import AdrecError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
@@ -72,7 +71,7 @@ def ends_well(source: Path, workspace: Path, policy: str, items: Path | None = N
     return users == made.manifest.statistics["users"] > 0
 
 
-@sampled("file", FILES, quick=FILES[::4])
+@sampled("file", FILES, quick=FILES[::6])
 def test_damaged_files_become_data_or_one_line(shared_data: Path, tmp_path: Path, file: str) -> None:
     content = (shared_data / file).read_bytes()
     packed = file.endswith(".gz")
@@ -93,7 +92,11 @@ def test_damaged_files_become_data_or_one_line(shared_data: Path, tmp_path: Path
         assert ends_well(source, tmp_path / "ws", ("error", "skip")[number % 2]), source
 
 
-@pytest.mark.parametrize("file", ["raw/ml-latest-small/movies.csv", "raw/recbole/ml-100k/ml-100k.item"])
+@sampled(
+    "file",
+    ["raw/ml-latest-small/movies.csv", "raw/recbole/ml-100k/ml-100k.item"],
+    quick=["raw/recbole/ml-100k/ml-100k.item"],
+)
 def test_damaged_item_files_become_data_or_one_line(shared_data: Path, tmp_path: Path, file: str) -> None:
     interactions = tmp_path / "i.csv"
     interactions.write_text("user_id,item_id,timestamp\nu,1,1400000000\nu,2,1400000001\n")

@@ -27,6 +27,7 @@ from adrec_cli.engines.spread_files import write_spread_files
 from adrec_cli.errors import AdrecError
 from tests.engines.list_parts import spread
 from tests.engines.logs import try_run
+from tests.tiers import sampled
 
 DAY = 86_400 * 10**6
 
@@ -84,7 +85,7 @@ def read(folder):
     return {path.name: path.read_bytes() for path in folder.rglob("*.parquet*") if "items" not in path.name}
 
 
-@pytest.mark.parametrize("small_groups", [False, True])
+@sampled("small_groups", [False, True], quick=[True])
 @given(log=coded(), options=OPTIONS, most=st.integers(1, 12))
 def test_parts_make_what_the_whole_makes(small_groups, log, options, most):
     settings = settle(options, None, Filters())

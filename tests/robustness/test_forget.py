@@ -25,6 +25,7 @@ from tests.robustness.people import places_of
 from tests.robustness.processes import Running, typed, typed_here
 from tests.robustness.shop import NIGHT, Shop, events_of, write_events
 from tests.robustness.test_kill import killed_before_write
+from tests.tiers import sampled
 
 PERSON = "person-4711"
 BATCHES = ("recs.parquet", "recs.csv", "shop/recs.jsonl")
@@ -211,17 +212,20 @@ def test_a_model_of_a_plugin_that_is_gone_is_named_after_the_account(shop):
     assert "trained again: markov" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (DivergedError("not finite"), 6),
-        (UsageError("the metric 'x' of y cannot be loaded"), 2),
-        (StorageError("no space"), 7),
-        (Stopped("stopped", signal_number=15, hint="again"), 143),
-        (KeyboardInterrupt(), 130),
-        (ZeroDivisionError("a bug"), 1),
-    ],
-    ids=lambda value: type(value).__name__,
+@sampled(
+    "error,code",
+    {
+        type(error).__name__: (error, code)
+        for error, code in (
+            (DivergedError("not finite"), 6),
+            (UsageError("the metric 'x' of y cannot be loaded"), 2),
+            (StorageError("no space"), 7),
+            (Stopped("stopped", signal_number=15, hint="again"), 143),
+            (KeyboardInterrupt(), 130),
+            (ZeroDivisionError("a bug"), 1),
+        )
+    },
+    quick=["DivergedError", "Stopped", "ZeroDivisionError"],
 )
 def test_however_a_training_ends_who_is_gone_is_said(shop, monkeypatch, error, code):
     def fail(*_, **__):
@@ -407,7 +411,7 @@ LEARNERS = {
 
 
 WITHOUT_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="the extra tune is not installed")
-QUICK_LEARNERS = ("train", "seeds")
+QUICK_LEARNERS = ("seeds",)
 EACH_LEARNER = [
     pytest.param(
         name, marks=[WITHOUT_OPTUNA] * (name == "tune") + [pytest.mark.thorough] * (name not in QUICK_LEARNERS)

@@ -100,7 +100,7 @@ def test_a_bad_file_keeps_no_other_from_being_taken(shop):
     assert sources(shop) == ["shop.csv", "b.csv"]
 
 
-@sampled("end", ["last line", "grows", "name", "empty"], quick=["last line", "grows"])
+@sampled("end", ["last line", "grows", "name", "empty"], quick=["last line"])
 def test_a_file_that_is_still_written_waits(shop, monkeypatch, end):
     shop.makes()
     before = shop.holds()
@@ -171,7 +171,7 @@ def die_at_the_second_file() -> None:
     run.preprocess_locked = take
 
 
-@pytest.mark.parametrize("links", [True, False], ids=["one file system", "two file systems"])
+@sampled("links", {"one file system": True, "two file systems": False}, quick=["two file systems"])
 def test_the_archive(shop, tmp_path, monkeypatch, links):
     if not links:
 

@@ -15,6 +15,7 @@ from adrec_cli.cli.command import fill_bare_values
 from adrec_cli.errors import LockedError
 from tests.robustness.processes import TINY, Running, artifacts
 from tests.robustness.shop import NIGHT, Shop, events_of, write_events
+from tests.tiers import sampled
 
 
 def training_waits_for(path: Path) -> None:
@@ -102,7 +103,7 @@ def test_a_night_that_waits_says_for_whom_and_then_works(shop, tmp_path):
 STAGES = [["train", "shop"], ["pretrain", "shop"], ["align"], ["finetune"]]
 
 
-@pytest.mark.parametrize("line", STAGES, ids=lambda line: line[0])
+@sampled("line", {line[0]: line for line in STAGES}, quick=["train", "align"])
 def test_a_training_that_waits_says_for_whom_and_then_works(shop, tmp_path, line):
     for before in STAGES[1 : STAGES.index(line)]:
         assert shop.types(*before, *TINY).exit_code == 0

@@ -55,7 +55,7 @@ def gradients_of(model: str, options: dict[str, Any], stage: Stage, *, some_new:
     return found | {name: weight.grad for name, weight in trained.items() if weight.grad is not None}
 
 
-@pytest.mark.parametrize("some_new", [False, True], ids=["all learnt", "some new"])
+@sampled("some_new", {"all learnt": False, "some new": True}, quick=["some new"])
 @sampled("loss", LOSSES, quick=list(LOSSES)[:2])
 @pytest.mark.parametrize(("model", "options"), WITH_CONTENT.values(), ids=WITH_CONTENT)
 def test_losses_and_gradients_are_those_of_the_whole_table(model, options, loss, some_new, monkeypatch):

@@ -28,6 +28,7 @@ from adrec_cli.training.sampled_losses import (
     top1_max,
 )
 from tests.examples import tries
+from tests.tiers import sampled
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 
@@ -71,7 +72,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("shared", [True, False])
+@sampled("shared", [True, False], quick=[False])
 @settings(max_examples=tries(15), deadline=None)
 @given(tokens=st.integers(1, 9), count=st.integers(2, 7), chunk=st.integers(1, 300), seed=st.integers(0, 99))
 def test_each_loss_and_its_gradients_equal_the_formula_token_by_token(name, shared, tokens, count, chunk, seed):
