@@ -23,7 +23,7 @@ from adrec_cli.data.reading.remembered import Remembered, recall_options, recall
 from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
 from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.remote_versions import find_made_of, look_up_versions
-from adrec_cli.data.shrinkage import DESCRIPTIVE, hold_against_former
+from adrec_cli.data.replacement import DESCRIPTIVE, hold_against_former
 from adrec_cli.data.taken_files import (
     add_sources,
     as_files,
@@ -239,7 +239,10 @@ def _make(
             return _skip(folder, manifest, tell_repeats(repeats))
         made = prepare(leave_out_forgotten_users(content, folder), plan, existing)
         if existing is None:
-            hold_against_former(folder, parameters, made.statistics, made.content.report, strict=options.strict)
+            hold_against_former(
+                folder, made.statistics, content.interactions.item_ids, made.content.report,
+                parameters=parameters, strict=options.strict,
+            )  # fmt: skip
         for applied in made.removed:
             on_event(applied)
         return _write(folder, made, sources=sources, parameters=parameters, keep=options.keep_data)
@@ -283,10 +286,10 @@ def _preview_here(brought: Brought, workspace: Path, raw: Path | None) -> Prepro
     content = leave_out_forgotten_users(content, options.update or workspace / plan.dataset)
     made = prepare_here(content, plan, existing)
     if existing is None:
-        parameters = plan.settings.parameters()
         hold_against_former(
-            workspace / plan.dataset, parameters, made.statistics, content.report, strict=options.strict
-        )
+            workspace / plan.dataset, made.statistics, content.interactions.item_ids, content.report,
+            parameters=plan.settings.parameters(), strict=options.strict,
+        )  # fmt: skip
     interactions = made.cut.interactions
     return PreprocessPreview(
         dataset=made.dataset,

@@ -1,4 +1,4 @@
-"""A data set made again of a file that lost much is warned of, or refused; other options and updates are no loss."""
+"""A data set that loses much, or all it had, where it is made again is warned of; other options are no loss."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adrec_cli.errors import InputError
-from adrec_cli.pipeline.preprocess import preview
+from adrec_cli.pipeline.preprocess import PreprocessOptions, preview
 from tests.data.table_files import START, run, write_csv
 
 pytestmark = pytest.mark.usefixtures("in_shell")
@@ -29,9 +29,9 @@ def doubts(warnings: list[str]) -> list[str]:
         (40, 5, ""),
         (80, 5, ""),
         (29, 5, ""),
-        (28, 5, "shop has 140 interactions (200 before) and 28 users (40 before)"),
-        (40, 3, "shop has 120 interactions (200 before):"),
-        (1, 1, "shop has 1 interaction (200 before) and 1 user (40 before)"),
+        (28, 5, "shop comes to 140 interactions (200 before) and 28 users (40 before)"),
+        (40, 3, "shop comes to 120 interactions (200 before):"),
+        (1, 1, "shop comes to 1 interaction (200 before) and 1 user (40 before)"),
     ],
 )
 def test_a_file_that_lost_much_is_noticed(tmp_path: Path, users: int, events: int, said: str) -> None:
@@ -42,7 +42,7 @@ def test_a_file_that_lost_much_is_noticed(tmp_path: Path, users: int, events: in
     shown = preview(str(source), workspace=tmp_path / "ws").warnings
     assert [line.startswith(said) for line in doubts(shown)] == ([True] if said else [])
     if said:
-        with pytest.raises(InputError, match=r"shop would have .* before"):
+        with pytest.raises(InputError, match=r"shop comes to .* before"):
             run(source, tmp_path / "ws", strict=True)
         assert (tmp_path / "ws/shop/manifest.json").read_bytes() == before
     made = run(source, tmp_path / "ws")
@@ -61,3 +61,24 @@ def test_a_handful_proves_nothing(tmp_path: Path) -> None:
     source = export(tmp_path / "shop.csv", 3)
     run(source, tmp_path / "ws")
     assert doubts(run(export(source, 1), tmp_path / "ws", strict=True).warnings) == []
+
+
+@pytest.mark.parametrize(("kept", "doubted"), [(0, True), (1, True), (2, False), (30, False)])
+def test_another_file_of_the_same_name_is_noticed(tmp_path: Path, kept: int, doubted: bool) -> None:
+    def write(folder: str, items: range) -> Path:
+        (tmp_path / folder).mkdir()
+        return write_csv(
+            tmp_path / folder / "events.csv", [(f"u{item % 9}", f"i{item}", START + item) for item in items]
+        )
+
+    run(write("ours", range(30)), tmp_path / "ws")
+    theirs = write("theirs", range(30 - kept, 60 - kept))
+    said = f"{kept} of 30 items were in events before: is this another shop's file?"
+    for options in ({}, {"min_user_interactions": 1}):
+        shown = preview(str(theirs), workspace=tmp_path / "ws", options=PreprocessOptions(**options)).warnings
+        assert any(line.startswith(said) for line in shown) == doubted
+    if doubted:
+        with pytest.raises(InputError, match=f"{kept} of 30 items were in events before"):
+            run(theirs, tmp_path / "ws", strict=True)
+    assert any(line.startswith(said) for line in run(theirs, tmp_path / "ws").warnings) == doubted
+    assert run(theirs, tmp_path / "ws", name="theirs", strict=True).warnings == []
