@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, sync_folder, write_bytes
 from adrec_cli.artifacts.json_files import content_sha256
+from adrec_cli.artifacts.lock import one_at_a_time
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION, PROMOTION_REPORT_SUFFIX, RANKS_SUFFIX, REPORTS_FOLDER
 
@@ -137,6 +138,15 @@ def list_evaluations(dataset_folder: Path) -> list[Path]:
 
 def write_evaluation(evaluation: Evaluation, ranks: pl.DataFrame) -> Evaluation:
     """Write an evaluation and its ranks; whoever reads finds the old two or the new two.
+
+    Arguments, what is returned and errors as `put_evaluation`.
+    """
+    with one_at_a_time(Path(evaluation.path).parent):
+        return put_evaluation(evaluation, ranks)
+
+
+def put_evaluation(evaluation: Evaluation, ranks: pl.DataFrame) -> Evaluation:
+    """Do what `write_evaluation` does where the caller is in `one_at_a_time` of the folder already.
 
     The ranks are written under a name of their own content first; the new evaluation is the moment of change; then they
     take their place.

@@ -68,7 +68,8 @@ def exclusive(folder: Path, purpose: str, waiting: Waiting = AT_ONCE) -> Iterato
     """Hold the lock of a folder while open.
 
     The operating system gives the lock back when its holder ends, however it ends, so a dead run never blocks. All who
-    write into the folder itself hold its lock, so temporaries found in it belong to the dead and are removed.
+    write into the folder itself hold its lock, or are in `one_at_a_time`, so temporaries found in it belong to the dead
+    and are removed.
 
     Args:
         folder: of a dataset or of a dataset's model; made when missing, and removed again if nothing is put into it.
@@ -85,7 +86,7 @@ def exclusive(folder: Path, purpose: str, waiting: Waiting = AT_ONCE) -> Iterato
     _acquire(lock, folder, waiting)
     try:
         _announce(holder, purpose)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), one_at_a_time(folder):
             remove_temporaries(folder)
         yield
     finally:
@@ -140,6 +141,25 @@ def exclusive_to_learn(
                 return
         # Nothing is held meanwhile: the other may be waiting for it.
         _await_gate(dataset, deadline, waiting)
+
+
+@contextlib.contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Change files of a folder that commands write into without its lock, for the moment that takes, one by one.
+
+    Whoever is in it waits for nothing. It leaves no file; where the file system locks no folders nobody is kept out.
+
+    Args:
+        folder: made when missing.
+    """
+    with contextlib.ExitStack() as held:
+        # What is wrong with the folder is said by whoever writes into it.
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            held.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
 
 
 def find_holder(folder: Path) -> str:

@@ -11,13 +11,14 @@ from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.evaluation import (
     RANKS_NEXT_SUFFIX,
     list_evaluations,
+    put_evaluation,
     ranks_path,
     read_evaluation,
     read_ranks,
     settle_evaluation,
-    write_evaluation,
 )
 from adrec_cli.artifacts.literal_paths import literal
+from adrec_cli.artifacts.lock import one_at_a_time
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import RANKS_SUFFIX, REPORTS_FOLDER, USER_ID
 
@@ -30,6 +31,14 @@ def forget_in_ranks(dataset_folder: Path, users: Set[str]) -> list[Path]:
     Raises:
         StorageError: the file system refused.
     """
+    folder = dataset_folder / REPORTS_FOLDER
+    if not folder.is_dir():
+        return []
+    with one_at_a_time(folder):
+        return _forget(dataset_folder, users)
+
+
+def _forget(dataset_folder: Path, users: Set[str]) -> list[Path]:
     changed: list[Path] = []
     needed: set[Path] = set()
     for written in list_evaluations(dataset_folder):
@@ -44,7 +53,7 @@ def forget_in_ranks(dataset_folder: Path, users: Set[str]) -> list[Path]:
         table = pl.read_parquet(literal(path))
         stay = table.filter(~pl.col(USER_ID).is_in(list(users)))
         if stay.height < table.height:
-            write_evaluation(evaluation, stay)
+            put_evaluation(evaluation, stay)
             changed.append(path)
     folder = dataset_folder / REPORTS_FOLDER
     for path in sorted({*folder.glob(f"*{RANKS_SUFFIX}"), *folder.glob(f".*{RANKS_NEXT_SUFFIX}")} - needed):

@@ -21,11 +21,12 @@ from adrec_cli.artifacts.evaluation import (
     settle_evaluation,
 )
 from adrec_cli.artifacts.generations import link_or_copy, making_generation
+from adrec_cli.artifacts.lock import one_at_a_time
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.errors import ArtifactError
 from adrec_cli.moving.inventory import Inventory
 from adrec_cli.moving.kinds import DATA, GENERATION, KINDS, RESULT, find_kind
-from adrec_cli.schema import MANIFEST_FILE, RANKS_SUFFIX
+from adrec_cli.schema import MANIFEST_FILE, RANKS_SUFFIX, REPORTS_FOLDER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +67,9 @@ def exchange_files(folder: Path, arrival: Arrival, paths: Iterable[str]) -> None
             _exchange_data(folder, arrival)
         elif kind == GENERATION:
             _exchange_generations(folder, arrival, changing)
-        elif kind == RESULT:
-            _exchange_results(folder, arrival, changing)
+        elif kind == RESULT and changing:
+            with one_at_a_time(folder / REPORTS_FOLDER):
+                _exchange_results(folder, arrival, changing)
         else:
             for path in changing:
                 _put(folder, arrival, path)

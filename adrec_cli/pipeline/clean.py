@@ -19,7 +19,7 @@ from adrec_cli.artifacts.generations import (
     open_generation,
     superfluous_generations,
 )
-from adrec_cli.artifacts.lock import LOCK_FILE, exclusive
+from adrec_cli.artifacts.lock import LOCK_FILE, exclusive, one_at_a_time
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, files_of, read_current
 from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
@@ -113,10 +113,11 @@ def clean(found: list[Removable]) -> Cleaned:
                     # A killed run may have left files that are the data set's already.
                     recover_dataset(folder)
                 # Looked at again: a run may have promoted or gone on from something while the user was asked.
-                still = {one.path for one in _in_folder(folder)}
-                for one in here:
-                    if one.path in still:
-                        _remove(one.path)
+                with one_at_a_time(folder):
+                    still = {one.path for one in _in_folder(folder)}
+                    for one in here:
+                        if one.path in still:
+                            _remove(one.path)
         except LockedError:
             in_use += here
         else:

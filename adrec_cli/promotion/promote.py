@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
+from adrec_cli.artifacts.lock import one_at_a_time
 from adrec_cli.artifacts.promotion import Candidate, Current, items_beside, promote, read_current
 from adrec_cli.errors import ArtifactError, NotPromotedError
 from adrec_cli.loading.current import open_with_items
@@ -177,4 +178,6 @@ def _store_decision(
     """Keep the last decision beside the other reports."""
     rules = [{"rule": str(rule), **asdict(comparison)} for rule, comparison in judged]
     content = {"promoted": promoted, "checkpoint_sha256": checkpoint.sha256, **rules[0], "rules": rules}
-    write_bytes(decision_path(dataset, checkpoint.metadata.model), (json.dumps(content, indent=2) + "\n").encode())
+    path = decision_path(dataset, checkpoint.metadata.model)
+    with one_at_a_time(path.parent):
+        write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
