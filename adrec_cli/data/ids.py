@@ -24,9 +24,9 @@ SHORT_FLOATS: Final = {"Float16": 1 << 11, "Float32": 1 << 24}
 _WHOLE_FLOAT: Final = r"^(-?\d+)\.0+$"
 _LIST: Final = r"""(?s)^\[(\s*|\s*(['"]|-?\d).*|.*,.*)\]$"""
 _OBJECT: Final = r"""(?s)^\{(\s*|\s*['"].*:.*)\}$"""
-_ROUNDED: Final = r"^-?\d\.\d+[eE]\+?\d+$"
+_ROUNDED: Final = r"^-?\d[.,]\d+[eE]\+?\d+$"
 # Whatever is not in normal form matches this, and few ids that are: it saves looking closely at the rest.
-_PERHAPS_ODD: Final = r"^(?:\s|[\[{]|-?\d+\.|(?i:nan|null|none|<na>|nat|\\n)$|$)|\s$"
+_PERHAPS_ODD: Final = r"^(?:\s|[\[{]|-?\d+\.|-?\d,\d+[eE]|(?i:nan|null|none|<na>|nat|\\n)$|$)|\s$"
 # What is not an id, and what should stand there instead.
 _NO_IDS: Final = (
     (_LIST, "one id, not a list of them"),

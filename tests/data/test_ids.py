@@ -22,7 +22,9 @@ from tests.reference.preprocessing import normal_id as plain
 pytestmark = pytest.mark.usefixtures("in_shell")
 
 TEXTS = st.one_of(
-    st.sampled_from([" a", "1.0", "1", "1.50", "-3.00", "1e5", "1.2e+17", "NA", "None", "nan", "", " ", "[]", "[x]"]),
+    st.sampled_from(
+        [" a", "1.0", "1", "1.50", "-3.00", "1e5", "1.2e+17", "1,2E+17", "NA", "None", "nan", "", " ", "[]", "[x]"]
+    ),
     st.sampled_from(['["a","b"]', "['a']", "[1, 2]", "[a, b]", "{}", '{"a": 1}', "{a}", "\u3000x\u2003", "\\N"]),
     st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=6),
 )
@@ -44,7 +46,9 @@ def test_ids_that_are_asked_for_stay_where_they_are_known_as_they_stand(asked: l
     assert spell_as_known(pl.Series(asked), pl.Series(known, dtype=pl.String)).to_list() == expected
 
 
-@pytest.mark.parametrize("text", [*MISSING, " a", "a ", "\t1", "7.0", "-7.00", "[]", "[1]", "{}", "1.5e+17", "\u3000x"])
+@pytest.mark.parametrize(
+    "text", [*MISSING, " a", "a ", "\t1", "7.0", "-7.00", "[]", "[1]", "{}", "1.5e+17", "1,5E+17", "\u3000x"]
+)
 def test_nothing_out_of_form_is_passed_over_in_a_column_of_its_own(text: str) -> None:
     assert (
         normal_ids(pl.Series([text]).cast(pl.Categorical)).column.cast(pl.String).to_list() == [plain(text)] != [text]
@@ -77,7 +81,8 @@ def test_whole_floats_are_the_same_ids_as_integers(tmp_path: Path, form: str) ->
 
 
 @pytest.mark.parametrize(
-    "text", ["NaN", "nan", "null", "None", "  ", "[1, 2]", '["a","b"]', "['a']", "{'a': 1}", "1.23457E+17"]
+    "text",
+    ["NaN", "nan", "null", "None", "  ", "[1, 2]", '["a","b"]', "['a']", "{'a': 1}", "1.23457E+17", "1,23457E+17"],
 )
 @pytest.mark.parametrize("column", ["user_id", "item_id"])
 def test_what_is_no_id_is_a_bad_row(tmp_path: Path, text: str, column: str) -> None:

@@ -19,7 +19,7 @@ def normal_id(text: str) -> str | None:
     inner = text[1:-1].strip() if listed else ""
     if listed and (not inner or "," in text or inner[0] in "'\"" or re.match(r"-?[^\W\D_]", inner)):
         return None
-    if re.fullmatch(r"\{\s*(['\"].*:.*)?\}", text, re.DOTALL) or re.fullmatch(r"-?\d\.\d+[eE]\+?\d+", text):
+    if re.fullmatch(r"\{\s*(['\"].*:.*)?\}", text, re.DOTALL) or re.fullmatch(r"-?\d[.,]\d+[eE]\+?\d+", text):
         return None
     whole = re.fullmatch(r"(-?\d+)\.0+", text)
     return whole[1] if whole else text

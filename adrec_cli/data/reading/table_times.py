@@ -27,6 +27,8 @@ from adrec_cli.data.reading.time_shapes import find_shape
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
 
+# Times since 1970 with five digits of ten: a day is less than the sixth. Programs that mean all of them write more.
+_ROUNDED: Final = re.compile(r"\d(?:\.\d{0,4})?[eE]\+?\d+")
 _DISTINCT: Final = 10_000
 """Largest number of different values that do not fit and are checked for another shape."""
 
@@ -49,7 +51,20 @@ def begin_reading(table: Table, positions: Sequence[int], options: TimeOptions) 
     reading = find_reading(_sample(table, positions), unit=options.unit, form=options.form)
     if reading.family == "short-year":
         raise _short_year(table, positions)
+    if reading.kind == "float" and options.unit != "order":
+        _refuse_rounded(table, positions)
     return reading
+
+
+def _refuse_rounded(table: Table, positions: Sequence[int]) -> None:
+    """Refuse numbers that a spreadsheet has rounded to days and more, such as 1.7E+09."""
+    values = [value.strip() for value in _sample(table, positions) if value.strip()]
+    if len(values) > 1 and all(map(_ROUNDED.fullmatch, values)):
+        raise InputError(
+            f"{table.path}: its times were rounded where they were written, such as {values[0]}",
+            hint="give the column a form of numbers with all digits in the spreadsheet, and save it again; "
+            f"or name another column with {option('timestamp_column')}",
+        )
 
 
 def read_time_columns(

@@ -274,6 +274,21 @@ def test_floats_too_short_for_times_are_refused(tmp_path: Path, values: list[flo
     assert read_sequences(made.folder) == {"u": ["a", "b"]}
 
 
+@pytest.mark.parametrize("values", [["1.7E+09", "1.71E+09"], ["1.7E+12", "1.7E+12"], ["2e9", "1.7001e+09"]])
+def test_times_that_a_spreadsheet_rounded_are_refused(tmp_path: Path, values: list[object]) -> None:
+    source = tmp_path / "t.csv"
+    source.write_text(
+        "".join(f"{line}\n" for line in ["user_id;item_id;timestamp", *(f"u;i;{value}" for value in values)])
+    )
+    assert f"rounded where they were written, such as {values[0]}" in refusal(source, tmp_path / "ws").message
+    assert "rounded" in refusal(source, tmp_path / "ws", timestamp_unit="s").message
+
+
+@pytest.mark.parametrize("values", [["1.7e9", "1700000001"], ["1.700000001e+09", "1.7E+09"]])
+def test_exponents_of_programs_are_read(tmp_path: Path, values: list[object]) -> None:
+    assert first_times(write_times(tmp_path / "t.csv", values), tmp_path / "ws")[0].startswith("2023-11-14T22:13:2")
+
+
 def test_unit_and_dates_exclude_each_other(tmp_path: Path) -> None:
     source = write_times(tmp_path / "t.csv", ["2021-12-02", "2021-12-03"])
     assert "expected a number, got '2021-12-02'" in refusal(source, tmp_path / "ws", timestamp_unit="s").message
