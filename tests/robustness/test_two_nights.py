@@ -142,11 +142,11 @@ def test_seconds_may_be_left_out(typed, read):
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_taken(shop, tmp_path, monkeypatch):
-    from adrec_cli.pipeline import preprocess
+    from adrec_cli.engines import making
 
     day = write_events(tmp_path / "day1.csv", events_of(range(20, 60), 1))
     before = artifacts(shop.dataset)
-    real = preprocess.read_source
+    real = making.read_source
 
     def grows(plan, scratch, read):
         content = real(plan, scratch, read)
@@ -154,7 +154,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(shop, tmp_path, monke
             file.write("u1,i1,1700000000\n")
         return content
 
-    monkeypatch.setattr(preprocess, "read_source", grows)
+    monkeypatch.setattr(making, "read_source", grows)
     assert "changed while it was read" in shop.types("preprocess", day, "--update", "shop").require_one_error(3)
     assert artifacts(shop.dataset) == before
     assert json.loads((shop.dataset / "manifest.json").read_text())["generation"] == 1
