@@ -41,7 +41,7 @@ def require_memory(
     here = device.type == "cpu"
     network = (weights - vectors) * (_COPIES if here else 1) * processes
     table = vectors * (_COPIES_OF_ITEM_VECTORS[experiment.training.embedding_optimizer] if here else 1) * processes
-    needed = 4 * (network + (table if blocks == 1 else max(vectors, table // blocks)))
+    needed = 4 * (network + max(vectors, table // blocks))
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
         several = f" in {processes} processes" if processes > 1 else ""
