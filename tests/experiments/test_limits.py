@@ -13,7 +13,7 @@ from adrec_cli.experiments.work import ComputeOptions, Work
 
 
 def in_epoch(step: int, steps: int) -> Any:
-    """Return a training that has done so many steps of its epoch."""
+    """Return a training at a step of an epoch."""
     return SimpleNamespace(position=SimpleNamespace(step=step), steps=steps)
 
 

@@ -16,7 +16,7 @@ ITEMS = 50
 
 
 def lend(monkeypatch: pytest.MonkeyPatch, *, four_bytes: int) -> None:
-    """Let the machine have so many times four bytes."""
+    """Let the machine have this much memory, in units of four bytes."""
     pages = {"SC_PAGE_SIZE": 4, "SC_PHYS_PAGES": four_bytes}
     monkeypatch.setattr(os, "sysconf", pages.__getitem__)
 
