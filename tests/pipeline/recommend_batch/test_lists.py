@@ -11,20 +11,15 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.outputs import STDOUT
-from adrec_cli.config import merge
 from adrec_cli.errors import InputError, StorageError, UsageError
 from adrec_cli.experiments.events import RankingProgress
-from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.pipeline import recommend_batch as batch
-from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.recommend import recommend
 from adrec_cli.pipeline.recommend_batch import recommend_batch
-from adrec_cli.pipeline.train import train
 from adrec_cli.recommending.batch_options import AudienceOptions, BatchOutput
 from adrec_cli.recommending.item_choice import ItemChoice
 from adrec_cli.recommending.options import RecommendOptions
-from tests.conftest import TINY, write_interactions
 from tests.pipeline.recommend_batch.conftest import OPTIONS, one_by_one, ranked_ids
 
 COLUMNS = ["user_id", "rank", "item_id", "score", "source", "model"]
@@ -184,23 +179,6 @@ def test_which_items_may_come_back(trained, tmp_path):
         recommend(users=["u1"], workspace=trained, options=RecommendOptions(choice=most))
     with pytest.raises(InputError, match="no categories"):
         recommend(users=["u1"], workspace=trained, options=RecommendOptions(choice=ItemChoice(categories=("tea",))))
-
-
-@pytest.fixture(scope="module")
-def sorted_shop(tmp_path_factory):
-    """A trained workspace whose item file gives most items one or two categories, some of them odd."""
-    folder = tmp_path_factory.mktemp("sorted")
-    write_interactions(folder / "shop.csv")
-    named = {0: "tea", 1: "tea|green", 2: 'crème, "brûlée"', 3: "", 4: "greens"}
-    table = pl.DataFrame(
-        {"item_id": [f"i{n}" for n in range(39)], "category": [named[n % 5] or None for n in range(39)]}
-    )
-    table.write_csv(folder / "items.csv")
-    options = PreprocessOptions(items=folder / "items.csv")
-    preprocess(str(folder / "shop.csv"), workspace=folder / "workspace", options=options)
-    short = merge(TINY, {"stages": {name: {"epochs": 1} for name in ("pretrain", "align", "finetune")}})
-    train("shop", workspace=folder / "workspace", experiment=ExperimentOptions(overrides=short))
-    return folder / "workspace"
 
 
 @pytest.mark.parametrize(
