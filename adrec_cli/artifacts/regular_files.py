@@ -8,11 +8,16 @@ from adrec_cli.errors import InputError
 
 
 def require_regular_file(path: Path) -> None:
-    """Refuse a named pipe, a `<(...)`, a socket or a device, before anything waits for it.
+    """Refuse a named pipe, a `<(...)`, a socket or a device, before anything waits for it; and a name nobody can write.
 
     Raises:
         InputError: it is one; what does not exist, and folders, are somebody else's to refuse.
     """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        # No reader of tables takes it, and no manifest can hold it.
+        raise InputError(f"the name of {path} is not UTF-8", hint="rename it") from error
     if path.exists() and not path.is_file() and not path.is_dir():
         raise InputError(
             f"{path} is a pipe or a device, which can be read only once",

@@ -27,6 +27,8 @@ _NEAR = 0.7
 """Likeness of two names, from 0 to 1, from which one may be a slip for the other."""
 _SURPLUS = re.compile(r"Got unexpected extra argument(?:\(s\)|s)? \((\S+)\)")
 """What the parser says of one argument too many."""
+_FROM_BYTES = re.compile("[\udc80-\udcff]+")
+"""What Python makes of the bytes of a name that are no text."""
 _GO_ON = "nothing is left half-written; run the same command again"
 
 
@@ -66,6 +68,9 @@ def _report(terminal: Terminal, error: BaseException) -> int:
             "lower --threads, --workers or POLARS_MAX_THREADS, raise the limit (ulimit -u), or stop other programs",
         )
         return int(ExitCode.STORAGE)
+    if isinstance(error, UnicodeEncodeError) and _FROM_BYTES.fullmatch(error.object[error.start : error.end]):
+        terminal.error(f"a name is not UTF-8: {error.object}", "rename it")
+        return int(ExitCode.USAGE)
     if isinstance(error, OSError):
         place = f" {error.filename}" if error.filename else ""
         terminal.error(f"could not read or write{place}: {error.strerror or error}", "check the path and the disk")

@@ -20,6 +20,8 @@ from adrec_cli.cli.failures import report_failures, report_usage
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import ArtifactError, InterruptedRun
 from tests.cli.conftest import TINY, Adrec, Process, environment
+from tests.conftest import write_interactions
+from tests.robustness.processes import typed_here
 
 
 def message(stderr: str) -> list[str]:
@@ -231,3 +233,21 @@ def test_a_stdout_that_is_full_at_the_end_is_told_by_the_code_unless_there_is_an
         app.main([])
     monkeypatch.undo()
     assert ended.value.code == expected
+
+
+@pytest.mark.parametrize("option", ["file", "folder", "workspace"])
+def test_a_name_that_is_not_utf_8_is_named(tmp_path: Path, option: str) -> None:
+    """Whoever types it did nothing that is a bug, wherever the name goes."""
+    odd = tmp_path / os.fsdecode(b"sh\xffop")
+    odd.mkdir()
+    for path in (tmp_path / "shop.csv", odd / "shop.csv", odd.with_suffix(".csv")):
+        write_interactions(path, users=20)
+    line: list[object] = {
+        "file": ["preprocess", odd.with_suffix(".csv"), "--name", "shop", "--workspace", tmp_path / "w"],
+        "folder": ["preprocess", odd / "shop.csv", "--workspace", tmp_path / "w"],
+        "workspace": ["preprocess", tmp_path / "shop.csv", "--workspace", odd],
+    }[option]
+    ended = typed_here(line)
+    assert ended.exit_code in (2, 3), ended.stderr
+    assert "not UTF-8" in ended.stderr
+    assert r"sh\udcffop" in ended.stderr

@@ -273,6 +273,21 @@ def test_links_pipes_and_hidden_files(shop, tmp_path):
     assert Counter(day) <= shop.holds()
 
 
+def test_a_name_that_is_not_utf_8_keeps_no_other_from_being_taken(shop):
+    shop.makes()
+    days = [events_of(range(20, 50), day) for day in (1, 2)]
+    odd = os.fsdecode(b"day\xff.csv")
+    shop.arrives(odd, days[0])
+    shop.arrives("later.csv", days[1])
+    message = shop.night().require_one_error(3)
+    assert r"day\udcff.csv" in message
+    assert "is not UTF-8" in message
+    assert Counter(days[1]) <= shop.holds()
+    (shop.inbox / odd).rename(shop.inbox / "renamed.csv")
+    assert shop.night().exit_code == 0
+    assert Counter(days[0]) <= shop.holds()
+
+
 def test_the_command_line_shows_the_inbox_to_machines(shop):
     shop.makes()
     shop.arrives("day.csv", events_of(range(20, 50), 1))
