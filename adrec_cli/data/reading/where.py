@@ -13,6 +13,7 @@ from adrec_cli.data.reading.conditions import Condition
 from adrec_cli.data.reading.roles import resolve_column
 from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.table_times import has_decimal_comma
+from adrec_cli.data.reading.time_shapes import find_shape
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
 
@@ -20,6 +21,8 @@ _INTEGER: Final = re.compile(r"[+-]?\d{1,18}")
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _COMMA_NUMBER: Final = r"^[+-]?\d{1,3}([. \u00a0\u202f]\d{3})*(,\d+)?$|^[+-]?\d+,\d+$"
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_YEAR_FIRST: Final = re.compile(r"\d{4}(?P<sign>[-/.])\d\d(?P=sign)\d\d")
+_EXAMPLE_DATE: Final = "2024-01-31"
 _EXAMPLES: Final = 5
 
 _ORDERS: Final[dict[str, Callable[[Any, Any], pl.Expr]]] = {
@@ -47,8 +50,39 @@ def place_conditions(table: Table, conditions: Sequence[Condition]) -> list[tupl
                 f"it has: {', '.join(table.columns[:30])}",
                 hint=f"give a name or a position from 1 to {len(table.columns)}",
             )
+        _require_dates_alike(table, position, condition)
         placed.append((position, condition))
     return placed
+
+
+def _require_dates_alike(table: Table, position: int, condition: Condition) -> None:
+    """Refuse to compare dates as text where that is not their order in time.
+
+    Raises:
+        InputError: a date of the condition does not begin with the year, or the column's values do not as it does.
+    """
+    ordered = condition.operator in _ORDERS
+    dates = [value for value in condition.values if not value.isdecimal() and find_shape(value) is not None]
+    dtype = table.dtypes[position] if table.dtypes else pl.String()
+    held = [row[position].strip() for row in table.sample if len(row) > position and row[position].strip()]
+    for date in dates:
+        first = _YEAR_FIRST.match(date)
+        if first is None:
+            odd = date if ordered else None
+        elif dtype.is_temporal():
+            odd = None if first["sign"] == "-" else date
+        else:
+            alike = [
+                (match := _YEAR_FIRST.match(value)) is not None and match["sign"] == first["sign"] for value in held
+            ]
+            odd = next((value for value, fits in zip(held, alike, strict=True) if not fits), None)
+            odd = odd if ordered or not any(alike) else None
+        if odd is not None:
+            raise InputError(
+                f"{table.path}: {option('where', condition.text)} compares dates as text, and {odd!r} is not written "
+                f"as {_EXAMPLE_DATE}",
+                hint=f"name a column, and a bound, of dates such as {_EXAMPLE_DATE}, or of numbers such as 20240131",
+            )
 
 
 def find_decimal_commas(table: Table, placed: Sequence[tuple[int, Condition]]) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import tempfile
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -162,6 +162,49 @@ def test_numbers_with_a_decimal_comma_compare_as_numbers(
         made = run(source, Path(name) / "ws", **options)
         assert read_sequences(made.folder) == {"u": expected}
         assert "price has a decimal comma" in made.notes
+
+
+DATES = {"2024-01-31": "%Y-%m-%d", "2024/01/31": "%Y/%m/%d", "31.01.2024": "%d.%m.%Y", "01/31/2024": "%m/%d/%Y",
+         "31 Jan 2024": "%d %b %Y", "1706659200": "%s", "2024-1-31": "%Y-%m-%d"}  # fmt: skip
+
+
+@settings(deadline=None, max_examples=tries(60))
+@given(
+    bound_form=st.sampled_from(sorted(set(DATES) - {"1706659200"})), form=st.sampled_from(sorted(DATES)),
+    sign=st.sampled_from(["<", "<=", ">", ">="]), bound=st.dates(date(2022, 1, 1), date(2024, 12, 31)),
+    days=st.lists(st.dates(date(2022, 1, 1), date(2024, 12, 31)), min_size=1, max_size=6),
+)  # fmt: skip
+def test_dates_are_compared_as_they_follow_each_other_or_not_at_all(
+    bound_form: str, form: str, sign: str, bound: date, days: list[date]
+) -> None:
+    def show(day: date, form: str) -> str:
+        if form == "1706659200":
+            return str(int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()))
+        return f"{day.year}-{day.month}-{day.day}" if form == "2024-1-31" else day.strftime(DATES[form])
+
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "t.csv"
+        lines = [f"u,i{place},{START + place},{show(day, form)}" for place, day in enumerate(days)]
+        source.write_text("user_id,item_id,timestamp,seen\n" + "\n".join(lines) + "\n")
+        expected = [f"i{place}" for place, day in enumerate(days) if SIGNS[sign](day, bound)]
+        try:
+            made = run(source, Path(name) / "ws", where=(f"seen {sign} {show(bound, bound_form)}",))
+        except InputError as error:
+            assert "compares dates as text" in error.message or ("no row meets" in error.message and not expected)
+            # Dates that begin with the year, in full, are compared.
+            assert bound_form != form or form not in ("2024-01-31", "2024/01/31") or not expected
+            return
+        assert read_sequences(made.folder) == {"u": expected}
+
+
+@pytest.mark.parametrize("sign", ["=", "!="])
+def test_a_date_that_no_row_could_hold_is_refused(tmp_path: Path, sign: str) -> None:
+    source = tmp_path / "t.csv"
+    source.write_text(f"user_id,item_id,timestamp,seen\nu,a,{START},31.12.2023\nu,b,{START},01.02.2024\n")
+    with pytest.raises(InputError, match=r"compares dates as text, and '31.12.2023' is not written as 2024-01-31"):
+        run(source, tmp_path / "ws", where=(f"seen {sign} 2024-02-01",))
+    made = run(source, tmp_path / "ws", where=(f"seen {sign} 31.12.2023",))
+    assert read_sequences(made.folder) == {"u": ["a" if sign == "=" else "b"]}
 
 
 def test_conditions_are_remembered_and_can_be_taken_back(tmp_path: Path) -> None:
