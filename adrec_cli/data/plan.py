@@ -142,7 +142,9 @@ def _plan_files(
             f"{source} is not a named data set, so it has no variants", hint=f"leave {option('variant')} out"
         )
     paths = tuple(expand_path(source))
-    name, notes = name_own_files(source, options.name)
+    # What is added to has its name, whatever the files of a night are called.
+    update = options.update
+    name, notes = name_own_files(source, options.name) if update is None else (update.resolve().name, ())
     item, item_notes = _own_item_file(options, remembered, paths)
     parts, paths = _find_parts(paths)
     settings = settle(options, None, Filters(), inherited)

@@ -46,6 +46,15 @@ def test_known_items_keep_their_index_and_new_ones_follow(shop: Path, tmp_path: 
     verify_dataset(shop, read_manifest(shop))
 
 
+@pytest.mark.parametrize("name", ["demo", "ml-1m", "a" * 200, "(copy of) \N{SNOWMAN}"])
+def test_what_is_added_is_called_anything(shop: Path, tmp_path: Path, name: str) -> None:
+    """No name is chosen for it, so none is refused, and none is said to have been changed."""
+    more = write_csv(tmp_path / f"{name}.csv", [("u9", f"i{event}", START + 10**8 + event) for event in range(3)])
+    updated = preprocess(str(more), workspace=tmp_path, options=PreprocessOptions(update=shop))
+    assert updated.manifest.dataset == "shop"
+    assert not [note for note in updated.notes if "named" in note]
+
+
 def test_the_grown_log_and_only_its_new_rows_give_the_same(tmp_path: Path) -> None:
     rows = [row for user in range(20) for row in history(f"u{user}", [f"i{(user * 7 + n) % 9}" for n in range(6)])]
     rows.sort(key=lambda row: (row[2], row[0]))
