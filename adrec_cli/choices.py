@@ -194,6 +194,8 @@ def _keys_of(options: type[Any]) -> frozenset[str]:
 
 def _replace_given(options: T, given: Mapping[str, Any]) -> T:
     """Return options with what is given in place of what they were; the very same where nothing of theirs is."""
+    if _keys_of(cast(Any, type(options))).isdisjoint(given):
+        return options
     values: dict[str, Any] = {}
     for entry in dataclasses.fields(cast(Any, options)):
         if _EMBEDDED in entry.metadata:

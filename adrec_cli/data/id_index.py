@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from adrec_cli.data.ids import as_ids, normal_forms
+from adrec_cli.data.ids import as_ids, make_writable, normal_forms
 
 _FEW = 64
 _PASSED_MEANWHILE = 256
@@ -31,7 +31,7 @@ class IdIndex:
 
     def rows(self, asked: Sequence[str]) -> list[int | None]:
         """Return the row of each id: as it stands, else in normal form; None where it is known in neither."""
-        texts = as_ids(asked).to_list()
+        texts = [make_writable(text) for text in asked]
         few = len(texts) <= max(_FEW, len(self._ids) // _PASSED_MEANWHILE)
         look = self._search if self._was_asked and few else self._scan
         self._was_asked = True

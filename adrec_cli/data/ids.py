@@ -171,5 +171,12 @@ def json_id(value: Any) -> str | None:
 
 def as_ids(texts: Sequence[str]) -> pl.Series:
     """Return texts that somebody asks for as a column `id`."""
-    # Half of a surrogate pair, which JSON may hold, cannot be written as UTF-8, and no id of a data set has one.
-    return pl.Series("id", [text.encode(errors="replace").decode() for text in texts], dtype=pl.String)
+    return pl.Series("id", [make_writable(text) for text in texts], dtype=pl.String)
+
+
+def make_writable(text: str) -> str:
+    """Return a text that somebody asks for as UTF-8 can hold it.
+
+    Half of a surrogate pair, which JSON may hold, cannot be written, and no id of a data set has one.
+    """
+    return text.encode(errors="replace").decode()

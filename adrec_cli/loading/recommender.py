@@ -177,7 +177,9 @@ class Recommender:
         sources = [POPULAR] * len(histories)
         vectors_VD = scorer.vectors_VD
         nothing = np.empty(0, dtype=np.int64)
-        batches = scorer.represent(histories, histories.starts[asked], histories.ends[asked])
+        # The bias moves items of the history alone: where none comes back, the index alone asks for it.
+        biased = include_seen or self.index is not None
+        batches = scorer.represent(histories, histories.starts[asked], histories.ends[asked], biased=biased)
         for cases, samples, bias in batches:
             numbers = asked[cases]
             seen = [nothing if include_seen else np.unique(histories.of(number)).astype(np.int64) for number in numbers]

@@ -230,7 +230,7 @@ class ADRec(ADRecFacts, SequentialRecommender):
         """Return representation_BD from noise that was drawn; other arguments as `represent`."""
         histories, padding_bias_B, mask_B1LL = self.add_padding_key(histories)
         lengths_B = histories.padded_lengths_B
-        embedded_BLD = self._place(self.embed(histories.items_BL), histories.remaining_BL)
+        embedded_BLD = self._place_history(histories)
         if output == "condition" and self.gaps is None:
             return self.cam.newest(self.input_norm(embedded_BLD), lengths_B, padding_bias_B).squeeze(1)
         condition_BLD = self._condition(embedded_BLD, self._add_gaps(mask_B1LL, histories.seconds_BL), None)
@@ -337,6 +337,14 @@ class ADRec(ADRecFacts, SequentialRecommender):
             return embedded_RLD
         placed_RLD: torch.Tensor = embedded_RLD + self.position_embedding(self.max_length - 1 - remaining_RL())
         return placed_RLD
+
+    def _place_history(self, histories: HistoryBatch) -> torch.Tensor:
+        """Return the item vectors of histories with those of their positions."""
+        embedded_BLD = self.embed(histories.items_BL)
+        if self.position_embedding is None or not histories.whole:
+            return self._place(embedded_BLD, histories.remaining_BL)
+        # Of whole histories each place is the same for all of them, and need not be looked up.
+        return embedded_BLD + self.position_embedding.weight[self.max_length - embedded_BLD.shape[1] :]
 
     def _condition(
         self, embedded_RLD: torch.Tensor, mask_R1LL: torch.Tensor | None, generator: torch.Generator | None

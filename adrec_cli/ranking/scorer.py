@@ -72,6 +72,7 @@ class Scorer:
         *,
         turn: int = 0,
         turns: int = 1,
+        biased: bool = True,
     ) -> Iterator[Representations]:
         """Yield the representations of histories, batched by length.
 
@@ -79,6 +80,7 @@ class Scorer:
             events: of all histories; their times are asked for where the model reads them.
             starts, ends: as `history_batches`.
             turn, turns: of `turns` batches in a row the one that is represented; batches are the same whatever it is.
+            biased: whether anybody asks for the bias of the items of the histories.
 
         Raises:
             ArtifactError: the model gives values that are not finite.
@@ -97,7 +99,7 @@ class Scorer:
             samples = self._samples(histories, moved)
             if not all(map(_is_finite, samples)):
                 raise ArtifactError(f"{self.model.name} gives values that are not finite", hint="train it again")
-            yield cases, samples, self.model.history_bias(moved)
+            yield cases, samples, self.model.history_bias(moved) if biased else None
 
     def _samples(self, histories: HistoryBatch, moved: HistoryBatch) -> list[torch.Tensor]:
         """Return representation_BD of each sample of a batch, given on the CPU and on the device."""

@@ -374,3 +374,16 @@ def test_items_lack_the_same_entries_as_inputs_as_targets_and_in_the_catalogue(o
     assert same.vectors_VD is None, "its own"
     if output == "x_start":
         assert torch.equal(outputs.x_start_ND, dropped[outputs.targets_N])
+
+
+@pytest.mark.parametrize("network", [{}, {"positions": "learned"}])
+@pytest.mark.parametrize("whole", [True, False])
+def test_histories_that_need_no_lookup_of_positions_are_placed_as_any(network, whole):
+    model = made(**network)
+    if model.position_embedding is not None:
+        model.position_embedding.initialize(torch.Generator().manual_seed(0), 1.0)
+    for length in range(1, model.max_length):
+        items_BL = torch.arange(1, 2 * length + 1).view(2, length)
+        batch = HistoryBatch(items_BL=items_BL, lengths_B=torch.tensor([length, length]), whole=whole)
+        expected = model._place(model.embed(items_BL), batch.remaining_BL)
+        assert torch.equal(model._place_history(batch), expected), length
