@@ -147,6 +147,8 @@ def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 GROUP = 25
 """Users of a row group of `grouped_shop`, which has 120."""
+TIMED = {"hidden_size": 8, "max_length": 8, "heads": 2, "times": "gaps"}
+"""The network of its model, a SASRec that reads when events were."""
 
 
 @pytest.fixture(scope="session")
@@ -157,8 +159,8 @@ def grouped_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dataset_files, "MAX_ROW_GROUP_USERS", GROUP)
         preprocess(str(folder / "shop.csv"), workspace=folder / "workspace")
-    brief = ExperimentOptions(overrides={"model": {"hidden_size": 8}, "stages": {"train": {"epochs": 1}}})
-    train("shop", workspace=folder / "workspace", model_name="gru4rec", experiment=brief)
+    brief = ExperimentOptions(overrides={"model": TIMED, "stages": {"train": {"epochs": 1}}})
+    train("shop", workspace=folder / "workspace", model_name="sasrec", experiment=brief)
     return folder / "workspace"
 
 

@@ -16,17 +16,15 @@ from adrec_cli.artifacts.recommendation_file import find_parts_folder
 from adrec_cli.errors import AdrecError, ArtifactError, StorageError, UsageError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.pipeline import recommend_batch as batch
-from adrec_cli.pipeline.preprocess import preprocess
 from adrec_cli.pipeline.recommend_batch import BatchRequest, write_batch
 from adrec_cli.pipeline.train import train
 from adrec_cli.recommending import on_workers
 from adrec_cli.recommending.batch_options import HERE, AudienceOptions, BatchEngine, BatchOutput
 from adrec_cli.recommending.options import RecommendOptions
-from tests.conftest import write_interactions
+from tests.conftest import TIMED
 
 SPARK = BatchEngine(engine="spark")
 USERS = 120
-SMALL = {"hidden_size": 8, "max_length": 8, "heads": 2, "times": "gaps"}
 
 
 class WorkersHere:
@@ -53,14 +51,9 @@ class WorkersHere:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a model that reads when events were."""
-    folder = tmp_path_factory.mktemp("workers")
-    write_interactions(folder / "shop.csv")
-    preprocess(str(folder / "shop.csv"), workspace=folder / "workspace")
-    brief = ExperimentOptions(overrides={"model": SMALL, "stages": {"train": {"epochs": 1}}})
-    train("shop", workspace=folder / "workspace", model_name="sasrec", experiment=brief)
-    return folder / "workspace"
+def shop(grouped_shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace of these tests' own, one of which trains another model in it for a while."""
+    return shutil.copytree(grouped_shop, tmp_path_factory.mktemp("workers") / "workspace")
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +98,7 @@ def test_workers_that_stay_open_the_next_model(shop, tmp_path, work):
     kept = shop.parent / "kept"
     shutil.copytree(shop, kept)
     try:
-        other = {"model": SMALL, "training": {"seed": 7}, "stages": {"train": {"epochs": 1}}}
+        other = {"model": TIMED, "training": {"seed": 7}, "stages": {"train": {"epochs": 1}}}
         train("shop", workspace=shop, model_name="sasrec", experiment=ExperimentOptions(overrides=other))
         work(tmp_path / "there.csv")
         write_batch(asked(shop, tmp_path / "here.csv", HERE))
@@ -120,7 +113,7 @@ def test_a_worker_that_found_other_files_looks_again_for_the_next_batch(shop, tm
     """As where a folder that machines share shows one of them what was there before."""
     late, opened = shop.parent / "late", on_workers.Opening.open
     shutil.copytree(shop, late)
-    other = {"model": SMALL, "training": {"seed": 7}, "stages": {"train": {"epochs": 1}}}
+    other = {"model": TIMED, "training": {"seed": 7}, "stages": {"train": {"epochs": 1}}}
     train("shop", workspace=late, model_name="sasrec", experiment=ExperimentOptions(overrides=other))
     made = on_workers._make_piece
 
