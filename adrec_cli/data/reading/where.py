@@ -22,6 +22,7 @@ _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _COMMA_NUMBER: Final = r"^[+-]?\d{1,3}([. \u00a0\u202f]\d{3})*(,\d+)?$|^[+-]?\d+,\d+$"
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _YEAR_FIRST: Final = re.compile(r"\d{4}(?P<sign>[-/.])\d\d(?P=sign)\d\d")
+_YEAR_AND_MONTH: Final = re.compile(r"\d{4}(?P<sign>[-/])\d\d")
 _EXAMPLE_DATE: Final = "2024-01-31"
 _EXAMPLES: Final = 5
 
@@ -62,11 +63,11 @@ def _require_dates_alike(table: Table, position: int, condition: Condition) -> N
         InputError: a date of the condition does not begin with the year, or the column's values do not as it does.
     """
     ordered = condition.operator in _ORDERS
-    dates = [value for value in condition.values if not value.isdecimal() and find_shape(value) is not None]
+    dates = [value for value in condition.values if not _NUMBER.fullmatch(value) and _is_date(value)]
     dtype = table.dtypes[position] if table.dtypes else pl.String()
     held = [row[position].strip() for row in table.sample if len(row) > position and row[position].strip()]
     for date in dates:
-        first = _YEAR_FIRST.match(date)
+        first = _YEAR_FIRST.match(date) or _YEAR_AND_MONTH.fullmatch(date)
         if first is None:
             odd = date if ordered else None
         elif dtype.is_temporal():
@@ -89,6 +90,10 @@ def find_decimal_commas(table: Table, placed: Sequence[tuple[int, Condition]]) -
     """Return the positions, ascending, of columns that are held against numbers and have a decimal comma."""
     numeric = {position for position, condition in placed if any(map(_NUMBER.fullmatch, condition.values))}
     return [position for position in sorted(numeric) if has_decimal_comma(table, position)]
+
+
+def _is_date(value: str) -> bool:
+    return find_shape(value) is not None or _YEAR_AND_MONTH.fullmatch(value) is not None
 
 
 def condition_holds(condition: Condition, column: pl.Expr, dtype: pl.DataType, *, comma: bool = False) -> pl.Expr:
