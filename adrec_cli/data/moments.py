@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-from adrec_cli.data.reading.times import parse_moment
+from adrec_cli.data.reading.times import moment_text, parse_moment
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import option
 
@@ -63,3 +64,27 @@ def check_order(valid_from: Moment, test_from: Moment, newest: int | None = None
         raise UsageError(
             f"{option('valid_from')} lies after {option('test_from')}", hint="validation comes before test"
         )
+
+
+def warn_of_empty_parts(moments: Mapping[str, int], statistics: Mapping[str, Any]) -> list[str]:
+    """Return a warning for each part of a split by time that no event falls into.
+
+    Args:
+        moments: where validation (`valid_from`) and test (`test_from`) begin, in microseconds; none of another split.
+        statistics: of what is split, with the texts `first_time` and `last_time`.
+    """
+    first, last = statistics.get("first_time"), statistics.get("last_time")
+    if not moments or first is None or last is None:
+        return []
+    oldest, newest = parse_moment(first, "first_time"), parse_moment(last, "last_time")
+    warnings = [
+        f"no event is as late as {name}, {moment_text(moments[name])}, so {without}: the newest is of {last}"
+        for name, without in (("valid_from", "validation has none"), ("test_from", "test has none"))
+        if newest < moments[name]
+    ]
+    if oldest >= moments["valid_from"]:
+        warnings.append(
+            f"no event is earlier than valid_from, {moment_text(moments['valid_from'])}, so training has none: "
+            f"the oldest is of {first}"
+        )
+    return warnings

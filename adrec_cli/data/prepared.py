@@ -16,6 +16,7 @@ from adrec_cli.data.dataset_files import WrittenFiles, item_table, statistics, w
 from adrec_cli.data.datasets import Expected
 from adrec_cli.data.filter_applied import FilterApplied
 from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.moments import warn_of_empty_parts
 from adrec_cli.data.pending import Pending
 from adrec_cli.data.plan import Plan
 from adrec_cli.data.reading.item_metadata import join_metadata
@@ -66,8 +67,9 @@ class Prepared:
         return statistics(self.cut.interactions, timed=self.content.report.timed)
 
     def collect_warnings(self) -> list[str]:
-        """Return warnings about what an update does, and about counts that differ from the published ones."""
+        """Return warnings about what an update does, counts that differ from the published ones, and empty parts."""
         unexpected = compare_with_expected(self.statistics, self.plan.expected)
+        unexpected += warn_of_empty_parts(self.cut.moments, self.statistics)
         if self.existing is None:
             return unexpected
         return warn_of_losses(self.existing, self.plan.settings) + warn_of_parts(self.existing, self.cut) + unexpected

@@ -14,6 +14,7 @@ from adrec_cli.artifacts.dataset import next_file
 from adrec_cli.data.cuts import resolve_moments
 from adrec_cli.data.dataset_files import WrittenFiles, count_statistics, write_items
 from adrec_cli.data.filter_applied import FilterApplied
+from adrec_cli.data.moments import warn_of_empty_parts
 from adrec_cli.data.plan import Plan
 from adrec_cli.data.prepared import compare_with_expected
 from adrec_cli.data.reading.item_metadata import join_metadata, require_match
@@ -75,8 +76,9 @@ class SpreadPrepared:
         return self.log.item_ids.filter(pl.Series(self.cut.kept.counts.items > 0))
 
     def collect_warnings(self) -> list[str]:
-        """Return warnings about counts that differ from the published ones."""
-        return compare_with_expected(self.statistics, self.plan.expected)
+        """Return warnings about counts that differ from the published ones, and empty parts."""
+        unexpected = compare_with_expected(self.statistics, self.plan.expected)
+        return unexpected + warn_of_empty_parts(self.moments, self.statistics)
 
     def collect_notes(self) -> list[str]:
         """Return lines for people about how the source was read and cut."""

@@ -183,6 +183,9 @@ def test_a_column_cannot_have_two_roles(tmp_path: Path) -> None:
     assert "has no column 'nobody' for the user" in refused(source, tmp_path / "ws", user_column="nobody")
     assert "has no column 9 for the item" in refused(source, tmp_path / "ws", item_column=9)
     assert "known to be the rating" in refused(source, tmp_path / "ws", min_rating=3)
+    with pytest.raises(InputError) as caught:
+        run(source, tmp_path / "ws", min_rating=3)
+    assert caught.value.hint == "leave out --min-rating"
 
 
 def test_a_rating_that_is_no_number(tmp_path: Path) -> None:

@@ -86,3 +86,27 @@ def test_moments_of_both_kinds_are_compared_once_the_newest_event_is_known(tmp_p
     with pytest.raises(UsageError, match="lies after"):
         run(source, tmp_path / "ws", valid_from="2021-12-09", test_from="-4d")
     assert read_bounds(run(source, tmp_path / "ws", valid_from="2021-12-05", test_from="-4d").folder) == {"u": (4, 5)}
+
+
+@pytest.mark.parametrize(
+    ("valid_from", "test_from", "empty"),
+    [
+        ("2021-12-03", "2021-12-04", ""),
+        ("-2d", "-1d", ""),
+        ("2021-12-03", "2021-12-06", "test has none"),
+        ("2022-01-01", "2022-02-01", "validation has none, test has none"),
+        ("2021-12-02", "2021-12-03", "training has none"),
+        ("2000-01-01", "2000-01-01", "training has none"),
+        ("2000-01-01", "2030-01-01", "test has none, training has none"),
+    ],
+)
+def test_a_part_that_no_event_falls_into_is_said(tmp_path: Path, valid_from: str, test_from: str, empty: str) -> None:
+    rows = [("u", f"i{day}", f"2021-12-0{day}T00:00:00Z") for day in range(2, 6)]
+    source = write_csv(tmp_path / "t.csv", rows)
+    made = run(source, tmp_path / "ws", split="time", valid_from=valid_from, test_from=test_from)
+    said = [line.split(", so ")[1].split(":")[0] for line in made.warnings if "no event is" in line]
+    assert ", ".join(said) == empty
+    train_end, valid_end = read_bounds(made.folder)["u"]
+    parts = {"training": train_end, "validation": valid_end - train_end, "test": 4 - valid_end}
+    # Between two moments there may be nothing, which is no slip of the hand.
+    assert all(parts[line.split()[0]] == 0 for line in said)

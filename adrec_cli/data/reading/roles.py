@@ -292,7 +292,8 @@ def _role_error(search: _Search) -> InputError:
         free = set(range(len(table.columns))).difference(guessed.values(), further)
         guess = guess_column(role, table.columns, table.sample, free)
         if guess is None:
-            return InputError(message, hint="name a file with a column of users and one of items")
+            hint = "name a file with a column of users and one of items"
+            return InputError(message, hint=f"leave out {option('min_rating')}" if role == "rating" else hint)
         guessed[role] = guess
     placed = {role: (guessed[role], *(further if role == "timestamp" else ())) for role in ROLES if role in guessed}
     columns = [
