@@ -72,6 +72,10 @@ def preprocess(
     given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
     update = given.pop("update", None)
     require_source(source, "source")
+    folder = None if raw is None else Path(raw)
+    from adrec_cli.data.source_names import require_raw_searched
+
+    require_raw_searched("a frame" if is_frame(source) else str(source), folder)
     if is_frame(source) and update is None and "name" not in given:
         raise UsageError("a frame has no name that the data set could have", hint=f"give it {option('name', 'shop')}")
     with as_files(source=source, **{key: given.pop(key, None) for key in _FRAMES}) as paths:
@@ -84,7 +88,7 @@ def preprocess(
         done = pipeline.preprocess(
             place,
             workspace=find_own_workspace() if workspace is None else Path(workspace),
-            raw=None if raw is None else Path(raw),
+            raw=folder,
             options=taken,
             force=force,
             on_event=on_event,

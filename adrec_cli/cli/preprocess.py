@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Force, Raw, Source, Wait
+from adrec_cli.cli.options.common import Common, Force, Raw, Source, Wait, find_typed
 from adrec_cli.cli.options.preprocess import Preprocessing, preprocess_options
 from adrec_cli.cli.show.terminal import Terminal
 
@@ -40,8 +40,10 @@ def preprocess(
     """Turn raw interactions into sequences.parquet, items.parquet and manifest.json."""
     from adrec_cli.artifacts.lock import Waiting
     from adrec_cli.cli.show.progress import Progress
+    from adrec_cli.data.source_names import require_raw_searched
     from adrec_cli.pipeline import preprocess as pipeline
 
+    require_raw_searched(source, find_typed(raw))
     options = preprocess_options(preprocessing, common.workspace)
     if dry_run:
         seen = pipeline.preview(source, workspace=common.workspace, raw=raw, options=options)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, ModelName, Raw, Sharing, Source, option
+from adrec_cli.cli.options.common import Common, ModelName, Raw, Sharing, Source, find_typed, option
 from adrec_cli.cli.options.declared import Offer
 from adrec_cli.cli.options.evaluation import Evaluating, build_evaluation
 from adrec_cli.cli.options.preprocess import Preprocessing, preprocess_options
@@ -89,8 +89,12 @@ def run(
 ) -> None:
     """Preprocess, train, evaluate and promote: whatever is not up to date. The command for cron."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
+    from adrec_cli.data.named_negatives import names_negatives
+    from adrec_cli.data.source_names import require_raw_searched
     from adrec_cli.pipeline import run as pipeline
 
+    if not names_negatives(evaluating.values["negatives"] or ""):
+        require_raw_searched(source, find_typed(raw))
     reading = preprocess_options(preprocessing, common.workspace)
     inbox = night.make_inbox(reading)
     with TrainingProgress(session.terminal) as progress:

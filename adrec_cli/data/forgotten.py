@@ -13,6 +13,7 @@ import polars as pl
 
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.data.interactions import Log
+from adrec_cli.wording import say_count
 
 L = TypeVar("L", bound=Log)
 SALT, USERS, SEQUENCES = "salt", "users", "sequences"
@@ -54,7 +55,7 @@ def leave_out_forgotten(interactions: L, forgotten: dict[str, Any]) -> tuple[L, 
     theirs = int(interactions.user_counts()[gone].sum())
     if not theirs:
         return interactions, []
-    line = f"{theirs:,} interactions of {int(gone.sum()):,} users who were forgotten are left out"
+    line = f"left out: {say_count(theirs, 'interaction')} of {say_count(int(gone.sum()), 'forgotten user')}"
     return interactions.leave_out_users(gone), [line]
 
 

@@ -29,7 +29,7 @@ from adrec_cli.schema import (
     USER_ID,
     VALID_END,
 )
-from adrec_cli.wording import command, option
+from adrec_cli.wording import command, option, say_count
 
 Number = TypeVar("Number", np.int32, np.int64)
 
@@ -111,7 +111,7 @@ class Sequences:
         (row,) = self._users.rows([user_id])
         if row is None:
             raise InputError(
-                f"unknown user {user_id!r}: not among the {self.users:,} users of this dataset",
+                f"unknown user {user_id!r}: not among the {say_count(self.users, 'user')} of this dataset",
                 hint=f"for an unknown user give the items: {option('history', 'id,id,...')}",
             )
         return row

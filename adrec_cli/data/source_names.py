@@ -54,6 +54,24 @@ def names_stored(source: str, options: PreprocessOptions, workspace: Path) -> bo
     return True
 
 
+def require_raw_searched(source: str, raw: Path | None) -> None:
+    """Refuse a folder of raw files beside a source no file of which is looked for there.
+
+    Args:
+        source: as typed.
+        raw: the folder that was asked for; None for none.
+
+    Raises:
+        UsageError: the source is no named data set, or one that is generated.
+    """
+    if raw is None or (is_named(source) and not load_dataset_spec(source).generated):
+        return
+    raise UsageError(
+        f"files of named data sets are looked for in {option('raw', raw)}, and {show_address(source)} has none",
+        hint=f"leave {option('raw')} out",
+    )
+
+
 def name_after_source(source: str, options: PreprocessOptions) -> PreprocessOptions:
     """Return options that name a new data set as what was typed does, whatever the copy that is read is called.
 

@@ -144,7 +144,7 @@ def test_columns_of_events_never_come_in(tmp_path: Path) -> None:
     assert found == {"": ("colour",), "a": ("red",), "b": ("blue",), "c": (None,)}
     left_out = "columns of events are left out: customer, bought_at, user_id, timestamp, rating"
     assert [note for note in result.notes if left_out in note]
-    assert "products.csv: 1 rows repeat an item id, the first row of each counts" in result.warnings
+    assert "products.csv: item ids are repeated in 1 row, the first row of each counts" in result.warnings
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_updates_go_on_with_what_the_item_file_said(tmp_path: Path) -> None:
     assert (found["a"], found["d"]) == (("Apple", "x", "rot"), ("Dates", "v", "blau"))
     night = write_csv(tmp_path / "3.csv", history("c1", ["a"], START + 1200), HEADER)
     (tmp_path / "other.csv").write_text("sku,Nummer,Ware,title\nv,q,blau,Quinces\n")
-    with pytest.raises(InputError, match="knows 0 of 1 items by its column 'Nummer'"):
+    with pytest.raises(InputError, match="knows 0 of 1 item by its column 'Nummer'"):
         run(night, tmp_path, update=first.folder, items=tmp_path / "other.csv")
     later = run(night, tmp_path, update=first.folder)
     assert later.manifest.reading["items"]["name"] == "new.csv"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -15,6 +16,7 @@ from adrec_cli.cli.completion import PLUGINS_VARIABLE
 from adrec_cli.runtime import COMPUTING
 
 COMMON = "Common options"
+_RAW_VARIABLE: Final = "ADREC_RAW"
 
 
 def option(*names: str, panel: str | None, help: str, complete: Any = None, **more: Any) -> Any:
@@ -27,7 +29,7 @@ Raw = Annotated[
     typer.Option(
         metavar="DIR",
         help="Folder with raw files; its subfolder NAME is searched first.",
-        envvar="ADREC_RAW",
+        envvar=_RAW_VARIABLE,
         file_okay=False,
     ),
 ]
@@ -55,6 +57,11 @@ Wait = Annotated[
                  help="Wait for another run that holds the lock, for at most SECONDS or until it ends."),
 ]  # fmt: skip
 Force = Annotated[bool, typer.Option("--force", help="Run again even if the result is up to date.")]
+
+
+def find_typed(raw: Path | None) -> Path | None:
+    """Return the folder of raw files if it was typed; the environment's is there for every command that needs one."""
+    return None if raw is None or str(raw) == os.environ.get(_RAW_VARIABLE) else raw
 
 
 def parent_option(stage_name: str) -> Any:

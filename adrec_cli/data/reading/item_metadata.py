@@ -25,7 +25,7 @@ from adrec_cli.data.reading.scanning import BLANK, OVERFLOW, scan
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
 from adrec_cli.schema import BRAND, CATEGORY, COUNT, ITEM_ID, ITEM_INDEX, PRICE, TITLE
-from adrec_cli.wording import command, option
+from adrec_cli.wording import command, option, say_count
 
 _OURS: Final = (ITEM_INDEX, ITEM_ID, COUNT, TITLE, CATEGORY, BRAND, PRICE)
 
@@ -83,7 +83,7 @@ def require_match(file: ItemFile, ids: pl.Series, *, known: pl.Series | None) ->
             f"name that with {option('items_column')}"
         )
     raise InputError(
-        f"{file.path} knows {round(share * len(ids)):,} of {len(ids):,} items by its column {name!r}, "
+        f"{file.path} knows {round(share * len(ids)):,} of {say_count(len(ids), 'item')} by its column {name!r}, "
         f"which has {examples(found)}; the events have {examples(ids)}",
         hint=hint,
     )
@@ -104,11 +104,11 @@ def join_metadata(items: pl.DataFrame, metadata: pl.DataFrame, source: str) -> t
     twice = metadata.height - metadata[ITEM_ID].n_unique()
     if twice:
         metadata = metadata.unique(ITEM_ID, keep="first", maintain_order=True)
-        warnings.append(f"{source}: {twice:,} rows repeat an item id, the first row of each counts")
+        warnings.append(f"{source}: item ids are repeated in {say_count(twice, 'row')}, the first row of each counts")
     joined = items.join(metadata, on=ITEM_ID, how="left", maintain_order="left")
     silent = items.join(metadata, on=ITEM_ID, how="anti").height
     if silent:
-        warnings.append(f"{source}: says nothing about {silent:,} of {items.height:,} items")
+        warnings.append(f"{source}: says nothing about {silent:,} of {say_count(items.height, 'item')}")
     return joined, warnings
 
 

@@ -75,7 +75,7 @@ def test_no_later_file_brings_them_back_and_no_going_back_does(shop):
     shop.arrives("day3.csv", with_person(range(20, 40), 3))
     done = typed_here(["run", "shop", "--inbox", shop.inbox, *NIGHT[:-1], "--workspace", shop.workspace])
     assert done.exit_code == 0, done.stderr
-    assert "4 interactions of 1 users who were forgotten are left out" in done.stderr
+    assert "left out: 4 interactions of 1 forgotten user" in done.stderr
     assert not any(user == PERSON for user, _, _ in shop.holds())
     for _ in range(3):
         assert shop.types("rollback", "shop", "--data").exit_code == 0
