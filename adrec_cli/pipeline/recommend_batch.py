@@ -12,6 +12,7 @@ from pathlib import Path
 from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.provenance import key_of
 from adrec_cli.artifacts.recommendation_file import Parts, Reader, open_parts, table_writer
+from adrec_cli.data.reading.steady_files import look_at
 from adrec_cli.data.shards import WHOLE
 from adrec_cli.engines.spark.workers import open_workers
 from adrec_cli.errors import InterruptedRun, UsageError
@@ -160,18 +161,12 @@ def _open(request: BatchRequest, processes: Processes) -> _Opened:
     destination = output.find_destination()
     if output.shard != WHOLE and not audience.is_data_set:
         raise UsageError("a shard is of the data set's users", hint=f"give {option('all')}, and no {option('events')}")
-    if output.is_stdout and (processes.count > 1 or request.engine.is_spark):
-        raise UsageError(
-            "several processes share a file or a folder, not stdout", hint=f"name one with {option('out', 'recs/')}"
-        )
-    if processes.count > 1 and request.engine.is_spark:
-        raise UsageError(
-            "Spark has processes of its own", hint=f"leave out {option('devices')}, or {option('engine', 'spark')}"
-        )
+    _require_shareable(request, processes)
     if not output.is_stdout:
         destination.require_free((*audience.files(), *options.files()))
     if elsewhere is not None:
         elsewhere.require_free(destination)
+    files = [look_at(path) for path in (*audience.files(), *options.files()) if path.is_file()]
     here = replace(options, device=processes.choose_device(options.device))
     asked = Opening.of(request.workspace, request.dataset_name, request.model, here)
     recommender = asked.open(output.shard, once=processes.once)
@@ -189,8 +184,23 @@ def _open(request: BatchRequest, processes: Processes) -> _Opened:
         chunk=max(1, min(CHUNK_USERS, _CHUNK_ROWS // options.k)),
     )
     key = "" if output.is_stdout else _key(batch, audience)
+    for file in files:
+        # The key is of what it says now: parts of what it said before must not be taken under it.
+        file.require_unchanged()
     opening = Opening.of(request.workspace, request.dataset_name, request.model, options)
     return _Opened(batch=batch, opening=opening, key=key, elsewhere=elsewhere, unknown=unknown)
+
+
+def _require_shareable(request: BatchRequest, processes: Processes) -> None:
+    """Refuse to have several processes make what cannot be shared, or in two ways at once."""
+    if request.output.is_stdout and (processes.count > 1 or request.engine.is_spark):
+        raise UsageError(
+            "several processes share a file or a folder, not stdout", hint=f"name one with {option('out', 'recs/')}"
+        )
+    if processes.count > 1 and request.engine.is_spark:
+        raise UsageError(
+            "Spark has processes of its own", hint=f"leave out {option('devices')}, or {option('engine', 'spark')}"
+        )
 
 
 def _hold_parts(opened: _Opened, held: contextlib.ExitStack) -> tuple[Parts, list[int]]:

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import pytest
 
 from adrec_cli.artifacts.lock import exclusive
-from adrec_cli.errors import InterruptedRun, LockedError
+from adrec_cli.errors import GrowingFileError, InterruptedRun, LockedError
 from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.pipeline import recommend_batch as batch
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
@@ -58,6 +58,41 @@ def test_parts_of_other_options_do_not_count(trained, tmp_path, monkeypatch):
     other = RecommendOptions(k=4, sampling=FAST_SAMPLING)
     summary = recommend_batch(audience, output=BatchOutput(path=tmp_path / "r.csv"), workspace=trained, options=other)
     assert (summary.resumed, summary.rows) == (0, 480)
+
+
+@pytest.mark.parametrize("name", ["users", "candidates"])
+def test_a_file_that_changes_while_it_is_read_leaves_no_parts_for_the_next_run(trained, tmp_path, monkeypatch, name):
+    """They would be of what it said before, under the key of what it says now."""
+    monkeypatch.setattr(batch, "CHUNK_USERS", 30)
+    now = {"users": [f"u{n}" for n in range(40, 80)], "candidates": [f"i{n}" for n in range(20, 40)]}
+    before = {"users": [f"u{n}" for n in range(40)], "candidates": [f"i{n}" for n in range(20)]}
+    for one, ids in before.items():
+        (tmp_path / f"{one}.txt").write_text("\n".join(ids))
+    audience = AudienceOptions(users=tmp_path / "users.txt")
+    options = replace(OPTIONS, choice=ItemChoice(candidates=tmp_path / "candidates.txt"))
+    collect = batch.collect_audience
+
+    def read_and_change(*arguments):
+        found = collect(*arguments)
+        (tmp_path / "new.txt").write_text("\n".join(now[name]))
+        (tmp_path / "new.txt").replace(tmp_path / f"{name}.txt")
+        return found
+
+    def stop(event):
+        raise InterruptedRun("stopped", signal_number=2)
+
+    def write(out, on_event):
+        return recommend_batch(
+            audience, output=BatchOutput(path=tmp_path / out), workspace=trained, options=options, on_event=on_event
+        )
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(batch, "collect_audience", read_and_change)
+        with pytest.raises((InterruptedRun, GrowingFileError)):
+            write("recs.csv", stop)
+    write("recs.csv", lambda event: None)
+    write("new.csv", lambda event: None)
+    assert (tmp_path / "recs.csv").read_bytes() == (tmp_path / "new.csv").read_bytes()
 
 
 FIRST = RecommendOptions(
