@@ -57,7 +57,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@sampled("name", NAMES, quick=["dreamrec"])
+@sampled("name", NAMES, quick=["gru4rec"])
 def test_what_can_be_learned_is_learned(workspace, name):
     train("tiny", model_name=name, workspace=workspace, experiment=options(name))
     popular = evaluate("mostpop", workspace=workspace).metrics["ndcg@10"]
@@ -88,7 +88,7 @@ def test_every_loss_over_negatives_learns(workspace, loss):
     assert evaluate("train", workspace=workspace).metrics["ndcg@10"] > 0.5
 
 
-@sampled("name", NAMES, quick=["bsarec"])
+@sampled("name", NAMES, quick=["gru4rec"])
 def test_an_interrupted_training_goes_on_to_the_same_bytes(workspace, name):
     short = options(name, epochs=2)
     sampled = ExperimentOptions(

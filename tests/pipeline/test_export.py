@@ -104,7 +104,7 @@ STAGE = {"adrec": "finetune", "sasrec": "train"}
 
 
 @pytest.mark.parametrize("suffix", ["pt2", "onnx"])
-@sampled("k,include_seen", [(1, False), (7, True), (7, False), (40, False)], quick=[(7, True), (40, False)])
+@sampled("k,include_seen", [(1, False), (7, True), (7, False), (40, False)], quick=[(40, False)])
 def test_the_best_items_are_those_that_we_recommend(workspace, tmp_path, suffix, k, include_seen):
     if suffix == "onnx":
         for name in ("onnx", "onnxscript", "onnxruntime"):
@@ -168,8 +168,10 @@ def test_a_graph_runs_where_adrec_is_not(workspace, onnx, tmp_path):
     assert done.path.is_file()
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in MODELS if name not in ("adrec", "sasrec") and MODELS[name].exported_outputs]
+@sampled(
+    "name",
+    [name for name in MODELS if name not in ("adrec", "sasrec") and MODELS[name].exported_outputs],
+    quick=["hstu"],
 )
 @sampled("repeats", ["none", "learned"], quick=["learned"])
 def test_every_graph_that_a_model_offers_scores_as_the_model(tmp_path, name, repeats):
@@ -179,7 +181,8 @@ def test_every_graph_that_a_model_offers_scores_as_the_model(tmp_path, name, rep
         assert exporting._measure_difference(model, output, run) < 1e-4
 
 
-@sampled("options", [{"padding_key": True}, {"positions": "learned"}], quick=[{"padding_key": True}])
+@pytest.mark.thorough
+@pytest.mark.parametrize("options", [{"padding_key": True}, {"positions": "learned"}])
 def test_a_graph_with_a_padding_key_or_positions_scores_as_we_do(workspace, tmp_path, options):
     shutil.copytree(workspace, tmp_path / "workspace")
     padded = merge(TINY, {"model": options})
