@@ -19,6 +19,7 @@ from adrec_cli.data.reading.fit import check_fit
 from adrec_cli.data.reading.joining import join_table
 from adrec_cli.data.reading.list_cells import look_like_several
 from adrec_cli.data.reading.list_order import order_lists
+from adrec_cli.data.reading.open_quotes import find_swallowed_rows
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.roles import Roles, find_roles
@@ -109,13 +110,33 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
     _say_what_columns_mean(report, roles, table)
     report.by_rows = not roles.times and (not _has_lists(table) or options.unit == "order")
     try:
-        return _normalise(_read_events(table, roles, options), options, report)
+        read = _normalise(_read_events(table, roles, options), options, report)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         clean = _drop_malformed(table, options, report, scratch, error)
         try:
-            return _normalise(_read_events(clean, roles, options), options, report)
+            read = _normalise(_read_events(clean, roles, options), options, report)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as second:
             raise _unreadable(table, second) from second
+    _doubt_quotes(read, options, report)
+    return read
+
+
+def _doubt_quotes(read: CollectedTable, options: ReadOptions, report: ReadReport) -> None:
+    """Refuse a table of which a quoted cell holds rows, or say so where bad rows are left out."""
+    table, times = read.table, read.roles.times
+    if not times or table.unfolding is not None or table.joining is not None:
+        return
+    rows = find_swallowed_rows(table, times[0], read.frame.height)
+    if not rows:
+        return
+    held = f"{table.path}: a cell in quotes holds what look like rows, {rows!r}"
+    if options.on_bad_row == "error":
+        raise InputError(
+            f"{held}: is a quote not closed?",
+            hint="close it, or write two for one inside a cell; if the cell is right, "
+            f"say {option('on_bad_row', 'skip')}",
+        )
+    report.doubts.append(f"{held}, which was not read: is a quote not closed?")
 
 
 def _join(table: Table, options: ReadOptions, report: ReadReport, scratch: Path) -> Table:

@@ -1,0 +1,58 @@
+"""Quotes that are not closed where they should be, so that a cell holds the rows behind it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from adrec_cli.data.reading.scanning import scan
+from adrec_cli.data.reading.table import Table
+
+_CHUNK: Final = 1 << 22
+_SHOWN: Final = 80
+
+
+def find_swallowed_rows(table: Table, position: int, records: int) -> str:
+    """Return what stands in a quoted cell of the rows behind it, "" if no cell holds any.
+
+    Such a cell begins with the rest of its own row and ends with the head of the row that closes the quote: each line
+    has as many fields as it should, and a time where one belongs.
+
+    Args:
+        table: the recognised file, neither joined nor of lists.
+        position: of the column of times, or of the first of them.
+        records: how many were read.
+    """
+    if table.layout != "delimited" or not table.quoted:
+        return ""
+    if _count_lines(table.decoded.plain) <= records + table.lines_before:
+        return ""
+    width = len(table.columns)
+    cells = {place: _cell_pattern(re.escape(table.separator), place, position, width) for place in range(width)}
+    rows = pl.coalesce(pl.col(f"c{place}").str.extract(pattern) for place, pattern in cells.items())
+    found = scan(table, range(width)).select(rows=rows).filter(pl.col("rows").is_not_null()).head(1)
+    first = found.collect(engine="streaming")["rows"].to_list()
+    return str(first[0])[:_SHOWN] if first else ""
+
+
+def _cell_pattern(separator: str, place: int, position: int, width: int) -> str:
+    """Return the pattern of a cell that begins in one column of a row, and ends in it of a later one."""
+    field = rf"[^{separator}\n]*"
+    dates = rf"\d{{4}}[-/.]\d\d?[-/.]\d\d?{field}|\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{4}}{field}"
+    time = rf'"?(?:\d{{9,19}}(?:\.\d+)?|{dates})"?\r?'
+
+    def line(fields: range) -> str:
+        return separator.join(time if one == position else field for one in fields)
+
+    rest, whole, head = line(range(place, width)), line(range(width)), line(range(place + 1))
+    if place == position:
+        rest, head = line(range(position + 1, width)), line(range(position))
+    return rf"^{rest}\n((?:{whole}\n)*{head})$"
+
+
+def _count_lines(path: Path) -> int:
+    with open(path, "rb") as file:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(_CHUNK), b""))

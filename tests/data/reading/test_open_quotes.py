@@ -1,0 +1,83 @@
+"""A quote that is not closed takes no rows along in silence; cells of several lines are read."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adrec_cli.errors import InputError
+from tests.data.table_files import START, read_sequences, run
+from tests.examples import tries
+
+pytestmark = pytest.mark.usefixtures("in_shell")
+
+TIMES = {"seconds": lambda row: str(START + row), "date": lambda row: f"2024-01-{row + 1:02} 10:00:00",
+         "german": lambda row: f"{row + 1:02}.12.2023"}  # fmt: skip
+
+
+@settings(max_examples=tries(25))
+@given(
+    rows=st.integers(3, 9), place=st.integers(0, 3), form=st.sampled_from(sorted(TIMES)),
+    separator=st.sampled_from([",", ";"]), header=st.booleans(), data=st.data(),
+)  # fmt: skip
+def test_rows_in_a_cell_are_noticed(
+    rows: int, place: int, form: str, separator: str, header: bool, data: st.DataObject
+) -> None:
+    opened = data.draw(st.integers(0, rows - 2))
+    closed = data.draw(st.integers(opened + 1, rows - 1))
+    names = ["user_id", "item_id", "timestamp"]
+    names.insert(place, "title")
+    lines = []
+    for row in range(rows):
+        values = {
+            "user_id": "u",
+            "item_id": f"i{row}",
+            "timestamp": TIMES[form](row),
+            "title": '"said"' if row else "x",
+        }
+        if row in (opened, closed):
+            values["title"] = '"Heroes' if row == opened else 'LP 12"'
+        lines.append(separator.join(values[name] for name in names))
+    options = {"timestamp_format": "dmy"} if form == "german" else {}
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "t.csv"
+        source.write_text("\n".join(([separator.join(names)] if header else []) + lines) + "\n")
+        columns = {f"{role}_column": names.index(of) + 1 for role, of in
+                   (("user", "user_id"), ("item", "item_id"), ("timestamp", "timestamp"))}  # fmt: skip
+        try:
+            made = run(source, Path(name) / "ws", header=header, **columns, **options)
+        except InputError:
+            return
+        assert len(read_sequences(made.folder)["u"]) == rows
+
+
+def test_the_row_is_shown_and_may_be_right(tmp_path: Path) -> None:
+    source = tmp_path / "t.csv"
+    rows = [
+        f"u,a,{START},x",
+        f'u,b,{START + 1},"Heroes',
+        f"u,c,{START + 2},y",
+        f'u,d,{START + 3},12"',
+        f"u,e,{START + 4},z",
+    ]
+    source.write_text("user_id,item_id,timestamp,title\n" + "\n".join(rows) + "\n")
+    with pytest.raises(
+        InputError, match=rf"a cell in quotes holds what look like rows, 'u,c,{START + 2},y.*not closed"
+    ):
+        run(source, tmp_path / "ws")
+    made = run(source, tmp_path / "ws", on_bad_row="skip")
+    assert read_sequences(made.folder) == {"u": ["a", "b", "e"]}
+    assert any("which was not read" in line for line in made.warnings)
+
+
+@pytest.mark.parametrize("cell", ["two\nlines", "1, 2\n3, 4", f"on {START}\nit was", "a\n\nb", f"x,{START},y\nz"])
+def test_cells_of_several_lines_are_cells(tmp_path: Path, cell: str) -> None:
+    source = tmp_path / "t.csv"
+    source.write_text(f'user_id,item_id,timestamp,review\nu,a,{START},"{cell}"\nu,b,{START + 1},x\n')
+    made = run(source, tmp_path / "ws")
+    assert read_sequences(made.folder) == {"u": ["a", "b"]}
+    assert made.warnings == []
