@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.benchmarks.large_shop import MOST_GIGABYTES, go_through, write_log
+from tests.benchmarks.large_shop import MOST_GIGABYTES, MOST_OF_OWN, Step, describe_whole, go_through, write_log
 
 STEPS = ["preprocess", "train", "evaluate", "recommend", "verify", "report"]
 
@@ -21,6 +21,12 @@ def test_the_log_is_as_large_as_it_says(tmp_path):
     assert counts[-1] > 5 * counts[0], "items are not equally popular"
 
 
+def test_the_whole_is_held_against_what_its_steps_are_there_for():
+    steps = [Step(name=name, seconds=9.0, processor_seconds=5.0, gigabytes=1.0, own_seconds=own) for name, own in
+             (("train", 3.0), ("verify", 5.0))]  # fmt: skip
+    assert "18.0 s     10.0 processor s, 1.25 times the 8.0 of" in describe_whole(steps)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("share", "most"), [(0.1, 2.5)])
 def test_a_tenth_of_the_target_fits(tmp_path, share, most):
@@ -28,4 +34,6 @@ def test_a_tenth_of_the_target_fits(tmp_path, share, most):
     steps = list(go_through(tmp_path, **sizes))
     assert [step.name for step in steps] == STEPS
     assert most < MOST_GIGABYTES
+    assert all(0 < step.own_seconds <= step.processor_seconds for step in steps)
+    assert sum(step.processor_seconds for step in steps) < MOST_OF_OWN * sum(step.own_seconds for step in steps)
     assert {step.name: step.gigabytes for step in steps if step.gigabytes > most} == {}

@@ -10,10 +10,12 @@ from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, Wait
 from adrec_cli.cli.show.moved import show_moved
+from adrec_cli.moving.options import PruneOptions
 
 EXAMPLES: Final = (
     "adrec push shop s3://models/shops",
     "adrec push shop /mnt/backup --dry-run",
+    "adrec push shop s3://models/shops --prune",
 )
 
 
@@ -32,6 +34,7 @@ def push(
         bool, typer.Option("--force", help="Replace what others have pushed there since.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be sent, and send nothing.")] = False,
+    pruning: PruneOptions,
     wait: Wait = 0.0,
     common: Common,
     session: Session,
@@ -48,6 +51,7 @@ def push(
             workspace=common.workspace,
             force=force,
             dry_run=dry_run,
+            pruning=pruning,
             waiting=Waiting(seconds=wait, on_event=progress),
             on_event=progress,
         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
@@ -21,14 +23,32 @@ if TYPE_CHECKING:
     from pyarrow import fs
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A file of a store.
+
+    Attributes:
+        path: as the store is asked for it.
+        size: in bytes.
+        modified: when it was written, in seconds since 1970 by the store's clock.
+    """
+
+    path: str
+    size: int
+    modified: float
+
+
 class Store(Protocol):
     """Files by their paths, which have slashes; what fails raises an `OSError`, or an error of Arrow."""
 
     def list_names(self, folder: str) -> list[str]:
         """Return the names of the files right in a folder, none where it is not there."""
 
-    def find_sizes(self, paths: Sequence[str]) -> list[int | None]:
-        """Return the size of each file, None where there is none."""
+    def list_all(self, folder: str) -> list[Entry]:
+        """Return all files in a folder and in those within it, none where it is not there."""
+
+    def look_up(self, paths: Sequence[str]) -> list[Entry | None]:
+        """Return each file, None where there is none."""
 
     def read(self, path: str, most: int) -> bytes:
         """Return the content of a file, cut off where it is longer than `most`."""
@@ -51,10 +71,24 @@ class FolderStore:
         place = self.root / folder
         return [one.name for one in place.iterdir() if one.is_file()] if place.is_dir() else []
 
-    def find_sizes(self, paths: Sequence[str]) -> list[int | None]:
-        """Return the size of each file; what is not a regular file, such as a pipe, is none."""
-        places = [self.root / path for path in paths]
-        return [place.stat().st_size if place.is_file() else None for place in places]
+    def list_all(self, folder: str) -> list[Entry]:
+        """Return all files in a folder and in those within it."""
+        found = (Path(place, name) for place, _, names in os.walk(self.root / folder) for name in names)
+        entries = self.look_up([one.relative_to(self.root).as_posix() for one in found])
+        return [one for one in entries if one is not None]
+
+    def look_up(self, paths: Sequence[str]) -> list[Entry | None]:
+        """Return each file; what is not a regular file, such as a pipe, is none."""
+        return [self._look_up(path) for path in paths]
+
+    def _look_up(self, path: str) -> Entry | None:
+        try:
+            found = (self.root / path).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return Entry(path=path, size=found.st_size, modified=found.st_mtime)
 
     def read(self, path: str, most: int) -> bytes:
         """Return the content of a file."""
@@ -98,12 +132,24 @@ class ObjectStore:
         found = self._store.get_file_info(fs.FileSelector(f"{self._root}/{folder}", allow_not_found=True))
         return [one.base_name for one in found if one.type == fs.FileType.File]
 
-    def find_sizes(self, paths: Sequence[str]) -> list[int | None]:
-        """Return the size of each object."""
+    def list_all(self, folder: str) -> list[Entry]:
+        """Return all objects below a folder."""
         from pyarrow import fs
 
-        found: list[fs.FileInfo] = self._store.get_file_info([f"{self._root}/{path}" for path in paths])
-        return [one.size if one.type == fs.FileType.File else None for one in found]
+        place = fs.FileSelector(f"{self._root}/{folder}", allow_not_found=True, recursive=True)
+        return [one for one in map(self._describe, self._store.get_file_info(place)) if one is not None]
+
+    def look_up(self, paths: Sequence[str]) -> list[Entry | None]:
+        """Return each object."""
+        return [self._describe(one) for one in self._store.get_file_info([f"{self._root}/{path}" for path in paths])]
+
+    def _describe(self, found: fs.FileInfo) -> Entry | None:
+        from pyarrow import fs
+
+        if found.type != fs.FileType.File:
+            return None
+        modified = (found.mtime_ns or 0) / 1e9
+        return Entry(path=found.path.removeprefix(f"{self._root}/"), size=found.size, modified=modified)
 
     def read(self, path: str, most: int) -> bytes:
         """Return the content of an object."""

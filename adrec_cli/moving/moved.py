@@ -24,6 +24,25 @@ class MovedFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """What was removed from a place, or with `dry_run` would be.
+
+    Attributes:
+        objects, bytes: contents that no inventory names, and their size.
+        waiting, waiting_bytes: those that stay, as the grace is not over.
+        grace_hours: for how long they do.
+        dry_run: nothing was changed.
+    """
+
+    objects: int
+    bytes: int
+    waiting: int
+    waiting_bytes: int
+    grace_hours: float
+    dry_run: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Moved:
     """What a push or a pull did, or with `dry_run` would do.
 
@@ -37,6 +56,7 @@ class Moved:
         overwritten: paths of files that had changed here, and were overwritten by a pull, or would be.
         others: paths of what lies in the data set's folder and is not adrec's, which a push leaves out.
         dry_run: nothing was changed.
+        pruned: what was removed there; None where that was not asked for.
     """
 
     dataset: str
@@ -48,6 +68,7 @@ class Moved:
     overwritten: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     dry_run: bool = False
+    pruned: Pruned | None = None
 
 
 def describe_moved(path: str, size: int) -> MovedFile:

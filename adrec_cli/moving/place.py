@@ -1,7 +1,8 @@
 """A place elsewhere that holds data sets, in an object store or a folder.
 
 Contents lie there under their own hashes (`objects/`); each data set has one inventory, which is written last and
-changes at once. Nothing is removed, so that whoever has read an inventory finds all that it names.
+changes at once. The one it takes the place of is kept (`former/`), so that what it names stays for those who have read
+it; `pruning` removes what nobody can need any more.
 """
 
 from __future__ import annotations
@@ -9,19 +10,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.json_files import MAX_JSON_BYTES
 from adrec_cli.data.addresses import is_address, show_address
-from adrec_cli.data.stores import STORES, FolderStore, Store, naming_store
-from adrec_cli.errors import InputError, StorageError, look_up
+from adrec_cli.data.stores import STORES, Entry, FolderStore, Store, naming_store
+from adrec_cli.errors import DamagedInventoryError, InputError, StorageError, look_up
 from adrec_cli.moving.inventory import Inventory, Part, StoredFile, parse_inventory, write_inventory
+from adrec_cli.moving.options import GRACE_HOURS
 
 DATASETS_FOLDER: Final = "datasets"
 OBJECTS_FOLDER: Final = "objects"
+FORMER_FOLDER: Final = "former"
+_REUSED_HOURS: Final = GRACE_HOURS / 2
+"""Contents that no inventory names are sent again when they are older: they may be removed before the push ends."""
 _INVENTORY_SUFFIX: Final = ".json"
 
 
@@ -76,25 +83,97 @@ class Place:
         return parse_inventory(content, dataset, f"{self.shown}/{path}")
 
     def write_inventory(self, inventory: Inventory) -> None:
-        """Make a list of files what a data set consists of there.
+        """Make a list of files what a data set consists of there, and keep the list that it replaces.
 
         Raises:
             StorageError: it cannot be written.
         """
         path = _name_inventory(inventory.dataset)
+        with contextlib.suppress(DamagedInventoryError):
+            if (former := self.read_inventory(inventory.dataset)) is not None and former.hashes != inventory.hashes:
+                content = write_inventory(former)
+                kept = f"{FORMER_FOLDER}/{former.dataset}-{hashlib.sha256(content).hexdigest()[:16]}{_INVENTORY_SUFFIX}"
+                with self._naming(StorageError, "write", kept):
+                    self._store.write(kept, content)
         with self._naming(StorageError, "write", path):
             self._store.write(path, write_inventory(inventory))
 
-    def find_missing(self, parts: Iterable[Part]) -> set[Part]:
-        """Return the parts that do not lie there, or not with all of their bytes.
+    def list_former(self) -> list[Entry]:
+        """Return the lists of files that others took the place of, each written when that happened.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        with self._naming(InputError, "read", FORMER_FOLDER):
+            return self._store.list_all(FORMER_FOLDER)
+
+    def read_former(self, entry: Entry) -> Inventory | None:
+        """Return such a list; None where it was removed meanwhile.
+
+        Raises:
+            InputError: it cannot be read, or is damaged.
+        """
+        with self._naming(InputError, "read", entry.path):
+            try:
+                content = self._store.read(entry.path, MAX_JSON_BYTES + 1)
+            except FileNotFoundError:
+                return None
+        name = PurePosixPath(entry.path).name.rpartition("-")[0]
+        return parse_inventory(content, name, f"{self.shown}/{entry.path}")
+
+    def list_objects(self) -> list[Entry]:
+        """Return all contents that lie there, and what else is among them.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        with self._naming(InputError, "read", OBJECTS_FOLDER):
+            return self._store.list_all(OBJECTS_FOLDER)
+
+    def remove(self, entry: Entry) -> None:
+        """Remove a file, unless it is gone already.
+
+        Raises:
+            StorageError: it cannot be removed.
+        """
+        with self._naming(StorageError, "remove", entry.path), contextlib.suppress(FileNotFoundError):
+            self._store.remove(entry.path)
+
+    def read_clock(self) -> float:
+        """Return what time it is there, in seconds since 1970, by writing a file.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        path = f".clock-{uuid.uuid4().hex}"
+        with self._naming(StorageError, "write", path):
+            self._store.write(path, b"now")
+            (found,) = self._store.look_up([path])
+            self._store.remove(path)
+        if found is None:
+            raise StorageError(f"{self.shown} does not show what was just written there", hint="try again later")
+        return found.modified
+
+    def find_missing(self, parts: Iterable[Part], named: Collection[Part], *, again: bool = True) -> set[Part]:
+        """Return the parts that do not lie there, or not with all of their bytes, or that may be removed any moment.
+
+        Args:
+            parts: that are wanted there.
+            named: those that the data set's inventory names; they stay.
+            again: send again what nobody names and has lain there for long.
 
         Raises:
             InputError: it cannot be read.
         """
         distinct = list(dict.fromkeys(parts))
         with self._naming(InputError, "read", OBJECTS_FOLDER):
-            sizes = self._store.find_sizes([_name_object(part) for part in distinct])
-        return {part for part, size in zip(distinct, sizes, strict=True) if size != part.bytes}
+            entries = self._store.look_up([_name_object(part) for part in distinct])
+        oldest = time.time() - 3600 * _REUSED_HOURS
+        return {
+            part
+            for part, entry in zip(distinct, entries, strict=True)
+            if entry is None or entry.size != part.bytes or (again and part not in named and entry.modified < oldest)
+        }
 
     def send(self, part: Part, content: bytes) -> None:
         """Write a part.

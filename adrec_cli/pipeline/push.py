@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,12 +16,31 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError, DamagedInventoryError, StorageError
 from adrec_cli.moving.inventory import PART_BYTES, Inventory, Part, StoredFile
 from adrec_cli.moving.marks import moving_folder, read_marks, write_mark
-from adrec_cli.moving.moved import Counter, Moved, describe_moved
+from adrec_cli.moving.moved import Counter, Moved, Pruned, describe_moved
+from adrec_cli.moving.options import NO_PRUNING, PruneOptions
 from adrec_cli.moving.place import Place
+from adrec_cli.moving.pruning import prune as prune_place
 from adrec_cli.moving.snapshot import Snapshot, describe_file, look_at, taking_snapshot
 from adrec_cli.wording import command, option
 
 OnEvent = Callable[[object], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pushing:
+    """How a push goes about it.
+
+    Attributes:
+        force: replace what others have pushed there since.
+        dry_run: only say what would be sent, and removed.
+        pruning: whether to remove what nobody needs, behind it.
+        on_event: gets `MovingProgress`.
+    """
+
+    force: bool = False
+    dry_run: bool = False
+    pruning: PruneOptions = NO_PRUNING
+    on_event: OnEvent = field(default=lambda event: None)
 
 
 def push(
@@ -29,6 +50,7 @@ def push(
     workspace: Path,
     force: bool = False,
     dry_run: bool = False,
+    pruning: PruneOptions = NO_PRUNING,
     waiting: Waiting = AT_ONCE,
     on_event: OnEvent = lambda event: None,
 ) -> Moved:
@@ -41,10 +63,8 @@ def push(
         dataset_name: None takes the only one.
         address: `s3://bucket/prefix`, `gs://...`, `az://container/prefix`, `file:///folder`, or a folder's path.
         workspace: where data sets are.
-        force: replace what others have pushed there since.
-        dry_run: only say what would be sent.
+        force, dry_run, pruning, on_event: as `Pushing`.
         waiting: for how long, if another run holds a lock; none is held while files are sent.
-        on_event: gets `MovingProgress`.
 
     Raises:
         UsageError: the address is of a kind that cannot be pushed to.
@@ -53,19 +73,20 @@ def push(
         LockedError: a run is under way.
         StorageError: there cannot be written.
     """
+    asked = Pushing(force=force, dry_run=dry_run, pruning=pruning, on_event=on_event)
     folder = Workspace(workspace).dataset_folder(dataset_name)
     place = Place(address)
     if dry_run:
-        return _push(folder, place, look_at(folder), force=force, dry_run=True, on_event=on_event)
+        return _push(folder, place, look_at(folder), asked)
     purpose = command("push", folder.name, place.shown).removeprefix("adrec ")
     with (
         exclusive(moving_folder(folder), purpose, waiting),
         taking_snapshot(folder, purpose, waiting) as snapshot,
     ):
-        return _push(folder, place, snapshot, force=force, dry_run=False, on_event=on_event)
+        return _push(folder, place, snapshot, asked)
 
 
-def _push(folder: Path, place: Place, snapshot: Snapshot, *, force: bool, dry_run: bool, on_event: OnEvent) -> Moved:
+def _push(folder: Path, place: Place, snapshot: Snapshot, asked: Pushing) -> Moved:
     files = tuple(describe_file(path, where) for path, where in snapshot.places.items())
     inventory = Inventory(
         dataset=folder.name,
@@ -73,13 +94,14 @@ def _push(folder: Path, place: Place, snapshot: Snapshot, *, force: bool, dry_ru
         pushed_at=datetime.now(UTC).isoformat(timespec="seconds"),
         adrec_version=__version__,
     )
-    there = _read_there(place, folder.name, force=force)
-    if there is not None and not force:
+    there = _read_there(place, folder.name, force=asked.force)
+    if there is not None and not asked.force:
         _require_successor(there, inventory, read_marks(folder).get(place.shown, {}), place)
-    missing = place.find_missing(part for one in files for part in one.parts)
+    named = set() if there is None else {part for one in there.files for part in one.parts}
+    missing = place.find_missing((part for one in files for part in one.parts), named, again=not asked.dry_run)
     size = sum(part.bytes for part in missing)
-    if not dry_run:
-        counter = Counter(f"sending {folder.name}", size, on_event)
+    if not asked.dry_run:
+        counter = Counter(f"sending {folder.name}", size, asked.on_event)
         for one in files:
             _send(one, snapshot.places[one.path], missing, place, counter)
         if there is None or there.hashes != inventory.hashes:
@@ -93,8 +115,14 @@ def _push(folder: Path, place: Place, snapshot: Snapshot, *, force: bool, dry_ru
         moved=[describe_moved(one.path, one.bytes) for one in files if before.get(one.path) != one.sha256],
         bytes=size,
         others=snapshot.others,
-        dry_run=dry_run,
+        dry_run=asked.dry_run,
+        pruned=_prune(place, asked) if asked.pruning.prune else None,
     )
+
+
+def _prune(place: Place, asked: Pushing) -> Pruned:
+    now = time.time() if asked.dry_run else None
+    return prune_place(place, grace_hours=asked.pruning.grace, now=now, on_event=asked.on_event)
 
 
 def _read_there(place: Place, name: str, *, force: bool) -> Inventory | None:

@@ -92,7 +92,7 @@ class Elsewhere:
             unknown = _name_unknown(destination, name)
             if destination.unknown.exists():
                 store.write(unknown, destination.unknown.read_bytes())
-            elif store.find_sizes([unknown])[0] is not None:
+            elif store.look_up([unknown])[0] is not None:
                 store.remove(unknown)
             if destination.is_folder:
                 _send_folder(store, name, destination, files, rows)

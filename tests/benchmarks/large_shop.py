@@ -14,11 +14,12 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ import pyarrow.parquet as pq
 NAME = "large"
 MOST_GIGABYTES = 8.0
 """Peak memory of any step of the target."""
+MOST_OF_OWN = 1.5
+"""All processor seconds of the target, over those of what its steps are there for."""
 EVALUATED_USERS = 50_000
 _EVENTS_AT_ONCE = 2_000_000
 _MONITORED_USERS = 10_000
@@ -44,12 +47,15 @@ class Step:
     Attributes:
         seconds: by the clock; processor_seconds: of all its threads.
         gigabytes: peak of its memory, pages of mapped files included.
+        own_seconds: processor seconds of what the step is there for: of a training its epochs without validation, of an
+            evaluation the ranking, of a batch its lists, of the others all of it.
     """
 
     name: str
     seconds: float
     processor_seconds: float
     gigabytes: float
+    own_seconds: float
 
 
 def write_log(path: Path, *, users: int, items: int, events: int, seed: int = 0) -> None:
@@ -141,11 +147,19 @@ def rank_some(checkpoint: Path, users: int) -> None:
     model = restore_model(opened, cpu)
     scorer = Scorer(model=model, output=opened.metadata.output, sampling=FAST_SAMPLING, device=cpu)
     cases = select_cases(dataset.sequences, "test").draw(users, seed=0)
-    print(f"ndcg@10 {metric_table(target_ranks(scorer, dataset.sequences, cases), cases.users)['ndcg@10']:.4f}")
+    began = time.process_time()
+    ranks = target_ranks(scorer, dataset.sequences, cases)
+    print(f"ranked in {time.process_time() - began:.3f} processor s")
+    print(f"ndcg@10 {metric_table(ranks, cases.users)['ndcg@10']:.4f}")
 
 
-def measured(name: str, words: Sequence[str]) -> Step:
+def measured(name: str, words: Sequence[str], workspace: Path) -> Step:
     """Run a command and return what it took.
+
+    Args:
+        name: of the step.
+        words: of its command.
+        workspace: it works in.
 
     Raises:
         RuntimeError: it failed; with what it said last.
@@ -158,11 +172,50 @@ def measured(name: str, words: Sequence[str]) -> Step:
         if process.returncode:
             said.seek(0)
             raise RuntimeError(f"{name} ended with {process.returncode}: {said.read()[-2000:]}")
+        seconds, processor_seconds = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+        said.seek(0)
+        own = _OWN.get(name, lambda *_: 1.0)(said.read(), workspace, seconds, processor_seconds)
     return Step(
-        name=name,
-        seconds=time.perf_counter() - started,
-        processor_seconds=usage.ru_utime + usage.ru_stime,
-        gigabytes=usage.ru_maxrss / 2**20,
+        name=name, seconds=seconds, processor_seconds=processor_seconds, gigabytes=usage.ru_maxrss / 2**20,
+        own_seconds=own * processor_seconds,
+    )  # fmt: skip
+
+
+def _share_of_epochs(_said: str, workspace: Path, _seconds: float, processor_seconds: float) -> float:
+    rows = [json.loads(row) for row in (workspace / NAME / "sasrec/train.jsonl").read_text().splitlines()]
+    trained = sum(row["processor_seconds"] * (1 - row["validation_seconds"] / row["seconds"]) for row in rows)
+    return float(trained / processor_seconds)
+
+
+def _share_of_ranking(said: str, _workspace: Path, _seconds: float, processor_seconds: float) -> float:
+    return _find_number(r"ranked in ([\d.]+) processor s", said) / processor_seconds
+
+
+def _share_of_lists(said: str, _workspace: Path, seconds: float, _processor_seconds: float) -> float:
+    """Return the share by the clock, as the command tells no other: on a busy machine both go slower alike."""
+    return _find_number(r"users? in ([\d.]+) s", said) / seconds
+
+
+def _find_number(form: str, said: str) -> float:
+    found = re.search(form, said)
+    if found is None:
+        raise RuntimeError(f"nothing like {form} in: {said[-500:]}")
+    return float(found[1])
+
+
+_OWN: dict[str, Callable[[str, Path, float, float], float]] = {
+    "train": _share_of_epochs, "evaluate": _share_of_ranking, "recommend": _share_of_lists,
+}  # fmt: skip
+"""What share of a step's processor time is what it is there for: by what it said, where, and how long it took."""
+
+
+def describe_whole(steps: Sequence[Step]) -> str:
+    """Return how long all steps took, and how much of that is what they are there for."""
+    whole, own = (sum(getattr(step, name) for step in steps) for name in ("processor_seconds", "own_seconds"))
+    clock = sum(step.seconds for step in steps)
+    return (
+        f"{'end to end':12} {clock:8.1f} s {whole:8.1f} processor s, {whole / own:.2f} times the {own:.1f} of epochs, "
+        f"ranking, lists and the whole other steps (at most {MOST_OF_OWN})"
     )
 
 
@@ -173,7 +226,7 @@ def go_through(
     log = folder / f"{NAME}.parquet"
     write_log(log, users=users, items=items, events=events)
     for name, words in commands(log, folder / "workspace", width=width, k=k, parts=parts).items():
-        yield measured(name, words)
+        yield measured(name, words, folder / "workspace")
 
 
 def _toml(value: object) -> str:
@@ -211,10 +264,12 @@ def main() -> None:
             if not options.json:
                 print(
                     f"{step.name:12} {step.seconds:8.1f} s {step.processor_seconds:8.1f} processor s "
-                    f"{step.gigabytes:6.2f} GiB",
+                    f"{step.gigabytes:6.2f} GiB {step.own_seconds:8.1f} own",
                     flush=True,
                 )
-    if options.json:
+    if not options.json:
+        print(describe_whole(steps))
+    else:
         print(json.dumps({**sizes, "steps": [asdict(step) for step in steps]}))
 
 

@@ -31,6 +31,7 @@ from adrec_cli.experiments.options import ExperimentOptions, TrainingOptions
 from adrec_cli.experiments.work import ComputeOptions
 from adrec_cli.inspecting.options import InspectOptions
 from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
+from adrec_cli.moving.options import PruneOptions
 from adrec_cli.pictures.options import PictureOptions
 from adrec_cli.pipeline.preprocess import PreprocessOptions
 from adrec_cli.promotion.options import PromotionOptions
@@ -146,7 +147,8 @@ def test_negatives_are_a_number_or_a_file(text: str | None, count: int, file: Pa
 DECLARED = [
     AudienceOptions, BatchEngine, BatchOutput, BenchOptions, CompareOptions, ComputeOptions, Design, Diversity,
     EncodeOptions, EvaluationOptions, ExperimentOptions, InspectOptions, ItemChoice, Limits, Merging, PictureOptions,
-    PromotionOptions, RecommendOptions, Sampling, ServeOptions, SweepOptions, TrainingOptions, TuneOptions,
+    PromotionOptions, PruneOptions, RecommendOptions, Sampling, ServeOptions, SweepOptions, TrainingOptions,
+    TuneOptions,
 ]  # fmt: skip
 
 
