@@ -56,7 +56,7 @@ class Workspace:
         if name not in known:
             there = f"; available: {', '.join(known)}" if known else ""
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-            guess = f"did you mean {near[0]}? " if near else ""
+            guess = f"did you mean {near[0]}? Or " if near else ""
             raise ArtifactError(
                 f"dataset {name!r} is not in {self.root}{there}",
                 hint=f"{guess}make it with: {command('preprocess', name)}",

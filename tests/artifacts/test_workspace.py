@@ -91,7 +91,7 @@ def test_all_checkpoints_are_listed_without_states(space):
 def test_a_data_set_of_nearly_this_name_is_offered(space):
     with pytest.raises(ArtifactError) as caught:
         space.dataset_folder("sohp")
-    assert caught.value.hint.startswith("did you mean shop? ")
+    assert caught.value.hint.startswith("did you mean shop? Or make it with: ")
     with pytest.raises(ArtifactError) as caught:
         space.dataset_folder("grocery")
     assert "did you mean" not in caught.value.hint
