@@ -345,7 +345,7 @@ def _locate(space: Workspace, dataset_name: str | None, model: str | None, shard
     if not found:
         raise ArtifactError(
             f"dataset {folder.name!r} has no trained model{f' {model}' if model else ''}",
-            hint=f"train one with: {command('run', folder.name)}",
+            hint=f"train one with: {command('run', folder.name, model=model)}",
         )
     # Another model than what this tool is for is taken only when it is the only one, or asked for.
     if DEFAULT_MODEL not in found and len(found) > 1:

@@ -125,7 +125,8 @@ def _read_trained(dataset: Dataset, models: tuple[str, ...], drawn_N: torch.Tens
     if not paths:
         name = dataset.manifest.dataset
         raise ArtifactError(
-            f"{name} has none of these models trained: {', '.join(models)}", hint=f"train one: {command('run', name)}"
+            f"{name} has none of these models trained: {', '.join(models)}",
+            hint=f"train one: {command('run', name, model=models[0])}",
         )
     return [_vectors(model, open_checkpoint(path, dataset), drawn_N) for model, path in paths.items()]
 

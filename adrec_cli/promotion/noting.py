@@ -14,7 +14,6 @@ from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.promotion.comparison import HEADLINES
 from adrec_cli.promotion.drift_warnings import warn_of_drift
 from adrec_cli.promotion.promote import decision_path
-from adrec_cli.wording import command
 
 
 def note(dataset: Dataset, checkpoint: Checkpoint, evaluation: Evaluation, *, promoted: bool) -> Drift | None:
@@ -88,11 +87,11 @@ def _read_rules(dataset: Dataset, checkpoint: Checkpoint) -> list[dict[str, Any]
     path = decision_path(dataset, checkpoint.metadata.model)
     if not path.is_file():
         return []
-    content = read_json_object(path, hint=command("run", dataset.folder.name, force=True))
+    content = read_json_object(path, hint=f"remove {path}: it only tells of the last decision")
     if content.get("checkpoint_sha256") != checkpoint.sha256:
         return []
     keys = ("rule", "against", "metric", "protocol", "candidate", "current", "difference", "low", "high", "users")
     rules = content.get("rules")
     if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-        raise ArtifactError(f"{path} is not a decision of adrec", hint="remove it")
+        raise ArtifactError(f"{path} is not a decision of adrec", hint=f"remove {path}")
     return [{key: rule.get(key) for key in keys} for rule in rules]

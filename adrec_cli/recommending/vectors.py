@@ -70,7 +70,7 @@ def find_users_with_history(recommender: Recommender) -> npt.NDArray[np.int64]:
     if not len(rows):
         raise InputError(
             f"no user of {recommender.dataset} has a history of items that the model knows",
-            hint=f"train it again: {command('run', recommender.dataset)}",
+            hint=f"train it again: {command('run', recommender.dataset, model=recommender.checkpoint.metadata.model)}",
         )
     return rows
 

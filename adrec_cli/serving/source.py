@@ -132,7 +132,7 @@ class DatasetListing:
             first = next(iter(space.datasets()), "demo")
             raise ArtifactError(
                 f"no data set in {self.workspace} has a promoted model{f' {self.model}' if self.model else ''}",
-                hint=f"promote one with: {command('run', first)}",
+                hint=f"promote one with: {command('run', first, model=self.model)}",
             )
 
     def find_gone(self, served: Sequence[str]) -> list[str]:

@@ -221,6 +221,9 @@ def test_without_a_model_the_next_command_is_named(workspace):
     with pytest.raises(ArtifactError, match="no trained model") as refused:
         recommend(workspace=workspace, users=["u1"])
     assert refused.value.hint == "train one with: adrec run tiny"
+    with pytest.raises(ArtifactError, match="no trained model sasrec") as refused:
+        recommend(workspace=workspace, users=["u1"], model="sasrec")
+    assert refused.value.hint == "train one with: adrec run tiny --model sasrec"
 
 
 def test_a_promoted_model_outlives_retraining(ran):
