@@ -34,7 +34,7 @@ def index_promoted(
         UsageError: an index is asked for, and faiss is not installed or there are too few items for one.
         StorageError: the file system refused.
     """
-    if not _is_wanted(dataset, options):
+    if not _is_wanted(checkpoint, options):
         return None
     path = index_beside(promoted)
     if (there := _read_record(path, checkpoint.sha256)) is not None:
@@ -42,17 +42,18 @@ def index_promoted(
     return _build(dataset, checkpoint, path), True
 
 
-def _is_wanted(dataset: Dataset, options: PromotionOptions) -> bool:
-    if options.index == "never" or (options.index == "auto" and dataset.item_count < INDEX_FROM):
+def _is_wanted(checkpoint: Checkpoint, options: PromotionOptions) -> bool:
+    items = checkpoint.metadata.item_count
+    if options.index == "never" or (options.index == "auto" and items < INDEX_FROM):
         return False
     from adrec_cli.ranking.approximate import FEWEST_ITEMS, has_faiss, require_faiss
 
     if options.index == "auto":
         return has_faiss()
     require_faiss()
-    if dataset.item_count < FEWEST_ITEMS:
+    if items < FEWEST_ITEMS:
         raise UsageError(
-            f"{dataset.manifest.dataset} has {dataset.item_count:,} items, an index needs {FEWEST_ITEMS:,}",
+            f"{checkpoint.metadata.dataset} has {items:,} items, an index needs {FEWEST_ITEMS:,}",
             hint=f"leave out {option('index', 'always')}: so few are scored in no time",
         )
     return True
