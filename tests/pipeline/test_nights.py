@@ -38,6 +38,7 @@ from tests.tiers import sampled
 LEARNING = merge(
     TINY,
     {
+        "training": {"batch_size": 32},
         "stages": {
             "pretrain": {"epochs": 8, "learning_rate": 0.01},
             "align": {"epochs": 2, "learning_rate": 0.01},
