@@ -43,7 +43,7 @@ LEARNING = merge(
             "pretrain": {"epochs": 8, "learning_rate": 0.01},
             "align": {"epochs": 2, "learning_rate": 0.01},
             "finetune": {"epochs": 4, "learning_rate": 0.005},
-        }
+        },
     },
 )
 # For nights of which it does not matter what they learn.
