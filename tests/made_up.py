@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import importlib
+import inspect
 import itertools
+import sys
 import types
 import typing
 from pathlib import Path
@@ -18,9 +22,24 @@ def made_up(kind: type[T], **given: Any) -> T:
 
     Texts are the names of their fields, lists are empty, and what may be None is None.
     """
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, localns=_import_for_types(kind.__module__))
     fields = dataclasses.fields(kind)  # type: ignore[arg-type]
     return kind(**{field.name: given.get(field.name, _of_type(field.name, hints[field.name])) for field in fields})
+
+
+def _import_for_types(module: str) -> dict[str, Any]:
+    """Return what a module imports for its types alone, by name."""
+    blocks = (
+        node.body
+        for node in ast.parse(inspect.getsource(sys.modules[module])).body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    return {
+        alias.asname or alias.name: getattr(importlib.import_module(node.module or ""), alias.name)
+        for node in itertools.chain.from_iterable(blocks)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
 
 
 def _of_type(name: str, kind: Any) -> Any:

@@ -39,7 +39,7 @@ def a_slice(level: float, cases: int) -> dict[str, Any]:
 def test_an_evaluation_has_every_metric_at_every_cut_off() -> None:
     found = an_evaluation("sasrec", 0.1, stage="", slices={"head": a_slice(0.3, 1234), "cold": {
         "definition": "none", "cases": 0, "metrics": {}, "intervals": {}}})  # fmt: skip
-    shown = shown_by(evaluate._show, found, slices=True)
+    shown = shown_by(evaluate._show, found, slices=True, processes=1)
     metrics, slices = shown.tables
     assert metrics.title == "sasrec on tiny, loo/full/test"
     assert metrics.column("metric") == [name.upper() for name in dict.fromkeys(n.split("@")[0] for n in found.metrics)]
@@ -52,7 +52,7 @@ def test_an_evaluation_has_every_metric_at_every_cut_off() -> None:
         {"slice": "cold", "targets": "0", "NDCG@10": "-", "HR@10": "-"},
     ]
     assert shown.lines[:2] == ["head: those of 0.3", "cold: none"]
-    assert len(shown_by(evaluate._show, found, slices=False).tables) == 1
+    assert len(shown_by(evaluate._show, found, slices=False, processes=1).tables) == 1
 
 
 @pytest.mark.parametrize("categories", [True, False])
@@ -62,7 +62,7 @@ def test_lists_are_described_at_every_cut_off(categories: bool) -> None:
     found = an_evaluation(
         "adrec", 0.1, beyond_accuracy={**lists, "history_popularity": 12.34, "target_popularity": 5.67}
     )
-    shown = shown_by(evaluate._show, found, slices=False)
+    shown = shown_by(evaluate._show, found, slices=False, processes=1)
     rows = [{"lists": "coverage", "@10": "0.1235", "@20": "0.2"}, {"lists": "gini index", "@10": "0.3", "@20": "0.4"}]
     rows += [{"lists": "diversity", "@10": "0.5", "@20": "0.6"}] if categories else []
     assert shown.tables[1].rows == rows

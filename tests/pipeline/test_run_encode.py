@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from adrec_cli.experiments.events import RunStepStarted, SourceRead, Warned
+from adrec_cli.pipeline import encode as encoding
 from adrec_cli.pipeline import run
 from adrec_cli.pipeline.encode import EncodeResult
 from adrec_cli.pipeline.run import RunStep, _Prepared
@@ -29,7 +30,7 @@ def test_items_are_encoded_where_a_model_wants_it_and_they_have_changed(
         return done if stale else None
 
     monkeypatch.setattr(run, "wants_content", lambda asked: asked == ("sasrec", "shop") and wanted)
-    monkeypatch.setattr(run, "encode_if_stale", encode)
+    monkeypatch.setattr(encoding, "encode_if_stale", encode)
     monkeypatch.setattr(run.time, "perf_counter", lambda: clock[0])
     experiment = SimpleNamespace(on_dataset=lambda model, dataset: (model, dataset))
     night = SimpleNamespace(

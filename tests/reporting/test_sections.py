@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from adrec_cli.loading.opening import Dataset
+from adrec_cli.loading.opening import Content, Dataset
 from adrec_cli.pages.markup import Html
 from adrec_cli.reporting.data_section import data_section, describe_concentration
 from adrec_cli.reporting.material import Material
@@ -83,7 +83,8 @@ def test_titles_and_categories_have_columns_and_long_ones_are_cut(dataset: Datas
     known = dataset.items.sort(["count", "item_id"], descending=[True, False]).with_columns(
         pl.Series("title", titles), pl.lit("kind").alias("category")
     )
-    popular = read_tables(data_section(dataclasses.replace(dataset, items=known)))[0]
+    content = Content(items=known, sequences=dataset.sequences)
+    popular = read_tables(data_section(dataclasses.replace(dataset, read=lambda: content)))[0]
     assert popular.columns == ["item", "title", "category", "train events"]
     assert popular.texts("title")[:4] == ["x" * 79, "x" * 80, "x" * 79 + "…", ""]
 
