@@ -12,6 +12,8 @@ from adrec_cli.data.reading.scanning import scan
 from adrec_cli.data.reading.table import Table
 
 _CHUNK: Final = 1 << 22
+_MOST_COLUMNS: Final = 60
+"""Of more the patterns grow beyond what is compiled; so wide a row is seldom taken for a cell."""
 _SHOWN: Final = 80
 
 
@@ -26,7 +28,7 @@ def find_swallowed_rows(table: Table, position: int, records: int) -> str:
         position: of the column of times, or of the first of them.
         records: how many were read.
     """
-    if table.layout != "delimited" or not table.quoted:
+    if table.layout != "delimited" or not table.quoted or len(table.columns) > _MOST_COLUMNS:
         return ""
     if _count_lines(table.decoded.plain) <= records + table.lines_before:
         return ""

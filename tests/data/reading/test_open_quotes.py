@@ -81,3 +81,13 @@ def test_cells_of_several_lines_are_cells(tmp_path: Path, cell: str) -> None:
     made = run(source, tmp_path / "ws")
     assert read_sequences(made.folder) == {"u": ["a", "b"]}
     assert made.warnings == []
+
+
+@pytest.mark.parametrize("width", [3, 59, 60, 61, 300])
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_wide_tables_with_cells_of_several_lines_are_read(tmp_path: Path, width: int, separator: str) -> None:
+    source = tmp_path / "t.csv"
+    names = ["user_id", "item_id", "timestamp", "review", *(f"x{place}" for place in range(width - 3))]
+    rows = [["u", item, str(START), '"two\nlines"', *("1" for _ in range(width - 3))] for item in "ab"]
+    source.write_text("".join(separator.join(row) + "\n" for row in (names, *rows)))
+    assert read_sequences(run(source, tmp_path / "ws").folder) == {"u": ["a", "b"]}
