@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,8 @@ class Context:
 
     _active_spark_context: Context | None = None
 
-    def __init__(self, conf: object) -> None:
+    def __init__(self, conf: Any) -> None:
+        self.conf = conf
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, lambda number, frame: None)
         type(self)._active_spark_context = self
@@ -35,6 +37,8 @@ class Context:
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(Context, "_active_spark_context", None)
     monkeypatch.setattr(pyspark, "SparkContext", Context)
+    # It is not started.
+    monkeypatch.setenv("JAVA_HOME", "nowhere")
     before = signal.getsignal(signal.SIGINT)
     yield
     signal.signal(signal.SIGINT, before)
@@ -79,6 +83,22 @@ def test_in_a_thread_which_may_not_set_signals_none_is_set() -> None:
     thread.join()
     assert raised == []
     assert signal.getsignal(signal.SIGINT) is answer
+
+
+@pytest.mark.parametrize(
+    ("asked", "submitted", "master"),
+    [("local[3]", None, "local[3]"), ("yarn", None, "yarn"), (None, None, "local[*]"), (None, "1", None)],
+)
+def test_the_master_is_the_one_asked_for_else_spark_submit_s_else_this_machine(
+    asked: str | None, submitted: str | None, master: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    if submitted is not None:
+        monkeypatch.setenv("PYSPARK_GATEWAY_PORT", submitted)
+    with open_context(asked) as context:
+        assert context.conf.get("spark.master") == master
+        nobody_else = context.conf.get("spark.driver.bindAddress") == "127.0.0.1"
+        assert nobody_else == (master is not None and master.startswith("local"))
 
 
 def test_a_spark_that_runs_already_is_used_and_left_running() -> None:
