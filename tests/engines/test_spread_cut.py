@@ -22,7 +22,7 @@ from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.settings import settle
 from adrec_cli.engines import spread_files
 from adrec_cli.engines.parts import choose_edges
-from adrec_cli.engines.spread_cut import cut_parts
+from adrec_cli.engines.spread_cut import can_be_spread, cut_parts
 from adrec_cli.engines.spread_files import write_spread_files
 from adrec_cli.errors import AdrecError
 from tests.engines.list_parts import spread
@@ -101,6 +101,25 @@ def test_parts_make_what_the_whole_makes(small_groups, log, options, most):
         here = try_run(lambda: make_here(log, settings, folders[0]))
         parts = try_run(lambda: make_in_parts(log, settings, folders[1], most))
         assert parts == here
+
+
+@pytest.mark.parametrize(
+    ("ids", "options", "can"),
+    [
+        (["a", "1"], {}, False),
+        (["2", "1"], {}, True),
+        (["a", "1"], {"ties": "source"}, True),
+        (["a", "1"], {"max_length": 0}, True),
+        (["a", "1"], {"min_user_interactions": 2}, True),
+        (["a", "1"], {"min_item_interactions": 2}, True),
+        (["a", "1"], {"min_user_interactions": 1, "min_item_interactions": 1}, False),
+        (["2", "1"], {"split": "cold-items"}, False),
+    ],
+)
+def test_what_needs_a_witness_of_all_items_is_cut_whole(ids, options, can):
+    """Where ties go by item and nothing is counted, one interaction may have to say that not all ids are numbers."""
+    settings = settle(PreprocessOptions(**{"ties": "item", "max_length": 3, **options}), None, Filters())
+    assert can_be_spread(settings, pl.Series(ids)) == can
 
 
 def test_the_property_makes_files():
