@@ -181,8 +181,8 @@ def _read_content(manifest: Manifest, files: DatasetFiles, shard: Shard) -> Cont
     items = load_items(files.items)
     if items.height < manifest.statistics["items"]:
         raise ArtifactError(
-            f"{files.items} is damaged: it has {items.height:,} items, its manifest says "
-            f"{manifest.statistics['items']:,}",
+            f"{files.items.parent / MANIFEST_FILE} is damaged: it says {manifest.statistics['items']:,} items, "
+            f"{files.items.name} has {items.height:,}",
             hint=f"make it again: {command('preprocess', files.items.parent.name, force=True)}",
         )
     timed = manifest.statistics.get("first_time") is not None

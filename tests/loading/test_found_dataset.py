@@ -61,7 +61,7 @@ def test_a_manifest_that_counts_more_items_is_refused_where_they_are_read(folder
     manifest = read_manifest(folder)
     counted = {**manifest.statistics, "items": manifest.statistics["items"] + 1}
     write_manifest(folder, dataclasses.replace(manifest, statistics=counted))
-    with pytest.raises(ArtifactError, match=r"items\.parquet is damaged: it has .* items, its manifest says"):
+    with pytest.raises(ArtifactError, match=r"manifest\.json is damaged: it says .* items, items\.parquet has"):
         open_dataset(folder)
 
 
