@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import threading
 from collections.abc import Iterator
@@ -37,6 +38,9 @@ class Context:
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(Context, "_active_spark_context", None)
     monkeypatch.setattr(pyspark, "SparkContext", Context)
+    # Without what a Spark has set that other tests keep running in this process.
+    settings = functools.partial(pyspark.SparkConf, loadDefaults=False)
+    monkeypatch.setattr(pyspark, "SparkConf", settings)
     # It is not started.
     monkeypatch.setenv("JAVA_HOME", "nowhere")
     before = signal.getsignal(signal.SIGINT)
