@@ -183,6 +183,17 @@ def test_every_figure_of_an_epoch_is_listed(tracked: Train) -> None:
     assert 10 < listed["system/memory_mib"] < 2**20
 
 
+def test_memory_of_a_card_is_listed_in_mebibytes_where_one_is_in_use(
+    tracked: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[object] = []
+    tracked(events=events)
+    epoch = next(event for event in events if isinstance(event, EpochDone))
+    for allocated, listed in ((0, None), (3 * 2**20, 3.0), (5 * 2**19, 2.5)):
+        monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda allocated=allocated: allocated)
+        assert list_figures(epoch).get("system/cuda_memory_mib") == listed
+
+
 def test_tables_are_flattened_by_dotted_names() -> None:
     tables: dict[str, Any] = {"a": {"b": 1, "c": {"d": [2], "e": {}}}, "f": None}
     assert flatten(tables) == {"a.b": 1, "a.c.d": [2], "f": None}

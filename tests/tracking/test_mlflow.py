@@ -60,7 +60,9 @@ def test_losses_metrics_and_checkpoint_are_there(
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     place = place if store == "sqlite" else (tmp_path / "mlruns").as_uri()
     events: list[object] = []
+    began = time.time()
     result = tracked(f"mlflow:{place}", events=events)
+    ended = time.time()
     assert not [event for event in events if isinstance(event, TrackingFailed)]
     client, (run,) = read_runs(mlflow, place)
     assert run.info.status == "FINISHED"
@@ -72,6 +74,8 @@ def test_losses_metrics_and_checkpoint_are_there(
     history = client.get_metric_history(run.info.run_id, "valid/ndcg_at_10")
     assert [one.step for one in history] == [1, 2, 3, 4]
     assert max(one.value for one in history) == pytest.approx(best)
+    # In milliseconds, a second more or less for how clocks are rounded.
+    assert all(began - 1 <= one.timestamp / 1000 <= ended + 1 for one in history)
 
 
 def test_a_resumed_training_goes_on_in_the_same_run(mlflow: Any, tracked: Train, place: str) -> None:
