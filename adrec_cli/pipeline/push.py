@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,10 +37,10 @@ class Pushing:
         on_event: gets `MovingProgress`.
     """
 
-    force: bool = False
-    dry_run: bool = False
-    pruning: PruneOptions = NO_PRUNING
-    on_event: OnEvent = field(default=lambda event: None)
+    force: bool
+    dry_run: bool
+    pruning: PruneOptions
+    on_event: OnEvent
 
 
 def push(
