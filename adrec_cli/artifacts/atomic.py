@@ -129,9 +129,9 @@ def file_sha256(path: Path) -> str:
 
 
 def file_identity(path: Path) -> tuple[int, ...] | None:
-    """Return what changes when a file is replaced, by one of the same content too; None where none is."""
+    """Return what changes when a file, or what a link names, is replaced, by the same content too; None for none."""
     try:
-        found = path.lstat()
+        found = path.stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

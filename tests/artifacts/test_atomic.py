@@ -7,11 +7,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from adrec_cli.artifacts import atomic
-from adrec_cli.artifacts.atomic import _name_host, _name_temporary, replacing, write_bytes
+from adrec_cli.artifacts.atomic import _name_host, _name_temporary, file_identity, replacing, write_bytes
 from adrec_cli.artifacts.dataset import verify_dataset
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.manifest import read_manifest
@@ -187,3 +188,15 @@ def test_only_temporaries_of_ours_are_swept_with_a_lock(tmp_path):
     with exclusive(tmp_path, "test"):
         pass
     assert {path.name for path in tmp_path.iterdir()} == {".keep.tmp", "file.123.tmp", ".file.x.tmp", ".lock"}
+
+
+def test_a_file_that_is_replaced_is_another_whatever_its_content_and_behind_a_link_too(tmp_path: Path) -> None:
+    path, link = tmp_path / "a", tmp_path / "link"
+    link.symlink_to(path)
+    assert file_identity(path) is file_identity(link) is None
+    path.write_text("content")
+    before = file_identity(path)
+    assert before is not None
+    assert before == file_identity(path) == file_identity(link)
+    write_bytes(path, b"content")
+    assert file_identity(path) == file_identity(link) != before
