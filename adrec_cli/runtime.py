@@ -45,7 +45,7 @@ def device_choice() -> str:
 def threads_choice(panel: str = COMPUTING) -> int | None:
     """Return the field of a dataclass of options that holds the number of CPU threads; None leaves PyTorch's."""
     return choice(
-        None, int, "Number of CPU threads [default: PyTorch's choice].", metavar="N", panel=panel, least=1,
+        None, int, "Number of CPU threads. [default: PyTorch's choice]", metavar="N", panel=panel, least=1,
         most=MOST_THREADS,
     )  # fmt: skip
 

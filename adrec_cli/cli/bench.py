@@ -26,7 +26,7 @@ EXAMPLES: Final = (
 def bench(
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", metavar="NAME", help="Data set in the workspace [default: a generated one].",
+        typer.Option("--dataset", metavar="NAME", help="Data set in the workspace. [default: a generated one]",
                      autocompletion=completion.workspace_dataset),
     ] = None,
     *,

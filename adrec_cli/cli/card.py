@@ -26,7 +26,7 @@ def card(
         typer.Option(
             "--model",
             metavar="NAME",
-            help="Model to describe [default: the only one].",
+            help="Model to describe. [default: the only one]",
             autocompletion=completion.model_names,
         ),
     ] = None,
@@ -36,13 +36,13 @@ def card(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="FILE", help="File to write [default: card-MODEL.md in the data set's reports]."
+            "--out", "-o", metavar="FILE", help="File to write. [default: card-MODEL.md in the data set's reports]"
         ),
     ] = None,
     common: Common,
     session: Session,
 ) -> None:
-    """Write a model card in the form of the Hugging Face Hub."""
+    """Write a model card in the format of the Hugging Face Hub."""
     from adrec_cli.pipeline import card as pipeline
 
     made = pipeline.card(dataset, model_name=model, workspace=common.workspace, out=out, licence=licence)

@@ -166,14 +166,14 @@ def _show_all(context: typer.Context, wanted: bool) -> None:
         raise typer.Exit
 
 
-_HELP_ALL: Final = inspect.Parameter(
-    "help_all",
-    inspect.Parameter.KEYWORD_ONLY,
-    default=False,
-    annotation=Annotated[
-        bool, typer.Option("--help-all", is_eager=True, callback=_show_all, help="Show all options and exit.")
-    ],
-)
+def _make_help_all(*, hidden: bool) -> inspect.Parameter:
+    """Return the option that shows a whole help; hidden where `--help` does, so that it works wherever it is typed."""
+    shown = typer.Option(
+        "--help-all", is_eager=True, callback=_show_all, hidden=hidden, help="Show all options and exit."
+    )
+    return inspect.Parameter(
+        "help_all", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, shown]
+    )
 
 
 def typeable(function: Callable[..., None], *, has_more: bool = False) -> Callable[..., None]:
@@ -186,7 +186,7 @@ def typeable(function: Callable[..., None], *, has_more: bool = False) -> Callab
     hints = typing.get_type_hints(function, include_extras=True)
     asked = {name: found for name, kind in hints.items() if (found := find_asked(kind)) is not None}
     groups = {name: kind for name, kind in hints.items() if name not in asked and _is_group(kind)}
-    parameters = [*spell_out_parameters(function), *([_HELP_ALL] if has_more else [])]
+    parameters = [*spell_out_parameters(function), _make_help_all(hidden=not has_more)]
 
     @functools.wraps(function)
     def command(**values: Any) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, ModelName
+from adrec_cli.cli.options.common import Common, model_option
 from adrec_cli.models.registry import DEFAULT_MODEL
 
 EXAMPLES: Final = (
@@ -24,13 +24,13 @@ def config(
         str | None,
         typer.Argument(
             metavar="[KEY]",
-            help="Option or table, such as model.dropout, epochs or training [default: all].",
+            help="Option or table, such as model.dropout, epochs or training. [default: all]",
             show_default=False,
             autocompletion=completion.option_key,
         ),
     ] = None,
     *,
-    model: ModelName = DEFAULT_MODEL,
+    model: Annotated[str, model_option("Model whose options are shown.")] = DEFAULT_MODEL,
     common: Common,
     session: Session,
 ) -> None:

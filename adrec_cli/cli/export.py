@@ -36,11 +36,11 @@ def export(
     vectors: Annotated[
         str | None,
         typer.Option("--vectors", metavar="items|users", autocompletion=completion.among(["items", "users"]),
-                     help="Vectors to write, whose inner products are the scores [default: the whole model]."),
+                     help="Vectors to write, whose inner products are the scores. [default: the whole model]"),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="NAME", help="Model or checkpoint [default: the promoted one].",
+        typer.Option("--model", metavar="NAME", help="Model or checkpoint. [default: the promoted one]",
                      autocompletion=completion.checkpoint_or_model),
     ] = None,
     graph: GraphOptions,
@@ -48,7 +48,7 @@ def export(
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
-    """Write a model as a graph from histories to scores, checked against PyTorch's, or vectors of items or users."""
+    """Write a model as a graph from histories to scores, checked against PyTorch, or the vectors of items or users."""
     if vectors is not None:
         if graph != ALL_SCORES:
             raise UsageError("-k and --include-seen are of a graph, not of vectors", hint="leave them out")

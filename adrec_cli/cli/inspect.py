@@ -36,7 +36,7 @@ _LABELS = {
 def inspect(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[CHECKPOINT]...", help="Checkpoints or models [default: all models].",
+        typer.Argument(metavar="[CHECKPOINT]...", help="Checkpoints or models. [default: all models]",
                        show_default=False, autocompletion=completion.checkpoint_or_model),
     ] = None,
     *,

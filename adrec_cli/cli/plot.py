@@ -35,12 +35,12 @@ def plot(
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER",
-                help="Folder to write to [default: the data set's reports].",
+                help="Folder to write to. [default: the data set's reports]",
                                   file_okay=False)
     ] = None,
     options: PictureOptions,
     threads: Annotated[int | None, typer.Option(metavar="N",
-            help="Number of CPU threads [default: PyTorch's choice].")] = None,
+            help="Number of CPU threads. [default: PyTorch's choice]")] = None,
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip

@@ -22,19 +22,19 @@ def pull(
     ],
     dataset: Annotated[
         str | None,
-        typer.Argument(metavar="[DATASET]", help="Data set to bring [default: the only one there].",
+        typer.Argument(metavar="[DATASET]", help="Data set to fetch. [default: the only one there]",
                        show_default=False),
     ] = None,
     *,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite what has changed here, and compare the content of every file.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would come, and bring nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be fetched, and fetch nothing.")] = False,
     wait: Wait = 0.0,
     common: Common,
     session: Session,
 ) -> None:  # fmt: skip
-    """Bring a data set that was pushed, with its models and results; nothing changes until all has come whole."""
+    """Fetch a pushed data set with its models and results; nothing here changes until all of it has arrived."""
     from adrec_cli.artifacts.lock import Waiting
     from adrec_cli.cli.show.progress import Progress
     from adrec_cli.pipeline import pull as pipeline

@@ -48,7 +48,7 @@ def recommend(
     options: RecommendOptions,
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="NAME", help="Model or checkpoint [default: the promoted one].",
+        typer.Option("--model", metavar="NAME", help="Model or checkpoint. [default: the promoted one]",
                      autocompletion=completion.checkpoint_or_model),
     ] = None,
     dataset: DatasetName = None,

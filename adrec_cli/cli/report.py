@@ -24,12 +24,12 @@ def report(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="FILE", help="File to write [default: report.html in the data set's reports]."
+            "--out", "-o", metavar="FILE", help="File to write. [default: report.html in the data set's reports]"
         ),
     ] = None,
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Include pictures.")] = True,
     threads: Annotated[
-        int | None, typer.Option(metavar="N", help="Number of CPU threads [default: PyTorch's choice].")
+        int | None, typer.Option(metavar="N", help="Number of CPU threads. [default: PyTorch's choice]")
     ] = None,
     common: Common,
     session: Session,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName, Wait
+from adrec_cli.cli.options.common import Common, DatasetArgument, Wait, model_option
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import UsageError
 from adrec_cli.models.registry import DEFAULT_MODEL
@@ -26,7 +26,7 @@ EXAMPLES: Final = (
 def rollback(
     dataset: DatasetArgument = None,
     *,
-    model: ModelName = DEFAULT_MODEL,
+    model: Annotated[str, model_option("Model to take back to its previous version.")] = DEFAULT_MODEL,
     data: Annotated[
         bool, typer.Option("--data", help="Go back to the data set before its last change, instead of the model.")
     ] = False,

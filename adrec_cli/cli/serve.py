@@ -32,7 +32,7 @@ def serve(
     shops: Annotated[
         list[str] | None,
         typer.Argument(metavar="[DATASET]...", show_default=False, autocompletion=completion.workspace_dataset,
-                       help="Data set in the workspace; several are served at /shops/NAME [default: the only one]."),
+                       help="Data set in the workspace; several are served at /shops/NAME. [default: the only one]"),
     ] = None,
     *,
     all: Annotated[
@@ -42,7 +42,7 @@ def serve(
     options: ServeOptions,
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="NAME", help="Model or checkpoint [default: the promoted one].",
+        typer.Option("--model", metavar="NAME", help="Model or checkpoint. [default: the promoted one]",
                      autocompletion=completion.checkpoint_or_model),
     ] = None,
     dataset: DatasetName = None,

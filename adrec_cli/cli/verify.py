@@ -21,7 +21,7 @@ EXAMPLES: Final = (
 def verify(
     place: Annotated[
         Path | None,
-        typer.Argument(metavar="[WORKSPACE]", help="Workspace to check [default: --workspace].", show_default=False),
+        typer.Argument(metavar="[WORKSPACE]", help="Workspace to check. [default: --workspace]", show_default=False),
     ] = None,
     *,
     raw: Raw = None,

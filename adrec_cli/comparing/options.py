@@ -33,7 +33,7 @@ class CompareOptions:
     models: tuple[str, ...] = choice(
         (),
         str,
-        "Models, or MODEL/STAGE such as adrec/pretrain [default: all that are trained, and mostpop].",
+        "Models, or MODEL/STAGE such as adrec/pretrain. [default: all that are trained, and mostpop]",
         read=_split_names,
         shown="",
         metavar="NAME,...",
@@ -53,7 +53,7 @@ class CompareOptions:
     against: str | None = choice(
         None,
         str,
-        "Model to compare the others with [default: the best one other than adrec].",
+        "Model to compare the others with. [default: the best one other than adrec]",
         metavar="NAME",
         panel=COMPARING,
         usual=True,

@@ -31,8 +31,8 @@ class EncodeOptions:
     encoders: tuple[str, ...] = choice(
         (),
         list[str],
-        "Encoder and the columns it reads: tfidf, wordllama, categories or numbers; repeatable "
-        "[default: by what the columns hold].",
+        "Encoder and the columns it reads: tfidf, wordllama, categories or numbers; repeatable. "
+        "[default: by what the columns hold]",
         key="encoder",
         metavar="NAME[=COLUMNS]",
         known=("tfidf", "wordllama", "categories", "numbers"),
@@ -40,7 +40,7 @@ class EncodeOptions:
     vectors: tuple[Path, ...] = choice(
         (),
         list[Path],
-        "Vectors of another program, by item id: .parquet, .npy or .safetensors; repeatable.",
+        "Vectors made by another program, by item id: .parquet, .npy or .safetensors; repeatable.",
         metavar="FILE",
     )
     width: int = choice(WIDTH, int, "Maximum width of each encoder.", metavar="N", least=1, most=MOST_WIDTH)

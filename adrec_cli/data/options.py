@@ -62,7 +62,7 @@ class PreprocessOptions:
     timestamp_unit: TimeUnit | None = choice(
         None,
         str,
-        "Unit of times: s, ms, us or ns; order for positions only.",
+        "Unit of the times: s, ms, us or ns; order if they are positions only.",
         metavar="UNIT",
         panel=READING,
         known=("s", "ms", "us", "ns", "order"),
@@ -78,7 +78,7 @@ class PreprocessOptions:
     timezone: str | None = choice(
         None,
         str,
-        "Time zone of times that name none, such as Europe/Berlin [default: UTC].",
+        "Time zone of times that name none, such as Europe/Berlin. [default: UTC]",
         metavar="ZONE",
         panel=READING,
     )
@@ -100,22 +100,22 @@ class PreprocessOptions:
     sql: str | None = choice(
         None,
         str,
-        f"Query whose answer is read: a SELECT to {flag('database')}; SOURCE is then the name of the data set.",
+        f"Query whose result is read: a SELECT sent to {flag('database')}; SOURCE is then the name of the data set.",
         metavar="QUERY",
         panel=READING,
     )
     database: str | None = choice(
         None,
         str,
-        f"Database that {flag('sql')} asks: postgresql://HOST/NAME, or a file of DuckDB [default: $ADREC_DATABASE, "
-        "else DuckDB over files here].",
+        f"Database that {flag('sql')} queries: postgresql://HOST/NAME, or a file of DuckDB. [default: $ADREC_DATABASE, "
+        "else DuckDB over files here]",
         metavar="URI|FILE",
         panel=READING,
     )
     where: Sequence[str] | None = choice(
         None,
         list[str],
-        "Condition of the events to keep: 'event in view,buy'.",
+        "Condition that selects the events to keep, such as 'event in view,buy'.",
         metavar="CONDITION",
         panel=READING,
     )
@@ -132,19 +132,19 @@ class PreprocessOptions:
     on_bad_row: BadRowPolicy | None = choice(
         None,
         str,
-        "Whether an unreadable row is an error or skipped [default: error].",
+        "Whether an unreadable row is an error or skipped. [default: error]",
         metavar="error|skip",
         panel=READING,
         known=("error", "skip"),
     )
-    keep_blanks: bool | None = choice(None, bool, "Keep blanks around ids [default: removed].", panel=READING)
+    keep_blanks: bool | None = choice(None, bool, "Keep blanks around ids. [default: removed]", panel=READING)
     max_rows: int | None = choice(
-        None, int, "Maximum number of rows of a file [default: what its size allows].", metavar="N", panel=READING
+        None, int, "Maximum number of rows of a file. [default: what its size allows]", metavar="N", panel=READING
     )
     max_bytes: int | None = choice(
         None,
         int,
-        "Maximum unpacked size of a compressed file, in bytes [default: 500 times its size, at least 1 GiB].",
+        "Maximum unpacked size of a compressed file, in bytes. [default: 500 times its size, at least 1 GiB]",
         metavar="N",
         panel=READING,
     )
@@ -159,7 +159,7 @@ class PreprocessOptions:
     spark_master: str | None = choice(
         None,
         str,
-        "Master of Spark, such as local[4] [default: that of spark-submit, else all cores here].",
+        "Master of Spark, such as local[4]. [default: that of spark-submit, else all cores here]",
         metavar="URL",
         panel=READING,
     )
@@ -176,7 +176,7 @@ class PreprocessOptions:
     name: str | None = choice(
         None,
         str,
-        "Name of the data set in the workspace [default: the source's].",
+        "Name of the data set in the workspace. [default: the source's]",
         metavar="NAME",
         panel=CUT,
     )
@@ -252,7 +252,7 @@ class PreprocessOptions:
     keep_data: int | None = choice(
         None,
         int,
-        f"Number of former generations to keep for {command('rollback', data=True)} [default: 3, later as before].",
+        f"Number of former generations to keep for {command('rollback', data=True)}. [default: 3, later as before]",
         metavar="N",
         panel=CUT,
     )

@@ -38,8 +38,8 @@ class EvaluationOptions:
     negatives: int = choice(
         0,
         str,
-        "Rank against N drawn items, those of a file in ReChorus's form, or published ones, such as grocery:test "
-        "[default: the whole catalogue].",
+        "Items to rank against: N drawn ones, those of a file in ReChorus's form, or published ones, such as "
+        "grocery:test. [default: the whole catalogue]",
         read=int,
         metavar="N|FILE|NAME:PART",
         least=0,

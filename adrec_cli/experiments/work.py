@@ -37,14 +37,14 @@ class ComputeOptions:
     max_steps: int | None = choice(
         None,
         int,
-        "Steps of this run; then it is saved, and the same command resumes it.",
+        "Number of steps after which this run stops and is saved; the same command resumes it.",
         metavar="N",
         panel=TRAINING,
     )
     max_time: float | None = choice(
         None,
         str,
-        "Time of this run, such as 90s, 50m or 2h; then it is saved, and the same command resumes it.",
+        "Time after which this run stops and is saved, such as 90s, 50m or 2h; the same command resumes it.",
         read=read_seconds,
         metavar="TIME",
         panel=TRAINING,
@@ -61,7 +61,7 @@ class ComputeOptions:
     wait: float = choice(
         0.0,
         float,
-        "Wait for another run that holds the lock, for at most SECONDS or until it ends.",
+        "Wait for another run to release the lock, for at most SECONDS if given. [default: do not wait]",
         metavar="[SECONDS]",
         least=0,
     )

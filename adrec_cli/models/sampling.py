@@ -51,7 +51,7 @@ class Sampling:
     steps: int | None = choice(
         None,
         str,
-        "Number of reverse steps [default: as many as trained].",
+        "Number of reverse steps. [default: as many as trained]",
         read=_read_steps,
         metavar="N",
         panel=RANKING,
@@ -76,7 +76,7 @@ class Sampling:
     guidance: float | None = choice(
         None,
         float,
-        "Scale of guidance by the history [default: as the model was configured].",
+        "Scale of guidance by the history. [default: as the model was configured]",
         metavar="W",
         panel=RANKING,
     )

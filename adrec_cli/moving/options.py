@@ -20,11 +20,11 @@ class PruneOptions:
         grace: at least as long as a push or a pull of anybody takes, or nobody else may push or pull meanwhile.
     """
 
-    prune: bool = choice(False, bool, "Then remove contents there that no data set has had for some hours.")
+    prune: bool = choice(False, bool, "Afterwards, remove contents of PLACE that nothing there has used for a while.")
     grace: float = choice(
         GRACE_HOURS,
         float,
-        "Hours for which contents stay that nobody has any more; no push or pull may take longer.",
+        "Hours that contents must be unused before they are removed; no push or pull may take longer.",
         metavar="HOURS",
         least=0,
     )

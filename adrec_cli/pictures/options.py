@@ -33,7 +33,7 @@ class PictureOptions:
     metric: str | None = choice(
         None,
         str,
-        "Metric of sweeps, slices and steps [default: ndcg@10 or the monitored one].",
+        "Metric of sweeps, slices and steps. [default: ndcg@10 or the monitored one]",
         metavar="METRIC",
     )
     items: int = choice(2000, int, "Maximum number of points on a map of item vectors.", metavar="N", least=8)
@@ -55,14 +55,14 @@ class PictureOptions:
     formats: tuple[str, ...] = choice(
         (),
         list[str],
-        "Format of the files, for example pdf for a paper; repeatable [default: png and svg].",
+        "Format of the files, for example pdf for a paper; repeatable. [default: png and svg]",
         key="format",
         metavar="|".join(FORMATS),
         known=FORMATS,
     )
     width: float = choice(WIDTH, float, "Width in inches.", metavar="INCHES", least=5, most=40)
     font: str | None = choice(
-        None, str, "Font family; letters it lacks are of DejaVu Sans [default: DejaVu Sans].", metavar="FAMILY"
+        None, str, "Font family; letters it lacks come from DejaVu Sans. [default: DejaVu Sans]", metavar="FAMILY"
     )
     title: bool = choice(
         True, bool, "Write the headline; the line about data and protocol stays without it.", can_be_off=True

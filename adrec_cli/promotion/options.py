@@ -52,7 +52,7 @@ class PromotionOptions:
         usual=True,
     )
     tolerance: float = choice(
-        0.0, float, "Allowed drop of the metric where no rule is given.", metavar="X", panel=CURRENT_MODEL
+        0.0, float, "Allowed drop of the metric if no rule is given.", metavar="X", panel=CURRENT_MODEL
     )
     keep: int = choice(
         KEEP,

@@ -28,7 +28,7 @@ class Merging:
     samples: int = choice(
         1,
         int,
-        "Number of denoised samples of each history, merged into one list.",
+        "Number of denoised samples per history, merged into one list.",
         metavar="N",
         panel=RANKING,
         least=1,

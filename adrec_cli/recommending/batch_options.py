@@ -87,7 +87,7 @@ class BatchEngine:
     engine: str | None = choice(
         None,
         str,
-        "Engine that ranks a batch: this process, or the workers of Spark [default: polars].",
+        "Engine that ranks a batch: this process, or the workers of Spark. [default: polars]",
         metavar="polars|spark",
         panel=MANY,
         known=("polars", "spark"),
@@ -96,7 +96,7 @@ class BatchEngine:
     spark_master: str | None = choice(
         None,
         str,
-        "Master of Spark, such as local[4] [default: that of spark-submit, else all cores here].",
+        "Master of Spark, such as local[4]. [default: that of spark-submit, else all cores here]",
         metavar="URL",
         panel=MANY,
     )

@@ -20,7 +20,7 @@ class GraphOptions:
     """
 
     k: int | None = choice(
-        None, int, "Number of best items that a graph gives [default: the scores of all].", metavar="K", least=1,
+        None, int, "Number of best items the graph returns. [default: the scores of all items]", metavar="K", least=1,
         most=MAX_K,
     )  # fmt: skip
     include_seen: bool = choice(False, bool, "Whether items of the history may be among the best.", can_be_off=True)

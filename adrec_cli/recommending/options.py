@@ -136,7 +136,7 @@ class RecommendOptions:
     diversity: Diversity = embed(AS_SCORED)
     sampling: Sampling = embed(Sampling())
     merging: Merging = embed(SINGLE)
-    exact: bool = _choice(False, bool, "Score all items, also where the promoted model has an index.", panel=ITEMS)
+    exact: bool = _choice(False, bool, "Score all items, even if the promoted model has an index.", panel=ITEMS)
     device: str = device_choice()
     threads: int | None = threads_choice()
 

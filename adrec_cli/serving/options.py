@@ -124,8 +124,8 @@ class ServeOptions:
     allowed_hosts: tuple[str, ...] = choice(
         (),
         list[str],
-        "Name by which a request may call the server; repeatable; * allows all [default: addresses, localhost, "
-        f"{flag('host')} and the name of this machine, which are always allowed].",
+        "Name by which a request may call the server; repeatable; * allows all. [default: addresses, localhost, "
+        f"{flag('host')} and the name of this machine, which are always allowed]",
         metavar="NAME",
         usual=True,
     )
@@ -178,13 +178,13 @@ class ServeOptions:
     temperature: float | None = choice(
         None,
         float,
-        "Standard deviation of the noise [default: 0, or 1 with several samples].",
+        "Standard deviation of the noise. [default: 0, or 1 with several samples]",
         metavar="X",
         panel=RANKING,
     )
     merging: Merging = embed(SINGLE)
     poll_seconds: float = 2.0
-    exact: bool = choice(False, bool, "Score all items, also where the promoted model has an index.", panel=RANKING)
+    exact: bool = choice(False, bool, "Score all items, even if the promoted model has an index.", panel=RANKING)
     device: str = device_choice()
     threads: int | None = threads_choice()
 

@@ -53,7 +53,7 @@ class Design:
     grid: bool = choice(
         False,
         bool,
-        "Try all combinations [default: one option at a time].",
+        "Try all combinations. [default: one option at a time]",
         panel=RUNS,
         usual=True,
     )
@@ -69,7 +69,7 @@ class Design:
         usual=True,
     )
     name: str = choice(
-        "", str, "Name of the sweep [default: made from what is tried].", metavar="NAME", panel=RUNS, usual=True
+        "", str, "Name of the sweep. [default: made from what is tried]", metavar="NAME", panel=RUNS, usual=True
     )
 
     def __post_init__(self) -> None:

@@ -101,7 +101,7 @@ class TuneOptions:
     )
     seed: int = choice(0, int, "Seed of the proposals.", key="search_seed", metavar="N", panel=SEARCH, most=2**31 - 1)
     name: str = choice(
-        "", str, "Name of the search [default: made from what is searched].", metavar="NAME", panel=SEARCH, usual=True
+        "", str, "Name of the search. [default: made from what is searched]", metavar="NAME", panel=SEARCH, usual=True
     )
     fresh: bool = choice(
         False,

@@ -34,7 +34,7 @@ def whole_page(name: str, columns: int = 80) -> str:
 
 
 def has_more(name: str) -> bool:
-    return any("--help-all" in one.opts for one in ROOT.commands[name].params)
+    return any("--help-all" in one.opts and not one.hidden for one in ROOT.commands[name].params)
 
 
 @pytest.mark.parametrize("columns", [50, 80, 200])
@@ -43,6 +43,8 @@ def test_every_option_is_shown_whole_and_no_word_is_broken(name: str, columns: i
     text = whole_page(name, columns)
     words = text.replace(",", " ").split()
     for one in ROOT.commands[name].params:
+        if getattr(one, "hidden", False):
+            continue
         if one.param_type_name == "option":
             assert {*one.opts, *one.secondary_opts} <= {*words}, one.name
             assert one.is_flag or one.metavar in text, one.name
@@ -73,6 +75,11 @@ def test_a_short_page_has_about_twenty_options_and_says_how_many_more_there_are(
     assert has_more(name) == (len(whole) > len(short))
     more = re.search(rf"^(\d+) more options: adrec {name} --help-all$", page(name, "--help"), re.M)
     assert (int(more[1]) if more else 0) == len(whole) - len(short)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_all_works_for_every_command_also_where_help_shows_all(name: str) -> None:
+    assert has_more(name) or page(name, "--help-all") == page(name, "--help")
 
 
 @pytest.mark.parametrize("name", LONG)

@@ -35,17 +35,22 @@ Raw = Annotated[
 ]
 DatasetName = Annotated[
     str | None,
-    typer.Option("--dataset", metavar="NAME", help="Data set in the workspace [default: the only one].",
+    typer.Option("--dataset", metavar="NAME", help="Data set in the workspace. [default: the only one]",
                  autocompletion=completion.workspace_dataset),
 ]  # fmt: skip
 DatasetArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[DATASET]", help="Data set in the workspace [default: the only one].", show_default=False,
+    typer.Argument(metavar="[DATASET]", help="Data set in the workspace. [default: the only one]", show_default=False,
                    autocompletion=completion.workspace_dataset),
 ]  # fmt: skip
-ModelName = Annotated[
-    str, typer.Option("--model", metavar="NAME", help="Model to train.", autocompletion=completion.model_names)
-]
+
+
+def model_option(help: str) -> Any:
+    """Return the option `--model` of a command that takes the name of a model."""
+    return typer.Option("--model", metavar="NAME", help=help, autocompletion=completion.model_names)
+
+
+ModelName = Annotated[str, model_option("Model to train.")]
 Source = Annotated[
     str,
     typer.Argument(metavar="SOURCE", help="Named data set, or path or address of a file, a folder or a quoted glob.",
@@ -54,7 +59,7 @@ Source = Annotated[
 Wait = Annotated[
     float,
     typer.Option("--wait", metavar="[SECONDS]", min=0.0,
-                 help="Wait for another run that holds the lock, for at most SECONDS or until it ends."),
+                 help="Wait for another run to release the lock, for at most SECONDS if given. [default: do not wait]"),
 ]  # fmt: skip
 Force = Annotated[bool, typer.Option("--force", help="Run again even if the result is up to date.")]
 
