@@ -106,6 +106,23 @@ def test_padding_and_batch_mates_never_change_a_representation(output, options):
         torch.testing.assert_close(together[number], single[0], **CLOSE)
 
 
+@pytest.mark.parametrize("output", ["condition", "x_start"])
+@pytest.mark.parametrize("steps", [None, 1, 4])
+@pytest.mark.parametrize("sampler,eta", [("ddpm", 0.0), ("ddim", 0.0), ("ddim", 0.5)])
+def test_as_many_draws_are_announced_as_are_made(sampler, eta, steps, output):
+    """A recorded computation has room for as many."""
+    model, batch, asked = made(), histories([4, 2]), Sampling(steps=steps, sampler=sampler, eta=eta)
+    announced = model.draw_noise(batch, output=output, sampling=asked, generator=torch.Generator().manual_seed(0))
+    draws = []
+
+    def noise() -> torch.Tensor:
+        draws.append(announced.draw())
+        return draws[-1]
+
+    model.represent_from(batch, output=output, sampling=asked, noise=noise)
+    assert announced.count == len(draws)
+
+
 def test_one_step_without_noise_is_deterministic():
     model = made()
     fast = Sampling(steps=1, noise="zero")

@@ -7,6 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from adrec_cli.models.batch import HistoryBatch
+from adrec_cli.models.most_popular import MostPopular
+from adrec_cli.models.most_popular_config import MostPopularConfig
 from adrec_cli.models.sampling import Sampling
 from tests.models.test_baselines import (
     CLOSE,
@@ -170,3 +172,11 @@ def test_diffurec_draws_lambda_around_delta_for_every_entry(monkeypatch):
     assert seen[0].std().item() == pytest.approx(0.5, abs=0.03)
     represented(model, histories([1, 2]))
     assert torch.equal(seen[1], torch.full((1, 2, 16), 0.5))
+
+
+def test_most_popular_scores_items_by_their_count_whatever_the_history():
+    counts_V = torch.tensor([0, 3, 0, 7, 5])
+    fresh = MostPopular(MostPopularConfig(), 4)
+    fresh.load_state_dict(MostPopular.from_counts(counts_V).state_dict())
+    scores_BV = represented(fresh, histories([1], [3, 2, 3])) @ fresh.item_vectors_VD().T
+    assert scores_BV.tolist() == [[0, 3, 0, 7, 5]] * 2
