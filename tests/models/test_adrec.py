@@ -108,7 +108,7 @@ def test_padding_and_batch_mates_never_change_a_representation(output, options):
 
 @pytest.mark.parametrize("output", ["condition", "x_start"])
 @pytest.mark.parametrize("steps", [None, 1, 4])
-@pytest.mark.parametrize("sampler,eta", [("ddpm", 0.0), ("ddim", 0.0), ("ddim", 0.5)])
+@pytest.mark.parametrize(("sampler", "eta"), [("ddpm", 0.0), ("ddim", 0.0), ("ddim", 0.5)])
 def test_as_many_draws_are_announced_as_are_made(sampler, eta, steps, output):
     """A recorded computation has room for as many."""
     model, batch, asked = made(), histories([4, 2]), Sampling(steps=steps, sampler=sampler, eta=eta)
