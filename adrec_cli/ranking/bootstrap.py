@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from adrec_cli.ranking.metrics import CUTOFFS, METRICS, ByUser, Ranks
+from adrec_cli.ranking.metrics import CUTOFFS, METRICS, ByUser, Ranks, compute_metric
 
 Values = npt.NDArray[np.float64]
 
@@ -43,19 +43,27 @@ def metric_intervals(
         ranks, users, cutoffs: as `metric_table`.
         seed: equal seeds give equal intervals.
     """
-    # Beyond the last cut-off all ranks are alike, and with one case per user few different users are left.
-    ranks, counts = np.minimum(ranks, max(cutoffs) + 1), None
-    by_user = ByUser(users)
+    by_user, counts = ByUser(users), None
     if len(by_user) == len(users):
+        # With one case per user few different users are left.
         ranks, counts = np.unique(ranks, return_counts=True)
         by_user = ByUser(np.arange(len(ranks)))
     names, columns = [], []
     for k in cutoffs:
-        for name, metric in METRICS.items():
+        for name in METRICS:
             names.append(f"{name}@{k}")
-            columns.append(by_user.means(metric(ranks, k)))
-    bounds = bootstrap_intervals(np.column_stack(columns), counts, seed=seed)
+            columns.append(by_user.means(compute_metric(name, ranks, k)))
+    values_UM = np.column_stack(columns)
+    if counts is not None:
+        values_UM, counts = _join_equal_neighbours(values_UM, counts)
+    bounds = bootstrap_intervals(values_UM, counts, seed=seed)
     return dict(zip(names, bounds.tolist(), strict=True))
+
+
+def _join_equal_neighbours(values_RM: Values, counts: npt.NDArray[np.int64]) -> tuple[Values, npt.NDArray[np.int64]]:
+    """Return a row for each run of equal ones, as ranks behind all cut-offs mostly are, and how often each comes."""
+    begins = np.flatnonzero(np.append(True, (values_RM[1:] != values_RM[:-1]).any(axis=1)))
+    return values_RM[begins], np.add.reduceat(counts, begins)
 
 
 def bootstrap_intervals(

@@ -44,24 +44,58 @@ METRICS: OpenSet[Metric] = OpenSet(
 
 
 def require_metric(name: str, thing: object) -> None:
-    """Raise unless something is a metric; it is tried on a few ranks.
+    """Raise unless something is a metric; it is tried on a few ranks, together and one by one.
 
     Raises:
-        UsageError: it is not a function of this kind, or has no finite value for each case.
+        UsageError: as `compute_metric`, or it is not a function, or the value of a rank depends on the others.
     """
     if not callable(thing):
         raise UsageError(f"metric {name!r} is not a function", hint="give the function itself")
-    ranks = np.array([1, 2, 7, 100], dtype=np.int64)
+    ranks, k = np.array([1, 2, 7, 100], dtype=np.int64), 5
+    together = _compute(name, thing, ranks, k)
+    alone = np.concatenate([_compute(name, thing, ranks[at : at + 1], k) for at in range(len(ranks))])
+    if not np.allclose(together, alone, rtol=1e-6, atol=0):
+        raise UsageError(
+            f"metric {name!r} gives a rank another value where other ranks stand beside it",
+            hint="the value of a rank depends on that rank and k alone",
+        )
+
+
+def compute_metric(name: str, ranks: Ranks, k: int) -> Values:
+    """Return a metric of each case.
+
+    Args:
+        name: of `METRICS`.
+        ranks: 1 for the best, one per case.
+        k: the k of "@k".
+
+    Raises:
+        UsageError: a metric that others have added fails, or has no finite value for each rank.
+    """
+    return _compute(name, METRICS[name], ranks, k)
+
+
+def _compute(name: str, metric: Metric, ranks: Ranks, k: int) -> Values:
+    # Other metrics are of the same ranks: none may change them.
+    own = ranks.view()
+    own.flags.writeable = False
     try:
         with np.errstate(all="ignore"):
-            values = np.asarray(thing(ranks, 5), dtype=np.float64)
-        right = values.shape == ranks.shape and bool(np.isfinite(values).all())
+            values = np.asarray(metric(own, k), dtype=np.float64)
     except Exception as error:
         raise UsageError(
-            f"metric {name!r} fails on four ranks: {type(error).__name__}: {error}", hint="it takes (ranks, k)"
+            f"metric {name!r} fails on {len(ranks):,} ranks: {type(error).__name__}: {error}",
+            hint="it takes (ranks, k), and leaves ranks as they are",
         ) from error
-    if not right:
-        raise UsageError(f"metric {name!r} does not give one finite value for each rank", hint="the mean comes last")
+    if values.shape != ranks.shape:
+        told = f"values of shape {values.shape} for {len(ranks):,} ranks"
+    elif not (finite := np.isfinite(values)).all():
+        told = f"{values[~finite][0]} for rank {ranks[~finite][0]:,} at {k}"
+    else:
+        return values
+    raise UsageError(
+        f"metric {name!r} does not give one finite value for each rank: {told}", hint="the mean comes last"
+    )
 
 
 def metric_names() -> list[str]:
@@ -107,7 +141,7 @@ def metric_of_users(ranks: Ranks, users: npt.NDArray[np.int64], metric: str) -> 
         metric: such as "ndcg@10".
     """
     name, _, k = metric.partition("@")
-    return ByUser(users).means(METRICS[name](ranks, int(k)))
+    return ByUser(users).means(compute_metric(name, ranks, int(k)))
 
 
 def metric_table(ranks: Ranks, users: npt.NDArray[np.int64], cutoffs: Sequence[int] = CUTOFFS) -> dict[str, float]:
@@ -120,7 +154,5 @@ def metric_table(ranks: Ranks, users: npt.NDArray[np.int64], cutoffs: Sequence[i
     """
     by_user = ByUser(users)
     return {
-        f"{name}@{k}": float(by_user.means(metric(ranks, k)).mean())
-        for k in cutoffs
-        for name, metric in METRICS.items()
+        f"{name}@{k}": float(by_user.means(compute_metric(name, ranks, k)).mean()) for k in cutoffs for name in METRICS
     }

@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.artifacts.provenance import key_of
@@ -20,7 +18,7 @@ from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.events import OnEvent, ignore
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.ranking.bootstrap import bootstrap_interval, per_user
-from adrec_cli.ranking.metrics import CUTOFFS, METRICS
+from adrec_cli.ranking.metrics import CUTOFFS, METRICS, compute_metric
 from adrec_cli.runtime import resolve_device, set_threads
 
 _CHECKSUM = "measured_sha256"
@@ -37,8 +35,7 @@ class Measured:
         lower, upper: bounds of each metric's 95% interval, a bootstrap over users: what other users might give. How
             much another training would give is another question; several seeds answer it.
         users: ranked for.
-        ranks: of the target of each case, in the order of `select_cases`, for paired tests; behind the last cut-off
-            all are reported as the first rank there.
+        ranks: of the target of each case, in the order of `select_cases`, for paired tests.
         seconds: ranking took.
     """
 
@@ -119,7 +116,7 @@ def _rank(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions, 
     asked = prepare_held_out(dataset, options, ignore)
     ranks, seconds = asked.rank(make_scorer(checkpoint, options, resolve_device(options.device)), on_event)
     users = asked.cases.users
-    values = {f"{name}@{k}": per_user(metric(ranks, k), users) for k in CUTOFFS for name, metric in METRICS.items()}
+    values = {f"{name}@{k}": per_user(compute_metric(name, ranks, k), users) for k in CUTOFFS for name in METRICS}
     intervals = {name: bootstrap_interval(of_users) for name, of_users in values.items()}
     return Measured(
         part=options.part,
@@ -129,6 +126,6 @@ def _rank(dataset: Dataset, checkpoint: Checkpoint, options: EvaluationOptions, 
         lower={name: low for name, (low, _) in intervals.items()},
         upper={name: high for name, (_, high) in intervals.items()},
         users=len(next(iter(values.values()))),
-        ranks=np.minimum(ranks, max(CUTOFFS) + 1).tolist(),
+        ranks=ranks.tolist(),
         seconds=seconds,
     )

@@ -19,12 +19,14 @@ from adrec_cli.errors import ArtifactError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.pipeline.evaluate import evaluate
+from adrec_cli.pipeline.preprocess import preprocess
 from adrec_cli.pipeline.sweep import sweep
+from adrec_cli.ranking.metrics import METRICS
 from adrec_cli.ranking.significance import differences_to
 from adrec_cli.sweeping.differences import differences_to_base
 from adrec_cli.sweeping.sweep_options import Design, SweepOptions
 from adrec_cli.sweeping.varied import parse_varied
-from tests.conftest import TINY
+from tests.conftest import TINY, write_interactions
 
 QUICK = ExperimentOptions(
     overrides=merge(TINY, {"stages": {"pretrain": {"skip": True}, "align": {"skip": True}, "finetune": {"epochs": 1}}})
@@ -88,6 +90,21 @@ def test_they_equal_those_of_evaluating_the_checkpoints(workspace):
         assert getattr(told, name) == pytest.approx(value, abs=1e-12), name
     assert read_sweep(found.folder)[0].differences == found.differences
     assert run_sweep(workspace, "learning_rate=0.02").differences == found.differences, "from what was measured"
+
+
+def test_they_are_those_of_a_metric_that_looks_beyond_every_cut_off(tmp_path, monkeypatch):
+    monkeypatch.setitem(METRICS.own, "whole", lambda ranks, k: -np.log(ranks))
+    write_interactions(tmp_path / "tiny.csv", items=200)
+    preprocess(str(tmp_path / "tiny.csv"), workspace=tmp_path)
+    overrides = merge(QUICK.overrides, {"training": {"monitor": "whole@10"}})
+    found = sweep(
+        "tiny", workspace=tmp_path, experiment=ExperimentOptions(overrides=overrides),
+        options=SweepOptions(design=Design(vary=(parse_varied("learning_rate=0.02"),)), picture=False),
+    )  # fmt: skip
+    (told,) = found.differences
+    means = {one.run: one.mean for one in found.summaries if one.metric == "whole@10"}
+    assert told.metric == "whole@10"
+    assert told.value == pytest.approx(means["learning_rate=0.02"] - means["base"], abs=1e-12)
 
 
 def test_a_difference_that_is_no_number_is_refused(workspace):

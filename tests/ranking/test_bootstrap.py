@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adrec_cli.ranking import bootstrap
 from adrec_cli.ranking.bootstrap import bootstrap_interval, bootstrap_intervals, metric_intervals, per_user
@@ -94,6 +96,21 @@ def test_intervals_of_metrics_follow_their_seed():
     found = metric_intervals(ranks, users, (10,), seed=3)
     assert metric_intervals(ranks, users, (10,), seed=3) == found
     assert metric_intervals(ranks, users, (10,), seed=4) != found
+
+
+@given(
+    ranks=st.lists(st.integers(1, 400), min_size=2, max_size=60), alone=st.booleans(), looks_far=st.booleans(),
+)  # fmt: skip
+def test_intervals_are_those_of_the_values_of_users_however_far_a_metric_looks(ranks, alone, looks_far):
+    """An interval of other values than those a figure is the mean of would not hold it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if looks_far:
+            patch.setitem(METRICS.own, "whole", lambda ranks, k: 1.0 - ranks / 1000)
+        users = np.arange(len(ranks)) if alone else np.arange(len(ranks)) // 2
+        found, table = metric_intervals(np.array(ranks), users, (5,)), metric_table(np.array(ranks), users, (5,))
+    assert list(found) == list(table)
+    for name, (low, high) in found.items():
+        assert low - 1e-9 <= table[name] <= high + 1e-9
 
 
 @sampled("metric,truth", [("hr@10", 0.1), ("ndcg@10", None), ("mrr@5", None)], quick=[("hr@10", 0.1)])

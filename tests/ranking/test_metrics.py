@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from adrec_cli.errors import UsageError
+from adrec_cli.ranking.bootstrap import metric_intervals
 from adrec_cli.ranking.metrics import (
+    METRICS,
     hit_rate,
     mean_over_users,
     metric_of_users,
@@ -61,3 +64,22 @@ def test_a_random_ranking_hits_k_of_v():
     ranks = rng.integers(1, 101, size=200_000)
     table = metric_table(ranks, np.arange(len(ranks)))
     assert table["hr@10"] == pytest.approx(0.1, abs=0.003)
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        (lambda ranks, k: np.where(ranks == 3, np.nan, 1.0), "one finite value for each rank: nan for rank 3 at 5"),
+        (lambda ranks, k: np.ones(min(4, len(ranks))), r"one finite value for each rank: values of shape \(4,\) for 5"),
+        (lambda ranks, k: np.array([{1: 1, 3: 0}[rank] for rank in ranks.tolist()]), "fails on 5 ranks: KeyError: 5"),
+        (lambda ranks, k: np.subtract(ranks, 1, out=ranks), "fails on 5 ranks: ValueError"),
+    ],
+)
+def test_a_metric_that_goes_wrong_only_on_ranks_that_come_is_said_to_be_wrong(monkeypatch, metric, said):
+    monkeypatch.setitem(METRICS.own, "mine", metric)
+    users = np.arange(len(RANKS))
+    for ask in (lambda: metric_table(RANKS, users), lambda: metric_of_users(RANKS, users, "mine@5")):
+        with pytest.raises(UsageError, match=said):
+            ask()
+    with pytest.raises(UsageError, match="metric 'mine'"):
+        metric_intervals(RANKS, users)
