@@ -29,6 +29,7 @@ _SURPLUS = re.compile(r"Got unexpected extra argument(?:\(s\)|s)? \((\S+)\)")
 """What the parser says of one argument too many."""
 _FROM_BYTES = re.compile("[\udc80-\udcff]+")
 """What Python makes of the bytes of a name that are no text."""
+_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|CUDA calloc")
 _GO_ON = "nothing is left half-written; run the same command again"
 
 
@@ -88,10 +89,10 @@ def _speaks() -> bool:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    # PyTorch raises RuntimeErrors of its own when an allocation fails.
+    # PyTorch raises RuntimeErrors of its own when an allocation fails, and those of CUDA and NCCL.
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)
-        and (type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error))
+        and (type(error).__name__ == "OutOfMemoryError" or _OUT_OF_MEMORY.search(str(error)) is not None)
     )
 
 

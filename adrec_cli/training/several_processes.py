@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import socket
 import time
@@ -36,6 +37,13 @@ _LETTER: Final = 1024
 """Bytes that a message fits into nearly always; a longer one is sent once more."""
 _LENGTH: Final = 8
 _SAME_WHEREVER_RAISED: Final = (DivergedError, InterruptedRun)
+_OF_CONNECTIONS: Final = (dist.DistBackendError, dist.DistNetworkError, dist.DistStoreError)
+_GLOO_CONNECTION: Final = re.compile(r"gloo[/\\](?:transport|rendezvous)[/\\]")
+"""What gloo names of its source where a connection fails; it has no class of error for that."""
+_FAULT_HERE: Final = re.compile(
+    "enforce fail|ncclUnhandledCudaError|ncclInvalid|out of memory|CUDA calloc", re.IGNORECASE
+)
+"""What the libraries say, in errors of the same classes, of what is wrong in this process itself."""
 
 
 class SeveralProcesses(Processes):
@@ -224,15 +232,28 @@ class SeveralProcesses(Processes):
 
     @contextlib.contextmanager
     def _reaching(self) -> Iterator[None]:
-        """Turn the failure of a connection into `Stopped`: what is whole is saved, and the next run goes on."""
+        """Turn the failure of a connection into `Stopped`: what is whole is saved, and the next run goes on.
+
+        Raises:
+            RuntimeError: what went wrong is no connection, but here; it is as it was raised.
+        """
         try:
             yield
         except RuntimeError as error:
+            # Whatever it was, the others wait in the middle of it.
             self.lost = True
+            if not _is_of_connection(error):
+                raise
             raise Stopped(
                 f"process {self.rank} of {self.count} cannot reach another one, which has ended or is cut off",
                 signal_number=signal.SIGTERM,
             ) from error
+
+
+def _is_of_connection(error: RuntimeError) -> bool:
+    told = str(error)
+    named = isinstance(error, _OF_CONNECTIONS) or _GLOO_CONNECTION.search(told) is not None
+    return named and _FAULT_HERE.search(told) is None
 
 
 def _describe(error: AdrecError) -> dict[str, Any]:

@@ -108,6 +108,9 @@ def test_what_nobody_foresaw_is_one_line(adrec: Adrec, shop: Path, monkeypatch: 
     ("error", "code", "text"),
     [
         (MemoryError(), 1, "out of memory"),
+        (RuntimeError("CUDA error: out of memory"), 1, "error: out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 1, "error: out of memory"),
+        (RuntimeError("NCCL error\nLast error:\nFailed to CUDA calloc async 608 bytes"), 1, "error: out of memory"),
         (OSError(28, "No space left on device", "/somewhere"), 7, "/somewhere: No space left"),
     ],
 )

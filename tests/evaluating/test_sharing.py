@@ -139,6 +139,15 @@ def fail_at_the_third_batch() -> None:
     scorer_module.Scorer._samples = fail
 
 
+def run_out_of_memory_together() -> None:
+    """Let the memory of this process end where it sends to the others."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    torch.distributed.all_gather = fail
+
+
 def know_other_code() -> None:
     """Give this process another version of adrec than the first one has."""
     from adrec_cli.evaluating import evaluation
@@ -284,6 +293,15 @@ def test_what_goes_wrong_in_one_ends_all(place, prepare, codes_of_both, message)
     assert codes(ended) == codes_of_both
     assert message in ended[0].require_one_error(codes_of_both[0])
     assert bool(ended[1].stderr) == (codes_of_both[1] == 1), "a bug is shown by whoever has it"
+    assert reports(place) == before
+
+
+@pytest.mark.parametrize("rank", [1, pytest.param(0, marks=pytest.mark.slow)])
+def test_memory_that_ends_while_they_speak_is_called_so(place, rank):
+    before = reports(place)
+    ended = typed_by(2, line(place, "all items"), place, {rank: run_out_of_memory_together}, all_=small_batches)
+    assert codes(ended) == [1 if one == rank else 143 for one in range(2)]
+    assert "error: out of memory\n" in ended[rank].stderr
     assert reports(place) == before
 
 

@@ -1,4 +1,4 @@
-"""Which card each of several processes takes; what they say to each other is tried in `tests/experiments`."""
+"""Which card each of several processes takes, and what a fault is called; `tests/experiments` tries what they say."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import signal
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from adrec_cli.errors import DivergedError, Stopped, UsageError
 from adrec_cli.training.several_processes import SeveralProcesses
@@ -70,3 +71,43 @@ def test_what_goes_wrong_here_is_said_although_the_others_are_gone(own, monkeypa
     with pytest.raises(DivergedError if own else Stopped, match="a loss is nan" if own else "is gone"):
         one.gather(compute)
     assert one.lost
+
+
+PAIR = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553] "
+OF_CONNECTIONS = [
+    RuntimeError(PAIR + "Connection closed by peer [127.0.0.1]:32896. This is typically caused by a remote worker ..."),
+    RuntimeError(PAIR + "Read error [127.0.0.1]:46822: Connection reset by peer. This is typically caused by ..."),
+    RuntimeError("[C:\\gloo\\transport\\uv\\pair.cc:547] Timed out waiting 8000ms for send operation to complete"),
+    RuntimeError("[gloo/transport/tcp/unbound_buffer.cc:129] Timed out waiting 8000ms for send operation to complete"),
+    RuntimeError("[gloo/rendezvous/store.cc:20] Wait timeout for key(s): 0"),
+    dist.DistNetworkError("Broken pipe"),
+    dist.DistStoreError("wait timeout after 2000ms, keys: /default_pg/0//never"),
+    dist.DistBackendError("NCCL error in: ProcessGroupNCCL.cpp:81, remote process exited or there was a network error\n"
+                          "ncclRemoteError: A call failed possibly due to a network error or a remote process exiting"),
+]  # fmt: skip
+OF_THIS_PROCESS = [
+    RuntimeError("[enforce fail at /gloo/gloo/alltoallv.cc:138] inLengthPerRank[myRank] == outLengthPerRank[myRank]. "),
+    RuntimeError("[enforce fail at gloo/transport/tcp/pair.cc:450] op.preamble.length <= op.nbytes. 16 vs 12"),
+    RuntimeError("Split sizes doesn't match total dim 0 size"),
+    RuntimeError("CUDA error: the launch timed out and was terminated"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to ..."),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    dist.DistBackendError("NCCL error in: ProcessGroupNCCL.cpp:81, unhandled cuda error\n"
+                          "ncclUnhandledCudaError: Call to CUDA function failed.\n"
+                          "Last error:\nCuda failure 2 'out of memory'"),
+    dist.DistBackendError("NCCL error in: NCCLUtils.hpp:268, invalid usage\nncclInvalidUsage: This usually reflects "
+                          "invalid usage of NCCL library.\nLast error:\nDuplicate GPU detected"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", [*OF_CONNECTIONS, *OF_THIS_PROCESS], ids=lambda error: str(error)[:60])
+def test_only_what_a_connection_raises_is_called_one(error):
+    """As PyTorch 2.13 words it, and NCCL 2.2x."""
+    one = process(here=2, number=0)
+    one.rank, one.count, one.lost = 0, 2, False
+    connection = error in OF_CONNECTIONS
+    with pytest.raises(RuntimeError if not connection else Stopped) as found, one._reaching():
+        raise error
+    assert found.value is error or found.value.__cause__ is error
+    assert ("cannot reach another one" in str(found.value)) == connection
+    assert one.lost, "whatever it was, the others are not where this one is"
