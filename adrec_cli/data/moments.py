@@ -66,12 +66,15 @@ def check_order(valid_from: Moment, test_from: Moment, newest: int | None = None
         )
 
 
-def warn_of_empty_parts(moments: Mapping[str, int], statistics: Mapping[str, Any]) -> list[str]:
+def warn_of_empty_parts(
+    moments: Mapping[str, int], statistics: Mapping[str, Any], validation: int | None = None
+) -> list[str]:
     """Return a warning for each part of a split by time that no event falls into.
 
     Args:
         moments: where validation (`valid_from`) and test (`test_from`) begin, in microseconds; none of another split.
         statistics: of what is split, with the texts `first_time` and `last_time`.
+        validation: number of its events; None where nobody has counted them.
     """
     first, last = statistics.get("first_time"), statistics.get("last_time")
     if not moments or first is None or last is None:
@@ -82,6 +85,9 @@ def warn_of_empty_parts(moments: Mapping[str, int], statistics: Mapping[str, Any
         for name, without in (("valid_from", "validation has none"), ("test_from", "test has none"))
         if newest < moments[name]
     ]
+    if validation == 0 and moments["valid_from"] < moments["test_from"] <= newest:
+        since, until = (moment_text(moments[name]) for name in ("valid_from", "test_from"))
+        warnings.append(f"no event is between valid_from, {since}, and test_from, {until}, so validation has none")
     if oldest >= moments["valid_from"]:
         warnings.append(
             f"no event is earlier than valid_from, {moment_text(moments['valid_from'])}, so training has none: "

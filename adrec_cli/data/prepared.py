@@ -21,7 +21,7 @@ from adrec_cli.data.pending import Pending
 from adrec_cli.data.plan import Plan
 from adrec_cli.data.reading.item_metadata import join_metadata
 from adrec_cli.data.reading.source_content import SourceContent
-from adrec_cli.data.update_notes import tell_parts, tell_waiting, warn_of_losses, warn_of_parts
+from adrec_cli.data.update_notes import count_parts, tell_parts, tell_waiting, warn_of_losses, warn_of_parts
 from adrec_cli.data.updating import Existing, add_vanished, continue_indices, continue_metadata
 
 
@@ -69,7 +69,8 @@ class Prepared:
     def collect_warnings(self) -> list[str]:
         """Return warnings about what an update does, counts that differ from the published ones, and empty parts."""
         unexpected = compare_with_expected(self.statistics, self.plan.expected)
-        unexpected += warn_of_empty_parts(self.cut.moments, self.statistics)
+        _, validation, _ = count_parts(self.cut.bounds)
+        unexpected += warn_of_empty_parts(self.cut.moments, self.statistics, validation)
         if self.existing is None:
             return unexpected
         return warn_of_losses(self.existing, self.plan.settings) + warn_of_parts(self.existing, self.cut) + unexpected

@@ -199,11 +199,10 @@ def _run(night: _Night) -> RunSummary:
     baseline, _ = _evaluate(night, dataset, None)
     steps.append(evaluation_step)
     if below := compare_with_most_popular(evaluation, baseline):
-        prepared.warnings.append(below)
-        night.tell(Warned(message=below))
+        _warn(night, prepared.warnings, below)
     night.tell(RunStepStarted(name="promote"))
     try:
-        promoted, promoted_step = _promote(night, dataset, last, composed.training)
+        promoted, promoted_step = _promote(night, dataset, last, composed.training, prepared.warnings)
     except NotPromotedError:
         _note(night, dataset, last, evaluation, promoted=False)
         raise
@@ -224,6 +223,12 @@ def _run(night: _Night) -> RunSummary:
         inbox=prepared.inbox,
         drift=drift,
     )
+
+
+def _warn(night: _Night, warnings: list[str], message: str) -> None:
+    """Warn at once, and in the summary."""
+    warnings.append(message)
+    night.tell(Warned(message=message))
 
 
 def _encode(night: _Night, prepared: _Prepared, steps: list[RunStep]) -> None:
@@ -344,12 +349,12 @@ def _describe_start(start: WarmStart | FreshStart) -> StartChosen:
 
 
 def _promote(
-    night: _Night, dataset: Dataset, checkpoint: Checkpoint, training: TrainingConfig
+    night: _Night, dataset: Dataset, checkpoint: Checkpoint, training: TrainingConfig, warnings: list[str]
 ) -> tuple[Promotion, RunStep]:
     started = time.perf_counter()
     promoted = promote_if_good(
         dataset, checkpoint, training=training, options=night.options.promotion, device=night.work.options.device,
-        again=night.work.options.force,
+        warn=functools.partial(_warn, night, warnings), again=night.work.options.force,
     )  # fmt: skip
     against = "".join(f"; {comparison}" for comparison in promoted.comparisons)
     return promoted, RunStep(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,9 +53,13 @@ def promote_if_good(
     training: TrainingConfig,
     options: PromotionOptions,
     device: str,
+    warn: Callable[[str], object],
     again: bool = False,
 ) -> Promotion:
     """Make a checkpoint current unless the rule forbids it; the caller holds the model's lock.
+
+    For a current model that cannot be used the newest one before it that can stands in. Where nothing is held out to
+    judge by, a rule that somebody gave is not met.
 
     Args:
         dataset: of the checkpoint.
@@ -62,6 +67,7 @@ def promote_if_good(
         training: how it was monitored.
         options: the rule and how much is kept.
         device: to compare on.
+        warn: called with a sentence where a model is not held against the current one.
         again: promote it even if it was gone back from.
 
     Raises:
@@ -75,14 +81,19 @@ def promote_if_good(
         raise _withdrawn(folder)
     monitor = checkpoint.metadata.metrics["monitor"]
     rules = options.rules or (PromotionRule(metric=monitor, offset=-options.tolerance),)
-    judged = _judge(dataset, checkpoint, current, rules, training, device)
+    before = None if current is None else _open_newest(dataset, checkpoint, current, warn)
+    judged = _judge(dataset, checkpoint, before, rules, training, device)
     if judged:
         broken = [(rule, one) for rule, one in judged if not rule.allows(one.candidate, one.current)]
         _store_decision(dataset, checkpoint, judged, promoted=not broken)
         if broken:
-            raise _not_good_enough(folder, *broken[0], is_first=current is None)
+            raise _not_good_enough(folder, *broken[0], current=current, before=before)
+    elif judged is None and options.rules:
+        raise _nothing_held_out(folder, options.rules, is_first=current is None)
+    elif judged is None and before is not None:
+        warn("nothing is held out for validation, so the new model is not held against the current one")
     promoted = promote(folder, make_candidate(dataset, checkpoint), keep=options.keep)
-    return Promotion(done=True, checkpoint=promoted.checkpoint, comparisons=tuple(one for _, one in judged))
+    return Promotion(done=True, checkpoint=promoted.checkpoint, comparisons=tuple(one for _, one in judged or ()))
 
 
 def decision_path(dataset: Dataset, model: str) -> Path:
@@ -118,41 +129,71 @@ def _withdrawn(folder: Path) -> NotPromotedError:
     )
 
 
-def _not_good_enough(folder: Path, rule: PromotionRule, comparison: Comparison, *, is_first: bool) -> NotPromotedError:
-    other = "the current one's" if comparison.against == CURRENT else "MostPopular's"
-    stays = "nothing is promoted" if is_first else f"{folder / CURRENT_FILE} stays"
+def _not_good_enough(
+    folder: Path, rule: PromotionRule, comparison: Comparison, *, current: Current | None, before: _Before | None
+) -> NotPromotedError:
+    other, hint = "MostPopular's", f"look at the data and the log; {option('promote_if')} allows for noise"
+    if before is not None and comparison.against == CURRENT:
+        other = "the current one's" if before.is_current else f"that of {before.checkpoint.path.name}"
+    if before is not None and not before.is_current:
+        hint = f"go back to what can be used: {command('rollback', folder.parent.name, model=folder.name)}"
     return NotPromotedError(
         f"the new model's {comparison.metric} is {comparison.candidate:.4f}, {other} "
         f"{comparison.current:.4f} on the same {comparison.protocol} targets, difference "
         f"{comparison.difference:+.4f} [{comparison.low:+.4f}, {comparison.high:+.4f}]; "
-        f"the rule is {rule}; {stays}",
-        hint=f"look at the data and the log; {option('promote_if')} allows for noise",
+        f"the rule is {rule}; {_say_what_stays(folder, is_first=current is None)}",
+        hint=hint,
     )
+
+
+def _nothing_held_out(folder: Path, rules: tuple[PromotionRule, ...], *, is_first: bool) -> NotPromotedError:
+    return NotPromotedError(
+        f"nothing is held out for validation, so nobody knows whether {' and '.join(map(str, rules))}; "
+        f"{_say_what_stays(folder, is_first=is_first)}",
+        hint=f"look at the data and how they are split; without {option('promote_if')} it is promoted unjudged",
+    )
+
+
+def _say_what_stays(folder: Path, *, is_first: bool) -> str:
+    return "nothing is promoted" if is_first else f"{folder / CURRENT_FILE} stays"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Before:
+    """What a new model is held against.
+
+    Attributes:
+        checkpoint, items: the model, and the items it knows in its own numbers.
+        is_current: False where it stands in for a current one that cannot be used.
+    """
+
+    checkpoint: Checkpoint
+    items: pl.DataFrame
+    is_current: bool
 
 
 def _judge(
     dataset: Dataset,
     checkpoint: Checkpoint,
-    current: Current | None,
+    before: _Before | None,
     rules: tuple[PromotionRule, ...],
     training: TrainingConfig,
     device: str,
-) -> list[tuple[PromotionRule, Comparison]]:
-    """Return each rule with its comparison; without those for which there is nothing to compare with."""
+) -> list[tuple[PromotionRule, Comparison]] | None:
+    """Return each rule with its comparison, without those that need a model before; None where nothing is held out."""
     from adrec_cli.promotion.against_current import hold_against
 
     found = []
     for rule in rules:
-        other = None
-        if rule.against == CURRENT:
-            other = None if current is None else _open_current(dataset, checkpoint, current)
-            if other is None:
-                continue
+        if rule.against == CURRENT and before is None:
+            continue
+        other = (before.checkpoint, before.items) if before is not None and rule.against == CURRENT else None
         comparison = hold_against(
             dataset, checkpoint, other, metric=rule.metric, training=training, device=resolve_device(device)
         )
-        if comparison is not None:
-            found.append((rule, comparison))
+        if comparison is None:
+            return None
+        found.append((rule, comparison))
     return found
 
 
@@ -160,16 +201,25 @@ def _model_folder(dataset: Dataset, checkpoint: Checkpoint) -> Path:
     return dataset.folder / checkpoint.metadata.model
 
 
-def _open_current(dataset: Dataset, checkpoint: Checkpoint, current: Current) -> tuple[Checkpoint, pl.DataFrame] | None:
-    """Open the current model; None where it is gone or cannot be used, so that nothing can be compared.
+def _open_newest(
+    dataset: Dataset, checkpoint: Checkpoint, current: Current, warn: Callable[[str], object]
+) -> _Before | None:
+    """Open the current model, or the newest before it that can be used; None, and a warning, where there is none.
 
-    A copy that was exchanged for another whole model cannot either: nobody is recommended to by it.
+    A copy that was exchanged for another whole model cannot be used either: nobody is recommended to by it.
     """
-    try:
-        path = _model_folder(dataset, checkpoint) / current.checkpoint
-        return open_with_items(path, dataset, sha256=current.sha256)
-    except ArtifactError:
-        return None
+    folder, reason = _model_folder(dataset, checkpoint), ""
+    for one in (current, *current.earlier):
+        try:
+            opened, items = open_with_items(folder / one.checkpoint, dataset, sha256=one.sha256)
+        except ArtifactError as error:
+            reason = reason or error.message
+            continue
+        if one is not current:
+            warn(f"the current model cannot be used, so the new one is held against {one.checkpoint}: {reason}")
+        return _Before(checkpoint=opened, items=items, is_current=one is current)
+    warn(f"the current model cannot be used, so the new one is held against none: {reason}")
+    return None
 
 
 def _store_decision(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -33,11 +34,11 @@ ANY = PromotionOptions(tolerance=1.0)
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
-    """A workspace with two models of the same kind, a.safetensors and b.safetensors, neither promoted."""
+    """A workspace with models of the same kind, a.safetensors, b.safetensors and c.safetensors, none promoted."""
     folder = tmp_path_factory.mktemp("promote")
     write_interactions(folder / "shop.csv")
     preprocess(str(folder / "shop.csv"), workspace=folder)
-    for seed, name in enumerate("ab"):
+    for seed, name in enumerate("abc"):
         options = ExperimentOptions(overrides={**SHORT, "training": {"batch_size": 32, "seed": seed}})
         train("shop", model_name="sasrec", workspace=folder, experiment=options)
         shutil.copy(folder / "shop/sasrec/train.safetensors", folder / f"shop/sasrec/{name}.safetensors")
@@ -50,10 +51,19 @@ class Shelf:
     def __init__(self, workspace: Path) -> None:
         self.dataset: Dataset = open_dataset(workspace / "shop")
         self.folder = workspace / "shop/sasrec"
+        self.warnings: list[str] = []
 
     def promote(self, name: str, options: PromotionOptions = ANY, **more) -> Promotion:
         checkpoint = open_checkpoint(self.folder / f"{name}.safetensors", self.dataset)
-        return promote_if_good(self.dataset, checkpoint, training=TRAINING, options=options, device="cpu", **more)
+        return promote_if_good(
+            self.dataset,
+            checkpoint,
+            training=TRAINING,
+            options=options,
+            device="cpu",
+            warn=self.warnings.append,
+            **more,
+        )
 
     @property
     def current(self) -> Path:
@@ -102,16 +112,68 @@ def test_a_broken_copy_is_made_again_from_the_same_model(shelf, broken):
 
 @pytest.mark.parametrize("broken", [name for name in BREAK if name != "items gone"])
 def test_a_broken_current_model_keeps_nobody_out(shelf, broken):
-    """There is nothing to compare with: the next model takes its place, whatever the rule demands of it."""
+    """Where there is nothing to compare with, the next model takes its place, whatever the rule demands of it."""
     shelf.promote("a")
     with pytest.raises(NotPromotedError, match=r"the rule is ndcg@10 > current \+ 0\.5"):
         shelf.promote("b", MUCH_BETTER)
     assert shelf.is_current("a")
+    assert shelf.warnings == []
     BREAK[broken](shelf.current)
     done = shelf.promote("b", MUCH_BETTER)
     assert (done.done, done.comparisons, done.comparison) == (True, (), None)
     assert shelf.is_current("b")
+    (warning,) = shelf.warnings
+    assert warning.startswith("the current model cannot be used, so the new one is held against none: ")
     assert not shelf.promote("b", MUCH_BETTER).done
+
+
+@pytest.mark.parametrize("broken", [name for name in BREAK if name != "items gone"])
+def test_the_newest_usable_model_before_a_broken_one_is_what_a_new_one_is_held_against(shelf, broken):
+    shelf.promote("b")
+    oldest = shelf.current
+    shelf.promote("a")
+    before = shelf.current.name
+    BREAK[broken](shelf.current)
+    with pytest.raises(NotPromotedError, match=f"that of {oldest.name} .* the rule is ") as refused:
+        shelf.promote("c", MUCH_BETTER)
+    assert refused.value.hint == "go back to what can be used: adrec rollback shop --model sasrec"
+    assert shelf.current.name == before
+    done = shelf.promote("c")
+    assert done.comparison is not None
+    assert shelf.is_current("c")
+    said = f"the current model cannot be used, so the new one is held against promoted/{oldest.name}: "
+    assert [warning.startswith(said) for warning in shelf.warnings] == [True, True]
+
+
+@pytest.fixture
+def unjudged(shelf) -> Shelf:
+    """A shelf on whose data set nothing is held out for validation."""
+    content = shelf.dataset.read()
+    bounds = dataclasses.replace(content.sequences, train_end=content.sequences.valid_end)
+    shelf.dataset = dataclasses.replace(shelf.dataset, read=lambda: dataclasses.replace(content, sequences=bounds))
+    return shelf
+
+
+@pytest.mark.parametrize("rule", ["ndcg@10 >= current - 0.9", "ndcg@10 > mostpop - 0.9"])
+def test_a_rule_that_cannot_be_judged_is_not_met(unjudged, rule):
+    unjudged.promote("a")
+    with pytest.raises(NotPromotedError, match=f"nothing is held out .*{rule[:8]}.*current.json stays"):
+        unjudged.promote("b", PromotionOptions(rules=parse_promotion_rules(rule)))
+    assert unjudged.is_current("a")
+    assert unjudged.warnings == []
+    assert unjudged.promote("b").done, "nobody gave a rule"
+    assert unjudged.is_current("b")
+    assert unjudged.warnings == [
+        "nothing is held out for validation, so the new model is not held against the current one"
+    ]
+
+
+def test_the_first_model_is_not_promoted_either_by_a_rule_that_cannot_be_judged(unjudged):
+    with pytest.raises(NotPromotedError, match="nothing is promoted"):
+        unjudged.promote("a", PromotionOptions(rules=parse_promotion_rules("ndcg@10 > mostpop - 0.9")))
+    assert read_current(unjudged.folder) is None
+    assert unjudged.promote("a", PromotionOptions(rules=parse_promotion_rules("ndcg@10 > current + 0.9"))).done
+    assert unjudged.warnings == []
 
 
 def test_the_first_model_is_held_against_the_most_popular_alone(shelf):
