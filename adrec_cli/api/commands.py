@@ -188,11 +188,15 @@ def evaluate(
         UsageError: options are wrong.
     """
     given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    from adrec_cli.data.named_negatives import require_negatives_searched
+
     root, dataset_name = locate_by_checkpoint(name, dataset, workspace)
     negatives = given.get("negatives")
+    folder = None if raw is None else Path(raw)
+    require_negatives_searched(None if negatives is None else str(negatives), folder)
     file: dict[str, Any] = {}
     if isinstance(negatives, str | os.PathLike) and not os.fspath(negatives).isdecimal():
-        looking = Looking(raw=None if raw is None else Path(raw), workspace=root, on_event=on_event)
+        looking = Looking(raw=folder, workspace=root, on_event=on_event)
         part = given.get("part", EvaluationOptions.part)
         path, called = looking.find(os.fspath(given.pop("negatives")), part)
         file = {"negatives_file": path, "negatives_name": called}

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, DatasetArgument, Raw
+from adrec_cli.cli.options.common import Common, DatasetArgument, Raw, find_typed
 from adrec_cli.cli.options.declared import Offer
 from adrec_cli.cli.options.evaluation import Evaluating, build_evaluation
 from adrec_cli.cli.show.compare import show_comparison
@@ -39,9 +39,11 @@ def compare(
 ) -> None:  # fmt: skip
     """Put all trained models side by side: metrics with intervals, tests, time, and size."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
+    from adrec_cli.data.named_negatives import require_negatives_searched
     from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline import compare as pipeline
 
+    require_negatives_searched(evaluating.values["negatives"], find_typed(raw))
     if markdown and latex:
         raise UsageError("--markdown and --latex do not go together", hint="give one of them")
     with TrainingProgress(session.terminal) as progress:

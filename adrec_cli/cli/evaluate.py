@@ -10,7 +10,7 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, DatasetName, Raw, SharingUsers
+from adrec_cli.cli.options.common import Common, DatasetName, Raw, SharingUsers, find_typed
 from adrec_cli.cli.options.evaluation import Evaluating, build_evaluation
 from adrec_cli.cli.show.evaluation import describe, show_beyond_accuracy, show_metrics, show_slices
 from adrec_cli.cli.show.step_study import show_step_study
@@ -56,8 +56,10 @@ def evaluate(
     Several numbers of --steps, such as 1,2,4,8, give a table of quality against time instead.
     """
     from adrec_cli.cli.show.training_progress import TrainingProgress
+    from adrec_cli.data.named_negatives import require_negatives_searched
     from adrec_cli.pipeline import evaluate as pipeline
 
+    require_negatives_searched(evaluating.values["negatives"], find_typed(raw))
     counts = [] if evaluating.values["steps"] is None else parse_step_counts(evaluating.values["steps"])
     processes = session.processes
     if not processes.first:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final
 
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName, Raw
+from adrec_cli.cli.options.common import Common, DatasetArgument, ModelName, Raw, find_typed
 from adrec_cli.cli.options.declared import Declared, Offer
 from adrec_cli.cli.options.evaluation import Evaluating, build_evaluation
 from adrec_cli.cli.show.compare import format_p
@@ -45,9 +45,11 @@ def sweep(
 ) -> None:
     """Train a model with options varied or parts left out, and compare the runs on validation."""
     from adrec_cli.cli.show.training_progress import TrainingProgress
+    from adrec_cli.data.named_negatives import require_negatives_searched
     from adrec_cli.experiments.work import Work
     from adrec_cli.pipeline import sweep as pipeline
 
+    require_negatives_searched(evaluating.values["negatives"], find_typed(raw))
     with TrainingProgress(session.terminal) as progress:
         looking = Looking(raw=raw, workspace=common.workspace, on_event=progress)
         found = pipeline.sweep(

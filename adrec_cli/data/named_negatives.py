@@ -36,6 +36,25 @@ def names_negatives(text: str) -> bool:
     return bool(colon) and is_named(dataset) and not Path(text).exists()
 
 
+def require_negatives_searched(text: str | None, raw: Path | None) -> None:
+    """Refuse a folder of raw files beside negatives that are not looked for there.
+
+    Args:
+        text: the negatives as typed: a number, a file or NAME:PART; None for none.
+        raw: the folder that was asked for; None for none.
+
+    Raises:
+        UsageError: none are looked for there.
+    """
+    if raw is None or names_negatives(text or ""):
+        return
+    given = option("negatives", text) if text else "every item ranked"
+    raise UsageError(
+        f"published negatives are looked for in {option('raw', raw)}, and with {given} none are",
+        hint=f"leave {option('raw')} out, or name some, as in {option('negatives', 'grocery:test')}",
+    )
+
+
 def find_negatives(
     text: str,
     *,

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 import adrec_cli
 from adrec_cli.cli.app import app
+from adrec_cli.data.named_negatives import require_negatives_searched
 from adrec_cli.data.source_names import require_raw_searched
 from adrec_cli.errors import UsageError
 from tests.robustness.processes import typed_here
@@ -33,6 +34,30 @@ def test_what_is_typed_in_vain_is_refused(tiny_source: Path, workspace: Path, li
     assert f"looked for in --raw {csv.parent}, and {typed[1]} has none" in error
 
 
+@pytest.mark.parametrize("negatives", [None, "0", "99", "their.csv", "tiny:test"])
+def test_only_named_negatives_are_looked_for(negatives: str | None, tmp_path: Path) -> None:
+    require_negatives_searched(negatives, None)
+    require_negatives_searched("grocery:test", tmp_path)
+    with pytest.raises(UsageError, match=r"looked for in raw=.*, and with .* none are") as caught:
+        require_negatives_searched(negatives, tmp_path)
+    assert caught.value.hint == "leave raw= out, or name some, as in negatives='grocery:test'"
+
+
+@pytest.mark.parametrize("negatives", [[], ["--negatives", "99"]])
+@pytest.mark.parametrize("line", [["evaluate", "mostpop"], ["compare", "tiny"], ["sweep", "tiny", "--vary", "steps=5"]])
+def test_what_is_typed_in_vain_of_negatives_is_refused(
+    workspace: Path, tmp_path: Path, line: list[str], negatives: list[str]
+) -> None:
+    error = typed_here([*line, *negatives, "--raw", tmp_path, "--workspace", workspace]).require_one_error(2)
+    assert f"negatives are looked for in --raw {tmp_path}, and with " in error
+
+
+def test_the_folder_of_the_environment_is_there_for_negatives(tiny_source: Path, workspace: Path) -> None:
+    line = ["evaluate", "mostpop", "--workspace", str(workspace)]
+    done = CliRunner(env={"ADREC_RAW": str(workspace)}).invoke(app, line)
+    assert done.exit_code == 0, done.output
+
+
 def test_the_folder_of_the_environment_is_there_for_all_commands(tiny_source: Path, workspace: Path) -> None:
     csv = tiny_source.parent / "tiny.csv"
     typed = ["preprocess", str(csv), "--workspace", str(workspace)]
@@ -50,3 +75,5 @@ def test_the_folder_may_hold_published_negatives(workspace: Path, tmp_path: Path
 def test_a_caller_of_python_is_told_too(workspace: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"looked for in raw=.*tiny\.csv has none"):
         adrec_cli.preprocess(workspace.parent / "tiny.csv", raw=tmp_path, workspace=tmp_path)
+    with pytest.raises(UsageError, match=r"looked for in raw=.*, and with negatives=99 none are"):
+        adrec_cli.evaluate("mostpop", negatives=99, raw=tmp_path, workspace=workspace)
