@@ -32,7 +32,7 @@ def require_free_output(out: Path, *, inputs: Iterable[Path | None] = ()) -> Non
         UsageError: it is an artifact of a workspace, or one of the inputs.
     """
     for path in inputs:
-        if path is not None and _is_same(out, path):
+        if path is not None and is_same_place(out, path):
             raise UsageError(f"{out} is read by this command, so it cannot be written", hint=_HINT)
     if _is_artifact(Path(os.path.abspath(out))) or _is_artifact(out.resolve()):
         raise UsageError(f"{out} is an artifact of a workspace, or lies where only those lie", hint=_HINT)
@@ -74,11 +74,12 @@ def _find_source(out: Path, sources: Iterable[Mapping[str, Any]]) -> str | None:
     return None
 
 
-def _is_same(out: Path, path: Path) -> bool:
+def is_same_place(one: Path, other: Path) -> bool:
+    """Return whether two paths, which need not be there, are those of one file or folder, by whatever names."""
     with contextlib.suppress(OSError):
-        if os.path.samefile(out, path):
+        if os.path.samefile(one, other):
             return True
-    return out.resolve() == path.resolve()
+    return one.resolve() == other.resolve()
 
 
 def _is_artifact(path: Path) -> bool:

@@ -18,9 +18,10 @@ from typing import Final
 
 from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.json_files import MAX_JSON_BYTES
+from adrec_cli.artifacts.outputs import is_same_place
 from adrec_cli.data.addresses import is_address, show_address
 from adrec_cli.data.stores import STORES, Entry, FolderStore, Store, naming_store
-from adrec_cli.errors import DamagedInventoryError, InputError, StorageError, look_up
+from adrec_cli.errors import DamagedInventoryError, InputError, StorageError, UsageError, look_up
 from adrec_cli.moving.inventory import Inventory, Part, StoredFile, parse_inventory, write_inventory
 from adrec_cli.moving.options import GRACE_HOURS
 
@@ -57,6 +58,25 @@ class Place:
             self._store: Store = open_kind(address)
         if isinstance(self._store, FolderStore):
             self.shown = str(self._store.root)
+
+    def require_outside(self, workspace: Path) -> None:
+        """Refuse a folder whose files would lie among those of a workspace, or the other way round.
+
+        Args:
+            workspace: or the folder of a data set, which may lie elsewhere.
+
+        Raises:
+            UsageError: naming both.
+        """
+        if not isinstance(self._store, FolderStore):
+            return
+        place = self._store.root
+        own = [place / name for name in (DATASETS_FOLDER, OBJECTS_FOLDER, FORMER_FOLDER)]
+        if any(_is_within(one, workspace) for one in (place, *own)) or any(_is_within(workspace, one) for one in own):
+            raise UsageError(
+                f"what is pushed to {self.shown} would lie among the files of {workspace}",
+                hint="name a folder outside of it, best on another disk",
+            )
 
     def list_datasets(self) -> list[str]:
         """Return the names of the data sets that lie there, sorted.
@@ -239,6 +259,13 @@ def _writing(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise storage_error("write", target, error) from error
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    """Return whether a path, which need not be there, is a folder or lies in it, by whatever name."""
+    real = Path(os.path.realpath(path))
+    # By what they are: there are disks where a name has two cases, and folders that are mounted twice.
+    return any(is_same_place(one, folder) for one in (real, *real.parents))
 
 
 def _name_inventory(dataset: str) -> str:

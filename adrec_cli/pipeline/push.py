@@ -67,7 +67,7 @@ def push(
         waiting: for how long, if another run holds a lock; none is held while files are sent.
 
     Raises:
-        UsageError: the address is of a kind that cannot be pushed to.
+        UsageError: the address is of a kind that cannot be pushed to, or lies in the workspace.
         InputError: what lies there cannot be read, or is damaged.
         ArtifactError: the data set is missing or damaged, or another was pushed there since.
         LockedError: a run is under way.
@@ -76,6 +76,8 @@ def push(
     asked = Pushing(force=force, dry_run=dry_run, pruning=pruning, on_event=on_event)
     folder = Workspace(workspace).dataset_folder(dataset_name)
     place = Place(address)
+    for one in (workspace, folder):
+        place.require_outside(one)
     if dry_run:
         return _push(folder, place, look_at(folder), asked)
     purpose = command("push", folder.name, place.shown).removeprefix("adrec ")
