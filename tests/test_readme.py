@@ -31,7 +31,7 @@ EVERYTHING = {
 }
 """README and the pages beside what they describe, by path."""
 NIGHTS, PRESETS = EVERYTHING["adrec_cli/promotion/README.md"], EVERYTHING["adrec_cli/presets/README.md"]
-PACKAGE = EVERYTHING["adrec_cli/README.md"]
+PACKAGE, API = EVERYTHING["adrec_cli/README.md"], EVERYTHING["adrec_cli/api/README.md"]
 
 
 def blocks(language: str, page: str = README) -> list[str]:
@@ -104,9 +104,9 @@ def test_the_configuration_composes(tmp_path: Path) -> None:
     assert composed.stages["pretrain"].epochs == 30, "the file lies over its preset"
 
 
-@pytest.mark.parametrize("text", blocks("python", PACKAGE))
+@pytest.mark.parametrize("text", [*blocks("python", PACKAGE), *blocks("python", API)])
 def test_the_python_examples_are_sound(text: str) -> None:
-    compile(text, "adrec_cli/README.md", "exec")
+    compile(text, "README.md", "exec")
     for module, names in re.findall(r"^from (adrec_cli\S*) import (.+)$", text, re.M):
         imported = __import__(module, fromlist=["_"])
         assert all(hasattr(imported, name.strip()) for name in names.split(","))

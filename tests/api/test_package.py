@@ -72,7 +72,7 @@ def test_there_are_examples() -> None:
 @pytest.mark.thorough
 def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
     """Its examples one after the other, as somebody would paste them."""
-    blocks = re.findall(r"```python\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (PACKAGE / "api/README.md").read_text(), re.DOTALL)
     pasted = "\n".join(block for block in blocks if re.search(r"^(import|from) adrec_cli( |$)", block, re.MULTILINE))
     assert "preprocess(" in pasted
     assert "recommender.item_vectors()" in pasted
