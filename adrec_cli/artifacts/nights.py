@@ -9,10 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from adrec_cli.artifacts.atomic import storage_error, write_bytes
+from adrec_cli.artifacts.atomic import file_sha256, storage_error, write_bytes
 from adrec_cli.artifacts.json_files import MAX_JSON_BYTES
+from adrec_cli.artifacts.promotion import advise_promotion
 from adrec_cli.errors import ArtifactError
-from adrec_cli.schema import NIGHTS_FILE
+from adrec_cli.schema import CURRENT_FILE, NIGHTS_FILE
 
 KEEP_NIGHTS: Final = 400
 """Of more than these the oldest are left out."""
@@ -118,6 +119,33 @@ def note_night(folder: Path, night: Night) -> None:
     kept = [*nights, night][-KEEP_NIGHTS:]
     text = "".join(json.dumps(asdict(one), allow_nan=False, ensure_ascii=False) + "\n" for one in kept)
     write_bytes(folder / NIGHTS_FILE, text.encode())
+
+
+def require_current_known(folder: Path) -> None:
+    """Refuse a model's folder where a run has promoted a model and nothing says any longer which one is current.
+
+    Raises:
+        ArtifactError: naming the file that is gone.
+        StorageError: unreadable.
+    """
+    if not (folder / CURRENT_FILE).exists() and any(night.outcome == PROMOTED for night in _read_whole(folder)):
+        raise ArtifactError(
+            f"{folder / CURRENT_FILE} is gone, and a run has promoted a model there", hint=advise_promotion(folder)
+        )
+
+
+def was_refused(checkpoint: Path) -> bool:
+    """Whether a run has found that a model, which nothing has promoted, is not to be promoted."""
+    refused = {night.checkpoint_sha256 for night in _read_whole(checkpoint.parent) if night.outcome == NOT_PROMOTED}
+    return bool(refused) and file_sha256(checkpoint) in refused
+
+
+def _read_whole(folder: Path) -> list[Night]:
+    """Return the nights of a model's folder; none where the file is damaged, as it then tells nothing."""
+    try:
+        return read_nights(folder)
+    except ArtifactError:
+        return []
 
 
 def _parse(line: str) -> Night:

@@ -1,6 +1,6 @@
 """Where a model of a data set stands: what was trained, begun and promoted, and what it wants next.
 
-Only the headers of checkpoints are read.
+Only the headers of checkpoints are read, but where a run did not promote one and nothing else is promoted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.artifacts.lock import find_holder
 from adrec_cli.artifacts.manifest import Manifest
+from adrec_cli.artifacts.nights import require_current_known, was_refused
 from adrec_cli.artifacts.promotion import Current, read_current
 from adrec_cli.artifacts.tensor_text import read_text
 from adrec_cli.errors import AdrecError, ArtifactError
@@ -127,6 +128,9 @@ def describe_model(folder: Path, manifest: Manifest | None, named: Path | None) 
         trained = _list_checkpoints(folder)
         stages, missing = _stages(folder, trained)
         state, detail, why = _judge(stages, missing, [metadata for _, metadata in trained], manifest)
+        if state == UP_TO_DATE and promoted is None and trained and was_refused(trained[-1][0]):
+            detail, why = "a run did not promote it", "no model of it recommends until a run promotes one"
+            again = command("run", folder.parent.name, model=chosen, workspace=named)
     except AdrecError as error:
         state, detail, why = DAMAGED, error.message, "it says what is damaged and how to fix it"
         again = command("verify", named or folder.parents[1])
@@ -227,7 +231,7 @@ def _describe_promoted(folder: Path) -> PromotedStatus | None:
     """Return what is promoted.
 
     Raises:
-        ArtifactError: its file is gone.
+        ArtifactError: its file is gone, or what says which one it is.
     """
     current = read_current(folder)
     while current is not None and not (folder / current.checkpoint).is_file():
@@ -235,6 +239,8 @@ def _describe_promoted(folder: Path) -> PromotedStatus | None:
         # A run that has promoted another one meanwhile may have removed it.
         if current == before:
             raise ArtifactError(f"{folder / before.checkpoint}, which is promoted, does not exist")
+    if current is None:
+        require_current_known(folder)
     return None if current is None else _describe(current)
 
 

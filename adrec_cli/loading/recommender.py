@@ -14,6 +14,7 @@ import polars as pl
 
 from adrec_cli.artifacts.item_index import read_index_of
 from adrec_cli.artifacts.manifest import Manifest
+from adrec_cli.artifacts.nights import require_current_known, was_refused
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER
 from adrec_cli.artifacts.tensor_file import Once
 from adrec_cli.artifacts.workspace import Workspace
@@ -352,4 +353,23 @@ def _locate(space: Workspace, dataset_name: str | None, model: str | None, shard
         raise UsageError(
             f"{folder.name} has several models: {', '.join(found)}", hint=f"say which one with {option('model')}"
         )
-    return found[DEFAULT_MODEL if DEFAULT_MODEL in found else next(iter(found))], open_dataset(folder, shard=shard)
+    chosen = found[DEFAULT_MODEL if DEFAULT_MODEL in found else next(iter(found))]
+    if chosen.sha256 is None:
+        _require_not_refused(chosen.path)
+    return chosen, open_dataset(folder, shard=shard)
+
+
+def _require_not_refused(path: Path) -> None:
+    """Refuse a checkpoint that nothing has promoted where a run would not, or where what was promoted is lost.
+
+    Raises:
+        ArtifactError: it is not to be used unless somebody names it.
+    """
+    require_current_known(path.parent)
+    if was_refused(path):
+        folder = path.parent
+        raise ArtifactError(
+            f"{path} was not promoted by a run, and nothing else in {folder} is promoted",
+            hint=f"look at the data, then run again: {command('run', folder.parent.name, model=folder.name)}; "
+            f"or use it as it is: {option('model', path)}",
+        )

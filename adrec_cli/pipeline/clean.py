@@ -138,7 +138,8 @@ def _in_folder(folder: Path) -> Iterator[Removable]:
     current = read_current(folder)
     named = {folder / one.checkpoint for one in (current, *current.earlier, *current.left)} if current else set()
     named = {path for checkpoint in named for path in files_of(checkpoint)}
-    for path in sorted((folder / PROMOTED_FOLDER).glob("*")):
+    # Where nothing says what is current, one of them may be what can be gone back to.
+    for path in sorted((folder / PROMOTED_FOLDER).glob("*")) if current else []:
         if path not in named and path.name[0] != ".":
             yield from _removable(path, folder, "a promoted model that is kept no longer")
     yield from _former_data(folder)

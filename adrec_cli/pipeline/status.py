@@ -95,7 +95,7 @@ def _next_steps(datasets: Iterable[DatasetStatus], named: Path | None) -> Iterat
             yield NextStep(command=command("train", one.name, workspace=named), why=f"{one.name} has no model yet")
     yield from (model.next for one in datasets for model in one.models if model.next is not None)
     for one in datasets:
-        whole = [model for model in one.models if model.state == UP_TO_DATE]
+        whole = [model for model in one.models if model.state == UP_TO_DATE and model.next is None]
         if not whole or one.state != UP_TO_DATE:
             continue
         if len(whole) > 1:

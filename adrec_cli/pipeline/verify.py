@@ -18,7 +18,7 @@ from adrec_cli.artifacts.generations import generation_folders, open_generation
 from adrec_cli.artifacts.item_index import read_index_of
 from adrec_cli.artifacts.item_vectors import read_item_vectors
 from adrec_cli.artifacts.manifest import Manifest
-from adrec_cli.artifacts.nights import read_nights
+from adrec_cli.artifacts.nights import read_nights, require_current_known
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.sweep_files import read_sweep, sweep_folders
 from adrec_cli.data.given_vectors import find_changed_files
@@ -129,9 +129,7 @@ class _Dataset:
             again = command("run", self.folder.name, model=path.parent.name, force=True)
             yield from self._check(path, lambda path=path: self._current(path), again)
         for path in sorted(self.folder.glob(f"*/{NIGHTS_FILE}")):
-            yield from self._check(
-                path, lambda path=path: (WHOLE, say_count(len(read_nights(path.parent)), "night"), ""), "remove it"
-            )
+            yield from self._check(path, lambda path=path: self._nights(path), "remove it")
         for path in list_evaluations(self.folder):
             yield from self._check(path, lambda path=path: self._verify_evaluation(path), "evaluate again")
         yield from self._sweeps()
@@ -321,6 +319,11 @@ class _Dataset:
                 raise ArtifactError(f"{items} is damaged: it is not what {promoted.name} was trained with")
             read_index_of(promoted, generation.sha256)
         return WHOLE, f"promotes {current.checkpoint}, {len(current.earlier)} to go back to", ""
+
+    def _nights(self, path: Path) -> tuple[str, str, str]:
+        nights = read_nights(path.parent)
+        require_current_known(path.parent)
+        return WHOLE, say_count(len(nights), "night"), ""
 
     def _verify_evaluation(self, path: Path) -> tuple[str, str, str]:
         evaluation = read_evaluation(path)

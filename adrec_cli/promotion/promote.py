@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
 from adrec_cli.artifacts.lock import one_at_a_time
+from adrec_cli.artifacts.nights import require_current_known
 from adrec_cli.artifacts.promotion import Candidate, Current, items_beside, promote, read_current
 from adrec_cli.errors import ArtifactError, NotPromotedError
 from adrec_cli.loading.current import open_with_items
@@ -81,7 +82,7 @@ def promote_if_good(
         raise _withdrawn(folder)
     monitor = checkpoint.metadata.metrics["monitor"]
     rules = options.rules or (PromotionRule(metric=monitor, offset=-options.tolerance),)
-    before = None if current is None else _open_newest(dataset, checkpoint, current, warn)
+    before = _find_before(dataset, checkpoint, current, warn)
     judged = _judge(dataset, checkpoint, before, rules, training, device)
     if judged:
         broken = [(rule, one) for rule, one in judged if not rule.allows(one.candidate, one.current)]
@@ -201,14 +202,20 @@ def _model_folder(dataset: Dataset, checkpoint: Checkpoint) -> Path:
     return dataset.folder / checkpoint.metadata.model
 
 
-def _open_newest(
-    dataset: Dataset, checkpoint: Checkpoint, current: Current, warn: Callable[[str], object]
+def _find_before(
+    dataset: Dataset, checkpoint: Checkpoint, current: Current | None, warn: Callable[[str], object]
 ) -> _Before | None:
-    """Open the current model, or the newest before it that can be used; None, and a warning, where there is none.
+    """Open the current model, or the newest before it that can be used; None, and a warning, where those are lost.
 
     A copy that was exchanged for another whole model cannot be used either: nobody is recommended to by it.
     """
     folder, reason = _model_folder(dataset, checkpoint), ""
+    if current is None:
+        try:
+            require_current_known(folder)
+        except ArtifactError as error:
+            warn(f"the new model is held against none: {error.message}")
+        return None
     for one in (current, *current.earlier):
         try:
             opened, items = open_with_items(folder / one.checkpoint, dataset, sha256=one.sha256)
