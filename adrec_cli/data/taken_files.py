@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from adrec_cli.artifacts.changing import manifest_before, read_forgotten
 from adrec_cli.artifacts.generations import generation_folders
 from adrec_cli.data.plan import Plan, describe_sources
+from adrec_cli.data.reading.decoding import unreadable
 from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.remote_versions import ETAG, NO_VERSIONS, Versions, add_versions
 from adrec_cli.errors import InputError, UsageError
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from adrec_cli.data.updating import Existing
 
 L = TypeVar("L", bound="Log")
+_AT_ONCE: Final = 1 << 20
+"""Bytes that are hashed at once."""
 
 
 def add_sources(
@@ -38,12 +42,19 @@ def add_sources(
 def leave_out_repeats(
     content: SourceContent[L], plan: Plan, existing: Existing | None, files: Sequence[SteadyFile]
 ) -> tuple[SourceContent[L], list[FileRows]]:
-    """Leave out files whose rows were taken before, where nothing else would: duplicates are kept, and times tell."""
+    """Leave out files whose rows were taken before, where nothing else would: duplicates are kept, and times tell.
+
+    Raises:
+        InputError: a file begins with another one, whose rows would count twice.
+    """
     if plan.settings.duplicates != "keep" or plan.parts is not None or not content.report.timed:
         return content, []
     taken = [] if existing is None else existing.manifest.sources
     read = content.report.files
     repeats = find_repeats(read, {file.path: file.sha256 for file in files}, taken)
+    # A file of items may grow.
+    counting = {file.path for file in read if file not in repeats}
+    require_none_grown([file for file in files if file.path in counting], taken)
     content.report.notes += tell_repeats(repeats)
     gone, rows = [file in repeats for file in read], [file.rows for file in read]
     return replace(content, interactions=content.interactions.leave_out_files(gone, rows)), repeats
@@ -86,6 +97,47 @@ def find_repeats(
             repeats.append(file)
         known.add(file.content_sha256)
     return repeats
+
+
+def require_none_grown(files: Sequence[SteadyFile], taken: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse files that begin with the bytes of another one: a log that is added to, or what was once cut off.
+
+    Args:
+        files: of events, that are read.
+        taken: sources of the data set, as its manifest names them.
+
+    Raises:
+        InputError: naming the first, and what it begins with.
+    """
+    others = [*taken, *({"name": file.path.name, "sha256": file.sha256, "bytes": file.size} for file in files)]
+    names = {(one["bytes"], one["sha256"]): one["name"] for one in others if one.get("bytes") and one.get("sha256")}
+    for file in files:
+        for start in _hash_starts(file.path, sorted({size for size, _ in names if size < file.size})):
+            if start in names:
+                raise InputError(
+                    f"{file.path} begins with {names[start]}, whose rows would count again: "
+                    f"{option('duplicates', 'keep')} keeps them",
+                    hint="put what is new into a file of its own; if the other one was cut off, take it back with "
+                    f"{command('rollback', data=True)}",
+                )
+
+
+def _hash_starts(path: Path, sizes: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """Yield each size, ascending, with the SHA-256 of so many bytes that a file begins with.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    hashed, done = hashlib.sha256(), 0
+    try:
+        with open(path, "rb") as file:
+            for size in sizes:
+                while done < size and (read := file.read(min(size - done, _AT_ONCE))):
+                    hashed.update(read)
+                    done += len(read)
+                yield size, hashed.hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def tell_repeats(files: Sequence[FileRows]) -> list[str]:

@@ -74,6 +74,43 @@ def test_the_same_rows_in_other_bytes_add_nothing(shop: Path, tmp_path: Path, re
     )
 
 
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("cut", [1, 3, 7], ids=["nearly all is there", "half is there", "nearly nothing is there"])
+def test_a_file_that_has_grown_since_it_was_taken_is_refused(shop: Path, tmp_path: Path, cut: int, force: bool) -> None:
+    """A log that is added to, or an upload that was cut off when it was taken: what is there would count again."""
+    whole = history("ben", ["d", "a", "c", "b", "a", "d", "b", "c"], START + 900)
+    log = write_csv(tmp_path / "log.csv", whole[:-cut])
+    taken = run(log, tmp_path, update=shop).manifest.statistics["interactions"]
+    for name in ("log.csv", "whole.csv"):
+        with pytest.raises(InputError, match=rf"{name} begins with log\.csv, whose rows would count again") as refused:
+            run(write_csv(tmp_path / name, whole), tmp_path, update=shop, force=force)
+    assert refused.value.hint is not None
+    assert refused.value.hint.endswith("adrec rollback --data")
+    rest = run(write_csv(tmp_path / "rest.csv", whole[-cut:]), tmp_path, update=shop)
+    assert rest.manifest.statistics["interactions"] == taken + cut
+
+
+def test_of_files_that_are_read_together_none_begins_with_another(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    write_csv(tmp_path / "logs/1.csv", FIRST)
+    write_csv(tmp_path / "logs/2.csv", FIRST + NIGHT)
+    with pytest.raises(InputError, match=r"2\.csv begins with 1\.csv"):
+        run(tmp_path / "logs", tmp_path, duplicates="keep")
+    made = run(tmp_path / "logs", tmp_path)
+    assert made.manifest.statistics["interactions"] == len({*FIRST, *NIGHT}), "where they are dropped it does no harm"
+    assert run(write_csv(tmp_path / "logs/2.csv", FIRST + NIGHT + NIGHT), tmp_path, update=made.folder)
+
+
+def test_a_file_of_items_may_grow(tmp_path: Path) -> None:
+    items = [("a", "A"), ("b", "B"), ("c", "C"), ("d", "D")]
+    header = "item_id,title"
+    given = write_csv(tmp_path / "items.csv", items[:3], header)
+    made = run(write_csv(tmp_path / "shop.csv", FIRST), tmp_path, duplicates="keep", items=given).folder
+    given = write_csv(tmp_path / "items.csv", items, header)
+    grown = run(write_csv(tmp_path / "night.csv", NIGHT), tmp_path, update=made, items=given)
+    assert grown.manifest.statistics["interactions"] == len(FIRST + NIGHT)
+
+
 def test_by_force_they_add_nothing_either(shop: Path, tmp_path: Path) -> None:
     result = run(tmp_path / "night.csv", tmp_path, force=True, update=shop)
     assert not result.skipped
@@ -150,7 +187,7 @@ def test_rows_that_are_not_wanted_tell_files_apart(tmp_path: Path) -> None:
     header = f"{HEADER},rating"
     rows = [(*row, 5) for row in NIGHT]
     made = run(write_csv(tmp_path / "shop.csv", rows, header), tmp_path, duplicates="keep", min_rating=3).folder
-    night = write_csv(tmp_path / "night.csv", [*rows, ("anna", "z", START, 1)], header)
+    night = write_csv(tmp_path / "night.csv", [("anna", "z", START, 1), *rows], header)
     assert run(night, tmp_path, update=made).manifest.statistics["interactions"] == 2 * len(NIGHT)
 
 
