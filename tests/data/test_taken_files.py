@@ -120,7 +120,7 @@ def test_by_force_they_add_nothing_either(shop: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "rows",
-    [NIGHT[:-1], [*NIGHT, NIGHT[0]], [("ben", *row[1:]) for row in NIGHT], [(u, i, t + 1) for u, i, t in NIGHT]],
+    [NIGHT[:-1], [NIGHT[0], *NIGHT], [("ben", *row[1:]) for row in NIGHT], [(u, i, t + 1) for u, i, t in NIGHT]],
 )
 def test_other_rows_count(shop: Path, tmp_path: Path, rows: list[Row]) -> None:
     result = run(write_csv(tmp_path / "other.csv", rows), tmp_path, update=shop)
