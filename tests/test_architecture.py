@@ -17,7 +17,8 @@ from adrec_cli.models.stages import Stage, TrainingConfig
 
 PACKAGE = Path(__file__).resolve().parents[1] / "adrec_cli"
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
-FOUNDATION = {"schema", "errors", "wording", "choices", "", "config", "runtime", "presets", "extending", "pages"}
+_TOP = {"", "choices", "config", "errors", "events", "runtime", "schema", "wording"}
+FOUNDATION = {*_TOP, "presets", "extending", "pages"}
 # All that pure maths and drawings know of the package.
 BARE = {"schema", "errors", "wording"}
 MECHANICS = {"training", "ranking", "artifacts", "data", "models", "diagnostics", "content"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -25,17 +24,12 @@ from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.errors import UsageError
 from adrec_cli.evaluating.given_negatives import Looking
 from adrec_cli.evaluating.options import EvaluationOptions
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.experiments.options import TrainingOptions
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.wording import option
 
-OnEvent = Callable[[object], None]
-
 _FRAMES = ("items", "join")
-
-
-def _ignore(event: object) -> None:
-    pass
 
 
 def preprocess(
@@ -44,7 +38,7 @@ def preprocess(
     workspace: Place | None = None,
     raw: Place | None = None,
     force: bool = False,
-    on_event: OnEvent = _ignore,
+    on_event: OnEvent = ignore,
     **options: Unpack[Preprocessing],
 ) -> PreparedDataset:
     """Make a data set of a workspace from raw interactions: `preprocess(events, name="shop")`.
@@ -118,7 +112,7 @@ def train(
     *,
     model: str = DEFAULT_MODEL,
     workspace: Place | None = None,
-    on_event: OnEvent = _ignore,
+    on_event: OnEvent = ignore,
     **options: Unpack[Training],
 ) -> TrainedModel:
     """Train all stages of a model in a row, each skipped when it is up to date: `train("shop", epochs=20)`.
@@ -169,7 +163,7 @@ def evaluate(
     dataset: Place | None = None,
     workspace: Place | None = None,
     raw: Place | None = None,
-    on_event: OnEvent = _ignore,
+    on_event: OnEvent = ignore,
     **options: Unpack[Evaluating],
 ) -> EvaluatedModel:
     """Rank held-out items with a checkpoint, and store the result as the command does: `evaluate("finetune")`.

@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from adrec_cli.artifacts.atomic import remove_temporaries, storage_error
 from adrec_cli.errors import LockedError
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.wording import option
 
 LOCK_FILE: Final = ".lock"
@@ -57,7 +58,7 @@ class Waiting:
     """
 
     seconds: float = 0.0
-    on_event: Callable[[object], None] = lambda event: None
+    on_event: OnEvent = ignore
 
 
 AT_ONCE: Final = Waiting()

@@ -23,6 +23,7 @@ from adrec_cli.cli.options.common import Common, LogFormat, Sharing
 from adrec_cli.cli.options.declared import declare_parameters, find_asked
 from adrec_cli.cli.show.help_page import render_page
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.events import OnEvent
 from adrec_cli.runtime import StopRequest, find_launched
 from adrec_cli.training.processes import ALONE, Processes
 from adrec_cli.wording import speak_shell
@@ -54,7 +55,7 @@ class Session:
     stop: StopRequest
     processes: Processes = ALONE
 
-    def work(self, options: ComputeOptions, on_event: Callable[[object], None]) -> Work:
+    def work(self, options: ComputeOptions, on_event: OnEvent) -> Work:
         """Return how a command works at something."""
         from adrec_cli.experiments.work import Work
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from adrec_cli.data.remote_files import bring_source
 from adrec_cli.data.remote_versions import NO_VERSIONS, Versions
 from adrec_cli.data.source_names import find_table, name_after_source
 from adrec_cli.errors import InputError
+from adrec_cli.events import OnEvent
 from adrec_cli.wording import option_as_typed
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Brought:
 
 @contextlib.contextmanager
 def bring(
-    source: str, options: PreprocessOptions, on_event: Callable[[object], None], versions: Versions = NO_VERSIONS
+    source: str, options: PreprocessOptions, on_event: OnEvent, versions: Versions = NO_VERSIONS
 ) -> Iterator[Brought]:
     """Yield a source, which is here while open; errors as `bring_source`, `bring_table` and `bring_answer`.
 

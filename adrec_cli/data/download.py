@@ -10,7 +10,6 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
@@ -20,6 +19,7 @@ from adrec_cli.artifacts.atomic import replacing, storage_error
 from adrec_cli.data.pins import Pin
 from adrec_cli.data.reading.read_limits import UNLIMITED_BY_HAND
 from adrec_cli.errors import InputError, StorageError, UsageError
+from adrec_cli.events import OnEvent
 from adrec_cli.wording import option
 
 MOST_UNASKED_BYTES: Final = 100_000_000
@@ -69,7 +69,7 @@ class _WrongContentError(Exception):
     """A server gives something else than the file; what has arrived of it is of no use."""
 
 
-def download(url: str, target: Path, *, expected: Expectation, on_event: Callable[[object], None]) -> None:
+def download(url: str, target: Path, *, expected: Expectation, on_event: OnEvent) -> None:
     """Fetch a file unless it is here; a `.part` file of an earlier try is continued.
 
     Args:
@@ -157,7 +157,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _fetch(url: str, part: Path, expected: Expectation, on_event: Callable[[object], None]) -> None:
+def _fetch(url: str, part: Path, expected: Expectation, on_event: OnEvent) -> None:
     """Bring the rest of a file, or all of it, into its `.part`."""
     done = _usable(part, expected.pin)
     try:
@@ -261,7 +261,7 @@ def _receive(
     done: int,
     total: int | None,
     expected: Expectation,
-    on_event: Callable[[object], None],
+    on_event: OnEvent,
 ) -> int:
     """Write what comes and return how many bytes are here then."""
     most = expected.pin.bytes or MOST_BYTES

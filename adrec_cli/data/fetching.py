@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from adrec_cli.data.datasets import DatasetSpec, ItemFile, SourceFiles
 from adrec_cli.data.download import MOST_UNASKED_BYTES, Expectation, download, extract_member
 from adrec_cli.data.pins import Download, Pin
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.events import OnEvent
 from adrec_cli.wording import option
 
 ANY_DOWNLOAD: Final = "any"
@@ -87,7 +88,7 @@ def fetch_form(
     form: SourceFiles | ItemFile,
     folder: Path,
     fetching: Fetching,
-    on_event: Callable[[object], None],
+    on_event: OnEvent,
 ) -> tuple[Path, ...]:
     """Bring the files of one form into a folder, downloading those that are not there or are damaged.
 
@@ -124,7 +125,7 @@ def fetch_named_file(
     name: str,
     folder: Path,
     fetching: Fetching,
-    on_event: Callable[[object], None],
+    on_event: OnEvent,
 ) -> Path:
     """Bring one of the files of a form into a folder, without the others; arguments and errors as `fetch_form`."""
     place = form.files.index(name)
@@ -132,7 +133,7 @@ def fetch_named_file(
     return fetch_form(spec, alone, folder, fetching, on_event)[0]
 
 
-def fetch_file(wanted: Download, target: Path, fetching: Fetching, on_event: Callable[[object], None]) -> None:
+def fetch_file(wanted: Download, target: Path, fetching: Fetching, on_event: OnEvent) -> None:
     """Download one file from the first of its addresses that gives it; errors as `fetch_form`."""
     pin = _pin(wanted, fetching)
     for number, url in enumerate(wanted.urls, start=1):
@@ -168,7 +169,7 @@ def _targets(form: SourceFiles | ItemFile, folder: Path) -> list[tuple[Download,
     return [(one, folder / name) for one, name in zip(form.published, names, strict=True)]
 
 
-def _is_whole(wanted: Download, target: Path, on_event: Callable[[object], None]) -> bool:
+def _is_whole(wanted: Download, target: Path, on_event: OnEvent) -> bool:
     """Return whether a file is here as it must be; one that is not is removed, as it is a copy of what is published."""
     if not target.is_file():
         return False
@@ -179,9 +180,7 @@ def _is_whole(wanted: Download, target: Path, on_event: Callable[[object], None]
     return not fault
 
 
-def _announce(
-    spec: DatasetSpec, missing: Sequence[Download], fetching: Fetching, on_event: Callable[[object], None]
-) -> None:
+def _announce(spec: DatasetSpec, missing: Sequence[Download], fetching: Fetching, on_event: OnEvent) -> None:
     """Say size, source and licence, and refuse what is large where nobody has agreed to it."""
     sizes = [one.bytes for one in missing if one.bytes is not None]
     size = sum(sizes) if len(sizes) == len(missing) else None

@@ -19,6 +19,7 @@ from adrec_cli.artifacts.manifest import DATASET_NAME
 from adrec_cli.data.named_datasets import dataset_names
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.errors import GrowingFileError, InputError, StorageError, UsageError
+from adrec_cli.events import OnEvent
 from adrec_cli.schema import MANIFEST_FILE
 from adrec_cli.wording import command, option
 
@@ -29,8 +30,6 @@ _UNFINISHED: Final = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "
 _PACKED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PAR1", b"ARROW1")
 """Files that begin so say themselves where they end."""
 _LINE_ENDS: Final = (b"\n", b"\r", b"\n\0", b"\r\0")
-
-OnEvent = Callable[[object], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from adrec_cli.data.named_datasets import is_named, load_dataset_spec
 from adrec_cli.data.own_folders import download_folder, former_folder
 from adrec_cli.data.raw_files import Places
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.wording import option
 
 
@@ -61,7 +61,7 @@ def find_negatives(
     workspace: Path,
     raw: Path | None = None,
     fetching: Fetching | None = None,
-    on_event: Callable[[object], None] = lambda event: None,
+    on_event: OnEvent = ignore,
 ) -> NamedNegatives:
     """Find published negatives under the raw folder or in the cache, else download them.
 
@@ -96,7 +96,7 @@ def _find(
     names: tuple[str, ...],
     places: Places,
     fetching: Fetching,
-    on_event: Callable[[object], None],
+    on_event: OnEvent,
 ) -> Path:
     published = [(form, name) for form in spec.sources for name in names if _is_published(form, name)]
     for folder in places.list_own(spec.name):

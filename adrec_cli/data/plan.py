@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from adrec_cli.data.reading.steady_files import SteadyFile, look_at
 from adrec_cli.data.settings import Settings, settle
 from adrec_cli.data.source_names import FILE_ENDINGS, check_name, name_own_files
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.events import OnEvent
 from adrec_cli.wording import option
 
 _PARTS: Final = {"train": 0, "valid": 1, "val": 1, "validation": 1, "dev": 1, "test": 2}
@@ -91,7 +92,7 @@ def make_plan(
     workspace: Path,
     raw: Path | None,
     options: PreprocessOptions,
-    on_event: Callable[[object], None],
+    on_event: OnEvent,
     inherited: Mapping[str, Any] | None = None,
     remembered: Remembered | None = None,
     origin: Mapping[str, Any] = MappingProxyType({}),
@@ -254,7 +255,7 @@ def _find_named(
     places: Places,
     options: PreprocessOptions,
     fetch: bool,
-    on_event: Callable[[object], None],
+    on_event: OnEvent,
 ) -> tuple[FoundFiles | None, ItemSource | None]:
     """Find, or download, the interactions of a named data set and its item file."""
     item = _own_items(options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import glob
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from adrec_cli.data.fetching import Fetching, fetch_form
 from adrec_cli.data.named_datasets import dataset_names
 from adrec_cli.data.reading.foreign_files import refuse_table_folder
 from adrec_cli.errors import InputError
+from adrec_cli.events import OnEvent
 from adrec_cli.wording import command, option
 
 
@@ -57,9 +57,7 @@ class Places:
         return [self.cache, *([] if self.former is None else [self.former])]
 
 
-def find_source(
-    spec: DatasetSpec, *, places: Places, fetching: Fetching, on_event: Callable[[object], None]
-) -> FoundFiles:
+def find_source(spec: DatasetSpec, *, places: Places, fetching: Fetching, on_event: OnEvent) -> FoundFiles:
     """Find the interactions of a named data set, downloading them if they are nowhere.
 
     Args:
@@ -100,7 +98,7 @@ def find_item_file(
     *,
     places: Places,
     fetching: Fetching,
-    on_event: Callable[[object], None],
+    on_event: OnEvent,
 ) -> tuple[ItemFile, Path] | None:
     """Find the item file of a named data set: beside the interactions, in the raw folder or in the cache.
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from adrec_cli.data.addresses import find_address
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.remote_files import bring_source
+from adrec_cli.events import OnEvent
 
 
 @contextlib.contextmanager
-def bring_beside(options: PreprocessOptions, on_event: Callable[[object], None]) -> Iterator[PreprocessOptions]:
+def bring_beside(options: PreprocessOptions, on_event: OnEvent) -> Iterator[PreprocessOptions]:
     """Yield options in which files at addresses are copies while open; errors as `bring_source`."""
     with contextlib.ExitStack() as brought:
 

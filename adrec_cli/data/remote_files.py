@@ -18,12 +18,12 @@ from adrec_cli.data.download import MOST_BYTES, DownloadProgress, Expectation, d
 from adrec_cli.data.object_stores import check_form, open_store
 from adrec_cli.data.reading.scratch import scratch_folder
 from adrec_cli.errors import AdrecError, GrowingFileError, InputError, StorageError, UsageError, look_up
+from adrec_cli.events import OnEvent
 from adrec_cli.wording import option
 
 if TYPE_CHECKING:
     from pyarrow import fs
 
-OnEvent = Callable[[object], None]
 _CHUNK_BYTES: Final = 1 << 22
 _HUB_FILE: Final = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+?)(?:@([^/]+))?/(.+)")
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

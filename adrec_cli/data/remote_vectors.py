@@ -12,6 +12,7 @@ from adrec_cli.artifacts.vectors_file import ids_file
 from adrec_cli.data.addresses import find_address
 from adrec_cli.data.remote_files import bring_source
 from adrec_cli.errors import InputError
+from adrec_cli.events import ignore
 
 _IDS_BESIDE: Final = (".npy", ".safetensors")
 """Files that may have their ids in another one."""
@@ -30,7 +31,7 @@ def bring_vectors(places: Iterable[Path]) -> Iterator[dict[Path, Path]]:
     with contextlib.ExitStack() as brought:
 
         def bring(address: str) -> Path:
-            return Path(brought.enter_context(bring_source(address, offline=False, on_event=lambda event: None)))
+            return Path(brought.enter_context(bring_source(address, offline=False, on_event=ignore)))
 
         here: dict[Path, Path] = {}
         for place in places:

@@ -21,7 +21,7 @@ from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.evaluating.recommended_lists import list_figures
 from adrec_cli.evaluating.rivals import hash_negatives
 from adrec_cli.evaluating.stored import evaluation_path
-from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.loading.opening import (
     Checkpoint,
     Dataset,

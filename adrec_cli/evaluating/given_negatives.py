@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from adrec_cli.artifacts.workspace import DEFAULT_WORKSPACE
 from adrec_cli.errors import UsageError
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.wording import option
 
 
@@ -24,7 +24,7 @@ class Looking:
 
     raw: Path | None = None
     workspace: Path = DEFAULT_WORKSPACE
-    on_event: Callable[[object], None] = lambda event: None
+    on_event: OnEvent = ignore
 
     def find(self, text: str, part: str) -> tuple[Path, str]:
         """Return the file of negatives that a text names, and what reports call it.

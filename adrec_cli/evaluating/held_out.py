@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.evaluating.rivals import cases_of, choose_rivals, name_protocol
-from adrec_cli.experiments.events import OnEvent, RankingProgress
+from adrec_cli.events import OnEvent
+from adrec_cli.experiments.events import RankingProgress
 from adrec_cli.loading.opening import Checkpoint, Dataset, restore_model
 from adrec_cli.ranking.protocols import Cases, Protocol
 from adrec_cli.ranking.rivals import Rivals

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adrec_cli.evaluating.held_out import HeldOut, add_up
-from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.ranking.beyond_accuracy import BeyondAccuracy, category_codes, history_means
 from adrec_cli.ranking.merging import merge_top_k
 from adrec_cli.ranking.metrics import CUTOFFS

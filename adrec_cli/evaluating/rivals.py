@@ -6,7 +6,8 @@ from typing import Final
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.evaluating.options import EvaluationOptions
-from adrec_cli.experiments.events import OnEvent, Warned, ignore
+from adrec_cli.events import OnEvent, ignore
+from adrec_cli.experiments.events import Warned
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.ranking.protocols import Cases, Protocol, cold_cases, select_cases
 from adrec_cli.ranking.rivals import Rivals, cold_rivals, draw_negatives

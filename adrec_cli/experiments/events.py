@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-OnEvent = Callable[[object], None]
-
-
-def ignore(_event: object) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)

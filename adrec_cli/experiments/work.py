@@ -9,7 +9,7 @@ from adrec_cli.artifacts.lock import Waiting
 from adrec_cli.choices import choice
 from adrec_cli.config import read_seconds
 from adrec_cli.errors import UsageError
-from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.runtime import StopRequest, device_choice, threads_choice
 from adrec_cli.tracking.callbacks import require_known_callback
 from adrec_cli.training.processes import ALONE, Processes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from adrec_cli.events import OnEvent
 from adrec_cli.moving.kinds import find_kind
 
 
@@ -93,7 +93,7 @@ class MovingProgress:
 class Counter:
     """Counts bytes that have gone over, and reports them."""
 
-    def __init__(self, label: str, total: int, on_event: Callable[[object], None]) -> None:
+    def __init__(self, label: str, total: int, on_event: OnEvent) -> None:
         self._label, self._total, self._on_event = label, total, on_event
         self.done = 0
 

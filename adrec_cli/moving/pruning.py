@@ -8,13 +8,14 @@ for the grace behind that. So no push and no pull that takes less than the grace
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Final
 
 from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX
 from adrec_cli.data.stores import Entry
+from adrec_cli.events import OnEvent
 from adrec_cli.moving.moved import MovingProgress, Pruned
 from adrec_cli.moving.place import Place
 
@@ -24,7 +25,7 @@ _LOOK_AGAIN: Final = 1000
 """Contents that are removed between two looks at the inventories."""
 
 
-def prune(place: Place, *, grace_hours: float, now: float | None = None, on_event: Callable[[object], None]) -> Pruned:
+def prune(place: Place, *, grace_hours: float, now: float | None = None, on_event: OnEvent) -> Pruned:
     """Remove contents that no data set there has, or has had within the grace.
 
     Args:
@@ -54,9 +55,7 @@ def prune(place: Place, *, grace_hours: float, now: float | None = None, on_even
     )
 
 
-def _remove(
-    place: Place, unneeded: Sequence[Entry], oldest: float, on_event: Callable[[object], None]
-) -> Iterator[Entry]:
+def _remove(place: Place, unneeded: Sequence[Entry], oldest: float, on_event: OnEvent) -> Iterator[Entry]:
     """Remove contents, each unless an inventory names it by now, and then former inventories that count no more."""
     done, total, left = 0, sum(one.size for one in unneeded), iter(unneeded)
     while some := list(islice(left, _LOOK_AGAIN)):

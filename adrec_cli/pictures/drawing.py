@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from adrec_cli.errors import ArtifactError, UsageError
-from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.pictures.curves import curves
 from adrec_cli.pictures.item_vectors import maps, spectrum

@@ -17,7 +17,8 @@ from adrec_cli.comparing.side_by_side import Measured, ModelComparison, put_side
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.evaluating.stored import find_evaluation
-from adrec_cli.experiments.events import EvaluationStarted, OnEvent
+from adrec_cli.events import OnEvent
+from adrec_cli.experiments.events import EvaluationStarted
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import UNATTENDED, Work
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_dataset

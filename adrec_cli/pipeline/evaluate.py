@@ -7,7 +7,7 @@ from pathlib import Path
 from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.evaluating.options import EvaluationOptions
-from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.loading.opening import (
     Checkpoint,
     Dataset,

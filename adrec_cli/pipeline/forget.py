@@ -30,8 +30,9 @@ from adrec_cli.data.forgotten import add_forgotten, new_salt
 from adrec_cli.data.leaving_out import holds_users, write_without
 from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
 from adrec_cli.errors import AdrecError, ArtifactError, InterruptedRun, UsageError
+from adrec_cli.events import OnEvent
 from adrec_cli.experiments.chain import train_stages
-from adrec_cli.experiments.events import ModelRetrained, OnEvent
+from adrec_cli.experiments.events import ModelRetrained
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.experiments.inheritance import inherit_options
 from adrec_cli.experiments.options import ExperimentOptions

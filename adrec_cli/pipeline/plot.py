@@ -10,7 +10,7 @@ from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.outputs import require_free_output
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError
-from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pictures.drawing import PicturesSkipped, draw_kinds
 from adrec_cli.pictures.options import PictureOptions

@@ -35,6 +35,7 @@ from adrec_cli.data.taken_files import (
 )
 from adrec_cli.engines.reach import require_in_reach
 from adrec_cli.errors import AdrecError, UsageError
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.wording import option
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def preprocess(
     options: PreprocessOptions = DEFAULTS,
     force: bool = False,
     waiting: Waiting = AT_ONCE,
-    on_event: Callable[[object], None] = lambda event: None,
+    on_event: OnEvent = ignore,
 ) -> PreprocessResult:
     """Make `workspace/NAME/` with sequences.parquet, items.parquet and manifest.json from raw interactions.
 
@@ -151,7 +152,7 @@ def preprocess_locked(
     raw: Path | None = None,
     options: PreprocessOptions = DEFAULTS,
     force: bool = False,
-    on_event: Callable[[object], None] = lambda event: None,
+    on_event: OnEvent = ignore,
 ) -> PreprocessResult:
     """Do what `preprocess` does where the caller is in `lock_dataset` already."""
     return _preprocess(source, workspace, raw, options, force, on_event, lambda folder: contextlib.nullcontext())
@@ -172,7 +173,7 @@ def _preprocess(
     raw: Path | None,
     options: PreprocessOptions,
     force: bool,
-    on_event: Callable[[object], None],
+    on_event: OnEvent,
     lock: Callable[[Path], contextlib.AbstractContextManager[None]],
 ) -> PreprocessResult:
     # Before anything is copied, which may take long.
@@ -190,7 +191,7 @@ def _preprocess_here(
     workspace: Path,
     raw: Path | None,
     force: bool,
-    on_event: Callable[[object], None],
+    on_event: OnEvent,
     lock: Callable[[Path], contextlib.AbstractContextManager[None]],
 ) -> PreprocessResult:
     options, existing = brought.options, _existing(brought.options)
@@ -219,7 +220,7 @@ def _make(
     *,
     folder: Path,
     force: bool,
-    on_event: Callable[[object], None],
+    on_event: OnEvent,
 ) -> PreprocessResult:
     """Read, cut and write; the caller holds the folder's lock."""
     # Only here, where there is something to do: they load Polars and PyArrow.
@@ -265,7 +266,7 @@ def preview(
         as `preprocess`; InputError also if files of a named data set would have to be downloaded.
     """
     require_in_reach(source, options)
-    with bring(source, options, lambda event: None) as brought:
+    with bring(source, options, ignore) as brought:
         return _preview_here(brought, workspace, raw)
 
 
@@ -275,7 +276,6 @@ def _preview_here(brought: Brought, workspace: Path, raw: Path | None) -> Prepro
     from adrec_cli.engines.making import prepare_here, read_content
 
     options, existing = brought.options, _existing(brought.options)
-    ignore: Callable[[object], None] = lambda event: None  # noqa: E731
     plan = make_plan(
         brought.path, workspace=workspace, raw=raw, options=options, on_event=ignore, inherited=_inherit(existing),
         remembered=_recall(existing), origin=brought.origin, fetch=False,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from adrec_cli.artifacts.changing import read_forgotten, recover_dataset
 from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive, exclusive_with_all_inside
 from adrec_cli.artifacts.manifest import DATASET_NAME, Manifest
 from adrec_cli.errors import ArtifactError, InputError, StorageError, UsageError
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.moving.arriving import Arriving, check_arrival
 from adrec_cli.moving.comparison import Comparison, compare, has_all
 from adrec_cli.moving.exchange import Arrival, exchange_files
@@ -38,7 +38,7 @@ class Pulling:
     force: bool = False
     dry_run: bool = False
     waiting: Waiting = AT_ONCE
-    on_event: Callable[[object], None] = field(default=lambda event: None)
+    on_event: OnEvent = ignore
 
 
 def pull(address: str, dataset_name: str | None = None, *, workspace: Path, pulling: Pulling = Pulling()) -> Moved:

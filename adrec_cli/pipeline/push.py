@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError, DamagedInventoryError, StorageError
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.moving.inventory import PART_BYTES, Inventory, Part, StoredFile
 from adrec_cli.moving.marks import moving_folder, read_marks, write_mark
 from adrec_cli.moving.moved import Counter, Moved, Pruned, describe_moved
@@ -22,8 +23,6 @@ from adrec_cli.moving.place import Place
 from adrec_cli.moving.pruning import prune as prune_place
 from adrec_cli.moving.snapshot import Snapshot, describe_file, look_at, taking_snapshot
 from adrec_cli.wording import command, option
-
-OnEvent = Callable[[object], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +51,7 @@ def push(
     dry_run: bool = False,
     pruning: PruneOptions = NO_PRUNING,
     waiting: Waiting = AT_ONCE,
-    on_event: OnEvent = lambda event: None,
+    on_event: OnEvent = ignore,
 ) -> Moved:
     """Copy a data set with its models, results and former data to a place elsewhere.
 

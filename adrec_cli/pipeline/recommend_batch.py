@@ -16,7 +16,8 @@ from adrec_cli.data.reading.steady_files import look_at
 from adrec_cli.data.shards import WHOLE
 from adrec_cli.engines.spark.workers import open_workers
 from adrec_cli.errors import InterruptedRun, UsageError
-from adrec_cli.experiments.events import OnEvent, RankingProgress, ignore
+from adrec_cli.events import OnEvent, ignore
+from adrec_cli.experiments.events import RankingProgress
 from adrec_cli.recommending.audience import collect_audience, require_nobody_left
 from adrec_cli.recommending.batch import Batch
 from adrec_cli.recommending.batch_options import HERE, AudienceOptions, BatchEngine, BatchOutput

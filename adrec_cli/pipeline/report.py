@@ -9,7 +9,7 @@ from adrec_cli.artifacts.atomic import file_sha256, write_bytes
 from adrec_cli.artifacts.outputs import require_free_output, require_no_source
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError, InputError, UsageError
-from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.inspecting.inspection import Inspection, inspect_embeddings
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.loading.recommender import open_recommender

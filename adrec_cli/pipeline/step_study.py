@@ -10,7 +10,8 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import UsageError
 from adrec_cli.evaluating.held_out import HeldOut, make_scorer, prepare_held_out
 from adrec_cli.evaluating.options import EvaluationOptions
-from adrec_cli.experiments.events import OnEvent, RankingProgress, ignore
+from adrec_cli.events import OnEvent, ignore
+from adrec_cli.experiments.events import RankingProgress
 from adrec_cli.loading.opening import (
     Checkpoint,
     dataset_folder_of,

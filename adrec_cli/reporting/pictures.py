@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.events import OnEvent
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.pages.markup import Html, element
 from adrec_cli.pictures.drawing import KINDS, draw_kinds
@@ -34,7 +34,7 @@ class Pictures:
         return list(self.by_kind.get(kind, {}).values())
 
 
-def draw_pictures(dataset: Dataset, on_event: Callable[[object], None]) -> Pictures:
+def draw_pictures(dataset: Dataset, on_event: OnEvent) -> Pictures:
     """Draw everything there is to draw of a dataset; without matplotlib there is nothing, and a word why."""
     by_kind: dict[str, dict[str, Html]] = {}
     for kind in KINDS:

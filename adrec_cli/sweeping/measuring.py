@@ -15,7 +15,7 @@ from adrec_cli.errors import AdrecError, ArtifactError
 from adrec_cli.evaluating.code import measuring_code_sha256
 from adrec_cli.evaluating.held_out import make_scorer, prepare_held_out
 from adrec_cli.evaluating.options import EvaluationOptions
-from adrec_cli.experiments.events import OnEvent, ignore
+from adrec_cli.events import OnEvent, ignore
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.ranking.bootstrap import bootstrap_interval, per_user
 from adrec_cli.ranking.metrics import CUTOFFS, METRICS, compute_metric

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.errors import AdrecError, InterruptedRun
+from adrec_cli.events import OnEvent
 from adrec_cli.tracking.callbacks import CALLBACKS, split_place
 from adrec_cli.tracking.tracked import Callback, StageEnded, TrackedTraining, hide_password
 
@@ -40,9 +41,7 @@ class TrackingFailed:
 
 
 @contextlib.contextmanager
-def track(
-    training: TrackedTraining, asked: Sequence[str], on_event: Callable[[object], None], *, failed: set[str]
-) -> Iterator[Callable[[object], None]]:
+def track(training: TrackedTraining, asked: Sequence[str], on_event: OnEvent, *, failed: set[str]) -> Iterator[OnEvent]:
     """Yield what is to be called with the events of a training: `on_event`, and the callbacks that were asked for.
 
     When it is left they are called with how the training ended.
@@ -85,7 +84,7 @@ def _describe_end(error: BaseException) -> StageEnded:
 class _Guarded:
     """A callback that is left alone once it has failed."""
 
-    def __init__(self, asked: str, on_event: Callable[[object], None], failed: set[str]) -> None:
+    def __init__(self, asked: str, on_event: OnEvent, failed: set[str]) -> None:
         self._asked, self._on_event, self._failed = asked, on_event, failed
         self._name, self._place = split_place(asked)
         self._callback: Callback | None = None

@@ -17,6 +17,7 @@ from adrec_cli.data.databases.postgres import ask_postgres
 from adrec_cli.data.databases.query import Query
 from adrec_cli.data.reading.scratch import scratch_folder
 from adrec_cli.errors import AdrecError, InputError, StorageError, UsageError, look_up
+from adrec_cli.events import OnEvent
 from adrec_cli.wording import option
 
 Ask = Callable[[Query, Path, Callable[[Callable[[], None]], None]], AbstractContextManager[Answer]]
@@ -44,7 +45,7 @@ class AnswerProgress:
 
 
 @contextlib.contextmanager
-def bring_answer(query: Query, *, name: str, offline: bool, on_event: Callable[[object], None]) -> Iterator[Path]:
+def bring_answer(query: Query, *, name: str, offline: bool, on_event: OnEvent) -> Iterator[Path]:
     """Yield a Parquet file with the answer to a query, which is there while open.
 
     Errors that are raised meanwhile name the database instead of the file.
@@ -118,7 +119,7 @@ class _Asking(threading.Thread):
         finally:
             self._is_done.set()
 
-    def wait(self, on_event: Callable[[object], None]) -> None:
+    def wait(self, on_event: OnEvent) -> None:
         """Start, and return when all is written; what goes wrong in the thread is raised here."""
         self.start()
         try:
