@@ -28,6 +28,8 @@ _TEXTS: Final = (
     "format_version", "kind", "dataset", "ids_sha256", "encoders", "encoders_sha256", "vectors_sha256",
     "items_sha256", "files",
 )  # fmt: skip
+_SEQUENCES: Final = "sequences_sha256"
+"""In files alone whose encoders read train events."""
 _KIND: Final = "item vectors"
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -74,6 +76,7 @@ class ItemVectors:
         ids_sha256: of the ids of its items in their order, as `ids_sha256`.
         items_sha256: of the `items.parquet` they were made from.
         files: of vectors, by their names.
+        sequences_sha256: of the `sequences.parquet` whose train events an encoder read; "" where none did.
         encoders: one beside the other.
         vectors_VC: float16, one row per item from index 1 on; no row for padding.
     """
@@ -82,6 +85,7 @@ class ItemVectors:
     ids_sha256: str
     items_sha256: str
     files: Mapping[str, VectorsFile]
+    sequences_sha256: str = ""
     encoders: tuple[EncoderRecord, ...]
     vectors_VC: npt.NDArray[np.float16]
 
@@ -101,7 +105,7 @@ class ItemVectorsHeader:
     """What a file of item vectors records.
 
     Attributes:
-        ids_sha256, items_sha256, encoders_sha256, vectors_sha256, files: as of `ItemVectors`.
+        ids_sha256, items_sha256, encoders_sha256, vectors_sha256, files, sequences_sha256: as of `ItemVectors`.
         width: entries of a vector.
     """
 
@@ -110,6 +114,7 @@ class ItemVectorsHeader:
     encoders_sha256: str
     vectors_sha256: str
     files: Mapping[str, VectorsFile]
+    sequences_sha256: str
     width: int
 
 
@@ -146,6 +151,8 @@ def write_item_vectors(folder: Path, vectors: ItemVectors) -> Path:
         "items_sha256": vectors.items_sha256,
         "files": json.dumps({name: asdict(file) for name, file in vectors.files.items()}, sort_keys=True),
     }
+    if vectors.sequences_sha256:
+        text[_SEQUENCES] = vectors.sequences_sha256
     write_tensors(path, tensors, text)
     return path
 
@@ -194,6 +201,7 @@ def read_item_vectors_header(folder: Path) -> ItemVectorsHeader:
             encoders_sha256=text["encoders_sha256"],
             vectors_sha256=text["vectors_sha256"],
             files=_files(text["files"]),
+            sequences_sha256=text.get(_SEQUENCES, ""),
             width=shape[1],
         )
     except (LookupError, TypeError, ValueError, RecursionError) as error:
@@ -206,13 +214,13 @@ def _check_text(text: Mapping[str, str]) -> None:
     Raises:
         ValueError: saying what is wrong.
     """
-    if set(text) != set(_TEXTS) or text["kind"] != _KIND:
+    if set(text) - {_SEQUENCES} != set(_TEXTS) or text["kind"] != _KIND:
         raise ValueError("it holds no vectors of items")
     if text["format_version"] != str(FORMAT_VERSION):
         raise ValueError(f"format version {text['format_version'][:20]!r}, this adrec reads {FORMAT_VERSION}")
     if any(len(value) > _MOST_TEXT for value in text.values()):
         raise ValueError(f"a text of more than {_MOST_TEXT:,} characters")
-    for name in _TEXTS:
+    for name in text:
         if name.endswith("_sha256") and not re.fullmatch("[0-9a-f]{64}", text[name]):
             raise ValueError(f"{name} is not a SHA-256")
 
@@ -233,6 +241,7 @@ def _parse(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> Item
         ids_sha256=text["ids_sha256"],
         items_sha256=text["items_sha256"],
         files=_files(text["files"]),
+        sequences_sha256=text.get(_SEQUENCES, ""),
         encoders=encoders,
         vectors_VC=_check_vectors(tensors[_VECTORS], sum(encoder.width for encoder in encoders)),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from adrec_cli.content.cooccurrence import TRAIN_EVENTS
 from adrec_cli.content.encoders import ENCODERS
 from adrec_cli.errors import InputError, UsageError, look_up
 from adrec_cli.schema import BRAND, CATEGORY, COUNT, ITEM_ID, ITEM_INDEX, PRICE, TITLE
@@ -32,16 +33,22 @@ class Choice:
 
 
 def parse_choice(text: str, items: pl.DataFrame) -> Choice:
-    """Read `tfidf=title,description`, or `tfidf` for the columns that it would get by itself.
+    """Read `tfidf=title,description`, or `tfidf` for the columns that it would get by itself, or `cooccurrence`.
 
     Raises:
-        UsageError: an unknown encoder, or no columns after the sign.
+        UsageError: an unknown encoder, no columns after the sign, or columns for one that reads none.
         InputError: no column is one for it.
     """
     name, sign, listed = text.partition("=")
     name = name.strip()
     look_up({key: key for key in ENCODERS if key != "vectors"}, name, "encoder")
     columns = tuple(dict.fromkeys(column.strip() for column in listed.split(",") if column.strip()))
+    if name == "cooccurrence":
+        if sign:
+            raise UsageError(
+                f"cooccurrence reads train events, no columns, got {listed!r}", hint=f"type {option('encoder', name)}"
+            )
+        return Choice(name=name, columns=(TRAIN_EVENTS,))
     if sign and not columns:
         raise UsageError(f"encoder {text!r} names no columns", hint=f"for example {name}=title")
     if columns:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from adrec_cli.content import categories, given, numbers, static_words, tfidf
+from adrec_cli.content import categories, cooccurrence, given, numbers, static_words, tfidf
 from adrec_cli.content.one_thread import one_thread
 from adrec_cli.content.options import MOST_WIDTH, WIDTH
 from adrec_cli.content.state import Matrix, State, require_arrays
@@ -59,6 +59,13 @@ ENCODERS: Mapping[str, Encoder] = MappingProxyType(
             arrays=("values", "weights", "components"),
         ),
         "numbers": Encoder(fit=numbers.fit, width=numbers.width, encode=numbers.encode, arrays=("edges", "columns")),
+        "cooccurrence": Encoder(
+            fit=cooccurrence.fit,
+            width=cooccurrence.width,
+            encode=cooccurrence.encode,
+            arrays=("ids", "shares", "components"),
+            extra="text",
+        ),
         "vectors": Encoder(fit=given.fit, width=given.width, encode=given.encode, arrays=("width",)),
     }
 )

@@ -31,11 +31,12 @@ class EncodeOptions:
     encoders: tuple[str, ...] = choice(
         (),
         list[str],
-        "Encoder and the columns it reads: tfidf, wordllama, categories or numbers; repeatable. "
+        "Encoder and the columns it reads: tfidf, wordllama, categories or numbers; or cooccurrence, which reads train "
+        "events; repeatable. "
         "[default: by what the columns hold]",
         key="encoder",
         metavar="NAME[=COLUMNS]",
-        known=("tfidf", "wordllama", "categories", "numbers"),
+        known=("tfidf", "wordllama", "categories", "numbers", "cooccurrence"),
     )
     vectors: tuple[Path, ...] = choice(
         (),

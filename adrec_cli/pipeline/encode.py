@@ -21,13 +21,14 @@ from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.content.choice import Choice, choose_encoders, content_columns, parse_choice
+from adrec_cli.content.cooccurrence import TRAIN_EVENTS, list_neighbours
 from adrec_cli.content.encoders import FittedEncoder, encode_items, fit_encoder, silent_items
 from adrec_cli.content.options import EncodeOptions as EncodeOptions
 from adrec_cli.content.records import record_encoders, restore_encoders
 from adrec_cli.data.addresses import find_address
 from adrec_cli.data.given_vectors import find_changed_files, read_given_vectors, record_file
 from adrec_cli.data.remote_vectors import bring_vectors
-from adrec_cli.data.sequences import load_items
+from adrec_cli.data.sequences import load_items, load_sequences
 from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.schema import ITEM_ID, ITEM_VECTORS_FILE
 from adrec_cli.wording import command, option
@@ -103,8 +104,12 @@ def encode(
 def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResult:
     """Write vectors of the items of a data set's folder, whose lock the caller holds; errors as `encode`."""
     manifest = read_manifest(folder)
-    items = load_items(verify_dataset(folder, manifest).items)
+    dataset_files = verify_dataset(folder, manifest)
+    items = load_items(dataset_files.items)
     before = None if options.like is None else read_item_vectors(folder.parent / options.like)
+    reads_events = _reads_train_events(options, before)
+    if reads_events:
+        items = _add_train_events(items, dataset_files.sequences)
     with bring_vectors(options.vectors) as given, contextlib.ExitStack() as brought:
         files = dict(given)
         if before is not None and options.like == folder.name:
@@ -127,6 +132,7 @@ def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResu
         ids_sha256=ids_sha256(items[ITEM_ID]),
         items_sha256=manifest.items_sha256,
         files=recorded_files,
+        sequences_sha256=manifest.sequences_sha256 if reads_events else "",
         encoders=record_encoders(fitted),
         vectors_VC=encode_items(fitted, items),
     )
@@ -150,15 +156,35 @@ def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResu
 def encode_if_stale(folder: Path) -> EncodeResult | None:
     """Encode items that were not, or that have changed since, the latter as before; None where nothing is to be done.
 
-    A file of vectors that was written again is a change too; one that is gone is not. The caller holds the folder's
+    Events are a change where an encoder reads them, and a file of vectors that was written again is one; a file that is
+    gone is not. The caller holds the folder's
     lock; errors as `encode`.
     """
     if not (folder / ITEM_VECTORS_FILE).is_file():
         return encode_locked(folder)
-    header = read_item_vectors_header(folder)
-    if header.items_sha256 == read_manifest(folder).items_sha256 and not find_changed_files(header.files):
+    header, manifest = read_item_vectors_header(folder), read_manifest(folder)
+    same_events = header.sequences_sha256 in ("", manifest.sequences_sha256)
+    if same_events and header.items_sha256 == manifest.items_sha256 and not find_changed_files(header.files):
         return None
     return encode_locked(folder, EncodeOptions(like=folder.name))
+
+
+def _reads_train_events(options: EncodeOptions, before: ItemVectors | None) -> bool:
+    """Return whether an encoder that is asked for, or that is taken as it was, reads train events."""
+    if before is not None:
+        return any(TRAIN_EVENTS in encoder.columns for encoder in before.encoders)
+    return "cooccurrence" in options.encoders
+
+
+def _add_train_events(items: pl.DataFrame, sequences: Path) -> pl.DataFrame:
+    """Return the items with the column that stands for their neighbours in train.
+
+    Raises:
+        UsageError: they have a column of that name already, or SciPy is not installed.
+    """
+    if TRAIN_EVENTS in items.columns:
+        raise UsageError(f"the items have a column {TRAIN_EVENTS!r}, as neighbours are called", hint="rename it")
+    return items.with_columns(list_neighbours(load_sequences(sequences, items.height), items[ITEM_ID]))
 
 
 def _find_remembered_files(vectors: ItemVectors) -> dict[str, Path]:
@@ -191,7 +217,7 @@ def _add_given_vectors(items: pl.DataFrame, files: Sequence[Path]) -> tuple[pl.D
 
 
 def _fit(items: pl.DataFrame, given: list[str], options: EncodeOptions, assumptions: list[str]) -> list[FittedEncoder]:
-    known = items.drop(given)
+    known = items.drop(given).drop(TRAIN_EVENTS, strict=False)
     choices = [parse_choice(text, known) for text in options.encoders]
     if not choices and not given:
         choices = choose_encoders(known)
@@ -203,7 +229,8 @@ def _fit(items: pl.DataFrame, given: list[str], options: EncodeOptions, assumpti
     if not choices:
         raise InputError(
             f"the items have no column that says something of them: {', '.join(content_columns(known)) or 'none'}",
-            hint=f"preprocess with {option('items', 'FILE')}, or give vectors: {option('vectors', 'FILE')}",
+            hint=f"preprocess with {option('items', 'FILE')}, give vectors: {option('vectors', 'FILE')}, "
+            f"or read events: {option('encoder', 'cooccurrence')}",
         )
     return [fit_encoder(choice.name, choice.columns, items, width=options.width) for choice in choices]
 

@@ -256,6 +256,50 @@ def test_vectors_of_other_items_are_out_of_date(shop: Path, tmp_path: Path) -> N
     assert verdict_of("items.vectors.safetensors", shop, exit_code=0)["status"] == "out of date"
 
 
+COOCCURRENCE = EncodeOptions(encoders=("cooccurrence",))
+
+
+def test_train_events_are_read_and_later_ones_in_the_same_space(shop: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="the extra text is not installed")
+    done = encode(workspace=shop, options=COOCCURRENCE)
+    assert [(part.encoder, part.columns) for part in done.encoders] == [("cooccurrence", ("train events",))]
+    before = done.path.read_bytes()
+    assert encode(workspace=shop, options=COOCCURRENCE).path.read_bytes() == before
+    assert encode_if_stale(shop / "shop") is None
+    encoders = read_item_vectors_header(shop / "shop").encoders_sha256
+    pl.DataFrame({"user_id": ["u1", "u1"], "item_id": ["i3", "i9"], "timestamp": [10**9, 10**9 + 1]}).write_csv(
+        tmp_path / "more.csv"
+    )
+    preprocess(str(tmp_path / "more.csv"), workspace=shop, options=PreprocessOptions(update=shop / "shop"))
+    assert encode_if_stale(shop / "shop") is not None
+    assert read_item_vectors_header(shop / "shop").encoders_sha256 == encoders
+    assert (shop / "shop/items.vectors.safetensors").read_bytes() != before
+    assert encode_if_stale(shop / "shop") is None
+
+
+def test_encoders_of_columns_are_not_out_of_date_with_events(shop: Path) -> None:
+    encode(workspace=shop, options=CATEGORIES)
+    assert "sequences_sha256" not in read_text(shop / "shop")
+    assert read_item_vectors_header(shop / "shop").sequences_sha256 == ""
+
+
+def read_text(folder: Path) -> dict[str, str]:
+    """Return what a file of item vectors says of itself."""
+    with open_tensors(folder / "items.vectors.safetensors") as file:
+        return dict(file.text)
+
+
+def test_cooccurrence_reads_no_columns_and_none_may_be_called_as_it_is(shop: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="the extra text is not installed")
+    done = typed_here(["encode", "--workspace", shop, "--encoder", "cooccurrence=title"])
+    assert done.require_one_error(2) == "error: cooccurrence reads train events, no columns, got 'title'"
+    pl.DataFrame({"item_id": IDS, "train events": IDS}).write_csv(tmp_path / "named.csv")
+    options = PreprocessOptions(items=tmp_path / "named.csv", name="named")
+    preprocess(str(tmp_path / "shop.csv"), workspace=shop, options=options)
+    with pytest.raises(UsageError, match="have a column 'train events'"):
+        encode("named", workspace=shop, options=COOCCURRENCE)
+
+
 def test_files_that_would_not_be_read_or_be_read_twice_are_refused(shop: Path, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
