@@ -284,7 +284,7 @@ def test_encoders_of_columns_are_not_out_of_date_with_events(shop: Path) -> None
 
 
 def read_text(folder: Path) -> dict[str, str]:
-    """Return what a file of item vectors says of itself."""
+    """Return the metadata of a file of item vectors."""
     with open_tensors(folder / "items.vectors.safetensors") as file:
         return dict(file.text)
 
