@@ -11,6 +11,7 @@ import pytest
 
 from adrec_cli.artifacts import promotion
 from adrec_cli.artifacts.promotion import Candidate, promote, read_current, withdraw
+from adrec_cli.errors import ArtifactError
 
 
 class Shelf:
@@ -111,3 +112,16 @@ def test_a_dropped_generation_that_lies_elsewhere_is_not_ours_to_remove(shelf: S
         shelf.promote(name, keep=1)
     assert path.read_bytes() == b"somebody else's"
     assert shelf.there == {"a", "e"}
+
+
+def test_where_the_generation_before_is_gone_nothing_is_withdrawn(shelf: Shelf) -> None:
+    for name in "ab":
+        shelf.promote(name)
+    current = read_current(shelf.folder)
+    assert current is not None
+    (shelf.folder / current.earlier[0].checkpoint).unlink()
+    with pytest.raises(ArtifactError, match="does not exist") as refused:
+        withdraw(shelf.folder)
+    # As nothing has changed, a run that is not forced would have nothing to do.
+    assert "--force" in refused.value.hint
+    assert read_current(shelf.folder) == current
