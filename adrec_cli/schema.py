@@ -47,5 +47,4 @@ PRICE: Final = "price"
 
 TIMESTAMP: Final = "timestamp"
 POSITION: Final = "position"
-RATING: Final = "rating"
 NEGATIVES: Final = "neg_items"

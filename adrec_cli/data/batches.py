@@ -155,15 +155,6 @@ def _elsewhere(windows: TrainingWindows, chosen: npt.NDArray[np.int64]) -> Elsew
     return Elsewhere(targets=targets, sequences=len(chosen))
 
 
-def epoch_batches(
-    windows: TrainingWindows, *, batch_size: int, max_length: int, generator: torch.Generator
-) -> Iterator[PackedBatch]:
-    """Yield a packed batch a step; arguments as `epoch_steps`."""
-    for (batch,) in epoch_steps(windows, batch_size=batch_size, max_length=max_length, generator=generator):
-        assert isinstance(batch, PackedBatch)
-        yield batch
-
-
 def pack_batch(windows: TrainingWindows, chosen: npt.NDArray[np.int64], max_length: int) -> PackedBatch:
     """Pack some windows into one batch; rows are as long as the longest needs, at most max_length."""
     starts, lengths = windows.starts[chosen], windows.lengths[chosen]

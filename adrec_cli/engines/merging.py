@@ -12,9 +12,9 @@ import numpy as np
 from adrec_cli.data.coding import union_all
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.plan import Plan
-from adrec_cli.data.reading.file_order import place_behind, says_no_times, settle_order
+from adrec_cli.data.reading.file_order import place_behind, says_no_times
 from adrec_cli.data.reading.read_report import ReadReport
-from adrec_cli.data.reading.source_content import ReadFiles, check_alike, read_files
+from adrec_cli.data.reading.source_content import ReadFiles, read_files
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
@@ -29,25 +29,6 @@ def read_apart(plan: Plan, number: int, scratch: Path) -> ReadFiles[Interactions
     if plan.parts is not None or not says_no_times(read.report):
         return read
     return replace(read, interactions=place_behind(read.interactions, [len(read.interactions)], first=number))
-
-
-def join_files(files: Sequence[ReadFiles[Interactions]]) -> ReadFiles[Interactions]:
-    """Return files that were read apart as `read_files` returns them of all.
-
-    Args:
-        files: each with one table, in the order of the plan.
-
-    Raises:
-        InputError: they are not of one form, or what only all files decide is not the same for each.
-    """
-    tables = [table for one in files for table in one.tables]
-    check_alike(tables)
-    report = merge_reports(tables, [one.report for one in files])
-    joined = join_interactions([one.interactions for one in files])
-    if joined.part is None:
-        rows = [len(one.interactions) for one in files]
-        settle_order(tables, np.split(joined.user, np.cumsum(rows)[:-1]), report)
-    return ReadFiles(tables=tables, interactions=joined, report=report)
 
 
 def merge_reports(tables: Sequence[Table], reports: Sequence[ReadReport]) -> ReadReport:

@@ -123,16 +123,6 @@ class ByUser:
         return means
 
 
-def mean_over_users(values: Values, users: npt.NDArray[np.int64]) -> float:
-    """Average over the cases of each user first, then over users; each user counts once.
-
-    Args:
-        values: one per case.
-        users: whose case it is.
-    """
-    return float(ByUser(users).means(values).mean())
-
-
 def metric_of_users(ranks: Ranks, users: npt.NDArray[np.int64], metric: str) -> Values:
     """Return one metric of each user, users in ascending order.
 

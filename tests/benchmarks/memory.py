@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from adrec_cli.data.batches import epoch_batches, training_windows
+from adrec_cli.data.batches import training_windows
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.adrec_config import ADRecConfig
 from adrec_cli.models.registry import find_stages
@@ -28,6 +28,7 @@ from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.training.loop import StageTraining
+from tests.batches import epoch_batches
 from tests.benchmarks.speed import CPU, made, read
 from tests.reference import padded
 

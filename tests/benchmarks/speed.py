@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from adrec_cli.data.batches import epoch_batches, training_windows
+from adrec_cli.data.batches import training_windows
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.registry import find_stages
@@ -26,6 +26,7 @@ from adrec_cli.ranking.ranks import target_ranks
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.runtime import make_generator
 from adrec_cli.training.loop import StageTraining
+from tests.batches import epoch_batches
 from tests.reference import padded
 
 CPU = torch.device("cpu")

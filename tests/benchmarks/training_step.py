@@ -12,13 +12,14 @@ from pathlib import Path
 
 import torch
 
-from adrec_cli.data.batches import epoch_batches, training_windows
+from adrec_cli.data.batches import training_windows
 from adrec_cli.models.adrec import ADRec, ADRecConfig
 from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.registry import find_stages
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.runtime import make_generator
 from adrec_cli.training.loop import StageTraining
+from tests.batches import epoch_batches
 from tests.benchmarks.speed import read
 
 KINDS = {

@@ -9,9 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrec_cli.data.batches import epoch_batches, history_batches, training_windows
+from adrec_cli.data.batches import history_batches, training_windows
 from adrec_cli.data.packing import pack
 from adrec_cli.data.sequences import Sequences
+from tests.batches import epoch_batches
 from tests.examples import tries
 from tests.reference import packing as reference
 

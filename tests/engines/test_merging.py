@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.plan import Plan, make_plan
-from adrec_cli.data.reading.source_content import ReadFiles, read_files
-from adrec_cli.engines.merging import join_files, read_apart
+from adrec_cli.data.reading.file_order import settle_order
+from adrec_cli.data.reading.source_content import ReadFiles, check_alike, read_files
+from adrec_cli.engines.merging import join_interactions, merge_reports, read_apart
 from adrec_cli.errors import InputError
 from adrec_cli.pipeline.preprocess import PreprocessOptions
 from tests.data.table_files import START, write_csv
@@ -27,8 +29,17 @@ def plan_of(source: Path, **options: object) -> Plan:
     )  # fmt: skip
 
 
-def read_each(plan: Plan, scratch: Path) -> ReadFiles:
-    return join_files([read_apart(plan, number, scratch) for number in range(len(plan.paths))])
+def read_each(plan: Plan, scratch: Path) -> ReadFiles[Interactions]:
+    """Read files apart and join them, as the driver does with what the workers read."""
+    files = [read_apart(plan, number, scratch) for number in range(len(plan.paths))]
+    tables = [table for one in files for table in one.tables]
+    check_alike(tables)
+    report = merge_reports(tables, [one.report for one in files])
+    joined = join_interactions([one.interactions for one in files])
+    if joined.part is None:
+        rows = [len(one.interactions) for one in files]
+        settle_order(tables, np.split(joined.user, np.cumsum(rows)[:-1]), report)
+    return ReadFiles(tables=tables, interactions=joined, report=report)
 
 
 def require_same(one: ReadFiles, other: ReadFiles) -> None:

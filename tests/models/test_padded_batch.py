@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrec_cli.data.batches import TrainingWindows, epoch_batches, pack_batch, training_windows
+from adrec_cli.data.batches import TrainingWindows, pack_batch, training_windows
 from adrec_cli.models.padded_batch import PaddedBatch, planes_of
+from tests.batches import epoch_batches
 from tests.examples import tries
 from tests.ranking.test_fast_path import of_lengths
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from adrec_cli.config import build
-from adrec_cli.data.batches import CUTS, epoch_batches
+from adrec_cli.data.batches import CUTS
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import SequentialRecommender
@@ -25,6 +25,7 @@ from adrec_cli.ranking.scores import top_k
 from adrec_cli.runtime import make_generator
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.ranking_loss import RankingLoss
+from tests.batches import epoch_batches
 from tests.layers.test_repeats import by_hand
 from tests.ranking.test_scores import asked
 from tests.training.small import small_training

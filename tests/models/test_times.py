@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from adrec_cli.data.batches import TrainingWindows, epoch_batches, history_batches, pack_batch, training_windows
+from adrec_cli.data.batches import TrainingWindows, history_batches, pack_batch, training_windows
 from adrec_cli.errors import InputError
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
@@ -16,6 +16,7 @@ from adrec_cli.models.padded_batch import PaddedBatch, planes_of
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.runtime import make_generator
+from tests.batches import epoch_batches
 from tests.ranking.test_scores import asked
 from tests.tiers import sampled
 from tests.training.small import small_training

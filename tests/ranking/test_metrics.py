@@ -13,8 +13,8 @@ from adrec_cli.errors import UsageError
 from adrec_cli.ranking.bootstrap import metric_intervals
 from adrec_cli.ranking.metrics import (
     METRICS,
+    ByUser,
     hit_rate,
-    mean_over_users,
     metric_of_users,
     metric_table,
     ndcg,
@@ -33,7 +33,7 @@ def test_hand_computed():
 
 def test_each_user_counts_once():
     values = np.array([1.0, 0.0, 0.0, 1.0])
-    assert mean_over_users(values, np.array([7, 7, 7, 9])) == pytest.approx((1 / 3 + 1) / 2)
+    assert ByUser(np.array([7, 7, 7, 9])).means(values).tolist() == pytest.approx([1 / 3, 1])
 
 
 def test_each_user_counts_once_in_every_table():

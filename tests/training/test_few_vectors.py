@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from adrec_cli.data.batches import TrainingWindows, epoch_batches
+from adrec_cli.data.batches import TrainingWindows
 from adrec_cli.layers.content import ItemContent
 from adrec_cli.models.registry import find_stages
 from adrec_cli.models.stages import Stage
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.ranking_loss import RankingLoss
+from tests.batches import epoch_batches
 from tests.tiers import sampled
 from tests.variants import EVERY_MODEL, small_model, some_content
 

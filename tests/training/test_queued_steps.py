@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from adrec_cli.data.batches import epoch_batches
 from adrec_cli.errors import DivergedError, UsageError
 from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.padded_batch import PaddedBatch, planes_of
 from adrec_cli.models.stages import ranking_losses
 from adrec_cli.training.events import EpochDone, StepDone
 from adrec_cli.training.loop import StageTraining
+from tests.batches import epoch_batches
 from tests.tiers import sampled
 from tests.training.small import small_training
 from tests.training.test_loop import finished, state_after, weights

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from adrec_cli.data.batches import epoch_batches
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import PackedBatch
@@ -23,6 +22,7 @@ from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.scores import top_k
 from adrec_cli.training.events import StepDone
 from adrec_cli.training.loop import StageTraining
+from tests.batches import epoch_batches
 from tests.benchmarks.card.setting import EVENTS, ITEMS, USERS, Setting, drawn, fresh_model, fresh_training, recording
 
 
