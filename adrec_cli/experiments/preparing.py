@@ -20,7 +20,8 @@ from adrec_cli.experiments.work import Work
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.item_table import item_vectors_elsewhere
-from adrec_cli.models.registry import find_model
+from adrec_cli.models.registry import MODELS, find_model
+from adrec_cli.models.soundness import require_sound
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.runtime import StopRequest, make_generator, resolve_device
 from adrec_cli.training.item_blocks import ItemBlocks
@@ -55,6 +56,10 @@ def prepare_training(
         require_memory(
             experiment, dataset.items.height, device, processes.here, blocks=processes.count if sharded else 1
         )
+        if MODELS.origin_of(experiment.model_name) is not None:
+            prefixes = experiment.training.samples == "prefixes"
+            output = experiment.stages[stage_name].output
+            require_sound(find_model(experiment.model_name), experiment.model, output, prefixes=prefixes)
         with item_vectors_elsewhere() if sharded and not processes.first else contextlib.nullcontext():
             model = _build_model(dataset, experiment, stage_name, parent)
         require_table(stage_name, experiment.stages[stage_name], experiment.training, model)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib.abc import SourceLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -89,6 +90,13 @@ def _module(path: Path, content: bytes) -> ModuleType:
 
 
 def _require_tables(plugin: Plugin) -> None:
+    for name, value in vars(plugin.module).items():
+        meant = get_close_matches(name.upper(), TABLES, n=1, cutoff=0.8)
+        if meant and name not in TABLES and isinstance(value, Mapping):
+            raise UsageError(
+                f"plugin {plugin.path.name} has a dictionary {name}, which nothing reads",
+                hint=f"call it {meant[0]}, or something else",
+            )
     given = {name: getattr(plugin.module, name) for name in TABLES if hasattr(plugin.module, name)}
     for name, table in given.items():
         if not isinstance(table, Mapping) or not all(isinstance(key, str) for key in table):

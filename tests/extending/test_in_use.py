@@ -155,6 +155,19 @@ def test_other_code_of_a_model_is_refused(trained: Path, tmp_path: Path) -> None
     assert found[1] != found[2]
 
 
+def test_a_model_that_sees_what_comes_later_is_not_trained(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "workspace", tmp_path / "workspace")
+    source = SOURCE.replace("self.follower(embedded_RLD)", "self.follower(embedded_RLD.flip(1))")
+    (tmp_path / "my_model.py").write_text(source)
+    words = ["train", "tiny", "-w", tmp_path / "workspace", "--model", "markov", "--plugin", tmp_path / "my_model.py"]
+    refused = typed(*words, *HINGE)
+    assert refused.exit_code == ExitCode.USAGE
+    assert "model 'markov' sees what comes later" in refused.stderr
+    # Where every prefix is a sample of its own, only its last target is learned.
+    prefixes = ["--set", "training.samples=prefixes"]
+    assert "sees what comes later" not in typed(*words, *HINGE, *prefixes).stderr
+
+
 def test_a_loss_may_be_missing_where_a_model_is_used_but_not_where_it_is_trained(
     workspace: Path, my_model: Path
 ) -> None:

@@ -71,6 +71,9 @@ def test_where_things_come_from(my_model: Path) -> None:
     [
         ("", "adds nothing"),
         ("MODELS = {}", "adds nothing"),
+        ("METRICS = {'first': len}\nModels = {}", "has a dictionary Models, which nothing reads"),
+        ("METRIC = {'first': len}", "has a dictionary METRIC, which nothing reads"),
+        ("DATASETS = {}\nCALBACKS = {}", "has a dictionary CALBACKS, which nothing reads"),
         ("METRICS = ['first']", "METRICS of plugin mine.py must be a dictionary"),
         ("METRICS = {1: len}", "METRICS of plugin mine.py must be a dictionary"),
         ("x = (", "is not Python"),
