@@ -8,8 +8,8 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -48,17 +48,39 @@ class LockAwaited:
     holder: str
 
 
+@dataclass(kw_only=True)
+class Waited:
+    """How long a command has waited for locks so far.
+
+    Attributes:
+        seconds: spent waiting, not working.
+    """
+
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
     """What a command does that finds a lock taken.
 
     Attributes:
-        seconds: it waits before it gives up; 0 gives up at once, infinity never.
+        seconds: it waits, for all locks it takes together, before it gives up; 0 gives up at once, infinity never.
         on_event: called with `LockAwaited` when it begins to wait, and when another has taken the lock before it.
+        waited: how much of that is spent.
     """
 
     seconds: float = 0.0
     on_event: OnEvent = ignore
+    waited: Waited = field(default_factory=Waited)
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[Callable[[], float]]:
+        """Yield what tells how many seconds are left, for the time in which a command waits for one lock."""
+        began, before = time.monotonic(), self.waited.seconds
+        try:
+            yield lambda: self.seconds - before - (time.monotonic() - began)
+        finally:
+            self.waited.seconds = before + (time.monotonic() - began)
 
 
 AT_ONCE: Final = Waiting()
@@ -132,7 +154,6 @@ def exclusive_to_learn(
     Raises:
         LockedError, StorageError: as `exclusive`.
     """
-    deadline = time.monotonic() + waiting.seconds
     while True:
         with contextlib.ExitStack() as held:
             for folder in sorted(folders):
@@ -141,7 +162,7 @@ def exclusive_to_learn(
                 yield
                 return
         # Nothing is held meanwhile: the other may be waiting for it.
-        _await_gate(dataset, deadline, waiting)
+        _await_gate(dataset, waiting)
 
 
 @contextlib.contextmanager
@@ -188,42 +209,43 @@ def _is_held(lock: Path) -> bool:
     return False
 
 
-def _await_gate(dataset: Path, deadline: float, waiting: Waiting) -> None:
+def _await_gate(dataset: Path, waiting: Waiting) -> None:
     gate, told = dataset / _GATE_FOLDER, ""
-    while who := find_holder(gate):
-        if time.monotonic() > deadline:
-            raise _in_use(dataset, who, waiting)
-        if who != told:
-            told = who
-            waiting.on_event(LockAwaited(folder=dataset, holder=who))
-        time.sleep(_LOOK_AGAIN_SECONDS)
+    with waiting.turn() as seconds_left:
+        while who := find_holder(gate):
+            if seconds_left() < 0:
+                raise _in_use(dataset, who, waiting)
+            if who != told:
+                told = who
+                waiting.on_event(LockAwaited(folder=dataset, holder=who))
+            time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _acquire(lock: FileLock, folder: Path, waiting: Waiting) -> None:
-    deadline = time.monotonic() + waiting.seconds
     told, vanished = "", 0
-    while True:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _try(lock)
-        except Timeout as error:
-            who = _describe(folder / _HOLDER_FILE)
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise _in_use(folder, who, waiting) from error
-            if who != told:
-                told = who
-                waiting.on_event(LockAwaited(folder=folder, holder=who))
-            time.sleep(min(_LOOK_AGAIN_SECONDS, left))
-        except OSError as error:
-            # Whoever made the folder only for its lock may have removed it in between.
-            vanished += isinstance(error, FileNotFoundError)
-            if not 0 < vanished < _MOST_VANISHED:
-                raise storage_error("lock", folder, error) from error
-        else:
-            if (folder / LOCK_FILE).exists():
-                return
-            lock.release()
+    with waiting.turn() as seconds_left:
+        while True:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                _try(lock)
+            except Timeout as error:
+                who = _describe(folder / _HOLDER_FILE)
+                left = seconds_left()
+                if left <= 0:
+                    raise _in_use(folder, who, waiting) from error
+                if who != told:
+                    told = who
+                    waiting.on_event(LockAwaited(folder=folder, holder=who))
+                time.sleep(min(_LOOK_AGAIN_SECONDS, left))
+            except OSError as error:
+                # Whoever made the folder only for its lock may have removed it in between.
+                vanished += isinstance(error, FileNotFoundError)
+                if not 0 < vanished < _MOST_VANISHED:
+                    raise storage_error("lock", folder, error) from error
+            else:
+                if (folder / LOCK_FILE).exists():
+                    return
+                lock.release()
 
 
 def _try(lock: FileLock) -> None:
@@ -242,7 +264,7 @@ def _try(lock: FileLock) -> None:
 
 
 def _in_use(folder: Path, who: str, waiting: Waiting) -> LockedError:
-    waited = f"; waited {waiting.seconds:g} seconds for it" if waiting.seconds else ""
+    waited = f"; waited {waiting.seconds:g} seconds" if waiting.seconds else ""
     return LockedError(
         f"{folder} is in use by {who}{waited}",
         hint=f"wait for it to end, with {option('wait')} if the command has it, or stop it, then run again",

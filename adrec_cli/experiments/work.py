@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from adrec_cli.artifacts.lock import Waiting
+from adrec_cli.artifacts.lock import Waited, Waiting
 from adrec_cli.choices import choice
 from adrec_cli.config import read_seconds
 from adrec_cli.errors import UsageError
@@ -31,7 +31,7 @@ class ComputeOptions:
         max_steps, max_time: steps and seconds of all that is done with one `Work`, after which a training is saved and
             ends as with SIGTERM; None for no limit.
         track: callbacks that follow each stage, as NAME or NAME:PLACE.
-        wait: seconds to wait for another run that holds a lock; 0 gives up at once, infinity never.
+        wait: seconds to wait for other runs that hold locks, in all; 0 gives up at once, infinity never.
     """
 
     max_steps: int | None = choice(
@@ -61,7 +61,7 @@ class ComputeOptions:
     wait: float = choice(
         0.0,
         float,
-        "Wait for another run to release the lock, for at most SECONDS if given. [default: do not wait]",
+        "Wait for another run to release the lock, for at most SECONDS in all if given. [default: do not wait]",
         metavar="[SECONDS]",
         least=0,
     )
@@ -95,6 +95,7 @@ class Work:
         on_event: called with what happens.
         processes: that compute it together.
         failed_callbacks: those of `options.track` that have failed, and are left alone.
+        waited: how much of `options.wait` is spent.
     """
 
     options: ComputeOptions = ComputeOptions()
@@ -102,11 +103,12 @@ class Work:
     on_event: OnEvent = ignore
     processes: Processes = ALONE
     failed_callbacks: set[str] = field(default_factory=set)
+    waited: Waited = field(default_factory=Waited)
 
     @property
     def waiting(self) -> Waiting:
         """What is done where another run holds a lock."""
-        return Waiting(seconds=self.options.wait, on_event=self.on_event)
+        return Waiting(seconds=self.options.wait, on_event=self.on_event, waited=self.waited)
 
 
 UNATTENDED: Final = Work()

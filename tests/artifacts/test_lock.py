@@ -5,17 +5,23 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import math
 import os
 import socket
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from filelock import FileLock, Timeout
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adrec_cli.artifacts import lock
 from adrec_cli.artifacts.lock import Waiting, exclusive, find_holder
 from adrec_cli.errors import LockedError, StorageError
+from tests.robustness.held_locks import HeldLocks
 
 
 def failing(monkeypatch, times: int, number: int) -> list[int]:
@@ -174,7 +180,7 @@ def test_each_holder_that_is_waited_for_is_told_once(tmp_path, monkeypatch, plac
         monkeypatch.setattr(lock, "find_holder", lambda folder: next(holders, ""))
 
         def take():
-            lock._await_gate(tmp_path, now[0] + seconds, waiting)
+            lock._await_gate(tmp_path, waiting)
     else:
 
         def refuse(held):
@@ -200,3 +206,34 @@ def test_each_holder_that_is_waited_for_is_told_once(tmp_path, monkeypatch, plac
     expected = [who for number, who in enumerate(waited) if number == 0 or waited[number - 1] != who]
     assert [event.holder for event in events] == expected
     assert {event.folder for event in events} == {tmp_path}
+
+
+LOOK = lock._LOOK_AGAIN_SECONDS
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["lock", "gate"]), st.integers(0, 4)), min_size=1, max_size=6),
+    st.one_of(st.integers(0, 12), st.just(math.inf)),
+)
+def test_all_that_a_command_waits_for_takes_no_longer_than_it_may(held, seconds):
+    """Each lock is held by others for some seconds, and between two of them the command works."""
+    locks, waiting = HeldLocks(), Waiting(seconds=seconds)
+    spent = 0.0
+    with locks.patched(), tempfile.TemporaryDirectory() as folder:
+        for number, (kind, long) in enumerate(held):
+            locks.now += 1000
+            locks.seconds, began = long, locks.now
+            place = Path(folder, str(number))
+            try:
+                if kind == "gate":
+                    lock._await_gate(place, waiting)
+                else:
+                    with exclusive(place, "test", waiting):
+                        locks.now += 1000
+                        began += 1000
+            except LockedError:
+                assert spent + long >= seconds
+                return
+            spent += locks.now - began
+            assert spent == pytest.approx(sum(one for _, one in held[: number + 1]), abs=LOOK * (number + 1))
+            assert spent <= seconds + LOOK

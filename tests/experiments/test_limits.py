@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,3 +34,15 @@ def test_steps_of_earlier_stages_count() -> None:
     limits.check(in_epoch(step=2, steps=5), steps=2)
     with pytest.raises(Stopped, match="is reached"):
         limits.check(in_epoch(step=3, steps=5), steps=3)
+
+
+def test_all_parts_of_a_work_wait_no_longer_together_than_it_may() -> None:
+    work = Work(options=ComputeOptions(wait=3.0))
+    with work.waiting.turn() as seconds_left:
+        assert seconds_left() > 2
+    work.waiting.waited.seconds += 2
+    for part in (work, replace(work, on_event=print), replace(work, options=replace(work.options, force=True))):
+        with part.waiting.turn() as seconds_left:
+            assert seconds_left() <= 1
+    with Work(options=work.options).waiting.turn() as seconds_left:
+        assert seconds_left() > 2

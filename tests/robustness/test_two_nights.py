@@ -13,6 +13,7 @@ from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.lock import LockAwaited, Waiting, exclusive
 from adrec_cli.cli.command import fill_bare_values
 from adrec_cli.errors import LockedError
+from tests.robustness.held_locks import HeldLocks
 from tests.robustness.processes import TINY, Running, artifacts
 from tests.robustness.shop import NIGHT, Shop, events_of, write_events
 from tests.tiers import sampled
@@ -120,12 +121,42 @@ def test_waiting_has_an_end(tmp_path):
     told = []
     with (
         exclusive(tmp_path, "train shop"),
-        pytest.raises(LockedError, match=r"waited 0\.3 seconds for it"),
+        pytest.raises(LockedError, match=r"waited 0\.3 seconds$"),
         exclusive(tmp_path, "run", Waiting(seconds=0.3, on_event=told.append)),
     ):
         pass
     assert [type(event) for event in told] == [LockAwaited]
     assert "`adrec train shop`" in told[0].holder
+
+
+SEVERAL_LOCKS = {
+    "run": ["run", "shop", *NIGHT],
+    "push": ["push", "shop", "PLACE"],
+    "pull": ["pull", "PLACE", "shop", "--force"],
+    "forget": ["forget", "shop", "--user", "u1"],
+    "rollback": ["rollback", "shop", "--data"],
+}
+
+
+@sampled("line", SEVERAL_LOCKS, quick=["run", "push", "forget"])
+def test_a_command_waits_for_all_its_locks_together_no_longer_than_it_may(shop, line):
+    """Others hold each lock for three seconds, and the command needs two at least."""
+    assert shop.types("pretrain", "shop", *TINY).exit_code == 0
+    if line[0] == "pull":
+        assert shop.types("push", "shop", shop.folder / "place").exit_code == 0
+    if line[0] == "rollback":
+        write_events(shop.folder / "shop.csv", events_of(range(40), 1))
+        assert shop.types("preprocess", shop.folder / "shop.csv", "--name", "shop", "--force").exit_code == 0
+    line = [shop.folder / "place" if word == "PLACE" else word for word in line]
+    before, few, many = artifacts(shop.workspace), HeldLocks(3.0), HeldLocks(3.0)
+    with few.patched():
+        told = shop.types(*line, "--wait", "4").require_one_error(5)
+    assert "waited 4 seconds" in told
+    assert few.now == pytest.approx(104)
+    assert artifacts(shop.workspace) == before
+    with many.patched():
+        assert shop.types(*line, "--wait", "60").exit_code == 0
+    assert many.now > 105
 
 
 @pytest.mark.parametrize(

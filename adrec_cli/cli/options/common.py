@@ -59,7 +59,8 @@ Source = Annotated[
 Wait = Annotated[
     float,
     typer.Option("--wait", metavar="[SECONDS]", min=0.0,
-                 help="Wait for another run to release the lock, for at most SECONDS if given. [default: do not wait]"),
+                 help="Wait for another run to release the lock, for at most SECONDS in all if given. "
+                      "[default: do not wait]"),
 ]  # fmt: skip
 Force = Annotated[bool, typer.Option("--force", help="Run again even if the result is up to date.")]
 
