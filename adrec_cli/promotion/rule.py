@@ -25,7 +25,7 @@ class PromotionRule:
     Attributes:
         metric: such as ndcg@10.
         strict: the bound itself is not enough.
-        offset: added to the other's value, or to 1 as a factor of it.
+        offset: added to the other's value, or as a share of its size.
         relative: whether the offset is a share of the other's value.
         against: whose value that is, `CURRENT` or `MOST_POPULAR`.
     """
@@ -38,7 +38,7 @@ class PromotionRule:
 
     def bound(self, current: float) -> float:
         """Return what a new model has to reach."""
-        return current * (1 + self.offset) if self.relative else current + self.offset
+        return current + self.offset * (abs(current) if self.relative else 1)
 
     def allows(self, candidate: float, current: float) -> bool:
         """Whether a new model may take the place of the current one."""

@@ -79,8 +79,10 @@ def propose(space: SearchSpace, trials: Sequence[Trial], *, seed: int, pruner: s
         pruner=_pruner(optuna, pruner, max_epochs),
     )
     distributions = {one.key: _distribution(optuna, one, space) for one in space.searched}
+    # What diverges is as bad as can be, and the sampler should know; a metric may be below 0.
+    worst = min((trial.value for trial in trials if trial.state == DONE and trial.value is not None), default=1.0) - 1
     for trial in trials:
-        study.add_trial(_convert_trial(optuna, trial, space, distributions))
+        study.add_trial(_convert_trial(optuna, trial, space, distributions, worst))
     asked = study.ask(distributions)
     return Proposal(asked, {one.key: _decode(one, asked.params[one.key]) for one in space.searched})
 
@@ -102,15 +104,14 @@ def _decode(one: Searched, value: Any) -> Any:
     return one.choices[value] if one.choices else value
 
 
-def _convert_trial(optuna: Any, trial: Trial, space: SearchSpace, distributions: dict[str, Any]) -> Any:
-    """Return one of our trials as Optuna has them."""
+def _convert_trial(optuna: Any, trial: Trial, space: SearchSpace, distributions: dict[str, Any], worst: float) -> Any:
+    """Return one of our trials as Optuna has them; what diverged has the worst value."""
     states = optuna.trial.TrialState
     params = {
         one.key: one.choices.index(trial.chosen[one.key]) if one.choices else trial.chosen[one.key]
         for one in space.searched
     }
-    # What diverges is as bad as can be, and the sampler should know.
-    value = {DONE: trial.value, DIVERGED: 0.0}.get(trial.state)
+    value = {DONE: trial.value, DIVERGED: worst}.get(trial.state)
     return optuna.trial.create_trial(
         state={DONE: states.COMPLETE, DIVERGED: states.COMPLETE, PRUNED: states.PRUNED, IMPOSSIBLE: states.FAIL}[
             trial.state

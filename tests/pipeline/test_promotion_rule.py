@@ -19,6 +19,9 @@ from adrec_cli.promotion.rule import PromotionRule, parse_promotion_rule, parse_
         ("hr@20 > current - .5 %", "hr@20", 0.8, 0.7961, 0.7959),
         ("ndcg@10 > mostpop", "ndcg@10", 0.5, 0.5001, 0.5),
         ("ndcg@10 >= mostpop + 10%", "ndcg@10", 0.5, 0.551, 0.549),
+        # Metrics of others may be below 0: less is worse there, too.
+        ("ndcg@10 >= current - 10%", "ndcg@10", -2.0, -2.19, -2.21),
+        ("ndcg@10 > mostpop + 10%", "ndcg@10", -2.0, -1.79, -1.81),
     ],
 )
 def test_what_is_meant(text, metric, current, enough, too_little):

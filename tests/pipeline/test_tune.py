@@ -8,6 +8,7 @@ import math
 import shlex
 import shutil
 
+import numpy as np
 import pytest
 from typer.main import get_command
 
@@ -161,6 +162,24 @@ def test_what_diverged_counts_as_bad_and_is_never_the_best():
     assert best_of(trials).number == 7, "the earliest of equals"
     assert best_of(trials[:6]) is None
     assert 0 <= propose(space, trials, seed=0, pruner="hyperband", max_epochs=9).chosen["lambda"] <= 1
+
+
+@pytest.mark.parametrize("best", [1.0, 0.0, -3.0])
+def test_proposals_do_not_depend_on_where_a_metric_has_its_zero(best):
+    """Some of a plugin's are below it always, and what diverged must be worse all the same."""
+
+    def search(shift: float) -> list[float]:
+        space, trials = space_of("lambda=0.0..1.0"), []
+        for number in range(1, 31):
+            chosen = propose(space, trials, seed=3, pruner="none", max_epochs=9).chosen
+            good = best + shift - chosen["lambda"]
+            diverged = {"value": good} if chosen["lambda"] < 0.6 else {"state": DIVERGED}
+            trials.append(_trial(number, chosen, **diverged))
+        return [trial.chosen["lambda"] for trial in trials]
+
+    found = search(0.0)
+    assert found == search(5.0)
+    assert np.mean(found[20:]) < 0.3, "what diverged is kept away from"
 
 
 # Files
