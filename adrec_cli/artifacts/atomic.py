@@ -12,14 +12,17 @@ import re
 import secrets
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 from adrec_cli.errors import StorageError
 from adrec_cli.wording import option
 
 TEMPORARY_SUFFIX = ".tmp"
 _TEMPORARY = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
+_AT_ONCE: Final = 1 << 22
+"""Bytes that are hashed at once."""
 _being_written: set[str] = set()
 """Temporaries of this process. Others with its process id are of one that died, as in a container that began again."""
 
@@ -124,6 +127,28 @@ def file_sha256(path: Path) -> str:
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise storage_error("read", path, error) from error
+
+
+def hash_starts(path: Path, sizes: Iterable[int]) -> Iterator[tuple[int, str]]:
+    """Yield each size with the SHA-256 of so many bytes that a file begins with.
+
+    Args:
+        path: of the file, which is read as far as it has to be.
+        sizes: in bytes, ascending.
+
+    Raises:
+        StorageError: the file cannot be read.
+    """
+    digest, read = hashlib.sha256(), 0
+    try:
+        with open(path, "rb") as file:
+            for size in sizes:
+                while chunk := file.read(min(_AT_ONCE, size - read)):
+                    digest.update(chunk)
+                    read += len(chunk)
+                yield size, digest.hexdigest()
     except OSError as error:
         raise storage_error("read", path, error) from error
 

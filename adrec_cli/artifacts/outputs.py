@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from adrec_cli.errors import UsageError
+from adrec_cli.artifacts.atomic import hash_starts
+from adrec_cli.errors import StorageError, UsageError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, ITEMS_FILE, MANIFEST_FILE, PENDING_FILE, REPORTS_FOLDER, SEQUENCES_FILE
 
 _OF_DATASET = {SEQUENCES_FILE, ITEMS_FILE, PENDING_FILE, MANIFEST_FILE}
 _OF_REPORTS = {".json", ".jsonl", ".parquet"}
-_CHUNK: Final = 1 << 22
 _HINT = "give the name of another file"
 
 STDOUT: Final = Path("-")
@@ -63,14 +62,10 @@ def _find_source(out: Path, sources: Iterable[Mapping[str, Any]]) -> str | None:
             end, name = int(source["bytes"]), str(source["name"])
             if end == size or (name == out.name and end < size):
                 known.setdefault(end, {})[source["sha256"]] = name
-    digest, read = hashlib.sha256(), 0
-    with contextlib.suppress(OSError), open(out, "rb") as file:
-        for end in sorted(known):
-            while chunk := file.read(min(_CHUNK, end - read)):
-                digest.update(chunk)
-                read += len(chunk)
-            if digest.hexdigest() in known[end]:
-                return known[end][digest.hexdigest()]
+    with contextlib.suppress(StorageError):
+        for end, sha256 in hash_starts(out, sorted(known)):
+            if sha256 in known[end]:
+                return known[end][sha256]
     return None
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from adrec_cli.artifacts.atomic import hash_starts
 from adrec_cli.artifacts.changing import manifest_before, read_forgotten
 from adrec_cli.artifacts.generations import generation_folders
 from adrec_cli.data.plan import Plan, describe_sources
-from adrec_cli.data.reading.decoding import unreadable
 from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.remote_versions import ETAG, NO_VERSIONS, Versions, add_versions
 from adrec_cli.errors import InputError, UsageError
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from adrec_cli.data.updating import Existing
 
 L = TypeVar("L", bound="Log")
-_AT_ONCE: Final = 1 << 20
-"""Bytes that are hashed at once."""
 
 
 def add_sources(
@@ -108,11 +105,12 @@ def require_none_grown(files: Sequence[SteadyFile], taken: Sequence[Mapping[str,
 
     Raises:
         InputError: naming the first, and what it begins with.
+        StorageError: one cannot be read.
     """
     others = [*taken, *({"name": file.path.name, "sha256": file.sha256, "bytes": file.size} for file in files)]
     names = {(one["bytes"], one["sha256"]): one["name"] for one in others if one.get("bytes") and one.get("sha256")}
     for file in files:
-        for start in _hash_starts(file.path, sorted({size for size, _ in names if size < file.size})):
+        for start in hash_starts(file.path, sorted({size for size, _ in names if size < file.size})):
             if start in names:
                 raise InputError(
                     f"{file.path} begins with {names[start]}, whose rows would count again: "
@@ -120,24 +118,6 @@ def require_none_grown(files: Sequence[SteadyFile], taken: Sequence[Mapping[str,
                     hint="put what is new into a file of its own; if the other one was cut off, take it back with "
                     f"{command('rollback', data=True)}",
                 )
-
-
-def _hash_starts(path: Path, sizes: Sequence[int]) -> Iterator[tuple[int, str]]:
-    """Yield each size, ascending, with the SHA-256 of so many bytes that a file begins with.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    hashed, done = hashlib.sha256(), 0
-    try:
-        with open(path, "rb") as file:
-            for size in sizes:
-                while done < size and (read := file.read(min(size - done, _AT_ONCE))):
-                    hashed.update(read)
-                    done += len(read)
-                yield size, hashed.hexdigest()
-    except OSError as error:
-        raise unreadable(path, error) from error
 
 
 def tell_repeats(files: Sequence[FileRows]) -> list[str]:
