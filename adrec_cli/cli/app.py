@@ -84,4 +84,4 @@ def _exit_code(arguments: list[str] | None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return int(ExitCode.SIGINT)
     except Exception as error:
-        return report_usage(error)
+        return report_usage(error, sys.argv[1:] if arguments is None else arguments)

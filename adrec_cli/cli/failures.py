@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import difflib
 import errno
+import itertools
 import os
 import re
 import shlex
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import typer
 
@@ -105,8 +106,12 @@ def _is_without_threads(error: BaseException) -> bool:
     )
 
 
-def report_usage(error: Exception) -> int:
+def report_usage(error: Exception, typed: Sequence[str] = ()) -> int:
     """Show what the parser of the command line refuses, in the form of every other error, and return its exit code.
+
+    Args:
+        error: the parser's.
+        typed: the command line, of which the parser may have read no option.
 
     Raises:
         Exception: the error itself, if it is none of the parser's.
@@ -118,8 +123,16 @@ def report_usage(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "adrec"
     if (message := _name_fault(error, describe())) and _speaks():
-        Terminal().error(message, _suggest(error) or _suggest_dataset(error, message) or f"see: {command} --help")
+        Terminal(log_json=_asks_for_json(typed)).error(
+            message, _suggest(error) or _suggest_dataset(error, message) or f"see: {command} --help"
+        )
     return int(exit_code)
+
+
+def _asks_for_json(typed: Sequence[str]) -> bool:
+    """Whether a command line, which may be wrong elsewhere, wants messages as JSON lines."""
+    words = list(itertools.takewhile(lambda word: word != "--", typed))
+    return "--log-format=json" in words or ("--log-format", "json") in itertools.pairwise(words)
 
 
 def _name_fault(error: Exception, described: str) -> str:

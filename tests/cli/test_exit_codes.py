@@ -254,3 +254,31 @@ def test_a_name_that_is_not_utf_8_is_named(tmp_path: Path, option: str) -> None:
     assert ended.exit_code in (2, 3), ended.stderr
     assert "not UTF-8" in ended.stderr
     assert r"sh\udcffop" in ended.stderr
+
+
+@pytest.mark.parametrize("asked", [["--log-format", "json"], ["--log-format=json"]], ids=len)
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    "wrong", [["run", "shop", "--nonsense"], ["run", "shop", "--epochs", "x"], ["run"], ["nosuch"], ["run", "a", "b"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_cannot_be_parsed_is_told_as_json_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, wrong: list[str], first: bool, asked: list[str]
+) -> None:
+    monkeypatch.setattr(app, "prepare_streams", lambda: None)
+    typed = [wrong[0], *asked, *wrong[1:]] if first else [*wrong, *asked]
+    with pytest.raises(SystemExit) as ended:
+        app.main(typed)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line).keys() == {"time", "level", "message", "hint"}
+
+
+@pytest.mark.parametrize("more", [[], ["--log-format"], ["--log-format", "text"], ["--", "--log-format", "json"]])
+def test_what_cannot_be_parsed_is_told_as_text_unless_json_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    monkeypatch.setattr(app, "prepare_streams", lambda: None)
+    with pytest.raises(SystemExit):
+        app.main(["run", "a", "b", *more])
+    assert capsys.readouterr().err.startswith("error: ")
