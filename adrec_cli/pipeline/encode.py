@@ -101,8 +101,14 @@ def encode(
         return encode_locked(folder, options)
 
 
-def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResult:
-    """Write vectors of the items of a data set's folder, whose lock the caller holds; errors as `encode`."""
+def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT, *, refit_events: bool = False) -> EncodeResult:
+    """Write vectors of the items of a data set's folder, whose lock the caller holds.
+
+    Args:
+        folder: of the data set.
+        options: as of `encode`, and its errors.
+        refit_events: of encoders that are taken as they are, fit those again that read train events.
+    """
     manifest = read_manifest(folder)
     dataset_files = verify_dataset(folder, manifest)
     items = load_items(dataset_files.items)
@@ -125,6 +131,8 @@ def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResu
         fitted = _fit(items, names, options, assumptions)
     else:
         fitted = restore_encoders(before.encoders)
+        if refit_events:
+            fitted = [_refit(one, items) if TRAIN_EVENTS in one.columns else one for one in fitted]
         _require_read(names, fitted)
         warnings += _missing_columns(fitted, items)
     vectors = ItemVectors(
@@ -167,6 +175,20 @@ def encode_if_stale(folder: Path) -> EncodeResult | None:
     if same_events and header.items_sha256 == manifest.items_sha256 and not find_changed_files(header.files):
         return None
     return encode_locked(folder, EncodeOptions(like=folder.name))
+
+
+def refit_train_events(folder: Path) -> None:
+    """Encode again with encoders of train events fitted to those that are there now; the caller holds the lock.
+
+    What an encoder has learned of users who left would otherwise stay. Nothing is done where none reads train events.
+    Errors as `encode`.
+    """
+    if (folder / ITEM_VECTORS_FILE).is_file() and read_item_vectors_header(folder).sequences_sha256:
+        encode_locked(folder, EncodeOptions(like=folder.name), refit_events=True)
+
+
+def _refit(encoder: FittedEncoder, items: pl.DataFrame) -> FittedEncoder:
+    return fit_encoder(encoder.name, encoder.columns, items, width=encoder.width)
 
 
 def _reads_train_events(options: EncodeOptions, before: ItemVectors | None) -> bool:

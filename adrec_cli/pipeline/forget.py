@@ -46,6 +46,7 @@ from adrec_cli.loading.registered import find_unregistered
 from adrec_cli.models.registry import list_trainable
 from adrec_cli.moving.marks import remove_copies
 from adrec_cli.promotion.promote import make_candidate
+from adrec_cli.pipeline.encode import refit_train_events
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.wording import command, option
 
@@ -247,6 +248,11 @@ def _retrain(dataset: Dataset, learnt: list[Learnt], work: Work) -> tuple[list[s
     names = {one.path.relative_to(dataset.folder).parts[0] for one in learnt}
     done: list[str] = []
     failed: list[NotRetrained] = []
+    if names:
+        try:
+            refit_train_events(dataset.folder)
+        except AdrecError as error:
+            return done, [_not_retrained(name, error) for name in sorted(names)]
     for name in sorted(names & set(list_trainable())):
         try:
             done += [name] if _retrain_model(dataset, name, work) else []

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.artifacts.item_vectors import read_item_vectors_header
 from adrec_cli.data.pending import read_pending
 from adrec_cli.errors import DivergedError, Stopped, StorageError, UsageError
 from adrec_cli.pipeline import forget as pipeline
@@ -147,6 +148,27 @@ def test_models_that_have_learnt_are_named_and_trained_again(shop):
     assert said.config["hidden_size"] == 8, "with the options it had"
     assert said.sequences_sha256 == shop.manifest()["sequences_sha256"]
     assert shop.types("verify").exit_code == 0
+
+
+def test_what_encoders_have_learned_of_a_user_goes_before_models_are_trained_again(shop):
+    """Also where vectors were made again since, in the space of before."""
+    pytest.importorskip("sklearn", reason="the extra text is not installed")
+    assert shop.types("encode", "shop", "--encoder", "cooccurrence").exit_code == 0
+    content = ["--set", "model.content=sum"]
+    assert shop.night(*content, "--force").exit_code == 0
+    assert shop.types("forget", "shop", "--user", PERSON).exit_code == 0
+    shop.arrives("day3.csv", events_of(range(10), 3))
+    assert shop.night(*content).exit_code == 0
+    kept = read_item_vectors_header(shop.dataset)
+    done = shop.types("forget", "shop", "--retrain", "--threads", 1)
+    assert done.exit_code == 0, done.stderr
+    assert "trained again: adrec" in done.stdout
+    made = read_item_vectors_header(shop.dataset)
+    assert made.encoders_sha256 != kept.encoders_sha256
+    assert shop.types("encode", "shop", "--encoder", "cooccurrence").exit_code == 0
+    assert read_item_vectors_header(shop.dataset) == made, "as if they had never been there"
+    _, said = load_checkpoint(shop.dataset / "adrec/pretrain.safetensors")
+    assert said.content["encoders_sha256"] == made.encoders_sha256
 
 
 def test_a_model_of_a_plugin_that_is_gone_is_named_after_the_account(shop):
