@@ -45,8 +45,8 @@ from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open
 from adrec_cli.loading.registered import find_unregistered
 from adrec_cli.models.registry import list_trainable
 from adrec_cli.moving.marks import remove_copies
-from adrec_cli.promotion.promote import make_candidate
 from adrec_cli.pipeline.encode import refit_train_events
+from adrec_cli.promotion.promote import make_candidate
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.wording import command, option
 
