@@ -65,7 +65,7 @@ SPELL_FLAGS = {
     "plots/style.py": "a dashed line",
 }
 # A command that is made of others: the night begins with what `adrec preprocess` and `adrec encode` do.
-COMMANDS_OF_COMMANDS = {("run", "preprocess"), ("run", "encode")}
+COMMANDS_OF_COMMANDS = {("run", "preprocess")}
 # What says nothing of any one model.
 SHARED_BY_ALL = tuple(f"adrec_cli.models.{name}" for name in ("base", "batch", "padded_batch", "sampling", "stages"))
 # Modules that a source below them names as "module:name", and why.

@@ -11,7 +11,7 @@ from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.content.options import EncodeOptions
 
 if TYPE_CHECKING:
-    from adrec_cli.pipeline.encode import EncodeResult
+    from adrec_cli.content.encoding import EncodeResult
 
 
 EXAMPLES: Final = (

@@ -26,6 +26,7 @@ from adrec_cli.artifacts.lock import LOCK_FILE, Waiting, exclusive, exclusive_wi
 from adrec_cli.artifacts.manifest import read_manifest, write_manifest
 from adrec_cli.artifacts.promotion import promote, read_current
 from adrec_cli.artifacts.workspace import Workspace
+from adrec_cli.content.encoding import refit_train_events
 from adrec_cli.data.forgotten import add_forgotten, new_salt
 from adrec_cli.data.leaving_out import holds_users, write_without
 from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
@@ -45,7 +46,6 @@ from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, open
 from adrec_cli.loading.registered import find_unregistered
 from adrec_cli.models.registry import list_trainable
 from adrec_cli.moving.marks import remove_copies
-from adrec_cli.pipeline.encode import refit_train_events
 from adrec_cli.promotion.promote import make_candidate
 from adrec_cli.schema import CHECKPOINT_SUFFIX
 from adrec_cli.wording import command, option

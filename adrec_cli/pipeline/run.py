@@ -236,7 +236,7 @@ def _encode(night: _Night, prepared: _Prepared, steps: list[RunStep]) -> None:
     if not wants_content(night.options.experiment.on_dataset(night.model_name, night.folder.name)):
         return
     night.tell(RunStepStarted(name="encode"))
-    from adrec_cli.pipeline.encode import encode_if_stale
+    from adrec_cli.content.encoding import encode_if_stale
 
     started = time.perf_counter()
     done = encode_if_stale(night.folder)

@@ -19,13 +19,13 @@ from adrec_cli.cli import (
     preprocess,
     rollback,
 )
+from adrec_cli.content.encoding import EncodedColumns, EncodeResult
 from adrec_cli.data.datasets import DatasetSpec, Expected, Filters, SourceFiles, Variant
 from adrec_cli.data.filter_applied import FilterApplied
 from adrec_cli.data.named_datasets import ListedDataset
 from adrec_cli.forgetting.learnt import Learnt
 from adrec_cli.pipeline.bench import Bench, Ranking
 from adrec_cli.pipeline.clean import Removable
-from adrec_cli.pipeline.encode import EncodedColumns, EncodeResult
 from adrec_cli.pipeline.export_vectors import ExportedVectors
 from adrec_cli.pipeline.forget import Forgotten
 from adrec_cli.pipeline.plot import Plotted, PlottedFile

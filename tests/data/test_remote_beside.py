@@ -11,13 +11,14 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.item_vectors import read_item_vectors
+from adrec_cli.content.encoding import encode_if_stale
 from adrec_cli.content.options import EncodeOptions
 from adrec_cli.data import remote_files
 from adrec_cli.data.addresses import find_address, show_path
 from adrec_cli.data.download import Expectation
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.errors import AdrecError, InputError, UsageError
-from adrec_cli.pipeline.encode import encode, encode_if_stale
+from adrec_cli.pipeline.encode import encode
 from adrec_cli.pipeline.preprocess import preprocess
 from tests.data.test_remote_files import EVENTS, put, read_all, scratch
 from tests.object_store import CANARY, bucket, endpoint

@@ -17,10 +17,11 @@ from safetensors.numpy import save_file
 
 from adrec_cli.artifacts.item_vectors import ids_sha256, read_item_vectors, read_item_vectors_header, write_item_vectors
 from adrec_cli.artifacts.tensor_file import open_tensors, write_tensors
+from adrec_cli.content.encoding import encode_if_stale
 from adrec_cli.content.options import EncodeOptions
 from adrec_cli.content.records import restore_encoders
 from adrec_cli.errors import AdrecError, ArtifactError, InputError, UsageError
-from adrec_cli.pipeline.encode import encode, encode_if_stale
+from adrec_cli.pipeline.encode import encode
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from tests.conftest import write_interactions
 from tests.robustness.processes import typed_here

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from adrec_cli.content import encoding
+from adrec_cli.content.encoding import EncodeResult
 from adrec_cli.experiments.events import RunStepStarted, SourceRead, Warned
-from adrec_cli.pipeline import encode as encoding
 from adrec_cli.pipeline import run
-from adrec_cli.pipeline.encode import EncodeResult
 from adrec_cli.pipeline.run import RunStep, _Prepared
 from tests.made_up import made_up
 

@@ -13,8 +13,9 @@ import pytest
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
+from adrec_cli.content.options import EncodeOptions
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.pipeline.encode import EncodeOptions, encode
+from adrec_cli.pipeline.encode import encode
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.train import train
 from tests.pipeline.test_new_items import CATEGORIES, GROUPS, ONE_THREAD, write_groups

@@ -1,0 +1,260 @@
+"""Vectors of a data set's items: made, and made again once they are out of date."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from adrec_cli.artifacts.dataset import verify_dataset
+from adrec_cli.artifacts.item_vectors import (
+    ItemVectors,
+    ids_sha256,
+    read_item_vectors,
+    read_item_vectors_header,
+    write_item_vectors,
+)
+from adrec_cli.artifacts.manifest import read_manifest
+from adrec_cli.content.choice import Choice, choose_encoders, content_columns, parse_choice
+from adrec_cli.content.cooccurrence import TRAIN_EVENTS, list_neighbours
+from adrec_cli.content.encoders import FittedEncoder, encode_items, fit_encoder, silent_items
+from adrec_cli.content.options import EncodeOptions
+from adrec_cli.content.records import record_encoders, restore_encoders
+from adrec_cli.data.addresses import find_address
+from adrec_cli.data.given_vectors import find_changed_files, read_given_vectors, record_file
+from adrec_cli.data.remote_vectors import bring_vectors
+from adrec_cli.data.sequences import load_items, load_sequences
+from adrec_cli.errors import ArtifactError, InputError, UsageError
+from adrec_cli.schema import ITEM_ID, ITEM_VECTORS_FILE
+from adrec_cli.wording import command, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedColumns:
+    """What one encoder made.
+
+    Attributes:
+        encoder: its name.
+        columns: that it read.
+        width: entries of its vectors.
+        silent: items of which its columns say nothing.
+    """
+
+    encoder: str
+    columns: tuple[str, ...]
+    width: int
+    silent: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeResult:
+    """What was written.
+
+    Attributes:
+        dataset: whose items.
+        path: of the vectors.
+        items: how many.
+        width: entries of a vector.
+        encoders: one beside the other.
+        silent: items of which nothing is known at all.
+        assumptions: what was chosen without being asked for.
+        warnings: what deserves a look.
+    """
+
+    dataset: str
+    path: Path
+    items: int
+    width: int
+    encoders: tuple[EncodedColumns, ...]
+    silent: int
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+_DEFAULT = EncodeOptions()
+
+
+def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT, *, refit_events: bool = False) -> EncodeResult:
+    """Write vectors of the items of a data set's folder, whose lock the caller holds.
+
+    Args:
+        folder: of the data set.
+        options: as of `encode`, and its errors.
+        refit_events: of encoders that are taken as they are, fit those again that read train events.
+    """
+    manifest = read_manifest(folder)
+    dataset_files = verify_dataset(folder, manifest)
+    items = load_items(dataset_files.items)
+    before = None if options.like is None else read_item_vectors(folder.parent / options.like)
+    reads_events = _reads_train_events(options, before)
+    if reads_events:
+        items = _add_train_events(items, dataset_files.sequences)
+    with bring_vectors(options.vectors) as given, contextlib.ExitStack() as brought:
+        files = dict(given)
+        if before is not None and options.like == folder.name:
+            known = {path.name for path in given.values()}
+            remembered = [path for name, path in _find_remembered_files(before).items() if name not in known]
+            files |= brought.enter_context(bring_vectors(remembered))
+        # Before they are read: what is written meanwhile is then encoded the next time.
+        recorded_files = {path.name: record_file(path, place) for place, path in files.items() if path.is_file()}
+        items, warnings = _add_given_vectors(items, list(files.values()))
+    names = [path.name for path in given.values()]
+    assumptions: list[str] = []
+    if before is None:
+        fitted = _fit(items, names, options, assumptions)
+    else:
+        fitted = restore_encoders(before.encoders)
+        if refit_events:
+            fitted = [_refit(one, items) if TRAIN_EVENTS in one.columns else one for one in fitted]
+        _require_read(names, fitted)
+        warnings += _missing_columns(fitted, items)
+    vectors = ItemVectors(
+        dataset=manifest.dataset,
+        ids_sha256=ids_sha256(items[ITEM_ID]),
+        items_sha256=manifest.items_sha256,
+        files=recorded_files,
+        sequences_sha256=manifest.sequences_sha256 if reads_events else "",
+        encoders=record_encoders(fitted),
+        vectors_VC=encode_items(fitted, items),
+    )
+    path = write_item_vectors(folder, vectors)
+    parts = tuple(
+        EncodedColumns(encoder=one.name, columns=one.columns, width=one.width, silent=silent)
+        for one, silent in zip(fitted, silent_items(fitted, vectors.vectors_VC), strict=True)
+    )
+    return EncodeResult(
+        dataset=manifest.dataset,
+        path=path,
+        items=items.height,
+        width=vectors.vectors_VC.shape[1],
+        encoders=parts,
+        silent=int((~vectors.vectors_VC.any(axis=1)).sum()),
+        assumptions=tuple(assumptions),
+        warnings=tuple(warnings),
+    )
+
+
+def encode_if_stale(folder: Path) -> EncodeResult | None:
+    """Encode items that were not, or that have changed since, the latter as before; None where nothing is to be done.
+
+    Events are a change where an encoder reads them, and a file of vectors that was written again is one; a file that is
+    gone is not. The caller holds the folder's
+    lock; errors as `encode`.
+    """
+    if not (folder / ITEM_VECTORS_FILE).is_file():
+        return encode_locked(folder)
+    header, manifest = read_item_vectors_header(folder), read_manifest(folder)
+    same_events = header.sequences_sha256 in ("", manifest.sequences_sha256)
+    if same_events and header.items_sha256 == manifest.items_sha256 and not find_changed_files(header.files):
+        return None
+    return encode_locked(folder, EncodeOptions(like=folder.name))
+
+
+def refit_train_events(folder: Path) -> None:
+    """Encode again with encoders of train events fitted to those that are there now; the caller holds the lock.
+
+    What an encoder has learned of users who left would otherwise stay. Nothing is done where none reads train events.
+    Errors as `encode`.
+    """
+    if (folder / ITEM_VECTORS_FILE).is_file() and read_item_vectors_header(folder).sequences_sha256:
+        encode_locked(folder, EncodeOptions(like=folder.name), refit_events=True)
+
+
+def _refit(encoder: FittedEncoder, items: pl.DataFrame) -> FittedEncoder:
+    return fit_encoder(encoder.name, encoder.columns, items, width=encoder.width)
+
+
+def _reads_train_events(options: EncodeOptions, before: ItemVectors | None) -> bool:
+    """Return whether an encoder that is asked for, or that is taken as it was, reads train events."""
+    if before is not None:
+        return any(TRAIN_EVENTS in encoder.columns for encoder in before.encoders)
+    return "cooccurrence" in options.encoders
+
+
+def _add_train_events(items: pl.DataFrame, sequences: Path) -> pl.DataFrame:
+    """Return the items with the column that stands for their neighbours in train.
+
+    Raises:
+        UsageError: they have a column of that name already, or SciPy is not installed.
+    """
+    if TRAIN_EVENTS in items.columns:
+        raise UsageError(f"the items have a column {TRAIN_EVENTS!r}, as neighbours are called", hint="rename it")
+    return items.with_columns(list_neighbours(load_sequences(sequences, items.height), items[ITEM_ID]))
+
+
+def _find_remembered_files(vectors: ItemVectors) -> dict[str, Path]:
+    """Return where the files of vectors were that items were encoded with.
+
+    Raises:
+        InputError: one is no longer there.
+    """
+    files = {name: Path(file.path) for name, file in vectors.files.items()}
+    for name, path in files.items():
+        if not path.is_file() and not find_address(path):
+            raise InputError(
+                f"{path}, with vectors of the items of {vectors.dataset!r}, is no longer there",
+                hint=command("encode", vectors.dataset, like=vectors.dataset, vectors=name),
+            )
+    return files
+
+
+def _add_given_vectors(items: pl.DataFrame, files: Sequence[Path]) -> tuple[pl.DataFrame, list[str]]:
+    """Return the items with a column for each file of vectors, called as the file, and what was found."""
+    warnings = []
+    for path in files:
+        given = read_given_vectors(path, items[ITEM_ID])
+        if given.name in items.columns:
+            raise UsageError(f"two sources of content are called {given.name!r}", hint="rename the file")
+        items = items.with_columns(given.column)
+        if given.unmatched:
+            warnings.append(f"{given.name}: {given.unmatched:,} of its ids are not items here")
+    return items, warnings
+
+
+def _fit(items: pl.DataFrame, given: list[str], options: EncodeOptions, assumptions: list[str]) -> list[FittedEncoder]:
+    known = items.drop(given).drop(TRAIN_EVENTS, strict=False)
+    choices = [parse_choice(text, known) for text in options.encoders]
+    if not choices and not given:
+        choices = choose_encoders(known)
+        assumptions += [f"encoder {choice}" for choice in choices]
+        left = set(content_columns(known)).difference(*(choice.columns for choice in choices))
+        if left and choices:
+            assumptions.append(f"left out: {', '.join(sorted(left))}")
+    choices += [Choice(name="vectors", columns=(name,)) for name in given]
+    if not choices:
+        raise InputError(
+            f"the items have no column that says something of them: {', '.join(content_columns(known)) or 'none'}",
+            hint=f"preprocess with {option('items', 'FILE')}, give vectors: {option('vectors', 'FILE')}, "
+            f"or read events: {option('encoder', 'cooccurrence')}",
+        )
+    return [fit_encoder(choice.name, choice.columns, items, width=options.width) for choice in choices]
+
+
+def _require_read(names: Iterable[str], encoders: Sequence[FittedEncoder]) -> None:
+    """Refuse files of vectors that encoders made elsewhere do not read."""
+    known = {column for encoder in encoders for column in encoder.columns}
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"the encoders that are taken as they are read no file of vectors called {name!r}",
+                hint=f"leave it out, or leave out {option('like')} to make encoders that do",
+            )
+
+
+def _missing_columns(encoders: Sequence[FittedEncoder], items: pl.DataFrame) -> list[str]:
+    """Return a warning for each column that encoders of another data set read and these items lack.
+
+    Raises:
+        ArtifactError: they lack all of them.
+    """
+    wanted = list(dict.fromkeys(column for encoder in encoders for column in encoder.columns))
+    absent = [column for column in wanted if column not in items.columns]
+    if absent == wanted:
+        raise ArtifactError(
+            f"the encoders read {', '.join(wanted)}, of which these items have nothing",
+            hint=f"give them the same columns, or {option('vectors', 'FILE')} of the same name",
+        )
+    return [f"these items have no column {column!r}, which the encoders read" for column in absent]
