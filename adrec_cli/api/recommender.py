@@ -205,19 +205,10 @@ def load_recommender(
         {"device": device, "threads": threads, "exact": exact, "new_items": new_items},
         caller="load_recommender",
     )
-    from adrec_cli.loading.recommender import open_recommender
+    from adrec_cli.loading.making_ready import Opening
 
     root, name = locate_by_checkpoint(model, folder, workspace)
-    recommender = open_recommender(
-        root,
-        name,
-        None if model is None else os.fspath(model),
-        device=options.device,
-        threads=options.threads,
-        exact=options.exact,
-        new_items=options.new_items,
-    )
-    return LoadedRecommender(recommender)
+    return LoadedRecommender(Opening.of(root, name, None if model is None else os.fspath(model), options).open())
 
 
 def item_vectors(

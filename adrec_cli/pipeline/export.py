@@ -20,7 +20,8 @@ from adrec_cli.artifacts.atomic import file_sha256, replacing, write_bytes
 from adrec_cli.artifacts.item_vectors import ids_sha256
 from adrec_cli.artifacts.outputs import require_free_output, require_no_source
 from adrec_cli.errors import ArtifactError, UsageError
-from adrec_cli.loading.recommender import Recommender, open_recommender
+from adrec_cli.loading.making_ready import Opening
+from adrec_cli.loading.recommender import Recommender
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch
 from adrec_cli.models.registry import MODELS
@@ -125,7 +126,9 @@ def export(
             hint=f"end it in .onnx or .pt2, or give {option('vectors', 'items')} with .parquet or .npy",
         )
     items_path = out.with_name(f"{out.stem}.items.json")
-    recommender = open_recommender(workspace, dataset_name, model, device="cpu", threads=None)
+    recommender = Opening(
+        workspace=workspace, dataset_name=dataset_name, model=model, device="cpu", threads=None
+    ).open()
     network, output = recommender.model, recommender.checkpoint.metadata.output
     _require_exportable(network, output, options)
     data_path = _data_path(out, network, recommender.checkpoint.sha256)

@@ -11,7 +11,8 @@ from adrec_cli.artifacts.item_vectors import read_item_vectors_header
 from adrec_cli.artifacts.outputs import require_free_output, require_no_source
 from adrec_cli.artifacts.vectors_file import Chunk, VectorTable, find_vector_files, ids_file, write_vectors
 from adrec_cli.errors import UsageError
-from adrec_cli.loading.recommender import Recommender, open_recommender
+from adrec_cli.loading.making_ready import Opening
+from adrec_cli.loading.recommender import Recommender
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.recommending.audience import require_nobody_left
 from adrec_cli.recommending.vectors import (
@@ -71,7 +72,9 @@ def export_vectors(
             f"{option('vectors')} must be {' or '.join(_TABLES)}, got {vectors!r}", hint=option("vectors", "items")
         )
     paths = find_vector_files(out)
-    recommender = open_recommender(workspace, dataset_name, model, device="cpu", threads=None, exact=True)
+    recommender = Opening(
+        workspace=workspace, dataset_name=dataset_name, model=model, device="cpu", threads=None, exact=True
+    ).open()
     for path in paths:
         require_free_output(path, inputs=_find_given_vectors(recommender))
         require_no_source(path, recommender.manifest.sources)

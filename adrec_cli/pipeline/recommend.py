@@ -13,8 +13,9 @@ import numpy.typing as npt
 from adrec_cli.data.sequences import item_indices
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.loading.current import current_checkpoint
+from adrec_cli.loading.making_ready import Opening
 from adrec_cli.loading.new_items import NOTHING_NEW, NewItems
-from adrec_cli.loading.recommender import MODEL, Histories, Recommender, open_recommender
+from adrec_cli.loading.recommender import MODEL, Histories, Recommender
 from adrec_cli.ranking.ranked import Ranked
 from adrec_cli.ranking.samples import Merging
 from adrec_cli.recommending.diversity import diverse_lists
@@ -116,15 +117,7 @@ def recommend(
         raise UsageError(
             "nobody to recommend to", hint=f"give {option('user', 'ID')} or {option('history', 'id,id,...')}"
         )
-    recommender = open_recommender(
-        workspace,
-        dataset_name,
-        model,
-        device=options.device,
-        threads=options.threads,
-        new_items=options.new_items,
-        exact=options.exact,
-    )
+    recommender = Opening.of(workspace, dataset_name, model, options).open()
     return Recommendations(
         dataset=recommender.dataset,
         model=recommender.checkpoint.metadata.model,

@@ -18,11 +18,12 @@ from adrec_cli.engines.spark.workers import open_workers
 from adrec_cli.errors import InterruptedRun, UsageError
 from adrec_cli.events import OnEvent, ignore
 from adrec_cli.experiments.events import RankingProgress
+from adrec_cli.loading.making_ready import Opening
 from adrec_cli.recommending.audience import collect_audience, require_nobody_left
 from adrec_cli.recommending.batch import Batch
 from adrec_cli.recommending.batch_options import HERE, AudienceOptions, BatchEngine, BatchOutput
 from adrec_cli.recommending.elsewhere import Elsewhere
-from adrec_cli.recommending.on_workers import Opening, identify, make_on_workers
+from adrec_cli.recommending.on_workers import identify, make_on_workers
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.recommending.sharing import leave_to_first, make_in_turns
 from adrec_cli.recommending.summary import BatchSummary, Written, list_unknown, summarize
@@ -169,7 +170,7 @@ def _open(request: BatchRequest, processes: Processes) -> _Opened:
         elsewhere.require_free(destination)
     files = [look_at(path) for path in (*audience.files(), *options.files()) if path.is_file()]
     here = replace(options, device=processes.choose_device(options.device))
-    asked = Opening.of(request.workspace, request.dataset_name, request.model, here)
+    asked = Opening.of(request.workspace, request.dataset_name, request.model, here).resolve()
     recommender = asked.open(output.shard, once=processes.once)
     if not output.is_stdout:
         destination.require_no_source(recommender.manifest.sources)
@@ -188,7 +189,7 @@ def _open(request: BatchRequest, processes: Processes) -> _Opened:
     for file in files:
         # The key is of what it says now: parts of what it said before must not be taken under it.
         file.require_unchanged()
-    opening = Opening.of(request.workspace, request.dataset_name, request.model, options)
+    opening = Opening.of(request.workspace, request.dataset_name, request.model, options).resolve()
     return _Opened(batch=batch, opening=opening, key=key, elsewhere=elsewhere, unknown=unknown)
 
 

@@ -11,8 +11,8 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.events import OnEvent, ignore
 from adrec_cli.inspecting.inspection import Inspection, inspect_embeddings
+from adrec_cli.loading.making_ready import Opening
 from adrec_cli.loading.opening import open_dataset
-from adrec_cli.loading.recommender import open_recommender
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.reporting.examples import Examples, make_examples
 from adrec_cli.reporting.material import Material, gather_material
@@ -108,10 +108,9 @@ def _recommend(material: Material, workspace: Path) -> Examples | None:
     models = promoted or list(material.models)
     model = DEFAULT_MODEL if DEFAULT_MODEL in models else models[0]
     try:
-        recommender = open_recommender(
-            workspace, material.dataset.folder.name, model, device="cpu", threads=None, exact=True
-        )
-        return make_examples(recommender)
+        name = material.dataset.folder.name
+        opening = Opening(workspace=workspace, dataset_name=name, model=model, device="cpu", threads=None, exact=True)
+        return make_examples(opening.open())
     except (ArtifactError, InputError, UsageError) as error:
         material.left_out.append(f"no example recommendations: {error.message}")
         return None

@@ -16,10 +16,10 @@ import polars as pl
 from adrec_cli.artifacts.item_vectors import ids_sha256
 from adrec_cli.artifacts.provenance import code_sha256
 from adrec_cli.artifacts.recommendation_file import find_parts_folder, write_part
-from adrec_cli.artifacts.tensor_file import Once
 from adrec_cli.data.shards import Shard
 from adrec_cli.errors import AdrecError, ArtifactError
-from adrec_cli.loading.recommender import Histories, Recommender, open_recommender
+from adrec_cli.loading.making_ready import Opening
+from adrec_cli.loading.recommender import Histories, Recommender
 from adrec_cli.recommending.audience import Audience
 from adrec_cli.recommending.batch import Batch
 from adrec_cli.recommending.destination import Destination
@@ -45,39 +45,6 @@ class Workers(Protocol):
 
     def run(self, do: Callable[[P], R], pieces: Sequence[P]) -> list[R]:
         """Do something to each piece, and return what came of it in their order."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opening:
-    """The model that a worker opens; attributes as the arguments of `open_recommender`."""
-
-    workspace: Path
-    dataset_name: str | None
-    model: str | None
-    device: str
-    threads: int | None
-    new_items: Path | None
-    exact: bool
-
-    @classmethod
-    def of(cls, workspace: Path, dataset_name: str | None, model: str | None, options: RecommendOptions) -> Opening:
-        """Return what `options` ask to open."""
-        return cls(
-            workspace=workspace.resolve(),
-            dataset_name=dataset_name,
-            model=model if model is None or not Path(model).exists() else str(Path(model).resolve()),
-            device=options.device,
-            threads=options.threads,
-            new_items=None if options.new_items is None else options.new_items.resolve(),
-            exact=options.exact,
-        )
-
-    def open(self, shard: Shard, *, once: Once | None = None) -> Recommender:
-        """Open it, with the histories of a share of the users; `once` as `open_checkpoint`."""
-        return open_recommender(
-            self.workspace, self.dataset_name, self.model, device=self.device, threads=self.threads, shard=shard,
-            new_items=self.new_items, exact=self.exact, once=once,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError, UsageError
-from adrec_cli.loading.recommender import open_recommender
+from adrec_cli.loading.making_ready import Opening
 from adrec_cli.loading.trained import models_in
 from adrec_cli.models.registry import DEFAULT_MODEL, MODELS
 from adrec_cli.models.sampling import FAST_SAMPLING
@@ -56,12 +56,8 @@ class ModelSource:
 
     def _load(self, posted_items: Path | None) -> ServedModel:
         options = self.options
-        recommender = open_recommender(
-            self.workspace, self.folder.name, self.model,
-            device=options.device, threads=options.threads, new_items=options.new_items,
-            posted_items=posted_items, exact=options.exact,
-        )  # fmt: skip
-        return ServedModel(recommender, options.drawn, options.merging)
+        opening = Opening.of(self.workspace, self.folder.name, self.model, options)
+        return ServedModel(opening.open(posted_items=posted_items), options.drawn, options.merging)
 
     def make_pages(self, beside: ServedModel | None) -> MakePages:
         """Return what makes the pages."""
@@ -75,10 +71,11 @@ class ModelSource:
         options = self.options
         if options.beside is None:
             return None
-        other = open_recommender(
-            self.workspace, self.folder.name, options.beside, device=options.device, threads=options.threads
-        )
-        return ServedModel(other, FAST_SAMPLING)
+        other = Opening(
+            workspace=self.workspace, dataset_name=self.folder.name, model=options.beside, device=options.device,
+            threads=options.threads,
+        )  # fmt: skip
+        return ServedModel(other.open(), FAST_SAMPLING)
 
     def has_changed(self, served: ServedModel) -> bool:
         """Return whether another model, other data or other new items are there than are served."""

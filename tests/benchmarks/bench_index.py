@@ -22,7 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from adrec_cli.loading.recommender import Histories, Recommender, open_recommender
+from adrec_cli.loading.making_ready import Opening
+from adrec_cli.loading.recommender import Histories, Recommender
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.ranking.ranked import Ranked
 
@@ -99,7 +100,8 @@ def compare(workspace: Path, *, calls: int) -> None:
         RuntimeError: the index was not good enough to be used.
     """
     found, exact = (
-        open_recommender(workspace, NAME, None, device="cpu", threads=1, exact=one) for one in (False, True)
+        Opening(workspace=workspace, dataset_name=NAME, model=None, device="cpu", threads=1, exact=one).open()
+        for one in (False, True)
     )
     if found.index is None:
         raise RuntimeError("the index found too little, so it is not used")

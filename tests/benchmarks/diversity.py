@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from adrec_cli.loading.recommender import Histories, Recommender, open_recommender
+from adrec_cli.loading.making_ready import Opening
+from adrec_cli.loading.recommender import Histories, Recommender
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.ranking.beyond_accuracy import BeyondAccuracy, category_codes, history_means
 from adrec_cli.ranking.metrics import metric_table
@@ -64,7 +65,9 @@ def main() -> None:
     parser.add_argument("--most", type=int, nargs="*", default=[5, 3], help="items of one value in a list")
     parser.add_argument("--users", type=int, default=5_000)
     options = parser.parse_args()
-    recommender = open_recommender(options.workspace, options.dataset, options.model, device="cpu", threads=1)
+    recommender = Opening(
+        workspace=options.workspace, dataset_name=options.dataset, model=options.model, device="cpu", threads=1
+    ).open()
     cases = select_cases(recommender.sequences, "test").draw(options.users, seed=0)
     ways = {"best scores": Diversity()}
     ways |= {f"`--diversify {weight}`": Diversity(weight=weight) for weight in options.weights}

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from adrec_cli.loading.current import Found
+from adrec_cli.loading.making_ready import _open_index
 from adrec_cli.loading.new_items import Known
-from adrec_cli.loading.recommender import _open_index
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_it_is_used_where_it_fits(
         assert (path, sha256) == (Path("m"), "s")
         return None if stored is None else (SimpleNamespace(items=stored, pool=7), SimpleNamespace(items=41))
 
-    monkeypatch.setattr("adrec_cli.loading.recommender.read_index_of", read)
+    monkeypatch.setattr("adrec_cli.loading.making_ready.read_index_of", read)
     monkeypatch.setattr("adrec_cli.ranking.approximate.ItemIndex", lambda codes, pool: (codes.items, pool))
     known = Known(model=None, metadata=None, items=pl.DataFrame({"item_id": range(items)}))  # type: ignore[arg-type]
     found = _open_index(Found(path=Path("m"), sha256=sha256), known, torch.device(device))

@@ -17,7 +17,7 @@ from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.inspecting.embeddings import open_embeddings
 from adrec_cli.loading import current, opening
-from adrec_cli.loading.recommender import open_recommender
+from adrec_cli.loading.making_ready import Opening
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.run import RunOptions, run
 from adrec_cli.promotion.options import PromotionOptions
@@ -84,7 +84,7 @@ def test_the_model_that_is_current_then_is_opened(two_nights, tmp_path, monkeypa
             return found
 
         monkeypatch.setattr(current, "read_current", read_and_swap)
-    found = open_recommender(workspace, "shop", "sasrec", device="cpu", threads=1)
+    found = Opening(workspace=workspace, dataset_name="shop", model="sasrec", device="cpu", threads=1).open()
     expected = read_current(two_nights[1] / "shop/sasrec")
     assert expected is not None
     assert found.checkpoint.sha256 == expected.sha256
@@ -108,20 +108,20 @@ def test_a_model_that_is_gone_for_good_is_an_error(two_nights, tmp_path):
     for path in (workspace / "shop/sasrec/promoted").iterdir():
         path.unlink()
     with pytest.raises(ArtifactError, match="which does not exist"):
-        open_recommender(workspace, "shop", "sasrec", device="cpu", threads=1)
+        Opening(workspace=workspace, dataset_name="shop", model="sasrec", device="cpu", threads=1).open()
 
 
 def test_items_that_a_model_does_not_know_are_counted_and_padding_is_none(two_nights, tmp_path):
     """All are known when it was trained; of those that the data get later, as many are unknown as there are."""
     workspace = Path(shutil.copytree(two_nights[0], tmp_path / "workspace"))
     assert (
-        open_recommender(workspace=workspace, dataset_name=None, model=None, device="cpu", threads=1).unknown_items == 0
+        Opening(workspace=workspace, dataset_name=None, model=None, device="cpu", threads=1).open().unknown_items == 0
     )
     lines = "".join(f"u{user},new{item},{1_700_000_000 + item}\n" for user in range(6) for item in range(7))
     (tmp_path / "more.csv").write_text(f"user_id,item_id,timestamp\n{lines}")
     preprocess(str(tmp_path / "more.csv"), workspace=workspace, options=PreprocessOptions(update=workspace / "shop"))
     assert (
-        open_recommender(workspace=workspace, dataset_name=None, model=None, device="cpu", threads=1).unknown_items == 7
+        Opening(workspace=workspace, dataset_name=None, model=None, device="cpu", threads=1).open().unknown_items == 7
     )
 
 
@@ -143,7 +143,7 @@ def test_only_what_lies_among_promoted_models_of_which_one_is_current_is_promote
     shutil.copy(promoted, folder / "elsewhere.safetensors")
 
     def is_promoted(model: str) -> bool:
-        return open_recommender(workspace, "shop", model, device="cpu", threads=1).promoted
+        return Opening(workspace=workspace, dataset_name="shop", model=model, device="cpu", threads=1).open().promoted
 
     assert is_promoted("sasrec")
     assert is_promoted(str(promoted))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adrec_cli.loading.recommender import open_recommender
+from adrec_cli.loading.making_ready import Opening
 from tests.conftest import write_interactions
 from tests.robustness.processes import Ended, typed_here
 
@@ -97,4 +97,6 @@ def test_where_nothing_says_any_longer_what_is_current_no_model_is_taken_for_it(
 
 def test_nights_that_cannot_be_read_tell_nothing(workspace: Path) -> None:
     (workspace / "shop/sasrec/nights.jsonl").write_text("no JSON\n")
-    assert open_recommender(workspace, "shop", None, device="cpu", threads=1).promoted is False
+    assert (
+        Opening(workspace=workspace, dataset_name="shop", model=None, device="cpu", threads=1).open().promoted is False
+    )

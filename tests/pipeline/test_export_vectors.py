@@ -186,10 +186,12 @@ def test_ids_never_lie_beside_vectors_of_others(workspace, tmp_path, monkeypatch
 
 
 def test_users_without_a_history_are_counted_and_not_invented(workspace, tmp_path, monkeypatch):
-    opened = exporting.open_recommender(workspace, None, "sasrec", device="cpu", threads=None)
+    opened = exporting.Opening(
+        workspace=workspace, dataset_name=None, model="sasrec", device="cpu", threads=None
+    ).open()
     offsets = opened.sequences.offsets
     offsets[1:4] = [offsets[1], offsets[1], offsets[3]]
-    monkeypatch.setattr(exporting, "open_recommender", lambda *_, **__: opened)
+    monkeypatch.setattr(exporting.Opening, "open", lambda _: opened)
     done = export_vectors(tmp_path / "users.parquet", vectors="users", workspace=workspace)
     assert (done.rows, done.without_history) == (119, 1)
     ids = opened.sequences.user_ids.to_list()

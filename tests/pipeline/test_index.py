@@ -11,7 +11,7 @@ import pytest
 
 from adrec_cli.artifacts.item_index import read_item_index
 from adrec_cli.artifacts.promotion import INDEX_SUFFIX, read_current
-from adrec_cli.loading.recommender import open_recommender
+from adrec_cli.loading.making_ready import Opening
 from adrec_cli.ranking import approximate
 from tests.conftest import write_interactions
 from tests.robustness.processes import typed_here
@@ -80,7 +80,8 @@ def test_the_index_is_what_answers_unless_exactly_is_asked(shop, monkeypatch):
     lists_of(shop)
     assert asked
     with_index, exact = (
-        open_recommender(shop, "large", None, device="cpu", threads=1, exact=exact) for exact in (False, True)
+        Opening(workspace=shop, dataset_name="large", model=None, device="cpu", threads=1, exact=exact).open()
+        for exact in (False, True)
     )
     assert with_index.index is not None
     assert exact.index is None
@@ -126,7 +127,7 @@ def test_where_too_little_is_found_answers_stay_exact(shop, source, monkeypatch)
     done = typed_here(["run", source, *LINE, "--index", "always", "-w", shop])
     assert "answers stay exact" in done.stdout
     assert read_item_index(path)[1] is None
-    assert open_recommender(shop, "large", None, device="cpu", threads=1).index is None
+    assert Opening(workspace=shop, dataset_name="large", model=None, device="cpu", threads=1).open().index is None
     path.write_bytes(whole)
 
 

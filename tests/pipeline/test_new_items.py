@@ -20,7 +20,8 @@ from adrec_cli.content.options import EncodeOptions
 from adrec_cli.errors import ArtifactError, InterruptedRun, UsageError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
-from adrec_cli.loading.recommender import Histories, open_recommender
+from adrec_cli.loading.making_ready import Opening
+from adrec_cli.loading.recommender import Histories
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.pipeline.encode import encode
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
@@ -85,8 +86,10 @@ def shop(source: Path, tmp_path: Path) -> Path:
 
 
 def opened(workspace: Path, kind: str, new_items: Path | None = None) -> Any:
-    return open_recommender(workspace, "shop", str(workspace / f"shop/sasrec/{kind}.safetensors"), device="cpu",
-                            threads=1, new_items=new_items)  # fmt: skip
+    checkpoint = str(workspace / f"shop/sasrec/{kind}.safetensors")
+    return Opening(
+        workspace=workspace, dataset_name="shop", model=checkpoint, device="cpu", threads=1, new_items=new_items
+    ).open()
 
 
 @sampled("kind", ["init", "sum", "only"], quick=["sum"])
@@ -203,7 +206,9 @@ def test_a_night_encodes_what_has_come_and_the_model_before_it_knows_it_already(
                        "--workspace", tmp_path / "ws"])  # fmt: skip
     assert done.exit_code == 0, done.stderr
     # Before it is trained again: what the data set has got since is known by its content.
-    recommender = open_recommender(tmp_path / "ws", "shop", "sasrec", device="cpu", threads=1)
+    recommender = Opening(
+        workspace=tmp_path / "ws", dataset_name="shop", model="sasrec", device="cpu", threads=1
+    ).open()
     assert recommender.items.height == 60
     assert recommender.unknown_items == 0
     (found,) = recommend_with(recommender, histories=[["i50", "i55"]], options=RecommendOptions(k=5, threads=1))
@@ -252,7 +257,7 @@ def test_given_vectors_of_items_that_came_since_are_those_that_are_stored(
         str(events), workspace=tmp_path / "ws", options=PreprocessOptions(items=file, update=tmp_path / "ws/shop")
     )
     # Until they are encoded, columns alone tell of new items; those that were there before keep what is stored.
-    before = open_recommender(tmp_path / "ws", "shop", "sasrec", device="cpu", threads=1)
+    before = Opening(workspace=tmp_path / "ws", dataset_name="shop", model="sasrec", device="cpu", threads=1).open()
     assert before.items["item_id"].to_list()[50:] == before.items.filter(pl.col("count") == 0)["item_id"].to_list()
     encode("shop", workspace=tmp_path / "ws", options=EncodeOptions(like="shop"))
 
@@ -260,7 +265,9 @@ def test_given_vectors_of_items_that_came_since_are_those_that_are_stored(
         raise AssertionError("all that is asked for is stored")
 
     monkeypatch.setattr("adrec_cli.loading.item_content.encode_items", refuse)
-    recommender = open_recommender(tmp_path / "ws", "shop", "sasrec", device="cpu", threads=1)
+    recommender = Opening(
+        workspace=tmp_path / "ws", dataset_name="shop", model="sasrec", device="cpu", threads=1
+    ).open()
     assert recommender.items.height == 60
     stored = read_item_vectors(tmp_path / "ws/shop").vectors_VC
     ids = pl.read_parquet(tmp_path / "ws/shop/items.parquet")["item_id"].to_list()

@@ -17,7 +17,8 @@ from adrec_cli.evaluating.options import EvaluationOptions
 from adrec_cli.experiments.events import Warned
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
-from adrec_cli.loading.recommender import Recommender, open_recommender
+from adrec_cli.loading.making_ready import Opening
+from adrec_cli.loading.recommender import Recommender
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.export import export
@@ -63,7 +64,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[object
 
 @pytest.fixture(scope="module")
 def recommender(trained: tuple[Path, list[object]]) -> Recommender:
-    return open_recommender(trained[0], "shop", "sasrec", device="cpu", threads=1)
+    return Opening(workspace=trained[0], dataset_name="shop", model="sasrec", device="cpu", threads=1).open()
 
 
 def history_of(recommender: Recommender, user: str) -> tuple[list[str], list[float]]:
@@ -200,7 +201,7 @@ def test_a_model_of_none_takes_times_and_reads_none(trained, tmp_path):
     tables = {**TIMED, "model": {**TIMED["model"], "times": "none"}}
     train("shop", model_name="sasrec", workspace=tmp_path, work=Work(options=ComputeOptions(threads=1)),
           experiment=ExperimentOptions(overrides=tables))  # fmt: skip
-    plain = open_recommender(tmp_path, "shop", "sasrec", device="cpu", threads=1)
+    plain = Opening(workspace=tmp_path, dataset_name="shop", model="sasrec", device="cpu", threads=1).open()
     asked = {"histories": [["i1", "i2"]], "options": OPTIONS}
     assert recommend_with(plain, **asked, times=[["2026-01-01", "2026-01-02"]]) == recommend_with(plain, **asked)
     plain = replace(plain, sequences=replace(plain.sequences, read_seconds=None))

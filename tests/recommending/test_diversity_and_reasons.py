@@ -20,7 +20,8 @@ from adrec_cli.data.item_values import ItemValues
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
-from adrec_cli.loading.recommender import Histories, Recommender, open_recommender
+from adrec_cli.loading.making_ready import Opening
+from adrec_cli.loading.recommender import Histories, Recommender
 from adrec_cli.models.batch import HistoryBatch
 from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
@@ -57,7 +58,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sasrec(workspace: Path) -> Recommender:
-    return open_recommender(workspace, "shop", "sasrec", device="cpu", threads=1)
+    return Opening(workspace=workspace, dataset_name="shop", model="sasrec", device="cpu", threads=1).open()
 
 
 def of(*histories: list[int]) -> Histories:
@@ -200,7 +201,7 @@ def plain_score(recommender: Recommender, history: list[int], item: int) -> floa
 
 @pytest.mark.parametrize("name", ["sasrec", "adrec"])
 def test_influence_is_the_score_less_that_without_the_item(name: str, workspace: Path) -> None:
-    recommender = open_recommender(workspace, "shop", name, device="cpu", threads=1)
+    recommender = Opening(workspace=workspace, dataset_name="shop", model=name, device="cpu", threads=1).open()
     used = [4, 9, 4, 2, 7]
     history = np.array([1] * 20 + used if recommender.model.max_length == 5 else used, dtype=np.int32)
     for explained in explain(recommender, history, np.array([11, 4]), sampling=FAST_SAMPLING):
@@ -236,7 +237,7 @@ def test_the_nearest_are_those_of_a_whole_sort(values: list[float]) -> None:
 
 
 def test_drawn_noise_is_no_influence(workspace: Path) -> None:
-    recommender = open_recommender(workspace, "shop", "adrec", device="cpu", threads=1)
+    recommender = Opening(workspace=workspace, dataset_name="shop", model="adrec", device="cpu", threads=1).open()
     history = np.array([4, 9, 2, 7], dtype=np.int32)
     seeded, common = (
         explain(recommender, history, np.array([11]), sampling=Sampling(noise=noise, temperature=3.0))

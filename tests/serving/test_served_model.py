@@ -11,7 +11,7 @@ import pytest
 from adrec_cli.errors import InputError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
-from adrec_cli.loading.recommender import open_recommender
+from adrec_cli.loading.making_ready import Opening
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.recommend import recommend_with
@@ -39,7 +39,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> ServedModel:
     tables = {"model": {"hidden_size": 16, "heads": 2, "max_length": 6}, "stages": {"train": {"epochs": 2}}}
     train("shop", model_name="sasrec", workspace=folder / "ws", work=Work(options=ComputeOptions(threads=1)),
           experiment=ExperimentOptions(overrides=tables))  # fmt: skip
-    recommender = open_recommender(folder / "ws", "shop", "sasrec", device="cpu", threads=1)
+    recommender = Opening(workspace=folder / "ws", dataset_name="shop", model="sasrec", device="cpu", threads=1).open()
     return ServedModel(recommender, FAST_SAMPLING)
 
 
