@@ -9,7 +9,7 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common
+from adrec_cli.cli.options.common import Common, NamesDataset
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.experiments.bench_options import BenchOptions
 
@@ -28,6 +28,7 @@ def bench(
         str | None,
         typer.Option("--dataset", metavar="NAME", help="Data set in the workspace. [default: a generated one]",
                      autocompletion=completion.workspace_dataset),
+        NamesDataset(),
     ] = None,
     *,
     options: BenchOptions,

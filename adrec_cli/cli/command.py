@@ -7,8 +7,9 @@ import dataclasses
 import functools
 import inspect
 import itertools
+import os
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeGuard, cast
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeGuard, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.cli.bounds import require_bounded
 from adrec_cli.cli.failures import report_failures
 from adrec_cli.cli.launching import launch, share_out
-from adrec_cli.cli.options.common import Common, LogFormat, Sharing
+from adrec_cli.cli.options.common import Common, LogFormat, NamesDataset, Sharing
 from adrec_cli.cli.options.declared import declare_parameters, find_asked
 from adrec_cli.cli.show.help_page import render_page
 from adrec_cli.cli.show.terminal import Terminal
@@ -187,6 +189,7 @@ def typeable(function: Callable[..., None], *, has_more: bool = False) -> Callab
     hints = typing.get_type_hints(function, include_extras=True)
     asked = {name: found for name, kind in hints.items() if (found := find_asked(kind)) is not None}
     groups = {name: kind for name, kind in hints.items() if name not in asked and _is_group(kind)}
+    naming = {name for name, kind in hints.items() if NamesDataset() in getattr(kind, "__metadata__", ())}
     parameters = [*spell_out_parameters(function), _make_help_all(hidden=not has_more)]
 
     @functools.wraps(function)
@@ -204,11 +207,25 @@ def typeable(function: Callable[..., None], *, has_more: bool = False) -> Callab
             sharing = next((kind for kind in groups.values() if issubclass(kind, Sharing)), None)
             with _plugins_in_use(common.plugin or []), share_out(stop, devices, sharing=sharing) as processes:
                 built = {name: one.take(values) for name, one in asked.items()}
+                _require_named_datasets((own[name] for name in own.keys() & naming), common.workspace)
                 function(**own, **grouped, **built, session=Session(terminal, stop, processes))
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
+
+
+def _require_named_datasets(named: Iterable[str | list[str] | None], workspace: Path) -> None:
+    """Refuse names of nothing before a command loads what it computes with, which takes longer than to look.
+
+    Raises:
+        ArtifactError: the workspace has no such data set.
+    """
+    for one in named:
+        for name in [one] if isinstance(one, str) else one or []:
+            # What is there and damaged is for the command, which may be what repairs it.
+            if not os.path.isdir(workspace / name):
+                Workspace(workspace).dataset_folder(name)
 
 
 def _plugins_in_use(paths: list[Path]) -> contextlib.AbstractContextManager[object]:

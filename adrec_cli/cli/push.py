@@ -8,7 +8,7 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, Wait
+from adrec_cli.cli.options.common import Common, NamesDataset, Wait
 from adrec_cli.cli.show.moved import show_moved
 from adrec_cli.moving.options import PruneOptions
 
@@ -24,6 +24,7 @@ def push(
         str,
         typer.Argument(metavar="DATASET", help="Data set in the workspace.",
                        autocompletion=completion.workspace_dataset),
+        NamesDataset(),
     ],
     place: Annotated[
         str,

@@ -10,7 +10,7 @@ import typer
 
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
-from adrec_cli.cli.options.common import Common, DatasetName
+from adrec_cli.cli.options.common import Common, DatasetName, NamesDataset
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import UsageError
 from adrec_cli.serving.options import ServeOptions
@@ -33,6 +33,7 @@ def serve(
         list[str] | None,
         typer.Argument(metavar="[DATASET]...", show_default=False, autocompletion=completion.workspace_dataset,
                        help="Data set in the workspace; several are served at /shops/NAME. [default: the only one]"),
+        NamesDataset(),
     ] = None,
     *,
     all: Annotated[

@@ -6,11 +6,16 @@ import json
 import os
 import subprocess
 import sys
+import typing
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import typer
 
+from adrec_cli.cli import completion
+from adrec_cli.cli.commands import COMMANDS
 from tests.cli.conftest import TINY, Adrec, environment
 
 HEAVY = ("torch", "polars", "numpy", "pyarrow", "safetensors")
@@ -59,7 +64,7 @@ from adrec_cli.cli.app import main
 type_each(main)
 """
 )
-COMMANDS = ["run", "preprocess", "datasets", "pretrain", "align", "finetune", "train", "evaluate", "recommend"]
+SHOWN = ["run", "preprocess", "datasets", "pretrain", "align", "finetune", "train", "evaluate", "recommend"]
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,61 @@ def test_what_reads_no_data_loads_nothing_heavy(of_no_data: dict[str, Forked], t
     assert not set(done.loaded) & set(HEAVY)
 
 
+NAMES_NO_DATASET = {
+    "align": "--dataset nothing",
+    "bench": "--dataset nothing",
+    "card": "nothing",
+    "compare": "nothing",
+    "convert": "nothing --to csv --out copies",
+    "encode": "nothing",
+    "evaluate": "mostpop --dataset nothing",
+    "export": "item.onnx --model sasrec --dataset nothing",
+    "finetune": "--dataset nothing",
+    "forget": "nothing --user 1",
+    "inspect": "--dataset nothing",
+    "plot": "nothing",
+    "pretrain": "nothing",
+    "push": "nothing copies",
+    "recommend": "--user 1 --dataset nothing",
+    "report": "nothing",
+    "rollback": "nothing --data",
+    "serve": "nothing",
+    "sweep": "nothing --vary steps=1",
+    "train": "nothing",
+    "tune": "nothing",
+}
+"""What else of each command that works on a data set must be typed to have it look for one that is not there."""
+
+
+@pytest.fixture(scope="module")
+def of_no_dataset(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Forked]:
+    """How commands end that name a data set which the workspace does not have."""
+    typed = {name: [name, *words.split()] for name, words in NAMES_NO_DATASET.items()}
+    typed["serve --dataset"] = ["serve", "--dataset", "nothing"]
+    typed["recommend --all"] = ["recommend", "--all", "--out", "recs.csv", "--dataset", "nothing"]
+    return type_in_forks(PLAIN, typed, tmp_path_factory.mktemp("missing"))
+
+
+@pytest.mark.parametrize("typed", [*NAMES_NO_DATASET, "serve --dataset", "recommend --all"])
+def test_a_data_set_that_is_not_there_is_missed_before_anything_heavy_is_loaded(
+    of_no_dataset: dict[str, Forked], typed: str
+) -> None:
+    done = of_no_dataset[typed]
+    assert (done.code, "dataset 'nothing' is not in" in done.said) == (4, True), done.said
+    # The metrics that `compare` has an option for are functions of NumPy's arrays.
+    assert not set(done.loaded) & (set(HEAVY) - ({"numpy"} if typed == "compare" else set()))
+
+
+def test_no_command_that_works_on_a_data_set_is_left_out() -> None:
+    found = set()
+    for name in COMMANDS:
+        command = getattr(import_module(f"adrec_cli.cli.{name}"), name)
+        hints = {} if isinstance(command, typer.Typer) else typing.get_type_hints(command, include_extras=True)
+        told = [one for hint in hints.values() for one in getattr(hint, "__metadata__", ())]
+        found |= {name for one in told if getattr(one, "autocompletion", None) is completion.workspace_dataset}
+    assert found == set(NAMES_NO_DATASET)
+
+
 def test_completion_of_presets_loads_nothing_heavy() -> None:
     env = environment(_ADREC_COMPLETE="complete_bash", COMP_WORDS="adrec train --preset rep", COMP_CWORD="3")
     done = subprocess.run([sys.executable, "-c", SPY], capture_output=True, text=True, env=env, timeout=60)
@@ -129,10 +189,10 @@ def test_help_costs_little_more_than_typer_itself() -> None:
 
 def test_help_lists_every_command(adrec: Adrec) -> None:
     shown = adrec("--help").stdout
-    assert all(command in shown for command in COMMANDS)
+    assert all(command in shown for command in SHOWN)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", SHOWN)
 def test_every_command_has_help_with_examples(adrec: Adrec, command: str) -> None:
     done = adrec(command, "--help")
     assert done.exit_code == 0

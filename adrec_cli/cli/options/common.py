@@ -33,15 +33,24 @@ Raw = Annotated[
         file_okay=False,
     ),
 ]
+
+
+@dataclass(frozen=True)
+class NamesDataset:
+    """In the `Annotated` of a parameter: it names a data set of the workspace, or several."""
+
+
 DatasetName = Annotated[
     str | None,
     typer.Option("--dataset", metavar="NAME", help="Data set in the workspace. [default: the only one]",
                  autocompletion=completion.workspace_dataset),
+    NamesDataset(),
 ]  # fmt: skip
 DatasetArgument = Annotated[
     str | None,
     typer.Argument(metavar="[DATASET]", help="Data set in the workspace. [default: the only one]", show_default=False,
                    autocompletion=completion.workspace_dataset),
+    NamesDataset(),
 ]  # fmt: skip
 
 
