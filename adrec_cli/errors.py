@@ -67,6 +67,10 @@ class GrowingFileError(InputError):
     """A source is still being written."""
 
 
+class NoRowsError(InputError):
+    """A source holds no row, as that of a day without events, or one whose rows are still to come."""
+
+
 class DamagedInventoryError(InputError):
     """What lists a data set's files at a place elsewhere is damaged, or was not written by adrec."""
 

@@ -18,7 +18,7 @@ from adrec_cli.artifacts.changing import manifest_before
 from adrec_cli.artifacts.manifest import DATASET_NAME
 from adrec_cli.data.named_datasets import dataset_names
 from adrec_cli.data.options import PreprocessOptions
-from adrec_cli.errors import GrowingFileError, InputError, StorageError, UsageError
+from adrec_cli.errors import GrowingFileError, InputError, NoRowsError, StorageError, UsageError
 from adrec_cli.events import OnEvent
 from adrec_cli.schema import MANIFEST_FILE
 from adrec_cli.wording import command, option
@@ -195,7 +195,7 @@ def take_files(inbox: Inbox, folder: Path, take: Callable[[Path], object], on_ev
             continue
         try:
             take(path)
-        except GrowingFileError as error:
+        except (GrowingFileError, NoRowsError) as error:
             work.leave(path, error.message)
         except InputError as error:
             work.refuse(path, error)

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from adrec_cli.errors import ExitCode, InputError
+from adrec_cli.errors import ExitCode, InputError, NoRowsError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, preprocess
 from tests.data.table_files import START, history, read_sequences, write_csv
 
@@ -41,6 +41,22 @@ def text_file(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
+
+
+@pytest.mark.parametrize("form", ["empty", "blank", "header", "csv.gz", "empty.gz", "jsonl", "parquet", "arrow"])
+def test_a_source_without_a_row_is_told_from_a_bad_one(tmp_path: Path, form: str) -> None:
+    """An inbox waits for the rows of such a file."""
+    path = tmp_path / f"t.{form}"
+    nothing = pl.DataFrame(schema={"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64})
+    if form == "parquet":
+        nothing.write_parquet(path)
+    elif form == "arrow":
+        nothing.write_ipc(path)
+    else:
+        text = {"header": HEADER, "csv.gz": HEADER, "blank": "\n\n", "jsonl": "\n"}.get(form, "").encode()
+        path.write_bytes(gzip.compress(text) if form.endswith("gz") else text)
+    with pytest.raises(NoRowsError, match=r"is empty|no rows"):
+        run(path, tmp_path / "ws")
 
 
 @pytest.mark.parametrize(

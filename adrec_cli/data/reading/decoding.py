@@ -17,7 +17,7 @@ from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.reading.archives import DAMAGE, find_table, open_table
 from adrec_cli.data.reading.foreign_files import HEAD_BYTES, refuse_foreign
 from adrec_cli.data.reading.read_limits import UNLIMITED_BY_HAND, ReadLimits
-from adrec_cli.errors import InputError
+from adrec_cli.errors import InputError, NoRowsError
 from adrec_cli.wording import option
 
 CHUNK_BYTES: Final = 1 << 22
@@ -76,7 +76,7 @@ def decode(path: Path, *, encoding: str | None, scratch: Path, limits: ReadLimit
     require_regular_file(path)
     head = _head(path, HEAD_BYTES)
     if not head:
-        raise InputError(f"{path} is empty", hint="check the download or the export that made it")
+        raise NoRowsError(f"{path} is empty", hint="check the download or the export that made it")
     compression = find_compression(head)
     plain = path
     if compression:
@@ -86,7 +86,7 @@ def decode(path: Path, *, encoding: str | None, scratch: Path, limits: ReadLimit
             plain, _ = _unpack(path, plain, inner, scratch, limits)
         head = _head(plain, HEAD_BYTES)
         if not head:
-            raise InputError(f"{path} is empty after decompression", hint="check the export that made it")
+            raise NoRowsError(f"{path} is empty after decompression", hint="check the export that made it")
     refuse_foreign(path, head)
     for magic, container in _BINARY.items():
         if head.startswith(magic):

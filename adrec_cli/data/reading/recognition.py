@@ -19,7 +19,7 @@ from adrec_cli.data.reading.header import assume_names, has_header
 from adrec_cli.data.reading.preamble import split_preamble
 from adrec_cli.data.reading.table import Layout, Table
 from adrec_cli.data.reading.time_shapes import find_shape
-from adrec_cli.errors import InputError, UsageError
+from adrec_cli.errors import InputError, NoRowsError, UsageError
 from adrec_cli.wording import option
 
 SAMPLE_BYTES: Final = 1 << 18
@@ -61,7 +61,7 @@ def recognise(
     lines = _first_lines(decoded)
     first = next((line for line in lines if line.strip()), "")
     if not first:
-        raise InputError(f"{decoded.path} has no rows", hint="check the export that made it")
+        raise NoRowsError(f"{decoded.path} has no rows", hint="check the export that made it")
     if first.lstrip().startswith("{"):
         return _recognise_jsonl(decoded, lines)
     if _is_json_array(first):
@@ -180,7 +180,7 @@ def _recognise_delimited(
     else:
         names, notes = assume_names(rows[:SAMPLE_ROWS])
     if not rows:
-        raise InputError(
+        raise NoRowsError(
             f"{decoded.path} has a header and no rows: its only line is {separator.join(names)[:60]!r}",
             hint=f"check the export that made it; if that line is a row, say {option('header', False)}",
         )
@@ -288,7 +288,7 @@ def _recognise_binary(decoded: Decoded) -> Table:
             hint="fetch or make the file again",
         ) from error
     if head.is_empty():
-        raise InputError(f"{decoded.path} has columns and no rows", hint="check the export that made it")
+        raise NoRowsError(f"{decoded.path} has columns and no rows", hint="check the export that made it")
     sample = tuple(tuple("" if value is None else str(value) for value in row) for row in head.head(20).rows())
     layout: Layout = "parquet" if decoded.container == "parquet" else "arrow"
     return Table(
