@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 from adrec_cli.errors import StorageError, UsageError
 from adrec_cli.wording import option
@@ -53,7 +53,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         StorageError: unreadable.
     """
     try:
-        return tomllib.loads(path.read_bytes().decode())
+        # Some editors begin a file with a byte-order mark.
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise UsageError(f"configuration {path} does not exist", hint=f"check {option('config')}") from error
     except (ValueError, RecursionError) as error:
@@ -232,6 +233,15 @@ def _range_error(config: Any, name: str, must: str, table: str) -> UsageError:
     return UsageError(f"{_full_name(name, table)} {must}, got {getattr(config, name)}")
 
 
+_TYPES: Final[Mapping[type, tuple[str, str]]] = {
+    tuple: ("list of strings", """for example '["one","two"]', in quotes where a shell reads it"""),
+    bool: ("bool", "true or false"),
+    int: ("int", "a whole number, without a decimal point or an exponent"),
+    float: ("float", "a number, such as 0.1 or 1e-4"),
+}
+"""What messages call a type that is expected, and how one writes it."""
+
+
 def _convert(value: Any, expected: Any, *, where: str) -> Any:
     """Return the value as the field's type; integers pass for floats and lists for tuples, nothing else."""
     if get_origin(expected) is types.UnionType:
@@ -245,8 +255,8 @@ def _convert(value: Any, expected: Any, *, where: str) -> Any:
         return _as_float(value, where)
     elif isinstance(value, expected) and (expected is bool or not isinstance(value, bool)):
         return value
-    name = "list of strings" if get_origin(expected) is tuple else expected.__name__
-    raise UsageError(f"{where}: expected {name}, got {value!r}")
+    name, hint = _TYPES.get(get_origin(expected) or expected, (expected.__name__, ""))
+    raise UsageError(f"{where}: expected {name}, got {value!r}", hint=hint)
 
 
 def _as_float(value: int, where: str) -> float:

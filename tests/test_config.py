@@ -65,7 +65,7 @@ def test_tables_round_trip():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[modle]\nhidden_size = 3", "unknown configuration key 'modle'"),
+        ("[modle]\nhidden_size = 3", r"unknown configuration key 'modle' in \S+my\.toml$"),
         ("[model]\nhiden_size = 3", r"unknown configuration key 'hiden_size' in \[model\]"),
         ("[stages.aline]\nepochs = 3", r"unknown configuration key 'aline' in \[stages\]"),
         ("[stages.align]\nepoch = 3", r"unknown configuration key 'epoch' in \[stages.align\]"),
@@ -93,6 +93,28 @@ def test_what_is_wrong_is_named(tmp_path, text, message):
     file.write_text(text)
     with pytest.raises(UsageError, match=message):
         compose("adrec", config=file)
+
+
+def test_a_byte_order_mark_in_front_is_none_of_the_text(tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_bytes(b"\xef\xbb\xbf[model]\nlambda = 0.5\n")
+    assert compose("adrec", config=file).model.lambda_ == 0.5
+
+
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [
+        ("stages.align.trains=cam", '["one","two"]'),
+        ("stages.align.trains=[cam]", '["one","two"]'),
+        ("training.monitor_mask_seen=yes", "true or false"),
+        ("model.hidden_size=64.0", "without a decimal point"),
+        ("model.dropout=half", "such as 0.1"),
+    ],
+)
+def test_how_a_value_is_written_is_said(setting, hint):
+    with pytest.raises(UsageError) as refused:
+        compose("adrec", overrides=parse_settings([setting]))
+    assert hint in refused.value.hint
 
 
 def test_a_near_miss_is_suggested():

@@ -164,7 +164,7 @@ def _as_table(config: Any) -> dict[str, Any]:
 
 def _check(layer: Mapping[str, Any], config_type: type[Any], stages: Mapping[str, Stage], where: str) -> None:
     """Refuse unknown keys of one layer, so that the message names where they stand."""
-    require_known(layer, _TABLES, where=where.strip())
+    require_known(layer, _TABLES, where=where.removeprefix(" of "))
     for table in ("model", "training", "stages"):
         if not isinstance(layer.get(table, {}), Mapping):
             raise UsageError(f"[{table}]{where} must be a table, got {layer[table]!r}")

@@ -93,6 +93,12 @@ def _parse_range(text: str, key: str, values: str) -> Searched:
         )
     if step is not None and step <= 0:
         raise UsageError(f"{option('search', text)}: the step must be positive", hint=_give_examples())
+    if step is not None and (count := round((high - low) / step, 6)) % 1:
+        last = f"{low + math.floor(count) * step:g}"
+        raise UsageError(
+            f"{option('search', text)}: steps of {step} from {low} do not end at {high}",
+            hint=f"end at {last}, the last one" if count > 1 else "take a smaller step",
+        )
     return Searched(key=key, low=low, high=high, log=log, step=step)
 
 

@@ -86,7 +86,8 @@ def test_what_is_typed_is_searched(text, searched):
 @pytest.mark.parametrize(
     "text",
     ["lambda", "lambda=", "lambda=1", "lambda=2..1", "lambda=0..1:log", "lambda=1..x", "lambda=1..2..3",
-     "lambda=1..2:lin", "lambda=1..inf", "lambda=1..2:step=0", "lambda=1..2:log:step=1", "heads=1,,2"],
+     "lambda=1..2:lin", "lambda=1..inf", "lambda=1..2:step=0", "lambda=1..2:log:step=1", "heads=1,,2",
+     "dropout=0.1..0.6:step=0.15", "heads=1..8:step=3", "dropout=0..0.1:step=0.2"],
 )  # fmt: skip
 def test_what_is_no_search(text):
     with pytest.raises(UsageError, match="search="):
