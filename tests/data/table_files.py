@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
+import pytest
 
+from adrec_cli.errors import InputError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, PreprocessResult, preprocess
 
 Row = tuple[str, str, int]
@@ -45,3 +47,12 @@ def run(source: object, workspace: Path, *, force: bool = False, **options: obje
     """Preprocess a file with some options."""
     chosen = PreprocessOptions(**options)  # type: ignore[arg-type]
     return preprocess(str(source), workspace=workspace, options=chosen, force=force)
+
+
+def refusal(source: Path, **options: object) -> InputError:
+    """Return the error that a source is refused with, after checking what every refusal must hold."""
+    with pytest.raises(InputError) as caught:
+        run(source, source.parent / "ws", **options)
+    assert "\n" not in caught.value.message
+    assert caught.value.hint
+    return caught.value

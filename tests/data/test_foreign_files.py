@@ -23,7 +23,7 @@ import pytest
 from adrec_cli.data.reading import decoding, read_limits
 from adrec_cli.data.reading.melting import write_rows
 from adrec_cli.errors import AdrecError, InputError, UsageError
-from tests.data.table_files import START, history, read_sequences, run, write_csv
+from tests.data.table_files import START, history, read_sequences, refusal, run, write_csv
 from tests.tiers import sampled
 
 ROOT = Path(__file__).parents[2]
@@ -36,14 +36,6 @@ def archive(path: Path, members: dict[str, bytes]) -> Path:
         for name, content in members.items():
             file.writestr(name, content)
     return path
-
-
-def refusal(source: Path, **options: object) -> InputError:
-    with pytest.raises(InputError) as caught:
-        run(source, source.parent / "ws", **options)
-    assert "\n" not in caught.value.message
-    assert caught.value.hint
-    return caught.value
 
 
 @pytest.fixture

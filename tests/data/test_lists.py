@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adrec_cli.data.reading.list_cells import find_cells, parse_list
-from adrec_cli.errors import InputError
-from tests.data.table_files import START, read_bounds, read_sequences, run
+from tests.data.table_files import START, read_bounds, read_sequences, refusal, run
 
 pytestmark = pytest.mark.usefixtures("in_shell")
 
@@ -24,14 +23,6 @@ ROWS: list[tuple[str, list[str], list[int]]] = [
 ]
 BY_TIME = {"u1": ["a", "b", "c"], "u2": ["c"]}
 BY_PLACE = {"u1": ["b", "a", "c"], "u2": ["c"]}
-
-
-def refusal(source: Path, **options: object) -> InputError:
-    with pytest.raises(InputError) as caught:
-        run(source, source.parent / "ws", **options)
-    assert "\n" not in caught.value.message
-    assert caught.value.hint
-    return caught.value
 
 
 def write(path: Path, *, item: str = "items", time: str | None = "timestamps", cells: str = "json") -> Path:

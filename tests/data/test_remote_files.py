@@ -20,6 +20,7 @@ from adrec_cli.data.remote_versions import ETAG
 from adrec_cli.data.source_names import choose_name
 from adrec_cli.data.taken_files import as_files
 from adrec_cli.errors import AdrecError, GrowingFileError, InputError, UsageError
+from adrec_cli.events import ignore
 from adrec_cli.pipeline.preprocess import preprocess, preview
 from tests.object_store import CANARY, bucket, endpoint
 
@@ -28,19 +29,6 @@ __all__ = ["bucket", "endpoint"]
 
 ROWS = "".join(f"u{user},i{(user + step) % 7},{1_600_000_000 + step}\n" for user in range(9) for step in range(6))
 EVENTS = f"user,item,timestamp\n{ROWS}".encode()
-
-
-def ignore(event: object) -> None:
-    pass
-
-
-@pytest.fixture
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary files go, to see that none are left."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
 
 
 def put(store: Any, path: str, content: bytes) -> None:

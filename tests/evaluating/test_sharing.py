@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 import signal
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
-import numpy as np
 import polars as pl
 import pytest
-import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from adrec_cli.errors import DivergedError
-from adrec_cli.evaluating.held_out import HeldOut
-from adrec_cli.evaluating.recommended_lists import list_figures
-from adrec_cli.experiments.events import RankingProgress
 from adrec_cli.experiments.options import ExperimentOptions
-from adrec_cli.models.sampling import Sampling
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.train import train
-from adrec_cli.ranking import scorer as scorer_module
-from adrec_cli.ranking.protocols import Protocol, select_cases
-from adrec_cli.ranking.rivals import Rivals, draw_negatives
-from adrec_cli.ranking.samples import Merging
-from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.training.memory_once import CAN_BE_SHARED
-from adrec_cli.training.processes import ALONE, Processes, advance_together, compute_after_first
 from tests.conftest import TINY, write_interactions
-from tests.examples import tries
-from tests.robustness.processes import Ended, artifacts, typed
-from tests.robustness.several import begun, typed_by
-from tests.training.test_loop import sequences
-from tests.training.threads import in_threads
-from tests.variants import small_model
+from tests.evaluating.faults import (
+    download_once,
+    fail_at_the_third_batch,
+    fill_the_disk,
+    know_other_code,
+    note_readers,
+    run_out_of_memory_together,
+    show_progress,
+    slowly,
+    small_batches,
+    spoil_representations,
+)
+from tests.robustness.processes import artifacts, typed
+from tests.robustness.several import begun, codes, kill_one, typed_by
 
 CASES = {
     "all items": ["finetune"],
@@ -95,124 +83,6 @@ def place(shop: Path, tmp_path: Path) -> Path:
 def line(place: Path, case: str, *more: str) -> list[object]:
     words = [str(place / "negatives.parquet") if word == "FILE" else word for word in CASES[case]]
     return ["evaluate", *words, "-w", place / "workspace", "--threads", "1", *more]
-
-
-def small_batches() -> None:
-    """Give several processes something to share."""
-    scorer_module._BATCH_TOKENS, scorer_module._MIN_BATCH_TOKENS = {"cpu": 64}, 64
-
-
-def slowly() -> None:
-    """Give a test time to interfere."""
-    small_batches()
-    represent = scorer_module.Scorer._samples
-
-    def represent_slowly(scorer: object, *batches: object) -> object:
-        time.sleep(0.15)
-        return represent(scorer, *batches)
-
-    scorer_module.Scorer._samples = represent_slowly
-
-
-def spoil_representations() -> None:
-    """Let the model of this process give NaN in its third batch."""
-    represent, calls = scorer_module.Scorer._samples, []
-
-    def spoilt(scorer: object, *batches: object) -> object:
-        samples = represent(scorer, *batches)
-        calls.append(1)
-        return [one * float("nan") for one in samples] if len(calls) == 3 else samples
-
-    scorer_module.Scorer._samples = spoilt
-
-
-def fail_at_the_third_batch() -> None:
-    """Let this process meet a bug."""
-    represent, calls = scorer_module.Scorer._samples, []
-
-    def fail(scorer: object, *batches: object) -> object:
-        calls.append(1)
-        if len(calls) == 3:
-            raise ZeroDivisionError("a bug")
-        return represent(scorer, *batches)
-
-    scorer_module.Scorer._samples = fail
-
-
-def run_out_of_memory_together() -> None:
-    """Let the memory of this process end where it sends to the others."""
-
-    def fail(*_: object, **__: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
-    torch.distributed.all_gather = fail
-
-
-def know_other_code() -> None:
-    """Give this process another version of adrec than the first one has."""
-    from adrec_cli.evaluating import evaluation
-
-    evaluation.measuring_code_sha256 = lambda: "other"
-
-
-def fill_the_disk() -> None:
-    """Refuse the report."""
-    import errno
-
-    from adrec_cli.artifacts.atomic import storage_error
-    from adrec_cli.evaluating import evaluation
-
-    def refuse(evaluation: object, _ranks: object) -> object:
-        raise storage_error("write", Path(evaluation.path), OSError(errno.ENOSPC, "No space left on device"))
-
-    evaluation.write_evaluation = refuse
-
-
-def download_once() -> None:
-    """Let published negatives come from far away: only the first process brings them."""
-    import os
-
-    from adrec_cli.evaluating.given_negatives import Looking
-
-    def find(looking: Looking, text: str, _part: str) -> tuple[Path, str]:
-        brought = looking.workspace.parent / "brought.parquet"
-        if os.environ["RANK"] == "0":
-            time.sleep(0.5)
-            shutil.copy(looking.workspace.parent / "negatives.parquet", brought)
-        assert brought.exists()
-        return brought, text
-
-    Looking.find = find
-
-
-def note_readers() -> None:
-    """Leave a file for each process that reads a checkpoint's tensors."""
-    import os
-
-    from adrec_cli.artifacts.tensor_file import TensorFile
-
-    read = TensorFile._read
-
-    def noted(file: TensorFile, *arguments: object) -> str:
-        (file.path.parents[3] / f"read-by-{os.environ['RANK']}").touch()
-        return read(file, *arguments)
-
-    TensorFile._read = noted
-
-
-def show_progress() -> None:
-    """Print how far the ranking is."""
-    from adrec_cli.cli.show.training_progress import TrainingProgress
-
-    def show(_progress: object, event: object) -> None:
-        if isinstance(event, RankingProgress):
-            print(f"{event.done} of {event.total}", file=sys.stderr)
-
-    TrainingProgress.__call__ = show
-
-
-def codes(ended: list[Ended]) -> list[int]:
-    return [one.exit_code for one in ended]
 
 
 def reports(place: Path) -> list[str]:
@@ -328,12 +198,7 @@ def test_one_that_is_killed_takes_the_others_with_it(place, killed):
     before = reports(place)
     together = begun(3, line(place, "all items"), place, {0: show_progress}, all_=slowly)
     together.running[0].until(" of 120")
-    began = time.monotonic()
-    together.running[killed].send(signal.SIGKILL)
-    ended = together.ended()
-    assert time.monotonic() - began < 30
-    assert [code for rank, code in enumerate(codes(ended)) if rank != killed] == [143, 143]
-    assert ended[killed].exit_code == -signal.SIGKILL
+    ended = kill_one(together, killed)
     if killed:
         assert "cannot reach another one" in ended[0].require_one_error(143)
     assert reports(place) == before
@@ -354,90 +219,3 @@ def test_what_cannot_begin_is_said_once(place, arguments, code, message):
     assert codes(ended) == [code, code]
     assert message in ended[0].require_one_error(code)
     assert not ended[1].stderr
-
-
-ITEMS = 30
-_LEARNED = sequences(items=ITEMS)
-DATA = dataclasses.replace(_LEARNED, train_end=_LEARNED.train_end - 1)
-CATEGORIES = pl.Series([f"c{item % 4}" for item in range(ITEMS)])
-OPENED = SimpleNamespace(
-    sequences=DATA, items=pl.DataFrame({"count": np.arange(ITEMS) % 7, "category": CATEGORIES}), folder=Path()
-)
-PROTOCOL = Protocol(split="loo", part="valid", negatives=0, mask_seen=False, cold_items=False)
-
-
-@settings(max_examples=tries(12))
-@given(data=st.data())
-def test_ranks_and_lists_do_not_hang_on_the_number_of_processes(data: st.DataObject) -> None:
-    """With any number of cases, so that some processes have no batch, any size of batches, and ties."""
-    cases = select_cases(DATA, "valid").some(slice(data.draw(st.integers(1, 60), label="cases")))
-    negatives = draw_negatives(DATA, cases, 9, 3)
-    rivals = data.draw(st.sampled_from([Rivals(), Rivals(mask_seen=True), Rivals(negatives=negatives)]))
-    merging = Merging(
-        samples=data.draw(st.integers(1, 2)), merge=data.draw(st.sampled_from(["reciprocal-rank", "mean-score"]))
-    )
-    tokens, count = data.draw(st.sampled_from([16, 64, 4096])), data.draw(st.integers(2, 4))
-    asked = HeldOut(dataset=OPENED, cases=cases, rivals=rivals, protocol=PROTOCOL)  # type: ignore[arg-type]
-
-    def measure(processes: Processes) -> tuple[list[int], dict[str, float], list[int]]:
-        model = small_model("adrec", {}, items=ITEMS)
-        with torch.no_grad():
-            model.item_embedding.weight[3::3] = model.item_embedding.weight[2:-1:3]
-        sampling = Sampling(steps=1, noise="seeded", temperature=1.0)
-        scorer = Scorer(model=model, output="x_start", sampling=sampling, merging=merging, device=torch.device("cpu"))
-        told: list[RankingProgress] = []
-        ranks, _ = asked.rank(scorer, told.append, processes)
-        figures = list_figures(scorer, asked, told.append, processes)
-        return ranks.tolist(), figures, [event.done for event in told]
-
-    with mock.patch.multiple(scorer_module, _BATCH_TOKENS={"cpu": tokens}, _MIN_BATCH_TOKENS=1):
-        ranks, figures, _ = measure(ALONE)
-        together = in_threads(count, measure)
-    assert min(ranks) >= 1
-    for own_ranks, own_figures, done in together:
-        assert (own_ranks, own_figures, done) == (ranks, figures, together[0][2])
-        assert [done[-1], done.count(len(cases))] == [len(cases), 2]
-
-
-@settings(max_examples=tries(20))
-@given(steps=st.lists(st.lists(st.integers(1, 9), max_size=5), min_size=1, max_size=4))
-def test_rounds_add_up_what_each_has_done_however_many_steps_it_has(steps: list[list[int]]) -> None:
-    found = in_threads(len(steps), lambda own: list(advance_together(iter(steps[own.rank]), own)))
-    longest = max(map(len, steps))
-    rounds = [sum(own[turn] for own in steps if turn < len(own)) for turn in range(longest)]
-    assert found == [rounds] * len(steps)
-
-
-def test_a_round_in_which_one_fails_is_the_last_of_all() -> None:
-    done: list[tuple[int, int]] = []
-
-    def step(rank: int) -> Iterator[int]:
-        for turn in range(5):
-            if (rank, turn) == (1, 2):
-                raise DivergedError("here")
-            done.append((turn, rank))
-            yield 1
-
-    def work(own: Processes) -> str:
-        with pytest.raises(DivergedError) as raised:
-            list(advance_together(step(own.rank), own))
-        return raised.value.message
-
-    assert in_threads(3, work) == ["here"] * 3
-    assert sorted(done) == sorted((turn, rank) for turn in range(3) for rank in range(3) if (turn, rank) != (2, 1))
-
-
-def test_the_others_begin_once_the_first_has_done_it() -> None:
-    order: list[int] = []
-
-    def work(own: Processes) -> int:
-        def bring() -> int:
-            time.sleep(0.05 if own.first else 0)
-            order.append(own.rank)
-            return 10 + own.rank
-
-        return compute_after_first(bring, own)
-
-    assert in_threads(3, work) == [10, 11, 12]
-    assert order[0] == 0
-    assert sorted(order) == [0, 1, 2]

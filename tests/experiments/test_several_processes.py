@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,9 @@ import pytest
 from tests.robustness.processes import artifacts, save_state_every_step, typed
 from tests.robustness.several import (
     begun,
+    codes,
     fail_to_save,
+    kill_one,
     know_other_code,
     slow_down_steps,
     spoil_losses,
@@ -67,10 +68,6 @@ def require_same(found: Path, expected: Path) -> None:
     assert any(name.endswith("safetensors") for name in found)
     for name, content in expected.items():
         assert found[name] == content, name
-
-
-def codes(ended) -> list[int]:
-    return [one.exit_code for one in ended]
 
 
 @pytest.mark.parametrize(
@@ -142,12 +139,7 @@ def test_one_that_is_killed_takes_the_others_with_it_and_the_next_run_goes_on(wo
 
     together = begun(3, train(workspace, case=case), tmp_path, {0: save_state_every_step}, all_=slow_down_steps)
     together.running[0].until("train 1/2")
-    began = time.monotonic()
-    together.running[killed].send(signal.SIGKILL)
-    ended = together.ended()
-    assert time.monotonic() - began < 30
-    assert [code for rank, code in enumerate(codes(ended)) if rank != killed] == [143, 143]
-    assert ended[killed].exit_code == -signal.SIGKILL
+    ended = kill_one(together, killed)
     if killed:
         said = ended[0].require_one_error(143)
         assert "cannot reach another one" in said

@@ -13,8 +13,8 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.recommendation_file import find_parts_folder
 from adrec_cli.experiments.events import RankingProgress
 from adrec_cli.pipeline import recommend_batch
-from tests.robustness.processes import Ended, typed
-from tests.robustness.several import begun, typed_by
+from tests.robustness.processes import typed
+from tests.robustness.several import begun, codes, kill_one, typed_by
 
 LINE = ["recommend", "--all", "-k", "3", "--threads", "1", "--out"]
 USERS = 120
@@ -93,10 +93,6 @@ def written(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def codes(ended: list[Ended]) -> list[int]:
-    return [one.exit_code for one in ended]
-
-
 @pytest.fixture(scope="module")
 def alone(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The folder that one process writes."""
@@ -172,11 +168,7 @@ def test_one_that_is_killed_takes_the_others_with_it_and_the_next_run_goes_on(sh
     line = [*LINE, tmp_path / "out/recs", "-w", shop]
     together = begun(2, line, tmp_path, all_=slowly)
     _wait_for(lambda: parts_in(tmp_path / "out") >= 2)
-    began = time.monotonic()
-    together.running[killed].send(signal.SIGKILL)
-    ended = together.ended()
-    assert time.monotonic() - began < 30
-    assert (ended[killed].exit_code, ended[1 - killed].exit_code) == (-signal.SIGKILL, 143)
+    ended = kill_one(together, killed)
     if killed:
         assert "cannot reach another one" in ended[0].require_one_error(143)
     again = typed_by(3, line, tmp_path, all_=small_chunks)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +65,22 @@ def typed_by(
     return begun(count, arguments, folder, prepare, all_=all_).ended()
 
 
+def codes(ended: Sequence[Ended]) -> list[int]:
+    """Return the exit codes of processes."""
+    return [one.exit_code for one in ended]
+
+
+def kill_one(together: Together, killed: int) -> list[Ended]:
+    """Kill the process of a rank, and return how all ended, which the others must have done soon, with 143."""
+    began = time.monotonic()
+    together.running[killed].send(signal.SIGKILL)
+    ended = together.ended()
+    assert time.monotonic() - began < 30
+    assert [code for rank, code in enumerate(codes(ended)) if rank != killed] == [143] * (len(ended) - 1)
+    assert ended[killed].exit_code == -signal.SIGKILL
+    return ended
+
+
 def _join(rank: int, count: int, port: int, prepare: Sequence[Prepare]) -> None:
     os.environ |= {
         "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
@@ -74,8 +92,6 @@ def _join(rank: int, count: int, port: int, prepare: Sequence[Prepare]) -> None:
 
 def slow_down_steps() -> None:
     """Give a test time to interfere with a training of milliseconds."""
-    import time
-
     from adrec_cli.training.loop import StageTraining
 
     step = StageTraining._step

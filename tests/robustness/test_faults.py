@@ -9,7 +9,6 @@ import os
 import resource
 import shutil
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import typer
 import adrec_cli
 from adrec_cli.artifacts.provenance import code_sha256
 from tests.conftest import write_interactions
+from tests.robustness.disks import mounted
 from tests.robustness.faults import refusing
 from tests.robustness.processes import TINY, artifacts, typed, typed_here
 from tests.tiers import sampled
@@ -117,15 +117,8 @@ def test_a_file_that_may_not_grow_also_when_written_by_native_code(finished, cha
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 100 kB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(place)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"mounting is not permitted here: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with mounted(tmp_path / "disk", "100k") as place:
+        yield place
 
 
 def fill(path: Path) -> None:

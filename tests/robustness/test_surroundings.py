@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.robustness.disks import mounted
 from tests.robustness.processes import TINY, artifacts, typed, typed_here
 from tests.tiers import sampled
 
@@ -44,15 +45,8 @@ def test_a_workspace_behind_links(workspace, csv, finished, tmp_path):
 @pytest.fixture
 def other_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(place)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"mounting is not permitted here: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with mounted(tmp_path / "disk", "20m") as place:
+        yield place
 
 
 def test_another_file_system_and_one_that_is_read_only(other_disk, finished, csv, tmp_path):

@@ -103,12 +103,3 @@ def _await(server: Server, running: subprocess.Popen[bytes]) -> None:
             assert running.poll() is None
             assert time.monotonic() < ends
             time.sleep(0.1)
-
-
-@pytest.fixture
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary files go, to see that none are left."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
