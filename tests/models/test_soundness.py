@@ -61,7 +61,7 @@ def as_plain(x, h, generator):
     return h
 
 
-def check(model: type[NextItemRecommender], *, prefixes: bool = False, **options: Any) -> None:
+def require_passes(model: type[NextItemRecommender], *, prefixes: bool = False, **options: Any) -> None:
     require_sound(model, model.config_type(**options), model.outputs[0], prefixes=prefixes)
 
 
@@ -90,7 +90,7 @@ TRAINS, REPRESENTS = "trains otherwise every time", "represents a history otherw
 )
 def test_what_is_refused(change, said):
     with pytest.raises(UsageError, match=said):
-        check(kind(change))
+        require_passes(kind(change))
 
 
 def test_weights_that_no_seed_gives_again_are_refused():
@@ -99,7 +99,7 @@ def test_weights_that_no_seed_gives_again_are_refused():
             self.item_embedding.initialize(generator, 0.1)
 
     with pytest.raises(UsageError, match=r"does not draw follower\.weight, follower\.bias from the generator"):
-        check(kind(as_plain, initialize=initialize))
+        require_passes(kind(as_plain, initialize=initialize))
 
 
 def test_a_prediction_from_the_answer_is_refused():
@@ -108,9 +108,9 @@ def test_a_prediction_from_the_answer_is_refused():
         return dataclasses.replace(told, predicted_ND=told.predicted_ND + self.item_embedding(told.targets_N))
 
     with pytest.raises(UsageError, match="sees the answer"):
-        check(kind(as_plain, token_outputs=token_outputs))
+        require_passes(kind(as_plain, token_outputs=token_outputs))
     # A diffusion over the last one's answer has a noisy copy of it.
-    check(kind(as_plain, token_outputs=token_outputs, sampled_outputs=("next_item",)))
+    require_passes(kind(as_plain, token_outputs=token_outputs, sampled_outputs=("next_item",)))
 
 
 FINE = [
@@ -122,13 +122,13 @@ FINE = [
 
 @given(length=st.integers(1, 30), change=st.sampled_from(FINE), prefixes=st.booleans())
 def test_what_does_none_of_this_is_taken_at_any_length(length, change, prefixes):
-    check(kind(change), prefixes=prefixes, max_length=length)
+    require_passes(kind(change), prefixes=prefixes, max_length=length)
 
 
 @given(length=st.integers(4, 30))
 def test_what_comes_later_is_found_at_any_length(length):
     with pytest.raises(UsageError, match="sees what comes later"):
-        check(kind(lambda x, h, g: h + 0.1 * torch.roll(x, -1, 1)), max_length=length)
+        require_passes(kind(lambda x, h, g: h + 0.1 * torch.roll(x, -1, 1)), max_length=length)
 
 
 def test_positions_may_see_all_of_their_own_sequence_where_only_the_last_target_is_learned():
@@ -139,9 +139,9 @@ def test_positions_may_see_all_of_their_own_sequence_where_only_the_last_target_
         return dataclasses.replace(told, predicted_ND=batch.of_tokens(self.follower(mixed_RLD)))
 
     both_ways = kind(as_plain, token_outputs=token_outputs)
-    check(both_ways, prefixes=True)
+    require_passes(both_ways, prefixes=True)
     with pytest.raises(UsageError, match="sees what comes later"):
-        check(both_ways)
+        require_passes(both_ways)
 
 
 @pytest.mark.parametrize(
