@@ -52,6 +52,17 @@ def test_without_draws_they_learn_what_steps_looked_at_one_by_one_do(model, stag
         torch.testing.assert_close(late.model.state_dict()[name], weight, rtol=1e-3, atol=2e-4)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_item_vectors_shrink_by_the_share_they_are_to(share):
+    network, decayed = {**STILL, "lambda_": 0.0}, {"embedding_decay": share}
+    late, plain = (queued(stage="align", stepping=way, network=network, **decayed) for way in ("queued", "immediate"))
+    before = late.model.item_vectors_VD().norm()
+    finished(late)
+    finished(plain)
+    torch.testing.assert_close(late.model.item_vectors_VD(), plain.model.item_vectors_VD())
+    assert (late.model.item_vectors_VD().norm() < 0.9 * before) == bool(share)
+
+
 @sampled("repeats,contrast", [("none", 0.0), ("learned", 0.0), ("never", 0.3)], quick=[("none", 0.0), ("never", 0.3)])
 @stages
 def test_the_gradient_is_that_of_the_tokens_alone(model, stage, repeats, contrast):

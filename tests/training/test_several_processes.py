@@ -111,3 +111,17 @@ def test_only_what_a_connection_raises_is_called_one(error):
     assert found.value is error or found.value.__cause__ is error
     assert ("cannot reach another one" in str(found.value)) == connection
     assert one.lost, "whatever it was, the others are not where this one is"
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("laid_out", ["in a row", "transposed", "on a card that is shared"])
+def test_what_is_shared_comes_to_where_it_is_kept(laid_out, rank, monkeypatch):
+    """Also where what is sent is a copy."""
+    one = process(here=2, number=rank)
+    one.rank, one.count, one.lost = rank, 2, False
+    kept = torch.zeros(2, 3).T if laid_out == "transposed" else torch.zeros(3, 2)
+    if laid_out == "on a card that is shared":
+        monkeypatch.setattr(one, "_as_sent", torch.clone)
+    monkeypatch.setattr(dist, "broadcast", lambda sent, src: sent.fill_(7.0) if rank != src else None)
+    one.share([kept])
+    assert kept.tolist() == [[7.0 if rank else 0.0] * 2] * 3
