@@ -21,7 +21,7 @@ def on_content(dataset: Dataset, experiment: Experiment) -> Experiment:
     """Return the experiment with the width that the content of this data set has.
 
     Raises:
-        ArtifactError: the model wants content, and there is none, or it is of other items.
+        ArtifactError: the model wants content, and there is none, or it is of other items or events.
     """
     model = experiment.model
     if not isinstance(model, ItemTableConfig):
@@ -86,13 +86,30 @@ def _header(dataset: Dataset) -> ItemVectorsHeader:
     """Return what the content of a data set records.
 
     Raises:
-        ArtifactError: there is none, or it is of other items.
+        ArtifactError: there is none, or it is of other items or events, among which some may be held out now.
     """
-    header = read_item_vectors_header(dataset.folder)
+    header, manifest = read_item_vectors_header(dataset.folder), dataset.manifest
     if header.ids_sha256 != dataset.ids_sha256:
-        name = dataset.manifest.dataset
         raise ArtifactError(
-            f"the item vectors of {name!r} are of other items than it has now",
-            hint=f"encode them as before: {command('encode', name, like=name)}",
+            f"the item vectors of {manifest.dataset!r} are of other items than it has now",
+            hint=f"encode them as before: {command('encode', manifest.dataset, like=manifest.dataset)}",
+        )
+    if header.sequences_sha256 not in ("", manifest.sequences_sha256):
+        raise ArtifactError(
+            f"the item vectors of {manifest.dataset!r} are of other events than it has now, some perhaps held out",
+            hint=f"encode them again: {_encode_again(dataset)}; to go on from a model that was trained with them: "
+            f"{command('encode', manifest.dataset, like=manifest.dataset)}",
         )
     return header
+
+
+def _encode_again(dataset: Dataset) -> str:
+    """Return the command that fits the same encoders to a data set as it is now."""
+    vectors = read_item_vectors(dataset.folder)
+    encoders = [
+        one.name if one.name == "cooccurrence" else f"{one.name}={','.join(one.columns)}"
+        for one in vectors.encoders
+        if one.name != "vectors"
+    ]
+    files = [file.path for file in vectors.files.values()]
+    return command("encode", dataset.manifest.dataset, encoder=encoders, vectors=files)

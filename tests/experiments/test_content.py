@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from adrec_cli.artifacts.item_vectors import ids_sha256
+from adrec_cli.artifacts.item_vectors import ids_sha256, read_item_vectors
+from adrec_cli.content.options import EncodeOptions
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.loading import opening
 from adrec_cli.pipeline.encode import encode
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.train import train
 from tests.conftest import TINY
-from tests.pipeline.test_new_items import CATEGORIES, ONE_THREAD, write_groups
+from tests.pipeline.test_new_items import CATEGORIES, ONE_THREAD, QUICK, write_groups
+from tests.robustness.processes import typed_here
 
 
 def test_ids_are_hashed_once_for_all_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,3 +35,26 @@ def test_ids_are_hashed_once_for_all_stages(tmp_path: Path, monkeypatch: pytest.
                          "finetune": {"epochs": 1}}}  # fmt: skip
     stages = train("shop", workspace=tmp_path / "ws", work=ONE_THREAD, experiment=ExperimentOptions(overrides=tables))
     assert [len(stages), hashed] == [3, [40]]
+
+
+def test_vectors_of_events_that_are_held_out_now_are_refused(tmp_path: Path) -> None:
+    """The items are the same, but what an encoder of train events has read is not train any longer."""
+    pytest.importorskip("sklearn", reason="the extra text is not installed")
+    events, file = write_groups(tmp_path, 40)
+    pl.DataFrame(
+        {"item_id": [f"i{n}" for n in range(40)], "vector": [[float(n), 1.0] for n in range(40)]}
+    ).write_parquet(tmp_path / "clip.parquet")
+    preprocess(str(events), workspace=tmp_path / "ws", options=PreprocessOptions(items=file))
+    encoders = EncodeOptions(encoders=("cooccurrence", *CATEGORIES.encoders), vectors=(tmp_path / "clip.parquet",))
+    encode("shop", workspace=tmp_path / "ws", options=encoders)
+    split = ["--split", "time", "--valid-from", "2020-09-13T16:00:00Z", "--test-from", "2020-09-13T18:00:00Z"]
+    line = ["preprocess", events, "--items", file, *split, "--force", "--workspace", tmp_path / "ws"]
+    assert typed_here(line).exit_code == 0
+    line = ["train", "--model", "sasrec", "--set", "model.content=sum", *QUICK, "--workspace", tmp_path / "ws"]
+    done = typed_here(line)
+    assert "of other events than it has now" in done.require_one_error(4)
+    again = done.stderr.split("encode them again: ")[1].split(";")[0].split()
+    assert typed_here([*again[1:], "--workspace", tmp_path / "ws"]).exit_code == 0
+    assert typed_here(line).exit_code == 0
+    made = read_item_vectors(tmp_path / "ws/shop")
+    assert [one.name for one in made.encoders] == ["cooccurrence", "categories", "vectors"]
