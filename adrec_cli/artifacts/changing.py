@@ -122,6 +122,24 @@ def still_withdrawn(before: Manifest, manifest: Manifest) -> list[dict[str, obje
     return [source for source in before.withdrawn if source.get("sha256") not in taken]
 
 
+def find_withdrawn(folder: Path) -> set[str]:
+    """Return the hashes of the sequences that a data set was gone back from, of those former data that are kept.
+
+    Each generation has a higher number than those before it, and names the one that it was made from.
+    """
+    manifest = oldest = manifest_before(folder)
+    if manifest is None or oldest is None:
+        return set()
+    kept = {number: manifest_before(place) for number, place in generation_folders(folder).items()}
+    former = {number: one for number, one in kept.items() if one is not None}
+    line = {manifest.generation: manifest}
+    while oldest.former < oldest.generation and oldest.former in former:
+        oldest = line[oldest.former] = former[oldest.former]
+    # What the oldest that is known of was made from is not kept, and may have been made from any before it.
+    left = {one.sequences_sha256 for number, one in former.items() if number > oldest.former and number not in line}
+    return left - {one.sequences_sha256 for one in line.values()}
+
+
 def needs_recovery(folder: Path) -> bool:
     """Return whether a writer of this folder was killed and left something."""
     if any(path for suffix in (NEXT_SUFFIX, TEMPORARY_SUFFIX) for path in folder.glob(f".*{suffix}")):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adrec_cli.artifacts.changing import find_withdrawn
 from adrec_cli.artifacts.checkpoint import verify_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
-from adrec_cli.artifacts.promotion import read_current
+from adrec_cli.artifacts.promotion import Current, read_current
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.content import give_content, on_content, require_same_encoders
 from adrec_cli.experiments.experiment import Experiment, compose
@@ -70,8 +71,8 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
     """
     experiment = on_content(dataset, experiment)
     found = _find_start(dataset, folder, experiment)
-    if found is None:
-        return FreshStart()
+    if isinstance(found, FreshStart):
+        return found
     path = found.path
     try:
         checkpoint, beside = open_beside_items(path, dataset)
@@ -125,11 +126,11 @@ class _Start:
     fits: bool = False
 
 
-def _find_start(dataset: Dataset, folder: Path, experiment: Experiment) -> _Start | None:
+def _find_start(dataset: Dataset, folder: Path, experiment: Experiment) -> _Start | FreshStart:
     current = read_current(folder)
     if current is None:
-        return None
-    newest = _Start(path=folder / current.checkpoint)
+        return FreshStart()
+    newest = _find_newest(dataset, folder, current)
     trained, is_this_run = _read_claims(folder / f"{experiment.planned[0]}{CHECKPOINT_SUFFIX}", dataset, experiment)
     if trained is None:
         return newest
@@ -137,9 +138,27 @@ def _find_start(dataset: Dataset, folder: Path, experiment: Experiment) -> _Star
     if (trained.sequences_sha256, trained.items_sha256) != (manifest.sequences_sha256, manifest.items_sha256):
         return newest
     if not trained.parent_sha256:
-        return None
+        return FreshStart()
     starts = [other for other in (current, *current.earlier) if other.sha256 == trained.parent_sha256]
     return _Start(path=folder / starts[0].checkpoint, fits=is_this_run) if starts else newest
+
+
+def _find_newest(dataset: Dataset, folder: Path, current: Current) -> _Start | FreshStart:
+    """Return the current model, or the newest before it that has not learned from data that were withdrawn."""
+    withdrawn = find_withdrawn(dataset.folder)
+    for one in (current, *current.earlier):
+        path = folder / one.checkpoint
+        if not withdrawn or not _has_learned_from(path, withdrawn):
+            return _Start(path=path)
+    return FreshStart(reason=f"{Path(current.checkpoint).name} has learned from data that were withdrawn")
+
+
+def _has_learned_from(checkpoint: Path, sequences: Set[str]) -> bool:
+    try:
+        return read_metadata(checkpoint).sequences_sha256 in sequences
+    except ArtifactError:
+        # It is for whoever opens it.
+        return False
 
 
 def _read_claims(path: Path, dataset: Dataset, experiment: Experiment) -> tuple[CheckpointMetadata | None, bool]:

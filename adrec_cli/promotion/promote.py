@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
+from adrec_cli.artifacts.changing import find_withdrawn
 from adrec_cli.artifacts.lock import one_at_a_time
 from adrec_cli.artifacts.nights import require_current_known
 from adrec_cli.artifacts.promotion import Candidate, Current, items_beside, promote, read_current
@@ -59,7 +60,7 @@ def promote_if_good(
 ) -> Promotion:
     """Make a checkpoint current unless the rule forbids it; the caller holds the model's lock.
 
-    For a current model that cannot be used the newest one before it that can stands in. Where nothing is held out to
+    The newest model before it stands in for a current one that cannot be compared with. Where nothing is held out to
     judge by, a rule that somebody gave is not met.
 
     Args:
@@ -137,7 +138,7 @@ def _not_good_enough(
     if before is not None and comparison.against == CURRENT:
         other = "the current one's" if before.is_current else f"that of {before.checkpoint.path.name}"
     if before is not None and not before.is_current:
-        hint = f"go back to what can be used: {command('rollback', folder.parent.name, model=folder.name)}"
+        hint = f"go back to it: {command('rollback', folder.parent.name, model=folder.name)}"
     return NotPromotedError(
         f"the new model's {comparison.metric} is {comparison.candidate:.4f}, {other} "
         f"{comparison.current:.4f} on the same {comparison.protocol} targets, difference "
@@ -165,7 +166,7 @@ class _Before:
 
     Attributes:
         checkpoint, items: the model, and the items it knows in its own numbers.
-        is_current: False where it stands in for a current one that cannot be used.
+        is_current: False where it stands in for the current one.
     """
 
     checkpoint: Checkpoint
@@ -205,9 +206,10 @@ def _model_folder(dataset: Dataset, checkpoint: Checkpoint) -> Path:
 def _find_before(
     dataset: Dataset, checkpoint: Checkpoint, current: Current | None, warn: Callable[[str], object]
 ) -> _Before | None:
-    """Open the current model, or the newest before it that can be used; None, and a warning, where those are lost.
+    """Open the current model, or the newest before it that can be compared with; None, and a warning, for none.
 
-    A copy that was exchanged for another whole model cannot be used either: nobody is recommended to by it.
+    What was exchanged for another whole model cannot, as nobody is recommended to by it, nor what has learned from
+    data that were withdrawn, perhaps from what is held out now.
     """
     folder, reason = _model_folder(dataset, checkpoint), ""
     if current is None:
@@ -216,16 +218,21 @@ def _find_before(
         except ArtifactError as error:
             warn(f"the new model is held against none: {error.message}")
         return None
+    withdrawn = find_withdrawn(dataset.folder)
     for one in (current, *current.earlier):
+        path = folder / one.checkpoint
         try:
-            opened, items = open_with_items(folder / one.checkpoint, dataset, sha256=one.sha256)
+            opened, items = open_with_items(path, dataset, sha256=one.sha256)
         except ArtifactError as error:
             reason = reason or error.message
             continue
+        if opened.metadata.sequences_sha256 in withdrawn:
+            reason = reason or f"{path.name} has learned from data that were withdrawn"
+            continue
         if one is not current:
-            warn(f"the current model cannot be used, so the new one is held against {one.checkpoint}: {reason}")
+            warn(f"the new model is held against {path.name} rather than the current one: {reason}")
         return _Before(checkpoint=opened, items=items, is_current=one is current)
-    warn(f"the current model cannot be used, so the new one is held against none: {reason}")
+    warn(f"the new model is held against none: {reason}")
     return None
 
 

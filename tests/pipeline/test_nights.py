@@ -27,7 +27,7 @@ from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.preprocess import PreprocessOptions
 from adrec_cli.pipeline.recommend import recommend
-from adrec_cli.pipeline.rollback import rollback
+from adrec_cli.pipeline.rollback import rollback, rollback_data
 from adrec_cli.pipeline.run import RunOptions, run
 from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.promotion.rule import parse_promotion_rules
@@ -258,6 +258,38 @@ def test_going_back(shop):
     shop.night("wednesday.csv", learning=BRIEF, promotion=ANY)
     assert shop.serves() not in (first, second)
     assert second in read_current(shop.model_folder).withdrawn
+
+
+@pytest.mark.parametrize("keep", [2, 5], ids=["no other is kept", "one before is kept"])
+def test_a_model_of_withdrawn_data_is_neither_started_from_nor_held_against(shop, keep):
+    """It has learned from the bad day, and from what is held out again: it would look better than it is."""
+    first, any_ = shop.serves(), PromotionOptions(tolerance=1.0, keep=keep)
+    shop.sells("tuesday.csv", range(50, 130), day=1)
+    shop.night("tuesday.csv", learning=BRIEF, promotion=any_)
+    if keep == 2:
+        shop.sells("more.csv", range(50, 130), day=2)
+        shop.night("more.csv", learning=BRIEF, promotion=any_)
+    bad = shop.serves()
+    rollback_data("shop", workspace=shop.workspace, to=1)
+    shop.sells("wednesday.csv", range(0, 130, 2), day=2)
+    night = shop.night("wednesday.csv", learning=BRIEF, promotion=any_)
+    because = f"{bad[:16]}.safetensors has learned from data that were withdrawn"
+    (warning,) = [line for line in night.warnings if "held against" in line]
+    if keep == 2:
+        assert (night.start.checkpoint, night.start.reason, night.comparison) == (None, because, None)
+        assert warning == f"the new model is held against none: {because}"
+    else:
+        assert night.start.checkpoint == f"{first[:16]}.safetensors"
+        assert (
+            warning == f"the new model is held against {first[:16]}.safetensors rather than the current one: {because}"
+        )
+        assert night.comparison is not None
+    again = shop.night("wednesday.csv", learning=BRIEF, promotion=any_)
+    assert {step.status for step in again.steps} == {"up to date"}
+    shop.sells("thursday.csv", range(0, 130, 2), day=3)
+    after = shop.night("thursday.csv", learning=BRIEF, promotion=any_)
+    assert after.start.checkpoint == night.current.removeprefix("promoted/")
+    assert not [line for line in after.warnings if "held against" in line]
 
 
 def test_only_so_many_generations_are_kept(shop):

@@ -123,7 +123,7 @@ def test_a_broken_current_model_keeps_nobody_out(shelf, broken):
     assert (done.done, done.comparisons, done.comparison) == (True, (), None)
     assert shelf.is_current("b")
     (warning,) = shelf.warnings
-    assert warning.startswith("the current model cannot be used, so the new one is held against none: ")
+    assert warning.startswith("the new model is held against none: ")
     assert not shelf.promote("b", MUCH_BETTER).done
 
 
@@ -136,12 +136,12 @@ def test_the_newest_usable_model_before_a_broken_one_is_what_a_new_one_is_held_a
     BREAK[broken](shelf.current)
     with pytest.raises(NotPromotedError, match=f"that of {oldest.name} .* the rule is ") as refused:
         shelf.promote("c", MUCH_BETTER)
-    assert refused.value.hint == "go back to what can be used: adrec rollback shop --model sasrec"
+    assert refused.value.hint == "go back to it: adrec rollback shop --model sasrec"
     assert shelf.current.name == before
     done = shelf.promote("c")
     assert done.comparison is not None
     assert shelf.is_current("c")
-    said = f"the current model cannot be used, so the new one is held against promoted/{oldest.name}: "
+    said = f"the new model is held against {oldest.name} rather than the current one: "
     assert [warning.startswith(said) for warning in shelf.warnings] == [True, True]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import random
 import shutil
 import signal
 from collections import Counter
@@ -13,6 +14,8 @@ import pytest
 
 from adrec_cli.artifacts import dataset, generations
 from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.changing import find_withdrawn
+from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.data import inbox as inbox_files
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.rollback import rollback_data
@@ -69,6 +72,34 @@ def test_going_back_hashes_each_file_of_a_generation_once(shop, monkeypatch, for
         "items.parquet",
         "sequences.parquet",
     ]
+
+
+@sampled("seed", range(20), quick=[0, 1])
+def test_what_was_gone_back_from_is_known_as_long_as_it_is_kept(shop, seed):
+    """Held to a ledger of which data were made from which, over random updates and ways back and forth."""
+    random_ = random.Random(seed)
+    now, made_from, hashes = 1, {1: 0}, {1: read_manifest(shop.dataset).sequences_sha256}
+    for day in range(1, 9):
+        kept = shop.generations()
+        if kept and random_.random() < 0.5:
+            now = random_.choice(kept)
+            rollback_data("shop", workspace=shop.workspace, to=now)
+        else:
+            updates(shop, day)
+            former, now = now, read_manifest(shop.dataset).generation
+            made_from[now], hashes[now] = former, read_manifest(shop.dataset).sequences_sha256
+        kept = shop.generations()
+        line, oldest = [now], now
+        while made_from[oldest] in kept:
+            line.append(oldest := made_from[oldest])
+        left = {number for number in kept if number not in line}
+        found = find_withdrawn(shop.dataset)
+        # Of what is older than all that is known of, nobody can tell.
+        assert found == {hashes[number] for number in left if number > made_from[oldest]}, (now, made_from, kept)
+
+
+def test_nothing_was_gone_back_from_where_nothing_is_known(tmp_path):
+    assert find_withdrawn(tmp_path / "nowhere") == set()
 
 
 @pytest.mark.parametrize("keep", [0, 1, 2])
