@@ -26,7 +26,8 @@ from adrec_cli.wording import option
 if TYPE_CHECKING:
     from adrec_cli.serving.running import EndingServer, LogLine, Serving
     from adrec_cli.serving.served_model import ServedModel
-    from adrec_cli.serving.server import Server, ServerSettings, Shared
+    from adrec_cli.serving.server import Server
+    from adrec_cli.serving.server_parts import ServerSettings, Shared
     from adrec_cli.serving.shops import MakeFront, Shops
     from adrec_cli.serving.workers import Worker
 
@@ -154,7 +155,7 @@ def _require_extra() -> None:
 
 
 def _settings(options: ServeOptions) -> ServerSettings:
-    from adrec_cli.serving.server import ServerSettings
+    from adrec_cli.serving.server_parts import ServerSettings
 
     return ServerSettings(
         limits=options.limits,
@@ -174,15 +175,20 @@ def _make_server(
     shared: Shared | None = None,
 ) -> Server:
     from adrec_cli.serving.server import Server
+    from adrec_cli.serving.server_parts import Served
 
     options = source.options
-    return Server(
-        source.load, source.has_changed, _settings(options), nights=NightsFile(source.folder),
+    served = Served(
+        load=source.load,
+        changed=source.has_changed,
+        nights=NightsFile(source.folder),
         # What one of several processes is sent, the others never know.
         load_with=source.load_with if options.workers == 1 else None,
-        metrics=metrics, pages=source.make_pages(beside) if options.ui else None, shared=shared,
-        on_reload=on_reload, on_failure=on_failure,
-    )  # fmt: skip
+        pages=source.make_pages(beside) if options.ui else None,
+    )
+    return Server(
+        served, _settings(options), metrics=metrics, shared=shared, on_reload=on_reload, on_failure=on_failure
+    )
 
 
 def listen(options: ServeOptions) -> list[socket.socket]:

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -17,13 +17,10 @@ from starlette.types import ASGIApp
 
 from adrec_cli.errors import AdrecError, ArtifactError, InputError, UsageError
 from adrec_cli.serving.app import make_app
+from adrec_cli.serving.background import run_beside
 from adrec_cli.serving.batcher import AnswerFailed, Batcher, Overloaded
-from adrec_cli.serving.bodies import Bodies
 from adrec_cli.serving.description import openapi
 from adrec_cli.serving.exposition import Measured, ServerMetrics, expose
-from adrec_cli.serving.hosts import AllowedHosts
-from adrec_cli.serving.nights_file import NightsFile
-from adrec_cli.serving.options import Limits
 from adrec_cli.serving.posted_items import Row, parse_items
 from adrec_cli.serving.questions import Asked, parse_questions
 from adrec_cli.serving.responses import (
@@ -36,50 +33,11 @@ from adrec_cli.serving.responses import (
     tell_readiness,
 )
 from adrec_cli.serving.served_model import Answer, Question, ServedModel
-from adrec_cli.serving.watch import Changed, Load, ModelWatch, OnReload
+from adrec_cli.serving.server_parts import LoadWith, Served, ServerSettings, Shared
+from adrec_cli.serving.watch import ModelWatch, OnReload
 from adrec_cli.wording import option
 
 _T = TypeVar("_T")
-LoadWith = Callable[[Sequence[Row]], ServedModel]
-"""Loads the model with more items, and keeps them for the next time."""
-MakePages = Callable[[Callable[[Sequence[Question]], Awaitable[list[Answer | AdrecError]]], Callable[[], ServedModel]],
-                     Sequence[Route]]  # fmt: skip
-"""Returns routes of pages, from what has the model answer and what returns it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServerSettings:
-    """What a server accepts, and for how long it waits.
-
-    Attributes:
-        limits: of a request, of a batch and of the queue.
-        hosts: names by which requests may call it.
-        poll_seconds: between two looks for a newly promoted model.
-        client_seconds: for a client to send its body.
-    """
-
-    limits: Limits
-    hosts: AllowedHosts
-    poll_seconds: float
-    client_seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shared:
-    """What all shops of a server share.
-
-    Attributes:
-        bodies: that are being sent.
-        loading: held while a model is loaded, so that only one is in memory twice.
-    """
-
-    bodies: Bodies
-    loading: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @classmethod
-    def within(cls, settings: ServerSettings) -> Shared:
-        """Return it with the limits of a server."""
-        return cls(bodies=Bodies(settings.limits.body, settings.client_seconds))
 
 
 class Server:
@@ -94,14 +52,10 @@ class Server:
 
     def __init__(
         self,
-        load: Load,
-        changed: Changed,
+        served: Served,
         settings: ServerSettings,
         *,
-        nights: NightsFile,
-        load_with: LoadWith | None = None,
         metrics: ServerMetrics | None = None,
-        pages: MakePages | None = None,
         shared: Shared | None = None,
         on_reload: OnReload = lambda model, error: None,
         on_failure: Callable[[str], None] = lambda text: None,
@@ -109,12 +63,11 @@ class Server:
         shared = shared or Shared.within(settings)
         self.metrics = metrics or ServerMetrics()
         self.watch = ModelWatch(
-            load, changed, poll_seconds=settings.poll_seconds, metrics=self.metrics, on_reload=on_reload,
-            loading=shared.loading,
+            served.load, served.changed, poll_seconds=settings.poll_seconds, metrics=self.metrics,
+            on_reload=on_reload, loading=shared.loading,
         )  # fmt: skip
         self.ending = False
-        self._settings, self._on_failure, self._load_with = settings, on_failure, load_with
-        self._nights, self._paged = nights, pages is not None
+        self._served, self._settings, self._on_failure = served, settings, on_failure
         self._bodies = shared.bodies
         self._batcher = Batcher(
             self._answer,
@@ -126,7 +79,7 @@ class Server:
             Route("/recommend", self._recommend, methods=["POST"]),
             Route("/items", self._items, methods=["POST"]),
             Route("/healthz", self._healthz),
-            *(pages(self._batcher.ask, lambda: self.model) if pages else ()),
+            *(served.pages(self._batcher.ask, lambda: self.model) if served.pages else ()),
         ]
 
     @functools.cached_property
@@ -160,13 +113,10 @@ class Server:
     async def running(self) -> AsyncIterator[None]:
         """Answer, and watch for another model, from here to the end."""
         self._batcher.start()
-        watch = asyncio.create_task(self.watch.run())
         try:
-            yield
+            async with run_beside(self.watch.run()):
+                yield
         finally:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
             await self._batcher.stop()
 
     async def _recommend(self, request: Request) -> Response:
@@ -204,7 +154,7 @@ class Server:
         # What a page of another origin may send without being asked for leave is never of this type.
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return error_response(415, "the body must be sent as application/json", CLOSE)
-        if self._load_with is None:
+        if self._served.load_with is None:
             return error_response(
                 409, f"several processes serve: give new items by {option('new_items', 'FILE')}", CLOSE
             )
@@ -224,7 +174,7 @@ class Server:
             return error_response(400, str(error))
         if self.watch.busy:
             return error_response(503, "a model is being loaded", {"Retry-After": "1"})
-        return await self._take(rows, self._load_with)
+        return await self._take(rows, self._served.load_with)
 
     async def _take(self, rows: Sequence[Row], load_with: LoadWith) -> Response:
         try:
@@ -247,7 +197,7 @@ class Server:
 
     def describe(self, address: str) -> str:
         """Return who answers, and where."""
-        pages = f"; pages at {address}/ and {address}/nights" if self._paged else ""
+        pages = f"; pages at {address}/ and {address}/nights" if self._served.pages else ""
         return f"{self.model.name} answers at {address}/recommend, see {address}/openapi.json; Ctrl-C ends{pages}"
 
     @property
@@ -283,7 +233,7 @@ class Server:
             model=model,
             checkpoint=recommender.checkpoint.sha256,
             dataset=recommender.dataset,
-            night=next(reversed(self._nights.of(model)), None),
+            night=next(reversed(self._served.nights.of(model)), None),
         )
 
 

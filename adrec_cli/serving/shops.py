@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adrec_cli.runtime import read_peak_memory
 from adrec_cli.serving.app import make_app
+from adrec_cli.serving.background import run_beside
 from adrec_cli.serving.description import openapi
 from adrec_cli.serving.exposition import ServerMetrics, expose
 from adrec_cli.serving.responses import (
@@ -26,7 +27,8 @@ from adrec_cli.serving.responses import (
     send_exposed,
     tell_readiness,
 )
-from adrec_cli.serving.server import Server, ServerSettings, Shared
+from adrec_cli.serving.server import Server
+from adrec_cli.serving.server_parts import ServerSettings, Shared
 from adrec_cli.serving.watch import MOST_FAILURES, OnReload, describe_failure, wait_after
 
 ROOT: Final = "/shops"
@@ -156,13 +158,10 @@ class Shops:
     async def _running(self) -> AsyncIterator[None]:
         for name, server in list(self._servers.items()):
             await self._start(name, server)
-        watch = asyncio.create_task(self._watch())
         try:
-            yield
+            async with run_beside(self._watch()):
+                yield
         finally:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
             for name in list(self._servers):
                 await self._let_go(name)
 

@@ -25,7 +25,7 @@ from adrec_cli.serving.watched_file import WatchedFile
 from adrec_cli.wording import command, option
 
 if TYPE_CHECKING:
-    from adrec_cli.serving.server import MakePages
+    from adrec_cli.serving.server_parts import MakePages
 
 
 @dataclass(frozen=True, kw_only=True)

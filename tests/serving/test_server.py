@@ -18,7 +18,8 @@ from adrec_cli.serving.hosts import AllowedHosts
 from adrec_cli.serving.nights_file import NightsFile
 from adrec_cli.serving.options import Limits
 from adrec_cli.serving.served_model import Answer, Question, ServedModel
-from adrec_cli.serving.server import Server, ServerSettings
+from adrec_cli.serving.server import Server
+from adrec_cli.serving.server_parts import Served, ServerSettings
 
 ASKED = b'{"user": "u1"}'
 LOCAL = ((b"host", b"localhost"),)
@@ -83,10 +84,12 @@ class Running:
             limits=limits, hosts=AllowedHosts(("recs.shop",), "127.0.0.1"), poll_seconds=60.0, client_seconds=20.0
         )  # fmt: skip
         self.server = Server(
-            lambda: cast(ServedModel, self.model),
-            lambda model: False,
+            Served(
+                load=lambda: cast(ServedModel, self.model),
+                changed=lambda model: False,
+                nights=NightsFile(Path("nowhere")),
+            ),
             settings,
-            nights=NightsFile(Path("nowhere")),
             on_failure=self.failures.append,
         )
 

@@ -22,7 +22,8 @@ from adrec_cli.serving.hosts import AllowedHosts
 from adrec_cli.serving.nights_file import NightsFile
 from adrec_cli.serving.options import Limits
 from adrec_cli.serving.served_model import Answer, Question, ServedModel
-from adrec_cli.serving.server import Server, ServerSettings, Shared
+from adrec_cli.serving.server import Server
+from adrec_cli.serving.server_parts import Served, ServerSettings, Shared
 from adrec_cli.serving.shops import Shops
 from tests.serving.test_server import ASKED, LOCAL, Request
 from tests.serving.test_watch import Panic
@@ -110,8 +111,9 @@ class Mall:
         """Return the server of a shop."""
         shop = self.shops[name]
         return Server(
-            shop.load, lambda model: shop.changed, self.settings, nights=NightsFile(Path("nowhere")), shared=shared,
-            metrics=metrics, on_reload=lambda model, error: self.lines.append(f"{model}: {error}"),
+            Served(load=shop.load, changed=lambda model: shop.changed, nights=NightsFile(Path("nowhere"))),
+            self.settings, shared=shared, metrics=metrics,
+            on_reload=lambda model, error: self.lines.append(f"{model}: {error}"),
             on_failure=lambda text: self.lines.append(f"{name}: {text}"),
         )  # fmt: skip
 
