@@ -70,6 +70,7 @@ class ItemColumns:
         flags: those whose names are categories.
         others: that are kept as they are.
         left_out: names of columns that are not kept, because they belong to events.
+        repeated: names of columns of which only the first is read.
         reason: how the column of ids was found, in words.
     """
 
@@ -79,6 +80,7 @@ class ItemColumns:
     flags: Sequence[int]
     others: Sequence[int]
     left_out: Sequence[str]
+    repeated: Sequence[str]
     reason: str
 
 
@@ -127,6 +129,8 @@ def find_item_columns(
         if position is not None and not (role == CATEGORY and flags):
             found[role] = position
     rest = [place for place in range(len(table.columns)) if place not in {item, *flags, *found.values()}]
+    repeated = [place for place in rest if table.columns.index(table.columns[place]) < place]
+    rest = [place for place in rest if place not in repeated]
     if columns.keep is not None:
         others = [place for place in rest if table.columns[place] in columns.keep]
     else:
@@ -139,6 +143,7 @@ def find_item_columns(
         flags=flags,
         others=others,
         left_out=left_out,
+        repeated=list(dict.fromkeys(table.columns[place] for place in repeated)),
         reason=reason,
     )
 
@@ -159,16 +164,20 @@ def _find_ids(
     asked, before = columns.item, columns.before
     if asked is not None:
         return _require_column(table, asked), "as named"
-    if before.get(ITEM_ID) in table.columns:
-        return table.columns.index(before[ITEM_ID]), "as in the item file before"
-    if events.column in table.columns:
-        return table.columns.index(events.column), "called as in the events"
+    for name, reason in (
+        (before.get(ITEM_ID), "as in the item file before"),
+        (events.column, "called as in the events"),
+    ):
+        same = [place for place, one in enumerate(table.columns) if one == name]
+        if same:
+            return _require_one(table, same), reason
     known = [(look_up_column(name), place) for place, name in enumerate(table.columns)]
     ranked = sorted((entry[1], place) for entry, place in known if entry is not None and entry[0] == "item")
     if ranked:
         # `product` may be what it is called, not its id: what matches comes first.
-        fitting = [place for _, place in ranked if share_known(events.ids, read_ids(place)) >= ENOUGH]
-        return (fitting or [ranked[0][1]])[0], "found by its name"
+        fitting = [(rank, place) for rank, place in ranked if share_known(events.ids, read_ids(place)) >= ENOUGH]
+        likely = fitting or ranked
+        return _require_one(table, [place for rank, place in likely if rank == likely[0][0]]), "found by its name"
     matching = [place for place in range(len(table.columns)) if share_known(events.ids, read_ids(place)) >= ENOUGH]
     if len(matching) == 1:
         return matching[0], "the only column whose values match the items"
@@ -179,6 +188,21 @@ def _find_ids(
         f"{table.path} has {several} the items of the events, {examples(events.ids)}: {listing}",
         hint=f"name the column of ids, for example {option('items_column', table.columns[shown[0]])}",
     )
+
+
+def _require_one(table: Table, places: Sequence[int]) -> int:
+    """Return the only place; of several that are as good, none is taken.
+
+    Raises:
+        InputError: there are several.
+    """
+    if len(places) > 1:
+        shown = " and ".join(f"column {place + 1}, {table.columns[place]}," for place in places)
+        raise InputError(
+            f"{table.path}: {shown} could each hold the ids of items",
+            hint=f"say which it is, for example {option('items_column', places[0] + 1)}",
+        )
+    return places[0]
 
 
 def _require_column(table: Table, asked: Column) -> int:

@@ -164,6 +164,9 @@ def _notes(table: Table, chosen: ItemColumns, names: Mapping[str, str]) -> list[
     notes = [f"{table.path.name}: ids of items from {names[ITEM_ID]!r} ({chosen.reason}){parts and ', '}{parts}"]
     if chosen.left_out:
         notes.append(f"{table.path.name}: columns of events are left out: {', '.join(chosen.left_out)}")
+    if chosen.repeated:
+        names_of_several = ", ".join(map(repr, chosen.repeated))
+        notes.append(f"{table.path.name}: of columns with one name only the first is read: {names_of_several}")
     return notes
 
 

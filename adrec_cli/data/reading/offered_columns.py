@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
 import polars as pl
 
+from adrec_cli.data.reading.column_names import Role
 from adrec_cli.data.reading.list_cells import SEPARATED, Cells
 from adrec_cli.data.reading.recognition import SAMPLE_ROWS
 from adrec_cli.data.reading.table import Leaf, Table
 from adrec_cli.data.reading.unfolding import leaf_type
+from adrec_cli.errors import InputError
+from adrec_cli.wording import option
 
 _MOST_LEAVES: Final = 200
 
@@ -92,6 +95,33 @@ def event_type(column: OfferedColumn) -> pl.DataType:
     inner = dtype.inner if column.leaf.cells == "list" else pl.String
     made: pl.DataType = inner() if isinstance(inner, type) else inner
     return made
+
+
+def require_one(table: Table, columns: Sequence[OfferedColumn], role: Role, places: Collection[int]) -> None:
+    """Refuse several lists that could each have a role.
+
+    Args:
+        table: the recognised file.
+        columns: that it offers.
+        role: of the lists.
+        places: of those that could have it.
+
+    Raises:
+        InputError: there are several.
+    """
+    rivals = sorted(set(places))
+    if len(rivals) < 2:
+        return
+    shown = " and ".join(
+        f"column {columns[one].name}" if columns[one].leaf.path else f"column {one + 1}, {columns[one].name},"
+        for one in rivals
+    )
+    name = columns[rivals[0]].name
+    alone = [column.name for column in columns].count(name) == 1 and not name.isdecimal()
+    raise InputError(
+        f"{table.path}: {shown} could each be the {'time' if role == 'timestamp' else role}; all hold lists",
+        hint=f"say which it is, for example {option(f'{role}_column', name if alone else rivals[0] + 1)}",
+    )
 
 
 def sample_records(table: Table) -> list[dict[str, Any]]:

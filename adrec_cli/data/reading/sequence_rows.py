@@ -11,7 +11,7 @@ import polars as pl
 
 from adrec_cli.data.reading.column_names import ROLES, Column, Role, look_up_column, time_name
 from adrec_cli.data.reading.list_cells import Cells, find_cells, find_time_cells
-from adrec_cli.data.reading.offered_columns import OfferedColumn, event_type, offer_columns, sample_records
+from adrec_cli.data.reading.offered_columns import OfferedColumn, event_type, offer_columns, require_one, sample_records
 from adrec_cli.data.reading.recognition import SAMPLE_ROWS
 from adrec_cli.data.reading.roles import RoleRequest, find_known
 from adrec_cli.data.reading.scanning import scan
@@ -92,10 +92,23 @@ def _find_items(table: Table, columns: list[OfferedColumn], request: RoleRequest
     # A list beside a column of single items is a feature (a history, say), not the sequence.
     if any((look_up_column(column.name) or ("",))[0] == "item" for column in single if not _brackets(table, column)):
         return None
-    names = [_plain(column.own_name) for column in columns]
-    listed = [names.index(name) for name in _ITEM_LISTS if name in names]
+    plain = [_plain(column.own_name) for column in columns]
+    listed = [place for name in _ITEM_LISTS for place, one in enumerate(plain) if one == name]
     known = [place for place, one in enumerate(columns) if (look_up_column(one.own_name) or ("",))[0] == "item"]
-    return next((place for place in (*listed, *known) if _hold_lists(table, columns, place, cells, asked=False)), None)
+    hold = [place for place in (*listed, *known) if _hold_lists(table, columns, place, cells, asked=False)]
+    if not hold:
+        return None
+    require_one(table, columns, "item", [place for place in hold if _mean_the_same(columns[hold[0]], columns[place])])
+    return hold[0]
+
+
+def _mean_the_same(one: OfferedColumn, other: OfferedColumn) -> bool:
+    """Return whether two names say the same; what lies within objects comes behind what does not."""
+    if bool(one.leaf.path) != bool(other.leaf.path):
+        return False
+    known = look_up_column(one.own_name)
+    alike = known is not None and look_up_column(other.own_name) == known
+    return alike or _plain(one.own_name) == _plain(other.own_name)
 
 
 def _hold_lists(table: Table, columns: list[OfferedColumn], place: int, cells: Cells | None, *, asked: bool) -> bool:
@@ -127,15 +140,28 @@ def _find_times(table: Table, columns: list[OfferedColumn], item: int, request: 
             and (_plain(one.own_name) in _TIME_LISTS or time_name(one.own_name) in ("certain", "known"))
             and (one.leaf.path[:-1], one.leaf.place if one.leaf.path else -1) == parent
         ]
-    for place in candidates:
-        column = columns[place]
-        if column.is_list:
-            return place
-        found = _time_cells(table, column, columns[item])
-        if found != "value":
-            columns[place] = replace(column, leaf=replace(column.leaf, cells=found))
-            return place
-    return None
+    hold = [place for place in candidates if _hold_times(table, columns, place, item)]
+    certain = [place for place in hold if _is_certain_time(columns[place])]
+    decided = certain or hold
+    if len(decided) > 1 and request.rows_in_order:
+        return None
+    require_one(table, columns, "timestamp", decided)
+    return next(iter(decided), None)
+
+
+def _is_certain_time(column: OfferedColumn) -> bool:
+    return _plain(column.own_name) in _TIME_LISTS or time_name(column.own_name) == "certain"
+
+
+def _hold_times(table: Table, columns: list[OfferedColumn], place: int, item: int) -> bool:
+    column = columns[place]
+    if column.is_list:
+        return True
+    found = _time_cells(table, column, columns[item])
+    if found == "value":
+        return False
+    columns[place] = replace(column, leaf=replace(column.leaf, cells=found))
+    return True
 
 
 def _time_cells(table: Table, column: OfferedColumn, items: OfferedColumn) -> Cells:
@@ -223,9 +249,10 @@ def _columns_of(request: RoleRequest, columns: Sequence[OfferedColumn]) -> list[
 
 
 def _place(table: Table, columns: Sequence[OfferedColumn], asked: Column, *, exact: bool) -> int | None:
-    """Return the place, from 0, of a column by its name or by its position in the file, from 1."""
+    """Return the place, from 0, of a column by a name that stands once, or by its position in the file, from 1."""
     if isinstance(asked, str) and (exact or not asked.isdecimal()):
-        return next((place for place, column in enumerate(columns) if column.name == asked), None)
+        places = [place for place, column in enumerate(columns) if column.name == asked]
+        return places[0] if len(places) == 1 else None
     return int(asked) - 1 if 1 <= int(asked) <= len(table.columns) else None
 
 
