@@ -39,6 +39,9 @@ _REASONS = {
     errno.EIO: "the disk reports an input/output error",
     errno.EFBIG: "the file would be larger than the system allows",
     errno.ENAMETOOLONG: "the name is too long",
+    errno.ENOLCK: "the file system gives no locks",
+    errno.ENOSYS: "the file system cannot do that",
+    errno.EOPNOTSUPP: "the file system cannot do that",
 }
 
 

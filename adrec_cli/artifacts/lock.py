@@ -103,7 +103,8 @@ def exclusive(folder: Path, purpose: str, waiting: Waiting = AT_ONCE) -> Iterato
         LockedError: another process holds it; the message says who and since when.
         StorageError: the folder cannot be written.
     """
-    lock = FileLock(folder / LOCK_FILE, timeout=0)
+    # Without locks a file would stand in for one: it outlives its holder, and ours lies there all the time.
+    lock = FileLock(folder / LOCK_FILE, timeout=0, fallback_to_soft=False)
     holder = folder / _HOLDER_FILE
     made = not folder.is_dir()
     _acquire(lock, folder, waiting)

@@ -54,6 +54,21 @@ def test_one_that_vanishes_for_ever_is_told(tmp_path, monkeypatch):
     assert len(tries) == 5
 
 
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_where_the_file_system_has_no_locks_nobody_is_said_to_hold_one(tmp_path, monkeypatch, number):
+    """Neither is a file taken for one, which outlives its holder, nor what earlier locks left for another run."""
+    with exclusive(tmp_path / "shop", "before"):
+        pass
+
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for place in ("shop", "new"):
+        with pytest.raises(StorageError, match=rf"could not lock .*{place}: the file system"):
+            exclusive(tmp_path / place, "run").__enter__()
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
 def test_any_other_refusal_is_told_at_once(tmp_path, monkeypatch, number):
     tries = failing(monkeypatch, 10**6, number)
