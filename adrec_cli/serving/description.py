@@ -69,13 +69,10 @@ def openapi(limits: Limits, root: str = "") -> dict[str, Any]:
 
 
 def _request(limits: Limits) -> dict[str, Any]:
-    def ids(most: int, description: str, least: int = 0) -> dict[str, Any]:
-        return {"type": "array", "items": _AN_ID, "minItems": least, "maxItems": most, "description": description}
-
     whom = {
         "user": _AN_ID,
-        "users": ids(min(limits.users, limits.waiting), "answered one by one", 1),
-        "history": ids(limits.history, "oldest first"),
+        "users": _ids(min(limits.users, limits.waiting), "answered one by one", 1),
+        "history": _ids(limits.history, "oldest first"),
     }
     return {
         "type": "object",
@@ -89,45 +86,52 @@ def _request(limits: Limits) -> dict[str, Any]:
             for name in whom
         ],
         "properties": {
-            "user": {},
-            "users": {},
-            "history": {},
-            "times": _or_nothing(
-                {
-                    "type": "array",
-                    "items": {"type": ["string", "number"]},
-                    "maxItems": limits.history,
-                    "description": "when each item of the history was, in seconds since 1970 or as a date or time; "
-                    "for models that read it",
-                }
-            ),
+            **{name: {} for name in whom},
+            "times": _or_nothing(_times(limits)),
             "k": {"type": "integer", "minimum": 1, "maximum": limits.k, "default": default_k(limits)},
-            "include_seen": {"type": "boolean", "default": False},
-            "candidates": _or_nothing(ids(limits.history, "only these items", 1)),
-            "exclude": _or_nothing(ids(limits.history, "not these items")),
-            "category": {
-                "description": "only items of one of these categories",
-                "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, _NOTHING],
-            },
-            "diversify": _or_nothing(
-                {
-                    "type": "number",
-                    "minimum": 0,
-                    "exclusiveMaximum": 1,
-                    "default": 0,
-                    "description": "weight of unlikeness against the score",
-                }
-            ),
-            "max_per": _or_nothing(
-                {
-                    "type": "object",
-                    "additionalProperties": {"type": "integer", "minimum": 1},
-                    "description": "items of one value of a column at most, by column",
-                }
-            ),
-            "explain": {"type": "boolean", "default": False, "description": "what moved each score; not with users"},
-            "min_count": _or_nothing({"type": "integer", "minimum": 0, "description": "train events an item needs"}),
+            **_describe_choice(limits),
         },
+    }
+
+
+def _ids(most: int, description: str, least: int = 0) -> dict[str, Any]:
+    return {"type": "array", "items": _AN_ID, "minItems": least, "maxItems": most, "description": description}
+
+
+def _times(limits: Limits) -> dict[str, Any]:
+    return {
+        "type": "array",
+        "items": {"type": ["string", "number"]},
+        "maxItems": limits.history,
+        "description": "when each item of the history was, in seconds since 1970 or as a date or time; "
+        "for models that read it",
+    }
+
+
+def _describe_choice(limits: Limits) -> dict[str, Any]:
+    """Return the keys that say which items may come back, and how they are chosen."""
+    categories = [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, _NOTHING]
+    diversify = {
+        "type": "number",
+        "minimum": 0,
+        "exclusiveMaximum": 1,
+        "default": 0,
+        "description": "weight of unlikeness against the score",
+    }
+    max_per = {
+        "type": "object",
+        "additionalProperties": {"type": "integer", "minimum": 1},
+        "description": "items of one value of a column at most, by column",
+    }
+    return {
+        "include_seen": {"type": "boolean", "default": False},
+        "candidates": _or_nothing(_ids(limits.history, "only these items", 1)),
+        "exclude": _or_nothing(_ids(limits.history, "not these items")),
+        "category": {"description": "only items of one of these categories", "oneOf": categories},
+        "diversify": _or_nothing(diversify),
+        "max_per": _or_nothing(max_per),
+        "explain": {"type": "boolean", "default": False, "description": "what moved each score; not with users"},
+        "min_count": _or_nothing({"type": "integer", "minimum": 0, "description": "train events an item needs"}),
     }
 
 
