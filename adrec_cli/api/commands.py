@@ -89,15 +89,7 @@ def preprocess(
         )
     for warning in done.warnings:
         warnings.warn(warning, stacklevel=2)
-    return PreparedDataset(
-        name=done.manifest.dataset,
-        folder=done.folder,
-        statistics=done.manifest.statistics,
-        skipped=done.skipped,
-        notes=tuple(done.notes),
-        warnings=tuple(done.warnings),
-        result=done,
-    )
+    return PreparedDataset.of(done)
 
 
 def _find_folder(dataset: Place, workspace: Place | None) -> Path:
@@ -147,14 +139,7 @@ def train(
             experiment=taken.experiment(model),
             work=Work(options=taken.compute, stop=stop, on_event=on_event),
         )
-    last = stages[-1]
-    return TrainedModel(
-        model=model,
-        dataset=last.metadata.dataset,
-        path=last.path,
-        metrics=last.metadata.metrics.get("values", {}),
-        stages=tuple(stages),
-    )
+    return TrainedModel.of(model, stages)
 
 
 def evaluate(
@@ -200,4 +185,4 @@ def evaluate(
     done = pipeline.evaluate(
         os.fspath(name), workspace=root, dataset_name=dataset_name, options=taken, on_event=on_event
     )
-    return EvaluatedModel(metrics=done.metrics, protocol=done.protocol, evaluation=done)
+    return EvaluatedModel.of(done)

@@ -76,6 +76,19 @@ class PreparedDataset(Tabular):
     warnings: tuple[str, ...]
     result: PreprocessResult = field(repr=False)
 
+    @classmethod
+    def of(cls, result: PreprocessResult) -> PreparedDataset:
+        """Return what Python users see of a result."""
+        return cls(
+            name=result.manifest.dataset,
+            folder=result.folder,
+            statistics=result.manifest.statistics,
+            skipped=result.skipped,
+            notes=tuple(result.notes),
+            warnings=tuple(result.warnings),
+            result=result,
+        )
+
     def __fspath__(self) -> str:
         return str(self.folder)
 
@@ -106,6 +119,18 @@ class TrainedModel(Tabular):
     path: Path
     metrics: dict[str, float]
     stages: tuple[StageResult, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, model: str, stages: Sequence[StageResult]) -> TrainedModel:
+        """Return the model that stages came to, the last one's."""
+        last = stages[-1]
+        return cls(
+            model=model,
+            dataset=last.metadata.dataset,
+            path=last.path,
+            metrics=last.metadata.metrics.get("values", {}),
+            stages=tuple(stages),
+        )
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -147,6 +172,11 @@ class EvaluatedModel(Tabular):
     metrics: dict[str, float]
     protocol: str
     evaluation: Evaluation = field(repr=False)
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> EvaluatedModel:
+        """Return what Python users see of an evaluation."""
+        return cls(metrics=evaluation.metrics, protocol=evaluation.protocol, evaluation=evaluation)
 
     def to_frame(self) -> pl.DataFrame:
         """Return a row per metric: `metric`, `value`, and `lower` and `upper` bound at 95%."""

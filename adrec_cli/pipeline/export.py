@@ -135,15 +135,8 @@ def export(
     for path in (out, items_path, *([data_path] if data_path else [])):
         require_free_output(path)
         require_no_source(path, recommender.manifest.sources)
-    program, made_of = _program(network, options), _describe(recommender, options)
-    with replacing(out) as temporary, _remove_unless_whole(data_path):
-        if out.suffix == ".onnx":
-            run = _write_onnx(program, temporary, made_of, data_path.name if data_path else None)
-        else:
-            run = _write_torch(program, temporary, made_of)
-        difference = _measure_difference(network, output, run, options)
-        if not difference <= TOLERANCE:
-            raise ArtifactError(f"the graph's scores differ from ours by {difference:.2g}", hint="report this")
+    made_of = _describe(recommender, options)
+    difference = _write_graph(out, data_path, network, output, options, made_of)
     content = {
         **made_of,
         "sha256": file_sha256(out),
@@ -160,6 +153,27 @@ def export(
         data_path=data_path,
         difference=difference,
     )
+
+
+def _write_graph(
+    out: Path,
+    data_path: Path | None,
+    network: SequentialRecommender,
+    output: str,
+    options: GraphOptions,
+    made_of: Mapping[str, Any],
+) -> float:
+    """Write the graph, and its weights beside it where they are too many, and return by how much its scores differ."""
+    program = _program(network, options)
+    with replacing(out) as temporary, _remove_unless_whole(data_path):
+        if out.suffix == ".onnx":
+            run = _write_onnx(program, temporary, made_of, data_path.name if data_path else None)
+        else:
+            run = _write_torch(program, temporary, made_of)
+        difference = _measure_difference(network, output, run, options)
+        if not difference <= TOLERANCE:
+            raise ArtifactError(f"the graph's scores differ from ours by {difference:.2g}", hint="report this")
+    return difference
 
 
 def _require_exportable(network: SequentialRecommender, output: str, options: GraphOptions) -> None:
