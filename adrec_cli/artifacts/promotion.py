@@ -157,7 +157,7 @@ def promote(folder: Path, candidate: Candidate, *, keep: int = KEEP) -> Current:
         keep: generations that stay, this one included.
 
     Raises:
-        ArtifactError: the items are no longer those the checkpoint was trained with.
+        ArtifactError: the checkpoint is no longer what was judged, or the items not those it was trained with.
         StorageError: the file system refused; what was current still is.
     """
     new = _copy_in(folder, candidate)
@@ -171,15 +171,18 @@ def promote(folder: Path, candidate: Candidate, *, keep: int = KEEP) -> Current:
 
 def _copy_in(folder: Path, candidate: Candidate) -> Generation:
     relative = _copy_of(candidate.sha256)
-    with replacing(items_beside(folder / relative)) as temporary:
-        shutil.copyfile(candidate.items, temporary)
-        if file_sha256(temporary) != candidate.items_sha256:
-            raise ArtifactError(
-                f"{candidate.items} changed while {candidate.checkpoint.name} was made from it",
-                hint="run the same command again",
-            )
-    with replacing(folder / relative) as temporary:
-        shutil.copyfile(candidate.checkpoint, temporary)
+    copies = {
+        items_beside(folder / relative): (candidate.items, candidate.items_sha256),
+        folder / relative: (candidate.checkpoint, candidate.sha256),
+    }
+    for copy, (source, sha256) in copies.items():
+        with replacing(copy) as temporary:
+            shutil.copyfile(source, temporary)
+            if file_sha256(temporary) != sha256:
+                raise ArtifactError(
+                    f"{source} changed while {candidate.checkpoint.name} was promoted, or its copy is damaged",
+                    hint="run the same command again",
+                )
     return Generation(
         checkpoint=str(relative),
         sha256=candidate.sha256,

@@ -209,6 +209,24 @@ def test_items_that_changed_meanwhile_are_not_promoted_with_the_model(shelf):
     before = {path: path.read_bytes() for path in sorted(shelf.folder.rglob("*")) if path.is_file()}
     items = shelf.dataset.folder / "items.parquet"
     items.write_bytes(items.read_bytes() + b" ")
-    with pytest.raises(ArtifactError, match=r"items\.parquet changed while b\.safetensors was made from it"):
+    with pytest.raises(ArtifactError, match=r"items\.parquet changed while b\.safetensors was promoted"):
         shelf.promote("b")
     assert {path: path.read_bytes() for path in sorted(shelf.folder.rglob("*")) if path.is_file()} == before
+
+
+def test_a_model_that_is_not_what_was_judged_is_not_promoted(shelf, monkeypatch):
+    """Written by somebody else meanwhile, or damaged on the way."""
+    shelf.promote("a")
+    copy = shutil.copyfile
+
+    def copy_another(source: Path, target: Path) -> None:
+        copy(shelf.folder / "c.safetensors" if source.name == "b.safetensors" else source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", copy_another)
+    with pytest.raises(ArtifactError, match=r"b\.safetensors changed while b\.safetensors was promoted"):
+        shelf.promote("b")
+    assert shelf.is_current("a")
+    assert len(list((shelf.folder / "promoted").glob("*.safetensors"))) == 1
+    monkeypatch.undo()
+    assert shelf.promote("b").done
+    assert shelf.is_current("b")
