@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.loading import new_items
 from adrec_cli.loading.new_items import Known, NewItems, _add_items, _append
 from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX
+from tests.variants import small_model
 
 IDS = [f"i{number}" for number in range(12)]
 
@@ -60,3 +64,19 @@ def test_new_items_stand_behind_with_the_columns_there_are() -> None:
     assert found.rows() == [
         (1, "a", 5, "a", 1.5), (2, "b", 6, "b", None), (3, "c", 0, None, 2.0), (4, "d", 0, None, None),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", ["sum", "only"])
+def test_where_nothing_is_known_of_items_with_events_new_ones_have_their_content_alone(content: str) -> None:
+    """There is nothing from which a vector of their own could be told."""
+    model = small_model("sasrec", {"content": content, "content_width": 2}, items=12)
+    model.give_content(torch.zeros(13, 2, dtype=torch.float16), torch.ones(13, dtype=torch.bool))
+    before = model.item_vectors_VD().detach()
+    metadata = SimpleNamespace(model="sasrec")
+    found, news = _add_items(Known(model=model, metadata=metadata, items=table(IDS)), table(["i20"]), _Content())  # type: ignore[arg-type]
+    assert news.added == 1
+    grown = found.model.item_tables()[0]
+    vectors = found.model.item_vectors_VD().detach()
+    assert torch.equal(vectors[:-1], before)
+    assert vectors[-1].any()
+    assert grown.weight is None or not grown.weight[-1].any()
