@@ -68,7 +68,7 @@ def test_new_items_stand_behind_with_the_columns_there_are() -> None:
 
 @pytest.mark.parametrize("content", ["sum", "only"])
 def test_where_nothing_is_known_of_items_with_events_new_ones_have_their_content_alone(content: str) -> None:
-    """There is nothing from which a vector of their own could be told."""
+    """No item has both content and a vector of its own, from which a regression could learn."""
     model = small_model("sasrec", {"content": content, "content_width": 2}, items=12)
     model.give_content(torch.zeros(13, 2, dtype=torch.float16), torch.ones(13, dtype=torch.bool))
     before = model.item_vectors_VD().detach()
