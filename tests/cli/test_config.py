@@ -10,7 +10,7 @@ import pytest
 
 from adrec_cli.config import parse_settings
 from adrec_cli.errors import UsageError
-from adrec_cli.experiments.described_options import choose_options, describe_options
+from adrec_cli.experiments.described_options import _read_meanings, choose_options, describe_options
 from adrec_cli.experiments.experiment import compose
 from adrec_cli.models.registry import list_trainable
 from adrec_cli.sweeping.option_keys import option_paths
@@ -34,6 +34,32 @@ def test_every_option_has_a_meaning_and_a_range(model: str) -> None:
     for one in options:
         assert one.meaning, one.key
         assert one.range, one.key
+
+
+def test_a_meaning_is_what_the_docstring_says_of_the_option() -> None:
+    """Attributes that are described together have it in common, and lines that go on are joined."""
+
+    class Described:
+        """Options.
+
+        Attributes:
+            width, depth: of a network,
+                in entries.
+            share: of something.
+
+        Source: nobody.
+        """
+
+    class More(Described):
+        """More options.
+
+        Attributes:
+            share: of something else.
+        """
+
+    told = {"width": "of a network, in entries.", "depth": "of a network, in entries.", "share": "of something."}
+    assert _read_meanings(Described) == told
+    assert _read_meanings(More) == {**told, "share": "of something else."}
 
 
 @pytest.mark.parametrize("model", list_trainable())

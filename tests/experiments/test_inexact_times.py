@@ -37,6 +37,8 @@ def test_days_are_told_in_any_zone(exact):
         assert "whole days" in doubts(days)
         assert "whole days" in doubts(days + np.where(np.arange(len(days)) % 2, 3_600, 0))
     assert "whole days" not in doubts(exact // 3_600 * 3_600)
+    # Three times of day, such as of three deliveries, do tell something.
+    assert "whole days" not in doubts(np.sort(exact // DAY * DAY) + np.arange(len(exact)) % 3 * 3_600)
 
 
 def test_the_share_at_the_same_second_counts_neighbours_of_one_user(exact):
