@@ -175,6 +175,16 @@ def seed_for(seed: int, *purpose: str | int) -> int:
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
+@contextlib.contextmanager
+def ignore_hangup() -> Iterator[None]:
+    """Ignore SIGHUP while open, or until somebody else handles it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 class StopRequest:
     """SIGINT, SIGTERM and SIGHUP as something a training can ask about between two steps, with `check`.
 

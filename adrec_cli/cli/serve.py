@@ -13,6 +13,7 @@ from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetName, NamesDataset
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import UsageError
+from adrec_cli.runtime import ignore_hangup
 from adrec_cli.serving.options import ServeOptions
 
 if TYPE_CHECKING:
@@ -51,13 +52,22 @@ def serve(
     session: Session,
 ) -> None:  # fmt: skip
     """Serve recommendations of one shop or several over HTTP; a promoted model takes over without a dropped request."""
+    named = _read_names(shops, dataset, every=all)
+    # It reloads a server: one that is still loading will have what there is now.
+    with ignore_hangup():
+        _run(named, every=all, model=model, options=options, common=common, terminal=session.terminal)
+
+
+def _run(
+    named: list[str], *, every: bool, model: str | None, options: ServeOptions, common: Common, terminal: Terminal
+) -> None:
+    """Load what is to be served, and serve it until a signal comes."""
     from adrec_cli.pipeline import serve as pipeline
 
     # Methods of the terminal, so that they can be handed to processes.
-    reporter = _Reporter(session.terminal)
-    named = _read_names(shops, dataset, every=all)
+    reporter = _Reporter(terminal)
     choose: Callable[..., Serving]
-    if all or len(named) > 1:
+    if every or len(named) > 1:
         choose = functools.partial(pipeline.make_shops, names=named)
     else:
         choose = functools.partial(pipeline.make_server, dataset_name=next(iter(named), None))
@@ -71,7 +81,7 @@ def serve(
     line = server.describe(address)
 
     def say_ready() -> None:
-        session.terminal.note(line)
+        terminal.note(line)
 
     if options.workers == 1:
         pipeline.serve(server, sockets[0], options, on_log=reporter.report_problem, on_ready=say_ready)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from adrec_cli.errors import StorageError
 from tests.cli.conftest import Adrec, environment
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
@@ -69,3 +70,20 @@ def test_one_that_is_named_is_served_as_the_only_one(adrec: Adrec, shop: Path) -
         port = taken.getsockname()[1]
         done = adrec("serve", "shop", "--port", port, "--workspace", shop)
     assert f"could not listen on 127.0.0.1 port {port}" in done.stderr
+
+
+@pytest.mark.parametrize("make", ["make_server", "make_shops"])
+def test_a_reload_that_is_asked_for_while_the_model_is_loaded_ends_nothing(
+    adrec: Adrec, shop: Path, monkeypatch: pytest.MonkeyPatch, make: str
+) -> None:
+    from adrec_cli.pipeline import serve
+
+    def hang_up(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGHUP)
+        raise StorageError("loaded so far")
+
+    monkeypatch.setattr(serve, make, hang_up)
+    before = signal.getsignal(signal.SIGHUP)
+    done = adrec("serve", "--workspace", shop, *(["--all"] if make == "make_shops" else []))
+    assert (done.exit_code, done.stderr.splitlines()[0]) == (7, "error: loaded so far")
+    assert signal.getsignal(signal.SIGHUP) == before
