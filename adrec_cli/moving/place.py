@@ -31,6 +31,7 @@ FORMER_FOLDER: Final = "former"
 _REUSED_HOURS: Final = GRACE_HOURS / 2
 """Contents that no inventory names are sent again when they are older: they may be removed before the push ends."""
 _INVENTORY_SUFFIX: Final = ".json"
+_PUSH_AGAIN: Final = "push again from where the data set is whole"
 
 
 class Place:
@@ -239,11 +240,14 @@ class Place:
     def _read(self, part: Part) -> bytes:
         path = _name_object(part)
         with self._naming(InputError, "read", path):
-            content = self._store.read(path, part.bytes + 1)
+            try:
+                content = self._store.read(path, part.bytes + 1)
+            except FileNotFoundError:
+                raise InputError(f"{self.shown}/{path} is gone", hint=_PUSH_AGAIN) from None
         if hashlib.sha256(content).hexdigest() != part.sha256:
             raise InputError(
                 f"{self.shown}/{path} is damaged: its content is not what its name says",
-                hint="remove it there, and push again from where the data set is whole",
+                hint=f"remove it there, and {_PUSH_AGAIN}",
             )
         return content
 

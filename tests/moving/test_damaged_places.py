@@ -61,6 +61,7 @@ def test_a_damaged_object_is_noticed_before_anything_changes(
         with pytest.raises(InputError) as told:
             pull(place, workspace=tmp_path / "here")
         assert path.name in told.value.message
+        assert told.value.hint.endswith("push again from where the data set is whole")
         assert read_visible(tmp_path / "here/shop") == before
         path.unlink(missing_ok=True)
         path.write_bytes(kept)
