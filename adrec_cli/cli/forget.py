@@ -104,7 +104,7 @@ def _show(terminal: Terminal, done: Forgotten, named: Path | None) -> None:
         return
     terminal.line(
         f"{say_count(done.users, 'user')} of {done.dataset} forgotten: {say_count(done.interactions, 'interaction')}, "
-        f"{done.pending:,} that waited, {say_count(len(done.generations), 'former generation')}, "
+        f"{say_count(done.pending, 'pending event')}, {say_count(len(done.generations), 'former generation')}, "
         f"{say_count(len(done.ranks), 'file')} of ranks, {say_count(len(done.batches), 'file')} of recommendations"
     )
     if done.retrained:

@@ -83,7 +83,7 @@ def diagnose(vectors_ND: torch.Tensor) -> EmbeddingDiagnostics:
 
 TERMS: Mapping[str, str] = MappingProxyType(
     {
-        "embedding_variance": "how far items lie from their centre; near 0 all are one",
+        "embedding_variance": "how far items lie from their centre; near 0 all are the same",
         "mean_cosine": "of two items; 0: all directions, 1: all the same way, collapse",
         "mean_distance": "between two items",
         "effective_rank": "in how many directions items lie; width at most, 1 is a line",

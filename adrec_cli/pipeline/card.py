@@ -11,6 +11,7 @@ from adrec_cli.artifacts.outputs import require_free_output, require_no_source
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import open_dataset
+from adrec_cli.models.registry import DEFAULT_MODEL, MODELS
 from adrec_cli.reporting.card import Described, write_card
 from adrec_cli.reporting.material import Material, StageTold, gather_material
 from adrec_cli.schema import REPORTS_FOLDER
@@ -99,7 +100,9 @@ def _choose_stages(material: Material, name: str) -> list[StageTold]:
     fitting = [number for number, stage in enumerate(stages) if stage.fits]
     promoted = [number for number in fitting if stages[number].promoted]
     if not fitting:
+        dataset = material.dataset.manifest.dataset
         raise ArtifactError(
-            f"no model {name!r} is trained on these data", hint=command("train", material.dataset.manifest.dataset)
+            f"no model {name!r} is trained on the current data of {dataset}",
+            hint=command("train", dataset, model=name if name in MODELS and name != DEFAULT_MODEL else None),
         )
     return stages[: (promoted or fitting)[-1] + 1]

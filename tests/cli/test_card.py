@@ -112,7 +112,8 @@ def test_one_of_several_models_is_named(measured: Path, adrec: Adrec, tmp_path: 
     ("arguments", "code", "said"),
     [
         (("--licence", "MIT License"), 2, "--licence must be an identifier, got 'MIT License'"),
-        (("--model", "gru4rec"), 4, "no model 'gru4rec' is trained on these data"),
+        (("--model", "gru4rec"), 4, "no model 'gru4rec' is trained on the current data of "),
+        (("--model", "gru4rec"), 4, "hint: adrec train shop --model gru4rec"),
         (("--out", "workspace"), 2, ""),
     ],
 )

@@ -147,8 +147,8 @@ def test_forgetting_says_what_is_gone_and_what_may_remember() -> None:
     )  # fmt: skip
     shown = shown_by(forget._show, done, None)
     assert shown.lines == [
-        "1,234 users of shop forgotten: 5,678 interactions, 1,111 that waited, 2 former generations, 3 files of ranks, "
-        "1 file of recommendations",
+        "1,234 users of shop forgotten: 5,678 interactions, 1,111 pending events, 2 former generations, "
+        "3 files of ranks, 1 file of recommendations",
         "trained again: adrec, sasrec",
     ]
     assert shown.said == [

@@ -16,7 +16,7 @@ _TOLD_SHARE, _LONG_SECONDS = 0.1, 60.0
 _SEPARATOR = "  "
 EPOCH_LEGEND: Final = (
     "a row per epoch: losses (ce, mse, ...), validation (* best so far), speed, time; "
-    "rank and cosine of the item vectors warn of collapse, where rank falls and cosine nears 1"
+    "rank and cosine describe the item vectors: a falling rank and a cosine near 1 mean collapse"
 )
 
 

@@ -74,11 +74,11 @@ class ReadReport:
             self.notes.append(sentence)
 
     def lines(self) -> list[str]:
-        """Return what is worth telling about the source: one line that says how it was read, then all else."""
+        """Return what is worth telling about the source: how it was read, if it was, in one line, then all else."""
         named = {role: name if isinstance(name, str) else " and ".join(name) for role, name in self.columns.items()}
         columns = ", ".join(f"{role} = {name}" for role, name in named.items())
         read = "; ".join(part for part in (self.form, columns, self.time) if part)
-        return [f"read as {read}", *self.notes, *self._about_ids()]
+        return [*([f"read as {read}"] if read else []), *self.notes, *self._about_ids()]
 
     def _about_ids(self) -> list[str]:
         lines = []

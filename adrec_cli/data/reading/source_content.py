@@ -127,8 +127,8 @@ def read_source(plan: Plan, scratch: Path, read: Reader[L]) -> SourceContent[L |
     """
     if plan.generated:
         interactions = demo_interactions()
-        report = ReadReport(rows=len(interactions), timed=True, time="generated times")
-        found = {"layout": "generated", "time": report.time}
+        report = ReadReport(rows=len(interactions), timed=True)
+        found = {"layout": "generated", "time": "generated times"}
         return SourceContent(
             interactions=interactions,
             report=report,
