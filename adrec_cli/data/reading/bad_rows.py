@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import polars as pl
 
+from adrec_cli.data.reading.open_quotes import advise_on_quotes
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
 from adrec_cli.wording import option
@@ -170,7 +171,8 @@ def drop_malformed(table: Table, scratch: Path) -> tuple[Table, list[BadRow], in
                 if len(examples) < EXAMPLES:
                     expected, got = problem.split("\n", 1)
                     place = f"line {line}"
-                    hint = advise_on_fields() if expected.endswith("fields") else ""
+                    hint = advise_on_quotes(rows, [fields])
+                    hint = hint or (advise_on_fields() if expected.endswith("fields") else "")
                     row = BadRow(path=table.path, place=place, column="", expected=expected, got=got, hint=hint)
                     examples.append(row)
                 continue

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,11 +12,37 @@ import polars as pl
 
 from adrec_cli.data.reading.scanning import scan
 from adrec_cli.data.reading.table import Table
+from adrec_cli.wording import option
 
 _CHUNK: Final = 1 << 22
 _MOST_COLUMNS: Final = 60
 """Of more the patterns grow beyond what is compiled; so wide a row is seldom taken for a cell."""
 _SHOWN: Final = 80
+
+
+def advise_on_quotes(table: Table, rows: Iterable[Sequence[str | None]]) -> str:
+    """Return the hint where a cell in quotes seems to hold line ends or tabs, "" where none does.
+
+    Files with tabs often have quotes that are text, so they enclose nothing there unless the first rows show it.
+
+    Args:
+        table: the recognised file.
+        rows: those before one that cannot be read, and itself.
+    """
+    if table.layout != "delimited" or table.quoted or table.separator != "\t":
+        return ""
+    fields = (field for row in rows for field in row)
+    if not any(field is not None and field.startswith('"') and field.count('"') % 2 for field in fields):
+        return ""
+    hint = (
+        f"leave such rows out with {option('on_bad_row', 'skip')}; or, if cells in quotes hold line ends or tabs, "
+        "write the file as CSV"
+    )
+    if table.decoded.plain != table.path:
+        return hint
+    script = "import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=chr(9)))"
+    files = f"< {shlex.quote(str(table.path))} > {shlex.quote(f'{table.path.name}.csv')}"
+    return f"{hint}: python3 -c {shlex.quote(script)} {files}"
 
 
 def find_swallowed_rows(table: Table, position: int, records: int) -> str:

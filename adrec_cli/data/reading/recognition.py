@@ -206,9 +206,35 @@ def _rows(lines: list[str], separator: str) -> list[list[str]]:
 
 
 def _is_quoted(lines: list[str], separator: str) -> bool:
-    return separator in (",", ";") or (
-        separator == "\t" and any(re.search(r'(^|\t)"[^\t]*"(\t|$)', line) for line in lines[:SAMPLE_ROWS])
+    if separator in (",", ";"):
+        return True
+    first = lines[:SAMPLE_ROWS]
+    return separator == "\t" and (
+        any(re.search(r'(^|\t)"[^\t]*"(\t|$)', line) for line in first) or _is_whole_in_quotes(first, separator)
     )
+
+
+def _is_whole_in_quotes(lines: list[str], separator: str) -> bool:
+    """Return whether rows have as many fields as the first only where quotes hold them together.
+
+    Text with stray quotes, as many files with tabs have it, is of one width without them, or of several either way; and
+    two of them that hold rows between them hold their separators.
+    """
+    lines = [line.replace("\r", " ") for line in lines]
+    width = next(line for line in lines if line.strip()).count(separator) + 1
+    rows = csv.reader(lines, delimiter=separator, strict=True)
+    held, begin = False, 0
+    try:
+        for row in rows:
+            of_row, begin = lines[begin : rows.line_num], rows.line_num
+            widths = [line.count(separator) + 1 for line in of_row]
+            if row and (len(row) != width or (len(of_row) > 1 and sum(widths) - len(of_row) + 1 != width)):
+                return False
+            held |= bool(row) and widths != [width]
+    except csv.Error:
+        # The sample may end within a cell.
+        return held and rows.line_num == len(lines)
+    return held
 
 
 def _recognise_jsonl(decoded: Decoded, lines: list[str]) -> Table:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 import numpy as np
 
 from adrec_cli.data.ids import describe_expected_id
 from adrec_cli.data.reading import scanning
 from adrec_cli.data.reading.bad_rows import BadRow, advise_on_fields, record_place
 from adrec_cli.data.reading.collecting import CollectedTable
+from adrec_cli.data.reading.open_quotes import advise_on_quotes
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.scanning import OVERFLOW, scan
@@ -18,9 +22,20 @@ from adrec_cli.data.reading.times import find_unit
 from adrec_cli.data.reading.unfolding import RECORD
 from adrec_cli.wording import option
 
+_BEFORE: Final = 20
+"""Rows before a bad one in which a cell may have begun that holds it."""
+
 
 def describe_bad_row(one: CollectedTable, row: int, options: ReadOptions, report: ReadReport) -> BadRow:
     """Say what is wrong with a bad row, from its raw values."""
+    bad = _describe_row(one, row, options, report)
+    if bad.hint or one.table.unfolding is not None or one.table.joining is not None:
+        return bad
+    near = scan(one.table, range(len(one.table.columns))).slice(max(0, row - _BEFORE), min(row, _BEFORE) + 1)
+    return replace(bad, hint=advise_on_quotes(one.table, near.collect().drop(scanning.BLANK, OVERFLOW).rows()))
+
+
+def _describe_row(one: CollectedTable, row: int, options: ReadOptions, report: ReadReport) -> BadRow:
     table, roles = one.table, one.roles
     positions = [p for p in (roles.user, roles.item, roles.rating, *roles.times) if p is not None]
     raw = scan(table, sorted(set(positions))).slice(row, 1).collect().row(0, named=True)

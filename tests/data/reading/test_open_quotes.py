@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -91,3 +93,58 @@ def test_wide_tables_with_cells_of_several_lines_are_read(tmp_path: Path, width:
     rows = [["u", item, str(START), '"two\nlines"', *("1" for _ in range(width - 3))] for item in "ab"]
     source.write_text("".join(separator.join(row) + "\n" for row in (names, *rows)))
     assert read_sequences(run(source, tmp_path / "ws").folder) == {"u": ["a", "b"]}
+
+
+def write_rows(path: Path, texts: list[str], separator: str) -> Path:
+    """Write a row for each text, as spreadsheets and pandas do: with quotes where they are needed."""
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file, delimiter=separator)
+        writer.writerow(["user_id", "item_id", "timestamp", "review"])
+        writer.writerows((f"u{row % 3}", f"i{row}", START + row, text) for row, text in enumerate(texts))
+    return path
+
+
+# No text of it is in quotes on one line, which shows by itself that quotes enclose cells.
+WORDS = st.sampled_from(["fine", "so\nso", "a\n\nb", "tab\there", 'five" wide\nand more', "last\n"])
+
+
+@settings(max_examples=tries(40))
+@given(st.lists(WORDS, min_size=2))
+def test_cells_of_several_lines_are_read_between_tabs_as_between_commas(texts: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        made = [
+            run(write_rows(Path(name) / f"t.{ending}", texts, separator), Path(name) / ending)
+            for ending, separator in (("csv", ","), ("tsv", "\t"))
+        ]
+        found = [read_sequences(one.folder) for one in made]
+    assert found[0] == found[1]
+    assert sum(map(len, found[1].values())) == len(texts)
+
+
+@settings(max_examples=tries(40))
+@given(
+    st.lists(st.sampled_from(["fine", '"not closed', 'closed"', '12"', '"', 'a "b" c']), min_size=2, max_size=9),
+    st.lists(st.integers(0, 8), max_size=2),
+)
+def test_quotes_that_enclose_nothing_between_tabs_stay_text(texts: list[str], short: list[int]) -> None:
+    """Whether or not some rows lack their last field."""
+    lines = [f"u{row % 3}\ti{row}\t{START + row}\t{text}" for row, text in enumerate(texts)]
+    lines = [line.rpartition("\t")[0] if row in short else line for row, line in enumerate(lines)]
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "t.tsv"
+        source.write_text("\n".join(["user_id\titem_id\ttimestamp\treview", *lines]) + "\n")
+        made = read_sequences(run(source, Path(name) / "ws").folder)
+    assert sum(map(len, made.values())) == len(texts)
+
+
+@pytest.mark.parametrize("text", ["so\nso", "tab\there", "a\n\nb"])
+def test_where_the_first_rows_do_not_show_it_the_hint_does_what_is_needed(tmp_path: Path, text: str) -> None:
+    texts = ["fine"] * 300 + [text] + ["fine"] * 9
+    source = write_rows(tmp_path / "their file.tsv", texts, "\t")
+    with pytest.raises(InputError) as told:
+        run(source, tmp_path / "ws")
+    _, colon, command = told.value.hint.partition("write the file as CSV: ")
+    assert colon, told.value.hint
+    subprocess.run(["bash", "-c", command], check=True, cwd=tmp_path)
+    made = run(tmp_path / "their file.tsv.csv", tmp_path / "ws")
+    assert sum(map(len, read_sequences(made.folder).values())) == len(texts)
