@@ -124,13 +124,13 @@ def put_side_by_side(
     decisive = metrics[0]
     measured = sorted(measured, key=lambda one: -one.values(decisive).mean())
     reference = _choose_reference(measured, against)
-    others = [one for one in measured if one is not reference]
-    found: dict[str, dict[str, Difference]] = {one.name: {} for one in measured}
+    found: list[dict[str, Difference]] = [{} for _ in measured]
+    others = [(one, told) for one, told in zip(measured, found, strict=True) if one is not reference]
     for metric in metrics if reference else ():
         assert reference is not None
-        of_metric = differences_to(reference.values(metric), [one.values(metric) for one in others])
-        for one, difference in zip(others, of_metric, strict=True):
-            found[one.name][metric] = difference
+        of_metric = differences_to(reference.values(metric), [one.values(metric) for one, _ in others])
+        for (_, told), difference in zip(others, of_metric, strict=True):
+            told[metric] = difference
     first = all_evaluations[0]
     return ModelComparison(
         dataset=dataset_name,
@@ -140,7 +140,7 @@ def put_side_by_side(
         reference=reference.name if reference else None,
         users=first.users,
         cases=first.cases,
-        models=[_summarize(one, found[one.name]) for one in measured],
+        models=[_summarize(one, told) for one, told in zip(measured, found, strict=True)],
         left_out=left_out,
     )
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from adrec_cli.artifacts.evaluation import Evaluation, list_evaluations, read_evaluation
+from adrec_cli.artifacts.evaluation_sets import comparable_groups, find_replaced, find_training_seed
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.models.registry import MODELS, find_facts, list_trainable
@@ -24,18 +28,36 @@ def slices(dataset: Dataset, options: PictureOptions) -> list[Picture]:
         ArtifactError: there is no evaluation, or one is damaged.
         UsageError: an unknown metric, or matplotlib is not installed.
     """
-    by_protocol: dict[str, list[Evaluation]] = {}
-    for path in list_evaluations(dataset.folder):
-        evaluation = read_evaluation(path)
-        if evaluation.sequences_sha256 == dataset.manifest.sequences_sha256 and _is_final(evaluation):
-            by_protocol.setdefault(evaluation.protocol, []).append(evaluation)
-    if not by_protocol:
+    found = [
+        evaluation
+        for evaluation in map(read_evaluation, list_evaluations(dataset.folder))
+        if evaluation.sequences_sha256 == dataset.manifest.sequences_sha256 and _is_final(evaluation)
+    ]
+    replaced = find_replaced(dataset.folder, found)
+    groups = comparable_groups([one for one in found if one not in replaced])
+    if not groups:
         name = dataset.manifest.dataset
         raise ArtifactError(
             f"{name} has no evaluation of these data",
             hint=f"make one with: {command('evaluate', 'CHECKPOINT', dataset=name)}",
         )
-    return [_picture(dataset, found, options.metric or DEFAULT_METRIC, options.look) for found in by_protocol.values()]
+    pictures: list[Picture] = []
+    for group in groups:
+        made = _picture(dataset, _choose_trainings(group), options.metric or DEFAULT_METRIC, options.look)
+        # Of one protocol there are several where models were ranked against different items.
+        same = sum(one[0].protocol == group[0].protocol for one in groups[: len(pictures)])
+        pictures.append(replace(made, name=f"{made.name}-{same + 1}") if same else made)
+    return pictures
+
+
+def _choose_trainings(group: Sequence[Evaluation]) -> list[Evaluation]:
+    """Return one evaluation for each model: of the model itself, or where that has none, of its lowest seed."""
+
+    def place(one: Evaluation) -> int:
+        seed = find_training_seed(one)
+        return -1 if seed is None else seed
+
+    return list({one.model: one for one in sorted(group, key=place, reverse=True)}.values())
 
 
 def _is_final(evaluation: Evaluation) -> bool:
@@ -60,7 +82,13 @@ def _picture(dataset: Dataset, evaluations: list[Evaluation], metric: str, look:
     defined = [
         f"{part}: {evaluations[0].slices[part]['definition']}" for part in _DEFINED if part in evaluations[0].slices
     ]
-    about = "; ".join([f"{name}, {protocol}", *defined])
+    drawn = [f"sampled items: {evaluations[0].negatives_source}"] if evaluations[0].negatives_source else []
+    seeded = [
+        f"{display_name(one.model)} with seed {seed}"
+        for one in evaluations
+        if (seed := find_training_seed(one)) is not None
+    ]
+    about = "; ".join([f"{name}, {protocol}", *drawn, *seeded, *defined])
     colours = model_colours(one.model for one in evaluations)
     figure = draw_slices(rows, metric=metric.upper(), title=title, about=about, colours=colours, look=look)
     return Picture(name=f"slices-{protocol.replace('/', '-')}", title=title, about=about, look=look, figure=figure)

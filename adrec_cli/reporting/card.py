@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from adrec_cli.artifacts.evaluation import Evaluation
+from adrec_cli.artifacts.evaluation_sets import comparable_groups
 from adrec_cli.artifacts.harmless_text import harmless, harmless_json
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.models.registry import find_facts
 from adrec_cli.reporting.data_section import describe_concentration, describe_source
 from adrec_cli.reporting.material import Material, StageTold
 from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command
-from adrec_cli.reporting.results_section import METRICS, comparable_groups
+from adrec_cli.reporting.results_section import METRICS
 from adrec_cli.schema import CATEGORY, COUNT, TITLE
 from adrec_cli.wording import command
 

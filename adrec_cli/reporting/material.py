@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint import verify_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.evaluation import Evaluation, list_evaluations, read_evaluation
+from adrec_cli.artifacts.evaluation_sets import find_replaced
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.artifacts.sweep_files import SweepRecord, read_sweep, sweep_folders
 from adrec_cli.errors import AdrecError
@@ -96,7 +98,7 @@ def gather_material(dataset: Dataset) -> Material:
     return Material(
         dataset=dataset,
         models=models,
-        evaluations=_evaluations(dataset, left_out),
+        evaluations=_evaluations(dataset, models, left_out),
         sweeps=_sweeps(dataset, left_out),
         searches=_searches(dataset, left_out),
         left_out=left_out,
@@ -132,7 +134,7 @@ def _log(path: Path) -> list[dict[str, Any]]:
     return [row for row in rows if isinstance(row, dict)]
 
 
-def _evaluations(dataset: Dataset, left_out: list[str]) -> list[Evaluation]:
+def _evaluations(dataset: Dataset, models: Mapping[str, Sequence[StageTold]], left_out: list[str]) -> list[Evaluation]:
     found = []
     for path in list_evaluations(dataset.folder):
         try:
@@ -144,7 +146,10 @@ def _evaluations(dataset: Dataset, left_out: list[str]) -> list[Evaluation]:
             left_out.append(f"{path.name} is of other data: evaluate again")
             continue
         found.append(evaluation)
-    return found
+    known = {stage.path: stage.sha256 for stages in models.values() for stage in stages}
+    replaced = find_replaced(dataset.folder, found, known)
+    left_out += [f"{Path(one.path).name} is of a checkpoint that is not there now: evaluate again" for one in replaced]
+    return [one for one in found if one not in replaced]
 
 
 def _sweeps(dataset: Dataset, left_out: list[str]) -> list[SweepTold]:

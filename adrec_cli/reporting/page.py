@@ -16,7 +16,7 @@ from adrec_cli.reporting.material import Material
 from adrec_cli.reporting.pictures import Pictures
 from adrec_cli.reporting.pipeline_section import pipeline_section
 from adrec_cli.reporting.reproduction_section import reproduction_section
-from adrec_cli.reporting.results_section import results_section
+from adrec_cli.reporting.results_section import results_section, tell_seed
 from adrec_cli.reporting.sweeps_section import sweeps_section
 from adrec_cli.wording import command
 
@@ -89,9 +89,10 @@ def _lead(material: Material) -> Sequence[Html]:
     if full:
         best = max(full, key=lambda one: one.metrics["ndcg@10"])
         low, high = best.intervals["ndcg@10"]
+        name = f"{best.model} {best.stage}".strip() + tell_seed(best)
         lines.append(
             paragraph(
-                "Best against the whole catalogue: ", element("strong", f"{best.model} {best.stage}".strip()),
+                "Best against the whole catalogue: ", element("strong", name),
                 f", NDCG@10 {best.metrics['ndcg@10']:.4f} [{low:.4f}, {high:.4f}], HR@10 {best.metrics['hr@10']:.4f} (",
                 element("code", best.protocol), ").",
             )

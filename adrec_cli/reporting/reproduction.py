@@ -9,6 +9,7 @@ from typing import Any
 
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.evaluation import Evaluation
+from adrec_cli.artifacts.evaluation_sets import checkpoint_place
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.data.datasets import Filters
 from adrec_cli.data.named_datasets import find_named_source, load_dataset_spec
@@ -72,22 +73,20 @@ def _read_own_file(manifest: Manifest, *, has_item_file: bool) -> tuple[str, dic
 
 def train_command(metadata: CheckpointMetadata) -> str:
     """Return the command that trains all stages of a model as the last one's checkpoint says."""
-    model, dataset = metadata.model, metadata.dataset
-    tables = {"model": metadata.config, **metadata.training}
-    usual = compose(model, inherited=find_recipe(dataset, model)).tables()
+    model = metadata.model
     return command(
         "train",
-        dataset,
+        metadata.dataset,
         model=None if model == "adrec" else model,
-        set=as_settings(_differing(tables, usual)),
+        set=_changed_settings(metadata),
         threads=metadata.threads,
     )
 
 
 def evaluate_command(evaluation: Evaluation) -> str:
     """Return the command that measures a model again."""
-    name = f"{evaluation.model}/{evaluation.checkpoint}" if evaluation.checkpoint else evaluation.model
-    path = f"workspace/{evaluation.dataset}/{name}" if evaluation.checkpoint else name
+    place = checkpoint_place(evaluation)
+    path = f"workspace/{evaluation.dataset}/{place}" if place else evaluation.model
     part = next((part for part in evaluation.protocol.split("/") if part in ("valid", "test")), "test")
     sampled = next((piece for piece in evaluation.protocol.split("/") if piece.startswith("sampled-")), "")
     drawn = sampled.removeprefix("sampled-") or None
@@ -98,9 +97,35 @@ def evaluate_command(evaluation: Evaluation) -> str:
         part=None if part == "test" else part,
         negatives=evaluation.negatives_source if evaluation.negatives_sha256 else drawn,
         mask_seen=evaluation.mask_seen or None,
+        protocol="cold-items" if "cold-items" in evaluation.protocol.split("/") else None,
+        beyond_accuracy=True if evaluation.beyond_accuracy else None,
         seed=evaluation.seed or None,
         **find_unusual_sampling(evaluation.sampling),
     )
+
+
+def seeds_command(metadata: CheckpointMetadata, count: int) -> str:
+    """Return the command that trains and evaluates a model with several seeds.
+
+    Args:
+        metadata: of the last stage with the lowest seed.
+        count: of seeds, each one above the last.
+    """
+    return command(
+        "compare",
+        metadata.dataset,
+        models=metadata.model,
+        seeds=count,
+        set=_changed_settings(metadata),
+        threads=metadata.threads,
+    )
+
+
+def _changed_settings(metadata: CheckpointMetadata) -> list[str]:
+    """Return the options of a training that are not those of its data set's recipe."""
+    tables = {"model": metadata.config, **metadata.training}
+    usual = compose(metadata.model, inherited=find_recipe(metadata.dataset, metadata.model)).tables()
+    return as_settings(_differing(tables, usual))
 
 
 def _differing(tables: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:

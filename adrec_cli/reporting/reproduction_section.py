@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from adrec_cli import __version__
+from adrec_cli.artifacts.checkpoint_metadata import read_metadata
+from adrec_cli.artifacts.evaluation_sets import checkpoint_place, find_training_seed
 from adrec_cli.artifacts.provenance import code_sha256
+from adrec_cli.models.registry import find_stages
 from adrec_cli.pages.markup import Html, commands, element, paragraph, section, sha
 from adrec_cli.reporting.material import Material
-from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command, versions
+from adrec_cli.reporting.reproduction import (
+    evaluate_command,
+    preprocess_command,
+    seeds_command,
+    train_command,
+    versions,
+)
 from adrec_cli.schema import CATEGORY, TITLE
 from adrec_cli.wording import command
 
@@ -18,6 +27,7 @@ def reproduction_section(material: Material) -> Html:
     lines = [preprocess_command(dataset.manifest, has_item_file=has_item_file)]
     last = [stages[-1].metadata for stages in material.models.values()]
     lines += [train_command(metadata) for metadata in last]
+    lines += _seeds_commands(material)
     lines += list(dict.fromkeys(map(evaluate_command, material.evaluations)))
     lines += [sweep.record.command for sweep in material.sweeps]
     lines += [str(search.about.get("command")) for search in material.searches]
@@ -47,3 +57,16 @@ def reproduction_section(material: Material) -> Html:
         told.append(element("h3", "Left out"))
         told.append(element("ul", *(element("li", line) for line in material.left_out)))
     return section("reproduction", "Reproduction", *told)
+
+
+def _seeds_commands(material: Material) -> list[str]:
+    """Return the commands that train with several seeds what was evaluated so."""
+    places: dict[str, dict[int, str]] = {}
+    for one in material.evaluations:
+        if (seed := find_training_seed(one)) is not None and one.stage == [*find_stages(one.model)][-1]:
+            places.setdefault(one.model, {})[seed] = checkpoint_place(one)
+    lowest = {model: min(by_seed) for model, by_seed in places.items()}
+    return [
+        seeds_command(read_metadata(material.dataset.folder / by_seed[lowest[model]]), 1 + max(by_seed) - lowest[model])
+        for model, by_seed in places.items()
+    ]

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adrec_cli.artifacts.evaluation import Evaluation, read_ranks
+from adrec_cli.artifacts.evaluation_sets import comparable_groups, find_training_seed
+from adrec_cli.artifacts.ranks import TargetRanks
 from adrec_cli.artifacts.sweep_files import RunDifference
 from adrec_cli.artifacts.training_log import TrainingCosts
 from adrec_cli.comparing.side_by_side import ComparedModel, Measured, ModelComparison, put_side_by_side
@@ -36,43 +38,60 @@ def results_section(material: Material, pictures: Sequence[Html]) -> Html:
     return section("results", "Results", paragraph(about), *told, *pictures)
 
 
-def comparable_groups(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
-    """Return evaluations that may stand side by side, full ranking of the test items first."""
-    groups: dict[tuple[object, ...], list[Evaluation]] = {}
-    for one in evaluations:
-        drawn = (one.negatives_source, one.negatives_sha256, one.seed) if one.negatives_source else ()
-        groups.setdefault((one.protocol, one.items_sha256, drawn), []).append(one)
-
-    def order(group: list[Evaluation]) -> tuple[bool, bool, str]:
-        return "/test" not in group[0].protocol, "/full/" not in group[0].protocol, group[0].protocol
-
-    return sorted(groups.values(), key=order)
-
-
 def _protocol(material: Material, group: Sequence[Evaluation]) -> Html:
     """Return the table of one protocol; models whose ranks are damaged are noted and left out."""
-    first, measured = group[0], []
+    first, whole = group[0], []
     for one in group:
         try:
-            ranks = read_ranks(Path(one.path))
+            whole.append((one, read_ranks(Path(one.path))))
         except AdrecError as error:
             material.left_out.append(error.message)
-            continue
-        measured.append(
-            Measured(name=_name(one), model=one.model, seeds=[one.seed], costs=[_find_costs(material, one)],
-                     evaluations=[one], ranks=[ranks])
-        )  # fmt: skip
+    measured = _measure(material, whole)
     headline = element("h3", element("code", first.protocol))
     drawn = f"Sampled items: {first.negatives_source}." if first.negatives_source else None
     if not measured:
         return join([headline, paragraph("Nothing that is whole.")])
     found = put_side_by_side(first.dataset, measured, metrics=METRICS, against=None, left_out=[])
     about = f"{found.users:,} users, {found.cases:,} targets. "
+    if any(model.spread for model in found.models):
+        about += "Of several seeds the mean of each user counts; behind ± is their standard deviation. "
     return join([headline, paragraph(about, drawn or ""), _models(found), _slices(group), _lists(group)])
+
+
+def _measure(material: Material, whole: Sequence[tuple[Evaluation, TargetRanks]]) -> list[Measured]:
+    """Return the models evaluated, each once: trainings with seeds of their own are one, whose mean counts."""
+    seeded: dict[str, list[tuple[Evaluation, TargetRanks]]] = {}
+    for one, ranks in whole:
+        if find_training_seed(one) is not None:
+            seeded.setdefault(_name(one), []).append((one, ranks))
+    among_seeds = {one.checkpoint_sha256 for group in seeded.values() for one, _ in group}
+    rows = [
+        (_name(one), [(one, ranks)])
+        for one, ranks in whole
+        if find_training_seed(one) is None and one.checkpoint_sha256 not in among_seeds
+    ]
+    rows += [(f"{name}, {len(group)} seed{'s' * (len(group) > 1)}", group) for name, group in seeded.items()]
+    return [
+        Measured(
+            name=name,
+            model=group[0][0].model,
+            seeds=[find_training_seed(one) or 0 for one, _ in group],
+            costs=[_find_costs(material, one) for one, _ in group],
+            evaluations=[one for one, _ in group],
+            ranks=[ranks for _, ranks in group],
+        )
+        for name, group in rows
+    ]
 
 
 def _name(evaluation: Evaluation) -> str:
     return f"{evaluation.model} {evaluation.stage}".strip() if evaluation.stage != "train" else evaluation.model
+
+
+def tell_seed(evaluation: Evaluation) -> str:
+    """Return which of several trainings was evaluated, such as ", seed 43"; "" for the model itself."""
+    seed = find_training_seed(evaluation)
+    return "" if seed is None else f", seed {seed}"
 
 
 def _find_costs(material: Material, evaluation: Evaluation) -> TrainingCosts | None:
@@ -106,8 +125,9 @@ def _models(found: ModelComparison) -> Html:
 def _value(model: ComparedModel, metric: str, *, best: float, interval: bool) -> Html:
     value = model.metrics[metric]
     low, high = model.intervals[metric]
+    spread = f" ±{model.spread[metric]:.4f}" if model.spread else ""
     bounds = element("span", f" [{low:.4f}, {high:.4f}]", class_="interval") if interval else None
-    return join([element("span", f"{value:.4f}", class_="best" if value == best else None), bounds])
+    return join([element("span", f"{value:.4f}", class_="best" if value == best else None), spread, bounds])
 
 
 def difference_cells(found: Difference | RunDifference | None) -> list[Content]:
@@ -137,7 +157,7 @@ def _slices(group: Sequence[Evaluation]) -> Html | None:
 
     definitions = {name: part["definition"] for one in group for name, part in one.slices.items()}
     about = facts_line(definitions)
-    rows = [[_name(one), *(cell(one, name) for name in names)] for one in group]
+    rows = [[_name(one) + tell_seed(one), *(cell(one, name) for name in names)] for one in group]
     told = element("summary", f"{METRICS[0].upper()} by slice")
     caption = f"{METRICS[0].upper()} on {group[0].protocol}, 95% intervals"
     return element("details", told, table(["model", *names], rows, right=names, caption=caption), about)
@@ -153,7 +173,11 @@ def _lists(group: Sequence[Evaluation]) -> Html | None:
     names = [name for name in _LIST_METRICS if any(name in one.beyond_accuracy for one in measured)]
     if not names:
         return None
-    rows = [[_name(one), *(f"{one.beyond_accuracy.get(name, 0.0):.4g}" for name in names)] for one in measured]
+
+    def cell(evaluation: Evaluation, name: str) -> str:
+        return f"{evaluation.beyond_accuracy[name]:.4g}" if name in evaluation.beyond_accuracy else ""
+
+    rows = [[_name(one) + tell_seed(one), *(cell(one, name) for name in names)] for one in measured]
     told = element("summary", "What the lists are like")
     caption = f"Lists on {group[0].protocol}"
     return element("details", told, table(["model", *names], rows, right=names, caption=caption))

@@ -31,16 +31,16 @@ def test_nothing_to_report_on(adrec: Adrec, tmp_path: Path) -> None:
 
 
 def test_what_was_made_is_counted_and_what_is_missing_is_said(
-    adrec: Adrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    adrec: Adrec, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = made_up(
         Reported, path=tmp_path / "r.html", size=2_750_000, models=["adrec", "sasrec"], evaluations=3, sweeps=1,
         pictures=5, without_pictures="no matplotlib", left_out=["one is damaged"],
     )  # fmt: skip
     monkeypatch.setattr("adrec_cli.pipeline.report.report", lambda dataset, **given: made)
-    done = adrec("report", "shop", "-w", tmp_path)
+    done = adrec("report", "shop", "-w", shop)
     assert done.stdout.splitlines() == [
         "2 models, 3 evaluations, 1 sweep, 5 pictures, 2.8 MB", f"stored in {tmp_path / 'r.html'}",
     ]  # fmt: skip
     assert done.stderr.splitlines() == ["warning: left out: one is damaged", "without pictures: no matplotlib"]
-    assert "without pictures" not in adrec("report", "shop", "-w", tmp_path, "--no-pictures").stderr
+    assert "without pictures" not in adrec("report", "shop", "-w", shop, "--no-pictures").stderr

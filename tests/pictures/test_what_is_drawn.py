@@ -154,6 +154,7 @@ def test_slices_hold_every_model_at_its_last_stage(
     ]
     monkeypatch.setattr("adrec_cli.pictures.slices.list_evaluations", lambda folder: range(len(made)))
     monkeypatch.setattr("adrec_cli.pictures.slices.read_evaluation", lambda number: made[number])
+    monkeypatch.setattr("adrec_cli.pictures.slices.find_replaced", lambda folder, found: [])
     whole, validation = slices(dataset, dataclasses.replace(LOOK, metric="hr@10"))
     level = {"ADRec": 0.4, "SASRec": 0.2, "MostPopular": 0.1, "unheard-of": 0.6}
     shift = made[0].metrics["hr@10"] - 0.1
@@ -180,6 +181,40 @@ def test_slices_hold_every_model_at_its_last_stage(
     with pytest.raises(UsageError, match="unknown metric 'auc'") as refused:
         slices(dataset, dataclasses.replace(LOOK, metric="auc"))
     assert "ndcg@10" in str(refused.value.hint)
+
+
+def test_slices_are_of_the_model_itself_or_of_its_lowest_seed_and_of_the_same_items(
+    dataset: Dataset, catch: Catch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = catch("slices.draw_slices")
+    here = {"sequences_sha256": dataset.manifest.sequences_sha256}
+    sampled = {"protocol": "loo/sampled-9/test", "negatives_source": "drawn with seed 0", **here}
+    made = [
+        an_evaluation("sasrec", 0.1, path="reports/sasrec-train-loo-full-test.json", **here),
+        *(an_evaluation(model, 0.1 * seed, path=f"reports/{model}-train-seed-{seed}-loo-full-test.json", **here)
+          for model, seed in (("sasrec", 3), ("gru4rec", 12), ("gru4rec", 5))),
+        an_evaluation("hstu", 0.9, checkpoint_sha256="gone", **here),
+        an_evaluation("sasrec", 0.6, **sampled),
+        an_evaluation("gru4rec", 0.7, **{**sampled, "negatives_source": "drawn with seed 1"}, seed=1),
+    ]  # fmt: skip
+    monkeypatch.setattr("adrec_cli.pictures.slices.list_evaluations", lambda folder: range(len(made)))
+    monkeypatch.setattr("adrec_cli.pictures.slices.read_evaluation", lambda number: made[number])
+    monkeypatch.setattr(
+        "adrec_cli.pictures.slices.find_replaced",
+        lambda folder, found: [one for one in found if one.checkpoint_sha256 == "gone"],
+    )
+    pictures = slices(dataset, LOOK)
+    shift = made[0].metrics["ndcg@10"] - 0.1
+    shown = [{name: round(one.value - shift, 6) for name, one in rows[0].models.items()} for rows in drawn.what]
+    assert shown == [{"SASRec": 0.1, "GRU4Rec": 0.5}, {"SASRec": 0.6}, {"GRU4Rec": 0.7}]
+    assert [picture.name for picture in pictures] == [
+        "slices-loo-full-test", "slices-loo-sampled-9-test", "slices-loo-sampled-9-test-2",
+    ]  # fmt: skip
+    assert [picture.about for picture in pictures] == [
+        "tiny, loo/full/test; GRU4Rec with seed 5",
+        "tiny, loo/sampled-9/test; sampled items: drawn with seed 0",
+        "tiny, loo/sampled-9/test; sampled items: drawn with seed 1",
+    ]
 
 
 # All kinds

@@ -43,11 +43,12 @@ from adrec_cli.reporting.embeddings_section import embeddings_section
 from adrec_cli.reporting.examples import EXAMPLES, SHOWN
 from adrec_cli.reporting.material import gather_material
 from adrec_cli.reporting.pipeline_section import duration
-from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command
+from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, seeds_command, train_command
 from adrec_cli.reporting.reproduction_section import reproduction_section
 from adrec_cli.sweeping.sweep_options import Design, SweepOptions
 from adrec_cli.sweeping.varied import parse_varied
 from tests.conftest import TINY, write_interactions
+from tests.reporting.made_up import a_stage, an_evaluation
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -349,6 +350,37 @@ def test_the_command_of_evaluating_has_the_same_protocol(reported):
     assert params["name"] == "workspace/tiny/adrec/finetune.safetensors"
     options = build_evaluation(Declared(EvaluationOptions, {**params, "threads": None}), Looking())
     assert options == EvaluationOptions(negatives=9, sampling=Sampling(steps=2))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "changed", "wanted"),
+    [
+        ("cold/cold-items/test", {}, EvaluationOptions(protocol="cold-items")),
+        ("cold/full/valid", {}, EvaluationOptions(part="valid")),
+        (
+            "time/full/test/mask-seen",
+            {"mask_seen": True, "seed": 3},
+            EvaluationOptions(mask_seen=True, seed=3, sampling=Sampling(seed=3)),
+        ),
+        ("loo/full/test", {"beyond_accuracy": {"gini@10": 0.5}}, EvaluationOptions(beyond_accuracy=True)),
+    ],
+)
+def test_the_command_of_evaluating_measures_the_same(protocol, changed, wanted):
+    made = an_evaluation("sasrec", 0.1, protocol=protocol, checkpoint="train.safetensors",
+                         path=f"r/sasrec-train-seed-43-{protocol.replace('/', '-')}.json", **changed)  # fmt: skip
+    params = read_command(evaluate_command(made))
+    assert params["name"] == "workspace/tiny/sasrec/seed-43/train.safetensors"
+    assert build_evaluation(Declared(EvaluationOptions, {**params, "threads": None}), Looking()) == wanted
+
+
+def test_the_command_of_several_seeds_trains_the_same():
+    made = a_stage("sasrec", "train", config={"dropout": 0.3}, training={"training": {"seed": 7}}, threads=2).metadata
+    params = read_command(seeds_command(made, 3))
+    assert (params["models"], params["seeds"], params["threads"]) == ("sasrec", 3, 2)
+    # Its seed is that of drawn negatives.
+    options = build_options(TrainingOptions, {**params, "seed": None})
+    composed = options.experiment("sasrec").on_dataset("sasrec", params["dataset"])
+    assert (composed.model.dropout, composed.training.seed) == (0.3, 7)
 
 
 def test_licence_and_citation_of_the_data_are_named(reported, page):

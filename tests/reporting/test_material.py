@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.artifacts.sweep_files import RESULT_COLUMNS, SweepRecord
 from adrec_cli.data.datasets import DatasetSpec, Filters, SourceFiles
 from adrec_cli.errors import ArtifactError
@@ -39,6 +40,7 @@ def test_of_each_kind_what_is_whole_and_of_these_data_stays(dataset: Dataset, mo
             "bad.json": None, "other.json": an_evaluation("sasrec", 0.1),
             "good.json": an_evaluation("adrec", 0.2, sequences_sha256=here),
             "last.json": an_evaluation("gru4rec", 0.3, sequences_sha256=here),
+            "former.json": an_evaluation("hstu", 0.3, sequences_sha256=here, path="reports/former.json"),
         },
         "sweep": {
             "bad": None, "other": (made_up(SweepRecord), full),
@@ -60,12 +62,18 @@ def test_of_each_kind_what_is_whole_and_of_these_data_stays(dataset: Dataset, mo
 
         monkeypatch.setattr(material, listing[kind], lambda folder, each=each: [Path(name) for name in each])
         monkeypatch.setattr(material, f"read_{kind}", read)
+
+    def find_replaced(folder: Path, found: list[Evaluation], known: dict[str, str]) -> list[Evaluation]:
+        return [one for one in found if one.model == "hstu"]
+
+    monkeypatch.setattr(material, "find_replaced", find_replaced)
     told = gather_material(dataset)
     assert [one.model for one in told.evaluations] == ["adrec", "gru4rec"]
     assert [(one.record.name, len(one.summaries)) for one in told.sweeps] == [("mine", 1)]
     assert [(one.about["name"], one.trials) for one in told.searches] == [("hunt", [trial])]
     assert sorted(told.left_out) == sorted([
         "bad.json is damaged", "other.json is of other data: evaluate again", "bad is damaged",
+        "former.json is of a checkpoint that is not there now: evaluate again",
         "sweep other is of other data: run it again", "bad/s is damaged", "search other is of other data: search again",
     ])  # fmt: skip
 

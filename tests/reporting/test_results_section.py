@@ -9,12 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from adrec_cli.artifacts.evaluation import Evaluation
+from adrec_cli.artifacts.evaluation_sets import comparable_groups
 from adrec_cli.artifacts.ranks import TargetRanks
 from adrec_cli.errors import ArtifactError
 from adrec_cli.pages.markup import Html
 from adrec_cli.ranking.significance import Difference, differences_to
 from adrec_cli.reporting.material import Material
-from adrec_cli.reporting.results_section import METRICS, comparable_groups, difference_cells, results_section
+from adrec_cli.reporting.results_section import METRICS, difference_cells, results_section
 from tests.pages.tables import read_tables, read_words
 from tests.reporting.made_up import a_stage, an_evaluation
 from tests.reporting.test_sections import PICTURE
@@ -138,7 +140,7 @@ def test_slices_and_lists_have_a_cell_for_what_was_measured_and_none_for_what_wa
     assert "NDCG@10 by slice" in read_words(section)
     assert "head: of 0.4; cold: of none; tail: of 0.5" in read_words(section)
     assert [{name: cell.text for name, cell in row.items()} for row in lists.rows] == [
-        {"model": "sasrec", "coverage@10": "0", "gini@10": "0.25"},
+        {"model": "sasrec", "coverage@10": "", "gini@10": "0.25"},
         {"model": "gru4rec", "coverage@10": "0.1235", "gini@10": "0.5"},
     ]
     assert lists.right == ["coverage@10", "gini@10"]
@@ -173,3 +175,46 @@ def test_sampled_items_and_damage_are_said_under_their_protocol(material: Materi
     assert (
         "to " not in read_tables(results_section(dataclasses.replace(material, evaluations=evaluations), []))[0].columns
     )
+
+
+def seeded(seed: int, level: float) -> Evaluation:
+    path = f"reports/sasrec-train-seed-{seed}-loo-full-test.json"
+    return an_evaluation("sasrec", level, path=path, checkpoint_sha256=f"sasrec-sha-{seed}")
+
+
+@pytest.mark.usefixtures("ranks")
+def test_several_seeds_are_one_row_with_their_mean_and_their_own_difference(material: Material) -> None:
+    """Rows of one name once had the difference of the last of them."""
+    trained = [seeded(seed, 0.2 + seed / 100) for seed in (7, 8, 9)]
+    others = [an_evaluation("gru4rec", 0.3), an_evaluation("mostpop", 0.1, stage="", checkpoint_sha256="")]
+    own = an_evaluation("sasrec", 0.27, checkpoint_sha256="sasrec-sha-7")
+    elsewhere = dataclasses.replace(own, checkpoint_sha256="other options")
+    for beside, names in [(own, ["sasrec, 3 seeds"]), (elsewhere, ["sasrec", "sasrec, 3 seeds"])]:
+        told = dataclasses.replace(material, evaluations=[*trained, *others, beside])
+        section = results_section(told, [])
+        (table,) = read_tables(section)
+        assert sorted(table.texts("model")) == ["gru4rec", "mostpop", *names]
+        (row,) = (row for row in table.rows if row["model"].text == "sasrec, 3 seeds")
+        mean = np.mean([one.metrics["hr@10"] for one in trained])
+        assert row["HR@10"].text == f"{mean:.4f} ±0.0100"
+        values = {
+            one: 1 / np.log2(ranks_of(one).ranks + 1.0) * (ranks_of(one).ranks <= 10)
+            for one in ("gru4rec", "mostpop", "sasrec", *(Path(one.path).stem for one in trained))
+        }
+        of_seeds = np.mean([values[Path(one.path).stem] for one in trained], axis=0)
+        by_name = {"gru4rec": values["gru4rec"], "mostpop": values["mostpop"], "sasrec, 3 seeds": of_seeds,
+                   "sasrec": values["sasrec"]}  # fmt: skip
+        (column,) = (name for name in table.columns if name.startswith("to "))
+        reference = by_name[column.removeprefix("to ")]
+        for row in table.rows:
+            name = row["model"].text
+            shown = row[column].text.split(" ")[0]
+            assert shown == ("" if name == column.removeprefix("to ") else f"{(by_name[name] - reference).mean():+.4f}")
+        assert "behind ± is their standard deviation" in read_words(section)
+
+
+@pytest.mark.usefixtures("ranks")
+def test_slices_and_lists_say_which_seed_they_are_of(material: Material) -> None:
+    trained = [dataclasses.replace(seeded(seed, 0.2), beyond_accuracy={"gini@10": 0.5}) for seed in (7, 8)]
+    section = results_section(dataclasses.replace(material, evaluations=trained), [])
+    assert read_tables(section)[-1].texts("model") == ["sasrec, seed 7", "sasrec, seed 8"]
