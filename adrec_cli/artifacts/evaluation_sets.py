@@ -31,7 +31,7 @@ def find_training_seed(evaluation: Evaluation) -> int | None:
     return int(found[1]) if found else None
 
 
-def checkpoint_place(evaluation: Evaluation) -> str:
+def find_checkpoint_place(evaluation: Evaluation) -> str:
     """Return where the checkpoint of an evaluation lies, from its data set's folder; "" for MostPopular."""
     seed = find_training_seed(evaluation)
     folder = f"{evaluation.model}/" + ("" if seed is None else f"{SEED_FOLDER}{seed}/")
@@ -51,7 +51,7 @@ def find_replaced(
     hashes = dict(known or {})
     replaced = []
     for one in evaluations:
-        place = checkpoint_place(one)
+        place = find_checkpoint_place(one)
         if place and place not in hashes:
             path = dataset_folder / place
             hashes[place] = file_sha256(path) if path.is_file() else ""

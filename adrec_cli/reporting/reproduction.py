@@ -9,7 +9,7 @@ from typing import Any
 
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.evaluation import Evaluation
-from adrec_cli.artifacts.evaluation_sets import checkpoint_place
+from adrec_cli.artifacts.evaluation_sets import find_checkpoint_place
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.data.datasets import Filters
 from adrec_cli.data.named_datasets import find_named_source, load_dataset_spec
@@ -78,14 +78,14 @@ def train_command(metadata: CheckpointMetadata) -> str:
         "train",
         metadata.dataset,
         model=None if model == "adrec" else model,
-        set=_changed_settings(metadata),
+        set=_list_changed_settings(metadata),
         threads=metadata.threads,
     )
 
 
 def evaluate_command(evaluation: Evaluation) -> str:
     """Return the command that measures a model again."""
-    place = checkpoint_place(evaluation)
+    place = find_checkpoint_place(evaluation)
     path = f"workspace/{evaluation.dataset}/{place}" if place else evaluation.model
     part = next((part for part in evaluation.protocol.split("/") if part in ("valid", "test")), "test")
     sampled = next((piece for piece in evaluation.protocol.split("/") if piece.startswith("sampled-")), "")
@@ -116,12 +116,12 @@ def seeds_command(metadata: CheckpointMetadata, count: int) -> str:
         metadata.dataset,
         models=metadata.model,
         seeds=count,
-        set=_changed_settings(metadata),
+        set=_list_changed_settings(metadata),
         threads=metadata.threads,
     )
 
 
-def _changed_settings(metadata: CheckpointMetadata) -> list[str]:
+def _list_changed_settings(metadata: CheckpointMetadata) -> list[str]:
     """Return the options of a training that are not those of its data set's recipe."""
     tables = {"model": metadata.config, **metadata.training}
     usual = compose(metadata.model, inherited=find_recipe(metadata.dataset, metadata.model)).tables()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adrec_cli import __version__
 from adrec_cli.artifacts.checkpoint_metadata import read_metadata
-from adrec_cli.artifacts.evaluation_sets import checkpoint_place, find_training_seed
+from adrec_cli.artifacts.evaluation_sets import find_checkpoint_place, find_training_seed
 from adrec_cli.artifacts.provenance import code_sha256
 from adrec_cli.models.registry import find_stages
 from adrec_cli.pages.markup import Html, commands, element, paragraph, section, sha
@@ -64,7 +64,7 @@ def _seeds_commands(material: Material) -> list[str]:
     places: dict[str, dict[int, str]] = {}
     for one in material.evaluations:
         if (seed := find_training_seed(one)) is not None and one.stage == [*find_stages(one.model)][-1]:
-            places.setdefault(one.model, {})[seed] = checkpoint_place(one)
+            places.setdefault(one.model, {})[seed] = find_checkpoint_place(one)
     lowest = {model: min(by_seed) for model, by_seed in places.items()}
     return [
         seeds_command(read_metadata(material.dataset.folder / by_seed[lowest[model]]), 1 + max(by_seed) - lowest[model])
