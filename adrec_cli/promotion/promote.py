@@ -138,7 +138,8 @@ def _not_good_enough(
     if before is not None and comparison.against == CURRENT:
         other = "the current one's" if before.is_current else f"that of {before.checkpoint.path.name}"
     if before is not None and not before.is_current:
-        hint = f"go back to it: {command('rollback', folder.parent.name, model=folder.name)}"
+        again = command("rollback", folder.parent.name, model=folder.name)
+        hint = f"go back to {before.checkpoint.path.name}: {again}"
     return NotPromotedError(
         f"the new model's {comparison.metric} is {comparison.candidate:.4f}, {other} "
         f"{comparison.current:.4f} on the same {comparison.protocol} targets, difference "

@@ -136,7 +136,7 @@ def test_the_newest_usable_model_before_a_broken_one_is_what_a_new_one_is_held_a
     BREAK[broken](shelf.current)
     with pytest.raises(NotPromotedError, match=f"that of {oldest.name} .* the rule is ") as refused:
         shelf.promote("c", MUCH_BETTER)
-    assert refused.value.hint == "go back to it: adrec rollback shop --model sasrec"
+    assert refused.value.hint == f"go back to {oldest.name}: adrec rollback shop --model sasrec"
     assert shelf.current.name == before
     done = shelf.promote("c")
     assert done.comparison is not None
