@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.errors import ArtifactError, LockedError
 from adrec_cli.moving.arriving import Arriving
 from adrec_cli.moving.comparison import Comparison
+from adrec_cli.moving.marks import read_marks, write_mark
 from adrec_cli.pipeline.pull import Pulling, pull
 from adrec_cli.pipeline.push import push
 from tests.moved_shops import read_visible
@@ -138,3 +140,19 @@ def test_what_changes_here_while_files_come_is_not_overwritten(
             pull(place, workspace=here, pulling=FORCE)
     pull(place, workspace=here, pulling=FORCE)
     require_equal(first, here)
+
+
+def test_what_was_remembered_by_the_first_version_is_read(tmp_path: Path) -> None:
+    """In the form in which it was written then."""
+    folder = tmp_path / "shop"
+    path = tmp_path / ".shop.moving/marks.json"
+    path.parent.mkdir()
+    files = {"manifest.json": "0" * 64}
+    path.write_text(json.dumps({"format_version": 1, "places": {"s3://models/shops": files}}))
+    assert read_marks(folder) == {"s3://models/shops": files}
+    write_mark(folder, "/elsewhere", {})
+    assert json.loads(path.read_text()) == {
+        "format_version": 1, "places": {"/elsewhere": {}, "s3://models/shops": files},
+    }  # fmt: skip
+    path.write_text(json.dumps({"format_version": 2, "places": {"s3://models/shops": files}}))
+    assert read_marks(folder) == {}

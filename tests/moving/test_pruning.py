@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -111,6 +112,23 @@ def test_it_is_shown_what_was_removed_and_what_waits(nights, place, tmp_path) ->
     assert (removed["objects"], removed["waiting"], removed["grace_hours"]) == (len(waiting), 0, 0)
     assert objects(place) == named(place)
     assert json.loads(typed_here([*line[:-1], "--json"]).stdout)["pruned"] is None
+
+
+def test_what_may_be_removed_any_moment_is_sent_again_and_nothing_else(place) -> None:
+    """A prune that has begun may remove what nobody names before a push that relies on it has ended."""
+    parts = {hours: Part(sha256=hashlib.sha256(f"{hours}".encode()).hexdigest(), bytes=5) for hours in (0, 11, 13, 30)}
+    for hours, part in parts.items():
+        Place(str(place)).send(part, b"bytes")
+        (path,) = (place / "objects").rglob(part.sha256)
+        old = time.time() - hours * HOUR
+        os.utime(path, (old, old))
+    found = functools.partial(Place(str(place)).find_missing, parts.values())
+    assert found([]) == {parts[13], parts[30]}
+    assert found([parts[30]]) == {parts[13]}
+    assert found([], again=False) == set()
+    absent = Part(sha256="0" * 64, bytes=1)
+    longer = dataclasses.replace(parts[0], bytes=6)
+    assert Place(str(place)).find_missing([absent, longer], []) == {absent, longer}
 
 
 @pytest.mark.parametrize("hours", [-1, float("nan")])
