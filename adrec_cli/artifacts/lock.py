@@ -17,6 +17,7 @@ from typing import Any, Final
 from filelock import FileLock, Timeout
 
 from adrec_cli.artifacts.atomic import remove_temporaries, storage_error
+from adrec_cli.artifacts.below import find_below
 from adrec_cli.errors import LockedError
 from adrec_cli.events import OnEvent, ignore
 from adrec_cli.wording import option
@@ -132,7 +133,7 @@ def exclusive_with_all_inside(folder: Path, purpose: str, waiting: Waiting = AT_
     with contextlib.ExitStack() as held:
         held.enter_context(exclusive(folder, purpose, waiting))
         held.enter_context(exclusive(gate, purpose, waiting))
-        for path in sorted(folder.rglob(LOCK_FILE)):
+        for path in find_below(folder, LOCK_FILE):
             if path.parent not in (folder, gate):
                 held.enter_context(exclusive(path.parent, purpose, waiting))
         yield

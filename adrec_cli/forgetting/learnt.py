@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.below import find_below
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, STATE_SUFFIX
@@ -37,7 +38,7 @@ def find_learnt(dataset_folder: Path, held: Set[str], clean: Set[str]) -> list[L
         clean: sha256 of sequences that did not.
     """
     known: dict[Path, CheckpointMetadata] = {}
-    for path in sorted(dataset_folder.rglob(f"*{CHECKPOINT_SUFFIX}")):
+    for path in find_below(dataset_folder, f"*{CHECKPOINT_SUFFIX}"):
         if not path.name.endswith(STATE_SUFFIX):
             try:
                 known[path] = read_metadata(path)

@@ -14,6 +14,7 @@ import pytest
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
 from adrec_cli.artifacts.item_vectors import read_item_vectors_header
+from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.data.pending import read_pending
 from adrec_cli.errors import DivergedError, Stopped, StorageError, UsageError
 from adrec_cli.pipeline import forget as pipeline
@@ -50,6 +51,21 @@ def test_nothing_of_a_person_stays(shop):
     assert shop.manifest()["statistics"]["users"] == 40
     assert shop.types("recommend", "--user", "u1", "--threads", 1).exit_code == 0
     assert shop.types("recommend", "--user", PERSON, "--threads", 1).exit_code == 3
+
+
+def test_a_model_that_is_kept_on_another_disk_has_learned_too(shop, tmp_path):
+    """Its folder is a link; it is named, and nobody trains it meanwhile."""
+    folders = [path for path in shop.dataset.iterdir() if (path / "promoted").is_dir()]
+    assert folders
+    for folder in folders:
+        folder.rename(tmp_path / folder.name)
+        folder.symlink_to(tmp_path / folder.name)
+    with exclusive(folders[0], "train shop"):
+        assert "is in use by `adrec train shop`" in shop.types("forget", "shop", "--user", PERSON).require_one_error(5)
+    done = shop.types("forget", "shop", "--user", PERSON, "--json")
+    assert done.exit_code == 0, done.stderr
+    named = {Path(one["path"]).parent for one in json.loads(done.stdout)["learnt"]}
+    assert {folder / "promoted" for folder in folders} | set(folders) <= named
 
 
 def test_a_damaged_generation_is_removed_as_nobody_can_say_who_is_in_it(shop):
