@@ -16,6 +16,7 @@ from adrec_cli.pages.markup import Content, Html, element, join, paragraph, sect
 from adrec_cli.ranking.significance import Difference
 from adrec_cli.reporting.material import Material
 from adrec_cli.reporting.pipeline_section import duration
+from adrec_cli.sweeping.command_line import find_unusual_sampling
 from adrec_cli.wording import command
 
 METRICS = ("ndcg@10", "hr@10", "ndcg@5", "hr@5", "ndcg@20", "hr@20")
@@ -85,7 +86,9 @@ def _measure(material: Material, whole: Sequence[tuple[Evaluation, TargetRanks]]
 
 
 def _name(evaluation: Evaluation) -> str:
-    return f"{evaluation.model} {evaluation.stage}".strip() if evaluation.stage != "train" else evaluation.model
+    """Return a model with its stage, and what is not usual in how it was sampled."""
+    name = f"{evaluation.model} {evaluation.stage}".strip() if evaluation.stage != "train" else evaluation.model
+    return ", ".join([name, *(f"{key} {value}" for key, value in find_unusual_sampling(evaluation.sampling).items())])
 
 
 def tell_seed(evaluation: Evaluation) -> str:

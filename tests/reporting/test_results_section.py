@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.artifacts.evaluation_sets import comparable_groups
 from adrec_cli.artifacts.ranks import TargetRanks
 from adrec_cli.errors import ArtifactError
+from adrec_cli.models.sampling import Sampling
 from adrec_cli.pages.markup import Html
+from adrec_cli.ranking.samples import Merging
 from adrec_cli.ranking.significance import Difference, differences_to
 from adrec_cli.reporting.material import Material
 from adrec_cli.reporting.results_section import METRICS, difference_cells, results_section
@@ -218,3 +221,15 @@ def test_slices_and_lists_say_which_seed_they_are_of(material: Material) -> None
     trained = [dataclasses.replace(seeded(seed, 0.2), beyond_accuracy={"gini@10": 0.5}) for seed in (7, 8)]
     section = results_section(dataclasses.replace(material, evaluations=trained), [])
     assert read_tables(section)[-1].texts("model") == ["sasrec, seed 7", "sasrec, seed 8"]
+
+
+@pytest.mark.usefixtures("ranks")
+def test_a_row_says_how_its_model_was_sampled_where_that_is_not_usual(material: Material) -> None:
+    usual = {**asdict(Sampling()), **asdict(Merging())}
+    made = [
+        an_evaluation("adrec", 0.4, stage="finetune", sampling=usual),
+        an_evaluation("dreamrec", 0.3, sampling={**usual, "steps": 1, "noise": "zero", "seed": 3}),
+        an_evaluation("diffurec", 0.2, sampling={**usual, "samples": 8}),
+    ]
+    (table,) = read_tables(results_section(dataclasses.replace(material, evaluations=made), []))
+    assert sorted(table.texts("model")) == ["adrec finetune", "diffurec, samples 8", "dreamrec, steps 1, noise zero"]
