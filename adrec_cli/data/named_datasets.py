@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adrec_cli.artifacts.atomic import storage_error, write_bytes
+from adrec_cli.artifacts.damaged import read_each
 from adrec_cli.artifacts.manifest import DATASET_NAME
 from adrec_cli.data.datasets import DatasetSpec
 from adrec_cli.data.own_folders import OWN_DATASETS_VARIABLE, download_folder, former_folder, own_datasets_folder
@@ -170,14 +171,10 @@ def read_dataset_spec(path: Path, value: str | None = None) -> DatasetSpec:
 
 def list_named(workspace: Path) -> tuple[list[ListedDataset], list[str]]:
     """Return all named data sets, and a line about each whose description is damaged or cannot be loaded."""
-    listed, damaged = [], []
+    listed: list[ListedDataset] = []
+    damaged: list[str] = []
     parameters = list_parametrized()
-    for name in sorted([*dataset_names(), *parameters]):
-        try:
-            spec = describe_dataset(name)
-        except AdrecError as error:
-            damaged.append(error.message)
-            continue
+    for name, spec in read_each(sorted([*dataset_names(), *parameters]), describe_dataset, damaged):
         form = next((form for form in spec.sources if form.published), None)
         sizes = [one.bytes for one in form.published] if form is not None else [0]
         listed.append(

@@ -11,6 +11,7 @@ from typing import Any
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.checkpoint import verify_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
+from adrec_cli.artifacts.damaged import read_each
 from adrec_cli.artifacts.evaluation import Evaluation, list_evaluations, read_evaluation
 from adrec_cli.artifacts.evaluation_sets import find_replaced
 from adrec_cli.artifacts.promotion import read_current
@@ -136,16 +137,11 @@ def _log(path: Path) -> list[dict[str, Any]]:
 
 def _evaluations(dataset: Dataset, models: Mapping[str, Sequence[StageTold]], left_out: list[str]) -> list[Evaluation]:
     found = []
-    for path in list_evaluations(dataset.folder):
-        try:
-            evaluation = read_evaluation(path)
-        except AdrecError as error:
-            left_out.append(error.message)
-            continue
+    for path, evaluation in read_each(list_evaluations(dataset.folder), read_evaluation, left_out):
         if evaluation.sequences_sha256 != dataset.manifest.sequences_sha256:
             left_out.append(f"{path.name} is of other data: evaluate again")
-            continue
-        found.append(evaluation)
+        else:
+            found.append(evaluation)
     known = {stage.path: stage.sha256 for stages in models.values() for stage in stages}
     replaced = find_replaced(dataset.folder, found, known)
     left_out += [f"{Path(one.path).name} is of a checkpoint that is not there now: evaluate again" for one in replaced]
@@ -154,12 +150,7 @@ def _evaluations(dataset: Dataset, models: Mapping[str, Sequence[StageTold]], le
 
 def _sweeps(dataset: Dataset, left_out: list[str]) -> list[SweepTold]:
     found = []
-    for folder in sweep_folders(dataset.folder):
-        try:
-            record, results = read_sweep(folder)
-        except AdrecError as error:
-            left_out.append(error.message)
-            continue
+    for folder, (record, results) in read_each(sweep_folders(dataset.folder), read_sweep, left_out):
         if record.sequences_sha256 != dataset.manifest.sequences_sha256:
             left_out.append(f"sweep {folder.name} is of other data: run it again")
         elif len(results):
@@ -169,12 +160,7 @@ def _sweeps(dataset: Dataset, left_out: list[str]) -> list[SweepTold]:
 
 def _searches(dataset: Dataset, left_out: list[str]) -> list[SearchTold]:
     found = []
-    for path in search_files(dataset.folder):
-        try:
-            about, trials = read_search(path)
-        except AdrecError as error:
-            left_out.append(error.message)
-            continue
+    for path, (about, trials) in read_each(search_files(dataset.folder), read_search, left_out):
         if about["sequences_sha256"] != dataset.manifest.sequences_sha256:
             left_out.append(f"search {path.parent.name} is of other data: search again")
             continue

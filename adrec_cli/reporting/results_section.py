@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from adrec_cli.artifacts.damaged import read_each
 from adrec_cli.artifacts.evaluation import Evaluation, read_ranks
 from adrec_cli.artifacts.evaluation_sets import comparable_groups, find_training_seed
 from adrec_cli.artifacts.ranks import TargetRanks
 from adrec_cli.artifacts.sweep_files import RunDifference
 from adrec_cli.artifacts.training_log import TrainingCosts
 from adrec_cli.comparing.side_by_side import ComparedModel, Measured, ModelComparison, put_side_by_side
-from adrec_cli.errors import AdrecError
 from adrec_cli.pages.markup import Content, Html, element, join, paragraph, section, table
 from adrec_cli.ranking.significance import Difference
 from adrec_cli.reporting.material import Material
@@ -41,12 +41,8 @@ def results_section(material: Material, pictures: Sequence[Html]) -> Html:
 
 def _protocol(material: Material, group: Sequence[Evaluation]) -> Html:
     """Return the table of one protocol; models whose ranks are damaged are noted and left out."""
-    first, whole = group[0], []
-    for one in group:
-        try:
-            whole.append((one, read_ranks(Path(one.path))))
-        except AdrecError as error:
-            material.left_out.append(error.message)
+    first = group[0]
+    whole = list(read_each(group, lambda one: read_ranks(Path(one.path)), material.left_out))
     measured = _measure(material, whole)
     headline = element("h3", element("code", first.protocol))
     drawn = f"Sampled items: {first.negatives_source}." if first.negatives_source else None

@@ -6,9 +6,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from adrec_cli.artifacts.damaged import read_each
 from adrec_cli.artifacts.json_files import read_json_object, take_checksum
 from adrec_cli.artifacts.sweep_files import read_sweep, sweep_folders
-from adrec_cli.errors import AdrecError, ArtifactError
+from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import SWEEPS_FOLDER
 from adrec_cli.sweeping.trials import Trial, read_trials
 
@@ -34,19 +35,9 @@ def read_search(path: Path) -> tuple[dict[str, Any], list[Trial]]:
 def count_tried(dataset_folder: Path) -> tuple[Counter[str], list[str]]:
     """Return the number of settings tried of each model, seeds aside, and a message for each record that is damaged."""
     found: Counter[str] = Counter()
-    damaged = []
-    for folder in sweep_folders(dataset_folder):
-        try:
-            record, _ = read_sweep(folder)
-        except AdrecError as error:
-            damaged.append(error.message)
-        else:
-            found[record.model] += len({run["run"] for run in record.runs})
-    for path in search_files(dataset_folder):
-        try:
-            about, trials = read_search(path)
-        except AdrecError as error:
-            damaged.append(error.message)
-        else:
-            found[str(about["model"])] += len(trials)
+    damaged: list[str] = []
+    for _, (record, _) in read_each(sweep_folders(dataset_folder), read_sweep, damaged):
+        found[record.model] += len({run["run"] for run in record.runs})
+    for _, (about, trials) in read_each(search_files(dataset_folder), read_search, damaged):
+        found[str(about["model"])] += len(trials)
     return found, damaged

@@ -1,0 +1,28 @@
+"""Several things read one after the other, those that cannot be read set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from adrec_cli.errors import AdrecError
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+def read_each(sources: Iterable[S], read: Callable[[S], T], damaged: list[str]) -> Iterator[tuple[S, T]]:
+    """Yield each source with what was read of it.
+
+    Args:
+        sources: paths or names, say.
+        read: reads one; what it refuses is left out.
+        damaged: gets the message of each that is left out.
+    """
+    for source in sources:
+        try:
+            content = read(source)
+        except AdrecError as error:
+            damaged.append(error.message)
+        else:
+            yield source, content
