@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
-from typing import Any
+from typing import Any, Final
+
+ENDING: Final = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
+"""What ends a server or one of its tasks, and is no fault that it could outlive."""
 
 
 @contextlib.asynccontextmanager

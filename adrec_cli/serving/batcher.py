@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from adrec_cli.errors import AdrecError
+from adrec_cli.serving.background import ENDING
 from adrec_cli.serving.served_model import Answer, Question
 
 _LAST_SECONDS = 30.0
@@ -94,7 +95,7 @@ class Batcher:
             self._on_batch(len(batch))
             try:
                 answers = await loop.run_in_executor(self._thread, self._answer, [question for question, _ in batch])
-            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            except ENDING:
                 raise
             except (
                 BaseException

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adrec_cli.runtime import read_peak_memory
 from adrec_cli.serving.app import make_app
-from adrec_cli.serving.background import run_beside
+from adrec_cli.serving.background import ENDING, run_beside
 from adrec_cli.serving.description import openapi
 from adrec_cli.serving.exposition import ServerMetrics, expose
 from adrec_cli.serving.responses import (
@@ -33,7 +33,6 @@ from adrec_cli.serving.watch import MOST_FAILURES, OnReload, describe_failure, w
 
 ROOT: Final = "/shops"
 OK, STALE, FAILING = "ok", "stale", "failing"
-_ENDING = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 _NAMED = 5
 """Shops at most that are named when the server starts."""
 MakeServer = Callable[[str, Shared, ServerMetrics], Server]
@@ -137,7 +136,7 @@ class Shops:
         for name in self._listing.names():
             try:
                 self._servers[name] = self._make(name, self._shared, self.metrics.of(name))
-            except _ENDING:
+            except ENDING:
                 raise
             except BaseException as error:  # no memory, a panic of Polars: the other shops can be served
                 errors.append(error)
@@ -199,7 +198,7 @@ class Shops:
                     if name not in self._servers and (anyway or self._is_due(name)):
                         await self._take(name)
                 self._failures = 0
-            except _ENDING:
+            except ENDING:
                 raise
             except BaseException as error:  # as `ModelWatch.look`: it goes on
                 self._failures = min(self._failures + 1, MOST_FAILURES)
@@ -214,7 +213,7 @@ class Shops:
             async with self._shared.loading:
                 server = await asyncio.to_thread(self._make, name, self._shared, self.metrics.of(name))
             await self._start(name, server)
-        except _ENDING:
+        except ENDING:
             raise
         except BaseException as error:  # no thread, no memory, a panic of Polars: the other shops go on
             self._note_failure(name, error)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from adrec_cli.errors import AdrecError
+from adrec_cli.serving.background import ENDING
 from adrec_cli.serving.exposition import ServerMetrics
 from adrec_cli.serving.served_model import ServedModel
 
@@ -99,7 +100,7 @@ class ModelWatch:
                     self._metrics.count("adrec_reloads_total")
                     self._on_reload(self.model.name, "")
                 self.failures = 0
-            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            except ENDING:
                 raise
             except BaseException as error:  # no thread, no memory, a panic of Polars: the watch goes on
                 self.failures = min(self.failures + 1, MOST_FAILURES)
