@@ -41,9 +41,14 @@ def slices(dataset: Dataset, options: PictureOptions) -> list[Picture]:
             f"{name} has no evaluation of these data",
             hint=f"make one with: {command('evaluate', 'CHECKPOINT', dataset=name)}",
         )
+    metric = options.metric or DEFAULT_METRIC
+    known = dict.fromkeys(name for group in groups for one in group for name in one.metrics)
+    if metric not in known:
+        raise UsageError(f"unknown metric {metric!r}", hint=f"one of: {', '.join(known)}")
+    groups = [group for group in groups if any(metric in one.metrics for one in group)]
     pictures: list[Picture] = []
     for group in groups:
-        made = _picture(dataset, _choose_trainings(group), options.metric or DEFAULT_METRIC, options.look)
+        made = _picture(dataset, _choose_trainings(group), metric, options.look)
         # Of one protocol there are several where models were ranked against different items.
         same = sum(one[0].protocol == group[0].protocol for one in groups[: len(pictures)])
         pictures.append(replace(made, name=f"{made.name}-{same + 1}") if same else made)
@@ -69,8 +74,8 @@ def _is_final(evaluation: Evaluation) -> bool:
 def _picture(dataset: Dataset, evaluations: list[Evaluation], metric: str, look: Look) -> Picture:
     order = [*list_trainable(), ""]
     evaluations = sorted(evaluations, key=lambda one: order.index(one.model) if one.model in order else len(order))
-    if metric not in evaluations[0].metrics:
-        raise UsageError(f"unknown metric {metric!r}", hint=f"one of: {', '.join(evaluations[0].metrics)}")
+    without = [display_name(one.model) for one in evaluations if metric not in one.metrics]
+    evaluations = [one for one in evaluations if metric in one.metrics]
     protocol, name = evaluations[0].protocol, dataset.manifest.dataset
     rows = [SliceRow(name="all", about=f"{evaluations[0].cases:,} targets", models=_of_all(evaluations, metric))]
     rows += [
@@ -91,7 +96,9 @@ def _picture(dataset: Dataset, evaluations: list[Evaluation], metric: str, look:
     about = "; ".join([f"{name}, {protocol}", *drawn, *seeded, *defined])
     colours = model_colours(one.model for one in evaluations)
     figure = draw_slices(rows, metric=metric.upper(), title=title, about=about, colours=colours, look=look)
-    return Picture(name=f"slices-{protocol.replace('/', '-')}", title=title, about=about, look=look, figure=figure)
+    note = f"{', '.join(without)} left out, evaluated without {metric.upper()}" if without else ""
+    name = f"slices-{protocol.replace('/', '-')}"
+    return Picture(name=name, title=title, about=about, look=look, figure=figure, note=note)
 
 
 def _of_all(evaluations: list[Evaluation], metric: str) -> dict[str, MetricInterval]:

@@ -217,6 +217,26 @@ def test_slices_are_of_the_model_itself_or_of_its_lowest_seed_and_of_the_same_it
     ]
 
 
+def test_slices_leave_out_who_was_evaluated_without_the_metric(
+    dataset: Dataset, catch: Catch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = catch("slices.draw_slices")
+    here = {"sequences_sha256": dataset.manifest.sequences_sha256}
+    with_more, without = an_evaluation("gru4rec", 0.1, **here), an_evaluation("sasrec", 0.2, **here)
+    more = dataclasses.replace(
+        with_more,
+        metrics={**with_more.metrics, "mine@10": 0.5},
+        intervals={**with_more.intervals, "mine@10": [0.4, 0.6]},
+    )
+    made = [more, without, dataclasses.replace(without, protocol="loo/full/valid")]
+    monkeypatch.setattr("adrec_cli.pictures.slices.list_evaluations", lambda folder: range(3))
+    monkeypatch.setattr("adrec_cli.pictures.slices.read_evaluation", lambda number: made[number])
+    monkeypatch.setattr("adrec_cli.pictures.slices.find_replaced", lambda folder, found: [])
+    (picture,) = slices(dataset, dataclasses.replace(LOOK, metric="mine@10"))
+    assert [list(row.models) for rows in drawn.what for row in rows] == [["GRU4Rec"]]
+    assert picture.note == "SASRec left out, evaluated without MINE@10"
+
+
 # All kinds
 
 
