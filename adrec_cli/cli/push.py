@@ -57,5 +57,5 @@ def push(
             on_event=progress,
         )
     for path in done.others:
-        session.terminal.warn(f"left out, as adrec writes no such file: {path}")
+        session.terminal.warn(f"left out, as it is a link to a folder or no file that adrec writes: {path}")
     show_moved(session.terminal, done, "send", "sent to")
