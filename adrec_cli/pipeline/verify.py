@@ -302,7 +302,7 @@ class _Dataset:
 
     def _state(self, path: Path) -> tuple[str, str, str]:
         verify_state(path)
-        return WHOLE, "of an unfinished stage, which goes on from it", ""
+        return WHOLE, "of an unfinished stage, which resumes from it", ""
 
     def _current(self, path: Path) -> tuple[str, str, str]:
         current = read_current(path.parent)

@@ -111,9 +111,9 @@ def a_stage(**given: Any) -> StageStarted:
         ({}, []),
         ({"processes": 2, "parts": 8}, ["stage: 2 processes share the 8 parts of each step"]),
         ({"left_out": "no warmup"}, ["stage: no warmup"]),
-        ({"resumed_epoch": 0, "resumed_step": 0}, ["stage: goes on after epoch 0 of an unfinished run"]),
+        ({"resumed_epoch": 0, "resumed_step": 0}, ["stage: resumes after epoch 0 of an unfinished run"]),
         ({"resumed_epoch": 3, "resumed_step": 1234},
-         ["stage: goes on after epoch 3, step 1,234 of the next, of an unfinished run"]),
+         ["stage: resumes after epoch 3, step 1,234 of the next, of an unfinished run"]),
     ],
 )  # fmt: skip
 def test_a_stage_says_what_it_learns_and_from_what(given: dict[str, Any], lines: list[str]) -> None:

@@ -147,7 +147,7 @@ def test_one_that_is_killed_takes_the_others_with_it_and_the_next_run_goes_on(wo
     again = typed(train(workspace, case=case), tmp_path)
     assert again.exit_code == 0
     # What was saved last: blocks are not to be had any more.
-    assert ("goes on after epoch 1" if case == "rows" else "goes on") in again.stderr
+    assert ("resumes after epoch 1" if case == "rows" else "resumes") in again.stderr
     require_same(workspace, alone)
 
 

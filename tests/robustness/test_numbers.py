@@ -83,7 +83,7 @@ def test_a_diverged_run_goes_on_from_the_last_good_state(workspace, tmp_path):
     assert "epoch 2" in typed(line, tmp_path, diverge_at_the_last_step).require_one_error(6)
     again = typed_here(line)
     assert again.exit_code == 0
-    assert "goes on after epoch 1" in again.stderr
+    assert "resumes after epoch 1" in again.stderr
 
 
 def test_nothing_is_ranked_with_values_that_are_not_finite(workspace):

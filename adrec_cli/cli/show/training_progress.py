@@ -129,7 +129,7 @@ class TrainingProgress(Progress):
             self.terminal.note(f"{event.stage}: {event.left_out}")
         if event.resumed_epoch is not None:
             within = f", step {event.resumed_step:,} of the next," if event.resumed_step else ""
-            self.terminal.note(f"{event.stage}: goes on after epoch {event.resumed_epoch}{within} of an unfinished run")
+            self.terminal.note(f"{event.stage}: resumes after epoch {event.resumed_epoch}{within} of an unfinished run")
         if not self._legend_told and not self.terminal.log_json:
             self._legend_told = True
             self.terminal.note(EPOCH_LEGEND)

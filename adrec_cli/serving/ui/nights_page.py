@@ -58,7 +58,7 @@ def _show_current(current: Current | None, dataset: str) -> list[Content]:
         [_show_time(one.promoted_at), sha(one.sha256), "" if one.value is None else f"{one.value:.4f}"]
         for one in current.earlier
     ]
-    caption = "Earlier ones that can be gone back to"
+    caption = "Earlier models to go back to"
     metric = current.metric.upper()
     return [about, table(["promoted at", "model", metric], rows, right=[metric], caption=caption)]
 
