@@ -85,12 +85,12 @@ def _head(described: Described, title: str) -> str:
         "library_name": "adrec",
         "tags": ["recommendation", "sequential-recommendation", model],
         "metrics": list(dict.fromkeys(name.partition("@")[0] for name in METRICS)),
-        "model-index": [{"name": title, "results": [_index(described, ours) for ours, _ in described.groups()]}],
+        "model-index": [{"name": title, "results": [_index(ours) for ours, _ in described.groups()]}],
     }
     return "".join(f"{key}: {harmless_json(json.dumps(value, ensure_ascii=False))}\n" for key, value in lines.items())
 
 
-def _index(described: Described, evaluation: Evaluation) -> dict[str, Any]:
+def _index(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "task": {"type": "sequential-recommendation", "name": "Next-item recommendation"},
         "dataset": {"type": evaluation.dataset, "name": evaluation.dataset, "config": evaluation.protocol},

@@ -59,7 +59,7 @@ def resolve_option(name: str, experiment: Experiment) -> tuple[str, ...]:
     for meaning in _MEANINGS:
         if found := meaning(name, experiment, known):
             return tuple(found)
-    several = _ending_with(name, experiment, known)
+    several = _ending_with(name, known)
     if several:
         key = several[0].rpartition(".")[2]
         everywhere = [f"stages.*.{key}"] if several == _of_stages(key, experiment) else []
@@ -83,7 +83,7 @@ def _of_any_stage(name: str, experiment: Experiment, known: Sequence[str]) -> li
 
 def _of_every_stage(name: str, experiment: Experiment, known: Sequence[str]) -> list[str]:
     """Read what means every stage without its name; a weight of the denoising loss means those that have this loss."""
-    found = _ending_with(name, experiment, known)
+    found = _ending_with(name, known)
     key = _ALIASES.get(name, name)
     if key not in _OF_EVERY_STAGE or found != _of_stages(key, experiment):
         return []
@@ -93,7 +93,7 @@ def _of_every_stage(name: str, experiment: Experiment, known: Sequence[str]) -> 
 
 def _only_one(name: str, experiment: Experiment, known: Sequence[str]) -> list[str]:
     """Read a short name that one option alone has."""
-    found = _ending_with(name, experiment, known)
+    found = _ending_with(name, known)
     return found if len(found) == 1 else []
 
 
@@ -105,7 +105,7 @@ def _of_stages(key: str, experiment: Experiment) -> list[str]:
     return [f"stages.{stage}.{key}" for stage in experiment.stages]
 
 
-def _ending_with(name: str, experiment: Experiment, known: Sequence[str]) -> list[str]:
+def _ending_with(name: str, known: Sequence[str]) -> list[str]:
     """Return the options that a short name may mean; those of sampling are asked for by their full names."""
     key = _ALIASES.get(name, name)
     return (
