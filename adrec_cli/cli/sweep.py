@@ -83,18 +83,20 @@ def show_sweep(terminal: Terminal, sweep: Sweep) -> None:
 
 def _show_part(terminal: Terminal, sweep: Sweep, part: str) -> None:
     from adrec_cli.cli.show.training_view import duration
+    from adrec_cli.sweeping.results import name_run
 
     table = {(summary.run, summary.metric): summary for summary in sweep.summaries if summary.part == part}
     differences = {one.run: one for one in sweep.differences if one.part == part}
     others = [name for name in ("hr@10", "ndcg@10", "hr@20", "ndcg@20") if name != sweep.monitor]
     tested = ["to base", "p"] if differences else []
+    seeds = max(summary.seeds for summary in table.values())
     rows = []
     for run in dict.fromkeys(run for run, _ in table):
         main, difference = table[run, sweep.monitor], differences.get(run)
         told = (f"{difference.value:+.4f}", format_p(difference.p_holm)) if difference else ("", "")
         rows.append(
             (
-                run,
+                name_run(main, seeds),
                 f"{main.mean:.4f}",
                 f"[{main.lower:.4f}, {main.upper:.4f}]",
                 *(told if tested else ()),
@@ -108,7 +110,7 @@ def _show_part(terminal: Terminal, sweep: Sweep, part: str) -> None:
         columns, rows, title=f"{sweep.model} on {sweep.dataset}, {first.protocol}", right=columns[1:],
         optional=[*reversed(others), "trained", "95% interval"],
     )  # fmt: skip
-    terminal.line(f"protocol {first.protocol}; {_interval_of(first.seeds)}")
+    terminal.line(f"protocol {first.protocol}; {_interval_of(seeds)}")
     if differences:
         terminal.line(
             f"p of a paired randomisation test over users, corrected for {say_count(len(differences), 'run')} (Holm)"

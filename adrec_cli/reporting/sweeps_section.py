@@ -11,7 +11,7 @@ from adrec_cli.reporting.pipeline_section import duration
 from adrec_cli.reporting.results_section import difference_cells
 from adrec_cli.sweeping.design import BASE
 from adrec_cli.sweeping.option_keys import spell
-from adrec_cli.sweeping.results import Summary
+from adrec_cli.sweeping.results import Summary, name_run
 from adrec_cli.sweeping.trials import best_of
 
 _OTHERS = ("hr@10", "ndcg@10", "hr@20", "ndcg@20")
@@ -64,11 +64,18 @@ def _runs(summaries: list[Summary], record: SweepRecord) -> Html:
     metrics = [name for name in metrics if all((run, name) in found for run in runs)]
     best = {name: max(found[run, name].mean for run in runs) for name in metrics}
     tested = [f"to {BASE}", "p"] if differences else []
+    seeds = max(one.seeds for one in summaries)
 
     def row(run: str) -> list[Content]:
         values = [_value(found[run, name], best=best[name], interval=name == metrics[0]) for name in metrics]
         told = difference_cells(differences.get(run)) if tested else []
-        return [run, values[0], *told, *values[1:], duration(found[run, metrics[0]].training_seconds)]
+        return [
+            name_run(found[run, metrics[0]], seeds),
+            values[0],
+            *told,
+            *values[1:],
+            duration(found[run, metrics[0]].training_seconds),
+        ]
 
     first, *others = [name.upper() for name in metrics]
     columns = ["run", first, *tested, *others, "trained"]

@@ -124,6 +124,11 @@ def summarize_runs(table: pl.DataFrame) -> list[Summary]:
     return summaries
 
 
+def name_run(summary: Summary, seeds: int) -> str:
+    """Return the name of a run, with how many of a sweep's seeds have a result where some diverged."""
+    return summary.run + (f" ({summary.seeds} of {seeds} seeds)" if summary.seeds < seeds else "")
+
+
 def seed_interval(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float]:
     """Return the 95% interval of the mean of at least two values, by Student's t with n - 1 degrees of freedom."""
     count = len(values)

@@ -315,6 +315,18 @@ def test_a_sweep_has_a_row_for_every_run_of_each_part(seeds: int, tested: int) -
     assert shown_by(sweep.show_sweep, drawn).lines == ["stored in results, drawn in sweep.png"]
 
 
+def test_a_sweep_marks_runs_of_which_some_seeds_diverged() -> None:
+    summaries = [
+        made_up(Summary, run=run, part="valid", metric=metric, seeds=seeds)
+        for run, seeds in (("base", 1), ("a=1", 3), ("a=2", 2))
+        for metric in ("ndcg@10", "hr@10", "hr@20", "ndcg@20")
+    ]
+    shown = shown_by(sweep.show_sweep, made_up(Sweep, monitor="ndcg@10", summaries=summaries))
+    (table,) = shown.tables
+    assert [row["run"] for row in table.rows] == ["base (1 of 3 seeds)", "a=1", "a=2 (2 of 3 seeds)"]
+    assert "means of 3 seeds, intervals over seeds" in "\n".join(shown.lines)
+
+
 def test_a_search_shows_the_best_trials_and_how_to_train_with_them() -> None:
     def trial(number: int, value: float | None, state: str = "done") -> Trial:
         chosen = {"lr": 0.00123456 * number, "size": number}
