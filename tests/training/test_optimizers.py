@@ -41,9 +41,17 @@ def fresh() -> torch.nn.Parameter:
     return torch.nn.Parameter(torch.randn(ROWS, WIDTH, generator=torch.Generator().manual_seed(1)))
 
 
-def test_sparse_adam_equals_torchs():
+@pytest.mark.parametrize("before", [0, 5_000])
+def test_sparse_adam_equals_torchs(before):
+    """Also after very many steps, when the moments' bias is gone."""
     ours, theirs = fresh(), fresh()
     optimizer, reference = SparseAdam(ours, lr=0.1, weight_decay=0.0), torch.optim.SparseAdam([theirs], lr=0.1)
+    if before:
+        for one, weight in ((optimizer, ours), (reference, theirs)):
+            weight.grad = sparse(torch.arange(ROWS), torch.ones(ROWS, WIDTH))
+            one.step()
+            step = one.state[weight]["step"]
+            one.state[weight]["step"] = step + before
     for gradient in sparse_steps(20):
         ours.grad, theirs.grad = gradient, gradient
         optimizer.step()
