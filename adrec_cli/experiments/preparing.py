@@ -59,7 +59,8 @@ def prepare_training(
         if MODELS.origin_of(experiment.model_name) is not None:
             prefixes = experiment.training.samples == "prefixes"
             output = experiment.stages[stage_name].output
-            require_sound(find_model(experiment.model_name), experiment.model, output, prefixes=prefixes)
+            kind = find_model(experiment.model_name)
+            require_sound(kind, experiment.model, dataset.items.height, output, prefixes=prefixes)
         with item_vectors_elsewhere() if sharded and not processes.first else contextlib.nullcontext():
             model = _build_model(dataset, experiment, stage_name, parent)
         require_table(stage_name, experiment.stages[stage_name], experiment.training, model)

@@ -7,6 +7,7 @@ its row, learns what it will not have when it is asked, and only its figures, po
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,18 +21,18 @@ from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.runtime import make_generator
 from adrec_cli.wording import option
 
-_ITEMS, _LONGEST = 23, 6
-"""Of the catalogue, and of a sequence that is tried."""
+_LONGEST = 6
+"""Of the sequences that are tried."""
 _SHARE = 1e-4
 """Of the largest entry, by which values differ that are not the same computed otherwise."""
 
 
-def require_sound(kind: type[SequentialRecommender], config: Any, output: str, *, prefixes: bool) -> None:
-    """Raise unless a small model of a kind learns and represents a few sequences as adrec trains and ranks.
+def require_sound(kind: type[SequentialRecommender], config: Any, items: int, output: str, *, prefixes: bool) -> None:
+    """Raise unless a model of a kind learns and represents a few sequences as adrec trains and ranks.
 
     Args:
         kind: the model's class.
-        config: its options as it will be trained.
+        config, items: its options, and those of the catalogue, as it will be trained.
         output: of its `outputs`, that is trained.
         prefixes: only the last target of a sequence is learned, so that positions may see later ones.
 
@@ -39,8 +40,8 @@ def require_sound(kind: type[SequentialRecommender], config: Any, output: str, *
         UsageError: saying what it does, and where to look.
     """
     try:
-        model = _build_twice(kind, config)
-        trial = _Trial(model=model, output=output, prefixes=prefixes)
+        model = _build_twice(kind, config, items)
+        trial = _Trial(model=model, items=items, output=output, prefixes=prefixes)
         trial.require_shapes()
         trial.require_chance_is_passed_in()
         trial.require_nothing_leaks()
@@ -54,26 +55,34 @@ def require_sound(kind: type[SequentialRecommender], config: Any, output: str, *
         ) from error
 
 
-def _build_twice(kind: type[SequentialRecommender], config: Any) -> SequentialRecommender:
-    """Return a small model, of whose weights nothing is left to chance that no seed decides on."""
+def _build_twice(kind: type[SequentialRecommender], config: Any, items: int) -> SequentialRecommender:
+    """Return a model, of whose weights nothing is left to chance that no seed decides on; one is held at a time."""
     if isinstance(config, ItemTableConfig):
         config = dataclasses.replace(config, content="none", content_width=0)
-    models = []
-    for seed in (1, 2):
+
+    def build(seed: int) -> SequentialRecommender:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = kind(config, _ITEMS)
+            model = kind(config, items)
         for component in model.components():
             model.initialize(component, make_generator(0, component))
-        models.append(model)
-    first, second = (model.state_dict() for model in models)
-    if differing := [name for name in first if not torch.equal(first[name], second[name])]:
+        return model
+
+    first = _hash_weights(build(1))
+    model = build(2)
+    second = _hash_weights(model)
+    if differing := [name for name in first if first[name] != second[name]]:
         raise UsageError(
             f"model {kind.name!r} does not draw {', '.join(differing)} from the generator that initialize is given, so "
             "that no seed gives it again",
             hint="draw the weights of every component in initialize: nn.init functions take generator=",
         )
-    return models[0]
+    return model
+
+
+def _hash_weights(model: SequentialRecommender) -> dict[str, str]:
+    weights = {name: weight.detach().reshape(-1).view(torch.uint8) for name, weight in model.state_dict().items()}
+    return {name: hashlib.sha256(weight.numpy()).hexdigest() for name, weight in weights.items()}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,11 +90,12 @@ class _Trial:
     """A model, and how it is going to be trained.
 
     Attributes:
-        model: small, with fresh weights.
-        output, prefixes: as `require_sound`.
+        model: with fresh weights.
+        items, output, prefixes: as `require_sound`.
     """
 
     model: SequentialRecommender
+    items: int
     output: str
     prefixes: bool
 
@@ -98,7 +108,7 @@ class _Trial:
         represented_BD = self._represent([mine, others])
         width = vectors_VD.shape[-1]
         for what, found, expected in (
-            ("item_vectors_VD", vectors_VD, (_ITEMS + 1, width)),
+            ("item_vectors_VD", vectors_VD, (self.items + 1, width)),
             ("token_outputs", predicted_ND, (batch.targets, width)),
             ("represent", represented_BD, (2 if others else 1, width)),
         ):
@@ -126,7 +136,7 @@ class _Trial:
         batch = self._pack([mine, others])
         before = self._predict(batch)
         drawn = self.output in self.model.sampled_outputs
-        answers_RL = torch.where(batch.real_RL, batch.targets_RL % _ITEMS + 1, batch.targets_RL)
+        answers_RL = torch.where(batch.real_RL, batch.targets_RL % self.items + 1, batch.targets_RL)
         if not drawn and _differ(before, self._predict(dataclasses.replace(batch, targets_RL=answers_RL))):
             self._refuse(
                 "sees the answer: its predictions change with the targets",
@@ -134,14 +144,15 @@ class _Trial:
             )
         # The last item is the target of the position before it, of which a diffusion has a noisy copy.
         kept = 0 if self.prefixes else len(mine) - (2 if drawn else 1)
-        later = self._predict(self._pack([[*mine[:-1], _another(mine[-1])], others]))
+        later = self._predict(self._pack([[*mine[:-1], *self._others(mine[-1:])], others]))
         if _differ(before[:kept], later[:kept]):
             self._refuse(
                 "sees what comes later: a prediction changes with a later item of its sequence",
                 "let a position see only what mask_R1LL allows; or, if it is meant to see all, needs_prefixes = True",
             )
         own = 1 if self.prefixes else len(mine)
-        behind, ahead = (self._predict(self._pack(row)) for row in ([mine, _others(others)], [_others(mine), others]))
+        behind = self._predict(self._pack([mine, self._others(others)]))
+        ahead = self._predict(self._pack([self._others(mine), others]))
         if _differ(before[:own], behind[:own]) or _differ(before[own:], ahead[own:]):
             self._refuse(
                 "sees other people's items: a prediction changes with another sequence in its row",
@@ -164,7 +175,12 @@ class _Trial:
         length = self.model.max_length
         first = min(_LONGEST, length - length // 4)
         second = min(_LONGEST // 2, length - first)
-        return list(range(3, 3 + first)), list(range(11, 11 + second))
+        items = [number % self.items + 1 for number in range(first + second)]
+        return items[:first], items[first:]
+
+    def _others(self, items: Sequence[int]) -> list[int]:
+        """Return as many items that differ from these."""
+        return [item % self.items + 1 for item in items]
 
     def _pack(self, *rows: Sequence[list[int]]) -> PackedBatch:
         """Return sequences as a batch of what is trained; each target is the next item, and of the last one, some."""
@@ -210,14 +226,6 @@ class _Trial:
 
     def _refuse(self, what: str, hint: str) -> None:
         raise UsageError(f"model {self.model.name!r} {what}", hint=hint)
-
-
-def _another(item: int) -> int:
-    return item % _ITEMS + 1
-
-
-def _others(items: list[int]) -> list[int]:
-    return [_another(item) for item in items]
 
 
 def _differ(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -61,8 +61,10 @@ def as_plain(x, h, generator):
     return h
 
 
-def require_passes(model: type[NextItemRecommender], *, prefixes: bool = False, **options: Any) -> None:
-    require_sound(model, model.config_type(**options), model.outputs[0], prefixes=prefixes)
+def require_passes(
+    model: type[NextItemRecommender], *, prefixes: bool = False, items: int = 23, **options: Any
+) -> None:
+    require_sound(model, model.config_type(**options), items, model.outputs[0], prefixes=prefixes)
 
 
 LATER, OTHERS = "sees what comes later", "sees other people's items"
@@ -120,15 +122,26 @@ FINE = [
 ]
 
 
-@given(length=st.integers(1, 30), change=st.sampled_from(FINE), prefixes=st.booleans())
-def test_what_does_none_of_this_is_taken_at_any_length(length, change, prefixes):
-    require_passes(kind(change), prefixes=prefixes, max_length=length)
+@given(length=st.integers(1, 30), items=st.integers(1, 30), change=st.sampled_from(FINE), prefixes=st.booleans())
+def test_what_does_none_of_this_is_taken_at_any_length(length, items, change, prefixes):
+    require_passes(kind(change), prefixes=prefixes, max_length=length, items=items)
 
 
-@given(length=st.integers(4, 30))
-def test_what_comes_later_is_found_at_any_length(length):
+def test_vectors_that_are_there_for_this_catalogue_alone_are_taken():
+    """As somebody has them who loads what a language model says of the items."""
+
+    def item_vectors_VD(self):
+        return torch.arange(24.0 * 16).view(24, 16).sin()
+
+    require_passes(kind(as_plain, item_vectors_VD=item_vectors_VD))
+    with pytest.raises(UsageError, match=r"gives item_vectors_VD of shape \(24, 16\), not \(31, 16\)"):
+        require_passes(kind(as_plain, item_vectors_VD=item_vectors_VD), items=30)
+
+
+@given(length=st.integers(2, 30), items=st.integers(2, 30))
+def test_what_comes_later_is_found_at_any_length(length, items):
     with pytest.raises(UsageError, match="sees what comes later"):
-        require_passes(kind(lambda x, h, g: h + 0.1 * torch.roll(x, -1, 1)), max_length=length)
+        require_passes(kind(lambda x, h, g: h + 0.1 * torch.roll(x, -1, 1)), max_length=length, items=items)
 
 
 def test_positions_may_see_all_of_their_own_sequence_where_only_the_last_target_is_learned():
@@ -151,10 +164,10 @@ def test_no_model_of_adrec_is_refused(name, output):
     model = find_model(name)
     for prefixes in {True, model.needs_prefixes}:
         for length in (1, 2, 3, 50):
-            require_sound(model, model.config_type(max_length=length), output, prefixes=prefixes)
+            require_sound(model, model.config_type(max_length=length), 23, output, prefixes=prefixes)
 
 
 def test_content_is_not_asked_for():
     model = find_model("sasrec")
     config = model.config_type(content="sum", content_width=4)
-    require_sound(model, config, "next_item", prefixes=False)
+    require_sound(model, config, 23, "next_item", prefixes=False)
