@@ -98,12 +98,13 @@ class StageTraining:
         self.average = WeightAverage(stage.average_decay, self.trained)
         self.best: dict[str, torch.Tensor] = {}
         self.watch = LossWatch()
-        self.queued: QueuedSteps | None = None
-        if skip is not None:
-            self.queued = QueuedSteps(
-                self.objective, self.optimizer, self.average, self.trained,
-                skip=skip, item_decay=1 - self._decay_factor, record=stepping == "recorded",
-            )  # fmt: skip
+        self.queued = None if skip is None else self._queue_steps(skip, record=stepping == "recorded")
+
+    def _queue_steps(self, skip: torch.Tensor, *, record: bool) -> QueuedSteps:
+        return QueuedSteps(
+            self.objective, self.optimizer, self.average, self.trained,
+            skip=skip, item_decay=1 - self._decay_factor, record=record,
+        )  # fmt: skip
 
     def _make_optimizer(self, skip: torch.Tensor | None) -> StageOptimizer:
         return StageOptimizer(
