@@ -6,7 +6,7 @@ from adrec_cli import __version__
 from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.artifacts.evaluation_sets import find_checkpoint_place, find_training_seed
 from adrec_cli.artifacts.provenance import code_sha256
-from adrec_cli.models.registry import find_stages
+from adrec_cli.models.registry import MODELS, find_stages
 from adrec_cli.pages.markup import Html, commands, element, paragraph, section, sha
 from adrec_cli.reporting.material import Material
 from adrec_cli.reporting.reproduction import (
@@ -62,7 +62,8 @@ def reproduction_section(material: Material) -> Html:
 def _seeds_commands(material: Material) -> list[str]:
     """Return the commands that train with several seeds what was evaluated so."""
     places: dict[str, dict[int, str]] = {}
-    for one in material.evaluations:
+    # A plugin's model that is not registered now is told of, and its command could not be typed.
+    for one in (one for one in material.evaluations if one.model in MODELS):
         if (seed := find_training_seed(one)) is not None and one.stage == [*find_stages(one.model)][-1]:
             places.setdefault(one.model, {})[seed] = find_checkpoint_place(one)
     lowest = {model: min(by_seed) for model, by_seed in places.items()}
