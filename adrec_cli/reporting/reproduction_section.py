@@ -62,7 +62,7 @@ def reproduction_section(material: Material) -> Html:
 def _seeds_commands(material: Material) -> list[str]:
     """Return the commands that train with several seeds what was evaluated so."""
     places: dict[str, dict[int, str]] = {}
-    # A plugin's model that is not registered now is told of, and its command could not be typed.
+    # The command of a plugin's model that is not registered now could not be typed.
     for one in (one for one in material.evaluations if one.model in MODELS):
         if (seed := find_training_seed(one)) is not None and one.stage == [*find_stages(one.model)][-1]:
             places.setdefault(one.model, {})[seed] = find_checkpoint_place(one)
