@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.artifacts.tensor_text import damage_error, read_text
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION
@@ -144,6 +145,7 @@ def check_version(path: Path, text: Mapping[str, str]) -> None:
     version = text.get("format_version")
     if version is None:
         raise ArtifactError(f"{path} is not a checkpoint of adrec: it has no format_version", hint="check the name")
+    refuse_newer(path, version)
     if version != str(FORMAT_VERSION):
         raise ArtifactError(
             f"{path} has format version {version}, this adrec reads {FORMAT_VERSION}", hint="train again"

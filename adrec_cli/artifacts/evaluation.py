@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, sync_folder, write_bytes
+from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.artifacts.json_files import content_sha256
 from adrec_cli.artifacts.lock import one_at_a_time
 from adrec_cli.errors import ArtifactError
@@ -213,6 +214,7 @@ def read_evaluation(path: Path) -> Evaluation:
         content = json.loads(path.read_bytes())
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")
+        refuse_newer(path, content.get("format_version"))
         if content.pop("report_sha256", None) != content_sha256(content):
             raise ValueError("its content does not match its own checksum")
         content.setdefault("items", 0)

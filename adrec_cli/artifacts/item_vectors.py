@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.artifacts.tensor_file import open_tensors, write_tensors
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION, ITEM_VECTORS_FILE
@@ -172,6 +173,7 @@ def read_item_vectors(folder: Path) -> ItemVectors:
             text = file.text
     except ArtifactError as error:
         raise ArtifactError(error.message, hint=again) from error
+    refuse_newer(path, text.get("format_version"))
     try:
         vectors = _parse(tensors, text)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
@@ -193,6 +195,7 @@ def read_item_vectors_header(folder: Path) -> ItemVectorsHeader:
             text, shape = file.text, file.stored[_VECTORS].shape
     except ArtifactError as error:
         raise ArtifactError(error.message, hint=again) from error
+    refuse_newer(path, text.get("format_version"))
     try:
         _check_text(text)
         return ItemVectorsHeader(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adrec_cli.artifacts.atomic import write_bytes
+from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import MANIFEST_FILE
@@ -85,6 +86,7 @@ def read_manifest_file(path: Path, name: str) -> Manifest:
     content = read_json_object(path, hint=f"make it with: {command('preprocess', name)}")
     again = f"make it again with: {command('preprocess', name, force=True)}"
     version = content.get("format_version")
+    refuse_newer(path, version, newest=max(READABLE_VERSIONS))
     if type(version) is not int or version not in READABLE_VERSIONS:
         raise ArtifactError(f"{path} has format version {version!r}, this adrec reads 1 and 2", hint=again)
     if not take_checksum(content, "manifest_sha256"):

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, write_bytes
+from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, CURRENT_FILE, FORMAT_VERSION
@@ -70,6 +71,7 @@ def read_current(folder: Path) -> Current | None:
         if not path.exists():
             return None
         content = read_json_object(path, hint=hint)
+        refuse_newer(path, content.get("format_version"))
         if content.get("format_version") != FORMAT_VERSION:
             raise ValueError(f"not of format version {FORMAT_VERSION}")
         if not take_checksum(content, "current_sha256"):

@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from adrec_cli.artifacts.atomic import storage_error
+from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION, ITEM_ID, ITEM_INDEX, MAX_ROW_GROUP_USERS, USER_ID
 
@@ -107,6 +108,7 @@ def parse_ranks(path: Path, sha256: str) -> TargetRanks:
     try:
         provenance = json.loads((pq.read_schema(io.BytesIO(content)).metadata or {})[_METADATA_KEY])
         table = pl.read_parquet(content)
+        refuse_newer(path, provenance["format_version"])
         if provenance["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format version {provenance['format_version']}, this adrec reads {FORMAT_VERSION}")
         if dict(table.schema) != COLUMNS:

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from adrec_cli.artifacts.atomic import storage_error, write_bytes
+from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION, RESULTS_FILE, SWEEP_FILE, SWEEPS_FOLDER
@@ -119,6 +120,7 @@ def read_sweep(folder: Path) -> tuple[SweepRecord, pl.DataFrame]:
     """
     path = folder / SWEEP_FILE
     content = read_json_object(path, hint=_AGAIN)
+    refuse_newer(path, content.get("format_version"))
     if not take_checksum(content, _CHECKSUM):
         raise ArtifactError(f"{path} is damaged: its content does not match its own checksum", hint=_AGAIN)
     if content.get("format_version") != FORMAT_VERSION:

@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.dataset import next_file
+from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.data.coding import text_array, union_ids
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.errors import ArtifactError
@@ -183,6 +184,7 @@ def read_pending(path: Path) -> Pending:
     except (pa.ArrowException, OSError) as error:
         raise ArtifactError(f"{path} is damaged: {str(error).splitlines()[0]}", hint=again) from error
     version = (table.schema.metadata or {}).get(_VERSION_KEY, b"none").decode(errors="replace")
+    refuse_newer(path, version, newest=PENDING_VERSION)
     if version != str(PENDING_VERSION) or table.schema.names != _SCHEMA.names:
         raise ArtifactError(
             f"{path} has format version {version} and columns {', '.join(table.schema.names)}, "
