@@ -1,4 +1,4 @@
-"""What a later adrec wrote is called that, by every reader, and nobody is told to make it again over it."""
+"""What a later adrec wrote is called that, by every reader, and no hint has it made again over it."""
 
 from __future__ import annotations
 
