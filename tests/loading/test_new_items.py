@@ -66,6 +66,12 @@ def test_new_items_stand_behind_with_the_columns_there_are() -> None:
     ]  # fmt: skip
 
 
+def test_what_a_column_of_the_model_cannot_hold_is_not_known_of_a_new_item() -> None:
+    items = table(["a"]).with_columns(pl.Series("price", [1.5]))
+    fresh = pl.DataFrame({ITEM_INDEX: [7, 8], ITEM_ID: ["b", "c"], COUNT: [3, 4], "price": ["2.5", "on request"]})
+    assert _append(items, fresh)["price"].to_list() == [1.5, 2.5, None]
+
+
 @pytest.mark.parametrize("content", ["sum", "only"])
 def test_where_nothing_is_known_of_items_with_events_new_ones_have_their_content_alone(content: str) -> None:
     """No item has both content and a vector of its own, from which a regression could learn."""
