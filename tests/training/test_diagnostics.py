@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from adrec_cli.training.diagnostics import EmbeddingHealth
+from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch
 from adrec_cli.training.epoch_times import EpochTimes, EpochWatch
 from adrec_cli.training.events import EpochDone, StepDone
 from tests.training.small import small_training
@@ -37,6 +37,25 @@ def test_collapse_is_warned_of_from_where_it_says(changes, warned):
     warning = dataclasses.replace(HEALTHY, **changes).warning
     assert warned in warning
     assert bool(warning) == bool(warned)
+
+
+@pytest.mark.parametrize(("steps", "loss", "warned"), [(10, 10.0, ""), (10, 10.4, "5.2 times"), (9, 100.0, "")])
+def test_an_explosion_is_told_once_from_where_it_says(steps, loss, warned):
+    """More than five times the lowest average, which there is after ten steps."""
+    watch = LossWatch()
+    assert {watch.observe(2.0) for _ in range(steps)} == {""}
+    told = watch.observe(loss)
+    assert warned in told
+    assert bool(told) == bool(warned)
+    if warned:
+        assert watch.observe(loss) == "", "once"
+
+
+def test_a_large_multiple_of_next_to_nothing_is_no_explosion():
+    watch = LossWatch()
+    assert {watch.observe(loss) for loss in [2.0] * 10 + [1e-9] * 500} == {""}
+    assert watch.observe(0.09) == ""
+    assert "0.11" in watch.observe(0.11)
 
 
 def test_an_epoch_is_timed_from_its_beginning(monkeypatch):
