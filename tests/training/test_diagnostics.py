@@ -8,8 +8,10 @@ import math
 import time
 
 import pytest
+import torch
 
-from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch
+from adrec_cli.diagnostics.spread import embedding_variance
+from adrec_cli.training.diagnostics import EmbeddingHealth, LossWatch, embedding_health
 from adrec_cli.training.epoch_times import EpochTimes, EpochWatch
 from adrec_cli.training.events import EpochDone, StepDone
 from tests.training.small import small_training
@@ -56,6 +58,15 @@ def test_a_large_multiple_of_next_to_nothing_is_no_explosion():
     assert {watch.observe(loss) for loss in [2.0] * 10 + [1e-9] * 500} == {""}
     assert watch.observe(0.09) == ""
     assert "0.11" in watch.observe(0.11)
+
+
+@pytest.mark.parametrize(("items", "step"), [(7, 1), (4_096, 1), (4_097, 2), (8_192, 2), (8_193, 3)])
+def test_so_many_items_are_measured_at_most_and_padding_is_not(items, step):
+    vectors_VD = torch.randn(items + 1, 4, generator=torch.Generator().manual_seed(1))
+    vectors_VD[0] = 1e6
+    found = embedding_health(vectors_VD)
+    assert found.embedding_variance == pytest.approx(embedding_variance(vectors_VD[1::step].double()), rel=1e-12)
+    assert found.full_rank == 4
 
 
 def test_an_epoch_is_timed_from_its_beginning(monkeypatch):
