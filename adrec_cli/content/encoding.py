@@ -12,12 +12,13 @@ import polars as pl
 from adrec_cli.artifacts.dataset import verify_dataset
 from adrec_cli.artifacts.item_vectors import (
     ItemVectors,
+    VectorsFile,
     ids_sha256,
     read_item_vectors,
     read_item_vectors_header,
     write_item_vectors,
 )
-from adrec_cli.artifacts.manifest import read_manifest
+from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.content.choice import Choice, choose_encoders, content_columns, parse_choice
 from adrec_cli.content.cooccurrence import TRAIN_EVENTS, list_neighbours
 from adrec_cli.content.encoders import FittedEncoder, encode_items, fit_encoder, silent_items
@@ -73,6 +74,31 @@ class EncodeResult:
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
 
+    @classmethod
+    def of(
+        cls,
+        path: Path,
+        vectors: ItemVectors,
+        encoders: Sequence[FittedEncoder],
+        assumptions: Sequence[str],
+        warnings: Sequence[str],
+    ) -> EncodeResult:
+        """Return what came of vectors that were written, one part for each encoder."""
+        silent = silent_items(encoders, vectors.vectors_VC)
+        return cls(
+            dataset=vectors.dataset,
+            path=path,
+            items=len(vectors.vectors_VC),
+            width=vectors.vectors_VC.shape[1],
+            encoders=tuple(
+                EncodedColumns(encoder=one.name, columns=one.columns, width=one.width, silent=count)
+                for one, count in zip(encoders, silent, strict=True)
+            ),
+            silent=int((~vectors.vectors_VC.any(axis=1)).sum()),
+            assumptions=tuple(assumptions),
+            warnings=tuple(warnings),
+        )
+
 
 _DEFAULT = EncodeOptions()
 
@@ -86,63 +112,82 @@ def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT, *, refit_even
         refit_events: of encoders that are taken as they are, fit those again that read train events.
     """
     manifest = read_manifest(folder)
-    dataset_files = verify_dataset(folder, manifest)
-    items = load_items(dataset_files.items)
     before = None if options.like is None else read_item_vectors(folder.parent / options.like)
     reads_events = _reads_train_events(options, before)
-    if reads_events:
-        items = _add_train_events(items, dataset_files.sequences)
-    with bring_vectors(options.vectors) as given, contextlib.ExitStack() as brought:
-        files = dict(given)
-        if before is not None and options.like == folder.name:
-            known = {path.name for path in given.values()}
-            remembered = [path for name, path in _find_remembered_files(before).items() if name not in known]
-            files |= brought.enter_context(bring_vectors(remembered))
-        # Before they are read: what is written meanwhile is then encoded the next time.
-        recorded_files = {path.name: record_file(path, place) for place, path in files.items() if path.is_file()}
-        items, warnings = _add_given_vectors(items, list(files.values()))
-    names = [path.name for path in given.values()]
+    described = _describe_items(
+        folder, manifest, options, before if options.like == folder.name else None, reads_events
+    )
+    items, warnings = described.items, described.warnings
     assumptions: list[str] = []
     if before is None:
-        fitted = _fit(items, names, options, assumptions)
+        fitted = _fit(items, described.given, options, assumptions)
     else:
         fitted = restore_encoders(before.encoders)
         if refit_events:
             fitted = [_refit(one, items) if TRAIN_EVENTS in one.columns else one for one in fitted]
-        _require_read(names, fitted)
+        _require_read(described.given, fitted)
         warnings += _missing_columns(fitted, items)
     vectors = ItemVectors(
         dataset=manifest.dataset,
         ids_sha256=ids_sha256(items[ITEM_ID]),
         items_sha256=manifest.items_sha256,
-        files=recorded_files,
+        files=described.files,
         sequences_sha256=manifest.sequences_sha256 if reads_events else "",
         encoders=record_encoders(fitted),
         vectors_VC=encode_items(fitted, items),
     )
-    path = write_item_vectors(folder, vectors)
-    parts = tuple(
-        EncodedColumns(encoder=one.name, columns=one.columns, width=one.width, silent=silent)
-        for one, silent in zip(fitted, silent_items(fitted, vectors.vectors_VC), strict=True)
-    )
-    return EncodeResult(
-        dataset=manifest.dataset,
-        path=path,
-        items=items.height,
-        width=vectors.vectors_VC.shape[1],
-        encoders=parts,
-        silent=int((~vectors.vectors_VC.any(axis=1)).sum()),
-        assumptions=tuple(assumptions),
-        warnings=tuple(warnings),
-    )
+    return EncodeResult.of(write_item_vectors(folder, vectors), vectors, fitted, assumptions, warnings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Described:
+    """Items with a column for everything that encoders may read.
+
+    Attributes:
+        items: one row per item.
+        given: names of the files of vectors that were asked for.
+        files: all files of vectors that were read, as they were then.
+        warnings: what was found in them.
+    """
+
+    items: pl.DataFrame
+    given: list[str]
+    files: dict[str, VectorsFile]
+    warnings: list[str]
+
+
+def _describe_items(
+    folder: Path, manifest: Manifest, options: EncodeOptions, own: ItemVectors | None, reads_events: bool
+) -> _Described:
+    """Read a data set's items with their neighbours, if they are wanted, and with vectors from elsewhere.
+
+    Args:
+        folder, manifest: of the data set.
+        options: with the files that are asked for.
+        own: vectors of these items, whose files are read again; None leaves it to the options.
+        reads_events: whether neighbours are wanted.
+    """
+    dataset_files = verify_dataset(folder, manifest)
+    items = load_items(dataset_files.items)
+    if reads_events:
+        items = _add_train_events(items, dataset_files.sequences)
+    with bring_vectors(options.vectors) as given, contextlib.ExitStack() as brought:
+        files = dict(given)
+        if own is not None:
+            known = {path.name for path in given.values()}
+            remembered = [path for name, path in _find_remembered_files(own).items() if name not in known]
+            files |= brought.enter_context(bring_vectors(remembered))
+        # Before they are read: what is written meanwhile is then encoded the next time.
+        recorded = {path.name: record_file(path, place) for place, path in files.items() if path.is_file()}
+        items, warnings = _add_given_vectors(items, list(files.values()))
+    return _Described(items=items, given=[path.name for path in given.values()], files=recorded, warnings=warnings)
 
 
 def encode_if_stale(folder: Path) -> EncodeResult | None:
     """Encode items that were not, or that have changed since, the latter as before; None where nothing is to be done.
 
     Events are a change where an encoder reads them, and a file of vectors that was written again is one; a file that is
-    gone is not. The caller holds the folder's
-    lock; errors as `encode`.
+    gone is not. The caller holds the folder's lock; errors as `encode`.
     """
     if not (folder / ITEM_VECTORS_FILE).is_file():
         return encode_locked(folder)

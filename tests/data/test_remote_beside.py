@@ -20,10 +20,10 @@ from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.errors import AdrecError, InputError, UsageError
 from adrec_cli.pipeline.encode import encode
 from adrec_cli.pipeline.preprocess import preprocess
-from tests.data.test_remote_files import EVENTS, put, read_all, scratch
+from tests.data.test_remote_files import EVENTS, put, read_all
 from tests.object_store import CANARY, bucket, endpoint
 
-__all__ = ["bucket", "endpoint", "scratch"]
+__all__ = ["bucket", "endpoint"]
 pytestmark = pytest.mark.usefixtures("in_shell")
 
 ITEMS = b"item,title\n" + b"".join(f"i{number},Title {number}\n".encode() for number in range(7))
