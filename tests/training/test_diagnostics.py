@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import math
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -138,3 +139,29 @@ def test_however_a_validation_leaves_the_model_every_step_trains_it(stepping):
     list(run.events())
     assert len(modes) > 3
     assert all(modes)
+
+
+@pytest.mark.parametrize("stepping", ["immediate", "queued"])
+def test_of_each_step_the_loss_that_was_lowered_and_the_speed_are_told(stepping, monkeypatch):
+    run = small_training("adrec", "finetune", stepping=stepping, ranking_loss="ce", ce_weight=2.0, mse_weight=3.0)
+    counted: list[tuple[float, int]] = []
+    told: list[tuple[float, float]] = []
+    count, tell = run._count_step, run._tell_step
+
+    def count_and_note(values, targets):
+        counted.append((2.0 * values["ce"] + 3.0 * values["mse"], targets))
+        count(values, targets)
+
+    def tell_and_note(loss, rate):
+        told.append((loss, rate))
+        return tell(loss, rate)
+
+    monkeypatch.setattr(run, "_count_step", count_and_note)
+    monkeypatch.setattr(run, "_tell_step", tell_and_note)
+    clock = itertools.count(start=100.0, step=0.3)
+    monkeypatch.setattr("adrec_cli.training.loop.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    list(run.events())
+    assert [loss for loss, _ in told] == pytest.approx([loss for loss, _ in counted])
+    for (_, rate), (_, targets) in zip(told, counted, strict=True):
+        # One or two looks at the clock, three tenths of a second apart.
+        assert targets / rate == pytest.approx(0.3, rel=1e-6) or targets / rate == pytest.approx(0.6, rel=1e-6)
