@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from adrec_cli.artifacts.item_vectors import ids_sha256, read_item_vectors
 from adrec_cli.content.options import EncodeOptions
+from adrec_cli.errors import UsageError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.loading import opening
 from adrec_cli.pipeline.encode import encode
@@ -17,6 +19,8 @@ from adrec_cli.pipeline.train import train
 from tests.conftest import TINY
 from tests.pipeline.test_new_items import CATEGORIES, ONE_THREAD, QUICK, write_groups
 from tests.robustness.processes import typed_here
+
+SMALL = {name: TINY["model"][name] for name in ("hidden_size", "max_length", "heads")}
 
 
 def test_ids_are_hashed_once_for_all_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +62,25 @@ def test_vectors_of_events_that_are_held_out_now_are_refused(tmp_path: Path) -> 
     assert typed_here(line).exit_code == 0
     made = read_item_vectors(tmp_path / "ws/shop")
     assert [one.name for one in made.encoders] == ["cooccurrence", "categories", "vectors"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"embedding_optimizer": "sparse_adam"}, "embedding_optimizer"),
+        ({"shard_items": True, "embedding_optimizer": "sparse_adam"}, "shard_items"),
+    ],
+)
+def test_rows_of_vectors_that_are_computed_cannot_be_trained_one_by_one(
+    options: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    """It is refused before anything is trained, and named with what to leave out."""
+    events, file = write_groups(tmp_path, 40)
+    preprocess(str(events), workspace=tmp_path / "ws", options=PreprocessOptions(items=file))
+    encode("shop", workspace=tmp_path / "ws", options=CATEGORIES)
+    tables = {"model": {**SMALL, "content": "sum"}, "training": options,
+              "stages": {"train": {"ranking_loss": "sampled_softmax"}}}  # fmt: skip
+    with pytest.raises(UsageError, match=said):
+        train("shop", model_name="sasrec", workspace=tmp_path / "ws", work=ONE_THREAD,
+              experiment=ExperimentOptions(overrides=tables))  # fmt: skip
+    assert not list((tmp_path / "ws/shop").glob("sasrec/*.safetensors"))
