@@ -92,9 +92,8 @@ def reports(place: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("case", "count"),
     [
-        ("unseen", 3),
         ("drawn", 2),
-        *(pytest.param(case, 3, marks=pytest.mark.thorough) for case in CASES if case != "unseen"),
+        *(pytest.param(case, 3, marks=pytest.mark.thorough) for case in CASES),
         *(pytest.param(case, count, marks=pytest.mark.slow) for case in CASES for count in (2, 7)),
     ],
 )

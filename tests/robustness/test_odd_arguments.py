@@ -64,7 +64,7 @@ def commands() -> Iterator[tuple[list[str], Any]]:
 
 
 COMMANDS = {" ".join(words): command for words, command in commands()}
-LONGER = ("plot", "bench", "report", "pretrain", "finetune")
+LONGER = ("serve", "plot", "bench", "report", "pretrain", "finetune")
 """Commands that work for a while on what is typed."""
 
 

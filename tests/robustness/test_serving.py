@@ -110,13 +110,15 @@ def test_slow_clients_are_cut(finished: Path, tmp_path: Path) -> None:
             assert answer.startswith(b"HTTP/1.1 408"), answer
             assert is_closed(opened, 5)
         with server.open() as dripping:
+            cut = server.metric("adrec_late_connections_total")
             threading.Thread(target=_drip, args=(dripping,), daemon=True).start()
-            time.sleep(3)
-            assert server.metric("adrec_open_connections") == 1  # this one
+            wait_until(lambda: server.metric("adrec_late_connections_total") > cut)
+            wait_until(lambda: server.metric("adrec_open_connections") == 1)  # this one
         with server.open() as deaf:
+            cut = server.metric("adrec_late_connections_total")
             threading.Thread(target=_ask_and_never_read, args=(deaf,), daemon=True).start()
-            time.sleep(3)
-            assert server.metric("adrec_open_connections") == 1
+            wait_until(lambda: server.metric("adrec_late_connections_total") > cut)
+            wait_until(lambda: server.metric("adrec_open_connections") == 1)
         assert server.metric("adrec_late_connections_total") >= 4
         assert server.ask(user="u1")[0] == 200
         assert server.end().exit_code == 143
