@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adrec_cli.moving.kinds import KINDS, find_kind, list_belongings
+from adrec_cli.moving.moved import MovedFile, describe_moved
 from tests.moved_shops import nights, read_visible
 
 __all__ = ["nights"]
@@ -123,3 +124,8 @@ def test_what_somebody_else_has_laid_there_is_listed_apart(tmp_path: Path) -> No
     found = list_belongings(shop)
     assert found.paths == ["manifest.json"]
     assert found.others == ["adrec/notes.txt", "items.parquet", "reports"]
+
+
+@pytest.mark.parametrize(("path", "kind"), [("manifest.json", "data"), ("adrec/finetune.safetensors", "model")])
+def test_a_file_is_listed_with_what_it_is(path, kind):
+    assert describe_moved(path, 7) == MovedFile(path=path, kind=kind, bytes=7)
