@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.errors import AdrecError, InputError, StorageError, UsageError
+from adrec_cli.moving.moved import MovingProgress
 from adrec_cli.pipeline.clean import removable
 from adrec_cli.pipeline.pull import Pulling, pull
 from adrec_cli.pipeline.push import push
@@ -163,3 +165,20 @@ def test_what_a_store_refuses_is_one_line_without_secrets(address: str, first: P
     for told in (pushed, pulled):
         assert "canary" not in f"{told.value.message} {told.value.hint} {told.value.args} {told.value.__cause__}"
     assert not any(CANARY.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_how_far_it_is_is_told_byte_by_byte_to_the_end(first: Path, tmp_path: Path, place: str) -> None:
+    pushed: list[MovingProgress] = []
+    pulled: list[MovingProgress] = []
+
+    def note(events: list[MovingProgress], event: object) -> None:
+        if isinstance(event, MovingProgress):
+            events.append(event)
+
+    done = push("shop", place, workspace=first, on_event=functools.partial(note, pushed))
+    pull(place, workspace=tmp_path / "here", pulling=Pulling(on_event=functools.partial(note, pulled)))
+    for events in (pushed, pulled):
+        assert len(events) > 3
+        assert [one.done for one in events] == sorted(one.done for one in events)
+        assert {one.total for one in events} == {events[-1].done}
+    assert pushed[-1].done <= done.bytes
