@@ -199,6 +199,7 @@ def test_a_training_of_several_stages_explains_its_rows_once(adrec: Adrec, shop:
     assert done.stderr.count("a row per epoch: ") == 1
 
 
+@pytest.mark.thorough
 def test_the_demo_ends_with_what_its_figures_mean_and_two_commands(adrec: Adrec, tmp_path: Path) -> None:
     flags = ["run", "demo", "-w", tmp_path, "--model", "sasrec", "--epochs", 1, *TINY]
     done = adrec(*flags)

@@ -145,6 +145,7 @@ def test_samples_of_what_draws_nothing_are_refused(adrec: Adrec, shop: Path, tmp
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.thorough
 def test_rows_alone_go_to_stdout(shop: Path, tmp_path: Path) -> None:
     words = ["recommend", "--all", "-k", 2, "--out", "-", "--format", "csv", "-w", shop, "--dataset", "shop", *FAST]
     done = typed(words, tmp_path)

@@ -342,6 +342,7 @@ def done_without_tables(finished: Path, csv: Path, tmp_path_factory: pytest.Temp
     return type_in_forks(NO_TABLES, typed, folder, ADREC_WORKSPACE=str(finished))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("typed", "code", "said"), READS_NO_TABLE)
 def test_what_is_up_to_date_is_decided_without_a_table(done_without_tables, typed, code, said):
     done = done_without_tables[typed]

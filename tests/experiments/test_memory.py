@@ -54,3 +54,10 @@ def test_a_network_that_just_fits_is_trained_and_one_that_does_not_is_refused(
     lend(monkeypatch, four_bytes=needed - 1)
     with pytest.raises(UsageError, match="GiB at least"):
         require_memory(experiment, ITEMS, torch.device(device), processes, blocks=blocks)
+
+
+@pytest.mark.parametrize(("processes", "said"), [(1, "parameters takes"), (2, "parameters in 2 processes takes")])
+def test_how_many_processes_have_it_is_said(processes: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lend(monkeypatch, four_bytes=1)
+    with pytest.raises(UsageError, match=said):
+        require_memory(compose("sasrec"), 10, torch.device("cpu"), processes)

@@ -85,6 +85,7 @@ def test_ranking_is_counted_by_hand_and_its_time_is_shared_out(monkeypatch, aske
 def test_nobody_cannot_be_ranked():
     with pytest.raises(UsageError, match="users= must be at least 1"):
         BenchOptions(users=0)
+    assert BenchOptions(users=1).users == 1
 
 
 def test_synthetic_sequences_have_the_shape_asked_for():
