@@ -82,8 +82,9 @@ def fit(columns: pl.DataFrame, most: int) -> State:
     _text_extra()
     from sklearn.utils.extmath import randomized_svd
 
-    ids, shares = _common_contexts(columns.to_series())
-    weighted = _weigh(columns.to_series(), ids, shares)
+    neighbours = _explode(columns.to_series())
+    ids, shares = _common_contexts(neighbours)
+    weighted = _weigh(neighbours, columns.height, ids, shares)
     if not weighted.nnz:
         raise InputError("no two items stand near each other in train", hint="leave the encoder cooccurrence out")
     _, sizes, directions = randomized_svd(weighted, n_components=min(most, *weighted.shape), random_state=0)
@@ -99,16 +100,16 @@ def width(state: State) -> int:
 
 def encode(columns: pl.DataFrame, state: State) -> Matrix:
     """Return a vector for each item; zeros where none of its neighbours is known."""
-    weighted = _weigh(columns.to_series(), as_texts(state["ids"]), state["shares"].astype(np.float64))
+    neighbours = _explode(columns.to_series())
+    weighted = _weigh(neighbours, columns.height, as_texts(state["ids"]), state["shares"].astype(np.float64))
     encoded: Matrix = weighted @ state["components"].T.astype(np.float64)
     return encoded
 
 
-def _common_contexts(column: pl.Series) -> tuple[list[str], npt.NDArray[np.float64]]:
+def _common_contexts(neighbours: pl.DataFrame) -> tuple[list[str], npt.NDArray[np.float64]]:
     """Return the most common neighbours, by id, and the smoothed share of each."""
-    neighbours = _explode(column)
     ids = neighbours[ITEM_ID].unique().sort()
-    places = neighbours[ITEM_ID].search_sorted(ids[:0]) if ids.is_empty() else ids.search_sorted(neighbours[ITEM_ID])
+    places = ids.search_sorted(neighbours[ITEM_ID])
     totals = np.bincount(places.to_numpy(), weights=neighbours["weight"].to_numpy(), minlength=len(ids))
     # The first of those that are equally common.
     chosen = np.sort(np.argsort(-totals, kind="stable")[:MOST_CONTEXTS])
@@ -116,16 +117,16 @@ def _common_contexts(column: pl.Series) -> tuple[list[str], npt.NDArray[np.float
     return ids.gather(chosen).to_list(), smoothed / max(smoothed.sum(), np.finfo(np.float64).tiny)
 
 
-def _weigh(column: pl.Series, ids: Sequence[str], shares: npt.NDArray[np.float64]) -> Any:
+def _weigh(neighbours: pl.DataFrame, items: int, ids: Sequence[str], shares: npt.NDArray[np.float64]) -> Any:
     """Return a sparse matrix (items, contexts) of positive pointwise mutual information."""
     contexts = pl.DataFrame({ITEM_ID: ids, "context": np.arange(len(ids))}, schema_overrides={ITEM_ID: pl.String})
-    known = _explode(column).join(contexts, on=ITEM_ID, how="inner", maintain_order="left")
+    known = neighbours.join(contexts, on=ITEM_ID, how="inner", maintain_order="left")
     rows, found, weights = (known[name].to_numpy() for name in ("row", "context", "weight"))
-    sums = np.bincount(rows, weights=weights, minlength=len(column))
+    sums = np.bincount(rows, weights=weights, minlength=items)
     information = np.log(weights / (sums[rows] * shares[found]))
     positive = information > 0
     entries = (information[positive], (rows[positive], found[positive]))
-    return _text_extra().csr_matrix(entries, shape=(len(column), len(ids)))
+    return _text_extra().csr_matrix(entries, shape=(items, len(ids)))
 
 
 def _explode(column: pl.Series) -> pl.DataFrame:
