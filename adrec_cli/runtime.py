@@ -8,8 +8,9 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Final
@@ -185,6 +186,10 @@ def ignore_hangup() -> Iterator[None]:
         signal.signal(signal.SIGHUP, before)
 
 
+_AGAIN_SECONDS: Final = 0.01
+"""After which a signal is sent once more that nothing could be raised for."""
+
+
 class StopRequest:
     """SIGINT, SIGTERM and SIGHUP as something a training can ask about between two steps, with `check`.
 
@@ -204,6 +209,8 @@ class StopRequest:
         self._deferred = False
         self.began, self.trained_steps = time.monotonic(), 0
         self.echo_seconds, self._noted = 0.0, -math.inf
+        self._report_unraisable: Callable[[sys.UnraisableHookArgs], object] = sys.unraisablehook
+        self._again: threading.Timer | None = None
 
     @contextlib.contextmanager
     def defer(self) -> Iterator[None]:
@@ -222,9 +229,13 @@ class StopRequest:
         """
         numbers = [number for number in ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self._handle) for number in numbers}
+        self._report_unraisable, sys.unraisablehook = sys.unraisablehook, self._raise_again
         try:
             yield self
         finally:
+            sys.unraisablehook = self._report_unraisable
+            if self._again is not None:
+                self._again.cancel()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -250,3 +261,14 @@ class StopRequest:
         self.signal_number = number
         if not (self._deferred and first):
             raise self.to_error(f"stopped by {signal.Signals(number).name}")
+
+    def _raise_again(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Send a signal once more that came where nothing can be raised: while an object was finalized, say."""
+        if not isinstance(unraisable.exc_value, InterruptedRun) or self.signal_number is None:
+            self._report_unraisable(unraisable)
+            return
+        self._noted = -math.inf
+        # Not from here, where nothing can be raised either.
+        self._again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), self.signal_number))
+        self._again.daemon = True
+        self._again.start()

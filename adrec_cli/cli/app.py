@@ -9,7 +9,7 @@ import typer
 
 from adrec_cli.cli.commands import Commands
 from adrec_cli.cli.failures import BROKEN_PIPE, discard_output, report_usage
-from adrec_cli.cli.launching import end_now
+from adrec_cli.cli.launching import end_now, quiet_torch
 from adrec_cli.cli.show.streams import prepare_streams
 from adrec_cli.errors import ExitCode
 from adrec_cli.runtime import find_launched
@@ -59,6 +59,9 @@ def _adrec(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
     prepare_streams()
+    launched = find_launched() is not None
+    if launched:
+        quiet_torch()
     code = _exit_code(arguments)
     try:
         sys.stdout.flush()
@@ -69,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
         # Reported already where it first failed, unless that was here.
         discard_output()
         code = code or int(ExitCode.STORAGE)
-    if find_launched() is not None:
+    if launched:
         end_now(code)
     sys.exit(code)
 

@@ -94,6 +94,14 @@ def _leaving(processes: SeveralProcesses) -> Iterator[None]:
         processes.leave(code)
 
 
+def quiet_torch() -> None:
+    """Keep PyTorch from writing pages of C++ frames to stderr where another process has ended first.
+
+    It looks once, when it is loaded. What goes wrong is raised as well, and shown as every error is.
+    """
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
+
 def end_now(code: int) -> NoReturn:
     """End this process without taking connections down, which fails, and aborts, where another one has gone first."""
     for stream in (sys.stdout, sys.stderr):

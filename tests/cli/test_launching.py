@@ -52,6 +52,49 @@ def test_each_is_given_its_place_and_the_arguments(launched, tmp_path):
     assert found[0][1]["MASTER_PORT"] == found[1][1]["MASTER_PORT"]
 
 
+_LOSE_THE_STORE = """
+import os, sys
+from datetime import timedelta
+from adrec_cli.cli import app
+app.end_now = lambda code: None
+try:
+    app.main(["--version"])
+except SystemExit:
+    pass
+import torch.distributed as dist
+reading, writing = os.pipe()
+ending, holding = os.pipe()
+def store(serves, port):
+    return dist.TCPStore("127.0.0.1", port, None, serves, timedelta(seconds=20), wait_for_workers=False)
+served = os.fork()
+if served == 0:
+    os.close(holding)
+    kept = store(True, 0)
+    os.write(writing, f"{kept.port:6}".encode())
+    os.read(ending, 1)
+    os._exit(0)
+joined = store(False, int(os.read(reading, 6)))
+os.close(holding)
+os.waitpid(served, 0)
+try:
+    joined.add("gone", 1)
+except dist.DistNetworkError:
+    print("lost")
+"""
+"""One of two processes, whose first ends while this one talks to it."""
+
+
+def test_one_whose_first_process_has_gone_writes_no_frames_of_c():
+    place = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    environment = {name: value for name, value in os.environ.items() if name != "TORCH_CPP_LOG_LEVEL"}
+    done = subprocess.run(
+        [sys.executable, "-c", _LOSE_THE_STORE], env=environment | place, capture_output=True, text=True,
+        timeout=120, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "lost"
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("script", "code"), [("sys.exit(6)", 6), ("sys.exit(rank)", 0), ("sys.exit(8 - rank)", 8), ("pass", 0)]
 )

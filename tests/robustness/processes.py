@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from adrec_cli.cli.app import app
 
 _HEAVY = [
-    "torch", "polars", "pyarrow.parquet", "safetensors.torch", "adrec_cli.cli.app",
+    "tests.robustness.launched", "torch", "polars", "pyarrow.parquet", "safetensors.torch", "adrec_cli.cli.app",
     "adrec_cli.cli.show.training_progress",
     "adrec_cli.pipeline.run", "adrec_cli.pipeline.recommend", "adrec_cli.pipeline.preprocess", "torch._dynamo",
     "torch.distributed.fsdp", "typer._adapters", "numpy.ma", "numpy.ctypeslib", "pytest", "tests.conftest",
