@@ -7,8 +7,10 @@ import functools
 import json
 import math
 import resource
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from adrec_cli.config import MOST, option_names
 from adrec_cli.experiments.memory import require_memory
 from adrec_cli.models.registry import MODELS, find_stages, list_trainable
 from adrec_cli.models.stages import Stage, TrainingConfig
+from adrec_cli.runtime import StopRequest
 from tests.robustness.processes import TINY, Running, save_state_every_step, typed, typed_here
 
 GIGABYTE = 2**30
@@ -218,12 +221,15 @@ def test_states_that_cannot_be(workspace, tmp_path):
 
 def test_a_stage_that_is_stopped_before_its_first_step_goes_on(workspace, tmp_path, monkeypatch):
     line = ["pretrain", "shop", *TINY, "--seed", 3, "--workspace", workspace]
-    monkeypatch.setattr("adrec_cli.runtime.StopRequest.signal_number", 15, raising=False)
     with monkeypatch.context() as stopped:
-        begun = {"_deferred": False, "began": 0.0, "trained_steps": 0}
-        stopped.setattr("adrec_cli.runtime.StopRequest.__init__", lambda self: vars(self).update(begun))
+        installed = StopRequest.install
+
+        def install_stopped(stop: StopRequest) -> AbstractContextManager[StopRequest]:
+            stop.signal_number = signal.SIGTERM
+            return installed(stop)
+
+        stopped.setattr(StopRequest, "install", install_stopped)
         assert typed_here(line).exit_code == 143
-    monkeypatch.undo()
     assert load_state(workspace / "shop/adrec/pretrain.state.safetensors")[1]["position"]
     done = typed_here([*line, "--resume"])
     assert done.exit_code == 0, done.stderr
