@@ -62,6 +62,20 @@ def test_every_trial_is_an_experiment_on_a_named_data_set():
             require_compatible(stage, experiment.stages[stage], experiment.training)
 
 
+def test_a_trial_stands_for_one_with_each_of_its_seeds(tmp_path):
+    path = tmp_path / "trials.toml"
+    path.write_text(
+        '[[trial]]\nname = "few"\n[trial.training]\nbatch_size = 8\n'
+        '[[trial]]\nname = "many"\nlike = "few"\nseeds = [3, 5]\n'
+    )
+    found = accuracy_trials.read_trials(path)
+    few = {"batch_size": 8}
+    assert {name: trial["training"] for name, trial in found.items()} == {
+        "few": few, "many-s3": few | {"seed": 3}, "many-s5": few | {"seed": 5},
+    }  # fmt: skip
+    assert not any("seeds" in trial for trial in found.values())
+
+
 def listed(folder: Path, epochs: int) -> Path:
     """A list of three trials, of which one is wrong."""
     tables = {"model": TINY["model"], "training": {**TINY["training"], "monitor": "ndcg@10"}}

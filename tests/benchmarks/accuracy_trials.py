@@ -49,7 +49,7 @@ RANKING_SECONDS = 20.0
 
 
 def read_trials(path: Path) -> dict[str, dict[str, Any]]:
-    """Return trials by name, each laid over the one it is `like`, in the order of the file."""
+    """Return trials by name, each laid over the one it is `like`, in the order of the file; one for each of `seeds`."""
     found: dict[str, dict[str, Any]] = {}
     bases: set[str] = set()
     for trial in tomllib.loads(path.read_text())["trial"]:
@@ -58,7 +58,11 @@ def read_trials(path: Path) -> dict[str, dict[str, Any]]:
             raise SystemExit(f"{path}: two trials are called {name!r}")
         if trial.pop("only_base", False):
             bases.add(name)
+        seeds = trial.pop("seeds", [])
         found[name] = merge(found[like] if like else {}, trial)
+        if seeds:
+            bases.add(name)
+        found |= {f"{name}-s{seed}": merge(found[name], {"training": {"seed": seed}}) for seed in seeds}
     return {name: trial for name, trial in found.items() if name not in bases}
 
 
