@@ -17,6 +17,7 @@ from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, sy
 from adrec_cli.artifacts.changing import manifest_before
 from adrec_cli.artifacts.manifest import DATASET_NAME
 from adrec_cli.data.named_datasets import dataset_names
+from adrec_cli.data.natural_order import order_naturally
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.errors import GrowingFileError, InputError, NoRowsError, StorageError, UsageError
 from adrec_cli.events import OnEvent
@@ -319,13 +320,14 @@ def _read_with(folder: Path) -> set[str]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return what lies in an inbox, in the order of names; hidden files and folders are left alone.
+    """Return what lies in an inbox, in the natural order of names; hidden files and folders are left alone.
 
     Raises:
         StorageError: the folder cannot be read.
     """
     try:
-        return sorted(path for path in folder.iterdir() if path.name[0] != "." and not path.is_dir())
+        found = (path for path in folder.iterdir() if path.name[0] != "." and not path.is_dir())
+        return order_naturally(found, lambda path: path.name)
     except OSError as error:
         raise storage_error("read", folder, error) from error
 

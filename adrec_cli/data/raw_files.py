@@ -13,6 +13,7 @@ from adrec_cli.data.datasets import DatasetSpec, ItemFile, SourceFiles
 from adrec_cli.data.download import extract_member
 from adrec_cli.data.fetching import Fetching, fetch_form
 from adrec_cli.data.named_datasets import dataset_names
+from adrec_cli.data.natural_order import order_naturally
 from adrec_cli.data.reading.foreign_files import refuse_table_folder
 from adrec_cli.errors import InputError
 from adrec_cli.events import OnEvent
@@ -125,7 +126,7 @@ def find_item_file(
 
 
 def expand_path(text: str) -> list[Path]:
-    """Return the files a path, a folder of parts or a glob stands for, sorted by name.
+    """Return the files a path, a folder of parts or a glob stands for, in the natural order of their names.
 
     Raises:
         InputError: there is none.
@@ -133,7 +134,9 @@ def expand_path(text: str) -> list[Path]:
     path = Path(text).expanduser()
     if path.is_dir():
         refuse_table_folder(path)
-        files = sorted(entry for entry in path.iterdir() if entry.is_file() and entry.name[0] not in "._")
+        files = order_naturally(
+            (entry for entry in path.iterdir() if entry.is_file() and entry.name[0] not in "._"), Path
+        )
         if not files:
             raise InputError(f"{path} is a folder without files", hint=_guess_pattern(path))
         return files
@@ -141,7 +144,8 @@ def expand_path(text: str) -> list[Path]:
     if path.exists():
         return [path]
     if any(sign in text for sign in "*?["):
-        files = sorted(Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())
+        found = map(Path, glob.glob(str(path), recursive=True))
+        files = order_naturally((file for file in found if file.is_file()), Path)
         if files:
             for folder in {file.parent for file in files}:
                 refuse_table_folder(folder)
@@ -207,7 +211,7 @@ def _tell_others(form: SourceFiles, paths: tuple[Path, ...]) -> tuple[str, ...]:
 def _all_files(folder: Path, names: tuple[str, ...]) -> tuple[Path, ...]:
     found: list[Path] = []
     for name in names:
-        paths = sorted(path for path in folder.glob(name) if path.is_file()) if folder.is_dir() else []
+        paths = order_naturally((path for path in folder.glob(name) if path.is_file()), Path) if folder.is_dir() else []
         if not paths:
             return ()
         found += paths

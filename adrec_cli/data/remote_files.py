@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from adrec_cli.data.addresses import hide_secrets, is_address, show_address
 from adrec_cli.data.download import MOST_BYTES, DownloadProgress, Expectation, download
+from adrec_cli.data.natural_order import order_naturally
 from adrec_cli.data.object_stores import check_form, open_store
 from adrec_cli.data.reading.scratch import scratch_folder
 from adrec_cli.errors import AdrecError, GrowingFileError, InputError, StorageError, UsageError, look_up
@@ -120,7 +121,7 @@ def _fetch_objects(address: str, scratch: Path, on_event: OnEvent) -> Path:
 
 
 def list_objects(store: fs.FileSystem, path: str, shown: str) -> list[fs.FileInfo]:
-    """Return the object of a path, or those right below a prefix or of a pattern, sorted by name."""
+    """Return the object of a path, or those right below a prefix or of a pattern, in their natural order."""
     from pyarrow import fs
 
     folder, _, pattern = path.rpartition("/")
@@ -138,7 +139,9 @@ def list_objects(store: fs.FileSystem, path: str, shown: str) -> list[fs.FileInf
             hint="write what counts today as Parquet with the program that keeps it, and name that folder",
         )
     found = [one for one in below if one.type == fs.FileType.File and fnmatchcase(one.base_name, pattern)]
-    found = sorted((one for one in found if one.base_name[:1] not in ("", ".", "_")), key=lambda one: one.base_name)
+    found = order_naturally(
+        (one for one in found if one.base_name[:1] not in ("", ".", "_")), lambda one: one.base_name
+    )
     if not found:
         raise InputError(f"there is no file at {shown}", hint="check the address")
     return found

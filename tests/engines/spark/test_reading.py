@@ -19,7 +19,7 @@ from adrec_cli.engines.spark import log as spark_log
 from adrec_cli.engines.spark import reading
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess, preview
-from tests.data.table_files import START, run, write_csv
+from tests.data.table_files import START, read_sequences, run, write_csv
 from tests.engines.logs import logs, read_made, try_run, write_log
 from tests.examples import tries
 
@@ -62,6 +62,16 @@ def test_both_engines_make_the_same_bytes(log, cut, split):
             return
         assert read_made(made["spark"].folder) == read_made(made["polars"].folder)
         assert (made["spark"].notes, made["spark"].removed) == (made["polars"].notes, made["polars"].removed)
+
+
+@pytest.mark.usefixtures("spark")
+def test_files_without_times_follow_each_other_by_number(tmp_path):
+    for number in (1, 2, 10):
+        write_log(tmp_path / f"{number}", "rows", [[("u", f"i{number}", 0)]])
+    source = tmp_path / "*/part-*.csv"
+    made = {engine: make(engine, source, tmp_path) for engine in ("polars", "spark")}
+    assert read_made(made["spark"].folder) == read_made(made["polars"].folder)
+    assert read_sequences(made["spark"].folder) == {"u": ["i1", "i2", "i10"]}
 
 
 @pytest.mark.usefixtures("spark")
