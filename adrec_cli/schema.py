@@ -44,6 +44,8 @@ TITLE: Final = "title"
 CATEGORY: Final = "category"
 BRAND: Final = "brand"
 PRICE: Final = "price"
+TRAIN_EVENTS: Final = "train events"
+"""What stands for a column of the items that encoders read: their neighbours in train."""
 
 TIMESTAMP: Final = "timestamp"
 POSITION: Final = "position"

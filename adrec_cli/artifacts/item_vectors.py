@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from adrec_cli.artifacts.encode_again import encode_again
+from adrec_cli.artifacts.fitted_on import FittedOn
 from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.artifacts.tensor_file import open_tensors, write_tensors
-from adrec_cli.errors import ArtifactError
+from adrec_cli.errors import AdrecError, ArtifactError
 from adrec_cli.schema import FORMAT_VERSION, ITEM_VECTORS_FILE
 from adrec_cli.wording import command
 
@@ -31,6 +33,11 @@ _TEXTS: Final = (
 )  # fmt: skip
 _SEQUENCES: Final = "sequences_sha256"
 """In files alone whose encoders read train events."""
+_FITTED_ON: Final = "fitted_on"
+"""In those of them that were written since it is recorded."""
+_WIDTH: Final = "width"
+"""In files that were written since it is recorded."""
+_OPTIONAL: Final = {_SEQUENCES, _FITTED_ON, _WIDTH}
 _KIND: Final = "item vectors"
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -78,6 +85,8 @@ class ItemVectors:
         items_sha256: of the `items.parquet` they were made from.
         files: of vectors, by their names.
         sequences_sha256: of the `sequences.parquet` whose train events an encoder read; "" where none did.
+        fitted_on: what encoders of train events were fitted on; None where there are none, or it was not written down.
+        asked_width: of each encoder at most; None where that was not written down.
         encoders: one beside the other.
         vectors_VC: float16, one row per item from index 1 on; no row for padding.
     """
@@ -87,6 +96,8 @@ class ItemVectors:
     items_sha256: str
     files: Mapping[str, VectorsFile]
     sequences_sha256: str = ""
+    fitted_on: FittedOn | None = None
+    asked_width: int | None = None
     encoders: tuple[EncoderRecord, ...]
     vectors_VC: npt.NDArray[np.float16]
 
@@ -106,8 +117,10 @@ class ItemVectorsHeader:
     """What a file of item vectors records.
 
     Attributes:
-        ids_sha256, items_sha256, encoders_sha256, vectors_sha256, files, sequences_sha256: as of `ItemVectors`.
+        ids_sha256, items_sha256, encoders_sha256, vectors_sha256, files, sequences_sha256, fitted_on: as of
+            `ItemVectors`.
         width: entries of a vector.
+        again: the command that fits the same encoders to the data set as it is now.
     """
 
     ids_sha256: str
@@ -116,7 +129,9 @@ class ItemVectorsHeader:
     vectors_sha256: str
     files: Mapping[str, VectorsFile]
     sequences_sha256: str
+    fitted_on: FittedOn | None
     width: int
+    again: str
 
 
 def ids_sha256(item_ids: Iterable[str]) -> str:
@@ -154,6 +169,10 @@ def write_item_vectors(folder: Path, vectors: ItemVectors) -> Path:
     }
     if vectors.sequences_sha256:
         text[_SEQUENCES] = vectors.sequences_sha256
+    if vectors.fitted_on is not None:
+        text[_FITTED_ON] = vectors.fitted_on.to_text()
+    if vectors.asked_width is not None:
+        text[_WIDTH] = str(vectors.asked_width)
     write_tensors(path, tensors, text)
     return path
 
@@ -166,7 +185,7 @@ def read_item_vectors(folder: Path) -> ItemVectors:
         StorageError: unreadable.
     """
     path = folder / ITEM_VECTORS_FILE
-    again = f"make it with: {command('encode', folder.name)}"
+    again = f"make it with: {find_command(folder)}"
     try:
         with open_tensors(path) as file:
             tensors, _ = file.load()
@@ -189,7 +208,7 @@ def read_item_vectors_header(folder: Path) -> ItemVectorsHeader:
         StorageError: unreadable.
     """
     path = folder / ITEM_VECTORS_FILE
-    again = f"make it with: {command('encode', folder.name)}"
+    again = f"make it with: {find_command(folder)}"
     try:
         with open_tensors(path) as file:
             text, shape = file.text, file.stored[_VECTORS].shape
@@ -205,10 +224,32 @@ def read_item_vectors_header(folder: Path) -> ItemVectorsHeader:
             vectors_sha256=text["vectors_sha256"],
             files=_files(text["files"]),
             sequences_sha256=text.get(_SEQUENCES, ""),
+            fitted_on=_fitted_on(text),
             width=shape[1],
+            again=_again(folder.name, text),
         )
     except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} is damaged: {error}", hint=again) from error
+
+
+def find_command(folder: Path) -> str:
+    """Return the command that makes a data set's item vectors once more, as they were asked for if that can be read."""
+    try:
+        with open_tensors(folder / ITEM_VECTORS_FILE) as file:
+            _check_text(file.text)
+            return _again(folder.name, file.text)
+    except (AdrecError, LookupError, TypeError, ValueError, RecursionError):
+        return command("encode", folder.name)
+
+
+def _again(dataset: str, text: Mapping[str, str]) -> str:
+    """Return the command that fits the same encoders once more.
+
+    Raises:
+        LookupError, TypeError, ValueError: nobody could have written the text.
+    """
+    encoders = [(one["name"], one["columns"], one["width"]) for one in json.loads(text["encoders"])]
+    return encode_again(dataset, encoders, [file.path for file in _files(text["files"]).values()], _asked_width(text))
 
 
 def _check_text(text: Mapping[str, str]) -> None:
@@ -217,7 +258,7 @@ def _check_text(text: Mapping[str, str]) -> None:
     Raises:
         ValueError: saying what is wrong.
     """
-    if set(text) - {_SEQUENCES} != set(_TEXTS) or text["kind"] != _KIND:
+    if set(text) - _OPTIONAL != set(_TEXTS) or text["kind"] != _KIND:
         raise ValueError("it holds no vectors of items")
     if text["format_version"] != str(FORMAT_VERSION):
         raise ValueError(f"format version {text['format_version'][:20]!r}, this adrec reads {FORMAT_VERSION}")
@@ -245,12 +286,22 @@ def _parse(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> Item
         items_sha256=text["items_sha256"],
         files=_files(text["files"]),
         sequences_sha256=text.get(_SEQUENCES, ""),
+        fitted_on=_fitted_on(text),
+        asked_width=_asked_width(text),
         encoders=encoders,
         vectors_VC=_check_vectors(tensors[_VECTORS], sum(encoder.width for encoder in encoders)),
     )
     if (vectors.encoders_sha256, vectors.vectors_sha256) != (text["encoders_sha256"], text["vectors_sha256"]):
         raise ValueError("encoders or vectors are not those of its own checksums")
     return vectors
+
+
+def _fitted_on(text: Mapping[str, str]) -> FittedOn | None:
+    return FittedOn.from_text(text[_FITTED_ON]) if _FITTED_ON in text else None
+
+
+def _asked_width(text: Mapping[str, str]) -> int | None:
+    return int(text[_WIDTH]) if _WIDTH in text else None
 
 
 def _files(text: str) -> dict[str, VectorsFile]:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from adrec_cli.content.cooccurrence import TRAIN_EVENTS
 from adrec_cli.content.encoders import ENCODERS
 from adrec_cli.errors import InputError, UsageError, look_up
-from adrec_cli.schema import BRAND, CATEGORY, COUNT, ITEM_ID, ITEM_INDEX, PRICE, TITLE
+from adrec_cli.schema import BRAND, CATEGORY, COUNT, ITEM_ID, ITEM_INDEX, PRICE, TITLE, TRAIN_EVENTS
 from adrec_cli.wording import option
 
 _NO_CONTENT = (ITEM_INDEX, ITEM_ID, COUNT)

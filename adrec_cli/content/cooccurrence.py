@@ -18,13 +18,11 @@ import pyarrow as pa
 from adrec_cli.content.state import Matrix, State, as_bytes, as_texts, count_components
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import InputError, UsageError
-from adrec_cli.schema import ITEM_ID
+from adrec_cli.schema import ITEM_ID, TRAIN_EVENTS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-TRAIN_EVENTS: Final = "train events"
-"""What stands for a column of the items: their neighbours."""
 WINDOW: Final = 10
 """Events of a history that are near another; one at distance d counts 1/d."""
 MOST_CONTEXTS: Final = 50_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from adrec_cli.artifacts.dataset import verify_dataset
+from adrec_cli.artifacts.fitted_on import FittedOn
 from adrec_cli.artifacts.item_vectors import (
     ItemVectors,
     VectorsFile,
@@ -20,16 +22,17 @@ from adrec_cli.artifacts.item_vectors import (
 )
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.content.choice import Choice, choose_encoders, content_columns, parse_choice
-from adrec_cli.content.cooccurrence import TRAIN_EVENTS, list_neighbours
+from adrec_cli.content.cooccurrence import list_neighbours
 from adrec_cli.content.encoders import FittedEncoder, encode_items, fit_encoder, silent_items
 from adrec_cli.content.options import EncodeOptions
+from adrec_cli.content.other_cut import is_cut_otherwise
 from adrec_cli.content.records import record_encoders, restore_encoders
 from adrec_cli.data.addresses import find_address
 from adrec_cli.data.given_vectors import find_changed_files, read_given_vectors, record_file
 from adrec_cli.data.remote_vectors import bring_vectors
 from adrec_cli.data.sequences import load_items, load_sequences
 from adrec_cli.errors import ArtifactError, InputError, UsageError
-from adrec_cli.schema import ITEM_ID, ITEM_VECTORS_FILE
+from adrec_cli.schema import ITEM_ID, ITEM_VECTORS_FILE, TRAIN_EVENTS
 from adrec_cli.wording import command, option
 
 
@@ -103,14 +106,34 @@ class EncodeResult:
 _DEFAULT = EncodeOptions()
 
 
-def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT, *, refit_events: bool = False) -> EncodeResult:
+def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT) -> EncodeResult:
     """Write vectors of the items of a data set's folder, whose lock the caller holds.
 
     Args:
         folder: of the data set.
         options: as of `encode`, and its errors.
-        refit_events: of encoders that are taken as they are, fit those again that read train events.
     """
+    done = _encode(folder, options)
+    if options.like is None or not (warning := _warn_of_held_out(folder)):
+        return done
+    return dataclasses.replace(done, warnings=(*done.warnings, warning))
+
+
+def _warn_of_held_out(folder: Path) -> str:
+    """Return a warning if encoders that were taken as they are may have read what is held out now; else ""."""
+    header, manifest = read_item_vectors_header(folder), read_manifest(folder)
+    if not header.sequences_sha256:
+        return ""
+    fitted = header.fitted_on
+    if fitted is not None and fitted.dataset != manifest.dataset:
+        return f"encoders have read train events of {fitted.dataset!r}: some are held out here if both are of one log"
+    if is_cut_otherwise(fitted, manifest, folder):
+        return f"encoders have read train events of another cut, some perhaps held out now; fit them: {header.again}"
+    return ""
+
+
+def _encode(folder: Path, options: EncodeOptions, *, refit_events: bool = False) -> EncodeResult:
+    """Do what `encode_locked` does; if wanted, fit those of encoders as they were again that read train events."""
     manifest = read_manifest(folder)
     before = None if options.like is None else read_item_vectors(folder.parent / options.like)
     reads_events = _reads_train_events(options, before)
@@ -124,7 +147,8 @@ def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT, *, refit_even
     else:
         fitted = restore_encoders(before.encoders)
         if refit_events:
-            fitted = [_refit(one, items) if TRAIN_EVENTS in one.columns else one for one in fitted]
+            width = before.asked_width
+            fitted = [_refit(one, items, width) if TRAIN_EVENTS in one.columns else one for one in fitted]
         _require_read(described.given, fitted)
         warnings += _missing_columns(fitted, items)
     vectors = ItemVectors(
@@ -133,6 +157,8 @@ def encode_locked(folder: Path, options: EncodeOptions = _DEFAULT, *, refit_even
         items_sha256=manifest.items_sha256,
         files=described.files,
         sequences_sha256=manifest.sequences_sha256 if reads_events else "",
+        fitted_on=_find_fitted_on(manifest, None if refit_events else before) if reads_events else None,
+        asked_width=options.width if before is None else before.asked_width,
         encoders=record_encoders(fitted),
         vectors_VC=encode_items(fitted, items),
     )
@@ -187,7 +213,8 @@ def encode_if_stale(folder: Path) -> EncodeResult | None:
     """Encode items that were not, or that have changed since, the latter as before; None where nothing is to be done.
 
     Events are a change where an encoder reads them, and a file of vectors that was written again is one; a file that is
-    gone is not. The caller holds the folder's lock; errors as `encode`.
+    gone is not. Where what encoders of train events have read may be held out now, they are fitted again, and a warning
+    says so. The caller holds the folder's lock; errors as `encode`.
     """
     if not (folder / ITEM_VECTORS_FILE).is_file():
         return encode_locked(folder)
@@ -195,7 +222,12 @@ def encode_if_stale(folder: Path) -> EncodeResult | None:
     same_events = header.sequences_sha256 in ("", manifest.sequences_sha256)
     if same_events and header.items_sha256 == manifest.items_sha256 and not find_changed_files(header.files):
         return None
-    return encode_locked(folder, EncodeOptions(like=folder.name))
+    refit = not same_events and is_cut_otherwise(header.fitted_on, manifest, folder)
+    done = _encode(folder, EncodeOptions(like=folder.name), refit_events=refit)
+    if not refit:
+        return done
+    warning = "encoders of train events are fitted again: some of what they were fitted to may be held out now"
+    return dataclasses.replace(done, warnings=(*done.warnings, warning))
 
 
 def refit_train_events(folder: Path) -> None:
@@ -205,11 +237,16 @@ def refit_train_events(folder: Path) -> None:
     Errors as `encode`.
     """
     if (folder / ITEM_VECTORS_FILE).is_file() and read_item_vectors_header(folder).sequences_sha256:
-        encode_locked(folder, EncodeOptions(like=folder.name), refit_events=True)
+        _encode(folder, EncodeOptions(like=folder.name), refit_events=True)
 
 
-def _refit(encoder: FittedEncoder, items: pl.DataFrame) -> FittedEncoder:
-    return fit_encoder(encoder.name, encoder.columns, items, width=encoder.width)
+def _refit(encoder: FittedEncoder, items: pl.DataFrame, width: int | None) -> FittedEncoder:
+    return fit_encoder(encoder.name, encoder.columns, items, width=width or encoder.width)
+
+
+def _find_fitted_on(manifest: Manifest, before: ItemVectors | None) -> FittedOn | None:
+    """Return what encoders of train events were fitted on: this data set, or what is recorded with those taken over."""
+    return FittedOn.of(manifest) if before is None else before.fitted_on
 
 
 def _reads_train_events(options: EncodeOptions, before: ItemVectors | None) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.item_vectors import ItemVectorsHeader, read_item_vectors, read_item_vectors_header
+from adrec_cli.content.other_cut import is_cut_otherwise
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.loading.opening import Dataset
@@ -73,8 +74,16 @@ def require_same_encoders(metadata: CheckpointMetadata, dataset: Dataset, experi
         name = dataset.manifest.dataset
         raise ArtifactError(
             f"the {metadata.stage} checkpoint was trained with other encoders of items than those of {name!r}",
-            hint=f"encode as before: {command('encode', name, like=metadata.dataset)}, or train again",
+            hint=hint_at_encoders(metadata, name, experiment.model_name),
         )
+
+
+def hint_at_encoders(metadata: CheckpointMetadata, dataset: str, model: str) -> str:
+    """Return what to type where a checkpoint was trained with other encoders than those of a data set."""
+    train = f"train again: {command('train', dataset, model=model)}"
+    # Those of the data set itself were fitted again since, and are gone.
+    same = metadata.dataset == dataset
+    return train if same else f"encode as before: {command('encode', dataset, like=metadata.dataset)}, or {train}"
 
 
 def wants_content(experiment: Experiment) -> bool:
@@ -89,27 +98,23 @@ def _header(dataset: Dataset) -> ItemVectorsHeader:
         ArtifactError: there is none, or it is of other items or events, among which some may be held out now.
     """
     header, manifest = read_item_vectors_header(dataset.folder), dataset.manifest
+    name = manifest.dataset
+    like = command("encode", name, like=name)
+    events_changed = header.sequences_sha256 not in ("", manifest.sequences_sha256)
+    held_out = events_changed and is_cut_otherwise(header.fitted_on, manifest, dataset.folder)
     if header.ids_sha256 != dataset.ids_sha256:
         raise ArtifactError(
-            f"the item vectors of {manifest.dataset!r} are of other items than it has now",
-            hint=f"encode them as before: {command('encode', manifest.dataset, like=manifest.dataset)}",
+            f"the item vectors of {name!r} are of other items than it has now",
+            hint=f"encode them again: {header.again}" if held_out else f"encode them as before: {like}",
         )
-    if header.sequences_sha256 not in ("", manifest.sequences_sha256):
+    if held_out:
         raise ArtifactError(
-            f"the item vectors of {manifest.dataset!r} are of other events than it has now, some perhaps held out",
-            hint=f"encode them again: {_encode_again(dataset)}; to go on from a model that was trained with them: "
-            f"{command('encode', manifest.dataset, like=manifest.dataset)}",
+            f"the item vectors of {name!r} are of other events than it has now, some perhaps held out",
+            hint=f"encode them again: {header.again}",
+        )
+    if events_changed:
+        raise ArtifactError(
+            f"the item vectors of {name!r} are of other events than it has now",
+            hint=f"encode them as before: {like}; or fit their encoders to the events there are now: {header.again}",
         )
     return header
-
-
-def _encode_again(dataset: Dataset) -> str:
-    """Return the command that fits the same encoders to a data set as it is now."""
-    vectors = read_item_vectors(dataset.folder)
-    encoders = [
-        one.name if one.name == "cooccurrence" else f"{one.name}={','.join(one.columns)}"
-        for one in vectors.encoders
-        if one.name != "vectors"
-    ]
-    files = [file.path for file in vectors.files.values()]
-    return command("encode", dataset.manifest.dataset, encoder=encoders, vectors=files)

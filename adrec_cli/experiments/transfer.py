@@ -12,6 +12,7 @@ from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_met
 from adrec_cli.artifacts.item_vectors import read_item_vectors_header
 from adrec_cli.config import build
 from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.experiments.content import hint_at_encoders
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint, require_same_weights
 from adrec_cli.loading.registered import require_registered
 from adrec_cli.models.registry import find_model
@@ -53,7 +54,7 @@ def open_for_transfer(path: Path, dataset: Dataset) -> Checkpoint:
     if read_item_vectors_header(dataset.folder).encoders_sha256 != metadata.content.get("encoders_sha256"):
         raise ArtifactError(
             f"{path} was trained with other encoders of items than those of {name!r}",
-            hint=f"encode alike: {command('encode', name, like=metadata.dataset)}",
+            hint=hint_at_encoders(metadata, name, metadata.model),
         )
     try:
         tensors = _make_room(found, metadata, dataset.items.height)

@@ -16,11 +16,12 @@ from adrec_cli.artifacts.dataset import verify_pending
 from adrec_cli.artifacts.evaluation import list_evaluations, read_evaluation, read_ranks
 from adrec_cli.artifacts.generations import generation_folders, open_generation
 from adrec_cli.artifacts.item_index import read_index_of
-from adrec_cli.artifacts.item_vectors import read_item_vectors
+from adrec_cli.artifacts.item_vectors import find_command, read_item_vectors
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.nights import read_nights, require_current_known
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.sweep_files import read_sweep, sweep_folders
+from adrec_cli.content.other_cut import is_cut_otherwise
 from adrec_cli.data.given_vectors import find_changed_files
 from adrec_cli.data.leaving_out import find_forgotten
 from adrec_cli.data.own_folders import download_folder, former_folder
@@ -217,11 +218,14 @@ class _Dataset:
         yield from self._check(self.folder / PENDING_FILE, check, command("preprocess", self.folder.name, force=True))
 
     def _vectors(self) -> Iterator[Verdict]:
-        again, like = command("encode", self.folder.name), command("encode", self.folder.name, like=self.folder.name)
+        again, like = find_command(self.folder), command("encode", self.folder.name, like=self.folder.name)
 
         def check() -> tuple[str, str, str]:
             vectors = read_item_vectors(self.folder)
             detail = "vectors of {:,} items, {:,} entries each".format(*vectors.vectors_VC.shape)
+            if self.manifest is not None and vectors.sequences_sha256 not in ("", self.manifest.sequences_sha256):
+                other = is_cut_otherwise(vectors.fitted_on, self.manifest, self.folder)
+                return OUT_OF_DATE, f"{detail}; the events have changed since", again if other else like
             if self.manifest is not None and vectors.items_sha256 != self.manifest.items_sha256:
                 return OUT_OF_DATE, f"{detail}; the items have changed since", like
             if changed := find_changed_files(vectors.files):

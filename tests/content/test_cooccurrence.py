@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.content import cooccurrence
-from adrec_cli.content.cooccurrence import TRAIN_EVENTS, WINDOW, count_neighbours, list_neighbours
+from adrec_cli.content.cooccurrence import WINDOW, count_neighbours, list_neighbours
 from adrec_cli.content.encoders import fit_encoder
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.schema import TRAIN_EVENTS
 from tests.examples import tries
 
 pytest.importorskip("sklearn", reason="the extra text is not installed")

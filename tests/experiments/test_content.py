@@ -49,7 +49,9 @@ def test_vectors_of_events_that_are_held_out_now_are_refused(tmp_path: Path) -> 
         {"item_id": [f"i{n}" for n in range(40)], "vector": [[float(n), 1.0] for n in range(40)]}
     ).write_parquet(tmp_path / "clip.parquet")
     preprocess(str(events), workspace=tmp_path / "ws", options=PreprocessOptions(items=file))
-    encoders = EncodeOptions(encoders=("cooccurrence", *CATEGORIES.encoders), vectors=(tmp_path / "clip.parquet",))
+    encoders = EncodeOptions(
+        encoders=("cooccurrence", *CATEGORIES.encoders), vectors=(tmp_path / "clip.parquet",), width=4
+    )
     encode("shop", workspace=tmp_path / "ws", options=encoders)
     split = ["--split", "time", "--valid-from", "2020-09-13T16:00:00Z", "--test-from", "2020-09-13T18:00:00Z"]
     line = ["preprocess", events, "--items", file, *split, "--force", "--workspace", tmp_path / "ws"]
@@ -57,11 +59,33 @@ def test_vectors_of_events_that_are_held_out_now_are_refused(tmp_path: Path) -> 
     line = ["train", "--model", "sasrec", "--set", "model.content=sum", *QUICK, "--workspace", tmp_path / "ws"]
     done = typed_here(line)
     assert "of other events than it has now" in done.require_one_error(4)
-    again = done.stderr.split("encode them again: ")[1].split(";")[0].split()
+    again = done.stderr.split("encode them again: ")[1].split()
     assert typed_here([*again[1:], "--workspace", tmp_path / "ws"]).exit_code == 0
     assert typed_here(line).exit_code == 0
     made = read_item_vectors(tmp_path / "ws/shop")
-    assert [one.name for one in made.encoders] == ["cooccurrence", "categories", "vectors"]
+    assert [(one.name, one.width) for one in made.encoders] == [("cooccurrence", 4), ("categories", 4), ("vectors", 2)]
+
+
+def test_vectors_of_fewer_events_are_refused_with_both_ways_to_encode_them(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="the extra text is not installed")
+    events, file = write_groups(tmp_path, 40)
+    preprocess(str(events), workspace=tmp_path / "ws", options=PreprocessOptions(items=file))
+    encode("shop", workspace=tmp_path / "ws", options=EncodeOptions(encoders=("cooccurrence",), width=4))
+    before = read_item_vectors(tmp_path / "ws/shop")
+    pl.DataFrame({"user_id": ["u1"], "item_id": ["i3"], "timestamp": [2 * 10**9]}).write_csv(tmp_path / "more.csv")
+    more = PreprocessOptions(update=tmp_path / "ws/shop")
+    preprocess(str(tmp_path / "more.csv"), workspace=tmp_path / "ws", options=more)
+    line = ["train", "--model", "sasrec", "--set", "model.content=sum", *QUICK, "--workspace", tmp_path / "ws"]
+    done = typed_here(line)
+    assert done.require_one_error(4).endswith("of other events than it has now")
+    hint = done.stderr.split("encode them as before: ")[1]
+    for typed, same in zip(
+        hint.split("; or fit their encoders to the events there are now: "), (True, False), strict=True
+    ):
+        assert typed_here([*typed.split()[1:], "--workspace", tmp_path / "ws"]).exit_code == 0
+        made = read_item_vectors(tmp_path / "ws/shop")
+        assert (made.encoders_sha256 == before.encoders_sha256) is same
+        assert made.vectors_VC.shape == (40, 4)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,63 @@
+"""What encoders of train events were fitted on, as it is written down with the vectors they made."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from adrec_cli.artifacts.manifest import Manifest
+
+_FILTERS = (
+    "where", "min_rating", "min_user_interactions", "min_item_interactions", "max_length", "duplicates", "ties",
+)  # fmt: skip
+_SPLIT = ("split", "valid_from")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedOn:
+    """A data set when encoders of train events were fitted to it.
+
+    Attributes:
+        dataset: its name.
+        sequences_sha256: of its `sequences.parquet`.
+        interactions: how many it had.
+        cut: filters and split, and in a split by time the moment at which train ended.
+    """
+
+    dataset: str
+    sequences_sha256: str
+    interactions: int
+    cut: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> FittedOn:
+        """Return what is written of a data set as it is now."""
+        found = manifest.parameters.get("found", {})
+        filters = {name: manifest.parameters.get(name) or None for name in _FILTERS}
+        return cls(
+            dataset=manifest.dataset,
+            sequences_sha256=manifest.sequences_sha256,
+            interactions=manifest.statistics["interactions"],
+            cut={**filters, **{name: found.get(name) for name in _SPLIT}},
+        )
+
+    def to_text(self) -> str:
+        """Return it as it is written."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_text(cls, text: str) -> FittedOn:
+        """Return what `to_text` wrote.
+
+        Raises:
+            TypeError, ValueError: it did not write that.
+        """
+        fitted = cls(**json.loads(text))
+        if not isinstance(fitted.dataset, str) or not isinstance(fitted.cut, dict):
+            raise ValueError("what encoders were fitted on is not described")
+        if type(fitted.interactions) is not int or not re.fullmatch("[0-9a-f]{64}", str(fitted.sequences_sha256)):
+            raise ValueError("what encoders were fitted on is not described")
+        return fitted
