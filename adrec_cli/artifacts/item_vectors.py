@@ -224,7 +224,7 @@ def read_item_vectors_header(folder: Path) -> ItemVectorsHeader:
             vectors_sha256=text["vectors_sha256"],
             files=_files(text["files"]),
             sequences_sha256=text.get(_SEQUENCES, ""),
-            fitted_on=_fitted_on(text),
+            fitted_on=_parse_fitted_on(text),
             width=shape[1],
             again=_again(folder.name, text),
         )
@@ -249,7 +249,7 @@ def _again(dataset: str, text: Mapping[str, str]) -> str:
         LookupError, TypeError, ValueError: nobody could have written the text.
     """
     encoders = [(one["name"], one["columns"], one["width"]) for one in json.loads(text["encoders"])]
-    return encode_again(dataset, encoders, [file.path for file in _files(text["files"]).values()], _asked_width(text))
+    return encode_again(dataset, encoders, [file.path for file in _files(text["files"]).values()], _parse_width(text))
 
 
 def _check_text(text: Mapping[str, str]) -> None:
@@ -286,8 +286,8 @@ def _parse(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> Item
         items_sha256=text["items_sha256"],
         files=_files(text["files"]),
         sequences_sha256=text.get(_SEQUENCES, ""),
-        fitted_on=_fitted_on(text),
-        asked_width=_asked_width(text),
+        fitted_on=_parse_fitted_on(text),
+        asked_width=_parse_width(text),
         encoders=encoders,
         vectors_VC=_check_vectors(tensors[_VECTORS], sum(encoder.width for encoder in encoders)),
     )
@@ -296,11 +296,11 @@ def _parse(tensors: Mapping[str, torch.Tensor], text: Mapping[str, str]) -> Item
     return vectors
 
 
-def _fitted_on(text: Mapping[str, str]) -> FittedOn | None:
+def _parse_fitted_on(text: Mapping[str, str]) -> FittedOn | None:
     return FittedOn.from_text(text[_FITTED_ON]) if _FITTED_ON in text else None
 
 
-def _asked_width(text: Mapping[str, str]) -> int | None:
+def _parse_width(text: Mapping[str, str]) -> int | None:
     return int(text[_WIDTH]) if _WIDTH in text else None
 
 
