@@ -17,14 +17,12 @@ from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking.ranked import Ranked
-from adrec_cli.ranking.samples import MERGES, RECIPROCAL_RANK, Merging
+from adrec_cli.ranking.samples import MERGES, RECIPROCAL_RANK, Merging, choose_depth
 from adrec_cli.ranking.scores import mean_sample, top_k
 from adrec_cli.wording import option
 
 RANK_OFFSET = 60
 """The constant of reciprocal rank fusion, which keeps the first ranks of one list from outweighing all others."""
-MIN_CANDIDATES = 100
-"""Items each sample brings in at least."""
 _CHUNK_ENTRIES = 2**22
 """Merged entries held at once."""
 DECIMALS = 12
@@ -78,7 +76,7 @@ def merge_top_k(
     """
     if look_up(MERGES, merge, "merge") or len(representations) == 1:
         return top_k(mean_sample(representations), vectors_VD, k, excluded, candidates, bias)
-    depth = max(k, MIN_CANDIDATES)
+    depth = choose_depth(k)
     rows = max(1, _CHUNK_ENTRIES // (depth * len(representations)))
     results: list[Ranked] = []
     for begin in range(0, len(representations[0]), rows):

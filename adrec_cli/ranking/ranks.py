@@ -10,10 +10,11 @@ import torch
 
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.layers.repeats import HistoryBias
-from adrec_cli.ranking.merging import DECIMALS, MIN_CANDIDATES, RANK_OFFSET, merge_top_k
+from adrec_cli.ranking.merging import DECIMALS, RANK_OFFSET, merge_top_k
 from adrec_cli.ranking.metrics import CUTOFFS
 from adrec_cli.ranking.protocols import Cases
 from adrec_cli.ranking.rivals import EVERYTHING, Rivals
+from adrec_cli.ranking.samples import choose_depth
 from adrec_cli.ranking.scorer import Scorer
 from adrec_cli.ranking.scores import exclude, mean_sample, rows_at_once, score_chunks, scores_of
 
@@ -136,7 +137,7 @@ def _fuse_all(
 ) -> npt.NDArray[np.int64]:
     """Return the rank of each target among the items of the merged list, equal scores before it; V where it is not."""
     excluded = seen or [np.empty(0, dtype=np.int64)] * len(targets)
-    merged = merge_top_k(samples, vectors_VD, max(MIN_CANDIDATES, *CUTOFFS), excluded, bias=bias)
+    merged = merge_top_k(samples, vectors_VD, choose_depth(max(CUTOFFS)), excluded, bias=bias)
     ranks = np.full(len(targets), len(vectors_VD) - 1, dtype=np.int64)
     for row, (best, target) in enumerate(zip(merged, targets.tolist(), strict=True)):
         (at,) = np.nonzero(best.items == target)

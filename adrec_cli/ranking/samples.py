@@ -14,6 +14,8 @@ RECIPROCAL_RANK: Final = "reciprocal-rank"
 MERGES: Mapping[str, bool] = MappingProxyType({RECIPROCAL_RANK: False, "mean-score": True})
 """How samples become one list -> whether scores are averaged and ranked once; otherwise lists are fused."""
 MAX_SAMPLES: Final = 256
+MIN_CANDIDATES: Final = 100
+"""Items each sample brings into a merged list at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,11 @@ class Merging:
     def ranks_once(self) -> bool:
         """Whether there is one score for each item, rather than several lists to fuse."""
         return self.samples == 1 or MERGES[self.merge]
+
+
+def choose_depth(k: int) -> int:
+    """Return how many items each sample brings into a list of k that is merged by rank; its scores depend on it."""
+    return max(k, MIN_CANDIDATES)
 
 
 SINGLE: Final = Merging()

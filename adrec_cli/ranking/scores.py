@@ -39,11 +39,11 @@ def scores_of(
 
 
 def rows_at_once(entries: int, device: torch.device) -> int:
-    """Return how many users are computed at once, where each takes a number of entries.
+    """Return how many users are computed at once, where each takes a number of entries, perhaps none.
 
     Of very many entries it is more than the limit allows, or matrix products would be flat.
     """
-    return max(_MIN_ROWS, _CHUNK_ENTRIES.get(device.type, _OTHER_CHUNK_ENTRIES) // entries)
+    return max(_MIN_ROWS, _CHUNK_ENTRIES.get(device.type, _OTHER_CHUNK_ENTRIES) // max(entries, 1))
 
 
 def top_k(

@@ -13,7 +13,7 @@ from adrec_cli.errors import AdrecError, InputError, UsageError
 from adrec_cli.loading.recommender import MODEL, Histories, Recommender
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking.ranked import Ranked
-from adrec_cli.ranking.samples import SINGLE, Merging
+from adrec_cli.ranking.samples import SINGLE, Merging, choose_depth
 from adrec_cli.recommending.diversity import diverse_lists
 from adrec_cli.recommending.explaining import Explanation, explain
 from adrec_cli.recommending.history_times import read_seconds
@@ -24,12 +24,12 @@ from adrec_cli.serving.choice import ALL_ITEMS, Catalogue, Choice
 
 @dataclass(frozen=True)
 class _Kind:
-    """What questions share that are answered in one pass; length of their lists where it matters."""
+    """What questions share that are answered in one pass; how deep is looked for their lists where it shows in them."""
 
     include_seen: bool
     choice: Choice
     diversity: Diversity
-    length: int | None
+    depth: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +55,6 @@ class Question:
     diversity: Diversity = AS_SCORED
     explain: bool = False
     times: tuple[str | float, ...] | None = None
-
-    @property
-    def kind(self) -> _Kind:
-        """What it shares with the questions that are answered in the same pass."""
-        # Which items a diverse list is chosen from depends on its length: it is never the beginning of a longer one.
-        length = self.k if self.diversity.asked else None
-        return _Kind(self.include_seen, self.choice, self.diversity, length)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +122,7 @@ class ServedModel:
             except (InputError, UsageError) as error:
                 answers[number] = error
                 continue
-            together.setdefault(question.kind, {})[number] = known
+            together.setdefault(self._kind(question), {})[number] = known
         for kind, known_of in together.items():
             most = max(questions[number].k for number in known_of)
             try:
@@ -151,6 +144,16 @@ class ServedModel:
                     answer = replace(answer, explanations=self._explain(known, best, questions[number].k, source))
                 answers[number] = answer
         return [answers[number] for number in range(len(questions))]
+
+    def _kind(self, question: Question) -> _Kind:
+        """Return what it shares with the questions that are answered in the same pass."""
+        depth = None
+        if question.diversity.asked:
+            # What a diverse list is chosen from depends on its length: it is never the beginning of a longer one.
+            depth = question.k
+        elif not self._merging.ranks_once:
+            depth = choose_depth(question.k)
+        return _Kind(question.include_seen, question.choice, question.diversity, depth)
 
     def _history(self, question: Question) -> _Known:
         if question.user is not None:

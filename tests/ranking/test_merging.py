@@ -14,6 +14,7 @@ from adrec_cli.models.most_popular import MostPopular, MostPopularConfig
 from adrec_cli.models.registry import MODELS
 from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.ranking import merging
+from adrec_cli.ranking import samples as merged_samples
 from adrec_cli.ranking.merging import check_sampled, merge_top_k
 from adrec_cli.ranking.protocols import select_cases
 from adrec_cli.ranking.ranks import target_ranks
@@ -50,7 +51,7 @@ def test_both_merges_equal_plain_loops(users, items, k, samples, candidates, chu
         if samples == 1 and merge == "reciprocal-rank":
             continue  # one sample is ranked as it is
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(merging, "MIN_CANDIDATES", candidates)
+            patch.setattr(merged_samples, "MIN_CANDIDATES", candidates)
             patch.setattr(merging, "_CHUNK_ENTRIES", chunk)
             found = merge_top_k(representations, vectors, k, excluded, merge=merge)
         expected = reference.merged(representations, vectors, k, left_out, merge=merge, depth=max(candidates, k))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.errors import InputError
+from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.most_popular import MostPopular
 from adrec_cli.models.sampling import Sampling
@@ -131,6 +132,9 @@ def test_scores_of_own_items_are_inner_products_in_pieces_of_any_size(monkeypatc
         monkeypatch.setattr(scores, "_CHUNK_ENTRIES", {"cpu": entries})
         torch.testing.assert_close(scores.scores_of(representation, vectors, items), expected)
         assert max(map(len, gathered)) == largest
+    bias = HistoryBias(items_NS=items[:, :2], values_NS=torch.ones(50, 2))
+    for some in (None, bias):
+        assert scores.scores_of(representation, vectors, items[:, :0], some).shape == (50, 0)
 
 
 def test_drawn_negatives_are_unseen_and_repeatable():

@@ -12,14 +12,18 @@ from adrec_cli.errors import InputError
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.experiments.work import ComputeOptions, Work
 from adrec_cli.loading.making_ready import Opening
-from adrec_cli.models.sampling import FAST_SAMPLING
+from adrec_cli.loading.recommender import Recommender
+from adrec_cli.models.sampling import FAST_SAMPLING, Sampling
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.recommend import recommend_with
 from adrec_cli.pipeline.train import train
+from adrec_cli.ranking import samples
+from adrec_cli.ranking.samples import MERGES, Merging
 from adrec_cli.recommending import diversity
 from adrec_cli.recommending.options import Diversity, RecommendOptions
+from adrec_cli.serving.choice import Choice
 from adrec_cli.serving.served_model import Answer, Question, ServedModel
-from tests.conftest import write_interactions
+from tests.conftest import TINY, write_interactions
 
 ITEMS = 40
 WISHES = (
@@ -99,3 +103,42 @@ def test_who_has_no_history_gets_no_reasons_and_unknown_columns_spoil_nothing(se
     assert "no column 'colour'" in second.message
     assert isinstance(third, Answer)
     assert asdict(third)["explanations"] is None
+
+
+@pytest.fixture(scope="module")
+def sampled(served: ServedModel) -> Recommender:
+    """ADRec on the same items, which draws much noise."""
+    workspace = served.recommender.dataset_folder.parent
+    stages = {stage: {"epochs": 1} for stage in TINY["stages"]}
+    tables = {"model": {**TINY["model"], "hidden_size": 8, "lambda": 0.5}, "stages": stages}
+    train("shop", workspace=workspace, work=Work(options=ComputeOptions(threads=1)),
+          experiment=ExperimentOptions(overrides=tables))  # fmt: skip
+    return Opening(workspace=workspace, dataset_name="shop", model="adrec", device="cpu", threads=1).open()
+
+
+@pytest.mark.parametrize("merge", MERGES)
+def test_lists_of_several_samples_do_not_hang_on_how_long_others_are(
+    merge: str, sampled: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "MIN_CANDIDATES", 4)
+    sampling, merging = Sampling(temperature=3.0), Merging(samples=3, merge=merge)
+    model = ServedModel(sampled, sampling, merging)
+    histories = [("i1", "i2", "i3"), ("i9", "i8"), ("i4",)]
+    questions = [Question(user=None, history=history, k=k) for history in histories for k in (2, 4, 7, ITEMS)]
+    for question, found in zip(questions, model.answer(questions), strict=True):
+        options = RecommendOptions(k=question.k, sampling=sampling, merging=merging)
+        assert question.history is not None
+        (alone,) = recommend_with(sampled, histories=[question.history], options=options)
+        assert isinstance(found, Answer)
+        assert ids_of(found) == [item.item_id for item in alone.items]
+        assert [item["score"] for item in found.items] == pytest.approx([item.score for item in alone.items], abs=1e-5)
+
+
+def test_where_nothing_is_left_to_recommend_nothing_is_explained(served: ServedModel) -> None:
+    nothing = Question(user=None, history=("i1", "i2"), k=3, explain=True, choice=Choice(candidates=("i2",)))
+    other = Question(user=None, history=("i1", "i2"), k=3)
+    empty, found = served.answer([nothing, other])
+    assert isinstance(empty, Answer)
+    assert (empty.items, empty.explanations) == ([], [])
+    assert isinstance(found, Answer)
+    assert len(found.items) == 3
