@@ -156,6 +156,7 @@ class Preprocessing(TypedDict, total=False):
     test_from: str | None
     strict: bool
     update: Place | None
+    overlap: str | None
     retake: bool
     keep_data: int | None
     max_length: int | None

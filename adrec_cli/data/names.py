@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 Ties = Literal["source", "item"]
 Duplicates = Literal["drop", "keep"]
+Overlap = Literal["once", "again"]
 Split = Literal["leave-one-out", "time", "given", "cold-items"]
 TimeUnit = Literal["s", "ms", "us", "ns", "order"]
 Engine = Literal["polars", "spark"]
@@ -13,6 +14,7 @@ BadRowPolicy = Literal["error", "skip"]
 
 TIES: Final[tuple[Ties, ...]] = ("source", "item")
 DUPLICATES: Final[tuple[Duplicates, ...]] = ("drop", "keep")
+OVERLAPS: Final[tuple[Overlap, ...]] = ("once", "again")
 SPLITS: Final[tuple[Split, ...]] = ("leave-one-out", "time", "given", "cold-items")
 ENGINES: Final[tuple[Engine, ...]] = ("polars", "spark")
 TIME_UNITS: Final[tuple[TimeUnit, ...]] = ("s", "ms", "us", "ns", "order")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from adrec_cli.data.names import DUPLICATES, ENGINES, EPOCH_FORMATS, SPLITS, TIES, TIME_UNITS, BadRowPolicy
+from adrec_cli.data.names import DUPLICATES, ENGINES, EPOCH_FORMATS, OVERLAPS, SPLITS, TIES, TIME_UNITS, BadRowPolicy
 from adrec_cli.data.reading.conditions import parse_condition
 from adrec_cli.data.reading.read_limits import ReadLimits
 from adrec_cli.errors import UsageError
@@ -16,8 +16,8 @@ from adrec_cli.wording import option
 BAD_ROW_POLICIES: Final[tuple[BadRowPolicy, ...]] = ("error", "skip")
 _CLOSED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "ties": TIES, "duplicates": DUPLICATES, "split": SPLITS, "timestamp_unit": TIME_UNITS,
-        "on_bad_row": BAD_ROW_POLICIES, "engine": ENGINES,
+        "ties": TIES, "duplicates": DUPLICATES, "overlap": OVERLAPS, "split": SPLITS,
+        "timestamp_unit": TIME_UNITS, "on_bad_row": BAD_ROW_POLICIES, "engine": ENGINES,
     }
 )  # fmt: skip
 """What options with a closed set of values may be."""

@@ -13,7 +13,7 @@ from adrec_cli.data.addresses import show_address
 from adrec_cli.wording import command, flag
 
 if TYPE_CHECKING:
-    from adrec_cli.data.names import BadRowPolicy, Duplicates, Engine, Split, Ties, TimeUnit
+    from adrec_cli.data.names import BadRowPolicy, Duplicates, Engine, Overlap, Split, Ties, TimeUnit
     from adrec_cli.data.reading.column_names import Column
     from adrec_cli.data.reading.read_limits import ReadLimits
 
@@ -247,6 +247,15 @@ class PreprocessOptions:
         metavar="DATASET",
         panel=CUT,
         usual=True,
+    )
+    overlap: Overlap | None = choice(
+        None,
+        str,
+        "Whether events of an update that are there already count once or again, if duplicates are kept. "
+        "[default: an error if they are many]",
+        metavar="once|again",
+        panel=CUT,
+        known=("once", "again"),
     )
     retake: bool = choice(False, bool, f"Take files again that {command('rollback', data=True)} withdrew.", panel=CUT)
     keep_data: int | None = choice(

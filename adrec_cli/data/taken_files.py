@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from adrec_cli.artifacts.atomic import hash_starts
 from adrec_cli.artifacts.changing import manifest_before, read_forgotten
 from adrec_cli.artifacts.generations import generation_folders
+from adrec_cli.data.names import Overlap
 from adrec_cli.data.plan import Plan, describe_sources
 from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.remote_versions import ETAG, NO_VERSIONS, Versions, add_versions
@@ -37,7 +38,11 @@ def add_sources(
 
 
 def leave_out_repeats(
-    content: SourceContent[L], plan: Plan, existing: Existing | None, files: Sequence[SteadyFile]
+    content: SourceContent[L],
+    plan: Plan,
+    existing: Existing | None,
+    files: Sequence[SteadyFile],
+    overlap: Overlap | None = None,
 ) -> tuple[SourceContent[L], list[FileRows]]:
     """Leave out files whose rows were taken before, where nothing else would: duplicates are kept, and times tell.
 
@@ -51,7 +56,8 @@ def leave_out_repeats(
     repeats = find_repeats(read, {file.path: file.sha256 for file in files}, taken)
     # A file of items may grow.
     counting = {file.path for file in read if file not in repeats}
-    require_none_grown([file for file in files if file.path in counting], taken)
+    # What such a file begins with is there already, and taken once.
+    require_none_grown([file for file in files if file.path in counting], [] if overlap == "once" else taken)
     content.report.notes += tell_repeats(repeats)
     gone, rows = [file in repeats for file in read], [file.rows for file in read]
     return replace(content, interactions=content.interactions.leave_out_files(gone, rows)), repeats
@@ -115,7 +121,8 @@ def require_none_grown(files: Sequence[SteadyFile], taken: Sequence[Mapping[str,
                 raise InputError(
                     f"{file.path} begins with {names[start]}, whose rows would count again: "
                     f"{option('duplicates', 'keep')} keeps them",
-                    hint="put what is new into a file of its own; if the other one was cut off, take it back with "
+                    hint=f"put what is new into a file of its own, or take only that when it is added: "
+                    f"{option('overlap', 'once')}; if the other one was cut off, take it back with "
                     f"{command('rollback', data=True)}",
                 )
 

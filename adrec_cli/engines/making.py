@@ -9,6 +9,7 @@ from adrec_cli.data.bringing import Brought, require_order
 from adrec_cli.data.cuts import Cut, make_cut
 from adrec_cli.data.implausible import hold_against
 from adrec_cli.data.interactions import Interactions
+from adrec_cli.data.overlaps import settle_overlap
 from adrec_cli.data.plan import Plan
 from adrec_cli.data.prepared import Prepared
 from adrec_cli.data.reading.item_metadata import require_match
@@ -55,9 +56,14 @@ def read_content(
         file.require_unchanged()
     if existing is not None or not can_be_spread(plan.settings, content.interactions.item_ids):
         content = bring_here(content)
-    content, repeats = leave_out_repeats(content, plan, existing, files)
+    overlap = brought.options.overlap
+    content, repeats = leave_out_repeats(content, plan, existing, files, overlap)
     if existing is not None:
-        hold_against(existing, bring_here(content).interactions, content.report, strict=brought.options.strict)
+        here = bring_here(content)
+        if plan.settings.duplicates == "keep" and here.report.timed and existing.timed:
+            rows = [file.rows for file in here.report.files if file not in repeats]
+            content = here = settle_overlap(existing, here, rows, overlap)
+        hold_against(existing, here.interactions, content.report, strict=brought.options.strict)
     return content, repeats
 
 
