@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -11,6 +11,9 @@ from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, model_option
 from adrec_cli.models.registry import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from adrec_cli.experiments.described_options import DescribedOption
 
 EXAMPLES: Final = (
     "adrec config model.dropout",
@@ -34,23 +37,30 @@ def config(
     common: Common,
     session: Session,
 ) -> None:
-    """Show what --set and configuration files take: every option with its default, range and meaning."""
+    """Show every option with its default, range and meaning: what --set and configuration files take.
+
+    Options of sampling are shown apart, as they belong to what ranks: flags such as --steps, and sweep --vary.
+    """
     from adrec_cli.pipeline import config as pipeline
 
     found = pipeline.config(key, model_name=model)
     if session.terminal.as_json:
-        session.terminal.document({"model": model, "options": [asdict(one) for one in found]})
+        options = [{**asdict(one), "set": one.trained_with} for one in found]
+        session.terminal.document({"model": model, "options": options})
         return
-    rows = [(one.key, _spell_default(one.default), one.range, one.meaning) for one in found]
-    session.terminal.table(["option", "default", "range", "meaning"], rows, title=f"Options of {model}")
+    titles = {True: f"Options of {model}, for --set", False: f"Options of ranking with {model}, for sweep --vary"}
+    for trained_with, title in titles.items():
+        rows = [_make_row(one) for one in found if one.trained_with == trained_with]
+        if rows:
+            session.terminal.table(["option", "default", "range", "meaning"], rows, title=title)
+
+
+def _make_row(one: DescribedOption) -> tuple[str, str, str, str]:
+    return one.key, _spell_default(one.default), one.range, one.meaning
 
 
 def _spell_default(value: Any) -> str:
     """Return a default as a configuration file has it."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return f"[{', '.join(value)}]"
-    return str(value)
+    from adrec_cli.sweeping.option_keys import spell
+
+    return "-" if value is None else spell(value)

@@ -7,8 +7,6 @@ from pathlib import Path
 from adrec_cli.artifacts.changing import find_withdrawn
 from adrec_cli.artifacts.fitted_on import FittedOn
 from adrec_cli.artifacts.manifest import Manifest
-from adrec_cli.data.reading.times import parse_moment
-from adrec_cli.data.splits import UNCHANGING
 
 
 def is_cut_otherwise(fitted: FittedOn | None, manifest: Manifest, folder: Path) -> bool:
@@ -21,6 +19,10 @@ def is_cut_otherwise(fitted: FittedOn | None, manifest: Manifest, folder: Path) 
         fitted: what they were fitted on; None where an earlier version did not write it down.
         manifest, folder: of the data set.
     """
+    # Not at the top: commands that do without Polars ask for what is up to date too.
+    from adrec_cli.data.reading.times import parse_moment
+    from adrec_cli.data.splits import UNCHANGING
+
     if fitted is None:
         return True
     now = FittedOn.of(manifest)

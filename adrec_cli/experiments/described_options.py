@@ -12,13 +12,12 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from adrec_cli.config import MOST, build, option_names
 from adrec_cli.errors import UsageError
-from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.experiment import EVERY_STAGE, SAMPLING, Experiment
 from adrec_cli.models.registry import find_facts
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking.samples import Merging
 
-SAMPLING: Final = "sampling"
-_EVERY_STAGE: Final = "stages.*"
+_EVERY_STAGE: Final = f"stages.{EVERY_STAGE}"
 _ODD: Final = "?"
 """A value that no option of names has: who refuses it lists those there are."""
 _NAMES: Final[dict[type, str]] = {bool: "true or false", int: "whole number", float: "number", str: "text"}
@@ -39,6 +38,11 @@ class DescribedOption:
     default: Any
     range: str
     meaning: str
+
+    @property
+    def trained_with(self) -> bool:
+        """Whether configuration files have it; what a model ranks with is given where it ranks."""
+        return not self.key.startswith(f"{SAMPLING}.")
 
 
 def describe_options(experiment: Experiment) -> list[DescribedOption]:

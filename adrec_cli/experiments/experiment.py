@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from adrec_cli.config import build, merge, option_names, read_preset, read_toml, require_known
 from adrec_cli.data.named_datasets import dataset_names, load_dataset_spec
@@ -13,9 +13,12 @@ from adrec_cli.errors import UsageError
 from adrec_cli.models.item_table import ItemTableConfig
 from adrec_cli.models.registry import find_facts, find_stages
 from adrec_cli.models.stages import Stage, TrainingConfig, require_compatible
-from adrec_cli.wording import command
+from adrec_cli.wording import command, option
 
 _TABLES = ["preset", "model", "training", "stages"]
+SAMPLING: Final = "sampling"
+"""The table of options that ranking reads, and no training."""
+EVERY_STAGE: Final = "*"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +86,7 @@ def compose(
         model_name: registered.
         inherited: tables of the parent checkpoint or of the dataset's recipe.
         preset: a name; a `preset` key in the TOML file counts when this is None.
-        config: a TOML file with any of the tables [model], [training], [stages.NAME].
+        config: a TOML file with any of the tables [model], [training], [stages.NAME], [stages."*"].
         overrides: tables from flags.
 
     Raises:
@@ -92,13 +95,10 @@ def compose(
     from_file = read_toml(config) if config else {}
     preset = preset or _read_preset_of(from_file, config)
     preset_tables = read_preset(preset) if preset else {}
-    layers: list[tuple[str, Mapping[str, Any]]] = [
-        ("", inherited or {}),
-        (f" of preset {preset}", preset_tables),
-        (f" of {config}", from_file),
-        ("", overrides or {}),
-    ]
     default_stages = find_stages(model_name)
+    said = (inherited or {}, preset_tables, from_file, overrides or {})
+    wheres = ("", f" of preset {preset}", f" of {config}", "")
+    layers = [(where, _name_every_stage(layer, default_stages)) for where, layer in zip(wheres, said, strict=True)]
     model_type = find_facts(model_name)
     config_type = model_type.config_type
     for where, layer in layers:
@@ -109,7 +109,7 @@ def compose(
         for name, stage in default_stages.items()
     }
     model = build(config_type, tables.get("model", {}), where="[model]")
-    asked = merge(from_file, overrides or {})
+    asked = merge(*(layer for _, layer in layers[2:]))
     left_out = _leave_out_decay(stages, model, asked.get("stages", {}))
     return Experiment(
         model_name=model_name,
@@ -120,6 +120,16 @@ def compose(
         stages=stages,
         left_out=left_out,
     )
+
+
+def _name_every_stage(layer: Mapping[str, Any], stages: Mapping[str, Stage]) -> Mapping[str, Any]:
+    """Return a layer in which `stages.*` stands at each stage; what is said of one stage goes over it."""
+    said = layer.get("stages")
+    everywhere = said.get(EVERY_STAGE) if isinstance(said, Mapping) else None
+    if not isinstance(said, Mapping) or not isinstance(everywhere, Mapping):
+        return layer
+    of_one = {name: table for name, table in said.items() if name != EVERY_STAGE}
+    return {**layer, "stages": merge(dict.fromkeys(stages, everywhere), of_one)}
 
 
 def _leave_out_decay(stages: dict[str, Stage], model: Any, asked: Mapping[str, Any]) -> dict[str, str]:
@@ -164,6 +174,11 @@ def _as_table(config: Any) -> dict[str, Any]:
 
 def _check(layer: Mapping[str, Any], config_type: type[Any], stages: Mapping[str, Stage], where: str) -> None:
     """Refuse unknown keys of one layer, so that the message names where they stand."""
+    if SAMPLING in layer:
+        raise UsageError(
+            f"{SAMPLING}{where} is chosen where a model ranks, not where it is trained",
+            hint=f"for example {option('steps', 4)} of evaluate, or {option('vary', f'{SAMPLING}.steps=1,4')} of sweep",
+        )
     require_known(layer, _TABLES, where=where.removeprefix(" of "))
     for table in ("model", "training", "stages"):
         if not isinstance(layer.get(table, {}), Mapping):

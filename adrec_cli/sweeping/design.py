@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 from adrec_cli.config import build, merge, option_names
 from adrec_cli.errors import UsageError
 from adrec_cli.evaluating.options import EvaluationOptions
-from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.experiment import SAMPLING, Experiment
 from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking.samples import Merging
-from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, resolve_option, spell, value_at
+from adrec_cli.sweeping.option_keys import as_tables, resolve_option, spell, value_at
 from adrec_cli.sweeping.sweep_options import Design
 from adrec_cli.wording import option
 

@@ -10,14 +10,11 @@ from typing import Any, Final
 
 from adrec_cli.config import merge, option_names
 from adrec_cli.errors import UsageError
-from adrec_cli.experiments.experiment import Experiment
+from adrec_cli.experiments.experiment import SAMPLING, Experiment
 from adrec_cli.models.registry import find_facts
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.models.stages import Stage
 from adrec_cli.ranking.samples import Merging
-
-SAMPLING = "sampling"
-"""The table of options that only ranking reads: a run that varies them trains nothing of its own."""
 
 _ALIASES = {"steps": "diffusion_steps", "eta": "mse_weight"}
 _OF_EVERY_STAGE = ("epochs", "patience", "learning_rate", "mse_weight")

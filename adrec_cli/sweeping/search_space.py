@@ -10,8 +10,8 @@ from typing import Any
 
 from adrec_cli.config import merge
 from adrec_cli.errors import UsageError
-from adrec_cli.experiments.experiment import Experiment
-from adrec_cli.sweeping.option_keys import SAMPLING, as_tables, parse_values, resolve_option, spell, value_at
+from adrec_cli.experiments.experiment import SAMPLING, Experiment
+from adrec_cli.sweeping.option_keys import as_tables, parse_values, resolve_option, spell, value_at
 from adrec_cli.wording import option
 
 _NOT_SEARCHED = ("training.monitor", "training.monitor_negatives", "training.monitor_mask_seen", "training.seed")

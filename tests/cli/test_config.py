@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adrec_cli.cli.config import _spell_default
 from adrec_cli.config import parse_settings
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.described_options import _read_meanings, choose_options, describe_options
@@ -34,6 +36,40 @@ def test_every_option_has_a_meaning_and_a_range(model: str) -> None:
     for one in options:
         assert one.meaning, one.key
         assert one.range, one.key
+
+
+@pytest.mark.parametrize("model", list_trainable())
+def test_what_is_listed_for_it_is_taken_by_set_with_the_default_as_it_is_shown(model: str) -> None:
+    experiment = compose(model)
+    options = describe_options(experiment)
+    taken = [one for one in options if one.trained_with]
+    for one in taken:
+        assert one.default is not None, one.key
+        assert compose(model, overrides=parse_settings([f"{one.key}={_spell_default(one.default)}"])) == experiment
+    assert {one.key for one in options if one not in taken} == {
+        path for path in option_paths(experiment) if path.startswith("sampling.")
+    }
+
+
+def test_options_of_sampling_are_apart_and_set_says_where_they_are_given(adrec: Adrec) -> None:
+    trained, ranked = adrec("config").stdout.split("\n\n")
+    assert "sampling." not in trained
+    assert all(line.startswith(("option\t", "sampling.")) for line in ranked.splitlines())
+    assert [one["set"] for one in shown(adrec, "seed").values()] == [True, False]
+    with pytest.raises(UsageError, match="sampling is chosen where a model ranks, not where it is trained"):
+        compose("adrec", overrides=parse_settings(["sampling.steps=3"]))
+
+
+def test_every_stage_is_set_at_once_and_one_of_them_otherwise(tmp_path: Path) -> None:
+    asked = parse_settings(["stages.align.epochs=7", "stages.*.epochs=3", "stages.*.negatives=8"])
+    stages = compose("adrec", overrides=asked).stages
+    assert [(one.epochs, one.negatives) for one in stages.values()] == [(3, 8), (7, 8), (3, 8)]
+    (tmp_path / "own.toml").write_text('[stages."*"]\nepochs = 2\n[stages.align]\nepochs = 1\n')
+    stages = compose("adrec", config=tmp_path / "own.toml", overrides={"stages": {"pretrain": {"epochs": 5}}}).stages
+    assert [one.epochs for one in stages.values()] == [5, 1, 2]
+    for wrong in ("stages.*.epoch=3", "stages.*=3"):
+        with pytest.raises(UsageError, match="unknown configuration key"):
+            compose("adrec", overrides=parse_settings([wrong]))
 
 
 def test_a_meaning_is_what_the_docstring_says_of_the_option() -> None:
@@ -67,7 +103,7 @@ def test_bounds_that_are_told_are_those_that_hold(model: str) -> None:
     """What lies below a bound is refused; a value that an option of names lists is never an unknown one."""
     checked = 0
     for one in describe_options(compose(model)):
-        if one.key.startswith("sampling.") or "*" in one.key:
+        if not one.trained_with:
             continue
         if least := re.search(r"at least (\d+)", one.range):
             with pytest.raises(UsageError):
