@@ -10,8 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.generations import GENERATIONS_FOLDER
 from adrec_cli.artifacts.promotion import INDEX_SUFFIX, ITEMS_SUFFIX, PROMOTED_FOLDER
+from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import (
     CHECKPOINT_SUFFIX,
     CURRENT_FILE,
@@ -51,6 +53,12 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType({
     CURRENT: rf"{_MODEL}/{re.escape(CURRENT_FILE)}",
 })  # fmt: skip
 """Kind of file to the paths, relative to the data set's folder, that are of it."""
+_CONTENTS: Final = (
+    MANIFEST_FILE, f"1/{MANIFEST_FILE}", CURRENT_FILE, SWEEP_FILE, f"x/{SWEEP_FILE}", "x.json",
+    f"stages/x/x{CHECKPOINT_SUFFIX}", f"x/x{CHECKPOINT_SUFFIX}", f"x{CHECKPOINT_SUFFIX}",
+    f"{16 * '0'}{CHECKPOINT_SUFFIX}",
+)  # fmt: skip
+"""A path that is of some kind below each folder that has any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,16 +79,57 @@ def find_kind(path: str) -> str | None:
     return next((kind for kind, form in KINDS.items() if re.fullmatch(form, path)), None)
 
 
+def can_hold(path: str) -> bool:
+    """Return whether a folder of a data set's folder can be one that adrec writes into, by its path."""
+    return any(find_kind(f"{path}/{below}") for below in _CONTENTS)
+
+
 def list_belongings(folder: Path) -> Belongings:
-    """Return what a data set's folder holds; what is hidden, or behind a link to another folder, is left out."""
+    """Return what a data set's folder holds, also behind links, as all commands read it; what is hidden is left out.
+
+    Raises:
+        ArtifactError: a link that adrec would read leads to nothing: what is there is not all of the data set.
+        StorageError: a folder cannot be read.
+    """
     found = Belongings()
-    for place, folders, names in os.walk(folder):
-        inside = Path(place).relative_to(folder)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        linked = [name for name in folders if (Path(place) / name).is_symlink()]
-        for name in sorted([*names, *linked]):
-            path = (inside / name).as_posix()
-            if not name.startswith("."):
-                mine = find_kind(path) is not None and (folder / path).is_file()
-                (found.paths if mine else found.others).append(path)
+    _list_below(folder, "", found, {_identify(folder)})
     return Belongings(paths=sorted(found.paths), others=sorted(found.others))
+
+
+def _list_below(folder: Path, inside: str, found: Belongings, around: set[tuple[int, int]]) -> None:
+    """Add what lies below a folder of a data set's folder.
+
+    Args:
+        folder: of the data set.
+        inside: path in it, "" or with a slash at its end.
+        found: is added to.
+        around: identities of the folders it lies in: a link back to one holds nothing new.
+    """
+    for name in _list_names(folder / inside):
+        path, place = f"{inside}{name}", folder / inside / name
+        if name.startswith("."):
+            continue
+        if place.is_symlink() and not place.exists() and (find_kind(path) or can_hold(path)):
+            raise ArtifactError(
+                f"{place} is a link to {os.readlink(place)}, which is not there: the data set would be sent in part",
+                hint="bring back what it leads to, or remove the link",
+            )
+        if not place.is_dir():
+            mine = find_kind(path) is not None and place.is_file()
+            (found.paths if mine else found.others).append(path)
+        elif place.is_symlink() and (_identify(place) in around or not can_hold(path)):
+            found.others.append(path)
+        else:
+            _list_below(folder, f"{path}/", found, around | {_identify(place)})
+
+
+def _list_names(place: Path) -> list[str]:
+    try:
+        return os.listdir(place)
+    except OSError as error:
+        raise storage_error("read", place, error) from error
+
+
+def _identify(place: Path) -> tuple[int, int]:
+    status = place.stat()
+    return status.st_dev, status.st_ino

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adrec_cli.errors import ArtifactError, StorageError
 from adrec_cli.moving.kinds import KINDS, find_kind, list_belongings
 from adrec_cli.moving.moved import MovedFile, describe_moved
 from tests.moved_shops import nights, read_visible
@@ -120,10 +121,45 @@ def test_what_somebody_else_has_laid_there_is_listed_apart(tmp_path: Path) -> No
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
     os.mkfifo(shop / "items.parquet")
-    (shop / "reports").symlink_to(elsewhere)
+    (shop / "sweeps").mkdir()
+    (shop / "sweeps/stages.d").symlink_to(elsewhere)
+    (shop / "adrec/deep").symlink_to(elsewhere)
+    (shop / "adrec/back").symlink_to(shop)
+    (shop / "adrec/more.txt").symlink_to(tmp_path / "gone")
     found = list_belongings(shop)
-    assert found.paths == ["manifest.json"]
-    assert found.others == ["adrec/notes.txt", "items.parquet", "reports"]
+    assert found.paths == ["manifest.json", "sweeps/stages.d/x.json"]
+    assert found.others == ["adrec/back", "adrec/deep", "adrec/more.txt", "adrec/notes.txt", "items.parquet"]
+
+
+@pytest.mark.parametrize("path", WRITTEN)
+def test_a_folder_that_adrec_writes_into_may_be_a_link_and_must_lead_somewhere(path: str, tmp_path: Path) -> None:
+    """Every folder on the way, and the file itself."""
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text("x")
+    for depth in range(1, len(PurePosixPath(path).parts) + 1):
+        head = PurePosixPath(*PurePosixPath(path).parts[:depth])
+        shop = tmp_path / f"shop{depth}"
+        (shop / head).parent.mkdir(parents=True)
+        (shop / head).symlink_to(tmp_path / head)
+        assert list_belongings(shop).paths == [path]
+        (shop / head).unlink()
+        (shop / head).symlink_to(tmp_path / "gone")
+        with pytest.raises(ArtifactError, match=r"is a link to .*gone, which is not there"):
+            list_belongings(shop)
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "adrec").mkdir()
+    listed = os.listdir
+
+    def refuse(place: Path) -> list[str]:
+        if Path(place).name == "adrec":
+            raise PermissionError(13, "Permission denied")
+        return listed(place)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(StorageError, match=r"could not read .*adrec"):
+        list_belongings(tmp_path)
 
 
 @pytest.mark.parametrize(("path", "kind"), [("manifest.json", "data"), ("adrec/finetune.safetensors", "model")])

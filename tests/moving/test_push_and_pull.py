@@ -21,6 +21,7 @@ from tests.examples import tries
 from tests.moved_shops import read_visible
 from tests.moving.conftest import copies_left, require_equal
 from tests.object_store import CANARY, bucket, endpoint
+from tests.robustness.processes import typed_here
 
 __all__ = ["bucket", "endpoint"]
 pytestmark = pytest.mark.usefixtures("in_shell")
@@ -182,3 +183,23 @@ def test_how_far_it_is_is_told_byte_by_byte_to_the_end(first: Path, tmp_path: Pa
         assert [one.done for one in events] == sorted(one.done for one in events)
         assert {one.total for one in events} == {events[-1].done}
     assert pushed[-1].done <= done.bytes
+
+
+def test_what_lies_behind_links_is_pushed_and_a_link_to_nothing_stops_it(
+    first: Path, tmp_path: Path, place: str
+) -> None:
+    """Models and former data on another disk are of the data set: nobody is served a part of it."""
+    before = read_visible(first / "shop")
+    for name in ("sasrec", "generations", "reports"):
+        if (first / "shop" / name).is_dir():
+            (first / "shop" / name).rename(tmp_path / name)
+            (first / "shop" / name).symlink_to(tmp_path / name)
+    assert not push("shop", place, workspace=first).others
+    pull(place, workspace=tmp_path / "here")
+    assert read_visible(tmp_path / "here/shop") == before
+    (tmp_path / "reports").rename(tmp_path / "unmounted")
+    for more in ([], ["--dry-run"]):
+        done = typed_here(["push", "shop", place, "--workspace", first, *more])
+        assert "reports, which is not there" in done.require_one_error(4)
+    pull(place, workspace=tmp_path / "there")
+    assert read_visible(tmp_path / "there/shop") == before
