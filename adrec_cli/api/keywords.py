@@ -155,6 +155,7 @@ class Preprocessing(TypedDict, total=False):
     valid_from: str | None
     test_from: str | None
     strict: bool
+    max_loss: float
     update: Place | None
     overlap: str | None
     retake: bool

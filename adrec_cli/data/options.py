@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from adrec_cli.choices import choice
+from adrec_cli.choices import choice, require_allowed
 from adrec_cli.data.addresses import show_address
 from adrec_cli.wording import command, flag
 
@@ -240,6 +240,15 @@ class PreprocessOptions:
     strict: bool = choice(
         False, bool, "Refuse an implausible update, or one that loses much, instead of warning about it.", panel=CUT
     )
+    max_loss: float = choice(
+        0.4,
+        float,
+        "Share of the interactions or users that may be gone where a source is read again; 1 for all.",
+        metavar="SHARE",
+        panel=CUT,
+        least=0,
+        most=1,
+    )
     update: Path | None = choice(
         None,
         str,
@@ -280,6 +289,7 @@ class PreprocessOptions:
         # Not at the top: the help of the command line does without.
         from adrec_cli.data.option_checks import check_options
 
+        require_allowed(self)
         check_options(vars(self))
 
     def changes_the_cut(self) -> bool:

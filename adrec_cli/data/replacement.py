@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +36,8 @@ def hold_against_former(
     *,
     parameters: Mapping[str, Any],
     strict: bool,
+    max_loss: float,
+    refuse: bool,
 ) -> None:
     """Add to the report what is hard to believe about a data set beside the one whose place it takes.
 
@@ -45,29 +48,54 @@ def hold_against_former(
         report: of its reading; gets a sentence for each doubt.
         parameters: what was asked for.
         strict: whether a doubt is an error.
+        max_loss: share of the interactions or users above which a loss is too much.
+        refuse: whether that is an error, too.
 
     Raises:
-        InputError: there is a doubt, and `strict` is set.
+        InputError: too much is gone and `refuse` is set, or there is a doubt and `strict` is set.
     """
     former = manifest_before(folder)
     if former is None:
         return
-    doubts = [*_find_strangers(folder, former, item_ids), *_find_losses(former, parameters, made)]
+    lost = _find_losses(former, parameters, made, min(MUCH, max_loss))
+    doubts = [*_find_strangers(folder, former, item_ids), *_tell_losses(former, lost)]
+    if refuse and (too_much := [loss for loss in lost if loss.exceeds(max_loss)]):
+        raise InputError(
+            _tell_losses(former, too_much)[0],
+            hint=f"look at it with {option('dry_run')}; if it is right: {option('max_loss', 1)}",
+        )
     if strict and doubts:
         raise InputError(f"{'; '.join(doubts)}", hint=f"look at the file; if it is right, leave {option('strict')} out")
     report.doubts += doubts
 
 
-def _find_losses(former: Manifest, parameters: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
-    """Return what is said of a much smaller data set that was cut by the same options."""
+@dataclass(frozen=True, kw_only=True)
+class _Loss:
+    """How many of what are left of how many."""
+
+    what: str
+    now: int
+    before: int
+
+    def exceeds(self, share: float) -> bool:
+        """Return whether more than a part is gone, whatever the last digit of a number with a fraction says."""
+        return self.now < (1 - share) * self.before - 1e-6
+
+
+def _find_losses(former: Manifest, parameters: Mapping[str, Any], made: Mapping[str, Any], much: float) -> list[_Loss]:
+    """Return what a data set that was cut by the same options has lost of, `much` of it or more."""
     if {key: value for key, value in former.parameters.items() if key not in DESCRIPTIVE} != parameters:
         return []
-    counts = {what: (made[f"{what}s"], former.statistics[f"{what}s"]) for what in ("interaction", "user")}
-    gone = [
-        f"{say_count(now, what)} ({before:,} before)"
-        for what, (now, before) in counts.items()
-        if before >= FEWEST and now <= (1 - MUCH) * before
+    counts = [(what, made[f"{what}s"], former.statistics[f"{what}s"]) for what in ("interaction", "user")]
+    return [
+        _Loss(what=what, now=now, before=before)
+        for what, now, before in counts
+        if before >= FEWEST and now < before and now <= (1 - much) * before
     ]
+
+
+def _tell_losses(former: Manifest, lost: Sequence[_Loss]) -> list[str]:
+    gone = [f"{say_count(loss.now, loss.what)} ({loss.before:,} before)" for loss in lost]
     return [f"{former.dataset} comes to {' and '.join(gone)}: is the export whole?"] if gone else []
 
 

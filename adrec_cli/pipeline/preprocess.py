@@ -242,7 +242,7 @@ def _make(
         if existing is None:
             hold_against_former(
                 folder, made.statistics, content.interactions.item_ids, made.content.report,
-                parameters=parameters, strict=options.strict,
+                parameters=parameters, strict=options.strict, max_loss=options.max_loss, refuse=not force,
             )  # fmt: skip
         for applied in made.removed:
             on_event(applied)
@@ -288,7 +288,7 @@ def _preview_here(brought: Brought, workspace: Path, raw: Path | None) -> Prepro
     if existing is None:
         hold_against_former(
             workspace / plan.dataset, made.statistics, content.interactions.item_ids, content.report,
-            parameters=plan.settings.parameters(), strict=options.strict,
+            parameters=plan.settings.parameters(), strict=options.strict, max_loss=options.max_loss, refuse=False,
         )  # fmt: skip
     interactions = made.cut.interactions
     return PreprocessPreview(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adrec_cli.errors import InputError
+from adrec_cli.errors import InputError, UsageError
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preview
 from tests.data.table_files import START, run, write_csv
 
@@ -45,9 +45,37 @@ def test_a_file_that_lost_much_is_noticed(tmp_path: Path, users: int, events: in
         with pytest.raises(InputError, match=r"shop comes to .* before"):
             run(source, tmp_path / "ws", strict=True)
         assert (tmp_path / "ws/shop/manifest.json").read_bytes() == before
-    made = run(source, tmp_path / "ws")
+    made = run(source, tmp_path / "ws", max_loss=1)
     assert [line.startswith(said) for line in doubts(made.warnings)] == ([True] if said else [])
     assert doubts(run(source, tmp_path / "ws", strict=True).warnings) == []
+
+
+@pytest.mark.parametrize(
+    ("events", "max_loss", "refused"),
+    [(3, 0.4, False), (2, 0.4, True), (1, 0.4, True), (1, 1, False), (4, 0.1, True), (4, 0.2, False), (5, 0, False)],
+)
+def test_a_file_that_lost_too_much_is_refused(tmp_path: Path, events: int, max_loss: float, refused: bool) -> None:
+    source, folder = export(tmp_path / "shop.csv", 40), tmp_path / "ws/shop"
+    assert PreprocessOptions().max_loss == 0.4
+    run(source, tmp_path / "ws")
+    before = (folder / "manifest.json").read_bytes()
+    export(source, 40, events)
+    if refused:
+        with pytest.raises(InputError) as caught:
+            run(source, tmp_path / "ws", max_loss=max_loss)
+        assert caught.value.message == f"shop comes to {40 * events} interactions (200 before): is the export whole?"
+        assert caught.value.hint == "look at it with --dry-run; if it is right: --max-loss 1"
+        assert (folder / "manifest.json").read_bytes() == before
+        shown = preview(str(source), workspace=tmp_path / "ws", options=PreprocessOptions(max_loss=max_loss))
+        assert doubts(shown.warnings) == [caught.value.message]
+        assert run(source, tmp_path / "ws", force=True).manifest.statistics["interactions"] == 40 * events
+    else:
+        assert run(source, tmp_path / "ws", max_loss=max_loss).manifest.statistics["interactions"] == 40 * events
+
+
+def test_a_share_lies_between_nothing_and_all() -> None:
+    with pytest.raises(UsageError, match=r"--max-loss must be between 0 and 1, got 1\.5"):
+        PreprocessOptions(max_loss=1.5)
 
 
 def test_what_was_asked_for_is_no_loss(tmp_path: Path) -> None:
