@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import shutil
 import signal
 import threading
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from adrec_cli.artifacts import dataset
 from adrec_cli.artifacts.evaluation import list_evaluations, read_ranks
 from adrec_cli.artifacts.generations import generation_folders, open_generation
+from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.loading.current import find_current, open_current
 from adrec_cli.loading.opening import open_dataset
 from adrec_cli.pipeline.pull import Pulling, pull
@@ -176,3 +179,66 @@ def test_whoever_reads_meanwhile_finds_all_of_the_one_or_of_the_other(
     assert len(sequences) == 2
     pull(str(places[1]), workspace=here, pulling=FORCE)
     read_former()
+
+
+def killed_once_the_manifest_is_new() -> None:
+    """Let the process kill itself once a change has counted and its files do not have their names yet."""
+    write = dataset.write_manifest
+
+    def written(folder: Path, manifest: Manifest) -> None:
+        write(folder, manifest)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    dataset.write_manifest = written
+
+
+@pytest.fixture
+def changed(nights: tuple[Path, Path], tmp_path: Path) -> tuple[Path, list[object]]:
+    """A workspace, and the command that changes its data set."""
+    workspace = shutil.copytree(nights[0], tmp_path / "changed")
+    (tmp_path / "more.csv").write_text("user_id,item_id,timestamp\nu1,i3,2000000000\nnew,i4,2000000001\n")
+    return workspace, ["preprocess", tmp_path / "more.csv", "--update", "shop", "--workspace", workspace]
+
+
+@pytest.mark.thorough
+def test_a_change_that_was_killed_is_finished_before_a_push(changed: tuple[Path, list[object]], tmp_path: Path) -> None:
+    """The manifest is new, and under the names of its files still lie the old ones, which nobody must get with it."""
+    workspace, line = changed
+    before = read_visible(workspace / "shop")
+    assert typed(line, tmp_path, killed_once_the_manifest_is_new).exit_code == -signal.SIGKILL
+    now = read_visible(workspace / "shop")
+    assert now["manifest.json"] != before["manifest.json"]
+    assert now["sequences.parquet"] == before["sequences.parquet"]
+    require_pushed_whole(workspace, tmp_path)
+    finished = read_visible(workspace / "shop")
+    assert finished["sequences.parquet"] != before["sequences.parquet"]
+    assert finished == read_visible(tmp_path / "here/shop")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
+def test_a_change_that_was_killed_anywhere_is_finished_or_undone_before_a_push(
+    every: int, changed: tuple[Path, list[object]], tmp_path: Path
+) -> None:
+    workspace, line = changed
+    kept = shutil.copytree(workspace, tmp_path / "kept")
+    seen, nth = set(), 0
+    while True:
+        for folder in (workspace, tmp_path / "here", tmp_path / "copies"):
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(kept, workspace)
+        ended = typed(line, tmp_path, functools.partial(killed_before_write, nth))
+        require_pushed_whole(workspace, tmp_path)
+        seen.add(read_visible(tmp_path / "here/shop")["sequences.parquet"])
+        if ended.exit_code != -signal.SIGKILL:
+            break
+        nth += every
+    assert len(seen) == 2
+    assert nth > 20
+
+
+def require_pushed_whole(workspace: Path, tmp_path: Path) -> None:
+    """Push a data set, and pull it where it must be whole."""
+    push("shop", str(tmp_path / "copies"), workspace=workspace)
+    pull(str(tmp_path / "copies"), workspace=tmp_path / "here")
+    assert not verify(tmp_path / "here").damaged
