@@ -16,6 +16,7 @@ from adrec_cli.artifacts.generations import (
     superfluous_generations,
 )
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
+from adrec_cli.artifacts.sources import identify_source
 from adrec_cli.errors import ArtifactError
 
 
@@ -79,16 +80,16 @@ def go_back(folder: Path, former: Manifest, before: Manifest | None) -> Manifest
     if before is None:
         return replace_dataset(folder, dataclasses.replace(former, forgotten=read_forgotten(folder)))
     gone = find_gone_sources(before, former)
-    known = {source.get("sha256") for source in gone}
-    gone = [source for source in still_withdrawn(before, former) if source.get("sha256") not in known] + gone
+    known = {identify_source(source) for source in gone}
+    gone = [source for source in still_withdrawn(before, former) if identify_source(source) not in known] + gone
     manifest = dataclasses.replace(former, withdrawn=gone, forgotten=before.forgotten, keep_data=before.keep_data)
     return replace_dataset(folder, manifest)
 
 
 def find_gone_sources(before: Manifest, now: Manifest) -> list[dict[str, Any]]:
     """Return the sources of a data set that are not among those it has now."""
-    stay = {source.get("sha256") for source in now.sources}
-    return [source for source in before.sources if "sha256" in source and source["sha256"] not in stay]
+    stay = {identify_source(source) for source in now.sources}
+    return [source for source in before.sources if "sha256" in source and identify_source(source) not in stay]
 
 
 def manifest_before(folder: Path) -> Manifest | None:
@@ -118,8 +119,8 @@ def next_generation(folder: Path, before: Manifest | None) -> int:
 
 def still_withdrawn(before: Manifest, manifest: Manifest) -> list[dict[str, object]]:
     """Return the withdrawn sources without those that were taken again."""
-    taken = {source.get("sha256") for source in manifest.sources}
-    return [source for source in before.withdrawn if source.get("sha256") not in taken]
+    taken = {identify_source(source) for source in manifest.sources}
+    return [source for source in before.withdrawn if identify_source(source) not in taken]
 
 
 def find_withdrawn(folder: Path) -> set[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from adrec_cli.artifacts.sources import FOLDERS
 from adrec_cli.data.datasets import DEMO_SEED, DEMO_VERSION, DatasetSpec, Expected, Filters, ItemFile, SourceFiles
 from adrec_cli.data.fetching import Fetching
 from adrec_cli.data.named_datasets import is_named, load_dataset_spec
@@ -15,6 +16,7 @@ from adrec_cli.data.options import PreprocessOptions, spell_command
 from adrec_cli.data.own_folders import download_folder, former_folder
 from adrec_cli.data.raw_files import FoundFiles, Places, expand_path, find_item_file, find_source
 from adrec_cli.data.reading.column_names import Column
+from adrec_cli.data.reading.folder_names import show_folders
 from adrec_cli.data.reading.join_source import JoinSource
 from adrec_cli.data.reading.metadata_columns import MetadataColumns
 from adrec_cli.data.reading.read_limits import UNLIMITED_BY_HAND, ReadLimits
@@ -245,9 +247,15 @@ def describe_sources(plan: Plan, files: Sequence[SteadyFile]) -> list[dict[str, 
         return [{"name": "generated", "seed": DEMO_SEED, "version": DEMO_VERSION}]
     return [
         {"name": file.path.name, "sha256": file.sha256, "bytes": file.size,
-         **(plan.origin if file.path in plan.paths else {})}
+         **(_describe_place(plan, file.path) if file.path in plan.paths else {})}
         for file in files
     ]  # fmt: skip
+
+
+def _describe_place(plan: Plan, path: Path) -> dict[str, Any]:
+    """Return where a file of events was brought from, and what the names of its folders say."""
+    folders = show_folders(path)
+    return {**plan.origin, **({FOLDERS: folders} if folders else {})}
 
 
 def _find_named(

@@ -14,6 +14,7 @@ from adrec_cli.data.download import extract_member
 from adrec_cli.data.fetching import Fetching, fetch_form
 from adrec_cli.data.named_datasets import dataset_names
 from adrec_cli.data.natural_order import order_naturally
+from adrec_cli.data.reading.folder_names import names_a_value
 from adrec_cli.data.reading.foreign_files import refuse_table_folder
 from adrec_cli.errors import InputError
 from adrec_cli.events import OnEvent
@@ -128,15 +129,17 @@ def find_item_file(
 def expand_path(text: str) -> list[Path]:
     """Return the files a path, a folder of parts or a glob stands for, in the natural order of their names.
 
+    A folder without files stands for those of the folders in it, if these all say a value (`day=2024-01-31`).
+
     Raises:
         InputError: there is none.
     """
     path = Path(text).expanduser()
     if path.is_dir():
         refuse_table_folder(path)
-        files = order_naturally(
-            (entry for entry in path.iterdir() if entry.is_file() and entry.name[0] not in "._"), Path
-        )
+        shown = [entry for entry in path.iterdir() if entry.name[0] not in "._"]
+        files = [entry for entry in shown if entry.is_file()]
+        files = order_naturally(files or _list_partitions(path) or [], Path)
         if not files:
             raise InputError(f"{path} is a folder without files", hint=_guess_pattern(path))
         return files
@@ -152,6 +155,19 @@ def expand_path(text: str) -> list[Path]:
             return files
         raise InputError(f"{text} matches no file", hint="put the pattern in quotes and check the folder")
     raise InputError(f"{text} is neither a named data set nor a file", hint=_guess_source(path))
+
+
+def _list_partitions(folder: Path) -> list[Path] | None:
+    """Return the files below a folder, None if one of the folders there says no value."""
+    shown = [entry for entry in folder.iterdir() if entry.name[0] not in "._"]
+    files = [entry for entry in shown if entry.is_file()]
+    for entry in shown:
+        if entry.is_dir():
+            below = _list_partitions(entry) if names_a_value(entry.name) else None
+            if below is None:
+                return None
+            files += below
+    return files
 
 
 def _guess_pattern(folder: Path) -> str:

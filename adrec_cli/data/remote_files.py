@@ -17,6 +17,7 @@ from adrec_cli.data.addresses import hide_secrets, is_address, show_address
 from adrec_cli.data.download import MOST_BYTES, DownloadProgress, Expectation, download
 from adrec_cli.data.natural_order import order_naturally
 from adrec_cli.data.object_stores import check_form, open_store
+from adrec_cli.data.reading.folder_names import names_a_value, show_folders
 from adrec_cli.data.reading.scratch import scratch_folder
 from adrec_cli.errors import AdrecError, GrowingFileError, InputError, StorageError, UsageError, look_up
 from adrec_cli.events import OnEvent
@@ -105,11 +106,16 @@ def _fetch_objects(address: str, scratch: Path, on_event: OnEvent) -> Path:
     try:
         store, path = open_store(address)
         found = list_objects(store, path, shown)
-        folder = scratch / "objects"
-        folder.mkdir()
+        # What the folders of an object say is read from those of its copy.
+        top = path if found[0].path != path and all(one.path.startswith(f"{path}/") for one in found) else _above(path)
+        objects = scratch / "objects"
+        folder = objects / show_folders(PurePosixPath(top, "object"))
+        folder.mkdir(parents=True)
         _require_room(sum(one.size for one in found), folder, shown)
         for one in found:
-            _copy(store, one, folder / _check_file_name(one.base_name, shown), on_event)
+            target = objects / show_folders(PurePosixPath(one.path)) / _check_file_name(one.base_name, shown)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _copy(store, one, target, on_event)
         return folder / found[0].base_name if found[0].path == path else folder
     except (OSError, ArrowException) as error:
         if getattr(error, "errno", None) in _FULL:
@@ -121,7 +127,10 @@ def _fetch_objects(address: str, scratch: Path, on_event: OnEvent) -> Path:
 
 
 def list_objects(store: fs.FileSystem, path: str, shown: str) -> list[fs.FileInfo]:
-    """Return the object of a path, or those right below a prefix or of a pattern, in their natural order."""
+    """Return the object of a path, or those right below a prefix or of a pattern, in their natural order.
+
+    A prefix without objects right below it stands for those of the folders there, if these all say a value.
+    """
     from pyarrow import fs
 
     folder, _, pattern = path.rpartition("/")
@@ -139,12 +148,36 @@ def list_objects(store: fs.FileSystem, path: str, shown: str) -> list[fs.FileInf
             hint="write what counts today as Parquet with the program that keeps it, and name that folder",
         )
     found = [one for one in below if one.type == fs.FileType.File and fnmatchcase(one.base_name, pattern)]
-    found = order_naturally(
-        (one for one in found if one.base_name[:1] not in ("", ".", "_")), lambda one: one.base_name
-    )
+    found = [one for one in found if _is_shown(one.base_name)]
+    if not found and folder == path:
+        found = _list_partitions(store, folder)
+    found = order_naturally(found, lambda one: PurePosixPath(one.path))
     if not found:
         raise InputError(f"there is no file at {shown}", hint="check the address")
     return found
+
+
+def _list_partitions(store: fs.FileSystem, folder: str) -> list[fs.FileInfo]:
+    """Return the objects below a prefix, none if one of the folders there says no value."""
+    from pyarrow import fs
+
+    found = []
+    for one in store.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True)):
+        folders = PurePosixPath(one.path).relative_to(folder).parent.parts
+        if one.type != fs.FileType.File or not all(map(_is_shown, (*folders, one.base_name))):
+            continue
+        if not all(map(names_a_value, folders)):
+            return []
+        found.append(one)
+    return found
+
+
+def _is_shown(name: str) -> bool:
+    return name[:1] not in ("", ".", "_")
+
+
+def _above(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _is_table(store: fs.FileSystem, below: list[fs.FileInfo]) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
 
 from adrec_cli.artifacts.changing import manifest_before, needs_recovery
+from adrec_cli.artifacts.sources import FOLDERS
 from adrec_cli.data.addresses import find_address, is_address
 from adrec_cli.data.datasets import Filters
 from adrec_cli.data.object_stores import check_form, open_store
 from adrec_cli.data.options import PreprocessOptions
+from adrec_cli.data.reading.folder_names import show_folders
 from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
 from adrec_cli.data.remote_files import find_etag, list_objects
 from adrec_cli.data.settings import settle
@@ -24,7 +26,7 @@ ETAG: Final = "etag"
 """Key of a source in the manifest, beside its hash."""
 
 Versions = Mapping[str, tuple[str, int]]
-"""ETag and size of each object by its name."""
+"""ETag and size of each object by its name, behind the folders of events that say something."""
 NO_VERSIONS: Final[Versions] = MappingProxyType({})
 
 
@@ -46,7 +48,8 @@ def look_up_versions(source: str, options: PreprocessOptions) -> Versions:
     from pyarrow import ArrowException
 
     try:
-        found = [one for address in addresses for one in _look_up(address)]
+        found = [(place.rpartition("/")[2] if number else place, etag, size)
+                 for number, address in enumerate(addresses) for place, etag, size in _look_up(address)]  # fmt: skip
     except (OSError, ArrowException, AdrecError):
         return NO_VERSIONS
     named = {name: (etag, size) for name, etag, size in found if etag}
@@ -57,7 +60,7 @@ def add_versions(sources: Sequence[Mapping[str, Any]], versions: Versions) -> li
     """Return the sources of a manifest with the ETags of those that are objects, as they were looked up before."""
     return [
         {**entry, ETAG: versions[name][0]}
-        if (name := str(entry.get("name"))) in versions and versions[name][1] == entry.get("bytes")
+        if (name := _place(entry)) in versions and versions[name][1] == entry.get("bytes")
         else dict(entry)
         for entry in sources
     ]
@@ -89,7 +92,7 @@ def find_made_of(versions: Versions, source: str, options: PreprocessOptions, wo
     manifest = manifest_before(folder)
     if manifest is None or needs_recovery(folder) or (folder / SCRATCH_FOLDER).exists():
         return None
-    known = [(entry.get("name"), (entry.get(ETAG), entry.get("bytes"))) for entry in manifest.sources]
+    known = [(_place(entry), (entry.get(ETAG), entry.get("bytes"))) for entry in manifest.sources]
     if len(known) != len(versions) or dict(known) != dict(versions):
         return None
     parameters = settle(options, None, Filters()).parameters()
@@ -99,4 +102,16 @@ def find_made_of(versions: Versions, source: str, options: PreprocessOptions, wo
 def _look_up(address: str) -> list[tuple[str, str, int]]:
     store, path = open_store(check_form(address))
     found = list_objects(store, path, address)
-    return [(one.base_name, find_etag(store, one.path), one.size) for one in found]
+    return [
+        (_join(show_folders(PurePosixPath(one.path)), one.base_name), find_etag(store, one.path), one.size)
+        for one in found
+    ]
+
+
+def _place(source: Mapping[str, Any]) -> str:
+    """Return what an object is called: its name, behind what the names of its folders say."""
+    return _join(source.get(FOLDERS, ""), str(source.get("name")))
+
+
+def _join(folders: str, name: str) -> str:
+    return f"{folders}/{name}" if folders else name

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from adrec_cli.artifacts.atomic import hash_starts
 from adrec_cli.artifacts.changing import manifest_before, read_forgotten
 from adrec_cli.artifacts.generations import generation_folders
+from adrec_cli.artifacts.sources import FOLDERS, identify_source
 from adrec_cli.data.names import Overlap
 from adrec_cli.data.plan import Plan, describe_sources
+from adrec_cli.data.reading.folder_names import show_folders
 from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.remote_versions import ETAG, NO_VERSIONS, Versions, add_versions
 from adrec_cli.errors import InputError, UsageError
@@ -33,8 +35,8 @@ def add_sources(
     """Return the sources of a data set and of what is added to it, each once; a new data set's with their versions."""
     if existing is None:
         return add_versions(new, versions)
-    known = {entry.get("sha256") for entry in existing.manifest.sources}
-    return existing.manifest.sources + [entry for entry in new if entry.get("sha256") not in known]
+    known = {identify_source(entry) for entry in existing.manifest.sources}
+    return existing.manifest.sources + [entry for entry in new if identify_source(entry) not in known]
 
 
 def leave_out_repeats(
@@ -53,7 +55,12 @@ def leave_out_repeats(
         return content, []
     taken = [] if existing is None else existing.manifest.sources
     read = content.report.files
-    repeats = find_repeats(read, {file.path: file.sha256 for file in files}, taken)
+    # What folders say is not in the bytes.
+    repeats = find_repeats(
+        read,
+        {file.path: file.sha256 for file in files if not show_folders(file.path)},
+        [{**source, "sha256": None} if source.get(FOLDERS) else source for source in taken],
+    )
     # A file of items may grow.
     counting = {file.path for file in read if file not in repeats}
     # What such a file begins with is there already, and taken once.
@@ -113,11 +120,18 @@ def require_none_grown(files: Sequence[SteadyFile], taken: Sequence[Mapping[str,
         InputError: naming the first, and what it begins with.
         StorageError: one cannot be read.
     """
-    others = [*taken, *({"name": file.path.name, "sha256": file.sha256, "bytes": file.size} for file in files)]
-    names = {(one["bytes"], one["sha256"]): one["name"] for one in others if one.get("bytes") and one.get("sha256")}
+    others = [
+        *taken,
+        *({"name": file.path.name, "sha256": file.sha256, "bytes": file.size, FOLDERS: show_folders(file.path)}
+          for file in files),
+    ]  # fmt: skip
+    names = {
+        (one["bytes"], identify_source(one)): one["name"] for one in others if one.get("bytes") and one.get("sha256")
+    }
     for file in files:
-        for start in hash_starts(file.path, sorted({size for size, _ in names if size < file.size})):
-            if start in names:
+        folders = show_folders(file.path)
+        for size, sha256 in hash_starts(file.path, sorted({size for size, _ in names if size < file.size})):
+            if (start := (size, (sha256, folders))) in names:
                 raise InputError(
                     f"{file.path} begins with {names[start]}, whose rows would count again: "
                     f"{option('duplicates', 'keep')} keeps them",
@@ -172,11 +186,14 @@ def require_not_withdrawn(folder: Path, sources: list[dict[str, Any]]) -> None:
         InputError: naming them.
     """
     manifest = manifest_before(folder)
-    known = ("sha256", "content_sha256")
-    withdrawn = {
-        source[name] for source in (manifest.withdrawn if manifest else []) for name in known if name in source
-    }
-    again = [str(one.get("name")) for one in sources if not withdrawn.isdisjoint(one.get(name) for name in known)]
+    gone = manifest.withdrawn if manifest else []
+    withdrawn = {identify_source(source) for source in gone if "sha256" in source}
+    rows = {source["content_sha256"] for source in gone if "content_sha256" in source}
+    again = [
+        str(one.get("name"))
+        for one in sources
+        if identify_source(one) in withdrawn or one.get("content_sha256") in rows
+    ]
     if again:
         raise InputError(
             f"{', '.join(again)} was withdrawn from {folder.name} by {command('rollback', folder.name, data=True)}",

@@ -60,6 +60,7 @@ def merge_reports(tables: Sequence[Table], reports: Sequence[ReadReport]) -> Rea
         found=decisive.found,
         time_warnings=_name_files(tables, reports),
         files=[file for report in reports for file in report.files],
+        folder_columns=reports[0].folder_columns,
     )
     for table, report in zip(tables, reports, strict=True):
         if report.bad_rows.count:

@@ -153,6 +153,7 @@ def test_the_files_of_a_partitioned_log_are_offered_and_their_folders_are_not_re
         (tmp_path / "log" / day).mkdir(parents=True)
         (tmp_path / "log" / day / "_SUCCESS").write_text("")
         write_csv(tmp_path / "log" / day / "part.csv", [("u", day[-1], START)])
+    (tmp_path / "log" / "rest").mkdir()
     pattern = hint_at(tmp_path / "log", tmp_path / "ws").split("in quotes: ")[1]
     made = run(shlex.split(pattern)[0], tmp_path / "ws", name="log", min_interactions=0)
     assert read_sequences(made.folder) == {"u": ["1", "2"]}

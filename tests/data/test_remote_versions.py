@@ -21,7 +21,7 @@ from tests.object_store import ASKED, bucket, endpoint
 __all__ = ["bucket", "endpoint"]
 pytestmark = pytest.mark.usefixtures("in_shell")
 
-OPTIONS = PreprocessOptions(items=Path("s3://lake/items.csv"))
+OPTIONS = PreprocessOptions(items=Path("s3://lake/items.csv"), max_loss=1)
 SOURCE = "s3://lake/events"
 OTHERS = EVENTS.replace(b"u", b"w").replace(b"wser", b"user")
 

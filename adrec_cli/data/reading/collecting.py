@@ -124,7 +124,7 @@ def collect_table(table: Table, options: ReadOptions, report: ReadReport, scratc
 def _doubt_quotes(read: CollectedTable, options: ReadOptions, report: ReadReport) -> None:
     """Refuse a table of which a quoted cell holds rows, or say so where bad rows are left out."""
     table, times = read.table, read.roles.times
-    if not times or table.unfolding is not None or table.joining is not None:
+    if not times or table.unfolding is not None or table.joining is not None or times[0] >= len(table.rows.columns):
         return
     rows = find_swallowed_rows(table, times[0], read.frame.height)
     if not rows:
@@ -278,6 +278,8 @@ def _collect(table: Table, roles: Roles, reading: TimeReading, options: ReadOpti
     states = frame.drop_in_place("state").to_numpy()
     # A night without such events is no slip of the hand where the data set has met these conditions before.
     proven = options.remembered is not None and bool(options.remembered.get("where"))
+    # Nor is a file no row of which can meet a condition on what its folders say.
+    proven = proven or any(table.says_by_folder(table.columns[place]) for place, _ in placed)
     if placed and not proven and len(states) and np.isin(states, (BLANK, UNMET)).all():
         raise no_row_left(table, placed)
     if not roles.times and has_lists:
@@ -298,8 +300,12 @@ def _repeats_header(read: CollectedTable) -> NDArray[np.bool_]:
     table, names = read.table, read.table.columns
     if not table.header or table.unfolding is not None or table.joining is not None:
         return np.zeros(read.frame.height, dtype=np.bool_)
-    again = (read.frame["user"] == names[read.roles.user]) & (read.frame["item"] == names[read.roles.item])
-    return again.fill_null(False).to_numpy()
+    # The names of folders are the same in every row.
+    width = len(table.rows.columns)
+    own = {role: place for role, place in {"user": read.roles.user, "item": read.roles.item}.items() if place < width}
+    again = [(read.frame[role] == names[place]).fill_null(False).to_numpy() for role, place in own.items()]
+    repeated: NDArray[np.bool_] = np.logical_and.reduce(again)
+    return repeated
 
 
 def _id(column: pl.Expr, dtype: pl.DataType, table: Table) -> pl.Expr:

@@ -22,6 +22,7 @@ from adrec_cli.data.reading.collecting import (
     collect_table,
 )
 from adrec_cli.data.reading.file_order import place_behind, says_no_times, settle_order
+from adrec_cli.data.reading.folder_columns import place_folder_columns
 from adrec_cli.data.reading.read_options import ReadOptions
 from adrec_cli.data.reading.read_report import FileRows, ReadReport
 from adrec_cli.data.reading.row_faults import describe_bad_row
@@ -47,6 +48,7 @@ def read_interactions(
     report = ReadReport(form=tables[0].form)
     if options.column("user") is None or options.column("item") is None:
         report.notes += dict.fromkeys(note for table in tables for note in table.notes)
+    tables, options = place_folder_columns(tables, options, report)
     read = [collect_table(table, options, report, scratch) for table in tables]
     times = _settle(read, options, report)
     frames = []

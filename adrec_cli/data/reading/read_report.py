@@ -47,6 +47,7 @@ class ReadReport:
         found: what was found for options of reading that were not given, by the option's name; the manifest
             remembers it, so that the next file is read the same way.
         notes: what was assumed, a sentence each.
+        folder_columns: columns that were read from the names of folders.
     """
 
     rows: int = 0
@@ -67,6 +68,7 @@ class ReadReport:
     user_warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     files: list[FileRows] = field(default_factory=list)
+    folder_columns: list[str] = field(default_factory=list)
 
     def assume(self, sentence: str) -> None:
         """Note what was assumed, once."""

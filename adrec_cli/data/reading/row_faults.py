@@ -29,7 +29,7 @@ _BEFORE: Final = 20
 def describe_bad_row(one: CollectedTable, row: int, options: ReadOptions, report: ReadReport) -> BadRow:
     """Say what is wrong with a bad row, from its raw values."""
     bad = _describe_row(one, row, options, report)
-    if bad.hint or one.table.unfolding is not None or one.table.joining is not None:
+    if bad.hint or one.table.rows is not one.table:
         return bad
     near = scan(one.table, range(len(one.table.columns))).slice(max(0, row - _BEFORE), min(row, _BEFORE) + 1)
     return replace(bad, hint=advise_on_quotes(one.table, near.collect().drop(scanning.BLANK, OVERFLOW).rows()))

@@ -10,7 +10,7 @@ import polars as pl
 
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.data.ids import normal_text
-from adrec_cli.data.reading.table import Joining, Table
+from adrec_cli.data.reading.table import FolderValues, Joining, Table
 from adrec_cli.data.reading.unfolding import BLANK, OVERFLOW, unfold_rows
 
 __all__ = ["BLANK", "OVERFLOW", "join_key", "scan", "scan_lines"]
@@ -42,6 +42,8 @@ def scan(table: Table, positions: Sequence[int], *, rows: int | None = None) -> 
 def _scan_rows(table: Table, positions: Sequence[int], types: Mapping[str, pl.DataType]) -> pl.LazyFrame:
     if table.joining is not None:
         return _scan_joined(table.joining, positions, types)
+    if table.folders is not None:
+        return _scan_in_folders(table.folders, positions, types)
     plain = literal(table.decoded.plain)
     if table.layout in ("parquet", "arrow"):
         frame = pl.scan_parquet(plain) if table.layout == "parquet" else pl.scan_ipc(plain)
@@ -93,6 +95,17 @@ def _scan_joined(joining: Joining, positions: Sequence[int], types: Mapping[str,
     joined = rows.join(other, on="key", how="left", maintain_order="left")
     blank = pl.col(BLANK) | pl.col("matched").is_null()
     return joined.select(*(f"c{place}" for place in positions), blank.alias(BLANK), OVERFLOW)
+
+
+def _scan_in_folders(folders: FolderValues, positions: Sequence[int], types: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+    """Return rows with what the names of their folders say behind their own columns."""
+    width = len(folders.rows.columns)
+    # Without a column of its own there would be no rows.
+    own = [place for place in positions if place < width] or [0]
+    said = {place: folders.values[place - width] for place in positions if place >= width}
+    values = {f"c{place}": pl.lit(value, dtype=pl.String) for place, value in said.items()}
+    rows = _scan_rows(folders.rows, own, types).with_columns(**values)
+    return rows.select(*(f"c{place}" for place in positions), BLANK, OVERFLOW)
 
 
 def join_key(column: pl.Expr) -> pl.Expr:

@@ -20,7 +20,7 @@ from adrec_cli.data.reading.blocks import as_rows
 from adrec_cli.data.reading.conditions import parse_condition
 from adrec_cli.data.reading.decoding import Decoded, decode
 from adrec_cli.data.reading.events import read_interactions
-from adrec_cli.data.reading.folder_columns import find_folder_columns, require_own_columns
+from adrec_cli.data.reading.folder_names import find_folder_columns
 from adrec_cli.data.reading.item_columns import EventItems, recognise_items
 from adrec_cli.data.reading.item_metadata import ItemFile, read_item_file
 from adrec_cli.data.reading.joining import JoinTable
@@ -109,16 +109,8 @@ def read_files(plan: Plan, scratch: Path) -> ReadFiles[Interactions]:
     """
     tables = [recognise_file(path, plan, scratch) for path in plan.paths]
     check_alike(tables)
-    require_own_columns(tables[0], plan.paths, _list_asked(plan.settings))
     interactions, report = read_interactions(tables, _read_options(plan, scratch), parts=plan.parts, scratch=scratch)
     return ReadFiles(tables=tables, interactions=interactions, report=report)
-
-
-def _list_asked(settings: Settings) -> set[str]:
-    """Return what columns are asked for by name."""
-    roles = (settings.user_column, settings.item_column, settings.timestamp_column, settings.rating_column)
-    named = [part.strip() for column in roles if column is not None for part in str(column).split(",")]
-    return {*named, *(str(parse_condition(text).column) for text in settings.where)}
 
 
 def read_source(plan: Plan, scratch: Path, read: Reader[L]) -> SourceContent[L | Interactions]:
@@ -166,7 +158,7 @@ def _say_unread_folders(paths: Sequence[Path], report: ReadReport) -> None:
     """Say what only the names of folders hold, as of a log that is partitioned: `day=2024-01-31`."""
     if len({path.parent for path in paths}) == 1:
         return
-    if names := find_folder_columns(paths):
+    if names := [name for name in find_folder_columns(paths) if name not in report.folder_columns]:
         report.assume(f"not read, as only names of folders hold it: {', '.join(names)}")
 
 

@@ -36,6 +36,7 @@ class Table:
         sample: the first rows as text, in the same order.
         notes: what was assumed, to be said to the user.
         record_lines: the line each record stood in, where `plain` is a copy without malformed records.
+        folders: what the names of its folders add to its own columns; None if nothing.
         joining: how the columns of another file come behind the file's own; None if none do.
         unfolding: how the rows, which hold lists or objects, become the events that `columns` describes.
     """
@@ -51,15 +52,18 @@ class Table:
     dtypes: tuple[pl.DataType, ...] = ()
     notes: tuple[str, ...] = ()
     record_lines: Sequence[int] | None = None
+    folders: FolderValues | None = None
     joining: Joining | None = None
     unfolding: Unfolding | None = None
 
     @property
     def rows(self) -> Table:
-        """The table as its own file has it: not joined, and one row per record."""
+        """The table as its own file has it: without what its folders say, not joined, and one row per record."""
         if self.unfolding is not None:
             return self.unfolding.rows.rows
-        return self if self.joining is None else self.joining.rows
+        if self.joining is not None:
+            return self.joining.rows.rows
+        return self if self.folders is None else self.folders.rows
 
     def replace_rows(self, rows: Table) -> Table:
         """Return the same table over another copy of its own file."""
@@ -67,8 +71,15 @@ class Table:
             under = self.unfolding.rows.replace_rows(rows)
             return replace(self, decoded=rows.decoded, unfolding=replace(self.unfolding, rows=under))
         if self.joining is not None:
-            return replace(self, decoded=rows.decoded, joining=replace(self.joining, rows=rows))
+            under = self.joining.rows.replace_rows(rows)
+            return replace(self, decoded=rows.decoded, joining=replace(self.joining, rows=under))
+        if self.folders is not None:
+            return replace(self, decoded=rows.decoded, folders=replace(self.folders, rows=rows))
         return rows
+
+    def says_by_folder(self, column: str) -> bool:
+        """Whether the name of a folder holds a column."""
+        return self.folders is not None and column in self.folders.names
 
     @property
     def lines_before(self) -> int:
@@ -146,3 +157,18 @@ class Joining:
     key: int
     other_key: int
     behind: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderValues:
+    """Columns behind those of a file that have one value in all of its rows.
+
+    Attributes:
+        rows: the file itself.
+        names: of the columns.
+        values: one for each column; None where it is missing.
+    """
+
+    rows: Table
+    names: tuple[str, ...]
+    values: tuple[str | None, ...]

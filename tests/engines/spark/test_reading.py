@@ -75,6 +75,23 @@ def test_files_without_times_follow_each_other_by_number(tmp_path):
 
 
 @pytest.mark.usefixtures("spark")
+@pytest.mark.parametrize("folders", [("dt=2026-01-01", "dt=2026-01-02"), ("dt=2026-01-01", "tag=2026-01-02")])
+def test_what_folders_say_is_the_same_too(tmp_path, folders):
+    for folder in folders:
+        write_log(tmp_path / "logs" / folder, "rows", [[("u", "a", 0), ("v", "b", 0)]])
+    made = {
+        engine: try_run(lambda engine=engine: make(engine, tmp_path / "logs", tmp_path, duplicates="keep"))
+        for engine in ("polars", "spark")
+    }
+    if folders[1].startswith("tag"):
+        assert [one[0] for one in made.values()] == [InputError, InputError]
+        return
+    assert read_made(made["spark"].folder) == read_made(made["polars"].folder)
+    assert made["spark"].notes == made["polars"].notes
+    assert made["polars"].manifest.statistics["last_time"].startswith("2026-01-02")
+
+
+@pytest.mark.usefixtures("spark")
 def test_an_update_is_the_same_too(tmp_path):
     nights = [
         write_csv(tmp_path / f"{number}.csv", [(f"u{one % 3}", f"i{one % 5}", START + one) for one in some])
