@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,11 @@ class Brought:
 
 @contextlib.contextmanager
 def bring(
-    source: str, options: PreprocessOptions, on_event: OnEvent, versions: Versions = NO_VERSIONS
+    source: str,
+    options: PreprocessOptions,
+    on_event: OnEvent,
+    versions: Versions = NO_VERSIONS,
+    known: Set[str] = frozenset(),
 ) -> Iterator[Brought]:
     """Yield a source, which is here while open; errors as `bring_source`, `bring_table` and `bring_answer`.
 
@@ -54,6 +58,7 @@ def bring(
         options: whose query is asked, if there is one.
         on_event: gets `DownloadProgress` and `AnswerProgress`.
         versions: of the objects of the source, if they were looked up.
+        known: those of them that are not brought, as the data set has them.
     """
     with bring_beside(name_after_source(source, options), on_event) as named:
         if options.sql is None and (folder := find_table(source)) is not None:
@@ -63,7 +68,7 @@ def bring(
                 yield Brought(path=str(table.path), options=named, origin=table.origin)
             return
         if options.sql is None:
-            with bring_source(source, offline=options.offline, on_event=on_event) as here:
+            with bring_source(source, offline=options.offline, on_event=on_event, known=known) as here:
                 yield Brought(path=here, options=named, versions=versions)
             return
         query = make_query(options.sql, options.database)

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -32,7 +32,7 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
-def bring_source(source: str, *, offline: bool, on_event: OnEvent) -> Iterator[str]:
+def bring_source(source: str, *, offline: bool, on_event: OnEvent, known: Set[str] = frozenset()) -> Iterator[str]:
     """Yield the path of a source: its own, or while open that of a copy of what lies at an address.
 
     Errors that are raised meanwhile name the address instead of the copy.
@@ -41,6 +41,7 @@ def bring_source(source: str, *, offline: bool, on_event: OnEvent) -> Iterator[s
         source: a named data set, a path, or an address.
         offline: whether nothing may be fetched.
         on_event: gets `DownloadProgress`.
+        known: objects that are left out, as `name_object` names them, if there are others.
 
     Raises:
         InputError: there is nothing, or it changed meanwhile, or nobody answers.
@@ -57,7 +58,7 @@ def bring_source(source: str, *, offline: bool, on_event: OnEvent) -> Iterator[s
     with scratch_folder(None) as scratch:
         here: Path | None = None
         try:
-            here = fetch(address, scratch, on_event)
+            here = _fetch_objects(address, scratch, on_event, known) if known else fetch(address, scratch, on_event)
             yield str(here)
         except AdrecError as error:
             _name_address(error, here, shown)
@@ -98,7 +99,7 @@ def _fetch_from_hub(address: str, scratch: Path, on_event: OnEvent) -> Path:
     return _fetch_page(f"https://huggingface.co/datasets/{name}/resolve/{revision or 'main'}/{path}", scratch, on_event)
 
 
-def _fetch_objects(address: str, scratch: Path, on_event: OnEvent) -> Path:
+def _fetch_objects(address: str, scratch: Path, on_event: OnEvent, known: Set[str] = frozenset()) -> Path:
     """Copy an object, or the objects of a prefix or a pattern, from an object store."""
     from pyarrow import ArrowException
 
@@ -111,9 +112,11 @@ def _fetch_objects(address: str, scratch: Path, on_event: OnEvent) -> Path:
         objects = scratch / "objects"
         folder = objects / show_folders(PurePosixPath(top, "object"))
         folder.mkdir(parents=True)
+        found = [one for one in found if name_object(one.path) not in known] or found
         _require_room(sum(one.size for one in found), folder, shown)
         for one in found:
-            target = objects / show_folders(PurePosixPath(one.path)) / _check_file_name(one.base_name, shown)
+            _check_file_name(one.base_name, shown)
+            target = objects / name_object(one.path)
             target.parent.mkdir(parents=True, exist_ok=True)
             _copy(store, one, target, on_event)
         return folder / found[0].base_name if found[0].path == path else folder
@@ -155,6 +158,12 @@ def list_objects(store: fs.FileSystem, path: str, shown: str) -> list[fs.FileInf
     if not found:
         raise InputError(f"there is no file at {shown}", hint="check the address")
     return found
+
+
+def name_object(path: str) -> str:
+    """Return what an object is called: its name, behind what the names of its folders say."""
+    place = PurePosixPath(path)
+    return str(PurePosixPath(show_folders(place), place.name))
 
 
 def _list_partitions(store: fs.FileSystem, folder: str) -> list[fs.FileInfo]:

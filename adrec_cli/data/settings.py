@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.data.datasets import Filters, SourceFiles
 from adrec_cli.data.moments import Moment, check_order, read_moment
 from adrec_cli.data.names import EPOCH_FORMATS, TIME_UNITS, UTC_ZONE, BadRowPolicy, Duplicates, Split, Ties, TimeUnit
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.reading.column_names import Column
+from adrec_cli.data.reading.remembered import recall_options
 from adrec_cli.errors import UsageError
 from adrec_cli.wording import option
 
@@ -103,6 +105,20 @@ _DEFAULTS: Final[Mapping[str, _Default]] = MappingProxyType(
     }
 )
 """Of each setting but those that depend on others: the split with its moments, the unit and the format of times."""
+
+
+_CUT: Final = ("min_rating", "min_user_interactions", "min_item_interactions", "max_length", "ties", "duplicates")
+
+
+def without_findings(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was asked for of a manifest's parameters, without what was found or done."""
+    return {key: value for key, value in parameters.items() if key not in ("found", "updated")}
+
+
+def inherit(manifest: Manifest) -> dict[str, Any]:
+    """Return what was asked for when a data set that is added to was made: its cut, and how it was read."""
+    cut = {name: manifest.parameters.get(name) for name in (*_CUT, "split", "valid_from", "test_from")}
+    return {**cut, **recall_options(manifest)}
 
 
 def settle(

@@ -15,7 +15,7 @@ from adrec_cli.data.names import Overlap
 from adrec_cli.data.plan import Plan, describe_sources
 from adrec_cli.data.reading.folder_names import show_folders
 from adrec_cli.data.reading.steady_files import SteadyFile
-from adrec_cli.data.remote_versions import ETAG, NO_VERSIONS, Versions, add_versions
+from adrec_cli.data.remote_versions import ETAG
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.schema import MANIFEST_FILE
 from adrec_cli.wording import command, option, option_as_typed
@@ -29,13 +29,11 @@ if TYPE_CHECKING:
 L = TypeVar("L", bound="Log")
 
 
-def add_sources(
-    existing: Existing | None, new: list[dict[str, Any]], versions: Versions = NO_VERSIONS
-) -> list[dict[str, Any]]:
-    """Return the sources of a data set and of what is added to it, each once; a new data set's with their versions."""
+def add_sources(existing: Existing | None, new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the sources of a data set and of what is added to it, each once."""
     if existing is None:
-        return add_versions(new, versions)
-    known = {identify_source(entry) for entry in existing.manifest.sources}
+        return new
+    known = set(map(identify_source, existing.manifest.sources))
     return existing.manifest.sources + [entry for entry in new if identify_source(entry) not in known]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -43,11 +42,6 @@ class Existing:
     def timed(self) -> bool:
         """Whether its events have times, not positions."""
         return self.manifest.statistics.get("first_time") is not None
-
-    def settings(self) -> dict[str, Any]:
-        """Return the parameters that say how it was cut, which an update continues with."""
-        cut = ("min_rating", "min_user_interactions", "min_item_interactions", "max_length", "ties", "duplicates")
-        return {name: self.manifest.parameters.get(name) for name in (*cut, "split", "valid_from", "test_from")}
 
 
 def load_existing(folder: Path) -> Existing:

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,11 +19,12 @@ from adrec_cli.data.addresses import show_address
 from adrec_cli.data.bringing import Brought, bring
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan, describe_sources, look_at_sources, make_plan
-from adrec_cli.data.reading.remembered import Remembered, recall_options, recall_reading
+from adrec_cli.data.reading.remembered import Remembered, recall_reading
 from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
 from adrec_cli.data.reading.steady_files import SteadyFile
-from adrec_cli.data.remote_versions import find_made_of, look_up_versions
-from adrec_cli.data.replacement import DESCRIPTIVE, hold_against_former
+from adrec_cli.data.remote_versions import add_versions, find_made_of, find_taken, look_up_versions
+from adrec_cli.data.replacement import hold_against_former
+from adrec_cli.data.settings import inherit, without_findings
 from adrec_cli.data.taken_files import (
     add_sources,
     as_files,
@@ -36,7 +37,7 @@ from adrec_cli.data.taken_files import (
 from adrec_cli.engines.reach import require_in_reach
 from adrec_cli.errors import AdrecError, UsageError
 from adrec_cli.events import OnEvent, ignore
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 if TYPE_CHECKING:
     from adrec_cli.data.filter_applied import FilterApplied
@@ -182,8 +183,11 @@ def _preprocess(
     made = None if force else find_made_of(versions, source, options, workspace)
     if made and (manifest := _read_unchanged(made.folder, made.sources, made.parameters)) is not None:
         return _skip(made.folder, manifest)
-    with bring(source, options, on_event, versions) as brought:
-        return _preprocess_here(brought, workspace, raw, force, on_event, lock)
+    known = frozenset() if force or options.retake else find_taken(versions, options, __version__)
+    with bring(source, options, on_event, versions, known) as brought:
+        done = _preprocess_here(brought, workspace, raw, force, on_event, lock)
+    said = [f"{say_count(len(known), 'object')} not read again: ETag and size are those of what was taken"]
+    return replace(done, notes=[*(said if known else []), *done.notes])
 
 
 def _preprocess_here(
@@ -234,7 +238,8 @@ def _make(
     require_not_withdrawn(folder, [] if taking else add_sources(existing, describe_sources(plan, files)))
     with choose_reader(options) as read:
         content, repeats = read_content(brought, plan, files, existing, read=read, folder=folder)
-        sources = add_sources(existing, describe_contents(plan, files, content, repeats), brought.versions)
+        sources = add_sources(existing, describe_contents(plan, files, content, repeats))
+        sources = add_versions(sources, brought.versions, describe_sources(plan, files))
         require_not_withdrawn(folder, [] if taking else sources)
         if repeats and not force and (manifest := _read_unchanged(folder, sources, parameters)) is not None:
             return _skip(folder, manifest, tell_repeats(repeats))
@@ -320,10 +325,7 @@ def _existing(options: PreprocessOptions) -> Existing | None:
 
 
 def _inherit(existing: Existing | None) -> dict[str, Any] | None:
-    """Return what was asked for when the data set that is added to was made: its cut, and how it was read."""
-    if existing is None:
-        return None
-    return {**existing.settings(), **recall_options(existing.manifest)}
+    return None if existing is None else inherit(existing.manifest)
 
 
 def _recall(existing: Existing | None) -> Remembered | None:
@@ -339,7 +341,7 @@ def _read_unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dic
         return None
     same = (
         as_files(manifest.sources) == as_files(sources)
-        and {key: value for key, value in manifest.parameters.items() if key not in DESCRIPTIVE} == parameters
+        and without_findings(manifest.parameters) == parameters
         and manifest.adrec_version == __version__
     )
     return manifest if same else None

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from adrec_cli.artifacts.manifest import read_manifest
+from adrec_cli.artifacts.manifest import read_manifest, write_manifest
 from adrec_cli.data import remote_versions
 from adrec_cli.data.options import PreprocessOptions
+from adrec_cli.data.taken_files import as_files
+from adrec_cli.errors import InputError
 from adrec_cli.pipeline.preprocess import PreprocessResult, preprocess
+from adrec_cli.pipeline.rollback import rollback_data
 from tests.data.test_remote_beside import ITEMS
 from tests.data.test_remote_files import EVENTS, put
 from tests.object_store import ASKED, bucket, endpoint
@@ -137,3 +140,74 @@ def test_an_object_that_changes_after_it_was_looked_up_is_brought_the_next_time(
         patch.setattr("adrec_cli.pipeline.preprocess.look_up_versions", change_behind)
         make(tmp_path / "w")
     assert "GET" in make(tmp_path / "w")[1]
+
+
+DAYS = [EVENTS.replace(b"160000", b"16000%d" % day) for day in range(1, 6)]
+PREFIX = "s3://lake/days/"
+
+
+@pytest.fixture
+def nights(bucket: Any, tmp_path: Path) -> tuple[Any, Path]:
+    """A data set of two days in objects, to which a third has come since."""
+    for day in range(2):
+        put(bucket, f"lake/days/day-{day}.csv", DAYS[day])
+    folder = preprocess(PREFIX, workspace=tmp_path / "ws", options=PreprocessOptions(duplicates="keep")).folder
+    put(bucket, "lake/days/day-2.csv", DAYS[2])
+    return bucket, folder
+
+
+def add(folder: Path, **options: Any) -> tuple[PreprocessResult, list[str]]:
+    """Add the objects to a data set, and return the names of those whose content was asked for."""
+    force = options.pop("force", False)
+    ASKED.clear()
+    done = preprocess(PREFIX, workspace=folder.parent, options=PreprocessOptions(update=folder, **options), force=force)
+    return done, sorted({Path(path).stem for method, path in ASKED if method == "GET" and path.endswith(".csv")})
+
+
+def test_an_update_brings_what_is_new(nights: tuple[Any, Path], tmp_path: Path) -> None:
+    lake, folder = nights
+    done, asked = add(folder)
+    assert asked == ["day-2"]
+    assert done.notes[0] == "2 objects not read again: ETag and size are those of what was taken"
+    (tmp_path / "days").mkdir()
+    for day in range(3):
+        (tmp_path / f"days/day-{day}.csv").write_bytes(DAYS[day])
+    whole = preprocess(
+        str(tmp_path / "days"), workspace=tmp_path / "here", options=PreprocessOptions(duplicates="keep")
+    ).manifest
+    assert (done.manifest.sequences_sha256, done.manifest.items_sha256) == (whole.sequences_sha256, whole.items_sha256)
+    assert [source["name"] for source in done.manifest.sources] == [source["name"] for source in whole.sources]
+    again, asked = add(folder)
+    assert again.skipped
+    assert asked == []
+    put(lake, "lake/days/day-3.csv", DAYS[3])
+    put(lake, "lake/days/day-1.csv", DAYS[4])
+    done, asked = add(folder)
+    assert asked == ["day-1", "day-3"]
+    assert done.manifest.statistics["interactions"] == 5 * 54
+
+
+@pytest.mark.parametrize("options", [{"force": True}, {"retake": True}, {"ties": "item"}, {"min_interactions": 2}])
+def test_an_update_with_other_options_brings_all(nights: tuple[Any, Path], options: dict[str, Any]) -> None:
+    _, folder = nights
+    done, asked = add(folder, **options)
+    assert asked == ["day-0", "day-1", "day-2"]
+    assert done.manifest.statistics["interactions"] == 3 * 54
+
+
+def test_what_went_with_former_data_is_brought_and_refused(nights: tuple[Any, Path]) -> None:
+    _, folder = nights
+    add(folder)
+    rollback_data(folder.name, workspace=folder.parent)
+    with pytest.raises(InputError, match=r"day-2\.csv was withdrawn"):
+        add(folder)
+    assert add(folder, retake=True)[0].manifest.statistics["interactions"] == 3 * 54
+
+
+def test_objects_without_a_known_version_are_given_one(nights: tuple[Any, Path]) -> None:
+    _, folder = nights
+    manifest = read_manifest(folder)
+    write_manifest(folder, dataclasses.replace(manifest, sources=as_files(manifest.sources)))
+    assert add(folder)[1] == ["day-0", "day-1", "day-2"]
+    assert all(len(source["etag"]) > 10 for source in read_manifest(folder).sources)
+    assert add(folder)[1] == []

@@ -164,7 +164,7 @@ def test_figures_of_different_protocols_are_refused(trained):
 
 def test_a_model_of_other_items_is_left_out_unless_it_is_named(own, tmp_path):
     write_interactions(tmp_path / "tiny.csv", users=60, items=30, seed=4)
-    preprocess(str(tmp_path / "tiny.csv"), workspace=own, options=PreprocessOptions())
+    preprocess(str(tmp_path / "tiny.csv"), workspace=own, options=PreprocessOptions(max_loss=1))
     train("tiny", model_name="gru4rec", workspace=own, experiment=options("gru4rec", 1))
     found, _, _ = compared(own)
     assert {model.name for model in found.models} == {"gru4rec", "mostpop"}
