@@ -24,17 +24,24 @@ _OPPOSITES: Final[Mapping[str, str]] = MappingProxyType({"resume": "--fresh", "i
 
 _repeated: dict[str, object] = {}
 _typed = False
+_workspace: str | None = None
 
 
 @contextlib.contextmanager
-def speak_shell(typed: bool = True) -> Iterator[None]:
-    """Spell options as the command line does while open, in all threads: a command was typed."""
-    global _typed
-    before, _typed = _typed, typed
+def speak_shell(typed: bool = True, *, workspace: object = None) -> Iterator[None]:
+    """Spell options as the command line does while open, in all threads: a command was typed.
+
+    Args:
+        typed: whether one was.
+        workspace: that every command to type next has to name; None where it is found without.
+    """
+    global _typed, _workspace
+    before = _typed, _workspace
+    _typed, _workspace = typed, None if workspace is None else str(workspace)
     try:
         yield
     finally:
-        _typed = before
+        _typed, _workspace = before
 
 
 def say_count(number: int, what: str) -> str:
@@ -77,15 +84,30 @@ def option_as_typed(key: str, value: object = None) -> str:
 
 
 def command(name: str, /, *arguments: object, **options: object) -> str:
-    """Return a command line of adrec that can be typed as it is.
+    """Return a command line of adrec that can be typed as it is, where the one was typed that says it.
 
     Args:
         name: of the command; two words for one of a group.
         arguments: what stands before the options.
         options: by key; None leaves one out, True and False turn it on and off, a list repeats it.
     """
+    return complete_command(command_anywhere(name, *arguments, **options))
+
+
+def command_anywhere(name: str, /, *arguments: object, **options: object) -> str:
+    """Return a command line that names no workspace: for what an artifact keeps, which is read wherever it lies.
+
+    Args:
+        name, arguments, options: as `command` takes them.
+    """
     words = [word for key, value in {**_repeated, **options}.items() for word in shell_words(key, value)]
     return shlex.join(["adrec", *name.split(), *map(str, arguments), *words])
+
+
+def complete_command(line: str) -> str:
+    """Return a command line, such as one that an artifact keeps, with the workspace that it has to name here."""
+    known = _workspace is None or flag("workspace") in shlex.split(line)
+    return line if known else f"{line} {shlex.join(shell_words('workspace', _workspace))}"
 
 
 def shell_words(key: str, value: object) -> list[str]:

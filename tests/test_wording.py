@@ -26,7 +26,17 @@ from adrec_cli.data.inbox import Inbox, take_files
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.errors import UsageError
 from adrec_cli.pipeline.preprocess import preprocess, preprocess_locked
-from adrec_cli.wording import command, flag, option, say_count, shell_words, speak_shell, speaks_shell
+from adrec_cli.wording import (
+    command,
+    command_anywhere,
+    complete_command,
+    flag,
+    option,
+    say_count,
+    shell_words,
+    speak_shell,
+    speaks_shell,
+)
 from tests.test_architecture import parsed, strings_below_the_command_line
 
 PACKAGE = Path(__file__).resolve().parents[1] / "adrec_cli"
@@ -72,9 +82,14 @@ def pattern(node: ast.expr) -> str:
     return re.escape(str(constant(node))) if constant(node) is not None else ""
 
 
-_CALLS = calls_of("option", "flag", "command")
+_CALLS = calls_of("option", "flag", "command", "command_anywhere")
 NAMED = [(place, call) for name in ("option", "flag") for place, call in _CALLS[name] if pattern(call.args[0])]
-TYPED = [(place, call) for place, call in _CALLS["command"] if constant(call.args[0]) is not None]
+TYPED = [
+    (place, call)
+    for name in ("command", "command_anywhere")
+    for place, call in _CALLS[name]
+    if constant(call.args[0]) is not None
+]
 
 
 def test_every_option_is_spelled_by_the_rule() -> None:
@@ -106,10 +121,14 @@ def test_every_command_that_is_named_can_be_typed(place: str, call: ast.Call) ->
     name = constant(call.args[0])
     assert name in COMMANDS, f"{place}: no command is called {name}"
     given_ = {key.arg: _made_up(name, key.arg, key.value) for key in call.keywords if key.arg is not None}
-    words = shlex.split(command(name, *(constant(one) or "shop" for one in call.args[1:]), **given_))
+    say = command if getattr(call.func, "id", "") == "command" else command_anywhere
+    with speak_shell(workspace="else where"):
+        words = shlex.split(say(name, *(constant(one) or "shop" for one in call.args[1:]), **given_))
     parsed = COMMANDS[name].make_context(name, words[1 + len(name.split()) :], resilient_parsing="help" in given_)
     for key, value in given_.items():
         assert value is None or key == "help" or parsed.params[key] not in (None, [], ()), f"{place}: {key}"
+    found = {True: "else where", False: parsed.params["workspace"]}[say is command and "workspace" not in given_]
+    assert str(parsed.params["workspace"]) == str(found), f"{place}: the command would look for another workspace"
 
 
 def _made_up(name: str, key: str, value: ast.expr) -> object:
@@ -124,11 +143,33 @@ def _made_up(name: str, key: str, value: ast.expr) -> object:
     return 3
 
 
+@given(st.text(min_size=1).filter(lambda name: "\0" not in name))
+def test_a_command_to_type_next_names_the_workspace_and_one_that_is_kept_does_not(workspace: str) -> None:
+    kept = command_anywhere("run", "shop", model="sasrec")
+    assert complete_command(kept) == command("run", "shop", model="sasrec") == kept
+    with speak_shell(workspace=workspace):
+        assert command_anywhere("run", "shop", model="sasrec") == kept
+        said = command("run", "shop", model="sasrec")
+        assert shlex.split(said) == [*shlex.split(kept), "--workspace", workspace]
+        assert complete_command(kept) == complete_command(said) == said
+        assert command("clean", workspace="other") == "adrec clean --workspace other"
+    assert command("run", "shop", model="sasrec") == kept
+
+
 def test_commands_are_named_by_the_function_that_is_tested() -> None:
     """A command line written out, such as "adrec run shop", would be typed by no test."""
     for path, node in strings_below_the_command_line(PACKAGE):
         named = re.findall(r"\badrec ([a-z]+)", node.value)
         assert not set(named) & set(COMMANDS), f"{path.relative_to(PACKAGE)}:{node.lineno}: {node.value!r}"
+
+
+def test_the_command_line_makes_commands_of_values_where_all_are_made() -> None:
+    """One put together by hand would name no workspace, and quote nothing."""
+    for path in sorted((PACKAGE / "cli").rglob("*.py")):
+        for node in ast.walk(parsed(path)):
+            for piece in node.values if isinstance(node, ast.JoinedStr) else []:
+                named = re.findall(r"\badrec ([a-z]+) $", str(constant(piece)))
+                assert not set(named) & set(COMMANDS), f"{path.relative_to(PACKAGE)}:{node.lineno}"
 
 
 def test_hints_are_named_at_all() -> None:

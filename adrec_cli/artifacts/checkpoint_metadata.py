@@ -37,6 +37,8 @@ class CheckpointMetadata:
         content: of the items: "vectors_sha256" and "encoders_sha256"; {} where the model was trained without, and then
             not written.
         plugins: what came from outside, by what it is, such as "model": its name, its plugin and the hash of that code.
+        former_sequences: sha256 of other sequences that whatever it started from has learned from; [] where it began
+            with fresh weights or everything learned from the same, and then not written.
     """
 
     model: str
@@ -60,12 +62,18 @@ class CheckpointMetadata:
     format_version: int = FORMAT_VERSION
     content: dict[str, Any] = field(default_factory=dict)
     plugins: dict[str, Any] = field(default_factory=dict)
+    former_sequences: list[str] = field(default_factory=list)
+
+    @property
+    def all_sequences(self) -> set[str]:
+        """Return the sha256 of all sequences that it is known to have learned from, by itself or by what it goes on."""
+        return {self.sequences_sha256, *self.former_sequences}
 
 
 STRINGS = {one.name for one in fields(CheckpointMetadata) if one.type == "str"}
 
 
-LEFT_OUT = {"content": "{}", "plugins": "{}"}
+LEFT_OUT = {"content": "{}", "plugins": "{}", "former_sequences": "[]"}
 """Fields that are not written where they have this value; checkpoints of before they were there lack them too."""
 
 
@@ -115,6 +123,9 @@ def _require_types(values: Mapping[str, Any]) -> None:
             raise ValueError(one.name)
     if not all(isinstance(told, dict) for told in values["plugins"].values()):
         raise ValueError("plugins")
+    former = values["former_sequences"]
+    if not isinstance(former, list) or not all(isinstance(one, str) for one in former):
+        raise ValueError("former_sequences")
     _require_metrics(values["metrics"])
     # They become parts of file names.
     for name in ("model", "stage"):

@@ -201,14 +201,17 @@ def _follow(before: Current, new: Generation, keep: int) -> Current:
     return Current(
         **asdict(new),
         earlier=earlier,
-        left=[one for one in before.left if one.sha256 != new.sha256 and _stays(one, [new, *earlier], keep)],
+        left=[one for one in before.left if one.sha256 != new.sha256 and _stays(one, earlier, keep)],
         withdrawn=[other for other in before.withdrawn if other != new.sha256],
     )
 
 
-def _stays(left: Generation, kept: list[Generation], keep: int) -> bool:
-    """Whether a generation that was gone back from would still be among those kept."""
-    return sum(other.promoted_at > left.promoted_at for other in kept) < keep
+def _stays(left: Generation, earlier: list[Generation], keep: int) -> bool:
+    """Whether a generation that was gone back from would still be among those kept, behind the new one.
+
+    The new one is newer, whatever the clock says.
+    """
+    return 1 + sum(other.promoted_at > left.promoted_at for other in earlier) < keep
 
 
 def withdraw(folder: Path) -> Current:

@@ -198,8 +198,8 @@ def typeable(function: Callable[..., None], *, has_more: bool = False) -> Callab
         own = {name: value for name, value in values.items() if name in hints.keys() - asked.keys() - groups.keys()}
         common: Common = grouped["common"]
         terminal = Terminal(as_json=common.json, quiet=common.quiet, log_json=common.log_format is LogFormat.JSON)
-        stop = StopRequest()
-        with speak_shell(), report_failures(terminal, debug=common.debug), stop.install():
+        stop, named = StopRequest(), common.name_workspace()
+        with speak_shell(workspace=named), report_failures(terminal, debug=common.debug), stop.install():
             require_bounded(values)
             devices = values.get("devices")
             if devices is not None and devices > 1 and find_launched() is None:

@@ -13,6 +13,7 @@ from adrec_cli.cli import completion
 from adrec_cli.cli.command import CommandGroup, Session, add_command, typeable
 from adrec_cli.cli.options.common import Common
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.wording import command
 
 if TYPE_CHECKING:
     from adrec_cli.data.datasets import DatasetSpec, Expected
@@ -75,7 +76,7 @@ def add_dataset(
     if session.terminal.as_json:
         session.terminal.document({"name": added.name, "path": str(added.path)})
         return
-    session.terminal.line(f"{added.name} is a named data set now: adrec preprocess {added.source}")
+    session.terminal.line(f"{added.name} is a named data set now: {command('preprocess', added.source)}")
     session.terminal.note(f"its description is kept in {added.path}; remove that file to take it back")
 
 

@@ -114,4 +114,4 @@ def _show(terminal: Terminal, done: Forgotten, named: Path | None) -> None:
 def _describe_learnt(one: Learnt) -> str:
     if one.certain:
         return "has learned from users who were forgotten"
-    return "may have learned from users who were forgotten: what it was trained on is not known any longer"
+    return "may have learned from users who were forgotten: not all that it was trained on is known any longer"

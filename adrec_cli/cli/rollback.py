@@ -12,6 +12,7 @@ from adrec_cli.cli.options.common import Common, DatasetArgument, Wait, model_op
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import UsageError
 from adrec_cli.models.registry import DEFAULT_MODEL
+from adrec_cli.wording import command
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.rollback import DataRolledBack
@@ -65,7 +66,7 @@ def _show_data(terminal: Terminal, done: DataRolledBack) -> None:
     for model in done.models:
         terminal.warn(
             f"{model} was promoted on the data that were withdrawn; go back with it too: "
-            f"adrec rollback {done.dataset} --model {model}"
+            f"{command('rollback', done.dataset, model=model)}"
         )
     if done.withdrawn:
         terminal.note(f"withdrawn, and not taken again without --retake: {', '.join(done.withdrawn)}")
@@ -78,6 +79,6 @@ def _show_data(terminal: Terminal, done: DataRolledBack) -> None:
         f"{counts['interactions']:,} interactions"
     )
     if done.left is not None:
-        terminal.line(f"the state before is kept: adrec rollback {done.dataset} --data --to {done.left}")
+        terminal.line(f"the state before is kept: {command('rollback', done.dataset, data=True, to=done.left)}")
     earlier = ", ".join(map(str, done.earlier)) or "none"
     terminal.line(f"earlier generations to go back to: {earlier}")

@@ -13,6 +13,7 @@ from adrec_cli.errors import DivergedError
 from adrec_cli.experiments.options import TrainingOptions
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.sweeping.tune_options import TuneOptions
+from adrec_cli.wording import command
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.tune import Search
@@ -82,5 +83,5 @@ def _show(terminal: Terminal, search: Search) -> None:
         terminal.line("the time is up; the same command continues the search")
     if search.config is not None:
         terminal.line(f"the best options are in {search.config}; train with them:")
-        model = "" if search.model == DEFAULT_MODEL else f" --model {search.model}"
-        terminal.command(f"adrec train {search.dataset}{model} --config {search.config}")
+        model = None if search.model == DEFAULT_MODEL else search.model
+        terminal.command(command("train", search.dataset, model=model, config=search.config))

@@ -196,4 +196,5 @@ def _describe(run: StageRun, training: StageTraining, threads: int) -> Checkpoin
         torch_version=torch.__version__,
         content=content_hashes(dataset, experiment),
         plugins=plugins_of(experiment, training.name),
+        former_sequences=sorted(parent.metadata.all_sequences - {dataset.manifest.sequences_sha256}) if parent else [],
     )

@@ -155,7 +155,7 @@ def _find_newest(dataset: Dataset, folder: Path, current: Current) -> _Start | F
 
 def _has_learned_from(checkpoint: Path, sequences: Set[str]) -> bool:
     try:
-        return read_metadata(checkpoint).sequences_sha256 in sequences
+        return bool(read_metadata(checkpoint).all_sequences & sequences)
     except ArtifactError:
         # It is for whoever opens it.
         return False

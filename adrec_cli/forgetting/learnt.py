@@ -20,7 +20,7 @@ class Learnt:
     Attributes:
         path: of its checkpoint.
         model, stage: what it is.
-        certain: False where the data it was trained on are not known any longer.
+        certain: False where data that it was trained on, or what it started from, are not known any longer.
     """
 
     path: Path
@@ -44,10 +44,11 @@ def find_learnt(dataset_folder: Path, held: Set[str], clean: Set[str]) -> list[L
                 known[path] = read_metadata(path)
             except ArtifactError:
                 continue
-    certain = {path for path, said in known.items() if said.sequences_sha256 in held}
+    certain = {path for path, said in known.items() if said.all_sequences & held}
     hashes = {file_sha256(path): path for path in known}
     while True:
-        # A model that started from one that has learned goes on with what that one knew.
+        # A model that started from one that has learned goes on with what that one knew; earlier versions of adrec did
+        # not record what that one had learned from.
         heirs = {path for path, said in known.items() if hashes.get(said.parent_sha256) in certain} - certain
         if not heirs:
             break
@@ -55,5 +56,5 @@ def find_learnt(dataset_folder: Path, held: Set[str], clean: Set[str]) -> list[L
     return [
         Learnt(path=path, model=said.model, stage=said.stage, certain=path in certain)
         for path, said in known.items()
-        if path in certain or said.sequences_sha256 not in clean
+        if path in certain or not said.all_sequences <= clean
     ]

@@ -133,7 +133,7 @@ def describe_model(folder: Path, manifest: Manifest | None, named: Path | None) 
             again = command("run", folder.parent.name, model=chosen, workspace=named)
     except AdrecError as error:
         state, detail, why = DAMAGED, error.message, "it says what is damaged and how to fix it"
-        again = command("verify", named or folder.parents[1])
+        again = command("verify", workspace=named or folder.parents[1])
     if manifest is not None and detail == _FORGOTTEN:
         again = command("forget", folder.parent.name, retrain=True, workspace=named)
     if holder := find_holder(folder):
@@ -156,7 +156,7 @@ def _judge(
         return UNFINISHED, detail, "go on where it stopped, with the options it began with"
     if manifest is not None and trained:
         newest = trained[-1]
-        if newest.sequences_sha256 in manifest.forgotten.get("sequences", []):
+        if newest.all_sequences & set(manifest.forgotten.get("sequences", [])):
             return OUT_OF_DATE, _FORGOTTEN, "train again without those who were forgotten"
         for what in ("items", "sequences"):
             if getattr(newest, f"{what}_sha256") != getattr(manifest, f"{what}_sha256"):

@@ -21,7 +21,7 @@ from adrec_cli.moving.marks import moving_folder, read_marks, remove_copies, wri
 from adrec_cli.moving.moved import Counter, Moved, describe_moved
 from adrec_cli.moving.place import Place
 from adrec_cli.schema import MANIFEST_FILE
-from adrec_cli.wording import command, option
+from adrec_cli.wording import command, command_anywhere, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def pull(address: str, dataset_name: str | None = None, *, workspace: Path, pull
     if pulling.dry_run:
         comparison = compare(folder, inventory, base, Hashes())
         return _describe(place, comparison, _count_bytes(comparison), pulling)
-    purpose = command("pull", place.shown, name).removeprefix("adrec ")
+    purpose = command_anywhere("pull", place.shown, name).removeprefix("adrec ")
     with exclusive(moving_folder(folder), purpose, pulling.waiting):
         return _pull(folder, place, inventory, purpose, pulling)
 

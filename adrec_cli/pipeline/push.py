@@ -22,7 +22,7 @@ from adrec_cli.moving.options import NO_PRUNING, PruneOptions
 from adrec_cli.moving.place import Place
 from adrec_cli.moving.pruning import prune as prune_place
 from adrec_cli.moving.snapshot import Snapshot, describe_file, look_at, taking_snapshot
-from adrec_cli.wording import command, option
+from adrec_cli.wording import command, command_anywhere, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def push(
         place.require_outside(one)
     if dry_run:
         return _push(folder, place, look_at(folder), asked)
-    purpose = command("push", folder.name, place.shown).removeprefix("adrec ")
+    purpose = command_anywhere("push", folder.name, place.shown).removeprefix("adrec ")
     with (
         exclusive(moving_folder(folder), purpose, waiting),
         taking_snapshot(folder, purpose, waiting) as snapshot,

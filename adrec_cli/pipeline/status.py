@@ -90,7 +90,7 @@ def _next_steps(datasets: Iterable[DatasetStatus], named: Path | None) -> Iterat
     datasets = list(datasets)
     for one in datasets:
         if one.state == DAMAGED:
-            yield NextStep(command=command("verify", *([named] if named else [])), why=f"{one.name} is damaged")
+            yield NextStep(command=command("verify", workspace=named), why=f"{one.name} is damaged")
         elif not one.models and one.state != LOCKED:
             yield NextStep(command=command("train", one.name, workspace=named), why=f"{one.name} has no model yet")
     yield from (model.next for one in datasets for model in one.models if model.next is not None)

@@ -46,7 +46,7 @@ from adrec_cli.schema import (
 from adrec_cli.sweeping.measuring import read_measured
 from adrec_cli.sweeping.shared_stages import STAGES_FOLDER
 from adrec_cli.sweeping.trials import read_trials
-from adrec_cli.wording import command, say_count
+from adrec_cli.wording import command, complete_command, say_count
 
 WHOLE, OUT_OF_DATE, DAMAGED = "whole", "out of date", "damaged"
 _MOST_LOOKS: Final = 5
@@ -158,7 +158,7 @@ class _Dataset:
         record, results = read_sweep(folder)
         detail = f"a sweep of {say_count(len(record.runs), 'run')}, {say_count(results.height, 'figure')}"
         if self.manifest is not None and record.sequences_sha256 != self.manifest.sequences_sha256:
-            return OUT_OF_DATE, f"{detail}; the sequences have changed since", record.command
+            return OUT_OF_DATE, f"{detail}; the sequences have changed since", complete_command(record.command)
         return WHOLE, detail, ""
 
     def _check(self, path: Path, check: object, repair: str, *, always: bool = False) -> Iterator[Verdict]:
@@ -277,7 +277,7 @@ class _Dataset:
         again = command("train", self.folder.name, model=metadata.model)
         if SWEEPS_FOLDER in path.relative_to(self.folder).parts:
             again = "run the sweep again"
-        if self.manifest is not None and metadata.sequences_sha256 in self.manifest.forgotten.get("sequences", []):
+        if self.manifest is not None and metadata.all_sequences & set(self.manifest.forgotten.get("sequences", [])):
             detail += "; it has learned from users who were forgotten"
             return OUT_OF_DATE, detail, command("forget", self.folder.name, retrain=True)
         if self.manifest is not None and metadata.items_sha256 != self.manifest.items_sha256:

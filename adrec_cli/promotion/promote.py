@@ -227,7 +227,7 @@ def _find_before(
         except ArtifactError as error:
             reason = reason or error.message
             continue
-        if opened.metadata.sequences_sha256 in withdrawn:
+        if opened.metadata.all_sequences & withdrawn:
             reason = reason or f"{path.name} has learned from data that were withdrawn"
             continue
         if one is not current:

@@ -18,7 +18,7 @@ from adrec_cli.reporting.material import Material, StageTold
 from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command
 from adrec_cli.reporting.results_section import METRICS
 from adrec_cli.schema import CATEGORY, COUNT, TITLE
-from adrec_cli.wording import command
+from adrec_cli.wording import command_anywhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ def _index(evaluation: Evaluation) -> dict[str, Any]:
 def _tell_use(described: Described) -> list[str]:
     metadata = described.stage.metadata
     name = described.manifest.dataset
-    shell = command("recommend", dataset=name, model=metadata.model, user="ID", k=10)
+    shell = command_anywhere("recommend", dataset=name, model=metadata.model, user="ID", k=10)
     python = (
         "from adrec_cli import load_recommender\n\n"
         f'recommender = load_recommender("{described.path}")\n'
@@ -121,7 +121,7 @@ def _tell_results(described: Described) -> list[str]:
         rows = [[one.model, *(_figure(one, name) for name in METRICS)] for one in (ours, *others)]
         parts.append(_table(["model", *(name.upper() for name in METRICS)], rows))
     if len(parts) == 1:
-        parts.append(f"Not measured yet: `{command('evaluate', described.path)}`")
+        parts.append(f"Not measured yet: `{command_anywhere('evaluate', described.path)}`")
     return parts
 
 

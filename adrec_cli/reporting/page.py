@@ -18,7 +18,7 @@ from adrec_cli.reporting.pipeline_section import pipeline_section
 from adrec_cli.reporting.reproduction_section import reproduction_section
 from adrec_cli.reporting.results_section import results_section, tell_seed
 from adrec_cli.reporting.sweeps_section import sweeps_section
-from adrec_cli.wording import command
+from adrec_cli.wording import command_anywhere
 
 
 def page(
@@ -53,12 +53,13 @@ def page(
     links = element("ul", *(element("li", element("a", title, href=f"#{anchor}")) for anchor, title, _ in there))
     note = element("p", f"Without pictures: {pictures.missing}.", class_="note") if pictures.missing else None
     name = material.dataset.manifest.dataset
+    again = command_anywhere("report", name)
     body = element(
         "body",
         element("header", element("h1", f"{name}: recommenders and how good they are"), *_lead(material), note,
                 element("nav", links, aria_label="Sections")),
         element("main", *(content for _, _, content in there)),
-        element("footer", "Written by ", element("code", command('report', name)), ". It loads and runs nothing."),
+        element("footer", "Written by ", element("code", again), ". It loads and runs nothing."),
     )  # fmt: skip
     return f"<!doctype html>\n{element('html', _head(name), body, lang='en').text}\n".encode()
 

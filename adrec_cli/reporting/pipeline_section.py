@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.pages.markup import Content, Html, element, join, paragraph, section, sha, table
 from adrec_cli.reporting.material import Material, StageTold
-from adrec_cli.wording import command
+from adrec_cli.wording import command_anywhere
 
 
 def pipeline_section(material: Material, pictures: Sequence[Html]) -> Html:
     """Return the section about trained models, with pictures of their trainings."""
     if not material.models:
         name = material.dataset.manifest.dataset
-        return section("pipeline", "Pipeline", paragraph(f"Nothing is trained yet: {command('train', name)}"))
+        return section("pipeline", "Pipeline", paragraph(f"Nothing is trained yet: {command_anywhere('train', name)}"))
     columns = ["stage", "epochs", "kept", "trained", "validation", "started from", "checkpoint", "state"]
     rows = [_row(model, stage, stages) for model, stages in material.models.items() for stage in stages]
     about = (

@@ -19,7 +19,7 @@ from adrec_cli.data.settings import settle
 from adrec_cli.experiments.experiment import compose, find_recipe
 from adrec_cli.sweeping.command_line import find_unusual_sampling
 from adrec_cli.sweeping.option_keys import as_settings
-from adrec_cli.wording import command
+from adrec_cli.wording import command_anywhere
 
 _CUT = (
     "min_rating", "min_user_interactions", "min_item_interactions", "max_length", "duplicates", "ties", "split",
@@ -52,7 +52,7 @@ def preprocess_command(manifest: Manifest, *, has_item_file: bool) -> str:
     usual = settle(PreprocessOptions(), None, dataclasses.replace(filters, split=None)).parameters()
     usual["split"] = filters.split
     cut = {key: _moment(key, given.get(key)) for key in _CUT if given.get(key) != usual.get(key)}
-    return command("preprocess", source, **reading, **cut)
+    return command_anywhere("preprocess", source, **reading, **cut)
 
 
 def _read_own_file(manifest: Manifest, *, has_item_file: bool) -> tuple[str, dict[str, Any]]:
@@ -74,7 +74,7 @@ def _read_own_file(manifest: Manifest, *, has_item_file: bool) -> tuple[str, dic
 def train_command(metadata: CheckpointMetadata) -> str:
     """Return the command that trains all stages of a model as the last one's checkpoint says."""
     model = metadata.model
-    return command(
+    return command_anywhere(
         "train",
         metadata.dataset,
         model=None if model == "adrec" else model,
@@ -90,7 +90,7 @@ def evaluate_command(evaluation: Evaluation) -> str:
     part = next((part for part in evaluation.protocol.split("/") if part in ("valid", "test")), "test")
     sampled = next((piece for piece in evaluation.protocol.split("/") if piece.startswith("sampled-")), "")
     drawn = sampled.removeprefix("sampled-") or None
-    return command(
+    return command_anywhere(
         "evaluate",
         path,
         dataset=evaluation.dataset,
@@ -111,7 +111,7 @@ def seeds_command(metadata: CheckpointMetadata, count: int) -> str:
         metadata: of the last stage with the lowest seed.
         count: of seeds, each one above the last.
     """
-    return command(
+    return command_anywhere(
         "compare",
         metadata.dataset,
         models=metadata.model,

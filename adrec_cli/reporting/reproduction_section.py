@@ -17,7 +17,7 @@ from adrec_cli.reporting.reproduction import (
     versions,
 )
 from adrec_cli.schema import CATEGORY, TITLE
-from adrec_cli.wording import command
+from adrec_cli.wording import command_anywhere
 
 
 def reproduction_section(material: Material) -> Html:
@@ -31,7 +31,7 @@ def reproduction_section(material: Material) -> Html:
     lines += list(dict.fromkeys(map(evaluate_command, material.evaluations)))
     lines += [sweep.record.command for sweep in material.sweeps]
     lines += [str(search.about.get("command")) for search in material.searches]
-    lines.append(command("report", dataset.manifest.dataset))
+    lines.append(command_anywhere("report", dataset.manifest.dataset))
     warm = [metadata.model for metadata, stages in zip(last, material.models.values(), strict=True)
             if stages[0].metadata.parent_sha256]  # fmt: skip
     every = [stage.metadata for stages in material.models.values() for stage in stages]

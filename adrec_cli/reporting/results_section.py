@@ -17,7 +17,7 @@ from adrec_cli.ranking.significance import Difference
 from adrec_cli.reporting.material import Material
 from adrec_cli.reporting.pipeline_section import duration
 from adrec_cli.sweeping.command_line import find_unusual_sampling
-from adrec_cli.wording import command
+from adrec_cli.wording import command_anywhere
 
 METRICS = ("ndcg@10", "hr@10", "ndcg@5", "hr@5", "ndcg@20", "hr@20")
 _LIST_METRICS = ("coverage@10", "gini@10", "novelty@10", "popularity@10", "diversity@10")
@@ -29,7 +29,7 @@ def results_section(material: Material, pictures: Sequence[Html]) -> Html:
     name = material.dataset.manifest.dataset
     groups = comparable_groups(material.evaluations)
     if not groups:
-        return section("results", "Results", paragraph(f"Nothing is evaluated yet: {command('run', name)}"))
+        return section("results", "Results", paragraph(f"Nothing is evaluated yet: {command_anywhere('run', name)}"))
     told = [_protocol(material, group) for group in groups]
     about = (
         "Figures of different protocols cannot be compared. Bounds in brackets are 95% intervals over users, by "

@@ -13,7 +13,7 @@ from adrec_cli.ranking.samples import SINGLE
 from adrec_cli.sweeping.option_keys import as_settings, spell
 from adrec_cli.sweeping.sweep_options import SweepOptions
 from adrec_cli.sweeping.tune_options import TuneOptions
-from adrec_cli.wording import command
+from adrec_cli.wording import command_anywhere
 
 _USUAL_SAMPLING = {**asdict(Sampling()), **asdict(SINGLE)}
 
@@ -21,7 +21,7 @@ _USUAL_SAMPLING = {**asdict(Sampling()), **asdict(SINGLE)}
 def sweep_command(dataset: str, model_name: str, options: SweepOptions, experiment: ExperimentOptions) -> str:
     """Return the command line that runs the same sweep, for people who want to see the same figures."""
     design, evaluation = options.design, options.evaluation
-    return command(
+    return command_anywhere(
         "sweep",
         dataset,
         model=_unless_default(model_name),
@@ -41,7 +41,7 @@ def sweep_command(dataset: str, model_name: str, options: SweepOptions, experime
 
 def tune_command(dataset: str, model_name: str, tuning: TuneOptions, experiment: ExperimentOptions) -> str:
     """Return the command line that searches the same options again."""
-    return command(
+    return command_anywhere(
         "tune",
         dataset,
         model=_unless_default(model_name),

@@ -35,6 +35,16 @@ def test_round_trip(tmp_path):
     assert all(torch.equal(tensor, tensors[name]) for name, tensor in TENSORS.items())
 
 
+def test_what_it_goes_on_from_is_told_where_it_learned_from_other_data(tmp_path):
+    path = tmp_path / "c.safetensors"
+    save_checkpoint(path, TENSORS, METADATA)
+    assert b"former_sequences" not in path.read_bytes(), "as it was before"
+    heir = dataclasses.replace(METADATA, former_sequences=["c" * 64])
+    save_checkpoint(path, TENSORS, heir)
+    assert read_metadata(path) == heir
+    assert heir.all_sequences == {"a" * 64, "c" * 64}
+
+
 def test_the_same_content_gives_the_same_bytes(tmp_path):
     contents = set()
     for number in range(8):
@@ -106,6 +116,8 @@ def test_the_checksum_holds_names_types_shapes_and_text(tmp_path, change):
         ],
         *[(name, value) for name in ("model", "stage") for value in ("", "../x", "adrec\n", "a" * 41, "A")],
         ("config", [1]),
+        ("former_sequences", {"a": 1}),
+        ("former_sequences", [1]),
         ("metrics", {"protocol": "p", "monitor": "m", "values": {"m": "1"}}),
         ("metrics", {"protocol": "p", "values": {}}),
     ],

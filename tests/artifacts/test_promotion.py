@@ -72,6 +72,16 @@ def test_a_withdrawn_generation_stays_as_long_as_the_others(shelf: Shelf) -> Non
     assert (current.left, len(current.withdrawn)) == ([], 1)
 
 
+def test_nothing_stays_beside_the_only_one_that_is_kept_whatever_the_clock_says(shelf: Shelf) -> None:
+    """As when somebody is forgotten: what was gone back from has learned from them, too."""
+    shelf.promote("a")
+    shelf.promote("b")
+    withdraw(shelf.folder)
+    shelf.day = -1000
+    shelf.promote("c", keep=1)
+    assert shelf.there == {"c"}
+
+
 def test_a_withdrawn_generation_promoted_again_is_there_once(shelf: Shelf) -> None:
     shelf.promote("a")
     shelf.promote("b")

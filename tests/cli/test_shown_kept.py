@@ -154,7 +154,8 @@ def test_forgetting_says_what_is_gone_and_what_may_remember() -> None:
     assert shown.said == [
         "warning: generation 3 was damaged and is removed: its users could not be read",
         "warning: m1 has learned from users who were forgotten",
-        "warning: m2 may have learned from users who were forgotten: what it was trained on is not known any longer",
+        "warning: m2 may have learned from users who were forgotten: not all that it was trained on is known any "
+        "longer",
         "to train models again from fresh weights: adrec forget shop --retrain",
         "the files they came in are not touched: a.csv, b.csv; nor are HTML reports",
     ]

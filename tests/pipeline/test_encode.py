@@ -249,7 +249,7 @@ def test_a_file_of_something_else_is_named_by_all_who_read_it(kind: str, shop: P
     assert found["status"] == "damaged"
     # As it was asked for, where that can still be read.
     known = " --encoder categories=category --width 128" * (kind in ("no vectors", "one dimension"))
-    assert found["repair"] == f"adrec encode shop{known}"
+    assert found["repair"] == f"adrec encode shop{known} --workspace {shop}"
 
 
 def test_vectors_of_other_items_are_out_of_date(shop: Path, tmp_path: Path) -> None:
@@ -332,7 +332,8 @@ def test_a_file_of_vectors_that_was_written_again_is_encoded_again(suffix: str, 
     encode(workspace=shop, options=EncodeOptions(vectors=(path,), encoders=("categories",)))
     assert encode_if_stale(folder) is None
     write_vectors(path, IDS, rng.normal(size=(40, 6)))
-    assert verdict_of("items.vectors.safetensors", shop, exit_code=0)["repair"] == "adrec encode shop --like shop"
+    again = verdict_of("items.vectors.safetensors", shop, exit_code=0)["repair"]
+    assert again == f"adrec encode shop --like shop --workspace {shop}"
     assert encode_if_stale(folder) is not None
     again = read_item_vectors(folder)
     encode(workspace=shop, options=EncodeOptions(vectors=(path,), encoders=("categories",)))

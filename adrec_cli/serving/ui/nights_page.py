@@ -8,7 +8,7 @@ from typing import Any
 from adrec_cli.artifacts.nights import PROMOTED, Drift, Night
 from adrec_cli.artifacts.promotion import Current
 from adrec_cli.pages.markup import Content, Html, element, facts, join, paragraph, section, sha, table
-from adrec_cli.wording import command
+from adrec_cli.wording import command_anywhere
 
 SHOWN_AT_MOST = 60
 _WIDTH, _HEIGHT, _MARGIN = 600, 120, 8
@@ -25,7 +25,7 @@ def show_nights(model: str, nights: Sequence[Night], current: Current | None, da
     """
     parts = [section("promoted", f"{model}: what is promoted", *_show_current(current, dataset))]
     if not nights:
-        line = join(["Nothing is noted yet: ", element("code", command("run", dataset)), " notes each night."])
+        line = join(["Nothing is noted yet: ", element("code", command_anywhere("run", dataset)), " notes each night."])
         return [*parts, section("nights", "Nights", paragraph(line))]
     newest = list(reversed(nights))[:SHOWN_AT_MOST]
     columns = ["night", "outcome", "users", "items", "interactions", "validation", "NDCG@10", "HR@10"]
@@ -43,7 +43,8 @@ def show_nights(model: str, nights: Sequence[Night], current: Current | None, da
 
 def _show_current(current: Current | None, dataset: str) -> list[Content]:
     if current is None:
-        return [paragraph("Nothing: ", element("code", command("run", dataset)), " promotes what is good enough.")]
+        again = element("code", command_anywhere("run", dataset))
+        return [paragraph("Nothing: ", again, " promotes what is good enough.")]
     value = "not measured" if current.value is None else f"{current.value:.4f}"
     about = facts(
         [

@@ -166,6 +166,24 @@ def test_models_that_have_learnt_are_named_and_trained_again(shop):
     assert shop.types("verify").exit_code == 0
 
 
+def test_what_a_model_learned_of_a_user_is_known_when_the_one_it_started_from_is_gone(shop):
+    """Night after night goes on from the last one's model, of which a few are kept."""
+    assert shop.types("forget", "shop", "--user", PERSON).exit_code == 0
+    for day in (3, 4):
+        shop.arrives(f"day{day}.csv", events_of(range(10), day))
+        assert shop.night("--keep", 2).exit_code == 0
+    current = json.loads((shop.dataset / "adrec/current.json").read_text())
+    assert len(current["earlier"]) == 1, "the model that learned from them itself is kept no longer"
+    told = json.loads(shop.types("status", "--json").stdout)["datasets"][0]["models"][0]
+    assert "forgotten" in told["detail"]
+    verdicts = {one["path"]: one for one in json.loads(shop.types("verify", "--json").stdout)["verdicts"]}
+    assert "forgotten" in verdicts["shop/adrec/finetune.safetensors"]["detail"]
+    done = shop.types("forget", "shop", "--retrain", "--threads", 1, "--json")
+    assert json.loads(done.stdout)["retrained"] == ["adrec"], done.stderr
+    _, said = load_checkpoint(shop.dataset / "adrec/finetune.safetensors")
+    assert said.all_sequences == {shop.manifest()["sequences_sha256"]}
+
+
 def test_what_encoders_have_learned_of_a_user_goes_before_models_are_trained_again(shop):
     """Also where vectors were made again since, in the space of before."""
     pytest.importorskip("sklearn", reason="the extra text is not installed")
