@@ -17,7 +17,7 @@ from adrec_cli.data.object_stores import check_form, open_store
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
 from adrec_cli.data.remote_files import find_etag, list_objects, name_object
-from adrec_cli.data.settings import inherit, settle, without_findings
+from adrec_cli.data.settings import drop_findings, inherit, settle
 from adrec_cli.data.source_names import choose_name
 from adrec_cli.data.stores import OBJECT_STORES
 from adrec_cli.errors import AdrecError
@@ -131,7 +131,7 @@ def find_taken(versions: Versions, options: PreprocessOptions, adrec_version: st
     manifest = _read_to_update(options)
     if manifest is None or manifest.adrec_version != adrec_version:
         return frozenset()
-    if without_findings(manifest.parameters) != _settle_update(options, manifest):
+    if drop_findings(manifest.parameters) != _settle_update(options, manifest):
         return frozenset()
     taken = {(_place(entry), entry.get(ETAG), entry.get("bytes")) for entry in manifest.sources}
     return frozenset(name for name, (etag, size) in versions.items() if (name, etag, size) in taken)

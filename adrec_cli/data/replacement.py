@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from adrec_cli.artifacts.changing import manifest_before
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.manifest import Manifest
-from adrec_cli.data.settings import without_findings
+from adrec_cli.data.settings import drop_findings
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID, ITEMS_FILE
 from adrec_cli.wording import option, say_count
@@ -83,7 +83,7 @@ class _Loss:
 
 def _find_losses(former: Manifest, parameters: Mapping[str, Any], made: Mapping[str, Any], much: float) -> list[_Loss]:
     """Return what a data set that was cut by the same options has lost of, `much` of it or more."""
-    if without_findings(former.parameters) != parameters:
+    if drop_findings(former.parameters) != parameters:
         return []
     counts = [(what, made[f"{what}s"], former.statistics[f"{what}s"]) for what in ("interaction", "user")]
     return [

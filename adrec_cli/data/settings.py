@@ -110,7 +110,7 @@ _DEFAULTS: Final[Mapping[str, _Default]] = MappingProxyType(
 _CUT: Final = ("min_rating", "min_user_interactions", "min_item_interactions", "max_length", "ties", "duplicates")
 
 
-def without_findings(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def drop_findings(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was asked for of a manifest's parameters, without what was found or done."""
     return {key: value for key, value in parameters.items() if key not in ("found", "updated")}
 

@@ -24,7 +24,7 @@ from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
 from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.remote_versions import add_versions, find_made_of, find_taken, look_up_versions
 from adrec_cli.data.replacement import hold_against_former
-from adrec_cli.data.settings import inherit, without_findings
+from adrec_cli.data.settings import drop_findings, inherit
 from adrec_cli.data.taken_files import (
     add_sources,
     as_files,
@@ -341,7 +341,7 @@ def _read_unchanged(folder: Path, sources: list[dict[str, Any]], parameters: dic
         return None
     same = (
         as_files(manifest.sources) == as_files(sources)
-        and without_findings(manifest.parameters) == parameters
+        and drop_findings(manifest.parameters) == parameters
         and manifest.adrec_version == __version__
     )
     return manifest if same else None
