@@ -61,7 +61,7 @@ def hold_against_former(
     if refuse and (too_much := [loss for loss in lost if loss.exceeds(max_loss)]):
         raise InputError(
             _tell_losses(former, too_much)[0],
-            hint=f"look at it with {option('dry_run')}; if it is right: {option('max_loss', 1)}",
+            hint=f"get the whole one; if nothing is missing, take it with {option('max_loss', 1)}",
         )
     if strict and doubts:
         raise InputError(f"{'; '.join(doubts)}", hint=f"look at the file; if it is right, leave {option('strict')} out")

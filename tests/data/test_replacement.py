@@ -64,7 +64,7 @@ def test_a_file_that_lost_too_much_is_refused(tmp_path: Path, events: int, max_l
         with pytest.raises(InputError) as caught:
             run(source, tmp_path / "ws", max_loss=max_loss)
         assert caught.value.message == f"shop comes to {40 * events} interactions (200 before): is the export whole?"
-        assert caught.value.hint == "look at it with --dry-run; if it is right: --max-loss 1"
+        assert caught.value.hint == "get the whole one; if nothing is missing, take it with --max-loss 1"
         assert (folder / "manifest.json").read_bytes() == before
         shown = preview(str(source), workspace=tmp_path / "ws", options=PreprocessOptions(max_loss=max_loss))
         assert doubts(shown.warnings) == [caught.value.message]
