@@ -14,6 +14,9 @@ from adrec_cli.data.datasets import Filters
 from adrec_cli.data.options import PreprocessOptions
 from adrec_cli.data.plan import Plan, find_join
 from adrec_cli.data.reading.fit import describe_misfit
+from adrec_cli.data.reading.folder_columns import place_folder_columns
+from adrec_cli.data.reading.read_options import ReadOptions
+from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.remembered import recall_options, recall_reading
 from adrec_cli.data.reading.scratch import scratch_folder
 from adrec_cli.data.reading.source_content import read_files, read_source, recognise_file
@@ -42,7 +45,8 @@ def read_newest_events(path: Path, manifest: Manifest) -> pl.DataFrame:
         expected=None, remembered=remembered,
     )  # fmt: skip
     with scratch_folder(None) as scratch:
-        table = recognise_file(path, plan, scratch)
+        options = ReadOptions(remembered=remembered, min_rating=settings.min_rating)
+        (table,), _ = place_folder_columns([recognise_file(path, plan, scratch)], options, ReadReport())
         first_row = () if table.header or not table.sample else table.sample[0]
         misfit = describe_misfit(table, remembered, rating_needed=settings.min_rating is not None)
         # adrec's own names may stand between other separators than those of the data set.

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from adrec_cli.artifacts.manifest import read_manifest
+from adrec_cli.data.newest_events import read_newest_events
 from adrec_cli.data.taken_files import as_files
 from adrec_cli.errors import InputError
 from adrec_cli.pipeline.preprocess import PreprocessResult
@@ -164,6 +165,20 @@ def test_an_update_reads_them_the_same_way(tmp_path: Path) -> None:
     assert run(night, tmp_path / "ws", update=folder).skipped
     with pytest.raises(InputError, match=r"is not written as log was read: expected .*dt"):
         run(write_log(tmp_path / "other", {"tag=2026-01-11": FRAME}), tmp_path / "ws", update=folder)
+
+
+@pytest.mark.parametrize(("missing", "name"), [("user_id", "user_id"), ("timestamp", "dt")])
+def test_newer_events_are_read_the_same_way(tmp_path: Path, missing: str, name: str) -> None:
+    frame = {column: values for column, values in TWO.items() if column != missing}
+    values = DAYS if name == "dt" else ["007", "8", "9"]
+    log = write_log(tmp_path / "log", {f"{name}={value}": frame for value in values[:2]})
+    manifest = run(log, tmp_path / "ws", name="log").manifest
+    newer = write_log(tmp_path / "newer", {f"{name}={values[2]}": frame})
+    events = read_newest_events(
+        Path(newer.replace("**", f"{name}={values[2]}").replace("*.csv", "part-0.csv")), manifest
+    )
+    users = ["a", "b"] if name == "dt" else ["9", "9"]
+    assert events.rows() == list(zip(users, TWO["item_id"], strict=True))
 
 
 def test_the_same_rows_of_another_day_are_other_events_and_a_renamed_folder_is_seen(tmp_path: Path) -> None:
