@@ -64,6 +64,8 @@ def leave_out_repeats(
     # What such a file begins with is there already, and taken once.
     require_none_grown([file for file in files if file.path in counting], [] if overlap == "once" else taken)
     content.report.notes += tell_repeats(repeats)
+    if existing is None:
+        content.report.notes += tell_same_times([file for file in read if file not in repeats])
     gone, rows = [file in repeats for file in read], [file.rows for file in read]
     return replace(content, interactions=content.interactions.leave_out_files(gone, rows)), repeats
 
@@ -137,6 +139,27 @@ def require_none_grown(files: Sequence[SteadyFile], taken: Sequence[Mapping[str,
                     f"{option('overlap', 'once')}; if the other one was cut off, take it back with "
                     f"{command('rollback', data=True)}",
                 )
+
+
+def tell_same_times(files: Sequence[FileRows]) -> list[str]:
+    """Return a line about two files that cover the same time for the most part, if there are any.
+
+    Whether they say the same events, as exports of the last weeks do, or each a part of them, is not looked at.
+    """
+    in_order = sorted((file for file in files if file.rows), key=lambda file: file.first)
+    if not in_order:
+        return []
+    latest = in_order[0]
+    for file in in_order[1:]:
+        shared = min(file.last, latest.last) - file.first
+        if shared > 0 and 2 * shared >= min(file.last - file.first, latest.last - latest.first):
+            return [
+                f"{latest.path.name} and {file.path.name} cover the same time: an event that several files say counts "
+                f"as often, as duplicates are kept; {option_as_typed('update')} one file after the other with "
+                f"{option_as_typed('overlap', 'once')} counts it once"
+            ]
+        latest = max(latest, file, key=lambda one: one.last)
+    return []
 
 
 def tell_repeats(files: Sequence[FileRows]) -> list[str]:

@@ -91,6 +91,31 @@ def test_files_that_are_added_together_are_held_against_each_other_too(tmp_path:
     assert done.manifest.statistics["interactions"] == len(export(0, 14))
 
 
+@pytest.mark.parametrize(
+    ("windows", "said"),
+    [
+        pytest.param([(0, 6), (1, 7)], "0.csv and 1.csv", id="rolling exports"),
+        pytest.param([(0, 3), (3, 6), (2, 7)], "2.csv and 1.csv", id="days and the whole"),
+        pytest.param([(0, 3), (3, 6), (6, 9)], "", id="one after the other"),
+        pytest.param([(0, 9), (8, 16)], "", id="a day in two files"),
+    ],
+)
+def test_files_of_a_new_data_set_that_cover_the_same_time_are_said(
+    tmp_path: Path, windows: list[tuple[int, int]], said: str
+) -> None:
+    (tmp_path / "log").mkdir()
+    for number, window in enumerate(windows):
+        # Each with an event that no other has, so that none begins with another.
+        rows = export(*window)
+        write_csv(tmp_path / f"log/{number}.csv", [(f"own{number}", "i0", rows[0][2]), *rows])
+    made = run(tmp_path / "log", tmp_path / "ws", duplicates="keep")
+    notes = [note for note in made.notes if "cover the same time" in note]
+    assert [note.partition(" cover")[0] for note in notes] == ([said] if said else [])
+    assert made.manifest.statistics["interactions"] == sum(1 + len(export(*window)) for window in windows)
+    dropped = run(tmp_path / "log", tmp_path / "dropped")
+    assert not any("cover the same time" in note for note in dropped.notes)
+
+
 def test_of_a_log_that_has_grown_only_what_is_new_is_taken(tmp_path: Path, shop: Path) -> None:
     grown = write_csv(tmp_path / "shop.csv", export(0, 9))
     with pytest.raises(InputError, match=r"begins with shop\.csv") as refused:

@@ -90,8 +90,11 @@ def _hash_rows(interactions: Interactions, read: Sequence[CollectedTable]) -> li
     for one in read:
         counts = np.bincount(one.state, minlength=UNMET + 1)
         rows, left_out = int(counts[OK]), int(counts[BELOW_RATING] + counts[UNMET])
-        sha256 = content_sha256(interactions, slice(first, first + rows), left_out=left_out)
-        files.append(FileRows(path=one.table.path, rows=rows, content_sha256=sha256))
+        own = slice(first, first + rows)
+        sha256 = content_sha256(interactions, own, left_out=left_out)
+        time = interactions.time[own]
+        begin, end = (int(time.min()), int(time.max())) if rows else (0, 0)
+        files.append(FileRows(path=one.table.path, rows=rows, content_sha256=sha256, first=begin, last=end))
         first += rows
     return files
 

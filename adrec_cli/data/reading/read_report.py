@@ -18,11 +18,14 @@ class FileRows:
         path: of the file.
         rows: how many.
         content_sha256: of what they say, whatever the file's bytes.
+        first, last: their earliest and latest time in microseconds, or places; 0 without interactions.
     """
 
     path: Path
     rows: int
     content_sha256: str
+    first: int = 0
+    last: int = 0
 
 
 @dataclass(kw_only=True)
