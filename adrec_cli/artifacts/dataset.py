@@ -16,9 +16,9 @@ from adrec_cli.artifacts.atomic import (
     write_bytes,
 )
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
+from adrec_cli.artifacts.repairing import advise_repair
 from adrec_cli.errors import ArtifactError, StorageError
 from adrec_cli.schema import ITEMS_FILE, MANIFEST_FILE, PENDING_FILE, SEQUENCES_FILE
-from adrec_cli.wording import command
 
 NEXT_SUFFIX = ".next"
 
@@ -132,7 +132,7 @@ def _verify(folder: Path, file_name: str, sha256: str) -> Path:
     found = file_sha256(path) if path.is_file() else None
     if found == sha256:
         return path
-    again = f"make it again with: {command('preprocess', folder.name, force=True)}"
+    again = advise_repair(folder)
     if found is None:
         raise ArtifactError(f"{path} is missing", hint=again)
     raise ArtifactError(

@@ -14,10 +14,9 @@ from adrec_cli.artifacts.atomic import replacing, storage_error, sync_folder
 from adrec_cli.artifacts.dataset import verify_files
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
 from adrec_cli.errors import ArtifactError
-from adrec_cli.schema import MANIFEST_FILE
+from adrec_cli.schema import GENERATIONS_FOLDER, MANIFEST_FILE
 from adrec_cli.wording import command, option
 
-GENERATIONS_FOLDER: Final = "generations"
 _UNDER_WAY: Final = ".*"
 """Names of generations that are being made or removed; a killed run may leave them."""
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
+from adrec_cli.artifacts.repairing import advise_repair
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import MANIFEST_FILE
-from adrec_cli.wording import command
 
 MANIFEST_VERSION: Final = 2
 """Written since manifests remember how the data were read."""
@@ -78,13 +78,13 @@ def read_manifest(folder: Path) -> Manifest:
         ArtifactError: missing, damaged, or of another format version.
         StorageError: unreadable.
     """
-    return read_manifest_file(folder / MANIFEST_FILE, folder.name)
+    return read_manifest_file(folder / MANIFEST_FILE, folder)
 
 
-def read_manifest_file(path: Path, name: str) -> Manifest:
-    """Read and check a manifest that may lie elsewhere; `name` is what hints call its dataset, errors as above."""
-    content = read_json_object(path, hint=f"make it with: {command('preprocess', name)}")
-    again = f"make it again with: {command('preprocess', name, force=True)}"
+def read_manifest_file(path: Path, folder: Path) -> Manifest:
+    """Read and check a manifest that may lie elsewhere than in the data set's folder, errors as above."""
+    again = advise_repair(folder)
+    content = read_json_object(path, hint=again)
     version = content.get("format_version")
     refuse_newer(path, version, newest=max(READABLE_VERSIONS))
     if type(version) is not int or version not in READABLE_VERSIONS:

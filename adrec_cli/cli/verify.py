@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,6 +11,7 @@ import typer
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, Raw
 from adrec_cli.errors import ExitCode
+from adrec_cli.wording import speak_shell
 
 EXAMPLES: Final = (
     "adrec verify",
@@ -32,7 +33,9 @@ def verify(
     from adrec_cli.pipeline import verify as pipeline
 
     terminal = session.terminal
-    found = pipeline.verify(place or common.workspace, raw=raw)
+    common = common if place is None else replace(common, workspace=place)
+    with speak_shell(workspace=common.name_workspace()):
+        found = pipeline.verify(common.workspace, raw=raw)
     if terminal.as_json:
         terminal.document({**asdict(found), "whole": not found.damaged})
     else:

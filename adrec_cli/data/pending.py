@@ -34,11 +34,11 @@ import pyarrow.parquet as pq
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.dataset import next_file
 from adrec_cli.artifacts.format_version import refuse_newer
+from adrec_cli.artifacts.repairing import advise_repair
 from adrec_cli.data.coding import text_array, union_ids
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import ITEM_ID, PENDING_FILE, POSITION, TIMESTAMP, USER_ID
-from adrec_cli.wording import command
 
 PENDING_VERSION: Final = 1
 ROW_GROUP: Final = 1 << 20
@@ -178,7 +178,7 @@ def read_pending(path: Path) -> Pending:
     Raises:
         ArtifactError: it is not of this format.
     """
-    again = f"make it again with: {command('preprocess', path.parent.name, force=True)}"
+    again = advise_repair(path.parent)
     try:
         table = pq.read_table(path, read_dictionary=[USER_ID, ITEM_ID]).combine_chunks()
     except (pa.ArrowException, OSError) as error:

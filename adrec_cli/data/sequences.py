@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adrec_cli.artifacts.literal_paths import literal
+from adrec_cli.artifacts.repairing import advise_repair
 from adrec_cli.data.event_columns import read_lists
 from adrec_cli.data.id_index import IdIndex
 from adrec_cli.data.shards import WHOLE, Shard
@@ -29,7 +30,7 @@ from adrec_cli.schema import (
     USER_ID,
     VALID_END,
 )
-from adrec_cli.wording import command, option, say_count
+from adrec_cli.wording import option, say_count
 
 Number = TypeVar("Number", np.int32, np.int64)
 
@@ -226,10 +227,8 @@ def _reading(path: Path, columns: Sequence[str]) -> Iterator[pq.ParquetFile]:
 
 def _require(path: Path) -> None:
     if not path.is_file():
-        raise ArtifactError(f"{path} does not exist", hint=f"make it with: {command('preprocess', path.parent.name)}")
+        raise ArtifactError(f"{path} does not exist", hint=advise_repair(path.parent))
 
 
 def _damage_error(path: Path, reason: str) -> ArtifactError:
-    return ArtifactError(
-        f"{path} is damaged: {reason}", hint=f"make it again: {command('preprocess', path.parent.name, force=True)}"
-    )
+    return ArtifactError(f"{path} is damaged: {reason}", hint=advise_repair(path.parent))

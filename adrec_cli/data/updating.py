@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from adrec_cli.artifacts.dataset import verify_dataset, verify_pending
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
+from adrec_cli.artifacts.repairing import advise_repair
 from adrec_cli.data.coding import rank_ids, union_ids
 from adrec_cli.data.interactions import Interactions
 from adrec_cli.data.pending import read_pending, rejoin
 from adrec_cli.data.splits import UNCHANGING
 from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.schema import COUNT, ITEM_ID, ITEM_INDEX, ITEMS, TIMESTAMPS, TRAIN_END, USER_ID, VALID_END
-from adrec_cli.wording import command, option
+from adrec_cli.wording import option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,7 @@ def _add_pending(folder: Path, manifest: Manifest, kept: Interactions) -> Intera
     except ValueError as error:
         raise ArtifactError(
             f"{path} does not belong to the data set beside it: {error}",
-            hint=f"make it again with: {command('preprocess', folder.name, force=True)}",
+            hint=advise_repair(folder),
         ) from error
 
 

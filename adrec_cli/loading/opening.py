@@ -14,6 +14,7 @@ from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.artifacts.dataset import DatasetFiles, verify_dataset
 from adrec_cli.artifacts.item_vectors import ids_sha256
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
+from adrec_cli.artifacts.repairing import advise_repair
 from adrec_cli.artifacts.tensor_file import Once
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.config import build
@@ -183,7 +184,7 @@ def _read_content(manifest: Manifest, files: DatasetFiles, shard: Shard) -> Cont
         raise ArtifactError(
             f"{files.items.parent / MANIFEST_FILE} is damaged: it says {manifest.statistics['items']:,} items, "
             f"{files.items.name} has {items.height:,}",
-            hint=f"make it again: {command('preprocess', files.items.parent.name, force=True)}",
+            hint=advise_repair(files.items.parent),
         )
     timed = manifest.statistics.get("first_time") is not None
     return Content(items=items, sequences=load_sequences(files.sequences, items.height, shard, timed=timed))

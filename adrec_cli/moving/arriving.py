@@ -87,7 +87,7 @@ def check_arrival(inventory: Inventory, path: Path, shown: str) -> Manifest:
         InputError: the manifest is damaged, or describes other files.
     """
     try:
-        manifest = read_manifest_file(path, inventory.dataset)
+        manifest = read_manifest_file(path, Path(inventory.dataset))
     except ArtifactError as error:
         raise InputError(
             f"{inventory.dataset} at {shown} has no manifest that adrec could have written: {error.message}",

@@ -11,12 +11,12 @@ from types import MappingProxyType
 from typing import Final
 
 from adrec_cli.artifacts.atomic import storage_error
-from adrec_cli.artifacts.generations import GENERATIONS_FOLDER
 from adrec_cli.artifacts.promotion import INDEX_SUFFIX, ITEMS_SUFFIX, PROMOTED_FOLDER
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import (
     CHECKPOINT_SUFFIX,
     CURRENT_FILE,
+    GENERATIONS_FOLDER,
     ITEM_VECTORS_FILE,
     ITEMS_FILE,
     MANIFEST_FILE,

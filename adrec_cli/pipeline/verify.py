@@ -20,6 +20,7 @@ from adrec_cli.artifacts.item_vectors import find_command, read_item_vectors
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.nights import read_nights, require_current_known
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
+from adrec_cli.artifacts.repairing import advise_repair
 from adrec_cli.artifacts.sweep_files import read_sweep, sweep_folders
 from adrec_cli.content.other_cut import is_cut_otherwise
 from adrec_cli.data.given_vectors import find_changed_files
@@ -190,10 +191,10 @@ class _Dataset:
             detail = f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions"
             detail += self._describe_rest()
             if needs_recovery(self.folder):
-                return OUT_OF_DATE, f"{detail}; a run was killed here", command("preprocess", self.folder.name)
+                return OUT_OF_DATE, f"{detail}; a run was killed here", command("clean", workspace=self.workspace)
             return WHOLE, detail, ""
 
-        return self._check(self.folder / MANIFEST_FILE, check, command("preprocess", self.folder.name, force=True))
+        return self._check(self.folder / MANIFEST_FILE, check, advise_repair(self.folder))
 
     def _describe_rest(self) -> str:
         """Return what else the manifest knows: files that were withdrawn, and how many people were forgotten."""
@@ -215,7 +216,7 @@ class _Dataset:
             assert path is not None
             return WHOLE, f"{len(read_pending(path)):,} interactions wait for later updates", ""
 
-        yield from self._check(self.folder / PENDING_FILE, check, command("preprocess", self.folder.name, force=True))
+        yield from self._check(self.folder / PENDING_FILE, check, advise_repair(self.folder))
 
     def _vectors(self) -> Iterator[Verdict]:
         again, like = find_command(self.folder), command("encode", self.folder.name, like=self.folder.name)

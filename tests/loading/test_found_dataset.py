@@ -65,7 +65,7 @@ def test_a_manifest_that_counts_more_items_is_refused_where_they_are_read(folder
         ArtifactError, match=r"manifest\.json is damaged: it says .* items, items\.parquet has"
     ) as refused:
         open_dataset(folder)
-    assert refused.value.hint == f"make it again: adrec preprocess {folder.name} --force"
+    assert refused.value.hint == f"make it again from its source: adrec preprocess SOURCE --name {folder.name} --force"
 
 
 def test_items_of_which_no_event_is_left_are_items_all_the_same(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import shlex
 import shutil
 
 import pytest
@@ -17,6 +19,7 @@ from adrec_cli.pipeline.clean import _removable
 from tests.conftest import write_interactions
 from tests.damage import overwrite
 from tests.robustness.processes import TINY, artifacts, typed_here
+from tests.tiers import sampled
 
 
 def verdicts(workspace, *arguments, code=0):
@@ -59,12 +62,41 @@ def test_one_flipped_byte_is_found_and_named(workspace, name):
     assert damaged[0]["repair"]
 
 
-def test_what_it_says_repairs(workspace, csv):
-    (workspace / "shop/items.parquet").write_bytes(b"")
-    repair = verdicts(workspace, code=4)["shop/manifest.json"]["repair"]
-    assert "adrec preprocess shop --force" in repair
-    assert typed_here(["preprocess", csv, "--force", "--workspace", workspace]).exit_code == 0
-    verdicts(workspace)
+def type_commands(said, **known):
+    """Type every command of a sentence as it stands, with what a word in capitals is known to be."""
+    found = re.findall(r"\badrec (.*?)(?=, or |$)", said)
+    for line in found:
+        done = typed_here([known.get(word, word) for word in shlex.split(line)])
+        assert done.exit_code == 0, (line, done.stderr)
+    assert found, said
+
+
+DATA = ("items.parquet", "sequences.parquet", "manifest.json")
+
+
+@sampled("name", DATA, quick=["items.parquet"])
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"x")], ids=["gone", "x"])
+@pytest.mark.parametrize("grown", [False, True], ids=["one file", "grown"])
+def test_what_it_says_repairs(workspace, csv, tmp_path, name, damage, grown):
+    """Typed as it stands, from anywhere."""
+    if grown:
+        more = tmp_path / "more.csv"
+        write_interactions(more, users=45, items=15, seed=4)
+        done = typed_here(["preprocess", more, "--update", "shop", "--workspace", workspace])
+        assert done.exit_code == 0, done.stderr
+    damage(workspace / "shop" / name)
+    repair = next(one for one in verdicts(workspace, code=4).values() if one["status"] == "damaged")["repair"]
+    type_commands(repair.partition(", or make it again")[0], SOURCE=csv)
+    assert not [one for one in verdicts(workspace).values() if one["status"] == "damaged"]
+
+
+def test_what_a_killed_change_left_is_cleaned_as_it_says(workspace):
+    (workspace / "shop/.items.parquet.next").write_bytes(b"x")
+    said = verdicts(workspace)["shop/manifest.json"]
+    assert "killed" in said["detail"]
+    # It asks on a terminal.
+    type_commands(f"{said['repair']} --yes")
+    assert verdicts(workspace)["shop/manifest.json"]["status"] == "whole"
 
 
 def test_lineage(workspace, csv, tmp_path):
@@ -79,7 +111,8 @@ def test_lineage(workspace, csv, tmp_path):
     assert "changed" in verdicts(workspace, "--raw", newer.parent)[str(newer)]["detail"]
     assert typed_here(["preprocess", newer, "--workspace", workspace]).exit_code == 0
     found = verdicts(workspace)
-    assert found["shop/adrec/pretrain.safetensors"]["repair"] == "adrec train shop --model adrec"
+    again = found["shop/adrec/pretrain.safetensors"]["repair"]
+    assert again == f"adrec train shop --model adrec --workspace {workspace}"
     assert found["shop/reports/adrec-finetune-loo-full-test.json"]["status"] == "out of date"
 
 
