@@ -270,7 +270,8 @@ class PreprocessOptions:
     keep_data: int | None = choice(
         None,
         int,
-        f"Number of former generations to keep for {command('rollback', data=True)}. [default: 3, later as before]",
+        f"Number of former generations to keep for {command('rollback', data=True)}, one per file of an inbox. "
+        "[default: 3, later as before]",
         metavar="N",
         panel=CUT,
     )
