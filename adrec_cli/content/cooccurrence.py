@@ -9,6 +9,7 @@ the square root of singular values: Levy, Goldberg, Dagan, "Improving distributi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -27,6 +28,11 @@ WINDOW: Final = 10
 """Events of a history that are near another; one at distance d counts 1/d."""
 MOST_CONTEXTS: Final = 50_000
 _SMOOTHING: Final = 0.75
+_MORE_DIRECTIONS: Final = 10
+"""That are looked for beyond those that are wanted, as the last ones are found least well."""
+_ITERATIONS: Final = 8
+_ROWS_AT_ONCE: Final = 65_536
+_PAIRS_AT_ONCE: Final = 1 << 22
 _LEAST_SHARE: Final = 1e-6
 """Of the largest singular value: less is noise of a matrix of a lower rank."""
 
@@ -45,7 +51,11 @@ def list_neighbours(sequences: Sequences, item_ids: pl.Series) -> pl.Series:
     listed = pa.LargeListArray.from_arrays(
         pa.array(near.indptr.astype(np.int64)),
         pa.StructArray.from_arrays(
-            [item_ids.gather(near.indices).to_arrow(), pa.array(near.data.astype(np.float32))],
+            # By number: an id at each of many million neighbours would take most of the memory.
+            [
+                pa.DictionaryArray.from_arrays(pa.array(near.indices.astype(np.int32)), item_ids.to_arrow()),
+                pa.array(near.data.astype(np.float32)),
+            ],
             names=[ITEM_ID, "weight"],
         ),
     )
@@ -75,20 +85,48 @@ def fit(columns: pl.DataFrame, most: int) -> State:
     """Learn which items are contexts, how common they are, and the directions in which items' neighbours differ most.
 
     Raises:
-        InputError: no two items are near. UsageError: scikit-learn is not installed.
+        InputError: no two items are near. UsageError: SciPy is not installed.
     """
     _text_extra()
-    from sklearn.utils.extmath import randomized_svd
-
     neighbours = _explode(columns.to_series())
     ids, shares = _common_contexts(neighbours)
     weighted = _weigh(neighbours, columns.height, ids, shares)
+    del neighbours
     if not weighted.nnz:
         raise InputError("no two items stand near each other in train", hint="leave the encoder cooccurrence out")
-    _, sizes, directions = randomized_svd(weighted, n_components=min(most, *weighted.shape), random_state=0)
+    sizes, directions = find_directions(weighted, most)
     kept = sizes > _LEAST_SHARE * sizes[0]
     components = directions[kept] / np.sqrt(sizes[kept])[:, None]
     return {"ids": as_bytes(ids), "shares": shares.astype(np.float32), "components": components.astype(np.float32)}
+
+
+def find_directions(matrix: Any, most: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the largest singular values of a sparse matrix, falling, and a right singular vector in a row for each.
+
+    Rows are passed over in blocks, and only what is as long as the columns is made orthogonal: of a large catalogue the
+    left side alone is larger than all else.
+
+    Args:
+        matrix: (rows, columns), compressed by rows.
+        most: values, at most.
+
+    Source: Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Review 2011, algorithm 4.4.
+    """
+    size = min(most + _MORE_DIRECTIONS, *matrix.shape)
+    basis = np.random.default_rng(0).normal(size=(matrix.shape[1], size))
+    blocks = [matrix[begin : begin + _ROWS_AT_ONCE] for begin in range(0, matrix.shape[0], _ROWS_AT_ONCE)]
+    for _ in range(_ITERATIONS):
+        product = np.zeros_like(basis)
+        for block in blocks:
+            product += block.T @ (block @ basis)
+        basis, _ = np.linalg.qr(product)
+    projected = (block @ basis for block in blocks)
+    squares, turn = np.linalg.eigh(sum(one.T @ one for one in projected))
+    largest = np.argsort(-squares, kind="stable")[: min(most, size)]
+    directions = (basis @ turn[:, largest]).T
+    # A direction and its opposite are the same: the first of its largest entries is positive.
+    signs = np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)])
+    return np.sqrt(np.maximum(squares[largest], 0.0)), directions * np.where(signs < 0, -1.0, 1.0)[:, None]
 
 
 def width(state: State) -> int:
@@ -104,36 +142,72 @@ def encode(columns: pl.DataFrame, state: State) -> Matrix:
     return encoded
 
 
-def _common_contexts(neighbours: pl.DataFrame) -> tuple[list[str], npt.NDArray[np.float64]]:
+def _common_contexts(neighbours: _Neighbours) -> tuple[list[str], npt.NDArray[np.float64]]:
     """Return the most common neighbours, by id, and the smoothed share of each."""
-    ids = neighbours[ITEM_ID].unique().sort()
-    places = ids.search_sorted(neighbours[ITEM_ID])
-    totals = np.bincount(places.to_numpy(), weights=neighbours["weight"].to_numpy(), minlength=len(ids))
+    totals = np.bincount(neighbours.places, weights=neighbours.weights, minlength=len(neighbours.ids))
     # The first of those that are equally common.
     chosen = np.sort(np.argsort(-totals, kind="stable")[:MOST_CONTEXTS])
     smoothed = totals[chosen] ** _SMOOTHING
-    return ids.gather(chosen).to_list(), smoothed / max(smoothed.sum(), np.finfo(np.float64).tiny)
+    return neighbours.ids.gather(chosen).to_list(), smoothed / max(smoothed.sum(), np.finfo(np.float64).tiny)
 
 
-def _weigh(neighbours: pl.DataFrame, items: int, ids: Sequence[str], shares: npt.NDArray[np.float64]) -> Any:
+def _weigh(neighbours: _Neighbours, items: int, ids: Sequence[str], shares: npt.NDArray[np.float64]) -> Any:
     """Return a sparse matrix (items, contexts) of positive pointwise mutual information."""
-    contexts = pl.DataFrame({ITEM_ID: ids, "context": np.arange(len(ids))}, schema_overrides={ITEM_ID: pl.String})
-    known = neighbours.join(contexts, on=ITEM_ID, how="inner", maintain_order="left")
-    rows, found, weights = (known[name].to_numpy() for name in ("row", "context", "weight"))
-    sums = np.bincount(rows, weights=weights, minlength=items)
-    information = np.log(weights / (sums[rows] * shares[found]))
-    positive = information > 0
-    entries = (information[positive], (rows[positive], found[positive]))
-    return _text_extra().csr_matrix(entries, shape=(items, len(ids)))
+    numbers = pl.DataFrame({ITEM_ID: ids, "number": np.arange(len(ids))}, schema_overrides={ITEM_ID: pl.String})
+    joined = neighbours.ids.to_frame().join(numbers, on=ITEM_ID, how="left", maintain_order="left")
+    context_of_place = joined["number"].fill_null(-1).to_numpy().astype(np.int32)
+    # Of an item's neighbours those that are contexts.
+    sums = np.zeros(items)
+    nothing = np.zeros(0, dtype=np.int32)
+    entries: list[tuple[npt.NDArray[Any], ...]] = [(nothing, nothing, np.zeros(0))]
+    for counting in (True, False):
+        for begin in range(0, len(neighbours.rows), _PAIRS_AT_ONCE):
+            some = slice(begin, begin + _PAIRS_AT_ONCE)
+            contexts = context_of_place[neighbours.places[some]]
+            known = contexts >= 0
+            rows, contexts, weights = neighbours.rows[some][known], contexts[known], neighbours.weights[some][known]
+            if counting:
+                sums += np.bincount(rows, weights=weights, minlength=items)
+                continue
+            information = np.log(weights / (sums[rows] * shares[contexts]))
+            positive = information > 0
+            entries.append((rows[positive], contexts[positive], information[positive]))
+    rows, contexts, values = (np.concatenate(parts) for parts in zip(*entries, strict=True))
+    ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=items))])
+    return _text_extra().csr_matrix((values, contexts, ends), shape=(items, len(ids)))
 
 
-def _explode(column: pl.Series) -> pl.DataFrame:
-    """Return `row`, `item_id` as one line of text, and `weight` of all neighbours."""
+@dataclass(frozen=True, kw_only=True)
+class _Neighbours:
+    """All neighbours of some items, one after the other.
+
+    Attributes:
+        rows: of the items, ascending.
+        places: of the neighbours in `ids`.
+        weights: of the pairs.
+        ids: of all neighbours, as one line of text each, in ascending order.
+    """
+
+    rows: npt.NDArray[np.int32]
+    places: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
+    ids: pl.Series
+
+
+def _explode(column: pl.Series) -> _Neighbours:
     if column.dtype == pl.Null:
-        return pl.DataFrame(schema={"row": pl.Int64, ITEM_ID: pl.String, "weight": pl.Float64})
+        nothing = np.zeros(0, dtype=np.int32)
+        no_ids = pl.Series(ITEM_ID, [], dtype=pl.String)
+        return _Neighbours(rows=nothing, places=nothing, weights=nothing.astype(np.float32), ids=no_ids)
     listed = column.alias("near").to_frame().with_row_index("row").explode("near").drop_nulls().unnest("near")
-    one_line = pl.col(ITEM_ID).str.replace_all("\\", "\\\\", literal=True).str.replace_all("\n", "\\n", literal=True)
-    return listed.select(pl.col("row").cast(pl.Int64), one_line, pl.col("weight").cast(pl.Float64))
+    codes = listed[ITEM_ID].to_physical().to_numpy()
+    known = listed[ITEM_ID].unique()
+    ids = known.cast(pl.String).str.replace_all("\\", "\\\\", literal=True).str.replace_all("\n", "\\n", literal=True)
+    order = ids.arg_sort()
+    places = np.zeros(int(codes.max(initial=0)) + 1, dtype=np.int32)
+    places[known.to_physical().gather(order).to_numpy()] = np.arange(len(known), dtype=np.int32)
+    rows, weights = listed["row"].to_numpy().astype(np.int32), listed["weight"].to_numpy()
+    return _Neighbours(rows=rows, places=places[codes], weights=weights, ids=ids.gather(order))
 
 
 def _text_extra() -> Any:
