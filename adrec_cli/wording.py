@@ -13,7 +13,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 _PLACEHOLDER: Final = re.compile(r"[A-Z]+|-?\d+(\.\d+)?|True|False|None")
 _IRREGULAR: Final[Mapping[str, str]] = MappingProxyType({"k": "-k", "parent": "--from"})
@@ -44,14 +44,25 @@ def speak_shell(typed: bool = True, *, workspace: object = None) -> Iterator[Non
         _typed, _workspace = before
 
 
-def say_count(number: int, what: str) -> str:
+def say_count(number: float, what: str, several: str = "") -> str:
     """Return how many there are, in words that fit: "1 new item", "2,000 new items".
 
     Args:
         number: of them.
-        what: one of them is, with a plural in -s.
+        what: one of them is.
+        several: what others than one are; "" for the same with -s.
     """
-    return f"{number:,} {what}{'s' * (number != 1)}"
+    return f"{number:,} {what if number == 1 else several or f'{what}s'}"
+
+
+def say_statistics(statistics: Mapping[str, Any]) -> str:
+    """Return how large a data set is, as its manifest counts it: "3 users, 1 item, 7 interactions"."""
+    return ", ".join(say_count(statistics[f"{what}s"], what) for what in ("user", "item", "interaction"))
+
+
+def inflect(number: float, one: str, several: str) -> str:
+    """Return what goes with a count, such as its verb: "1 item is", "2 items are"."""
+    return one if number == 1 else several
 
 
 def speaks_shell() -> bool:

@@ -15,7 +15,7 @@ from adrec_cli.choices import take_options
 from adrec_cli.errors import UsageError
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, USER_ID
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,7 +43,8 @@ class LoadedRecommender:
     def __repr__(self) -> str:
         return (
             f"<{self.model} {self.checkpoint_sha256[:16]} on {self.recommender.dataset}: "
-            f"{self.recommender.sequences.users:,} users, {self.recommender.items.height:,} items>"
+            f"{say_count(self.recommender.sequences.users, 'user')}, "
+            f"{say_count(self.recommender.items.height, 'item')}>"
         )
 
     @property

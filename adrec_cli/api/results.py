@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adrec_cli.schema import ITEM_ID, TITLE, USER_ID
+from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,7 +42,7 @@ class Tabular(ABC):
         frame, (heading, lines) = self.to_frame(), self.describe()
         numeric = [name for name, kind in frame.schema.items() if kind.is_numeric()]
         rows = [[_show(value) for value in row] for row in frame.head(_MOST_ROWS).rows()]
-        more = [f"{frame.height - _MOST_ROWS:,} more rows: to_frame()"] if frame.height > _MOST_ROWS else []
+        more = [f"{say_count(frame.height - _MOST_ROWS, 'more row')}: to_frame()"] if frame.height > _MOST_ROWS else []
         below = [element("div", line) for line in (*more, *lines)]
         return join([table(frame.columns, rows, right=numeric, caption=heading), *below]).text
 
@@ -193,7 +194,10 @@ class EvaluatedModel(Tabular):
         """Return a heading and what the figures cannot say, as `Tabular`."""
         told = self.evaluation
         who = f"{told.model} {told.stage}".strip()
-        heading = f"{who} on {told.dataset}, {told.protocol}: {told.users:,} users, {told.cases:,} targets"
+        heading = (
+            f"{who} on {told.dataset}, {told.protocol}: "
+            f"{say_count(told.users, 'user')}, {say_count(told.cases, 'target')}"
+        )
         return heading, told.cautions()
 
 
@@ -226,7 +230,7 @@ class RecommendedItems(_Items, Tabular):
 
     def describe(self) -> tuple[str, Sequence[str]]:
         """Return a heading, as `Tabular`."""
-        return f"{len(self)} recommended items", ()
+        return f"{say_count(len(self), 'recommended item')}", ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from adrec_cli.artifacts.json_files import content_sha256
 from adrec_cli.artifacts.lock import one_at_a_time
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION, PROMOTION_REPORT_SUFFIX, RANKS_SUFFIX, REPORTS_FOLDER
+from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
     import polars as pl
@@ -96,14 +97,15 @@ class Evaluation:
         found = []
         if self.users < FEW_USERS:
             found.append(
-                f"only {self.users:,} users: each of them moves a figure by up to {1 / max(1, self.users):.3f}, "
+                f"only {say_count(self.users, 'user')}: each of them "
+                f"moves a figure by up to {1 / max(1, self.users):.3f}, "
                 "and the intervals are rough"
             )
         cutoffs = sorted({int(name.partition("@")[2]) for name in self.metrics})
         long = [k for k in cutoffs if self.items and k * FEW_ITEMS > self.items]
         if long and self._ranks_everything:
             found.append(
-                f"a catalogue of only {self.items:,} items: any order of them has about HR@{long[0]} "
+                f"a catalogue of only {say_count(self.items, 'item')}: any order of them has about HR@{long[0]} "
                 f"{min(1.0, long[0] / self.items):.2f}, so @{', @'.join(map(str, long))} say little"
             )
         return found

@@ -12,6 +12,7 @@ from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, NamesDataset
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.experiments.bench_options import BenchOptions
+from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.bench import Bench
@@ -62,5 +63,8 @@ def _show(terminal: Terminal, measured: Bench) -> None:
         rows.append(("memory of training", f"{measured.training_memory:,.0f} MiB", ""))
     columns = ["what", "measured", "share of the matrix rate"]
     terminal.table(columns, rows, title=f"ADRec on {measured.dataset}", right=columns[1:])
-    terminal.line(f"{measured.users:,} users, {measured.items:,} items, {measured.events:,} events")
-    terminal.line(f"on {measured.device}, {measured.threads} threads, PyTorch {measured.torch_version}")
+    terminal.line(
+        f"{say_count(measured.users, 'user')}, {say_count(measured.items, 'item')}, "
+        f"{say_count(measured.events, 'event')}"
+    )
+    terminal.line(f"on {measured.device}, {say_count(measured.threads, 'thread')}, PyTorch {measured.torch_version}")

@@ -11,6 +11,7 @@ import typer
 from adrec_cli.cli import completion
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument
+from adrec_cli.wording import say_count
 
 EXAMPLES: Final = (
     "adrec card grocery",
@@ -51,5 +52,5 @@ def card(
     if session.terminal.as_json:
         session.terminal.document(asdict(made))
         return
-    session.terminal.line(f"{made.model}, stage {made.stage}, {made.evaluations} evaluations")
+    session.terminal.line(f"{made.model}, stage {made.stage}, {say_count(made.evaluations, 'evaluation')}")
     session.terminal.line(f"stored in {made.path}")

@@ -11,6 +11,7 @@ import typer
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common
 from adrec_cli.errors import UsageError
+from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.clean import Removable
@@ -45,7 +46,7 @@ def clean(
         result = pipeline.clean(found)
         for one in result.in_use:
             terminal.warn(f"{one.path} stays: another run works in {one.folder}")
-        terminal.note(f"removed {len(result.removed)}, {sum(one.size for one in result.removed):,} bytes")
+        terminal.note(f"removed {len(result.removed)}, {say_count(sum(one.size for one in result.removed), 'byte')}")
     if terminal.as_json:
         terminal.document({"found": [asdict(one) for one in found], **asdict(result)})
 

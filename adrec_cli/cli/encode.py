@@ -9,6 +9,7 @@ from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, DatasetArgument, Wait
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.content.options import EncodeOptions
+from adrec_cli.wording import inflect, say_count
 
 if TYPE_CHECKING:
     from adrec_cli.content.encoding import EncodeResult
@@ -47,11 +48,18 @@ def _show(terminal: Terminal, done: EncodeResult) -> None:
     for part in done.encoders:
         if part.silent:
             columns = ", ".join(part.columns)
-            terminal.warn(f"{part.silent:,} of {done.items:,} items have no value in {columns} ({part.encoder})")
+            terminal.warn(
+                f"{part.silent:,} of {say_count(done.items, 'item')} "
+                f"{inflect(part.silent, 'has', 'have')} no value in {columns} ({part.encoder})"
+            )
     if done.silent:
-        terminal.warn(f"nothing is known about {done.silent:,} of {done.items:,} items; their vectors are zeros")
+        terminal.warn(
+            f"nothing is known about {done.silent:,} of {say_count(done.items, 'item')}; their vectors are zeros"
+        )
     if terminal.as_json:
         terminal.document(asdict(done))
         return
     made = ", ".join(f"{part.encoder} of {', '.join(part.columns)} ({part.width})" for part in done.encoders)
-    terminal.line(f"{done.path}: {done.items:,} items, {done.width} entries each: {made}")
+    terminal.line(
+        f"{done.path}: {say_count(done.items, 'item')}, {say_count(done.width, 'entry', 'entries')} each: {made}"
+    )

@@ -65,7 +65,7 @@ def export(
     if session.terminal.as_json:
         session.terminal.document(asdict(done))
         return
-    what = "scores" if graph.k is None else f"{graph.k:,} best items"
+    what = "scores" if graph.k is None else f"{say_count(graph.k, 'best item')}"
     session.terminal.line(f"{done.path} gives the {what} of {done.model}, to within {done.difference:.1e}")
     session.terminal.line(f"{done.items_path} has the item of each number")
     if done.data_path is not None:
@@ -86,6 +86,8 @@ def _show_vectors(terminal: Terminal, done: ExportedVectors) -> None:
     if terminal.as_json:
         terminal.document(asdict(done))
         return
-    terminal.line(f"{done.path}: {done.rows:,} {done.vectors}, {done.width} entries each, of {done.model}")
+    terminal.line(
+        f"{done.path}: {done.rows:,} {done.vectors}, {say_count(done.width, 'entry', 'entries')} each, of {done.model}"
+    )
     if done.ids_path is not None:
         terminal.line(f"{done.ids_path} has the id of each row")

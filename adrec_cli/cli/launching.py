@@ -20,7 +20,7 @@ from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import AdrecError, ExitCode, UsageError
 from adrec_cli.runtime import ENDING_SIGNALS, StopRequest, find_launched
 from adrec_cli.training.processes import ALONE, Processes
-from adrec_cli.wording import option
+from adrec_cli.wording import inflect, option, say_count
 
 if TYPE_CHECKING:
     from adrec_cli.training.several_processes import SeveralProcesses
@@ -59,7 +59,8 @@ def share_out(stop: StopRequest, devices: int | None, *, sharing: type[Sharing] 
         )
     if devices is not None and devices != launched.here:
         raise UsageError(
-            f"{launched.here} processes were started on this machine, not {option('devices', devices)}",
+            f"{say_count(launched.here, 'process', 'processes')} {inflect(launched.here, 'was', 'were')} "
+            f"started on this machine, not {option('devices', devices)}",
             hint=f"leave out {option('devices')} with torchrun",
         )
     from adrec_cli.training.several_processes import SeveralProcesses
@@ -125,7 +126,8 @@ def launch(arguments: Sequence[str], count: int) -> int:
     cores = os.cpu_count() or 1
     if count > cores:
         raise UsageError(
-            f"{count:,} processes on a machine with {cores} cores", hint=f"{option('devices', cores)}, or fewer"
+            f"{say_count(count, 'process', 'processes')} on a machine with {say_count(cores, 'core')}",
+            hint=f"{option('devices', cores)}, or fewer",
         )
     shared, children = _variables_of_all(count), list[subprocess.Popen[bytes]]()
     with _passing_on(children):

@@ -12,7 +12,7 @@ from adrec_cli.cli.options.common import Common, DatasetArgument, Wait, model_op
 from adrec_cli.cli.show.terminal import Terminal
 from adrec_cli.errors import UsageError
 from adrec_cli.models.registry import DEFAULT_MODEL
-from adrec_cli.wording import command
+from adrec_cli.wording import command, inflect, say_count, say_statistics
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.rollback import DataRolledBack
@@ -59,7 +59,10 @@ def rollback(
         return
     value = "" if done.current.value is None else f", {done.current.metric} {done.current.value:.4f}"
     session.terminal.line(f"{done.current.checkpoint} is current again ({done.current.protocol}{value})")
-    session.terminal.line(f"{done.withdrawn[:16]} is withdrawn; {done.earlier} earlier generations are left")
+    session.terminal.line(
+        f"{done.withdrawn[:16]} is withdrawn; {say_count(done.earlier, 'earlier generation')} "
+        f"{inflect(done.earlier, 'is', 'are')} left"
+    )
 
 
 def _show_data(terminal: Terminal, done: DataRolledBack) -> None:
@@ -74,10 +77,7 @@ def _show_data(terminal: Terminal, done: DataRolledBack) -> None:
         terminal.document(asdict(done))
         return
     counts = done.statistics
-    terminal.line(
-        f"{done.dataset} is generation {done.generation} again: {counts['users']:,} users, {counts['items']:,} items, "
-        f"{counts['interactions']:,} interactions"
-    )
+    terminal.line(f"{done.dataset} is generation {done.generation} again: {say_statistics(counts)}")
     if done.left is not None:
         terminal.line(f"the state before is kept: {command('rollback', done.dataset, data=True, to=done.left)}")
     earlier = ", ".join(map(str, done.earlier)) or "none"

@@ -119,5 +119,5 @@ def _show_part(terminal: Terminal, sweep: Sweep, part: str) -> None:
 
 def _interval_of(seeds: int) -> str:
     if seeds > 1:
-        return f"means of {seeds} seeds, intervals over seeds (Student's t)"
+        return f"means of {say_count(seeds, 'seed')}, intervals over seeds (Student's t)"
     return "one seed, intervals over users (bootstrap); --seeds tells how much another training differs"

@@ -13,7 +13,7 @@ from adrec_cli.errors import DivergedError
 from adrec_cli.experiments.options import TrainingOptions
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.sweeping.tune_options import TuneOptions
-from adrec_cli.wording import command
+from adrec_cli.wording import command, say_count
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.tune import Search
@@ -77,7 +77,9 @@ def _show(terminal: Terminal, search: Search) -> None:
         for trial in sorted(search.trials, key=rank)[:_SHOWN_TRIALS]
     ]
     columns = ["trial", search.metric, "state", *keys, "trained"]
-    title = f"{search.model} on {search.dataset}, {search.protocol}, the best of {len(search.trials)} trials"
+    title = (
+        f"{search.model} on {search.dataset}, {search.protocol}, the best of {say_count(len(search.trials), 'trial')}"
+    )
     terminal.table(columns, rows, title=title, right=["trial", search.metric, *keys, "trained"])
     if search.timed_out:
         terminal.line("the time is up; the same command continues the search")

@@ -11,7 +11,7 @@ import typer
 from adrec_cli.cli.command import Session
 from adrec_cli.cli.options.common import Common, Raw
 from adrec_cli.errors import ExitCode
-from adrec_cli.wording import speak_shell
+from adrec_cli.wording import say_count, speak_shell
 
 EXAMPLES: Final = (
     "adrec verify",
@@ -42,6 +42,8 @@ def verify(
         rows = [(one.status, one.path, one.detail, one.repair) for one in found.verdicts]
         terminal.table(["status", "artifact", "detail", "to repair"], rows)
     if found.damaged:
-        terminal.error(f"{len(found.damaged)} of {len(found.verdicts)} artifacts in {found.workspace} are damaged")
+        terminal.error(
+            f"{len(found.damaged)} of {say_count(len(found.verdicts), 'artifact')} in {found.workspace} are damaged"
+        )
         raise typer.Exit(int(ExitCode.ARTIFACT))
-    terminal.note(f"{len(found.verdicts)} artifacts in {found.workspace} are whole")
+    terminal.note(f"{say_count(len(found.verdicts), 'artifact')} in {found.workspace} are whole")

@@ -15,7 +15,7 @@ from adrec_cli.content.one_thread import one_thread
 from adrec_cli.content.options import MOST_WIDTH, WIDTH
 from adrec_cli.content.state import Matrix, State, require_arrays
 from adrec_cli.errors import ArtifactError, InputError, UsageError, look_up
-from adrec_cli.wording import command
+from adrec_cli.wording import command, say_count
 
 _ITEMS_AT_ONCE = 65_536
 """Items that are encoded together: float64 of a large catalogue would take many times what is written."""
@@ -88,7 +88,7 @@ class FittedEncoder:
     def __post_init__(self) -> None:
         require_arrays(self.state, look_up(ENCODERS, self.name, "encoder").arrays)
         if not 0 < self.width <= MOST_WIDTH:
-            raise ValueError(f"{self.name} of {self.width} entries")
+            raise ValueError(f"{self.name} of {say_count(self.width, 'entry', 'entries')}")
 
     @property
     def width(self) -> int:

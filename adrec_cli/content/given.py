@@ -7,6 +7,7 @@ import polars as pl
 
 from adrec_cli.content.state import Matrix, State, require_shape
 from adrec_cli.errors import InputError
+from adrec_cli.wording import say_count
 
 
 def fit(columns: pl.DataFrame, most: int) -> State:
@@ -45,7 +46,7 @@ def encode(columns: pl.DataFrame, state: State) -> Matrix:
     vectors = np.array(column.drop_nulls().to_list())
     if vectors.ndim != 2 or vectors.shape[1] != expected:
         raise InputError(
-            f"vectors of {column.name} have {vectors.shape[-1]} entries, expected {expected}",
+            f"vectors of {column.name} have {say_count(vectors.shape[-1], 'entry', 'entries')}, expected {expected}",
             hint="give vectors of the encoder that was used before, or encode again",
         )
     encoded[known.to_numpy()] = vectors

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from adrec_cli.artifacts.item_vectors import EncoderRecord
 from adrec_cli.content.encoders import FittedEncoder
 from adrec_cli.errors import AdrecError, ArtifactError
-from adrec_cli.wording import command
+from adrec_cli.wording import command, say_count
 
 
 def record_encoders(encoders: Sequence[FittedEncoder]) -> tuple[EncoderRecord, ...]:
@@ -28,7 +28,7 @@ def restore_encoders(records: Sequence[EncoderRecord]) -> list[FittedEncoder]:
         try:
             encoder = FittedEncoder(name=record.name, columns=record.columns, state=record.arrays)
             if encoder.width != record.width:
-                raise ValueError(f"{encoder.width} entries, {record.width} are said")
+                raise ValueError(f"{say_count(encoder.width, 'entry', 'entries')}, {record.width} are said")
         except (AdrecError, ValueError) as error:
             raise ArtifactError(
                 f"the item vectors are damaged: encoder {record.name[:40]!r}: {error}",

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from adrec_cli.errors import InputError
+from adrec_cli.wording import say_count
 
 Codes = NDArray[np.int32]
 _CHUNK: Final = 1 << 18
@@ -58,7 +59,8 @@ def text_array(ids: pl.Series) -> pa.StringArray:
     begins, content = text_bytes(ids)
     if begins[-1] > np.iinfo(np.int32).max:
         raise InputError(
-            f"column {ids.name!r} has {begins[-1]:,} bytes of text, expected at most {np.iinfo(np.int32).max:,}",
+            f"column {ids.name!r} has {say_count(begins[-1], 'byte')} "
+            f"of text, expected at most {np.iinfo(np.int32).max:,}",
             hint="give shorter texts; ids may be numbers",
         )
     return pa.StringArray.from_buffers(len(ids), pa.py_buffer(begins.astype(np.int32)), pa.py_buffer(content))

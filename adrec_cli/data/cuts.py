@@ -15,7 +15,7 @@ from adrec_cli.data.reading.times import moment_text
 from adrec_cli.data.settings import Settings
 from adrec_cli.data.splits import UNCHANGING, Bounds, leave_one_out, split_as_given, split_by_time
 from adrec_cli.errors import InputError, UsageError
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,4 +150,4 @@ def nothing_left(read: int, removed: list[FilterApplied], settings: Settings) ->
     hint = f"lower the filters: {filters}" if filters else f"look at the source with {option('dry_run')}"
     if most.name == "bad_rows":
         hint = f"say {option('on_bad_row', 'error')} to see what is wrong with the first row and where it stands"
-    return InputError(f"nothing is left of {read:,} interactions: {parts}", hint=hint)
+    return InputError(f"nothing is left of {say_count(read, 'interaction')}: {parts}", hint=hint)

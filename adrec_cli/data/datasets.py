@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from adrec_cli.data.names import SPLITS, TIES, TIME_UNITS, Duplicates, Split, Ties
 from adrec_cli.data.pins import Download
+from adrec_cli.wording import say_count
 
 DEMO_SEED: Final = 20250519
 DEMO_VERSION: Final = 2
@@ -228,7 +229,7 @@ def _check_published(form: SourceFiles | ItemFile, where: str) -> None:
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
     wanted = 1 if form.members else len(form.files)
-    _check(len(published) in (0, wanted), f"{where} names {len(published)} downloads, expected {wanted}")
+    _check(len(published) in (0, wanted), f"{where} names {say_count(len(published), 'download')}, expected {wanted}")
 
 
 def _list_downloads(form: SourceFiles | ItemFile) -> tuple[Download, ...]:

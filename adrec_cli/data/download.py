@@ -20,7 +20,7 @@ from adrec_cli.data.pins import Pin
 from adrec_cli.data.reading.read_limits import UNLIMITED_BY_HAND
 from adrec_cli.errors import InputError, StorageError, UsageError
 from adrec_cli.events import OnEvent
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 MOST_UNASKED_BYTES: Final = 100_000_000
 """Nothing larger is downloaded before the user has agreed to it."""
@@ -180,7 +180,7 @@ def _fetch(url: str, part: Path, expected: Expectation, on_event: OnEvent) -> No
         _keep_validator(response, part)
         done = _receive(response, part, done, total, expected, on_event)
     if total is not None and done < total:
-        raise ConnectionError(f"the connection ended after {done:,} of {total:,} bytes")
+        raise ConnectionError(f"the connection ended after {done:,} of {say_count(total, 'byte')}")
     return None
 
 
@@ -234,7 +234,7 @@ def _check_before(
     """Refuse what cannot be the file, what nobody agreed to, and what there is no room for, before it comes."""
     wanted = expected.pin.bytes
     if total is not None and wanted is not None and total != wanted:
-        raise _WrongContentError(f"a file of {total:,} bytes, expected {wanted:,}")
+        raise _WrongContentError(f"a file of {say_count(total, 'byte')}, expected {wanted:,}")
     if not expected.pin.known and response.headers.get_content_type() == "text/html":
         raise _WrongContentError("a web page, not a file: it asks for a login, or has moved")
     _require_agreed(part, total or 0, expected)
@@ -271,12 +271,12 @@ def _receive(
         while chunk := response.read1(_CHUNK_BYTES):
             done += len(chunk)
             if done > most:
-                raise _WrongContentError(f"more than the {most:,} bytes that were expected")
+                raise _WrongContentError(f"more than the {say_count(most, 'byte')} that were expected")
             _require_agreed(part, done, expected)
             file.write(chunk)
             on_event(DownloadProgress(name=part.stem, done=done, total=total or expected.pin.bytes))
             if (elapsed := time.monotonic() - since) >= SLOW_SECONDS:
                 if done - counted < SLOWEST_BYTES_PER_SECOND * elapsed:
-                    raise ConnectionError(f"it gave {done - counted:,} bytes in {elapsed:.0f} seconds")
+                    raise ConnectionError(f"it gave {say_count(done - counted, 'byte')} in {elapsed:.0f} seconds")
                 since, counted = time.monotonic(), done
     return done

@@ -22,7 +22,7 @@ from adrec_cli.data.addresses import show_path
 from adrec_cli.data.ids import spell_as_known
 from adrec_cli.errors import InputError, StorageError
 from adrec_cli.schema import ITEM_ID
-from adrec_cli.wording import option
+from adrec_cli.wording import inflect, option, say_count
 
 MOST_WIDTH: Final = 4_096
 _ID_NAMES: Final = (ITEM_ID, "id", "ids", "item", "asin", "sku", "product_id")
@@ -77,7 +77,8 @@ def read_given_vectors(path: Path, item_ids: pl.Series) -> GivenVectors:
     if twice := rows.height - rows[ITEM_ID].n_unique():
         repeated = rows.filter(pl.col(ITEM_ID).is_duplicated())[ITEM_ID][0]
         raise InputError(
-            f"{path}: {twice:,} ids are repeated, such as {repeated!r}", hint="one vector per item; fix the file"
+            f"{path}: {say_count(twice, 'id')} {inflect(twice, 'is', 'are')} repeated, such as {repeated!r}",
+            hint="one vector per item; fix the file",
         )
     places = item_ids.rename(ITEM_ID).to_frame().join(rows, on=ITEM_ID, how="left", maintain_order="left")["row"]
     matched = len(places) - places.null_count()
@@ -137,7 +138,10 @@ def _check(path: Path, ids: pl.Series, vectors: npt.NDArray[Any]) -> None:
             hint=_FORMS,
         )
     if not len(ids) == len(vectors):
-        raise InputError(f"{path}: {len(ids):,} ids for {len(vectors):,} vectors", hint="give one id per row, in order")
+        raise InputError(
+            f"{path}: {say_count(len(ids), 'id')} for {say_count(len(vectors), 'vector')}",
+            hint="give one id per row, in order",
+        )
     if not len(ids) or ids.null_count():
         raise InputError(f"{path}: {'an id is missing' if len(ids) else 'it is empty'}", hint="give an id for each row")
     for start in range(0, len(vectors), 65_536):
@@ -182,7 +186,7 @@ def _read_safetensors(path: Path) -> tuple[pl.Series, npt.NDArray[Any]]:
     with safe_open(path, framework="np") as file:
         matrices = [name for name in file.keys() if len(file.get_slice(name).get_shape()) == 2]  # noqa: SIM118
         if len(matrices) != 1:
-            raise ValueError(f"it has {len(matrices)} matrices, expected one")
+            raise ValueError(f"it has {say_count(len(matrices), 'matrix', 'matrices')}, expected one")
         vectors = file.get_tensor(matrices[0])
         told = (file.metadata() or {}).get("ids")
     if told is None:

@@ -15,7 +15,7 @@ from adrec_cli.data.reading.read_report import ReadReport
 from adrec_cli.data.reading.times import moment_text
 from adrec_cli.data.updating import Existing
 from adrec_cli.errors import InputError
-from adrec_cli.wording import option
+from adrec_cli.wording import inflect, option, say_count
 
 NINE_IN_TEN: Final = 0.9
 FEWEST_IDS: Final = 5
@@ -113,14 +113,20 @@ def _unknown_items(existing: Existing, new: Interactions) -> str:
     hits = int(np.count_nonzero(known[new.item]))
     if hits >= _NEARLY_NONE * len(new):
         return ""
-    return f"{hits:,} of {len(new):,} interactions are with items that {existing.manifest.dataset} knows"
+    return (
+        f"{hits:,} of {say_count(len(new), 'interaction')} {inflect(hits, 'is', 'are')} "
+        f"with items that {existing.manifest.dataset} knows"
+    )
 
 
 def _unknown_users(existing: Existing, new: Interactions) -> str:
     known = int(new.user_ids.is_in(existing.interactions.user_ids.implode()).sum())
     if len(new.user_ids) < FEWEST_USERS or known >= _NEARLY_NONE * len(new.user_ids):
         return ""
-    return f"{known:,} of {len(new.user_ids):,} users are known to {existing.manifest.dataset}"
+    return (
+        f"{known:,} of {say_count(len(new.user_ids), 'user')} "
+        f"{inflect(known, 'is', 'are')} known to {existing.manifest.dataset}"
+    )
 
 
 def _old_times(existing: Existing, new: Interactions) -> str:
@@ -131,7 +137,8 @@ def _old_times(existing: Existing, new: Interactions) -> str:
         return ""
     earliest, newest = moment_text(int(new.time.min())), moment_text(int(times.max()))
     return (
-        f"{old:,} of {len(new):,} interactions lie ten years back and more, the earliest at {earliest}; "
+        f"{old:,} of {say_count(len(new), 'interaction')} {inflect(old, 'lies', 'lie')} "
+        f"ten years back and more, the earliest at {earliest}; "
         f"before, the newest was of {newest}"
     )
 
@@ -140,4 +147,7 @@ def _future_times(new: Interactions, now: int) -> str:
     future = int(np.count_nonzero(new.time > now + _DAY))
     if not future:
         return ""
-    return f"{future:,} of {len(new):,} interactions lie in the future, the last at {moment_text(int(new.time.max()))}"
+    return (
+        f"{future:,} of {say_count(len(new), 'interaction')} {inflect(future, 'lies', 'lie')} in "
+        f"the future, the last at {moment_text(int(new.time.max()))}"
+    )

@@ -17,6 +17,7 @@ from adrec_cli.data.databases.answers import Answer, write_answer
 from adrec_cli.data.reading.foreign_files import find_table_format, refuse_table_folder
 from adrec_cli.data.reading.scratch import scratch_folder
 from adrec_cli.errors import AdrecError, InputError
+from adrec_cli.wording import say_count
 
 _INSTALL: Final = "pip install 'adrec-cli[lake]', or write what counts as Parquet with the program that keeps the table"
 _METADATA: Final = re.compile(r"v?(\d+)(?:-.*)?\.metadata\.json")
@@ -148,7 +149,8 @@ def _find_metadata(folder: Path) -> Path:
     newest = [path for path, number in found.items() if number == max(found.values())]
     if len(newest) != 1:
         raise InputError(
-            f"{folder} is a table of Iceberg, and only its catalog knows which of {len(newest)} states of it is the "
+            f"{folder} is a table of Iceberg, and only its catalog knows "
+            f"which of {say_count(len(newest), 'state')} of it is the "
             "newest",
             hint="write what counts today as Parquet with the program that keeps it, and name that folder",
         )

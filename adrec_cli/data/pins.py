@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from adrec_cli.artifacts.atomic import storage_error
+from adrec_cli.wording import say_count
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -43,7 +44,7 @@ class Pin:
         try:
             size = path.stat().st_size
             if self.bytes is not None and size != self.bytes:
-                return f"{size:,} bytes, expected {self.bytes:,}"
+                return f"{say_count(size, 'byte')}, expected {self.bytes:,}"
             digests = {
                 "sha256": hashlib.sha256(),
                 "git blob": hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False),

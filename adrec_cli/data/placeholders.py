@@ -7,7 +7,7 @@ from typing import Final
 
 from adrec_cli.data.interactions import Log
 from adrec_cli.data.reading.read_report import ReadReport
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 FEWEST_USERS: Final = 20
 MOST_SHARE: Final = 0.1
@@ -32,7 +32,9 @@ def warn_of_placeholder(interactions: Log, report: ReadReport) -> list[str]:
         return []
     user = str(interactions.user_ids[int(counts.argmax())])
     column = report.columns.get("user", "")
-    sentence = f"user {user!r} has {most:,} of {len(interactions):,} interactions, others {others:,.1f} on average"
+    sentence = (
+        f"user {user!r} has {most:,} of {say_count(len(interactions), 'interaction')}, others {others:,.1f} on average"
+    )
     if isinstance(column, list) or '"' in column + user:
         return [f"{sentence}: does it stand for nobody?"]
     condition = f"{_quote(column)} != {_quote(user)}"

@@ -21,7 +21,7 @@ from adrec_cli.data.reading.folder_names import names_a_value, show_folders
 from adrec_cli.data.reading.scratch import scratch_folder
 from adrec_cli.errors import AdrecError, GrowingFileError, InputError, StorageError, UsageError, look_up
 from adrec_cli.events import OnEvent
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 if TYPE_CHECKING:
     from pyarrow import fs
@@ -232,7 +232,7 @@ def _read_etag(content: Any) -> str:
 
 def _require_room(size: int, folder: Path, shown: str) -> None:
     if size > MOST_BYTES:
-        raise InputError(f"{shown} has {size:,} bytes, more than {MOST_BYTES:,}", hint="name a part of it")
+        raise InputError(f"{shown} has {say_count(size, 'byte')}, more than {MOST_BYTES:,}", hint="name a part of it")
     if size > (free := shutil.disk_usage(folder).free):
         raise _no_room(f"{folder} has {free / 1e6:,.0f} MB left, {size / 1e6:,.0f} MB are to come")
 

@@ -13,7 +13,7 @@ from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.data.settings import drop_findings
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID, ITEMS_FILE
-from adrec_cli.wording import option, say_count
+from adrec_cli.wording import inflect, option, say_count
 
 if TYPE_CHECKING:
     import polars as pl
@@ -111,6 +111,7 @@ def _find_strangers(folder: Path, former: Manifest, item_ids: pl.Series) -> list
     if min(len(before), len(item_ids)) < FEWEST or known >= HARDLY_ANY * len(item_ids):
         return []
     return [
-        f"{known:,} of {len(item_ids):,} items were in {former.dataset} before: is this another shop's file? "
+        f"{known:,} of {say_count(len(item_ids), 'item')} {inflect(known, 'was', 'were')} in "
+        f"{former.dataset} before: is this another shop's file? "
         f"{option('name', 'NAME')} gives it a place of its own"
     ]

@@ -18,7 +18,7 @@ from adrec_cli.data.reading.steady_files import SteadyFile
 from adrec_cli.data.remote_versions import ETAG
 from adrec_cli.errors import InputError, UsageError
 from adrec_cli.schema import MANIFEST_FILE
-from adrec_cli.wording import command, option, option_as_typed
+from adrec_cli.wording import command, option, option_as_typed, say_count
 
 if TYPE_CHECKING:
     from adrec_cli.data.interactions import Log
@@ -186,8 +186,8 @@ def require_not_grown(folder: Path, source: str, plan: Plan) -> None:
     if not grown:
         return
     holds = "is damaged, and had grown" if manifest is None else (
-        f"has grown by updates to {manifest.statistics['interactions']:,} interactions of "
-        f"{len(manifest.sources):,} files"
+        f"has grown by updates to {say_count(manifest.statistics['interactions'], 'interaction')} of "
+        f"{say_count(len(manifest.sources), 'file')}"
     )  # fmt: skip
     instead = (
         command("rollback", folder.name, data=True)

@@ -19,6 +19,7 @@ from adrec_cli.diagnostics.spectrum import (
 )
 from adrec_cli.diagnostics.spread import embedding_variance, mean_cosine, mean_distance
 from adrec_cli.errors import InputError
+from adrec_cli.wording import inflect, say_count
 
 MIN_ITEMS = 3
 
@@ -61,7 +62,10 @@ def diagnose(vectors_ND: torch.Tensor) -> EmbeddingDiagnostics:
         InputError: fewer than three items.
     """
     if len(vectors_ND) < MIN_ITEMS:
-        raise InputError(f"{len(vectors_ND)} item vectors are too few to measure", hint=f"{MIN_ITEMS} are needed")
+        raise InputError(
+            f"{say_count(len(vectors_ND), 'item vector')} {inflect(len(vectors_ND), 'is', 'are')} too few to measure",
+            hint=f"{MIN_ITEMS} are needed",
+        )
     vectors_ND = vectors_ND.detach().cpu().double()
     singular_D = singular_values(vectors_ND)
     return EmbeddingDiagnostics(

@@ -9,7 +9,7 @@ import torch
 
 from adrec_cli.diffusion.schedules import betas_for
 from adrec_cli.errors import UsageError
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class GaussianDiffusion:
         if not 1 <= steps <= self.steps:
             raise UsageError(
                 f"{option('steps')} must be between 1 and {self.steps}, got {steps}",
-                hint=f"the model was trained with {self.steps} diffusion steps",
+                hint=f"the model was trained with {say_count(self.steps, 'diffusion step')}",
             )
         if steps == self.steps:
             return self

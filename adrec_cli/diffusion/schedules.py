@@ -10,6 +10,7 @@ import torch
 
 from adrec_cli.diffusion.beta_distribution import beta_quantile
 from adrec_cli.errors import UsageError
+from adrec_cli.wording import say_count
 
 _MAX_BETA = 0.999
 _PIECE = 10
@@ -144,7 +145,8 @@ def betas_for(schedule: str, steps: int, *, beta_a: float = 0.3, beta_b: float =
     betas_T = beta(steps, beta_a, beta_b) if schedule == "beta" else SCHEDULES[schedule](steps)
     if not bool(((betas_T > 0) & (betas_T < 1)).all()):
         raise UsageError(
-            f"noise schedule {schedule!r} is not valid for {steps} steps: betas reach from {betas_T.min().item():.3g} "
+            f"noise schedule {schedule!r} is not valid for "
+            f"{say_count(steps, 'step')}: betas reach from {betas_T.min().item():.3g} "
             f"to {betas_T.max().item():.3g}",
             hint=_HINT,
         )

@@ -11,7 +11,7 @@ from adrec_cli.experiments.events import Warned
 from adrec_cli.loading.opening import Dataset
 from adrec_cli.ranking.protocols import Cases, Protocol, cold_cases, select_cases
 from adrec_cli.ranking.rivals import Rivals, cold_rivals, draw_negatives
-from adrec_cli.wording import option
+from adrec_cli.wording import inflect, option, say_count
 
 ROOMY: Final = 10
 """With this many times more items than negatives, drawing with replacement makes no noticeable difference."""
@@ -58,8 +58,9 @@ def choose_rivals(dataset: Dataset, cases: Cases, options: EvaluationOptions, on
     if dataset.items.height < ROOMY * options.negatives:
         on_event(
             Warned(
-                message=f"{options.negatives:,} negatives are drawn with replacement from {dataset.items.height:,} "
-                "items: some are drawn twice, and fewer compete; "
+                message=f"{say_count(options.negatives, 'negative')} {inflect(options.negatives, 'is', 'are')} drawn "
+                f"with replacement from {say_count(dataset.items.height, 'item')}: "
+                "some are drawn twice, and fewer compete; "
                 f"leave out {option('negatives')} to rank against all items"
             )
         )

@@ -23,7 +23,7 @@ from adrec_cli.runtime import set_threads
 from adrec_cli.training.events import TrainingWarning
 from adrec_cli.training.item_blocks import gather_blocks
 from adrec_cli.training.processes import Processes
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 if TYPE_CHECKING:
     from adrec_cli.training.loop import StageTraining
@@ -86,7 +86,8 @@ class StageOrder:
         parts = self.tables["training"]["accumulate"]
         if parts % processes.count:
             raise UsageError(
-                f"{processes.count} processes cannot share the parts of a step evenly: training.accumulate is {parts}",
+                f"{say_count(processes.count, 'process', 'processes')} cannot "
+                f"share the parts of a step evenly: training.accumulate is {parts}",
                 hint=option("set", f"training.accumulate={processes.count}"),
             )
         processes.send_order(asdict(self))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adrec_cli.errors import UsageError
 from adrec_cli.experiments.experiment import Experiment
 from adrec_cli.models.registry import find_model
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 if TYPE_CHECKING:
     import torch
@@ -44,9 +44,9 @@ def require_memory(
     needed = 4 * (network + max(vectors, table // blocks))
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
-        several = f" in {processes} processes" if processes > 1 else ""
+        several = f" in {say_count(processes, 'process', 'processes')}" if processes > 1 else ""
         raise UsageError(
-            f"a network of {weights:,} parameters{several} takes {needed / 2**30:,.0f} GiB at least, "
+            f"a network of {say_count(weights, 'parameter')}{several} takes {needed / 2**30:,.0f} GiB at least, "
             f"this machine has {there / 2**30:,.0f} GiB",
             hint=f"make it smaller: {option('set', 'model.hidden_size=128')}",
         )

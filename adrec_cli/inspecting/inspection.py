@@ -21,6 +21,7 @@ from adrec_cli.loading.opening import Checkpoint
 from adrec_cli.runtime import set_threads
 from adrec_cli.schema import ITEM_ID, TITLE
 from adrec_cli.training.diagnostics import embedding_health
+from adrec_cli.wording import say_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ class Inspection:
     def about_sample(self) -> str:
         """Which items the figures are of; "" where they are of all."""
         sampled = [model for model in self.models if model.diagnostics.items < model.items]
-        return f"figures of {sampled[0].diagnostics.items:,} items, evenly spaced" if sampled else ""
+        return f"figures of {say_count(sampled[0].diagnostics.items, 'item')}, evenly spaced" if sampled else ""
 
 
 def inspect_embeddings(

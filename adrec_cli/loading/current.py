@@ -14,7 +14,7 @@ from adrec_cli.errors import ArtifactError
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
 from adrec_cli.loading.trained import find_finished_checkpoint
 from adrec_cli.schema import CURRENT_FILE
-from adrec_cli.wording import command
+from adrec_cli.wording import command, say_count
 
 if TYPE_CHECKING:
     import polars as pl
@@ -109,7 +109,8 @@ def open_beside_items(
 
 def _count_error(checkpoint: Checkpoint, items: int, file_name: str) -> ArtifactError:
     return ArtifactError(
-        f"{checkpoint.path} is damaged: it says {checkpoint.metadata.item_count:,} items, {file_name} has {items:,}",
+        f"{checkpoint.path} is damaged: it says "
+        f"{say_count(checkpoint.metadata.item_count, 'item')}, {file_name} has {items:,}",
         hint=_advise(checkpoint.path.parents[1]),
     )
 

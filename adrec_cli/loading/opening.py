@@ -23,7 +23,7 @@ from adrec_cli.errors import ArtifactError, StorageError, UsageError
 from adrec_cli.loading.registered import require_registered
 from adrec_cli.models.registry import find_model
 from adrec_cli.schema import COUNT, ITEM_ID, MANIFEST_FILE
-from adrec_cli.wording import command
+from adrec_cli.wording import command, say_count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -182,7 +182,8 @@ def _read_content(manifest: Manifest, files: DatasetFiles, shard: Shard) -> Cont
     items = load_items(files.items)
     if items.height < manifest.statistics["items"]:
         raise ArtifactError(
-            f"{files.items.parent / MANIFEST_FILE} is damaged: it says {manifest.statistics['items']:,} items, "
+            f"{files.items.parent / MANIFEST_FILE} is damaged: it says "
+            f"{say_count(manifest.statistics['items'], 'item')}, "
             f"{files.items.name} has {items.height:,}",
             hint=advise_repair(files.items.parent),
         )
@@ -227,7 +228,8 @@ def open_checkpoint(path: Path, dataset: Dataset, *, sha256: str | None = None, 
         )
     if not dataset.may_have(metadata.item_count):
         raise ArtifactError(
-            f"{path} is damaged: it says {metadata.item_count:,} items, its dataset has {dataset.item_count:,}",
+            f"{path} is damaged: it says {say_count(metadata.item_count, 'item')}, "
+            f"its dataset has {dataset.item_count:,}",
             hint=f"train it again: {command('train', dataset.manifest.dataset, model=metadata.model)}",
         )
     return Checkpoint(path=path, sha256=sha256, metadata=metadata, tensors=tensors)

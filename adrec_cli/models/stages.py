@@ -8,7 +8,7 @@ from typing import Any
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.errors import UsageError
 from adrec_cli.extending.open_set import OpenSet
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 SCHEDULES = ("constant", "cosine")
 WINDOWS = ("newest", "all")
@@ -187,7 +187,9 @@ class TrainingConfig:
                 hint=f"one of: {', '.join(EMBEDDING_OPTIMIZERS[1:])}",
             )
         if self.accumulate > self.batch_size:
-            raise UsageError(f"accumulate is {self.accumulate}, but a step has only {self.batch_size} samples")
+            raise UsageError(
+                f"accumulate is {self.accumulate}, but a step has only {say_count(self.batch_size, 'sample')}"
+            )
 
 
 def require_compatible(name: str, stage: Stage, training: TrainingConfig) -> None:

@@ -18,6 +18,7 @@ from adrec_cli.data.download import MOST_BYTES
 from adrec_cli.errors import DamagedInventoryError
 from adrec_cli.moving.kinds import find_kind
 from adrec_cli.schema import ITEMS_FILE, MANIFEST_FILE, SEQUENCES_FILE
+from adrec_cli.wording import say_count
 
 INVENTORY_VERSION: Final = 1
 PART_BYTES: Final = 1 << 26
@@ -134,7 +135,7 @@ def _parse(content: bytes, dataset: str) -> Inventory:
     if missing := set(_NEEDED) - inventory.hashes.keys():
         raise ValueError(f"{min(missing)} is not among its files")
     if (total := sum(one.bytes for one in files)) > MOST_BYTES:
-        raise ValueError(f"its files have {total:,} bytes, more than {MOST_BYTES:,}")
+        raise ValueError(f"its files have {say_count(total, 'byte')}, more than {MOST_BYTES:,}")
     return inventory
 
 

@@ -17,7 +17,7 @@ from adrec_cli.pictures.options import PictureOptions
 from adrec_cli.pictures.picture import Picture, display_name
 from adrec_cli.plots.training_curves import StageCurve, draw_training_curves
 from adrec_cli.schema import CHECKPOINT_SUFFIX
-from adrec_cli.wording import command, option
+from adrec_cli.wording import command, option, say_count
 
 LOG_SUFFIX = ".jsonl"
 
@@ -64,7 +64,7 @@ def _picture(dataset: Dataset, model: str, logs: list[Path], options: PictureOpt
 
 
 def _about(dataset: Dataset, finished: list[CheckpointMetadata]) -> str:
-    parts = [f"{dataset.manifest.dataset}, {dataset.items.height:,} items"]
+    parts = [f"{dataset.manifest.dataset}, {say_count(dataset.items.height, 'item')}"]
     if finished:
         parts += [f"validation {finished[-1].metrics['protocol']}", f"seed {finished[-1].seed}"]
     return "; ".join([*parts, "★ the epoch whose weights are kept"])

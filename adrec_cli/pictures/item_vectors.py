@@ -29,7 +29,7 @@ from adrec_cli.plots.embedding_map import (
 from adrec_cli.plots.spectrum import NOISE, Spectrum, draw_spectrum
 from adrec_cli.plots.style import Look, can_draw
 from adrec_cli.schema import CATEGORY, COUNT
-from adrec_cli.wording import command, option
+from adrec_cli.wording import command, inflect, option, say_count
 
 _FEWEST_ITEMS = 8
 _LARGEST_CATEGORY = 0.9
@@ -59,7 +59,10 @@ def maps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     rows_N = evenly_spaced_rows(dataset.items.height, options.items)
     found = _read_trained(dataset, _find_mapped(), rows_N)
     if len(rows_N) < _FEWEST_ITEMS:
-        raise ArtifactError(f"{len(rows_N)} items are too few for a map", hint=f"{_FEWEST_ITEMS} are needed")
+        raise ArtifactError(
+            f"{say_count(len(rows_N), 'item')} {inflect(len(rows_N), 'is', 'are')} too few for a map",
+            hint=f"{_FEWEST_ITEMS} are needed",
+        )
     plane = [
         EmbeddingMap(name=_describe(each), points_N2=project(each.drawn_ND.numpy(), seed=options.seed))
         for each in found
@@ -67,7 +70,8 @@ def maps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     items = dataset.items[rows_N.numpy()]
     name = dataset.manifest.dataset
     about = (
-        f"{name}, {len(rows_N):,} of {dataset.items.height:,} items; t-SNE of the item vectors, started from their "
+        f"{name}, {len(rows_N):,} of {say_count(dataset.items.height, 'item')}; "
+        "t-SNE of the item vectors, started from their "
         f"principal components, seed {options.seed}"
     )
     title = f"Item vectors on {name} by popularity"
@@ -93,7 +97,11 @@ def spectrum(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     """
     found = _read_trained(dataset, tuple(list_trainable()), torch.arange(0))
     if dataset.items.height < MIN_ITEMS:
-        raise ArtifactError(f"{dataset.items.height} items are too few for a spectrum", hint=f"{MIN_ITEMS} are needed")
+        raise ArtifactError(
+            f"{say_count(dataset.items.height, 'item')} "
+            f"{inflect(dataset.items.height, 'is', 'are')} too few for a spectrum",
+            hint=f"{MIN_ITEMS} are needed",
+        )
     noise_ND = isotropic_noise(found[0].vectors_ND, options.seed).double()
     spectra = [
         Spectrum(
@@ -106,7 +114,11 @@ def spectrum(dataset: Dataset, options: PictureOptions) -> list[Picture]:
     ]
     title = f"Directions that item vectors use on {dataset.manifest.dataset}"
     measured, total = len(noise_ND), dataset.items.height
-    of = f"{total:,} items" if measured == total else f"{measured:,} of {total:,} items, evenly spaced"
+    of = (
+        f"{say_count(total, 'item')}"
+        if measured == total
+        else f"{measured:,} of {say_count(total, 'item')}, evenly spaced"
+    )
     about = f"{dataset.manifest.dataset}, {of}; each dimension scaled to variance 1"
     colours = model_colours(list_trainable())
     figure = draw_spectrum(spectra, title=title, about=about, colours=colours, look=options.look)

@@ -15,7 +15,7 @@ from adrec_cli.pictures.picture import Picture, display_name, model_colours
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.slices import SliceRow, draw_slices
 from adrec_cli.plots.style import Look
-from adrec_cli.wording import command
+from adrec_cli.wording import command, say_count
 
 DEFAULT_METRIC = "ndcg@10"
 _DEFINED = ("head", "long")
@@ -77,9 +77,11 @@ def _picture(dataset: Dataset, evaluations: list[Evaluation], metric: str, look:
     without = [display_name(one.model) for one in evaluations if metric not in one.metrics]
     evaluations = [one for one in evaluations if metric in one.metrics]
     protocol, name = evaluations[0].protocol, dataset.manifest.dataset
-    rows = [SliceRow(name="all", about=f"{evaluations[0].cases:,} targets", models=_of_all(evaluations, metric))]
+    rows = [
+        SliceRow(name="all", about=f"{say_count(evaluations[0].cases, 'target')}", models=_of_all(evaluations, metric))
+    ]
     rows += [
-        SliceRow(name=part, about=f"{told['cases']:,} targets", models=_of_part(evaluations, part, metric))
+        SliceRow(name=part, about=f"{say_count(told['cases'], 'target')}", models=_of_part(evaluations, part, metric))
         for part, told in evaluations[0].slices.items()
         if 0 < told["cases"] < evaluations[0].cases
     ]

@@ -14,7 +14,7 @@ from adrec_cli.pictures.slices import DEFAULT_METRIC
 from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.steps import StepsPoint, draw_steps
 from adrec_cli.plots.style import Look
-from adrec_cli.wording import command
+from adrec_cli.wording import command, say_count
 
 
 def steps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
@@ -54,8 +54,9 @@ def _picture(dataset: Dataset, path: Path, metric: str, look: Look) -> Picture:
     model = display_name(study["model"])
     title = f"What reverse steps buy: {model} on {name}"
     about = (
-        f"{name}, {study['protocol']}, {study['cases']:,} targets; {study['noise']} noise, seed {study['seed']}; "
-        f"{study['device']}, {study['threads']} threads"
+        f"{name}, {study['protocol']}, {say_count(study['cases'], 'target')}; "
+        f"{study['noise']} noise, seed {study['seed']}; "
+        f"{study['device']}, {say_count(study['threads'], 'thread')}"
     )
     figure = draw_steps(points, metric=metric.upper(), title=title, about=about, look=look)
     return Picture(name=f"steps-{study['model']}-{path.stem}", title=title, about=about, look=look, figure=figure)

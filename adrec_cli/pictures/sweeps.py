@@ -17,7 +17,7 @@ from adrec_cli.plots.metric_interval import MetricInterval
 from adrec_cli.plots.style import USUAL, Look
 from adrec_cli.plots.sweep import BASE, SweepPoint, draw_sweep
 from adrec_cli.sweeping.results import Summary, summarize_runs
-from adrec_cli.wording import command
+from adrec_cli.wording import command, say_count
 
 
 def sweeps(dataset: Dataset, options: PictureOptions) -> list[Picture]:
@@ -64,7 +64,9 @@ def sweep_picture(dataset: Dataset, folder: Path, metric: str | None = None, loo
     name = dataset.manifest.dataset
     title = f"Sweep {record.name}: {display_name(record.model)} on {name}"
     seeds = max(summary.seeds for summary in summaries)
-    spread = f"{seeds} seeds, 95% intervals over seeds" if seeds > 1 else "one seed, 95% intervals over users"
+    spread = (
+        f"{say_count(seeds, 'seed')}, 95% intervals over seeds" if seeds > 1 else "one seed, 95% intervals over users"
+    )
     protocols = ", ".join(dict.fromkeys(summary.protocol for summary in summaries))
     about = f"{name}, {protocols}; {spread}; ringed or dotted: the options that the others vary"
     figure = draw_sweep(points, metric=metric.upper(), title=title, about=about, look=look)

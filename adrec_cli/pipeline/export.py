@@ -28,7 +28,7 @@ from adrec_cli.models.registry import MODELS
 from adrec_cli.models.sampling import FAST_SAMPLING
 from adrec_cli.recommending.graph_options import ALL_SCORES, GraphOptions
 from adrec_cli.schema import ITEM_ID, PAD
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 TOLERANCE = 1e-4
 SUFFIXES = {".onnx": "onnx", ".pt2": "torch"}
@@ -188,7 +188,7 @@ def _require_exportable(network: SequentialRecommender, output: str, options: Gr
         )
     items = len(network.item_vectors_VD()) - 1
     if options.k is not None and options.k > items:
-        raise UsageError(f"{option('k', options.k)} is more than the {items:,} items there are")
+        raise UsageError(f"{option('k', options.k)} is more than the {say_count(items, 'item')} there are")
 
 
 def _describe(recommender: Recommender, options: GraphOptions) -> dict[str, Any]:

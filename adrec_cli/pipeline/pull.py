@@ -21,7 +21,7 @@ from adrec_cli.moving.marks import moving_folder, read_marks, remove_copies, wri
 from adrec_cli.moving.moved import Counter, Moved, describe_moved
 from adrec_cli.moving.place import Place
 from adrec_cli.schema import MANIFEST_FILE
-from adrec_cli.wording import command, command_anywhere, option
+from adrec_cli.wording import command, command_anywhere, inflect, option, say_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +150,8 @@ def _require_forgotten(folder: Path, manifest: Manifest, place: Place) -> None:
     """
     if left := set(read_forgotten(folder).get("users", [])) - set(manifest.forgotten.get("users", [])):
         raise ArtifactError(
-            f"{len(left)} users were forgotten in {folder.name} here who may be in what lies at {place.shown}",
+            f"{say_count(len(left), 'user')} {inflect(len(left), 'was', 'were')} forgotten in "
+            f"{folder.name} here who may be in what lies at {place.shown}",
             hint=f"forget them where it was pushed from, or push what is here: "
             f"{command('push', folder.name, place.shown, force=True)}",
         )

@@ -23,7 +23,7 @@ from adrec_cli.recommending.explaining import Explanation, explain
 from adrec_cli.recommending.history_times import Time, read_seconds
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, TITLE
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 __all__ = ["Merging", "RecommendOptions", "Recommendations", "current_checkpoint", "recommend", "recommend_with"]
 
@@ -191,7 +191,8 @@ def _read_histories(
 ) -> list[_Person]:
     if times and len(times) != len(histories):
         raise UsageError(
-            f"times of {len(times):,} histories, and {len(histories):,} histories given",
+            f"times of {say_count(len(times), 'history', 'histories')}, "
+            f"and {say_count(len(histories), 'history', 'histories')} given",
             hint="give each history its times, in the same order",
         )
     each: Iterable[Sequence[Time] | None] = times or itertools.repeat(None)
@@ -206,7 +207,7 @@ def _read_history(recommender: Recommender, item_ids: list[str], times: Sequence
     if unknown and not len(known):
         example = ", ".join(recommender.items[ITEM_ID].head(3).to_list())
         raise InputError(
-            f"none of the {len(item_ids)} items of the history is known: {', '.join(unknown[:5])}",
+            f"none of the {say_count(len(item_ids), 'item')} of the history is known: {', '.join(unknown[:5])}",
             hint=f"ids are those of the source data, for example: {example}",
         )
     kept = [index is not None for index in indices]

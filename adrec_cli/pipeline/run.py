@@ -38,7 +38,7 @@ from adrec_cli.promotion.noting import note_with_warnings
 from adrec_cli.promotion.options import PromotionOptions
 from adrec_cli.promotion.promote import Promotion, promote_if_good
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE
-from adrec_cli.wording import option, say_count
+from adrec_cli.wording import option, say_count, say_statistics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +244,11 @@ def _encode(night: _Night, prepared: _Prepared, steps: list[RunStep]) -> None:
         prepared.notes += done.assumptions
         prepared.warnings += done.warnings
         _tell_reading(night, list(done.assumptions), list(done.warnings))
-    detail = "as before" if done is None else f"{done.width} entries; of {done.silent:,} items nothing is known"
+    detail = (
+        "as before"
+        if done is None
+        else f"{say_count(done.width, 'entry', 'entries')}; of {say_count(done.silent, 'item')} nothing is known"
+    )
     status, seconds = ("up to date" if done is None else "done"), time.perf_counter() - started
     steps.append(RunStep(name="encode", status=status, seconds=seconds, detail=detail))
 
@@ -274,8 +278,7 @@ def _prepare(night: _Night, steps: list[RunStep]) -> _Prepared:
         found.inbox = take_files(inbox, night.folder, functools.partial(_take, night, found), night.tell)
         require_dataset(night.folder, inbox, found.inbox)
         status = "done" if found.inbox.taken else "up to date"
-    counts = read_manifest(night.folder).statistics
-    detail = f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions"
+    detail = say_statistics(read_manifest(night.folder).statistics)
     if found.inbox is not None:
         detail = f"{say_count(len(found.inbox.taken), 'file')} taken; {detail}"
     steps.append(RunStep(name="preprocess", status=status, seconds=time.perf_counter() - started, detail=detail))
@@ -384,7 +387,7 @@ def _index(night: _Night, dataset: Dataset, checkpoint: Checkpoint, promoted: Pr
     if found is None:
         return []
     record, built = found
-    detail = f"{record.items:,} items, recall@100 {record.recall:.4f} of {record.queries} users"
+    detail = f"{say_count(record.items, 'item')}, recall@100 {record.recall:.4f} of {say_count(record.queries, 'user')}"
     if not record.pool:
         detail += " is below .99: answers stay exact"
     return [

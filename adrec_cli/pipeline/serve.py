@@ -21,7 +21,7 @@ from adrec_cli.serving.nights_file import NightsFile
 from adrec_cli.serving.options import ServeOptions
 from adrec_cli.serving.source import DatasetListing, ModelSource
 from adrec_cli.serving.watch import OnReload
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 if TYPE_CHECKING:
     from adrec_cli.serving.running import EndingServer, LogLine, Serving
@@ -255,7 +255,10 @@ def serve(
 
     connections = affordable_connections(options.connections)
     if connections < options.connections:
-        on_log("warning", f"{connections:,} connections at most: the system allows no more descriptors (ulimit -n)")
+        on_log(
+            "warning",
+            f"{say_count(connections, 'connection')} at most: the system allows no more descriptors (ulimit -n)",
+        )
 
     def announce(running: EndingServer) -> None:
         if worker is not None:

@@ -47,7 +47,7 @@ from adrec_cli.schema import (
 from adrec_cli.sweeping.measuring import read_measured
 from adrec_cli.sweeping.shared_stages import STAGES_FOLDER
 from adrec_cli.sweeping.trials import read_trials
-from adrec_cli.wording import command, complete_command, say_count
+from adrec_cli.wording import command, complete_command, inflect, say_count, say_statistics
 
 WHOLE, OUT_OF_DATE, DAMAGED = "whole", "out of date", "damaged"
 _MOST_LOOKS: Final = 5
@@ -188,8 +188,7 @@ class _Dataset:
         def check() -> tuple[str, str, str]:
             self.manifest = open_dataset(self.folder).manifest
             counts = self.manifest.statistics
-            detail = f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions"
-            detail += self._describe_rest()
+            detail = say_statistics(counts) + self._describe_rest()
             if needs_recovery(self.folder):
                 return OUT_OF_DATE, f"{detail}; a run was killed here", command("clean", workspace=self.workspace)
             return WHOLE, detail, ""
@@ -214,7 +213,12 @@ class _Dataset:
         def check() -> tuple[str, str, str]:
             path = verify_pending(self.folder, manifest)
             assert path is not None
-            return WHOLE, f"{len(read_pending(path)):,} interactions wait for later updates", ""
+            return (
+                WHOLE,
+                f"{say_count(len(read_pending(path)), 'interaction')} "
+                f"{inflect(len(read_pending(path)), 'waits', 'wait')} for later updates",
+                "",
+            )
 
         yield from self._check(self.folder / PENDING_FILE, check, advise_repair(self.folder))
 
@@ -241,7 +245,7 @@ class _Dataset:
 
             def check(number: int = number) -> tuple[str, str, str]:
                 former = open_generation(self.folder, number)
-                detail = f"a former data set of {former.manifest.statistics['interactions']:,} interactions"
+                detail = f"a former data set of {say_count(former.manifest.statistics['interactions'], 'interaction')}"
                 if self.manifest is not None and self.manifest.forgotten:
                     left = len(find_forgotten(former.files, self.manifest.forgotten))
                     again = command("forget", self.folder.name, user="ID")
@@ -274,7 +278,10 @@ class _Dataset:
 
         tensors, metadata = load_checkpoint(path)
         restore_model(Checkpoint(path=path, sha256="", metadata=metadata, tensors=tensors), torch.device("cpu"))
-        detail = f"{metadata.model} {metadata.stage}, epoch {metadata.epoch}, {len(tensors)} tensors, all finite"
+        detail = (
+            f"{metadata.model} {metadata.stage}, epoch {metadata.epoch}, "
+            f"{say_count(len(tensors), 'tensor')}, all finite"
+        )
         again = command("train", self.folder.name, model=metadata.model)
         if SWEEPS_FOLDER in path.relative_to(self.folder).parts:
             again = "run the sweep again"

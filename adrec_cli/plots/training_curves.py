@@ -22,6 +22,7 @@ from adrec_cli.plots.style import (
     headline,
     new_figure,
 )
+from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,7 +146,7 @@ def _shade_stages(panels: Sequence[Axes], curves: Sequence[StageCurve], ends: En
             axes.axvspan(start, each[-1], color=GROUND if number % 2 else "white", lw=0, zorder=0)
             if number:
                 axes.axvline(start, color=GREY, lw=0.8, zorder=1)
-        epochs = f"{len(curve.seconds)} epochs" if len(curve.seconds) > 1 else "1 epoch"
+        epochs = f"{say_count(len(curve.seconds), 'epoch')}" if len(curve.seconds) > 1 else "1 epoch"
         narrow = (each[-1] - start) / total < 0.22
         panels[0].annotate(
             curve.stage if narrow else f"{curve.stage}, {epochs}",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.promotion.rule import CURRENT
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 HEADLINES = ("ndcg@10", "hr@10")
 """What a night is summed up in."""
@@ -42,7 +42,7 @@ class Comparison:
     def __str__(self) -> str:
         return (
             f"{self.metric} {self.candidate:.4f}, {self.against} {self.current:.4f}, difference {self.difference:+.4f} "
-            f"[{self.low:+.4f}, {self.high:+.4f}] on {self.users:,} users ({self.protocol})"
+            f"[{self.low:+.4f}, {self.high:+.4f}] on {say_count(self.users, 'user')} ({self.protocol})"
         )
 
 

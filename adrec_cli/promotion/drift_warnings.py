@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adrec_cli.artifacts.nights import Drift
+from adrec_cli.wording import say_count
 
 
 def warn_of_drift(drift: Drift | None, threshold: float) -> list[str]:
@@ -19,7 +20,7 @@ def warn_of_drift(drift: Drift | None, threshold: float) -> list[str]:
         )
         found[line] = drift.popularity_shift - drift.expected_shift
     if drift.metric_change is not None:
-        nights = "last night" if drift.nights == 1 else f"mean of the last {drift.nights} nights"
+        nights = "last night" if drift.nights == 1 else f"mean of the last {say_count(drift.nights, 'night')}"
         line = f"validation is {-drift.metric_change:.0%} below the {nights}"
         found[line] = -drift.metric_change
     return [line for line, value in found.items() if value > threshold]

@@ -10,7 +10,7 @@ from adrec_cli.artifacts.promotion import index_beside
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.promotion.options import INDEX_FROM, PromotionOptions
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 _QUERIES: Final = 256
 """Histories that recall is measured with."""
@@ -53,7 +53,7 @@ def _is_wanted(checkpoint: Checkpoint, options: PromotionOptions) -> bool:
     require_faiss()
     if items < FEWEST_ITEMS:
         raise UsageError(
-            f"{checkpoint.metadata.dataset} has {items:,} items, an index needs {FEWEST_ITEMS:,}",
+            f"{checkpoint.metadata.dataset} has {say_count(items, 'item')}, an index needs {FEWEST_ITEMS:,}",
             hint=f"leave out {option('index', 'always')}: so few are scored in no time",
         )
     return True

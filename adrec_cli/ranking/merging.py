@@ -19,7 +19,7 @@ from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking.ranked import Ranked
 from adrec_cli.ranking.samples import MERGES, RECIPROCAL_RANK, Merging, choose_depth
 from adrec_cli.ranking.scores import mean_sample, top_k
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 RANK_OFFSET = 60
 """The constant of reciprocal rank fusion, which keeps the first ranks of one list from outweighing all others."""
@@ -35,7 +35,7 @@ def check_sampled(model: SequentialRecommender, output: str, sampling: Sampling,
     Raises:
         UsageError: the output of the model does not come out of a diffusion, or the noise is zero.
     """
-    asked = [f"{merging.samples} samples"] if merging.samples > 1 else []
+    asked = [f"{say_count(merging.samples, 'sample')}"] if merging.samples > 1 else []
     asked += [f"temperature {sampling.temperature:g}"] if sampling.temperature != 1 else []
     if not asked:
         return

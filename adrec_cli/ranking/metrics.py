@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from adrec_cli.errors import UsageError
 from adrec_cli.extending.open_set import OpenSet
+from adrec_cli.wording import say_count
 
 CUTOFFS = (5, 10, 20, 50)
 
@@ -84,11 +85,11 @@ def _compute(name: str, metric: Metric, ranks: Ranks, k: int) -> Values:
             values = np.asarray(metric(own, k), dtype=np.float64)
     except Exception as error:
         raise UsageError(
-            f"metric {name!r} fails on {len(ranks):,} ranks: {type(error).__name__}: {error}",
+            f"metric {name!r} fails on {say_count(len(ranks), 'rank')}: {type(error).__name__}: {error}",
             hint="it takes (ranks, k), and leaves ranks as they are",
         ) from error
     if values.shape != ranks.shape:
-        told = f"values of shape {values.shape} for {len(ranks):,} ranks"
+        told = f"values of shape {values.shape} for {say_count(len(ranks), 'rank')}"
     elif not (finite := np.isfinite(values)).all():
         told = f"{values[~finite][0]} for rank {ranks[~finite][0]:,} at {k}"
     else:

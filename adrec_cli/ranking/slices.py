@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from adrec_cli.ranking.bootstrap import metric_intervals
 from adrec_cli.ranking.metrics import metric_table
+from adrec_cli.wording import say_count
 
 Integers = npt.NDArray[np.int64]
 
@@ -56,13 +57,16 @@ def slices_of(
     popular, long = top_threshold(item_counts), top_threshold(history_lengths)
     head = item_counts > popular
     share = item_counts[head].sum() / max(1, item_counts.sum())
-    told = f"{popular:,} train events ({head.sum():,} of {len(head):,} items, {share:.0%} of the events)"
+    told = (
+        f"{say_count(popular, 'train event')} ({head.sum():,} of "
+        f"{say_count(len(head), 'item')}, {share:.0%} of the events)"
+    )
     is_head, is_long, is_cold = target_counts > popular, history_lengths > long, target_counts == 0
     return {
         "head": Slice(definition=f"targets with more than {told}", chosen=is_head),
-        "tail": Slice(definition=f"targets with at most {popular:,} train events", chosen=~is_head),
-        "long": Slice(definition=f"histories of more than {long:,} events", chosen=is_long),
-        "short": Slice(definition=f"histories of at most {long:,} events", chosen=~is_long),
+        "tail": Slice(definition=f"targets with at most {say_count(popular, 'train event')}", chosen=~is_head),
+        "long": Slice(definition=f"histories of more than {say_count(long, 'event')}", chosen=is_long),
+        "short": Slice(definition=f"histories of at most {say_count(long, 'event')}", chosen=~is_long),
         "warm": Slice(definition="targets with a train event", chosen=~is_cold),
         "cold": Slice(definition="targets without a train event", chosen=is_cold),
         "repeat": Slice(definition="targets that stand in the history", chosen=repeated),

@@ -16,7 +16,7 @@ from adrec_cli.errors import InputError, LockedError, UsageError
 from adrec_cli.loading.recommender import Histories, Recommender
 from adrec_cli.recommending.batch_options import AudienceOptions
 from adrec_cli.schema import ITEM_ID, ITEM_INDEX, PAD, USER_ID
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 _NUMBER = "number"
 _STRETCH = 65_536
@@ -83,7 +83,8 @@ def collect_audience(recommender: Recommender, options: AudienceOptions) -> Audi
     if nobody and (unknown_users or unknown_items.height):
         example = [*unknown_users, *unknown_items[ITEM_ID].to_list()][0]
         raise InputError(
-            f"no user is known: {len(unknown_users):,} unknown users, {unknown_items.height:,} unknown items, "
+            f"no user is known: {say_count(len(unknown_users), 'unknown user')}, "
+            f"{say_count(unknown_items.height, 'unknown item')}, "
             f"for example {example!r}",
             hint="ids are those of the source data",
         )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from adrec_cli.data.reading.times import LATEST, parse_moment
 from adrec_cli.errors import UsageError
 from adrec_cli.loading.recommender import Recommender
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 Time = str | float | date | datetime | np.datetime64
 """Seconds since the epoch, or a date, which is its midnight, or time; UTC where it does not say."""
@@ -43,7 +43,8 @@ def read_seconds(recommender: Recommender, times: Sequence[Time] | None, events:
         return np.empty(0, dtype=np.int64) if recommender.model.reads_times else None
     if len(times) != events:
         raise UsageError(
-            f"the history has {events:,} items and {len(times):,} times", hint="give one time for each item"
+            f"the history has {say_count(events, 'item')} and {say_count(len(times), 'time')}",
+            hint="give one time for each item",
         )
     seconds = np.array([_read(time) for time in times], dtype=np.int64)
     if (np.diff(seconds) < 0).any():

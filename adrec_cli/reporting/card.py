@@ -18,7 +18,7 @@ from adrec_cli.reporting.material import Material, StageTold
 from adrec_cli.reporting.reproduction import evaluate_command, preprocess_command, train_command
 from adrec_cli.reporting.results_section import METRICS
 from adrec_cli.schema import CATEGORY, COUNT, TITLE
-from adrec_cli.wording import command_anywhere
+from adrec_cli.wording import command_anywhere, say_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,8 @@ def write_card(described: Described) -> str:
     parts = [
         f"# {_plain(title)} on {_plain(name)}",
         f"A sequential recommender: from the items of a history, in their order, it ranks the "
-        f"{described.stage.metadata.item_count:,} items of the data set {_plain(name)} by how likely each comes next. "
+        f"{say_count(described.stage.metadata.item_count, 'item')} of "
+        f"the data set {_plain(name)} by how likely each comes next. "
         f"It is stage `{described.stage.metadata.stage}` of {_plain(title)}, trained with adrec "
         f"{described.stage.metadata.adrec_version}.",
         *_tell_use(described),
@@ -116,7 +117,8 @@ def _tell_results(described: Described) -> list[str]:
     parts = ["## Results"]
     for ours, others in described.groups():
         parts.append(
-            f"Protocol `{ours.protocol}`, {ours.users:,} users; in brackets 95% intervals over users, by bootstrap."
+            f"Protocol `{ours.protocol}`, {say_count(ours.users, 'user')}; "
+            "in brackets 95% intervals over users, by bootstrap."
         )
         rows = [[one.model, *(_figure(one, name) for name in METRICS)] for one in (ours, *others)]
         parts.append(_table(["model", *(name.upper() for name in METRICS)], rows))

@@ -12,6 +12,7 @@ from adrec_cli.loading.opening import Dataset
 from adrec_cli.pages.markup import Content, Html, element, facts, paragraph, section, sha, table
 from adrec_cli.reporting.histogram import histogram
 from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID, TITLE
+from adrec_cli.wording import say_count
 
 _SHOWN_ITEMS = 10
 _SHOWN_TITLE = 80
@@ -89,7 +90,8 @@ def describe_concentration(counts: np.ndarray[Any, np.dtype[np.int64]]) -> str:
     told = f"The most popular fifth of the items has {share:.0%} of the train events."
     if not never:
         return told
-    return f"{told} {'One item has' if never == 1 else f'{never:,} items have'} none and cannot have been learned."
+    some = "One item has" if never == 1 else f"{say_count(never, 'item')} have"
+    return f"{told} {some} none and cannot have been learned."
 
 
 def _popular(dataset: Dataset) -> Html:

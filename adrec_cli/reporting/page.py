@@ -18,7 +18,7 @@ from adrec_cli.reporting.pipeline_section import pipeline_section
 from adrec_cli.reporting.reproduction_section import reproduction_section
 from adrec_cli.reporting.results_section import results_section, tell_seed
 from adrec_cli.reporting.sweeps_section import sweeps_section
-from adrec_cli.wording import command_anywhere
+from adrec_cli.wording import command_anywhere, say_statistics
 
 
 def page(
@@ -83,7 +83,7 @@ def _head(name: str) -> Html:
 def _lead(material: Material) -> Sequence[Html]:
     """Return what is to be known first: what was trained, and what is best."""
     found = material.dataset.manifest.statistics
-    counts = f"{found['users']:,} users, {found['items']:,} items, {found['interactions']:,} interactions."
+    counts = f"{say_statistics(found)}."
     trained = ", ".join(material.models) or "nothing yet"
     lines = [element("p", f"{counts} Trained: {trained}.", class_="lead")]
     full = [one for one in material.evaluations if one.protocol.endswith("/full/test") and not one.mask_seen]

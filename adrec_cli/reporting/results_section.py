@@ -17,7 +17,7 @@ from adrec_cli.ranking.significance import Difference
 from adrec_cli.reporting.material import Material
 from adrec_cli.reporting.pipeline_section import duration
 from adrec_cli.sweeping.command_line import find_unusual_sampling
-from adrec_cli.wording import command_anywhere
+from adrec_cli.wording import command_anywhere, say_count
 
 METRICS = ("ndcg@10", "hr@10", "ndcg@5", "hr@5", "ndcg@20", "hr@20")
 _LIST_METRICS = ("coverage@10", "gini@10", "novelty@10", "popularity@10", "diversity@10")
@@ -49,7 +49,7 @@ def _protocol(material: Material, group: Sequence[Evaluation]) -> Html:
     if not measured:
         return join([headline, paragraph("Nothing that is whole.")])
     found = put_side_by_side(first.dataset, measured, metrics=METRICS, against=None, left_out=[])
-    about = f"{found.users:,} users, {found.cases:,} targets. "
+    about = f"{say_count(found.users, 'user')}, {say_count(found.cases, 'target')}. "
     if any(model.spread for model in found.models):
         about += "Of several seeds the mean of each user counts; behind ± is their standard deviation. "
     return join([headline, paragraph(about, drawn or ""), _models(found), _slices(group), _lists(group)])

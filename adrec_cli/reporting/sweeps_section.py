@@ -13,6 +13,7 @@ from adrec_cli.sweeping.design import BASE
 from adrec_cli.sweeping.option_keys import spell
 from adrec_cli.sweeping.results import Summary, name_run
 from adrec_cli.sweeping.trials import best_of
+from adrec_cli.wording import say_count
 
 _OTHERS = ("hr@10", "ndcg@10", "hr@20", "ndcg@20")
 _SHOWN_TRIALS = 5
@@ -36,7 +37,7 @@ def _sweep(sweep: SweepTold, picture: Html | None) -> Html:
     parts = list(dict.fromkeys(summary.part for summary in summaries))
     seeds = max(summary.seeds for summary in summaries)
     about = (
-        f"{record.model}; means of {seeds} seeds, intervals over seeds (Student’s t)."
+        f"{record.model}; means of {say_count(seeds, 'seed')}, intervals over seeds (Student’s t)."
         if seeds > 1
         else f"{record.model}; one seed, 95% intervals over users (bootstrap)."
     )
@@ -105,7 +106,7 @@ def _search(search: SearchTold) -> Html:
         for trial in ranked[:_SHOWN_TRIALS]
     ]
     metric = str(about.get("monitor", "")).upper()
-    told = f"{about.get('model')}: {len(states):,} trials ({counted})"
+    told = f"{about.get('model')}: {say_count(len(states), 'trial')} ({counted})"
     told += f"; the best, trial {best.number}, has {metric} {best.value:.4f}." if best else "."
     columns = ["trial", metric, "state", *keys, "trained"]
     right = ["trial", metric, *keys, "trained"]

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adrec_cli.serving.responses import CLOSE, error_response
+from adrec_cli.wording import say_count
 
 BUFFERED = 64
 """Bodies of the largest size that may be held at once; further requests are asked to try again later."""
@@ -39,7 +40,7 @@ class Bodies:
                     body += chunk
                     self.held += len(chunk)
                     if len(body) > self._most:
-                        return error_response(413, f"the body is larger than {self._most} bytes", CLOSE)
+                        return error_response(413, f"the body is larger than {say_count(self._most, 'byte')}", CLOSE)
                     if self.held > BUFFERED * self._most:
                         return error_response(503, "too many requests are arriving", CLOSE | {"Retry-After": "1"})
         except TimeoutError:

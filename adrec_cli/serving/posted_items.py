@@ -16,6 +16,7 @@ from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.errors import InputError
 from adrec_cli.schema import ITEM_ID
 from adrec_cli.serving.questions import parse_id
+from adrec_cli.wording import say_count
 
 Row = Mapping[str, Any]
 """What is said of an item, by column; among them its id."""
@@ -91,7 +92,7 @@ class PostedItems:
         together = self._rows | {row[ITEM_ID]: row for row in rows}
         if len(together) > MOST_POSTED:
             raise InputError(
-                f"{len(together):,} items would be posted, at most {MOST_POSTED:,} can be",
+                f"{say_count(len(together), 'item')} would be posted, at most {MOST_POSTED:,} can be",
                 hint="add them to the data set",
             )
         path = self._write(together.values())

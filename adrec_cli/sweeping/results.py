@@ -14,6 +14,7 @@ from adrec_cli.artifacts.sweep_files import RESULT_COLUMNS
 from adrec_cli.sweeping.design import Run
 from adrec_cli.sweeping.measuring import Measured
 from adrec_cli.sweeping.shared_stages import TrainedStage
+from adrec_cli.wording import say_count
 
 # Two-sided 95% quantiles of Student's t with 1..30 degrees of freedom.
 _T95 = (
@@ -126,7 +127,7 @@ def summarize_runs(table: pl.DataFrame) -> list[Summary]:
 
 def name_run(summary: Summary, seeds: int) -> str:
     """Return the name of a run, with how many of a sweep's seeds have a result where some diverged."""
-    return summary.run + (f" ({summary.seeds} of {seeds} seeds)" if summary.seeds < seeds else "")
+    return summary.run + (f" ({summary.seeds} of {say_count(seeds, 'seed')})" if summary.seeds < seeds else "")
 
 
 def seed_interval(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import torch
 from adrec_cli.diagnostics.finite import all_finite
 from adrec_cli.errors import DivergedError
 from adrec_cli.training.processes import Processes
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 
 def advise_on_divergence() -> str:
@@ -59,7 +59,8 @@ def require_finite_gradients(parameters: Iterable[tuple[str, torch.nn.Parameter]
         if not bool(torch.isfinite(norm)):
             bad = int((~torch.isfinite(gradient)).sum())
             raise DivergedError(
-                f"{where}: the gradient of {name} is not finite ({bad:,} of {gradient.numel():,} entries, norm {norm})",
+                f"{where}: the gradient of {name} is not finite ({bad:,} of "
+                f"{say_count(gradient.numel(), 'entry', 'entries')}, norm {norm})",
                 hint=advise_on_divergence(),
             )
 
@@ -78,7 +79,7 @@ def require_finite_weights(weights: Iterable[tuple[str, torch.Tensor]], *, where
         if not all_finite(weight):
             bad = int((~torch.isfinite(weight)).sum())
             raise DivergedError(
-                f"{where}: weight {name} is not finite ({bad:,} of {weight.numel():,} entries)",
+                f"{where}: weight {name} is not finite ({bad:,} of {say_count(weight.numel(), 'entry', 'entries')})",
                 hint=advise_on_divergence(),
             )
 

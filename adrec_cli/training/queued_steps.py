@@ -21,6 +21,7 @@ from adrec_cli.training.averaging import WeightAverage
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.optimizers import StageOptimizer
 from adrec_cli.training.padded_loss import MOST_ITEMS
+from adrec_cli.wording import say_count
 
 STEPPING = ("auto", "immediate", "queued", "recorded")
 """How steps are taken: each looked at before the next; queued on the device and read one late; and that as CUDA graphs.
@@ -40,7 +41,7 @@ def why_not_queued(stage: Stage, config: TrainingConfig, model: SequentialRecomm
         f"training.embedding_optimizer {config.embedding_optimizer}": config.embedding_optimizer != "adam",
         "training.compile": config.compile,
         "training.shard_items": config.shard_items,
-        f"a catalogue of {items:,} items": items > MOST_ITEMS and stage.ranking_loss == "ce",
+        f"a catalogue of {say_count(items, 'item')}": items > MOST_ITEMS and stage.ranking_loss == "ce",
     }
     return next((name for name, hinders in hindrances.items() if hinders), "")
 

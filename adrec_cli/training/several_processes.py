@@ -25,7 +25,7 @@ from adrec_cli.errors import AdrecError, DivergedError, ExitCode, InterruptedRun
 from adrec_cli.runtime import Launched
 from adrec_cli.training.memory_once import CAN_BE_SHARED, MemoryOnce
 from adrec_cli.training.processes import Processes
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ class SeveralProcesses(Processes):
         cards = torch.cuda.device_count()
         if cards < self.here:
             raise UsageError(
-                f"{self.here} processes on a machine with {cards} cards",
+                f"{say_count(self.here, 'process', 'processes')} on a machine with {say_count(cards, 'card')}",
                 hint=f"start one per card, or let them share one: {option('device', 'cuda:0')}",
             )
         torch.cuda.set_device(self._local_rank)

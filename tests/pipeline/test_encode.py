@@ -63,7 +63,7 @@ def test_the_same_items_give_the_same_bytes_and_what_is_written_is_read(shop: Pa
 def test_it_says_what_it_assumed_and_what_is_missing(shop: Path) -> None:
     done = typed_here(["encode", "--workspace", shop, "--encoder", "categories"])
     assert done.exit_code == 0, done.stderr
-    assert "1 of 40 items have no value in category" in done.stderr.replace("\n", " ")
+    assert "1 of 40 items has no value in category" in done.stderr.replace("\n", " ")
     assert "categories of category (8)" in done.stdout
     done = typed_here(["encode", "--workspace", shop, "--encoder", "categories", "--json"])
     assert json.loads(done.stdout)["encoders"] == [
@@ -122,7 +122,7 @@ def nan_at(row: int) -> Any:
     [
         (IDS, nan_at(5), "'i5' has values that are no finite"),
         (IDS[:-1], np.ones((40, 3)), "39 ids for 40 vectors"),
-        (["i1", *IDS[1:]], np.ones((40, 3)), "are repeated, such as 'i1'"),
+        (["i1", *IDS[1:]], np.ones((40, 3)), "is repeated, such as 'i1'"),
         ([f"x{n}" for n in range(40)], np.ones((40, 3)), "none of its ids"),
         (IDS, np.ones(40), "expected rows"),
         (IDS, np.ones((40, 5000)), "expected rows"),

@@ -207,4 +207,4 @@ def _explain_spread(comparison: ModelComparison) -> list[str]:
 
 def _explain_protocol(comparison: ModelComparison) -> str:
     against = f"; negatives: {comparison.negatives_source}" if comparison.negatives_source else ""
-    return f"Protocol {comparison.protocol}, {comparison.users:,} users{against}."
+    return f"Protocol {comparison.protocol}, {say_count(comparison.users, 'user')}{against}."

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
     from adrec_cli.artifacts.evaluation import Evaluation
@@ -79,23 +80,27 @@ def describe(evaluation: Evaluation, processes: int = 1) -> list[str]:
     )
     lines = [
         f"protocol {evaluation.protocol}; {seen}",
-        f"{evaluation.users:,} users, {evaluation.cases:,} targets{cold}",
+        f"{say_count(evaluation.users, 'user')}, {say_count(evaluation.cases, 'target')}{cold}",
         f"95% intervals: {intervals}",
     ]
     lines += [f"caution: {line}" for line in evaluation.cautions()]
     if evaluation.sampling:
         lines.append(f"sampling: {_sampling(evaluation)}")
-    each = f" by each of {processes} processes" if processes > 1 else ""
+    each = f" by each of {say_count(processes, 'process', 'processes')}" if processes > 1 else ""
     return [*lines, f"ranked in {evaluation.seconds / processes:.1f} s{each}, stored in {evaluation.path}"]
 
 
 def _sampling(evaluation: Evaluation) -> str:
     sampling = evaluation.sampling
     steps = (
-        "as many reverse steps as trained with" if sampling["steps"] is None else f"{sampling['steps']} reverse steps"
+        "as many reverse steps as trained with"
+        if sampling["steps"] is None
+        else f"{say_count(sampling['steps'], 'reverse step')}"
     )
     noise = f"{sampling['noise']} noise of temperature {sampling['temperature']:g}, seed {sampling['seed']}"
     if sampling.get("guidance") is not None:
         noise += f", guidance {sampling['guidance']:g}"
-    merged = f"; {sampling['samples']} samples merged by {sampling['merge']}" if sampling["samples"] > 1 else ""
+    merged = (
+        f"; {say_count(sampling['samples'], 'sample')} merged by {sampling['merge']}" if sampling["samples"] > 1 else ""
+    )
     return f"{steps}, {noise}{merged}"

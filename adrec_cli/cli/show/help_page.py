@@ -13,6 +13,7 @@ from typing import Any, Final
 import typer
 
 from adrec_cli.cli.options.common import COMMON
+from adrec_cli.wording import say_count
 
 _WIDEST: Final = 100
 _NARROWEST: Final = 40
@@ -45,7 +46,7 @@ def render_page(context: typer.Context, *, usual: Collection[str] | None = None)
     sections += _list_options(listed)
     sections += _list_commands(context, inside)
     if len(listed) < len(options):
-        sections.append([f"{len(options) - len(listed)} more options: {context.command_path} --help-all"])
+        sections.append([f"{say_count(len(options) - len(listed), 'more option')}: {context.command_path} --help-all"])
     if command.epilog:
         sections.append(command.epilog.splitlines())
     return "\n\n".join("\n".join(section) for section in sections) + "\n"

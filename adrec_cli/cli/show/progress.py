@@ -24,6 +24,7 @@ from adrec_cli.data.fetching import AddressFailed, DamagedCopy, DownloadBegins, 
 from adrec_cli.data.filter_applied import FilterApplied
 from adrec_cli.data.inbox import FileLeft, FileRefused, FileTaken
 from adrec_cli.moving.moved import MovingProgress
+from adrec_cli.wording import say_count
 
 _NARROW_BAR = 10
 _LOWEST_FOR_LINES = 12
@@ -162,7 +163,7 @@ class Progress:
 
     def _ask(self, event: AnswerProgress) -> None:
         label = f"asking {event.database}"
-        self.show(harmless(label), 0, 0, f"{event.rows:,} rows")
+        self.show(harmless(label), 0, 0, f"{say_count(event.rows, 'row')}")
         if label != self._transferring:
             self._transferring = label
             self.terminal.note(label)

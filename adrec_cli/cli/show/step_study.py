@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from adrec_cli.cli.show.terminal import Terminal
+from adrec_cli.wording import say_count
 
 if TYPE_CHECKING:
     from adrec_cli.pipeline.step_study import StepStudy
@@ -35,5 +36,5 @@ def show_step_study(terminal: Terminal, study: StepStudy) -> None:
     warmth = f" at temperature {study.temperature:g}" if study.temperature != 1 else ""
     guidance = f", guidance {study.guidance:g}" if study.guidance is not None else ""
     noise = f"{study.noise} noise{warmth}, seed {study.seed}"
-    terminal.line(f"{study.cases:,} targets; {study.sampler}{eta}, {noise}{guidance}")
-    terminal.line(f"on {study.device}, {study.threads} threads")
+    terminal.line(f"{say_count(study.cases, 'target')}; {study.sampler}{eta}, {noise}{guidance}")
+    terminal.line(f"on {study.device}, {say_count(study.threads, 'thread')}")

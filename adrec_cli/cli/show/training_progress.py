@@ -23,6 +23,7 @@ from adrec_cli.experiments.events import (
 from adrec_cli.sweeping.events import StageShared, SweepRunDone, SweepRunStarted, TrialDone, TrialStarted
 from adrec_cli.tracking.calling import TrackingFailed, TrackingStarted
 from adrec_cli.training.events import EpochDone, StepDone, TrainingWarning
+from adrec_cli.wording import inflect, say_count
 
 _LOGGED = (
     LockAwaited,
@@ -73,7 +74,8 @@ class TrainingProgress(Progress):
                 self._ranking(event)
             case StartChosen() if event.checkpoint is not None:
                 self.terminal.note(
-                    f"training starts from {event.checkpoint}: {event.known:,} items keep their vectors, "
+                    f"training starts from {event.checkpoint}: {say_count(event.known, 'item')} "
+                    f"{inflect(event.known, 'keeps its vector', 'keep their vectors')}, "
                     f"{event.new:,} are new, {event.removed:,} have left"
                 )
             case StartChosen() if event.reason:
@@ -119,11 +121,14 @@ class TrainingProgress(Progress):
         self.clear()
         self._view = TrainingView(event.monitor)
         self.terminal.note(
-            f"{event.stage}: {event.sequences:,} samples, {event.tokens:,} tokens; "
-            f"trains {event.trained_parameters:,} of {event.parameters:,} parameters"
+            f"{event.stage}: {say_count(event.sequences, 'sample')}, {say_count(event.tokens, 'token')}; "
+            f"trains {event.trained_parameters:,} of {say_count(event.parameters, 'parameter')}"
         )
         if event.processes > 1:
-            shared = f"{event.processes} processes share the {event.parts} parts of each step"
+            shared = (
+                f"{say_count(event.processes, 'process', 'processes')} "
+                f"share the {say_count(event.parts, 'part')} of each step"
+            )
             self.terminal.note(f"{event.stage}: {shared}")
         if event.left_out:
             self.terminal.note(f"{event.stage}: {event.left_out}")

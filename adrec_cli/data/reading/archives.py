@@ -9,6 +9,7 @@ from typing import IO, Final
 
 from adrec_cli.data.reading.foreign_files import DOCUMENT, WORKBOOK, foreign_error
 from adrec_cli.errors import InputError
+from adrec_cli.wording import say_count
 
 _NO_TABLES: Final = (".md", ".pdf", ".html", ".htm", ".png", ".jpg", ".gif", ".doc", ".docx", ".py", ".ipynb")
 _NO_TABLE_NAMES: Final = ("readme", "license", "licence", "changelog", "citation", "copying")
@@ -39,7 +40,8 @@ def find_table(path: Path) -> str:
         f" and {len(tables) - _MOST_LISTED} more" if len(tables) > _MOST_LISTED else ""
     )
     raise InputError(
-        f"{path} is a zip archive of {len(tables)} tables, expected one" + (f": {listed}" if tables else ""),
+        f"{path} is a zip archive of {say_count(len(tables), 'table')}, expected one"
+        + (f": {listed}" if tables else ""),
         hint=f"unpack it and name the file of the interactions: unzip {path}",
     )
 

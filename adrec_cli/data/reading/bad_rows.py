@@ -16,7 +16,7 @@ import polars as pl
 from adrec_cli.data.reading.open_quotes import advise_on_quotes
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
-from adrec_cli.wording import option
+from adrec_cli.wording import inflect, option, say_count
 
 EXAMPLES: Final = 5
 _FILES: Final = 20
@@ -92,18 +92,21 @@ class BadRows:
         """Return what to tell about them: how many of all rows, the first ones, and how many by file if several."""
         if not self.counts:
             return []
-        lines = [f"{self.count:,} bad rows were left out of {rows:,}", *(f"left out: {row}" for row in self.examples)]
+        lines = [
+            f"{say_count(self.count, 'bad row')} {inflect(self.count, 'was', 'were')} left out of {rows:,}",
+            *(f"left out: {row}" for row in self.examples),
+        ]
         if len(self.counts) > 1:
             most = sorted(self.counts.items(), key=lambda entry: -entry[1])
             files = ", ".join(f"{path.name} {count:,}" for path, count in most[:_FILES])
-            more = f", and {len(most) - _FILES:,} more files" if len(most) > _FILES else ""
+            more = f", and {say_count(len(most) - _FILES, 'more file')}" if len(most) > _FILES else ""
             lines.append(f"bad rows by file: {files}{more}")
         return lines
 
 
 def bad_rows_error(examples: list[BadRow], count: int, *, rows: int | None = None) -> InputError:
     """Return the error for the first of `count` bad rows of `rows`, where that is known."""
-    others = f" ({count:,} such rows in all)" if count > 1 else ""
+    others = f" ({say_count(count, 'such row')} in all)" if count > 1 else ""
     first = examples[0]
     hint = first.hint or f"fix the file, or leave such rows out with {option('on_bad_row', 'skip')}"
     if count == rows:
@@ -211,7 +214,7 @@ def _read_delimited(table: Table) -> Iterator[tuple[int, list[str], str]]:
                 before -= 1
                 continue
             if len(fields) > width:
-                problem = f"{width} fields\n{len(fields)} fields"
+                problem = f"{say_count(width, 'field')}\n{say_count(len(fields), 'field')}"
             yield line, fields, problem
 
 

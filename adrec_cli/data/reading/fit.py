@@ -9,7 +9,7 @@ from adrec_cli.data.reading.header import names_columns
 from adrec_cli.data.reading.remembered import Remembered
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 _SHOWN_COLUMNS: Final = 30
 
@@ -45,7 +45,7 @@ def describe_misfit(table: Table, remembered: Remembered, *, rating_needed: bool
     needed = [role for role in ROLES if role in columns and (role != "rating" or rating_needed)]
     expected = ", ".join(f"{columns[role]} ({role})" for role in needed)
     if width is not None:
-        expected = f"{width} columns without a header, {expected}"
+        expected = f"{say_count(width, 'column')} without a header, {expected}"
     first_row = table.sample[0] if table.sample else ()
     if remembered.get("header") is False and not table.header and names_columns(first_row):
         return f"expected {expected}; found a header, {', '.join(first_row[:_SHOWN_COLUMNS])}"

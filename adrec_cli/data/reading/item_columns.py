@@ -21,7 +21,7 @@ from adrec_cli.data.reading.roles import resolve_column
 from adrec_cli.data.reading.table import Table
 from adrec_cli.errors import InputError
 from adrec_cli.schema import BRAND, CATEGORY, ITEM_ID, PRICE, TITLE
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 ENOUGH: Final = 0.5
 """Share of the items that a file has to know, unless its column of ids is named."""
@@ -183,7 +183,7 @@ def _find_ids(
         return matching[0], "the only column whose values match the items"
     shown = matching or list(range(len(table.columns)))
     listing = "; ".join(f"{table.columns[place]!r} has {examples(read_ids(place))}" for place in shown)
-    several = f"{len(matching)} columns that match" if matching else "no column that matches"
+    several = f"{say_count(len(matching), 'column')} that match" if matching else "no column that matches"
     raise InputError(
         f"{table.path} has {several} the items of the events, {examples(events.ids)}: {listing}",
         hint=f"name the column of ids, for example {option('items_column', table.columns[shown[0]])}",

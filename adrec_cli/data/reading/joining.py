@@ -14,7 +14,7 @@ from adrec_cli.data.reading.roles import resolve_column
 from adrec_cli.data.reading.scanning import BLANK, join_key, scan
 from adrec_cli.data.reading.table import Joining, Table
 from adrec_cli.errors import InputError
-from adrec_cli.wording import option
+from adrec_cli.wording import inflect, option, say_count
 
 _EXAMPLES: Final = 3
 
@@ -89,7 +89,8 @@ def _check_keys(other: JoinTable, key: int) -> None:
         raise InputError(f"{table.path} cannot be read as {table.layout}: {reason}", hint="fix it") from error
     if twice.height:
         raise InputError(
-            f"{table.path}: {table.columns[key]} {twice['key'][0]!r} stands in {twice['len'][0]} rows, expected one",
+            f"{table.path}: {table.columns[key]} {twice['key'][0]!r} "
+            f"stands in {say_count(twice['len'][0], 'row')}, expected one",
             hint=f"the file of the events comes first, the one with a row for each key goes to {option('join')}",
         )
 
@@ -114,6 +115,7 @@ def _tell_unmatched(joined: Table, joining: Joining, other: JoinTable, report: R
             f"{option('on', 'order_id=id')}",
         )
     report.unmatched.append(
-        f"{lost:,} of {total:,} rows of {joined.path.name} were left out: their {name} is not in "
+        f"{lost:,} of {say_count(total, 'row')} of {joined.path.name} "
+        f"{inflect(lost, 'was', 'were')} left out: their {name} is not in "
         f"{other.table.path.name}, such as {examples}"
     )

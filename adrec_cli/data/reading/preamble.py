@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from adrec_cli.wording import inflect, say_count
+
 _SEPARATOR: Final = re.compile(r'\s*"?sep=(.|\\t)"?\s*', re.I)
 
 
@@ -45,6 +47,13 @@ def split_preamble(lines: list[str]) -> Preamble:
         emptied[number] = ""
     if not any(line.strip() for line in emptied):
         return Preamble(separator="", lines=lines, notes=())
-    notes = [f"{comments} lines of comments (#) before the table were passed over"] if comments else []
+    notes = (
+        [
+            f"{say_count(comments, 'line')} of comments (#) before "
+            f"the table {inflect(comments, 'was', 'were')} passed over"
+        ]
+        if comments
+        else []
+    )
     notes += [f"the first line says that {separator!r} separates"] if separator else []
     return Preamble(separator=separator, lines=emptied, notes=tuple(notes))

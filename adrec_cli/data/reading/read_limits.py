@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from adrec_cli.errors import InputError, UsageError
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 MOST_EXPANSION: Final = 500
 ALWAYS_UNPACKED_BYTES: Final = 1 << 30
@@ -42,7 +42,7 @@ class ReadLimits:
         """Return the error that tells of a decompression bomb."""
         times = "" if self.bytes else f", {MOST_EXPANSION} times its size: no table does"
         return InputError(
-            f"{path} unpacks to more than {self.most_bytes(path):,} bytes{times}",
+            f"{path} unpacks to more than {say_count(self.most_bytes(path), 'byte')}{times}",
             hint=f"if you trust it: {option('max_bytes', 'N')}, or unpack it yourself and name the file inside",
         )
 
@@ -61,9 +61,9 @@ class ReadLimits:
         if most is None and size is not None:
             most = max(ALWAYS_ROWS, MOST_ROWS_PER_BYTE * size)
         if most is not None and rows > most:
-            of_size = "" if self.rows or size is None else f" in {size:,} bytes: no table has"
+            of_size = "" if self.rows or size is None else f" in {say_count(size, 'byte')}: no table has"
             raise InputError(
-                f"{path} has {rows:,} rows{of_size}; the limit is {most:,}",
+                f"{path} has {say_count(rows, 'row')}{of_size}; the limit is {most:,}",
                 hint=f"if you trust it: {option('max_rows', 'N')}",
             )
 

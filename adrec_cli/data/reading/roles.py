@@ -14,7 +14,7 @@ from adrec_cli.data.reading.table import Table
 from adrec_cli.data.reading.time_columns import TimeColumns, find_time_columns
 from adrec_cli.data.reading.time_parts import find_calendar_parts, in_calendar_order, pair_date_and_clock
 from adrec_cli.errors import InputError
-from adrec_cli.wording import option, shell_words
+from adrec_cli.wording import option, say_count, shell_words
 
 __all__ = [
     "ROLES", "Column", "Role", "RoleRequest", "Roles", "TimeColumn", "find_column", "find_known", "find_roles",
@@ -110,7 +110,8 @@ class _Search:
                 self._take(role, asked)
         if len(self.further) > 2:
             self.problems.append(
-                f"a time cannot stand in {1 + len(self.further)} columns, only a date and a time of day, or "
+                f"a time cannot stand in {say_count(1 + len(self.further), 'column')}, "
+                "only a date and a time of day, or "
                 "year,month,day"
             )
 
@@ -119,7 +120,7 @@ class _Search:
         position = resolve_column(columns, asked, exact=role in self.request.exact)
         if position is None:
             count = columns.count(asked) if isinstance(asked, str) else 0
-            several = f"{count} columns" if count else "no column"
+            several = f"{say_count(count, 'column')}" if count else "no column"
             self.problems.append(f"it has {several} {asked!r} for the {role}")
         elif position in self._list_taken():
             self.problems.append(f"column {columns[position]!r} has two roles")

@@ -20,7 +20,7 @@ from adrec_cli.data.reading.table_times import show_time
 from adrec_cli.data.reading.time_formats import describe_format
 from adrec_cli.data.reading.times import find_unit
 from adrec_cli.data.reading.unfolding import RECORD
-from adrec_cli.wording import option
+from adrec_cli.wording import option, say_count
 
 _BEFORE: Final = 20
 """Rows before a bad one in which a cell may have begun that holds it."""
@@ -50,7 +50,7 @@ def _describe_row(one: CollectedTable, row: int, options: ReadOptions, report: R
             got=_row_text(table, raw[RECORD]),
         )
     if raw[OVERFLOW]:
-        expected = f"{len(table.columns)} fields"
+        expected = f"{say_count(len(table.columns), 'field')}"
         return BadRow(path=table.path, place=place, column="", expected=expected, got="more", hint=advise_on_fields())
     values = {position: "" if raw[f"c{position}"] is None else str(raw[f"c{position}"]) for position in positions}
     if one.frame["user"][row] is None:

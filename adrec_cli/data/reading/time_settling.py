@@ -18,7 +18,7 @@ from adrec_cli.data.reading.time_reading import NEVER, DayMonth, TimeReading
 from adrec_cli.data.reading.time_zones import local_to_utc
 from adrec_cli.data.reading.times import find_unit, moment_text, parse_moment, plausible, to_microseconds
 from adrec_cli.errors import InputError
-from adrec_cli.wording import option
+from adrec_cli.wording import inflect, option, say_count
 
 EARLY: Final = parse_moment("1995-01-01", "early")
 """What lies before is warned of: few logs are older."""
@@ -291,10 +291,14 @@ def _other_unit(numbers: Sequence[ReadTimes], options: TimeOptions) -> list[str]
 def _clock_warnings(clocks: Sequence[int], zone: str) -> list[str]:
     warnings = []
     if clocks[0]:
-        warnings.append(f"{clocks[0]:,} times stand twice in {zone}, as clocks were turned back; taken as the first")
+        warnings.append(
+            f"{say_count(clocks[0], 'time')} {inflect(clocks[0], 'stands', 'stand')} "
+            f"twice in {zone}, as clocks were turned back; taken as the first"
+        )
     if clocks[1]:
         warnings.append(
-            f"{clocks[1]:,} times do not exist in {zone}, as clocks were turned forward; read as if they had not been: "
+            f"{say_count(clocks[1], 'time')} {inflect(clocks[1], 'does', 'do')} not exist in {zone}, as "
+            "clocks were turned forward; read as if they had not been: "
             f"is {option('timezone')} right?"
         )
     return warnings
@@ -314,5 +318,8 @@ def _far_out(settled: SettledTimes, now: datetime) -> list[str]:
             count += some
         if count:
             rows = sum(int(np.count_nonzero(good)) for good in settled.good)
-            warnings.append(f"{count:,} of {rows:,} times lie {words}, such as {moment_text(example)}")
+            warnings.append(
+                f"{count:,} of {say_count(rows, 'time')} {inflect(count, 'lies', 'lie')} "
+                f"{words}, such as {moment_text(example)}"
+            )
     return warnings

@@ -27,7 +27,7 @@ from adrec_cli.engines.merging import merge_reports, read_apart
 from adrec_cli.engines.spark.log import FileIds, SparkLog
 from adrec_cli.engines.spark.session import open_context
 from adrec_cli.errors import AdrecError, InputError, UsageError
-from adrec_cli.wording import speak_shell, speaks_shell
+from adrec_cli.wording import say_count, speak_shell, speaks_shell
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -119,7 +119,7 @@ def _read_one(plan: Plan, shell: bool, file: tuple[int, int]) -> ReadFiles[Inter
     try:
         if (there := path.stat().st_size) != size:
             return InputError(
-                f"{path} has {there:,} bytes where a worker looks, and {size:,} here",
+                f"{path} has {say_count(there, 'byte')} where a worker looks, and {size:,} here",
                 hint="every worker must find the same files",
             )
         with speak_shell(shell), scratch_folder(None) as scratch:
@@ -130,7 +130,7 @@ def _read_one(plan: Plan, shell: bool, file: tuple[int, int]) -> ReadFiles[Inter
         return error
     if len(read.interactions) > MOST_EVENTS:
         return InputError(
-            f"{path} has {len(read.interactions):,} interactions; a worker takes {MOST_EVENTS:,} at most",
+            f"{path} has {say_count(len(read.interactions), 'interaction')}; a worker takes {MOST_EVENTS:,} at most",
             hint="write the log in more files",
         )
     return read

@@ -8,7 +8,7 @@ from typing import Any
 from adrec_cli.artifacts.nights import PROMOTED, Drift, Night
 from adrec_cli.artifacts.promotion import Current
 from adrec_cli.pages.markup import Content, Html, element, facts, join, paragraph, section, sha, table
-from adrec_cli.wording import command_anywhere
+from adrec_cli.wording import command_anywhere, say_count
 
 SHOWN_AT_MOST = 60
 _WIDTH, _HEIGHT, _MARGIN = 600, 120, 8
@@ -143,7 +143,7 @@ def _draw(values: Sequence[float | None]) -> Html:
         f"{_MARGIN + height * (1 - (value - low) / ((high - low) or 1)):.1f}"
         for place, value in there
     )
-    label = f"Validation of the last {len(there)} nights, from {low:.4f} to {high:.4f}"
+    label = f"Validation of the last {say_count(len(there), 'night')}, from {low:.4f} to {high:.4f}"
     line = element("polyline", points=points, class_="line-of-nights")
     drawn = element("svg", line, view_box=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=label, class_="histogram")
     return element("figure", drawn, element("figcaption", f"{label}, oldest left"))
