@@ -15,7 +15,7 @@ from adrec_cli.experiments.options import ExperimentOptions
 from adrec_cli.pipeline.evaluate import evaluate
 from adrec_cli.pipeline.preprocess import PreprocessOptions, preprocess
 from adrec_cli.pipeline.train import train
-from tests.benchmarks import diversity, large_content, paired
+from tests.benchmarks import diversity, large_content, neighbours, paired
 from tests.conftest import TINY
 from tests.pipeline.test_new_items import write_groups
 
@@ -104,3 +104,12 @@ def test_a_fiftieth_of_the_target_fits(tmp_path):
     steps = list(large_content.go_through(tmp_path, items=20_000, entries=256, kinds=("sum", "adapter"), epochs=1))
     assert [step.name for step in steps] == ["preprocess", "encode", "train sum", "train adapter"]
     assert max(step.gigabytes for step in steps) < 1.0
+
+
+def test_a_log_of_neighbours_has_every_item_and_popular_ones_often(tmp_path):
+    neighbours.write_log(tmp_path / "log.parquet", items=50, events=2000, users=30)
+    log = pl.read_parquet(tmp_path / "log.parquet")
+    counts = log["item_id"].value_counts().sort("item_id")["count"].to_list()
+    assert (len(counts), sum(counts), log["user_id"].n_unique()) == (50, 2000, 30)
+    assert counts[0] > 3 * counts[5] > 3 * counts[40]
+    assert log["timestamp"].is_sorted()

@@ -22,6 +22,7 @@ from adrec_cli.schema import TRAIN_EVENTS
 from tests.examples import tries
 
 pytest.importorskip("sklearn", reason="the extra text is not installed")
+sparse = pytest.importorskip("scipy.sparse")
 
 ITEMS = 9
 histories = st.lists(st.lists(st.integers(1, ITEMS), max_size=15), max_size=6)
@@ -141,6 +142,31 @@ def test_rare_contexts_are_left_out_and_of_equals_the_first_is_taken(monkeypatch
     encoder = fit_encoder("cooccurrence", [TRAIN_EVENTS], table)
     assert encoder.state["ids"].tobytes() == b"i0\ni1\n"
     assert encoder.encode(table).any(axis=1).tolist() == [True, True] + [False] * 7
+
+
+@pytest.mark.parametrize("shape", [(60, 20), (20, 60), (40, 40), (1, 5), (5, 1)])
+def test_directions_are_those_of_a_dense_decomposition_and_do_not_depend_on_blocks(
+    shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    dense = rng.exponential(size=shape) * (rng.random(shape) < 0.5) * np.geomspace(1, 0.01, shape[1])
+    sizes, directions = cooccurrence.find_directions(sparse.csr_matrix(dense), 6)
+    _, expected, rows = np.linalg.svd(dense, full_matrices=False)
+    np.testing.assert_allclose(sizes, expected[: len(sizes)], rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(np.abs((directions * rows[: len(sizes)]).sum(axis=1)), 1, atol=1e-5)
+    assert (directions[np.arange(len(sizes)), np.abs(directions).argmax(axis=1)] > 0).all()
+    monkeypatch.setattr(cooccurrence, "_ROWS_AT_ONCE", 7)
+    again = cooccurrence.find_directions(sparse.csr_matrix(dense), 6)
+    np.testing.assert_allclose(again[1], directions, atol=1e-6)
+
+
+def test_pairs_are_weighed_alike_however_many_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    sequences = made([rng.integers(1, ITEMS + 1, 12).tolist() for _ in range(5)])
+    ids = pl.Series([f"i{n}" for n in range(ITEMS)])
+    whole = encoded(sequences, ids)
+    monkeypatch.setattr(cooccurrence, "_PAIRS_AT_ONCE", 3)
+    assert np.array_equal(encoded(sequences, ids), whole)
 
 
 @pytest.mark.parametrize("rows", [[], [[1]], [[2, 2, 2]], [[1], [2], [3]]])
