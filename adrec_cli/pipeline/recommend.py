@@ -23,7 +23,7 @@ from adrec_cli.recommending.explaining import Explanation, explain
 from adrec_cli.recommending.history_times import Time, read_seconds
 from adrec_cli.recommending.options import RecommendOptions
 from adrec_cli.schema import ITEM_ID, TITLE
-from adrec_cli.wording import option, say_count
+from adrec_cli.wording import inflect, option, say_count
 
 __all__ = ["Merging", "RecommendOptions", "Recommendations", "current_checkpoint", "recommend", "recommend_with"]
 
@@ -207,7 +207,8 @@ def _read_history(recommender: Recommender, item_ids: list[str], times: Sequence
     if unknown and not len(known):
         example = ", ".join(recommender.items[ITEM_ID].head(3).to_list())
         raise InputError(
-            f"none of the {say_count(len(item_ids), 'item')} of the history is known: {', '.join(unknown[:5])}",
+            f"none of {inflect(len(item_ids), '', 'the ')}{say_count(len(item_ids), 'item')} of the history is known: "
+            f"{', '.join(unknown[:5])}",
             hint=f"ids are those of the source data, for example: {example}",
         )
     kept = [index is not None for index in indices]

@@ -14,7 +14,7 @@ from adrec_cli.data.id_index import IdIndex
 from adrec_cli.data.sequences import item_indices
 from adrec_cli.errors import InputError
 from adrec_cli.schema import CATEGORY, COUNT, ITEM_ID
-from adrec_cli.wording import command, option, say_count
+from adrec_cli.wording import command, inflect, option, say_count
 
 
 def choose_items(
@@ -40,7 +40,7 @@ def choose_items(
             if wanted and missing and not named.any():
                 some = ", ".join(items[ITEM_ID].head(3).to_list())
                 raise InputError(
-                    f"none of the {say_count(len(missing), 'candidate')} "
+                    f"none of {inflect(len(missing), '', 'the ')}{say_count(len(missing), 'candidate')} "
                     f"of {path} is known, for example {missing[0]!r}",
                     hint=f"ids are those of the source data, for example: {some}",
                 )

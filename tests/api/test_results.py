@@ -70,7 +70,7 @@ def test_long_tables_are_cut_and_say_so(rows: int) -> None:
     )  # fmt: skip
     shown = Texts(lists._repr_html_()).texts
     assert sum(text.startswith("u") and text != "user_id" for text in shown) == min(rows, 50)
-    assert any("more rows" in text for text in shown) == (rows > 50)
+    assert any("more row" in text for text in shown) == (rows > 50)
 
 
 def test_an_empty_list_is_a_table_too() -> None:

@@ -66,7 +66,7 @@ def test_what_preprocessing_warns_of_is_told_even_if_nothing_is_promoted(
     source.write_text(source.read_text() + ",i01,1400000000\n")
     done = adrec(*night, "--promote-if", "hr@10 > current + 200%", "--on-bad-row", "skip")
     assert done.exit_code == 8
-    assert done.stderr.count("1 bad rows were left out of 401") == 1, done.stderr
+    assert done.stderr.count("1 bad row was left out of 401") == 1, done.stderr
 
 
 def test_an_error_is_one_line_for_machines(adrec: Adrec, night: list[object], tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_one_user_with_nothing_left_is_told_what_to_say(adrec: Adrec, shop: Path
     (tmp_path / "some.txt").write_text("nothing\n")
     done = adrec("recommend", "--user", "u00", *place)
     assert done.exit_code == 3
-    assert "none of the 1 candidates" in done.stderr
+    assert "none of 1 candidate" in done.stderr
 
 
 def test_negatives_of_a_small_catalogue_are_warned_of(adrec: Adrec, shop: Path) -> None:

@@ -144,7 +144,7 @@ def test_a_row_whose_lists_differ_in_length_is_named(tmp_path: Path) -> None:
     assert "t.parquet, row 2, column 'items': expected lists of one length" in refusal(tmp_path / "t.parquet").message
     made = run(tmp_path / "t.jsonl", tmp_path / "ws", on_bad_row="skip")
     assert read_sequences(made.folder) == {"u": ["a"]}
-    assert made.warnings[0] == "1 bad rows were left out of 2"
+    assert made.warnings[0] == "1 bad row was left out of 2"
 
 
 def test_what_is_no_list_among_lists_is_a_bad_row(tmp_path: Path) -> None:

@@ -101,12 +101,13 @@ def test_another_file_of_the_same_name_is_noticed(tmp_path: Path, kept: int, dou
 
     run(write("ours", range(30)), tmp_path / "ws")
     theirs = write("theirs", range(30 - kept, 60 - kept))
-    said = f"{kept} of 30 items were in events before: is this another shop's file?"
+    were = f"{kept} of 30 items {'was' if kept == 1 else 'were'} in events before"
+    said = f"{were}: is this another shop's file?"
     for options in ({}, {"min_user_interactions": 1}):
         shown = preview(str(theirs), workspace=tmp_path / "ws", options=PreprocessOptions(**options)).warnings
         assert any(line.startswith(said) for line in shown) == doubted
     if doubted:
-        with pytest.raises(InputError, match=f"{kept} of 30 items were in events before"):
+        with pytest.raises(InputError, match=were):
             run(theirs, tmp_path / "ws", strict=True)
     assert any(line.startswith(said) for line in run(theirs, tmp_path / "ws").warnings) == doubted
     assert run(theirs, tmp_path / "ws", name="theirs", strict=True).warnings == []

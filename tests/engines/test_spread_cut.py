@@ -162,5 +162,5 @@ def test_an_error_is_that_of_the_whole():
         user_ids=pl.Series(["u"]), item_ids=pl.Series(["i"]),
     )  # fmt: skip
     settings = settle(PreprocessOptions(min_interactions=5), None, Filters())
-    with pytest.raises(AdrecError, match="nothing is left of 1 interactions"):
+    with pytest.raises(AdrecError, match="nothing is left of 1 interaction"):
         cut_parts(spread(log, 1), settings, [], given=False)

@@ -313,7 +313,7 @@ SETS = [
         },
         flags="--join orders.csv --on order_id --timestamp-column order_number --timestamp-unit order",
         users={"902279": ["93754", "93120", "98985"]}, first_time=None,
-        said="1 of 4 rows of order_products__prior.csv were left out",
+        said="1 of 4 rows of order_products__prior.csv was left out",
     ),
     PublicSet(
         name="Dressipi",

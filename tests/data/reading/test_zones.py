@@ -43,8 +43,8 @@ def test_turned_clocks_are_said(tmp_path: Path) -> None:
         "2021-10-31T00:30:00+00:00",
         "2021-10-31T02:30:00+00:00",
     ]
-    assert any("1 times stand twice in Europe/Berlin" in line for line in result.warnings)
-    assert any("1 times do not exist in Europe/Berlin" in line for line in result.warnings)
+    assert any("1 time stands twice in Europe/Berlin" in line for line in result.warnings)
+    assert any("1 time does not exist in Europe/Berlin" in line for line in result.warnings)
     with pytest.raises(UsageError, match="--timezone Europe/Berlni is unknown") as caught:
         run(source, tmp_path / "ws", timezone="Europe/Berlni")
     assert "Europe/Berlin" in caught.value.hint
@@ -58,7 +58,7 @@ def test_times_far_out_are_warned_of(tmp_path: Path) -> None:
     values = ["1990-01-01", "1994-12-31 23:59:59", "1995-01-01", now.date(), now.replace(year=now.year + 2).date()]
     result = run(write_times(tmp_path / "t.csv", list(values)), tmp_path / "ws")
     assert "2 of 5 times lie before 1995, such as 1990-01-01T00:00:00Z" in result.warnings
-    assert any(line.startswith("1 of 5 times lie after tomorrow, such as ") for line in result.warnings)
+    assert any(line.startswith("1 of 5 times lies after tomorrow, such as ") for line in result.warnings)
     assert len(result.warnings) == 2
 
 
