@@ -261,17 +261,17 @@ class RecommendedLists(Tabular):
     def describe(self) -> tuple[str, Sequence[str]]:
         """Return a heading and who is left out, as `Tabular`."""
         people = self.table[USER_ID].n_unique()
-        return f"{people:,} people on {self.dataset}, by {self.model}", tuple(
-            _list_some(what, ids)
-            for what, ids in (
-                ("unknown users", self.unknown_users),
-                ("unknown items", self.unknown_items),
-                ("users without a list, as all items are in their history", self.without_list),
+        return f"{say_count(people, 'person', 'people')} on {self.dataset}, by {self.model}", tuple(
+            _list_some(what, ids, more)
+            for what, ids, more in (
+                ("unknown user", self.unknown_users, ""),
+                ("unknown item", self.unknown_items, ""),
+                ("user", self.without_list, " without a list, as all items are in their history"),
             )
             if ids
         )
 
 
-def _list_some(what: str, ids: Iterable[str]) -> str:
+def _list_some(what: str, ids: Iterable[str], more: str) -> str:
     ids = list(ids)
-    return f"{len(ids):,} {what}, for example {', '.join(ids[:3])}"
+    return f"{say_count(len(ids), what)}{more}, for example {', '.join(ids[:3])}"

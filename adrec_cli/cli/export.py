@@ -87,7 +87,8 @@ def _show_vectors(terminal: Terminal, done: ExportedVectors) -> None:
         terminal.document(asdict(done))
         return
     terminal.line(
-        f"{done.path}: {done.rows:,} {done.vectors}, {say_count(done.width, 'entry', 'entries')} each, of {done.model}"
+        f"{done.path}: {say_count(done.rows, done.vectors.removesuffix('s'))}, "
+        f"{say_count(done.width, 'entry', 'entries')} each, of {done.model}"
     )
     if done.ids_path is not None:
         terminal.line(f"{done.ids_path} has the id of each row")

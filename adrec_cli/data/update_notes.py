@@ -9,6 +9,7 @@ from adrec_cli.data.reading.times import moment_text
 from adrec_cli.data.settings import Settings
 from adrec_cli.data.splits import Bounds
 from adrec_cli.data.updating import Existing
+from adrec_cli.wording import say_count
 
 _PARTS = ("train", "valid", "test")
 
@@ -25,7 +26,7 @@ def tell_waiting(interactions: int, users: int) -> list[str]:
     if not interactions:
         return []
     return [
-        f"pending.parquet holds {_count(interactions, 'interaction')} of {_count(users, 'user')} back: "
+        f"pending.parquet holds {say_count(interactions, 'interaction')} of {say_count(users, 'user')} back: "
         "later updates may bring them in"
     ]
 
@@ -67,7 +68,3 @@ def warn_of_losses(existing: Existing, settings: Settings) -> list[str]:
     if was.get("duplicates") == "drop" and settings.duplicates == "keep":
         losses.append("duplicates were dropped before and are gone, only new ones are kept")
     return [f"{loss}; to have all, preprocess all files again" for loss in losses]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

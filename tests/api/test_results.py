@@ -49,7 +49,7 @@ def test_every_result_has_the_columns_it_promises(workspace: Path, tmp_path: Pat
         assert set(result.to_frame().columns) <= set(shown.texts)
         assert result.describe()[0] in shown.texts
         assert len(repr(result)) < 2_000
-    assert "1 unknown users, for example x" in Texts(lists._repr_html_()).texts
+    assert "1 unknown user, for example x" in Texts(lists._repr_html_()).texts
 
 
 def test_html_escapes_what_it_shows() -> None:

@@ -143,7 +143,7 @@ def test_of_an_empty_history_no_times_are_asked(recommender):
     ("times", "message"),
     [
         (None, "a history needs a time for each item"),
-        ([1_700_000_000], "has 2 items and 1 times"),
+        ([1_700_000_000], "has 2 items and 1 time"),
         ([1_700_000_000, 1_600_000_000], "go backwards"),
         ([1_700_000_000, "soon"], "not a date or time"),
         ([20260130, 20260131], "not in seconds since 1970"),
@@ -166,7 +166,7 @@ def test_what_times_are_refused(recommender, times, message):
 
 
 def test_each_history_has_its_times(recommender):
-    with pytest.raises(UsageError, match="times of 1 histories, and 2 histories given"):
+    with pytest.raises(UsageError, match="times of 1 history, and 2 histories given"):
         recommend_with(recommender, histories=[["i1"], ["i2"]], times=[[1_700_000_000]], options=OPTIONS)
     with pytest.raises(UsageError, match="times are those of a history"):
         LoadedRecommender(recommender).recommend(user="u3", times=[1_700_000_000])
