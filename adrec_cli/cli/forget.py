@@ -94,7 +94,9 @@ def _show(terminal: Terminal, done: Forgotten, named: Path | None) -> None:
         terminal.warn(f"generation {number} was damaged and is removed: its users could not be read")
     for one in done.learnt:
         terminal.warn(f"{one.path} {_describe_learnt(one)}")
-    if done.learnt:
+    if any(one.apart for one in done.learnt):
+        terminal.note("seeds and stages of sweeps are not trained again: remove their folders where they must not stay")
+    if not all(one.apart for one in done.learnt):
         again = command("forget", done.dataset, retrain=True, workspace=named)
         terminal.note(f"to train models again from fresh weights: {again}")
     if done.users:

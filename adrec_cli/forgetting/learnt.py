@@ -9,8 +9,9 @@ from pathlib import Path
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.below import find_below
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
+from adrec_cli.artifacts.promotion import PROMOTED_FOLDER
 from adrec_cli.errors import ArtifactError
-from adrec_cli.schema import CHECKPOINT_SUFFIX, STATE_SUFFIX
+from adrec_cli.schema import CHECKPOINT_SUFFIX, SEED_FOLDER, STATE_SUFFIX, SWEEPS_FOLDER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,17 @@ class Learnt:
     model: str
     stage: str
     certain: bool
+
+    @property
+    def apart(self) -> bool:
+        """Whether it is of a further seed or of a sweep: nobody is recommended to by it, and none is trained again."""
+        return is_apart(self.path)
+
+
+def is_apart(checkpoint: Path) -> bool:
+    """Return whether a checkpoint of a data set's folder is one of a further seed, or of a sweep."""
+    inner = checkpoint.parent.name
+    return inner.startswith(SEED_FOLDER) or (inner != PROMOTED_FOLDER and SWEEPS_FOLDER in checkpoint.parts[-5:-4])
 
 
 def find_learnt(dataset_folder: Path, held: Set[str], clean: Set[str]) -> list[Learnt]:

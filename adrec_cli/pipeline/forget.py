@@ -245,10 +245,10 @@ def _retrain(dataset: Dataset, learnt: list[Learnt], work: Work) -> tuple[list[s
     Raises:
         InterruptedRun: a training was stopped.
     """
-    names = {one.path.relative_to(dataset.folder).parts[0] for one in learnt}
+    names = {one.path.relative_to(dataset.folder).parts[0] for one in learnt if not one.apart}
     done: list[str] = []
     failed: list[NotRetrained] = []
-    if names:
+    if learnt:
         try:
             refit_train_events(dataset.folder)
         except AdrecError as error:

@@ -29,6 +29,7 @@ from adrec_cli.data.own_folders import download_folder, former_folder
 from adrec_cli.data.pending import read_pending
 from adrec_cli.errors import AdrecError, ArtifactError, StorageError
 from adrec_cli.experiments.experiment import compose
+from adrec_cli.forgetting.learnt import is_apart
 from adrec_cli.loading.opening import Checkpoint, open_dataset, restore_model
 from adrec_cli.schema import (
     CHECKPOINT_SUFFIX,
@@ -287,7 +288,8 @@ class _Dataset:
             again = "run the sweep again"
         if self.manifest is not None and metadata.all_sequences & set(self.manifest.forgotten.get("sequences", [])):
             detail += "; it has learned from users who were forgotten"
-            return OUT_OF_DATE, detail, command("forget", self.folder.name, retrain=True)
+            again = command("forget", self.folder.name, retrain=True)
+            return OUT_OF_DATE, detail, "remove its folder" if is_apart(path) else again
         if self.manifest is not None and metadata.items_sha256 != self.manifest.items_sha256:
             return OUT_OF_DATE, f"{detail}; the items have changed since", again
         if self.manifest is not None and metadata.sequences_sha256 != self.manifest.sequences_sha256:

@@ -161,6 +161,17 @@ def test_forgetting_says_what_is_gone_and_what_may_remember() -> None:
     ]
 
 
+def test_what_is_not_trained_again_is_not_said_to_be() -> None:
+    stages = ("shop/sweeps/lambda/stages/adrec-align-0/align", "shop/adrec/seed-1/finetune")
+    left = [made_up(Learnt, path=Path(f"{stage}.safetensors"), certain=True) for stage in stages]
+    only = shown_by(forget._show, made_up(Forgotten, users=1, interactions=1, learnt=left, damaged=[]), None).said
+    assert any("are not trained again" in line for line in only)
+    assert not any("--retrain" in line for line in only)
+    model = made_up(Learnt, path=Path("shop/adrec/finetune.safetensors"), certain=True)
+    both = shown_by(forget._show, made_up(Forgotten, users=1, interactions=1, learnt=[*left, model], damaged=[]), None)
+    assert {"--retrain" in line or "are not trained again" in line for line in both.said[3:5]} == {True}
+
+
 @pytest.mark.parametrize("held", ["interactions", "pending", "generations", None])
 def test_whoever_was_never_there_is_named_as_such(held: str | None) -> None:
     nothing = {"interactions": 0, "pending": 0, "generations": []}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
 from adrec_cli.errors import ArtifactError
 from adrec_cli.forgetting import learnt
-from adrec_cli.forgetting.learnt import find_learnt
+from adrec_cli.forgetting.learnt import find_learnt, is_apart
 from tests.reporting.made_up import a_stage
 
 HELD, CLEAN, UNKNOWN = "held", "clean", "unknown"
@@ -47,3 +47,17 @@ def test_a_model_knows_what_those_knew_that_it_goes_back_to(made: list[tuple[str
     expected = [(path, knows(number)) for number, path in enumerate(paths) if knows(number) or made[number][0] != CLEAN]
     assert [(one.path, one.certain) for one in found] == sorted(expected)
     assert all((one.model, one.stage) == ("adrec", f"s{paths.index(one.path)}") for one in found)
+
+
+@pytest.mark.parametrize(
+    ("path", "apart"),
+    [
+        ("ws/shop/adrec/finetune.safetensors", False),
+        ("ws/shop/adrec/promoted/0123.safetensors", False),
+        ("sweeps/shop/adrec/promoted/0123.safetensors", False),
+        ("ws/shop/adrec/seed-1/finetune.safetensors", True),
+        ("ws/shop/sweeps/lambda/stages/adrec-align-0123/align.safetensors", True),
+    ],
+)
+def test_seeds_and_sweeps_are_told_from_what_recommends(path: str, apart: bool) -> None:
+    assert is_apart(Path(path)) is apart

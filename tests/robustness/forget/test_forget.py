@@ -184,6 +184,21 @@ def test_what_a_model_learned_of_a_user_is_known_when_the_one_it_started_from_is
     assert said.all_sequences == {shop.manifest()["sequences_sha256"]}
 
 
+@pytest.mark.thorough
+def test_a_sweep_alone_makes_no_model_be_trained_again(shop):
+    line = ["--model", "gru4rec", "--set", "model.hidden_size=8", "--epochs", 1, "--threads", 1]
+    assert shop.types("sweep", "shop", "--vary", "dropout=0.1", "--no-picture", *line).exit_code == 0
+    for retrained in (["adrec"], []):
+        done = shop.types("forget", "shop", "--user", PERSON, "--retrain", "--threads", 1, "--json")
+        account = json.loads(done.stdout)
+        assert account["retrained"] == retrained
+        assert {one["model"] for one in account["learnt"]} == {"gru4rec"}
+        assert "adrec forget" not in done.stderr
+    repairs = {one["repair"] for one in json.loads(shop.types("verify", "--json").stdout)["verdicts"]}
+    assert "remove its folder" in repairs
+    assert not any("--retrain" in one for one in repairs)
+
+
 def test_what_encoders_have_learned_of_a_user_goes_before_models_are_trained_again(shop):
     """Also where vectors were made again since, in the space of before."""
     pytest.importorskip("sklearn", reason="the extra text is not installed")
