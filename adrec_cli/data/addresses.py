@@ -65,10 +65,11 @@ def hide_secrets(text: str, address: str) -> str:
         text: of the error.
         address: that was asked for.
     """
-    text = _QUERY_IN_TEXT.sub(r"\1", _USER_IN_TEXT.sub("", text.replace(address, show_address(address))))
+    text = text.replace(address, show_address(address))
+    # Whole, before anything is cut off that looks like the query of another address.
     for secret in sorted(_list_secrets(address), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    return text
+    return _QUERY_IN_TEXT.sub(r"\1", _USER_IN_TEXT.sub("", text))
 
 
 def _list_secrets(address: str) -> set[str]:

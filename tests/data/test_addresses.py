@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adrec_cli.data.addresses import hide_secrets, is_address, show_address
@@ -34,6 +34,8 @@ def test_paths_and_named_sets_are_no_addresses() -> None:
 
 
 @given(SECRETS)
+@example("canary://?canary")
+@example("canary://a@canary")
 def test_no_part_of_a_secret_is_shown_or_repeated(secret: str) -> None:
     spelled = quote(secret, safe="")
     for address in (f"s3://KEYID:{spelled}@bucket/a.csv", f"https://h/a.csv?sig={spelled}"):
