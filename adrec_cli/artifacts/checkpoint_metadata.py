@@ -39,6 +39,7 @@ class CheckpointMetadata:
         plugins: what came from outside, by what it is, such as "model": its name, its plugin and the hash of that code.
         former_sequences: sha256 of other sequences that whatever it started from has learned from; [] where it began
             with fresh weights or everything learned from the same, and then not written.
+        cut: of the data, as `describe_cut`; {} where an earlier version did not write it down.
     """
 
     model: str
@@ -63,6 +64,7 @@ class CheckpointMetadata:
     content: dict[str, Any] = field(default_factory=dict)
     plugins: dict[str, Any] = field(default_factory=dict)
     former_sequences: list[str] = field(default_factory=list)
+    cut: dict[str, Any] = field(default_factory=dict)
 
     @property
     def all_sequences(self) -> set[str]:
@@ -73,7 +75,7 @@ class CheckpointMetadata:
 STRINGS = {one.name for one in fields(CheckpointMetadata) if one.type == "str"}
 
 
-LEFT_OUT = {"content": "{}", "plugins": "{}", "former_sequences": "[]"}
+LEFT_OUT = {"content": "{}", "plugins": "{}", "former_sequences": "[]", "cut": "{}"}
 """Fields that are not written where they have this value; checkpoints of before they were there lack them too."""
 
 

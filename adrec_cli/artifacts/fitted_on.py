@@ -16,6 +16,13 @@ _FILTERS = (
 _SPLIT = ("split", "valid_from")
 
 
+def describe_cut(manifest: Manifest) -> dict[str, Any]:
+    """Return which events of a log a data set takes, and what it holds out: in a split by time, from when on."""
+    found = manifest.parameters.get("found", {})
+    filters = {name: manifest.parameters.get(name) or None for name in _FILTERS}
+    return {**filters, **{name: found.get(name) for name in _SPLIT}}
+
+
 @dataclass(frozen=True, kw_only=True)
 class FittedOn:
     """A data set when encoders of train events were fitted to it.
@@ -24,7 +31,7 @@ class FittedOn:
         dataset: its name.
         sequences_sha256: of its `sequences.parquet`.
         interactions: how many it had.
-        cut: filters and split, and in a split by time the moment at which train ended.
+        cut: as `describe_cut`.
     """
 
     dataset: str
@@ -35,13 +42,11 @@ class FittedOn:
     @classmethod
     def of(cls, manifest: Manifest) -> FittedOn:
         """Return what is written of a data set as it is now."""
-        found = manifest.parameters.get("found", {})
-        filters = {name: manifest.parameters.get(name) or None for name in _FILTERS}
         return cls(
             dataset=manifest.dataset,
             sequences_sha256=manifest.sequences_sha256,
             interactions=manifest.statistics["interactions"],
-            cut={**filters, **{name: found.get(name) for name in _SPLIT}},
+            cut=describe_cut(manifest),
         )
 
     def to_text(self) -> str:

@@ -13,6 +13,7 @@ import torch
 from adrec_cli import __version__
 from adrec_cli.artifacts.checkpoint import save_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
+from adrec_cli.artifacts.fitted_on import describe_cut
 from adrec_cli.errors import InterruptedRun, Stopped
 from adrec_cli.experiments.content import content_hashes
 from adrec_cli.experiments.events import StageStarted, Warned
@@ -197,4 +198,5 @@ def _describe(run: StageRun, training: StageTraining, threads: int) -> Checkpoin
         content=content_hashes(dataset, experiment),
         plugins=plugins_of(experiment, training.name),
         former_sequences=sorted(parent.metadata.all_sequences - {dataset.manifest.sequences_sha256}) if parent else [],
+        cut=describe_cut(dataset.manifest),
     )

@@ -13,6 +13,7 @@ from adrec_cli.artifacts.changing import find_withdrawn
 from adrec_cli.artifacts.checkpoint import verify_checkpoint
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.artifacts.promotion import Current, read_current
+from adrec_cli.content.other_cut import may_know_held_out
 from adrec_cli.errors import ArtifactError
 from adrec_cli.experiments.content import give_content, on_content, require_same_encoders
 from adrec_cli.experiments.experiment import Experiment, compose
@@ -61,8 +62,8 @@ def warm_start(dataset: Dataset, folder: Path, experiment: Experiment) -> WarmSt
     """Return what a training on this data set starts from.
 
     A stage that was trained on the very same data keeps its start, so that a second run finds it up to date although
-    another model is current by then. The current model is not a start for another network or another kind of split:
-    it may have learned from what is held out now.
+    another model is current by then. The current model is not a start for another network, another split or other
+    filters: it may have learned from what is held out now.
 
     Args:
         dataset: to train on.
@@ -102,6 +103,8 @@ def _find_difference(metadata: CheckpointMetadata, dataset: Dataset, experiment:
     split = metadata.metrics["protocol"].partition("/")[0]
     if split != dataset.split:
         return f"is of another kind of split, {split}, and may have learned from what is held out now"
+    if may_know_held_out(metadata, dataset.manifest):
+        return "was trained on another cut of the data, and may have learned from what is held out now"
     wanted = experiment.tables()["model"]
     if metadata.model != experiment.model_name:
         return f"is a {metadata.model}"

@@ -13,13 +13,14 @@ from adrec_cli.artifacts.changing import find_withdrawn
 from adrec_cli.artifacts.lock import one_at_a_time
 from adrec_cli.artifacts.nights import require_current_known
 from adrec_cli.artifacts.promotion import Candidate, Current, items_beside, promote, read_current
+from adrec_cli.content.other_cut import may_know_held_out
 from adrec_cli.errors import ArtifactError, NotPromotedError
 from adrec_cli.loading.current import open_with_items
 from adrec_cli.loading.opening import Checkpoint, Dataset
 from adrec_cli.models.stages import TrainingConfig
 from adrec_cli.promotion.comparison import Comparison
 from adrec_cli.promotion.options import PromotionOptions as PromotionOptions
-from adrec_cli.promotion.rule import CURRENT, PromotionRule
+from adrec_cli.promotion.rule import CURRENT, MOST_POPULAR, PromotionRule
 from adrec_cli.runtime import resolve_device
 from adrec_cli.schema import CURRENT_FILE, ITEMS_FILE, PROMOTION_REPORT_SUFFIX, REPORTS_FOLDER
 from adrec_cli.wording import command, option
@@ -140,6 +141,12 @@ def _not_good_enough(
     if before is not None and not before.is_current:
         again = command("rollback", folder.parent.name, model=folder.name)
         hint = f"go back to {before.checkpoint.path.name}: {again}"
+    elif before is not None and comparison.against == CURRENT and before.knows_held_out:
+        unlike = option("promote_if", f"{comparison.metric} > {MOST_POPULAR}")
+        hint = (
+            "the current one was trained on another cut of the data and may have learned from these targets; "
+            f"to let it go all the same: {unlike}"
+        )
     return NotPromotedError(
         f"the new model's {comparison.metric} is {comparison.candidate:.4f}, {other} "
         f"{comparison.current:.4f} on the same {comparison.protocol} targets, difference "
@@ -168,11 +175,13 @@ class _Before:
     Attributes:
         checkpoint, items: the model, and the items it knows in its own numbers.
         is_current: False where it stands in for the current one.
+        knows_held_out: it may have learned from what is held out now.
     """
 
     checkpoint: Checkpoint
     items: pl.DataFrame
     is_current: bool
+    knows_held_out: bool
 
 
 def _judge(
@@ -232,7 +241,8 @@ def _find_before(
             continue
         if one is not current:
             warn(f"the new model is held against {path.name} rather than the current one: {reason}")
-        return _Before(checkpoint=opened, items=items, is_current=one is current)
+        knows = may_know_held_out(opened.metadata, dataset.manifest)
+        return _Before(checkpoint=opened, items=items, is_current=one is current, knows_held_out=knows)
     warn(f"the new model is held against none: {reason}")
     return None
 

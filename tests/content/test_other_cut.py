@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from adrec_cli.artifacts.fitted_on import FittedOn
+from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
+from adrec_cli.artifacts.fitted_on import FittedOn, describe_cut
 from adrec_cli.artifacts.manifest import Manifest
-from adrec_cli.content.other_cut import is_cut_otherwise
+from adrec_cli.content.other_cut import is_cut_otherwise, may_know_held_out
 from tests.made_up import made_up
 
 LATER = {"split": "time", "valid_from": "2024-05-02T00:00:00Z", "test_from": "2024-06-01T00:00:00Z"}
@@ -53,6 +54,11 @@ def test_what_was_added_leaves_train_in_train_and_another_cut_does_not(now: Mani
     assert FittedOn.from_text(fitted.to_text()) == fitted
     assert is_cut_otherwise(replace(fitted, dataset="other"), now, Path("none")) is False
     assert is_cut_otherwise(None, now, Path("none"))
+    lost = now.statistics["interactions"] < 100
+    learned = made_up(CheckpointMetadata, cut=describe_cut(described(sequences="a")), sequences_sha256="a" * 64)
+    assert may_know_held_out(learned, now) is (otherwise and not lost)
+    assert not may_know_held_out(replace(learned, sequences_sha256=now.sequences_sha256), now)
+    assert not may_know_held_out(replace(learned, cut={}), now), "an earlier version did not write it down"
 
 
 @pytest.mark.parametrize("split", ["given", "cold-items"])

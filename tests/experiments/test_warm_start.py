@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,12 +54,12 @@ def nights(tmp_path_factory) -> dict[str, Path]:
     return made
 
 
-def another_day(nights, tmp_path: Path, trained: str, split: str) -> Path:
+def another_day(nights, tmp_path: Path, trained: str, split: str, **changed: object) -> Path:
     """Preprocess again what one was trained on, by a split of some kind and with two items that are new."""
     shutil.copytree(nights[trained], tmp_path / "shop")
     source = tmp_path / "shop/shop.csv"
     source.write_text(source.read_text().replace(",i0,", ",new,").replace(",i7,", ",another,"))
-    preprocess(str(source), workspace=tmp_path / "shop/workspace", options=SPLITS[split])
+    preprocess(str(source), workspace=tmp_path / "shop/workspace", options=replace(SPLITS[split], **changed))
     return tmp_path / "shop/workspace/shop"
 
 
@@ -74,6 +75,25 @@ def test_a_model_of_another_kind_of_split_is_no_start(nights, tmp_path, name, tr
     assert isinstance(start, FreshStart)
     code = {"leave-one-out": "loo", "time": "time"}[trained]
     assert f"is of another kind of split, {code}, and may have learned from what is held out now" in start.reason
+
+
+@pytest.mark.parametrize(
+    ("split", "changed", "is_start"),
+    [
+        ("time", {"valid_from": "2020-09-13T12:31:39Z"}, False),
+        ("time", {"valid_from": "2020-09-13T12:31:41Z"}, True),
+        ("time", {"test_from": "2020-09-13T12:33:30Z"}, True),
+        ("leave-one-out", {"max_length": 6}, False),
+        ("leave-one-out", {"min_item_interactions": 4}, False),
+        ("leave-one-out", {"duplicates": "keep"}, False),
+    ],
+)
+def test_a_model_of_another_cut_is_no_start(nights, tmp_path, split, changed, is_start):
+    folder = another_day(nights, tmp_path, split, split, **changed)
+    start = warm_start(open_dataset(folder), folder / "gru4rec", experiment("gru4rec"))
+    assert isinstance(start, WarmStart) == is_start
+    if isinstance(start, FreshStart):
+        assert "was trained on another cut of the data, and may have learned from what is held out now" in start.reason
 
 
 @pytest.mark.parametrize("name", MODELS)

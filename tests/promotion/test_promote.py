@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -125,6 +126,20 @@ def test_a_broken_current_model_keeps_nobody_out(shelf, broken):
     (warning,) = shelf.warnings
     assert warning.startswith("the new model is held against none: ")
     assert not shelf.promote("b", MUCH_BETTER).done
+
+
+def test_a_current_model_of_another_cut_is_said_to_know_more(shelf):
+    shelf.promote("a")
+    manifest = shelf.dataset.manifest
+    cut = {**manifest.parameters, "max_length": 3}
+    shelf.dataset = dataclasses.replace(
+        shelf.dataset, manifest=dataclasses.replace(manifest, parameters=cut, sequences_sha256="f" * 64)
+    )
+    with pytest.raises(NotPromotedError, match="the current one's") as refused:
+        shelf.promote("b", MUCH_BETTER)
+    assert "trained on another cut of the data and may have learned from these targets" in refused.value.hint
+    (rule,) = re.findall("'(ndcg.*)'", refused.value.hint)
+    assert shelf.promote("b", PromotionOptions(rules=parse_promotion_rules(rule))).done
 
 
 @pytest.mark.parametrize("broken", [name for name in BREAK if name != "items gone"])
