@@ -187,4 +187,5 @@ def test_figures_of_few_users_and_few_items_come_with_a_caution(users, items, pr
 @pytest.mark.parametrize("users", [0, 1, 2, 5, 40, 99])
 def test_a_caution_says_by_how_much_one_of_few_users_moves_a_figure(users):
     (caution,) = evaluation(Path("x"), users=users, items=0).cautions()
-    assert f"only {'1 user' if users == 1 else f'{users} users'}: each of them moves a figure by up to {1 / users if users else 1:.3f}," in caution
+    counted = "1 user" if users == 1 else f"{users} users"
+    assert f"only {counted}: each of them moves a figure by up to {1 / users if users else 1:.3f}," in caution

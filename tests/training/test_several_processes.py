@@ -45,7 +45,10 @@ def test_each_takes_a_card_of_its_own_or_the_one_that_is_named(cards, here, name
     for number in range(here):
         one = process(here=here, number=number)
         if own and cards < here:
-            with pytest.raises(UsageError, match=f"{here} processes on a machine with {cards} cards"):
+            with pytest.raises(
+                UsageError,
+                match=rf"{here} processes on a machine with {cards} card\b" if cards == 1 else f"with {cards} cards",
+            ):
                 one.choose_device(name)
             continue
         assert one.choose_device(name) == (f"cuda:{number}" if own else name)
