@@ -58,7 +58,7 @@ def score_everything(
 
 
 def merge_ranks(scores_SV: Values, allowed: set[int], depth: int, near: float) -> dict[int, float] | None:
-    """Return the sum of 1 / (60 + rank) of what the samples bring in; None where scores are too near to be told apart.
+    """Return the sum of 1 / (60 + rank) of what the samples bring in; None where scores are too near to be ordered.
 
     Args:
         scores_SV: of each sample.

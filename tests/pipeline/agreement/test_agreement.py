@@ -120,7 +120,7 @@ def ask_from_python(plain: Plain, asked: Asked, line: list[object]) -> None:
         plain.require([(item.item_id, item.score) for item in found], history, asked, MODEL)
 
 
-def evaluate(plain: Plain, asked: Asked) -> None:
+def require_ranks(plain: Plain, asked: Asked) -> None:
     """Rank what is held out, as every target's score says."""
     shop, masked = asked.shop, asked.wish["masked"]
     words = [
@@ -170,7 +170,7 @@ def test_every_way_to_ask_gives_the_plain_answer(number: int, tmp_path: Path, mo
     asked = [Asked(wish, shop) for wish in wishes]
     plain = Plain(shop)
     for one in asked:
-        evaluate(plain, one)
+        require_ranks(plain, one)
     shop.grow()
     plain = Plain(shop)
     line = ["--dataset", "shop", "--model", made["model"], "--threads", 1]
