@@ -29,6 +29,12 @@ from tests.robustness.test_kill import killed_before_write
 __all__ = ["nights"]
 
 FORCE = Pulling(force=True)
+EVERY = pytest.mark.parametrize(
+    "every",
+    [60, pytest.param(25, marks=pytest.mark.thorough), pytest.param(1, marks=pytest.mark.slow)],
+    ids=["few", "some", "each"],
+)
+"""Of all writes, those before which one is killed."""
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def places(nights: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "first", tmp_path / "second"
 
 
-@pytest.mark.parametrize("every", [25, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
+@EVERY
 def test_a_pull_that_is_killed_leaves_the_old_or_what_every_command_takes(
     every: int, nights: tuple[Path, Path], places: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -72,7 +78,7 @@ def test_a_pull_that_is_killed_leaves_the_old_or_what_every_command_takes(
     assert between >= max(1, 20 // every)
 
 
-@pytest.mark.parametrize("every", [25, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
+@EVERY
 def test_a_push_that_is_killed_leaves_what_was_pushed_before(
     every: int, nights: tuple[Path, Path], places: tuple[Path, Path], tmp_path: Path
 ) -> None:
