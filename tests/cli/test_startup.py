@@ -351,5 +351,6 @@ def test_what_is_up_to_date_is_decided_without_a_table(done_without_tables, type
     assert not {"polars", "pyarrow"} & set(done.loaded)
 
 
+@pytest.mark.thorough
 def test_the_program_without_tables_notices_their_import(done_without_tables):
     assert "polars is imported" in done_without_tables["convert shop --to csv --out TMP/out"].said

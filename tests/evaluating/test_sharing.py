@@ -92,7 +92,7 @@ def reports(place: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("case", "count"),
     [
-        ("drawn", 2),
+        pytest.param("drawn", 2, marks=pytest.mark.thorough),
         *(pytest.param(case, 3, marks=pytest.mark.thorough) for case in CASES),
         *(pytest.param(case, count, marks=pytest.mark.slow) for case in CASES for count in (2, 7)),
     ],
