@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from adrec_cli.artifacts.fitted_on import require_cut
 from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.artifacts.tensor_text import damage_error, read_text
 from adrec_cli.errors import ArtifactError
@@ -128,6 +129,10 @@ def _require_types(values: Mapping[str, Any]) -> None:
     former = values["former_sequences"]
     if not isinstance(former, list) or not all(isinstance(one, str) for one in former):
         raise ValueError("former_sequences")
+    try:
+        require_cut(values["cut"])
+    except ValueError as error:
+        raise ValueError(f"cut ({error})") from error
     _require_metrics(values["metrics"])
     # They become parts of file names.
     for name in ("model", "stage"):

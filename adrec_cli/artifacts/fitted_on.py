@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from adrec_cli.artifacts.manifest import Manifest
@@ -21,6 +22,19 @@ def describe_cut(manifest: Manifest) -> dict[str, Any]:
     found = manifest.parameters.get("found", {})
     filters = {name: manifest.parameters.get(name) or None for name in _FILTERS}
     return {**filters, **{name: found.get(name) for name in _SPLIT}}
+
+
+def require_cut(cut: Any) -> None:
+    """Refuse what `describe_cut` cannot have returned.
+
+    Raises:
+        ValueError: naming it.
+    """
+    moment = cut.get("valid_from", "") if isinstance(cut, dict) else None
+    if not isinstance(cut, dict) or not (moment is None or isinstance(moment, str)):
+        raise ValueError("cut")
+    if moment:
+        datetime.fromisoformat(moment)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +75,8 @@ class FittedOn:
             TypeError, ValueError: it did not write that.
         """
         fitted = cls(**json.loads(text))
-        if not isinstance(fitted.dataset, str) or not isinstance(fitted.cut, dict):
+        require_cut(fitted.cut)
+        if not isinstance(fitted.dataset, str):
             raise ValueError("what encoders were fitted on is not described")
         if type(fitted.interactions) is not int or not re.fullmatch("[0-9a-f]{64}", str(fitted.sequences_sha256)):
             raise ValueError("what encoders were fitted on is not described")

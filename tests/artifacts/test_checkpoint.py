@@ -119,6 +119,7 @@ def test_the_checksum_holds_names_types_shapes_and_text(tmp_path, change):
         ("former_sequences", {"a": 1}),
         ("former_sequences", [1]),
         ("cut", [1]),
+        *[("cut", {"valid_from": moment}) for moment in (5, [], "soon", "2024-13-01T00:00:00Z")],
         ("metrics", {"protocol": "p", "monitor": "m", "values": {"m": "1"}}),
         ("metrics", {"protocol": "p", "values": {}}),
     ],

@@ -15,9 +15,10 @@ import torch
 import torch.nn.functional as F
 
 from adrec_cli.layers.dropout import dropout
+from adrec_cli.layers.embedding import ItemEmbedding
 from adrec_cli.models.adrec import ADRec
 from adrec_cli.models.adrec_config import ADRecConfig
-from adrec_cli.models.base import TokenOutputs
+from adrec_cli.models.base import SequentialRecommender, TokenOutputs
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.models.sasrec import SASRec
@@ -32,6 +33,37 @@ def scale(vectors: torch.Tensor, temperature: float) -> torch.Tensor:
     return F.normalize(vectors, dim=-1, eps=_SHORTEST) * temperature**-0.5
 
 
+class Cosines(SequentialRecommender):
+    """What both models have in common, in front of the model that is changed."""
+
+    item_embedding: ItemEmbedding
+
+    def drop_item_vectors_VD(self, generator: torch.Generator | None) -> torch.Tensor | None:
+        """Return what `item_dropout` leaves of the vectors that go into the network; None for all of them."""
+        if not self.item_dropout or generator is None:
+            return None
+        return dropout(self.item_embedding.vectors_VD(), self.item_dropout, generator)
+
+    def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
+        """Return all that is compared in one length."""
+        found = super().token_outputs(batch, output=output, generator=generator)
+        vectors_VD = self.item_embedding.vectors_VD() if found.vectors_VD is None else found.vectors_VD
+        return replace(
+            found,
+            predicted_ND=self.scale(found.predicted_ND),
+            x_start_ND=None if found.x_start_ND is None else self.scale(found.x_start_ND),
+            vectors_VD=self.scale(vectors_VD),
+        )
+
+    def item_vectors_VD(self) -> torch.Tensor:
+        """Return the item vectors, as they are compared."""
+        return self.scale(self.item_embedding.vectors_VD())
+
+    def scale(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Return vectors as they are compared."""
+        return scale(vectors, self.config.temperature)
+
+
 @dataclass(frozen=True, kw_only=True)
 class CosineSASRecConfig(SASRecConfig):
     """Options of SASRec, and the temperature."""
@@ -39,31 +71,17 @@ class CosineSASRecConfig(SASRecConfig):
     temperature: float = 0.07
 
 
-class CosineSASRec(SASRec):
+class CosineSASRec(Cosines, SASRec):
     """SASRec with cosines as scores."""
 
     name, title, config_type = "cosine-sasrec", "SASRec, cosines", CosineSASRecConfig
-    config: CosineSASRecConfig
-
-    def drop_item_vectors_VD(self, generator: torch.Generator | None) -> torch.Tensor | None:
-        """Return what `item_dropout` leaves of the vectors that go into the network."""
-        return drop_own(self, generator)
-
-    def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
-        """Return what is compared."""
-        return compared(self, super().token_outputs(batch, output=output, generator=generator))
 
     @torch.no_grad()
     def represent(
         self, histories: HistoryBatch, *, output: str, sampling: Sampling, generator: torch.Generator
     ) -> torch.Tensor:
         """Return representation_BD, as it is compared."""
-        found_BD = super().represent(histories, output=output, sampling=sampling, generator=generator)
-        return scale(found_BD, self.config.temperature)
-
-    def item_vectors_VD(self) -> torch.Tensor:
-        """Return the item vectors, as they are compared."""
-        return scale(self.item_embedding.vectors_VD(), self.config.temperature)
+        return self.scale(super().represent(histories, output=output, sampling=sampling, generator=generator))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,48 +91,15 @@ class CosineADRecConfig(ADRecConfig):
     temperature: float = 0.07
 
 
-class CosineADRec(ADRec):
+class CosineADRec(Cosines, ADRec):
     """ADRec with cosines as scores; the denoising loss compares the same vectors."""
 
     name, title, config_type = "cosine-adrec", "ADRec, cosines", CosineADRecConfig
-    config: CosineADRecConfig
-
-    def drop_item_vectors_VD(self, generator: torch.Generator | None) -> torch.Tensor | None:
-        """Return what `item_dropout` leaves of the vectors that go into the network."""
-        return drop_own(self, generator)
-
-    def token_outputs(self, batch: PackedBatch, *, output: str, generator: torch.Generator | None) -> TokenOutputs:
-        """Return what is compared."""
-        return compared(self, super().token_outputs(batch, output=output, generator=generator))
 
     @torch.no_grad()
     def represent_from(self, histories: HistoryBatch, *, output: str, sampling: Sampling, noise: Any) -> torch.Tensor:
         """Return representation_BD, as it is compared."""
-        found_BD = super().represent_from(histories, output=output, sampling=sampling, noise=noise)
-        return scale(found_BD, self.config.temperature)
-
-    def item_vectors_VD(self) -> torch.Tensor:
-        """Return the item vectors, as they are compared."""
-        return scale(self.item_embedding.vectors_VD(), self.config.temperature)
-
-
-def drop_own(model: CosineSASRec | CosineADRec, generator: torch.Generator | None) -> torch.Tensor | None:
-    """Return what `item_dropout` leaves of a model's item vectors; None where it leaves everything."""
-    if not model.item_dropout or generator is None:
-        return None
-    return dropout(model.item_embedding.vectors_VD(), model.item_dropout, generator)
-
-
-def compared(model: CosineSASRec | CosineADRec, told: TokenOutputs) -> TokenOutputs:
-    """Return the outputs of a model with all that is compared in one length."""
-    temperature = model.config.temperature
-    vectors_VD = model.item_embedding.vectors_VD() if told.vectors_VD is None else told.vectors_VD
-    return replace(
-        told,
-        predicted_ND=scale(told.predicted_ND, temperature),
-        x_start_ND=None if told.x_start_ND is None else scale(told.x_start_ND, temperature),
-        vectors_VD=scale(vectors_VD, temperature),
-    )
+        return self.scale(super().represent_from(histories, output=output, sampling=sampling, noise=noise))
 
 
 MODELS = {"cosine-sasrec": CosineSASRec, "cosine-adrec": CosineADRec}

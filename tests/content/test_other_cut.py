@@ -74,3 +74,10 @@ def test_a_split_that_cannot_be_added_to_was_made_again(split: str) -> None:
 def test_a_record_that_nobody_wrote_is_refused(text: str) -> None:
     with pytest.raises((TypeError, ValueError)):
         FittedOn.from_text(text)
+
+
+@pytest.mark.parametrize("moment", [5, [], "soon", "2024-13-01T00:00:00Z"])
+def test_a_moment_that_nobody_wrote_is_refused(moment: object) -> None:
+    fitted = FittedOn.of(described())
+    with pytest.raises(ValueError, match=r"cut|isoformat|month"):
+        FittedOn.from_text(replace(fitted, cut={**fitted.cut, "valid_from": moment}).to_text())
