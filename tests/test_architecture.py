@@ -183,6 +183,18 @@ def test_nothing_executes_what_it_reads():
                 assert node.arg != "shell", f"{path}: shell"
 
 
+def test_only_one_function_looks_for_paths():
+    """`Path.glob` ends with an error where a folder goes meanwhile; nobody removes the code of plugins."""
+    calls = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in SOURCES
+        if path.relative_to(PACKAGE).as_posix() not in ("artifacts/matching_paths.py", "extending/code.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("glob", "rglob") and ast.unparse(node) != "glob.glob"
+    ]
+    assert calls == []
+
+
 @pytest.mark.parametrize(
     "config", [Stage, TrainingConfig, *(entry.config_type for entry in MODELS.values())], ids=lambda kind: kind.__name__
 )

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.errors import StorageError
 from adrec_cli.wording import option
 
@@ -116,7 +117,7 @@ def sync_folder(folder: Path) -> None:
 
 def remove_temporaries(folder: Path) -> None:
     """Remove every temporary file of `replacing` in a folder; its caller alone may write there."""
-    for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+    for leftover in matching_paths(folder, f".*{TEMPORARY_SUFFIX}"):
         if _TEMPORARY.fullmatch(leftover.name):
             leftover.unlink(missing_ok=True)
 
@@ -223,7 +224,7 @@ def _require_replaceable(path: Path) -> None:
 
 def _remove_abandoned(path: Path) -> None:
     """Remove temporaries of `path` whose writer no longer lives; of those elsewhere nobody here can tell."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{_name_host()}-*{TEMPORARY_SUFFIX}"):
+    for leftover in matching_paths(path.parent, f".{glob.escape(path.name)}.{_name_host()}-*{TEMPORARY_SUFFIX}"):
         writer = leftover.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
         if writer.isdecimal() and leftover.name not in _being_written and not _is_alive(int(writer)):
             leftover.unlink(missing_ok=True)

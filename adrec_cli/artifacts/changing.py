@@ -16,6 +16,7 @@ from adrec_cli.artifacts.generations import (
     superfluous_generations,
 )
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.sources import identify_source
 from adrec_cli.errors import ArtifactError
 
@@ -143,7 +144,7 @@ def find_withdrawn(folder: Path) -> set[str]:
 
 def needs_recovery(folder: Path) -> bool:
     """Return whether a writer of this folder was killed and left something."""
-    if any(path for suffix in (NEXT_SUFFIX, TEMPORARY_SUFFIX) for path in folder.glob(f".*{suffix}")):
+    if any(path for suffix in (NEXT_SUFFIX, TEMPORARY_SUFFIX) for path in matching_paths(folder, f".*{suffix}")):
         return True
     try:
         return bool(generations_under_way(folder) or superfluous_generations(folder))

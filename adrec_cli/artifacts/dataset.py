@@ -16,6 +16,7 @@ from adrec_cli.artifacts.atomic import (
     write_bytes,
 )
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.repairing import advise_repair
 from adrec_cli.errors import ArtifactError, StorageError
 from adrec_cli.schema import ITEMS_FILE, MANIFEST_FILE, PENDING_FILE, SEQUENCES_FILE
@@ -80,7 +81,7 @@ def settle_files(folder: Path) -> None:
     """
     with contextlib.suppress(ArtifactError):
         _settle(folder, read_manifest(folder))
-    for leftover in folder.glob(f".*{NEXT_SUFFIX}"):
+    for leftover in matching_paths(folder, f".*{NEXT_SUFFIX}"):
         leftover.unlink(missing_ok=True)
     remove_temporaries(folder)
 

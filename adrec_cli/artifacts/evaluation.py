@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, sync_folder, write_bytes
+from adrec_cli.artifacts.atomic import file_identity, file_sha256, replacing, storage_error, sync_folder, write_bytes
 from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.artifacts.json_files import content_sha256
 from adrec_cli.artifacts.lock import one_at_a_time
-from adrec_cli.errors import ArtifactError
+from adrec_cli.artifacts.matching_paths import matching_paths
+from adrec_cli.errors import ArtifactError, StorageError
 from adrec_cli.schema import FORMAT_VERSION, PROMOTION_REPORT_SUFFIX, RANKS_SUFFIX, REPORTS_FOLDER
 from adrec_cli.wording import say_count
 
@@ -135,7 +136,7 @@ def evaluation_of(ranks: Path) -> Path:
 
 def list_evaluations(dataset_folder: Path) -> list[Path]:
     """Return the reports of evaluations in a dataset's folder, sorted; other reports are left out."""
-    found = (dataset_folder / REPORTS_FOLDER).glob(f"*{REPORT_SUFFIX}")
+    found = matching_paths(dataset_folder / REPORTS_FOLDER, f"*{REPORT_SUFFIX}")
     return sorted(path for path in found if not path.name.endswith(PROMOTION_REPORT_SUFFIX) and path.name[0] != ".")
 
 
@@ -189,7 +190,7 @@ def settle_evaluation(path: Path, evaluation: Evaluation) -> None:
             os.replace(first_ranks_path(path, evaluation.ranks_sha256), ranks_path(path))
             sync_folder(path.parent)
         stem = path.name.removesuffix(REPORT_SUFFIX)
-        for leftover in path.parent.glob(f".{stem}.*{RANKS_NEXT_SUFFIX}"):
+        for leftover in matching_paths(path.parent, f".{stem}.*{RANKS_NEXT_SUFFIX}"):
             leftover.unlink(missing_ok=True)
     except OSError as error:
         raise storage_error("write", path, error) from error
@@ -266,16 +267,18 @@ def _require_sha256(place: Path, sha256: str) -> None:
 def _open_ranks(path: Path, open_them: Callable[[Path, str], Opened]) -> Opened:
     """Return what comes of opening the ranks of an evaluation, given where they lie and the SHA-256 they must have."""
     while True:
-        evaluation = read_evaluation(path)
-        sha256 = evaluation.ranks_sha256
+        # By the file rather than its content, which may have changed twice and be what it was.
+        identity, place = file_identity(path), None
+        sha256 = read_evaluation(path).ranks_sha256
         try:
             # A writer that was killed after the evaluation has left them under their first name.
-            for place in (first_ranks_path(path, sha256), ranks_path(path)):
-                if place.is_file():
-                    return open_them(place, sha256)
-            raise ArtifactError(f"{ranks_path(path)} does not exist", hint="evaluate again")
-        except ArtifactError:
-            if read_evaluation(path) == evaluation:
+            place = next(filter(Path.is_file, (first_ranks_path(path, sha256), ranks_path(path))), None)
+            if place is None:
+                raise ArtifactError(f"{ranks_path(path)} does not exist", hint="evaluate again")
+            return open_them(place, sha256)
+        except (ArtifactError, StorageError):
+            moved = place is not None and not place.is_file()
+            if not moved and file_identity(path) == identity:
                 raise
 
 

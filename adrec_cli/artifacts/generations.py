@@ -13,6 +13,7 @@ from typing import Final
 from adrec_cli.artifacts.atomic import replacing, storage_error, sync_folder
 from adrec_cli.artifacts.dataset import verify_files
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import GENERATIONS_FOLDER, MANIFEST_FILE
 from adrec_cli.wording import command, option
@@ -38,7 +39,7 @@ class FormerData:
 
 def generation_folders(folder: Path) -> dict[int, Path]:
     """Return the folders of a data set's former generations by their number, ascending; they may be damaged."""
-    found = (folder / GENERATIONS_FOLDER).glob("[0-9]*")
+    found = matching_paths(folder / GENERATIONS_FOLDER, "[0-9]*")
     numbered = (path for path in found if path.name.isascii() and path.name.isdigit())
     return dict(sorted((int(path.name), path) for path in numbered if path.is_dir()))
 
@@ -150,7 +151,7 @@ def superfluous_generations(folder: Path) -> list[Path]:
 
 def generations_under_way(folder: Path) -> list[Path]:
     """Return what a killed run left of generations that it was making or removing."""
-    return sorted((folder / GENERATIONS_FOLDER).glob(_UNDER_WAY))
+    return sorted(matching_paths(folder / GENERATIONS_FOLDER, _UNDER_WAY))
 
 
 def settle_generations(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.schema import GENERATIONS_FOLDER
 from adrec_cli.wording import command
 
@@ -19,6 +20,6 @@ def advise_repair(folder: Path) -> str:
     if folder.parent.name == GENERATIONS_FOLDER:
         return f"remove it with: {command('clean')}"
     again = f"make it again from its source: {command('preprocess', 'SOURCE', name=folder.name, force=True)}"
-    if any((folder / GENERATIONS_FOLDER).glob("[0-9]*")):
+    if any(matching_paths(folder / GENERATIONS_FOLDER, "[0-9]*")):
         return f"go back to the data before with: {command('rollback', folder.name, data=True)}, or {again}"
     return again

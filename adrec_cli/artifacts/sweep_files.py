@@ -14,6 +14,7 @@ import polars as pl
 from adrec_cli.artifacts.atomic import storage_error, write_bytes
 from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import FORMAT_VERSION, RESULTS_FILE, SWEEP_FILE, SWEEPS_FOLDER
 
@@ -159,4 +160,4 @@ def _read_results(path: Path, sha256: str) -> pl.DataFrame:
 
 def sweep_folders(dataset_folder: Path) -> list[Path]:
     """Return the folders of a dataset's sweeps, sorted by name."""
-    return sorted(path.parent for path in (dataset_folder / SWEEPS_FOLDER).glob(f"*/{SWEEP_FILE}"))
+    return sorted(path.parent for path in matching_paths(dataset_folder / SWEEPS_FOLDER, f"*/{SWEEP_FILE}"))

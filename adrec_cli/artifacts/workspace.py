@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.schema import CHECKPOINT_SUFFIX, MANIFEST_FILE, STATE_SUFFIX
 from adrec_cli.wording import command, option
@@ -34,7 +35,7 @@ class Workspace:
 
     def datasets(self) -> list[str]:
         """Return the names of the preprocessed datasets, sorted."""
-        return sorted(path.parent.name for path in self.root.glob(f"*/{MANIFEST_FILE}"))
+        return sorted(path.parent.name for path in matching_paths(self.root, f"*/{MANIFEST_FILE}"))
 
     def dataset_folder(self, name: str | None) -> Path:
         """Return the folder of a dataset; without a name, of the only one there is.
@@ -83,7 +84,7 @@ class Workspace:
             self.dataset_folder(dataset)
         file_name = name if name.endswith(CHECKPOINT_SUFFIX) else name + CHECKPOINT_SUFFIX
         folder = "*" if dataset is None else glob.escape(dataset)
-        found = sorted(self.root.glob(f"{folder}/*/{glob.escape(file_name)}"))
+        found = sorted(matching_paths(self.root, f"{folder}/*/{glob.escape(file_name)}"))
         if not found:
             there = self.checkpoints(dataset)
             if there:
@@ -115,5 +116,5 @@ class Workspace:
     def checkpoints(self, dataset: str | None = None) -> list[Path]:
         """Return all checkpoints, sorted by path."""
         folder = "*" if dataset is None else glob.escape(dataset)
-        paths = self.root.glob(f"{folder}/*/*{CHECKPOINT_SUFFIX}")
+        paths = matching_paths(self.root, f"{folder}/*/*{CHECKPOINT_SUFFIX}")
         return sorted(path for path in paths if not path.name.endswith(STATE_SUFFIX))

@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.data.databases.answers import Answer, write_answer
 from adrec_cli.data.reading.foreign_files import find_table_format, refuse_table_folder
 from adrec_cli.data.reading.scratch import scratch_folder
@@ -143,7 +144,7 @@ def _find_metadata(folder: Path) -> Path:
         return folder / "metadata" / named
     found = {
         path: int(match[1])
-        for path in (folder / "metadata").glob("*.metadata.json")
+        for path in matching_paths(folder / "metadata", "*.metadata.json")
         if (match := _METADATA.fullmatch(path.name))
     }
     newest = [path for path, number in found.items() if number == max(found.values())]

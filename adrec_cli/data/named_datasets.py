@@ -18,6 +18,7 @@ from typing import Any, Final
 from adrec_cli.artifacts.atomic import storage_error, write_bytes
 from adrec_cli.artifacts.damaged import read_each
 from adrec_cli.artifacts.manifest import DATASET_NAME
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.data.datasets import DatasetSpec
 from adrec_cli.data.own_folders import OWN_DATASETS_VARIABLE, download_folder, former_folder, own_datasets_folder
 from adrec_cli.data.toml_tables import build
@@ -204,7 +205,7 @@ def add_own_dataset(path: Path) -> AddedDataset:
         raise UsageError(
             f"{path.name} does not name a data set", hint=f"call it NAME{_ENDING}, with letters, digits, '-' and '_'"
         )
-    shipped = [one.stem.partition(_BY)[0] for one in dataset_folder().glob(f"*{_ENDING}")]
+    shipped = [one.stem.partition(_BY)[0] for one in matching_paths(dataset_folder(), f"*{_ENDING}")]
     if name in shipped:
         raise UsageError(f"adrec has a data set named {name} already", hint=f"choose another name: my-{name}{_ENDING}")
     content = _read_toml(path)
@@ -246,8 +247,8 @@ def _look_everywhere() -> tuple[dict[str, Path], dict[str, UsageError]]:
     if own is not None:
         # Another user's home, as with `sudo -u`, holds no data sets of this user.
         with contextlib.suppress(PermissionError):
-            paths += own.glob(f"*{_ENDING}")
-    shipped = {path.stem: path for path in dataset_folder().glob(f"*{_ENDING}")}
+            paths += matching_paths(own, f"*{_ENDING}")
+    shipped = {path.stem: path for path in matching_paths(dataset_folder(), f"*{_ENDING}")}
     usable, broken = DATASETS.load_all()
     paths += [path for thing in usable.values() if (path := as_path(thing)) is not None]
     # A package may not take a name of adrec's, nor break it; the user's own gives no other meaning to a broken one.

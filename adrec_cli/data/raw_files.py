@@ -8,6 +8,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.regular_files import require_regular_file
 from adrec_cli.data.datasets import DatasetSpec, ItemFile, SourceFiles
 from adrec_cli.data.download import extract_member
@@ -172,7 +173,8 @@ def _list_partitions(folder: Path) -> list[Path] | None:
 
 def _guess_pattern(folder: Path) -> str:
     """Return a hint at the files below a folder that holds none itself."""
-    below = next((file for file in sorted(folder.glob("*/**/*")) if file.is_file() and file.name[0] not in "._"), None)
+    found = sorted(matching_paths(folder, "*/**/*"))
+    below = next((file for file in found if file.is_file() and file.name[0] not in "._"), None)
     if below is None:
         return "name a file, a glob or a folder of parts"
     return f"name those in its folders, in quotes: {shlex.quote(str(folder / '**' / f'*{below.suffix}'))}"
@@ -227,7 +229,7 @@ def _tell_others(form: SourceFiles, paths: tuple[Path, ...]) -> tuple[str, ...]:
 def _all_files(folder: Path, names: tuple[str, ...]) -> tuple[Path, ...]:
     found: list[Path] = []
     for name in names:
-        paths = order_naturally((path for path in folder.glob(name) if path.is_file()), Path) if folder.is_dir() else []
+        paths = order_naturally((path for path in matching_paths(folder, name) if path.is_file()), Path)
         if not paths:
             return ()
         found += paths

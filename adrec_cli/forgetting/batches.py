@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from adrec_cli.artifacts.atomic import file_sha256, replacing
 from adrec_cli.artifacts.literal_paths import literal
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.recommendation_file import PARTS_SUFFIX, remove_parts, table_writer
 from adrec_cli.schema import (
     CHECKPOINT_SUFFIX,
@@ -38,10 +39,10 @@ def find_batches(workspace: Path, dataset_folder: Path) -> Iterator[Path]:
 
     Hidden folders, such as that of downloads, are not looked into, except for the parts of unfinished batches.
     """
-    folders = [dataset_folder, *(path for path in sorted(workspace.glob("*")) if _is_no_dataset(path))]
+    folders = [dataset_folder, *(path for path in sorted(matching_paths(workspace, "*")) if _is_no_dataset(path))]
     places = [workspace, *(folder for folder in folders if folder.is_dir())]
     for place in places:
-        found = place.glob("*") if place == workspace else place.rglob("*")
+        found = matching_paths(place, "*") if place == workspace else matching_paths(place, "**/*")
         for path in sorted(found):
             hidden = any(part[0] == "." for part in path.relative_to(workspace).parts)
             parts = path.is_dir() and not path.is_symlink() and path.name.endswith(PARTS_SUFFIX)
@@ -52,8 +53,8 @@ def find_batches(workspace: Path, dataset_folder: Path) -> Iterator[Path]:
 
 def foreign_models(workspace: Path, dataset_folder: Path) -> set[str]:
     """Return the names by which batches call models of other data sets, where the same id may be another person."""
-    others = [path.parent for path in workspace.glob(f"*/{MANIFEST_FILE}") if path.parent != dataset_folder]
-    found = (path for folder in others for path in folder.glob(f"*/**/*{CHECKPOINT_SUFFIX}"))
+    others = [path.parent for path in matching_paths(workspace, f"*/{MANIFEST_FILE}") if path.parent != dataset_folder]
+    found = (path for folder in others for path in matching_paths(folder, f"*/**/*{CHECKPOINT_SUFFIX}"))
     return {file_sha256(path)[:16] for path in found if not path.name.endswith(STATE_SUFFIX)}
 
 

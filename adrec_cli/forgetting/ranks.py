@@ -19,6 +19,7 @@ from adrec_cli.artifacts.evaluation import (
 )
 from adrec_cli.artifacts.literal_paths import literal
 from adrec_cli.artifacts.lock import one_at_a_time
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import RANKS_SUFFIX, REPORTS_FOLDER, USER_ID
 
@@ -56,7 +57,8 @@ def _forget(dataset_folder: Path, users: Set[str]) -> list[Path]:
             put_evaluation(evaluation, stay)
             changed.append(path)
     folder = dataset_folder / REPORTS_FOLDER
-    for path in sorted({*folder.glob(f"*{RANKS_SUFFIX}"), *folder.glob(f".*{RANKS_NEXT_SUFFIX}")} - needed):
+    patterns = (f"*{RANKS_SUFFIX}", f".*{RANKS_NEXT_SUFFIX}")
+    for path in sorted({path for pattern in patterns for path in matching_paths(folder, pattern)} - needed):
         try:
             path.unlink()
         except OSError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from adrec_cli.artifacts.lock import find_holder
 from adrec_cli.artifacts.manifest import read_manifest
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.errors import AdrecError
 from adrec_cli.inspecting.model_status import (
     DAMAGED,
@@ -79,5 +80,6 @@ def describe_dataset(folder: Path, named: Path | None) -> DatasetStatus:
 def _model_folders(folder: Path) -> list[Path]:
     """Return the folders in a data set's that hold checkpoints, or states of stages that were begun."""
     with contextlib.suppress(OSError):
-        return sorted({path.parent for path in folder.glob(f"*/*{CHECKPOINT_SUFFIX}") if path.parent.name[0] != "."})
+        found = {path.parent for path in matching_paths(folder, f"*/*{CHECKPOINT_SUFFIX}")}
+        return sorted(place for place in found if place.name[0] != ".")
     return []

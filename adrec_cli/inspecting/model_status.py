@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.artifacts.lock import find_holder
 from adrec_cli.artifacts.manifest import Manifest
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.nights import require_current_known, was_refused
 from adrec_cli.artifacts.promotion import Current, read_current
 from adrec_cli.artifacts.tensor_text import read_text
@@ -168,7 +169,7 @@ def _judge(
 
 def _list_checkpoints(folder: Path) -> list[tuple[Path, CheckpointMetadata]]:
     """Return the checkpoints of a model's stages, the oldest one first."""
-    paths = (path for path in folder.glob(f"*{CHECKPOINT_SUFFIX}") if not path.name.endswith(STATE_SUFFIX))
+    paths = (path for path in matching_paths(folder, f"*{CHECKPOINT_SUFFIX}") if not path.name.endswith(STATE_SUFFIX))
     return _read_by_age(paths, read_metadata)
 
 
@@ -196,7 +197,7 @@ def _stages(folder: Path, trained: list[tuple[Path, CheckpointMetadata]]) -> tup
     """Return the stages that were trained or begun, and the names of those that nobody has begun."""
     found = {metadata.stage: _describe_finished(path, metadata) for path, metadata in trained}
     keys = {metadata.stage: metadata.run_key for _, metadata in trained}
-    for path, text in _read_by_age(folder.glob(f"*{STATE_SUFFIX}"), read_text):
+    for path, text in _read_by_age(matching_paths(folder, f"*{STATE_SUFFIX}"), read_text):
         name = path.name.removesuffix(STATE_SUFFIX)
         # The state of a stage that is done says nothing: a run was killed before it could remove it.
         if text.get("run_key") != keys.get(name):

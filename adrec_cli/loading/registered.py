@@ -8,6 +8,7 @@ from typing import Any
 
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata, read_metadata
 from adrec_cli.artifacts.harmless_text import harmless
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.errors import AdrecError, ArtifactError
 from adrec_cli.extending.open_set import OpenSet
 from adrec_cli.models.registry import MODELS
@@ -68,7 +69,7 @@ def registration_error(path: Path, metadata: CheckpointMetadata) -> ArtifactErro
 def find_unregistered(folder: Path) -> dict[str, ArtifactError]:
     """Return why models of a data set's folder cannot be used, by the names of those that are not registered."""
     found: dict[str, ArtifactError] = {}
-    for path in sorted(folder.glob(f"*/*{CHECKPOINT_SUFFIX}")):
+    for path in sorted(matching_paths(folder, f"*/*{CHECKPOINT_SUFFIX}")):
         name = path.parent.name
         if name not in MODELS and name not in found and not path.name.endswith(STATE_SUFFIX):
             try:

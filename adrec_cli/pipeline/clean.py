@@ -21,6 +21,7 @@ from adrec_cli.artifacts.generations import (
 )
 from adrec_cli.artifacts.lock import LOCK_FILE, exclusive, one_at_a_time
 from adrec_cli.artifacts.manifest import read_manifest
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, files_of, read_current
 from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
 from adrec_cli.errors import ArtifactError, LockedError
@@ -75,7 +76,7 @@ def removable(workspace: Path) -> list[Removable]:
     if not workspace.is_dir():
         raise ArtifactError(f"{workspace} does not exist", hint=f"check {option('workspace')}")
     found: list[Removable] = []
-    for place in sorted(workspace.glob(f".*{MOVING_SUFFIX}")):
+    for place in sorted(matching_paths(workspace, f".*{MOVING_SUFFIX}")):
         found += _in_folder(place)
     for folder in _visible(workspace):
         # Another folder beside the data sets is nobody's business here.
@@ -85,7 +86,7 @@ def removable(workspace: Path) -> list[Removable]:
         for inner in _visible(folder):
             if inner.name != SWEEPS_FOLDER:
                 found += _in_folder(inner)
-            for seeded in sorted(inner.glob(f"{SEED_FOLDER}*")):
+            for seeded in sorted(matching_paths(inner, f"{SEED_FOLDER}*")):
                 found += _in_folder(seeded)
         for sweep in _visible(folder / SWEEPS_FOLDER):
             found += _in_folder(sweep)
@@ -94,7 +95,7 @@ def removable(workspace: Path) -> list[Removable]:
 
 def _visible(folder: Path) -> list[Path]:
     """Return the folders in a folder, which may be missing, without hidden ones."""
-    return sorted(path for path in folder.glob("*") if path.is_dir() and path.name[0] != ".")
+    return sorted(path for path in matching_paths(folder, "*") if path.is_dir() and path.name[0] != ".")
 
 
 def clean(found: list[Removable]) -> Cleaned:
@@ -130,7 +131,7 @@ def _in_folder(folder: Path) -> Iterator[Removable]:
     for place in (folder, *_visible(folder / STAGES_FOLDER)):
         for path in sorted(_find_left_by_killed_runs(place)):
             yield from _removable(path, folder, "left by a run that was killed")
-        for path in sorted(place.glob(f"*{STATE_SUFFIX}")):
+        for path in sorted(matching_paths(place, f"*{STATE_SUFFIX}")):
             if reason := _explain_spent(path):
                 yield from _removable(path, folder, reason)
     if _is_left_over(folder / PENDING_FILE):
@@ -139,11 +140,11 @@ def _in_folder(folder: Path) -> Iterator[Removable]:
     named = {folder / one.checkpoint for one in (current, *current.earlier, *current.left)} if current else set()
     named = {path for checkpoint in named for path in files_of(checkpoint)}
     # Where nothing says what is current, one of them may be what can be gone back to.
-    for path in sorted((folder / PROMOTED_FOLDER).glob("*")) if current else []:
+    for path in sorted(matching_paths(folder / PROMOTED_FOLDER, "*")) if current else []:
         if path not in named and path.name[0] != ".":
             yield from _removable(path, folder, "a promoted model that is kept no longer")
     yield from _former_data(folder)
-    for path in sorted(folder.glob(f"*{RANKS_SUFFIX}")) if folder.name == REPORTS_FOLDER else []:
+    for path in sorted(matching_paths(folder, f"*{RANKS_SUFFIX}")) if folder.name == REPORTS_FOLDER else []:
         if not evaluation_of(path).is_file():
             yield from _removable(path, folder, "ranks without their evaluation")
 
@@ -167,10 +168,13 @@ def _former_data(folder: Path) -> Iterator[Removable]:
 
 def _find_left_by_killed_runs(folder: Path) -> set[Path]:
     """Return temporaries, and files on their way to their place that no evaluation still needs there."""
-    left = {path for suffix in _UNFINISHED for path in folder.glob(f".*{suffix}")}
-    left |= {*(folder / PROMOTED_FOLDER).glob(f".*{TEMPORARY_SUFFIX}"), *folder.glob(SCRATCH_FOLDER)}
+    left = {path for suffix in _UNFINISHED for path in matching_paths(folder, f".*{suffix}")}
+    left |= {
+        *matching_paths(folder / PROMOTED_FOLDER, f".*{TEMPORARY_SUFFIX}"),
+        *matching_paths(folder, SCRATCH_FOLDER),
+    }
     if folder.name.endswith(MOVING_SUFFIX):
-        left |= set(folder.glob(COPIES_FOLDER))
+        left |= set(matching_paths(folder, COPIES_FOLDER))
     if folder.name == REPORTS_FOLDER:
         for evaluation in list_evaluations(folder.parent):
             with contextlib.suppress(ArtifactError):
@@ -206,7 +210,7 @@ def _removable(path: Path, folder: Path, reason: str) -> Iterator[Removable]:
     """Yield what can go, unless another run has removed it meanwhile: nothing is locked while one looks."""
     with contextlib.suppress(FileNotFoundError):
         path.lstat()
-        files = [path] if path.is_file() else [entry for entry in path.rglob("*") if entry.is_file()]
+        files = [path] if path.is_file() else [entry for entry in matching_paths(path, "**/*") if entry.is_file()]
         size = sum(entry.stat().st_size for entry in files)
         yield Removable(path=path, folder=folder, size=size, reason=reason)
 

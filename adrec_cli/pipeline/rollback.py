@@ -20,6 +20,7 @@ from adrec_cli.artifacts.dataset import next_path
 from adrec_cli.artifacts.generations import FormerData, generation_folders, link_or_copy, open_generation
 from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive, exclusive_with_all_inside
 from adrec_cli.artifacts.manifest import Manifest
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.promotion import Generation, read_current, withdraw
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.leaving_out import find_forgotten, write_without
@@ -199,7 +200,7 @@ def _ancestors(folder: Path, manifest: Manifest) -> list[int]:
 def _find_promoted_on(folder: Path, sequences_sha256: str) -> list[str]:
     """Return the models whose promoted checkpoint was trained on these sequences."""
     found = []
-    for path in sorted(folder.glob(f"*/{CURRENT_FILE}")):
+    for path in sorted(matching_paths(folder, f"*/{CURRENT_FILE}")):
         with contextlib.suppress(ArtifactError):
             current = read_current(path.parent)
             said = None if current is None else read_metadata(path.parent / current.checkpoint)

@@ -18,6 +18,7 @@ from adrec_cli.artifacts.generations import generation_folders, open_generation
 from adrec_cli.artifacts.item_index import read_index_of
 from adrec_cli.artifacts.item_vectors import find_command, read_item_vectors
 from adrec_cli.artifacts.manifest import Manifest
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.nights import read_nights, require_current_known
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.repairing import advise_repair
@@ -128,10 +129,10 @@ class _Dataset:
             yield from self._check(
                 path, lambda path=path: self._state(path), command("clean", workspace=self.workspace)
             )
-        for path in sorted(self.folder.glob(f"*/{CURRENT_FILE}")):
+        for path in sorted(matching_paths(self.folder, f"*/{CURRENT_FILE}")):
             again = command("run", self.folder.name, model=path.parent.name, force=True)
             yield from self._check(path, lambda path=path: self._current(path), again)
-        for path in sorted(self.folder.glob(f"*/{NIGHTS_FILE}")):
+        for path in sorted(matching_paths(self.folder, f"*/{NIGHTS_FILE}")):
             yield from self._check(path, lambda path=path: self._nights(path), "remove it")
         for path in list_evaluations(self.folder):
             yield from self._check(path, lambda path=path: self._verify_evaluation(path), "evaluate again")
@@ -140,15 +141,15 @@ class _Dataset:
     def _find(self, pattern: str) -> list[Path]:
         """Return files in the folders of models, of their further seeds, and of the stages of sweeps, sorted."""
         places = ("*", f"*/{SEED_FOLDER}*", f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/*")
-        return sorted(path for place in places for path in self.folder.glob(f"{place}/{pattern}"))
+        return sorted(path for place in places for path in matching_paths(self.folder, f"{place}/{pattern}"))
 
     def _sweeps(self) -> Iterator[Verdict]:
         again = "remove it and run the sweep again"
-        for path in sorted(self.folder.glob(f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/*/measured-*.json")):
+        for path in sorted(matching_paths(self.folder, f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/*/measured-*.json")):
             yield from self._check(
                 path, lambda path=path: (read_measured(path), (WHOLE, "what was measured", ""))[1], again
             )
-        for path in sorted(self.folder.glob(f"{SWEEPS_FOLDER}/*/*.jsonl")):
+        for path in sorted(matching_paths(self.folder, f"{SWEEPS_FOLDER}/*/*.jsonl")):
             yield from self._check(
                 path, lambda path=path: (WHOLE, say_count(len(read_trials(path)), "trial"), ""), again
             )
@@ -305,7 +306,7 @@ class _Dataset:
         if self._hashes is None:
             known = [
                 *self._find(f"*{CHECKPOINT_SUFFIX}"),
-                *self.folder.glob(f"*/{PROMOTED_FOLDER}/*{CHECKPOINT_SUFFIX}"),
+                *matching_paths(self.folder, f"*/{PROMOTED_FOLDER}/*{CHECKPOINT_SUFFIX}"),
             ]
             self._hashes = set()
             for path in known:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.provenance import key_of
 from adrec_cli.artifacts.training_log import stage_costs
 from adrec_cli.experiments.adoption import adopt_stage
@@ -89,7 +90,7 @@ def train_shared_stages(
         own = pin_experiment(experiment, base, name)
         force = work.options.force and folder not in done
         if not force:
-            swept = sorted(dataset.folder.glob(f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/{folder.name}"))
+            swept = sorted(matching_paths(dataset.folder, f"{SWEEPS_FOLDER}/*/{STAGES_FOLDER}/{folder.name}"))
             adopt_stage(
                 folder, [dataset.folder / experiment.model_name, *swept], name, stage_key(dataset, own, name, parent)
             )

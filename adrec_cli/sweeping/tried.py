@@ -8,6 +8,7 @@ from typing import Any
 
 from adrec_cli.artifacts.damaged import read_each
 from adrec_cli.artifacts.json_files import read_json_object, take_checksum
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.sweep_files import read_sweep, sweep_folders
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import SWEEPS_FOLDER
@@ -16,7 +17,7 @@ from adrec_cli.sweeping.trials import Trial, read_trials
 
 def search_files(dataset_folder: Path) -> list[Path]:
     """Return what searches on a data set say of themselves, sorted by name."""
-    return sorted((dataset_folder / SWEEPS_FOLDER).glob("*/search.json"))
+    return sorted(matching_paths(dataset_folder / SWEEPS_FOLDER, "*/search.json"))
 
 
 def read_search(path: Path) -> tuple[dict[str, Any], list[Trial]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.errors import InputError
 
 HEAD_BYTES: Final = 512
@@ -98,6 +99,6 @@ def find_table_format(folder: Path) -> str:
     """Return the format of a table whose folder this is; "" where it is none of those that are known."""
     if (folder / "_delta_log").is_dir():
         return "Delta"
-    if any((folder / "metadata").glob("*.metadata.json")):
+    if any(matching_paths(folder / "metadata", "*.metadata.json")):
         return "Iceberg"
     return "Hudi" if (folder / ".hoodie").is_dir() else ""
