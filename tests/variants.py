@@ -29,6 +29,7 @@ VARIANTS = {
     "frequency": {"block": "frequency"},
     "repeats": {"repeats": "learned"},
     "never repeats": {"repeats": "never"},
+    "cosines": {"scores": "cosine", "score_temperature": 0.2},
     "all at once": {
         "noise_per": "sequence", "timestep_sampling": "loss_aware", "denoiser": "mlp", "condition_dropout": 0.3,
         "guidance": 0.7, "noise": "geodesic", "noise_schedule": "cosine",
@@ -48,6 +49,7 @@ EVERY_MODEL: dict[str, tuple[str, dict[str, Any]]] = {
     **{f"adrec {name}": ("adrec", options) for name, options in VARIANTS.items()},
     **{name: (name, {}) for name in list_trainable() if name != "adrec"},
     **{f"{name} repeats": (name, {"repeats": "learned"}) for name in list_trainable() if name != "adrec"},
+    **{f"{name} cosines": (name, {"scores": "cosine"}) for name in list_trainable() if name != "adrec"},
     **{f"{name} times": (name, {"times": "gaps"}) for name in TIMED},
     "adrec times and padding key": ("adrec", {"times": "gaps", "padding_key": True}),
     "adrec times and filter": ("adrec", {"times": "gaps", "block": "frequency"}),

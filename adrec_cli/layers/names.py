@@ -8,5 +8,7 @@ COMPUTED = ("sum", "adapter", "only")
 """Those of them by which vectors are computed from content at every step."""
 REPEATS = ("none", "learned", "never")
 """What is added to the scores of items of the history."""
+SCORES = ("product", "cosine")
+"""What scores are of predictions and item vectors."""
 TIMES = ("none", "gaps")
 """What attention knows of when events were."""

@@ -24,8 +24,10 @@ BUCKETS = (len(AGES) + 1) * (len(COUNTS) + 1)
 
 _GAIN = 10.0
 """Of the weights: scores move by tens, of which a step of Adam goes a thousandth."""
-_NEVER = -30.0
-"""Added where nothing repeats: no score of use differs from another by so much, and its exponential is no fault."""
+_APART = 30.0
+"""Taken off where nothing repeats: no inner product of use differs from another by so much, and its exponential is no
+fault.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,18 +88,23 @@ def _in_any_order(device: torch.device) -> Iterator[None]:
 class RepeatBias(nn.Module):
     """One number for each bucket of age and count, for all items alike."""
 
-    def __init__(self, *, learned: bool) -> None:
-        """Take a bias that is learned, from 0 on, or one that lets nothing repeat."""
+    def __init__(self, *, learned: bool, differ: float = 0.0) -> None:
+        """Take a bias that is learned, from 0 on, or one that lets nothing repeat.
+
+        Args:
+            learned: whether it is.
+            differ: by how much two scores can differ without it, where that is known.
+        """
         super().__init__()
         if learned:
             self.weight = nn.Parameter(torch.zeros(BUCKETS, 1))
         else:
-            self.register_buffer("weight", torch.full((BUCKETS, 1), _NEVER / _GAIN), persistent=False)
+            self.register_buffer("weight", torch.full((BUCKETS, 1), -max(_APART, differ + 1) / _GAIN), persistent=False)
 
     @classmethod
-    def from_name(cls, repeats: str) -> RepeatBias | None:
-        """Return what one of `REPEATS` means; None where scores are inner products alone."""
-        return None if repeats == "none" else cls(learned=repeats == "learned")
+    def from_name(cls, repeats: str, *, differ: float = 0.0) -> RepeatBias | None:
+        """Return what one of `REPEATS` means; None where nothing is added to scores."""
+        return None if repeats == "none" else cls(learned=repeats == "learned", differ=differ)
 
     def initialize(self) -> None:
         """Forget what was learned; what is fixed stays."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
 
 from adrec_cli.diffusion.samplers import Noise
 from adrec_cli.errors import InputError, UsageError
+from adrec_cli.layers.comparison import BY_PRODUCTS, Comparison
 from adrec_cli.layers.content import ItemContent
 from adrec_cli.layers.dropout import dropout
 from adrec_cli.layers.embedding import ItemEmbedding
@@ -24,6 +25,7 @@ from adrec_cli.layers.repeats import HistoryBias, RepeatBias
 from adrec_cli.layers.transformer import TransformerBlock
 from adrec_cli.models.batch import HistoryBatch, PackedBatch
 from adrec_cli.models.facts import ModelFacts
+from adrec_cli.models.network_config import NetworkConfig
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.runtime import require_compiler
 from adrec_cli.schema import PAD
@@ -35,7 +37,7 @@ class TokenOutputs:
     """What a model says of each token of a training batch whose target is learned.
 
     Attributes:
-        predicted_ND: compared with items by inner product.
+        predicted_ND: compared with items, as the model's `comparison` has it.
         x_start_ND: the embedding of the target, where the output has one to be regressed to; else None.
         targets_N: int64 item indices.
         weights_N: of the denoising loss, as `PackedBatch.sequence_weights_N`, where timesteps are drawn unevenly times
@@ -68,7 +70,7 @@ class DrawnNoise:
 
 
 class SequentialRecommender(ModelFacts, nn.Module, ABC):
-    """A model that turns histories into vectors whose inner product with item vectors is the score.
+    """A model that turns histories into vectors, whose comparison with item vectors is the score.
 
     Attributes:
         max_length: L, the newest items of a history that are used.
@@ -76,24 +78,29 @@ class SequentialRecommender(ModelFacts, nn.Module, ABC):
             input, as a target and as a negative.
         repeats: what is added to the scores of items of the history; None for nothing.
         gaps: what attention knows of when events were; None for nothing.
+        comparison: how predictions and item vectors become scores.
     """
 
     max_length: int
     item_dropout: float = 0.0
     repeats: RepeatBias | None
     gaps: GapBias | None
+    comparison: Comparison
 
     def __init__(self, config: Any, items: int) -> None:
         """Take what all models share; weights are not drawn yet.
 
         Args:
             config: a `config_type`; its `repeats`, where it has them, say what is added to scores of the history, its
-                `times` what attention knows of when events were.
+                `times` what attention knows of when events were, its `scores` how predictions and items are compared.
             items: V without padding.
         """
         super().__init__()
         self.config = config
-        self.repeats = RepeatBias.from_name(getattr(config, "repeats", "none"))
+        self.comparison = config.comparison() if isinstance(config, NetworkConfig) else BY_PRODUCTS
+        self.repeats = RepeatBias.from_name(
+            getattr(config, "repeats", "none"), differ=self.comparison.greatest_difference
+        )
         timed = getattr(config, "times", "none") != "none"
         self.gaps = GapBias(heads=config.heads, length=config.max_length) if timed else None
 
@@ -102,6 +109,11 @@ class SequentialRecommender(ModelFacts, nn.Module, ABC):
         """Return the model with the names, shapes and types of its weights, but no memory for them."""
         with torch.device("meta"):
             return cls(config, items)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, and forget what was kept of item vectors."""
+        self.comparison.forget()
+        return super().train(mode)
 
     def why_not_padded(self) -> str:
         """Say what keeps `token_outputs` from computing a `PaddedBatch` without asking the device; "" if nothing."""
@@ -147,7 +159,7 @@ class SequentialRecommender(ModelFacts, nn.Module, ABC):
 
     @abstractmethod
     def item_vectors_VD(self) -> torch.Tensor:
-        """Return the vectors scored against; row 0 is padding."""
+        """Return the item vectors before they are compared; row 0 is padding."""
 
     def export_constants(self) -> Mapping[str, torch.Tensor]:
         """Return what a graph of `export_hidden_BLD` holds beside the weights, computed once."""

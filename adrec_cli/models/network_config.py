@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from adrec_cli.config import require_at_least, require_one_of, require_positive, require_share
 from adrec_cli.errors import UsageError
-from adrec_cli.layers.names import REPEATS, TIMES
+from adrec_cli.layers.names import REPEATS, SCORES, TIMES
 from adrec_cli.models.item_table import ItemTableConfig
+
+if TYPE_CHECKING:
+    from adrec_cli.layers.comparison import Comparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,18 +24,31 @@ class NetworkConfig(ItemTableConfig):
         dropout: within the network.
         repeats: what is added to the scores of items of the history: "none", "learned" by how long ago and how often
             they stand there, or "never", which puts them behind all others.
+        scores: the "product" of a prediction and an item's vector, or their "cosine" divided by score_temperature,
+            with which no item is ahead because its vector is long.
+        score_temperature: of "cosine".
     """
 
     hidden_size: int = 128
     max_length: int = 50
     dropout: float = 0.1
     repeats: str = "none"
+    scores: str = "product"
+    score_temperature: float = 0.07
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(self, 1, "hidden_size", "max_length", table="model")
         require_share(self, "dropout", table="model")
         require_one_of(self, "repeats", REPEATS, table="model")
+        require_one_of(self, "scores", SCORES, table="model")
+        require_positive(self, "score_temperature", table="model")
+
+    def comparison(self) -> Comparison:
+        """Return how predictions are compared with items."""
+        from adrec_cli.layers.comparison import Comparison
+
+        return Comparison(self.scores, self.score_temperature)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,7 +87,7 @@ class Scorer(nn.Module):
         hidden_BLD = self.model.export_hidden_BLD(items_BL, lengths_B, constants)
         last_B11 = (lengths_B - 1)[:, None, None]
         last_BD = hidden_BLD.gather(1, last_B11.expand(-1, 1, hidden_BLD.shape[2])).squeeze(1)
-        scores_BV = last_BD @ self.model.item_vectors_VD().T
+        scores_BV = self.model.comparison(last_BD) @ self.model.comparison(self.model.item_vectors_VD()).T
         bias = self.model.history_bias(HistoryBatch(items_BL=items_BL, lengths_B=lengths_B))
         if bias is not None:
             scores_BV = scores_BV.scatter_add(1, bias.items_NS, bias.values_NS)
@@ -303,7 +303,7 @@ def _measure_difference(
         representation_BD = network.represent(
             histories, output=output, sampling=FAST_SAMPLING, generator=torch.Generator()
         )
-        ours_BV = representation_BD @ network.item_vectors_VD().detach().T
+        ours_BV = network.comparison(representation_BD) @ network.comparison(network.item_vectors_VD().detach()).T
         if bias := network.history_bias(histories):
             bias.add_to(ours_BV, first=0)
         theirs, *numbers = run(histories.items_BL, histories.lengths_B)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from adrec_cli.data.sequences import Sequences
+from adrec_cli.layers.comparison import Comparison
 from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.ranking.protocols import Cases
 from adrec_cli.ranking.ranks import count_beaten
@@ -72,21 +73,25 @@ def rank_by_blocks(
         representation_BD, targets = mean_sample(samples), cases.targets[numbers]
         if rivals.negatives is not None:
             both = np.column_stack([targets, rivals.negatives[numbers]])
-            ranks[numbers] = _count_own(representation_BD, both, bias, blocks)
+            ranks[numbers] = _count_own(representation_BD, both, bias, blocks, scorer.model.comparison)
         else:
             seen = rivals.mask(sequences, cases, numbers)
-            ranks[numbers] = _count_all(representation_BD, targets, seen, bias, blocks)
+            ranks[numbers] = _count_all(representation_BD, targets, seen, bias, blocks, scorer.model.comparison)
         go_on()
     return ranks
 
 
 def _count_own(
-    representation_BD: torch.Tensor, both: npt.NDArray[np.int64], bias: HistoryBias | None, blocks: Blocks
+    representation_BD: torch.Tensor,
+    both: npt.NDArray[np.int64],
+    bias: HistoryBias | None,
+    blocks: Blocks,
+    comparison: Comparison,
 ) -> npt.NDArray[np.int64]:
     """Return the rank of each target, the first of its row, among its negatives."""
     both_BN = torch.from_numpy(both).to(representation_BD.device)
     items_U, numbers_BN = both_BN.unique(return_inverse=True)  # type: ignore[no-untyped-call]
-    scores_BN = scores_of(representation_BD, blocks.look_up(items_U), numbers_BN)
+    scores_BN = scores_of(representation_BD, comparison(blocks.look_up(items_U)), numbers_BN)
     return count_beaten(scores_BN if bias is None else scores_BN + bias.of(both_BN), both_BN)
 
 
@@ -96,6 +101,7 @@ def _count_all(
     seen: list[npt.NDArray[np.int64]],
     bias: HistoryBias | None,
     blocks: Blocks,
+    comparison: Comparison,
 ) -> npt.NDArray[np.int64]:
     """Return the rank of each target among all items; padding is none."""
     targets_B = torch.from_numpy(targets).to(representation_BD.device)
@@ -103,7 +109,7 @@ def _count_all(
     counts = []
     for begin in range(0, len(targets), rows):
         some = slice(begin, begin + rows)
-        scores_RC = _score_block(representation_BD[some], blocks)
+        scores_RC = _score_block(representation_BD[some], blocks, comparison)
         if bias is not None:
             bias.rows(some).add_to(scores_RC, first=blocks.begin)
         column_R = targets_B[some] - blocks.begin
@@ -117,11 +123,13 @@ def _count_all(
     return blocks.add_up(torch.cat(counts)).cpu().numpy() + 1
 
 
-def _score_block(representation_RD: torch.Tensor, blocks: Blocks) -> torch.Tensor:
+def _score_block(representation_RD: torch.Tensor, blocks: Blocks, comparison: Comparison) -> torch.Tensor:
     """Return the scores of the items of this process's block; padding has the lowest."""
     scores_RC = representation_RD.new_empty(len(representation_RD), blocks.end - blocks.begin)
     for first, rows_CD in blocks.units():
-        scores_RC[:, first - blocks.begin : first - blocks.begin + len(rows_CD)] = representation_RD @ rows_CD.T
+        scores_RC[:, first - blocks.begin : first - blocks.begin + len(rows_CD)] = (
+            representation_RD @ comparison(rows_CD).T
+        )
     if blocks.begin == PAD and blocks.end:
         scores_RC[:, PAD] = float("-inf")
     return scores_RC

@@ -61,7 +61,7 @@ class Scorer:
         """The vectors whose inner products with representations are scores; row 0 is padding."""
         # Without gradients, so that vectors that are computed are kept from one question to the next.
         with torch.no_grad():
-            return self.model.item_vectors_VD().detach()
+            return self.model.comparison.of_all(self.model.item_vectors_VD().detach())
 
     @torch.inference_mode()
     def represent(
@@ -102,7 +102,7 @@ class Scorer:
             yield cases, samples, self.model.history_bias(moved) if biased else None
 
     def _samples(self, histories: HistoryBatch, moved: HistoryBatch) -> list[torch.Tensor]:
-        """Return representation_BD of each sample of a batch, given on the CPU and on the device."""
+        """Return representation_BD of each sample of a batch, as it is compared; given on the CPU and on the device."""
         # The same for every batch and device: nobody's noise depends on who else is in it, or where it is computed.
         generator = make_generator(self.sampling.seed, "sampling", self.sampling.noise)
         recorded = self.recordings or Recordings(torch.device("cpu"))
@@ -113,7 +113,7 @@ class Scorer:
             )
             if found_BD is None:
                 found_BD = self.model.represent(moved, output=self.output, sampling=self.sampling, generator=generator)
-            samples.append(found_BD)
+            samples.append(self.model.comparison(found_BD))
         return samples
 
 

@@ -8,27 +8,36 @@ import torch
 
 from adrec_cli.data.batches import TrainingWindows
 from adrec_cli.errors import look_up
+from adrec_cli.layers.comparison import BY_PRODUCTS, Comparison
 from adrec_cli.layers.repeats import HistoryBias
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.stages import CATALOGUE_LOSS, SAMPLED_LOSSES, Stage
 from adrec_cli.schema import PAD
 from adrec_cli.training.losses import catalogue_cross_entropy
 from adrec_cli.training.padded_loss import padded_cross_entropy
-from adrec_cli.training.sampled_losses import ItemVectors, SampledLoss, negative_scores, target_scores
+from adrec_cli.training.sampled_losses import Items, ItemVectors, SampledLoss, negative_scores, target_scores
 
 
 class RankingLoss:
     """What a stage's options say, as a function of predictions and targets."""
 
-    def __init__(self, stage: Stage, target_counts_V: torch.Tensor, *, sparse: bool = False) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        target_counts_V: torch.Tensor,
+        *,
+        sparse: bool = False,
+        comparison: Comparison = BY_PRODUCTS,
+    ) -> None:
         """Prepare the drawing of negatives.
 
         Args:
             stage: its ranking_loss and the options of negatives.
             target_counts_V: float64, how often each item is a training target; 0 for padding.
             sparse: give item vectors a gradient of the rows in use alone; not with "ce".
+            comparison: of predictions with item vectors.
         """
-        self.stage, self.sparse = stage, sparse
+        self.stage, self.sparse, self.comparison = stage, sparse, comparison
         self.items = len(target_counts_V) - 1
         if stage.negatives_power:
             # An item that is never a target is never a negative either.
@@ -54,7 +63,7 @@ class RankingLoss:
         counts = windows.target_counts(model.count_items())
         competing = model.competing_items()
         target_counts_V = torch.from_numpy(counts if competing is None else counts[competing.cpu().numpy()]).double()
-        return cls(stage, target_counts_V, sparse=sparse)
+        return cls(stage, target_counts_V, sparse=sparse, comparison=model.comparison)
 
     def __call__(
         self,
@@ -69,22 +78,25 @@ class RankingLoss:
         """Return the loss, a scalar.
 
         Args:
-            predicted_ND: one prediction per token.
-            vectors: of the items; row 0 is padding and never competes. Those of all where not `looks_up_few`.
+            predicted_ND: one prediction per token, before it is compared.
+            vectors: of the items, too; row 0 is padding and never competes. Those of all where not `looks_up_few`.
             targets_N: int64 item indices.
             negatives: as `draw` returned them; "ce" looks at none.
             bias: added to the scores of the items of each token's history.
             padded: some tokens are padding, whose target is 0.
         """
-        stage = self.stage
+        stage, comparison = self.stage, self.comparison
+        predicted_ND = comparison(predicted_ND)
         if stage.ranking_loss == CATALOGUE_LOSS:
             assert isinstance(vectors, torch.Tensor)
+            vectors = comparison(vectors)
             if padded:
                 return padded_cross_entropy(predicted_ND, vectors, targets_N, bias)
             return catalogue_cross_entropy(predicted_ND, vectors, targets_N, first=1, bias=bias)
         assert negatives is not None
-        positive_N = target_scores(predicted_ND, vectors, targets_N, sparse=self.sparse)
-        negative_NK = negative_scores(predicted_ND, vectors, negatives, targets_N, sparse=self.sparse)
+        items = Items(vectors, comparison, sparse=self.sparse)
+        positive_N = target_scores(predicted_ND, items, targets_N)
+        negative_NK = negative_scores(predicted_ND, items, negatives, targets_N)
         if bias is not None:
             positive_N = positive_N + bias.of(targets_N.unsqueeze(1)).squeeze(1)
             negative_NK = negative_NK + bias.of(negatives)

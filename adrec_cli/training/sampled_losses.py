@@ -6,11 +6,13 @@ Scores of negatives that are the target itself are minus infinity: they compete 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 
+from adrec_cli.layers.comparison import BY_PRODUCTS, Comparison
 from adrec_cli.training.item_blocks import ItemBlocks
 
 ItemVectors = torch.Tensor | Callable[[torch.Tensor], torch.Tensor]
@@ -191,40 +193,62 @@ def _finite(negative_NK: torch.Tensor) -> torch.Tensor:
     return negative_NK.masked_fill(negative_NK == float("-inf"), 0.0)
 
 
-def target_scores(
-    predicted_ND: torch.Tensor, vectors: ItemVectors, targets_N: torch.Tensor, *, sparse: bool = False
-) -> torch.Tensor:
-    """Return positive_N, the inner product of each prediction with its target's vector; arguments as below."""
-    return (predicted_ND * _look_up(vectors, targets_N, sparse)).sum(dim=1)
+@dataclass(frozen=True)
+class Items:
+    """The items that targets and negatives are looked up among.
+
+    Attributes:
+        vectors: those of all, or of `ItemBlocks`, for negatives of a token's own.
+        comparison: with predictions.
+        sparse: the gradient of the table holds only the rows in use.
+    """
+
+    vectors: ItemVectors
+    comparison: Comparison = BY_PRODUCTS
+    sparse: bool = field(default=False, kw_only=True)
+
+    def look_up(self, items: torch.Tensor) -> torch.Tensor:
+        """Return the vectors (..., D) of items (...), before they are compared."""
+        if isinstance(self.vectors, torch.Tensor):
+            return F.embedding(items, self.vectors, sparse=self.sparse)
+        return self.vectors(items)
+
+    def score_own(self, predicted_ND: torch.Tensor, negatives_NK: torch.Tensor) -> torch.Tensor:
+        """Return the scores_NK of each token's own negatives."""
+        located = isinstance(self.vectors, ItemBlocks)
+        table, numbers = self.vectors.locate(negatives_NK) if located else (self.vectors, negatives_NK)  # type: ignore[union-attr]
+        scores_NK: torch.Tensor = _OwnNegativeScores.apply(predicted_ND, table, numbers, self.sparse)  # type: ignore[no-untyped-call]
+        return scores_NK if self.comparison.temperature is None else scores_NK * self._scales(negatives_NK)
+
+    def _scales(self, negatives_NK: torch.Tensor) -> torch.Tensor:
+        """Return what inner products with items are multiplied by, rather than vectors: N x K of these are too many."""
+        if isinstance(self.vectors, torch.Tensor) and not self.sparse:
+            return F.embedding(negatives_NK, self.comparison.scale(self.vectors)).squeeze(2)
+        items_U, into_NK = negatives_NK.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        return F.embedding(into_NK, self.comparison.scale(self.look_up(items_U))).squeeze(2)
+
+
+def target_scores(predicted_ND: torch.Tensor, items: Items, targets_N: torch.Tensor) -> torch.Tensor:
+    """Return positive_N, the score of each token's target; arguments as below."""
+    return (predicted_ND * items.comparison(items.look_up(targets_N))).sum(dim=1)
 
 
 def negative_scores(
-    predicted_ND: torch.Tensor,
-    vectors: ItemVectors,
-    negatives: torch.Tensor,
-    targets_N: torch.Tensor,
-    *,
-    sparse: bool = False,
+    predicted_ND: torch.Tensor, items: Items, negatives: torch.Tensor, targets_N: torch.Tensor
 ) -> torch.Tensor:
-    """Return negative_NK, the inner products with negatives; minus infinity where a negative is the target.
+    """Return negative_NK, the scores of negatives; minus infinity where a negative is the target.
 
     Args:
-        predicted_ND: one prediction per token.
-        vectors: of the items; those of all, or of `ItemBlocks`, for negatives of a token's own.
+        predicted_ND: one prediction per token, as it is compared.
+        items: with their vectors.
         negatives: (K,) item indices shared by all tokens, or (N, K), a token's own.
         targets_N: item indices.
-        sparse: the gradient of the table holds only the rows in use.
     """
     if negatives.dim() == 1:
-        scores_NK = predicted_ND @ _look_up(vectors, negatives, sparse).T
+        scores_NK = predicted_ND @ items.comparison(items.look_up(negatives)).T
     else:
-        table, numbers = vectors.locate(negatives) if isinstance(vectors, ItemBlocks) else (vectors, negatives)
-        scores_NK = _OwnNegativeScores.apply(predicted_ND, table, numbers, sparse)  # type: ignore[no-untyped-call]
+        scores_NK = items.score_own(predicted_ND, negatives)
     return scores_NK.masked_fill(negatives == targets_N.unsqueeze(1), float("-inf"))
-
-
-def _look_up(vectors: ItemVectors, items: torch.Tensor, sparse: bool) -> torch.Tensor:
-    return F.embedding(items, vectors, sparse=sparse) if isinstance(vectors, torch.Tensor) else vectors(items)
 
 
 class _OwnNegativeScores(torch.autograd.Function):

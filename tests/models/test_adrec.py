@@ -313,7 +313,11 @@ def test_the_exported_graph_computes_what_represent_does(options):
     batch = histories([20, 3, 9])
     scores_BV = Scorer(model)(batch.items_BL, batch.lengths_B)
     expected = model.represent(batch, output="x_start", sampling=FAST_SAMPLING, generator=torch.Generator())
-    expected_BV = expected @ model.item_vectors_VD().T.detach()
+    items_VD = model.item_vectors_VD().detach()
+    if model.config.scores == "cosine":
+        expected, items_VD = (F.normalize(one, dim=1) for one in (expected, items_VD))
+        expected = expected / model.config.score_temperature
+    expected_BV = expected @ items_VD.T
     if bias := model.history_bias(batch):
         bias.add_to(expected_BV, first=0)
     torch.testing.assert_close(scores_BV[:, 1:], expected_BV[:, 1:], atol=1e-4, rtol=1e-4)

@@ -18,7 +18,8 @@ BOUNDS = {
     "filter_share": SHARE_OR_ALL, "filter_components": COUNT, "embedding_dropout": SHARE, "item_dropout": SHARE,
     "initializer_range": POSITIVE, "diffusion_steps": COUNT, "beta_a": POSITIVE, "beta_b": POSITIVE,
     "condition_dropout": SHARE, "guidance": WEIGHT, "blocks": COUNT, "feed_forward_multiplier": COUNT,
-    "gru_size": COUNT, "layers": COUNT, "delta": POSITIVE, "lambda": {-1, -0.001, 0, 0.5, 1, 1.001, 2, 3},
+    "gru_size": COUNT, "layers": COUNT, "delta": POSITIVE, "score_temperature": POSITIVE,
+    "lambda": {-1, -0.001, 0, 0.5, 1, 1.001, 2, 3},
 }  # fmt: skip
 OF_ATTENTION = {"hidden_size", "heads"}
 EVEN = {"adrec", "dreamrec", "diffurec"}

@@ -37,6 +37,8 @@ def training_of(case: str, processes: Processes | None = None) -> StageTraining:
     model, stage, optimizer, changes = CASES[case]
     config = {"accumulate": 6, "embedding_optimizer": optimizer, "shard_items": processes is not None}
     network = {"item_dropout": 0.0, "repeats": "learned" if case == "adagrad" else "none"}
+    if case in ("own negatives", "two losses"):
+        network["scores"] = "cosine"
     several = {} if processes is None else {"processes": processes}
     if case == "prefixes":
         config["batch_size"], several["epochs"] = 100, 1

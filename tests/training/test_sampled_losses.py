@@ -12,12 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrec_cli.errors import UsageError
+from adrec_cli.layers.comparison import Comparison
+from adrec_cli.layers.names import SCORES
 from adrec_cli.models.registry import find_stages
 from adrec_cli.models.stages import SAMPLED_LOSSES, Stage, ranking_losses
 from adrec_cli.training import sampled_losses
 from adrec_cli.training.losses import catalogue_cross_entropy
 from adrec_cli.training.ranking_loss import RankingLoss
 from adrec_cli.training.sampled_losses import (
+    Items,
     bce,
     bpr_max,
     gbce,
@@ -73,9 +76,10 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 @sampled("shared", [True, False], quick=[False])
+@pytest.mark.parametrize("scores", SCORES)
 @settings(max_examples=tries(15), deadline=None)
 @given(tokens=st.integers(1, 9), count=st.integers(2, 7), chunk=st.integers(1, 300), seed=st.integers(0, 99))
-def test_each_loss_and_its_gradients_equal_the_formula_token_by_token(name, shared, tokens, count, chunk, seed):
+def test_each_loss_and_its_gradients_equal_the_formula_token_by_token(name, shared, scores, tokens, count, chunk, seed):
     """Vectors and predictions in, so that scores, collisions with the target and chunks are covered as well."""
     generator = torch.Generator().manual_seed(seed)
     items, width = 12, 4
@@ -86,12 +90,16 @@ def test_each_loss_and_its_gradients_equal_the_formula_token_by_token(name, shar
     # One negative that is nobody's target, so that no token is left without any.
     negatives[..., 0] = 0
     fast, naive = CASES[name]
+    comparison = Comparison(scores, 0.4)
+
+    def score(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return one @ other if scores == "product" else one @ other / one.norm() / other.norm() / 0.4
 
     per_token = []
     for token in range(tokens):
         own = negatives if shared else negatives[token]
-        competing = [predicted[token] @ vectors[item] for item in own if item != targets[token]]
-        loss = naive(predicted[token] @ vectors[targets[token]], competing)
+        competing = [score(predicted[token], vectors[item]) for item in own if item != targets[token]]
+        loss = naive(score(predicted[token], vectors[targets[token]]), competing)
         if name in ("bce", "gbce"):
             loss = loss * (1 + len(competing)) / (1 + count)
         per_token.append(loss)
@@ -99,9 +107,8 @@ def test_each_loss_and_its_gradients_equal_the_formula_token_by_token(name, shar
     expected_gradients = torch.autograd.grad(expected, (predicted, vectors))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampled_losses, "_CHUNK_ENTRIES", chunk)
-        found = fast(
-            target_scores(predicted, vectors, targets), negative_scores(predicted, vectors, negatives, targets)
-        )
+        compared, among = comparison(predicted), Items(vectors, comparison)
+        found = fast(target_scores(compared, among, targets), negative_scores(compared, among, negatives, targets))
         gradients = torch.autograd.grad(found, (predicted, vectors))
     torch.testing.assert_close(found, expected, **EXACT)
     for gradient, expected_gradient in zip(gradients, expected_gradients, strict=True):
@@ -207,7 +214,7 @@ def test_what_is_no_loss_is_refused(changes, message):
 def test_an_item_that_is_its_own_only_negative_costs_no_more_than_nothing():
     """Collisions compete with nobody: the softmax over the target alone is 1."""
     vectors = torch.ones(2, 3)
-    negative = negative_scores(torch.ones(1, 3), vectors, torch.tensor([1, 1]), torch.tensor([1]))
+    negative = negative_scores(torch.ones(1, 3), Items(vectors), torch.tensor([1, 1]), torch.tensor([1]))
     assert sampled_softmax(torch.tensor([3.0]), negative).item() == 0
     assert bce(torch.tensor([3.0]), negative).item() == pytest.approx(math.log(1 + math.exp(-3)) / 3)
 
