@@ -227,7 +227,8 @@ def withdraw(folder: Path) -> Current:
     if not current.earlier:
         raise ArtifactError(
             f"{current.checkpoint} is the only generation in {folder}",
-            hint=f"keep more with: {command('run', folder.parent.name, model=folder.name, keep='N')}",
+            hint="the next promotion leaves it to go back to; keep more of them with: "
+            + command("run", folder.parent.name, model=folder.name, keep="N"),
         )
     before, *earlier = current.earlier
     if not (folder / before.checkpoint).is_file():
