@@ -24,9 +24,11 @@ from adrec_cli.training.ranking_loss import RankingLoss
 from tests.batches import epoch_batches
 from tests.models.test_repeats import ITEMS, NAMES, OUTPUTS, SMALL, shop
 from tests.ranking.test_scores import asked
+from tests.tiers import sampled
 from tests.training.small import small_training
 
 TEMPERATURE = 0.3
+QUICK = [("adrec", "x_start"), ("sasrec", "next_item")]
 
 
 def made(name: str, **network: object) -> SequentialRecommender:
@@ -55,7 +57,7 @@ def cosines(predicted: torch.Tensor, items_VD: torch.Tensor) -> torch.Tensor:
     return F.cosine_similarity(predicted.unsqueeze(1), items_VD.unsqueeze(0), dim=2) / TEMPERATURE
 
 
-@pytest.mark.parametrize(("name", "output"), OUTPUTS)
+@sampled("name,output", OUTPUTS, quick=QUICK)
 def test_ranks_and_lists_are_those_of_cosines(name: str, output: str, histories: Sequences) -> None:
     model, cases = made(name), select_cases(histories, "test")
     scorer = asked(model, output, sampling=FAST_SAMPLING)
@@ -77,7 +79,7 @@ def test_ranks_and_lists_are_those_of_cosines(name: str, output: str, histories:
     [("ce", True), ("sampled_softmax", True), ("sampled_softmax", False)],
     ids=["ce", "shared negatives", "own negatives"],
 )
-@pytest.mark.parametrize(("name", "output"), OUTPUTS)
+@sampled("name,output", OUTPUTS, quick=QUICK)
 def test_the_loss_and_its_gradients_are_those_of_cosines(
     name: str,
     output: str,
@@ -129,7 +131,7 @@ def test_what_never_repeats_is_behind_all_others_however_far_scores_are_apart(
             assert set(found.items[ITEMS - len(seen) :].tolist()) == seen
 
 
-@pytest.mark.parametrize("name", NAMES)
+@sampled("name", NAMES, quick=["sasrec"])
 def test_a_model_has_no_weight_more(name: str) -> None:
     entry = find_model(name)
     plain, compared = (
