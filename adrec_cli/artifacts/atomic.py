@@ -135,6 +135,20 @@ def file_sha256(path: Path) -> str:
         raise storage_error("read", path, error) from error
 
 
+def find_sha256(path: Path) -> str | None:
+    """Return the SHA-256 of a file as hexadecimal text; None where there is none, or none any more.
+
+    Raises:
+        StorageError: the file cannot be read.
+    """
+    try:
+        return file_sha256(path) if path.is_file() else None
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
+
+
 def hash_starts(path: Path, sizes: Iterable[int]) -> Iterator[tuple[int, str]]:
     """Yield each size with the SHA-256 of so many bytes that a file begins with.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from adrec_cli.errors import AdrecError
@@ -23,6 +25,9 @@ def read_each(sources: Iterable[S], read: Callable[[S], T], damaged: list[str]) 
         try:
             content = read(source)
         except AdrecError as error:
+            # What a run has removed since it was listed is not damaged.
+            if isinstance(source, Path) and not os.path.lexists(source):
+                continue
             damaged.append(error.message)
         else:
             yield source, content

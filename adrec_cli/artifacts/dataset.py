@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import (
-    file_sha256,
+    find_sha256,
     remove_temporaries,
     replacing,
     storage_error,
@@ -18,7 +18,7 @@ from adrec_cli.artifacts.atomic import (
 from adrec_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
 from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.repairing import advise_repair
-from adrec_cli.errors import ArtifactError, StorageError
+from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import ITEMS_FILE, MANIFEST_FILE, PENDING_FILE, SEQUENCES_FILE
 
 NEXT_SUFFIX = ".next"
@@ -127,10 +127,10 @@ def file_names(manifest: Manifest) -> list[str]:
 
 def _verify(folder: Path, file_name: str, sha256: str) -> Path:
     path, committed = folder / file_name, _name_by_content(folder, file_name, sha256)
-    if _has(committed, sha256):
+    # A writer may move the one to the other meanwhile.
+    if find_sha256(committed) == sha256:
         return committed
-    # Looked at second: a writer may just have moved the one to the other.
-    found = file_sha256(path) if path.is_file() else None
+    found = find_sha256(path)
     if found == sha256:
         return path
     again = advise_repair(folder)
@@ -141,19 +141,11 @@ def _verify(folder: Path, file_name: str, sha256: str) -> Path:
     )
 
 
-def _has(path: Path, sha256: str) -> bool:
-    try:
-        return path.is_file() and file_sha256(path) == sha256
-    except StorageError:
-        # It has been moved to its place since.
-        return False
-
-
 def _settle(folder: Path, manifest: Manifest) -> None:
     """Move committed files to their places."""
     for file_name, sha256 in list_hashed_files(manifest):
         committed = _name_by_content(folder, file_name, sha256)
-        if committed.is_file() and file_sha256(committed) == sha256:
+        if find_sha256(committed) == sha256:
             os.replace(committed, folder / file_name)
     if manifest.pending_sha256 is None:
         (folder / PENDING_FILE).unlink(missing_ok=True)

@@ -182,6 +182,8 @@ def put_evaluation(evaluation: Evaluation, ranks: pl.DataFrame) -> Evaluation:
 def settle_evaluation(path: Path, evaluation: Evaluation) -> None:
     """Move the ranks of an evaluation to their place, and remove those of writers that were killed.
 
+    The caller is in `one_at_a_time` of the folder.
+
     Raises:
         StorageError: the file system refused.
     """
@@ -194,6 +196,20 @@ def settle_evaluation(path: Path, evaluation: Evaluation) -> None:
             leftover.unlink(missing_ok=True)
     except OSError as error:
         raise storage_error("write", path, error) from error
+
+
+def settle_left(path: Path) -> None:
+    """Move the ranks of an evaluation to their place where a writer was killed before it did.
+
+    Raises:
+        ArtifactError: the evaluation is damaged.
+        StorageError: the file system refused.
+    """
+    if find_unsettled_ranks(path) is None:
+        return
+    # Another writer may have begun: its ranks lie under their first name too, and are not left over.
+    with one_at_a_time(path.parent):
+        settle_evaluation(path, read_evaluation(path))
 
 
 def find_unsettled_ranks(path: Path) -> Path | None:
@@ -247,6 +263,20 @@ def read_ranks(path: Path) -> TargetRanks:
     from adrec_cli.artifacts.ranks import parse_ranks
 
     return _open_ranks(evaluation_of(path) if path.name.endswith(RANKS_SUFFIX) else path, parse_ranks)
+
+
+def read_ranks_of(evaluation: Evaluation) -> TargetRanks | None:
+    """Read the ranks of an evaluation that was read, or made, before; None where another has taken its place since.
+
+    Raises:
+        ArtifactError, StorageError: as `read_ranks`.
+    """
+    from adrec_cli.artifacts.ranks import parse_ranks
+
+    def parse_own(place: Path, sha256: str) -> TargetRanks | None:
+        return parse_ranks(place, sha256) if sha256 == evaluation.ranks_sha256 else None
+
+    return _open_ranks(Path(evaluation.path), parse_own)
 
 
 def verify_ranks(path: Path) -> None:

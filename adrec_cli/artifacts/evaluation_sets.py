@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.atomic import find_sha256
 from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.schema import SEED_FOLDER
 
@@ -54,7 +54,7 @@ def find_replaced(
         place = find_checkpoint_place(one)
         if place and place not in hashes:
             path = dataset_folder / place
-            hashes[place] = file_sha256(path) if path.is_file() else ""
+            hashes[place] = find_sha256(path) or ""
         if place and hashes[place] != one.checkpoint_sha256:
             replaced.append(one)
     return replaced

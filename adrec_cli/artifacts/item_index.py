@@ -64,9 +64,12 @@ def read_index_record(path: Path, checkpoint_sha256: str) -> IndexRecord | None:
         ArtifactError: damaged.
         StorageError: unreadable.
     """
-    if not path.is_file():
+    try:
+        record = _parse(path, read_text(path))
+    except ArtifactError:
+        if path.is_file():
+            raise
         return None
-    record = _parse(path, read_text(path))
     return record if record.checkpoint_sha256 == checkpoint_sha256 else None
 
 
@@ -103,9 +106,12 @@ def read_index_of(checkpoint: Path, sha256: str) -> tuple[IndexRecord, Codes] | 
         StorageError: unreadable.
     """
     path = index_beside(checkpoint)
-    if not path.is_file():
+    try:
+        record, codes = read_item_index(path)
+    except ArtifactError:
+        if path.is_file():
+            raise
         return None
-    record, codes = read_item_index(path)
     if record.checkpoint_sha256 != sha256:
         raise _damage_error(path, f"it is of another model than {checkpoint.name}")
     return None if codes is None else (record, codes)

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from adrec_cli.artifacts.atomic import file_sha256, storage_error, write_bytes
+from adrec_cli.artifacts.atomic import find_sha256, storage_error, write_bytes
 from adrec_cli.artifacts.json_files import MAX_JSON_BYTES
 from adrec_cli.artifacts.promotion import advise_promotion
 from adrec_cli.errors import ArtifactError
@@ -128,16 +128,21 @@ def require_current_known(folder: Path) -> None:
         ArtifactError: naming the file that is gone.
         StorageError: unreadable.
     """
-    if not (folder / CURRENT_FILE).exists() and any(night.outcome == PROMOTED for night in _read_whole(folder)):
+    # Nights are noted behind what they promote, and both may go while one looks.
+    if _was_promoted(folder) and not (folder / CURRENT_FILE).exists() and _was_promoted(folder):
         raise ArtifactError(
             f"{folder / CURRENT_FILE} is gone, and a run has promoted a model there", hint=advise_promotion(folder)
         )
 
 
+def _was_promoted(folder: Path) -> bool:
+    return any(night.outcome == PROMOTED for night in _read_whole(folder))
+
+
 def was_refused(checkpoint: Path) -> bool:
     """Whether a run has found that a model, which nothing has promoted, is not to be promoted."""
     refused = {night.checkpoint_sha256 for night in _read_whole(checkpoint.parent) if night.outcome == NOT_PROMOTED}
-    return bool(refused) and file_sha256(checkpoint) in refused
+    return bool(refused) and find_sha256(checkpoint) in refused
 
 
 def _read_whole(folder: Path) -> list[Night]:

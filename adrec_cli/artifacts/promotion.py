@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adrec_cli.artifacts.atomic import file_sha256, replacing, storage_error, write_bytes
+from adrec_cli.artifacts.atomic import file_identity, file_sha256, replacing, storage_error, write_bytes
 from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.errors import ArtifactError
@@ -68,9 +68,12 @@ def read_current(folder: Path) -> Current | None:
     path = folder / CURRENT_FILE
     hint = f"remove it, then {advise_promotion(folder)}"
     try:
-        if not path.exists():
+        try:
+            content = read_json_object(path, hint=hint)
+        except ArtifactError:
+            if path.exists():
+                raise
             return None
-        content = read_json_object(path, hint=hint)
         refuse_newer(path, content.get("format_version"))
         if content.get("format_version") != FORMAT_VERSION:
             raise ValueError(f"not of format version {FORMAT_VERSION}")
@@ -87,6 +90,29 @@ def read_current(folder: Path) -> Current | None:
     except (ValueError, TypeError) as error:
         raise ArtifactError(f"{path} is damaged: {error}", hint=hint) from error
     return current
+
+
+def find_promoted(folder: Path, *, hint: str = "") -> Current | None:
+    """Return what is promoted in a model's folder, None where nothing is; its file was there when this looked.
+
+    Nothing is locked: a run may promote another model meanwhile, and remove the one that was.
+
+    Args:
+        folder: of the model.
+        hint: what to do where the file is gone.
+
+    Raises:
+        ArtifactError: `current.json` names a file that is not there, or is damaged.
+        StorageError: unreadable.
+    """
+    while True:
+        # By the file rather than its content, which may have changed twice and be what it was.
+        identity = file_identity(folder / CURRENT_FILE)
+        current = read_current(folder)
+        if current is None or (folder / current.checkpoint).is_file():
+            return current
+        if file_identity(folder / CURRENT_FILE) == identity:
+            raise ArtifactError(f"{folder / CURRENT_FILE} names {current.checkpoint}, which does not exist", hint=hint)
 
 
 def advise_promotion(folder: Path) -> str:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from adrec_cli.artifacts.atomic import storage_error, write_bytes
+from adrec_cli.artifacts.atomic import file_identity, storage_error, sync_folder, write_bytes
 from adrec_cli.artifacts.format_version import refuse_newer
 from adrec_cli.artifacts.json_files import content_sha256, read_json_object, take_checksum
 from adrec_cli.artifacts.matching_paths import matching_paths
-from adrec_cli.errors import ArtifactError
+from adrec_cli.errors import ArtifactError, StorageError
 from adrec_cli.schema import FORMAT_VERSION, RESULTS_FILE, SWEEP_FILE, SWEEPS_FOLDER
 
 _CHECKSUM = "sweep_sha256"
+_NEXT_SUFFIX = ".next"
 _AGAIN = "run the sweep again: what is trained is not trained again"
 
 RESULT_COLUMNS = {
@@ -97,19 +100,55 @@ class SweepRecord:
 
 
 def write_sweep(folder: Path, record: SweepRecord, results: pl.DataFrame) -> None:
-    """Write both files; a reader in between learns that they do not belong together.
+    """Write both files; whoever reads finds the old two or the new two.
+
+    The figures are written under a name of their own content first; the new record is the moment of change; then they
+    take their place. The caller holds the lock of the sweep.
 
     Raises:
         StorageError: the file system refused.
     """
     content = io.BytesIO()
     results.select(pl.col(name).cast(kind) for name, kind in RESULT_COLUMNS.items()).write_parquet(content)
-    if len(results):
-        write_bytes(folder / RESULTS_FILE, content.getvalue())
+    sha256 = hashlib.sha256(content.getbuffer()).hexdigest() if len(results) else ""
+    if sha256:
+        write_bytes(first_results_path(folder, sha256), content.getvalue())
     told = asdict(record)
-    told["results_sha256"] = hashlib.sha256(content.getbuffer()).hexdigest() if len(results) else ""
+    told["results_sha256"] = sha256
     told[_CHECKSUM] = content_sha256(told)
     write_bytes(folder / SWEEP_FILE, (json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
+    settle_sweep(folder, sha256)
+
+
+def settle_sweep(folder: Path, results_sha256: str) -> None:
+    """Move the figures of a sweep to their place, and remove those of writers that were killed.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(first_results_path(folder, results_sha256), folder / RESULTS_FILE)
+            sync_folder(folder)
+        for leftover in matching_paths(folder, f".{RESULTS_FILE}.*{_NEXT_SUFFIX}"):
+            leftover.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error("write", folder / RESULTS_FILE, error) from error
+
+
+def first_results_path(folder: Path, results_sha256: str) -> Path:
+    """Return where the figures of a sweep lie before they take their place."""
+    return folder / f".{RESULTS_FILE}.{results_sha256[:16]}{_NEXT_SUFFIX}"
+
+
+def find_unsettled_results(folder: Path) -> Path | None:
+    """Return the file in which the figures of a sweep still lie under their first name; None where they do not.
+
+    Raises:
+        ArtifactError: the record of the sweep is damaged.
+    """
+    first = first_results_path(folder, _read_record(folder / SWEEP_FILE).results_sha256)
+    return first if first.is_file() else None
 
 
 def read_sweep(folder: Path) -> tuple[SweepRecord, pl.DataFrame]:
@@ -120,6 +159,19 @@ def read_sweep(folder: Path) -> tuple[SweepRecord, pl.DataFrame]:
         StorageError: unreadable.
     """
     path = folder / SWEEP_FILE
+    while True:
+        identity = file_identity(path)
+        record = _read_record(path)
+        if not record.results_sha256:
+            return record, pl.DataFrame(schema=RESULT_COLUMNS)
+        try:
+            return record, _read_results(folder, record.results_sha256)
+        except (ArtifactError, StorageError):
+            if file_identity(path) == identity:
+                raise
+
+
+def _read_record(path: Path) -> SweepRecord:
     content = read_json_object(path, hint=_AGAIN)
     refuse_newer(path, content.get("format_version"))
     if not take_checksum(content, _CHECKSUM):
@@ -127,12 +179,9 @@ def read_sweep(folder: Path) -> tuple[SweepRecord, pl.DataFrame]:
     if content.get("format_version") != FORMAT_VERSION:
         raise ArtifactError(f"{path} has format version {content.get('format_version')!r}", hint=_AGAIN)
     try:
-        record = SweepRecord(**{**content, "differences": _differences(content.get("differences", []))})
+        return SweepRecord(**{**content, "differences": _differences(content.get("differences", []))})
     except (TypeError, ValueError) as error:
         raise ArtifactError(f"{path} is not of a sweep: {error}", hint=_AGAIN) from error
-    if not record.results_sha256:
-        return record, pl.DataFrame(schema=RESULT_COLUMNS)
-    return record, _read_results(folder / RESULTS_FILE, record.results_sha256)
 
 
 def _differences(told: list[dict[str, Any]]) -> list[RunDifference]:
@@ -143,19 +192,29 @@ def _differences(told: list[dict[str, Any]]) -> list[RunDifference]:
     return found
 
 
-def _read_results(path: Path, sha256: str) -> pl.DataFrame:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{path} does not exist", hint=_AGAIN) from error
-    except OSError as error:
-        raise storage_error("read", path, error) from error
+def _read_results(folder: Path, sha256: str) -> pl.DataFrame:
+    path = folder / RESULTS_FILE
+    content = _read_if_there(first_results_path(folder, sha256))
+    if content is None:
+        # Looked at second: a writer may just have moved the one to the other.
+        content = _read_if_there(path)
+    if content is None:
+        raise ArtifactError(f"{path} does not exist", hint=_AGAIN)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ArtifactError(f"{path} is damaged, or the sweep is still running", hint=_AGAIN)
     table = pl.read_parquet(content)
     if dict(table.schema) != RESULT_COLUMNS:
         raise ArtifactError(f"{path} has the columns {', '.join(table.columns)}", hint=_AGAIN)
     return table
+
+
+def _read_if_there(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise storage_error("read", path, error) from error
 
 
 def sweep_folders(dataset_folder: Path) -> list[Path]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from adrec_cli.artifacts.atomic import replacing, storage_error
-from adrec_cli.artifacts.tensor_text import damage_error
+from adrec_cli.artifacts.tensor_text import damage_error, missing_error
 from adrec_cli.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def open_tensors(path: Path) -> Iterator[TensorFile]:
         StorageError: unreadable.
     """
     if not path.is_file():
-        raise ArtifactError(f"{path} does not exist", hint="train it first, or check the name")
+        raise missing_error(path)
     try:
         while True:
             with open(path, "rb") as file:
@@ -266,6 +266,8 @@ def open_tensors(path: Path) -> Iterator[TensorFile]:
                 return
     except (SafetensorError, RuntimeError, ValueError, TypeError, AttributeError, OverflowError, KeyError) as error:
         raise damage_error(path, str(error).split("\n")[0]) from error
+    except FileNotFoundError as error:
+        raise missing_error(path) from error
     except OSError as error:
         raise storage_error("read", path, error) from error
 

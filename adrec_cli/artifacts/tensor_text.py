@@ -26,7 +26,7 @@ def read_text(path: Path) -> dict[str, str]:
         StorageError: unreadable.
     """
     if not path.is_file():
-        raise ArtifactError(f"{path} does not exist", hint="train it first, or check the name")
+        raise missing_error(path)
     try:
         with open(path, "rb") as file:
             (length,) = struct.unpack("<Q", file.read(_LENGTH_BYTES))
@@ -41,9 +41,16 @@ def read_text(path: Path) -> dict[str, str]:
             raise ValueError("its header holds what is not text")
     except (struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise damage_error(path, str(error).split("\n")[0]) from error
+    except FileNotFoundError as error:
+        raise missing_error(path) from error
     except OSError as error:
         raise storage_error("read", path, error) from error
     return dict(text)
+
+
+def missing_error(path: Path) -> ArtifactError:
+    """Return the error of a file that is not there, or not any more."""
+    return ArtifactError(f"{path} does not exist", hint="train it first, or check the name")
 
 
 def damage_error(path: Path, reason: str) -> ArtifactError:

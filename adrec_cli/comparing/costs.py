@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.atomic import find_sha256
 from adrec_cli.artifacts.checkpoint_metadata import read_metadata
 from adrec_cli.artifacts.training_log import TrainingCosts, stage_costs
 from adrec_cli.loading.opening import Checkpoint
@@ -26,7 +26,7 @@ def sum_training_costs(checkpoint: Checkpoint) -> TrainingCosts | None:
         earlier = [path.with_name(f"{name}{CHECKPOINT_SUFFIX}") for name in stages[: stages.index(metadata.stage)]]
         if not (metadata.parent_sha256 and earlier):
             return total
-        parents = [other for other in earlier if other.is_file() and file_sha256(other) == metadata.parent_sha256]
+        parents = [other for other in earlier if find_sha256(other) == metadata.parent_sha256]
         if not parents:
             return None
         path, metadata = parents[0], read_metadata(parents[0])

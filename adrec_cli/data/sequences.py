@@ -25,6 +25,7 @@ from adrec_cli.schema import (
     ITEM_ID,
     ITEM_INDEX,
     ITEMS,
+    SEQUENCES_FILE,
     TIMESTAMPS,
     TRAIN_END,
     USER_ID,
@@ -170,13 +171,30 @@ def _read_seconds(path: Path, shard: Shard, items: npt.NDArray[np.int32]) -> npt
     Raises:
         ArtifactError: they are not, or the file is damaged.
     """
+    try:
+        return _read_seconds_of(path, shard, items)
+    except ArtifactError:
+        if path.is_file():
+            raise
+    # A writer has moved it to its place, or put another one there.
+    try:
+        return _read_seconds_of(path.with_name(SEQUENCES_FILE), shard, items)
+    except ArtifactError as error:
+        raise _change_error(path) from error
+
+
+def _read_seconds_of(path: Path, shard: Shard, items: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     with _reading(path, [ITEMS, TIMESTAMPS]) as file:
         groups = shard.of(file.num_row_groups)
         _, again = read_lists(file, ITEMS, groups, np.int32, beside=path.parent)
         _, microseconds = read_lists(file, TIMESTAMPS, groups, np.int64, beside=path.parent)
     if not np.array_equal(again, items) or len(microseconds) != len(items):
-        raise ArtifactError(f"{path} has changed since it was opened", hint="run the same command again")
+        raise _change_error(path)
     return np.floor_divide(microseconds, 1_000_000, out=microseconds)
+
+
+def _change_error(path: Path) -> ArtifactError:
+    return ArtifactError(f"{path} has changed since it was opened", hint="run the same command again")
 
 
 def load_items(path: Path) -> pl.DataFrame:

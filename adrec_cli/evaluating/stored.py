@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adrec_cli.artifacts.evaluation import Evaluation, read_evaluation, settle_evaluation, verify_ranks
+from adrec_cli.artifacts.evaluation import Evaluation, read_evaluation, settle_left, verify_ranks
 from adrec_cli.errors import ArtifactError
 from adrec_cli.evaluating.code import measuring_code_sha256
 from adrec_cli.evaluating.options import EvaluationOptions
@@ -39,7 +39,7 @@ def find_evaluation(dataset: Dataset, checkpoint: Checkpoint | None, options: Ev
     )
     if not fresh:
         return None
-    settle_evaluation(path, stored)
+    settle_left(path)
     return stored
 
 

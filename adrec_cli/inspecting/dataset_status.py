@@ -9,6 +9,7 @@ from pathlib import Path
 from adrec_cli.artifacts.lock import find_holder
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.matching_paths import matching_paths
+from adrec_cli.artifacts.steadily import read_steadily
 from adrec_cli.errors import AdrecError
 from adrec_cli.inspecting.model_status import (
     DAMAGED,
@@ -56,6 +57,10 @@ def describe_dataset(folder: Path, named: Path | None) -> DatasetStatus:
         folder: of the data set.
         named: workspace that commands to be typed have to name.
     """
+    return read_steadily(lambda: [folder / MANIFEST_FILE], lambda: _describe(folder, named))
+
+
+def _describe(folder: Path, named: Path | None) -> DatasetStatus:
     holder = find_holder(folder)
     made_at = format_change_time(folder / MANIFEST_FILE)
     try:

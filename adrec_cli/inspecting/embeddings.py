@@ -83,7 +83,7 @@ def _locate(space: Workspace, names: Sequence[str], dataset_name: str | None) ->
                 hint = f"train it with: {command('train', folder.name, model=name)}"
                 raise ArtifactError(f"{folder.name} has no trained model {name}", hint=hint)
         else:
-            current = Found(path=space.find_checkpoint(name, dataset_name))
+            current = Found.at(space.find_checkpoint(name, dataset_name))
             folder = dataset_folder_of(space, current.path, dataset_name)
         located.append((current, folder))
     return located

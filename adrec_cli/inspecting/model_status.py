@@ -18,9 +18,10 @@ from adrec_cli.artifacts.lock import find_holder
 from adrec_cli.artifacts.manifest import Manifest
 from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.nights import require_current_known, was_refused
-from adrec_cli.artifacts.promotion import Current, read_current
+from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, Current, find_promoted
+from adrec_cli.artifacts.steadily import read_steadily
 from adrec_cli.artifacts.tensor_text import read_text
-from adrec_cli.errors import AdrecError, ArtifactError
+from adrec_cli.errors import AdrecError
 from adrec_cli.models.registry import DEFAULT_MODEL
 from adrec_cli.schema import CHECKPOINT_SUFFIX, STATE_SUFFIX
 from adrec_cli.wording import command
@@ -118,6 +119,13 @@ def describe_model(folder: Path, manifest: Manifest | None, named: Path | None) 
         manifest: of its data set; None where that is damaged.
         named: workspace that commands to be typed have to name.
     """
+    # Whatever is put into a folder, or taken out, changes the folder.
+    return read_steadily(
+        lambda: [folder, folder / PROMOTED_FOLDER], lambda: _describe_as_found(folder, manifest, named)
+    )
+
+
+def _describe_as_found(folder: Path, manifest: Manifest | None, named: Path | None) -> ModelStatus:
     name = folder.name
     chosen = None if name == DEFAULT_MODEL else name
     again = command("train", folder.parent.name, model=chosen, workspace=named)
@@ -234,12 +242,7 @@ def _describe_promoted(folder: Path) -> PromotedStatus | None:
     Raises:
         ArtifactError: its file is gone, or what says which one it is.
     """
-    current = read_current(folder)
-    while current is not None and not (folder / current.checkpoint).is_file():
-        before, current = current, read_current(folder)
-        # A run that has promoted another one meanwhile may have removed it.
-        if current == before:
-            raise ArtifactError(f"{folder / before.checkpoint}, which is promoted, does not exist")
+    current = find_promoted(folder)
     if current is None:
         require_current_known(folder)
     return None if current is None else _describe(current)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adrec_cli.artifacts.atomic import file_sha256
+from adrec_cli.artifacts.atomic import file_identity, find_sha256
 from adrec_cli.artifacts.checkpoint import load_known_checkpoint
-from adrec_cli.artifacts.promotion import advise_promotion, items_beside, read_current
+from adrec_cli.artifacts.promotion import advise_promotion, find_promoted, items_beside
 from adrec_cli.artifacts.tensor_file import Once
-from adrec_cli.errors import ArtifactError
+from adrec_cli.errors import ArtifactError, StorageError
 from adrec_cli.loading.opening import Checkpoint, Dataset, open_checkpoint
 from adrec_cli.loading.trained import find_finished_checkpoint
 from adrec_cli.schema import CURRENT_FILE
@@ -27,16 +27,23 @@ class Found:
     Attributes:
         path: of its file.
         sha256: that its file must have; None where nothing says it.
+        identity: tells its file from another of the same name.
     """
 
     path: Path
     sha256: str | None = None
+    identity: tuple[int, ...] | None = None
+
+    @classmethod
+    def at(cls, path: Path, sha256: str | None = None) -> Found:
+        """Return the checkpoint that a path leads to now."""
+        return cls(path=path, sha256=sha256, identity=file_identity(path))
 
     def open(self, dataset: Dataset, *, once: Once | None = None) -> tuple[Checkpoint, pl.DataFrame]:
         """Open it with its items, as `open_with_items`; a promoted one that is another now is refused."""
         try:
             return open_with_items(self.path, dataset, sha256=self.sha256, once=once)
-        except ArtifactError:
+        except (ArtifactError, StorageError):
             self.require_unchanged()
             raise
 
@@ -46,7 +53,7 @@ class Found:
         Raises:
             ArtifactError: it was damaged or exchanged.
         """
-        if self.sha256 is not None and self.path.is_file() and file_sha256(self.path) != self.sha256:
+        if self.sha256 is not None and find_sha256(self.path) not in (None, self.sha256):
             raise ArtifactError(
                 f"{self.path} is damaged or was replaced: it is not what {CURRENT_FILE} names",
                 hint=_advise(self.path.parents[1]),
@@ -95,7 +102,7 @@ def open_beside_items(
             f"{path} was trained on dataset {metadata.dataset!r}, here is {dataset.manifest.dataset!r}",
             hint=f"train on this one: {command('train', dataset.manifest.dataset, model=metadata.model)}",
         )
-    if file_sha256(beside) != metadata.items_sha256:
+    if find_sha256(beside) != metadata.items_sha256:
         raise ArtifactError(
             f"{beside} is damaged: it is not what {path.name} was trained with", hint=_advise(path.parents[1])
         )
@@ -139,18 +146,11 @@ def find_current(folder: Path) -> Found | None:
     Raises:
         ArtifactError: `current.json` names a file that is not there.
     """
-    while (current := read_current(folder)) is not None:
-        promoted = folder / current.checkpoint
-        if promoted.is_file():
-            return Found(path=promoted, sha256=current.sha256)
-        # Another run may have promoted a model and removed this one since `current.json` was read.
-        if read_current(folder) == current:
-            raise ArtifactError(
-                f"{folder / CURRENT_FILE} names {current.checkpoint}, which does not exist",
-                hint=_advise(folder),
-            )
+    current = find_promoted(folder, hint=_advise(folder))
+    if current is not None:
+        return Found.at(folder / current.checkpoint, current.sha256)
     finished = find_finished_checkpoint(folder)
-    return None if finished is None else Found(path=finished)
+    return None if finished is None else Found.at(finished)
 
 
 def open_current(found: Found, dataset: Dataset) -> tuple[Checkpoint, pl.DataFrame]:
@@ -166,8 +166,8 @@ def open_current(found: Found, dataset: Dataset) -> tuple[Checkpoint, pl.DataFra
     while True:
         try:
             return found.open(dataset)
-        except ArtifactError:
-            now = None if found.sha256 is None else find_current(found.path.parents[1])
-            if now is None or now == found:
+        except (ArtifactError, StorageError):
+            now = Found.at(found.path) if found.sha256 is None else find_current(found.path.parents[1])
+            if now is None or now.identity is None or now == found:
                 raise
             found = now

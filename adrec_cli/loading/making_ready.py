@@ -17,7 +17,7 @@ from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.reindexing import index_mapping, reindex
 from adrec_cli.data.sequences import Sequences
 from adrec_cli.data.shards import WHOLE, Shard
-from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.errors import ArtifactError, StorageError, UsageError
 from adrec_cli.loading.current import Found, find_current
 from adrec_cli.loading.new_items import NOTHING_NEW, Known, NewItems, add_items_of_dataset, add_items_of_file
 from adrec_cli.loading.opening import Checkpoint, Dataset, dataset_folder_of, open_dataset, restore_model
@@ -205,7 +205,7 @@ def _open_located(
     while True:
         try:
             return found, dataset, *found.open(dataset, once=once)
-        except ArtifactError:
+        except (ArtifactError, StorageError):
             before = found
             found, dataset = _locate(space, dataset_name, model, shard)
             if found == before:
@@ -217,7 +217,7 @@ def _locate(space: Workspace, dataset_name: str | None, model: str | None, shard
     if model is not None and model not in MODELS:
         _refuse_unregistered(space, dataset_name, model)
         given = space.find_checkpoint(model, dataset_name)
-        return Found(path=given), open_dataset(dataset_folder_of(space, given, dataset_name), shard=shard)
+        return Found.at(given), open_dataset(dataset_folder_of(space, given, dataset_name), shard=shard)
     folder = space.dataset_folder(dataset_name)
     wanted = models_in(folder) if model is None else [model]
     found = {name: one for name in wanted if (one := find_current(folder / name)) is not None}

@@ -119,7 +119,7 @@ def open_dataset(folder: Path, *, shard: Shard = WHOLE) -> Dataset:
     Raises:
         ArtifactError: missing, damaged or of another format version.
     """
-    manifest, content = _open(folder, functools.partial(_read_content, shard=shard))
+    manifest, content = read_dataset(folder, functools.partial(_read_content, shard=shard))
     dataset = Dataset(folder=folder, manifest=manifest, read=lambda: content)
     _ = dataset.items
     return dataset
@@ -133,7 +133,7 @@ def find_dataset(folder: Path) -> Dataset:
     Raises:
         ArtifactError: as `open_dataset`; later, where it is asked for its content, also if that has changed meanwhile.
     """
-    manifest, _ = _open(folder, lambda manifest, files: None)
+    manifest, _ = read_dataset(folder, lambda manifest, files: None)
     return Dataset(folder=folder, manifest=manifest, read=functools.partial(_read_unchanged, folder, manifest))
 
 
@@ -144,8 +144,12 @@ def _read_unchanged(folder: Path, manifest: Manifest) -> Content:
     return dataset.read()
 
 
-def _open(folder: Path, read: Callable[[Manifest, DatasetFiles], Read]) -> tuple[Manifest, Read]:
-    """Return the manifest of a dataset and what is read of its verified files, which belong together."""
+def read_dataset(folder: Path, read: Callable[[Manifest, DatasetFiles], Read]) -> tuple[Manifest, Read]:
+    """Return the manifest of a dataset and what is read of its verified files, which belong together.
+
+    Raises:
+        ArtifactError, StorageError: as `verify_dataset`, or what `read` raises of files that stay.
+    """
     while True:
         # By the file rather than its content, which may have changed twice and be what it was.
         identity = file_identity(folder / MANIFEST_FILE)

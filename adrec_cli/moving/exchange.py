@@ -23,10 +23,11 @@ from adrec_cli.artifacts.evaluation import (
 from adrec_cli.artifacts.generations import link_or_copy, making_generation
 from adrec_cli.artifacts.lock import one_at_a_time
 from adrec_cli.artifacts.manifest import Manifest
+from adrec_cli.artifacts.sweep_files import first_results_path, settle_sweep
 from adrec_cli.errors import ArtifactError
 from adrec_cli.moving.inventory import Inventory
-from adrec_cli.moving.kinds import DATA, GENERATION, KINDS, RESULT, find_kind
-from adrec_cli.schema import MANIFEST_FILE, RANKS_SUFFIX, REPORTS_FOLDER
+from adrec_cli.moving.kinds import DATA, GENERATION, KINDS, RESULT, SWEEP, find_kind
+from adrec_cli.schema import MANIFEST_FILE, RANKS_SUFFIX, REPORTS_FOLDER, RESULTS_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,8 @@ def exchange_files(folder: Path, arrival: Arrival, paths: Iterable[str]) -> None
         elif kind == RESULT and changing:
             with one_at_a_time(folder / REPORTS_FOLDER):
                 _exchange_results(folder, arrival, changing)
+        elif kind == SWEEP:
+            _exchange_sweeps(folder, arrival, changing)
         else:
             for path in changing:
                 _put(folder, arrival, path)
@@ -109,6 +112,20 @@ def _exchange_results(folder: Path, arrival: Arrival, changing: Iterable[str]) -
         with contextlib.suppress(ArtifactError):
             settle_evaluation(evaluation, read_evaluation(evaluation))
         _put(folder, arrival, path)
+
+
+def _exchange_sweeps(folder: Path, arrival: Arrival, changing: Iterable[str]) -> None:
+    """Put what sweeps left; figures first under the name by which their record, which is put next, finds them."""
+    figures = [path for path in changing if PurePosixPath(path).name == RESULTS_FILE]
+    for path in figures:
+        first = first_results_path((folder / path).parent, arrival.inventory.hashes[path])
+        with replacing(first, lasting=False) as temporary:
+            link_or_copy(arrival.find(path), temporary)
+    for path in changing:
+        if path not in figures:
+            _put(folder, arrival, path)
+    for path in figures:
+        settle_sweep((folder / path).parent, arrival.inventory.hashes[path])
 
 
 def _put(folder: Path, arrival: Arrival, path: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from adrec_cli.artifacts.atomic import storage_error
+from adrec_cli.artifacts.atomic import file_identity, storage_error
 from adrec_cli.artifacts.promotion import INDEX_SUFFIX, ITEMS_SUFFIX, PROMOTED_FOLDER
 from adrec_cli.errors import ArtifactError
 from adrec_cli.schema import (
@@ -20,6 +20,7 @@ from adrec_cli.schema import (
     ITEM_VECTORS_FILE,
     ITEMS_FILE,
     MANIFEST_FILE,
+    NIGHTS_FILE,
     PENDING_FILE,
     REPORTS_FOLDER,
     RESULTS_FILE,
@@ -33,12 +34,14 @@ _NAME: Final = r"[\w+-][\w.+ -]{0,150}"
 """Of a file or a folder; none begins with a dot, as locks and temporaries do."""
 _DATA: Final = "|".join(map(re.escape, (MANIFEST_FILE, SEQUENCES_FILE, ITEMS_FILE, PENDING_FILE)))
 _MODEL: Final = rf"(?!(?:{GENERATIONS_FOLDER}|{REPORTS_FOLDER}|{SWEEPS_FOLDER})/){_NAME}"
-_TRAINED: Final = rf"{_NAME}(?:{re.escape(CHECKPOINT_SUFFIX)}|\.jsonl)"
+_TRAINED: Final = rf"(?!{re.escape(NIGHTS_FILE)}\Z){_NAME}(?:{re.escape(CHECKPOINT_SUFFIX)}|\.jsonl)"
 
 DATA: Final = "data"
 GENERATION: Final = "former data"
 PROMOTED: Final = "promoted model"
 CURRENT: Final = "which model is current"
+NIGHTS: Final = "nights"
+SWEEP: Final = "sweep"
 RESULT: Final = "result"
 KINDS: Final[Mapping[str, str]] = MappingProxyType({
     DATA: _DATA,
@@ -47,10 +50,11 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType({
     PROMOTED: rf"{_MODEL}/{PROMOTED_FOLDER}/"
     rf"[0-9a-f]{{16}}(?:{'|'.join(map(re.escape, (CHECKPOINT_SUFFIX, ITEMS_SUFFIX, INDEX_SUFFIX)))})",
     "model": rf"{_MODEL}(?:/{SEED_FOLDER}\d{{1,20}})?/{_TRAINED}",
-    "sweep": rf"{SWEEPS_FOLDER}/{_NAME}/(?:{SWEEP_FILE}|{RESULTS_FILE}|{_NAME}\.(?:svg|json|jsonl|toml)"
+    SWEEP: rf"{SWEEPS_FOLDER}/{_NAME}/(?:{SWEEP_FILE}|{RESULTS_FILE}|{_NAME}\.(?:svg|json|jsonl|toml)"
     rf"|stages/{_NAME}/(?:{_TRAINED}|{_NAME}\.json))",
     RESULT: rf"{REPORTS_FOLDER}/{_NAME}\.(?:json|jsonl|parquet|html|md|svg|png|pdf)",
     CURRENT: rf"{_MODEL}/{re.escape(CURRENT_FILE)}",
+    NIGHTS: rf"{_MODEL}/{re.escape(NIGHTS_FILE)}",
 })  # fmt: skip
 """Kind of file to the paths, relative to the data set's folder, that are of it."""
 _CONTENTS: Final = (
@@ -96,7 +100,7 @@ def list_belongings(folder: Path) -> Belongings:
     return Belongings(paths=sorted(found.paths), others=sorted(found.others))
 
 
-def _list_below(folder: Path, inside: str, found: Belongings, around: set[tuple[int, int]]) -> None:
+def _list_below(folder: Path, inside: str, found: Belongings, around: set[tuple[int, ...]]) -> None:
     """Add what lies below a folder of a data set's folder.
 
     Args:
@@ -105,9 +109,9 @@ def _list_below(folder: Path, inside: str, found: Belongings, around: set[tuple[
         found: is added to.
         around: identities of the folders it lies in: a link back to one holds nothing new.
     """
-    for name in _list_names(folder / inside):
+    for name in _list_names(folder / inside, inside):
         path, place = f"{inside}{name}", folder / inside / name
-        if name.startswith("."):
+        if name.startswith(".") or not os.path.lexists(place):
             continue
         if place.is_symlink() and not place.exists() and (find_kind(path) or can_hold(path)):
             raise ArtifactError(
@@ -123,13 +127,15 @@ def _list_below(folder: Path, inside: str, found: Belongings, around: set[tuple[
             _list_below(folder, f"{path}/", found, around | {_identify(place)})
 
 
-def _list_names(place: Path) -> list[str]:
+def _list_names(place: Path, inside: str) -> list[str]:
     try:
         return os.listdir(place)
     except OSError as error:
+        # What others have removed since it was listed holds nothing; the data set's folder itself must be there.
+        if inside and isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            return []
         raise storage_error("read", place, error) from error
 
 
-def _identify(place: Path) -> tuple[int, int]:
-    status = place.stat()
-    return status.st_dev, status.st_ino
+def _identify(place: Path) -> tuple[int, ...]:
+    return (file_identity(place) or ())[:2]

@@ -14,13 +14,14 @@ from adrec_cli.artifacts.changing import recover_dataset
 from adrec_cli.artifacts.dataset import verify_files
 from adrec_cli.artifacts.evaluation import evaluation_of, find_unsettled_ranks
 from adrec_cli.artifacts.generations import link_or_copy
-from adrec_cli.artifacts.lock import Waiting, exclusive_with_all_inside
+from adrec_cli.artifacts.lock import Waiting, exclusive_with_all_inside, one_at_a_time
 from adrec_cli.artifacts.manifest import Manifest, read_manifest
+from adrec_cli.artifacts.sweep_files import find_unsettled_results
 from adrec_cli.errors import ArtifactError
 from adrec_cli.moving.inventory import PART_BYTES, StoredFile
 from adrec_cli.moving.kinds import list_belongings
 from adrec_cli.moving.marks import COPIES_FOLDER, moving_folder
-from adrec_cli.schema import RANKS_SUFFIX
+from adrec_cli.schema import RANKS_SUFFIX, REPORTS_FOLDER, RESULTS_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +72,11 @@ def taking_snapshot(folder: Path, purpose: str, waiting: Waiting) -> Iterator[Sn
             recover_dataset(folder)
             manifest = read_manifest(folder)
             verify_files(folder, manifest)
-            found = list_belongings(folder)
-            places = _link(folder, found.paths, into)
+            reports = folder / REPORTS_FOLDER
+            # Evaluations are written under no lock but this one, which would make the folder.
+            with one_at_a_time(reports) if reports.is_dir() else contextlib.nullcontext():
+                found = list_belongings(folder)
+                places = _link(folder, found.paths, into)
         yield Snapshot(manifest=manifest, places=places, others=found.others)
     finally:
         shutil.rmtree(into, ignore_errors=True)
@@ -114,7 +118,10 @@ def _link(folder: Path, paths: list[str], into: Path) -> dict[str, Path]:
 
 
 def _find_content(path: Path) -> Path:
-    """Return where the content of a file is: ranks may lie under their first name."""
+    """Return where the content of a file is: ranks and figures may lie under their first name."""
+    if path.name == RESULTS_FILE:
+        with contextlib.suppress(ArtifactError):
+            return find_unsettled_results(path.parent) or path
     if path.name.endswith(RANKS_SUFFIX):
         with contextlib.suppress(ArtifactError):
             return find_unsettled_ranks(evaluation_of(path)) or path

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.outputs import require_free_output, require_no_source
+from adrec_cli.artifacts.steadily import list_told, read_steadily
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError, UsageError
 from adrec_cli.loading.opening import open_dataset
@@ -66,10 +67,11 @@ def card(
         raise UsageError(f"{option('licence')} must be an identifier, got {licence!r}", hint=option("licence", "mit"))
     if out is not None:
         require_free_output(out)
-    dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
+    folder = Workspace(workspace).dataset_folder(dataset_name)
+    material = read_steadily(lambda: list_told(folder), lambda: gather_material(open_dataset(folder)))
+    dataset = material.dataset
     if out is not None:
         require_no_source(out, dataset.manifest.sources)
-    material = gather_material(dataset)
     name = model_name or _find_only_model(material)
     described = Described(material=material, stages=_choose_stages(material, name), licence=licence)
     path = out or dataset.folder / REPORTS_FOLDER / f"card-{name}.md"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adrec_cli.artifacts.atomic import TEMPORARY_SUFFIX, storage_error
@@ -19,15 +19,19 @@ from adrec_cli.artifacts.generations import (
     open_generation,
     superfluous_generations,
 )
-from adrec_cli.artifacts.lock import LOCK_FILE, exclusive, one_at_a_time
+from adrec_cli.artifacts.lock import LOCK_FILE, exclusive, find_holder, one_at_a_time
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, files_of, read_current
+from adrec_cli.artifacts.steadily import read_steadily
+from adrec_cli.artifacts.sweep_files import find_unsettled_results
 from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
 from adrec_cli.errors import ArtifactError, LockedError
 from adrec_cli.moving.marks import COPIES_FOLDER, MOVING_SUFFIX
 from adrec_cli.schema import (
     CHECKPOINT_SUFFIX,
+    CURRENT_FILE,
+    GENERATIONS_FOLDER,
     MANIFEST_FILE,
     PENDING_FILE,
     RANKS_SUFFIX,
@@ -77,19 +81,29 @@ def removable(workspace: Path) -> list[Removable]:
         raise ArtifactError(f"{workspace} does not exist", hint=f"check {option('workspace')}")
     found: list[Removable] = []
     for place in sorted(matching_paths(workspace, f".*{MOVING_SUFFIX}")):
-        found += _in_folder(place)
+        found += _look_into(place)
     for folder in _visible(workspace):
         # Another folder beside the data sets is nobody's business here.
         if not any((folder / name).exists() for name in (LOCK_FILE, MANIFEST_FILE)):
             continue
-        found += _in_folder(folder)
+        found += _look_into(folder)
         for inner in _visible(folder):
             if inner.name != SWEEPS_FOLDER:
-                found += _in_folder(inner)
+                found += _look_into(inner)
             for seeded in sorted(matching_paths(inner, f"{SEED_FOLDER}*")):
-                found += _in_folder(seeded)
+                found += _look_into(seeded)
         for sweep in _visible(folder / SWEEPS_FOLDER):
-            found += _in_folder(sweep)
+            found += _look_into(sweep)
+    return found
+
+
+def _look_into(folder: Path) -> list[Removable]:
+    """Return what can go in a folder once nobody works there: only then can one tell what a killed run has left."""
+    holder = find_holder(folder)
+    watched = [folder, *(folder / name for name in (MANIFEST_FILE, CURRENT_FILE, PROMOTED_FOLDER, GENERATIONS_FOLDER))]
+    found = read_steadily(lambda: watched, lambda: list(_in_folder(folder)))
+    if holder := holder or find_holder(folder):
+        return [replace(one, reason=f"perhaps, once {holder} has ended") for one in found]
     return found
 
 
@@ -179,6 +193,9 @@ def _find_left_by_killed_runs(folder: Path) -> set[Path]:
         for evaluation in list_evaluations(folder.parent):
             with contextlib.suppress(ArtifactError):
                 left.discard(find_unsettled_ranks(evaluation) or evaluation)
+    if folder.parent.name == SWEEPS_FOLDER:
+        with contextlib.suppress(ArtifactError):
+            left.discard(find_unsettled_results(folder) or folder)
     return left
 
 

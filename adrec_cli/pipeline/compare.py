@@ -7,7 +7,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from adrec_cli.artifacts.evaluation import Evaluation, read_ranks
+from adrec_cli.artifacts.evaluation import Evaluation, read_ranks_of
+from adrec_cli.artifacts.ranks import TargetRanks
+from adrec_cli.artifacts.steadily import read_steadily
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.comparing.contenders import Contender, find_contenders, list_contenders
 from adrec_cli.comparing.costs import sum_training_costs
@@ -25,6 +27,7 @@ from adrec_cli.loading.opening import Checkpoint, Dataset, open_dataset
 from adrec_cli.models.registry import is_sampled
 from adrec_cli.models.sampling import Sampling
 from adrec_cli.ranking.samples import SINGLE
+from adrec_cli.schema import MANIFEST_FILE
 from adrec_cli.sweeping.tried import count_tried
 from adrec_cli.wording import option
 
@@ -55,7 +58,24 @@ def compare(
         raise UsageError(
             f"options of training are for {option('seeds')}", hint=f"give {option('seeds', '3')}, or leave them out"
         )
-    dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
+    folder = Workspace(workspace).dataset_folder(dataset_name)
+
+    def compare_as_found() -> ModelComparison:
+        return _compare(open_dataset(folder), options, evaluation, experiment, work)
+
+    if options.seeds:
+        return compare_as_found()
+    # Nothing is locked: a run may exchange the data meanwhile.
+    return read_steadily(lambda: [folder / MANIFEST_FILE], compare_as_found)
+
+
+def _compare(
+    dataset: Dataset,
+    options: CompareOptions,
+    evaluation: EvaluationOptions,
+    experiment: ExperimentOptions,
+    work: Work,
+) -> ModelComparison:
     left_out: list[str] = []
     if options.models:
         contenders = find_contenders(dataset, options.models, may_be_missing=options.seeds > 0)
@@ -95,21 +115,36 @@ def _measure(
     on_event: OnEvent,
 ) -> Measured | None:
     """Return a model with what is known of each seed; None where it is not evaluated and is not to be."""
-    evaluations = []
+    told = []
     for checkpoint in checkpoints:
-        found = _evaluate(dataset, contender, checkpoint, evaluation, options, on_event)
+        found = _evaluate_with_ranks(dataset, contender, checkpoint, evaluation, options, on_event)
         if found is None:
             return None
-        evaluations.append(found)
+        told.append(found)
     trained = [checkpoint for checkpoint in checkpoints if checkpoint is not None]
     return Measured(
         name=contender.name,
         model=contender.model,
         seeds=[checkpoint.metadata.seed for checkpoint in trained],
         costs=[sum_training_costs(checkpoint) for checkpoint in trained],
-        evaluations=evaluations,
-        ranks=[read_ranks(Path(found.path)) for found in evaluations],
+        evaluations=[one for one, _ in told],
+        ranks=[ranks for _, ranks in told],
     )
+
+
+def _evaluate_with_ranks(
+    dataset: Dataset,
+    contender: Contender,
+    checkpoint: Checkpoint | None,
+    evaluation: EvaluationOptions,
+    options: CompareOptions,
+    on_event: OnEvent,
+) -> tuple[Evaluation, TargetRanks] | None:
+    while (found := _evaluate(dataset, contender, checkpoint, evaluation, options, on_event)) is not None:
+        # Another command may have evaluated otherwise in between.
+        if (ranks := read_ranks_of(found)) is not None:
+            return found, ranks
+    return None
 
 
 def _evaluate(

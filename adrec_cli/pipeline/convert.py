@@ -7,12 +7,14 @@ from pathlib import Path
 
 import polars as pl
 
-from adrec_cli.artifacts.dataset import verify_dataset
+from adrec_cli.artifacts.dataset import DatasetFiles
 from adrec_cli.artifacts.literal_paths import literal
-from adrec_cli.artifacts.manifest import read_manifest
+from adrec_cli.artifacts.manifest import Manifest
+from adrec_cli.artifacts.repairing import advise_repair
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.data.interchange import FORMS, Exchanged
-from adrec_cli.errors import UsageError
+from adrec_cli.errors import ArtifactError, UsageError
+from adrec_cli.loading.opening import read_dataset
 from adrec_cli.wording import option
 
 
@@ -50,15 +52,22 @@ def convert(dataset: str | None = None, *, to: str, out: Path, workspace: Path) 
     if to not in FORMS:
         raise UsageError(f"{option('to', to)} is unknown", hint=f"one of: {', '.join(FORMS)}")
     folder = Workspace(workspace).dataset_folder(dataset)
-    manifest = read_manifest(folder)
-    files = verify_dataset(folder, manifest)
+    manifest, (sequences, items) = read_dataset(folder, _read_tables)
     data = Exchanged(
         name=manifest.dataset,
-        sequences=pl.read_parquet(literal(files.sequences)),
-        items=pl.read_parquet(literal(files.items)),
+        sequences=sequences,
+        items=items,
         timed=manifest.statistics["first_time"] is not None,
         keep_blanks=bool(manifest.parameters.get("keep_blanks")),
         sources=manifest.sources,
     )
     written = FORMS[to](data, out)
     return ConvertResult(dataset=manifest.dataset, form=to, files=written.files, command=written.command)
+
+
+def _read_tables(manifest: Manifest, files: DatasetFiles) -> tuple[pl.DataFrame, pl.DataFrame]:
+    try:
+        return pl.read_parquet(literal(files.sequences)), pl.read_parquet(literal(files.items))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        folder = files.items.parent
+        raise ArtifactError(f"{folder}: {str(error).splitlines()[0]}", hint=advise_repair(folder)) from error

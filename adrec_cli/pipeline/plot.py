@@ -8,6 +8,7 @@ from pathlib import Path
 
 from adrec_cli.artifacts.atomic import write_bytes
 from adrec_cli.artifacts.outputs import require_free_output
+from adrec_cli.artifacts.steadily import list_told, read_steadily
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError
 from adrec_cli.events import OnEvent, ignore
@@ -74,21 +75,22 @@ def plot(
         require_free_output(out / "picture.svg")
     options.require_font()
     set_threads(threads)
-    dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
-    folder = out or dataset.folder / REPORTS_FOLDER
-    written: list[PlottedFile] = []
-    skipped: list[PicturesSkipped] = []
-    for found in draw_kinds(dataset, kinds, options, on_event):
-        if isinstance(found, PicturesSkipped):
-            skipped.append(found)
-        else:
-            written.append(_write(found, folder, options.written_formats))
+    place = Workspace(workspace).dataset_folder(dataset_name)
+    folder = out or place / REPORTS_FOLDER
+
+    def draw() -> tuple[str, list[Picture | PicturesSkipped]]:
+        dataset = open_dataset(place)
+        return dataset.manifest.dataset, list(draw_kinds(dataset, kinds, options, on_event))
+
+    # Nothing is locked: a run may change what is drawn, one thing after the other.
+    name, drawn = read_steadily(lambda: list_told(place), draw)
+    skipped = [one for one in drawn if isinstance(one, PicturesSkipped)]
+    written = [_write(one, folder, options.written_formats) for one in drawn if not isinstance(one, PicturesSkipped)]
     if not written:
         raise ArtifactError(
-            f"there is nothing to draw of {dataset.manifest.dataset}: {skipped[0].reason}",
-            hint=f"train first: {command('run', dataset.manifest.dataset)}",
+            f"there is nothing to draw of {name}: {skipped[0].reason}",
+            hint=f"train first: {command('run', name)}",
         )
-    name = dataset.manifest.dataset
     return Plotted(dataset=name, folder=folder, formats=options.written_formats, pictures=written, skipped=skipped)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from adrec_cli import __version__
 from adrec_cli.artifacts.atomic import storage_error
 from adrec_cli.artifacts.lock import AT_ONCE, Waiting, exclusive
+from adrec_cli.artifacts.steadily import list_told, read_steadily
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError, DamagedInventoryError, StorageError
 from adrec_cli.events import OnEvent, ignore
@@ -78,7 +79,7 @@ def push(
     for one in (workspace, folder):
         place.require_outside(one)
     if dry_run:
-        return _push(folder, place, look_at(folder), asked)
+        return read_steadily(lambda: list_told(folder), lambda: _push(folder, place, look_at(folder), asked))
     purpose = command_anywhere("push", folder.name, place.shown).removeprefix("adrec ")
     with (
         exclusive(moving_folder(folder), purpose, waiting),
@@ -88,7 +89,9 @@ def push(
 
 
 def _push(folder: Path, place: Place, snapshot: Snapshot, asked: Pushing) -> Moved:
-    files = tuple(describe_file(path, where) for path, where in snapshot.places.items())
+    # Where nothing is sent nothing is held: a run may remove a file meanwhile.
+    places = (one for one in snapshot.places.items() if not asked.dry_run or one[1].is_file())
+    files = tuple(describe_file(path, where) for path, where in places)
     inventory = Inventory(
         dataset=folder.name,
         files=files,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from adrec_cli.artifacts.atomic import file_sha256, write_bytes
 from adrec_cli.artifacts.outputs import require_free_output, require_no_source
+from adrec_cli.artifacts.steadily import list_told, read_steadily
 from adrec_cli.artifacts.workspace import Workspace
 from adrec_cli.errors import ArtifactError, InputError, UsageError
 from adrec_cli.events import OnEvent, ignore
@@ -78,12 +79,19 @@ def report(
     if out is not None:
         require_free_output(out)
     set_threads(threads)
-    dataset = open_dataset(Workspace(workspace).dataset_folder(dataset_name))
-    if out is not None:
-        require_no_source(out, dataset.manifest.sources)
-    material = gather_material(dataset)
-    shown = draw_pictures(dataset, on_event) if pictures else Pictures(missing="not asked for")
-    content = page(material, shown, _inspect(material, workspace), _recommend(material, workspace))
+    folder = Workspace(workspace).dataset_folder(dataset_name)
+
+    def make() -> tuple[Material, Pictures, bytes]:
+        dataset = open_dataset(folder)
+        if out is not None:
+            require_no_source(out, dataset.manifest.sources)
+        material = gather_material(dataset)
+        shown = draw_pictures(dataset, on_event) if pictures else Pictures(missing="not asked for")
+        return material, shown, page(material, shown, _inspect(material, workspace), _recommend(material, workspace))
+
+    # Nothing is locked: a run may change one thing after the other meanwhile.
+    material, shown, content = read_steadily(lambda: list_told(folder), make)
+    dataset = material.dataset
     path = out or dataset.folder / REPORTS_FOLDER / REPORT_FILE
     write_bytes(path, content)
     return Reported(

@@ -45,12 +45,13 @@ def status(workspace: Path, *, named: Path | None = None) -> WorkspaceStatus:
     Raises:
         ArtifactError: the folder is none of a workspace, or was named and is missing.
     """
-    names = Workspace(workspace).datasets()
-    if not names:
+    found = (describe_dataset(workspace / name, named) for name in Workspace(workspace).datasets())
+    # One that is gone since it was listed is not damaged.
+    datasets = [one for one in found if one.state != DAMAGED or (workspace / one.name / MANIFEST_FILE).exists()]
+    if not datasets:
         return WorkspaceStatus(
             workspace=workspace, note=_explain_nothing(workspace, named), datasets=[], next=_first_steps(named)
         )
-    datasets = [describe_dataset(workspace / name, named) for name in names]
     return WorkspaceStatus(workspace=workspace, note="", datasets=datasets, next=list(_next_steps(datasets, named)))
 
 

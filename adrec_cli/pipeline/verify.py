@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from adrec_cli.artifacts.atomic import file_identity, file_sha256
+from adrec_cli.artifacts.atomic import file_identity, file_sha256, find_sha256
 from adrec_cli.artifacts.changing import needs_recovery
 from adrec_cli.artifacts.checkpoint import load_checkpoint, verify_checkpoint, verify_state
 from adrec_cli.artifacts.checkpoint_metadata import CheckpointMetadata
@@ -22,6 +22,7 @@ from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.nights import read_nights, require_current_known
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, items_beside, read_current
 from adrec_cli.artifacts.repairing import advise_repair
+from adrec_cli.artifacts.steadily import read_steadily
 from adrec_cli.artifacts.sweep_files import read_sweep, sweep_folders
 from adrec_cli.content.other_cut import is_cut_otherwise
 from adrec_cli.data.given_vectors import find_changed_files
@@ -101,10 +102,21 @@ def verify(workspace: Path, *, raw: Path | None = None) -> Verification:
     if not workspace.is_dir():
         raise ArtifactError(f"{workspace} does not exist", hint=f"make one with: {command('run', 'demo')}")
     verdicts: list[Verdict] = []
-    for folder in sorted(path for path in workspace.iterdir() if path.is_dir() and path.name[0] != "."):
-        if any((folder / name).exists() for name in (MANIFEST_FILE, SEQUENCES_FILE, ITEMS_FILE)):
-            verdicts += _Dataset(workspace, folder, raw).verdicts()
+    for folder in sorted(path for path in matching_paths(workspace, "*") if path.is_dir() and path.name[0] != "."):
+        if _is_dataset(folder):
+            found = _verify_dataset(workspace, folder, raw)
+            # One that is gone since it was listed is not damaged.
+            verdicts += found if _is_dataset(folder) else []
     return Verification(workspace=workspace, verdicts=verdicts)
+
+
+def _is_dataset(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (MANIFEST_FILE, SEQUENCES_FILE, ITEMS_FILE))
+
+
+def _verify_dataset(workspace: Path, folder: Path, raw: Path | None) -> list[Verdict]:
+    """Return the verdicts on a data set and on all that was made of it, as it is in the end."""
+    return read_steadily(lambda: [folder / MANIFEST_FILE], lambda: list(_Dataset(workspace, folder, raw).verdicts()))
 
 
 class _Dataset:
@@ -113,7 +125,7 @@ class _Dataset:
     def __init__(self, workspace: Path, folder: Path, raw: Path | None) -> None:
         self.workspace, self.folder, self.raw = workspace, folder, raw
         self.manifest: Manifest | None = None
-        self._hashes: set[str] | None = None
+        self._hashes: dict[tuple[int, ...], str] = {}
 
     def verdicts(self) -> Iterator[Verdict]:
         yield from self._data()
@@ -164,10 +176,18 @@ class _Dataset:
             return OUT_OF_DATE, f"{detail}; the sequences have changed since", complete_command(record.command)
         return WHOLE, detail, ""
 
-    def _check(self, path: Path, check: object, repair: str, *, always: bool = False) -> Iterator[Verdict]:
-        """Yield what a check finds; `repair` is what to type if it fails, unless the error says it (or always).
+    def _check(
+        self, path: Path, check: object, repair: str, *, always: bool = False, needed: bool = False
+    ) -> Iterator[Verdict]:
+        """Yield what a check finds.
 
-        Nothing is locked: what a run changes meanwhile is checked again, and what it removes is not there.
+        Nothing is locked: what a run changes meanwhile is checked again, and what it has removed is not there.
+
+        Args:
+            path: of the artifact.
+            check: returns status, detail and what to type.
+            repair: what to type if it fails, unless the error says it (or always).
+            needed: it must be there; all others were, when they were listed.
         """
         assert callable(check)
         name = str(path.relative_to(self.workspace))
@@ -176,13 +196,14 @@ class _Dataset:
             try:
                 status, detail, remedy = check()
             except AdrecError as error:
-                now = file_identity(path)
-                if left and now != before:
-                    if now is None:
-                        return
-                    continue
                 status, detail = DAMAGED, error.message
                 remedy = repair if always else error.hint or repair
+            if status != WHOLE:
+                now = file_identity(path)
+                if now is None and not needed:
+                    return
+                if left and now != before:
+                    continue
             yield Verdict(path=name, status=status, detail=detail, repair=remedy)
             return
 
@@ -195,7 +216,7 @@ class _Dataset:
                 return OUT_OF_DATE, f"{detail}; a run was killed here", command("clean", workspace=self.workspace)
             return WHOLE, detail, ""
 
-        return self._check(self.folder / MANIFEST_FILE, check, advise_repair(self.folder))
+        return self._check(self.folder / MANIFEST_FILE, check, advise_repair(self.folder), needed=True)
 
     def _describe_rest(self) -> str:
         """Return what else the manifest knows: files that were withdrawn, and how many people were forgotten."""
@@ -222,7 +243,7 @@ class _Dataset:
                 "",
             )
 
-        yield from self._check(self.folder / PENDING_FILE, check, advise_repair(self.folder))
+        yield from self._check(self.folder / PENDING_FILE, check, advise_repair(self.folder), needed=True)
 
     def _vectors(self) -> Iterator[Verdict]:
         again, like = find_command(self.folder), command("encode", self.folder.name, like=self.folder.name)
@@ -265,8 +286,8 @@ class _Dataset:
             places = [download_folder(dataset, self.workspace), former_folder(dataset, self.workspace)]
             places += [self.raw / self.folder.name, self.raw] if self.raw else []
             for path in (place / name for place in places):
-                if path.is_file():
-                    same = file_sha256(path) == sha256
+                if (found := find_sha256(path)) is not None:
+                    same = found == sha256
                     detail = "the source the data set was made from" if same else "the source has changed since"
                     yield Verdict(
                         path=str(path), status=WHOLE if same else OUT_OF_DATE, detail=detail,
@@ -303,17 +324,17 @@ class _Dataset:
 
     def _has_parent(self, metadata: CheckpointMetadata) -> bool:
         """Whether the checkpoint it started from is there: beside it, in a sweep, or promoted."""
-        if self._hashes is None:
-            known = [
-                *self._find(f"*{CHECKPOINT_SUFFIX}"),
-                *matching_paths(self.folder, f"*/{PROMOTED_FOLDER}/*{CHECKPOINT_SUFFIX}"),
-            ]
-            self._hashes = set()
-            for path in known:
-                # One that cannot be read has a verdict of its own, and a run may remove one meanwhile.
-                with contextlib.suppress(StorageError):
-                    self._hashes.add(file_sha256(path))
-        return metadata.parent_sha256 in self._hashes
+        # Listed each time: a run trains both, one after the other.
+        for path in (
+            *self._find(f"*{CHECKPOINT_SUFFIX}"),
+            *matching_paths(self.folder, f"*/{PROMOTED_FOLDER}/*{CHECKPOINT_SUFFIX}"),
+        ):
+            identity = file_identity(path)
+            # One that cannot be read has a verdict of its own, and a run may remove one meanwhile.
+            with contextlib.suppress(StorageError):
+                if identity is not None and identity not in self._hashes:
+                    self._hashes[identity] = file_sha256(path)
+        return metadata.parent_sha256 in self._hashes.values()
 
     def _state(self, path: Path) -> tuple[str, str, str]:
         verify_state(path)
@@ -321,7 +342,8 @@ class _Dataset:
 
     def _current(self, path: Path) -> tuple[str, str, str]:
         current = read_current(path.parent)
-        assert current is not None
+        if current is None:
+            raise ArtifactError(f"{path} does not exist")
         for generation in (current, *current.earlier):
             promoted = path.parent / generation.checkpoint
             if not promoted.is_file():

@@ -15,6 +15,7 @@ from adrec_cli.artifacts.damaged import read_each
 from adrec_cli.artifacts.evaluation import Evaluation, list_evaluations, read_evaluation
 from adrec_cli.artifacts.evaluation_sets import find_replaced
 from adrec_cli.artifacts.promotion import read_current
+from adrec_cli.artifacts.steadily import read_steadily
 from adrec_cli.artifacts.sweep_files import SweepRecord, read_sweep, sweep_folders
 from adrec_cli.errors import AdrecError
 from adrec_cli.loading.opening import Dataset
@@ -109,8 +110,8 @@ def gather_material(dataset: Dataset) -> Material:
 def _stage(dataset: Dataset, model: str, path: Path, left_out: list[str]) -> StageTold | None:
     try:
         # Read whole: a report of weights that are damaged would be worth nothing.
-        metadata = verify_checkpoint(path)
-        sha256, current = file_sha256(path), read_current(dataset.folder / model)
+        metadata, sha256 = read_steadily(lambda: [path], lambda: (verify_checkpoint(path), file_sha256(path)))
+        current = read_current(dataset.folder / model)
     except AdrecError as error:
         left_out.append(error.message)
         return None

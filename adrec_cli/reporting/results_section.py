@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from adrec_cli.artifacts.damaged import read_each
-from adrec_cli.artifacts.evaluation import Evaluation, read_ranks
+from adrec_cli.artifacts.evaluation import Evaluation, read_ranks_of
 from adrec_cli.artifacts.evaluation_sets import comparable_groups, find_training_seed
 from adrec_cli.artifacts.ranks import TargetRanks
 from adrec_cli.artifacts.sweep_files import RunDifference
 from adrec_cli.artifacts.training_log import TrainingCosts
 from adrec_cli.comparing.side_by_side import ComparedModel, Measured, ModelComparison, put_side_by_side
+from adrec_cli.errors import ArtifactError
 from adrec_cli.pages.markup import Content, Html, element, join, paragraph, section, table
 from adrec_cli.ranking.significance import Difference
 from adrec_cli.reporting.material import Material
@@ -42,7 +42,7 @@ def results_section(material: Material, pictures: Sequence[Html]) -> Html:
 def _protocol(material: Material, group: Sequence[Evaluation]) -> Html:
     """Return the table of one protocol; models whose ranks are damaged are noted and left out."""
     first = group[0]
-    whole = list(read_each(group, lambda one: read_ranks(Path(one.path)), material.left_out))
+    whole = list(read_each(group, _read_ranks, material.left_out))
     measured = _measure(material, whole)
     headline = element("h3", element("code", first.protocol))
     drawn = f"Sampled items: {first.negatives_source}." if first.negatives_source else None
@@ -53,6 +53,13 @@ def _protocol(material: Material, group: Sequence[Evaluation]) -> Html:
     if any(model.spread for model in found.models):
         about += "Of several seeds the mean of each user counts; behind ± is their standard deviation. "
     return join([headline, paragraph(about, drawn or ""), _models(found), _slices(group), _lists(group)])
+
+
+def _read_ranks(evaluation: Evaluation) -> TargetRanks:
+    ranks = read_ranks_of(evaluation)
+    if ranks is None:
+        raise ArtifactError(f"{evaluation.path} has changed since it was read", hint="run the same command again")
+    return ranks
 
 
 def _measure(material: Material, whole: Sequence[tuple[Evaluation, TargetRanks]]) -> list[Measured]:

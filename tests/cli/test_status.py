@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from adrec_cli.artifacts import checkpoint_metadata
+from adrec_cli.artifacts import checkpoint_metadata, promotion
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.lock import exclusive
 from adrec_cli.artifacts.manifest import read_manifest
@@ -158,15 +158,16 @@ def test_a_model_that_is_promoted_meanwhile_is_the_promoted_one(
         return file_sha256(checkpoint)
 
     promote_stage("align")
-    read, shas = model_status.read_current, []
+    read, shas = promotion.read_current, []
 
     def read_current(folder: Path) -> Current | None:
         current = read(folder)
         if not shas:
-            shas.append(promote_stage("finetune"))
+            shas.append("")
+            shas[0] = promote_stage("finetune")
         return current
 
-    monkeypatch.setattr(model_status, "read_current", read_current)
+    monkeypatch.setattr(promotion, "read_current", read_current)
     (model,) = status.status(workspace).datasets[0].models
     assert model.state == "up to date"
     assert model.promoted is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from adrec_cli.artifacts import promotion
 from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.promotion import read_current
 from adrec_cli.data import sequences
@@ -73,7 +74,7 @@ def test_the_model_that_is_current_then_is_opened(two_nights, tmp_path, monkeypa
         opened = once_before(current.open_with_items, lambda: swap(workspace, two_nights))
         monkeypatch.setattr(current, "open_with_items", opened)
     else:
-        read = current.read_current
+        read = promotion.read_current
         seen = []
 
         def read_and_swap(folder: Path) -> object:
@@ -83,7 +84,7 @@ def test_the_model_that_is_current_then_is_opened(two_nights, tmp_path, monkeypa
                 swap(workspace, two_nights)
             return found
 
-        monkeypatch.setattr(current, "read_current", read_and_swap)
+        monkeypatch.setattr(promotion, "read_current", read_and_swap)
     found = Opening(workspace=workspace, dataset_name="shop", model="sasrec", device="cpu", threads=1).open()
     expected = read_current(two_nights[1] / "shop/sasrec")
     assert expected is not None

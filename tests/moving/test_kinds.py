@@ -26,7 +26,7 @@ WRITTEN = {
     "adrec/promoted/704661f4b0b90d4f.items.index": "promoted model",
     "adrec/finetune.safetensors": "model",
     "adrec/finetune.state.safetensors": "model",
-    "adrec/nights.jsonl": "model",
+    "adrec/nights.jsonl": "nights",
     "sasrec/seed-2/train.jsonl": "model",
     "adrec/current.json": "which model is current",
     "sweeps/lambda+mse_weight/sweep.json": "sweep",

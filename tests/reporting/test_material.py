@@ -28,7 +28,9 @@ def dataset(tiny_source: Path, tmp_path: Path) -> Dataset:
     return dataclasses.replace(open_dataset(tiny_source / "tiny"), folder=tmp_path / "tiny")
 
 
-def test_of_each_kind_what_is_whole_and_of_these_data_stays(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_each_kind_what_is_whole_and_of_these_data_stays(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here = dataset.manifest.sequences_sha256
     row: dict[str, Any] = dict.fromkeys(RESULT_COLUMNS, "x") | {
         name: 1 for name, kind in RESULT_COLUMNS.items() if kind != pl.String
@@ -53,7 +55,11 @@ def test_of_each_kind_what_is_whole_and_of_these_data_stays(dataset: Dataset, mo
         },
     }  # fmt: skip
     listing = {"evaluation": "list_evaluations", "sweep": "sweep_folders", "search": "search_files"}
+    # What is gone since it was listed is no damage.
+    monkeypatch.chdir(tmp_path)
     for kind, each in found.items():
+        for name in each:
+            (tmp_path / name).mkdir(parents=True, exist_ok=True)
 
         def read(path: Path, each: dict[str, Any] = each) -> Any:
             if each[str(path)] is None:

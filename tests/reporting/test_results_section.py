@@ -40,12 +40,13 @@ def ranks_of(name: str) -> TargetRanks:
 def ranks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every evaluation have ranks; of one that is called damaged they are."""
 
-    def read(path: Path) -> TargetRanks:
+    def read(evaluation: Evaluation) -> TargetRanks:
+        path = Path(evaluation.path)
         if path.stem == "damaged":
             raise ArtifactError(f"{path} is damaged")
         return ranks_of(path.stem)
 
-    monkeypatch.setattr("adrec_cli.reporting.results_section.read_ranks", read)
+    monkeypatch.setattr("adrec_cli.reporting.results_section.read_ranks_of", read)
 
 
 def figure(value: float) -> str:
