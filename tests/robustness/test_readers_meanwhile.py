@@ -112,7 +112,7 @@ class Scene:
         typed = [word.replace("OUT", str(self.workspace.with_name("out"))) for word in line]
         ended = typed_here([*typed, "--workspace", self.workspace])
         found = parts(ended) if ended.exit_code == 0 or ended.stdout.startswith("{") else _as_one(ended)
-        clock = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d[:\d+]*|\d+\.\d+ s\b|process \d+")
+        clock = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d[:\d+]*|\d+\.\d+ s\b|process \d+|seconds\W+[^,\n]+")
         for path in self.workspace.parent.glob("out*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         return {name: clock.sub("*", text) for name, text in found.items()}
