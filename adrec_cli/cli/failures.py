@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 import typer
 
 from adrec_cli.cli.show.terminal import Terminal
-from adrec_cli.errors import AdrecError, ExitCode, InterruptedRun
+from adrec_cli.errors import AdrecError, ArtifactError, ExitCode, InterruptedRun, StorageError
 from adrec_cli.runtime import find_launched
 
 BUG = 1
@@ -31,6 +31,7 @@ _SURPLUS = re.compile(r"Got unexpected extra argument(?:\(s\)|s)? \((\S+)\)")
 _FROM_BYTES = re.compile("[\udc80-\udcff]+")
 """What Python makes of the bytes of a name that are no text."""
 _OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|CUDA calloc")
+_OUT_OF_THREADS = re.compile("can't start new thread|ThreadPoolBuildError|[Ff]ailed to launch worker thread")
 _GO_ON = "nothing is left half-written; run the same command again"
 
 
@@ -53,18 +54,19 @@ def report_failures(terminal: Terminal, *, debug: bool) -> Iterator[None]:
 
 def _report(terminal: Terminal, error: BaseException) -> int:
     """Show an error and return its exit code; of several processes the first one shows what all of them have."""
+    exhausted = _find_exhaustion(error)
     if isinstance(error, AdrecError) and not _speaks():
         return int(error.exit_code)
-    if isinstance(error, AdrecError):
+    if isinstance(error, AdrecError) and exhausted is None:
         if isinstance(error, InterruptedRun):
             terminal.say_stopped(error.message, error.hint or _GO_ON)
         else:
             terminal.error(error.message, error.hint)
         return int(error.exit_code)
-    if _is_out_of_memory(error):
+    if exhausted is not None and _is_out_of_memory(exhausted):
         terminal.error("out of memory", "train with a smaller --batch-size, or stop other programs, then run again")
         return BUG
-    if _is_without_threads(error):
+    if exhausted is not None:
         terminal.error(
             "the system allows no more threads or processes",
             "lower --threads, --workers or POLARS_MAX_THREADS, raise the limit (ulimit -u), or stop other programs",
@@ -89,21 +91,41 @@ def _speaks() -> bool:
     return launched is None or launched.rank == 0
 
 
+def _find_exhaustion(error: BaseException) -> BaseException | None:
+    """Return what says that memory or threads are exhausted: an error, or what it came of; None if nothing does.
+
+    Whoever reads a file then takes it for damaged, which it is not.
+    """
+    if not isinstance(error, AdrecError):
+        return error if _is_out_of_memory(error) or _is_without_threads(error) else None
+    cause = error.__cause__
+    # What others give is nested without end, which Python tells as a lack of memory, too; a lock that another holds is
+    # EAGAIN.
+    if (
+        not isinstance(error, ArtifactError | StorageError)
+        or cause is None
+        or (isinstance(cause, OSError) and cause.errno == errno.EAGAIN)
+    ):
+        return None
+    return _find_exhaustion(cause)
+
+
 def _is_out_of_memory(error: BaseException) -> bool:
     # PyTorch raises RuntimeErrors of its own when an allocation fails, and those of CUDA and NCCL.
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and (type(error).__name__ == "OutOfMemoryError" or _OUT_OF_MEMORY.search(str(error)) is not None)
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (
+            isinstance(error, RuntimeError)
+            and (type(error).__name__ == "OutOfMemoryError" or _OUT_OF_MEMORY.search(str(error)) is not None)
+        )
     )
 
 
 def _is_without_threads(error: BaseException) -> bool:
-    # Python's own, that of fork, and the panic of Polars, whose pool starts with its first query.
-    return (
-        (isinstance(error, RuntimeError) and "can't start new thread" in str(error))
-        or (isinstance(error, OSError) and error.errno == errno.EAGAIN)
-        or "ThreadPoolBuildError" in str(error)
-    )
+    # Python's own, that of fork, the panic of Polars, whose pool starts with its first query, and Arrow's.
+    started = isinstance(error, OSError) and error.errno == errno.EAGAIN
+    return started or _OUT_OF_THREADS.search(str(error)) is not None
 
 
 def report_usage(error: Exception, typed: Sequence[str] = ()) -> int:

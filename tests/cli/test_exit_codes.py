@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import typer
 
@@ -18,7 +19,7 @@ from adrec_cli.cli import app
 from adrec_cli.cli import datasets as datasets_command
 from adrec_cli.cli.failures import report_failures, report_usage
 from adrec_cli.cli.show.terminal import Terminal
-from adrec_cli.errors import ArtifactError, InterruptedRun
+from adrec_cli.errors import AdrecError, ArtifactError, InterruptedRun, StorageError
 from tests.cli.conftest import TINY, Adrec, Process, environment
 from tests.conftest import write_interactions
 from tests.robustness.processes import typed_here
@@ -123,6 +124,32 @@ def test_what_comes_from_outside(
     monkeypatch.setattr(datasets_command, "Workspace", surprise)
     done = adrec("datasets")
     assert done.exit_code == code
+    assert text in message(done.stderr)[0]
+
+
+@pytest.mark.parametrize("kind", [ArtifactError, StorageError])
+@pytest.mark.parametrize(
+    ("cause", "code", "text"),
+    [
+        (pa.lib.ArrowMemoryError("malloc of size 64 failed"), 1, "error: out of memory"),
+        (OSError(12, "Cannot allocate memory"), 1, "error: out of memory"),
+        (
+            pa.lib.ArrowException("Unknown error: Failed to launch worker thread: Resource temporarily unavailable"),
+            7, "error: the system allows no more threads",
+        ),
+        (pa.lib.ArrowInvalid("Parquet magic bytes not found"), None, "error: x.parquet is damaged"),
+        (BlockingIOError(11, "Resource temporarily unavailable"), None, "error: x.parquet is damaged"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_read_for_want_of_memory_or_threads_is_not_damaged(
+    adrec: Adrec, monkeypatch: pytest.MonkeyPatch, kind: type[AdrecError], cause: Exception, code: int, text: str
+) -> None:
+    def read(*_: object) -> None:
+        raise kind("x.parquet is damaged", hint="make it again") from cause
+
+    monkeypatch.setattr(datasets_command, "Workspace", read)
+    done = adrec("datasets")
+    assert done.exit_code == (code or kind.exit_code)
     assert text in message(done.stderr)[0]
 
 

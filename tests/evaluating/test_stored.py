@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from adrec_cli.artifacts.evaluation import Evaluation
 from adrec_cli.errors import ArtifactError
 from adrec_cli.evaluating import stored
 from adrec_cli.evaluating.options import EvaluationOptions
@@ -39,10 +38,10 @@ def find(dataset: Dataset, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-
     def taken(options: EvaluationOptions, **changed: Any) -> bool:
         usual: dict[str, Any] = {**dict.fromkeys(FIELDS, "m"), **shas, "seed": options.seed}
         there = an_evaluation("adrec", 0.1, **{**usual, **changed})
-        settled: list[Evaluation] = []
+        settled: list[Path] = []
         monkeypatch.setattr(stored, "read_evaluation", lambda path: there)
         monkeypatch.setattr(stored, "verify_ranks", lambda path: None)
-        monkeypatch.setattr(stored, "settle_evaluation", lambda path, one: settled.append(one))
+        monkeypatch.setattr(stored, "settle_left", settled.append)
         found = find_evaluation(dataset, a_checkpoint("x/m.safetensors"), options)
         assert found is (there if settled else None)
         return found is not None

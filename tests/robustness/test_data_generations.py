@@ -12,7 +12,7 @@ from collections import Counter
 
 import pytest
 
-from adrec_cli.artifacts import dataset, generations
+from adrec_cli.artifacts import atomic, generations
 from adrec_cli.artifacts.atomic import file_sha256
 from adrec_cli.artifacts.changing import find_withdrawn
 from adrec_cli.artifacts.manifest import read_manifest
@@ -66,7 +66,7 @@ def test_going_back_hashes_each_file_of_a_generation_once(shop, monkeypatch, for
         # So that those who may be in the generation are looked for, too.
         assert shop.types("forget", "shop", "--user", "u3").exit_code == 0
     hashed = []
-    monkeypatch.setattr(dataset, "file_sha256", lambda path: hashed.append(path) or file_sha256(path))
+    monkeypatch.setattr(atomic, "file_sha256", lambda path: hashed.append(path) or file_sha256(path))
     rollback_data("shop", workspace=shop.workspace)
     assert sorted(path.name for path in hashed if path.parent.name == "000001") == [
         "items.parquet",
