@@ -24,7 +24,6 @@ from adrec_cli.artifacts.manifest import read_manifest
 from adrec_cli.artifacts.matching_paths import matching_paths
 from adrec_cli.artifacts.promotion import PROMOTED_FOLDER, files_of, read_current
 from adrec_cli.artifacts.steadily import read_steadily
-from adrec_cli.artifacts.sweep_files import find_unsettled_results
 from adrec_cli.data.reading.scratch import SCRATCH_FOLDER
 from adrec_cli.errors import ArtifactError, LockedError
 from adrec_cli.moving.marks import COPIES_FOLDER, MOVING_SUFFIX
@@ -193,7 +192,10 @@ def _find_left_by_killed_runs(folder: Path) -> set[Path]:
         for evaluation in list_evaluations(folder.parent):
             with contextlib.suppress(ArtifactError):
                 left.discard(find_unsettled_ranks(evaluation) or evaluation)
-    if folder.parent.name == SWEEPS_FOLDER:
+    if folder.parent.name == SWEEPS_FOLDER and left:
+        # Only here, where there is something to ask of a sweep: it loads Polars.
+        from adrec_cli.artifacts.sweep_files import find_unsettled_results
+
         with contextlib.suppress(ArtifactError):
             left.discard(find_unsettled_results(folder) or folder)
     return left
