@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-QUICK, USUAL, MANY = 14, 40, 1000
+QUICK, USUAL, MANY = 10, 40, 1000
 
 # On a machine that does other things too, no time an example takes says anything.
 settings.register_profile("quick", max_examples=QUICK, deadline=None)
@@ -17,6 +17,6 @@ def tries(count: int) -> int:
     """Return how many examples a property takes that need not be tried as often as others, or takes longer.
 
     Args:
-        count: in CI, where others take `USUAL`; the quick run takes a third of that, as of all.
+        count: in CI, where others take `USUAL`; the quick run takes a quarter of that, as of all.
     """
     return max(1, count * settings().max_examples // USUAL)

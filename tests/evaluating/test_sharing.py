@@ -120,6 +120,7 @@ def test_they_write_the_bytes_of_one_process(place, case, count):
     assert shown[0] == shown[1]
 
 
+@pytest.mark.thorough
 def test_how_far_it_is_is_told_of_the_whole(place):
     ended = typed_by(
         2, line(place, "all items"), place, {0: show_progress, 1: show_progress}, all_=small_batches
