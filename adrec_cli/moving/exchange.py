@@ -99,14 +99,13 @@ def _exchange_generations(folder: Path, arrival: Arrival, changing: Iterable[str
 
 def _exchange_results(folder: Path, arrival: Arrival, changing: Iterable[str]) -> None:
     """Put results; ranks first under the name by which their evaluation, which is put next, finds them."""
-    ranks = [path for path in changing if path.endswith(RANKS_SUFFIX)]
-    for path in ranks:
-        first = first_ranks_path(evaluation_of(folder / path), arrival.inventory.hashes[path])
-        with replacing(first, lasting=False) as temporary:
-            link_or_copy(arrival.find(path), temporary)
-    for path in changing:
-        if path not in ranks:
-            _put(folder, arrival, path)
+    hashes = arrival.inventory.hashes
+    ranks = {
+        path: first_ranks_path(evaluation_of(folder / path), hashes[path])
+        for path in changing
+        if path.endswith(RANKS_SUFFIX)
+    }
+    _put_under_first_names(folder, arrival, changing, ranks)
     for path in ranks:
         evaluation = evaluation_of(folder / path)
         with contextlib.suppress(ArtifactError):
@@ -116,16 +115,25 @@ def _exchange_results(folder: Path, arrival: Arrival, changing: Iterable[str]) -
 
 def _exchange_sweeps(folder: Path, arrival: Arrival, changing: Iterable[str]) -> None:
     """Put what sweeps left; figures first under the name by which their record, which is put next, finds them."""
-    figures = [path for path in changing if PurePosixPath(path).name == RESULTS_FILE]
+    hashes = arrival.inventory.hashes
+    figures = {
+        path: first_results_path((folder / path).parent, hashes[path])
+        for path in changing
+        if PurePosixPath(path).name == RESULTS_FILE
+    }
+    _put_under_first_names(folder, arrival, changing, figures)
     for path in figures:
-        first = first_results_path((folder / path).parent, arrival.inventory.hashes[path])
-        with replacing(first, lasting=False) as temporary:
+        settle_sweep((folder / path).parent, hashes[path])
+
+
+def _put_under_first_names(folder: Path, arrival: Arrival, changing: Iterable[str], first: Mapping[str, Path]) -> None:
+    """Put files under the first names that some of them have, and then the others in their places."""
+    for path, name in first.items():
+        with replacing(name, lasting=False) as temporary:
             link_or_copy(arrival.find(path), temporary)
     for path in changing:
-        if path not in figures:
+        if path not in first:
             _put(folder, arrival, path)
-    for path in figures:
-        settle_sweep((folder / path).parent, arrival.inventory.hashes[path])
 
 
 def _put(folder: Path, arrival: Arrival, path: str) -> None:

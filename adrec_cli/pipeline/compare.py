@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from adrec_cli.artifacts.evaluation import Evaluation, read_ranks_of
@@ -117,7 +118,7 @@ def _measure(
     """Return a model with what is known of each seed; None where it is not evaluated and is not to be."""
     told = []
     for checkpoint in checkpoints:
-        found = _evaluate_with_ranks(dataset, contender, checkpoint, evaluation, options, on_event)
+        found = _with_ranks(partial(_evaluate, dataset, contender, checkpoint, evaluation, options, on_event))
         if found is None:
             return None
         told.append(found)
@@ -132,15 +133,9 @@ def _measure(
     )
 
 
-def _evaluate_with_ranks(
-    dataset: Dataset,
-    contender: Contender,
-    checkpoint: Checkpoint | None,
-    evaluation: EvaluationOptions,
-    options: CompareOptions,
-    on_event: OnEvent,
-) -> tuple[Evaluation, TargetRanks] | None:
-    while (found := _evaluate(dataset, contender, checkpoint, evaluation, options, on_event)) is not None:
+def _with_ranks(evaluate: Callable[[], Evaluation | None]) -> tuple[Evaluation, TargetRanks] | None:
+    """Return an evaluation and its ranks; None where there is none."""
+    while (found := evaluate()) is not None:
         # Another command may have evaluated otherwise in between.
         if (ranks := read_ranks_of(found)) is not None:
             return found, ranks

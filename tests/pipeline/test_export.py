@@ -182,8 +182,8 @@ def test_every_graph_that_a_model_offers_scores_as_the_model(tmp_path, name, rep
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("options", [{"padding_key": True}, {"positions": "learned"}])
-def test_a_graph_with_a_padding_key_or_positions_scores_as_we_do(workspace, tmp_path, options):
+@pytest.mark.parametrize("options", [{"padding_key": True}, {"positions": "learned"}, {"scores": "cosine"}])
+def test_a_graph_of_other_options_scores_as_we_do(workspace, tmp_path, options):
     shutil.copytree(workspace, tmp_path / "workspace")
     padded = merge(TINY, {"model": options})
     train("tiny", workspace=tmp_path / "workspace", experiment=ExperimentOptions(overrides=padded))
