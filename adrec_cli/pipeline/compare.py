@@ -118,7 +118,7 @@ def _measure(
     """Return a model with what is known of each seed; None where it is not evaluated and is not to be."""
     told = []
     for checkpoint in checkpoints:
-        found = _with_ranks(partial(_evaluate, dataset, contender, checkpoint, evaluation, options, on_event))
+        found = _evaluate_with_ranks(partial(_evaluate, dataset, contender, checkpoint, evaluation, options, on_event))
         if found is None:
             return None
         told.append(found)
@@ -133,7 +133,7 @@ def _measure(
     )
 
 
-def _with_ranks(evaluate: Callable[[], Evaluation | None]) -> tuple[Evaluation, TargetRanks] | None:
+def _evaluate_with_ranks(evaluate: Callable[[], Evaluation | None]) -> tuple[Evaluation, TargetRanks] | None:
     """Return an evaluation and its ranks; None where there is none."""
     while (found := evaluate()) is not None:
         # Another command may have evaluated otherwise in between.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from adrec_cli.artifacts.evaluation import (
     verify_ranks,
     write_evaluation,
 )
+from tests.artifacts.moments import read_at_each_moment
 from tests.artifacts.test_evaluation import evaluation, table
 
 RANKS = {0: [1, 2], 9: [5, 6]}
@@ -48,37 +48,15 @@ MEANWHILE: dict[str, Callable[[Path], None]] = {
 @pytest.mark.parametrize("killed", [False, True])
 @pytest.mark.parametrize("meanwhile", MEANWHILE.values(), ids=MEANWHILE)
 def test_a_change_at_any_moment_of_reading_leaves_all_of_one(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    meanwhile: Callable[[Path], None],
-    killed: bool,
-    open_ranks: Callable[[Path], Any],
+    tmp_path: Path, meanwhile: Callable[[Path], None], killed: bool, open_ranks: Callable[[Path], Any]
 ) -> None:
-    moment, moments = 0, 1
-    while moment < moments:
-        path = tmp_path / f"{moment}.json"
+    def begin(number: int) -> Path:
+        path = tmp_path / f"{number}.json"
         write(path, 0)
         if killed:
             unsettle(path)
-        met = 0
+        return path
 
-        def counted(function: Callable[..., Any], path: Path = path, moment: int = moment) -> Callable[..., Any]:
-            def call(*args: Any, **named: Any) -> Any:
-                nonlocal met
-                met += 1
-                if met == moment + 1:
-                    meanwhile(path)
-                return function(*args, **named)
-
-            return call
-
-        with monkeypatch.context() as patched:
-            patched.setattr(io, "open", counted(io.open))
-            patched.setattr("builtins.open", counted(open))
-            patched.setattr(Path, "is_file", counted(Path.is_file))
-            patched.setattr(evaluations, "read_evaluation", counted(read_evaluation))
-            found = open_ranks(path)
-        if found is not None:
-            assert found.ranks.tolist() == RANKS[found.provenance["seed"]]
-        moment, moments = moment + 1, met
-    assert moments > 3
+    steps = [(Path, "is_file"), (evaluations, "read_evaluation")]
+    for found in read_at_each_moment(begin, open_ranks, meanwhile, steps):
+        assert found is None or found.ranks.tolist() == RANKS[found.provenance["seed"]]

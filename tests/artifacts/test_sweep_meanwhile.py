@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from adrec_cli.artifacts import atomic, sweep_files
+from adrec_cli.artifacts import sweep_files
 from adrec_cli.artifacts.evaluation import first_ranks_path, ranks_path, read_evaluation, settle_left, write_evaluation
 from adrec_cli.artifacts.sweep_files import (
     RESULT_COLUMNS,
@@ -23,6 +21,7 @@ from adrec_cli.artifacts.sweep_files import (
     write_sweep,
 )
 from adrec_cli.schema import FORMAT_VERSION, RESULTS_FILE
+from tests.artifacts.moments import read_at_each_moment
 from tests.artifacts.test_evaluation import evaluation, table
 from tests.made_up import made_up
 
@@ -53,34 +52,17 @@ MEANWHILE: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("killed", [False, True])
 @pytest.mark.parametrize("meanwhile", MEANWHILE.values(), ids=MEANWHILE)
 def test_a_change_at_any_moment_of_reading_leaves_all_of_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[Path], object], killed: bool
+    tmp_path: Path, meanwhile: Callable[[Path], object], killed: bool
 ) -> None:
-    moment, moments = 0, 1
-    while moment < moments:
-        folder = tmp_path / str(moment)
+    def begin(number: int) -> Path:
+        folder = tmp_path / str(number)
         write(folder, "a")
         if killed:
             unsettle(folder)
-        met = 0
+        return folder
 
-        def counted(function: Callable[..., Any], folder: Path = folder, moment: int = moment) -> Callable[..., Any]:
-            def call(*args: Any, **named: Any) -> Any:
-                nonlocal met
-                met += 1
-                if met == moment + 1:
-                    meanwhile(folder)
-                return function(*args, **named)
-
-            return call
-
-        with monkeypatch.context() as patched:
-            patched.setattr(io, "open", counted(io.open))
-            patched.setattr(builtins, "open", counted(open))
-            patched.setattr(sweep_files, "file_identity", counted(atomic.file_identity))
-            record, results = read_sweep(folder)
+    for record, results in read_at_each_moment(begin, read_sweep, meanwhile, [(sweep_files, "file_identity")]):
         assert results["run"].to_list() == [record.name]
-        moment, moments = moment + 1, met
-    assert moments > 2
 
 
 def test_figures_that_a_killed_writer_left_are_found_and_settled(tmp_path: Path) -> None:
