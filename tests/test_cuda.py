@@ -96,8 +96,9 @@ def test_drawn_negatives_give_the_same_bytes_again(loss, optimizer, shared):
         {"config": {"precision": "bf16"}},
         {"config": {"precision": "medium"}},
         {"config": {"accumulate": 3}},
+        pytest.param({"config": {"compile": True}}, marks=pytest.mark.filterwarnings("ignore")),
     ],
-    ids=["pcgrad", "averages", "bf16", "medium", "accumulate"],
+    ids=["pcgrad", "averages", "bf16", "medium", "accumulate", "compiled"],
 )
 def test_ways_of_training_give_the_same_bytes_again(options):
     assert differing_weights(**options) == []
@@ -176,6 +177,23 @@ def test_times_say_on_a_gpu_what_they_say_on_a_cpu(model_name):
         torch.testing.assert_close(own, represent(case, "cpu"), rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(represent(case, "cuda", recordings), own, rtol=1e-4, atol=1e-5)
     assert any(made.graph is not None for made in recordings._made.values())
+
+
+@pytest.mark.parametrize("noise", ["zero", "seeded"])
+@pytest.mark.parametrize("network", [{}, {"guidance": 1.0, "condition_dropout": 0.3}], ids=["plain", "guided"])
+def test_reverse_steps_that_are_recorded_are_those_that_are_launched(network, noise, monkeypatch):
+    model, device = training(network=network).model.eval(), resolve_device("cuda")
+    data = of_lengths([1, 2, 3, 5, 8, 12, 19] * 100)
+
+    def represent() -> list[torch.Tensor]:
+        scorer = Scorer(model=model, output="x_start", sampling=Sampling(noise=noise), device=device)
+        return [found[0].clone() for _, found, _ in scorer.represent(data, data.offsets[:-1], data.offsets[1:])]
+
+    recorded, again = represent(), represent()
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    for one, other, launched in zip(recorded, again, represent(), strict=True):
+        assert torch.equal(one, other)
+        torch.testing.assert_close(one, launched, rtol=1e-5, atol=1e-6)
 
 
 def test_noise_of_many_users_is_drawn_on_the_device_as_on_a_cpu():

@@ -10,13 +10,16 @@ beside 8, as in ATen's `MT19937RNGEngine.h` and `DistributionTemplates.h`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
+from adrec_cli.diffusion.recording import record
+
 _WORDS, _SHIFTED = 624, 397
 _MASK, _UPPER, _LOWER, _TWIST = 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF, 0x9908B0DF
-_SEEDING = 1812433253
+_SEEDING, _STRETCH = 1812433253, 89
+"""How many of the 623 words behind a state's first one, each of which needs the one before, are recorded at once."""
 NORMALS_TOGETHER = 16
 """`Tensor.normal_` takes as many uniforms at once; a count that is not a multiple draws some again at its end."""
 
@@ -56,13 +59,35 @@ def _seed_state(seeds_B: torch.Tensor) -> torch.Tensor:
     """Return state_WB, int64 of 32 bits each, that seeds lead to."""
     state_WB = torch.empty(_WORDS, len(seeds_B), dtype=torch.int64, device=seeds_B.device)
     torch.bitwise_and(seeds_B, _MASK, out=state_WB[0])
-    rows, mixed_B = state_WB.unbind(0), torch.empty_like(seeds_B)
-    for number in range(1, _WORDS):
-        before_B = rows[number - 1]
-        torch.bitwise_right_shift(before_B, 30, out=mixed_B)
-        mixed_B.bitwise_xor_(before_B).mul_(_SEEDING).add_(number)
-        torch.bitwise_and(mixed_B, _MASK, out=rows[number])
+    stretch = _SeedingStretch(state_WB[0])
+    follow: Callable[[], object] = stretch.follow
+    for begin in range(1, _WORDS, _STRETCH):
+        follow()
+        state_WB[begin : begin + _STRETCH] = stretch.words_KB
+        if begin == 1 and seeds_B.device.type == "cuda":
+            follow = record(stretch.follow, seeds_B.device).replay
     return state_WB
+
+
+class _SeedingStretch:
+    """The next words of a state that is being seeded, always in the same memory."""
+
+    def __init__(self, first_B: torch.Tensor) -> None:
+        self._before_B, self._mixed_B = first_B.clone(), torch.empty_like(first_B)
+        self._numbers_K = torch.arange(1, _STRETCH + 1, device=first_B.device)
+        self.words_KB = first_B.new_empty(_STRETCH, len(first_B))
+
+    def follow(self) -> None:
+        """Fill `words_KB` with the words behind those that are there."""
+        before_B = self._before_B
+        for number, word_B in zip(self._numbers_K.unbind(0), self.words_KB.unbind(0), strict=True):
+            torch.bitwise_right_shift(before_B, 30, out=self._mixed_B)
+            self._mixed_B.bitwise_xor_(before_B)
+            torch.add(number, self._mixed_B, alpha=_SEEDING, out=self._mixed_B)
+            torch.bitwise_and(self._mixed_B, _MASK, out=word_B)
+            before_B = word_B
+        self._before_B.copy_(before_B)
+        self._numbers_K.add_(_STRETCH)
 
 
 def _advance(state_WB: torch.Tensor) -> None:

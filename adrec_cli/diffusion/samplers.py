@@ -9,6 +9,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from adrec_cli.diffusion.mersenne import NORMALS_TOGETHER, normals
@@ -21,7 +23,6 @@ Denoiser = Callable[[torch.Tensor, int], torch.Tensor]
 Noise = Callable[[], torch.Tensor]
 """Returns the next normal draw (..., D), or zeros."""
 
-_64_BITS = 2**64 - 1
 _MOST_AHEAD = 8
 _FEWEST_TOGETHER = 512
 """Rows for which some thousand operators on a device take less time than a generator each."""
@@ -212,12 +213,12 @@ def _rows(
 ) -> Iterator[torch.Tensor]:
     """Draw each row from a generator of its own, seeded by its key and by one number of the common generator."""
     base = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
-    seeds = [_mix(base ^ key) for key in keys]
+    seeds_B = _mix(np.array(keys, dtype=np.int64).view(np.uint64) ^ np.uint64(base))
     width, at_once = math.prod(shape[1:]), min(ahead, _MOST_AHEAD)
-    if _draws_together(len(seeds), at_once * width, device) and dtype == torch.float32:
-        for drawn in normals(torch.tensor(seeds, device=device), at_once * width):
+    if _draws_together(len(seeds_B), at_once * width, device) and dtype == torch.float32:
+        for drawn in normals(torch.from_numpy(seeds_B).to(device), at_once * width):
             yield from drawn.view(shape[0], at_once, *shape[1:]).unbind(1)
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds_B.tolist()]
     while True:
         block = torch.empty(shape[0], at_once, *shape[1:], dtype=dtype)
         for row, own in zip(block, generators, strict=True):
@@ -231,9 +232,9 @@ def _draws_together(rows: int, numbers: int, device: torch.device) -> bool:
     return device.type == "cuda" and rows >= _FEWEST_TOGETHER and numbers % NORMALS_TOGETHER == 0
 
 
-def _mix(number: int) -> int:
-    """Return 63 bits that depend on the lower 64 of `number`. Source: Steele et al. 2014, SplitMix64."""
-    number &= _64_BITS
-    number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 & _64_BITS
-    number = (number ^ (number >> 27)) * 0x94D049BB133111EB & _64_BITS
-    return (number ^ (number >> 31)) >> 1
+def _mix(numbers_B: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Return 63 bits that depend on each number. Source: Steele et al. 2014, SplitMix64."""
+    shifts = [np.uint64(bits) for bits in (30, 27, 31)]
+    numbers_B = (numbers_B ^ (numbers_B >> shifts[0])) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers_B = (numbers_B ^ (numbers_B >> shifts[1])) * np.uint64(0x94D049BB133111EB)
+    return ((numbers_B ^ (numbers_B >> shifts[2])) >> np.uint64(1)).astype(np.int64)

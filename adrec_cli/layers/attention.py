@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -67,6 +67,7 @@ class KeyValueCache:
     values_SBHd: torch.Tensor
     padding_SB1: torch.Tensor | None
     padding_bias_B: torch.Tensor | None = None
+    _bias_N1S: torch.Tensor | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def of(
@@ -88,6 +89,8 @@ class KeyValueCache:
 
     def attend(self, query_BHd: torch.Tensor) -> torch.Tensor:
         """Return attended_BHd, what the new token takes from its history and itself."""
+        if query_BHd.device.type == "cuda":
+            return self.attend_in_products(query_BHd)
         if len(self.keys_SBHd) >= _FEW_SLOTS and self.padding_bias_B is None:
             keys_BHSd, values_BHSd = self.keys_SBHd.permute(1, 2, 0, 3), self.values_SBHd.permute(1, 2, 0, 3)
             visible_B11S = None if self.padding_SB1 is None else ~self.padding_SB1.permute(1, 2, 0).unsqueeze(2)
@@ -100,6 +103,27 @@ class KeyValueCache:
         if self.padding_bias_B is not None:
             scores_SBH[0] += self.padding_bias_B.unsqueeze(1)
         return (self.values_SBHd * scores_SBH.softmax(dim=0).unsqueeze(-1)).sum(dim=0)
+
+    def attend_in_products(self, query_BHd: torch.Tensor) -> torch.Tensor:
+        """Return the same in few kernels, which read keys and values where they lie."""
+        batch, heads, width = query_BHd.shape
+        keys_NdS = self.keys_SBHd.flatten(1, 2).permute(1, 2, 0)
+        query_N1d = (query_BHd / math.sqrt(width)).view(batch * heads, 1, width)
+        if self._bias_N1S is None:
+            self._bias_N1S = self._bias(heads)
+        scores_N1S = torch.baddbmm(self._bias_N1S, query_N1d, keys_NdS)
+        attended_N1d = torch.bmm(scores_N1S.softmax(dim=2), self.values_SBHd.flatten(1, 2).transpose(0, 1))
+        return attended_N1d.view(batch, heads, width)
+
+    def _bias(self, heads: int) -> torch.Tensor:
+        """Return bias_N1S, N = B H, what is added to scores: minus infinity where a slot is not seen."""
+        slots, batch = self.keys_SBHd.shape[:2]
+        bias_BHS = self.keys_SBHd.new_zeros(batch, heads, slots)
+        if self.padding_SB1 is not None:
+            bias_BHS.masked_fill_(self.padding_SB1.permute(1, 2, 0), float("-inf"))
+        if self.padding_bias_B is not None:
+            bias_BHS[:, :, 0] += self.padding_bias_B.unsqueeze(1)
+        return bias_BHS.view(batch * heads, 1, slots)
 
 
 class CausalSelfAttention(nn.Module):

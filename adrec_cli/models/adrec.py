@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from adrec_cli.diffusion.recording import record_denoiser
 from adrec_cli.diffusion.samplers import Denoiser, Noise, guide, noise_source
 from adrec_cli.errors import UsageError
 from adrec_cli.layers.attention import make_packed_causal_mask
@@ -268,10 +269,10 @@ class ADRec(ADRecFacts, SequentialRecommender):
         clean_BLD = torch.add(condition_BLD[:, :-1] + times_TD[0], known_BLD, alpha=lambda_)
         caches = self.adm.prefill(clean_BLD, None if lengths_B is None else lengths_B - 1, padding_bias_B)
 
-        def denoiser(x_t_B1D: torch.Tensor, t: int) -> torch.Tensor:
-            return self.adm.extend(torch.add(last_B1D + times_TD[t], x_t_B1D, alpha=lambda_), caches)
+        def denoise(x_t_B1D: torch.Tensor, time_D: torch.Tensor) -> torch.Tensor:
+            return self.adm.extend(torch.add(last_B1D + time_D, x_t_B1D, alpha=lambda_), caches)
 
-        return denoiser
+        return record_denoiser(denoise, times_TD)
 
     def export_constants(self) -> Mapping[str, torch.Tensor]:
         """Return times_2D: the embeddings of no noise and of the one step, rather than the schedule they come from."""

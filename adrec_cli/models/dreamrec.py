@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from adrec_cli.diffusion.process import GaussianDiffusion
+from adrec_cli.diffusion.recording import record_denoiser
 from adrec_cli.diffusion.samplers import Denoiser, guide, noise_source, sampler_named
 from adrec_cli.diffusion.timesteps import uniform_timesteps
 from adrec_cli.layers.attention import make_packed_causal_mask
@@ -126,7 +127,9 @@ class DreamRec(DreamRecFacts, SequentialRecommender):
         times_TD = self.timestep_embedding.table_TD()
 
         def under(condition_BD: torch.Tensor) -> Denoiser:
-            return lambda x_t_BD, t: self._denoise(x_t_BD, condition_BD, times_TD[t].expand_as(x_t_BD))
+            return record_denoiser(
+                lambda x_t_BD, time_D: self._denoise(x_t_BD, condition_BD, time_D.expand_as(x_t_BD)), times_TD
+            )
 
         w = self.config.guidance if sampling.guidance is None else sampling.guidance
         denoiser = guide(under(condition_BD), under(self.no_condition_D.expand_as(condition_BD)), w)

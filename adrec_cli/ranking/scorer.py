@@ -94,9 +94,14 @@ class Scorer:
             batch_tokens=max(_MIN_BATCH_TOKENS, limit // self.merging.samples), most_cases=_MOST_CASES,
             seconds=events.seconds if self.model.reads_times else None,
         )  # fmt: skip
-        for cases, histories in itertools.islice(batches, turn, None, turns):
+        own = itertools.islice(batches, turn, None, turns)
+        upcoming = next(own, None)
+        while upcoming is not None:
+            cases, histories = upcoming
             moved = histories.to(self.device)
             samples = self._samples(histories, moved)
+            # Made while a device is still at work, which the next line waits for.
+            upcoming = next(own, None)
             if not all(map(_is_finite, samples)):
                 raise ArtifactError(f"{self.model.name} gives values that are not finite", hint="train it again")
             yield cases, samples, self.model.history_bias(moved) if biased else None

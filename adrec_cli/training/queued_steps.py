@@ -39,7 +39,6 @@ def why_not_queued(stage: Stage, config: TrainingConfig, model: SequentialRecomm
         model.why_not_padded(): bool(model.why_not_padded()),
         f"training.accumulate {config.accumulate}": config.accumulate > 1,
         f"training.embedding_optimizer {config.embedding_optimizer}": config.embedding_optimizer != "adam",
-        "training.compile": config.compile,
         "training.shard_items": config.shard_items,
         f"a catalogue of {say_count(items, 'item')}": items > MOST_ITEMS and stage.ranking_loss == "ce",
     }

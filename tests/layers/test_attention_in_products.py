@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from adrec_cli.layers.attention import CausalSelfAttention, make_packed_causal_mask, spread_over_heads
+from adrec_cli.layers.attention import CausalSelfAttention, KeyValueCache, make_packed_causal_mask, spread_over_heads
 from adrec_cli.layers.dropout import draws
 from adrec_cli.layers.padding_key import mask_with_padding_key
 
@@ -31,3 +31,18 @@ def test_products_that_scale_and_mask_give_the_same(name, drops):
     attention.zero_grad()
     expected.square().sum().backward()
     torch.testing.assert_close(gradient, attention.qkv.weight.grad)
+
+
+@pytest.mark.parametrize("slots", [3, 30])
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("key", [False, True])
+def test_a_new_token_takes_the_same_in_products(slots, padded, key):
+    generator = torch.Generator().manual_seed(slots)
+    keys, values = torch.randn(2, 5, slots, 4, 8, generator=generator)
+    lengths = torch.tensor([1, 2, slots, 2, 1]) if padded else None
+    cache = KeyValueCache.of(keys, values, lengths, torch.randn(5, generator=generator) if key else None)
+    for part in (cache.keys_SBHd, cache.values_SBHd):
+        part[-1] = torch.randn(5, 4, 8, generator=generator)
+    for _ in range(2):
+        query = torch.randn(5, 4, 8, generator=generator)
+        torch.testing.assert_close(cache.attend_in_products(query), cache.attend(query))
