@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from tests.benchmarks.card import __doc__ as description
-from tests.benchmarks.card import checks, measures
+from tests.benchmarks.card import checks, kernels, measures
 from tests.benchmarks.card.setting import Setting
 from tests.benchmarks.card.smoke import smoke
 
@@ -27,6 +27,8 @@ SECTIONS: dict[str, Callable[[Setting], Iterator[str]]] = {
     "precision": measures.measure_precision,
     "other models": measures.measure_other_models,
     "growth": measures.measure_growth,
+    "kernels": kernels.measure_kernels,
+    "compiled": kernels.measure_compiled,
 }
 
 
