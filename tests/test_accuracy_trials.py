@@ -38,8 +38,10 @@ RECIPES = {
     ("grocery", "bsarec"): "grocery-bsarec-s42",
 }
 """The trials that measured the recipes of data sets, by data set and model."""
-LISTS = ("trials", "recipes", "positions", "cpu")
+LISTS = ("trials", "recipes", "positions", "cosines", "cpu")
 """What the files of trials are called."""
+MACHINES = {"cpu": "CPU", "fifth": "H200"}
+"""What runs were on, but for those on an H100."""
 SEEDS = {"one seed": 1, "two seeds": 2}
 """How the page says that there were fewer than three."""
 FAMILIES = {"adrec-beauty": "adrec-*", "amazon-beauty": "*-s3rec|amazon-*"}
@@ -182,7 +184,7 @@ def test_every_training_is_of_a_known_trial():
     for one in trainings():
         trial = trials[one["trial"]]
         assert (one["data"], one["model"]) == (trial["data"], trial["model_name"]), one["trial"]
-        assert one["machine"] == ("CPU" if one["run"] == "cpu" else "H100")
+        assert one["machine"] == MACHINES.get(one["run"], "H100")
 
 
 def page_rows() -> list[tuple[str, str, str, list[str]]]:
