@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 
@@ -27,8 +28,12 @@ def record(function: Callable[[], object], device: torch.device) -> torch.cuda.C
             graph.capture_begin(capture_error_mode="thread_local")
             try:
                 function()
-            finally:
-                graph.capture_end()
+            except BaseException:
+                # The recording is broken, which its end would complain of instead of this.
+                with suppress(RuntimeError):
+                    graph.capture_end()
+                raise
+            graph.capture_end()
         current.wait_stream(stream)
     return graph
 
