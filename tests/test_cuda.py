@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from adrec_cli.artifacts.checkpoint import load_checkpoint
+from adrec_cli.data.sequences import Sequences
+from adrec_cli.diffusion import recording
 from adrec_cli.diffusion.samplers import noise_source
 from adrec_cli.errors import DivergedError
 from adrec_cli.evaluating.options import EvaluationOptions
@@ -180,20 +182,46 @@ def test_times_say_on_a_gpu_what_they_say_on_a_cpu(model_name):
 
 
 @pytest.mark.parametrize("noise", ["zero", "seeded"])
-@pytest.mark.parametrize("network", [{}, {"guidance": 1.0, "condition_dropout": 0.3}], ids=["plain", "guided"])
-def test_reverse_steps_that_are_recorded_are_those_that_are_launched(network, noise, monkeypatch):
-    model, device = training(network=network).model.eval(), resolve_device("cuda")
-    data = of_lengths([1, 2, 3, 5, 8, 12, 19] * 100)
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [("adrec", {}), ("adrec", {"guidance": 1.0, "condition_dropout": 0.3}), ("dreamrec", {})],
+    ids=["plain", "guided", "dreamrec"],
+)
+def test_reverse_steps_that_are_recorded_are_those_that_are_launched(name, network, noise, monkeypatch):
+    stage, steps = ("finetune" if name == "adrec" else "train"), {"diffusion_steps": 20}
+    model, device = training(name, stage, network=network | steps).model.eval(), resolve_device("cuda")
+    data, recordings = of_lengths([1, 2, 3, 5, 8, 12, 19] * 100), []
+    record = recording.record
+    monkeypatch.setattr(recording, "record", lambda *given: recordings.append(record(*given)) or recordings[-1])
 
     def represent() -> list[torch.Tensor]:
-        scorer = Scorer(model=model, output="x_start", sampling=Sampling(noise=noise), device=device)
+        scorer = Scorer(model=model, output=model.outputs[-1], sampling=Sampling(noise=noise), device=device)
         return [found[0].clone() for _, found, _ in scorer.represent(data, data.offsets[:-1], data.offsets[1:])]
 
     recorded, again = represent(), represent()
+    assert len(recordings) == 2 * len(recorded) * (1 if (name, network) == ("adrec", {}) else 2)
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
     for one, other, launched in zip(recorded, again, represent(), strict=True):
         assert torch.equal(one, other)
         torch.testing.assert_close(one, launched, rtol=1e-5, atol=1e-6)
+
+
+def test_what_is_recorded_for_good_outlives_recordings_that_come_and_go():
+    """Also where PyTorch frees what products of their stream worked with."""
+    model, device = training(network={"diffusion_steps": 20}).model.eval(), resolve_device("cuda")
+    few, many = of_lengths([5]), of_lengths([5] * 40)
+    options = {"model": model, "output": "x_start", "sampling": Sampling(noise="zero"), "device": device}
+    kept = Scorer(**options, recordings=Recordings(device))
+
+    def represent(scorer: Scorer, data: Sequences) -> torch.Tensor:
+        return next(scorer.represent(data, data.offsets[:-1], data.offsets[1:]))[1][0].clone()
+
+    represent(kept, few)
+    first = represent(kept, few)
+    for _ in range(40):
+        represent(Scorer(**options), many)
+    torch.cuda.empty_cache()
+    assert torch.equal(represent(kept, few), first)
 
 
 def test_noise_of_many_users_is_drawn_on_the_device_as_on_a_cpu():

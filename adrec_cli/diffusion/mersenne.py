@@ -18,7 +18,8 @@ from adrec_cli.diffusion.recording import record
 
 _WORDS, _SHIFTED = 624, 397
 _MASK, _UPPER, _LOWER, _TWIST = 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF, 0x9908B0DF
-_SEEDING, _STRETCH = 1812433253, 89
+_SEEDING = 1812433253
+_STRETCH = 89
 """How many of the 623 words behind a state's first one, each of which needs the one before, are recorded at once."""
 NORMALS_TOGETHER = 16
 """`Tensor.normal_` takes as many uniforms at once; a count that is not a multiple draws some again at its end."""
@@ -64,9 +65,13 @@ def _seed_state(seeds_B: torch.Tensor) -> torch.Tensor:
     for begin in range(1, _WORDS, _STRETCH):
         follow()
         state_WB[begin : begin + _STRETCH] = stretch.words_KB
-        if begin == 1 and seeds_B.device.type == "cuda":
+        if begin == 1 and _can_record(seeds_B.device):
             follow = record(stretch.follow, seeds_B.device).replay
     return state_WB
+
+
+def _can_record(device: torch.device) -> bool:
+    return device.type == "cuda"
 
 
 class _SeedingStretch:

@@ -8,7 +8,11 @@ from contextlib import suppress
 
 import torch
 
-_ONE_AT_A_TIME = threading.Lock()
+ONE_CAPTURE = threading.Lock()
+"""Held while anything is recorded: whoever begins waits for the whole device, which is an error beside a recording."""
+_FEWEST_STEPS = 8
+"""Recording a step takes as long as launching some five."""
+_OWN = threading.local()
 
 
 def record(function: Callable[[], object], device: torch.device) -> torch.cuda.CUDAGraph:
@@ -19,10 +23,13 @@ def record(function: Callable[[], object], device: torch.device) -> torch.cuda.C
     Args:
         function: of tensors that stay where they are; it has been called before, so that libraries are set up.
         device: of the tensors.
+
+    Raises:
+        torch.OutOfMemoryError: a recording cannot use memory that others have left.
     """
     graph = torch.cuda.CUDAGraph()
-    with _ONE_AT_A_TIME:
-        stream, current = torch.cuda.Stream(device), torch.cuda.current_stream(device)  # type: ignore[no-untyped-call]
+    with ONE_CAPTURE:
+        stream, current = _own_stream(device), torch.cuda.current_stream(device)
         stream.wait_stream(current)
         with torch.cuda.stream(stream):
             graph.capture_begin(capture_error_mode="thread_local")
@@ -38,8 +45,20 @@ def record(function: Callable[[], object], device: torch.device) -> torch.cuda.C
     return graph
 
 
+def _own_stream(device: torch.device) -> torch.cuda.Stream:
+    """Return a stream that nobody else records on.
+
+    PyTorch 2.13 frees what matrix products of a stream work with when a graph recorded there is gone. Streams of high
+    priority are others than those of `Recordings` and `QueuedSteps`, whose graphs are kept.
+    """
+    streams: dict[torch.device, torch.cuda.Stream] = vars(_OWN).setdefault("streams", {})
+    if device not in streams:
+        streams[device] = torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
+    return streams[device]
+
+
 def record_denoiser(
-    denoise: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], times_TD: torch.Tensor
+    denoise: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], times_TD: torch.Tensor, *, steps: int
 ) -> Callable[[torch.Tensor, int], torch.Tensor]:
     """Return the `Denoiser` that knows its timesteps by their embeddings.
 
@@ -49,14 +68,15 @@ def record_denoiser(
     Args:
         denoise: (x_t (..., D), time_D) -> the predicted x_start (..., D), the same for the same arguments.
         times_TD: the embedding of each timestep.
+        steps: how many there will be; few are not recorded.
     """
-    if times_TD.device.type != "cuda" or torch.cuda.is_current_stream_capturing():
+    if times_TD.device.type != "cuda" or steps < _FEWEST_STEPS or torch.cuda.is_current_stream_capturing():
         return lambda x_t, t: denoise(x_t, times_TD[t])
     return _RecordedDenoiser(denoise, times_TD)
 
 
 class _RecordedDenoiser:
-    """A denoiser whose steps are one graph from the second on."""
+    """A denoiser whose steps are one graph from the second on, where there is memory for it."""
 
     def __init__(self, denoise: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], times_TD: torch.Tensor) -> None:
         self._denoise, self._times_TD = denoise, times_TD
@@ -67,11 +87,12 @@ class _RecordedDenoiser:
 
     def __call__(self, x_t: torch.Tensor, t: int) -> torch.Tensor:
         self._steps += 1
-        if self._steps == 1:
-            return self._denoise(x_t, self._times_TD[t])
-        if self._graph is None:
+        if self._steps == 2:
             self._x_t = torch.empty_like(x_t, memory_format=torch.contiguous_format)
-            self._graph = record(self._run, x_t.device)
+            with suppress(torch.OutOfMemoryError):
+                self._graph = record(self._run, x_t.device)
+        if self._graph is None:
+            return self._denoise(x_t, self._times_TD[t])
         self._x_t.copy_(x_t)
         self._time_D.copy_(self._times_TD[t])
         self._graph.replay()

@@ -238,10 +238,12 @@ class ADRec(ADRecFacts, SequentialRecommender):
         last_B1D = newest_position(condition_BLD, lengths_B)
         if output == "condition":
             return last_B1D.squeeze(1)
-        denoiser = self._last_token_denoiser(condition_BLD, last_B1D, histories, padding_bias_B)
+        steps = sampling.steps or self.config.diffusion_steps
+        denoiser = self._last_token_denoiser(condition_BLD, last_B1D, histories, padding_bias_B, steps=steps)
         if guidance := self.config.guidance_scale(sampling.guidance):
             nothing_BLD, nothing_B1D = torch.zeros_like(condition_BLD), torch.zeros_like(last_B1D)
-            denoiser = guide(denoiser, self._last_token_denoiser(nothing_BLD, nothing_B1D, histories), guidance)
+            unconditional = self._last_token_denoiser(nothing_BLD, nothing_B1D, histories, steps=steps)
+            denoiser = guide(denoiser, unconditional, guidance)
         return self.noising.sample(
             denoiser, noise, steps=sampling.steps, sampler=sampling.sampler, eta=sampling.eta
         ).squeeze(1)
@@ -260,6 +262,8 @@ class ADRec(ADRecFacts, SequentialRecommender):
         last_B1D: torch.Tensor,
         histories: HistoryBatch,
         padding_bias_B: torch.Tensor | None = None,
+        *,
+        steps: int,
     ) -> Denoiser:
         """Return the ADM at the position after each history, whose keys and values it has seen once."""
         lambda_, lengths_B = self.config.lambda_, histories.padded_lengths_B
@@ -272,7 +276,7 @@ class ADRec(ADRecFacts, SequentialRecommender):
         def denoise(x_t_B1D: torch.Tensor, time_D: torch.Tensor) -> torch.Tensor:
             return self.adm.extend(torch.add(last_B1D + time_D, x_t_B1D, alpha=lambda_), caches)
 
-        return record_denoiser(denoise, times_TD)
+        return record_denoiser(denoise, times_TD, steps=steps)
 
     def export_constants(self) -> Mapping[str, torch.Tensor]:
         """Return times_2D: the embeddings of no noise and of the one step, rather than the schedule they come from."""

@@ -125,15 +125,16 @@ class DreamRec(DreamRecFacts, SequentialRecommender):
         users = torch.arange(len(histories.lengths_B), device=hidden_BLD.device)
         condition_BD = hidden_BLD[users, histories.lengths_B - 1]
         times_TD = self.timestep_embedding.table_TD()
+        diffusion = self.diffusion.respace(sampling.steps or self.diffusion.steps)
 
         def under(condition_BD: torch.Tensor) -> Denoiser:
             return record_denoiser(
-                lambda x_t_BD, time_D: self._denoise(x_t_BD, condition_BD, time_D.expand_as(x_t_BD)), times_TD
-            )
+                lambda x_t_BD, time_D: self._denoise(x_t_BD, condition_BD, time_D.expand_as(x_t_BD)), times_TD,
+                steps=diffusion.steps,
+            )  # fmt: skip
 
         w = self.config.guidance if sampling.guidance is None else sampling.guidance
         denoiser = guide(under(condition_BD), under(self.no_condition_D.expand_as(condition_BD)), w)
-        diffusion = self.diffusion.respace(sampling.steps or self.diffusion.steps)
         noise = noise_source(
             tuple(condition_BD.shape), kind=sampling.noise, generator=generator, temperature=sampling.temperature,
             keys=histories.keys, ahead=diffusion.steps, device=condition_BD.device,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from adrec_cli.diffusion.recording import ONE_CAPTURE
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch
 from adrec_cli.models.sampling import Sampling
@@ -109,7 +110,7 @@ class Recordings:
             self._compute(model, made, output=output, sampling=sampling)
         torch.cuda.current_stream(self.device).wait_stream(stream)
         made.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(made.graph, stream=stream, capture_error_mode="thread_local"):
+        with ONE_CAPTURE, torch.cuda.graph(made.graph, stream=stream, capture_error_mode="thread_local"):
             made.representation_BD = self._compute(model, made, output=output, sampling=sampling)
         return made
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
+from adrec_cli.diffusion.recording import ONE_CAPTURE
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import PackedBatch
@@ -219,7 +220,8 @@ class QueuedSteps:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)
         # Batches are made on another thread, which has nothing to do with the recording.
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+        recording = torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local")
+        with ONE_CAPTURE, recording:
             self._step(batch)
         self.skip.copy_(skip)
         return graph
