@@ -30,6 +30,10 @@ MOST_THREADS: Final = 1_024
 COMPUTING: Final = "Computing"
 
 
+ONE_CAPTURE: Final = threading.Lock()
+"""Held while a CUDA graph is recorded: to begin another waits for the whole device, an error beside a recording."""
+
+
 def device_choice() -> str:
     """Return the field of a dataclass of options that holds what to compute on."""
     return choice(

@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import torch
 
-ONE_CAPTURE = threading.Lock()
-"""Held while anything is recorded: whoever begins waits for the whole device, which is an error beside a recording."""
+from adrec_cli.runtime import ONE_CAPTURE
+
 _FEWEST_STEPS = 8
 """Recording a step takes as long as launching some five."""
 _OWN = threading.local()

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from adrec_cli.diffusion.recording import ONE_CAPTURE
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import HistoryBatch
 from adrec_cli.models.sampling import Sampling
+from adrec_cli.runtime import ONE_CAPTURE
 
 _MOST_ROWS = 16
 """Of a batch that is recorded; larger ones are computed while the next operators are launched."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import torch
 
-from adrec_cli.diffusion.recording import ONE_CAPTURE
 from adrec_cli.errors import UsageError
 from adrec_cli.models.base import SequentialRecommender
 from adrec_cli.models.batch import PackedBatch
 from adrec_cli.models.padded_batch import PaddedBatch
 from adrec_cli.models.stages import Stage, TrainingConfig
+from adrec_cli.runtime import ONE_CAPTURE
 from adrec_cli.training.averaging import WeightAverage
 from adrec_cli.training.objective import Objective
 from adrec_cli.training.optimizers import StageOptimizer
