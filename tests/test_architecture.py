@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "layers": {"layers", "diffusion", *BARE},
     "diagnostics": {"diagnostics", *BARE},
     "plots": {"plots", *BARE},
-    "diffusion": {"diffusion", *BARE},
+    "diffusion": {"diffusion", "runtime", *BARE},
     "extending": {"extending", *BARE},
     "pages": {"pages"},
 }
