@@ -28,7 +28,7 @@ RECIPES = {
     ("adrec-beauty", "sasrec"): "beauty-sasrec-s42",
     ("adrec-beauty", "esasrec"): "beauty-esasrec-s42",
     ("adrec-beauty", "bsarec"): "beauty-bsarec-s42",
-    ("amazon-beauty", "adrec"): "amazon-wide-filter-s42",
+    ("amazon-beauty", "adrec"): "amazon-one-block-s42",
     ("amazon-beauty", "sasrec"): "amazon-sasrec-s42",
     ("amazon-beauty", "bsarec"): "bsarec-s42",
     ("ml-1m", "adrec"): "ml-42",
