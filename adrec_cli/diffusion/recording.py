@@ -11,7 +11,7 @@ import torch
 from adrec_cli.runtime import ONE_CAPTURE
 
 _FEWEST_STEPS = 8
-"""Recording a step takes as long as launching some five."""
+"""Recording a step took 6 ms where launching one took 2; with how few it pays was not measured."""
 _OWN = threading.local()
 
 
